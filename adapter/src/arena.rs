@@ -1,0 +1,196 @@
+//! Memory for one frame: what its payload needs, what the host lowers into it, and its reply.
+//!
+//! Blocks are handed out one after the other and all given back when the next frame begins. The
+//! chunks that they come from are kept, so a steady flow of frames does not grow the memory.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::ptr::{self, NonNull};
+
+use crate::errors::Fault;
+use crate::{machine, state};
+
+/// How large the first chunk is at least: what an ordinary frame needs, with room to spare.
+pub(crate) const FIRST_CHUNK: usize = 512 * 1024;
+/// The least by which the arena grows.
+const NEXT_CHUNK: usize = 256 * 1024;
+/// What [`Arena::reserve`] adds for the alignment of the blocks that follow.
+const PADDING: usize = 64;
+
+/// The head of a chunk; its blocks follow it.
+struct Chunk {
+    end: usize,
+    next: Cell<Option<&'static Chunk>>,
+}
+
+impl Chunk {
+    /// Makes a chunk of the memory from `start` to `end`.
+    ///
+    /// # Safety
+    ///
+    /// That memory is the caller's alone, for good, and at least as large as a `Chunk`.
+    unsafe fn place(start: usize, end: usize) -> &'static Chunk {
+        let chunk = ptr::with_exposed_provenance_mut::<Chunk>(start.next_multiple_of(16));
+        // SAFETY: as this function's.
+        unsafe {
+            chunk.write(Chunk {
+                end,
+                next: Cell::new(None),
+            });
+            &*chunk
+        }
+    }
+
+    fn start(&'static self) -> usize {
+        ptr::from_ref(self).addr() + size_of::<Chunk>()
+    }
+
+    /// Where a block that begins at or after `from` would begin, if the chunk can hold it.
+    fn fit(&self, from: usize, layout: Layout) -> Option<usize> {
+        let begin = from.checked_next_multiple_of(layout.align())?;
+        let end = begin.checked_add(layout.size())?;
+        (end <= self.end).then_some(begin)
+    }
+}
+
+/// The chunks, and how far they are in use.
+pub(crate) struct Arena {
+    first: &'static Chunk,
+    current: Cell<&'static Chunk>,
+    cursor: Cell<usize>,
+    exhausted: Cell<bool>,
+}
+
+impl Arena {
+    /// An arena whose first chunk is the memory from `start` to `end`.
+    ///
+    /// # Safety
+    ///
+    /// That memory is the caller's alone, for good, and larger than a chunk's head.
+    pub(crate) unsafe fn new(start: usize, end: usize) -> Arena {
+        // SAFETY: as this function's.
+        let first = unsafe { Chunk::place(start, end) };
+        Arena {
+            first,
+            current: Cell::new(first),
+            cursor: Cell::new(first.start()),
+            exhausted: Cell::new(false),
+        }
+    }
+
+    /// Takes every block back.
+    pub(crate) fn reset(&self) {
+        self.current.set(self.first);
+        self.cursor.set(self.first.start());
+        self.exhausted.set(false);
+    }
+
+    /// Makes sure that blocks of `size` bytes together can be had, whatever else fails.
+    pub(crate) fn reserve(&self, size: usize) -> Result<(), Fault> {
+        let padded = size.checked_add(PADDING).ok_or(Fault::Memory)?;
+        let layout = Layout::from_size_align(padded, 1).map_err(|_| Fault::Memory)?;
+        self.seek(layout).map(drop).ok_or(Fault::Memory)
+    }
+
+    /// Whether everything that the host gave since the last reset is whole.
+    pub(crate) fn intact(&self) -> Result<(), Fault> {
+        if self.exhausted.get() {
+            Err(Fault::Memory)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A block that stays until the next reset; `None` where the memory cannot grow.
+    fn block(&self, layout: Layout) -> Option<usize> {
+        let begin = self.seek(layout)?;
+        self.cursor.set(begin + layout.size());
+        Some(begin)
+    }
+
+    /// Goes to the first chunk, from the current one on, with room for the block, adding one if
+    /// need be, and gives the place of the block.
+    fn seek(&self, layout: Layout) -> Option<usize> {
+        loop {
+            let chunk = self.current.get();
+            if let Some(begin) = chunk.fit(self.cursor.get(), layout) {
+                return Some(begin);
+            }
+            if chunk.next.get().is_none() {
+                chunk.next.set(Some(grow(layout)?));
+            }
+            let next = chunk.next.get()?;
+            self.current.set(next);
+            self.cursor.set(next.start());
+        }
+    }
+
+    /// A block for someone who cannot be told that there is none: the host in the midst of
+    /// lowering a result, or the bindings lifting it.
+    ///
+    /// Where the memory cannot grow, it lies over blocks that are in use, and [`Arena::intact`]
+    /// fails from here on. What such a result holds is never looked at.
+    fn block_or_overlap(&self, layout: Layout) -> Option<usize> {
+        self.block(layout).or_else(|| {
+            self.exhausted.set(true);
+            let mut chunk = Some(self.first);
+            while let Some(candidate) = chunk {
+                if let Some(begin) = candidate.fit(candidate.start(), layout) {
+                    return Some(begin);
+                }
+                chunk = candidate.next.get();
+            }
+            None
+        })
+    }
+}
+
+/// A new chunk with room for one block: a large one, or else as large as it must be.
+fn grow(layout: Layout) -> Option<&'static Chunk> {
+    let least = layout.size().checked_add(layout.align() + PADDING)?;
+    let pages = |size: usize| size.div_ceil(machine::PAGE);
+    let (start, pages) = [pages(least.max(NEXT_CHUNK)), pages(least)]
+        .into_iter()
+        .find_map(|pages| machine::grow(pages).map(|start| (start, pages)))?;
+    // SAFETY: the pages are new, and nobody else knows of them. They have more than `PADDING`
+    // bytes, which is more than a head.
+    Some(unsafe { Chunk::place(start, start + pages * machine::PAGE) })
+}
+
+/// The adapter's allocator: the arena of the running frame.
+pub(crate) struct FrameAllocator;
+
+// SAFETY: a block lies inside a chunk with the alignment that was asked for, and apart from every
+// other block until the reset; that happens between frames, when nothing of the last one is left
+// but the reply, which is dropped first. The one exception is documented at `block_or_overlap`.
+unsafe impl GlobalAlloc for FrameAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        state::arena()
+            .and_then(|arena| arena.block_or_overlap(layout))
+            .map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
+    }
+
+    unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
+}
+
+/// `realloc` of the canonical ABI: where the host puts the lists and strings that it gives.
+///
+/// # Safety
+///
+/// `old` is a block of `old_size` bytes that this function gave, or `old_size` is 0.
+pub(crate) unsafe fn realloc(
+    old: *mut u8,
+    old_size: usize,
+    align: usize,
+    new_size: usize,
+) -> Option<NonNull<u8>> {
+    if new_size == 0 {
+        return NonNull::new(ptr::without_provenance_mut(align));
+    }
+    let layout = Layout::from_size_align(new_size, align).ok()?;
+    // SAFETY: the size is not 0.
+    let new = NonNull::new(unsafe { FrameAllocator.alloc(layout) })?;
+    // SAFETY: both blocks are at least that large. They may overlap where memory ran out.
+    unsafe { ptr::copy(old, new.as_ptr(), old_size.min(new_size)) };
+    Some(new)
+}

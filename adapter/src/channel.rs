@@ -1,0 +1,100 @@
+//! The control channel: one `fd_write` is one frame and gets one reply, which `fd_read` gives out.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use crate::arena::Arena;
+use crate::errors::{Failure, Fault};
+use crate::frame::{Command, Fields, HEADER, Header};
+use crate::guest::{Buffers, Errno};
+use crate::handles::Handles;
+use crate::reply::{Answer, Reply};
+use crate::state::{self, Channel};
+use crate::{connection, exchange, poll};
+
+/// The file descriptor of the channel, which no host gives out.
+pub(crate) const CONTROL: u32 = 0xFFFF_FFFE;
+
+/// Carries out the frame in `buffers` and keeps the reply. Gives the size of the frame.
+pub(crate) fn write(buffers: Buffers) -> Result<u32, Errno> {
+    state::prepare()?;
+    // SAFETY: the guest called, so no other reference is alive.
+    let channel = unsafe { state::channel() }.ok_or(Errno::NoMemory)?;
+    let arena = state::arena().ok_or(Errno::NoMemory)?;
+    let Channel { handles, reply } = channel;
+    *reply = None;
+    arena.reset();
+    *reply = Some(Reply::new(carry_out(buffers, handles, arena), arena));
+    Ok(buffers.total)
+}
+
+/// Moves the next bytes of the reply into `buffers`, and says how many.
+pub(crate) fn read(buffers: Buffers) -> Result<u32, Errno> {
+    // SAFETY: the guest called, so no other reference is alive.
+    let channel = unsafe { state::channel() };
+    match channel.and_then(|channel| channel.reply.as_mut()) {
+        Some(reply) => Ok(reply.read(buffers)),
+        None => Err(Errno::Again),
+    }
+}
+
+fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<Answer, Failure> {
+    let size = (buffers.total as usize)
+        .checked_sub(HEADER)
+        .ok_or(Fault::Frame)?;
+    let header = Header::parse(&header(buffers), size)?;
+    if header.command == Command::Write {
+        // SAFETY: the host reads the parts of a body while it takes them, and writes to nothing.
+        let parts = buffers.skip(HEADER).map(|part| unsafe { part.bytes() });
+        return exchange::write(header, parts, handles);
+    }
+    let payload = payload(buffers, size, arena)?;
+    let payload = Fields(&payload);
+    match header.command {
+        Command::Connect => connection::connect(header, payload, handles),
+        Command::StartTls => connection::start_tls(header, payload, handles, arena),
+        Command::Request => exchange::request(header, payload, handles, arena),
+        Command::Poll => poll::poll(header, payload, handles, arena),
+        command => {
+            payload.end()?;
+            match command {
+                Command::Status => connection::status(header, handles),
+                Command::TlsInfo => connection::tls_info(header, handles, arena),
+                Command::Finish => exchange::finish(header, handles),
+                Command::Head => exchange::head(header, handles, arena),
+                Command::Read => exchange::read(header, handles),
+                Command::Close => connection::close(header, handles),
+                _ => Err(Fault::Command.into()),
+            }
+        }
+    }
+}
+
+/// The first bytes of a frame that is long enough.
+fn header(buffers: Buffers) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    // SAFETY: nothing writes to the guest's memory before the header is complete.
+    let bytes = buffers.iter().flat_map(|part| unsafe { part.bytes() });
+    for (target, byte) in header.iter_mut().zip(bytes) {
+        *target = *byte;
+    }
+    header
+}
+
+/// What is behind the header, in one piece: the guest's own memory where it is one piece there,
+/// else a copy.
+fn payload<'a>(buffers: Buffers, size: usize, arena: &Arena) -> Result<Cow<'a, [u8]>, Fault> {
+    let mut parts = buffers.skip(HEADER);
+    if let (Some(part), None) = (parts.next(), parts.next()) {
+        // SAFETY: during a command only the arena is written to, where no buffer of a guest is
+        // that did not set out to harm itself.
+        return Ok(Cow::Borrowed(unsafe { part.bytes() }));
+    }
+    arena.reserve(size)?;
+    let mut whole = Vec::with_capacity(size);
+    for part in buffers.skip(HEADER) {
+        // SAFETY: as above.
+        whole.extend_from_slice(unsafe { part.bytes() });
+    }
+    Ok(Cow::Owned(whole))
+}

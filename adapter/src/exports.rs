@@ -1,0 +1,95 @@
+//! What the module exports: three functions of preview1, and the canonical ABI's `realloc`.
+
+use core::arch::wasm32::unreachable;
+use core::ptr::NonNull;
+
+use crate::arena;
+use crate::channel::{self, CONTROL};
+use crate::guest::{Buffers, Errno, Place};
+
+/// The functions that the guest would have called without the adapter.
+mod next {
+    #[link(wasm_import_module = "__main_module__")]
+    unsafe extern "C" {
+        #[link_name = "wasi_snapshot_preview1#fd_write"]
+        pub(super) safe fn fd_write(fd: u32, list: u32, count: u32, written: u32) -> u32;
+        #[link_name = "wasi_snapshot_preview1#fd_read"]
+        pub(super) safe fn fd_read(fd: u32, list: u32, count: u32, read: u32) -> u32;
+        #[link_name = "wasi_snapshot_preview1#fd_fdstat_get"]
+        pub(super) safe fn fd_fdstat_get(fd: u32, status: u32) -> u32;
+    }
+}
+
+/// `fdstat` of preview1.
+#[repr(C)]
+struct Status {
+    filetype: u8,
+    flags: u16,
+    rights: u64,
+    rights_inheriting: u64,
+}
+
+const CHARACTER_DEVICE: u8 = 2;
+const RIGHT_READ: u64 = 1 << 1;
+const RIGHT_WRITE: u64 = 1 << 6;
+
+#[unsafe(export_name = "fd_write")]
+extern "C" fn fd_write(fd: u32, list: u32, count: u32, written: u32) -> u32 {
+    if fd != CONTROL {
+        return next::fd_write(fd, list, count, written);
+    }
+    transfer(list, count, written, channel::write)
+}
+
+#[unsafe(export_name = "fd_read")]
+extern "C" fn fd_read(fd: u32, list: u32, count: u32, read: u32) -> u32 {
+    if fd != CONTROL {
+        return next::fd_read(fd, list, count, read);
+    }
+    transfer(list, count, read, channel::read)
+}
+
+fn transfer(list: u32, count: u32, moved: u32, by: impl Fn(Buffers) -> Result<u32, Errno>) -> u32 {
+    errno((|| {
+        // All addresses are checked first: a command is never carried out twice.
+        let moved = Place::new(moved)?;
+        moved.set(by(Buffers::new(list, count)?)?);
+        Ok(())
+    })())
+}
+
+#[unsafe(export_name = "fd_fdstat_get")]
+extern "C" fn fd_fdstat_get(fd: u32, status: u32) -> u32 {
+    if fd != CONTROL {
+        return next::fd_fdstat_get(fd, status);
+    }
+    errno(Place::new(status).map(|place| {
+        place.set(Status {
+            filetype: CHARACTER_DEVICE,
+            flags: 0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            rights_inheriting: 0,
+        });
+    }))
+}
+
+fn errno(result: Result<(), Errno>) -> u32 {
+    match result {
+        Ok(()) => 0,
+        Err(errno) => errno as u32,
+    }
+}
+
+/// Where the host puts what it gives.
+#[unsafe(export_name = "cabi_import_realloc")]
+unsafe extern "C" fn cabi_import_realloc(
+    old: *mut u8,
+    old_size: usize,
+    align: usize,
+    new_size: usize,
+) -> *mut u8 {
+    // SAFETY: the canonical ABI makes the same promise.
+    let block = unsafe { arena::realloc(old, old_size, align, new_size) };
+    // Nothing else can be told to the host in the midst of lowering a result.
+    block.map_or_else(|| unreachable(), NonNull::as_ptr)
+}

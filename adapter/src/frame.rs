@@ -1,0 +1,199 @@
+//! Reading frames: the header, and the parts of a payload.
+
+use crate::errors::Fault;
+
+/// The version of the protocol, in frames and replies.
+pub(crate) const VERSION: u8 = 1;
+/// The size of a frame's header, and of a reply's.
+pub(crate) const HEADER: usize = 16;
+/// The largest payload that is taken, but for that of a `write`.
+pub(crate) const MOST_PAYLOAD: usize = 1024 * 1024;
+
+/// What a frame asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    Connect,
+    Status,
+    StartTls,
+    TlsInfo,
+    Request,
+    Write,
+    Finish,
+    Head,
+    Read,
+    Poll,
+    Close,
+}
+
+impl Command {
+    fn new(number: u8) -> Result<Command, Fault> {
+        Ok(match number {
+            1 => Command::Connect,
+            2 => Command::Status,
+            3 => Command::StartTls,
+            4 => Command::TlsInfo,
+            5 => Command::Request,
+            6 => Command::Write,
+            7 => Command::Finish,
+            8 => Command::Head,
+            9 => Command::Read,
+            10 => Command::Poll,
+            11 => Command::Close,
+            _ => return Err(Fault::Command),
+        })
+    }
+}
+
+/// A frame's header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) command: Command,
+    pub(crate) id: u32,
+    pub(crate) arg: u32,
+}
+
+impl Header {
+    /// Reads the header of a frame with `payload` bytes behind it.
+    pub(crate) fn parse(bytes: &[u8; HEADER], payload: usize) -> Result<Header, Fault> {
+        let mut fields = Fields(bytes);
+        let (version, command, flags) = (fields.u8()?, fields.u8()?, fields.u16()?);
+        let (id, arg, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        if version != VERSION {
+            return Err(Fault::Version);
+        }
+        if flags != 0 || size as usize != payload {
+            return Err(Fault::Frame);
+        }
+        let command = Command::new(command)?;
+        if command != Command::Write && payload > MOST_PAYLOAD {
+            return Err(Fault::Size);
+        }
+        Ok(Header { command, id, arg })
+    }
+
+    /// Refuses an id where the command takes none.
+    pub(crate) fn no_id(self) -> Result<(), Fault> {
+        zero(self.id)
+    }
+
+    /// Refuses an argument where the command takes none.
+    pub(crate) fn no_arg(self) -> Result<(), Fault> {
+        zero(self.arg)
+    }
+}
+
+fn zero(value: u32) -> Result<(), Fault> {
+    if value == 0 {
+        Ok(())
+    } else {
+        Err(Fault::Frame)
+    }
+}
+
+/// Bytes that are still to be read. Each method takes what it gives; what is not there, or does
+/// not fit, is [`Fault::Frame`].
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Fault::Frame)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Fault> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Fault> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// The next `count` bytes.
+    pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Fault::Frame)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn end(self) -> Result<(), Fault> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault::Frame)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Fields, HEADER, Header, MOST_PAYLOAD};
+    use crate::errors::Fault;
+
+    fn header(version: u8, command: u8, flags: u16, size: u32) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0] = version;
+        bytes[1] = command;
+        bytes[2..4].copy_from_slice(&flags.to_le_bytes());
+        bytes[4..8].copy_from_slice(&7_u32.to_le_bytes());
+        bytes[8..12].copy_from_slice(&9_u32.to_le_bytes());
+        bytes[12..].copy_from_slice(&size.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_header_gives_command_id_and_argument() {
+        let parsed = Header::parse(&header(1, 9, 0, 3), 3);
+        let expected = Header {
+            command: Command::Read,
+            id: 7,
+            arg: 9,
+        };
+        assert_eq!(parsed, Ok(expected));
+    }
+
+    #[test]
+    fn a_wrong_header_is_refused_with_its_fault() {
+        let large = MOST_PAYLOAD as u32 + 1;
+        for (bytes, payload, fault) in [
+            (header(0, 1, 0, 0), 0, Fault::Version),
+            (header(2, 99, 1, 5), 0, Fault::Version),
+            (header(1, 1, 1, 0), 0, Fault::Frame),
+            (header(1, 1, 0, 1), 0, Fault::Frame),
+            (header(1, 1, 0, 1), 2, Fault::Frame),
+            (header(1, 0, 0, 0), 0, Fault::Command),
+            (header(1, 12, 0, 0), 0, Fault::Command),
+            (header(1, 1, 0, large), large, Fault::Size),
+        ] {
+            assert_eq!(Header::parse(&bytes, payload as usize), Err(fault));
+        }
+    }
+
+    #[test]
+    fn only_a_write_may_be_large() {
+        let large = MOST_PAYLOAD as u32 + 1;
+        let parsed = Header::parse(&header(1, 6, 0, large), large as usize);
+        assert_eq!(parsed.map(|header| header.command), Ok(Command::Write));
+    }
+
+    #[test]
+    fn fields_that_are_not_there_are_refused() {
+        let mut fields = Fields(&[1, 2, 3]);
+        assert_eq!(fields.u16(), Ok(0x0201));
+        assert_eq!(fields.u16(), Err(Fault::Frame));
+        assert_eq!(fields.bytes(2), Err(Fault::Frame));
+        assert_eq!(fields.end(), Err(Fault::Frame));
+        assert_eq!(fields.bytes(1), Ok(&[3][..]));
+        assert_eq!(fields.end(), Ok(()));
+    }
+}

@@ -1,0 +1,41 @@
+//! `sandbox-net componentize`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sandbox_net::Capability;
+
+use crate::Failure;
+
+#[derive(Args)]
+pub(crate) struct Componentize {
+    /// The runtime to make it from
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
+    /// Leave the network out: the component does not import sandbox:net
+    #[arg(long)]
+    no_network: bool,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Componentize {
+    pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
+        let engine = crate::engine(cache_dir, self.runtime).await?;
+        let capability = match self.no_network {
+            true => Capability::None,
+            false => Capability::Network,
+        };
+        let component = engine.component(capability).await?;
+        std::fs::copy(&component, &self.output)
+            .map_err(|error| format!("{}: {error}", self.output.display()))?;
+        let (library, guest) = engine.library();
+        println!(
+            "{}: run it with the directory {} mounted at {guest}",
+            self.output.display(),
+            library.display()
+        );
+        Ok(0)
+    }
+}

@@ -1,0 +1,40 @@
+//! `sandbox-net demo`.
+
+use sandbox_net::{Engine, Output, Sandbox, Script, Verdict};
+
+use crate::server::{Forbidden, Server};
+use crate::{Failure, table};
+
+const SCRIPT: &str = include_str!("demo.py");
+
+pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
+    let server = Server::start().await?;
+    let forbidden = Forbidden::start().await?;
+    let base = format!("https://localhost:{}", server.address.port());
+
+    println!("A real Python program runs in a WebAssembly sandbox. It may talk to {base} only.\n");
+    let sandbox = Sandbox::builder()
+        .engine(engine)
+        .allow(&base)
+        .trust_ca_pem(server.ca_pem.as_bytes())
+        .with_package("requests")
+        .arg(&base)
+        .arg(format!("https://localhost:{}", forbidden.address.port()))
+        .stdout(Output::Inherit)
+        .stderr(Output::Inherit)
+        .build()
+        .await?;
+    let outcome = sandbox.run(Script::code(SCRIPT)).await?;
+
+    println!("\nWhat the host decided:\n\n{}", table::decisions(&outcome.decisions));
+    println!(
+        "\n{} requests reached the server; {} connections reached the host that was not allowed.",
+        server.requests(),
+        forbidden.connections()
+    );
+    let denied = outcome.decisions.iter().any(|d| d.verdict == Verdict::Deny);
+    if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied {
+        return Err("the demo did not go as it should".into());
+    }
+    Ok(0)
+}

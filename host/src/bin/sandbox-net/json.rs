@@ -1,0 +1,68 @@
+//! The one object that `run --json` prints.
+
+use std::io::{self, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sandbox_net::{DecisionRecord, Exit, Outcome};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    exit_code: i32,
+    /// `exit`, `time-limit` or `trap`.
+    ended: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trap: Option<&'a str>,
+    duration_seconds: f64,
+    #[serde(flatten)]
+    stdout: Stdout<'a>,
+    #[serde(flatten)]
+    stderr: Stderr<'a>,
+    truncated: bool,
+    decisions: &'a [DecisionRecord],
+}
+
+/// Text where it is text; base64 where it is not, so that no byte is lost.
+#[derive(Serialize)]
+enum Stdout<'a> {
+    #[serde(rename = "stdout")]
+    Text(&'a str),
+    #[serde(rename = "stdout_base64")]
+    Bytes(String),
+}
+
+#[derive(Serialize)]
+enum Stderr<'a> {
+    #[serde(rename = "stderr")]
+    Text(&'a str),
+    #[serde(rename = "stderr_base64")]
+    Bytes(String),
+}
+
+pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
+    let (ended, trap) = match &outcome.exit {
+        Exit::Code(_) => ("exit", None),
+        Exit::TimeLimit => ("time-limit", None),
+        Exit::Trap(why) => ("trap", Some(why.as_str())),
+    };
+    let report = Report {
+        exit_code: outcome.exit_code(),
+        ended,
+        trap,
+        duration_seconds: outcome.duration.as_secs_f64(),
+        stdout: match std::str::from_utf8(&outcome.stdout) {
+            Ok(text) => Stdout::Text(text),
+            Err(_) => Stdout::Bytes(STANDARD.encode(&outcome.stdout)),
+        },
+        stderr: match std::str::from_utf8(&outcome.stderr) {
+            Ok(text) => Stderr::Text(text),
+            Err(_) => Stderr::Bytes(STANDARD.encode(&outcome.stderr)),
+        },
+        truncated: outcome.truncated,
+        decisions: &outcome.decisions,
+    };
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, &report)?;
+    writeln!(stdout)
+}

@@ -1,0 +1,162 @@
+//! `sandbox-net run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use sandbox_net::{DirAccess, Engine, Exit, Outcome, Output, Sandbox, Script, Stdin};
+
+use crate::{Failure, json};
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Allow HOST[:PORT] or SCHEME://HOST[:PORT]; HOST may be *.domain. Without any rule the
+    /// program has no network
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
+    #[arg(long = "with", value_name = "PKG")]
+    packages: Vec<String>,
+    /// Show a directory of the host; read-only unless it ends in :rw
+    #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
+    dir: Vec<(PathBuf, String, DirAccess)>,
+    /// Set an environment variable
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// End the run after this much time: 30s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// The most memory that the program may have
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: bytesize::ByteSize,
+    /// Trust the certificates in this PEM file, beside the platform's
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// Print one JSON object with the output, the exit code, and every decision on the network
+    #[arg(long)]
+    json: bool,
+    /// Run this text; what follows are its arguments
+    #[arg(short = 'c', value_names = ["CODE", "ARGS"], num_args = 1.., allow_hyphen_values = true)]
+    code: Option<Vec<String>>,
+    /// Run this module; what follows are its arguments
+    #[arg(
+        short = 'm', value_names = ["MODULE", "ARGS"], num_args = 1.., allow_hyphen_values = true,
+        conflicts_with = "code"
+    )]
+    module: Option<Vec<String>>,
+    /// The program, or - for stdin, and its arguments
+    #[arg(
+        value_names = ["SCRIPT", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true,
+        required_unless_present_any = ["code", "module"]
+    )]
+    script: Vec<String>,
+}
+
+impl Run {
+    pub(crate) async fn execute(self, engine: Result<Engine, Failure>) -> Result<u8, Failure> {
+        let (script, args) = self.program();
+        // Mistakes in the arguments are told before a runtime is fetched for them.
+        let mut sandbox = Sandbox::builder()
+            .memory_limit(usize::try_from(self.memory.as_u64())?)
+            .stdin(Stdin::Inherit);
+        for path in &self.ca {
+            let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            sandbox = sandbox.trust_ca_pem(pem);
+        }
+        for rule in self.allow {
+            sandbox = sandbox.allow(rule);
+        }
+        for package in self.packages {
+            sandbox = sandbox.with_package(package);
+        }
+        for (host, guest, access) in self.dir {
+            sandbox = sandbox.dir(host, guest, access);
+        }
+        for (name, value) in self.env {
+            sandbox = sandbox.env(name, value);
+        }
+        for arg in args {
+            sandbox = sandbox.arg(arg);
+        }
+        if let Some(limit) = self.timeout {
+            sandbox = sandbox.time_limit(limit);
+        }
+        if !self.json {
+            sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
+        }
+        let sandbox = sandbox.engine(engine?).build().await?;
+        let outcome = sandbox.run(script).await?;
+        if self.json {
+            json::print(&outcome)?;
+        } else {
+            explain(&outcome);
+        }
+        Ok(exit_code(&outcome))
+    }
+
+    fn program(&self) -> (Script, Vec<String>) {
+        let words = self.code.as_ref().or(self.module.as_ref());
+        let words = words.unwrap_or(&self.script);
+        let (first, args) = words.split_first().expect("clap requires one word");
+        let script = match first.as_str() {
+            code if self.code.is_some() => Script::code(code),
+            name if self.module.is_some() => Script::module(name),
+            "-" => Script::stdin(),
+            path => Script::path(path),
+        };
+        (script, args.to_vec())
+    }
+}
+
+/// Says on stderr what the program itself could not.
+fn explain(outcome: &Outcome) {
+    match &outcome.exit {
+        Exit::Code(_) => {}
+        Exit::TimeLimit => eprintln!("sandbox-net: the time limit ended the program"),
+        Exit::Trap(why) => eprintln!("sandbox-net: the interpreter could not go on: {why}"),
+    }
+}
+
+/// The code as the operating system has it: its lowest eight bits.
+fn exit_code(outcome: &Outcome) -> u8 {
+    outcome.exit_code().to_le_bytes()[0]
+}
+
+fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
+    let (host, guest) = text
+        .split_once("::")
+        .filter(|(host, guest)| !host.is_empty() && !guest.is_empty())
+        .ok_or("write it as HOST::GUEST or HOST::GUEST:rw, such as ./data::/data")?;
+    let (guest, access) = match guest.strip_suffix(":rw") {
+        Some(guest) => (guest, DirAccess::ReadWrite),
+        None => (guest, DirAccess::ReadOnly),
+    };
+    Ok((host.into(), guest.to_owned(), access))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_only_unless_it_says_otherwise() {
+        let cases = [
+            ("a::/b", Some(("a", "/b", DirAccess::ReadOnly))),
+            ("a::/b:rw", Some(("a", "/b", DirAccess::ReadWrite))),
+            ("a:b::/c", Some(("a:b", "/c", DirAccess::ReadOnly))),
+            ("a", None),
+            ("::/b", None),
+            ("a::", None),
+        ];
+        for (text, expected) in cases {
+            let parsed = directory(text).ok();
+            let expected = expected.map(|(h, g, a)| (PathBuf::from(h), g.to_owned(), a));
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+}

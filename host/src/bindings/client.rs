@@ -1,0 +1,58 @@
+//! The functions of `sandbox:net/client`: connect, request and close.
+
+use std::time::Duration;
+
+use wasmtime::component::Resource;
+
+use super::connection::HostConnection;
+use super::exchange::HostExchange;
+use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
+use super::{convert, wit};
+use crate::SandboxNetCtxView;
+use crate::policy::Endpoint;
+
+impl wit::Host for SandboxNetCtxView<'_> {
+    fn connect(
+        &mut self,
+        host: String,
+        port: u16,
+        options: ConnectOptions,
+    ) -> wasmtime::Result<Result<Resource<HostConnection>, ErrorCode>> {
+        let endpoint = match Endpoint::new(&host, port) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Ok(Err(ErrorCode::Invalid(error.to_string()))),
+        };
+        let timeout = options.timeout.map(Duration::from_nanos);
+        match self.ctx.hooks.connect(endpoint, timeout) {
+            Ok(connecting) => Ok(Ok(self.table.push(HostConnection::new(connecting))?)),
+            Err(error) => Ok(Err(convert::error(error))),
+        }
+    }
+
+    fn request(
+        &mut self,
+        on: Resource<HostConnection>,
+        head: RequestHead,
+        body: BodyKind,
+    ) -> wasmtime::Result<Result<Resource<HostExchange>, ErrorCode>> {
+        let connection = self.table.get_mut(&on)?;
+        let lease = match connection.lease() {
+            Ok(lease) => lease,
+            Err(error) => return Ok(Err(error)),
+        };
+        match HostExchange::start(&mut self.ctx.hooks, lease, head, body) {
+            Ok(exchange) => {
+                connection.lent_to(&exchange);
+                Ok(Ok(self.table.push(exchange)?))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn close(&mut self, connection: Resource<HostConnection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}
+
+impl super::types::Host for SandboxNetCtxView<'_> {}

@@ -1,0 +1,164 @@
+//! The `connection` resource.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop};
+
+use super::exchange::{HostExchange, Progress};
+use super::types::{ErrorCode, TlsInfo, TlsOptions};
+use super::{convert, wit};
+use crate::SandboxNetCtxView;
+use crate::egress::EgressError;
+use crate::hooks::{Connecting, Link};
+
+/// The host's side of a `connection`: the phase that it is in, and what it is connected to.
+pub struct HostConnection {
+    phase: Phase,
+    link: Option<Link>,
+    guest_alpn: Vec<Vec<u8>>,
+    exchange: Weak<Progress>,
+    used: bool,
+}
+
+enum Phase {
+    Connecting(AbortOnDropJoinHandle<Result<Link, EgressError>>),
+    Handshake(AbortOnDropJoinHandle<Result<(), EgressError>>),
+    Over(Result<(), EgressError>),
+}
+
+impl HostConnection {
+    pub(super) fn new(connecting: Connecting) -> Self {
+        Self {
+            phase: Phase::Connecting(connecting),
+            link: None,
+            guest_alpn: Vec::new(),
+            exchange: Weak::new(),
+            used: false,
+        }
+    }
+
+    /// The connection for one exchange.
+    pub(super) fn lease(&mut self) -> Result<Link, ErrorCode> {
+        let link = self.established()?;
+        if self.exchange.upgrade().is_some_and(|e| !e.is_over()) {
+            return Err(ErrorCode::Invalid(
+                "the connection's previous exchange is not over; requests are not pipelined".into(),
+            ));
+        }
+        Ok(link)
+    }
+
+    pub(super) fn lent_to(&mut self, exchange: &HostExchange) {
+        self.used = true;
+        self.exchange = Arc::downgrade(exchange.progress());
+    }
+
+    fn established(&mut self) -> Result<Link, ErrorCode> {
+        match (self.poll_phase(), &self.link) {
+            (Some(Ok(())), Some(link)) => Ok(link.clone()),
+            (Some(Err(error)), _) => Err(convert::error(error)),
+            _ => Err(ErrorCode::Invalid(
+                "the connection's phase is not over; wait for its status".into(),
+            )),
+        }
+    }
+
+    /// How the phase ended, if it has.
+    fn poll_phase(&mut self) -> Option<Result<(), EgressError>> {
+        let ended = match &mut self.phase {
+            Phase::Over(result) => return Some(result.clone()),
+            Phase::Connecting(task) => poll_noop(Pin::new(task)).map(|r| self.connected(r)),
+            Phase::Handshake(task) => poll_noop(Pin::new(task)),
+        }?;
+        self.phase = Phase::Over(ended.clone());
+        Some(ended)
+    }
+
+    fn connected(&mut self, result: Result<Link, EgressError>) -> Result<(), EgressError> {
+        result.map(|link| self.link = Some(link))
+    }
+}
+
+impl Drop for HostConnection {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.upgrade() {
+            exchange.cancel();
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for HostConnection {
+    async fn ready(&mut self) {
+        let ended = match &mut self.phase {
+            Phase::Over(_) => return,
+            Phase::Connecting(task) => {
+                let result = task.await;
+                self.connected(result)
+            }
+            Phase::Handshake(task) => task.await,
+        };
+        self.phase = Phase::Over(ended);
+    }
+}
+
+impl wit::HostConnection for SandboxNetCtxView<'_> {
+    fn subscribe(
+        &mut self,
+        connection: Resource<HostConnection>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, connection)
+    }
+
+    fn status(
+        &mut self,
+        connection: Resource<HostConnection>,
+    ) -> wasmtime::Result<Option<Result<(), ErrorCode>>> {
+        let ended = self.table.get_mut(&connection)?.poll_phase();
+        Ok(ended.map(|result| result.map_err(convert::error)))
+    }
+
+    fn start_tls(
+        &mut self,
+        connection: Resource<HostConnection>,
+        server_name: String,
+        options: TlsOptions,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        let connection = self.table.get_mut(&connection)?;
+        let link = match connection.established() {
+            Ok(link) => link,
+            Err(error) => return Ok(Err(error)),
+        };
+        if connection.used || link.is_tls() {
+            let fault = "TLS can only begin once, and before the first request";
+            return Ok(Err(ErrorCode::Invalid(fault.into())));
+        }
+        let server_name = Some(server_name.as_str()).filter(|name| !name.is_empty());
+        match self.ctx.hooks.start_tls(&link, server_name, options.verify) {
+            Ok((secured, handshake)) => {
+                connection.link = Some(secured);
+                connection.guest_alpn = options.alpn;
+                connection.phase = Phase::Handshake(handshake);
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(convert::error(error))),
+        }
+    }
+
+    fn tls(&mut self, connection: Resource<HostConnection>) -> wasmtime::Result<Option<TlsInfo>> {
+        let connection = self.table.get_mut(&connection)?;
+        let done = matches!(connection.poll_phase(), Some(Ok(())));
+        let info = connection.link.as_ref().filter(|_| done);
+        let info = info.and_then(Link::tls_info);
+        Ok(info.map(|info| convert::tls_info(info, &connection.guest_alpn)))
+    }
+
+    fn drop(&mut self, connection: Resource<HostConnection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! From the crate's types to the interface's.
+
+use super::types;
+use crate::egress::{
+    CertificateFault, DnsFailure, EgressError, HttpVersion, Limit, Phase, TlsFailure, TlsInfo,
+};
+use crate::policy::{Denial, DenyReason};
+
+/// A failure as the guest sees it.
+pub(super) fn error(error: EgressError) -> types::ErrorCode {
+    use types::ErrorCode as Code;
+    match error {
+        EgressError::Denied(denied) => Code::Denied(denial(denied)),
+        EgressError::Dns(failure) => Code::Dns(dns(failure)),
+        EgressError::Refused => Code::Refused,
+        EgressError::Unreachable => Code::Unreachable,
+        EgressError::Reset => Code::Reset,
+        EgressError::Timeout(during) => Code::Timeout(phase(during)),
+        EgressError::Tls(failure) => Code::Tls(tls(failure)),
+        EgressError::Protocol(failure) => Code::Protocol(types::ProtocolFailure {
+            message: failure.fault.to_string(),
+            received: failure.received.into(),
+        }),
+        EgressError::Limit(reached) => Code::Limit(limit(reached)),
+        EgressError::Closed => Code::Closed,
+        EgressError::Invalid(why) => Code::Invalid(why),
+    }
+}
+
+fn denial(denial: Denial) -> types::Denial {
+    types::Denial {
+        reason: match denial.reason {
+            DenyReason::NoRule => types::DenyReason::NoRule,
+            DenyReason::Address => types::DenyReason::Address,
+            DenyReason::HostMismatch => types::DenyReason::HostMismatch,
+            DenyReason::TlsOptions => types::DenyReason::TlsOptions,
+            DenyReason::Method => types::DenyReason::Method,
+            DenyReason::Field => types::DenyReason::Field,
+        },
+        rule: denial.rule,
+        message: denial.message,
+    }
+}
+
+fn dns(failure: DnsFailure) -> types::DnsFailure {
+    match failure {
+        DnsFailure::NotFound => types::DnsFailure::NotFound,
+        DnsFailure::Temporary => types::DnsFailure::Temporary,
+        DnsFailure::Failed => types::DnsFailure::Failed,
+    }
+}
+
+fn phase(phase: Phase) -> types::Phase {
+    match phase {
+        Phase::Resolve => types::Phase::Resolve,
+        Phase::Connect => types::Phase::Connect,
+        Phase::Tls => types::Phase::Tls,
+        Phase::Request => types::Phase::Request,
+        Phase::Head => types::Phase::Head,
+        Phase::Body => types::Phase::Body,
+    }
+}
+
+fn tls(failure: TlsFailure) -> types::TlsFailure {
+    match failure {
+        TlsFailure::Certificate { fault, message } => {
+            let fault = match fault {
+                CertificateFault::Expired => types::CertificateFault::Expired,
+                CertificateFault::NotYetValid => types::CertificateFault::NotYetValid,
+                CertificateFault::UnknownIssuer => types::CertificateFault::UnknownIssuer,
+                CertificateFault::NameMismatch => types::CertificateFault::NameMismatch,
+                CertificateFault::Revoked => types::CertificateFault::Revoked,
+                CertificateFault::Other => types::CertificateFault::Other,
+            };
+            types::TlsFailure::Certificate((fault, message))
+        }
+        TlsFailure::Other(message) => types::TlsFailure::Other(message),
+    }
+}
+
+fn limit(limit: Limit) -> types::Limit {
+    match limit {
+        Limit::ResponseHeadSize => types::Limit::ResponseHeadSize,
+        Limit::Connections => types::Limit::Connections,
+        Limit::RequestHeadSize => types::Limit::RequestHeadSize,
+    }
+}
+
+/// What a handshake settled, for a guest that speaks `offered`: the host translates HTTP/2, so the
+/// guest's own protocol is HTTP/1.1 wherever it offered that.
+pub(super) fn tls_info(info: &TlsInfo, offered: &[Vec<u8>]) -> types::TlsInfo {
+    let http11 = offered.iter().find(|name| *name == b"http/1.1");
+    types::TlsInfo {
+        version: info.version,
+        cipher: info.cipher.clone(),
+        alpn: http11.cloned().unwrap_or_default(),
+        certificates: info.certificates.clone(),
+    }
+}
+
+/// The head as it was on the wire, which travels beside `http`'s own types.
+pub(super) fn response_head(mut parts: http::response::Parts) -> types::ResponseHead {
+    match parts.extensions.remove::<crate::egress::ResponseHead>() {
+        Some(head) => types::ResponseHead {
+            status: head.status,
+            version: match head.version {
+                HttpVersion::Http10 => types::HttpVersion::Http10,
+                HttpVersion::Http11 => types::HttpVersion::Http11,
+                HttpVersion::Http2 => types::HttpVersion::Http2,
+            },
+            reason: head.reason,
+            fields: head.fields,
+        },
+        // The response of a transport that an embedder put in the place of ours.
+        None => types::ResponseHead {
+            status: parts.status.as_u16(),
+            version: types::HttpVersion::Http11,
+            reason: Vec::new(),
+            fields: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+                .collect(),
+        },
+    }
+}

@@ -1,0 +1,376 @@
+//! The `exchange` resource: one request, its body, and its response.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use tokio::sync::watch;
+use wasmtime::component::Resource;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult, subscribe,
+};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn};
+use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody, StreamContext};
+use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
+
+use super::types::{BodyKind, ErrorCode, RequestHead, ResponseHead};
+use super::{convert, wit};
+use crate::SandboxNetCtxView;
+use crate::egress::{self, EgressError};
+use crate::hooks::{EgressHooks, Link, Outgoing};
+
+/// Bytes of a request's body that one write may carry; two writes are buffered.
+const WRITE_SIZE: usize = 128 * 1024;
+/// Bytes that a request's head may have in all.
+const HEAD_SIZE: usize = 256 * 1024;
+
+type Sending = AbortOnDropJoinHandle<Result<http::Response<WasiBody>, EgressError>>;
+
+/// What the two ends of an exchange, its connection and its streams, know of one another.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    failure: OnceLock<EgressError>,
+    over: watch::Sender<bool>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            failure: OnceLock::new(),
+            over: watch::Sender::new(false),
+        })
+    }
+
+    /// Whether nothing more will come: the response was read to its end, or the exchange failed.
+    pub(super) fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+
+    /// The response's body has ended as its framing says.
+    pub(crate) fn complete(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Notes the first failure.
+    pub(crate) fn fail(&self, error: EgressError) {
+        let _ = self.failure.set(error);
+        self.over.send_replace(true);
+    }
+
+    /// The connection was closed.
+    pub(super) fn cancel(&self) {
+        if !self.is_over() {
+            self.fail(EgressError::Closed);
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<EgressError> {
+        self.failure.get().cloned()
+    }
+
+    /// Waits for the end, whichever it is.
+    pub(crate) async fn ended(&self) {
+        // The sender is `self`: it can't have gone.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+}
+
+/// The host's side of an `exchange`.
+pub struct HostExchange {
+    progress: Arc<Progress>,
+    body: RequestBody,
+    response: Response,
+}
+
+enum RequestBody {
+    None,
+    Open {
+        body: HostOutgoingBody,
+        stream: StreamState,
+    },
+    Finished,
+}
+
+enum StreamState {
+    NotTaken,
+    Taken(Weak<()>),
+}
+
+enum Response {
+    Sending(Sending),
+    Head(Result<http::Response<WasiBody>, EgressError>),
+    Body(Option<WasiBody>),
+    Failed,
+}
+
+impl HostExchange {
+    /// Sends `head` on `link`; the body follows through the exchange's stream.
+    pub(super) fn start(
+        hooks: &mut EgressHooks,
+        link: Link,
+        head: RequestHead,
+        kind: BodyKind,
+    ) -> Result<Self, ErrorCode> {
+        let size = head.method.len() + head.path.len();
+        let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
+        if size + fields.sum::<usize>() > HEAD_SIZE {
+            return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
+        }
+        let head = crate::hooks::RequestHead {
+            method: head.method,
+            path: head.path,
+            fields: head.fields,
+        };
+        crate::policy::syntax::check_head(&head.method, &head.path, &head.fields)
+            .map_err(|error| ErrorCode::Invalid(error.to_string()))?;
+        let (body, outgoing, kind) = request_body(kind);
+        let progress = Progress::new();
+        let mut request = http::Request::new(outgoing);
+        request.extensions_mut().insert(Outgoing {
+            link,
+            head,
+            kind,
+            progress: progress.clone(),
+        });
+
+        let failure = progress.clone();
+        let mut sending = Box::pin({
+            let sent = hooks.send_request(request, None, Box::new(async { Ok(()) }));
+            async move {
+                match Pin::from(sent).await {
+                    Ok((response, _)) => Ok(response),
+                    Err(error) => Err(failure
+                        .failure()
+                        .unwrap_or_else(|| EgressError::Invalid(error.to_string()))),
+                }
+            }
+        });
+        // What is refused is refused before the first await.
+        let response = match poll_noop(sending.as_mut()) {
+            Some(Err(error)) => return Err(convert::error(error)),
+            Some(Ok(response)) => Response::Head(Ok(response)),
+            None => Response::Sending(spawn(sending)),
+        };
+        Ok(Self {
+            progress,
+            body,
+            response,
+        })
+    }
+
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    fn take_stream(&mut self) -> Result<DynOutputStream, ErrorCode> {
+        match &mut self.body {
+            RequestBody::None => Err(no_body()),
+            RequestBody::Finished => Err(ErrorCode::Closed),
+            RequestBody::Open { body, stream } => {
+                let inner = body.take_output_stream().ok_or(ErrorCode::Closed)?;
+                let alive = Arc::new(());
+                *stream = StreamState::Taken(Arc::downgrade(&alive));
+                Ok(Box::new(BodyStream {
+                    inner,
+                    _alive: alive,
+                }))
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), ErrorCode> {
+        match std::mem::replace(&mut self.body, RequestBody::Finished) {
+            RequestBody::None => {
+                self.body = RequestBody::None;
+                Err(no_body())
+            }
+            RequestBody::Finished => Err(ErrorCode::Closed),
+            RequestBody::Open {
+                body,
+                stream: StreamState::Taken(alive),
+            } if alive.strong_count() > 0 => {
+                self.body = RequestBody::Open {
+                    body,
+                    stream: StreamState::Taken(alive),
+                };
+                Err(ErrorCode::Invalid(
+                    "drop the body's stream before finishing the body".into(),
+                ))
+            }
+            RequestBody::Open { body, .. } => body.finish(None).map_err(|_| {
+                ErrorCode::Invalid("fewer bytes were written than the request announced".into())
+            }),
+        }
+    }
+
+    fn take_head(&mut self) -> Option<Result<ResponseHead, ErrorCode>> {
+        if let Response::Sending(task) = &mut self.response {
+            let ended = poll_noop(Pin::new(task)).or_else(|| {
+                // Nothing comes any more where the connection was closed.
+                self.progress.failure().map(Err)
+            })?;
+            self.response = Response::Head(ended);
+        }
+        match std::mem::replace(&mut self.response, Response::Failed) {
+            Response::Head(Ok(response)) => {
+                let (parts, body) = response.into_parts();
+                self.response = Response::Body(Some(body));
+                Some(Ok(convert::response_head(parts)))
+            }
+            Response::Head(Err(error)) => {
+                self.progress.fail(error.clone());
+                Some(Err(convert::error(error)))
+            }
+            taken => {
+                self.response = taken;
+                Some(Err(ErrorCode::Closed))
+            }
+        }
+    }
+
+    fn take_response_body(&mut self) -> Result<DynInputStream, ErrorCode> {
+        match &mut self.response {
+            Response::Sending(_) | Response::Head(_) => Err(ErrorCode::Invalid(
+                "the response's head comes before its body".into(),
+            )),
+            Response::Failed => Err(ErrorCode::Closed),
+            Response::Body(body) => {
+                let body = body.take().ok_or(ErrorCode::Closed)?;
+                let stream = HostIncomingBody::new(body).take_stream();
+                Ok(Box::new(stream.ok_or(ErrorCode::Closed)?))
+            }
+        }
+    }
+}
+
+fn no_body() -> ErrorCode {
+    ErrorCode::Invalid("the request was announced without a body".into())
+}
+
+fn request_body(kind: BodyKind) -> (RequestBody, WasiBody, egress::BodyKind) {
+    let (size, kind) = match kind {
+        BodyKind::None => {
+            let empty = Empty::<Bytes>::new().map_err(|never| match never {});
+            return (RequestBody::None, empty.boxed_unsync(), egress::BodyKind::None);
+        }
+        BodyKind::Sized(size) => (Some(size), egress::BodyKind::Sized(size)),
+        BodyKind::Chunked => (None, egress::BodyKind::Chunked),
+    };
+    let (body, outgoing) = HostOutgoingBody::new(StreamContext::Request, size, 1, WRITE_SIZE);
+    let open = RequestBody::Open {
+        body,
+        stream: StreamState::NotTaken,
+    };
+    (open, outgoing, kind)
+}
+
+impl Drop for HostExchange {
+    fn drop(&mut self) {
+        // A body that was not finished must not look complete to the server.
+        if let RequestBody::Open { body, .. } =
+            std::mem::replace(&mut self.body, RequestBody::Finished)
+        {
+            body.abort();
+        }
+        self.progress.cancel();
+    }
+}
+
+#[async_trait]
+impl Pollable for HostExchange {
+    async fn ready(&mut self) {
+        if let Response::Sending(task) = &mut self.response {
+            tokio::select! {
+                ended = task => self.response = Response::Head(ended),
+                () = self.progress.ended() => {}
+            }
+        }
+    }
+}
+
+/// The request body's stream, which tells the exchange when it was dropped.
+struct BodyStream {
+    inner: DynOutputStream,
+    _alive: Arc<()>,
+}
+
+#[async_trait]
+impl Pollable for BodyStream {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for BodyStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.inner.check_write()
+    }
+}
+
+impl wit::HostExchange for SandboxNetCtxView<'_> {
+    fn body(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Result<Resource<DynOutputStream>, ErrorCode>> {
+        match self.table.get_mut(&exchange)?.take_stream() {
+            Ok(stream) => Ok(Ok(self.table.push(stream)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn finish_body(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        Ok(self.table.get_mut(&exchange)?.finish())
+    }
+
+    fn subscribe(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, exchange)
+    }
+
+    fn head(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Option<Result<ResponseHead, ErrorCode>>> {
+        Ok(self.table.get_mut(&exchange)?.take_head())
+    }
+
+    fn response_body(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Result<Resource<DynInputStream>, ErrorCode>> {
+        match self.table.get_mut(&exchange)?.take_response_body() {
+            Ok(stream) => Ok(Ok(self.table.push(stream)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn failure(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<Option<ErrorCode>> {
+        Ok(self
+            .table
+            .get(&exchange)?
+            .progress
+            .failure()
+            .map(convert::error))
+    }
+
+    fn drop(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<()> {
+        self.table.delete(exchange)?;
+        Ok(())
+    }
+}

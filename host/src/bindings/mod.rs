@@ -1,0 +1,28 @@
+//! `sandbox:net/client` for wasmtime: translates between the interface's types and the crate's
+//! own, and delegates. Deciding, dialling and recording happen behind [`crate::hooks`].
+
+mod client;
+mod connection;
+mod convert;
+mod exchange;
+
+pub use connection::HostConnection;
+pub use exchange::HostExchange;
+pub(crate) use exchange::Progress;
+
+#[allow(clippy::all, reason = "generated")]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "sandbox:net/sandbox-net",
+        imports: { default: trappable },
+        require_store_data_send: true,
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "sandbox:net/client.connection": super::HostConnection,
+            "sandbox:net/client.exchange": super::HostExchange,
+        },
+    });
+}
+
+pub(crate) use generated::sandbox::net::{client as wit, types};

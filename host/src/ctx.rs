@@ -1,0 +1,58 @@
+//! What an embedder keeps in a store, and how the interface gets to it.
+
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+use crate::hooks::EgressHooks;
+
+/// The network state of one store: what `sandbox:net/client` acts through.
+pub struct SandboxNetCtx {
+    pub(crate) hooks: EgressHooks,
+}
+
+impl SandboxNetCtx {
+    /// A context whose guest reaches what `hooks` allow.
+    pub fn new(hooks: EgressHooks) -> Self {
+        Self { hooks }
+    }
+
+    /// The hooks, to give to [`wasmtime_wasi_http::WasiHttpCtxView`] where `wasi:http` is linked
+    /// too: both interfaces then meet the same policy.
+    pub fn hooks(&mut self) -> &mut EgressHooks {
+        &mut self.hooks
+    }
+}
+
+/// Access to the network state and the resource table of a store, in the style of
+/// [`wasmtime_wasi::WasiView`].
+pub trait SandboxNetView: Send {
+    /// The view of the state inside `self`.
+    fn sandbox_net(&mut self) -> SandboxNetCtxView<'_>;
+}
+
+/// A view of the network state, on which the interface is implemented.
+pub struct SandboxNetCtxView<'a> {
+    /// The network state.
+    pub ctx: &'a mut SandboxNetCtx,
+    /// The table of the guest's resources.
+    pub table: &'a mut ResourceTable,
+}
+
+/// The type parameter of the generated `add_to_linker` functions.
+struct SandboxNet;
+
+impl HasData for SandboxNet {
+    type Data<'a> = SandboxNetCtxView<'a>;
+}
+
+/// Adds `sandbox:net/client` to `linker`.
+///
+/// The engine must have async support; `wasi:io` and `wasi:clocks` come from
+/// [`wasmtime_wasi::p2::add_to_linker_async`] or from parts of it.
+///
+/// # Errors
+///
+/// Where the linker already has the interface.
+pub fn add_to_linker<T: SandboxNetView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    crate::bindings::types::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)?;
+    crate::bindings::wit::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)
+}

@@ -1,0 +1,93 @@
+//! The body of a response, whatever the version of HTTP.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::egress::h1::H1Body;
+use crate::egress::h2::H2Body;
+use crate::egress::{EgressError, Phase};
+
+/// A response body as it arrives, without transfer coding. A slow reader slows the peer down:
+/// little is received ahead of what is asked for here.
+///
+/// It ends with `None` only where it is complete by its framing; any other end is an error, and
+/// the last thing that comes. Trailer fields are dropped.
+#[derive(Debug)]
+pub struct ResponseBody {
+    source: Source,
+    deadline: Pin<Box<Sleep>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    H1(Box<H1Body>),
+    H2(Box<H2Body>),
+    Over,
+}
+
+impl Source {
+    /// The body, which fails when this much time has passed.
+    pub(crate) fn until(self, left: Duration) -> ResponseBody {
+        ResponseBody {
+            source: self,
+            deadline: Box::pin(tokio::time::sleep(left)),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+        match &mut self.source {
+            Source::H1(body) => body.poll_data(cx),
+            Source::H2(body) => body.poll_data(cx),
+            Source::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        // A peer that always has more must not outrun the deadline.
+        if Instant::now() >= self.deadline.deadline() && !self.is_end_stream() {
+            self.source = Source::Over;
+            return Poll::Ready(Some(Err(EgressError::Timeout(Phase::Body))));
+        }
+        let next = match self.poll_source(cx) {
+            Poll::Ready(next) => next,
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_pending() => return Poll::Pending,
+            Poll::Pending => Some(Err(EgressError::Timeout(Phase::Body))),
+        };
+        if matches!(next, Some(Err(_))) {
+            self.source = Source::Over;
+        }
+        Poll::Ready(next.map(|result| result.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::H1(body) => body.is_over(),
+            Source::H2(body) => body.is_over(),
+            Source::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let remaining = match &self.source {
+            Source::H1(body) => body.remaining(),
+            Source::H2(body) => body.is_over().then_some(0),
+            Source::Over => Some(0),
+        };
+        remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,355 @@
+//! A connection as the guest sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+
+use crate::egress::body::Source;
+use crate::egress::failure::{Delivery, Failure};
+use crate::egress::h1::{self, Home, encode_head};
+use crate::egress::h2::{self, Session, Slot};
+use crate::egress::message::{RequestBody, erase};
+use crate::egress::reach::Reach;
+use crate::egress::stream::Stream;
+use crate::egress::tenant::Transport;
+use crate::egress::{BodyKind, Egress, EgressError, Phase, Response, TlsInfo};
+use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
+
+/// How often a request is tried, where it is certain that trying again does no harm.
+const MAX_ATTEMPTS: usize = 3;
+
+/// One connection of the guest: the right to talk to one endpoint, and whatever transport carries
+/// its exchanges. Between two exchanges the transport may change without the guest's notice: the
+/// peer closed it, and the next request dials again, with every check done again.
+///
+/// Dropping it leaves a response that is still arriving alone, and keeps an idle transport for
+/// the tenant's next connection to the same endpoint.
+pub struct Connection {
+    egress: Egress,
+    reach: Reach,
+    /// A transport that has not carried an exchange of this connection yet, and whether it
+    /// carried any before.
+    fresh: Option<(Stream, bool)>,
+    session: Option<Arc<Session>>,
+    home: Arc<Home>,
+    peer: Option<SocketAddr>,
+    tls: Option<Arc<TlsInfo>>,
+    /// Time that setting up took, which counts for the first exchange.
+    spent: Duration,
+}
+
+impl Connection {
+    pub(crate) fn new(egress: Egress, reach: Reach) -> Self {
+        let home = Home::new(Arc::clone(egress.pool()), reach.endpoint().clone());
+        Self {
+            egress,
+            reach,
+            fresh: None,
+            session: None,
+            home: Arc::new(home),
+            peer: None,
+            tls: None,
+            spent: Duration::ZERO,
+        }
+    }
+
+    /// Counts the time since `started` as time that the first exchange has used.
+    pub(crate) fn count(&mut self, started: Instant) {
+        self.spent += started.elapsed();
+    }
+
+    /// Connects now.
+    pub(crate) async fn dial(&mut self, asked: Option<Duration>) -> Result<(), EgressError> {
+        let stream = self
+            .egress
+            .dial(&self.reach, asked, &mut Phase::Resolve)
+            .await?;
+        self.peer = Some(stream.peer());
+        self.fresh = Some((stream, false));
+        Ok(())
+    }
+
+    /// Where this connection goes.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        self.reach.endpoint()
+    }
+
+    /// Whether TLS was set up.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What the TLS handshake settled; `None` without one.
+    #[must_use]
+    pub fn tls_info(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
+    }
+
+    /// The address of the transport that was used last; `None` while there was none.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Sets up TLS for the origin, whose host is the name that is sent and verified. The peer is
+    /// offered HTTP/2 and HTTP/1.1.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an origin of another endpoint or scheme, and on a connection that has TLS or
+    /// has carried a request; `Tls`, `Timeout`, `Reset`, and what connecting can fail with.
+    pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
+        let started = Instant::now();
+        if self.reach.origin().is_some() {
+            return Err(EgressError::Invalid(
+                "TLS was begun or a request was sent before".into(),
+            ));
+        }
+        if origin.scheme != Scheme::Https || origin.endpoint != *self.reach.endpoint() {
+            return Err(EgressError::Invalid(
+                "TLS is not for this connection's origin".into(),
+            ));
+        }
+        self.reach.settle(Scheme::Https);
+        let dialled = self.fresh().map(|(stream, _)| stream);
+        let mut phase = Phase::Tls;
+        let deadline = self
+            .egress
+            .config()
+            .request_deadline
+            .saturating_sub(self.spent);
+        let transport = timeout(deadline, self.secure(dialled, true, &mut phase)).await;
+        match transport.map_err(|_| EgressError::Timeout(phase))?? {
+            Transport::H1 { stream, reused } => {
+                self.note(stream.peer(), stream.tls_info());
+                self.fresh = Some((stream, reused));
+            }
+            Transport::H2 { slot, .. } => {
+                let session = Arc::clone(slot.session());
+                self.note(session.peer(), session.tls_info());
+                self.session = Some(session);
+            }
+        }
+        self.count(started);
+        self.tls_info().ok_or(EgressError::Closed)
+    }
+
+    fn note(&mut self, peer: SocketAddr, tls: Option<&Arc<TlsInfo>>) {
+        self.peer = Some(peer);
+        self.tls = tls.cloned();
+    }
+
+    /// A transport with TLS: a session, an idle connection, or a new one.
+    async fn secure(
+        &self,
+        dialled: Option<Stream>,
+        may_be_idle: bool,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        if let Some(slot) = self.slot() {
+            return Ok(Transport::H2 { slot, reused: true });
+        }
+        if may_be_idle && let Some(stream) = self.idle(true).await {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        self.egress.secure(&self.reach, dialled, phase).await
+    }
+
+    /// What setting up gave, if its address is still permitted now that the scheme is known.
+    fn fresh(&mut self) -> Option<(Stream, bool)> {
+        let fresh = self.fresh.take();
+        fresh.filter(|(stream, _)| self.reach.permits(stream.peer().ip()))
+    }
+
+    /// Room on this connection's session, or on another one of the tenant.
+    fn slot(&self) -> Option<Slot> {
+        let own = self.session.as_ref().and_then(Session::slot);
+        own.or_else(|| {
+            let pool = self.egress.pool();
+            pool.slot(self.reach.endpoint(), |ip| self.reach.permits(ip))
+        })
+    }
+
+    async fn idle(&self, tls: bool) -> Option<Stream> {
+        let pool = self.egress.pool();
+        pool.take(self.reach.endpoint(), tls, |ip| self.reach.permits(ip))
+            .await
+    }
+
+    /// Sends a request and waits for the head of its response. The body is sent at the same time,
+    /// and goes on being sent while the response's body arrives.
+    ///
+    /// Dropping the future, or the response, ends the exchange.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for another origin, for a head that is no HTTP, and for a body that differs from
+    /// its announced size; otherwise whatever connecting, TLS or the peer did wrong.
+    pub async fn send<B>(
+        &mut self,
+        request: Checked<RequestLine>,
+        kind: BodyKind,
+        body: B,
+    ) -> Result<Response, EgressError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if self.reach.origin().is_none() {
+            self.reach.settle(Scheme::Http);
+        }
+        if self.reach.origin() != Some(&request.origin) {
+            return Err(EgressError::Invalid(
+                "the request is for another origin".into(),
+            ));
+        }
+        if request.origin.scheme == Scheme::Https && !self.is_tls() {
+            return Err(EgressError::Closed);
+        }
+        let spent = std::mem::take(&mut self.spent);
+        let left = self.egress.config().request_deadline.saturating_sub(spent);
+        let mut phase = Phase::Connect;
+        let exchange = self.exchange(&request, kind, erase(body), left, &mut phase);
+        let Ok(result) = timeout(left, exchange).await else {
+            // Whatever is wrong with the session, the next exchange shall not meet it too.
+            self.session.take().inspect(|session| session.retire());
+            return Err(EgressError::Timeout(phase));
+        };
+        result
+    }
+
+    async fn exchange(
+        &mut self,
+        request: &RequestLine,
+        kind: BodyKind,
+        body: RequestBody,
+        left: Duration,
+        phase: &mut Phase,
+    ) -> Result<Response, EgressError> {
+        let started = Instant::now();
+        let head = encode_head(request, kind, self.egress.config().max_request_head)?;
+        let mut body = Some(body);
+        let mut may_be_idle = true;
+        let mut attempt = 1;
+        loop {
+            let transport = self.transport(may_be_idle, phase).await?;
+            let (peer, reused) = match &transport {
+                Transport::H1 { stream, reused } => (stream.peer(), *reused),
+                Transport::H2 { slot, reused } => (slot.session().peer(), *reused),
+            };
+            self.peer = Some(peer);
+            let result = match transport {
+                Transport::H1 { stream, .. } => {
+                    may_be_idle = false;
+                    let exchange = self.h1_exchange(&head, request, kind);
+                    let result = exchange.run(stream, &mut body, phase).await;
+                    result.map(|(head, body)| (head, Source::H1(Box::new(body))))
+                }
+                Transport::H2 { slot, .. } => {
+                    let session = Arc::clone(slot.session());
+                    self.session = Some(Arc::clone(&session));
+                    let max = self.egress.config().max_response_head;
+                    let result = h2::exchange(slot, request, kind, &mut body, max, phase).await;
+                    if let Err(Failure {
+                        delivery: Delivery::Nothing,
+                        ..
+                    }) = result
+                    {
+                        session.retire();
+                    }
+                    result.map(|(head, body)| (head, Source::H2(Box::new(body))))
+                }
+            };
+            match result {
+                Ok((head, body)) => {
+                    let body = body.until(left.saturating_sub(started.elapsed()));
+                    return Ok(Response {
+                        head,
+                        body,
+                        peer,
+                        reused,
+                    });
+                }
+                Err(Failure { delivery, .. })
+                    if reused
+                        && body.is_some()
+                        && attempt < MAX_ATTEMPTS
+                        && delivery.allows_retry(request, kind) =>
+                {
+                    attempt += 1;
+                }
+                Err(Failure { error, .. }) => return Err(error),
+            }
+        }
+    }
+
+    fn h1_exchange<'a>(
+        &self,
+        head: &'a [u8],
+        request: &RequestLine,
+        kind: BodyKind,
+    ) -> h1::Exchange<'a> {
+        let config = self.egress.config();
+        h1::Exchange {
+            head,
+            kind,
+            answers_head: request.method == b"HEAD",
+            max_response_head: config.max_response_head,
+            accept_tls_truncation: config.accept_tls_truncation,
+            home: Arc::clone(&self.home),
+        }
+    }
+
+    /// The transport for the next exchange: what setting up gave, what the last exchange left,
+    /// what the tenant has, or a new one.
+    async fn transport(
+        &mut self,
+        may_be_idle: bool,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        if let Some((stream, reused)) = self.fresh() {
+            return Ok(Transport::H1 { stream, reused });
+        }
+        if may_be_idle
+            && let Some(parked) = self.home.take()
+            && let Some(mut stream) = parked.settle().await
+            && stream.is_quiet().await
+        {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        if self.is_tls() {
+            return self.secure(None, may_be_idle, phase).await;
+        }
+        if may_be_idle && let Some(stream) = self.idle(false).await {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        let stream = self.egress.dial(&self.reach, None, phase).await?;
+        Ok(Transport::H1 {
+            stream,
+            reused: false,
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some((stream, true)) = self.fresh.take() {
+            self.egress.pool().put(self.reach.endpoint(), stream);
+        }
+        self.home.close();
+    }
+}

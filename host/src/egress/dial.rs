@@ -1,0 +1,169 @@
+//! From an endpoint to a TCP connection: resolve, filter by the policy, dial what is left.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+
+use crate::egress::reach::Reach;
+use crate::egress::{DnsFailure, EgressError, Limit, Phase, Resolve};
+use crate::policy::Host;
+
+/// How long one address may keep the next one waiting (RFC 8305 section 8).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The most addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
+
+/// Connects to the first address of the endpoint that answers. Only permitted addresses are ever
+/// dialled. `phase` says at any time what is going on.
+///
+/// # Errors
+///
+/// DNS failures; an address denial where no address is permitted; otherwise the failure of the
+/// address that came closest.
+pub(crate) async fn dial(
+    reach: &Reach,
+    resolver: &dyn Resolve,
+    phase: &mut Phase,
+) -> Result<(TcpStream, SocketAddr), EgressError> {
+    *phase = Phase::Resolve;
+    let found = addresses(&reach.endpoint().host, resolver).await?;
+    let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
+    if permitted.is_empty() {
+        return Err(EgressError::Denied(reach.denial()));
+    }
+    *phase = Phase::Connect;
+    let port = reach.endpoint().port;
+    let targets = interleave(permitted)
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port));
+    race(targets.take(MAX_ADDRESSES)).await
+}
+
+/// The addresses of a host. Literals and `localhost` need no name server (RFC 6761 section 6.3).
+async fn addresses(host: &Host, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, EgressError> {
+    if let Host::Ip(ip) = host {
+        return Ok(vec![*ip]);
+    }
+    if host.is_localhost() {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let found = resolver.resolve(&host.to_string()).await?;
+    if found.is_empty() {
+        Err(DnsFailure::NotFound.into())
+    } else {
+        Ok(found)
+    }
+}
+
+/// Alternates the two families, beginning with the resolver's first choice, without duplicates.
+fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let first_is_v4 = addresses.first().is_some_and(IpAddr::is_ipv4);
+    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) = addresses
+        .into_iter()
+        .partition(|ip| ip.is_ipv4() == first_is_v4);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut ordered: Vec<IpAddr> = Vec::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] {
+            return ordered;
+        }
+        for ip in pair.into_iter().flatten() {
+            if !ordered.contains(&ip) {
+                ordered.push(ip);
+            }
+        }
+    }
+}
+
+/// Dials one address after the other, the next one when the last has failed or has taken long.
+async fn race(
+    mut targets: impl Iterator<Item = SocketAddr>,
+) -> Result<(TcpStream, SocketAddr), EgressError> {
+    let mut attempts = FuturesUnordered::new();
+    let mut next = targets.next();
+    let mut failure = EgressError::Unreachable;
+    loop {
+        if let Some(target) = next.take() {
+            attempts.push(async move { Ok((connect(target).await?, target)) });
+            next = targets.next();
+        } else if attempts.is_empty() {
+            return Err(failure);
+        }
+        tokio::select! {
+            Some(result) = attempts.next() => match result {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failure = closer(failure, error),
+            },
+            () = tokio::time::sleep(STAGGER), if next.is_some() => {}
+        }
+    }
+}
+
+async fn connect(target: SocketAddr) -> Result<TcpStream, EgressError> {
+    let stream = TcpStream::connect(target)
+        .await
+        .map_err(|error| failure(&error))?;
+    // Only a matter of latency: a stream that cannot have it still works.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+fn failure(error: &io::Error) -> EgressError {
+    // The process or the machine has no file descriptor left (ENFILE, EMFILE).
+    if cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)) {
+        return EgressError::Limit(Limit::Connections);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => EgressError::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => EgressError::Reset,
+        io::ErrorKind::TimedOut => EgressError::Timeout(Phase::Connect),
+        _ => EgressError::Unreachable,
+    }
+}
+
+/// Of two failed addresses, the failure that says more: an answer more than silence, and silence
+/// more than a missing route.
+fn closer(a: EgressError, b: EgressError) -> EgressError {
+    let rank = |error: &EgressError| match error {
+        EgressError::Unreachable => 0,
+        EgressError::Timeout(_) => 1,
+        _ => 2,
+    };
+    if rank(&b) > rank(&a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_alternate_beginning_with_the_first_answers() {
+        let mixed = ["::1", "::2", "::3", "192.0.2.1", "::1"].map(ip).to_vec();
+        assert_eq!(
+            interleave(mixed),
+            ["::1", "192.0.2.1", "::2", "::3"].map(ip)
+        );
+        assert_eq!(interleave(vec![]), Vec::<IpAddr>::new());
+    }
+
+    #[test]
+    fn the_failure_that_says_most_is_reported() {
+        use EgressError::{Refused, Timeout, Unreachable};
+        assert_eq!(closer(Unreachable, Refused), Refused);
+        assert_eq!(closer(Refused, Unreachable), Refused);
+        assert_eq!(
+            closer(Unreachable, Timeout(Phase::Connect)),
+            Timeout(Phase::Connect)
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What can go wrong between the policy's "yes" and the last byte of a response.
+//!
+//! The variants are those of `error-code` in `wit/types.wit`.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::policy::Denial;
+
+/// A failure of a connection or of an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The policy refused. Nothing was sent to anyone but, for an address denial, a name server.
+    #[error("{}", .0.message)]
+    Denied(Denial),
+    /// The name could not be resolved.
+    #[error("name resolution failed: {0}")]
+    Dns(#[from] DnsFailure),
+    /// The peer refused the connection.
+    #[error("the peer refused the connection")]
+    Refused,
+    /// There is no way to the peer's network or host.
+    #[error("the peer's network or host cannot be reached")]
+    Unreachable,
+    /// The peer ended the connection in the middle of something.
+    #[error("the peer reset the connection")]
+    Reset,
+    /// A deadline passed in this phase.
+    #[error("timed out {0}")]
+    Timeout(Phase),
+    /// TLS failed.
+    #[error(transparent)]
+    Tls(#[from] TlsFailure),
+    /// The peer does not speak HTTP as it should.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolFailure),
+    /// A bound of this host was reached.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The connection or exchange is over.
+    #[error("the connection is closed")]
+    Closed,
+    /// The request makes no sense as HTTP, or does not fit its body.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// How a name could not be resolved (RFC 1035 section 4.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DnsFailure {
+    /// The name does not exist, or has no address.
+    #[error("the name does not exist or has no address")]
+    NotFound,
+    /// No server answered in time or with sense; the same question may succeed later.
+    #[error("no name server answered; a later attempt may succeed")]
+    Temporary,
+    /// The servers refused the question or failed for good.
+    #[error("the name servers refused or failed")]
+    Failed,
+}
+
+/// The part of an exchange during which a deadline passed. Displays as "while …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Phase {
+    /// Name resolution.
+    #[error("while resolving the name")]
+    Resolve,
+    /// The TCP handshake.
+    #[error("while connecting")]
+    Connect,
+    /// The TLS handshake.
+    #[error("in the TLS handshake")]
+    Tls,
+    /// Sending the request or its body.
+    #[error("while sending the request")]
+    Request,
+    /// Waiting for the response head.
+    #[error("while waiting for the response")]
+    Head,
+    /// Reading the response body.
+    #[error("while reading the response body")]
+    Body,
+}
+
+/// A TLS handshake that did not come about, or a session that broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsFailure {
+    /// The peer's certificate was not accepted.
+    #[error("certificate verification failed: {message}")]
+    Certificate {
+        /// What is wrong with it.
+        fault: CertificateFault,
+        /// The same for people.
+        message: String,
+    },
+    /// Everything else: alerts, versions, a peer that does not speak TLS.
+    #[error("TLS failed: {0}")]
+    Other(String),
+}
+
+/// Why a certificate was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Its validity has ended.
+    Expired,
+    /// Its validity has not begun.
+    NotYetValid,
+    /// No trusted root signs it.
+    UnknownIssuer,
+    /// It is for another name.
+    NameMismatch,
+    /// It was revoked.
+    Revoked,
+    /// Anything else: a bad signature, a bad encoding, a wrong purpose.
+    Other,
+}
+
+/// A peer that broke HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct ProtocolFailure {
+    /// What was wrong.
+    pub fault: ProtocolFault,
+    /// The bytes that the peer sent where a response head was expected, as far as they were kept.
+    /// Empty for faults elsewhere, and for [`ProtocolFault::NoAnswer`].
+    pub received: Bytes,
+}
+
+/// The ways in which a peer can break HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolFault {
+    /// The connection ended cleanly before the first byte of a response.
+    #[error("the peer closed the connection without an answer")]
+    NoAnswer,
+    /// The first line is no status line of HTTP/1.x (RFC 9112 section 4).
+    #[error("the peer's answer does not begin with an HTTP/1 status line")]
+    NotHttp,
+    /// The connection ended within the head.
+    #[error("the peer closed the connection in the middle of the response head")]
+    HeadCut,
+    /// A field line that is none (RFC 9112 section 5), or a field that contradicts itself.
+    #[error("the response head is malformed: {0}")]
+    Head(&'static str),
+    /// The peer switched protocols, which nobody asked for (status 101).
+    #[error("the peer switched to another protocol")]
+    Switched,
+    /// Informational responses without end.
+    #[error("the peer sent too many informational responses")]
+    Informational,
+    /// The chunked coding of the body is broken (RFC 9112 section 7.1).
+    #[error("the chunked coding of the response body is malformed: {0}")]
+    Chunk(&'static str),
+    /// The connection ended before the body did.
+    #[error("the peer closed the connection before the end of the response body")]
+    BodyCut,
+    /// A violation of HTTP/2 (RFC 9113).
+    #[error("HTTP/2 failed: {0}")]
+    Http2(String),
+}
+
+/// A bound of this host that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// The size of a response head.
+    #[error("the response head is larger than the limit")]
+    ResponseHeadSize,
+    /// The number of connections that are open at once.
+    #[error("too many connections are open at once")]
+    Connections,
+    /// The size of a request head.
+    #[error("the request head is larger than the limit")]
+    RequestHeadSize,
+}
+
+impl EgressError {
+    /// A breach of HTTP outside a response head.
+    pub(crate) fn protocol(fault: ProtocolFault) -> Self {
+        Self::Protocol(ProtocolFailure {
+            fault,
+            received: Bytes::new(),
+        })
+    }
+
+    /// Translates a failure of an established connection. `phase` is for deadlines of the kernel.
+    pub(crate) fn from_io(error: &io::Error, phase: Phase) -> Self {
+        if let Some(tls) = error
+            .get_ref()
+            .and_then(|e| e.downcast_ref::<rustls::Error>())
+        {
+            return Self::Tls(TlsFailure::from(tls));
+        }
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Timeout(phase),
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Unreachable,
+            _ => Self::Reset,
+        }
+    }
+}
+
+impl From<&rustls::Error> for TlsFailure {
+    fn from(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(reason) => Self::Certificate {
+                fault: reason.into(),
+                message: reason.to_string(),
+            },
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<&rustls::CertificateError> for CertificateFault {
+    fn from(error: &rustls::CertificateError) -> Self {
+        use rustls::CertificateError as E;
+        match error {
+            E::Expired | E::ExpiredContext { .. } => Self::Expired,
+            E::NotValidYet | E::NotValidYetContext { .. } => Self::NotYetValid,
+            E::UnknownIssuer => Self::UnknownIssuer,
+            E::NotValidForName | E::NotValidForNameContext { .. } => Self::NameMismatch,
+            E::Revoked => Self::Revoked,
+            _ => Self::Other,
+        }
+    }
+}

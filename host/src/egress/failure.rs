@@ -1,0 +1,37 @@
+//! Exchanges that failed before their response: may the request be sent again?
+
+use crate::egress::{BodyKind, EgressError};
+use crate::policy::RequestLine;
+
+/// An exchange without a response.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: EgressError,
+    pub(crate) delivery: Delivery,
+}
+
+/// How far a failed request can have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The peer cannot have executed it: no byte of it was taken, or, in HTTP/2, the peer says so
+    /// (RFC 9113 section 8.7).
+    Nothing,
+    /// The peer may have got it, and sent no byte back.
+    Unanswered,
+    /// The peer sent something back.
+    Answered,
+}
+
+impl Delivery {
+    /// Whether a request that failed on a connection with a past may be sent again on a new one:
+    /// only where the peer cannot have executed it, or where executing it twice is no different
+    /// from once (RFC 9110 section 9.2.2) and the peer hung up without a word.
+    pub(crate) fn allows_retry(self, request: &RequestLine, kind: BodyKind) -> bool {
+        const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"];
+        match self {
+            Self::Nothing => true,
+            Self::Unanswered => kind.is_empty() && IDEMPOTENT.contains(&request.method.as_slice()),
+            Self::Answered => false,
+        }
+    }
+}

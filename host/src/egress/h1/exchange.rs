@@ -1,0 +1,142 @@
+//! One request and its response on one connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncWriteExt, WriteHalf};
+
+use crate::egress::failure::{Delivery, Failure};
+use crate::egress::h1::body::{H1Body, Receiving};
+use crate::egress::h1::pump::send_body;
+use crate::egress::h1::reader::Reader;
+use crate::egress::h1::response::{framing, is_persistent};
+use crate::egress::h1::transport::{Home, Writing};
+use crate::egress::message::RequestBody;
+use crate::egress::pump::{Pump, Sent};
+use crate::egress::stream::Stream;
+use crate::egress::{BodyKind, EgressError, Phase, ProtocolFailure, ResponseHead};
+
+/// A request that is ready to be sent, on whichever connection.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    /// The encoded request head.
+    pub(crate) head: &'a [u8],
+    pub(crate) kind: BodyKind,
+    /// Whether the method is HEAD, whose response has no body whatever its fields say.
+    pub(crate) answers_head: bool,
+    pub(crate) max_response_head: usize,
+    pub(crate) accept_tls_truncation: bool,
+    /// Where the connection goes afterwards.
+    pub(crate) home: Arc<Home>,
+}
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the response's head. The body is taken out of `body` when
+    /// the head is sent, and not before. `phase` says at any time what is going on.
+    ///
+    /// Dropping the future closes the connection.
+    pub(crate) async fn run(
+        &self,
+        stream: Stream,
+        body: &mut Option<RequestBody>,
+        phase: &mut Phase,
+    ) -> Result<(ResponseHead, H1Body), Failure> {
+        *phase = Phase::Request;
+        let (read, write) = tokio::io::split(stream);
+        let mut reader = Reader::new(read);
+        let (mut sent, mut answered) = (0, false);
+        let result = self
+            .until_head(&mut reader, &mut answered, write, &mut sent, body, phase)
+            .await
+            .and_then(|(head, raw, writing)| {
+                let framing = framing(&head, self.answers_head).map_err(|fault| {
+                    EgressError::Protocol(ProtocolFailure {
+                        fault,
+                        received: raw,
+                    })
+                })?;
+                let persistent = is_persistent(&head, framing);
+                Ok((head, framing, persistent, writing))
+            });
+        let (head, framing, persistent, writing) = result.map_err(|error| {
+            let delivery = match (answered, sent) {
+                (true, _) => Delivery::Answered,
+                (false, 0) => Delivery::Nothing,
+                (false, _) => Delivery::Unanswered,
+            };
+            Failure { error, delivery }
+        })?;
+        let receiving = Receiving {
+            reader,
+            writing,
+            persistent,
+            accept_tls_truncation: self.accept_tls_truncation,
+            home: Arc::clone(&self.home),
+        };
+        Ok((head, H1Body::new(framing, receiving)))
+    }
+
+    /// Sends and receives at once: a peer may answer, and stop to read, at any time.
+    async fn until_head(
+        &self,
+        reader: &mut Reader,
+        answered: &mut bool,
+        mut write: WriteHalf<Stream>,
+        sent: &mut usize,
+        body: &mut Option<RequestBody>,
+        phase: &mut Phase,
+    ) -> Result<(ResponseHead, bytes::Bytes, Writing), EgressError> {
+        let mut receive = pin!(reader.read_head(self.max_response_head, answered));
+        let head_is_sent = tokio::select! {
+            biased;
+            result = send_head(&mut write, self.head, sent) => result.is_ok(),
+            result = &mut receive => {
+                // Answered before the request was complete: the connection has no future.
+                let (head, raw) = result?;
+                return Ok((head, raw.freeze(), Writing::Broken));
+            }
+        };
+        let mut writing = match (head_is_sent, self.kind) {
+            // The peer takes nothing more, but may have said why.
+            (false, _) => Writing::Broken,
+            (true, BodyKind::None | BodyKind::Sized(0)) => Writing::Done(write),
+            (true, kind) => match body.take() {
+                Some(body) => Writing::Body(Pump::start(send_body(write, kind, body))),
+                None => return Err(EgressError::Closed),
+            },
+        };
+        loop {
+            let Writing::Body(pump) = &mut writing else {
+                *phase = Phase::Head;
+                let (head, raw) = receive.await?;
+                return Ok((head, raw.freeze(), writing));
+            };
+            tokio::select! {
+                result = &mut receive => {
+                    let (head, raw) = result?;
+                    return Ok((head, raw.freeze(), writing));
+                }
+                end = &mut pump.end => writing = match end {
+                    Ok(Sent::Whole(half)) => Writing::Done(half),
+                    Ok(Sent::Failed(error)) => return Err(error),
+                    Ok(Sent::Broken) | Err(_) => Writing::Broken,
+                },
+            }
+        }
+    }
+}
+
+/// Writes the head; `sent` counts the bytes that the connection took.
+async fn send_head(
+    write: &mut WriteHalf<Stream>,
+    head: &[u8],
+    sent: &mut usize,
+) -> std::io::Result<()> {
+    while *sent < head.len() {
+        match write.write(&head[*sent..]).await? {
+            0 => return Err(std::io::ErrorKind::WriteZero.into()),
+            n => *sent += n,
+        }
+    }
+    write.flush().await
+}

@@ -1,0 +1,110 @@
+//! The receiving half of a connection, with the bytes that were read ahead.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::ReadHalf;
+use tokio_util::io::poll_read_buf;
+
+use crate::egress::h1::response::{HeadError, HeadParser};
+use crate::egress::stream::Stream;
+use crate::egress::{EgressError, Limit, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
+
+/// The most that is read ahead of whoever takes the bytes.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How many informational responses may come before the final one.
+const MAX_INFORMATIONAL: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    half: ReadHalf<Stream>,
+    pub(super) buffer: BytesMut,
+}
+
+impl Reader {
+    pub(super) fn new(half: ReadHalf<Stream>) -> Self {
+        Self {
+            half,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    /// The half itself, once nothing that was read ahead would be lost.
+    pub(super) fn into_half(self) -> Option<ReadHalf<Stream>> {
+        self.buffer.is_empty().then_some(self.half)
+    }
+
+    /// Reads what is there into the buffer; 0 is the end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(READ_SIZE);
+        poll_read_buf(Pin::new(&mut self.half), cx, &mut self.buffer)
+    }
+
+    /// Reads the head of the final response, and skips informational ones. What follows it stays
+    /// in the buffer; its own bytes come with it. `answered` is set with the first byte.
+    pub(super) async fn read_head(
+        &mut self,
+        max: usize,
+        answered: &mut bool,
+    ) -> Result<(ResponseHead, BytesMut), EgressError> {
+        for _ in 0..=MAX_INFORMATIONAL {
+            let (head, length) = self.read_one_head(max, answered).await?;
+            match head.status {
+                101 => return Err(self.fault(ProtocolFault::Switched)),
+                100..=199 => drop(self.buffer.split_to(length)),
+                _ => return Ok((head, self.buffer.split_to(length))),
+            }
+        }
+        Err(self.fault(ProtocolFault::Informational))
+    }
+
+    async fn read_one_head(
+        &mut self,
+        max: usize,
+        answered: &mut bool,
+    ) -> Result<(ResponseHead, usize), EgressError> {
+        let mut parser = HeadParser::new(max);
+        loop {
+            if !self.buffer.is_empty() {
+                match parser.parse(&self.buffer) {
+                    Ok(Some(found)) => return Ok(found),
+                    Ok(None) => {}
+                    Err(HeadError::Limit) => {
+                        return Err(EgressError::Limit(Limit::ResponseHeadSize));
+                    }
+                    Err(HeadError::Fault(fault)) => return Err(self.fault(fault)),
+                }
+            }
+            match poll_fn(|cx| self.poll_fill(cx)).await {
+                Ok(0) => return Err(self.cut()),
+                Ok(_) => *answered = true,
+                Err(error) if is_end(&error) => return Err(self.cut()),
+                Err(error) => return Err(EgressError::from_io(&error, Phase::Head)),
+            }
+        }
+    }
+
+    /// The failure of a connection that ended before the end of the head.
+    fn cut(&self) -> EgressError {
+        self.fault(match self.buffer.as_ref() {
+            [] => ProtocolFault::NoAnswer,
+            bytes if b"HTTP/".starts_with(&bytes[..bytes.len().min(5)]) => ProtocolFault::HeadCut,
+            _ => ProtocolFault::NotHttp,
+        })
+    }
+
+    /// A failure together with the bytes that show it.
+    fn fault(&self, fault: ProtocolFault) -> EgressError {
+        let received = self.buffer.clone().freeze();
+        EgressError::Protocol(ProtocolFailure { fault, received })
+    }
+}
+
+/// Whether an error only says that a TLS connection ended without `close_notify`.
+pub(super) fn is_end(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}

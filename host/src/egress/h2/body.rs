@@ -1,0 +1,101 @@
+//! A response body on a session.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+
+use crate::egress::EgressError;
+use crate::egress::h2::exchange::translate;
+use crate::egress::h2::session::Slot;
+use crate::egress::pump::{Pump, Sent};
+
+/// The body of one response. The peer may send ahead as much as the stream's window holds; the
+/// window opens again as the bytes are taken. Dropping it before the end resets the stream.
+#[derive(Debug)]
+pub(crate) struct H2Body {
+    receiving: Option<RecvStream>,
+    pump: Option<Pump<()>>,
+    slot: Option<Slot>,
+}
+
+impl H2Body {
+    pub(super) fn new(receiving: RecvStream, pump: Option<Pump<()>>, slot: Slot) -> Self {
+        let mut body = Self {
+            receiving: Some(receiving),
+            pump,
+            slot: Some(slot),
+        };
+        body.finish_if_complete();
+        body
+    }
+
+    /// Whether the end was reached.
+    pub(crate) fn is_over(&self) -> bool {
+        self.receiving.is_none()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(crate) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, EgressError>>> {
+        let next = ready!(self.poll_receive(cx));
+        match &next {
+            Some(Ok(_)) => self.finish_if_complete(),
+            Some(Err(_)) => {
+                *self = Self {
+                    receiving: None,
+                    pump: None,
+                    slot: None,
+                }
+            }
+            None => self.finish(),
+        }
+        Poll::Ready(next)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+        if let Some(pump) = &mut self.pump
+            && let Poll::Ready(end) = Pin::new(&mut pump.end).poll(cx)
+        {
+            self.pump = None;
+            if let Ok(Sent::Failed(error)) = end {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Ready(None);
+        };
+        loop {
+            return Poll::Ready(match ready!(receiving.poll_data(cx)) {
+                Some(Ok(data)) if data.is_empty() => continue,
+                Some(Ok(data)) => match receiving.flow_control().release_capacity(data.len()) {
+                    Ok(()) => Some(Ok(data)),
+                    Err(error) => Some(Err(translate(&error))),
+                },
+                Some(Err(error)) => Some(Err(translate(&error))),
+                None => None,
+            });
+        }
+    }
+
+    fn finish_if_complete(&mut self) {
+        if self
+            .receiving
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
+        {
+            self.finish();
+        }
+    }
+
+    /// The response is complete. A body that is still being sent goes on, on its session.
+    fn finish(&mut self) {
+        self.receiving = None;
+        if self.pump.is_none() {
+            self.slot = None;
+        }
+    }
+}

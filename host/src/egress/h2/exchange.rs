@@ -1,0 +1,171 @@
+//! One request and its response on a session.
+
+use std::future::poll_fn;
+use std::io;
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::Response;
+
+use crate::egress::failure::{Delivery, Failure};
+use crate::egress::h2::body::H2Body;
+use crate::egress::h2::request::head;
+use crate::egress::h2::session::Slot;
+use crate::egress::message::RequestBody;
+use crate::egress::pump::{Outgoing, Pump, Sent, Stop};
+use crate::egress::{
+    BodyKind, EgressError, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
+};
+use crate::policy::RequestLine;
+
+/// What a field costs beside its name and value (RFC 9113 section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+
+/// Sends the request and waits for the response's head. The body is taken out of `body` when the
+/// stream is open, and not before. `phase` says at any time what is going on.
+///
+/// Dropping the future resets the stream.
+pub(crate) async fn exchange(
+    slot: Slot,
+    request: &RequestLine,
+    kind: BodyKind,
+    body: &mut Option<RequestBody>,
+    max_head: usize,
+    phase: &mut Phase,
+) -> Result<(ResponseHead, H2Body), Failure> {
+    *phase = Phase::Request;
+    let unsent = |error| Failure {
+        error,
+        delivery: Delivery::Nothing,
+    };
+    let head = head(request, kind).map_err(unsent)?;
+    let mut sender = slot
+        .session()
+        .sender()
+        .ready()
+        .await
+        .map_err(|error| unsent(translate(&error)))?;
+    let (response, stream) = sender
+        .send_request(head, kind.is_empty())
+        .map_err(|error| unsent(translate(&error)))?;
+    let mut pump = None;
+    if !kind.is_empty() {
+        let body = body.take().ok_or_else(|| unsent(EgressError::Closed))?;
+        pump = Some(Pump::start(send_body(stream, kind, body)));
+    }
+    let response = until_head(response, &mut pump, phase).await?;
+    let (parts, received) = response.into_parts();
+    let answered = |error| Failure {
+        error,
+        delivery: Delivery::Answered,
+    };
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+        .collect();
+    let size: usize = fields
+        .iter()
+        .map(|(n, v)| n.len() + v.len() + FIELD_OVERHEAD)
+        .sum();
+    if size > max_head {
+        return Err(answered(EgressError::Limit(Limit::ResponseHeadSize)));
+    }
+    let status = parts.status.as_u16();
+    let head = ResponseHead {
+        status,
+        version: HttpVersion::Http2,
+        reason: Vec::new(),
+        fields,
+    };
+    Ok((head, H2Body::new(received, pump, slot)))
+}
+
+/// Waits for the response while the body is sent.
+async fn until_head(
+    mut response: ResponseFuture,
+    pump: &mut Option<Pump<()>>,
+    phase: &mut Phase,
+) -> Result<Response<RecvStream>, Failure> {
+    loop {
+        let Some(sending) = pump else {
+            *phase = Phase::Head;
+            return response.await.map_err(|error| failure(&error));
+        };
+        tokio::select! {
+            response = &mut response => return response.map_err(|error| failure(&error)),
+            end = &mut sending.end => {
+                if let Ok(Sent::Failed(error)) = end {
+                    return Err(Failure { error, delivery: Delivery::Unanswered });
+                }
+                *pump = None;
+            }
+        }
+    }
+}
+
+/// Sends a body in pieces no larger than the peer's window.
+async fn send_body(
+    mut stream: SendStream<Bytes>,
+    kind: BodyKind,
+    body: RequestBody,
+) -> Result<(), Stop> {
+    let mut body = Outgoing::new(kind, body);
+    loop {
+        let mut data = match body.next().await {
+            Ok(Some(data)) => data,
+            Ok(None) => break,
+            Err(stop) => {
+                stream.send_reset(Reason::CANCEL);
+                return Err(stop);
+            }
+        };
+        while !data.is_empty() {
+            stream.reserve_capacity(data.len());
+            while stream.capacity() == 0 {
+                match poll_fn(|cx| stream.poll_capacity(cx)).await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Err(Stop::Peer),
+                }
+            }
+            let piece = data.split_to(data.len().min(stream.capacity()));
+            let is_last = data.is_empty() && body.is_complete();
+            stream.send_data(piece, is_last).map_err(|_| Stop::Peer)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+    stream.send_data(Bytes::new(), true).map_err(|_| Stop::Peer)
+}
+
+/// A failure before the response's head.
+fn failure(error: &h2::Error) -> Failure {
+    // GOAWAY reaches only streams that the peer did not begin to process.
+    let is_refused =
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+    let delivery = match (is_refused, error.is_io() || error.is_go_away()) {
+        (true, _) => Delivery::Nothing,
+        (false, true) => Delivery::Unanswered,
+        (false, false) => Delivery::Answered,
+    };
+    Failure {
+        error: translate(error),
+        delivery,
+    }
+}
+
+/// Translates an error of the library.
+pub(super) fn translate(error: &h2::Error) -> EgressError {
+    if let Some(io) = error.get_io() {
+        return match io.kind() {
+            io::ErrorKind::UnexpectedEof => EgressError::Reset,
+            _ => EgressError::from_io(io, Phase::Head),
+        };
+    }
+    if error.is_remote() {
+        return EgressError::Reset;
+    }
+    EgressError::protocol(ProtocolFault::Http2(error.to_string()))
+}

@@ -1,0 +1,11 @@
+//! HTTP/2 (RFC 9113) as a client, over the `h2` crate: sessions that exchanges share, and one
+//! exchange on a session.
+
+mod body;
+mod exchange;
+mod request;
+mod session;
+
+pub(crate) use body::H2Body;
+pub(crate) use exchange::exchange;
+pub(crate) use session::{Session, Slot};

@@ -1,0 +1,175 @@
+//! A connection that speaks HTTP/2, shared by the tenant's exchanges with one endpoint.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::egress::h2::exchange::translate;
+use crate::egress::stream::Stream;
+use crate::egress::{EgressError, TlsInfo};
+
+/// The most exchanges at once on one session; for more, another one is opened.
+const MAX_STREAMS: usize = 100;
+
+/// How much of one response is received ahead of its reader.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// Room for the windows of all streams: a reader that pauses never holds up the other ones.
+const SESSION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
+
+/// How much of one request body is buffered.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// How many streams are opened before the peer's SETTINGS say how many may be.
+const STREAMS_BEFORE_SETTINGS: usize = 1;
+
+/// How long the peer's SETTINGS may take before its silence counts as the answer.
+const SETTINGS_GRACE: Duration = Duration::from_secs(2);
+
+/// A session. It lives as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    sender: SendRequest<Bytes>,
+    driver: AbortHandle,
+    peer: SocketAddr,
+    tls: Option<Arc<TlsInfo>>,
+    begun: Instant,
+    active: AtomicUsize,
+    is_retired: AtomicBool,
+    last_use: Mutex<Instant>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Session {
+    /// Begins HTTP/2 on a connection whose TLS handshake chose it. `max_head` bounds the header
+    /// list of a response.
+    pub(crate) async fn start(stream: Stream, max_head: usize) -> Result<Arc<Self>, EgressError> {
+        let (peer, tls) = (stream.peer(), stream.tls_info().cloned());
+        // The exchange applies the bound itself; far beyond it, the session does.
+        let max_list = u32::try_from(max_head.saturating_mul(4)).unwrap_or(u32::MAX);
+        let (sender, connection) = Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(SESSION_WINDOW)
+            .max_header_list_size(max_list)
+            .max_send_buffer_size(SEND_BUFFER)
+            .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
+            .handshake(stream)
+            .await
+            .map_err(|error| translate(&error))?;
+        let driver = tokio::spawn(async move {
+            // Every exchange learns of a failure by itself.
+            let _ = connection.await;
+        });
+        let now = Instant::now();
+        Ok(Arc::new(Self {
+            sender,
+            driver: driver.abort_handle(),
+            peer,
+            tls,
+            begun: now,
+            active: AtomicUsize::new(0),
+            is_retired: AtomicBool::new(false),
+            last_use: Mutex::new(now),
+        }))
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(crate) fn tls_info(&self) -> Option<&Arc<TlsInfo>> {
+        self.tls.as_ref()
+    }
+
+    pub(super) fn sender(&self) -> SendRequest<Bytes> {
+        self.sender.clone()
+    }
+
+    /// Takes no new exchange from now on. Those under way go on.
+    pub(crate) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer would take another exchange: it has not said goodbye.
+    pub(crate) fn is_open(&self) -> bool {
+        let is_refused = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            matches!(self.sender().poll_ready(&mut cx), Poll::Ready(Err(_)))
+        };
+        !self.is_retired.load(Ordering::Relaxed) && !self.driver.is_finished() && !is_refused()
+    }
+
+    /// Whether it is open and has room for another exchange.
+    pub(crate) fn has_room(&self) -> bool {
+        self.is_open() && self.active.load(Ordering::Relaxed) < self.capacity()
+    }
+
+    /// The time without any exchange.
+    pub(crate) fn idle_for(&self) -> Duration {
+        match self.active.load(Ordering::Relaxed) {
+            0 => self
+                .last_use
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Room for one exchange, if there is any.
+    pub(crate) fn slot(self: &Arc<Self>) -> Option<Slot> {
+        let capacity = self.is_open().then(|| self.capacity())?;
+        self.active
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |active| {
+                (active < capacity).then_some(active + 1)
+            })
+            .ok()?;
+        Some(Slot {
+            session: Arc::clone(self),
+        })
+    }
+
+    fn capacity(&self) -> usize {
+        match self.sender.current_max_send_streams() {
+            // Not settled yet: exchanges that wait for the SETTINGS do not wait long.
+            STREAMS_BEFORE_SETTINGS if self.begun.elapsed() < SETTINGS_GRACE => MAX_STREAMS,
+            announced => announced.min(MAX_STREAMS),
+        }
+    }
+}
+
+/// The room of one exchange on a session, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    session: Arc<Session>,
+}
+
+impl Slot {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *self
+            .session
+            .last_use
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.session.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,43 @@
+//! The way out: the only code of this crate that opens a socket.
+//!
+//! It takes [`Checked`](crate::policy::Checked) values only, so that nothing is dialled, named in
+//! TLS or sent that the policy has not seen. [`Egress::connect`] resolves, filters every address
+//! through the policy and dials; [`Connection::start_tls`] verifies the peer;
+//! [`Connection::send`] makes one exchange, in HTTP/1.1 or HTTP/2 as TLS settled. Environment
+//! variables for proxies are not read.
+//!
+//! Futures can be dropped at any time: what they had in flight is closed.
+
+mod body;
+mod config;
+mod connection;
+mod dial;
+mod error;
+mod failure;
+mod h1;
+mod h2;
+mod message;
+mod nameservers;
+mod pool;
+mod pump;
+mod reach;
+mod resolve;
+mod stream;
+mod tenant;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::ResponseBody;
+pub use config::EgressConfig;
+pub use connection::Connection;
+pub use error::{
+    CertificateFault, DnsFailure, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault,
+    TlsFailure,
+};
+pub use message::{BodyKind, Fields, HttpVersion, Response, ResponseHead};
+pub use nameservers::{NameServers, NameServersError};
+pub use resolve::{Resolve, SystemResolver};
+pub use tenant::Egress;
+pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};

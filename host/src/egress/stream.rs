@@ -1,0 +1,171 @@
+//! One transport connection: TCP, or TLS over TCP.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::client::TlsStream;
+
+use crate::egress::TlsInfo;
+
+/// How often a look for silence reads what the TLS layer keeps for itself.
+const MAX_CONTROL_RECORDS: usize = 16;
+
+/// A connection to a peer, counted against the tenant's limit for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    io: Io,
+    peer: SocketAddr,
+    tls: Option<Arc<TlsInfo>>,
+    permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// A TCP connection that carries nothing yet.
+    pub(crate) fn plain(tcp: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            io: Io::Plain(tcp),
+            peer,
+            tls: None,
+            permit,
+        }
+    }
+
+    /// Takes the TCP connection out, to put TLS around it. `None` where TLS is there already.
+    pub(crate) fn into_plain(self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        match self.io {
+            Io::Plain(tcp) => Some((tcp, self.peer, self.permit)),
+            Io::Tls(_) => None,
+        }
+    }
+
+    /// A TLS connection after its handshake.
+    pub(crate) fn tls(
+        tls: TlsStream<TcpStream>,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+        info: TlsInfo,
+    ) -> Self {
+        Self {
+            io: Io::Tls(Box::new(tls)),
+            peer,
+            tls: Some(Arc::new(info)),
+            permit,
+        }
+    }
+
+    /// The address at the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What the TLS handshake settled; `None` for plain TCP.
+    pub(crate) fn tls_info(&self) -> Option<&Arc<TlsInfo>> {
+        self.tls.as_ref()
+    }
+
+    /// Whether the peer has neither closed the connection nor said anything: only then can a
+    /// connection that carried an exchange carry the next one.
+    ///
+    /// The kernel is asked directly, since the runtime may not have noticed yet.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        for _ in 0..MAX_CONTROL_RECORDS {
+            match &mut self.io {
+                Io::Plain(tcp) => return is_silent(tcp) == Some(true),
+                Io::Tls(tls) => {
+                    let mut byte = [0];
+                    let read = tokio::task::unconstrained(tls.read(&mut byte)).now_or_never();
+                    if read.is_some() {
+                        return false;
+                    }
+                    match is_silent(tls.get_ref().0) {
+                        Some(true) => return true,
+                        Some(false) => return false,
+                        // Records are waiting, maybe only session tickets: read on.
+                        None if tls.get_ref().0.readable().await.is_err() => return false,
+                        None => {}
+                    }
+                }
+            }
+        }
+        false
+    }
+}
+
+/// `Some(true)`: open, and no byte is waiting; `Some(false)`: over; `None`: bytes are waiting.
+fn is_silent(tcp: &TcpStream) -> Option<bool> {
+    match SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]) {
+        Ok(0) => Some(false),
+        Ok(_) => None,
+        Err(error) => Some(error.kind() == io::ErrorKind::WouldBlock),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Io::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Io::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the module against real servers on the loopback interface.
+
+mod http1;
+mod support;

@@ -1,0 +1,186 @@
+//! TLS towards the peer: trusted roots, one handshake, and what it settled.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::egress::{EgressError, Phase, TlsFailure};
+use crate::policy::Host;
+
+/// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
+pub(crate) const H2: &[u8] = b"h2";
+const HTTP11: &[u8] = b"http/1.1";
+
+/// Which public roots are trusted, besides the operator's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Roots {
+    /// The platform's store (and `SSL_CERT_FILE`, `SSL_CERT_DIR`); Mozilla's where the platform
+    /// has none.
+    #[default]
+    Platform,
+    /// Mozilla's roots, as compiled in.
+    Bundled,
+    /// None: only the operator's own.
+    None,
+}
+
+/// TLS settings, read once and cheap to clone. Sessions are not part of them: those belong to one
+/// [`Egress`](crate::egress::Egress).
+#[derive(Clone)]
+pub struct TlsSettings {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+/// Why TLS cannot be set up as the operator wants it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsSettingsError {
+    /// A text that has no certificate in it, or a broken one.
+    #[error("not a certificate in PEM or DER: {0}")]
+    Encoding(String),
+    /// A certificate that cannot be trusted as an authority.
+    #[error("not usable as a certificate authority: {0}")]
+    Authority(#[source] rustls::Error),
+    /// No root is trusted, so that no connection could succeed.
+    #[error("no certificate authority is trusted: give one, or use the platform's")]
+    NoRoots,
+    /// The verifier cannot be built.
+    #[error("certificate verification cannot be set up: {0}")]
+    Verifier(String),
+}
+
+impl TlsSettings {
+    /// Trusts `roots` and the operator's `authorities`.
+    ///
+    /// # Errors
+    ///
+    /// An authority that is none; no root at all.
+    pub fn new(
+        roots: Roots,
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, TlsSettingsError> {
+        let mut store = public_roots(roots);
+        for authority in authorities {
+            store.add(authority).map_err(TlsSettingsError::Authority)?;
+        }
+        if store.is_empty() {
+            return Err(TlsSettingsError::NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider))
+                .build()
+                .map_err(|error| TlsSettingsError::Verifier(error.to_string()))?;
+        Ok(Self { provider, verifier })
+    }
+
+    /// A client configuration with a session cache of its own.
+    pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .expect("the ring provider has suites for TLS 1.2 and 1.3")
+            .dangerous() // The verifier is the standard one, built once for all tenants.
+            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+        Arc::new(config)
+    }
+}
+
+/// The certificates of a PEM text (one or more), or the one of a DER file.
+///
+/// # Errors
+///
+/// [`TlsSettingsError::Encoding`] where there is none, or one is broken.
+pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
+    // DER begins with a SEQUENCE whose length takes more than one byte (X.690 section 8.1.3.5).
+    if matches!(bytes, [0x30, 0x81..=0x84, ..]) {
+        return Ok(vec![CertificateDer::from(bytes.to_vec())]);
+    }
+    let certificates = CertificateDer::pem_slice_iter(bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TlsSettingsError::Encoding(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(TlsSettingsError::Encoding("no certificate is in it".into()));
+    }
+    Ok(certificates)
+}
+
+fn public_roots(roots: Roots) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    if roots == Roots::Platform {
+        // Platforms carry certificates that no verifier accepts: those are left out.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    if roots == Roots::Bundled || (roots == Roots::Platform && store.is_empty()) {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    store
+}
+
+/// What a finished handshake settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// The protocol version as its two wire bytes: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub version: u16,
+    /// The cipher suite by its IANA name.
+    pub cipher: String,
+    /// The application protocol that the peer chose (RFC 7301); empty for none.
+    pub alpn: Vec<u8>,
+    /// The peer's certificates in DER, its own first.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// Makes the handshake. The name that is sent and verified is the host's; an address is verified
+/// against the certificate's addresses, and not sent (RFC 6066 section 3).
+pub(crate) async fn handshake(
+    config: &Arc<ClientConfig>,
+    host: &Host,
+    tcp: TcpStream,
+) -> Result<(TlsStream<TcpStream>, TlsInfo), EgressError> {
+    let name = match host {
+        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+        Host::Name(name) => ServerName::try_from(name.to_string())
+            .map_err(|_| TlsFailure::Other(format!("'{name}' cannot be in a certificate")))?,
+    };
+    let stream = TlsConnector::from(Arc::clone(config))
+        .connect(name, tcp)
+        .await
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                TlsFailure::Other("the peer closed the connection in the handshake".into()).into()
+            } else {
+                EgressError::from_io(&error, Phase::Tls)
+            }
+        })?;
+    let info = info(&stream);
+    Ok((stream, info))
+}
+
+fn info(stream: &TlsStream<TcpStream>) -> TlsInfo {
+    let session = stream.get_ref().1;
+    let cipher = session
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str());
+    TlsInfo {
+        version: session.protocol_version().map_or(0, u16::from),
+        // The library marks the suites of TLS 1.3 in its own way; IANA does not.
+        cipher: cipher.unwrap_or_default().replacen("TLS13_", "TLS_", 1),
+        alpn: session.alpn_protocol().unwrap_or_default().to_vec(),
+        certificates: session
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|certificate| certificate.to_vec())
+            .collect(),
+    }
+}

@@ -1,0 +1,66 @@
+//! What an embedder is told when something other than the guest's program fails.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::egress::{NameServersError, TlsSettingsError};
+use crate::policy::RuleError;
+use crate::python::BuildError;
+use crate::runtime;
+
+/// Why a sandbox could not be made, or a run not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A rule that is none, or that means more than its author can want.
+    #[error("the rule '{rule}' is refused: {source}")]
+    Rule {
+        /// The rule as it was given.
+        rule: String,
+        /// What is wrong with it.
+        source: RuleError,
+    },
+    /// A directory that can't be shown to the guest.
+    #[error("the directory '{}' can't be mounted: {why}", path.display())]
+    Directory {
+        /// The host's directory.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A file that can't be read or written.
+    #[error("the file '{path}' can't be used: {source}")]
+    File {
+        /// The file: the host's path of a script, the guest's path otherwise.
+        path: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The sandbox's own directory can't be made or copied.
+    #[error("the sandbox's files can't be kept: {0}")]
+    Files(#[source] io::Error),
+    /// An environment variable that can't be: an empty name, `=` in a name, or a NUL.
+    #[error("the environment variable '{0}' has a name or a value that can't be set")]
+    Environment(String),
+    /// An argument or a script with a NUL in it.
+    #[error("an argument of the program has a NUL character in it")]
+    Argument,
+    /// Certificates to trust that can't be read.
+    #[error("the certificates to trust can't be used: {0}")]
+    Certificate(#[source] TlsSettingsError),
+    /// DNS servers that can't be asked.
+    #[error("the DNS servers can't be used: {0}")]
+    NameServers(#[source] NameServersError),
+    /// A runtime or a package that can't be had.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// An interpreter that can't be made ready.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The interpreter can't be started, as where its memory is above the limit.
+    #[error("the interpreter can't be started: {0}")]
+    Start(String),
+    /// A task of the host ended without a result.
+    #[error("a task of the host failed: {0}")]
+    Internal(String),
+}

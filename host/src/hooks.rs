@@ -1,0 +1,428 @@
+//! The one door to the network: every connection and every request, of `sandbox:net` and of
+//! `wasi:http` guests alike, is decided, carried out and recorded here.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tokio::sync::Mutex;
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::audit::{AuditLog, Stage, Subject};
+use crate::bindings::Progress;
+use crate::egress::{self, BodyKind, Connection, Egress, EgressError, TlsInfo};
+use crate::policy::{Denial, Endpoint, Origin, Policy, Scheme};
+
+type HttpError = wasmtime_wasi_http::Error;
+type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
+type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), HttpError>> + Send>;
+
+/// A connection attempt under way; dropping it ends it.
+pub(crate) type Connecting = AbortOnDropJoinHandle<Result<Link, EgressError>>;
+/// A TLS handshake under way.
+pub(crate) type Handshake = AbortOnDropJoinHandle<Result<(), EgressError>>;
+
+/// The policy, the transport and the audit log of one sandbox.
+///
+/// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside
+/// `sandbox:net` gives both the same policy, pool and log.
+#[derive(Clone)]
+pub struct EgressHooks {
+    policy: Arc<Policy>,
+    egress: Egress,
+    audit: AuditLog,
+}
+
+/// A connection that was made, and what it may carry.
+#[derive(Clone)]
+pub(crate) struct Link {
+    connection: Arc<Mutex<Connection>>,
+    origin: Origin,
+    address: Option<SocketAddr>,
+    tls: Arc<OnceLock<TlsInfo>>,
+}
+
+impl Link {
+    pub(crate) fn is_tls(&self) -> bool {
+        self.origin.scheme == Scheme::Https
+    }
+
+    pub(crate) fn tls_info(&self) -> Option<&TlsInfo> {
+        self.tls.get()
+    }
+}
+
+/// The head of a request as the guest wrote it.
+#[derive(Clone)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Vec<u8>,
+    pub(crate) path: Vec<u8>,
+    pub(crate) fields: egress::Fields,
+}
+
+/// A request of `sandbox:net`, as it travels through [`WasiHttpHooks::send_request`]: `http`'s own
+/// types keep neither the spelling nor the order of fields.
+#[derive(Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) link: Link,
+    pub(crate) head: RequestHead,
+    pub(crate) kind: BodyKind,
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl EgressHooks {
+    /// Hooks that decide by `policy`, send through `egress` and record in `audit`.
+    pub fn new(policy: Policy, egress: Egress, audit: AuditLog) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            egress,
+            audit,
+        }
+    }
+
+    /// The log that the decisions go to.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// The policy that decides.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Decides, and begins to connect.
+    pub(crate) fn connect(
+        &self,
+        endpoint: Endpoint,
+        timeout: Option<Duration>,
+    ) -> Result<Connecting, EgressError> {
+        let subject = Subject {
+            stage: Stage::Connect,
+            target: endpoint.to_string(),
+            method: None,
+        };
+        let checked = self.policy.check_connect(endpoint.clone());
+        let rule = checked.as_ref().map(|route| route.rule());
+        let sequence = self.audit.record(subject, rule);
+        let route = checked.map_err(EgressError::Denied)?;
+        let this = self.clone();
+        Ok(spawn(async move {
+            let connected = this.egress.connect(route, timeout).await;
+            let connection = connected.inspect_err(|error| {
+                if let EgressError::Denied(denial) = error {
+                    this.audit.overruled(sequence, denial);
+                }
+            })?;
+            let address = connection.peer();
+            if let Some(address) = address {
+                this.audit.dialled(sequence, address);
+            }
+            Ok(Link {
+                connection: Arc::new(Mutex::new(connection)),
+                origin: Origin {
+                    scheme: Scheme::Http,
+                    endpoint,
+                },
+                address,
+                tls: Arc::default(),
+            })
+        }))
+    }
+
+    /// Decides, and begins the handshake: the link to use from now on, and its end.
+    pub(crate) fn start_tls(
+        &self,
+        link: &Link,
+        server_name: Option<&str>,
+        verify: bool,
+    ) -> Result<(Link, Handshake), EgressError> {
+        let endpoint = &link.origin.endpoint;
+        let secured = Link {
+            origin: Origin {
+                scheme: Scheme::Https,
+                endpoint: endpoint.clone(),
+            },
+            tls: Arc::default(),
+            ..link.clone()
+        };
+        let subject = Subject {
+            stage: Stage::Tls,
+            target: secured.origin.to_string(),
+            method: None,
+        };
+        let checked = self
+            .policy
+            .check_tls(endpoint, server_name, verify)
+            .and_then(|origin| self.check_address(&secured).map(|()| origin));
+        self.audit.record(subject, checked.as_ref().map(|c| c.rule()));
+        let origin = checked.map_err(EgressError::Denied)?;
+        let (connection, info) = (link.connection.clone(), secured.tls.clone());
+        let handshake = spawn(async move {
+            let settled = connection.lock().await.start_tls(origin).await?.clone();
+            // Only this handshake writes the cell.
+            let _ = info.set(settled);
+            Ok(())
+        });
+        Ok((secured, handshake))
+    }
+
+    /// Asks again about the address, now that the scheme is known.
+    fn check_address(&self, link: &Link) -> Result<(), Denial> {
+        match link.address {
+            Some(address) => self.policy.check_address(&link.origin, address.ip()),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides on a request and sends it; a refusal is there before the first await.
+    fn exchange(&self, outgoing: Outgoing, body: WasiBody) -> Sent {
+        let Outgoing {
+            link,
+            head,
+            kind,
+            progress,
+        } = outgoing;
+        let RequestHead {
+            method,
+            path,
+            fields,
+        } = head;
+        let subject = request_subject(&link.origin, &method, &path);
+        let checked = self
+            .policy
+            .check_exchange(&link.origin, &method, &path, &fields)
+            .and_then(|request| self.check_address(&link).map(|()| request));
+        let sequence = self
+            .audit
+            .record(subject, checked.as_ref().map(|c| c.rule()));
+        let request = match checked {
+            Ok(request) => request,
+            Err(denial) => {
+                progress.fail(EgressError::Denied(denial));
+                return Box::new(async { Err(HttpError::HttpRequestDenied) });
+            }
+        };
+        if let Some(address) = link.address {
+            self.audit.dialled(sequence, address);
+        }
+        let audit = self.audit.clone();
+        Box::new(async move {
+            let sent = link.connection.lock().await.send(request, kind, body).await;
+            match sent {
+                Ok(response) => {
+                    audit.answered(sequence, response.head.status);
+                    Ok((tracked(response, progress), no_io()))
+                }
+                Err(error) => {
+                    let reported = to_http_error(&error);
+                    progress.fail(error);
+                    Err(reported)
+                }
+            }
+        })
+    }
+
+    /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
+    fn whole(&self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
+        let this = self.clone();
+        let timeout = options.and_then(|o| o.connect_timeout);
+        Box::new(async move {
+            let (origin, head, kind, body) = disassemble(request)?;
+            let progress = Progress::new();
+            let failed = |error: EgressError| to_http_error(&error);
+            let endpoint = origin.endpoint.clone();
+            let mut link = this.connect(endpoint, timeout).map_err(failed)?.await.map_err(failed)?;
+            if origin.scheme == Scheme::Https {
+                let (secured, handshake) = this.start_tls(&link, None, true).map_err(failed)?;
+                handshake.await.map_err(failed)?;
+                link = secured;
+            }
+            let outgoing = Outgoing {
+                link,
+                head,
+                kind,
+                progress,
+            };
+            Pin::from(this.exchange(outgoing, body)).await
+        })
+    }
+}
+
+impl WasiHttpHooks for EgressHooks {
+    fn send_request(
+        &mut self,
+        mut request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Io,
+    ) -> Sent {
+        match request.extensions_mut().remove::<Outgoing>() {
+            Some(outgoing) => self.exchange(outgoing, request.into_body()),
+            None => self.whole(request, options),
+        }
+    }
+}
+
+fn no_io() -> Io {
+    Box::new(async { Ok(()) })
+}
+
+fn request_subject(origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
+    let path = path.split(|b| *b == b'?').next().unwrap_or_default();
+    Subject {
+        stage: Stage::Request,
+        target: format!("{origin}{}", path.escape_ascii()),
+        method: Some(method.escape_ascii().to_string()),
+    }
+}
+
+/// Takes a `wasi:http` request apart.
+fn disassemble(
+    request: http::Request<WasiBody>,
+) -> Result<(Origin, RequestHead, BodyKind, WasiBody), HttpError> {
+    let (parts, body) = request.into_parts();
+    let scheme = match parts.uri.scheme_str() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        _ => return Err(HttpError::HttpRequestUriInvalid),
+    };
+    let authority = parts.uri.authority().ok_or(HttpError::HttpRequestUriInvalid)?;
+    if authority.as_str().contains('@') {
+        return Err(HttpError::HttpRequestUriInvalid);
+    }
+    let host = authority.host();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
+    let port = authority.port_u16().unwrap_or(scheme.default_port());
+    let endpoint =
+        Endpoint::new(host, port).map_err(|_| HttpError::HttpRequestUriInvalid)?;
+    let kind = match body.size_hint().exact() {
+        _ if body.is_end_stream() => BodyKind::None,
+        Some(size) => BodyKind::Sized(size),
+        None => match parts.headers.get(http::header::CONTENT_LENGTH) {
+            Some(length) => {
+                let length = length.to_str().ok().and_then(|l| l.parse().ok());
+                BodyKind::Sized(length.ok_or(HttpError::HttpRequestBodySize(None))?)
+            }
+            None => BodyKind::Chunked,
+        },
+    };
+    let fields = parts.headers.iter();
+    let fields = fields.filter(|(name, _)| *name != http::header::CONTENT_LENGTH);
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+    let head = RequestHead {
+        method: parts.method.as_str().into(),
+        path: path.into(),
+        fields: fields
+            .map(|(n, v)| (n.as_str().into(), v.as_bytes().into()))
+            .collect(),
+    };
+    Ok((Origin { scheme, endpoint }, head, kind, body))
+}
+
+/// Hands the response on, with its head as it was on the wire, and follows its body to the end.
+fn tracked(response: egress::Response, progress: Arc<Progress>) -> http::Response<WasiBody> {
+    let egress::Response { head, body, .. } = response;
+    if body.is_end_stream() {
+        progress.complete();
+    }
+    let body = TrackedBody {
+        ended: Box::pin({
+            let progress = progress.clone();
+            async move { progress.ended().await }
+        }),
+        inner: Some(Box::pin(body)),
+        progress,
+    };
+    let mut answer = http::Response::new(body.boxed_unsync());
+    if let Ok(status) = http::StatusCode::from_u16(head.status) {
+        *answer.status_mut() = status;
+    }
+    for (name, value) in &head.fields {
+        let name = http::HeaderName::from_bytes(name);
+        let value = http::HeaderValue::from_bytes(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    // The body comes without its transfer coding.
+    answer.headers_mut().remove(http::header::TRANSFER_ENCODING);
+    answer.extensions_mut().insert(head);
+    answer
+}
+
+/// A response's body that tells the exchange how it ended, and ends when the exchange does.
+struct TrackedBody {
+    inner: Option<Pin<Box<egress::ResponseBody>>>,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    progress: Arc<Progress>,
+}
+
+impl Body for TrackedBody {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Some(error) = self.progress.failure() {
+            self.inner = None;
+            return Poll::Ready(Some(Err(to_http_error(&error))));
+        }
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        match inner.as_mut().poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Err(error))) => {
+                let reported = to_http_error(&error);
+                self.inner = None;
+                self.progress.fail(error);
+                Poll::Ready(Some(Err(reported)))
+            }
+            Poll::Ready(None) => {
+                self.inner = None;
+                self.progress.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => self.poll_frame(cx),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(|body| body.is_end_stream())
+    }
+}
+
+/// The nearest of `wasi:http`'s error codes.
+fn to_http_error(error: &EgressError) -> HttpError {
+    use crate::egress::{DnsFailure, Phase, TlsFailure};
+    match error {
+        EgressError::Denied(_) => HttpError::HttpRequestDenied,
+        EgressError::Dns(DnsFailure::NotFound) => HttpError::DestinationNotFound,
+        EgressError::Dns(_) => HttpError::DnsError {
+            rcode: None,
+            info_code: None,
+        },
+        EgressError::Refused => HttpError::ConnectionRefused,
+        EgressError::Unreachable => HttpError::DestinationIpUnroutable,
+        EgressError::Reset | EgressError::Closed => HttpError::ConnectionTerminated,
+        EgressError::Timeout(Phase::Resolve) => HttpError::DnsTimeout,
+        EgressError::Timeout(Phase::Connect | Phase::Tls) => HttpError::ConnectionTimeout,
+        EgressError::Timeout(Phase::Request) => HttpError::ConnectionWriteTimeout,
+        EgressError::Timeout(_) => HttpError::ConnectionReadTimeout,
+        EgressError::Tls(TlsFailure::Certificate { .. }) => HttpError::TlsCertificateError,
+        EgressError::Tls(_) => HttpError::TlsProtocolError,
+        EgressError::Limit(_) => HttpError::ConnectionLimitReached,
+        EgressError::Protocol(_) | EgressError::Invalid(_) => HttpError::HttpProtocolError,
+    }
+}

@@ -1,0 +1,26 @@
+//! Untrusted Python with the network behind one typed, checked door.
+//!
+//! CPython runs as a WebAssembly component; its sockets become calls of the WIT interface
+//! `sandbox:net/client`; the host decides, dials and records every request. [`Sandbox`] is the
+//! whole of it; [`add_to_linker`] gives the interface to a linker of your own.
+
+mod audit;
+mod bindings;
+mod componentize;
+mod ctx;
+pub mod egress;
+mod error;
+mod hooks;
+pub mod policy;
+mod python;
+pub mod runtime;
+mod sandbox;
+
+pub use audit::{AuditLog, DecisionRecord, Stage, Verdict};
+pub use bindings::{HostConnection, HostExchange};
+pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
+pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
+pub use error::Error;
+pub use hooks::EgressHooks;
+pub use python::{BuildError, Engine, EngineBuilder};
+pub use sandbox::{DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin};

@@ -1,0 +1,193 @@
+//! Refusals, for programs and for people.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::policy::rule::suggestion;
+use crate::policy::syntax::HeadError;
+use crate::policy::target::{Endpoint, Origin, Scheme};
+
+/// The name of the rule in a denial that no rule of the operator decided.
+pub const DEFAULT_DENY: &str = "default-deny";
+
+/// Why the policy refused: the closed list of `deny-reason` in the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DenyReason {
+    /// No rule allows this scheme, host and port.
+    NoRule,
+    /// A rule allows the host, but its addresses are of a kind that the rule does not open.
+    Address,
+    /// The `Host` field or the TLS server name differs from the connection's host.
+    HostMismatch,
+    /// TLS settings that the policy does not grant.
+    TlsOptions,
+    /// A method that is never sent.
+    Method,
+    /// A field that is the host's own to send.
+    Field,
+}
+
+impl DenyReason {
+    /// The reason code: the same in the interface, in texts for people, and in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRule => "no-rule",
+            Self::Address => "address",
+            Self::HostMismatch => "host-mismatch",
+            Self::TlsOptions => "tls-options",
+            Self::Method => "method",
+            Self::Field => "field",
+        }
+    }
+}
+
+impl fmt::Display for DenyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal by the policy. It tells the guest about its own request and nothing else: no other
+/// rules, and no addresses that a name resolved to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Denial {
+    /// The reason, for programs.
+    pub reason: DenyReason,
+    /// The name of the rule that decided, as the operator wrote it; [`DEFAULT_DENY`] where none
+    /// did.
+    pub rule: String,
+    /// The whole refusal for a person, on one line: target, fault, reason, rule, and what to add to
+    /// the policy to allow it.
+    pub message: String,
+}
+
+/// What was asked for, as far as it is known: a scheme only after TLS or a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) scheme: Option<Scheme>,
+    pub(super) endpoint: &'a Endpoint,
+}
+
+impl<'a> From<&'a Endpoint> for Target<'a> {
+    fn from(endpoint: &'a Endpoint) -> Self {
+        Self {
+            scheme: None,
+            endpoint,
+        }
+    }
+}
+
+impl<'a> From<&'a Origin> for Target<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self {
+            scheme: Some(origin.scheme),
+            endpoint: &origin.endpoint,
+        }
+    }
+}
+
+/// `[scheme://]host:port`, with the port in any case.
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = self.scheme {
+            write!(f, "{scheme}://")?;
+        }
+        self.endpoint.fmt(f)
+    }
+}
+
+impl Target<'_> {
+    pub(super) fn no_rule(&self) -> Denial {
+        let rule = suggestion(self.scheme, self.endpoint);
+        let remedy = format!("to allow it, add the rule '{rule}'");
+        self.deny(
+            DenyReason::NoRule,
+            DEFAULT_DENY,
+            "no rule allows it",
+            &remedy,
+        )
+    }
+
+    /// `rule` is the one that allows the host.
+    pub(super) fn address(&self, rule: &str) -> Denial {
+        let (fault, remedy) = if self.endpoint.host.is_localhost() {
+            (
+                "it has no loopback address",
+                "no rule opens another address for this name".to_owned(),
+            )
+        } else {
+            let port = self.endpoint.port;
+            let scheme = self
+                .scheme
+                .map_or_else(String::new, |scheme| format!("{scheme}://"));
+            (
+                "it has only addresses that its rule does not open",
+                format!("to allow it, add a rule for its address itself, '{scheme}ADDRESS:{port}'"),
+            )
+        };
+        self.deny(DenyReason::Address, rule, fault, &remedy)
+    }
+
+    pub(super) fn server_name(&self) -> Denial {
+        let fault = "the TLS server name is not the host of the connection";
+        let remedy = "no rule can allow it: connect to the other host itself";
+        self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
+    }
+
+    pub(super) fn host_field(&self) -> Denial {
+        let fault = "the 'Host' field is not the host of the connection, or is there twice";
+        let remedy = "no rule can allow it: connect to the other host itself";
+        self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
+    }
+
+    pub(super) fn unverified_tls(&self) -> Denial {
+        let fault = "TLS without verification is not granted";
+        let remedy = "no rule can allow it: let the sandbox trust the CA of this host";
+        self.deny(DenyReason::TlsOptions, DEFAULT_DENY, fault, remedy)
+    }
+
+    /// `method` is one of the methods that are never sent.
+    pub(super) fn method(&self, method: &str) -> Denial {
+        let fault = format!("the method {method} is never sent");
+        self.deny(
+            DenyReason::Method,
+            DEFAULT_DENY,
+            &fault,
+            "no rule can allow it",
+        )
+    }
+
+    /// `field` is one of the names that are refused.
+    pub(super) fn field(&self, field: &str) -> Denial {
+        let fault = format!("the field '{field}' is the host's own to send");
+        let remedy = "no rule can allow it: leave the field out";
+        self.deny(DenyReason::Field, DEFAULT_DENY, &fault, remedy)
+    }
+
+    pub(super) fn malformed(&self, error: &HeadError) -> Denial {
+        let reason = match error {
+            HeadError::Method => DenyReason::Method,
+            _ => DenyReason::Field,
+        };
+        self.deny(
+            reason,
+            DEFAULT_DENY,
+            &error.to_string(),
+            "no rule can allow it",
+        )
+    }
+
+    fn deny(&self, reason: DenyReason, rule: &str, fault: &str, remedy: &str) -> Denial {
+        let message =
+            format!("sandbox-net denied {self}: {fault} (reason {reason}, rule {rule}); {remedy}");
+        Denial {
+            reason,
+            rule: rule.to_owned(),
+            message,
+        }
+    }
+}

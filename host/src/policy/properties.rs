@@ -1,0 +1,182 @@
+//! Properties that hold for every input.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use crate::policy::{
+    AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
+    classify, decide, syntax,
+};
+
+/// Hosts from so few labels that rules and targets often meet.
+fn host() -> impl Strategy<Value = String> {
+    let label = prop::sample::select(vec!["a", "b", "ab", "test"]);
+    let name = prop::collection::vec(label, 1..4).prop_map(|labels| labels.join("."));
+    let fixed = prop::sample::select(vec!["localhost", "127.0.0.1", "10.0.0.1", "8.8.8.8"]);
+    prop_oneof![4 => name, 1 => fixed.prop_map(str::to_owned)]
+}
+
+fn port() -> impl Strategy<Value = u16> {
+    prop::sample::select(vec![80, 443, 8080])
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let scheme = prop::sample::select(vec!["", "http://", "https://"]);
+    let star = prop::sample::select(vec!["", "*."]);
+    let parts = (scheme, star, host(), prop::option::of(port()));
+    parts.prop_filter_map("not a rule", |(scheme, star, host, port)| {
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        format!("{scheme}{star}{host}{port}").parse().ok()
+    })
+}
+
+fn scheme() -> impl Strategy<Value = Scheme> {
+    prop::sample::select(Scheme::ALL.to_vec())
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    let fixed = ["127.0.0.1", "10.0.0.1", "8.8.8.8", "::1", "::ffff:10.0.0.1"];
+    let fixed = prop::sample::select(fixed.map(|text| text.parse().unwrap()).to_vec());
+    prop_oneof![
+        fixed,
+        any::<u32>().prop_map(|bits| Ipv4Addr::from_bits(bits).into()),
+        any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits).into()),
+    ]
+}
+
+/// A second reading of rules: on their text alone, for the rules that `rule` makes.
+fn text_allows(rule: &str, scheme: Scheme, host: &str, port: u16) -> bool {
+    let (rule_scheme, rest) = rule.split_once("://").unwrap_or((scheme.as_str(), rule));
+    let default_port = if scheme == Scheme::Http { "80" } else { "443" };
+    let (rule_host, rule_port) = rest.split_once(':').unwrap_or((rest, default_port));
+    let same_host = match rule_host.strip_prefix('*') {
+        Some(dot_domain) => host.ends_with(dot_domain),
+        None => host == rule_host,
+    };
+    rule_scheme == scheme.as_str() && rule_port == port.to_string() && same_host
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_request_is_allowed_exactly_if_the_text_of_some_rule_allows_it(
+        rules in prop::collection::vec(rule(), 0..6),
+        scheme in scheme(),
+        host in host(),
+        port in port(),
+    ) {
+        let policy = Policy::allow(rules.clone());
+        let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
+        let matching = |scheme| {
+            rules.iter().map(Rule::as_str).find(|rule| text_allows(rule, scheme, &host, port))
+        };
+        let (method, path, fields) = (b"GET", b"/", &[]);
+        let exchange = Request::Exchange { origin: &origin, method, path, fields };
+        match decide(&exchange, &policy) {
+            Decision::Allow { rule } => prop_assert_eq!(Some(rule.as_str()), matching(scheme)),
+            Decision::Deny(denial) => {
+                prop_assert_eq!(matching(scheme), None);
+                prop_assert_eq!(denial.reason, DenyReason::NoRule);
+                let suggested = denial.message.rsplit('\'').nth(1).unwrap().parse().unwrap();
+                let widened = Policy::allow(rules.iter().cloned().chain([suggested]));
+                let allowed = matches!(decide(&exchange, &widened), Decision::Allow { .. });
+                prop_assert!(allowed);
+            }
+        }
+        let connect = decide(&Request::Connect { endpoint: &origin.endpoint }, &policy);
+        let any_scheme = Scheme::ALL.into_iter().any(|scheme| matching(scheme).is_some());
+        prop_assert_eq!(matches!(connect, Decision::Allow { .. }), any_scheme);
+    }
+
+    #[test]
+    fn a_permitted_address_is_public_or_named_by_a_rule_or_loopback_for_localhost(
+        rules in prop::collection::vec(rule(), 1..6),
+        host in host(),
+        port in port(),
+        address in address(),
+    ) {
+        let policy = Policy::allow(rules.clone());
+        let Ok(route) = policy.check_connect(Endpoint::new(&host, port).unwrap()) else {
+            return Ok(());
+        };
+        if route.permits(address) && classify(address) != AddressClass::Public {
+            let literal = address.to_canonical().to_string();
+            let named = rules.iter().any(|rule| {
+                Scheme::ALL.into_iter().any(|s| text_allows(rule.as_str(), s, &literal, port))
+            });
+            let local = host == "localhost" && address.to_canonical().is_loopback();
+            prop_assert!(named || local, "{rules:?} {host}:{port} at {address}");
+        }
+        // The scheme can only narrow what the route permits, and both of them make up all of it.
+        let by_scheme = Scheme::ALL.into_iter().any(|scheme| {
+            let origin = Origin { scheme, endpoint: route.endpoint.clone() };
+            policy.check_address(&origin, address).is_ok()
+        });
+        prop_assert_eq!(by_scheme, route.permits(address));
+    }
+
+    #[test]
+    fn the_canonical_form_of_a_host_is_its_own_canonical_form(
+        text in "[a-zA-Z0-9._:xn-]{1,20}|(xn--)?[a-z0-9üßé-]{1,12}\\.[a-z]{2}|\\PC{1,12}",
+    ) {
+        if let Ok(host) = Host::parse(&text) {
+            let canonical = host.to_string();
+            prop_assert!(canonical.is_ascii());
+            prop_assert_eq!(Host::parse(&canonical), Ok(host));
+        }
+    }
+
+    #[test]
+    fn every_address_is_a_host_and_every_name_is_no_address(
+        v4: u32, v6: u128, text in "[0-9a-fx.]{1,16}",
+    ) {
+        let addresses = [IpAddr::from(Ipv4Addr::from_bits(v4)), Ipv6Addr::from_bits(v6).into()];
+        for address in addresses {
+            prop_assert_eq!(Host::parse(&address.to_string()), Ok(Host::Ip(address)));
+        }
+        if let Ok(Host::Name(name)) = Host::parse(&text) {
+            let last = name.rsplit('.').next().unwrap();
+            prop_assert!(last.parse::<u128>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn ipv4_mapped_addresses_are_classified_as_their_ipv4(v4: u32) {
+        let v4 = Ipv4Addr::from_bits(v4);
+        prop_assert_eq!(classify(v4.to_ipv6_mapped().into()), classify(v4.into()));
+    }
+
+    #[test]
+    fn no_text_makes_the_parsers_panic_or_write_more_than_one_line(
+        text in ".*|[\\[\\]:/@*.a0-9-]{0,24}|\\PC*",
+    ) {
+        if let Err(error) = Host::parse(&text) {
+            prop_assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
+        match text.parse::<Rule>() {
+            Ok(rule) => prop_assert_eq!(rule.to_string(), text),
+            Err(error) => prop_assert!(!error.to_string().contains(char::is_control), "{error}"),
+        }
+    }
+
+    #[test]
+    fn no_head_makes_the_decision_panic_and_what_passes_is_free_of_line_breaks(
+        method: Vec<u8>, path: Vec<u8>, fields: Vec<(Vec<u8>, Vec<u8>)>, slash: bool,
+    ) {
+        let path = if slash { [b"/".to_vec(), path].concat() } else { path };
+        let policy = Policy::allow(["a.test".parse().unwrap()]);
+        let endpoint = Endpoint::new("a.test", 443).unwrap();
+        let origin = Origin { scheme: Scheme::Https, endpoint };
+        match policy.check_exchange(&origin, &method, &path, &fields) {
+            Ok(line) => {
+                prop_assert_eq!(syntax::check_head(&method, &path, &fields), Ok(()));
+                let pieces = line.fields.iter().flat_map(|(name, value)| [name, value]);
+                let mut bytes = pieces.chain([&line.method, &line.path]).flatten();
+                prop_assert!(!bytes.any(|b| matches!(b, b'\r' | b'\n' | 0)));
+            }
+            Err(denial) => prop_assert!(!denial.message.contains(char::is_control)),
+        }
+    }
+}

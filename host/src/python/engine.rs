@@ -1,0 +1,229 @@
+//! One compiled interpreter that serves many sandboxes at once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use wasmtime::Config;
+use wasmtime::component::{Component, InstancePre};
+
+use super::build::{BuildError, Builder};
+use super::linker::{self, State};
+use crate::componentize::Capability;
+use crate::runtime::{self, Cache, Installed, Manifest, Progress, Silent};
+
+/// How often a running guest gives way, so that its limits and its neighbours get their turn.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A Python runtime, compiled, and shared by all sandboxes made with it. Cloning is cheap.
+///
+/// Interpreters are made ready on first use: fetched, given the shim, compiled. What was made is
+/// kept in a cache on disk.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    cache: Cache,
+    manifest: Manifest,
+    installed: Installed,
+    progress: Arc<dyn Progress>,
+    network: OnceCell<InstancePre<State>>,
+    plain: OnceCell<InstancePre<State>>,
+}
+
+/// Settings of an [`Engine`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    runtime: Option<String>,
+    cache_dir: Option<PathBuf>,
+    progress: Option<Arc<dyn Progress>>,
+}
+
+impl EngineBuilder {
+    /// The runtime by its name; the default one otherwise.
+    pub fn runtime(mut self, name: impl Into<String>) -> Self {
+        self.runtime = Some(name.into());
+        self
+    }
+
+    /// The cache's directory; otherwise `SANDBOX_NET_CACHE`, otherwise the platform's.
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(directory.into());
+        self
+    }
+
+    /// Who is told how far a long step is; nobody otherwise.
+    pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// Fetches the runtime where it is not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says what to do, such as where pip is missing.
+    pub async fn build(self) -> Result<Engine, BuildError> {
+        let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
+        let cache = Cache::open(self.cache_dir)?;
+        let manifest = Manifest::find(self.runtime.as_deref())?;
+        let (manifest, cache, installed) = {
+            let progress = progress.clone();
+            blocking(move || {
+                let installed = runtime::install(&manifest, &cache, &*progress, None)?;
+                Ok::<_, BuildError>((manifest, cache, installed))
+            })
+            .await?
+        };
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(BuildError::compile)?;
+        keep_ticking(&wasmtime)?;
+        Ok(Engine {
+            inner: Arc::new(Inner {
+                wasmtime,
+                cache,
+                manifest,
+                installed,
+                progress,
+                network: OnceCell::new(),
+                plain: OnceCell::new(),
+            }),
+        })
+    }
+}
+
+impl Engine {
+    /// Settings to choose.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The engine of the default runtime and cache, made once in this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::build`]; a failed attempt is made again at the next call.
+    pub async fn shared() -> Result<Self, BuildError> {
+        static SHARED: OnceCell<Engine> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| Self::builder().build())
+            .await
+            .cloned()
+    }
+
+    /// The file of the component with the given capability, for hosts of your own; made on first
+    /// use. It needs the directory [`Engine::library`] mounted.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] where it could not be made.
+    pub async fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.builder().component(capability)).await
+    }
+
+    /// The host directory with the standard library, and the guest directory that it is mounted at.
+    pub fn library(&self) -> (&Path, &str) {
+        let guest = &self.inner.manifest.library.guest_dir;
+        (&self.inner.installed.library_dir, guest)
+    }
+
+    /// The runtime's description.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.inner.cache
+    }
+
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        self.inner.progress.clone()
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    /// The interpreter, ready to be instantiated.
+    pub(crate) async fn interpreter(
+        &self,
+        capability: Capability,
+    ) -> Result<&InstancePre<State>, BuildError> {
+        let cell = match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        };
+        cell.get_or_try_init(|| {
+            let inner = self.inner.clone();
+            blocking(move || {
+                let code = inner.builder().compiled(&inner.wasmtime, capability)?;
+                let component = load(&inner.wasmtime, &code)?;
+                let linker = linker::linker(&inner.wasmtime).map_err(BuildError::compile)?;
+                linker
+                    .instantiate_pre(&component)
+                    .map_err(BuildError::compile)
+            })
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn builder(&self) -> Builder<'_> {
+        Builder {
+            cache: &self.cache,
+            manifest: &self.manifest,
+            installed: &self.installed,
+            progress: &*self.progress,
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failed) => Err(BuildError::Compile(failed.to_string())),
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_exceptions(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(super::WASM_STACK)
+        .async_stack_size(super::ASYNC_STACK);
+    config
+}
+
+#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
+fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, BuildError> {
+    // SAFETY: the file was written by `Builder::compiled` into a cache that only this user can
+    // write to (`Cache::open` refuses any other), under a name that holds the hash of everything
+    // that it was made of; no guest has a mount that reaches the cache. Wasmtime itself refuses
+    // code of another version or configuration.
+    unsafe { Component::deserialize_file(engine, code) }.map_err(BuildError::compile)
+}
+
+/// Advances the epoch for as long as the engine lives.
+fn keep_ticking(engine: &wasmtime::Engine) -> Result<(), BuildError> {
+    let engine = engine.weak();
+    let thread = thread::Builder::new().name("sandbox-net epoch".to_owned());
+    let ticking = thread.spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    });
+    // Without the thread no limit would bind.
+    ticking?;
+    Ok(())
+}

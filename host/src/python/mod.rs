@@ -1,0 +1,16 @@
+//! A Python made ready: fetched, given the shim, made into a component, compiled, and cached.
+
+mod build;
+mod engine;
+mod linker;
+mod prepare;
+mod shim;
+
+pub use build::BuildError;
+pub use engine::{Engine, EngineBuilder};
+pub(crate) use linker::State;
+
+/// WebAssembly stack of a run, in bytes: deep recursion in Python takes this much.
+const WASM_STACK: usize = 8 << 20;
+/// Host stack of a run, in bytes: the above and room for host functions.
+const ASYNC_STACK: usize = WASM_STACK + (2 << 20);

@@ -1,0 +1,92 @@
+//! The files of `shim/`, as they are in the repository.
+
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+macro_rules! shim {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../shim/sandbox_net/", $name)))),*]
+    };
+}
+
+/// What the interpreter runs before the snapshot.
+pub(super) const BOOTSTRAP: &str = include_str!("../../../shim/bootstrap.py");
+
+/// The package `sandbox_net`, file by file.
+const FILES: &[(&str, &str)] = shim![
+    "__init__.py",
+    "addresses.py",
+    "buffers.py",
+    "certificate.py",
+    "channel.py",
+    "ciphers.py",
+    "connection.py",
+    "constants.py",
+    "control.py",
+    "endpoint.py",
+    "errors.py",
+    "exchange.py",
+    "http1_request.py",
+    "http1_response.py",
+    "inbox.py",
+    "install.py",
+    "memory_bio.py",
+    "names.py",
+    "oids.py",
+    "pair.py",
+    "polling.py",
+    "prepare.py",
+    "socket_module.py",
+    "sockets.py",
+    "ssl_constants.py",
+    "ssl_errors.py",
+    "ssl_module.py",
+    "stock.py",
+    "tls_context.py",
+    "tls_socket.py",
+    "trust.py",
+    "waiting.py",
+];
+
+/// Writes the package into the directory `into`.
+pub(super) fn write_to(into: &Path) -> io::Result<()> {
+    let package = into.join("sandbox_net");
+    std::fs::create_dir_all(&package)?;
+    for (name, text) in FILES {
+        std::fs::write(package.join(name), text)?;
+    }
+    Ok(())
+}
+
+/// A hash of everything that goes into the snapshot from here, for the key of its cache entry.
+pub(super) fn digest() -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for (name, text) in FILES.iter().chain([&("bootstrap.py", BOOTSTRAP)]) {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_shim_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shim/sandbox_net");
+        let there: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".py"))
+            .collect();
+        let embedded = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(there, embedded);
+    }
+}

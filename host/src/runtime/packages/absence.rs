@@ -1,0 +1,136 @@
+//! Why pip found no wheel of a package, read from its log.
+//!
+//! pip's log names each file of the index that was left out, and why. If some pip words that in
+//! another way, only the reason in the message gets less exact: the package is refused in any case.
+
+use std::str::FromStr;
+
+use pep508_rs::PackageName;
+use pep508_rs::pep440_rs::Version;
+
+/// What the index has instead of a usable wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// Wheels in the versions asked for, but not for this version of Python.
+    OtherPython,
+    /// Wheels in the versions asked for, but all with machine code.
+    PlatformWheels,
+    /// Source distributions in the versions asked for, and no wheels.
+    SourcesOnly,
+    /// The package, but none of the versions asked for.
+    NoSuchVersion,
+    /// Nothing that the log tells: no such project, no network, ….
+    Unknown,
+}
+
+/// Finds out why pip found no wheel of `name` in a version that is `wanted`.
+pub(crate) fn absence(log: &str, name: &PackageName, wanted: impl Fn(&Version) -> bool) -> Absence {
+    let mut best = Absence::Unknown;
+    for line in log.lines() {
+        let Some(version) = version_of(line, name) else {
+            continue;
+        };
+        let found = if !wanted(&version) || line.contains("Found link") {
+            Absence::NoSuchVersion
+        } else if line.contains("Link requires a different Python") {
+            Absence::OtherPython
+        } else if line.contains("none of the wheel's tags") {
+            Absence::PlatformWheels
+        } else if line.contains("No sources permitted") {
+            Absence::SourcesOnly
+        } else {
+            continue;
+        };
+        // In the order in which they are declared, the first says most.
+        if (found as u8) < (best as u8) {
+            best = found;
+        }
+    }
+    best
+}
+
+/// The version of the file of the project `name` that a line of the log names, if it names one.
+fn version_of(line: &str, name: &PackageName) -> Option<Version> {
+    let file = |word: &str| {
+        let address = word.split('#').next()?;
+        Some(address.rsplit_once('/')?.1.to_owned())
+    };
+    line.split_whitespace().filter_map(file).find_map(|file| {
+        let (project, version) = match file.strip_suffix(".whl") {
+            Some(stem) => stem.split_once('-')?,
+            None => {
+                let stem = file
+                    .strip_suffix(".tar.gz")
+                    .or_else(|| file.strip_suffix(".zip"))?;
+                stem.rsplit_once('-')?
+            }
+        };
+        let version = version.split('-').next()?;
+        (PackageName::from_str(project).ok()? == *name).then_some(())?;
+        Version::from_str(version).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAGS: &str = "  Skipping link: none of the wheel's tags (cp315-cp315-win32) are \
+                        compatible (run pip debug --verbose to show compatible tags): ";
+    const SOURCE: &str = "  Skipping link: No sources permitted for big-one: ";
+    const PYTHON: &str = "  Link requires a different Python (3.15.0 not in: '<3.15'): ";
+    const FOUND: &str = "  Found link ";
+
+    #[test]
+    fn the_log_tells_what_the_index_has_instead() {
+        let cases: &[(&[(&str, &str)], Absence)] = &[
+            (&[], Absence::Unknown),
+            (
+                &[(TAGS, "big_one-2.0-cp315-cp315-win32.whl")],
+                Absence::PlatformWheels,
+            ),
+            (
+                &[(TAGS, "other-2.0-cp315-cp315-win32.whl")],
+                Absence::Unknown,
+            ),
+            (
+                &[(TAGS, "big_one-1.0-cp315-cp315-win32.whl")],
+                Absence::NoSuchVersion,
+            ),
+            (&[(SOURCE, "big-one-2.0.tar.gz")], Absence::SourcesOnly),
+            (&[(SOURCE, "Big.One-2.0.zip")], Absence::SourcesOnly),
+            (&[(SOURCE, "other-2.0.tar.gz")], Absence::Unknown),
+            (
+                &[(FOUND, "big_one-1.0-py3-none-any.whl")],
+                Absence::NoSuchVersion,
+            ),
+            (
+                &[(PYTHON, "big_one-2.0-py3-none-any.whl")],
+                Absence::OtherPython,
+            ),
+            (
+                &[
+                    (FOUND, "big_one-1.0-py3-none-any.whl"),
+                    (SOURCE, "big-one-2.0.tar.gz"),
+                    (TAGS, "big_one-2.0-1-cp315-cp315-win32.whl"),
+                ],
+                Absence::PlatformWheels,
+            ),
+        ];
+        let name = PackageName::from_str("big-one").unwrap();
+        let wanted = Version::from_str("2.0").unwrap();
+        for (lines, expected) in cases {
+            let line = |(reason, file): &(&str, &str)| {
+                format!(
+                    "2026-01-01T00:00:00,000 {reason}https://example.org/a/{file}#sha256=0 (from https://example.org/simple/big-one/)\n"
+                )
+            };
+            let log: String = lines.iter().map(line).collect();
+            assert_eq!(
+                absence(&log, &name, |version| *version == wanted),
+                *expected,
+                "{log}"
+            );
+        }
+    }
+}

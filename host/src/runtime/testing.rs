@@ -1,0 +1,98 @@
+//! Wheels and an offline index for the tests: pip itself is the user's real one.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::runtime::Pip;
+
+/// A wheel to be written.
+pub(crate) struct WheelBuilder {
+    name: String,
+    version: String,
+    tags: String,
+    metadata: String,
+    files: Vec<(String, String)>,
+    link: Option<(String, String)>,
+}
+
+impl WheelBuilder {
+    pub(crate) fn new(name: &str, version: &str) -> WheelBuilder {
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+        let tags = "py3-none-any".to_owned();
+        let (name, version) = (name.replace('-', "_"), version.to_owned());
+        WheelBuilder {
+            name,
+            version,
+            tags,
+            metadata,
+            files: Vec::new(),
+            link: None,
+        }
+    }
+
+    pub(crate) fn tags(mut self, tags: &str) -> WheelBuilder {
+        self.tags = tags.to_owned();
+        self
+    }
+
+    /// Adds a line to the metadata, e.g. `Requires-Dist: six`.
+    pub(crate) fn header(mut self, line: &str) -> WheelBuilder {
+        self.metadata.push_str(line);
+        self.metadata.push('\n');
+        self
+    }
+
+    pub(crate) fn requires(self, requirement: &str) -> WheelBuilder {
+        self.header(&format!("Requires-Dist: {requirement}"))
+    }
+
+    pub(crate) fn file(mut self, path: &str, contents: &str) -> WheelBuilder {
+        self.files.push((path.to_owned(), contents.to_owned()));
+        self
+    }
+
+    pub(crate) fn symlink(mut self, path: &str, target: &str) -> WheelBuilder {
+        self.link = Some((path.to_owned(), target.to_owned()));
+        self
+    }
+
+    pub(crate) fn write(self, directory: &Path) -> PathBuf {
+        let (name, version) = (&self.name, &self.version);
+        let path = directory.join(format!("{name}-{version}-{}.whl", self.tags));
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        let info = format!("{name}-{version}.dist-info");
+        let own = [
+            (format!("{info}/METADATA"), self.metadata),
+            (
+                format!("{info}/WHEEL"),
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n".to_owned(),
+            ),
+        ];
+        for (path, contents) in self.files.into_iter().chain(own) {
+            archive
+                .start_file(path, SimpleFileOptions::default())
+                .unwrap();
+            archive.write_all(contents.as_bytes()).unwrap();
+        }
+        if let Some((path, target)) = self.link {
+            archive
+                .add_symlink(path, target, SimpleFileOptions::default())
+                .unwrap();
+        }
+        archive.finish().unwrap();
+        path
+    }
+}
+
+/// The user's pip, with the wheels in `directory` as its only index.
+pub(crate) fn offline_pip(directory: &Path) -> Pip {
+    static PIP: LazyLock<Pip> = LazyLock::new(|| Pip::find().unwrap());
+    PIP.clone()
+        .env("PIP_NO_INDEX", "1")
+        .env("PIP_FIND_LINKS", directory)
+}

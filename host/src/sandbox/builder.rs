@@ -1,0 +1,255 @@
+//! The settings of a sandbox.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::files::{DirAccess, Mount, Root};
+use super::stdio::{Output, Stdin};
+use super::{Sandbox, Settings};
+use crate::Error;
+use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
+use crate::policy::{Policy, Rule};
+use crate::python::Engine;
+use crate::runtime::PackagesBuilder;
+
+/// The default limit of a guest's memory.
+const MEMORY: usize = 1 << 30;
+/// Where the guest sees its packages.
+pub(super) const PACKAGES: &str = "/packages";
+
+/// Settings for [`Sandbox::builder`].
+#[derive(Default)]
+pub struct SandboxBuilder {
+    engine: Option<Engine>,
+    rules: Vec<String>,
+    env: BTreeMap<String, String>,
+    args: Vec<String>,
+    dirs: Vec<(PathBuf, String, DirAccess)>,
+    packages: Vec<String>,
+    stdin: Stdin,
+    stdout: Output,
+    stderr: Output,
+    memory: Option<usize>,
+    time: Option<Duration>,
+    roots: Vec<Vec<u8>>,
+    dns_servers: Vec<SocketAddr>,
+    request_deadline: Option<Duration>,
+}
+
+impl SandboxBuilder {
+    /// The compiled interpreter; [`Engine::shared`] otherwise.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Allows what `rule` names: `HOST[:PORT]` or `SCHEME://HOST[:PORT]`. Without any rule the
+    /// guest has no network at all: its component does not import `sandbox:net`.
+    pub fn allow(mut self, rule: impl Into<String>) -> Self {
+        self.rules.push(rule.into());
+        self
+    }
+
+    /// Sets an environment variable of the guest, which sees none of the host's.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds one of the program's own arguments, `sys.argv[1:]`.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Shows the host's directory `host` to the guest as the absolute path `guest`.
+    pub fn dir(
+        mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: DirAccess,
+    ) -> Self {
+        self.dirs.push((host.into(), guest.into(), access));
+        self
+    }
+
+    /// Adds a pure-Python package: a requirement, such as `requests` or `httpx>=0.28`, or the path
+    /// of a wheel. It is fetched with the user's pip.
+    pub fn with_package(mut self, requirement: impl Into<String>) -> Self {
+        self.packages.push(requirement.into());
+        self
+    }
+
+    /// What the guest reads as stdin; nothing otherwise.
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Where the guest's stdout goes; it is captured otherwise.
+    pub fn stdout(mut self, stdout: Output) -> Self {
+        self.stdout = stdout;
+        self
+    }
+
+    /// Where the guest's stderr goes; it is captured otherwise.
+    pub fn stderr(mut self, stderr: Output) -> Self {
+        self.stderr = stderr;
+        self
+    }
+
+    /// The most memory that the guest may have, in bytes; 1 GiB otherwise. Beyond it Python raises
+    /// `MemoryError`.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// The most wall-clock time that a run may take, waiting included; no limit otherwise.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time = Some(limit);
+        self
+    }
+
+    /// Trusts the certificates in `pem` for https, beside the platform's own.
+    pub fn trust_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Resolves names with these DNS servers instead of the system's resolver.
+    pub fn dns_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.dns_servers.extend(servers);
+        self
+    }
+
+    /// The most time from the start of a connection attempt, and of a request, to its end.
+    pub fn request_deadline(mut self, deadline: Duration) -> Self {
+        self.request_deadline = Some(deadline);
+        self
+    }
+
+    /// Makes the sandbox: checks the settings, and fetches what is missing.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] for a setting that can't be enforced as it is written, or where a runtime or a
+    /// package can't be had.
+    pub async fn build(self) -> Result<Sandbox, Error> {
+        let rules = self.rules.iter().map(|rule| {
+            rule.parse::<Rule>().map_err(|source| Error::Rule {
+                rule: rule.clone(),
+                source,
+            })
+        });
+        let rules: Vec<Rule> = rules.collect::<Result<_, _>>()?;
+        let egress = self.egress()?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::shared().await?,
+        };
+        for (name, value) in &self.env {
+            super::check_env(name, value)?;
+        }
+        let mut mounts = Vec::new();
+        for (host, guest, access) in self.dirs {
+            mounts.push(mount(&engine, host, guest, access)?);
+        }
+        if !self.packages.is_empty() {
+            mounts.push(packages(&engine, self.packages).await?);
+        }
+        let settings = Settings {
+            policy: Policy::allow(rules),
+            egress,
+            env: self.env,
+            args: self.args,
+            mounts,
+            stdin: self.stdin,
+            stdout: self.stdout,
+            stderr: self.stderr,
+            memory: self.memory.unwrap_or(MEMORY),
+            time: self.time,
+        };
+        let root = Root::new().map_err(Error::Files)?;
+        Ok(Sandbox::new(engine, settings, root))
+    }
+
+    fn egress(&self) -> Result<EgressConfig, Error> {
+        let mut authorities = Vec::new();
+        for pem in &self.roots {
+            authorities.extend(read_certificates(pem).map_err(Error::Certificate)?);
+        }
+        let tls = TlsSettings::new(Roots::Platform, authorities).map_err(Error::Certificate)?;
+        let mut config = EgressConfig::new(tls);
+        if !self.dns_servers.is_empty() {
+            let servers = NameServers::new(self.dns_servers.iter().copied());
+            config.resolver = Arc::new(servers.map_err(Error::NameServers)?);
+        }
+        if let Some(deadline) = self.request_deadline {
+            config.request_deadline = deadline;
+        }
+        Ok(config)
+    }
+}
+
+fn mount(
+    engine: &Engine,
+    host: PathBuf,
+    guest: String,
+    access: DirAccess,
+) -> Result<Mount, Error> {
+    let fault = |why: &str| Error::Directory {
+        path: host.clone(),
+        why: why.to_owned(),
+    };
+    let found = host.canonicalize().map_err(|error| Error::Directory {
+        path: host.clone(),
+        why: error.to_string(),
+    })?;
+    if !found.is_dir() {
+        return Err(fault("it is not a directory"));
+    }
+    let normal = guest.starts_with('/') && !guest.split('/').any(|part| part == ".." || part == ".");
+    let guest = guest.trim_end_matches('/').to_owned();
+    let (library, packages) = (engine.library().1, PACKAGES);
+    if !normal || guest.is_empty() {
+        return Err(fault("the guest's path for it must be absolute, without `..`, and not `/`"));
+    }
+    for reserved in [library, packages] {
+        let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
+        if guest.starts_with(reserved) || reserved.starts_with(guest) {
+            return Err(fault("the guest's path for it is the interpreter's own"));
+        }
+    }
+    // A guest that could write there would choose the native code that the host runs next.
+    let cache = engine.cache().root();
+    let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
+    let reaches = cache.starts_with(&found) || found.starts_with(&cache);
+    if access == DirAccess::ReadWrite && reaches {
+        return Err(fault("a directory with the cache of compiled code can't be writable"));
+    }
+    Ok(Mount {
+        host: found,
+        guest,
+        access,
+    })
+}
+
+async fn packages(engine: &Engine, requirements: Vec<String>) -> Result<Mount, Error> {
+    let engine = engine.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let progress = engine.progress();
+        let builder = PackagesBuilder::new(engine.manifest(), engine.cache()).progress(&*progress);
+        let builder = requirements.into_iter().fold(builder, PackagesBuilder::with);
+        builder.build()
+    });
+    let packages = made.await.map_err(|e| Error::Internal(e.to_string()))??;
+    Ok(Mount {
+        host: packages.site_packages,
+        guest: PACKAGES.to_owned(),
+        access: DirAccess::ReadOnly,
+    })
+}

@@ -1,0 +1,351 @@
+//! A sandbox: an interpreter with files, an environment, a policy and limits of its own.
+
+mod builder;
+mod files;
+mod script;
+mod stdio;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, StoreLimitsBuilder, Trap};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use self::files::{Mount, Root};
+use self::script::Source;
+use self::stdio::{Capture, Sink};
+use crate::audit::AuditLog;
+use crate::componentize::Capability;
+use crate::egress::{Egress, EgressConfig};
+use crate::hooks::EgressHooks;
+use crate::policy::Policy;
+use crate::python::{Engine, State};
+use crate::{Error, SandboxNetCtx};
+
+pub use builder::SandboxBuilder;
+pub use files::DirAccess;
+pub use script::{Exit, Outcome, Script};
+pub use stdio::{Output, Stdin};
+
+/// Where the guest finds a script that is a file of the host.
+const SCRIPT_DIR: &str = "run";
+
+/// An interpreter with files, an environment, a policy and limits of its own.
+///
+/// Each run is a fresh interpreter; files and environment stay from run to run. What is kept on
+/// disk is removed when the sandbox is dropped.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), sandbox_net::Error> {
+/// use sandbox_net::{Sandbox, Script};
+///
+/// let sandbox = Sandbox::builder()
+///     .allow("https://api.example.com")
+///     .with_package("requests")
+///     .build()
+///     .await?;
+/// let code = "import requests; print(requests.get('https://api.example.com/').status_code)";
+/// let outcome = sandbox.run(Script::code(code)).await?;
+/// println!("{}", outcome.stdout_text());
+/// for decision in &outcome.decisions {
+///     println!("{:?} {}", decision.verdict, decision.target);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sandbox {
+    engine: Engine,
+    settings: Settings,
+    env: Mutex<BTreeMap<String, String>>,
+    transport: Egress,
+    root: Arc<Root>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    policy: Policy,
+    egress: EgressConfig,
+    env: BTreeMap<String, String>,
+    args: Vec<String>,
+    mounts: Vec<Mount>,
+    stdin: Stdin,
+    stdout: Output,
+    stderr: Output,
+    memory: usize,
+    time: Option<Duration>,
+}
+
+impl Sandbox {
+    /// Settings to choose.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder::default()
+    }
+
+    fn new(engine: Engine, settings: Settings, root: Root) -> Self {
+        Self {
+            engine,
+            env: Mutex::new(settings.env.clone()),
+            // Each sandbox has its own: nothing is pooled across them.
+            transport: Egress::new(settings.egress.clone(), settings.policy.clone()),
+            settings,
+            root: Arc::new(root),
+        }
+    }
+
+    /// Runs `script` in a fresh interpreter to its end.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where the script can't be read or the interpreter can't be started. Whatever
+    /// the script itself does is an [`Outcome`].
+    pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
+        let args = self.arguments(script.into()).await?;
+        let capability = match self.settings.policy.rules().is_empty() {
+            true => Capability::None,
+            false => Capability::Network,
+        };
+        let interpreter = self.engine.interpreter(capability).await?;
+
+        let (stdout, stderr) = (Capture::default(), Capture::default());
+        let audit = AuditLog::new();
+        let mut store = Store::new(
+            self.engine.wasmtime(),
+            self.state(&args, &audit, &stdout, &stderr)?,
+        );
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+
+        let start = Instant::now();
+        let running = async {
+            let instance = interpreter.instantiate_async(&mut store).await?;
+            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
+            run.call_async(&mut store, ()).await
+        };
+        let ended = match self.settings.time {
+            Some(limit) => tokio::time::timeout(limit, running).await.ok(),
+            None => Some(running.await),
+        };
+        let duration = start.elapsed();
+        let exit = match ended {
+            None => Exit::TimeLimit,
+            Some(Ok((code,))) => Exit::Code(code),
+            Some(Err(error)) => exit_of(&error)?,
+        };
+        // Connections that are still open end with the run.
+        drop(store);
+        Ok(Outcome {
+            exit,
+            truncated: stdout.is_truncated() || stderr.is_truncated(),
+            stdout: stdout.take(),
+            stderr: stderr.take(),
+            duration,
+            decisions: audit.records(),
+        })
+    }
+
+    /// Reads the file that the guest sees at the absolute path `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such file, or a link in its path leads out of the sandbox.
+    pub async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
+        self.file(path, move |path| files::read(&root, &mounts, path))
+            .await
+    }
+
+    /// Writes a file that the guest sees at the absolute path `path`, making the directories above
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be written, as in a directory that is mounted read-only.
+    pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
+        let bytes = bytes.into();
+        self.file(path, move |path| files::write(&root, &mounts, path, &bytes))
+            .await
+    }
+
+    async fn file<T: Send + 'static>(
+        &self,
+        path: &str,
+        work: impl FnOnce(&str) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let path = path.to_owned();
+        let done = tokio::task::spawn_blocking(move || {
+            work(&path).map_err(|source| Error::File { path, source })
+        });
+        done.await.map_err(|e| Error::Internal(e.to_string()))?
+    }
+
+    /// Sets an environment variable for the runs to come.
+    ///
+    /// # Errors
+    ///
+    /// For a name that is empty or has `=` in it, and for a NUL in either.
+    pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        check_env(name, value)?;
+        let mut env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        env.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// An environment variable of the guest.
+    pub fn get_env(&self, name: &str) -> Option<String> {
+        let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        env.get(name).cloned()
+    }
+
+    /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
+    /// the two have nothing in common but the directories of the host that are mounted in both.
+    ///
+    /// # Errors
+    ///
+    /// Where the files can't be copied.
+    pub async fn fork(&self) -> Result<Self, Error> {
+        let root = self.root.clone();
+        let copied = tokio::task::spawn_blocking(move || root.copy());
+        let root = copied.await.map_err(|e| Error::Internal(e.to_string()))?;
+        let mut settings = self.settings.clone();
+        let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.env = env.clone();
+        drop(env);
+        Ok(Self::new(self.engine.clone(), settings, root.map_err(Error::Files)?))
+    }
+
+    /// The interpreter's arguments for `script`.
+    async fn arguments(&self, script: Script) -> Result<Vec<String>, Error> {
+        let mut args = vec!["python".to_owned()];
+        match script.0 {
+            Source::Code(code) => args.extend(["-c".to_owned(), code]),
+            Source::Module(name) => args.extend(["-m".to_owned(), name]),
+            Source::Stdin => args.push("-".to_owned()),
+            Source::Path(path) => args.push(self.install_script(&path).await?),
+        }
+        args.extend(self.settings.args.iter().cloned());
+        if args.iter().any(|arg| arg.contains('\0')) {
+            return Err(Error::Argument);
+        }
+        Ok(args)
+    }
+
+    /// Copies a script of the host to where the guest sees it.
+    async fn install_script(&self, path: &Path) -> Result<String, Error> {
+        let source = tokio::fs::read(path).await.map_err(|source| Error::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        let guest = format!("/{SCRIPT_DIR}/{}", name.unwrap_or("script.py"));
+        let (root, copy) = (self.root.clone(), guest.clone());
+        self.file(&guest, move |_| files::write(&root, &[], &copy, &source))
+            .await?;
+        Ok(guest)
+    }
+
+    fn state(
+        &self,
+        args: &[String],
+        audit: &AuditLog,
+        stdout: &Capture,
+        stderr: &Capture,
+    ) -> Result<State, Error> {
+        let hooks = EgressHooks::new(
+            self.settings.policy.clone(),
+            self.transport.clone(),
+            audit.clone(),
+        );
+        Ok(State {
+            table: ResourceTable::new(),
+            wasi: self.wasi(args, stdout, stderr)?,
+            http: WasiHttpCtx::new(),
+            net: SandboxNetCtx::new(hooks),
+            limits: StoreLimitsBuilder::new()
+                .memory_size(self.settings.memory)
+                .build(),
+        })
+    }
+
+    fn wasi(&self, args: &[String], stdout: &Capture, stderr: &Capture) -> Result<WasiCtx, Error> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.args(args);
+        {
+            let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+            wasi.env("HOME", "/work").env("TMPDIR", "/tmp");
+            for (name, value) in env.iter() {
+                wasi.env(name, value);
+            }
+        }
+        match &self.settings.stdin {
+            Stdin::Empty => {}
+            Stdin::Inherit => {
+                wasi.inherit_stdin();
+            }
+            Stdin::Bytes(bytes) => {
+                wasi.stdin(MemoryInputPipe::new(bytes.clone()));
+            }
+        }
+        match sink(&self.settings.stdout, stdout) {
+            Some(sink) => wasi.stdout(sink),
+            None => wasi.inherit_stdout(),
+        };
+        match sink(&self.settings.stderr, stderr) {
+            Some(sink) => wasi.stderr(sink),
+            None => wasi.inherit_stderr(),
+        };
+        let (library, guest) = self.engine.library();
+        let own = [
+            (self.root.path(), "/", FsPerms::ReadWrite),
+            (library, guest, FsPerms::ReadOnly),
+        ];
+        let mounts = self.settings.mounts.iter().map(|mount| {
+            let perms = match mount.access {
+                DirAccess::ReadOnly => FsPerms::ReadOnly,
+                DirAccess::ReadWrite => FsPerms::ReadWrite,
+            };
+            (mount.host.as_path(), mount.guest.as_str(), perms)
+        });
+        for (host, guest, perms) in own.into_iter().chain(mounts) {
+            wasi.preopened_dir(host, guest, perms)
+                .map_err(|error| Error::Directory {
+                    path: host.to_path_buf(),
+                    why: error.to_string(),
+                })?;
+        }
+        Ok(wasi.build())
+    }
+}
+
+/// The guest's end of an output; `None` for the process's own.
+fn sink(output: &Output, capture: &Capture) -> Option<Sink> {
+    match output {
+        Output::Capture => Some(Sink::Capture(capture.clone())),
+        Output::Writer(writer) => Some(Sink::Writer(writer.clone())),
+        Output::Inherit => None,
+    }
+}
+
+fn check_env(name: &str, value: &str) -> Result<(), Error> {
+    match name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        true => Err(Error::Environment(name.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// What an error of the interpreter says about the run.
+fn exit_of(error: &wasmtime::Error) -> Result<Exit, Error> {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Ok(Exit::Code(exit.0));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Ok(Exit::Trap(trap.to_string())),
+        None => Err(Error::Start(format!("{error:#}"))),
+    }
+}

@@ -1,0 +1,109 @@
+//! What a sandbox runs, and how it ended.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::audit::DecisionRecord;
+
+/// A Python program.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Script(pub(super) Source);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    Path(PathBuf),
+    Code(String),
+    Module(String),
+    Stdin,
+}
+
+impl Script {
+    /// A file of the host; the guest sees a copy of this file only.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        Self(Source::Path(path.into()))
+    }
+
+    /// Source text, as for `python -c`.
+    pub fn code(text: impl Into<String>) -> Self {
+        Self(Source::Code(text.into()))
+    }
+
+    /// A module of a package or of the standard library, as for `python -m`.
+    pub fn module(name: impl Into<String>) -> Self {
+        Self(Source::Module(name.into()))
+    }
+
+    /// The source text that the sandbox's stdin holds, as for `python -`.
+    pub fn stdin() -> Self {
+        Self(Source::Stdin)
+    }
+}
+
+impl From<&str> for Script {
+    fn from(code: &str) -> Self {
+        Self::code(code)
+    }
+}
+
+impl From<String> for Script {
+    fn from(code: String) -> Self {
+        Self::code(code)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// The interpreter ended with this exit code.
+    Code(i32),
+    /// The time limit ended it.
+    TimeLimit,
+    /// The interpreter could not go on, as at the end of its stack: WebAssembly's own words.
+    Trap(String),
+}
+
+impl Exit {
+    /// The exit code of the run as a process: 124 for the time limit, 134 for a trap.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Code(code) => *code,
+            Self::TimeLimit => 124,
+            Self::Trap(_) => 134,
+        }
+    }
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub exit: Exit,
+    /// Captured stdout; empty where it was not captured.
+    pub stdout: Vec<u8>,
+    /// Captured stderr; empty where it was not captured.
+    pub stderr: Vec<u8>,
+    /// Whether output went past the capture limit and was dropped.
+    pub truncated: bool,
+    /// Wall-clock time from the start of the interpreter to its end.
+    pub duration: Duration,
+    /// Every decision on the network that this run asked for, in order.
+    pub decisions: Vec<DecisionRecord>,
+}
+
+impl Outcome {
+    /// The exit code of the run as a process: see [`Exit::code`].
+    pub fn exit_code(&self) -> i32 {
+        self.exit.code()
+    }
+
+    /// Captured stdout as text, with replacement characters where it is not UTF-8.
+    pub fn stdout_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stdout)
+    }
+
+    /// Captured stderr as text, with replacement characters where it is not UTF-8.
+    pub fn stderr_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stderr)
+    }
+}

@@ -1,0 +1,29 @@
+"""What the interpreter runs before its snapshot is taken.
+
+Where the program is to have a network, the host mounts the package ``sandbox_net`` at ``/shim`` for
+this one turn. It leaves an interpreter that a program finds as if it had just been started.
+"""
+
+import builtins
+import os
+import sys
+
+SHIM = "/shim"
+PACKAGES = "/packages"
+
+if os.path.isdir(SHIM):
+    sys.path.insert(0, SHIM)
+    import sandbox_net.prepare
+
+    sandbox_net.prepare.prepare()
+    sys.path.remove(SHIM)
+sys.path_importer_cache.clear()
+# Packages are found after the standard library, which carries the compiled ones.
+sys.path.append(PACKAGES)
+os.chdir("/work")
+
+# The turn made `exit` and `quit` those of a session; a program has the ordinary ones.
+import _sitebuiltins  # noqa: E402
+
+for name in ("exit", "quit"):
+    setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))

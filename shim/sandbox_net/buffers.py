@@ -1,0 +1,34 @@
+"""Anything that holds bytes, as a view of them."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer as Buffer
+else:
+    Buffer = object  # `collections.abc.Buffer` came with Python 3.12
+
+
+def bytes_view(data: Buffer) -> memoryview:
+    """`data` as a view of bytes.
+
+    Raises:
+        TypeError: it is no bytes-like object, with CPython's text.
+    """
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = "NoneType" if data is None else type(data).__name__
+        raise TypeError(f"a bytes-like object is required, not '{kind}'") from None
+    return view if view.format == "B" and view.ndim == 1 and view.contiguous else view.cast("B")
+
+
+def writable_view(buffer: Buffer, call: str) -> memoryview:
+    """`buffer` as a view that `call` may write to."""
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        view = memoryview(b"")
+    if view.readonly:
+        kind = type(buffer).__name__
+        raise TypeError(f"{call}() argument 1 must be read-write bytes-like object, not {kind}")
+    return bytes_view(view)

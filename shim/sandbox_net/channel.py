@@ -1,0 +1,230 @@
+"""The control channel: frames to the host, replies from it (`adapter/FRAMES.md`)."""
+
+import errno
+import os
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+VERSION: Final = 1
+
+# Commands.
+CONNECT: Final = 1
+STATUS: Final = 2
+START_TLS: Final = 3
+TLS_INFO: Final = 4
+REQUEST: Final = 5
+WRITE: Final = 6
+FINISH: Final = 7
+HEAD: Final = 8
+READ: Final = 9
+POLL: Final = 10
+CLOSE: Final = 11
+
+# Interests of `POLL`.
+PHASE: Final = 1  # of a connection; for an exchange, its head
+BODY: Final = 2
+WRITABLE: Final = 4
+
+FOREVER: Final = (1 << 64) - 1  # the `POLL` timeout that never passes
+MAX_POLL_ENTRIES: Final = 4096
+
+# Statuses of a reply.
+_OK: Final = 0
+_PENDING: Final = 1
+_ERROR: Final = 2
+
+# The descriptor is 0xFFFFFFFE: as a C int, which is what the functions of `os` take, it is -2.
+_CONTROL_FD: Final = -2
+
+_FRAME: Final = struct.Struct("<BBHIII")
+_REPLY: Final = struct.Struct("<BBBBIII")
+_HEADER: Final = 16
+_SCRATCH: Final = 64 * 1024
+
+Entry = tuple[int, int]
+"""An id, and the interests in it."""
+
+
+class BrokenChannel(OSError):
+    """The channel does not answer as `FRAMES.md` says it must."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.EIO, f"sandbox-net: {text}")
+
+
+class Transport(Protocol):
+    """Carries whole frames one way and the bytes of their replies the other."""
+
+    def write(self, header: bytes, payload: bytes | memoryview) -> None:
+        """Writes one frame, all of it at once."""
+
+    def read_into(self, view: memoryview) -> int:
+        """Reads the next bytes of the reply into `view`; 0 at the reply's end."""
+
+
+def _reader(fd: int) -> Callable[[memoryview], int]:
+    """The way to read into a buffer that this Python has: builds differ in it."""
+    readinto: Callable[[int, memoryview], int] | None = getattr(os, "readinto", None)
+    if readinto is not None:
+        return lambda view: readinto(fd, view)
+    readv: Callable[[int, Sequence[memoryview]], int] | None = getattr(os, "readv", None)
+    if readv is not None:
+        return lambda view: readv(fd, (view,))
+
+    def read(view: memoryview) -> int:
+        data = os.read(fd, len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    return read
+
+
+class FdTransport:
+    """Frames on a file descriptor."""
+
+    def __init__(self, fd: int = _CONTROL_FD) -> None:
+        self._fd = fd
+        self.read_into: Callable[[memoryview], int] = _reader(fd)
+        self._writev: Callable[[int, Sequence[bytes | memoryview]], int] | None
+        self._writev = getattr(os, "writev", None)
+
+    def write(self, header: bytes, payload: bytes | memoryview) -> None:
+        """Writes one frame; without `writev`, at the cost of one copy."""
+        try:
+            if not len(payload):
+                written = os.write(self._fd, header)
+            elif self._writev is not None:
+                written = self._writev(self._fd, (header, payload))
+            else:
+                written = os.write(self._fd, b"".join((header, payload)))
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise PermissionError(errno.EACCES, "this sandbox has no network") from None
+        if written != len(header) + len(payload):
+            raise BrokenChannel(f"only {written} bytes of a frame were taken")
+
+
+class ChannelError(Exception):
+    """An error reply."""
+
+    def __init__(self, code: int, detail: int, text: str = "", rest: bytes = b"") -> None:
+        super().__init__(code, detail, text, rest)
+        self.code = code
+        self.detail = detail
+        self.text = text
+        self.rest = rest
+
+
+class Reply(NamedTuple):
+    """A reply that is no error."""
+
+    pending: bool
+    value: int
+    payload: bytes
+
+
+class Chunk(NamedTuple):
+    """What `Channel.read_into` got."""
+
+    size: int
+    pending: bool
+    end: bool
+
+
+class Channel:
+    """Calls over a transport, one at a time."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._scratch = memoryview(bytearray(_SCRATCH))
+        self._header = memoryview(bytearray(_HEADER))
+
+    def call(
+        self,
+        command: int,
+        handle: int = 0,
+        arg: int = 0,
+        payload: bytes | memoryview = b"",
+    ) -> Reply:
+        """Carries out one command.
+
+        Raises:
+            ChannelError: the host's refusal or failure.
+        """
+        self._send(command, handle, arg, payload)
+        scratch = self._scratch
+        got = self._transport.read_into(scratch)
+        while got < _HEADER:
+            got += self._more(scratch[got:_HEADER])
+        status, code, detail, value, length = self._parse(scratch)
+        if length <= len(scratch) - _HEADER:
+            body = scratch[_HEADER : _HEADER + length]
+        else:
+            body = memoryview(bytearray(length))
+            body[: got - _HEADER] = scratch[_HEADER:got]
+        have = got - _HEADER
+        while have < length:
+            have += self._more(body[have:])
+        if status == _ERROR:
+            raise _error(code, detail, bytes(body))
+        return Reply(status == _PENDING, value, bytes(body))
+
+    def read_into(self, handle: int, view: memoryview) -> Chunk:
+        """`READ`, with the bytes placed where the caller wants them."""
+        self._send(READ, handle, len(view), b"")
+        header = self._header
+        got = 0
+        while got < _HEADER:
+            got += self._more(header[got:])
+        status, code, detail, value, length = self._parse(header)
+        if status == _ERROR:
+            body = memoryview(bytearray(length))
+            self._fill(body)
+            raise _error(code, detail, bytes(body))
+        if length > len(view):
+            raise BrokenChannel("more bytes than were asked for")
+        self._fill(view[:length])
+        return Chunk(length, status == _PENDING, status == _OK and length == 0 and value == 1)
+
+    def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
+        """Waits until something of `entries` is ready; gives what is, one by one."""
+        if len(entries) > MAX_POLL_ENTRIES:
+            raise OverflowError("too many file descriptors in select()")
+        parts = [struct.pack("<Q", timeout_ns)]
+        parts += [struct.pack("<IBxxx", handle, interest) for handle, interest in entries]
+        reply = self.call(POLL, payload=b"".join(parts))
+        if len(reply.payload) != len(entries):
+            raise BrokenChannel("a poll reply of the wrong size")
+        return list(reply.payload)
+
+    def _send(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> None:
+        header = _FRAME.pack(VERSION, command, 0, handle, arg, len(payload))
+        self._transport.write(header, payload)
+
+    def _more(self, view: memoryview) -> int:
+        got = self._transport.read_into(view)
+        if got <= 0:
+            raise BrokenChannel("a reply ended early")
+        return got
+
+    def _fill(self, view: memoryview) -> None:
+        have = 0
+        while have < len(view):
+            have += self._more(view[have:])
+
+    @staticmethod
+    def _parse(header: memoryview) -> tuple[int, int, int, int, int]:
+        version, status, code, detail, value, _extra, length = _REPLY.unpack_from(header)
+        if version != VERSION or status not in (_OK, _PENDING, _ERROR):
+            raise BrokenChannel("a reply of an unknown kind")
+        return status, code, detail, value, length
+
+
+def _error(code: int, detail: int, payload: bytes) -> ChannelError:
+    if len(payload) < 4:  # the adapter's own errors say nothing more
+        return ChannelError(code, detail)
+    (length,) = struct.unpack_from("<I", payload)
+    text = payload[4 : 4 + length].decode("utf-8", "replace")
+    return ChannelError(code, detail, text, payload[4 + length :])

@@ -1,0 +1,347 @@
+"""A TCP connection as a program sees it: a byte stream, which the host carries as HTTP."""
+
+import contextlib
+import errno
+import struct
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final
+
+from . import channel as ch
+from . import constants, control
+from .channel import Channel, ChannelError, Entry
+from .endpoint import Address, Endpoint
+from .errors import CLOSED, exception_for, os_error, timed_out, unsupported, would_block
+from .exchange import Exchange
+from .http1_request import BodyEnd, RequestHead, RequestParser
+from .stock import gaierror
+from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
+
+_MAX_SEND: Final = 256 * 1024
+_FIRST_EPHEMERAL: Final = 49152
+
+# The host counts the same timeout from a moment later or earlier: a deadline of its that passes
+# so close to ours is ours.
+_CLOCK_SLACK_NS: Final = 50_000_000
+
+_next_port = _FIRST_EPHEMERAL
+
+
+class Phase(Enum):
+    """How far a connection is."""
+
+    NEW = auto()
+    CONNECTING = auto()
+    OPEN = auto()
+    HANDSHAKING = auto()
+
+
+def _own_port() -> int:
+    global _next_port
+    port = _next_port
+    _next_port = port + 1 if port < 0xFFFF else _FIRST_EPHEMERAL
+    return port
+
+
+class Connection(Endpoint):
+    """One connection to a host and port, with its requests one after the other."""
+
+    def __init__(self, family: int, kind: int, proto: int) -> None:
+        super().__init__(family, kind, proto)
+        self.phase = Phase.NEW
+        self.host = ""
+        self._handle = 0
+        self._peer: Address | None = None
+        self._port = 0
+        self._error: OSError | None = None
+        self._tls_begun = False
+        self._parser = RequestParser()
+        self._exchange: Exchange | None = None
+        self._over = False
+        self._reading = self._writing = True
+
+    @property
+    def _channel(self) -> Channel:
+        return control.channel()
+
+    # Connecting, and TLS.
+
+    def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
+        if self.phase is Phase.CONNECTING:
+            self._raise_error()
+            raise os_error(errno.EALREADY)
+        if self.phase is not Phase.NEW:
+            raise os_error(errno.EISCONN)
+        self._raise_error()
+        # The host gives up at the same time: waiting on for us would serve nobody.
+        timeout = max(1, deadline.remaining_ns()) if deadline.blocking else 0
+        timeout = 0 if timeout == ch.FOREVER else timeout
+        payload = struct.pack("<Q", timeout) + host.encode("utf-8")
+        try:
+            self._handle = self._channel.call(ch.CONNECT, 0, port, payload).value
+        except ChannelError as error:
+            raise exception_for(error, host) from None
+        self.host = host
+        self._peer = peer
+        self._port = _own_port()
+        self.phase = Phase.CONNECTING
+        try:
+            self.finish_phase(deadline)
+        except BlockingIOError:
+            raise os_error(errno.EINPROGRESS) from None
+        except TimeoutError:
+            self._give_up()
+            if deadline.remaining_ns() < _CLOCK_SLACK_NS:
+                raise timed_out() from None
+            raise
+
+    def start_tls(self, server_name: str, verify: bool, alpn: Sequence[bytes]) -> None:
+        """Begins the TLS handshake; `finish_phase` waits for its end.
+
+        Raises:
+            ChannelError: the host refuses.
+            OSError: this is no connection on which TLS can begin.
+        """
+        if self.phase is Phase.HANDSHAKING:
+            return
+        if self.phase is not Phase.OPEN:
+            raise os_error(errno.ENOTCONN)
+        if self._tls_begun:
+            raise unsupported("TLS inside TLS is not carried")
+        if self._exchange is not None or not self._parser.between_requests:
+            raise unsupported("TLS has to begin before anything is sent")
+        name = server_name.encode("utf-8")
+        payload = struct.pack("<H", len(name)) + name
+        payload += b"".join(bytes((len(protocol),)) + protocol for protocol in alpn)
+        self._channel.call(ch.START_TLS, self._handle, int(verify), payload)
+        self._tls_begun = True
+        self.phase = Phase.HANDSHAKING
+
+    def tls_info(self) -> bytes:
+        """The payload of the `tls-info` reply."""
+        return self._channel.call(ch.TLS_INFO, self._handle).payload
+
+    def finish_phase(self, deadline: Deadline) -> None:
+        """Waits for the end of connecting, or of the handshake.
+
+        Raises:
+            OSError: it failed, or is not over when the deadline passes.
+        """
+        while not self._phase_over():
+            wait(self._channel, [(self._handle, ch.PHASE)], deadline)
+        self._raise_error()
+
+    def _phase_over(self) -> bool:
+        if self.phase not in (Phase.CONNECTING, Phase.HANDSHAKING):
+            return True
+        try:
+            reply = self._channel.call(ch.STATUS, self._handle)
+        except ChannelError as error:
+            self._error = exception_for(error, self.host)
+            self._give_up()
+            return True
+        if not reply.pending:
+            self.phase = Phase.OPEN
+        return not reply.pending
+
+    def _give_up(self) -> None:
+        if self._handle:
+            with contextlib.suppress(ChannelError, OSError):
+                self._channel.call(ch.CLOSE, self._handle)
+        self._handle = 0
+        self.phase = Phase.NEW
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def take_error(self) -> int:
+        self._phase_over()
+        error, self._error = self._error, None
+        if error is None:
+            return 0
+        if isinstance(error, gaierror):  # its number is none of errno's
+            return errno.EHOSTUNREACH
+        return error.errno or errno.EIO
+
+    def peer_name(self) -> Address:
+        if self._peer is None or self.phase in (Phase.NEW, Phase.CONNECTING):
+            raise os_error(errno.ENOTCONN)
+        return self._peer
+
+    def own_name(self) -> Address:
+        v6 = self.family == constants.AF_INET6
+        return ("::", self._port, 0, 0) if v6 else ("0.0.0.0", self._port)
+
+    # Sending.
+
+    def send(self, data: memoryview, deadline: Deadline) -> int:
+        self._require_open(errno.EPIPE)
+        if self._over or not self._writing:
+            raise os_error(errno.EPIPE)
+        self._drain(deadline)
+        self._make_room(deadline)
+        data = data[:_MAX_SEND]
+        try:
+            for event in self._parser.feed(data):
+                self._carry(event)
+        except OSError:
+            self._over = True
+            raise
+        self._after_send(deadline)
+        return len(data)
+
+    def _drain(self, deadline: Deadline) -> None:
+        """Waits until the host has taken what an earlier call left."""
+        exchange = self._exchange
+        while exchange is not None and exchange.congested:
+            exchange.flush()
+            exchange.raise_failure()
+            if exchange.congested:
+                self._wait(WRITABLE, deadline)
+
+    def _make_room(self, deadline: Deadline) -> None:
+        """Makes sure that the request before is over, where another one begins."""
+        exchange = self._exchange
+        if exchange is None or not self._parser.between_requests:
+            return
+        if exchange.over and exchange.delivered:
+            self._over = True
+            raise os_error(errno.EPIPE)
+        if exchange.delivered:
+            exchange.settle(deadline)
+            self._exchange = None
+
+    def _carry(self, event: RequestHead | memoryview | BodyEnd) -> None:
+        if isinstance(event, RequestHead):
+            self._begin(event)
+            return
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if isinstance(event, BodyEnd):
+            exchange.end_body()
+        else:
+            exchange.offer(event)
+
+    def _begin(self, request: RequestHead) -> None:
+        if self._exchange is not None:
+            raise unsupported(
+                "pipelining is not carried: read a response to its end before the next request"
+            )
+        payload = request.payload()
+        try:
+            reply = self._channel.call(ch.REQUEST, self._handle, request.body, payload)
+        except ChannelError as error:
+            if error.code != CLOSED:
+                raise exception_for(error, self.host) from None
+            self._over = True  # as an idle connection that the server has closed
+            return
+        self._exchange = Exchange(self._channel, self.host, reply.value, request)
+
+    def _after_send(self, deadline: Deadline) -> None:
+        """Lets a failure show in the call that sent, and waits where there is no time limit."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if deadline.timeout is None:
+            self._drain(deadline)
+        exchange.raise_failure()
+
+    # Receiving.
+
+    def receive(self, view: memoryview, deadline: Deadline) -> int:
+        while True:
+            got = self._receive_now(view)
+            if got is not None:
+                return got
+            self._wait(READABLE, deadline)
+
+    def _receive_now(self, view: memoryview) -> int | None:
+        self._raise_error()
+        if not self._reading:
+            return 0
+        if self.phase is Phase.NEW:
+            raise os_error(errno.ENOTCONN)
+        exchange = self._exchange
+        if exchange is not None and (got := exchange.receive(view)) is not None:
+            return got
+        return 0 if self._over else None
+
+    def push_back(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.push_back(data)
+
+    @property
+    def unread(self) -> int:
+        """How many bytes can be read without asking the host."""
+        return self._exchange.unread if self._exchange is not None else 0
+
+    def _require_open(self, otherwise: int) -> None:
+        self._raise_error()
+        if self.phase is Phase.NEW:
+            raise os_error(otherwise)
+        if self.phase is not Phase.OPEN:
+            raise would_block()
+
+    # Waiting.
+
+    def _wait(self, wanted: int, deadline: Deadline) -> None:
+        if not deadline.blocking:
+            raise would_block()
+        ready, entries = self.watch(wanted)
+        if ready & wanted:
+            return
+        if entries:
+            self.notice(wait(self._channel, entries, deadline)[0])
+        elif self._exchange is None:
+            raise unsupported(
+                "only HTTP is carried: there is nothing to read before a whole request head is sent"
+            )
+        elif deadline.timeout is None:
+            self._over = True  # as if the server had ended an idle connection
+        else:
+            deadline.sleep_out()
+            raise timed_out()
+
+    def watch(self, wanted: int) -> tuple[int, list[Entry]]:
+        if self._error is not None or self.phase is Phase.NEW:
+            return wanted | HUNG_UP, []
+        if self.phase is not Phase.OPEN:
+            return 0, [(self._handle, ch.PHASE)]
+        if self._over or not self._reading:
+            return wanted, []
+        if self._exchange is None:
+            return wanted & WRITABLE, []
+        ready, interests = self._exchange.watch(wanted)
+        return ready, [self._exchange.entry(interests)] if interests else []
+
+    def notice(self, interests: int) -> int:
+        if not interests:
+            return 0
+        if self.phase in (Phase.CONNECTING, Phase.HANDSHAKING):
+            if not self._phase_over():
+                return 0
+            return WRITABLE if self._error is None else READABLE | WRITABLE | HUNG_UP
+        if self._exchange is None:
+            return 0
+        return self._exchange.notice(interests)
+
+    # The end.
+
+    def shut_down(self, *, reading: bool, writing: bool) -> None:
+        if self.phase in (Phase.NEW, Phase.CONNECTING):
+            raise os_error(errno.ENOTCONN)
+        self._reading = self._reading and not reading
+        self._writing = self._writing and not writing
+
+    def end_tls(self) -> None:
+        """Ends the session. The host has no plain text beneath it to go on with."""
+        self._over = True
+
+    def close(self) -> None:
+        if self._exchange is not None:
+            self._exchange.release(abandon=True)
+            self._exchange = None
+        self._give_up()

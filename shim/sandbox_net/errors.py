@@ -1,0 +1,127 @@
+"""The host's errors as the exceptions that CPython raises for the same fault."""
+
+import errno
+import os
+
+from . import constants
+from .channel import ChannelError
+from .ssl_errors import certificate_error, ssl_error
+from .stock import gaierror
+
+# Codes of error replies (`adapter/FRAMES.md`); the order is that of `types.error-code` plus one.
+DENIED = 1
+DNS = 2
+REFUSED = 3
+UNREACHABLE = 4
+RESET = 5
+TIMEOUT = 6
+TLS = 7
+PROTOCOL = 8
+LIMIT = 9
+CLOSED = 10
+INVALID = 11
+
+# The adapter's own.
+FRAME = 128
+HANDLE = 131
+HANDLES = 132
+SIZE = 133
+MEMORY = 134
+
+DENY_REASONS = ("no-rule", "address", "host-mismatch", "tls-options", "method", "field")
+DENIED_TLS_OPTIONS = DENY_REASONS.index("tls-options")
+PHASES = (
+    "name resolution",
+    "the TCP handshake",
+    "the TLS handshake",
+    "sending the request",
+    "waiting for the response",
+    "reading the response body",
+)
+LIMITS = ("response-head-size", "connections", "request-head-size")
+TLS_OTHER = 255
+
+_DNS = (
+    ("EAI_NONAME", "Name or service not known"),
+    ("EAI_AGAIN", "Temporary failure in name resolution"),
+    ("EAI_FAIL", "Non-recoverable failure in name resolution"),
+)
+_PLAIN = {
+    REFUSED: errno.ECONNREFUSED,
+    UNREACHABLE: errno.ENETUNREACH,
+    RESET: errno.ECONNRESET,
+    CLOSED: errno.EBADF,
+    HANDLE: errno.EBADF,
+    HANDLES: errno.EMFILE,
+    MEMORY: errno.ENOMEM,
+}
+_TEXT = {INVALID: errno.EINVAL, SIZE: errno.EMSGSIZE}
+
+
+def os_error(number: int, text: str = "") -> OSError:
+    """The `OSError` of `number`, with the system's own text unless another is given."""
+    return OSError(number, text or os.strerror(number))
+
+
+def would_block() -> OSError:
+    """What a non-blocking socket raises where it would have to wait."""
+    return os_error(errno.EAGAIN)
+
+
+def unsupported(text: str) -> OSError:
+    """Something that sandbox-net does not carry."""
+    return OSError(errno.EPROTONOSUPPORT, f"sandbox-net: {text}")
+
+
+def timed_out() -> TimeoutError:
+    """What a socket raises whose own timeout has passed."""
+    return TimeoutError("timed out")
+
+
+def gai_error(name: str, text: str) -> OSError:
+    """A `gaierror` by the name of its code."""
+    return gaierror(constants.SOCKET[name], text)
+
+
+def _name(names: tuple[str, ...], index: int) -> str:
+    return names[index] if index < len(names) else str(index)
+
+
+def _denied(error: ChannelError) -> OSError:
+    rule = error.rest.decode("utf-8", "replace")
+    text = error.text or "refused by the sandbox's network policy"
+    if rule and rule not in text:
+        text = f"{text} (rule {rule})"
+    denied = PermissionError(errno.EACCES, text)
+    # For programs that would rather not read the text.
+    denied.deny_reason = _name(DENY_REASONS, error.detail)  # type: ignore[attr-defined]
+    denied.deny_rule = rule  # type: ignore[attr-defined]
+    return denied
+
+
+def _tls(error: ChannelError, host: str) -> OSError:
+    if error.detail != TLS_OTHER:
+        return certificate_error(error.detail, host, error.text)
+    return ssl_error("SSL", "TLSV1_ALERT_INTERNAL_ERROR", error.text or "the TLS handshake failed")
+
+
+def exception_for(error: ChannelError, host: str = "") -> OSError:
+    """The exception of CPython for an error reply; `host` is the peer's name, for texts."""
+    code, text = error.code, error.text
+    if code == DENIED:
+        return _denied(error)
+    if code == DNS:
+        return gai_error(*_DNS[min(error.detail, len(_DNS) - 1)])
+    if code == TIMEOUT:
+        phase = _name(PHASES, error.detail)
+        return TimeoutError(errno.ETIMEDOUT, text or f"the host's deadline passed during {phase}")
+    if code == TLS:
+        return _tls(error, host)
+    if code == LIMIT:
+        limit = _name(LIMITS, error.detail)
+        return OSError(errno.ENOBUFS, f"sandbox-net: the host's limit {limit} was reached. {text}")
+    if code in _PLAIN:
+        return os_error(_PLAIN[code], text)
+    if code in _TEXT:
+        return OSError(_TEXT[code], f"sandbox-net: {text or 'a frame that is too large'}")
+    return OSError(errno.EPROTO, f"sandbox-net: {text or f'channel error {code}'}")

@@ -1,0 +1,313 @@
+"""One request and its response, between the byte stream of a program and the host."""
+
+import contextlib
+import errno
+from collections import deque
+from enum import Enum, auto
+from typing import Final
+
+from . import channel as ch
+from .channel import Channel, ChannelError, Entry
+from .errors import CLOSED, PROTOCOL, exception_for, os_error
+from .http1_request import NO_BODY, RequestHead
+from .http1_response import (
+    CHUNK_END,
+    CONTINUE,
+    LAST_CHUNK,
+    Framing,
+    ResponseHead,
+    ResponsePlan,
+    chunk_head,
+    plan_response,
+)
+from .inbox import Inbox
+from .waiting import READABLE, WRITABLE, Deadline, wait
+
+_MAX_WRITE: Final = 256 * 1024
+_MAX_READ: Final = 1024 * 1024
+_CHUNK: Final = 64 * 1024
+
+
+class _State(Enum):
+    HEAD = auto()
+    """The response's head is not there."""
+    BODY = auto()
+    """The body is being read."""
+    ENDING = auto()
+    """The program has the whole response; the host has not said yet that it was the whole."""
+    DONE = auto()
+
+
+class Exchange:
+    """Moves a request's body out and makes the bytes of the response.
+
+    Nothing here waits but `settle`. A failure is kept, and raised to the reader when what came
+    before it was read.
+    """
+
+    def __init__(self, channel: Channel, host: str, handle: int, request: RequestHead) -> None:
+        self._channel = channel
+        self._host = host
+        self._handle = handle
+        self._open = True
+        self._request = request
+        self._state = _State.HEAD
+        self._plan: ResponsePlan | None = None
+        self._left = 0
+        self._inbox = Inbox()
+        self._chunk: memoryview | None = None
+        self._failure: OSError | None = None
+        self.over = False
+        """Whether the connection ends with this exchange."""
+        self._queue: deque[memoryview] = deque()
+        self._body_begun = False
+        self._body_ended = request.body == NO_BODY
+        self._finished = request.body == NO_BODY
+        self._dropping = False
+        self._continue = request.expects_continue
+
+    # The request's body.
+
+    @property
+    def congested(self) -> bool:
+        """Whether bytes of the request wait for the host to take them."""
+        return bool(self._queue)
+
+    def offer(self, data: memoryview) -> None:
+        """Sends a piece of the body; keeps a copy of what the host does not take now."""
+        self._body_begun = True
+        if not self._queue:
+            data = self._write(data)
+        if len(data) and not self._dropping:
+            self._queue.append(memoryview(bytes(data)))
+
+    def end_body(self) -> None:
+        """Ends the body."""
+        self._body_ended = True
+        self.flush()
+
+    def flush(self) -> None:
+        """Gives the host what waits, as far as it takes it."""
+        while self._queue:
+            rest = self._write(self._queue.popleft())
+            if len(rest) and not self._dropping:
+                self._queue.appendleft(rest)
+                return
+        if self._body_ended and not self._finished and not self._dropping:
+            try:
+                self._finished = not self._channel.call(ch.FINISH, self._handle).pending
+            except ChannelError as error:
+                self._upload_failed(error)
+            if self._finished and self._state is _State.DONE:
+                self.release()
+
+    def _write(self, data: memoryview) -> memoryview:
+        """Gives the host `data`; what it does not take now comes back."""
+        while len(data) and not self._dropping:
+            try:
+                reply = self._channel.call(ch.WRITE, self._handle, 0, data[:_MAX_WRITE])
+            except ChannelError as error:
+                self._upload_failed(error)
+            else:
+                if reply.pending or not reply.value:
+                    break
+                data = data[reply.value :]
+        return data
+
+    def _upload_failed(self, error: ChannelError) -> None:
+        """A server may answer before it has the body: then the rest of the body is dropped."""
+        self._dropping = True
+        self._queue.clear()
+        if self._state is _State.HEAD and not self._fetch_head():
+            self._fail(error)
+            if error.code == CLOSED:
+                self._failure = os_error(errno.EPIPE)
+
+    def raise_failure(self) -> None:
+        """Raises a failure that the program has not seen."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    # The response.
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the program has read the whole response."""
+        return self._state in (_State.ENDING, _State.DONE) and not self._inbox
+
+    @property
+    def unread(self) -> int:
+        """How many bytes can be read at once."""
+        return len(self._inbox)
+
+    def push_back(self, data: bytes) -> None:
+        """Takes back bytes that were read."""
+        self._inbox.push_back(data)
+
+    def receive(self, view: memoryview) -> int | None:
+        """Reads into `view`: how many bytes, 0 at the end of the connection, `None` for not now.
+
+        Raises:
+            OSError: the exchange failed.
+        """
+        while True:
+            if self._inbox:
+                return self._inbox.take(view)
+            self.raise_failure()
+            if self.over:
+                return 0
+            self.flush()
+            if self._state is _State.HEAD:
+                if not (self._fetch_head() or self._synthesize_continue()):
+                    return None
+            elif self._state is _State.BODY:
+                got = self._read_body(view)
+                if got or not (self._inbox or self.over or self._failure):
+                    return got
+            else:
+                return None
+
+    def _synthesize_continue(self) -> bool:
+        """`100 Continue`, for a program that waits for it: the host asks the server for none."""
+        if not self._continue or self._body_begun:
+            return False
+        self._continue = False
+        self._inbox.append(CONTINUE)
+        return True
+
+    def _fetch_head(self) -> bool:
+        """Whether the head is there, or will never be."""
+        try:
+            reply = self._channel.call(ch.HEAD, self._handle)
+        except ChannelError as error:
+            self._fail(error)
+            return True
+        if reply.pending:
+            return False
+        self._plan = plan = plan_response(ResponseHead.from_payload(reply.payload), self._request)
+        self._inbox.append(plan.head)
+        self._left = plan.length
+        self._state = _State.BODY
+        if plan.framing is Framing.NONE or (plan.framing is Framing.LENGTH and not self._left):
+            self._take_end()
+        return True
+
+    def _read_body(self, view: memoryview) -> int | None:
+        """Reads into `view` or, where something has to stand around the bytes, into the inbox."""
+        assert self._plan is not None
+        framing = self._plan.framing
+        if framing is Framing.CHUNKED:
+            view = self._chunk = self._chunk or memoryview(bytearray(_CHUNK))
+        elif framing is Framing.LENGTH:
+            view = view[: min(self._left, _MAX_READ)]
+        else:
+            view = view[:_MAX_READ]
+        try:
+            chunk = self._channel.read_into(self._handle, view)
+        except ChannelError as error:
+            self._fail(error)
+            return None
+        if chunk.end:
+            self._body_end()
+        elif framing is Framing.CHUNKED:
+            if chunk.size:
+                data = (chunk_head(chunk.size), view[: chunk.size], CHUNK_END)
+                self._inbox.append(b"".join(data))
+        elif chunk.size:
+            if framing is Framing.LENGTH:
+                self._left -= chunk.size
+                if not self._left:
+                    self._take_end()
+            return chunk.size
+        return None
+
+    def _body_end(self) -> None:
+        assert self._plan is not None
+        if self._plan.framing is Framing.CHUNKED:
+            self._inbox.append(LAST_CHUNK)
+        elif self._plan.framing is Framing.LENGTH and self._left:
+            self.over = True
+        self._finish()
+
+    def _take_end(self) -> None:
+        """Asks for the end of a body whose end the program knows: for the host it is news."""
+        self._state = _State.ENDING
+        if self._plan is not None and not self._plan.keep_alive:
+            self.over = True
+        try:
+            chunk = self._channel.read_into(self._handle, memoryview(bytearray(1)))
+        except ChannelError:
+            self.over = True  # the response is whole, the connection is not
+        else:
+            if chunk.pending:
+                return
+            self.over |= not chunk.end
+        self._finish()
+
+    def _finish(self) -> None:
+        self._state = _State.DONE
+        if self._dropping or (self._plan is not None and not self._plan.keep_alive):
+            self.over = True
+        self.release()
+
+    def _fail(self, error: ChannelError) -> None:
+        if error.code == PROTOCOL:
+            # The program's own HTTP client says what is wrong with what came.
+            if self._state is _State.HEAD:
+                self._inbox.append(error.rest)
+        elif error.code != CLOSED:
+            self._failure = exception_for(error, self._host)
+        self.over = self._dropping = True
+        self._queue.clear()
+        self._state = _State.DONE
+        self.release(abandon=True)
+
+    def settle(self, deadline: Deadline) -> None:
+        """Waits until the host, too, knows that the response is over."""
+        while self._state is _State.ENDING:
+            wait(self._channel, [(self._handle, ch.BODY)], deadline)
+            self._take_end()
+
+    # Readiness.
+
+    def watch(self, wanted: int) -> tuple[int, int]:
+        """What of `wanted` is ready now, and the interests in which the rest will show."""
+        ready = interests = 0
+        if self._queue:
+            interests |= ch.WRITABLE
+        elif wanted & WRITABLE:
+            ready |= WRITABLE
+        if wanted & READABLE:
+            may_continue = self._continue and not self._body_begun
+            if self._inbox or self._failure is not None or self.over:
+                ready |= READABLE
+            elif self._state is _State.HEAD:
+                if may_continue:
+                    ready |= READABLE
+                interests |= ch.PHASE
+            elif self._state is _State.BODY:
+                interests |= ch.BODY
+        return ready, interests
+
+    def entry(self, interests: int) -> Entry:
+        """The poll entry for `interests`."""
+        return self._handle, interests
+
+    def notice(self, interests: int) -> int:
+        """Takes note that `interests` are ready; gives what the program can do now."""
+        if interests & ch.WRITABLE:
+            self.flush()
+        ready = READABLE if interests & (ch.PHASE | ch.BODY) else 0
+        if self._failure is not None or self.over:
+            ready |= READABLE
+        return ready if self._queue else ready | WRITABLE
+
+    # The end.
+
+    def release(self, *, abandon: bool = False) -> None:
+        """Gives the handle back when both directions are over, or at once to `abandon` it."""
+        if self._open and (abandon or self._dropping or self._finished):
+            self._open = False
+            with contextlib.suppress(ChannelError, OSError):
+                self._channel.call(ch.CLOSE, self._handle)

@@ -1,0 +1,309 @@
+"""The HTTP/1.1 requests in the bytes that a program sends (RFC 9112).
+
+The parser takes the bytes in any pieces and gives a head, the body's bytes without their transfer
+coding, and the end. It checks framing only: what a request may say is for the host to decide.
+"""
+
+import errno
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from .errors import unsupported
+
+MAX_HEAD: Final = 1 << 20  # what the channel takes in one frame
+_MAX_CHUNK_LINE: Final = 4096
+
+# Body kinds of a request frame.
+NO_BODY: Final = 0
+SIZED: Final = 1
+CHUNKED: Final = 2
+
+Field = tuple[bytes, bytes]
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/(1\.[01])")
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
+
+# They say how the message is framed on this hop, which is the host's business.
+_FRAMING: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"expect")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What a request says before its body."""
+
+    method: bytes
+    target: bytes
+    version: int
+    """10 or 11."""
+    fields: tuple[Field, ...]
+    """Byte for byte, without those that frame the message."""
+    body: int
+    """`NO_BODY`, `SIZED` or `CHUNKED`."""
+    size: int
+    """The length of a `SIZED` body."""
+    keep_alive: bool
+    """Whether the program wants the connection to go on."""
+    expects_continue: bool
+    """Whether the program waits for `100 Continue` before it sends the body."""
+
+    def payload(self) -> bytes:
+        """The payload of the request frame."""
+        parts = [
+            struct.pack("<QH", self.size, len(self.method)),
+            self.method,
+            struct.pack("<I", len(self.target)),
+            self.target,
+            struct.pack("<H", len(self.fields)),
+        ]
+        for name, value in self.fields:
+            parts += (struct.pack("<HI", len(name), len(value)), name, value)
+        return b"".join(parts)
+
+
+class BodyEnd:
+    """The end of a request's body; also of one that had none."""
+
+
+BODY_END: Final = BodyEnd()
+Event = RequestHead | memoryview | BodyEnd
+
+
+class _State(Enum):
+    HEAD = auto()
+    SIZED_BODY = auto()
+    CHUNK_LINE = auto()
+    CHUNK_DATA = auto()
+    CHUNK_END = auto()
+    TRAILER = auto()
+
+
+def _malformed(text: str) -> OSError:
+    return OSError(errno.EPROTO, f"sandbox-net: {text}")
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:80])[1:]
+
+
+class RequestParser:
+    """Takes bytes, gives events."""
+
+    def __init__(self) -> None:
+        self._state = _State.HEAD
+        self._buffer = bytearray()
+        self._line_checked = False
+        self._left = 0
+
+    @property
+    def between_requests(self) -> bool:
+        """Whether the next byte begins a request."""
+        return self._state is _State.HEAD and not self._buffer
+
+    @property
+    def in_body(self) -> bool:
+        """Whether a head was seen whose body has not ended."""
+        return self._state is not _State.HEAD
+
+    def feed(self, data: memoryview) -> Iterator[Event]:
+        """The events in `data`. Views of a body are views of `data`, not copies.
+
+        Raises:
+            OSError: the bytes are no request that can be carried.
+        """
+        while len(data):
+            if self._state is _State.HEAD:
+                head, data = self._take_head(data)
+                if head is None:
+                    return
+                yield head
+                yield from self._begin_body(head)
+            elif self._state in (_State.SIZED_BODY, _State.CHUNK_DATA):
+                count = min(self._left, len(data))
+                self._left -= count
+                yield data[:count]
+                data = data[count:]
+                if not self._left:
+                    yield from self._end_of_run()
+            else:
+                line, data = self._take_line(data)
+                if line is None:
+                    return
+                yield from self._framing_line(line)
+
+    # The head.
+
+    def _take_head(self, data: memoryview) -> tuple[RequestHead | None, memoryview]:
+        buffer = self._buffer
+        seen = len(buffer)
+        buffer += data
+        while buffer and buffer[0] in b"\r\n":  # RFC 9112 section 2.2: may precede a request
+            del buffer[0]
+            seen -= 1
+        self._check_beginning()
+        end = _HEAD_END.search(buffer, max(0, seen - 3))
+        if end is None:
+            if len(buffer) > MAX_HEAD:
+                raise _malformed("the request's head is too large")
+            return None, data[:0]
+        rest = len(buffer) - end.end()
+        text = bytes(buffer[: end.start()])
+        buffer.clear()
+        self._line_checked = False
+        return parse_head(text), data[len(data) - rest :]
+
+    def _check_beginning(self) -> None:
+        """Says early that this is no HTTP: a peer of another protocol might wait for an answer."""
+        buffer = self._buffer
+        if not buffer or self._line_checked:
+            return
+        if _TOKEN.match(buffer) is None:
+            self._refuse(_not_http(bytes(buffer)))
+        end = buffer.find(b"\n")
+        if end >= 0:
+            line = bytes(buffer[:end]).removesuffix(b"\r")
+            try:
+                _parse_request_line(line)
+            except OSError as error:
+                self._refuse(error)
+            self._line_checked = True
+
+    def _refuse(self, error: OSError) -> None:
+        self._buffer.clear()
+        raise error
+
+    # The body.
+
+    def _begin_body(self, head: RequestHead) -> Iterator[Event]:
+        if head.body == CHUNKED:
+            self._state = _State.CHUNK_LINE
+        elif head.body == SIZED and head.size:
+            self._state = _State.SIZED_BODY
+            self._left = head.size
+        else:
+            yield BODY_END
+
+    def _end_of_run(self) -> Iterator[Event]:
+        if self._state is _State.CHUNK_DATA:
+            self._state = _State.CHUNK_END
+        else:
+            self._state = _State.HEAD
+            yield BODY_END
+
+    def _take_line(self, data: memoryview) -> tuple[bytes | None, memoryview]:
+        buffer = self._buffer
+        seen = len(buffer)
+        buffer += data[:_MAX_CHUNK_LINE]
+        end = buffer.find(b"\n")
+        if end < 0:
+            if len(buffer) >= _MAX_CHUNK_LINE:
+                raise _malformed("a chunk's size line is too long")
+            return None, data[:0]
+        line = bytes(buffer[:end]).removesuffix(b"\r")
+        buffer.clear()
+        return line, data[end + 1 - seen :]
+
+    def _framing_line(self, line: bytes) -> Iterator[Event]:
+        if self._state is _State.CHUNK_END:
+            if line:
+                raise _malformed("a chunk is longer than its size says")
+            self._state = _State.CHUNK_LINE
+        elif self._state is _State.CHUNK_LINE:
+            match = _CHUNK_SIZE.fullmatch(line)
+            if match is None:
+                raise _malformed(f"{_shown(line)} is no chunk size")
+            self._left = int(match[1], 16)
+            self._state = _State.CHUNK_DATA if self._left else _State.TRAILER
+        elif line:
+            raise unsupported("trailer fields of a request are not carried")
+        else:
+            self._state = _State.HEAD
+            yield BODY_END
+
+
+def _not_http(data: bytes) -> OSError:
+    return unsupported(f"only HTTP requests are carried, and {_shown(data)} begins none")
+
+
+def _parse_request_line(line: bytes) -> tuple[bytes, bytes, int]:
+    if line.startswith(b"PRI * HTTP/2"):
+        raise unsupported("HTTP/2 is spoken by the host; speak HTTP/1.1 inside the sandbox")
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None or _TOKEN.fullmatch(match[1]) is None:
+        raise _not_http(line)
+    method, target, version = match[1], match[2], match[3]
+    if method == b"CONNECT":
+        raise unsupported("CONNECT is not carried: there are no proxies, the host connects itself")
+    if not target.startswith(b"/"):
+        raise unsupported(
+            f"the request target {_shown(target)} is not a path: "
+            "requests to a proxy, and `*`, are not carried"
+        )
+    return method, target, 10 if version == b"1.0" else 11
+
+
+def _parse_field(line: bytes) -> Field:
+    name, colon, value = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        raise _malformed("a folded header line (obsolete since RFC 7230)")
+    if not colon or _TOKEN.fullmatch(name) is None:
+        raise _malformed(f"{_shown(line)} is no header line")
+    return name, value.strip(b" \t")
+
+
+def _tokens(values: list[bytes]) -> list[bytes]:
+    return [token.strip(b" \t").lower() for value in values for token in value.split(b",")]
+
+
+def parse_head(text: bytes) -> RequestHead:
+    """A request's head, from its bytes without the empty line.
+
+    Raises:
+        OSError: it is no head that can be carried.
+    """
+    first, *lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
+    method, target, version = _parse_request_line(first)
+    fields = [_parse_field(line) for line in lines]
+    if len(fields) > 0xFFFF:
+        raise _malformed("too many header lines")
+    framing: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
+    for name, value in fields:
+        if name.lower() in _FRAMING:
+            framing[name.lower()].append(value)
+    body, size = _body_kind(framing[b"content-length"], framing[b"transfer-encoding"])
+    connection = _tokens(framing[b"connection"])
+    keep_alive = b"close" not in connection if version == 11 else b"keep-alive" in connection
+    return RequestHead(
+        method=method,
+        target=target,
+        version=version,
+        fields=tuple(field for field in fields if field[0].lower() not in _FRAMING),
+        body=body,
+        size=size,
+        keep_alive=keep_alive,
+        expects_continue=b"100-continue" in _tokens(framing[b"expect"]),
+    )
+
+
+def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:
+    """The body's kind and size by RFC 9112 section 6; what is ambiguous is refused."""
+    if codings and lengths:
+        raise _malformed("a request with both Content-Length and Transfer-Encoding")
+    if codings:
+        if _tokens(codings) != [b"chunked"]:
+            raise unsupported(f"the transfer coding {_shown(b', '.join(codings))} is not carried")
+        return CHUNKED, 0
+    if not lengths:
+        return NO_BODY, 0
+    if len(set(lengths)) != 1:
+        raise _malformed("a request with different values of Content-Length")
+    if re.fullmatch(rb"[0-9]{1,19}", lengths[0]) is None:
+        raise _malformed(f"{_shown(lengths[0])} is no Content-Length")
+    return SIZED, int(lengths[0])

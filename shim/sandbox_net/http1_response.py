@@ -1,0 +1,145 @@
+"""The HTTP/1.1 bytes of a response, from the head that the host gives (RFC 9112)."""
+
+import re
+import struct
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final
+
+from .http1_request import Field, RequestHead
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+CHUNK_END: Final = b"\r\n"
+
+_HTTP_2: Final = 20
+
+
+class Framing(Enum):
+    """How the end of a response's body is known."""
+
+    NONE = auto()
+    """There is no body."""
+    LENGTH = auto()
+    """By `Content-Length`."""
+    CHUNKED = auto()
+    """By the last chunk."""
+    CLOSE = auto()
+    """By the end of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A response's head as the host gives it."""
+
+    status: int
+    version: int
+    """10, 11 or 20."""
+    reason: bytes
+    fields: tuple[Field, ...]
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> "ResponseHead":
+        """Reads the payload of a `head` reply."""
+        status, version, reason_length = struct.unpack_from("<HBxH", payload)
+        at = 6 + reason_length
+        reason = payload[6:at]
+        (count,) = struct.unpack_from("<H", payload, at)
+        at += 2
+        fields = []
+        for _ in range(count):
+            name_length, value_length = struct.unpack_from("<HI", payload, at)
+            at += 6
+            middle, end = at + name_length, at + name_length + value_length
+            fields.append((payload[at:middle], payload[middle:end]))
+            at = end
+        return cls(status, version, reason, tuple(fields))
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of the field `name`, which is in lower case."""
+        return [value for key, value in self.fields if key.lower() == name]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePlan:
+    """What the program gets to read: the head's bytes, and how the body follows."""
+
+    head: bytes
+    framing: Framing
+    length: int
+    """The body's length, where `framing` is `LENGTH`."""
+    keep_alive: bool
+    """Whether the connection goes on after the response."""
+
+
+def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
+    """How to tell the response to `request` in HTTP/1."""
+    framing, length = _framing(head, request)
+    fields = head.fields
+    if framing is Framing.CHUNKED and not head.values(b"transfer-encoding"):
+        fields += ((b"Transfer-Encoding", b"chunked"),)
+    elif framing is Framing.CLOSE and _is_chunked(head):
+        # The host has removed the coding, and a program that speaks HTTP/1.0 could not undo it.
+        fields = tuple(f for f in fields if f[0].lower() != b"transfer-encoding")
+    keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
+    return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
+
+
+def _framing(head: ResponseHead, request: RequestHead) -> tuple[Framing, int]:
+    if request.method == b"HEAD" or head.status in (204, 304) or head.status < 200:
+        return Framing.NONE, 0
+    if head.values(b"transfer-encoding"):
+        chunks = _is_chunked(head) and request.version == 11 and head.version != 10
+        return (Framing.CHUNKED if chunks else Framing.CLOSE), 0
+    length = _content_length(head.values(b"content-length"))
+    if length is not None:
+        return Framing.LENGTH, length
+    if head.version == _HTTP_2 and request.version == 11:
+        return Framing.CHUNKED, 0
+    return Framing.CLOSE, 0
+
+
+def _is_chunked(head: ResponseHead) -> bool:
+    codings = head.values(b"transfer-encoding")
+    return bool(codings) and codings[-1].split(b",")[-1].strip().lower() == b"chunked"
+
+
+def _content_length(values: list[bytes]) -> int | None:
+    texts = {part.strip() for value in values for part in value.split(b",")}
+    if len(texts) != 1:
+        return None
+    text = texts.pop()
+    return int(text) if re.fullmatch(rb"[0-9]{1,19}", text) else None
+
+
+def _stays_open(head: ResponseHead) -> bool:
+    options = [
+        option.strip().lower()
+        for value in head.values(b"connection")
+        for option in value.split(b",")
+    ]
+    if head.version == 10:
+        return b"keep-alive" in options
+    return b"close" not in options
+
+
+def _reason(head: ResponseHead) -> bytes:
+    if head.reason:
+        return head.reason
+    try:
+        return HTTPStatus(head.status).phrase.encode("ascii")
+    except ValueError:
+        return b""
+
+
+def _head_bytes(head: ResponseHead, fields: tuple[Field, ...]) -> bytes:
+    version = b"1.0" if head.version == 10 else b"1.1"
+    lines = [b"HTTP/%b %03d %b" % (version, head.status, _reason(head))]
+    lines += [b"%b: %b" % field for field in fields]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def chunk_head(size: int) -> bytes:
+    """The line before a chunk of `size` bytes."""
+    return b"%x\r\n" % size

@@ -1,0 +1,55 @@
+"""Puts the stand-ins in place of CPython's C modules.
+
+A snapshot of an interpreter has loaded modules already, among them `_socket`, `select` and what
+is built on them. Those hold the stock functions by name and would go on using them, so they are
+dropped: the next import makes them anew, on the stand-ins.
+"""
+
+import sys
+
+from . import polling, socket_module, ssl_module
+
+_BUILDERS = {
+    "_socket": socket_module.build,
+    "_ssl": ssl_module.build,
+    "select": polling.build,
+}
+_HOLDERS = (
+    "asyncio",
+    "ftplib",
+    "http.client",
+    "http.server",
+    "imaplib",
+    "poplib",
+    "selectors",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "ssl",
+    "subprocess",
+    "telnetlib",
+    "urllib.request",
+    "xmlrpc.client",
+)
+
+_installed = False
+
+
+def install() -> None:
+    """Installs the stand-ins. Doing it again changes nothing."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    for name in list(sys.modules):
+        if name in _HOLDERS or name.startswith(tuple(f"{holder}." for holder in _HOLDERS)):
+            _drop(name)
+    for name, build in _BUILDERS.items():
+        sys.modules[name] = build()
+
+
+def _drop(name: str) -> None:
+    del sys.modules[name]
+    package, _, attribute = name.rpartition(".")
+    if package in sys.modules:
+        vars(sys.modules[package]).pop(attribute, None)

@@ -1,0 +1,272 @@
+"""The functions of `_socket` that look up names, hosts, services and protocols."""
+
+from typing import Final
+
+from . import constants
+from .addresses import address_of, name_of, parse_literal, require_name
+from .errors import gai_error
+from .stock import herror
+
+_AF_INET: Final = constants.AF_INET
+_AF_INET6: Final = constants.AF_INET6
+
+_SERVICES: Final = {
+    "ftp": 21,
+    "ssh": 22,
+    "telnet": 23,
+    "smtp": 25,
+    "domain": 53,
+    "http": 80,
+    "pop3": 110,
+    "ntp": 123,
+    "imap2": 143,
+    "ldap": 389,
+    "https": 443,
+    "imaps": 993,
+    "pop3s": 995,
+    "http-alt": 8080,
+}
+_PORTS: Final = {port: name for name, port in _SERVICES.items()}
+_PROTOCOLS: Final = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58}
+
+_KINDS: Final = (
+    (constants.SOCK_STREAM, constants.IPPROTO_TCP),
+    (constants.SOCK_DGRAM, constants.IPPROTO_UDP),
+    (constants.SOCK_RAW, 0),
+)
+
+SockAddr = tuple[str, int] | tuple[str, int, int, int]
+AddrInfo = tuple[int, int, int, str, SockAddr]
+
+
+def _unknown() -> OSError:
+    return gai_error("EAI_NONAME", "Name or service not known")
+
+
+def _wrong_family() -> OSError:
+    name = "EAI_ADDRFAMILY" if "EAI_ADDRFAMILY" in constants.SOCKET else "EAI_NONAME"
+    return gai_error(name, "Address family for hostname not supported")
+
+
+def getaddrinfo(
+    host: str | bytes | None,
+    port: str | bytes | int | None,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[AddrInfo]:
+    """getaddrinfo(host, port [, family, type, proto, flags]) -> list of (family, type, proto,
+    canonname, sockaddr)
+
+    Resolve host and port into addrinfo struct."""
+    name = _host_text(host)
+    numeric_port = _port_number(port, flags)
+    if name is None and port is None:
+        raise _unknown()
+    kinds = _kinds(type, proto)
+    if family not in (constants.AF_UNSPEC, _AF_INET, _AF_INET6):
+        raise gai_error("EAI_FAMILY", "ai_family not supported")
+    found = _loopback(family, flags) if name is None else _addresses(name, family, flags)
+    canonical = name if name is not None and flags & constants.SOCKET["AI_CANONNAME"] else ""
+    infos: list[AddrInfo] = []
+    for found_family, address, scope in found:
+        sockaddr: SockAddr = (address, numeric_port)
+        if found_family == _AF_INET6:
+            sockaddr = (address, numeric_port, 0, scope)
+        for kind, kind_proto in kinds:
+            infos.append((found_family, kind, kind_proto, canonical, sockaddr))
+            canonical = ""
+    return infos
+
+
+def _host_text(host: object) -> str | None:
+    if host is None:
+        return None
+    if isinstance(host, str):
+        encoded = host.encode("idna")
+    elif isinstance(host, bytes):
+        encoded = host
+    else:
+        raise TypeError("getaddrinfo() argument 1 must be string or None")
+    try:
+        return encoded.decode("ascii")
+    except UnicodeDecodeError:
+        raise _unknown() from None
+
+
+def _port_number(port: object, flags: int) -> int:
+    if port is None:
+        return 0
+    if isinstance(port, bytes):
+        port = port.decode("ascii", "replace")
+    if isinstance(port, int):
+        text = str(int(port))
+    elif isinstance(port, str):
+        text = port
+    else:
+        raise OSError("Int or String expected")
+    if text.isdecimal() and text.isascii():
+        return int(text) & 0xFFFF  # as the C libraries do
+    if flags & constants.SOCKET["AI_NUMERICSERV"]:
+        raise _unknown()
+    if text not in _SERVICES:
+        raise gai_error("EAI_SERVICE", "Servname not supported for ai_socktype")
+    return _SERVICES[text]
+
+
+def _kinds(kind: int, proto: int) -> list[tuple[int, int]]:
+    if kind and kind not in [known for known, _ in _KINDS]:
+        raise gai_error("EAI_SOCKTYPE", "ai_socktype not supported")
+    kinds = [
+        (known, own or proto)
+        for known, own in _KINDS
+        if kind in (0, known) and (not proto or own == proto or kind == constants.SOCK_RAW)
+    ]
+    if not kinds:
+        raise gai_error("EAI_SERVICE", "Servname not supported for ai_socktype")
+    return kinds
+
+
+def _loopback(family: int, flags: int) -> list[tuple[int, str, int]]:
+    passive = flags & constants.SOCKET["AI_PASSIVE"]
+    v4 = (_AF_INET, "0.0.0.0" if passive else "127.0.0.1", 0)
+    v6 = (_AF_INET6, "::" if passive else "::1", 0)
+    return [found for found in (v4, v6) if family in (0, found[0])]
+
+
+def _addresses(name: str, family: int, flags: int) -> list[tuple[int, str, int]]:
+    literal = parse_literal(name)
+    if literal is not None:
+        if family == _AF_INET6 and literal[0] == _AF_INET:
+            if not flags & constants.SOCKET.get("AI_V4MAPPED", 0):
+                raise _wrong_family()
+            return [(_AF_INET6, f"::ffff:{literal[1]}", 0)]
+        if family not in (0, literal[0]):
+            raise _wrong_family()
+        return [literal]
+    if flags & constants.SOCKET["AI_NUMERICHOST"]:
+        raise _unknown()
+    family = family or _AF_INET
+    return [(family, address_of(require_name(name), family), 0)]
+
+
+def host_argument(host: object) -> str:
+    """A host as the C functions take it: text is sent through IDNA, bytes as they are."""
+    if isinstance(host, str):
+        try:
+            encoded = host.encode("ascii") if host.isascii() else host.encode("idna")
+        except UnicodeError:
+            raise TypeError("encoding of hostname failed") from None
+    elif isinstance(host, (bytes, bytearray)):
+        encoded = bytes(host)
+    else:
+        kind = type(host).__name__
+        raise TypeError(f"str, bytes or bytearray expected, not {kind}")
+    if b"\0" in encoded:
+        raise TypeError("host name must not contain null character")
+    return encoded.decode("ascii", "surrogateescape")
+
+
+def target_of(host: object, family: int) -> tuple[str, str]:
+    """What to tell the host to connect to, and the address that the program gets to see.
+
+    Raises:
+        gaierror: there is no such host in this family.
+    """
+    text = host_argument(host)
+    if not text:
+        text = "::" if family == _AF_INET6 else "0.0.0.0"
+    elif text == "<broadcast>" and family == _AF_INET:
+        text = "255.255.255.255"
+    literal = parse_literal(text)
+    if literal is None:
+        name = require_name(text)
+        return name, address_of(name, family)
+    if literal[0] != family:
+        raise _wrong_family()
+    return name_of(literal[1]) or literal[1], literal[1]
+
+
+def gethostbyname(hostname: str, /) -> str:
+    """gethostbyname(host) -> address
+
+    Return the IP address (a string of the form '255.255.255.255') for a host."""
+    return target_of(hostname, _AF_INET)[1]
+
+
+def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
+    """gethostbyname_ex(host) -> (name, aliaslist, addresslist)
+
+    Return the true host name, a list of aliases, and a list of IP addresses,
+    for a host.  The host argument is a string giving a host name or IP number."""
+    name, address = target_of(hostname, _AF_INET)
+    return name, [], [address]
+
+
+def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
+    """gethostbyaddr(host) -> (name, aliaslist, addresslist)
+
+    Return the true host name, a list of aliases, and a list of IP addresses,
+    for a host.  The host argument is a string giving a host name or IP number."""
+    literal = parse_literal(host_argument(host))
+    family = literal[0] if literal is not None else _AF_INET
+    name, address = target_of(host, family)
+    if name == address:
+        raise herror(1, "Unknown host")
+    return name, [], [address]
+
+
+def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
+    """getnameinfo(sockaddr, flags) --> (host, port)
+
+    Get host and port for a sockaddr."""
+    if not isinstance(sockaddr, tuple):
+        raise TypeError("getnameinfo() argument 1 must be a tuple")
+    if len(sockaddr) < 2:
+        raise TypeError("getnameinfo(): illegal sockaddr argument")
+    numbers = constants.SOCKET
+    literal = parse_literal(sockaddr[0])
+    if literal is None:
+        raise _unknown()
+    if literal[0] == _AF_INET and len(sockaddr) != 2:
+        raise OSError("IPv4 sockaddr must be 2 tuple")
+    name = None if flags & numbers["NI_NUMERICHOST"] else name_of(literal[1])
+    if name is None and flags & numbers["NI_NAMEREQD"]:
+        raise _unknown()
+    port = sockaddr[1] & 0xFFFF
+    service = str(port) if flags & numbers["NI_NUMERICSERV"] else _PORTS.get(port, str(port))
+    return name or literal[1], service
+
+
+def getservbyname(servicename: str, protocolname: str = "tcp", /) -> int:
+    """getservbyname(servicename[, protocolname]) -> integer
+
+    Return a port number from a service name and protocol name.
+    The optional protocol name, if given, should be 'tcp' or 'udp',
+    otherwise any protocol will match."""
+    if servicename not in _SERVICES or protocolname not in ("tcp", "udp"):
+        raise OSError("service/proto not found")
+    return _SERVICES[servicename]
+
+
+def getservbyport(port: int, protocolname: str = "tcp", /) -> str:
+    """getservbyport(port[, protocolname]) -> string
+
+    Return the service name from a port number and protocol name.
+    The optional protocol name, if given, should be 'tcp' or 'udp',
+    otherwise any protocol will match."""
+    if not 0 <= port <= 0xFFFF:
+        raise OverflowError("getservbyport: port must be 0-65535.")
+    if port not in _PORTS or protocolname not in ("tcp", "udp"):
+        raise OSError("port/proto not found")
+    return _PORTS[port]
+
+
+def getprotobyname(name: str, /) -> int:
+    """getprotobyname(name) -> integer
+
+    Return the protocol number for the named protocol.  (Rarely used.)"""
+    if name not in _PROTOCOLS:
+        raise OSError("protocol not found")
+    return _PROTOCOLS[name]

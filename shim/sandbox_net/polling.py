@@ -1,0 +1,194 @@
+"""The module `select`, for virtual descriptors: one `POLL` frame waits for all of them.
+
+Real descriptors are the stock module's business where no virtual one is among them. Beside
+virtual ones they count as ready: the only ones a sandbox has are files and its standard streams.
+"""
+
+import errno
+import math
+import operator
+import types
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from . import constants, control, stock
+from .channel import Entry
+from .endpoint import FIRST_FD, TABLE
+from .errors import os_error
+from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline
+
+_POLLIN: Final = constants.SELECT["POLLIN"]
+_POLLOUT: Final = constants.SELECT["POLLOUT"]
+_POLLHUP: Final = constants.SELECT["POLLHUP"]
+_POLLNVAL: Final = constants.SELECT["POLLNVAL"]
+_READ_BITS: Final = _POLLIN | constants.SELECT["POLLRDNORM"]
+_WRITE_BITS: Final = _POLLOUT | constants.SELECT["POLLWRNORM"]
+
+
+def _look(wanted: dict[int, int]) -> tuple[dict[int, int], list[tuple[int, Entry]]]:
+    """What is ready now by descriptor, and the entries that tell of the rest."""
+    ready: dict[int, int] = {}
+    entries: list[tuple[int, Entry]] = []
+    for fd, interest in wanted.items():
+        if fd < FIRST_FD:
+            ready[fd] = interest
+            continue
+        now, more = TABLE.get(fd).watch(interest)
+        if now:
+            ready[fd] = now
+        entries += [(fd, entry) for entry in more]
+    return ready, entries
+
+
+def wait_for(wanted: dict[int, int], deadline: Deadline) -> dict[int, int]:
+    """Waits until something of `wanted` is ready; gives what is, by descriptor."""
+    while True:
+        ready, entries = _look(wanted)
+        if entries:
+            timeout = 0 if ready else deadline.remaining_ns()
+            found = control.channel().poll([entry for _, entry in entries], timeout)
+            for (fd, _), interests in zip(entries, found, strict=True):
+                endpoint = TABLE.find(fd)
+                now = endpoint.notice(interests) if endpoint is not None else 0
+                now &= wanted[fd] | HUNG_UP
+                if now:
+                    ready[fd] = ready.get(fd, 0) | now
+        elif not ready and deadline.blocking:
+            if deadline.timeout is None:
+                # Nothing can happen any more: better an error than a sandbox that hangs.
+                raise os_error(errno.EDEADLK)
+            deadline.sleep_out()
+        if ready or not deadline.remaining_ns():
+            return ready
+
+
+def _descriptor(thing: object) -> int:
+    if isinstance(thing, int):
+        fd = int(thing)
+    else:
+        method = getattr(thing, "fileno", None)
+        if method is None:
+            raise TypeError("argument must be an int, or have a fileno() method.")
+        fd = method()
+        if not isinstance(fd, int):
+            raise TypeError("fileno() returned a non-integer")
+    if fd < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({fd})")
+    return fd
+
+
+def _only_real(descriptors: Iterable[int]) -> bool:
+    found = list(descriptors)
+    return bool(found) and all(fd < FIRST_FD for fd in found)
+
+
+def select(
+    rlist: Iterable[Any],
+    wlist: Iterable[Any],
+    xlist: Iterable[Any],
+    timeout: float | None = None,
+    /,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Wait until one or more file descriptors are ready for some kind of I/O."""
+    readers = [(thing, _descriptor(thing)) for thing in rlist]
+    writers = [(thing, _descriptor(thing)) for thing in wlist]
+    others = [(thing, _descriptor(thing)) for thing in xlist]
+    seconds = None if timeout is None else _seconds(timeout)
+    if seconds is not None and seconds < 0:
+        raise ValueError("timeout must be non-negative")
+    wanted: dict[int, int] = {}
+    for _, fd in others:
+        wanted.setdefault(fd, 0)
+    for _, fd in readers:
+        wanted[fd] = wanted.get(fd, 0) | READABLE
+    for _, fd in writers:
+        wanted[fd] = wanted.get(fd, 0) | WRITABLE
+    if _only_real(wanted):
+        lists = (readers, writers, others)
+        found = stock.SELECT.select(*([fd for _, fd in each] for each in lists), timeout)
+        return tuple(  # type: ignore[return-value]
+            [thing for thing, fd in each if fd in fds]
+            for each, fds in zip(lists, found, strict=True)
+        )
+    ready = wait_for(wanted, Deadline(seconds))
+    return (
+        [thing for thing, fd in readers if ready.get(fd, 0) & (READABLE | HUNG_UP)],
+        [thing for thing, fd in writers if ready.get(fd, 0) & WRITABLE],
+        [],
+    )
+
+
+def _seconds(timeout: float) -> float:
+    if not isinstance(timeout, (int, float)):
+        try:
+            timeout = operator.index(timeout)
+        except TypeError:
+            raise TypeError("timeout must be a float or None") from None
+    if math.isnan(timeout):
+        raise ValueError("Invalid value NaN (not a number)")
+    return float(timeout)
+
+
+class poll:  # noqa: N801 - CPython's name
+    """Returns a polling object.
+
+    This object supports registering and unregistering file descriptors, and then
+    polling them for I/O events."""
+
+    # A class, since `selectors` keeps it in a class of its own, where a function would be bound.
+    __module__ = "select"
+
+    def __init__(self) -> None:
+        self._events: dict[int, int] = {}
+
+    def register(self, fd: Any, eventmask: int = 0x7, /) -> None:
+        """Register a file descriptor with the polling object."""
+        self._events[_descriptor(fd)] = eventmask
+
+    def modify(self, fd: Any, eventmask: int, /) -> None:
+        """Modify an already registered file descriptor."""
+        number = _descriptor(fd)
+        if number not in self._events:
+            raise os_error(errno.ENOENT)
+        self._events[number] = eventmask
+
+    def unregister(self, fd: Any, /) -> None:
+        """Remove a file descriptor being tracked by the polling object."""
+        del self._events[_descriptor(fd)]
+
+    def poll(self, timeout: float | None = None, /) -> Sequence[tuple[int, int]]:
+        """Polls the set of registered file descriptors, for `timeout` milliseconds."""
+        if _only_real(self._events):
+            stock_poll = stock.SELECT.poll()
+            for fd, mask in self._events.items():
+                stock_poll.register(fd, mask)
+            result: list[tuple[int, int]] = stock_poll.poll(timeout)
+            return result
+        gone = [fd for fd in self._events if fd >= FIRST_FD and fd not in TABLE]
+        if gone:
+            return [(fd, _POLLNVAL) for fd in gone]
+        wanted = {fd: _interest(mask) for fd, mask in self._events.items()}
+        seconds = None if timeout is None or timeout < 0 else _seconds(timeout) / 1000
+        ready = wait_for(wanted, Deadline(seconds))
+        return [(fd, _events(ready[fd], mask)) for fd, mask in self._events.items() if fd in ready]
+
+
+def _interest(mask: int) -> int:
+    return (READABLE if mask & _READ_BITS else 0) | (WRITABLE if mask & _WRITE_BITS else 0)
+
+
+def _events(ready: int, mask: int) -> int:
+    events = _POLLHUP if ready & HUNG_UP else 0
+    if ready & READABLE:
+        events |= mask & _READ_BITS
+    if ready & WRITABLE:
+        events |= mask & _WRITE_BITS
+    return events
+
+
+def build() -> types.ModuleType:
+    """The module to stand in for `select`."""
+    module = types.ModuleType("select", "Waiting for sockets that the host carries.")
+    vars(module).update(constants.SELECT)
+    vars(module).update({"error": OSError, "poll": poll, "select": select})
+    return module

@@ -1,0 +1,96 @@
+"""The module `_socket`."""
+
+import errno
+import os
+import types
+from typing import Final
+
+from . import constants, inet, names, stock
+from .endpoint import FIRST_FD, TABLE
+from .errors import os_error
+from .pair import PairEnd
+from .sockets import socket
+
+# Pure functions of the stock module.
+_STOCK: Final = (
+    "ntohs",
+    "ntohl",
+    "htons",
+    "htonl",
+    "inet_aton",
+    "inet_ntoa",
+    "getdefaulttimeout",
+    "setdefaulttimeout",
+)
+
+
+def close(fd: int, /) -> None:
+    """close(integer) -> None
+
+    Close an integer socket file descriptor.  This is like os.close(), but for
+    sockets; on some platforms os.close() won't work for socket file descriptors."""
+    if fd >= FIRST_FD:
+        TABLE.close(fd)
+    else:
+        os.close(fd)
+
+
+def dup(fd: int, /) -> int:
+    """dup(integer) -> integer
+
+    Duplicate an integer socket file descriptor.  This is like os.dup(), but for
+    sockets; on some platforms os.dup() won't work for socket file descriptors."""
+    return TABLE.add(TABLE.get(fd)) if fd >= FIRST_FD else os.dup(fd)
+
+
+def socketpair(
+    family: int | None = None, type: int = constants.SOCK_STREAM, proto: int = 0, /
+) -> tuple[socket, socket]:
+    """socketpair([family[, type [, proto]]]) -> (socket object, socket object)
+
+    Create a pair of socket objects from the sockets returned by the platform
+    socketpair() function."""
+    family = constants.AF_UNIX if family is None else family
+    if family not in (constants.AF_UNIX, constants.AF_INET, constants.AF_INET6):
+        raise os_error(errno.EAFNOSUPPORT)
+    if type != constants.SOCK_STREAM:
+        raise os_error(errno.EOPNOTSUPP)
+    one, two = PairEnd.pair(family, type, proto)
+    return socket(fileno=TABLE.add(one)), socket(fileno=TABLE.add(two))
+
+
+def gethostname() -> str:
+    """gethostname() -> string
+
+    Return the current host name."""
+    return "sandbox"
+
+
+def build() -> types.ModuleType:
+    """The module to stand in for `_socket`."""
+    module = types.ModuleType("_socket", "Sockets that the host of this sandbox carries.")
+    contents: dict[str, object] = dict(constants.SOCKET)
+    contents |= {name: getattr(stock.SOCKET, name) for name in _STOCK}
+    functions = (close, dup, gethostname, inet.inet_ntop, inet.inet_pton, socketpair)
+    lookups = (
+        names.getaddrinfo,
+        names.gethostbyaddr,
+        names.gethostbyname,
+        names.gethostbyname_ex,
+        names.getnameinfo,
+        names.getprotobyname,
+        names.getservbyname,
+        names.getservbyport,
+    )
+    contents |= {function.__name__: function for function in (*functions, *lookups)}
+    contents |= {
+        "SocketType": socket,
+        "error": OSError,
+        "gaierror": stock.gaierror,
+        "has_ipv6": True,
+        "herror": stock.herror,
+        "socket": socket,
+        "timeout": TimeoutError,
+    }
+    vars(module).update(contents)
+    return module

@@ -1,0 +1,147 @@
+"""The exceptions of `_ssl`, and the texts that OpenSSL and CPython put into them."""
+
+import re
+
+# CPython names the line of `_ssl.c` that raised. Programs cut it off; none reads the number.
+_LINE = "(_ssl.c:1000)"
+
+# Values of `verify_code` (OpenSSL's X509_V_ERR_*) by `types.certificate-fault`.
+_EXPIRED = (10, "certificate has expired")
+_NOT_YET_VALID = (9, "certificate is not yet valid")
+_UNKNOWN_ISSUER = (20, "unable to get local issuer certificate")
+_SELF_SIGNED = (18, "self-signed certificate")
+_HOSTNAME_MISMATCH = 62
+_IP_MISMATCH = 64
+_REVOKED = (23, "certificate revoked")
+_UNSPECIFIED = (1, "unspecified certificate verification error")
+
+_FAULTS = {0: _EXPIRED, 1: _NOT_YET_VALID, 2: _UNKNOWN_ISSUER, 4: _REVOKED}
+_NAME_MISMATCH_FAULT = 3
+_UNKNOWN_ISSUER_FAULT = 2
+
+SSL_ERROR_SSL = 1
+SSL_ERROR_WANT_READ = 2
+SSL_ERROR_WANT_WRITE = 3
+SSL_ERROR_EOF = 8
+
+
+class SSLError(OSError):
+    """An error occurred in the SSL implementation."""
+
+    __module__ = "ssl"
+
+    library: str | None
+    reason: str | None
+
+    def __str__(self) -> str:
+        return self.strerror if isinstance(self.strerror, str) else str(self.args)
+
+
+class SSLZeroReturnError(SSLError):
+    """SSL/TLS session closed cleanly."""
+
+    __module__ = "ssl"
+
+
+class SSLWantReadError(SSLError):
+    """Non-blocking SSL socket needs to read more data
+    before the requested operation can be completed."""
+
+    __module__ = "ssl"
+
+
+class SSLWantWriteError(SSLError):
+    """Non-blocking SSL socket needs to write more data
+    before the requested operation can be completed."""
+
+    __module__ = "ssl"
+
+
+class SSLSyscallError(SSLError):
+    """System error when attempting SSL operation."""
+
+    __module__ = "ssl"
+
+
+class SSLEOFError(SSLError):
+    """SSL/TLS connection terminated abruptly."""
+
+    __module__ = "ssl"
+
+
+class SSLCertVerificationError(SSLError, ValueError):
+    """A certificate could not be verified."""
+
+    __module__ = "ssl"
+
+    verify_code: int
+    verify_message: str
+
+
+def ssl_error(
+    library: str | None,
+    reason: str | None,
+    text: str,
+    number: int = SSL_ERROR_SSL,
+    kind: type[SSLError] = SSLError,
+) -> SSLError:
+    """An `SSLError` as `_ssl.c` makes it: `[library: reason] text (_ssl.c:…)`."""
+    prefix = f"[{library}: {reason}] " if library and reason else ""
+    error = kind(number, f"{prefix}{text} {_LINE}")
+    error.library = library
+    error.reason = reason
+    return error
+
+
+def refused_setting(text: str) -> SSLError:
+    """A TLS setting that is not the guest's to choose."""
+    return ssl_error(None, None, f"sandbox-net: {text}", number=0)
+
+
+def want_read() -> SSLError:
+    """What a non-blocking TLS socket raises where it would have to wait for the peer."""
+    text = "The operation did not complete (read)"
+    return ssl_error(None, None, text, SSL_ERROR_WANT_READ, SSLWantReadError)
+
+
+def want_write() -> SSLError:
+    """What a non-blocking TLS socket raises where it would have to wait to send."""
+    text = "The operation did not complete (write)"
+    return ssl_error(None, None, text, SSL_ERROR_WANT_WRITE, SSLWantWriteError)
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or re.fullmatch(r"[0-9.]+", host) is not None
+
+
+def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
+    if fault == _NAME_MISMATCH_FAULT:
+        if _is_address(host):
+            return _IP_MISMATCH, f"IP address mismatch, certificate is not valid for '{host}'."
+        return (
+            _HOSTNAME_MISMATCH,
+            f"Hostname mismatch, certificate is not valid for '{host}'.",
+        )
+    if fault == _UNKNOWN_ISSUER_FAULT and re.search(r"self.?signed", text, re.IGNORECASE):
+        return _SELF_SIGNED
+    if fault in _FAULTS:
+        return _FAULTS[fault]
+    code, message = _UNSPECIFIED
+    return code, f"{message}: {text}" if text else message
+
+
+def certificate_error(fault: int, host: str, text: str = "") -> SSLCertVerificationError:
+    """The error for a certificate that the host did not accept."""
+    code, message = _verify_result(fault, host, text)
+    error = ssl_error(
+        "SSL",
+        "CERTIFICATE_VERIFY_FAILED",
+        f"certificate verify failed: {message}",
+        kind=SSLCertVerificationError,
+    )
+    assert isinstance(error, SSLCertVerificationError)
+    error.verify_code = code
+    error.verify_message = message
+    if text and text not in message:
+        error.add_note(f"sandbox-net: {text}")
+    return error

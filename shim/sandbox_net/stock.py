@@ -1,0 +1,15 @@
+"""CPython's own `_socket` and `select`, found before the stand-ins take their names.
+
+What needs no network is taken from them as it is: exceptions, byte order, address text, the
+default timeout and every constant.
+"""
+
+import _socket
+import select
+import types
+
+SOCKET: types.ModuleType = _socket
+SELECT: types.ModuleType = select
+
+gaierror: type[OSError] = _socket.gaierror
+herror: type[OSError] = _socket.herror

@@ -1,0 +1,479 @@
+"""A host for the tests: it speaks the frames of `adapter/FRAMES.md` and keeps to them strictly.
+
+What a site answers is scripted, so that every order of events can be played without threads and
+without time. `WAIT` in a script means: pending until the next poll.
+"""
+
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+FRAME = struct.Struct("<BBHIII")
+REPLY = struct.Struct("<BBBBIII")
+
+OK, PENDING, ERROR = 0, 1, 2
+CLOSED, INVALID = 10, 11
+BAD_FRAME, BAD_VERSION, BAD_COMMAND, BAD_HANDLE = 128, 129, 130, 131
+
+MAX_PAYLOAD = 1 << 20
+FOREVER = (1 << 64) - 1
+
+
+class _Wait:
+    """Pending until the next poll."""
+
+
+WAIT = _Wait()
+
+
+@dataclass
+class Failure(Exception):
+    """An error reply."""
+
+    code: int
+    detail: int = 0
+    text: str = ""
+    rest: bytes = b""
+
+    def payload(self) -> bytes:
+        if self.code >= BAD_FRAME:
+            return b""
+        text = self.text.encode()
+        return struct.pack("<I", len(text)) + text + self.rest
+
+
+class Pending(Exception):
+    """Nothing to give now."""
+
+
+@dataclass
+class Answer:
+    """What a site answers to one request."""
+
+    status: int = 200
+    fields: tuple[tuple[str, str], ...] = ()
+    body: Iterable[bytes | _Wait | Failure] = ()
+    version: int = 11
+    reason: bytes = b""
+    before: list[_Wait | Failure] = field(default_factory=list)
+
+
+@dataclass
+class Seen:
+    """A request as the host got it."""
+
+    connection: "FakeConnection"
+    method: str
+    path: str
+    fields: list[tuple[str, str]]
+    kind: int
+    size: int
+    body: bytearray = field(default_factory=bytearray)
+    finished: bool = False
+
+
+@dataclass
+class Tls:
+    """What a site's TLS settles, or how it fails."""
+
+    version: int = 0x0304
+    cipher: str = "TLS_AES_128_GCM_SHA256"
+    alpn: bytes = b""
+    certificates: tuple[bytes, ...] = ()
+    script: list[_Wait | Failure] = field(default_factory=list)
+    refusal: Failure | None = None
+
+
+@dataclass
+class Site:
+    """A server. `early` answers before the request's body is there."""
+
+    handler: Callable[[Seen], Answer] = lambda _seen: Answer()
+    connect: list[_Wait | Failure] = field(default_factory=list)
+    denied: Failure | None = None
+    tls: Tls = field(default_factory=Tls)
+    early: bool = False
+    window: int | None = None
+    """How many bytes of a body are taken between two polls; `None` for any."""
+    write_failure: tuple[int, Failure] | None = None
+    """After how many bytes of a body writing fails, and how."""
+    request_failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass
+class FakeConnection:
+    host: str
+    port: int
+    timeout: int
+    site: Site
+    script: list[_Wait | Failure]
+    server_name: str | None = None
+    verify: bool | None = None
+    alpn: tuple[bytes, ...] = ()
+    tls: bool = False
+    closed: bool = False
+    failure: Failure | None = None
+    exchange: "FakeExchange | None" = None
+    requests: int = 0
+
+    def status(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        step = self.script[0] if self.script else None
+        if isinstance(step, _Wait):
+            raise Pending
+        if isinstance(step, Failure):
+            self.failure = step
+            raise step
+
+
+class FakeExchange:
+    def __init__(self, connection: FakeConnection, seen: Seen) -> None:
+        self.connection = connection
+        self.site = connection.site
+        self.seen = seen
+        self.room = self.site.window
+        self.failure: Failure | None = None
+        self.answer: Answer | None = None
+        self.body: Iterator[bytes | _Wait | Failure] = iter(())
+        self.next: bytes | _Wait | Failure | None = None
+        self.head_given = False
+        self.ended = False
+        if seen.kind == 0 or self.site.early:
+            self.respond()
+
+    def respond(self) -> None:
+        if self.answer is None:
+            self.answer = self.site.handler(self.seen)
+
+    def write(self, data: bytes) -> int:
+        seen = self.seen
+        if seen.kind == 0 or seen.finished:
+            raise Failure(CLOSED)
+        if self.failure is not None:
+            raise self.failure
+        if not data:
+            return 0
+        if self.room == 0:
+            raise Pending
+        count = len(data) if self.room is None else min(self.room, len(data))
+        if self.room is not None:
+            self.room -= count
+        seen.body += data[:count]
+        if self.site.write_failure is not None and len(seen.body) > self.site.write_failure[0]:
+            self.failure = self.site.write_failure[1]
+            raise self.failure
+        if seen.kind == 1 and len(seen.body) > seen.size:
+            raise Failure(INVALID, text="more bytes than announced")
+        return count
+
+    def finish(self) -> None:
+        seen = self.seen
+        if seen.kind == 0:
+            raise Failure(INVALID, text="no body")
+        if seen.finished:
+            raise Failure(CLOSED)
+        if seen.kind == 1 and len(seen.body) != seen.size:
+            raise Failure(INVALID, text="fewer bytes than announced")
+        seen.finished = True
+        self.respond()
+
+    def head(self) -> bytes:
+        if self.answer is None:
+            if self.failure is not None:
+                raise self.failure
+            raise Pending
+        if self.head_given:
+            raise Failure(CLOSED)
+        answer = self.answer
+        if answer.before:
+            if isinstance(answer.before[0], _Wait):
+                raise Pending
+            raise answer.before[0]
+        self.head_given = True
+        self.body = iter(() if self.seen.method == "HEAD" else answer.body)
+        parts = [struct.pack("<HBxH", answer.status, answer.version, len(answer.reason))]
+        parts += [answer.reason, struct.pack("<H", len(answer.fields))]
+        for key, text in answer.fields:
+            name, value = key.encode(), text.encode("latin-1")
+            parts += [struct.pack("<HI", len(name), len(value)), name, value]
+        return b"".join(parts)
+
+    def read(self, most: int) -> tuple[int, bytes]:
+        if not self.head_given:
+            raise Failure(INVALID, text="the head was not read")
+        if self.next is None:
+            self.next = next(self.body, b"")
+        step = self.next
+        if isinstance(step, _Wait):
+            raise Pending
+        if isinstance(step, Failure):
+            raise step
+        if not step:
+            self.ended = True
+            return 1, b""
+        self.next = step[most:] or None
+        return 0, step[:most]
+
+    def ready(self) -> int:
+        if self.head_given and self.next is None:
+            self.next = next(self.body, b"")
+        found = 0
+        if self.failure is not None:
+            return 7
+        if self.answer is not None and not (
+            self.answer.before and isinstance(self.answer.before[0], _Wait)
+        ):
+            found |= 1
+        if self.head_given and not isinstance(self.next, _Wait):
+            found |= 2
+        if self.room != 0:
+            found |= 4
+        return found
+
+    def tick(self) -> None:
+        if self.answer is not None and self.answer.before and self.answer.before[0] is WAIT:
+            self.answer.before.pop(0)
+        if isinstance(self.next, _Wait):
+            self.next = None
+        if self.room == 0:
+            self.room = self.site.window
+
+
+class FakeHost:
+    """A transport whose other end is this object."""
+
+    def __init__(self, sites: dict[tuple[str, int], Site] | None = None) -> None:
+        self.sites = sites or {}
+        self.frames: list[int] = []
+        self.seen: list[Seen] = []
+        self.connections: list[FakeConnection] = []
+        self.handles: dict[int, FakeConnection | FakeExchange] = {}
+        self.piece: int | None = None
+        """The most bytes that one read gives; `None` for any number."""
+        self._last = 0
+        self._reply = memoryview(b"")
+
+    @property
+    def open_handles(self) -> int:
+        return len(self.handles)
+
+    # The transport.
+
+    def write(self, header: bytes, payload: bytes | memoryview) -> None:
+        data = bytes(payload)
+        status, code, detail, value, body = OK, 0, 0, 0, b""
+        try:
+            value, body = self._frame(bytes(header), data)
+        except Pending:
+            status = PENDING
+        except Failure as failure:
+            status, code, detail, body = ERROR, failure.code, failure.detail, failure.payload()
+        reply = REPLY.pack(1, status, code, detail, value, 0, len(body)) + body
+        self._reply = memoryview(reply)
+
+    def read_into(self, view: memoryview) -> int:
+        count = min(len(view), len(self._reply))
+        if self.piece is not None:
+            count = min(count, self.piece)
+        view[:count] = self._reply[:count]
+        self._reply = self._reply[count:]
+        return count
+
+    # The commands.
+
+    def _frame(self, header: bytes, payload: bytes) -> tuple[int, bytes]:
+        version, command, flags, handle, arg, length = FRAME.unpack(header)
+        if version != 1:
+            raise Failure(BAD_VERSION)
+        if flags or length != len(payload):
+            raise Failure(BAD_FRAME)
+        if command != 6 and length > MAX_PAYLOAD:
+            raise Failure(133)
+        self.frames.append(command)
+        commands = {
+            1: self._connect,
+            2: self._status,
+            3: self._start_tls,
+            4: self._tls_info,
+            5: self._request,
+            6: self._write,
+            7: self._finish,
+            8: self._head,
+            9: self._read,
+            10: self._poll,
+            11: self._close,
+        }
+        if command not in commands:
+            raise Failure(BAD_COMMAND)
+        try:
+            return commands[command](handle, arg, payload)
+        except struct.error:
+            raise Failure(BAD_FRAME) from None
+
+    def _add(self, thing: FakeConnection | FakeExchange) -> int:
+        self._last += 1
+        self.handles[self._last] = thing
+        return self._last
+
+    def _connection(self, handle: int) -> FakeConnection:
+        found = self.handles.get(handle)
+        if not isinstance(found, FakeConnection):
+            raise Failure(BAD_HANDLE)
+        return found
+
+    def _exchange(self, handle: int) -> FakeExchange:
+        found = self.handles.get(handle)
+        if not isinstance(found, FakeExchange):
+            raise Failure(BAD_HANDLE)
+        if found.connection.closed:
+            raise Failure(CLOSED)
+        return found
+
+    def _connect(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        (timeout,) = struct.unpack_from("<Q", payload)
+        host = payload[8:].decode()
+        if handle or not 0 < arg < 0x10000 or not host:
+            raise Failure(INVALID, text="no host or port")
+        site = self.sites.get((host, arg))
+        if site is None:
+            text = f"{host}:{arg} is not allowed"
+            raise Failure(1, 0, text, b"default-deny")
+        if site.denied is not None:
+            raise site.denied
+        connection = FakeConnection(host, arg, timeout, site, list(site.connect))
+        self.connections.append(connection)
+        return self._add(connection), b""
+
+    def _status(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
+        self._connection(handle).status()
+        return 0, b""
+
+    def _start_tls(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        connection = self._connection(handle)
+        connection.status()
+        if connection.tls or connection.requests:
+            raise Failure(INVALID, text="too late for TLS")
+        (length,) = struct.unpack_from("<H", payload)
+        names, rest = [], payload[2 + length :]
+        while rest:
+            names.append(rest[1 : 1 + rest[0]])
+            rest = rest[1 + rest[0] :]
+        connection.server_name = payload[2 : 2 + length].decode()
+        connection.verify = bool(arg & 1)
+        connection.alpn = tuple(names)
+        tls = connection.site.tls
+        if tls.refusal is not None:
+            raise tls.refusal
+        if connection.server_name not in ("", connection.host):
+            raise Failure(1, 2, "the server name is not the connection's host", b"rule-1")
+        connection.tls = True
+        connection.script = list(tls.script)
+        return 0, b""
+
+    def _tls_info(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
+        connection = self._connection(handle)
+        if not connection.tls:
+            raise Failure(CLOSED)
+        tls = connection.site.tls
+        alpn = tls.alpn if tls.alpn in connection.alpn else b""
+        cipher = tls.cipher.encode()
+        parts = [struct.pack("<HB", tls.version, len(cipher)), cipher]
+        parts += [bytes((len(alpn),)), alpn, struct.pack("<H", len(tls.certificates))]
+        parts += [struct.pack("<I", len(der)) + der for der in tls.certificates]
+        return 0, b"".join(parts)
+
+    def _request(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        connection = self._connection(handle)
+        connection.status()
+        before = connection.exchange
+        if before is not None and not before.ended:
+            raise Failure(INVALID, text="the exchange before is not over")
+        if connection.site.request_failures:
+            raise connection.site.request_failures.pop(0)
+        seen = self._parse_request(connection, arg, payload)
+        for name, _ in seen.fields:
+            if name.lower() in ("content-length", "transfer-encoding", "connection"):
+                raise Failure(INVALID, text=f"{name} is the host's to send")
+        connection.requests += 1
+        self.seen.append(seen)
+        connection.exchange = FakeExchange(connection, seen)
+        return self._add(connection.exchange), b""
+
+    @staticmethod
+    def _parse_request(connection: FakeConnection, kind: int, payload: bytes) -> Seen:
+        size, length = struct.unpack_from("<QH", payload)
+        at = 10 + length
+        method = payload[10:at].decode()
+        (length,) = struct.unpack_from("<I", payload, at)
+        path = payload[at + 4 : at + 4 + length].decode()
+        at += 4 + length
+        (count,) = struct.unpack_from("<H", payload, at)
+        at += 2
+        fields = []
+        for _ in range(count):
+            name_length, value_length = struct.unpack_from("<HI", payload, at)
+            at += 6
+            middle, end = at + name_length, at + name_length + value_length
+            name, value = payload[at:middle].decode(), payload[middle:end].decode("latin-1")
+            fields.append((name, value))
+            at = end
+        if at != len(payload) or kind > 2 or (size and kind != 1):
+            raise Failure(BAD_FRAME)
+        return Seen(connection, method, path, fields, kind, size)
+
+    def _write(self, handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
+        return self._exchange(handle).write(payload), b""
+
+    def _finish(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
+        self._exchange(handle).finish()
+        return 0, b""
+
+    def _head(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
+        return 0, self._exchange(handle).head()
+
+    def _read(self, handle: int, arg: int, _payload: bytes) -> tuple[int, bytes]:
+        if not arg:
+            raise Failure(BAD_FRAME)
+        return self._exchange(handle).read(arg)
+
+    def _poll(self, _handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
+        (timeout,) = struct.unpack_from("<Q", payload)
+        entries = [struct.unpack_from("<IBxxx", payload, at) for at in range(8, len(payload), 8)]
+        found = self._look(entries)
+        if timeout and not any(found):
+            for handle, _ in entries:
+                self._tick(handle)
+            found = self._look(entries)
+            if not any(found):
+                if timeout == FOREVER:
+                    raise AssertionError("the shim would wait for ever")
+                time.sleep(timeout / 1e9)
+        return sum(map(bool, found)), bytes(found)
+
+    def _look(self, entries: list[tuple[int, int]]) -> list[int]:
+        return [self._ready(handle) & interest for handle, interest in entries]
+
+    def _ready(self, handle: int) -> int:
+        thing = self.handles.get(handle)
+        if thing is None:
+            raise Failure(BAD_HANDLE)
+        if isinstance(thing, FakeExchange):
+            return 7 if thing.connection.closed else thing.ready()
+        return 0 if thing.script and isinstance(thing.script[0], _Wait) else 1
+
+    def _tick(self, handle: int) -> None:
+        thing = self.handles[handle]
+        if isinstance(thing, FakeExchange):
+            thing.tick()
+        elif thing.script and isinstance(thing.script[0], _Wait):
+            thing.script.pop(0)
+
+    def _close(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
+        thing = self.handles.pop(handle, None)
+        if thing is None:
+            raise Failure(BAD_HANDLE)
+        if isinstance(thing, FakeConnection):
+            thing.closed = True
+        return 0, b""

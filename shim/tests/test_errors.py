@@ -1,0 +1,93 @@
+"""The host's errors as CPython's exceptions."""
+
+import support  # noqa: F401, I001 - first: it installs the stand-ins
+
+import errno
+import socket
+import ssl
+import unittest
+
+from sandbox_net.channel import ChannelError
+from sandbox_net.errors import exception_for
+
+# code, detail, text -> type, errno, text of the exception
+ERRORS = [
+    (1, 0, "no", PermissionError, errno.EACCES, "no"),
+    (2, 0, "", socket.gaierror, socket.EAI_NONAME, "Name or service not known"),
+    (2, 1, "", socket.gaierror, socket.EAI_AGAIN, "Temporary failure in name resolution"),
+    (2, 2, "", socket.gaierror, socket.EAI_FAIL, "Non-recoverable failure in name resolution"),
+    (3, 0, "", ConnectionRefusedError, errno.ECONNREFUSED, None),
+    (4, 0, "", OSError, errno.ENETUNREACH, None),
+    (5, 0, "", ConnectionResetError, errno.ECONNRESET, None),
+    (6, 0, "", TimeoutError, errno.ETIMEDOUT, "the host's deadline passed during name resolution"),
+    (6, 4, "too slow", TimeoutError, errno.ETIMEDOUT, "too slow"),
+    (9, 1, "", OSError, errno.ENOBUFS, "sandbox-net: the host's limit connections was reached. "),
+    (10, 0, "", OSError, errno.EBADF, None),
+    (11, 0, "bad port", OSError, errno.EINVAL, "sandbox-net: bad port"),
+    (128, 0, "", OSError, errno.EPROTO, "sandbox-net: channel error 128"),
+    (131, 0, "", OSError, errno.EBADF, None),
+    (132, 0, "", OSError, errno.EMFILE, None),
+    (133, 0, "", OSError, errno.EMSGSIZE, "sandbox-net: a frame that is too large"),
+    (134, 0, "", OSError, errno.ENOMEM, None),
+    (99, 0, "", OSError, errno.EPROTO, "sandbox-net: channel error 99"),
+]
+
+CERTIFICATES = [
+    (0, "a.example", "", 10, "certificate has expired"),
+    (1, "a.example", "", 9, "certificate is not yet valid"),
+    (2, "a.example", "", 20, "unable to get local issuer certificate"),
+    (2, "a.example", "the certificate is self-signed", 18, "self-signed certificate"),
+    (3, "a.example", "", 62, "Hostname mismatch, certificate is not valid for 'a.example'."),
+    (3, "192.0.2.1", "", 64, "IP address mismatch, certificate is not valid for '192.0.2.1'."),
+    (3, "2001:db8::1", "", 64, "IP address mismatch, certificate is not valid for '2001:db8::1'."),
+    (4, "a.example", "", 23, "certificate revoked"),
+    (5, "a.example", "bad encoding", 1,
+     "unspecified certificate verification error: bad encoding"),
+]  # fmt: skip
+
+
+class Errors(unittest.TestCase):
+    def test_each_error_is_the_exception_of_cpython(self) -> None:
+        for code, detail, text, kind, number, expected in ERRORS:
+            with self.subTest(code=code, detail=detail):
+                error = exception_for(ChannelError(code, detail, text))
+                self.assertIs(type(error), kind)
+                self.assertEqual(error.errno, number)
+                if expected is not None:
+                    self.assertEqual(error.strerror, expected)
+                self.assertTrue(error.strerror)
+
+    def test_a_denial_names_its_rule_and_reason(self) -> None:
+        reasons = ("no-rule", "address", "host-mismatch", "tls-options", "method", "field", "9")
+        for detail, reason in zip((0, 1, 2, 3, 4, 5, 9), reasons, strict=True):
+            error = exception_for(ChannelError(1, detail, "refused", b"rule-7"))
+            self.assertEqual(error.args, (errno.EACCES, "refused (rule rule-7)"))
+            self.assertEqual((error.deny_reason, error.deny_rule), (reason, "rule-7"))
+        error = exception_for(ChannelError(1, 0, "refused by rule-7", b"rule-7"))
+        self.assertEqual(error.strerror, "refused by rule-7")
+
+    def test_certificate_faults_read_like_openssl(self) -> None:
+        for fault, host, text, code, message in CERTIFICATES:
+            with self.subTest(message):
+                error = exception_for(ChannelError(7, fault, text), host)
+                self.assertIs(type(error), ssl.SSLCertVerificationError)
+                self.assertIsInstance(error, ValueError)
+                self.assertEqual((error.verify_code, error.verify_message), (code, message))
+                self.assertEqual((error.library, error.reason), ("SSL", "CERTIFICATE_VERIFY_FAILED"))
+                whole = f"certificate verify failed: {message} (_ssl.c:1000)"
+                self.assertEqual(error.args, (1, f"[SSL: CERTIFICATE_VERIFY_FAILED] {whole}"))
+                self.assertEqual(str(error), error.args[1])
+
+    def test_the_hosts_own_words_stay_visible(self) -> None:
+        error = exception_for(ChannelError(7, 0, "expired yesterday"), "a.example")
+        self.assertEqual(error.__notes__, ["sandbox-net: expired yesterday"])
+
+    def test_other_tls_failures_are_ssl_errors(self) -> None:
+        error = exception_for(ChannelError(7, 255, "received a fatal alert"))
+        self.assertIs(type(error), ssl.SSLError)
+        self.assertIn("received a fatal alert", str(error))
+        self.assertEqual((error.errno, error.library), (1, "SSL"))
+
+
+if __name__ == "__main__":
+    unittest.main()

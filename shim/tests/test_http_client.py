@@ -1,0 +1,259 @@
+"""`http.client` and `urllib.request`, unmodified, against scripted sites."""
+
+import support  # noqa: I001 - first: it installs the stand-ins
+from support import Answer, HostTest, Seen
+
+import http.client
+import io
+import json
+import unittest
+import urllib.error
+import urllib.request
+
+from fake_host import WAIT, Failure
+
+
+def echo(seen: Seen) -> Answer:
+    """Says in the body what the request was."""
+    said = {
+        "method": seen.method,
+        "path": seen.path,
+        "fields": seen.fields,
+        "kind": seen.kind,
+        "body": seen.body.decode("latin-1"),
+    }
+    body = json.dumps(said).encode()
+    return Answer(fields=(("Content-Length", str(len(body))),), body=[body])
+
+
+class Urllib(HostTest):
+    def test_get_over_http(self) -> None:
+        self.site(handler=echo)
+        with urllib.request.urlopen("http://example.com/a?b=c") as response:
+            said = json.load(response)
+        self.assertEqual((response.status, response.reason), (200, "OK"))
+        self.assertEqual((said["method"], said["path"], said["kind"]), ("GET", "/a?b=c", 0))
+        self.assertIn(["Host", "example.com"], said["fields"])
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_get_over_https_asks_for_verified_tls(self) -> None:
+        self.site(port=443, handler=echo)
+        with urllib.request.urlopen("https://example.com/") as response:
+            self.assertEqual(response.status, 200)
+        (connection,) = self.host.connections
+        self.assertEqual(
+            (connection.server_name, connection.verify, connection.alpn),
+            ("example.com", True, (b"http/1.1",)),
+        )
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_https_on_another_port_is_still_tls(self) -> None:
+        self.site(port=8443, handler=echo)
+        with urllib.request.urlopen("https://example.com:8443/") as response:
+            self.assertEqual(response.status, 200)
+        self.assertTrue(self.host.connections[0].tls)
+
+    def test_post_sends_every_byte_value(self) -> None:
+        self.site(handler=lambda seen: Answer(body=[bytes(seen.body)]))
+        data = bytes(range(256)) * 300
+        with urllib.request.urlopen("http://example.com/", data=data) as response:
+            self.assertEqual(response.read(), data)
+        self.assertEqual((self.host.seen[0].kind, self.host.seen[0].size), (1, len(data)))
+
+    def test_http_error_has_its_body_and_headers(self) -> None:
+        self.site(
+            handler=lambda _: Answer(
+                404, (("Content-Length", "5"), ("X-A", "1"), ("X-A", "2")), [b"gone!"]
+            )
+        )
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen("http://example.com/")
+        with caught.exception as error:
+            self.assertEqual((error.code, error.read()), (404, b"gone!"))
+            self.assertEqual(error.headers.get_all("X-A"), ["1", "2"])
+
+    def test_redirect_is_followed_to_another_host(self) -> None:
+        self.site(handler=lambda _: Answer(302, (("Location", "https://other.example/x"),)))
+        self.site("other.example", 443, handler=echo)
+        with urllib.request.urlopen("http://example.com/") as response:
+            self.assertEqual(response.url, "https://other.example/x")
+            self.assertEqual(json.load(response)["path"], "/x")
+
+    def test_denial_names_the_reason_and_rule(self) -> None:
+        text = "evil.example is not allowed; add it to the rule"
+        self.site("evil.example", denied=Failure(1, 0, text, b"default-deny"))
+        with self.assertRaises(urllib.error.URLError) as caught:
+            urllib.request.urlopen("http://evil.example/")
+        reason = caught.exception.reason
+        self.assertIsInstance(reason, PermissionError)
+        self.assertEqual(str(reason), f"[Errno {reason.errno}] {text} (rule default-deny)")
+        self.assertEqual((reason.deny_reason, reason.deny_rule), ("no-rule", "default-deny"))
+
+
+class HttpClient(HostTest):
+    def test_many_requests_on_one_connection(self) -> None:
+        self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        for number in range(20):
+            method = ("GET", "POST", "HEAD", "PUT")[number % 4]
+            body = b"x" * number if method in ("POST", "PUT") else None
+            connection.request(method, f"/{number}", body)
+            response = connection.getresponse()
+            text = response.read()
+            self.assertEqual(bool(text), method != "HEAD")
+        self.assertEqual(len(self.host.connections), 1)
+        self.assertEqual(self.host.open_handles, 1)
+        connection.close()
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_chunked_upload_from_a_generator(self) -> None:
+        self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("POST", "/", (b"part %d;" % n for n in range(5)), encode_chunked=True)
+        said = json.load(connection.getresponse())
+        self.assertEqual((said["kind"], said["body"]), (2, "part 0;part 1;part 2;part 3;part 4;"))
+        self.assertNotIn("transfer-encoding", [name.lower() for name, _ in said["fields"]])
+        connection.close()
+
+    def test_upload_from_a_file(self) -> None:
+        self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("PUT", "/", io.BytesIO(b"q" * 100_000), {"Content-Length": "100000"})
+        self.assertEqual(json.load(connection.getresponse())["body"], "q" * 100_000)
+        connection.close()
+
+    def test_chunked_response_is_read_whole(self) -> None:
+        parts = [b"a" * 70_000, WAIT, b"b", WAIT, b"c" * 9]
+        self.site(handler=lambda _: Answer(fields=(("Transfer-Encoding", "chunked"),), body=parts))
+        connection = http.client.HTTPConnection("example.com")
+        for _ in range(2):
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            self.assertEqual(response.read(), b"a" * 70_000 + b"b" + b"c" * 9)
+        self.assertEqual(len(self.host.connections), 1)
+        connection.close()
+
+    def test_http2_response_without_length_is_read_and_the_connection_kept(self) -> None:
+        self.site(handler=lambda _: Answer(version=20, body=[b"one", WAIT, b"two"]))
+        connection = http.client.HTTPConnection("example.com")
+        for _ in range(2):
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            self.assertEqual((response.version, response.reason), (11, "OK"))
+            self.assertEqual(response.read(), b"onetwo")
+        self.assertEqual(len(self.host.connections), 1)
+        connection.close()
+
+    def test_body_without_length_ends_with_the_connection(self) -> None:
+        self.site(handler=lambda _: Answer(version=10, body=[b"one", WAIT, b"two"]))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        self.assertEqual((response.version, response.read()), (10, b"onetwo"))
+        self.assertTrue(response.will_close)
+        connection.close()
+
+    def test_body_that_ends_early_is_an_incomplete_read(self) -> None:
+        fields = (("Content-Length", "10"),)
+        for end in ([], [Failure(8, text="cut")]):
+            with self.subTest(end=end):
+                self.site(handler=lambda _, e=end: Answer(fields=fields, body=[b"four", *e]))
+                connection = http.client.HTTPConnection("example.com")
+                connection.request("GET", "/")
+                with self.assertRaises(http.client.IncompleteRead) as caught:
+                    connection.getresponse().read()
+                self.assertEqual(caught.exception.partial, b"four")
+                connection.close()
+
+    def test_reset_in_the_body_is_a_reset(self) -> None:
+        fields = (("Content-Length", "10"),)
+        self.site(handler=lambda _: Answer(fields=fields, body=[b"four", Failure(5)]))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        with self.assertRaises(ConnectionResetError):
+            response.read()
+        connection.close()
+
+    def test_what_is_no_http_is_told_as_http_client_tells_it(self) -> None:
+        faults = (
+            (b"nonsense\r\n\r\n", http.client.BadStatusLine),
+            (b"HTTP/1.1 999999 x\r\n\r\n", http.client.BadStatusLine),
+            (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000, http.client.LineTooLong),
+            (b"", http.client.RemoteDisconnected),
+        )
+        for received, expected in faults:
+            with self.subTest(expected=expected.__name__):
+                failure = Failure(8, 0, "not HTTP", received)
+                self.site(handler=lambda _, f=failure: Answer(before=[f]))
+                connection = http.client.HTTPConnection("example.com")
+                connection.request("GET", "/")
+                with self.assertRaises(expected):
+                    connection.getresponse()
+                connection.close()
+
+    def test_idle_connection_that_the_server_closed_reads_as_disconnected(self) -> None:
+        site = self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        site.request_failures.append(Failure(10))
+        connection.request("GET", "/")
+        with self.assertRaises(http.client.RemoteDisconnected):
+            connection.getresponse()
+        connection.close()
+
+    def test_response_before_the_body_was_taken(self) -> None:
+        self.site(
+            handler=lambda _: Answer(413, (("Content-Length", "3"),), [b"big"]),
+            early=True,
+            write_failure=(100_000, Failure(5)),
+        )
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("POST", "/", b"x" * 1_000_000)
+        response = connection.getresponse()
+        self.assertEqual((response.status, response.read()), (413, b"big"))
+        connection.close()
+
+    def test_reset_while_the_body_is_sent(self) -> None:
+        self.site(write_failure=(100_000, Failure(5)))
+        connection = http.client.HTTPConnection("example.com")
+        with self.assertRaises(ConnectionResetError):
+            connection.request("POST", "/", b"x" * 1_000_000)
+        connection.close()
+
+    def test_slow_server_takes_the_body_bit_by_bit(self) -> None:
+        self.site(handler=echo, window=1000)
+        connection = http.client.HTTPConnection("example.com", timeout=60)
+        connection.request("POST", "/", b"x" * 300_000)
+        self.assertEqual(json.load(connection.getresponse())["body"], "x" * 300_000)
+        connection.close()
+
+    def test_timeout_while_waiting_for_the_head(self) -> None:
+        self.site(handler=lambda _: Answer(before=[WAIT] * 1000))
+        connection = http.client.HTTPConnection("example.com", timeout=0.01)
+        connection.request("GET", "/")
+        with self.assertRaises(TimeoutError) as caught:
+            connection.getresponse()
+        self.assertEqual(str(caught.exception), "timed out")
+        connection.close()
+
+    def test_continue_is_given_to_a_program_that_waits_for_it(self) -> None:
+        self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "4")
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        assert connection.sock is not None
+        self.assertEqual(connection.sock.recv(100), b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.send(b"body")
+        said = json.load(connection.getresponse())
+        self.assertEqual(said["body"], "body")
+        self.assertNotIn("Expect", [name for name, _ in said["fields"]])
+        connection.close()
+
+
+if __name__ == "__main__":
+    _ = support
+    unittest.main()

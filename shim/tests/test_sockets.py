@@ -1,0 +1,446 @@
+"""The class `socket.socket` on the stand-in `_socket`."""
+
+import support  # noqa: I001 - first: it installs the stand-ins
+from support import HAS_LOOPBACK, Answer, HostTest, stock_socket
+
+import errno
+import gc
+import io
+import socket
+import struct
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from fake_host import WAIT, Failure, Site
+
+GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+HELLO = (("Content-Length", "5"),)
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What a call gives or raises, in a form that can be compared."""
+    try:
+        return call()
+    except Exception as error:
+        kind = type(error)
+        number = getattr(error, "errno", None)
+        return kind.__name__, number, str(error)
+
+
+# Calls on a new socket, of CPython's own kind and of ours, that have to end alike.
+ALIKE: dict[str, Callable[[Any], object]] = {
+    "connect to a string": lambda s: s.connect("x"),
+    "connect to one element": lambda s: s.connect(("a",)),
+    "connect to a port of text": lambda s: s.connect(("a", "b")),
+    "connect to a host that is a number": lambda s: s.connect((1, 2)),
+    "connect to a host with a null": lambda s: s.connect(("a\0b", 2)),
+    "connect to no name": lambda s: s.connect(("a b", 2)),
+    "connect to an empty label": lambda s: s.connect(("a..b", 2)),
+    "connect to an address of the other family": lambda s: s.connect(("::1", 80)),
+    "connect to a port too large": lambda s: s.connect(("127.0.0.1", 70000)),
+    "connect_ex to a port too large": lambda s: s.connect_ex(("127.0.0.1", -1)),
+    "getpeername": lambda s: s.getpeername(),
+    "getsockname": lambda s: s.getsockname(),
+    "recv": lambda s: s.recv(1),
+    "recv of nothing": lambda s: s.recv(-1),
+    "recv_into": lambda s: s.recv_into(bytearray(2)),
+    "recv_into too much": lambda s: s.recv_into(bytearray(2), 3),
+    "recv_into less than nothing": lambda s: s.recv_into(bytearray(2), -1),
+    "recv_into bytes": lambda s: s.recv_into(b"xx"),
+    "send": lambda s: s.send(b"x"),
+    "send text": lambda s: s.send("x"),
+    "sendall": lambda s: s.sendall(b"x"),
+    "sendall text": lambda s: s.sendall("x"),
+    "shutdown": lambda s: s.shutdown(socket.SHUT_RDWR),
+    "a negative timeout": lambda s: s.settimeout(-1),
+    "a timeout of text": lambda s: s.settimeout("x"),
+    "a timeout that is no number": lambda s: s.settimeout(float("nan")),
+    "setsockopt of None": lambda s: s.setsockopt(1, 2, None),
+    "getsockopt of the type": lambda s: s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE),
+    "getsockopt of the error": lambda s: s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+    "getsockopt of bytes": lambda s: s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 4),
+    "getsockopt of too many bytes": lambda s: s.getsockopt(1, 2, 4096),
+    "a closed socket's fileno": lambda s: (s.close(), s.fileno())[1],
+    "a closed socket's recv": lambda s: (s.close(), s.recv(1)),
+    "a closed socket's send": lambda s: (s.close(), s.send(b"")),
+    "a closed socket's getsockname": lambda s: (s.close(), s.getsockname()),
+    "a closed socket's repr": lambda s: (s.close(), repr(s))[1],
+    "a closed socket's timeout": lambda s: (s.close(), s.settimeout(3), s.gettimeout())[2],
+    "blocking by default": lambda s: (s.getblocking(), s.gettimeout(), s.timeout),
+    "not blocking": lambda s: (s.setblocking(False), s.getblocking(), s.gettimeout())[1:],
+    "makefile in another mode": lambda s: s.makefile("x"),
+}
+CONSTRUCTORS: dict[str, Callable[[Any], object]] = {
+    "no such family": lambda m: m.socket(99).family,
+    "no such type": lambda m: m.socket(m.AF_INET, 99),
+    "no such protocol": lambda m: m.socket(m.AF_INET, m.SOCK_STREAM, 99),
+    "a negative descriptor": lambda m: m.socket(fileno=-1),
+    "a descriptor that is not open": lambda m: m.socket(fileno=99_999),
+    "a descriptor of text": lambda m: m.socket(fileno="x"),
+    "dup of what is not open": lambda m: m.dup(99_999),
+    "close of what is not open": lambda m: m.close(99_999),
+    "socketpair of no family": lambda m: m.socketpair(99),
+}
+
+
+class LikeCPython(HostTest):
+    @unittest.skipUnless(HAS_LOOPBACK, "compares with real sockets")
+    def test_errors_are_those_of_a_real_socket(self) -> None:
+        for name, call in ALIKE.items():
+            with self.subTest(name):
+                with socket.socket() as ours, stock_socket.socket() as theirs:
+                    expected = outcome(lambda c=call, s=theirs: c(s))
+                    self.assertEqual(outcome(lambda c=call, s=ours: c(s)), expected)
+
+    @unittest.skipUnless(HAS_LOOPBACK, "compares with real sockets")
+    def test_constructors_fail_as_the_real_ones(self) -> None:
+        for name, call in CONSTRUCTORS.items():
+            with self.subTest(name):
+                expected = outcome(lambda c=call: c(stock_socket))
+                got = outcome(lambda c=call: c(socket))
+                if isinstance(got, tuple) and "sandbox-net" in str(got):
+                    got, expected = got[:2], expected[:2]  # type: ignore[index]
+                self.assertEqual(got, expected)
+
+    def test_public_names_of_the_stock_module_are_there(self) -> None:
+        import _socket
+
+        from sandbox_net.stock import SOCKET
+
+        absent = {name for name in vars(SOCKET) if not hasattr(_socket, name)}
+        linux_only = ("AF_", "PF_", "CAN_", "BT", "HCI_", "NETLINK_", "TIPC_", "ALG_", "VM")
+        absent = {name for name in absent if not name.startswith((*linux_only, "__", "VSOCK"))}
+        self.assertLessEqual(
+            absent,
+            {"CAPI", "CMSG_LEN", "CMSG_SPACE", "sethostname"}
+            | {"if_indextoname", "if_nameindex", "if_nametoindex"},
+        )
+
+    def test_constants_of_a_family_do_not_fall_together(self) -> None:
+        from sandbox_net import constants
+
+        for prefix in ("AF_", "SOCK_", "SO_"):
+            numbers = [v for k, v in constants.SOCKET.items() if k.startswith(prefix)]
+            if prefix != "SO_" or not HAS_LOOPBACK:  # Linux has two names for some options
+                self.assertEqual(len(numbers), len(set(numbers)), prefix)
+
+
+class Unsupported(HostTest):
+    def test_servers_are_refused_with_the_reason(self) -> None:
+        with socket.socket() as sock:
+            for call in (lambda: sock.bind(("", 0)), lambda: sock.listen(), lambda: sock.accept()):
+                with self.assertRaises(OSError) as caught:
+                    call()
+                self.assertEqual(caught.exception.errno, errno.EOPNOTSUPP)
+                self.assertIn("sandbox-net: servers are not carried", str(caught.exception))
+
+    def test_other_kinds_of_sockets_are_refused_with_the_reason(self) -> None:
+        with self.assertRaises(OSError) as caught:
+            socket.socket(socket.AF_UNIX)
+        self.assertEqual(caught.exception.errno, errno.EAFNOSUPPORT)
+        self.assertIn("sandbox-net", str(caught.exception))
+        with self.assertRaises(PermissionError):
+            socket.socket(socket.AF_INET, socket.SOCK_RAW)
+
+    def test_datagrams_are_refused_when_they_are_sent(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for call in (
+                lambda: sock.sendto(b"x", ("192.0.2.1", 53)),
+                lambda: sock.connect(("192.0.2.1", 53)),
+            ):
+                with self.assertRaises(OSError) as caught:
+                    call()
+                self.assertEqual(caught.exception.errno, errno.EPROTONOSUPPORT)
+
+    def test_reading_before_a_request_says_that_only_http_is_carried(self) -> None:
+        self.site(port=25)
+        for timeout in (None, 5):
+            with socket.create_connection(("example.com", 25), timeout) as sock:
+                with self.assertRaises(OSError) as caught:
+                    sock.recv(100)
+                self.assertIn("only HTTP is carried", str(caught.exception))
+
+    def test_pipelining_is_refused_with_the_reason(self) -> None:
+        self.site(handler=lambda _: Answer(fields=HELLO, body=[b"hello"]))
+        for pieces in ([GET + GET], [GET, GET]):
+            with socket.create_connection(("example.com", 80)) as sock:
+                with self.assertRaises(OSError) as caught:
+                    for piece in pieces:
+                        sock.sendall(piece)
+                self.assertIn("pipelining", str(caught.exception))
+
+    def test_bytes_that_are_no_http_are_refused_and_the_connection_is_over(self) -> None:
+        self.site()
+        with socket.create_connection(("example.com", 80)) as sock:
+            with self.assertRaises(OSError) as caught:
+                sock.sendall(b"\x16\x03\x01")
+            self.assertIn("only HTTP", str(caught.exception))
+            with self.assertRaises(BrokenPipeError):
+                sock.sendall(GET)
+            self.assertEqual(sock.recv(1), b"")
+
+
+class Connecting(HostTest):
+    def test_the_host_gets_the_name_and_the_timeout(self) -> None:
+        self.site(port=8080)
+        with socket.create_connection(("Example.COM", 8080), timeout=2.5) as sock:
+            address, port = sock.getpeername()
+        (connection,) = self.host.connections
+        self.assertEqual((connection.host, connection.port), ("example.com", 8080))
+        self.assertAlmostEqual(connection.timeout / 1e9, 2.5, places=1)
+        self.assertTrue(address.startswith("240."))
+        self.assertEqual(port, 8080)
+
+    def test_without_a_timeout_the_host_decides(self) -> None:
+        self.site()
+        socket.create_connection(("example.com", 80)).close()
+        self.assertEqual(self.host.connections[0].timeout, 0)
+
+    def test_literals_are_sent_as_they_are(self) -> None:
+        self.site("192.0.2.7")
+        self.site("2001:db8::7")
+        with socket.create_connection(("192.0.2.7", 80)) as sock:
+            self.assertEqual(sock.getpeername(), ("192.0.2.7", 80))
+        with socket.create_connection(("2001:DB8::0:7", 80)) as sock:
+            self.assertEqual(sock.family, socket.AF_INET6)
+            self.assertEqual(sock.getpeername(), ("2001:db8::7", 80, 0, 0))
+
+    def test_failures_are_those_of_connect(self) -> None:
+        failures: list[tuple[Failure, type[OSError]]] = [
+            (Failure(2, 0), socket.gaierror),
+            (Failure(3), ConnectionRefusedError),
+            (Failure(6, 1, "too slow"), TimeoutError),
+            (Failure(4), OSError),
+        ]
+        for failure, kind in failures:
+            for script in ([failure], [WAIT, failure]):
+                self.site(connect=script)
+                with self.assertRaises(kind):
+                    socket.create_connection(("example.com", 80), timeout=30)
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_own_timeout_reads_as_timed_out(self) -> None:
+        self.site(connect=[WAIT] * 1000)
+        with self.assertRaises(TimeoutError) as caught:
+            socket.create_connection(("example.com", 80), timeout=0.01)
+        self.assertEqual(caught.exception.args, ("timed out",))
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_a_second_connect_is_an_error(self) -> None:
+        self.site()
+        with socket.create_connection(("example.com", 80)) as sock:
+            self.assertEqual(sock.connect_ex(("example.com", 80)), errno.EISCONN)
+
+    def test_connect_again_after_a_failure(self) -> None:
+        site = self.site(connect=[Failure(3)])
+        with socket.socket() as sock:
+            self.assertEqual(sock.connect_ex(("example.com", 80)), errno.ECONNREFUSED)
+            site.connect.clear()
+            self.assertEqual(sock.connect_ex(("example.com", 80)), 0)
+
+    def test_connecting_without_waiting(self) -> None:
+        self.site(connect=[WAIT])
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            with self.assertRaises(BlockingIOError) as caught:
+                sock.connect(("example.com", 80))
+            self.assertEqual(caught.exception.errno, errno.EINPROGRESS)
+            self.assertEqual(sock.connect_ex(("example.com", 80)), errno.EALREADY)
+            with self.assertRaises(BlockingIOError):
+                sock.send(GET)
+            with self.assertRaises(BlockingIOError):
+                sock.recv(1)
+            self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+            sock.settimeout(5)
+            import select
+
+            self.assertEqual(select.select([], [sock], [], 5)[1], [sock])
+            self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+            self.assertEqual(sock.getpeername()[1], 80)
+
+    def test_connecting_without_waiting_fails_in_so_error(self) -> None:
+        for failure, number in ((Failure(3), errno.ECONNREFUSED), (Failure(2), errno.EHOSTUNREACH)):
+            self.site(connect=[WAIT, failure])
+            with socket.socket() as sock:
+                sock.setblocking(False)
+                self.assertEqual(sock.connect_ex(("example.com", 80)), errno.EINPROGRESS)
+                import select
+
+                self.assertEqual(select.select([], [sock], [], 5)[1], [sock])
+                self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), number)
+
+
+class Data(HostTest):
+    def connected(self, timeout: float | None = None, **settings: object) -> socket.socket:
+        """A connection to a site that answers `hello`."""
+        settings.setdefault("handler", lambda _: Answer(fields=HELLO, body=[b"hello"]))
+        self.site(**settings)
+        sock = socket.create_connection(("example.com", 80), timeout)
+        self.addCleanup(sock.close)
+        return sock
+
+    def test_a_request_byte_by_byte_and_a_response_byte_by_byte(self) -> None:
+        sock = self.connected()
+        for byte in GET:
+            self.assertEqual(sock.send(bytes((byte,))), 1)
+        data = b"".join(sock.recv(1) for _ in range(43))
+        self.assertEqual(data, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[:43])
+        self.assertEqual(len(self.host.seen), 1)
+
+    def test_peeked_bytes_are_read_again(self) -> None:
+        sock = self.connected()
+        sock.sendall(GET)
+        self.assertEqual(sock.recv(8, socket.MSG_PEEK), b"HTTP/1.1")
+        self.assertEqual(sock.recv(12), b"HTTP/1.1 200")
+
+    def test_all_is_read_where_all_is_asked_for(self) -> None:
+        sock = self.connected(handler=lambda _: Answer(fields=HELLO, body=[b"he", WAIT, b"llo"]))
+        sock.sendall(GET)
+        self.assertEqual(sock.recv(43, socket.MSG_WAITALL)[-5:], b"hello")
+
+    def test_recv_into_writes_only_what_it_says(self) -> None:
+        sock = self.connected()
+        sock.sendall(GET)
+        buffer = bytearray(b"." * 10)
+        self.assertEqual(sock.recv_into(buffer, 4), 4)
+        self.assertEqual(buffer, b"HTTP......")
+
+    def test_makefile_is_a_real_io_object(self) -> None:
+        sock = self.connected()
+        with sock.makefile("rwb") as file:
+            self.assertIsInstance(file, io.BufferedRWPair)
+            file.write(GET)
+            file.flush()
+            self.assertEqual(file.readline(), b"HTTP/1.1 200 OK\r\n")
+
+    def test_idle_connection_waits_its_timeout_or_ends(self) -> None:
+        sock = self.connected(timeout=0.01)
+        sock.sendall(GET)
+        sock.recv(43, socket.MSG_WAITALL)
+        with self.assertRaises(TimeoutError):
+            sock.recv(1)
+        sock.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            sock.recv(1)
+        sock.settimeout(None)
+        self.assertEqual(sock.recv(1), b"")
+
+    def test_not_blocking_socket_sends_what_fits_and_then_refuses(self) -> None:
+        sock = self.connected(window=10)
+        sock.setblocking(False)
+        body = b"x" * 1000
+        head = b"POST / HTTP/1.1\r\nContent-Length: 2000\r\n\r\n"
+        self.assertEqual(sock.send(head + body), len(head + body))
+        with self.assertRaises(BlockingIOError):
+            sock.send(body)
+        self.assertEqual(len(self.host.seen[0].body), 10)
+        sock.settimeout(30)
+        sock.sendall(body)
+        self.assertEqual(sock.recv(15), b"HTTP/1.1 200 OK")
+        self.assertEqual(self.host.seen[0].body, body * 2)
+
+    def test_send_times_out_where_nothing_is_taken(self) -> None:
+        sock = self.connected(window=0, timeout=0.01)
+        sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2000\r\n\r\nx")
+        with self.assertRaises(TimeoutError) as caught:
+            sock.sendall(b"x")
+        self.assertEqual(caught.exception.args, ("timed out",))
+
+    def test_after_the_programs_connection_close_the_stream_ends(self) -> None:
+        sock = self.connected()
+        sock.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        data = b"".join(iter(lambda: sock.recv(100), b""))
+        self.assertTrue(data.endswith(b"\r\n\r\nhello"))
+        with self.assertRaises(BrokenPipeError):
+            sock.sendall(GET)
+
+    def test_shutdown_ends_a_direction(self) -> None:
+        sock = self.connected()
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        with self.assertRaises(BrokenPipeError):
+            sock.send(b"x")
+        self.assertEqual(sock.recv(4), b"HTTP")
+        sock.shutdown(socket.SHUT_RD)
+        self.assertEqual(sock.recv(4), b"")
+
+    def test_denied_request_raises_in_send(self) -> None:
+        sock = self.connected(request_failures=[Failure(1, 4, "TRACE is never sent", b"r")])
+        with self.assertRaises(PermissionError) as caught:
+            sock.sendall(b"TRACE / HTTP/1.1\r\n\r\n")
+        self.assertEqual(caught.exception.deny_reason, "method")
+
+    def test_options_are_remembered(self) -> None:
+        sock = self.connected()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.assertEqual(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
+        linger = struct.pack("ii", 1, 5)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8), linger)
+
+
+class Descriptors(HostTest):
+    def test_a_connection_lives_as_long_as_one_of_its_descriptors(self) -> None:
+        self.site(handler=lambda _: Answer(fields=HELLO, body=[b"hello"]))
+        one = socket.create_connection(("example.com", 80))
+        two = one.dup()
+        self.assertNotEqual(one.fileno(), two.fileno())
+        one.close()
+        two.sendall(GET)
+        self.assertEqual(two.recv(4), b"HTTP")
+        adopted = socket.socket(fileno=two.detach())
+        self.assertEqual((two.fileno(), adopted.recv(4)), (-1, b"/1.1"))
+        self.assertEqual((adopted.family, adopted.type), (socket.AF_INET, socket.SOCK_STREAM))
+        adopted.close()
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_an_adopter_finds_its_descriptor_closed(self) -> None:
+        one = socket.socket()
+        two = socket.socket(fileno=one.fileno())
+        one.close()
+        with self.assertRaises(OSError) as caught:
+            two.getsockname()
+        self.assertEqual(caught.exception.errno, errno.EBADF)
+        two.detach()
+
+    def test_a_forgotten_socket_warns_and_is_closed(self) -> None:
+        self.site()
+        with self.assertWarnsRegex(ResourceWarning, "unclosed <socket.socket fd="):
+            socket.create_connection(("example.com", 80))
+            gc.collect()
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_socketpair_carries_both_ways(self) -> None:
+        one, two = socket.socketpair()
+        with one, two:
+            one.sendall(b"abc")
+            two.sendall(b"de")
+            self.assertEqual((two.recv(2), two.recv(9), one.recv(9)), (b"ab", b"c", b"de"))
+            two.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                two.recv(1)
+            two.settimeout(None)
+            with self.assertRaises(OSError) as caught:
+                two.recv(1)
+            self.assertEqual(caught.exception.errno, errno.EDEADLK)
+            one.close()
+            self.assertEqual(two.recv(1), b"")
+            with self.assertRaises(BrokenPipeError):
+                two.send(b"x")
+
+    def test_sockets_with_descriptors_are_a_real_limit_only_at_the_host(self) -> None:
+        sites = [Site() for _ in range(200)]
+        for number, site in enumerate(sites):
+            self.host.sites[f"h{number}.example", 80] = site
+        socks = [socket.create_connection((f"h{n}.example", 80)) for n in range(200)]
+        self.assertEqual(len({sock.fileno() for sock in socks}), 200)
+        self.assertEqual(len({sock.getpeername() for sock in socks}), 200)
+        for sock in socks:
+            sock.close()
+        self.assertEqual(self.host.open_handles, 0)
+
+
+if __name__ == "__main__":
+    _ = support
+    unittest.main()
