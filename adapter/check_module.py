@@ -10,7 +10,8 @@ from pathlib import Path
 
 MOST_BYTES = 64 * 1024
 
-SECTIONS = {0: "custom", 1: "type", 2: "import", 3: "function", 6: "global", 7: "export", 10: "code"}
+# Custom, types, imports, functions, globals, exports and code; so no data and no elements.
+SECTIONS = {0, 1, 2, 3, 6, 7, 10}
 CUSTOM = {"name", "producers", "target_features"}
 COMPONENT_TYPE = "component-type:"
 

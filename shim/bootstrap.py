@@ -18,7 +18,9 @@ if os.path.isdir(SHIM):
     sandbox_net.prepare.prepare()
     sys.path.remove(SHIM)
 sys.path_importer_cache.clear()
-# Packages are found after the standard library, which carries the compiled ones.
+# As with `python -c` and `python -m`, the working directory comes first. Packages are found after
+# the standard library, which carries the compiled ones.
+sys.path.insert(0, "")
 sys.path.append(PACKAGES)
 os.chdir("/work")
 

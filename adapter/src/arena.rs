@@ -194,3 +194,72 @@ pub(crate) unsafe fn realloc(
     unsafe { ptr::copy(old, new.as_ptr(), old_size.min(new_size)) };
     Some(new)
 }
+
+#[cfg(test)]
+mod tests {
+    use core::alloc::Layout;
+
+    use super::{Arena, PADDING};
+    use crate::errors::Fault;
+
+    const SIZE: usize = 4096;
+
+    /// An arena that cannot grow: outside WebAssembly no memory does.
+    fn arena() -> Arena {
+        let memory = vec![0_u128; SIZE / 16].leak();
+        let start = memory.as_mut_ptr().expose_provenance();
+        // SAFETY: the memory was leaked, so it is the arena's for good.
+        unsafe { Arena::new(start, start + SIZE) }
+    }
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    #[test]
+    fn blocks_are_aligned_and_apart() {
+        let arena = arena();
+        let mut end = 0;
+        for (size, align) in [(1, 1), (4, 4), (3, 1), (16, 8), (5, 2), (100, 16)] {
+            let begin = arena.block(layout(size, align)).unwrap();
+            assert!(begin >= end && begin.is_multiple_of(align));
+            end = begin + size;
+        }
+    }
+
+    #[test]
+    fn a_reset_gives_every_block_back() {
+        let arena = arena();
+        let first = arena.block(layout(3000, 1));
+        assert_eq!(arena.block(layout(3000, 1)), None);
+        arena.reset();
+        assert_eq!(arena.block(layout(3000, 1)), first);
+    }
+
+    #[test]
+    fn what_was_reserved_can_be_had_in_pieces() {
+        let arena = arena();
+        arena.block(layout(7, 1));
+        let rest = 3000;
+        assert_eq!(arena.reserve(rest), Ok(()));
+        for _ in 0..rest / 1000 {
+            assert!(arena.block(layout(1000, 8)).is_some());
+        }
+        assert_eq!(arena.reserve(SIZE), Err(Fault::Memory));
+        assert_eq!(arena.reserve(usize::MAX - PADDING), Err(Fault::Memory));
+        assert_eq!(arena.reserve(usize::MAX), Err(Fault::Memory));
+        assert_eq!(arena.intact(), Ok(()));
+    }
+
+    #[test]
+    fn where_memory_runs_out_blocks_overlap_and_the_arena_is_not_intact() {
+        let arena = arena();
+        let first = arena.block_or_overlap(layout(3000, 8));
+        assert_eq!(arena.intact(), Ok(()));
+        assert_eq!(arena.block_or_overlap(layout(2000, 8)), first);
+        assert_eq!(arena.intact(), Err(Fault::Memory));
+        assert_eq!(arena.block_or_overlap(layout(SIZE, 8)), None);
+        arena.reset();
+        assert_eq!(arena.intact(), Ok(()));
+    }
+}

@@ -43,30 +43,23 @@ fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<A
         .checked_sub(HEADER)
         .ok_or(Fault::Frame)?;
     let header = Header::parse(&header(buffers), size)?;
-    if header.command == Command::Write {
-        // SAFETY: the host reads the parts of a body while it takes them, and writes to nothing.
-        let parts = buffers.skip(HEADER).map(|part| unsafe { part.bytes() });
-        return exchange::write(header, parts, handles);
-    }
-    let payload = payload(buffers, size, arena)?;
-    let payload = Fields(&payload);
+    let payload = || payload(buffers, size, arena);
     match header.command {
-        Command::Connect => connection::connect(header, payload, handles),
-        Command::StartTls => connection::start_tls(header, payload, handles, arena),
-        Command::Request => exchange::request(header, payload, handles, arena),
-        Command::Poll => poll::poll(header, payload, handles, arena),
-        command => {
-            payload.end()?;
-            match command {
-                Command::Status => connection::status(header, handles),
-                Command::TlsInfo => connection::tls_info(header, handles, arena),
-                Command::Finish => exchange::finish(header, handles),
-                Command::Head => exchange::head(header, handles, arena),
-                Command::Read => exchange::read(header, handles),
-                Command::Close => connection::close(header, handles),
-                _ => Err(Fault::Command.into()),
-            }
+        Command::Connect => connection::connect(header, Fields(&payload()?), handles),
+        Command::Status => connection::status(header, handles),
+        Command::StartTls => connection::start_tls(header, Fields(&payload()?), handles, arena),
+        Command::TlsInfo => connection::tls_info(header, handles, arena),
+        Command::Request => exchange::request(header, Fields(&payload()?), handles, arena),
+        Command::Write => {
+            // SAFETY: the host only reads the parts while it takes them.
+            let parts = buffers.skip(HEADER).map(|part| unsafe { part.bytes() });
+            exchange::write(header, parts, handles)
         }
+        Command::Finish => exchange::finish(header, handles),
+        Command::Head => exchange::head(header, handles, arena),
+        Command::Read => exchange::read(header, handles),
+        Command::Poll => poll::poll(header, Fields(&payload()?), handles, arena),
+        Command::Close => connection::close(header, handles),
     }
 }
 

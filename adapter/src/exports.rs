@@ -20,18 +20,13 @@ mod next {
     }
 }
 
-/// `fdstat` of preview1.
-#[repr(C)]
-struct Status {
-    filetype: u8,
-    flags: u16,
-    rights: u64,
-    rights_inheriting: u64,
-}
-
+/// The size of preview1's `fdstat`, and what of it is not 0.
+const STATUS: usize = 24;
+const FILETYPE: usize = 0;
+const RIGHTS: usize = 8;
 const CHARACTER_DEVICE: u8 = 2;
-const RIGHT_READ: u64 = 1 << 1;
-const RIGHT_WRITE: u64 = 1 << 6;
+const RIGHT_READ: u8 = 1 << 1;
+const RIGHT_WRITE: u8 = 1 << 6;
 
 #[unsafe(export_name = "fd_write")]
 extern "C" fn fd_write(fd: u32, list: u32, count: u32, written: u32) -> u32 {
@@ -63,14 +58,10 @@ extern "C" fn fd_fdstat_get(fd: u32, status: u32) -> u32 {
     if fd != CONTROL {
         return next::fd_fdstat_get(fd, status);
     }
-    errno(Place::new(status).map(|place| {
-        place.set(Status {
-            filetype: CHARACTER_DEVICE,
-            flags: 0,
-            rights: RIGHT_READ | RIGHT_WRITE,
-            rights_inheriting: 0,
-        });
-    }))
+    let mut answer = [0; STATUS];
+    answer[FILETYPE] = CHARACTER_DEVICE;
+    answer[RIGHTS] = RIGHT_READ | RIGHT_WRITE;
+    errno(Place::new(status).map(|place| place.set(answer)))
 }
 
 fn errno(result: Result<(), Errno>) -> u32 {

@@ -7,7 +7,7 @@ pub(crate) const VERSION: u8 = 1;
 /// The size of a frame's header, and of a reply's.
 pub(crate) const HEADER: usize = 16;
 /// The largest payload that is taken, but for that of a `write`.
-pub(crate) const MOST_PAYLOAD: usize = 1024 * 1024;
+const MOST_PAYLOAD: usize = 1024 * 1024;
 
 /// What a frame asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +42,20 @@ impl Command {
             _ => return Err(Fault::Command),
         })
     }
+
+    /// The largest payload that it takes.
+    fn most_payload(self) -> usize {
+        match self {
+            Command::Write => usize::MAX,
+            Command::Connect | Command::StartTls | Command::Request | Command::Poll => MOST_PAYLOAD,
+            Command::Status
+            | Command::TlsInfo
+            | Command::Finish
+            | Command::Head
+            | Command::Read
+            | Command::Close => 0,
+        }
+    }
 }
 
 /// A frame's header.
@@ -65,8 +79,12 @@ impl Header {
             return Err(Fault::Frame);
         }
         let command = Command::new(command)?;
-        if command != Command::Write && payload > MOST_PAYLOAD {
-            return Err(Fault::Size);
+        if payload > command.most_payload() {
+            return Err(if payload > MOST_PAYLOAD {
+                Fault::Size
+            } else {
+                Fault::Frame
+            });
         }
         Ok(Header { command, id, arg })
     }
@@ -153,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_header_gives_command_id_and_argument() {
-        let parsed = Header::parse(&header(1, 9, 0, 3), 3);
+        let parsed = Header::parse(&header(1, 10, 0, 3), 3);
         let expected = Header {
-            command: Command::Read,
+            command: Command::Poll,
             id: 7,
             arg: 9,
         };
@@ -173,6 +191,8 @@ mod tests {
             (header(1, 1, 0, 1), 2, Fault::Frame),
             (header(1, 0, 0, 0), 0, Fault::Command),
             (header(1, 12, 0, 0), 0, Fault::Command),
+            (header(1, 2, 0, 1), 1, Fault::Frame),
+            (header(1, 2, 0, large), large, Fault::Size),
             (header(1, 1, 0, large), large, Fault::Size),
         ] {
             assert_eq!(Header::parse(&bytes, payload as usize), Err(fault));

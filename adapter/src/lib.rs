@@ -34,6 +34,7 @@ mod machine;
 mod poll;
 mod reply;
 mod runtime;
+mod slots;
 mod state;
 mod utf8;
 

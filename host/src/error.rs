@@ -54,6 +54,9 @@ pub enum Error {
     /// A runtime or a package that can't be had.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+    /// Packages that the interpreter can't compile.
+    #[error("the packages can't be compiled: {0}")]
+    Packages(String),
     /// An interpreter that can't be made ready.
     #[error(transparent)]
     Build(#[from] BuildError),

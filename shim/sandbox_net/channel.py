@@ -1,5 +1,6 @@
 """The control channel: frames to the host, replies from it (`adapter/FRAMES.md`)."""
 
+import contextlib
 import errno
 import os
 import struct
@@ -140,6 +141,8 @@ class Channel:
         self._transport = transport
         self._scratch = memoryview(bytearray(_SCRATCH))
         self._header = memoryview(bytearray(_HEADER))
+        self._busy = False
+        self._closing: list[int] = []
 
     def call(
         self,
@@ -153,6 +156,45 @@ class Channel:
         Raises:
             ChannelError: the host's refusal or failure.
         """
+        self._enter()
+        try:
+            return self._call(command, handle, arg, payload)
+        finally:
+            self._leave()
+
+    def read_into(self, handle: int, view: memoryview) -> Chunk:
+        """`READ`, with the bytes placed where the caller wants them."""
+        self._enter()
+        try:
+            return self._read_into(handle, view)
+        finally:
+            self._leave()
+
+    def close(self, handle: int) -> None:
+        """Gives a handle back, whatever the host says to it.
+
+        A finalizer may call this, and one may run in the middle of a call: then the handle is
+        closed after that call.
+        """
+        self._closing.append(handle)
+        if not self._busy:
+            self._enter()
+            self._leave()
+
+    def _enter(self) -> None:
+        if self._busy:
+            raise BrokenChannel("a finalizer used the network in the middle of a call")
+        self._busy = True
+
+    def _leave(self) -> None:
+        try:
+            while self._closing:
+                with contextlib.suppress(ChannelError, OSError):
+                    self._call(CLOSE, self._closing.pop(), 0, b"")
+        finally:
+            self._busy = False
+
+    def _call(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> Reply:
         self._send(command, handle, arg, payload)
         scratch = self._scratch
         got = self._transport.read_into(scratch)
@@ -171,13 +213,10 @@ class Channel:
             raise _error(code, detail, bytes(body))
         return Reply(status == _PENDING, value, bytes(body))
 
-    def read_into(self, handle: int, view: memoryview) -> Chunk:
-        """`READ`, with the bytes placed where the caller wants them."""
+    def _read_into(self, handle: int, view: memoryview) -> Chunk:
         self._send(READ, handle, len(view), b"")
         header = self._header
-        got = 0
-        while got < _HEADER:
-            got += self._more(header[got:])
+        self._fill(header)
         status, code, detail, value, length = self._parse(header)
         if status == _ERROR:
             body = memoryview(bytearray(length))

@@ -1,6 +1,5 @@
 """A TCP connection as a program sees it: a byte stream, which the host carries as HTTP."""
 
-import contextlib
 import errno
 import struct
 from collections.abc import Sequence
@@ -102,8 +101,6 @@ class Connection(Endpoint):
             ChannelError: the host refuses.
             OSError: this is no connection on which TLS can begin.
         """
-        if self.phase is Phase.HANDSHAKING:
-            return
         if self.phase is not Phase.OPEN:
             raise os_error(errno.ENOTCONN)
         if self._tls_begun:
@@ -146,8 +143,7 @@ class Connection(Endpoint):
 
     def _give_up(self) -> None:
         if self._handle:
-            with contextlib.suppress(ChannelError, OSError):
-                self._channel.call(ch.CLOSE, self._handle)
+            self._channel.close(self._handle)
         self._handle = 0
         self.phase = Phase.NEW
 

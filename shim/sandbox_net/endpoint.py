@@ -8,9 +8,8 @@ import errno
 from abc import ABC, abstractmethod
 from typing import Final
 
-from . import constants
 from .channel import Entry
-from .errors import os_error, unsupported
+from .errors import os_error
 from .waiting import READABLE, WRITABLE, Deadline
 
 Address = tuple[str, int] | tuple[str, int, int, int] | str
@@ -71,40 +70,6 @@ class Endpoint(ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives everything back."""
-
-
-class UnusableEndpoint(Endpoint):
-    """A socket of a kind that exists and can do nothing here, such as one for datagrams."""
-
-    def _refuse(self) -> OSError:
-        return unsupported("only TCP connections for HTTP and HTTPS are carried")
-
-    def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
-        raise self._refuse()
-
-    def peer_name(self) -> Address:
-        raise os_error(errno.ENOTCONN)
-
-    def own_name(self) -> Address:
-        return ("::", 0, 0, 0) if self.family == constants.AF_INET6 else ("0.0.0.0", 0)
-
-    def send(self, data: memoryview, deadline: Deadline) -> int:
-        raise self._refuse()
-
-    def receive(self, view: memoryview, deadline: Deadline) -> int:
-        raise self._refuse()
-
-    def push_back(self, data: bytes) -> None:
-        raise self._refuse()
-
-    def watch(self, wanted: int) -> tuple[int, list[Entry]]:
-        return wanted & WRITABLE, []
-
-    def shut_down(self, *, reading: bool, writing: bool) -> None:
-        raise os_error(errno.ENOTCONN)
-
-    def close(self) -> None:
-        pass
 
 
 class DescriptorTable:

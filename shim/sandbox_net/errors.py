@@ -5,7 +5,7 @@ import os
 
 from . import constants
 from .channel import ChannelError
-from .ssl_errors import certificate_error, ssl_error
+from .ssl_errors import certificate_error, failure_error
 from .stock import gaierror
 
 # Codes of error replies (`adapter/FRAMES.md`); the order is that of `types.error-code` plus one.
@@ -102,7 +102,7 @@ def _denied(error: ChannelError) -> OSError:
 def _tls(error: ChannelError, host: str) -> OSError:
     if error.detail != TLS_OTHER:
         return certificate_error(error.detail, host, error.text)
-    return ssl_error("SSL", "TLSV1_ALERT_INTERNAL_ERROR", error.text or "the TLS handshake failed")
+    return failure_error(error.text)
 
 
 def exception_for(error: ChannelError, host: str = "") -> OSError:

@@ -1,6 +1,5 @@
 """One request and its response, between the byte stream of a program and the host."""
 
-import contextlib
 import errno
 from collections import deque
 from enum import Enum, auto
@@ -277,7 +276,10 @@ class Exchange:
         if self._queue:
             interests |= ch.WRITABLE
         elif wanted & WRITABLE:
-            ready |= WRITABLE
+            if self._state is _State.ENDING and self._body_ended:
+                interests |= ch.BODY  # the next request has to wait for the end of this one
+            else:
+                ready |= WRITABLE
         if wanted & READABLE:
             may_continue = self._continue and not self._body_begun
             if self._inbox or self._failure is not None or self.over:
@@ -298,6 +300,9 @@ class Exchange:
         """Takes note that `interests` are ready; gives what the program can do now."""
         if interests & ch.WRITABLE:
             self.flush()
+        if self._state is _State.ENDING:
+            self._take_end()
+            return 0 if self._state is _State.ENDING else WRITABLE
         ready = READABLE if interests & (ch.PHASE | ch.BODY) else 0
         if self._failure is not None or self.over:
             ready |= READABLE
@@ -309,5 +314,4 @@ class Exchange:
         """Gives the handle back when both directions are over, or at once to `abandon` it."""
         if self._open and (abandon or self._dropping or self._finished):
             self._open = False
-            with contextlib.suppress(ChannelError, OSError):
-                self._channel.call(ch.CLOSE, self._handle)
+            self._channel.close(self._handle)

@@ -2,9 +2,10 @@
 
 A snapshot of an interpreter has loaded modules already, among them `_socket`, `select` and what
 is built on them. Those hold the stock functions by name and would go on using them, so they are
-dropped: the next import makes them anew, on the stand-ins.
+dropped and loaded anew, on the stand-ins.
 """
 
+import importlib
 import sys
 
 from . import polling, socket_module, ssl_module
@@ -20,6 +21,9 @@ _HOLDERS = (
     "http.client",
     "http.server",
     "imaplib",
+    "logging.config",
+    "logging.handlers",
+    "multiprocessing",
     "poplib",
     "selectors",
     "smtplib",
@@ -29,6 +33,7 @@ _HOLDERS = (
     "subprocess",
     "telnetlib",
     "urllib.request",
+    "wsgiref",
     "xmlrpc.client",
 )
 
@@ -41,11 +46,14 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    for name in list(sys.modules):
-        if name in _HOLDERS or name.startswith(tuple(f"{holder}." for holder in _HOLDERS)):
-            _drop(name)
+    inside = tuple(f"{holder}." for holder in _HOLDERS)
+    dropped = [name for name in sys.modules if name in _HOLDERS or name.startswith(inside)]
+    for name in dropped:
+        _drop(name)
     for name, build in _BUILDERS.items():
         sys.modules[name] = build()
+    for name in dropped:
+        importlib.import_module(name)
 
 
 def _drop(name: str) -> None:

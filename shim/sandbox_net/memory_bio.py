@@ -5,7 +5,7 @@ from .ssl_errors import SSLError
 
 
 class MemoryBIO:
-    """A memory buffer to exchange data with an SSL protocol instance."""
+    """Bytes between a TLS session and whoever moves them."""
 
     __module__ = "_ssl"
 
@@ -15,30 +15,23 @@ class MemoryBIO:
 
     @property
     def pending(self) -> int:
-        """The number of bytes pending in the memory BIO."""
+        """How many bytes there are."""
         return len(self._data)
 
     @property
     def eof(self) -> bool:
-        """Whether the memory BIO is at EOF."""
+        """Whether the end was written and everything before it read."""
         return self._ended and not self._data
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read up to size bytes from the memory BIO.
-
-        If size is not specified, read the entire buffer.
-        If the return value is an empty bytes instance, this means either
-        EOF or that no data is available. Use the "eof" property to
-        distinguish between the two."""
+        """Takes at most `size` bytes, or all of them."""
         count = len(self._data) if size is None or size < 0 else size
         data = bytes(self._data[:count])
         del self._data[:count]
         return data
 
     def write(self, data: Buffer, /) -> int:
-        """Writes the bytes b into the memory BIO.
-
-        Returns the number of bytes written."""
+        """Adds bytes; gives how many."""
         view = bytes_view(data)
         if self._ended:
             raise SSLError("cannot write() after write_eof()")
@@ -46,7 +39,5 @@ class MemoryBIO:
         return len(view)
 
     def write_eof(self) -> None:
-        """Write an EOF marker to the memory BIO.
-
-        When all data has been read, the "eof" property will be True."""
+        """Marks the end. Nothing can be written after it."""
         self._ended = True

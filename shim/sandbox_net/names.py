@@ -56,10 +56,7 @@ def getaddrinfo(
     proto: int = 0,
     flags: int = 0,
 ) -> list[AddrInfo]:
-    """getaddrinfo(host, port [, family, type, proto, flags]) -> list of (family, type, proto,
-    canonname, sockaddr)
-
-    Resolve host and port into addrinfo struct."""
+    """The ways to connect to `host` and `port`: family, type, protocol, canonical name, address."""
     name = _host_text(host)
     numeric_port = _port_number(port, flags)
     if name is None and port is None:
@@ -189,26 +186,18 @@ def target_of(host: object, family: int) -> tuple[str, str]:
 
 
 def gethostbyname(hostname: str, /) -> str:
-    """gethostbyname(host) -> address
-
-    Return the IP address (a string of the form '255.255.255.255') for a host."""
+    """The IPv4 address of a host, or the one that stands for its name."""
     return target_of(hostname, _AF_INET)[1]
 
 
 def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
-    """gethostbyname_ex(host) -> (name, aliaslist, addresslist)
-
-    Return the true host name, a list of aliases, and a list of IP addresses,
-    for a host.  The host argument is a string giving a host name or IP number."""
+    """A host by name: its name, no aliases, its address."""
     name, address = target_of(hostname, _AF_INET)
     return name, [], [address]
 
 
 def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
-    """gethostbyaddr(host) -> (name, aliaslist, addresslist)
-
-    Return the true host name, a list of aliases, and a list of IP addresses,
-    for a host.  The host argument is a string giving a host name or IP number."""
+    """A host by address: its name, no aliases, its address."""
     literal = parse_literal(host_argument(host))
     family = literal[0] if literal is not None else _AF_INET
     name, address = target_of(host, family)
@@ -218,9 +207,7 @@ def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
 
 
 def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
-    """getnameinfo(sockaddr, flags) --> (host, port)
-
-    Get host and port for a sockaddr."""
+    """The host and the service of an address, as text."""
     if not isinstance(sockaddr, tuple):
         raise TypeError("getnameinfo() argument 1 must be a tuple")
     if len(sockaddr) < 2:
@@ -240,22 +227,14 @@ def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
 
 
 def getservbyname(servicename: str, protocolname: str = "tcp", /) -> int:
-    """getservbyname(servicename[, protocolname]) -> integer
-
-    Return a port number from a service name and protocol name.
-    The optional protocol name, if given, should be 'tcp' or 'udp',
-    otherwise any protocol will match."""
+    """The port of a service."""
     if servicename not in _SERVICES or protocolname not in ("tcp", "udp"):
         raise OSError("service/proto not found")
     return _SERVICES[servicename]
 
 
 def getservbyport(port: int, protocolname: str = "tcp", /) -> str:
-    """getservbyport(port[, protocolname]) -> string
-
-    Return the service name from a port number and protocol name.
-    The optional protocol name, if given, should be 'tcp' or 'udp',
-    otherwise any protocol will match."""
+    """The service of a port."""
     if not 0 <= port <= 0xFFFF:
         raise OverflowError("getservbyport: port must be 0-65535.")
     if port not in _PORTS or protocolname not in ("tcp", "udp"):
@@ -264,9 +243,7 @@ def getservbyport(port: int, protocolname: str = "tcp", /) -> str:
 
 
 def getprotobyname(name: str, /) -> int:
-    """getprotobyname(name) -> integer
-
-    Return the protocol number for the named protocol.  (Rarely used.)"""
+    """The number of a protocol."""
     if name not in _PROTOCOLS:
         raise OSError("protocol not found")
     return _PROTOCOLS[name]

@@ -61,10 +61,7 @@ def _plain(oid: Oid) -> tuple[int, str, str, str]:
 
 
 def txt2obj(txt: str, name: bool = False) -> tuple[int, str, str, str]:
-    """Lookup NID, short name, long name and OID of an ASN1_OBJECT.
-
-    By default objects are looked up by OID. With name=True short and
-    long name are also matched."""
+    """An object by its identifier or, if `name`, by one of its names."""
     if txt in _BY_DOTTED:
         return _plain(_BY_DOTTED[txt])
     if name and txt in _BY_NAME:
@@ -75,7 +72,7 @@ def txt2obj(txt: str, name: bool = False) -> tuple[int, str, str, str]:
 
 
 def nid2obj(nid: int, /) -> tuple[int, str, str, str]:
-    """Lookup NID, short name, long name and OID of an ASN1_OBJECT by NID."""
+    """An object by OpenSSL's number."""
     if nid not in _BY_NID:
         raise ValueError(f"unknown NID {nid}")
     return _plain(_BY_NID[nid])

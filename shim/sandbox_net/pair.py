@@ -70,7 +70,7 @@ class PairEnd(Endpoint):
         if not deadline.blocking:
             raise would_block()
         if deadline.timeout is None:
-            raise os_error(errno.EDEADLK)
+            raise os_error(errno.EDEADLK, "nobody is left to use the other end of the pair")
         deadline.sleep_out()
         raise timed_out()
 

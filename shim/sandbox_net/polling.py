@@ -56,7 +56,7 @@ def wait_for(wanted: dict[int, int], deadline: Deadline) -> dict[int, int]:
         elif not ready and deadline.blocking:
             if deadline.timeout is None:
                 # Nothing can happen any more: better an error than a sandbox that hangs.
-                raise os_error(errno.EDEADLK)
+                raise os_error(errno.EDEADLK, "nothing can become ready: this would wait for ever")
             deadline.sleep_out()
         if ready or not deadline.remaining_ns():
             return ready
@@ -89,7 +89,7 @@ def select(
     timeout: float | None = None,
     /,
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Wait until one or more file descriptors are ready for some kind of I/O."""
+    """Waits until something of the three lists is ready; gives what is, in three lists."""
     readers = [(thing, _descriptor(thing)) for thing in rlist]
     writers = [(thing, _descriptor(thing)) for thing in wlist]
     others = [(thing, _descriptor(thing)) for thing in xlist]
@@ -129,11 +129,8 @@ def _seconds(timeout: float) -> float:
     return float(timeout)
 
 
-class poll:  # noqa: N801 - CPython's name
-    """Returns a polling object.
-
-    This object supports registering and unregistering file descriptors, and then
-    polling them for I/O events."""
+class poll:
+    """Waits for descriptors that are registered with it."""
 
     # A class, since `selectors` keeps it in a class of its own, where a function would be bound.
     __module__ = "select"
@@ -142,22 +139,22 @@ class poll:  # noqa: N801 - CPython's name
         self._events: dict[int, int] = {}
 
     def register(self, fd: Any, eventmask: int = 0x7, /) -> None:
-        """Register a file descriptor with the polling object."""
+        """Adds a descriptor, or changes what is wanted of it."""
         self._events[_descriptor(fd)] = eventmask
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
-        """Modify an already registered file descriptor."""
+        """Changes what is wanted of a descriptor."""
         number = _descriptor(fd)
         if number not in self._events:
             raise os_error(errno.ENOENT)
         self._events[number] = eventmask
 
     def unregister(self, fd: Any, /) -> None:
-        """Remove a file descriptor being tracked by the polling object."""
+        """Forgets a descriptor."""
         del self._events[_descriptor(fd)]
 
     def poll(self, timeout: float | None = None, /) -> Sequence[tuple[int, int]]:
-        """Polls the set of registered file descriptors, for `timeout` milliseconds."""
+        """Waits for at most `timeout` milliseconds; gives what is ready."""
         if _only_real(self._events):
             stock_poll = stock.SELECT.poll()
             for fd, mask in self._events.items():

@@ -25,10 +25,7 @@ _STOCK: Final = (
 
 
 def close(fd: int, /) -> None:
-    """close(integer) -> None
-
-    Close an integer socket file descriptor.  This is like os.close(), but for
-    sockets; on some platforms os.close() won't work for socket file descriptors."""
+    """Closes a descriptor, virtual or real."""
     if fd >= FIRST_FD:
         TABLE.close(fd)
     else:
@@ -36,20 +33,14 @@ def close(fd: int, /) -> None:
 
 
 def dup(fd: int, /) -> int:
-    """dup(integer) -> integer
-
-    Duplicate an integer socket file descriptor.  This is like os.dup(), but for
-    sockets; on some platforms os.dup() won't work for socket file descriptors."""
+    """Another descriptor for the same socket or file."""
     return TABLE.add(TABLE.get(fd)) if fd >= FIRST_FD else os.dup(fd)
 
 
 def socketpair(
     family: int | None = None, type: int = constants.SOCK_STREAM, proto: int = 0, /
 ) -> tuple[socket, socket]:
-    """socketpair([family[, type [, proto]]]) -> (socket object, socket object)
-
-    Create a pair of socket objects from the sockets returned by the platform
-    socketpair() function."""
+    """Two connected sockets in memory."""
     family = constants.AF_UNIX if family is None else family
     if family not in (constants.AF_UNIX, constants.AF_INET, constants.AF_INET6):
         raise os_error(errno.EAFNOSUPPORT)
@@ -60,9 +51,7 @@ def socketpair(
 
 
 def gethostname() -> str:
-    """gethostname() -> string
-
-    Return the current host name."""
+    """The name of this machine: a sandbox has none of its own."""
     return "sandbox"
 
 

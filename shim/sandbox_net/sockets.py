@@ -1,7 +1,6 @@
 """The class `_socket.socket`: CPython's `socket.socket` is a subclass of it."""
 
 import errno
-import math
 import operator
 import struct
 import warnings
@@ -11,9 +10,9 @@ from typing import Final, NoReturn
 from . import constants, stock
 from .buffers import Buffer, bytes_view, writable_view
 from .connection import Connection
-from .endpoint import TABLE, Address, Endpoint, UnusableEndpoint
+from .endpoint import TABLE, Address, Endpoint
 from .errors import os_error, unsupported
-from .names import target_of
+from .socket_arguments import connect_target, parse_timeout
 from .waiting import Deadline
 
 _NONBLOCK: Final = constants.SOCKET.get("SOCK_NONBLOCK", 0)
@@ -22,7 +21,7 @@ _PEEK: Final = constants.SOCKET.get("MSG_PEEK", 0)
 _WAITALL: Final = constants.SOCKET.get("MSG_WAITALL", 0)
 _DONTWAIT: Final = constants.SOCKET.get("MSG_DONTWAIT", 0)
 _FLAGS: Final = _NONBLOCK | _CLOEXEC
-_MAX_TIMEOUT: Final = (1 << 63) / 1e9
+MAX_RECEIVE: Final = 1 << 20
 _SERVERS: Final = "servers are not carried: a sandbox makes connections and takes none"
 
 _SHUTDOWN: Final = {
@@ -32,46 +31,21 @@ _SHUTDOWN: Final = {
 }
 
 
-def parse_timeout(value: float | None) -> float | None:
-    """A timeout as `settimeout` takes it."""
-    if value is None:
-        return None
-    seconds = value if isinstance(value, float) else float(operator.index(value))
-    if math.isnan(seconds):
-        raise ValueError("Invalid value NaN (not a number)")
-    if seconds >= _MAX_TIMEOUT:
-        raise OverflowError("timestamp too large to convert to C PyTime_t")
-    if seconds < 0:
-        raise ValueError("Timeout value out of range")
-    return seconds
-
-
 def _new_endpoint(family: int, kind: int, proto: int) -> Endpoint:
     if family not in (constants.AF_INET, constants.AF_INET6):
-        raise OSError(
-            errno.EAFNOSUPPORT,
-            "sandbox-net: only AF_INET and AF_INET6 sockets exist in a sandbox",
-        )
-    if kind == constants.SOCK_STREAM:
-        if proto not in (0, constants.IPPROTO_TCP):
-            raise os_error(errno.EPROTONOSUPPORT)
-        return Connection(family, kind, proto)
-    if kind == constants.SOCK_DGRAM and proto in (0, constants.IPPROTO_UDP):
-        return UnusableEndpoint(family, kind, proto)
-    if kind == constants.SOCK_RAW:
-        raise OSError(errno.EPERM, "sandbox-net: raw sockets do not exist in a sandbox")
-    raise os_error(errno.EPROTONOSUPPORT if kind == constants.SOCK_DGRAM else errno.EINVAL)
+        text = "only sockets of the families AF_INET and AF_INET6 are carried"
+        raise OSError(errno.EAFNOSUPPORT, f"sandbox-net: {text}")
+    if kind in (constants.SOCK_DGRAM, constants.SOCK_RAW):
+        raise unsupported("only TCP is carried, for HTTP and HTTPS: no datagrams, no raw packets")
+    if kind != constants.SOCK_STREAM:
+        raise os_error(errno.EINVAL)
+    if proto not in (0, constants.IPPROTO_TCP):
+        raise os_error(errno.EPROTONOSUPPORT)
+    return Connection(family, kind, proto)
 
 
 class socket:
-    """socket(family=AF_INET, type=SOCK_STREAM, proto=0) -> socket object
-    socket(family=-1, type=-1, proto=-1, fileno=None) -> socket object
-
-    Open a socket of the given type.  The family argument specifies the
-    address family; it defaults to AF_INET.  The type argument specifies
-    whether this is a stream (SOCK_STREAM, this is the default)
-    or datagram (SOCK_DGRAM) socket.  The protocol argument defaults to 0,
-    specifying the default protocol.  Keyword arguments are accepted."""
+    """A socket: `socket(family, type, proto)`, or `socket(fileno=fd)` to adopt a descriptor."""
 
     # No `__weakref__`: `socket.socket` adds it.
     __module__ = "_socket"
@@ -122,31 +96,33 @@ class socket:
     def __del__(self) -> None:
         if self._fd == -1:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
-        fd, self._fd = self._fd, -1
-        if fd in TABLE:
-            TABLE.close(fd)
+        try:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
+        finally:  # also where warnings are errors
+            fd, self._fd = self._fd, -1
+            if fd in TABLE:
+                TABLE.close(fd)
 
     # What the socket is.
 
     @property
     def family(self) -> int:
-        """the socket family"""
+        """The address family."""
         return self._family
 
     @property
     def type(self) -> int:
-        """the socket type"""
+        """The kind of socket, without flags."""
         return self._kind
 
     @property
     def proto(self) -> int:
-        """the socket protocol"""
+        """The protocol."""
         return self._proto
 
     @property
     def timeout(self) -> float | None:
-        """the socket timeout"""
+        """The timeout in seconds; `None` waits for ever."""
         return self._seconds
 
     @property
@@ -158,41 +134,14 @@ class socket:
 
     # Connecting.
 
-    def _target(self, address: object, call: str) -> tuple[str, int, Address]:
-        """The host to connect to, its port, and the address in the form of this family."""
-        v6 = self._family == constants.AF_INET6
-        if not isinstance(address, tuple):
-            family = "AF_INET6" if v6 else "AF_INET"
-            kind = type(address).__name__
-            raise TypeError(f"{call}(): {family} address must be tuple, not {kind}")
-        if v6 and not 2 <= len(address) <= 4:
-            raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
-        if not v6 and len(address) != 2:
-            raise TypeError("AF_INET address must be a pair (host, port)")
-        host, port, *more = address
-        port = operator.index(port)
-        flow, scope = ([operator.index(number) for number in more] + [0, 0])[:2]
-        name, literal = target_of(host, self._family)
-        if not 0 <= port <= 0xFFFF:
-            raise OverflowError(f"{call}(): port must be 0-65535.")
-        if not 0 <= flow <= 0xFFFFF:
-            raise OverflowError(f"{call}(): flowinfo must be 0-1048575.")
-        return name, port, (literal, port, flow, scope) if v6 else (literal, port)
-
     def connect(self, address: object, /) -> None:
-        """connect(address)
-
-        Connect the socket to a remote address.  For IP sockets, the address
-        is a pair (host, port)."""
-        host, port, peer = self._target(address, "connect")
+        """Connects to `address`: for IPv4 `(host, port)`, for IPv6 also flow and scope."""
+        host, port, peer = connect_target(self._family, address, "connect")
         self._endpoint.connect(host, port, peer, self._deadline())
 
     def connect_ex(self, address: object, /) -> int:
-        """connect_ex(address) -> errno
-
-        This is like connect(address), but returns an error code (the errno value)
-        instead of raising an exception when an error occurs."""
-        host, port, peer = self._target(address, "connect_ex")
+        """Connects as `connect` does; gives the errno, or 0. A name that fails is still raised."""
+        host, port, peer = connect_target(self._family, address, "connect_ex")
         endpoint = self._endpoint
         try:
             endpoint.connect(host, port, peer, self._deadline())
@@ -203,19 +152,11 @@ class socket:
         return 0
 
     def getpeername(self) -> Address:
-        """getpeername() -> address info
-
-        Return the address of the remote endpoint.  For IP sockets, the address
-        info is a pair (hostaddr, port)."""
+        """The peer's address, as it was given to `connect`."""
         return self._endpoint.peer_name()
 
     def getsockname(self) -> Address:
-        """getsockname() -> address info
-
-        Return the address of the local endpoint. The format depends on the
-        address family. For IPv4 sockets, the address info is a pair
-        (hostaddr, port). For IPv6 sockets, the address info is a 4-tuple
-        (hostaddr, port, flowinfo, scope_id)."""
+        """The socket's own address. The host's side of the connection is not shown."""
         return self._endpoint.own_name()
 
     def _refuse_server(self) -> NoReturn:
@@ -223,42 +164,27 @@ class socket:
         raise OSError(errno.EOPNOTSUPP, f"sandbox-net: {_SERVERS}")
 
     def bind(self, address: object, /) -> None:
-        """bind(address)
-
-        Bind the socket to a local address: not in a sandbox."""
+        """Refused: there are no servers."""
         self._refuse_server()
 
     def listen(self, backlog: int = 128, /) -> None:
-        """listen([backlog])
-
-        Enable a server to accept connections: not in a sandbox."""
+        """Refused: there are no servers."""
         self._refuse_server()
 
     def _accept(self) -> tuple[int, Address]:
-        """_accept() -> (integer, address info)
-
-        Wait for an incoming connection: not in a sandbox."""
+        """Refused: there are no servers."""
         self._refuse_server()
 
     # Data.
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
-        """send(data[, flags]) -> count
-
-        Send a data string to the socket.  For the optional flags
-        argument, see the Unix manual.  Return the number of bytes
-        sent; this may be less than len(data) if the network is busy."""
+        """Sends some of `data`; gives how many bytes."""
         view = bytes_view(data)
         endpoint = self._endpoint
         return endpoint.send(view, self._deadline(flags))
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
-        """sendall(data[, flags])
-
-        Send a data string to the socket.  For the optional flags
-        argument, see the Unix manual.  This calls send() repeatedly
-        until all data is sent.  If an error occurs, it's impossible
-        to tell how much data has been sent."""
+        """Sends all of `data`, within one timeout."""
         view = bytes_view(data)
         endpoint = self._endpoint
         deadline = self._deadline(flags)
@@ -268,16 +194,11 @@ class socket:
                 return
 
     def sendto(self, data: Buffer, *args: object) -> int:
-        """sendto(data[, flags], address) -> count
-
-        Like send(data, flags) but allows specifying the destination address.
-        For IP sockets, the address is a pair (hostaddr, port)."""
+        """Sends `data`; the address is last, and a connected stream ignores it."""
         if len(args) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args) + 1} given)")
-        self._target(args[-1], "sendto")
-        if self._kind == constants.SOCK_STREAM:
-            return self.send(data, *args[:-1])  # type: ignore[arg-type]
-        raise unsupported("datagrams are not carried, only HTTP and HTTPS")
+        connect_target(self._family, args[-1], "sendto")
+        return self.send(data, *args[:-1])  # type: ignore[arg-type]
 
     def sendmsg(
         self,
@@ -287,33 +208,22 @@ class socket:
         address: object = None,
         /,
     ) -> int:
-        """sendmsg(buffers[, ancdata[, flags[, address]]]) -> count
-
-        Send normal and ancillary data to the socket, gathering the
-        non-ancillary data from a series of buffers and concatenating it into
-        a single message."""
+        """Sends the bytes of `buffers`, one after the other; gives how many."""
         if any(True for _ in ancdata):
             raise unsupported("ancillary data is not carried")
         return self.send(b"".join(bytes_view(buffer) for buffer in buffers), flags)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """recv(buffersize[, flags]) -> data
-
-        Receive up to buffersize bytes from the socket.  For the optional flags
-        argument, see the Unix manual.  When no data is available, block until
-        at least one byte is available or until the remote end is closed.  When
-        the remote end is closed and all data is read, return the empty string."""
+        """Reads at most `bufsize` bytes; none at the end of the stream."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
-        view = memoryview(bytearray(bufsize))
+        # It may give less than was asked for, so memory for more is not needed at once.
+        size = bufsize if flags & _WAITALL else min(bufsize, MAX_RECEIVE)
+        view = memoryview(bytearray(size))
         return bytes(view[: self._receive(view, flags)])
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """recv_into(buffer, [nbytes[, flags]]) -> nbytes_read
-
-        A version of recv() that stores its data into a buffer rather than creating
-        a new string.  Receive up to buffersize bytes from the socket.  If buffersize
-        is not specified (or 0), receive up to the size available in the given buffer."""
+        """Reads into `buffer`, at most `nbytes` bytes if that is not 0; gives how many."""
         view = writable_view(buffer, "recv_into")
         if nbytes < 0:
             raise ValueError("negative buffersize in recv_into")
@@ -322,9 +232,7 @@ class socket:
         return self._receive(view[: nbytes or len(view)], flags)
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Address | None]:
-        """recvfrom(buffersize[, flags]) -> (data, address info)
-
-        Like recv(buffersize, flags) but also return the sender's address info."""
+        """As `recv`, with the address that a stream does not have."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recvfrom")
         return self.recv(bufsize, flags), None
@@ -332,9 +240,7 @@ class socket:
     def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Address | None]:
-        """recvfrom_into(buffer[, nbytes[, flags]]) -> (nbytes, address info)
-
-        Like recv_into(buffer[, nbytes[, flags]]) but also return the sender's address info."""
+        """As `recv_into`, with the address that a stream does not have."""
         return self.recv_into(buffer, nbytes, flags), None
 
     def _receive(self, view: memoryview, flags: int) -> int:
@@ -353,45 +259,27 @@ class socket:
     # Settings.
 
     def settimeout(self, value: float | None, /) -> None:
-        """settimeout(timeout)
-
-        Set a timeout on socket operations.  'timeout' can be a float,
-        giving in seconds, or None.  Setting a timeout of None disables
-        the timeout feature and is equivalent to setblocking(1).
-        Setting a timeout of zero is the same as setblocking(0)."""
+        """Sets the timeout of every operation: `None` waits for ever, 0 never."""
         self._seconds = parse_timeout(value)
         _ = self._endpoint
 
     def gettimeout(self) -> float | None:
-        """gettimeout() -> timeout
-
-        Returns the timeout in seconds (float) associated with socket
-        operations. A timeout of None indicates that timeouts on socket
-        operations are disabled."""
+        """The timeout in seconds."""
         return self._seconds
 
     def setblocking(self, flag: bool, /) -> None:
-        """setblocking(flag)
-
-        Set the socket to blocking (flag is true) or non-blocking (false).
-        setblocking(True) is equivalent to settimeout(None);
-        setblocking(False) is equivalent to settimeout(0.0)."""
+        """Waits for ever (true) or never (false)."""
         self._seconds = None if flag else 0.0
         _ = self._endpoint
 
     def getblocking(self) -> bool:
-        """getblocking()
-
-        Returns True if socket is in blocking mode, or False if it
-        is in non-blocking mode."""
+        """Whether operations wait."""
         return self._seconds != 0.0
 
     def setsockopt(self, level: int, option: int, *value: int | Buffer | None) -> None:
-        """setsockopt(level, option, value: int)
-        setsockopt(level, option, value: buffer)
-        setsockopt(level, option, None, optlen: int)
+        """Remembers an option: a number, bytes, or `None` and a length.
 
-        Set a socket option. It is remembered; the host's own connection does not change."""
+        The host's own connection does not change."""
         if len(value) not in (1, 2):
             raise TypeError(f"setsockopt() takes at least 3 arguments ({len(value) + 2} given)")
         endpoint = self._endpoint
@@ -407,11 +295,7 @@ class socket:
         endpoint.options[level, option] = kept
 
     def getsockopt(self, level: int, option: int, buflen: int = 0, /) -> int | bytes:
-        """getsockopt(level, option[, buffersize]) -> value
-
-        Get a socket option.  See the Unix manual for level and option.
-        If a nonzero buffersize argument is given, the return value is a
-        string of that length; otherwise it is an integer."""
+        """The value of an option: a number, or bytes where `buflen` is not 0."""
         if not 0 <= buflen <= 1024:
             raise OSError("getsockopt buflen out of range")
         value = self._option(self._endpoint, level, option)
@@ -437,10 +321,7 @@ class socket:
     # The end.
 
     def shutdown(self, how: int, /) -> None:
-        """shutdown(flag)
-
-        Shut down the reading side of the socket (flag == SHUT_RD), the writing side
-        of the socket (flag == SHUT_WR), or both ends (flag == SHUT_RDWR)."""
+        """Ends reading, writing or both."""
         endpoint = self._endpoint
         if how not in _SHUTDOWN:
             raise os_error(errno.EINVAL)
@@ -448,24 +329,16 @@ class socket:
         endpoint.shut_down(reading=reading, writing=writing)
 
     def close(self) -> None:
-        """close()
-
-        Close the socket.  It cannot be used after this call."""
+        """Closes the descriptor. Closing again does nothing."""
         fd, self._fd = self._fd, -1
         if fd != -1:
             TABLE.close(fd)
 
     def detach(self) -> int:
-        """detach()
-
-        Close the socket object without closing the underlying file descriptor.
-        The object cannot be used after this call, but the file descriptor
-        can be reused for other purposes.  The file descriptor is returned."""
+        """Lets go of the descriptor without closing it, and gives it."""
         fd, self._fd = self._fd, -1
         return fd
 
     def fileno(self) -> int:
-        """fileno() -> integer
-
-        Return the integer file descriptor of the socket."""
+        """The descriptor, -1 after the end."""
         return self._fd

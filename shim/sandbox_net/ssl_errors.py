@@ -26,7 +26,7 @@ SSL_ERROR_EOF = 8
 
 
 class SSLError(OSError):
-    """An error occurred in the SSL implementation."""
+    """TLS failed."""
 
     __module__ = "ssl"
 
@@ -38,39 +38,37 @@ class SSLError(OSError):
 
 
 class SSLZeroReturnError(SSLError):
-    """SSL/TLS session closed cleanly."""
+    """The peer ended the session."""
 
     __module__ = "ssl"
 
 
 class SSLWantReadError(SSLError):
-    """Non-blocking SSL socket needs to read more data
-    before the requested operation can be completed."""
+    """A non-blocking socket would have to wait for the peer."""
 
     __module__ = "ssl"
 
 
 class SSLWantWriteError(SSLError):
-    """Non-blocking SSL socket needs to write more data
-    before the requested operation can be completed."""
+    """A non-blocking socket would have to wait to send."""
 
     __module__ = "ssl"
 
 
 class SSLSyscallError(SSLError):
-    """System error when attempting SSL operation."""
+    """The system failed beneath TLS."""
 
     __module__ = "ssl"
 
 
 class SSLEOFError(SSLError):
-    """SSL/TLS connection terminated abruptly."""
+    """The connection ended without the end of the session."""
 
     __module__ = "ssl"
 
 
 class SSLCertVerificationError(SSLError, ValueError):
-    """A certificate could not be verified."""
+    """The certificate of the peer was not accepted."""
 
     __module__ = "ssl"
 
@@ -86,7 +84,7 @@ def ssl_error(
     kind: type[SSLError] = SSLError,
 ) -> SSLError:
     """An `SSLError` as `_ssl.c` makes it: `[library: reason] text (_ssl.c:…)`."""
-    prefix = f"[{library}: {reason}] " if library and reason else ""
+    prefix = f"[{library}: {reason}] " if reason else f"[{library}] " if library else ""
     error = kind(number, f"{prefix}{text} {_LINE}")
     error.library = library
     error.reason = reason
@@ -128,6 +126,37 @@ def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
         return _FAULTS[fault]
     code, message = _UNSPECIFIED
     return code, f"{message}: {text}" if text else message
+
+
+# What OpenSSL says where the host's TLS library says this.
+_REASONS = (
+    ("InvalidContentType", "WRONG_VERSION_NUMBER", "wrong version number"),
+    ("HandshakeFailure", "SSLV3_ALERT_HANDSHAKE_FAILURE", "ssl/tls alert handshake failure"),
+    ("ProtocolVersion", "TLSV1_ALERT_PROTOCOL_VERSION", "tlsv1 alert protocol version"),
+    ("UnrecognisedName", "TLSV1_UNRECOGNIZED_NAME", "tlsv1 unrecognized name"),
+    (
+        "CertificateRequired",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "tlsv13 alert certificate required",
+    ),
+    ("InternalError", "TLSV1_ALERT_INTERNAL_ERROR", "tlsv1 alert internal error"),
+)
+
+
+def failure_error(text: str) -> SSLError:
+    """The error for a handshake or a session that failed, with the host's words."""
+    error = ssl_error("SSL", None, text or "the TLS handshake failed")
+    for sign, reason, message in _REASONS:
+        if sign in text:
+            error = ssl_error("SSL", reason, message)
+    if "closed the connection" in text:
+        message = "EOF occurred in violation of protocol"
+        error = ssl_error(
+            "SSL", "UNEXPECTED_EOF_WHILE_READING", message, SSL_ERROR_EOF, SSLEOFError
+        )
+    if text and text not in str(error):
+        error.add_note(f"sandbox-net: {text}")
+    return error
 
 
 def certificate_error(fault: int, host: str, text: str = "") -> SSLCertVerificationError:

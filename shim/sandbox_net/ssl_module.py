@@ -15,32 +15,31 @@ from .tls_socket import SSLSession, _SSLSocket
 
 
 def RAND_bytes(n: int, /) -> bytes:
-    """Generate n cryptographically strong pseudo-random bytes."""
+    """Bytes from the random source of the system."""
     if n < 0:
         raise ValueError("num must be positive")
     return os.urandom(n)
 
 
 def RAND_pseudo_bytes(n: int, /) -> tuple[bytes, bool]:
-    """Generate n pseudo-random bytes (Python 3.11 and before)."""
+    """As `RAND_bytes`, with whether they are strong (Python 3.11)."""
     warnings.warn("ssl.RAND_pseudo_bytes() is deprecated", DeprecationWarning, stacklevel=2)
     return RAND_bytes(n), True
 
 
 def RAND_add(string: str | Buffer, entropy: float, /) -> None:
-    """Mix string into the OpenSSL PRNG state: there is none here, the host's is used."""
+    """Does nothing: the random source of the system needs no more entropy."""
     if not isinstance(string, str):
         bytes_view(string)
 
 
 def RAND_status() -> bool:
-    """Returns True if the OpenSSL PRNG has been seeded with enough data and False if not."""
+    """Whether there is enough entropy: always."""
     return True
 
 
 def get_default_verify_paths() -> tuple[str, str, str, str]:
-    """Return search paths and environment vars that are used by SSLContext's
-    set_default_verify_paths() to load default CAs."""
+    """The variable and the path of the file of the public roots, then those of the folder."""
     return trust.FILE_VARIABLE, trust.DEFAULT_FILE, trust.FOLDER_VARIABLE, trust.DEFAULT_FOLDER
 
 

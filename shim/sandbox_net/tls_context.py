@@ -10,6 +10,7 @@ from . import ciphers, trust
 from . import ssl_constants as c
 from .memory_bio import MemoryBIO
 from .ssl_errors import SSLError, refused_setting, ssl_error
+from .tls_host_settings import HostSettings
 
 _PROTOCOLS: Final = {
     c.PROTOCOL_TLS: None,
@@ -44,26 +45,13 @@ _DEFAULT_OPTIONS: Final = (
 _NO_VERSION: Final = (
     c.OP_NO_SSLv3 | c.OP_NO_TLSv1 | c.OP_NO_TLSv1_1 | c.OP_NO_TLSv1_2 | c.OP_NO_TLSv1_3
 )
-_STATS: Final = (
-    "number",
-    "connect",
-    "connect_good",
-    "connect_renegotiate",
-    "accept",
-    "accept_good",
-    "accept_renegotiate",
-    "hits",
-    "misses",
-    "timeouts",
-    "cache_full",
-)
 
 
 def _deprecated(what: str) -> None:
     warnings.warn(f"ssl.{what} is deprecated", DeprecationWarning, stacklevel=4)
 
 
-class _SSLContext:
+class _SSLContext(HostSettings):
     """Settings for TLS. `ssl.SSLContext` is a subclass."""
 
     __module__ = "_ssl"
@@ -203,14 +191,6 @@ class _SSLContext:
                 raise TypeError("certfile should be a valid filesystem path")
         raise trust.own_certificate()
 
-    def cert_store_stats(self) -> dict[str, int]:
-        """How many certificates are loaded into this context: the host keeps them."""
-        return {"x509": 0, "crl": 0, "x509_ca": 0}
-
-    def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
-        """The loaded authorities: none, since the host keeps them."""
-        return []
-
     # Versions and ciphers.
 
     @property
@@ -303,29 +283,6 @@ class _SSLContext:
     def security_level(self) -> int:
         return self._security_level
 
-    def set_ecdh_curve(self, name: str | bytes, /) -> None:
-        """Refused: the host chooses the groups."""
-        raise refused_setting("the groups of the key exchange are the host's choice")
-
-    set_groups = set_ecdh_curve
-
-    def set_client_sigalgs(self, value: str, /) -> None:
-        """Refused: the host chooses the signature algorithms."""
-        raise refused_setting("the signature algorithms are the host's choice")
-
-    set_server_sigalgs = set_client_sigalgs
-
-    def get_groups(self, *, include_aliases: bool = False) -> list[str]:
-        """The groups of the key exchange that the host offers."""
-        return ["x25519", "secp256r1", "secp384r1"]
-
-    def load_dh_params(self, path: Any, /) -> None:
-        """Refused: only servers use them."""
-        file = _path("path", path)
-        if file is not None:
-            trust.read_file(file)
-        raise refused_setting("there are no TLS servers in a sandbox")
-
     # The rest.
 
     def _set_alpn_protocols(self, protos: bytes, /) -> None:
@@ -335,10 +292,6 @@ class _SSLContext:
             names.append(data[1 : 1 + data[0]])
             data = data[1 + data[0] :]
         self.alpn = tuple(names)
-
-    def session_stats(self) -> dict[str, int]:
-        """Counts of sessions: the host keeps them."""
-        return dict.fromkeys(_STATS, 0)
 
     @property
     def sni_callback(self) -> Callable[..., Any] | None:
@@ -363,15 +316,6 @@ class _SSLContext:
         self._message_callback = callback
 
     @property
-    def keylog_filename(self) -> None:
-        return None
-
-    @keylog_filename.setter
-    def keylog_filename(self, value: object) -> None:
-        if value is not None:
-            raise refused_setting("the keys of a TLS session stay with the host")
-
-    @property
     def post_handshake_auth(self) -> bool:
         return self._post_handshake_auth
 
@@ -391,12 +335,6 @@ class _SSLContext:
         if self._protocol != c.PROTOCOL_TLS_SERVER:
             raise ValueError("SSLContext is not a server context.")
         self._num_tickets = number
-
-    def _set_psk_callback(self, callback: object, identity_hint: object = None) -> None:
-        if callback is not None:
-            raise refused_setting("pre-shared keys are not carried")
-
-    set_psk_client_callback = set_psk_server_callback = _set_psk_callback
 
     # Sessions.
 

@@ -12,7 +12,7 @@ from .certificate import Certificate
 from .channel import ChannelError
 from .connection import Connection
 from .errors import DENIED, DENIED_TLS_OPTIONS, exception_for
-from .sockets import socket
+from .sockets import MAX_RECEIVE, socket
 from .ssl_errors import (
     SSLCertVerificationError,
     certificate_error,
@@ -88,6 +88,7 @@ class _SSLSocket:
         self._sock = weakref.ref(sock)
         self._owner = None if owner is None else weakref.ref(owner)
         self._server_hostname = server_hostname
+        self._begun = False
         self._info: TlsInfo | None = None
 
     # What it is.
@@ -146,7 +147,6 @@ class _SSLSocket:
         if self._info is not None:
             return
         connection, deadline = self._connection()
-        self._check_settings()
         try:
             self._begin(connection)
             connection.finish_phase(deadline)
@@ -161,14 +161,18 @@ class _SSLSocket:
         self._info = info
 
     def _begin(self, connection: Connection) -> None:
+        if self._begun:
+            return
+        self._check_settings()
         name = self._server_hostname or ""
         verify = self._context.verify_mode != c.CERT_NONE
         try:
             connection.start_tls(name, verify, self._context.alpn)
         except ChannelError as error:
             if error.code == DENIED and error.detail == DENIED_TLS_OPTIONS:
-                raise refused_setting(error.text) from None
+                raise ssl_error(None, None, error.text, number=0) from None
             raise exception_for(error, connection.host) from None
+        self._begun = True
 
     def _check_settings(self) -> None:
         """Fails as OpenSSL would with these settings, before anything is sent."""
@@ -206,7 +210,7 @@ class _SSLSocket:
         if buffer is None:
             if size < 0:
                 raise ValueError("size should not be negative")
-            view = memoryview(bytearray(size))
+            view = memoryview(bytearray(min(size, MAX_RECEIVE)))
         else:
             view = writable_view(buffer, "read")
             if 0 < size < len(view):

@@ -17,7 +17,10 @@ CLOSED, INVALID = 10, 11
 BAD_FRAME, BAD_VERSION, BAD_COMMAND, BAD_HANDLE = 128, 129, 130, 131
 
 MAX_PAYLOAD = 1 << 20
+MAX_READ = 128 << 10
 FOREVER = (1 << 64) - 1
+
+_PATIENCE = 5  # how many `WAIT`s a poll outlasts
 
 
 class _Wait:
@@ -226,9 +229,9 @@ class FakeExchange:
             self.answer.before and isinstance(self.answer.before[0], _Wait)
         ):
             found |= 1
-        if self.head_given and not isinstance(self.next, _Wait):
+        if not self.head_given or not isinstance(self.next, _Wait):
             found |= 2
-        if self.room != 0:
+        if self.room != 0 or self.seen.finished:
             found |= 4
         return found
 
@@ -358,6 +361,8 @@ class FakeHost:
         (length,) = struct.unpack_from("<H", payload)
         names, rest = [], payload[2 + length :]
         while rest:
+            if not rest[0] or len(rest) < 1 + rest[0]:
+                raise Failure(BAD_FRAME)
             names.append(rest[1 : 1 + rest[0]])
             rest = rest[1 + rest[0] :]
         connection.server_name = payload[2 : 2 + length].decode()
@@ -436,29 +441,36 @@ class FakeHost:
     def _read(self, handle: int, arg: int, _payload: bytes) -> tuple[int, bytes]:
         if not arg:
             raise Failure(BAD_FRAME)
-        return self._exchange(handle).read(arg)
+        return self._exchange(handle).read(min(arg, MAX_READ))
 
     def _poll(self, _handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
         (timeout,) = struct.unpack_from("<Q", payload)
         entries = [struct.unpack_from("<IBxxx", payload, at) for at in range(8, len(payload), 8)]
+        if len(entries) > 4096 or (timeout == FOREVER and not entries):
+            raise Failure(BAD_FRAME)
         found = self._look(entries)
         if timeout and not any(found):
-            for handle, _ in entries:
-                self._tick(handle)
-            found = self._look(entries)
-            if not any(found):
+            for _ in range(_PATIENCE):
+                for handle, _ in entries:
+                    self._tick(handle)
+                found = self._look(entries)
+                if any(found):
+                    break
+            else:
                 if timeout == FOREVER:
                     raise AssertionError("the shim would wait for ever")
                 time.sleep(timeout / 1e9)
         return sum(map(bool, found)), bytes(found)
 
     def _look(self, entries: list[tuple[int, int]]) -> list[int]:
-        return [self._ready(handle) & interest for handle, interest in entries]
+        return [self._ready(handle, interest) & interest for handle, interest in entries]
 
-    def _ready(self, handle: int) -> int:
+    def _ready(self, handle: int, interest: int) -> int:
         thing = self.handles.get(handle)
-        if thing is None:
+        if thing is None or (isinstance(thing, FakeConnection) and interest != 1):
             raise Failure(BAD_HANDLE)
+        if not interest or interest > 7:
+            raise Failure(BAD_FRAME)
         if isinstance(thing, FakeExchange):
             return 7 if thing.connection.closed else thing.ready()
         return 0 if thing.script and isinstance(thing.script[0], _Wait) else 1

@@ -3,10 +3,9 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fake_host import Answer, Failure, Seen
-from support import stock_http_client
+from support import BaseHTTPRequestHandler, ThreadingHTTPServer, stock_http_client
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(text)
 
-    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _answer
 
 
 class Server:
@@ -68,7 +67,9 @@ class Server:
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import http.client as stock_http_client  # noqa: E402
-import socket as stock_socket  # noqa: E402
+import http.client as stock_http_client
+import socket as stock_socket
 
 try:
     import ssl as stock_ssl

@@ -29,7 +29,9 @@ class Scripted:
         return count
 
 
-def reply(status: int = 0, code: int = 0, detail: int = 0, value: int = 0, body: bytes = b"") -> bytes:
+def reply(
+    status: int = 0, code: int = 0, detail: int = 0, value: int = 0, body: bytes = b""
+) -> bytes:
     return struct.pack("<BBBBIII", 1, status, code, detail, value, 9, len(body)) + body
 
 

@@ -73,7 +73,9 @@ class Errors(unittest.TestCase):
                 self.assertIs(type(error), ssl.SSLCertVerificationError)
                 self.assertIsInstance(error, ValueError)
                 self.assertEqual((error.verify_code, error.verify_message), (code, message))
-                self.assertEqual((error.library, error.reason), ("SSL", "CERTIFICATE_VERIFY_FAILED"))
+                self.assertEqual(
+                    (error.library, error.reason), ("SSL", "CERTIFICATE_VERIFY_FAILED")
+                )
                 whole = f"certificate verify failed: {message} (_ssl.c:1000)"
                 self.assertEqual(error.args, (1, f"[SSL: CERTIFICATE_VERIFY_FAILED] {whole}"))
                 self.assertEqual(str(error), error.args[1])
@@ -83,10 +85,23 @@ class Errors(unittest.TestCase):
         self.assertEqual(error.__notes__, ["sandbox-net: expired yesterday"])
 
     def test_other_tls_failures_are_ssl_errors(self) -> None:
-        error = exception_for(ChannelError(7, 255, "received a fatal alert"))
+        error = exception_for(ChannelError(7, 255, "the session broke"))
         self.assertIs(type(error), ssl.SSLError)
-        self.assertIn("received a fatal alert", str(error))
-        self.assertEqual((error.errno, error.library), (1, "SSL"))
+        self.assertEqual(error.args, (1, "[SSL] the session broke (_ssl.c:1000)"))
+        self.assertEqual((error.library, error.reason), ("SSL", None))
+
+    def test_well_known_tls_failures_read_like_openssl(self) -> None:
+        text = "received corrupt message of type InvalidContentType"
+        error = exception_for(ChannelError(7, 255, text))
+        self.assertEqual(error.reason, "WRONG_VERSION_NUMBER")
+        self.assertEqual(
+            str(error), "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)"
+        )
+        self.assertEqual(error.__notes__, [f"sandbox-net: {text}"])
+        text = "the peer closed the connection in the handshake"
+        error = exception_for(ChannelError(7, 255, text))
+        self.assertIs(type(error), ssl.SSLEOFError)
+        self.assertEqual((error.errno, error.reason), (8, "UNEXPECTED_EOF_WHILE_READING"))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,13 @@ class Install(unittest.TestCase):
     def run_python(self, code: str) -> str:
         """What a new interpreter prints."""
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, {SHIM!r})\n{code}"],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-c",
+                f"import sys; sys.path.insert(0, {SHIM!r})\n{code}",
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -3,6 +3,7 @@
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import HAS_LOOPBACK, HostTest
 
+import gc
 import http.client
 import http.cookiejar
 import io
@@ -82,6 +83,9 @@ class Requests(LoopbackTest):
                 self.assertEqual(response.status_code, 200)
             self.assertIn("Cookie: a=1; b=2", response.text)
         self.assertEqual(len(self.host.connections), 1)
+        # urllib3 closes the connections of a pool when the pool is collected.
+        del response, session
+        gc.collect()
         self.assertEqual(self.host.open_handles, 0)
 
     def test_uploads(self) -> None:

@@ -50,7 +50,9 @@ REQUESTS = [
     ),
     (
         "one request after the other",
-        b"GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET /3 HTTP/1.1\r\n\r\n",
+        b"GET /1 HTTP/1.1\r\n\r\n"
+        b"POST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"
+        b"GET /3 HTTP/1.1\r\n\r\n",
         [
             (b"GET", b"/1", (), 0, 0, b"", True),
             (b"POST", b"/2", (), 1, 1, b"x", True),

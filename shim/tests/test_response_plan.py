@@ -34,7 +34,7 @@ PLANS = [
     ("to HEAD, chunked", HEAD, 200, 11, b"", [CHUNKED], Framing.NONE, 0, True, b"HTTP/1.1 200 OK"),
     ("204", GET, 204, 11, b"", [], Framing.NONE, 0, True, b"HTTP/1.1 204 No Content"),
     ("304", GET, 304, 11, b"", [LENGTH], Framing.NONE, 0, True, b"HTTP/1.1 304 Not Modified"),
-    ("no length 0", GET, 200, 11, b"OK", [(b"Content-Length", b"0")], Framing.LENGTH, 0, True, None),
+    ("length 0", GET, 200, 11, b"OK", [(b"Content-Length", b"0")], Framing.LENGTH, 0, True, None),
     ("the server ends", GET, 200, 11, b"", [LENGTH, ENDS], Framing.LENGTH, 5, False, None),
     ("the program ends", CLOSE, 200, 11, b"", [LENGTH], Framing.LENGTH, 5, False, None),
     ("both framings", GET, 200, 11, b"", [LENGTH, CHUNKED], Framing.CHUNKED, 0, True, None),

@@ -179,7 +179,10 @@ class Handshake(TlsTest):
     def test_failures_are_ssl_errors(self) -> None:
         for failure, text in (
             (Failure(7, 0, "old"), "certificate has expired"),
-            (Failure(7, 3, "other"), "Hostname mismatch, certificate is not valid for 'example.com'."),
+            (
+                Failure(7, 3, "other"),
+                "Hostname mismatch, certificate is not valid for 'example.com'.",
+            ),
         ):
             with self.assertRaises(ssl.SSLCertVerificationError) as caught:
                 self.connected(tls=Tls(script=[WAIT, failure]))

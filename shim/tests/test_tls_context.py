@@ -179,14 +179,12 @@ class LikeCPython(unittest.TestCase):
                 with warnings.catch_warnings(record=True) as ours:
                     warnings.simplefilter("always")
                     self.assertEqual(_strip(outcome(lambda c=call: c(ssl))), expected)
-                self.assertEqual(
-                    [str(w.message) for w in ours], [str(w.message) for w in theirs]
-                )
+                self.assertEqual([str(w.message) for w in ours], [str(w.message) for w in theirs])
 
     def test_constants_have_openssls_values(self) -> None:
-        from sandbox_net import ssl_constants
-
         import _ssl
+
+        from sandbox_net import ssl_constants
 
         stock = vars(stock_ssl)["_ssl"]
         for name, value in ssl_constants.contents().items():

@@ -129,7 +129,7 @@ impl Connection {
                 self.note(stream.peer(), stream.tls_info());
                 self.fresh = Some((stream, reused));
             }
-            Transport::H2 { slot, .. } => {
+            Transport::H2 { slot } => {
                 let session = Arc::clone(slot.session());
                 self.note(session.peer(), session.tls_info());
                 self.session = Some(session);
@@ -152,7 +152,7 @@ impl Connection {
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
         if let Some(slot) = self.slot() {
-            return Ok(Transport::H2 { slot, reused: true });
+            return Ok(Transport::H2 { slot });
         }
         if may_be_idle && let Some(stream) = self.idle(true).await {
             return Ok(Transport::H1 {
@@ -243,7 +243,7 @@ impl Connection {
             let transport = self.transport(may_be_idle, phase).await?;
             let (peer, reused) = match &transport {
                 Transport::H1 { stream, reused } => (stream.peer(), *reused),
-                Transport::H2 { slot, reused } => (slot.session().peer(), *reused),
+                Transport::H2 { slot } => (slot.session().peer(), slot.session().count() > 0),
             };
             self.peer = Some(peer);
             let result = match transport {
@@ -253,7 +253,7 @@ impl Connection {
                     let result = exchange.run(stream, &mut body, phase).await;
                     result.map(|(head, body)| (head, Source::H1(Box::new(body))))
                 }
-                Transport::H2 { slot, .. } => {
+                Transport::H2 { slot } => {
                     let session = Arc::clone(slot.session());
                     self.session = Some(Arc::clone(&session));
                     let max = self.egress.config().max_response_head;

@@ -35,3 +35,39 @@ impl Delivery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Endpoint, Origin, Scheme};
+
+    #[test]
+    fn only_what_does_no_harm_is_sent_again() {
+        use BodyKind::{Chunked, None, Sized};
+        use Delivery::{Answered, Nothing, Unanswered};
+        for (delivery, method, kind, expected) in [
+            (Nothing, "POST", None, true),
+            (Nothing, "POST", Sized(5), true),
+            (Unanswered, "GET", None, true),
+            (Unanswered, "PUT", Sized(0), true),
+            (Unanswered, "PUT", Sized(5), false),
+            (Unanswered, "DELETE", Chunked, false),
+            (Unanswered, "POST", None, false),
+            (Unanswered, "PATCH", None, false),
+            (Unanswered, "get", None, false),
+            (Answered, "GET", None, false),
+        ] {
+            let request = RequestLine {
+                origin: Origin {
+                    scheme: Scheme::Http,
+                    endpoint: Endpoint::new("api.test", 80).unwrap(),
+                },
+                method: method.into(),
+                path: b"/".to_vec(),
+                fields: Vec::new(),
+            };
+            let allowed = delivery.allows_retry(&request, kind);
+            assert_eq!(allowed, expected, "{delivery:?} {method} {kind:?}");
+        }
+    }
+}

@@ -194,8 +194,9 @@ impl Pool {
 
 /// Closes connections that have waited too long, until none is left.
 async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
+    let pause = idle_timeout.max(Duration::from_secs(1));
     loop {
-        tokio::time::sleep(idle_timeout).await;
+        tokio::time::sleep(pause).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.state();
         state.endpoints.retain(|_, entry| {

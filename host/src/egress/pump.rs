@@ -50,22 +50,37 @@ impl<T> Drop for Pump<T> {
     }
 }
 
-impl<T: Send + 'static> Pump<T> {
-    /// Begins to send, after a head that is already sent.
-    pub(crate) fn start(sending: impl Future<Output = Result<T, Stop>> + Send + 'static) -> Self {
+/// The sending half of a connection or stream, which knows how a body looks on its wire.
+pub(crate) trait Outlet: Send + 'static {
+    /// Sends a body to its end.
+    fn send_body(&mut self, body: Outgoing) -> impl Future<Output = Result<(), Stop>> + Send;
+}
+
+impl<T: Outlet> Pump<T> {
+    /// Begins to send a body, after a head that is already sent.
+    pub(crate) fn start(mut outlet: T, kind: BodyKind, body: RequestBody) -> Self {
         let (tx, end) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let sent = match sending.await {
-                Ok(rest) => Sent::Whole(rest),
+            let sent = match outlet.send_body(Outgoing::new(kind, body)).await {
+                Ok(()) => Sent::Whole(outlet),
                 Err(Stop::Peer) => Sent::Broken,
                 Err(Stop::Body(error)) => Sent::Failed(error),
             };
-            // The exchange may be over already.
+            // The reason first, and only then the end of the outlet, which others may notice. The
+            // exchange may be over already.
             let _ = tx.send(sent);
         });
         Self {
             end,
             task: task.abort_handle(),
+        }
+    }
+
+    /// Why the body failed, if it has.
+    pub(crate) fn failure(&mut self) -> Option<EgressError> {
+        match self.end.try_recv() {
+            Ok(Sent::Failed(error)) => Some(error),
+            _ => None,
         }
     }
 }
@@ -77,13 +92,18 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(kind: BodyKind, body: RequestBody) -> Self {
+    fn new(kind: BodyKind, body: RequestBody) -> Self {
         let left = match kind {
             BodyKind::None => Some(0),
             BodyKind::Sized(length) => Some(length),
             BodyKind::Chunked => None,
         };
         Self { body, left }
+    }
+
+    /// Whether the length was announced.
+    pub(crate) fn is_sized(&self) -> bool {
+        self.left.is_some()
     }
 
     /// Whether every announced byte was given out.

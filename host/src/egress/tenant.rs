@@ -16,6 +16,9 @@ use crate::egress::tls::{self, handshake};
 use crate::egress::{Connection, EgressConfig, EgressError, Limit, Phase};
 use crate::policy::{Checked, Policy, Route};
 
+/// How long an evicted connection may take to close.
+const EVICTION: Duration = Duration::from_millis(100);
+
 /// The network of one sandbox under its policy: its connections and its TLS sessions, which are
 /// shared with no other value of this type. Clones are the same sandbox.
 #[derive(Clone)]
@@ -40,11 +43,7 @@ pub(crate) enum Transport {
         reused: bool,
     },
     /// Room on a session, in HTTP/2.
-    H2 {
-        slot: Slot,
-        /// Whether the session was there before.
-        reused: bool,
-    },
+    H2 { slot: Slot },
 }
 
 impl Egress {
@@ -105,7 +104,7 @@ impl Egress {
         asked: Option<Duration>,
         phase: &mut Phase,
     ) -> Result<Stream, EgressError> {
-        let permit = self.permit()?;
+        let permit = self.permit().await?;
         let (resolver, longest) = (&*self.config().resolver, self.config().connect_timeout);
         let limit = asked.map_or(longest, |asked| asked.min(longest));
         match timeout(limit, dial(reach, resolver, phase)).await {
@@ -126,7 +125,7 @@ impl Egress {
         *phase = Phase::Tls;
         let mut handshakes = turn.lock().await;
         if let Some(slot) = self.pool().slot(reach.endpoint(), |ip| reach.permits(ip)) {
-            return Ok(Transport::H2 { slot, reused: true });
+            return Ok(Transport::H2 { slot });
         }
         if *handshakes == Handshakes::AtOnce {
             drop(handshakes);
@@ -168,19 +167,22 @@ impl Egress {
         let session = Session::start(stream, self.config().max_response_head).await?;
         let slot = session.slot().ok_or(EgressError::Reset)?;
         self.pool().share(reach.endpoint(), session);
-        Ok(Transport::H2 {
-            slot,
-            reused: false,
-        })
+        Ok(Transport::H2 { slot })
     }
 
     /// Room for one more connection. An idle one makes room if it must.
-    fn permit(&self) -> Result<OwnedSemaphorePermit, EgressError> {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, EgressError> {
         loop {
-            match Arc::clone(&self.inner.permits).try_acquire_owned() {
-                Ok(permit) => return Ok(permit),
-                Err(_) if self.inner.pool.evict() => {}
-                Err(_) => return Err(EgressError::Limit(Limit::Connections)),
+            if let Ok(permit) = Arc::clone(&self.inner.permits).try_acquire_owned() {
+                return Ok(permit);
+            }
+            if !self.inner.pool.evict() {
+                return Err(EgressError::Limit(Limit::Connections));
+            }
+            // A session closes in its own task, which takes a moment.
+            let room = Arc::clone(&self.inner.permits).acquire_owned();
+            if let Ok(Ok(permit)) = timeout(EVICTION, room).await {
+                return Ok(permit);
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -37,7 +36,7 @@ pub enum Roots {
 #[derive(Clone)]
 pub struct TlsSettings {
     provider: Arc<CryptoProvider>,
-    verifier: Arc<dyn ServerCertVerifier>,
+    verifier: Arc<WebPkiServerVerifier>,
 }
 
 /// Why TLS cannot be set up as the operator wants it.
@@ -88,8 +87,7 @@ impl TlsSettings {
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .expect("the ring provider has suites for TLS 1.2 and 1.3")
-            .dangerous() // The verifier is the standard one, built once for all tenants.
-            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
+            .with_webpki_verifier(Arc::clone(&self.verifier))
             .with_no_client_auth();
         config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
         Arc::new(config)

@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::files::{DirAccess, Mount, Root};
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings};
-use crate::Error;
+use crate::{Capability, Error, Script};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::policy::{Policy, Rule};
 use crate::python::Engine;
-use crate::runtime::PackagesBuilder;
+use crate::runtime::{Amount, PackagesBuilder};
 
 /// The default limit of a guest's memory.
 const MEMORY: usize = 1 << 30;
+/// The program that compiles packages, and the name of what it does for the cache.
+const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
+const COMPILED: &str = "pyc-1";
 /// Where the guest sees its packages.
 pub(super) const PACKAGES: &str = "/packages";
 
@@ -154,17 +159,26 @@ impl SandboxBuilder {
         for (name, value) in &self.env {
             super::check_env(name, value)?;
         }
+        let capability = match rules.is_empty() {
+            true => Capability::None,
+            false => Capability::Network,
+        };
         let mut mounts = Vec::new();
         for (host, guest, access) in self.dirs {
             mounts.push(mount(&engine, host, guest, access)?);
         }
         if !self.packages.is_empty() {
-            mounts.push(packages(&engine, self.packages).await?);
+            mounts.push(packages(&engine, self.packages, capability).await?);
+        }
+        let mut env = self.env;
+        for (name, value) in [("HOME", "/work"), ("TMPDIR", "/tmp")] {
+            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         let settings = Settings {
+            capability,
             policy: Policy::allow(rules),
             egress,
-            env: self.env,
+            env,
             args: self.args,
             mounts,
             stdin: self.stdin,
@@ -238,11 +252,23 @@ fn mount(
     })
 }
 
-async fn packages(engine: &Engine, requirements: Vec<String>) -> Result<Mount, Error> {
+async fn packages(
+    engine: &Engine,
+    requirements: Vec<String>,
+    capability: Capability,
+) -> Result<Mount, Error> {
     let engine = engine.clone();
     let made = tokio::task::spawn_blocking(move || {
         let progress = engine.progress();
-        let builder = PackagesBuilder::new(engine.manifest(), engine.cache()).progress(&*progress);
+        let compiled = |site: &Path| {
+            let step = progress.start("compiling the packages", Amount::Unknown);
+            let done = Handle::current().block_on(compile(&engine, capability, site));
+            drop(step);
+            done.map_err(Into::into)
+        };
+        let builder = PackagesBuilder::new(engine.manifest(), engine.cache())
+            .progress(&*progress)
+            .prepare(COMPILED, compiled);
         let builder = requirements.into_iter().fold(builder, PackagesBuilder::with);
         builder.build()
     });
@@ -252,4 +278,31 @@ async fn packages(engine: &Engine, requirements: Vec<String>) -> Result<Mount, E
         guest: PACKAGES.to_owned(),
         access: DirAccess::ReadOnly,
     })
+}
+
+/// Compiles the packages in `site`, in a sandbox without a network.
+async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result<(), Error> {
+    let settings = Settings {
+        capability,
+        policy: Policy::deny_all(),
+        egress: SandboxBuilder::default().egress()?,
+        env: BTreeMap::new(),
+        args: Vec::new(),
+        mounts: vec![Mount {
+            host: site.to_path_buf(),
+            guest: PACKAGES.to_owned(),
+            access: DirAccess::ReadWrite,
+        }],
+        stdin: Stdin::Empty,
+        stdout: Output::Capture,
+        stderr: Output::Capture,
+        memory: MEMORY,
+        time: None,
+    };
+    let sandbox = Sandbox::new(engine.clone(), settings, Root::new().map_err(Error::Files)?);
+    let outcome = sandbox.run(Script::code(COMPILE)).await?;
+    match outcome.exit_code() {
+        0 => Ok(()),
+        _ => Err(Error::Packages(outcome.stderr_text().trim().to_owned())),
+    }
 }

@@ -67,7 +67,9 @@ pub struct Sandbox {
 }
 
 #[derive(Clone)]
-pub(crate) struct Settings {
+struct Settings {
+    /// Whether there is a way to the network: without a rule there is none.
+    capability: Capability,
     policy: Policy,
     egress: EgressConfig,
     env: BTreeMap<String, String>,
@@ -105,11 +107,7 @@ impl Sandbox {
     /// the script itself does is an [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         let args = self.arguments(script.into()).await?;
-        let capability = match self.settings.policy.rules().is_empty() {
-            true => Capability::None,
-            false => Capability::Network,
-        };
-        let interpreter = self.engine.interpreter(capability).await?;
+        let interpreter = self.engine.interpreter(self.settings.capability).await?;
 
         let (stdout, stderr) = (Capture::default(), Capture::default());
         let audit = AuditLog::new();
@@ -127,6 +125,9 @@ impl Sandbox {
             let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
             run.call_async(&mut store, ()).await
         };
+        // The guest may wait for more things at once than tokio's budget for one task; it gives way
+        // at every tick of the epoch instead.
+        let running = tokio::task::unconstrained(running);
         let ended = match self.settings.time {
             Some(limit) => tokio::time::timeout(limit, running).await.ok(),
             None => Some(running.await),
@@ -278,7 +279,6 @@ impl Sandbox {
         wasi.args(args);
         {
             let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
-            wasi.env("HOME", "/work").env("TMPDIR", "/tmp");
             for (name, value) in env.iter() {
                 wasi.env(name, value);
             }

@@ -148,3 +148,137 @@ pub(super) const CHUNK_END: &[u8] = b"\r\n";
 
 /// What follows the last chunk: the chunk of size 0, and no trailer fields.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A body, and what was left behind it.
+    type Complete = (Vec<u8>, Vec<u8>);
+
+    /// Decodes bytes that arrive in the given pieces.
+    fn decode(pieces: &[&[u8]]) -> Result<Option<Complete>, ProtocolFault> {
+        let (mut decoder, mut buffer) = (ChunkedDecoder::default(), BytesMut::new());
+        let (mut body, mut is_over) = (Vec::new(), false);
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            loop {
+                match decoder.decode(&mut buffer)? {
+                    Decoded::Data(data) => body.extend_from_slice(&data),
+                    Decoded::More => break,
+                    Decoded::End => {
+                        is_over = true;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(is_over.then(|| (body, buffer.to_vec())))
+    }
+
+    #[test]
+    fn a_body_decodes_the_same_however_it_arrives() {
+        for (coded, body) in [
+            ("0\r\n\r\n", ""),
+            ("5\r\nhello\r\n0\r\n\r\n", "hello"),
+            ("5;name=value\r\nhello\r\n000\r\n\r\n", "hello"),
+            (
+                "2  \r\nhi\r\n1 ;x\r\n!\r\n0\r\nTrailer: x\r\nB: c\r\n\r\n",
+                "hi!",
+            ),
+            (
+                "A\r\n0\r\n\r\n01234\r\na\r\n0123456789\r\n0;\r\n\r\n",
+                "0\r\n\r\n012340123456789",
+            ),
+        ] {
+            let bytes = [coded.as_bytes(), b"next"].concat();
+            let expected = Ok(Some((body.as_bytes().to_vec(), b"next".to_vec())));
+            for first in 0..=coded.len() {
+                for second in first..=coded.len() {
+                    let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                    assert_eq!(decode(&pieces), expected, "{coded:?} at {first}, {second}");
+                }
+            }
+            for end in 0..coded.len() {
+                assert_eq!(decode(&[&bytes[..end]]), Ok(None), "{coded:?} up to {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn coding_that_breaks_the_grammar_is_refused() {
+        let long_line = format!("1;{}\r\n", "x".repeat(MAX_SIZE_LINE));
+        let endless_line = "x".repeat(MAX_SIZE_LINE + 1);
+        let trailers = format!("0\r\n{}\r\n", "a: b\r\n".repeat(MAX_TRAILERS));
+        for coded in [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 1\r\n",
+            "1 2\r\n",
+            "1\n",
+            "10000000000000000\r\n",
+            "2\r\nabc\r\n",
+            "2\r\nab\n\n",
+            "0\r\n\n",
+            &long_line,
+            &endless_line,
+            &trailers,
+        ] {
+            let result = decode(&[coded.as_bytes()]);
+            assert!(
+                matches!(result, Err(ProtocolFault::Chunk(_))),
+                "{coded:?}: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_is_seen_only_where_no_byte_of_the_body_is_left() {
+        for (coded, expected) in [
+            ("\r\n0\r\n\r\n", true),
+            ("\r\n0\r\nA: b\r\n\r\n", true),
+            ("\r\n0\r\n", false),
+            ("\r\n1\r\nx\r\n0\r\n\r\n", false),
+            ("", false),
+        ] {
+            let mut decoder = ChunkedDecoder::default();
+            let mut buffer = BytesMut::from(format!("1\r\nx{coded}").as_bytes());
+            assert_eq!(decoder.decode(&mut buffer), Ok(Decoded::Data("x".into())));
+            assert_eq!(decoder.is_at_end(&mut buffer), expected, "{coded:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_itself(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 0..8),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let mut coded = Vec::new();
+            for chunk in &chunks {
+                coded.extend_from_slice(chunk_start(chunk.len()).as_bytes());
+                coded.extend_from_slice(chunk);
+                coded.extend_from_slice(CHUNK_END);
+            }
+            coded.extend_from_slice(LAST_CHUNK);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(coded.len() + 1)).collect();
+            cuts.extend([0, coded.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &coded[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(decode(&pieces), Ok(Some((chunks.concat(), Vec::new()))));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..8),
+        ) {
+            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let _ = decode(&pieces);
+        }
+    }
+}

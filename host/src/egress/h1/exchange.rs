@@ -7,7 +7,6 @@ use tokio::io::{AsyncWriteExt, WriteHalf};
 
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h1::body::{H1Body, Receiving};
-use crate::egress::h1::pump::send_body;
 use crate::egress::h1::reader::Reader;
 use crate::egress::h1::response::{framing, is_persistent};
 use crate::egress::h1::transport::{Home, Writing};
@@ -101,7 +100,7 @@ impl Exchange<'_> {
             (false, _) => Writing::Broken,
             (true, BodyKind::None | BodyKind::Sized(0)) => Writing::Done(write),
             (true, kind) => match body.take() {
-                Some(body) => Writing::Body(Pump::start(send_body(write, kind, body))),
+                Some(body) => Writing::Body(Pump::start(write, kind, body)),
                 None => return Err(EgressError::Closed),
             },
         };

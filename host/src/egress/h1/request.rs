@@ -110,3 +110,68 @@ const fn is_token(byte: u8) -> bool {
                 | b'~'
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Endpoint, Origin, Scheme};
+
+    fn request(method: &[u8], path: &[u8], name: &[u8], value: &[u8]) -> RequestLine {
+        let endpoint = Endpoint::new("api.test", 80).unwrap();
+        RequestLine {
+            origin: Origin {
+                scheme: Scheme::Http,
+                endpoint,
+            },
+            method: method.to_vec(),
+            path: path.to_vec(),
+            fields: vec![(name.to_vec(), value.to_vec())],
+        }
+    }
+
+    #[test]
+    fn a_head_ends_with_its_framing() {
+        let request = request(b"GET", b"/", b"a", b"\xff");
+        for (kind, framing) in [
+            (BodyKind::None, &b""[..]),
+            (BodyKind::Sized(0), b"Content-Length: 0\r\n"),
+            (
+                BodyKind::Sized(u64::MAX),
+                b"Content-Length: 18446744073709551615\r\n",
+            ),
+            (BodyKind::Chunked, b"Transfer-Encoding: chunked\r\n"),
+        ] {
+            let start = b"GET / HTTP/1.1\r\nHost: api.test\r\na: \xff\r\n";
+            let expected = [start, framing, b"\r\n"].concat();
+            assert_eq!(
+                encode_head(&request, kind, expected.len()),
+                Ok(expected.clone())
+            );
+            let error = encode_head(&request, kind, expected.len() - 1);
+            assert_eq!(error, Err(EgressError::Limit(Limit::RequestHeadSize)));
+        }
+    }
+
+    #[test]
+    fn what_could_split_a_head_is_refused_whatever_the_policy_says() {
+        for (method, path, name, value) in [
+            (&b""[..], &b"/"[..], &b"a"[..], &b"b"[..]),
+            (b"GET /", b"/", b"a", b"b"),
+            (b"GET", b"", b"a", b"b"),
+            (b"GET", b"/ HTTP/1.1\r\nx: y", b"a", b"b"),
+            (b"GET", b"/\n", b"a", b"b"),
+            (b"GET", b"/", b"", b"b"),
+            (b"GET", b"/", b"a:", b"b"),
+            (b"GET", b"/", b"a", b"b\r\nc: d"),
+            (b"GET", b"/", b"a", b"b\n"),
+            (b"GET", b"/", b"a", b"\0"),
+            (b"GET", b"/", b"hOST", b"other.test"),
+            (b"GET", b"/", b"Content-length", b"5"),
+            (b"GET", b"/", b"transfer-encoding", b"chunked"),
+            (b"GET", b"/", b"Connection", b"close"),
+        ] {
+            let result = encode_head(&request(method, path, name, value), BodyKind::None, 9999);
+            assert!(matches!(result, Err(EgressError::Invalid(_))), "{result:?}");
+        }
+    }
+}

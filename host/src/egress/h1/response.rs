@@ -145,7 +145,7 @@ fn parse_fields(head: &[u8]) -> Result<Fields, HeadError> {
     config
         .allow_multiple_spaces_in_response_status_delimiters(true)
         .allow_obsolete_multiline_headers_in_responses(true);
-    let mut room = 64;
+    let mut room = 128;
     loop {
         let mut lines = vec![httparse::EMPTY_HEADER; room];
         let mut response = httparse::Response::new(&mut lines);
@@ -157,7 +157,7 @@ fn parse_fields(head: &[u8]) -> Result<Fields, HeadError> {
                     .map(|line| (line.name.as_bytes().to_vec(), unfold(line.value)))
                     .collect());
             }
-            Err(httparse::Error::TooManyHeaders) if room < MAX_FIELDS => room *= 4,
+            Err(httparse::Error::TooManyHeaders) if room < MAX_FIELDS => room *= 2,
             Err(httparse::Error::TooManyHeaders) => return Err(HeadError::Limit),
             Ok(_) => return Err(malformed("a line in it has no end")),
             Err(httparse::Error::HeaderName) => return Err(malformed("a field name is invalid")),
@@ -259,3 +259,6 @@ fn list<'a>(head: &'a ResponseHead, name: &'a str) -> impl Iterator<Item = &'a [
         .map(<[u8]>::trim_ascii)
         .filter(|member| !member.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

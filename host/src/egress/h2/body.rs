@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{RecvStream, SendStream};
 
 use crate::egress::EgressError;
 use crate::egress::h2::exchange::translate;
@@ -16,12 +16,16 @@ use crate::egress::pump::{Pump, Sent};
 #[derive(Debug)]
 pub(crate) struct H2Body {
     receiving: Option<RecvStream>,
-    pump: Option<Pump<()>>,
+    pump: Option<Pump<SendStream<Bytes>>>,
     slot: Option<Slot>,
 }
 
 impl H2Body {
-    pub(super) fn new(receiving: RecvStream, pump: Option<Pump<()>>, slot: Slot) -> Self {
+    pub(super) fn new(
+        receiving: RecvStream,
+        pump: Option<Pump<SendStream<Bytes>>>,
+        slot: Slot,
+    ) -> Self {
         let mut body = Self {
             receiving: Some(receiving),
             pump,
@@ -75,7 +79,11 @@ impl H2Body {
                     Ok(()) => Some(Ok(data)),
                     Err(error) => Some(Err(translate(&error))),
                 },
-                Some(Err(error)) => Some(Err(translate(&error))),
+                // A body that fails ends its stream: that is the cause then.
+                Some(Err(error)) => {
+                    let cause = self.pump.as_mut().and_then(Pump::failure);
+                    Some(Err(cause.unwrap_or_else(|| translate(&error))))
+                }
                 None => None,
             });
         }

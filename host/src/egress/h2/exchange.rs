@@ -1,6 +1,5 @@
 //! One request and its response on a session.
 
-use std::future::poll_fn;
 use std::io;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use crate::egress::h2::body::H2Body;
 use crate::egress::h2::request::head;
 use crate::egress::h2::session::Slot;
 use crate::egress::message::RequestBody;
-use crate::egress::pump::{Outgoing, Pump, Sent, Stop};
+use crate::egress::pump::{Pump, Sent};
 use crate::egress::{
     BodyKind, EgressError, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
 };
@@ -52,7 +51,7 @@ pub(crate) async fn exchange(
     let mut pump = None;
     if !kind.is_empty() {
         let body = body.take().ok_or_else(|| unsent(EgressError::Closed))?;
-        pump = Some(Pump::start(send_body(stream, kind, body)));
+        pump = Some(Pump::start(stream, kind, body));
     }
     let response = until_head(response, &mut pump, phase).await?;
     let (parts, received) = response.into_parts();
@@ -85,7 +84,7 @@ pub(crate) async fn exchange(
 /// Waits for the response while the body is sent.
 async fn until_head(
     mut response: ResponseFuture,
-    pump: &mut Option<Pump<()>>,
+    pump: &mut Option<Pump<SendStream<Bytes>>>,
     phase: &mut Phase,
 ) -> Result<Response<RecvStream>, Failure> {
     loop {
@@ -94,50 +93,26 @@ async fn until_head(
             return response.await.map_err(|error| failure(&error));
         };
         tokio::select! {
-            response = &mut response => return response.map_err(|error| failure(&error)),
+            biased;
             end = &mut sending.end => {
                 if let Ok(Sent::Failed(error)) = end {
-                    return Err(Failure { error, delivery: Delivery::Unanswered });
+                    return Err(body_failure(error));
                 }
                 *pump = None;
             }
+            response = &mut response => return response.map_err(|error| {
+                // A body that fails ends its stream: that is the cause then.
+                sending.failure().map_or_else(|| failure(&error), body_failure)
+            }),
         }
     }
 }
 
-/// Sends a body in pieces no larger than the peer's window.
-async fn send_body(
-    mut stream: SendStream<Bytes>,
-    kind: BodyKind,
-    body: RequestBody,
-) -> Result<(), Stop> {
-    let mut body = Outgoing::new(kind, body);
-    loop {
-        let mut data = match body.next().await {
-            Ok(Some(data)) => data,
-            Ok(None) => break,
-            Err(stop) => {
-                stream.send_reset(Reason::CANCEL);
-                return Err(stop);
-            }
-        };
-        while !data.is_empty() {
-            stream.reserve_capacity(data.len());
-            while stream.capacity() == 0 {
-                match poll_fn(|cx| stream.poll_capacity(cx)).await {
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => return Err(Stop::Peer),
-                }
-            }
-            let piece = data.split_to(data.len().min(stream.capacity()));
-            let is_last = data.is_empty() && body.is_complete();
-            stream.send_data(piece, is_last).map_err(|_| Stop::Peer)?;
-            if is_last {
-                return Ok(());
-            }
-        }
+fn body_failure(error: EgressError) -> Failure {
+    Failure {
+        error,
+        delivery: Delivery::Answered,
     }
-    stream.send_data(Bytes::new(), true).map_err(|_| Stop::Peer)
 }
 
 /// A failure before the response's head.

@@ -42,6 +42,7 @@ pub(crate) struct Session {
     tls: Option<Arc<TlsInfo>>,
     begun: Instant,
     active: AtomicUsize,
+    exchanges: AtomicUsize,
     is_retired: AtomicBool,
     last_use: Mutex<Instant>,
 }
@@ -81,6 +82,7 @@ impl Session {
             tls,
             begun: now,
             active: AtomicUsize::new(0),
+            exchanges: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
             last_use: Mutex::new(now),
         }))
@@ -115,6 +117,11 @@ impl Session {
     /// Whether it is open and has room for another exchange.
     pub(crate) fn has_room(&self) -> bool {
         self.is_open() && self.active.load(Ordering::Relaxed) < self.capacity()
+    }
+
+    /// Counts an exchange that begins; the number of those before it.
+    pub(crate) fn count(&self) -> usize {
+        self.exchanges.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The time without any exchange.

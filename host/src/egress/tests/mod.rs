@@ -1,4 +1,12 @@
 //! Tests of the module against real servers on the loopback interface.
 
+mod faults;
 mod http1;
+mod http2;
+mod names;
+mod properties;
+mod reuse;
+mod secure;
 mod support;
+mod tls_support;
+mod uploads;

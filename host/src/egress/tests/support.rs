@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::egress::{
-    BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, Response, Roots, TlsSettings,
+    BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault, Response,
+    Roots, TlsSettings,
 };
 use crate::policy::{Checked, Endpoint, Origin, Policy, RequestLine, Scheme};
 
@@ -66,24 +67,75 @@ impl Server {
         .await
     }
 
+    /// Answers every request with its own body, for as long as the client likes.
+    pub(super) async fn echo() -> Self {
+        Self::start(|stream, _| echo(stream)).await
+    }
+
     /// How many connections were accepted.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    pub(super) fn origin(&self, scheme: Scheme) -> Origin {
-        let endpoint = Endpoint::new(&self.address.ip().to_string(), self.address.port()).unwrap();
+    pub(super) fn http(&self) -> Origin {
+        self.origin(Scheme::Http)
+    }
+
+    pub(super) fn https(&self) -> Origin {
+        self.origin(Scheme::Https)
+    }
+
+    fn origin(&self, scheme: Scheme) -> Origin {
+        let host = self.address.ip().to_string();
+        let endpoint = Endpoint::new(&host, self.address.port()).unwrap();
         Origin { scheme, endpoint }
     }
 }
 
+/// Answers every request on a connection with its own body.
+pub(super) async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    loop {
+        let request = read_request(&mut stream).await;
+        let Some((_, body)) = request.split_once("\r\n\r\n") else {
+            return;
+        };
+        write(&mut stream, ok(body).as_bytes()).await;
+    }
+}
+
+/// A response with this body.
+pub(super) fn ok(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
 /// Writes as far as the client lets.
-pub(super) async fn write(stream: &mut TcpStream, bytes: &[u8]) {
-    let _ = tokio::io::AsyncWriteExt::write_all(stream, bytes).await;
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.flush().await;
+}
+
+/// Closes a connection by a reset.
+pub(super) fn reset(stream: TcpStream) {
+    stream.set_zero_linger().unwrap();
 }
 
 /// Reads a request head, and a body by its `Content-Length`. Empty where the client hung up.
 pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let head = read_head(stream).await;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .map_or(0, |value| value.parse().unwrap());
+    let mut body = vec![0; length];
+    match stream.read_exact(&mut body).await {
+        Ok(_) => head + &String::from_utf8_lossy(&body),
+        Err(_) => String::new(),
+    }
+}
+
+/// Reads a request head. Empty where the client hung up.
+pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -91,32 +143,30 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Strin
             Err(_) => return String::new(),
         }
     }
-    let head = String::from_utf8(bytes).unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "))
-        .map_or(0, |value| value.parse().unwrap());
-    let mut body = vec![0; length];
-    if stream.read_exact(&mut body).await.is_err() {
-        return String::new();
-    }
-    head + &String::from_utf8_lossy(&body)
+    String::from_utf8(bytes).unwrap()
 }
 
-/// The policy that allows an endpoint by its address.
+/// The policy that allows an endpoint, and loopback addresses at its port.
 pub(super) fn policy_for(endpoint: &Endpoint) -> Policy {
-    Policy::allow([endpoint.to_string().parse().unwrap()])
+    let port = endpoint.port;
+    let rules = [endpoint.to_string(), format!("127.0.0.1:{port}")];
+    Policy::allow(rules.map(|rule| rule.parse().unwrap()))
 }
 
-/// A tenant that may talk to this origin, and trusts the public roots.
+/// A tenant that may talk to this origin.
 pub(super) fn egress(origin: &Origin) -> Egress {
-    Egress::new(config(), policy_for(&origin.endpoint))
+    egress_with(origin, config())
+}
+
+pub(super) fn egress_with(origin: &Origin, config: EgressConfig) -> Egress {
+    Egress::new(config, policy_for(&origin.endpoint))
 }
 
 pub(super) fn config() -> EgressConfig {
     EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
 }
 
+/// Connects, with TLS where the origin has it.
 pub(super) async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
     let policy = policy_for(&origin.endpoint);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
@@ -151,9 +201,8 @@ pub(super) async fn send(
     method: &str,
 ) -> Result<Response, EgressError> {
     let request = request(origin, method, "/", &[]);
-    connection
-        .send(request, BodyKind::None, Empty::<Bytes>::new())
-        .await
+    let body = Empty::<Bytes>::new();
+    connection.send(request, BodyKind::None, body).await
 }
 
 /// Sends a POST with a body in one piece.
@@ -164,9 +213,8 @@ pub(super) async fn post(
 ) -> Result<Response, EgressError> {
     let body = body.into();
     let kind = BodyKind::Sized(body.len() as u64);
-    connection
-        .send(request(origin, "POST", "/", &[]), kind, Full::new(body))
-        .await
+    let request = request(origin, "POST", "/", &[]);
+    connection.send(request, kind, Full::new(body)).await
 }
 
 /// Connects, sends a GET and reads the whole response.
@@ -183,4 +231,12 @@ pub(super) async fn get(
 /// Reads the rest of the body.
 pub(super) async fn collect(response: &mut Response) -> Result<Bytes, EgressError> {
     Ok((&mut response.body).collect().await?.to_bytes())
+}
+
+/// The fault of a peer that broke HTTP, and the bytes that show it.
+pub(super) fn fault(error: EgressError) -> (ProtocolFault, Bytes) {
+    match error {
+        EgressError::Protocol(failure) => (failure.fault, failure.received),
+        other => panic!("not a fault of the protocol: {other:?}"),
+    }
 }

@@ -1,0 +1,118 @@
+//! A certificate authority, and servers that speak TLS with its certificates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::egress::tests::support::{Server, config, policy_for};
+use crate::egress::{Egress, EgressConfig, Roots, TlsSettings};
+use crate::policy::Origin;
+
+/// A certificate authority.
+pub(super) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
+        }
+    }
+
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A tenant that trusts this authority alone, and may talk to this origin.
+    pub(super) fn egress(&self, origin: &Origin) -> Egress {
+        Egress::new(self.config(), policy_for(&origin.endpoint))
+    }
+
+    pub(super) fn config(&self) -> EgressConfig {
+        EgressConfig {
+            tls: TlsSettings::new(Roots::None, [self.certificate()]).unwrap(),
+            ..config()
+        }
+    }
+
+    /// A server's settings, with a certificate for the loopback address.
+    pub(super) fn server(&self, alpn: &[&str]) -> ServerConfig {
+        self.server_with(alpn, &["127.0.0.1"], |_| {})
+    }
+
+    /// A server's settings, with a certificate for these names.
+    pub(super) fn server_with(
+        &self,
+        alpn: &[&str],
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ServerConfig {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                key.serialize_der().try_into().unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+}
+
+/// A validity in the past.
+pub(super) fn expired(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2001, 1, 1);
+    params.not_after = date_time_ymd(2002, 1, 1);
+}
+
+/// A validity in the future.
+pub(super) fn not_yet_valid(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(3001, 1, 1);
+    params.not_after = date_time_ymd(3002, 1, 1);
+}
+
+/// Serves each TLS connection by `script`, which also gets the connection's number from 0.
+/// Connections whose handshake fails are dropped.
+pub(super) async fn serve_tls<F, S>(config: ServerConfig, script: S) -> Server
+where
+    S: Fn(TlsStream<TcpStream>, usize) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Server::start(move |tcp, number| {
+        let (acceptor, script) = (acceptor.clone(), script.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(tcp).await {
+                script(stream, number).await;
+            }
+        }
+    })
+    .await
+}

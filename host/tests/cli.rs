@@ -1,0 +1,314 @@
+//! The command line as a user meets it: exit codes, streams, `--json`, and one clear line for each
+//! mistake.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+/// The exit code of the tool's own errors.
+const TOOL_ERROR: i32 = 125;
+
+/// The exit code of a run that its time limit ended.
+const TIME_LIMIT: i32 = 124;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments)
+        .output()
+        .expect("the binary of this crate")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+/// Answers every connection to a port of loopback with an empty page, and gives the address.
+fn http_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let address = listener.local_addr().expect("a bound address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut head = Vec::new();
+            let mut buffer = [0; 1024];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buffer) {
+                    Ok(count) if count > 0 => head.extend_from_slice(&buffer[..count]),
+                    _ => break,
+                }
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer);
+        }
+    });
+    address
+}
+
+#[test]
+fn the_exit_code_is_the_scripts() {
+    let cases = [
+        ("pass", 0),
+        ("raise SystemExit(3)", 3),
+        ("import sys; sys.exit('a message')", 1),
+        ("1 / 0", 1),
+        ("syntax error", 1),
+    ];
+    for (code, expected) in cases {
+        let output = run(&["run", "-c", code]);
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{code}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn the_streams_are_the_scripts() {
+    let code = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); \
+                sys.stderr.write('to stderr')";
+    let mut child = command(&["run", "-c", code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary of this crate");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin
+        .write_all(b"\x00\xffabc\n")
+        .expect("a pipe that is read");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the end of the run");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.stdout, b"\ncba\xff\x00");
+    assert!(text(&output.stderr).ends_with("to stderr"));
+}
+
+#[test]
+fn scripts_come_as_file_code_module_and_stdin_and_take_arguments() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = folder.path().join("script.py");
+    let code = "import sys; print(sys.argv[1:])";
+    std::fs::write(&script, code).expect("a file");
+    let script = script.to_str().expect("a path in UTF-8");
+    for how in [
+        ["run", script, "a"],
+        ["run", "-c", code],
+        ["run", "-m", "this"],
+    ] {
+        let output = run(&how);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{how:?}: {}",
+            text(&output.stderr)
+        );
+    }
+    // What follows the script is the script's, options included.
+    let output = run(&["run", script, "--timeout", "-x", "ä b"]);
+    assert_eq!(text(&output.stdout), "['--timeout', '-x', 'ä b']\n");
+
+    let mut child = command(&["run", "-", "first"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary of this crate");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin
+        .write_all(code.as_bytes())
+        .expect("a pipe that is read");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the end of the run");
+    assert_eq!(text(&output.stdout), "['first']\n");
+}
+
+#[test]
+fn the_time_limit_has_its_own_exit_code() {
+    let output = run(&[
+        "run",
+        "--timeout",
+        "1s",
+        "-c",
+        "print('begun', flush=True)\nwhile 1: pass",
+    ]);
+    assert_eq!(
+        output.status.code(),
+        Some(TIME_LIMIT),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(text(&output.stdout), "begun\n");
+}
+
+#[test]
+fn environment_and_directories_are_passed() {
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::write(folder.path().join("given.txt"), "given").expect("a file");
+    let host = folder.path().to_str().expect("a path in UTF-8");
+    let code = "import os\n\
+                print(os.environ['KEY'], open('/data/given.txt').read())\n\
+                open('/data/new.txt', 'w').write('new')";
+    let read_only = run(&[
+        "run",
+        "--env",
+        "KEY=a=b",
+        "--dir",
+        &format!("{host}::/data"),
+        "-c",
+        code,
+    ]);
+    assert_eq!(
+        text(&read_only.stdout),
+        "a=b given\n",
+        "{}",
+        text(&read_only.stderr)
+    );
+    assert_eq!(read_only.status.code(), Some(1));
+    assert!(!folder.path().join("new.txt").exists());
+
+    let directory = format!("{host}::/data:rw");
+    let writable = run(&["run", "--env", "KEY=a=b", "--dir", &directory, "-c", code]);
+    assert_eq!(
+        writable.status.code(),
+        Some(0),
+        "{}",
+        text(&writable.stderr)
+    );
+    let written = std::fs::read_to_string(folder.path().join("new.txt"));
+    assert_eq!(written.expect("the new file"), "new");
+}
+
+#[test]
+fn json_tells_the_whole_run_in_one_object() {
+    let address = http_server();
+    let rule = format!("http://{address}");
+    let denied = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let denied = denied.local_addr().expect("a bound address");
+    let code = format!(
+        "import urllib.request, sys\n\
+         print(urllib.request.urlopen('http://{address}/path').status)\n\
+         sys.stderr.write('to stderr')\n\
+         try: urllib.request.urlopen('http://{denied}/')\n\
+         except OSError as error: print(type(error.reason).__name__)\n\
+         sys.exit(3)"
+    );
+    let output = run(&["run", "--json", "--allow", &rule, "-c", &code]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(object["stdout"], "200\nPermissionError\n");
+    assert_eq!(object["stderr"], "to stderr");
+    assert_eq!(object["exit_code"], 3);
+    assert!(object["duration_seconds"].is_number(), "{object:#}");
+    let decisions = object["decisions"].as_array().expect("decisions");
+    let told = |verdict: &str, address: SocketAddr| {
+        decisions.iter().any(|decision| {
+            let target = decision["target"].as_str().unwrap_or_default();
+            decision["verdict"] == verdict && target.contains(&address.to_string())
+        })
+    };
+    assert!(
+        told("allow", address) && told("deny", denied),
+        "{decisions:#?}"
+    );
+    assert!(
+        decisions
+            .iter()
+            .any(|decision| decision["rule"] == json!(rule)),
+        "{decisions:#?}"
+    );
+}
+
+#[test]
+fn json_tells_of_the_time_limit() {
+    let output = run(&["run", "--json", "--timeout", "1s", "-c", "while 1: pass"]);
+    assert_eq!(
+        output.status.code(),
+        Some(TIME_LIMIT),
+        "{}",
+        text(&output.stderr)
+    );
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(object["exit_code"], TIME_LIMIT);
+    assert_eq!(object["ended"], "time-limit");
+}
+
+#[test]
+fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
+    let missing = Path::new("no").join("such").join("place");
+    let missing = missing.to_str().expect("a path in UTF-8");
+    let directory = format!("{missing}::/data");
+    let cases: &[(&[&str], &str)] = &[
+        (&["run", missing], missing),
+        (&["run", "--allow", "http://", "-c", "pass"], "http://"),
+        (&["run", "--allow", "ftp://host", "-c", "pass"], "ftp"),
+        (&["run", "--allow", "host:99999", "-c", "pass"], "99999"),
+        (&["run", "--allow", "", "-c", "pass"], "rule"),
+        (&["run", "--dir", &directory, "-c", "pass"], missing),
+        (&["runtime", "path", "no-such-runtime"], "no-such-runtime"),
+    ];
+    for (arguments, word) in cases {
+        let output = run(arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(TOOL_ERROR),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(
+            stderr.contains(word),
+            "{arguments:?}: {word} is missing in {stderr:?}"
+        );
+        for noise in ["panicked", "backtrace", "Caused by", "    at "] {
+            assert!(!stderr.contains(noise), "{arguments:?}: {stderr}");
+        }
+        assert_eq!(
+            stderr.trim_end().lines().count(),
+            1,
+            "{arguments:?}: {stderr:?}"
+        );
+    }
+}
+
+#[test]
+fn arguments_that_do_not_parse_are_named() {
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["run", "--dir", "only-one-part", "-c", "pass"],
+            "only-one-part",
+        ),
+        (&["run", "--env", "NO_VALUE", "-c", "pass"], "NO_VALUE"),
+        (&["run", "--timeout", "soon", "-c", "pass"], "soon"),
+        (&["run", "--memory", "much", "-c", "pass"], "much"),
+        (&["run", "--no-such-option"], "--no-such-option"),
+        (&["run"], "Usage"),
+        (&["no-such-command"], "no-such-command"),
+        (&[], "Usage"),
+    ];
+    for (arguments, word) in cases {
+        let output = run(arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(TOOL_ERROR),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(
+            stderr.contains(word),
+            "{arguments:?}: {word} is missing in {stderr:?}"
+        );
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        assert_eq!(run(arguments).status.code(), Some(0), "{arguments:?}");
+    }
+}

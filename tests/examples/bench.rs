@@ -1,0 +1,150 @@
+//! The speed of `sandbox-net` beside native CPython, in one run, as ratios.
+//!
+//! `cargo build --release && cargo run --release -p sandbox-net-tests --example bench`
+//!
+//! Both sides talk to the same server on loopback. The native side is `python3` in an environment
+//! of its own with `requests`; the sandbox is the release build of the command line, warmed up.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use sandbox_net_tests::HttpServer;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Counted runs of each side, after one that is not counted.
+const RUNS: usize = 7;
+const REQUESTS: &str = "500";
+
+/// What is measured of a run.
+#[derive(Clone, Copy)]
+enum Measure {
+    /// The whole process, from its start to its end.
+    Process,
+    /// The seconds that the program prints.
+    Printed,
+}
+
+struct Case {
+    name: &'static str,
+    program: &'static str,
+    path: &'static str,
+    more: &'static [&'static str],
+    requests: bool,
+    measure: Measure,
+}
+
+const CASES: [Case; 4] = [
+    Case {
+        name: "process start to first response, urllib",
+        program: "first_urllib.py",
+        path: "/get",
+        more: &[],
+        requests: false,
+        measure: Measure::Process,
+    },
+    Case {
+        name: "process start to first response, requests",
+        program: "first_requests.py",
+        path: "/get",
+        more: &[],
+        requests: true,
+        measure: Measure::Process,
+    },
+    Case {
+        name: "500 GETs over one requests.Session",
+        program: "keep_alive.py",
+        path: "/get",
+        more: &[REQUESTS],
+        requests: true,
+        measure: Measure::Printed,
+    },
+    Case {
+        name: "64 MiB download, urllib",
+        program: "download.py",
+        path: "/large/64",
+        more: &[],
+        requests: false,
+        measure: Measure::Printed,
+    },
+];
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let server = HttpServer::plain().await;
+    let environment = tempfile::tempdir()?;
+    let python = native_python(environment.path())?;
+    let sandbox = sandbox_net_binary()?;
+    println!("| | native | sandbox-net | ratio |\n|---|---|---|---|");
+    for case in &CASES {
+        let url = server.origin() + case.path;
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks").join(case.program);
+        let native = || {
+            let mut command = Command::new(&python);
+            command.arg(&program).arg(&url).args(case.more);
+            command
+        };
+        let sandboxed = || {
+            let mut command = Command::new(&sandbox);
+            command.args(["run", "--allow", &server.origin()]);
+            if case.requests {
+                command.args(["--with", "requests"]);
+            }
+            command.arg(&program).arg(&url).args(case.more);
+            command
+        };
+        // In turns, so that both meet the same weather.
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for run in 0..=RUNS {
+            let pair = (seconds(native(), case.measure)?, seconds(sandboxed(), case.measure)?);
+            if run > 0 {
+                theirs.push(pair.0);
+                ours.push(pair.1);
+            }
+        }
+        let (theirs, ours) = (median(theirs), median(ours));
+        println!("| {} | {theirs:.3} s | {ours:.3} s | {:.2} |", case.name, ours / theirs);
+    }
+    Ok(())
+}
+
+fn seconds(mut command: Command, measure: Measure) -> Result<f64, Failure> {
+    let start = Instant::now();
+    let output = command.stdin(Stdio::null()).output()?;
+    let elapsed = start.elapsed().as_secs_f64();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    match measure {
+        Measure::Process => Ok(elapsed),
+        Measure::Printed => Ok(String::from_utf8(output.stdout)?.trim().parse()?),
+    }
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// A native Python with `requests`.
+fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
+    let made = Command::new("python3").args(["-m", "venv"]).arg(directory).status()?;
+    let python = directory.join("bin/python");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "requests"];
+    if !made.success() || !Command::new(&python).args(pip).status()?.success() {
+        return Err("python3 with venv and pip is needed for the comparison".into());
+    }
+    Ok(python)
+}
+
+/// The command line that `cargo build --release` leaves beside this program.
+fn sandbox_net_binary() -> Result<PathBuf, Failure> {
+    let here = std::env::current_exe()?;
+    let target = here.parent().and_then(Path::parent).ok_or("no target directory")?;
+    let binary = target.join("sandbox-net");
+    match binary.is_file() {
+        true => Ok(binary),
+        false => Err("build the command line first: cargo build --release".into()),
+    }
+}

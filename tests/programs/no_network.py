@@ -1,0 +1,14 @@
+"""A sandbox without any rule has no network at all. Arguments: a URL."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+import urllib.request
+
+from report import attempt, emit
+
+emit("_socket", getattr(_socket, "__file__", None) or "built-in")
+attempt("channel", os.writev, -2, [bytes(16)])
+attempt("urllib", lambda: urllib.request.urlopen(sys.argv[1], timeout=20).status)

@@ -1,0 +1,43 @@
+"""Certificates of all kinds. Arguments: name=URL for each server."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import sys
+import urllib.parse
+import urllib.request
+
+from report import attempt
+
+
+def with_urllib(url: str) -> object:
+    with urllib.request.urlopen(url + "/all-bytes") as response:
+        return response.read() == bytes(range(256))
+
+
+def session(url: str) -> object:
+    """What a program can ask about a TLS session."""
+    parts = urllib.parse.urlsplit(url)
+    assert parts.hostname is not None
+    context = ssl.create_default_context()
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=context)
+    connection.connect()
+    sock = connection.sock
+    assert isinstance(sock, ssl.SSLSocket)
+    certificate = sock.getpeercert()
+    cipher = sock.cipher()
+    assert certificate is not None and cipher is not None
+    names = sorted(str(name[1]) for name in certificate["subjectAltName"])
+    der = sock.getpeercert(binary_form=True)
+    assert der is not None
+    details = [sock.version(), cipher[0].startswith("TLS_"), names, der[:1] == b"\x30"]
+    connection.close()
+    return details
+
+
+for argument in sys.argv[1:]:
+    name, _, url = argument.partition("=")
+    attempt(name, with_urllib, url)
+    if name == "good":
+        attempt("session", session, url)

@@ -1,0 +1,84 @@
+//! The servers of a test and the runs of its programs in a sandbox.
+
+use sandbox_net::{Outcome, Sandbox, Script};
+
+use crate::native::programs;
+use crate::{Alpn, DnsServer, Forbidden, HttpServer, RawServer, Report, TestCa};
+
+/// One of each server, all on loopback.
+pub struct Servers {
+    /// The authority of `https` and `http2`.
+    pub ca: TestCa,
+    /// Plain HTTP/1.1.
+    pub http: HttpServer,
+    /// HTTPS that offers HTTP/1.1.
+    pub https: HttpServer,
+    /// HTTPS that offers HTTP/2 and HTTP/1.1.
+    pub http2: HttpServer,
+    /// Broken answers.
+    pub raw: RawServer,
+    /// A server that no rule allows.
+    pub forbidden: Forbidden,
+    /// Names; without a script none exists.
+    pub dns: DnsServer,
+}
+
+impl Servers {
+    /// Starts them.
+    ///
+    /// # Panics
+    ///
+    /// When loopback gives no ports.
+    pub async fn start() -> Self {
+        let ca = TestCa::new("sandbox-net tests");
+        let leaf = ca.loopback_leaf();
+        Self {
+            http: HttpServer::plain().await,
+            https: HttpServer::tls(&leaf, Alpn::Http1).await,
+            http2: HttpServer::tls(&leaf, Alpn::Http2).await,
+            raw: RawServer::start().await,
+            forbidden: Forbidden::start().await,
+            dns: DnsServer::start().await,
+            ca,
+        }
+    }
+}
+
+/// The modules that programs import.
+const SHARED: [&str; 2] = ["frames.py", "report.py"];
+
+/// Runs `program`, a file of `programs/`, in `sandbox` to its end, whatever that is.
+///
+/// # Panics
+///
+/// When the program is missing or the sandbox itself fails.
+pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
+    for file in SHARED.into_iter().chain([program]) {
+        let path = format!("/work/{file}");
+        let written = sandbox.write_file(&path, read(file)).await;
+        written.expect("a file in the sandbox");
+    }
+    // As with `python -m`, the working directory is on the module path: what is shared is found.
+    let module = program.strip_suffix(".py").expect("the name of a .py file");
+    sandbox
+        .run(Script::module(module))
+        .await
+        .expect("a run of the sandbox")
+}
+
+/// Runs `program` in `sandbox` to a good end and reads what it printed.
+///
+/// # Panics
+///
+/// As [`run_to_end`], and when the exit code is not 0.
+pub async fn run(sandbox: &Sandbox, program: &str) -> (Report, Outcome) {
+    let outcome = run_to_end(sandbox, program).await;
+    let code = outcome.exit_code();
+    let report = Report::of_success("sandbox", code, &outcome.stdout, &outcome.stderr);
+    (report, outcome)
+}
+
+fn read(program: &str) -> Vec<u8> {
+    let path = programs().join(program);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,31 @@
+//! Real servers on loopback, and the way to run this folder's Python programs against them in the
+//! sandbox and in the machine's own Python.
+#![deny(missing_docs)]
+
+mod background;
+mod ca;
+mod content;
+mod dns_server;
+mod forbidden;
+mod harness;
+mod http_bodies;
+mod http_routes;
+mod http_server;
+mod journal;
+mod native;
+mod raw_behaviours;
+mod raw_server;
+mod report;
+
+pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity};
+pub use content::{pattern, pattern_pieces, pattern_sha256, sha256};
+pub use dns_server::{DnsAnswer, DnsQuestion, DnsServer};
+pub use forbidden::Forbidden;
+pub use harness::{Servers, run, run_to_end};
+pub use http_routes::{COUNT_ANSWER_LENGTH, CREDENTIALS, CSV};
+pub use http_server::{Alpn, HttpServer, loopback};
+pub use journal::{BodyRecord, RequestRecord};
+pub use native::Native;
+pub use raw_behaviours::{BEHAVIOURS, Behaviour, End, Piece};
+pub use raw_server::RawServer;
+pub use report::Report;

@@ -1,0 +1,68 @@
+//! The same programs on the machine's own Python, as the measure of what CPython does.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::report::Report;
+
+/// The variable that names another interpreter than `python3`.
+const INTERPRETER: &str = "SANDBOX_NET_TEST_PYTHON";
+
+/// The folder of the Python programs.
+pub(crate) fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
+}
+
+/// One run on the machine's own Python. Only the standard library may be expected there.
+#[derive(Debug)]
+pub struct Native {
+    command: Command,
+}
+
+impl Native {
+    /// A run of `program`, a file of `programs/`, with `arguments`.
+    pub fn new<S: AsRef<str>>(program: &str, arguments: impl IntoIterator<Item = S>) -> Self {
+        let interpreter = std::env::var_os(INTERPRETER).unwrap_or_else(|| "python3".into());
+        let mut command = Command::new(interpreter);
+        command
+            .arg("-B")
+            .arg(programs().join(program))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command.args(
+            arguments
+                .into_iter()
+                .map(|argument| argument.as_ref().to_owned()),
+        );
+        // A proxy of the machine's own would stand between the program and the servers.
+        for name in [
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+        ] {
+            command.env_remove(name);
+        }
+        Self { command }
+    }
+
+    /// Adds the certificates in the PEM file `path` to those that Python trusts.
+    pub fn trust(mut self, path: &Path) -> Self {
+        self.command.env("SSL_CERT_FILE", path);
+        self
+    }
+
+    /// Runs it to its end, which must be a good one.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `python3`, or its exit code is not 0.
+    pub async fn run(mut self) -> Report {
+        let output = self.command.output().await.expect("python3 on the path");
+        let code = output.status.code().unwrap_or(-1);
+        Report::of_success("native", code, &output.stdout, &output.stderr)
+    }
+}

@@ -1,0 +1,188 @@
+//! write, finish and read.
+
+use bytes::Bytes;
+
+use crate::exchanges::{exchange, head};
+use crate::frames::command::{CLOSE, FINISH, HEAD, READ, WRITE};
+use crate::frames::{Reply, fault, frame};
+use crate::guest::CONTROL;
+use crate::mock::{ErrorCode, Phase};
+
+const NONE: u32 = 0;
+const CHUNKED: u32 = 2;
+
+#[tokio::test]
+async fn write_takes_what_the_host_permits() {
+    let (mut guest, id, state) = exchange(CHUNKED).await;
+    assert_eq!(guest.call(WRITE, id, 0, b"abc").await, Reply::Pending);
+    state.send_modify(|state| state.permit = 2);
+    assert_eq!(guest.call(WRITE, id, 0, b"abc").await, Reply::value(2));
+    assert_eq!(guest.call(WRITE, id, 0, b"c").await, Reply::Pending);
+    state.send_modify(|state| state.permit = usize::MAX);
+    assert_eq!(guest.call(WRITE, id, 0, b"c").await, Reply::value(1));
+    assert_eq!(guest.call(WRITE, id, 0, b"").await, Reply::value(0));
+    assert_eq!(state.borrow().sent, b"abc");
+}
+
+#[tokio::test]
+async fn write_takes_every_byte_value_from_any_number_of_buffers() {
+    let all: Vec<u8> = (0..=255).collect();
+    for permit in [1, 7, 100, 255, 256, 1000] {
+        for size in [1, 3, 16, 100, 256] {
+            let (mut guest, id, state) = exchange(CHUNKED).await;
+            state.send_modify(|state| state.permit = permit);
+            let frame = frame(WRITE, id, 0, &all);
+            let mut parts: Vec<&[u8]> = frame.chunks(size).collect();
+            parts.insert(1, b"");
+            guest.write(CONTROL, &parts).await.unwrap();
+            let taken = permit.min(256);
+            assert_eq!(
+                guest.reply().await,
+                Reply::value(taken as u32),
+                "{permit} {size}"
+            );
+            assert_eq!(state.borrow().sent, all[..taken]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn write_may_be_larger_than_other_payloads() {
+    let (mut guest, id, state) = exchange(CHUNKED).await;
+    state.send_modify(|state| state.permit = usize::MAX);
+    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    assert_eq!(
+        guest.call(WRITE, id, 0, &body).await,
+        Reply::value(3_000_000)
+    );
+    assert!(state.borrow().sent == body);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_tells_the_exchanges_failure_from_then_on() {
+    for (failure, reply) in [
+        (
+            Some(ErrorCode::Timeout(Phase::Request)),
+            Reply::error(6, 3, "", b""),
+        ),
+        (None, Reply::error(10, 0, "", b"")),
+    ] {
+        let (mut guest, id, state) = exchange(CHUNKED).await;
+        state.send_modify(|state| {
+            state.broken = true;
+            state.failure = failure;
+        });
+        for command in [WRITE, WRITE, FINISH] {
+            let payload: &[u8] = if command == WRITE { b"a" } else { b"" };
+            assert_eq!(guest.call(command, id, 0, payload).await, reply);
+        }
+        assert!(state.borrow().body_dropped);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_cannot_be_written() {
+    let (mut guest, id, _) = exchange(NONE).await;
+    for _ in 0..2 {
+        let expected = Reply::error(11, 0, "no body", b"");
+        assert_eq!(guest.call(WRITE, id, 0, b"a").await, expected);
+    }
+}
+
+#[tokio::test]
+async fn finish_ends_the_body_once() {
+    for written in [false, true] {
+        let (mut guest, id, state) = exchange(CHUNKED).await;
+        if written {
+            assert_eq!(guest.call(WRITE, id, 0, b"a").await, Reply::Pending);
+        }
+        assert_eq!(guest.call(FINISH, id, 0, b"").await, Reply::value(0));
+        assert!(state.borrow().finished);
+        for (command, payload) in [(FINISH, &b""[..]), (WRITE, b"a")] {
+            let expected = Reply::error(10, 0, "", b"");
+            assert_eq!(guest.call(command, id, 0, payload).await, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn read_gives_every_byte_once_and_then_the_end_again_and_again() {
+    let (mut guest, id, state) = exchange(NONE).await;
+    let before = Reply::error(11, 0, "before the head", b"");
+    assert_eq!(guest.call(READ, id, 10, b"").await, before);
+    state.send_modify(|state| state.head = Some(Ok(head(&[]))));
+    guest.call(HEAD, id, 0, b"").await;
+    assert_eq!(guest.call(READ, id, 10, b"").await, Reply::Pending);
+    let all: Vec<u8> = (0..=255).collect();
+    state.send_modify(|state| state.received = Bytes::copy_from_slice(&all));
+    assert_eq!(guest.call(READ, id, 1, b"").await, Reply::bytes(&all[..1]));
+    assert_eq!(
+        guest.call(READ, id, 200, b"").await,
+        Reply::bytes(&all[1..201])
+    );
+    assert_eq!(
+        guest.call(READ, id, u32::MAX, b"").await,
+        Reply::bytes(&all[201..])
+    );
+    assert_eq!(guest.call(READ, id, 10, b"").await, Reply::Pending);
+    state.send_modify(|state| state.ended = true);
+    for _ in 0..3 {
+        assert_eq!(guest.call(READ, id, 10, b"").await, Reply::value(1));
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_arrives_whole_without_growing_the_memory_for_each_read() {
+    let (mut guest, id, state) = exchange(NONE).await;
+    state.send_modify(|state| state.head = Some(Ok(head(&[]))));
+    guest.call(HEAD, id, 0, b"").await;
+    let body: Bytes = (0..5_000_000_u32).map(|n| (n % 253) as u8).collect();
+    state.send_modify(|state| {
+        state.received = body.clone();
+        state.ended = true;
+    });
+    let pages = guest.pages().await;
+    let mut received = Vec::new();
+    loop {
+        match guest.call(READ, id, u32::MAX, b"").await {
+            Reply::Ok { value: 0, payload } => received.extend(payload),
+            last => break assert_eq!(last, Reply::value(1)),
+        }
+    }
+    assert!(received == body);
+    assert_eq!(guest.pages().await, pages);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_tells_the_exchanges_failure_from_then_on() {
+    for (failure, reply) in [
+        (Some(ErrorCode::Reset), Reply::error(5, 0, "", b"")),
+        (None, Reply::error(10, 0, "", b"")),
+    ] {
+        let (mut guest, id, state) = exchange(NONE).await;
+        state.send_modify(|state| state.head = Some(Ok(head(&[]))));
+        guest.call(HEAD, id, 0, b"").await;
+        state.send_modify(|state| {
+            state.broken = true;
+            state.failure = failure;
+        });
+        for _ in 0..2 {
+            assert_eq!(guest.call(READ, id, 10, b"").await, reply);
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_are_dropped_before_their_exchange() {
+    let (mut guest, id, state) = exchange(CHUNKED).await;
+    state.send_modify(|state| state.head = Some(Ok(head(&[]))));
+    guest.call(HEAD, id, 0, b"").await;
+    assert_eq!(guest.call(READ, id, 10, b"").await, Reply::Pending);
+    assert_eq!(guest.call(WRITE, id, 0, b"a").await, Reply::Pending);
+    // The host traps where an exchange goes before its streams.
+    assert_eq!(guest.call(CLOSE, id, 0, b"").await, Reply::value(0));
+    assert_eq!(
+        guest.call(READ, id, 10, b"").await,
+        Reply::fault(fault::HANDLE)
+    );
+}

@@ -1,0 +1,357 @@
+//! A host that does what a test tells it to.
+//!
+//! It is stricter than a real one: a stream that is written to without permission traps, and so
+//! does a parent that is dropped before its children.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use wasmtime::Result;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, DynPollable, InputStream, OutputStream, Pollable, StreamError,
+    StreamResult, subscribe,
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use bindings::sandbox::net::client;
+pub use bindings::sandbox::net::types::*;
+
+pub mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "sandbox-net",
+        imports: { default: trappable },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "sandbox:net/client.connection": super::Connection,
+            "sandbox:net/client.exchange": super::Exchange,
+        },
+        require_store_data_send: true,
+    });
+}
+
+/// A state that the test and the host share, and that can be waited for.
+pub type Shared<T> = Arc<watch::Sender<T>>;
+
+/// A connection, as the test sees it.
+#[derive(Default)]
+pub struct ConnectionState {
+    pub host: String,
+    pub port: u16,
+    pub timeout: Option<u64>,
+    /// What `status` gives.
+    pub phase: Option<Result<(), ErrorCode>>,
+    /// What `start-tls` was given: name, verify, protocols.
+    pub asked: Option<(String, bool, Vec<Vec<u8>>)>,
+    pub tls: Option<TlsInfo>,
+    pub closed: bool,
+}
+
+/// An exchange, as the test sees it.
+#[derive(Default)]
+pub struct ExchangeState {
+    pub method: Vec<u8>,
+    pub path: Vec<u8>,
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub kind: Option<BodyKind>,
+    /// What `head` gives, once.
+    pub head: Option<Result<ResponseHead, ErrorCode>>,
+    pub head_given: bool,
+    /// How many bytes the request's body may take now.
+    pub permit: usize,
+    pub sent: Vec<u8>,
+    pub body_taken: bool,
+    pub body_dropped: bool,
+    pub finished: bool,
+    /// What is there of the response's body.
+    pub received: Bytes,
+    pub ended: bool,
+    pub response_taken: bool,
+    /// The streams fail.
+    pub broken: bool,
+    pub failure: Option<ErrorCode>,
+}
+
+pub struct Connection(Shared<ConnectionState>);
+pub struct Exchange(Shared<ExchangeState>);
+struct RequestBody(Shared<ExchangeState>);
+struct ResponseBody(Shared<ExchangeState>);
+
+/// The store's data.
+pub struct Host {
+    wasi: WasiCtx,
+    pub table: ResourceTable,
+    /// The next `connect`, `start-tls` or `request` fails with this.
+    pub refusal: Option<ErrorCode>,
+    pub connections: Vec<Shared<ConnectionState>>,
+    pub exchanges: Vec<Shared<ExchangeState>>,
+}
+
+impl Host {
+    pub fn new(wasi: WasiCtx) -> Host {
+        Host {
+            wasi,
+            table: ResourceTable::new(),
+            refusal: None,
+            connections: Vec::new(),
+            exchanges: Vec::new(),
+        }
+    }
+
+    fn refuse(&mut self) -> Result<(), ErrorCode> {
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+async fn until<T>(state: &Shared<T>, ready: impl FnMut(&T) -> bool) {
+    // Tokio makes a task that asked often enough wait for its next turn, ready or not.
+    let _ = tokio::task::unconstrained(state.subscribe().wait_for(ready)).await;
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Connection {
+    async fn ready(&mut self) {
+        until(&self.0, |state| state.phase.is_some()).await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Exchange {
+    async fn ready(&mut self) {
+        until(&self.0, |state| {
+            state.head.is_some() || state.head_given || state.broken
+        })
+        .await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for RequestBody {
+    async fn ready(&mut self) {
+        until(&self.0, |state| state.permit > 0 || state.broken).await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for ResponseBody {
+    async fn ready(&mut self) {
+        until(&self.0, |state| {
+            !state.received.is_empty() || state.ended || state.broken
+        })
+        .await;
+    }
+}
+
+fn broken() -> StreamError {
+    StreamError::LastOperationFailed(wasmtime::format_err!("broken"))
+}
+
+impl OutputStream for RequestBody {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        let state = self.0.borrow();
+        if state.broken {
+            Err(broken())
+        } else {
+            Ok(state.permit)
+        }
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > self.0.borrow().permit {
+            return Err(StreamError::trap("written without permission"));
+        }
+        self.0.send_modify(|state| {
+            state.permit -= bytes.len();
+            state.sent.extend(&bytes);
+        });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.body_dropped = true);
+    }
+}
+
+impl InputStream for ResponseBody {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let mut result = Ok(Bytes::new());
+        self.0.send_modify(|state| {
+            let count = size.min(state.received.len());
+            result = match (state.broken, count) {
+                (true, _) => Err(broken()),
+                (false, 0) if state.ended => Err(StreamError::Closed),
+                (false, _) => Ok(state.received.split_to(count)),
+            }
+        });
+        result
+    }
+}
+
+impl client::HostConnection for Host {
+    fn subscribe(&mut self, this: Resource<Connection>) -> Result<Resource<DynPollable>> {
+        subscribe(&mut self.table, this)
+    }
+
+    fn status(&mut self, this: Resource<Connection>) -> Result<Option<Result<(), ErrorCode>>> {
+        Ok(self.table.get(&this)?.0.borrow().phase.clone())
+    }
+
+    fn start_tls(
+        &mut self,
+        this: Resource<Connection>,
+        name: String,
+        options: TlsOptions,
+    ) -> Result<Result<(), ErrorCode>> {
+        let state = self.table.get(&this)?.0.clone();
+        state.send_modify(|state| state.asked = Some((name, options.verify, options.alpn)));
+        Ok(self.refuse())
+    }
+
+    fn tls(&mut self, this: Resource<Connection>) -> Result<Option<TlsInfo>> {
+        Ok(self.table.get(&this)?.0.borrow().tls.clone())
+    }
+
+    fn drop(&mut self, this: Resource<Connection>) -> Result<()> {
+        let connection = self.table.delete(this)?;
+        connection.0.send_modify(|state| state.closed = true);
+        Ok(())
+    }
+}
+
+impl client::HostExchange for Host {
+    fn body(
+        &mut self,
+        this: Resource<Exchange>,
+    ) -> Result<Result<Resource<DynOutputStream>, ErrorCode>> {
+        let state = self.table.get(&this)?.0.clone();
+        if let Some(BodyKind::None) = state.borrow().kind {
+            return Ok(Err(ErrorCode::Invalid("no body".to_owned())));
+        }
+        if state.borrow().body_taken {
+            return Ok(Err(ErrorCode::Closed));
+        }
+        state.send_modify(|state| state.body_taken = true);
+        let stream: DynOutputStream = Box::new(RequestBody(state));
+        Ok(Ok(self.table.push_child(stream, &this)?))
+    }
+
+    fn finish_body(&mut self, this: Resource<Exchange>) -> Result<Result<(), ErrorCode>> {
+        let state = self.table.get(&this)?.0.clone();
+        if state.borrow().finished {
+            return Ok(Err(ErrorCode::Closed));
+        }
+        assert!(!state.borrow().body_taken || state.borrow().body_dropped);
+        state.send_modify(|state| state.finished = true);
+        Ok(Ok(()))
+    }
+
+    fn subscribe(&mut self, this: Resource<Exchange>) -> Result<Resource<DynPollable>> {
+        subscribe(&mut self.table, this)
+    }
+
+    fn head(
+        &mut self,
+        this: Resource<Exchange>,
+    ) -> Result<Option<Result<ResponseHead, ErrorCode>>> {
+        let state = self.table.get(&this)?.0.clone();
+        if state.borrow().head_given {
+            return Ok(Some(Err(ErrorCode::Closed)));
+        }
+        let mut head = None;
+        state.send_modify(|state| {
+            head = state.head.take();
+            state.head_given = head.is_some();
+        });
+        Ok(head)
+    }
+
+    fn response_body(
+        &mut self,
+        this: Resource<Exchange>,
+    ) -> Result<Result<Resource<DynInputStream>, ErrorCode>> {
+        let state = self.table.get(&this)?.0.clone();
+        if !state.borrow().head_given {
+            return Ok(Err(ErrorCode::Invalid("before the head".to_owned())));
+        }
+        if state.borrow().response_taken {
+            return Ok(Err(ErrorCode::Closed));
+        }
+        state.send_modify(|state| state.response_taken = true);
+        let stream: DynInputStream = Box::new(ResponseBody(state));
+        Ok(Ok(self.table.push_child(stream, &this)?))
+    }
+
+    fn failure(&mut self, this: Resource<Exchange>) -> Result<Option<ErrorCode>> {
+        Ok(self.table.get(&this)?.0.borrow().failure.clone())
+    }
+
+    fn drop(&mut self, this: Resource<Exchange>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl client::Host for Host {
+    fn connect(
+        &mut self,
+        host: String,
+        port: u16,
+        options: ConnectOptions,
+    ) -> Result<Result<Resource<Connection>, ErrorCode>> {
+        if let Err(error) = self.refuse() {
+            return Ok(Err(error));
+        }
+        let timeout = options.timeout;
+        let state = ConnectionState {
+            host,
+            port,
+            timeout,
+            ..Default::default()
+        };
+        let state = Arc::new(watch::Sender::new(state));
+        self.connections.push(state.clone());
+        Ok(Ok(self.table.push(Connection(state))?))
+    }
+
+    fn request(
+        &mut self,
+        on: Resource<Connection>,
+        head: RequestHead,
+        body: BodyKind,
+    ) -> Result<Result<Resource<Exchange>, ErrorCode>> {
+        self.table.get(&on)?;
+        if let Err(error) = self.refuse() {
+            return Ok(Err(error));
+        }
+        let state = Arc::new(watch::Sender::new(ExchangeState {
+            method: head.method,
+            path: head.path,
+            fields: head.fields,
+            kind: Some(body),
+            ..Default::default()
+        }));
+        self.exchanges.push(state.clone());
+        Ok(Ok(self.table.push(Exchange(state))?))
+    }
+
+    fn close(&mut self, connection: Resource<Connection>) -> Result<()> {
+        client::HostConnection::drop(self, connection)
+    }
+}

@@ -1,0 +1,212 @@
+//! The component itself: what it imports, what arrives at its boundary, and how it runs on a host
+//! that is not `Sandbox`.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use sandbox_net::egress::{Egress, EgressConfig, Roots, TlsSettings};
+use sandbox_net::policy::Policy;
+use sandbox_net::{
+    AuditLog, Capability, EgressHooks, Engine, Sandbox, SandboxNetCtx, SandboxNetCtxView,
+    SandboxNetView, Verdict, add_to_linker,
+};
+use sandbox_net_tests::{Forbidden, HttpServer};
+use wasmparser::{Parser, Payload};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Caller, Config, OptLevel, Store};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+async fn component(capability: Capability) -> Vec<u8> {
+    let engine = Engine::shared().await.expect("the default runtime");
+    let file = engine.component(capability).await.expect("a component");
+    std::fs::read(file).expect("the component's file")
+}
+
+/// The interfaces that the component imports, without their versions.
+fn imports(component: &[u8]) -> BTreeSet<String> {
+    let mut depth = 0;
+    let mut names = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.expect("a valid component") {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) if depth > 0 => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import.expect("an import").name.name.to_owned();
+                    names.insert(name.split('@').next().unwrap_or_default().to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn with_the_network_the_component_imports_the_client_and_no_sockets() {
+    let imports = imports(&component(Capability::Network).await);
+    assert!(imports.contains("sandbox:net/client"), "{imports:?}");
+    for name in &imports {
+        let allowed = ["sandbox:net/", "wasi:cli/", "wasi:clocks/", "wasi:filesystem/"];
+        let allowed = allowed.iter().chain(&["wasi:io/", "wasi:random/"]);
+        assert!(allowed.into_iter().any(|a| name.starts_with(a)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module_is_the_stock_one() {
+    let imports = imports(&component(Capability::None).await);
+    assert!(!imports.is_empty());
+    for name in &imports {
+        let network = ["sandbox:net", "wasi:sockets", "wasi:http"];
+        assert!(!network.iter().any(|n| name.starts_with(n)), "{name}");
+    }
+
+    let code = "import _socket, os; print(_socket.__spec__.origin)\n\
+                try: os.write(-2, bytes(16))\n\
+                except OSError as e: print(os.strerror(e.errno))";
+    let stock = Sandbox::builder().build().await.expect("a sandbox");
+    let outcome = stock.run(code).await.expect("a run");
+    assert_eq!(outcome.stdout_text(), "built-in\nBad file descriptor\n");
+
+    // The positive control: with a rule the stand-in is there, and the descriptor takes a frame.
+    let networked = Sandbox::builder().allow("https://a.test").build().await;
+    let outcome = networked.expect("a sandbox").run(code).await.expect("a run");
+    assert!(!outcome.stdout_text().contains("built-in"), "{outcome:?}");
+    assert!(!outcome.stdout_text().contains("Bad file"), "{outcome:?}");
+}
+
+/// The least that CPython needs to start, for either kind of linker.
+fn wasi(engine: &Engine, code: &str, stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
+    let (library, guest) = engine.library();
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.args(&["python", "-c", code]).stdout(stdout.clone());
+    let mounted = wasi.preopened_dir(library, guest, FsPerms::ReadOnly);
+    mounted.expect("the standard library");
+    wasi
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_exceptions(true)
+        // Compiled once and run once.
+        .cranelift_opt_level(OptLevel::None)
+        .max_wasm_stack(8 << 20)
+        .async_stack_size(10 << 20);
+    config
+}
+
+#[tokio::test]
+async fn the_descriptor_that_arrives_at_the_import_boundary_is_0xfffffffe() {
+    let python = Engine::shared().await.expect("the default runtime");
+    let (library, _) = python.library();
+    let core = library.parent().expect("the entry").join("core.wasm");
+    let engine = wasmtime::Engine::new(&config()).expect("an engine");
+    let module = wasmtime::Module::from_file(&engine, core).expect("the core module");
+
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let seen = written.clone();
+    let mut linker = wasmtime::Linker::<WasiP1Ctx>::new(&engine);
+    wasmtime_wasi::p1::add_to_linker_async(&mut linker, |ctx| ctx).expect("preview1");
+    linker.allow_shadowing(true);
+    linker
+        .func_wrap(
+            "wasi_snapshot_preview1",
+            "fd_write",
+            move |_: Caller<'_, WasiP1Ctx>, fd: u32, _: u32, _: u32, _: u32| -> u32 {
+                const EBADF: u32 = 8;
+                seen.lock().expect("the list").push(fd);
+                EBADF
+            },
+        )
+        .expect("fd_write");
+    linker
+        .func_wrap("host", "call", |_: u32, _: u32, _: u32, _: u32| -> i32 { -1 })
+        .expect("host.call");
+
+    let code = "import os, sys\n\
+                for write in (lambda: os.write(-2, b'x'), lambda: os.writev(-2, [b'x', b'y'])):\n\
+                \x20   try: write()\n\
+                \x20   except OSError: pass\n\
+                try: os.write(0xFFFFFFFE, b'x')\n\
+                except OverflowError: pass\n\
+                else: os._exit(1)";
+    let stdout = MemoryOutputPipe::new(4096);
+    let mut store = Store::new(&engine, wasi(&python, code, &stdout).build_p1());
+    let instance = linker.instantiate_async(&mut store, &module).await;
+    let instance = instance.expect("an instance");
+    let run = instance.get_typed_func::<(), i32>(&mut store, "run");
+    let code = run.expect("run").call_async(&mut store, ()).await;
+    assert_eq!(code.expect("an exit code"), 0);
+    assert_eq!(*written.lock().expect("the list"), [0xFFFF_FFFE; 2]);
+}
+
+/// What an embedder keeps in a store of their own.
+struct Embedder {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    net: SandboxNetCtx,
+}
+
+impl WasiView for Embedder {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl SandboxNetView for Embedder {
+    fn sandbox_net(&mut self) -> SandboxNetCtxView<'_> {
+        SandboxNetCtxView {
+            ctx: &mut self.net,
+            table: &mut self.table,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() {
+    let (server, forbidden) = (HttpServer::plain().await, Forbidden::start().await);
+    let python = Engine::shared().await.expect("the default runtime");
+    let engine = wasmtime::Engine::new(&config()).expect("an engine");
+    let component = component(Capability::Network).await;
+    let component = Component::new(&engine, component).expect("a component");
+    let mut linker = Linker::<Embedder>::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
+    add_to_linker(&mut linker).expect("the interface");
+
+    let rule = server.origin().parse().expect("a rule");
+    let policy = Policy::allow([rule]);
+    let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
+    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
+    let audit = AuditLog::new();
+    let code = format!(
+        "import urllib.request as u\n\
+         print(u.urlopen('{}/get').status)\n\
+         try: u.urlopen('{}/')\n\
+         except OSError as error: print(type(error.reason).__name__)",
+        server.origin(),
+        forbidden.origin(),
+    );
+    let stdout = MemoryOutputPipe::new(4096);
+    let state = Embedder {
+        wasi: wasi(&python, &code, &stdout).build(),
+        table: ResourceTable::new(),
+        net: SandboxNetCtx::new(EgressHooks::new(policy, egress, audit.clone())),
+    };
+    let mut store = Store::new(&engine, state);
+    let instance = linker.instantiate_async(&mut store, &component).await;
+    let instance = instance.expect("an instance");
+    let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run");
+    let code = run.expect("run").call_async(&mut store, ()).await;
+    assert_eq!(code.expect("an exit code"), (0,));
+    assert_eq!(stdout.contents(), "200\nPermissionError\n");
+    assert_eq!(forbidden.connections(), 0);
+    let denied = audit.records().into_iter();
+    assert_eq!(denied.filter(|d| d.verdict == Verdict::Deny).count(), 1);
+}

@@ -1,0 +1,168 @@
+//! Frames that no shim would send get an error each, and the next good request works.
+
+use sandbox_net::Sandbox;
+use sandbox_net_tests::{Report, Servers, run};
+use serde_json::json;
+
+// The codes of errors in `adapter/FRAMES.md`.
+const DENIED: &str = "error 1";
+const CLOSED: &str = "error 10";
+const INVALID: &str = "error 11";
+const FRAME: &str = "error 128";
+const VERSION: &str = "error 129";
+const COMMAND: &str = "error 130";
+const HANDLE: &str = "error 131";
+const SIZE: &str = "error 133";
+
+async fn report_of(program: &str, servers: &Servers) -> Report {
+    let sandbox = Sandbox::builder()
+        .allow(servers.http.origin())
+        .arg(servers.http.origin())
+        .arg(servers.forbidden.origin())
+        .build()
+        .await
+        .expect("a sandbox");
+    run(&sandbox, program).await.0
+}
+
+/// Shows that every case that begins with `prefix` gave one of `outcomes` and left the channel
+/// usable.
+fn assert_all(report: &Report, prefix: &str, outcomes: &[&str]) {
+    let mut count = 0;
+    for line in &report.lines {
+        let case = line["case"].as_str().expect("a name");
+        if case.starts_with(prefix) {
+            let result = report.result(case);
+            let outcome = result[0].as_str().unwrap_or_default();
+            assert!(
+                outcomes.contains(&outcome),
+                "{case}: {outcome} is none of {outcomes:?}"
+            );
+            assert_eq!(result[1], json!(true), "a good request after {case}");
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no case begins with {prefix}");
+}
+
+#[tokio::test]
+async fn frames_that_make_no_sense_get_an_error_and_disturb_nothing() {
+    let servers = Servers::start().await;
+    let report = report_of("control_channel.py", &servers).await;
+
+    assert_eq!(report.result("read before a frame"), &json!("EAGAIN"));
+    assert_eq!(report.result("good"), &json!(true));
+    let cases: &[(&str, &[&str])] = &[
+        ("frame of ", &[FRAME]),
+        ("longer than announced", &[FRAME]),
+        ("shorter than announced", &[FRAME]),
+        ("length 0x", &[FRAME]),
+        ("version ", &[VERSION]),
+        ("command 0", &[COMMAND]),
+        ("command 12", &[COMMAND]),
+        ("command 128", &[COMMAND]),
+        ("command 255", &[COMMAND]),
+        ("flags", &[FRAME]),
+        ("too large a payload", &[SIZE]),
+        ("text", &[FRAME, VERSION]),
+        ("command 2 on", &[HANDLE]),
+        ("command 3 on", &[HANDLE]),
+        ("command 4 on", &[HANDLE]),
+        ("command 5 on", &[HANDLE]),
+        ("command 6 on", &[HANDLE]),
+        ("command 7 on", &[HANDLE]),
+        ("command 8 on", &[HANDLE]),
+        ("command 9 on", &[HANDLE]),
+        ("command 11 on", &[HANDLE]),
+        ("poll of 0xdeadbeef", &[HANDLE]),
+        ("a handle of another kind", &[HANDLE]),
+        ("a stale handle", &["False error 131 ok ok ok"]),
+        ("closed twice", &["ok error 131 ok error 131"]),
+        ("an exchange after its connection", &["error 10 ok"]),
+        ("second head", &["200 error 10"]),
+        ("read before the head", &[INVALID]),
+        ("read after the end", &["ok 0"]),
+        ("read of nothing", &[FRAME, INVALID]),
+        ("second request before", &[INVALID]),
+        ("body of a request without one", &["error 11 error 11"]),
+        ("finish twice", &["ok error 10"]),
+        ("finish before", &[INVALID]),
+        // Either nothing of what is too much is taken, or only the announced part.
+        ("more than announced", &[INVALID, CLOSED, "True ok"]),
+        ("in pieces", &[HANDLE]),
+        ("unread reply", &[COMMAND]),
+        ("os.write", &[HANDLE]),
+        ("reply read in part", &["error 130 0"]),
+        (
+            "too many connections",
+            &["error 9 ['ok']", "error 132 ['ok']"],
+        ),
+        ("fd -3 ", &["EBADF"]),
+        ("fd -1 ", &["EBADF"]),
+        ("fd 2**31-1", &["EBADF"]),
+        ("fd 2**32-2", &["OverflowError"]),
+        ("truncate", &["True"]),
+        ("seek", &["True"]),
+    ];
+    for (prefix, outcomes) in cases {
+        assert_all(&report, prefix, outcomes);
+    }
+    let random = report.result("random frames");
+    assert_eq!(random[1], json!(true), "a good request after random frames");
+    assert!(random[0]["error"].as_u64() > Some(390), "{random}");
+    assert_eq!(report.result("after os.close"), &json!(true));
+    assert_eq!(servers.forbidden.connections().await, 0);
+}
+
+#[tokio::test]
+async fn payloads_that_make_no_sense_get_an_error_and_send_nothing() {
+    let servers = Servers::start().await;
+    let report = report_of("control_payloads.py", &servers).await;
+    let cases: &[(&str, &[&str])] = &[
+        ("connect: port", &[INVALID, FRAME]),
+        ("connect: no host", &[INVALID, FRAME]),
+        // A host that makes no sense is invalid, or is none that a rule allows.
+        ("connect: host ", &[INVALID, DENIED, FRAME]),
+        ("connect: half a timeout", &[FRAME]),
+        ("connect: denied", &[DENIED]),
+        ("request: nothing", &[FRAME]),
+        ("request: half a head", &[FRAME]),
+        ("request: more than a head", &[FRAME]),
+        ("request: too many fields", &[FRAME]),
+        ("request: method longer", &[FRAME]),
+        ("request: path longer", &[FRAME]),
+        ("request: empty", &[INVALID]),
+        ("request: method with", &[INVALID]),
+        ("request: path with", &[INVALID]),
+        ("request: full url", &[INVALID, DENIED]),
+        ("request: field ", &[INVALID]),
+        ("request: framing field", &[INVALID]),
+        ("request: other host", &[DENIED]),
+        ("request: upgrade", &[DENIED]),
+        ("request: CONNECT", &[DENIED, INVALID]),
+        ("request: 60,000 fields", &["error 9", SIZE]),
+        ("request: body kind", &[FRAME, INVALID]),
+        ("start-tls: nothing", &[FRAME]),
+        ("start-tls: name longer", &[FRAME]),
+        ("start-tls: broken alpn", &[FRAME]),
+        ("start-tls: empty alpn", &[FRAME]),
+        ("start-tls: another name", &[DENIED]),
+        ("start-tls: unverified", &[DENIED]),
+        ("tls-info without tls", &[CLOSED]),
+        ("poll: nothing", &[FRAME]),
+        ("poll: no entry and no timeout", &[FRAME]),
+        ("poll: an entry without an interest", &[FRAME]),
+        ("poll: half an entry", &[FRAME]),
+        ("poll: the body of a connection", &[HANDLE]),
+        ("poll: 5,000 entries", &[FRAME, SIZE, HANDLE]),
+    ];
+    for (prefix, outcomes) in cases {
+        assert_all(&report, prefix, outcomes);
+    }
+    assert_eq!(servers.forbidden.connections().await, 0);
+    let strange = servers.http.requests();
+    assert!(
+        strange.iter().all(|one| one.target == "/all-bytes"),
+        "only good requests were sent"
+    );
+}

@@ -1,0 +1,66 @@
+//! Large bodies in bounded memory. This is the only test of its file, so that the process whose
+//! memory is measured does nothing else.
+
+use sandbox_net::Sandbox;
+use sandbox_net_tests::{Servers, pattern_sha256, run};
+use serde_json::json;
+
+/// The size of the large bodies.
+const MIB: u64 = 64;
+
+/// How much more memory a run with bodies of `MIB` may take than one with bodies of 1 MiB: much
+/// less than one of its three bodies. It holds the guest's memory too, which is this process's.
+const GROWTH: u64 = 24 << 20;
+
+#[tokio::test]
+async fn sixty_four_mebibytes_pass_both_ways_in_bounded_memory() {
+    let servers = Servers::start().await;
+    let mut peaks = Vec::new();
+    for (server, mib) in [
+        (&servers.http, 1),
+        (&servers.https, 1),
+        (&servers.http2, 1),
+        (&servers.http, MIB),
+        (&servers.https, MIB),
+        (&servers.http2, MIB),
+    ] {
+        let origin = server.origin();
+        let sandbox = Sandbox::builder()
+            .allow(origin.as_str())
+            .arg(origin.as_str())
+            .arg(mib.to_string())
+            .trust_ca_pem(servers.ca.root_pem())
+            .build()
+            .await
+            .expect("a sandbox");
+        let (report, _) = run(&sandbox, "large.py").await;
+        let whole = json!([mib << 20, pattern_sha256(mib << 20)]);
+        for case in ["down", "up, sized", "up, chunked"] {
+            assert_eq!(report.result(case), &whole, "{case}, {mib} MiB, {origin}");
+        }
+        peaks.push(peak_memory());
+    }
+    let [.., Some(small), _, _, Some(large)] = peaks[..] else {
+        eprintln!("skipped in part: this system does not tell a process's peak memory");
+        return;
+    };
+    eprintln!(
+        "peak memory: {} KiB after 1 MiB bodies, {} KiB after {MIB}",
+        small >> 10,
+        large >> 10
+    );
+    assert!(
+        large - small < GROWTH,
+        "{small} bytes before, {large} bytes after"
+    );
+}
+
+/// The most memory that this process ever held, in bytes, where the system tells it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}

@@ -1,0 +1,54 @@
+//! A guest that speaks `wasi:http` meets the same policy and log: its requests go through the same
+//! `WasiHttpHooks`.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use sandbox_net::egress::{Egress, EgressConfig, Roots, TlsSettings, read_certificates};
+use sandbox_net::policy::Policy;
+use sandbox_net::{AuditLog, EgressHooks, Stage, Verdict};
+use sandbox_net_tests::{Alpn, Forbidden, HttpServer, TestCa};
+use wasmtime_wasi_http::{Error, WasiHttpHooks};
+
+fn request(url: &str, body: &'static str) -> http::Request<wasmtime_wasi_http::WasiBody> {
+    let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
+    http::Request::post(url)
+        .body(body.boxed_unsync())
+        .expect("a request")
+}
+
+#[tokio::test]
+async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
+    let ca = TestCa::new("wasi:http tests");
+    let server = HttpServer::tls(&ca.loopback_leaf(), Alpn::Http2).await;
+    let forbidden = Forbidden::start().await;
+    let roots = read_certificates(&ca.root_pem()).expect("a certificate");
+    let tls = TlsSettings::new(Roots::None, roots).expect("roots");
+    let policy = Policy::allow([server.origin().parse().expect("a rule")]);
+    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
+    let audit = AuditLog::new();
+    let mut hooks = EgressHooks::new(policy, egress, audit.clone());
+
+    let echo = request(&(server.origin() + "/echo?secret=1"), "over wasi:http");
+    let sent = hooks.send_request(echo, None, Box::new(async { Ok(()) }));
+    let (response, _) = Box::into_pin(sent).await.expect("a response");
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.expect("a body");
+    assert_eq!(body.to_bytes(), "over wasi:http");
+
+    let denied = request(&(forbidden.origin() + "/"), "");
+    let sent = hooks.send_request(denied, None, Box::new(async { Ok(()) }));
+    let error = Box::into_pin(sent).await.err().expect("a denial");
+    assert!(matches!(error, Error::HttpRequestDenied), "{error:?}");
+    assert_eq!(forbidden.connections(), 0);
+
+    let recorded = audit.records().into_iter();
+    let recorded: Vec<_> = recorded.map(|r| (r.stage, r.verdict, r.status)).collect();
+    let expected = [
+        (Stage::Connect, Verdict::Allow, None),
+        (Stage::Tls, Verdict::Allow, None),
+        (Stage::Request, Verdict::Allow, Some(200)),
+        (Stage::Connect, Verdict::Deny, None),
+    ];
+    assert_eq!(recorded, expected);
+    assert!(!audit.records()[2].target.contains("secret"));
+}
