@@ -39,7 +39,7 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     let sent = hooks.send_request(denied, None, Box::new(async { Ok(()) }));
     let error = Box::into_pin(sent).await.err().expect("a denial");
     assert!(matches!(error, Error::HttpRequestDenied), "{error:?}");
-    assert_eq!(forbidden.connections(), 0);
+    assert_eq!(forbidden.connections().await, 0);
 
     let recorded = audit.records().into_iter();
     let recorded: Vec<_> = recorded.map(|r| (r.stage, r.verdict, r.status)).collect();

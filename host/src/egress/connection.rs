@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout};
 use crate::egress::body::Source;
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h1::{self, Home, encode_head};
-use crate::egress::h2::{self, Session, Slot};
+use crate::egress::h2::{self, H2Body, Session, Slot};
 use crate::egress::message::{RequestBody, erase};
 use crate::egress::reach::Reach;
 use crate::egress::stream::Stream;
 use crate::egress::tenant::Transport;
-use crate::egress::{BodyKind, Egress, EgressError, Phase, Response, TlsInfo};
+use crate::egress::{BodyKind, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo};
 use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
 /// How often a request is tried, where it is certain that trying again does no harm.
@@ -237,10 +237,9 @@ impl Connection {
         let started = Instant::now();
         let head = encode_head(request, kind, self.egress.config().max_request_head)?;
         let mut body = Some(body);
-        let mut may_be_idle = true;
         let mut attempt = 1;
         loop {
-            let transport = self.transport(may_be_idle, phase).await?;
+            let transport = self.transport(attempt == 1, phase).await?;
             let (peer, reused) = match &transport {
                 Transport::H1 { stream, reused } => (stream.peer(), *reused),
                 Transport::H2 { slot } => (slot.session().peer(), slot.session().count() > 0),
@@ -248,29 +247,21 @@ impl Connection {
             self.peer = Some(peer);
             let result = match transport {
                 Transport::H1 { stream, .. } => {
-                    may_be_idle = false;
                     let exchange = self.h1_exchange(&head, request, kind);
                     let result = exchange.run(stream, &mut body, phase).await;
                     result.map(|(head, body)| (head, Source::H1(Box::new(body))))
                 }
                 Transport::H2 { slot } => {
-                    let session = Arc::clone(slot.session());
-                    self.session = Some(Arc::clone(&session));
-                    let max = self.egress.config().max_response_head;
-                    let result = h2::exchange(slot, request, kind, &mut body, max, phase).await;
-                    if let Err(Failure {
-                        delivery: Delivery::Nothing,
-                        ..
-                    }) = result
-                    {
-                        session.retire();
-                    }
+                    let result = self
+                        .h2_exchange(slot, request, kind, &mut body, phase)
+                        .await;
                     result.map(|(head, body)| (head, Source::H2(Box::new(body))))
                 }
             };
-            match result {
+            let failure = match result {
                 Ok((head, body)) => {
-                    let body = body.until(left.saturating_sub(started.elapsed()));
+                    let left = left.saturating_sub(started.elapsed());
+                    let body = body.until(left);
                     return Ok(Response {
                         head,
                         body,
@@ -278,17 +269,35 @@ impl Connection {
                         reused,
                     });
                 }
-                Err(Failure { delivery, .. })
-                    if reused
-                        && body.is_some()
-                        && attempt < MAX_ATTEMPTS
-                        && delivery.allows_retry(request, kind) =>
-                {
-                    attempt += 1;
-                }
-                Err(Failure { error, .. }) => return Err(error),
+                Err(failure) => failure,
+            };
+            let may_retry = reused && body.is_some() && attempt < MAX_ATTEMPTS;
+            if !may_retry || !failure.delivery.allows_retry(request, kind) {
+                return Err(failure.error);
             }
+            attempt += 1;
         }
+    }
+
+    async fn h2_exchange(
+        &mut self,
+        slot: Slot,
+        request: &RequestLine,
+        kind: BodyKind,
+        body: &mut Option<RequestBody>,
+        phase: &mut Phase,
+    ) -> Result<(ResponseHead, H2Body), Failure> {
+        let session = Arc::clone(slot.session());
+        self.session = Some(Arc::clone(&session));
+        let max_head = self.egress.config().max_response_head;
+        let result = h2::exchange(slot, request, kind, body, max_head, phase).await;
+        if result
+            .as_ref()
+            .is_err_and(|it| it.delivery == Delivery::Nothing)
+        {
+            session.retire();
+        }
+        result
     }
 
     fn h1_exchange<'a>(

@@ -10,6 +10,16 @@ pub(crate) struct Failure {
     pub(crate) delivery: Delivery,
 }
 
+impl Failure {
+    /// A failure after which the request is not sent again.
+    pub(crate) fn last(error: EgressError) -> Self {
+        Self {
+            error,
+            delivery: Delivery::Final,
+        }
+    }
+}
+
 /// How far a failed request can have got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -18,8 +28,8 @@ pub(crate) enum Delivery {
     Nothing,
     /// The peer may have got it, and sent no byte back.
     Unanswered,
-    /// The peer sent something back.
-    Answered,
+    /// The peer sent something back, or the request itself is at fault.
+    Final,
 }
 
 impl Delivery {
@@ -31,7 +41,7 @@ impl Delivery {
         match self {
             Self::Nothing => true,
             Self::Unanswered => kind.is_empty() && IDEMPOTENT.contains(&request.method.as_slice()),
-            Self::Answered => false,
+            Self::Final => false,
         }
     }
 }
@@ -44,7 +54,7 @@ mod tests {
     #[test]
     fn only_what_does_no_harm_is_sent_again() {
         use BodyKind::{Chunked, None, Sized};
-        use Delivery::{Answered, Nothing, Unanswered};
+        use Delivery::{Final, Nothing, Unanswered};
         for (delivery, method, kind, expected) in [
             (Nothing, "POST", None, true),
             (Nothing, "POST", Sized(5), true),
@@ -55,7 +65,7 @@ mod tests {
             (Unanswered, "POST", None, false),
             (Unanswered, "PATCH", None, false),
             (Unanswered, "get", None, false),
-            (Answered, "GET", None, false),
+            (Final, "GET", None, false),
         ] {
             let request = RequestLine {
                 origin: Origin {

@@ -59,7 +59,7 @@ impl Exchange<'_> {
             });
         let (head, framing, persistent, writing) = result.map_err(|error| {
             let delivery = match (answered, sent) {
-                (true, _) => Delivery::Answered,
+                (true, _) => Delivery::Final,
                 (false, 0) => Delivery::Nothing,
                 (false, _) => Delivery::Unanswered,
             };

@@ -14,7 +14,7 @@ use crate::egress::h2::session::Slot;
 use crate::egress::message::RequestBody;
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::{
-    BodyKind, EgressError, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
+    BodyKind, EgressError, Fields, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
 };
 use crate::policy::RequestLine;
 
@@ -34,57 +34,56 @@ pub(crate) async fn exchange(
     phase: &mut Phase,
 ) -> Result<(ResponseHead, H2Body), Failure> {
     *phase = Phase::Request;
-    let unsent = |error| Failure {
-        error,
-        delivery: Delivery::Nothing,
-    };
-    let head = head(request, kind).map_err(unsent)?;
-    let mut sender = slot
-        .session()
-        .sender()
-        .ready()
-        .await
-        .map_err(|error| unsent(translate(&error)))?;
+    let (response, mut pump) = open(&slot, request, kind, body).await?;
+    let (parts, received) = until_head(response, &mut pump, phase).await?.into_parts();
+    let head = response_head(&parts, max_head).map_err(Failure::last)?;
+    Ok((head, H2Body::new(received, pump, slot)))
+}
+
+type Sending = Pump<SendStream<Bytes>>;
+
+/// Opens a stream with the request's head, and begins to send the body if there is one.
+async fn open(
+    slot: &Slot,
+    request: &RequestLine,
+    kind: BodyKind,
+    body: &mut Option<RequestBody>,
+) -> Result<(ResponseFuture, Option<Sending>), Failure> {
+    let head = head(request, kind).map_err(Failure::last)?;
+    let sender = slot.session().sender();
+    let mut sender = sender.ready().await.map_err(|error| unsent(&error))?;
     let (response, stream) = sender
         .send_request(head, kind.is_empty())
-        .map_err(|error| unsent(translate(&error)))?;
-    let mut pump = None;
-    if !kind.is_empty() {
-        let body = body.take().ok_or_else(|| unsent(EgressError::Closed))?;
-        pump = Some(Pump::start(stream, kind, body));
+        .map_err(|error| unsent(&error))?;
+    if kind.is_empty() {
+        return Ok((response, None));
     }
-    let response = until_head(response, &mut pump, phase).await?;
-    let (parts, received) = response.into_parts();
-    let answered = |error| Failure {
-        error,
-        delivery: Delivery::Answered,
-    };
-    let fields: Vec<(Vec<u8>, Vec<u8>)> = parts
+    let body = body.take().ok_or(Failure::last(EgressError::Closed))?;
+    Ok((response, Some(Pump::start(stream, kind, body))))
+}
+
+fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHead, EgressError> {
+    let fields: Fields = parts
         .headers
         .iter()
         .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
         .collect();
-    let size: usize = fields
-        .iter()
-        .map(|(n, v)| n.len() + v.len() + FIELD_OVERHEAD)
-        .sum();
-    if size > max_head {
-        return Err(answered(EgressError::Limit(Limit::ResponseHeadSize)));
+    let sizes = fields.iter().map(|(name, value)| name.len() + value.len());
+    if sizes.sum::<usize>() + fields.len() * FIELD_OVERHEAD > max {
+        return Err(EgressError::Limit(Limit::ResponseHeadSize));
     }
-    let status = parts.status.as_u16();
-    let head = ResponseHead {
-        status,
+    Ok(ResponseHead {
+        status: parts.status.as_u16(),
         version: HttpVersion::Http2,
         reason: Vec::new(),
         fields,
-    };
-    Ok((head, H2Body::new(received, pump, slot)))
+    })
 }
 
 /// Waits for the response while the body is sent.
 async fn until_head(
     mut response: ResponseFuture,
-    pump: &mut Option<Pump<SendStream<Bytes>>>,
+    pump: &mut Option<Sending>,
     phase: &mut Phase,
 ) -> Result<Response<RecvStream>, Failure> {
     loop {
@@ -96,22 +95,28 @@ async fn until_head(
             biased;
             end = &mut sending.end => {
                 if let Ok(Sent::Failed(error)) = end {
-                    return Err(body_failure(error));
+                    return Err(Failure::last(error));
                 }
                 *pump = None;
             }
             response = &mut response => return response.map_err(|error| {
                 // A body that fails ends its stream: that is the cause then.
-                sending.failure().map_or_else(|| failure(&error), body_failure)
+                sending.failure().map_or_else(|| failure(&error), Failure::last)
             }),
         }
     }
 }
 
-fn body_failure(error: EgressError) -> Failure {
+/// A failure to open a stream. The session is at its end, if the request is not at fault.
+fn unsent(error: &h2::Error) -> Failure {
+    let is_session = error.is_io() || error.is_go_away() || error.is_reset();
     Failure {
-        error,
-        delivery: Delivery::Answered,
+        error: translate(error),
+        delivery: if is_session {
+            Delivery::Nothing
+        } else {
+            Delivery::Final
+        },
     }
 }
 
@@ -123,7 +128,7 @@ fn failure(error: &h2::Error) -> Failure {
     let delivery = match (is_refused, error.is_io() || error.is_go_away()) {
         (true, _) => Delivery::Nothing,
         (false, true) => Delivery::Unanswered,
-        (false, false) => Delivery::Answered,
+        (false, false) => Delivery::Final,
     };
     Failure {
         error: translate(error),

@@ -3,6 +3,7 @@
 mod faults;
 mod http1;
 mod http2;
+mod http2_faults;
 mod names;
 mod properties;
 mod reuse;

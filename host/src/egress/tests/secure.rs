@@ -41,17 +41,25 @@ async fn requests_share_one_tls_connection() {
 #[tokio::test]
 async fn what_the_handshake_settled_is_told() {
     let authority = Authority::new();
-    let server = serve_tls(authority.server(&["http/1.1"]), |stream, _| echo(stream)).await;
-    let origin = server.https();
-    let egress = authority.egress(&origin);
-    let connection = connect(&egress, &origin).await.unwrap();
-    let info = connection.tls_info().unwrap();
-    assert_eq!(info.version, 0x0304);
-    assert_eq!(info.cipher, "TLS_AES_256_GCM_SHA384");
-    assert_eq!(info.alpn, b"http/1.1");
-    assert_eq!(info.certificates.len(), 1);
-    assert!(connection.is_tls());
-    assert_eq!(connection.peer(), Some(server.address));
+    for (version, number, cipher) in [
+        (&rustls::version::TLS13, 0x0304, "TLS_AES_256_GCM_SHA384"),
+        (
+            &rustls::version::TLS12,
+            0x0303,
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        ),
+    ] {
+        let config = authority.server_of(&[version], &["http/1.1"], &["127.0.0.1"], |_| {});
+        let server = serve_tls(config, |stream, _| echo(stream)).await;
+        let origin = server.https();
+        let connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+        let info = connection.tls_info().unwrap();
+        assert_eq!((info.version, info.cipher.as_str()), (number, cipher));
+        assert_eq!(info.alpn, b"http/1.1");
+        assert_eq!(info.certificates.len(), 1);
+        assert!(connection.is_tls());
+        assert_eq!(connection.peer(), Some(server.address));
+    }
 }
 
 #[tokio::test]
