@@ -160,7 +160,8 @@ impl EgressHooks {
             .policy
             .check_tls(endpoint, server_name, verify)
             .and_then(|origin| self.check_address(&secured).map(|()| origin));
-        self.audit.record(subject, checked.as_ref().map(|c| c.rule()));
+        self.audit
+            .record(subject, checked.as_ref().map(|c| c.rule()));
         let origin = checked.map_err(EgressError::Denied)?;
         let (connection, info) = (link.connection.clone(), secured.tls.clone());
         let handshake = spawn(async move {
@@ -237,7 +238,11 @@ impl EgressHooks {
             let progress = Progress::new();
             let failed = |error: EgressError| to_http_error(&error);
             let endpoint = origin.endpoint.clone();
-            let mut link = this.connect(endpoint, timeout).map_err(failed)?.await.map_err(failed)?;
+            let mut link = this
+                .connect(endpoint, timeout)
+                .map_err(failed)?
+                .await
+                .map_err(failed)?;
             if origin.scheme == Scheme::Https {
                 let (secured, handshake) = this.start_tls(&link, None, true).map_err(failed)?;
                 handshake.await.map_err(failed)?;
@@ -291,7 +296,10 @@ fn disassemble(
         Some("https") => Scheme::Https,
         _ => return Err(HttpError::HttpRequestUriInvalid),
     };
-    let authority = parts.uri.authority().ok_or(HttpError::HttpRequestUriInvalid)?;
+    let authority = parts
+        .uri
+        .authority()
+        .ok_or(HttpError::HttpRequestUriInvalid)?;
     if authority.as_str().contains('@') {
         return Err(HttpError::HttpRequestUriInvalid);
     }
@@ -301,8 +309,7 @@ fn disassemble(
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host);
     let port = authority.port_u16().unwrap_or(scheme.default_port());
-    let endpoint =
-        Endpoint::new(host, port).map_err(|_| HttpError::HttpRequestUriInvalid)?;
+    let endpoint = Endpoint::new(host, port).map_err(|_| HttpError::HttpRequestUriInvalid)?;
     let kind = match body.size_hint().exact() {
         _ if body.is_end_stream() => BodyKind::None,
         Some(size) => BodyKind::Sized(size),

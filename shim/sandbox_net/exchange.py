@@ -37,6 +37,11 @@ class _State(Enum):
     DONE = auto()
 
 
+def _is_unfinished(head: bytes) -> bool:
+    """Whether a head goes on after `head`: its reader must not take an end there for its own."""
+    return head.startswith(b"HTTP/1.") and b"\r\n\r\n" not in head and b"\n\n" not in head
+
+
 class Exchange:
     """Moves a request's body out and makes the bytes of the response.
 
@@ -255,6 +260,8 @@ class Exchange:
             # The program's own HTTP client says what is wrong with what came.
             if self._state is _State.HEAD:
                 self._inbox.append(error.rest)
+                if _is_unfinished(error.rest):
+                    self._failure = exception_for(error, self._host)
         elif error.code != CLOSED:
             self._failure = exception_for(error, self._host)
         self.over = self._dropping = True

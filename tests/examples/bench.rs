@@ -79,7 +79,9 @@ async fn main() -> Result<(), Failure> {
     println!("| | native | sandbox-net | ratio |\n|---|---|---|---|");
     for case in &CASES {
         let url = server.origin() + case.path;
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks").join(case.program);
+        let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("benchmarks")
+            .join(case.program);
         let native = || {
             let mut command = Command::new(&python);
             command.arg(&program).arg(&url).args(case.more);
@@ -97,14 +99,21 @@ async fn main() -> Result<(), Failure> {
         // In turns, so that both meet the same weather.
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for run in 0..=RUNS {
-            let pair = (seconds(native(), case.measure)?, seconds(sandboxed(), case.measure)?);
+            let pair = (
+                seconds(native(), case.measure)?,
+                seconds(sandboxed(), case.measure)?,
+            );
             if run > 0 {
                 theirs.push(pair.0);
                 ours.push(pair.1);
             }
         }
         let (theirs, ours) = (median(theirs), median(ours));
-        println!("| {} | {theirs:.3} s | {ours:.3} s | {:.2} |", case.name, ours / theirs);
+        println!(
+            "| {} | {theirs:.3} s | {ours:.3} s | {:.2} |",
+            case.name,
+            ours / theirs
+        );
     }
     Ok(())
 }
@@ -129,9 +138,19 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 
 /// A native Python with `requests`.
 fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
-    let made = Command::new("python3").args(["-m", "venv"]).arg(directory).status()?;
+    let made = Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(directory)
+        .status()?;
     let python = directory.join("bin/python");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "requests"];
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "requests",
+    ];
     if !made.success() || !Command::new(&python).args(pip).status()?.success() {
         return Err("python3 with venv and pip is needed for the comparison".into());
     }
@@ -141,7 +160,10 @@ fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
 /// The command line that `cargo build --release` leaves beside this program.
 fn sandbox_net_binary() -> Result<PathBuf, Failure> {
     let here = std::env::current_exe()?;
-    let target = here.parent().and_then(Path::parent).ok_or("no target directory")?;
+    let target = here
+        .parent()
+        .and_then(Path::parent)
+        .ok_or("no target directory")?;
     let binary = target.join("sandbox-net");
     match binary.is_file() {
         true => Ok(binary),

@@ -9,6 +9,6 @@ import urllib.request
 
 from report import attempt, emit
 
-emit("_socket", getattr(_socket, "__file__", None) or "built-in")
-attempt("channel", os.writev, -2, [bytes(16)])
+emit("_socket", getattr(_socket.__spec__, "origin", "stand-in"))
+attempt("channel", os.write, -2, bytes(16))
 attempt("urllib", lambda: urllib.request.urlopen(sys.argv[1], timeout=20).status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from typing import ParamSpec
 
@@ -45,7 +46,7 @@ def describe(error: BaseException) -> dict[str, object]:
         "text": re.sub(r"\[Errno -?\d+\] ", "", str(error)),
     }
     if isinstance(error, OSError) and error.errno is not None:
-        description["errno"] = errno.errorcode.get(error.errno, str(error.errno))
+        description["errno"] = _error_name(error)
         description["text"] = str(error.strerror)
     for name in ("verify_message", "verify_code", "partial", "expected", "code"):
         value = getattr(error, name, None)
@@ -54,6 +55,15 @@ def describe(error: BaseException) -> dict[str, object]:
         elif isinstance(value, bytes):
             description[name] = value.decode("latin-1")
     return description
+
+
+def _error_name(error: OSError) -> str:
+    """The name of an error number, which differs between platforms."""
+    if isinstance(error, socket.gaierror):
+        names = [name for name in vars(socket) if name.startswith("EAI_")]
+        found = [name for name in names if getattr(socket, name) == error.errno]
+        return found[0] if found else str(error.errno)
+    return errno.errorcode.get(error.errno or 0, str(error.errno))
 
 
 def _chain(error: BaseException) -> list[BaseException]:

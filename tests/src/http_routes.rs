@@ -135,6 +135,11 @@ fn route(path: &str, query: &str, seen: &Seen<'_>, journal: &Journal) -> Respons
 
 fn ok(content_type: &'static str, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
+    // In HTTP/2 hyper leaves the length of an empty body out; in HTTP/1.1 it does not.
+    if let Some(length) = response.body().size_hint().exact() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -27,7 +27,11 @@ fn the_adapter_is_small_and_has_no_data_and_no_elements() {
 
 #[test]
 fn the_adapter_is_what_its_source_builds() {
-    let built = Command::new("sh").arg("build.sh").arg("--check").current_dir(folder()).output();
+    let built = Command::new("sh")
+        .arg("build.sh")
+        .arg("--check")
+        .current_dir(folder())
+        .output();
     let built = built.expect("sh");
     let said = String::from_utf8_lossy(&built.stderr);
     match built.status.code() {

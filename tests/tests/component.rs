@@ -49,14 +49,20 @@ async fn with_the_network_the_component_imports_the_client_and_no_sockets() {
     let imports = imports(&component(Capability::Network).await);
     assert!(imports.contains("sandbox:net/client"), "{imports:?}");
     for name in &imports {
-        let allowed = ["sandbox:net/", "wasi:cli/", "wasi:clocks/", "wasi:filesystem/"];
+        let allowed = [
+            "sandbox:net/",
+            "wasi:cli/",
+            "wasi:clocks/",
+            "wasi:filesystem/",
+        ];
         let allowed = allowed.iter().chain(&["wasi:io/", "wasi:random/"]);
         assert!(allowed.into_iter().any(|a| name.starts_with(a)), "{name}");
     }
 }
 
 #[tokio::test]
-async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module_is_the_stock_one() {
+async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module_is_the_stock_one()
+{
     let imports = imports(&component(Capability::None).await);
     assert!(!imports.is_empty());
     for name in &imports {
@@ -64,7 +70,7 @@ async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module
         assert!(!network.iter().any(|n| name.starts_with(n)), "{name}");
     }
 
-    let code = "import _socket, os; print(_socket.__spec__.origin)\n\
+    let code = "import _socket, os; print(getattr(_socket.__spec__, 'origin', 'stand-in'))\n\
                 try: os.write(-2, bytes(16))\n\
                 except OSError as e: print(os.strerror(e.errno))";
     let stock = Sandbox::builder().build().await.expect("a sandbox");
@@ -73,9 +79,12 @@ async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module
 
     // The positive control: with a rule the stand-in is there, and the descriptor takes a frame.
     let networked = Sandbox::builder().allow("https://a.test").build().await;
-    let outcome = networked.expect("a sandbox").run(code).await.expect("a run");
-    assert!(!outcome.stdout_text().contains("built-in"), "{outcome:?}");
-    assert!(!outcome.stdout_text().contains("Bad file"), "{outcome:?}");
+    let outcome = networked
+        .expect("a sandbox")
+        .run(code)
+        .await
+        .expect("a run");
+    assert_eq!(outcome.stdout_text(), "stand-in\n", "{outcome:?}");
 }
 
 /// The least that CPython needs to start, for either kind of linker.
@@ -124,12 +133,14 @@ async fn the_descriptor_that_arrives_at_the_import_boundary_is_0xfffffffe() {
         )
         .expect("fd_write");
     linker
-        .func_wrap("host", "call", |_: u32, _: u32, _: u32, _: u32| -> i32 { -1 })
+        .func_wrap("host", "call", |_: u32, _: u32, _: u32, _: u32| -> i32 {
+            -1
+        })
         .expect("host.call");
 
-    let code = "import os, sys\n\
-                for write in (lambda: os.write(-2, b'x'), lambda: os.writev(-2, [b'x', b'y'])):\n\
-                \x20   try: write()\n\
+    let code = "import os\n\
+                for data in b'x', b'yz':\n\
+                \x20   try: os.write(-2, data)\n\
                 \x20   except OSError: pass\n\
                 try: os.write(0xFFFFFFFE, b'x')\n\
                 except OverflowError: pass\n\

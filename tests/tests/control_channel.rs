@@ -136,7 +136,7 @@ async fn payloads_that_make_no_sense_get_an_error_and_send_nothing() {
         ("request: path with", &[INVALID]),
         ("request: full url", &[INVALID, DENIED]),
         ("request: field ", &[INVALID]),
-        ("request: framing field", &[INVALID]),
+        ("request: framing field", &[DENIED]),
         ("request: other host", &[DENIED]),
         ("request: upgrade", &[DENIED]),
         ("request: CONNECT", &[DENIED, INVALID]),

@@ -199,12 +199,17 @@ async fn no_way_around_the_rules_reaches_a_server() {
         "redirect",
         "another Host field",
         "TRACE",
-        "CONNECT",
         "proxy",
-        "no verification, urllib",
-        "no verification, requests",
     ] {
         report.error(case, "PermissionError");
+    }
+    for case in ["no verification, urllib", "no verification, requests"] {
+        let refused = report.error(case, "ssl.SSLError");
+        assert!(
+            refused["text"]
+                .as_str()
+                .is_some_and(|t| t.contains("tls-options"))
+        );
     }
     // These are refused too; whether as a denial or as a name that makes no sense is no matter.
     for line in &report.lines {
@@ -262,7 +267,8 @@ async fn without_a_rule_there_is_no_network_at_all() {
     let without = run_with(None).await;
     assert_eq!(without.result("_socket"), &json!("built-in"));
     assert_eq!(without.error("channel", "OSError")["errno"], "EBADF");
-    assert_eq!(without.errors("urllib")[0]["type"], "urllib.error.URLError");
+    // Whatever the stock module makes of it, it is no response.
+    assert!(!without.errors("urllib").is_empty());
     assert_eq!(servers.http.connections(), 0);
 
     let with = run_with(Some(servers.http.origin())).await;

@@ -89,6 +89,10 @@ fn without_http1(line: &mut Value) {
     let Some(result) = line.get_mut("result") else {
         return;
     };
+    if case == "after connection close" {
+        // There is no `Connection` field in HTTP/2.
+        *result = Value::Null;
+    }
     if case.starts_with("status ") || case == "headers of the answer" {
         result
             .as_array_mut()

@@ -2,7 +2,8 @@
 
 use super::types;
 use crate::egress::{
-    CertificateFault, DnsFailure, EgressError, HttpVersion, Limit, Phase, TlsFailure, TlsInfo,
+    CertificateFault, DnsFailure, EgressError, HttpVersion, Limit, Phase, ProtocolFault,
+    TlsFailure, TlsInfo,
 };
 use crate::policy::{Denial, DenyReason};
 
@@ -19,7 +20,11 @@ pub(super) fn error(error: EgressError) -> types::ErrorCode {
         EgressError::Tls(failure) => Code::Tls(tls(failure)),
         EgressError::Protocol(failure) => Code::Protocol(types::ProtocolFailure {
             message: failure.fault.to_string(),
-            received: failure.received.into(),
+            received: match failure.fault {
+                // Python's `http.client` takes a head that was cut for a whole one.
+                ProtocolFault::HeadCut => Vec::new(),
+                _ => failure.received.into(),
+            },
         }),
         EgressError::Limit(reached) => Code::Limit(limit(reached)),
         EgressError::Closed => Code::Closed,

@@ -253,7 +253,11 @@ fn request_body(kind: BodyKind) -> (RequestBody, WasiBody, egress::BodyKind) {
     let (size, kind) = match kind {
         BodyKind::None => {
             let empty = Empty::<Bytes>::new().map_err(|never| match never {});
-            return (RequestBody::None, empty.boxed_unsync(), egress::BodyKind::None);
+            return (
+                RequestBody::None,
+                empty.boxed_unsync(),
+                egress::BodyKind::None,
+            );
         }
         BodyKind::Sized(size) => (Some(size), egress::BodyKind::Sized(size)),
         BodyKind::Chunked => (None, egress::BodyKind::Chunked),

@@ -161,7 +161,9 @@ impl Reencode for Intercept {
         }
         for name in INTERCEPTED {
             let ty = self.types.get(name).copied();
-            let ty = ty.ok_or(ReencodeError::UserError(ComponentizeError::NotPreview1(name)))?;
+            let ty = ty.ok_or(ReencodeError::UserError(ComponentizeError::NotPreview1(
+                name,
+            )))?;
             let ty = self.type_index(ty)?;
             imports.import(PREVIEW1, name, EntityType::Function(ty));
         }

@@ -71,9 +71,7 @@ pub fn componentize(
     };
     let mut resolve = Resolve::default();
     let package = resolve.push_str("main.wit", MAIN_WORLD).map_err(encode)?;
-    let world = resolve
-        .select_world(&[package], None)
-        .map_err(encode)?;
+    let world = resolve.select_world(&[package], None).map_err(encode)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(encode)?;
 
     let mut encoder = ComponentEncoder::default()
@@ -83,7 +81,10 @@ pub fn componentize(
         .map_err(encode)?;
     for stub in stubs {
         encoder = encoder
-            .adapter(&stub.module, &stub_module(stub, intercept::params(&module, stub)?))
+            .adapter(
+                &stub.module,
+                &stub_module(stub, intercept::params(&module, stub)?),
+            )
             .map_err(encode)?;
     }
     if capability == Capability::Network {

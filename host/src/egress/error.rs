@@ -139,6 +139,10 @@ pub enum ProtocolFault {
     /// The connection ended within the head.
     #[error("the peer closed the connection in the middle of the response head")]
     HeadCut,
+    /// A head in HTTP/1 that goes on beyond the limit. What was received of it is kept, so that the
+    /// guest's own HTTP client can say what it thinks of it.
+    #[error("the response head is larger than the limit")]
+    HeadTooLarge,
     /// A field line that is none (RFC 9112 section 5), or a field that contradicts itself.
     #[error("the response head is malformed: {0}")]
     Head(&'static str),

@@ -61,8 +61,7 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
 
     let mut store = Store::new(&engine, wasi(&preparation, files.path(), root.path())?);
     let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p1::add_to_linker_async(&mut linker, |ctx| ctx)
-        .map_err(BuildError::snapshot)?;
+    wasmtime_wasi::p1::add_to_linker_async(&mut linker, |ctx| ctx).map_err(BuildError::snapshot)?;
     for import in module.imports() {
         let stub = preparation.stubs.iter();
         let mut stub = stub.filter(|s| s.module == import.module() && s.name == import.name());
@@ -88,11 +87,7 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
         .map_err(BuildError::snapshot)
 }
 
-fn wasi(
-    preparation: &Preparation<'_>,
-    shim: &Path,
-    root: &Path,
-) -> Result<WasiP1Ctx, BuildError> {
+fn wasi(preparation: &Preparation<'_>, shim: &Path, root: &Path) -> Result<WasiP1Ctx, BuildError> {
     let (library, guest) = preparation.library;
     let mut wasi = WasiCtxBuilder::new();
     wasi.args(&["python"]).inherit_stderr();

@@ -11,11 +11,11 @@ use tokio::runtime::Handle;
 use super::files::{DirAccess, Mount, Root};
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings};
-use crate::{Capability, Error, Script};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::policy::{Policy, Rule};
 use crate::python::Engine;
 use crate::runtime::{Amount, PackagesBuilder};
+use crate::{Capability, Error, Script};
 
 /// The default limit of a guest's memory.
 const MEMORY: usize = 1 << 30;
@@ -172,7 +172,8 @@ impl SandboxBuilder {
         }
         let mut env = self.env;
         for (name, value) in [("HOME", "/work"), ("TMPDIR", "/tmp")] {
-            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            env.entry(name.to_owned())
+                .or_insert_with(|| value.to_owned());
         }
         let settings = Settings {
             capability,
@@ -209,12 +210,7 @@ impl SandboxBuilder {
     }
 }
 
-fn mount(
-    engine: &Engine,
-    host: PathBuf,
-    guest: String,
-    access: DirAccess,
-) -> Result<Mount, Error> {
+fn mount(engine: &Engine, host: PathBuf, guest: String, access: DirAccess) -> Result<Mount, Error> {
     let fault = |why: &str| Error::Directory {
         path: host.clone(),
         why: why.to_owned(),
@@ -226,11 +222,14 @@ fn mount(
     if !found.is_dir() {
         return Err(fault("it is not a directory"));
     }
-    let normal = guest.starts_with('/') && !guest.split('/').any(|part| part == ".." || part == ".");
+    let normal =
+        guest.starts_with('/') && !guest.split('/').any(|part| part == ".." || part == ".");
     let guest = guest.trim_end_matches('/').to_owned();
     let (library, packages) = (engine.library().1, PACKAGES);
     if !normal || guest.is_empty() {
-        return Err(fault("the guest's path for it must be absolute, without `..`, and not `/`"));
+        return Err(fault(
+            "the guest's path for it must be absolute, without `..`, and not `/`",
+        ));
     }
     for reserved in [library, packages] {
         let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
@@ -243,7 +242,9 @@ fn mount(
     let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
     let reaches = cache.starts_with(&found) || found.starts_with(&cache);
     if access == DirAccess::ReadWrite && reaches {
-        return Err(fault("a directory with the cache of compiled code can't be writable"));
+        return Err(fault(
+            "a directory with the cache of compiled code can't be writable",
+        ));
     }
     Ok(Mount {
         host: found,
@@ -269,7 +270,9 @@ async fn packages(
         let builder = PackagesBuilder::new(engine.manifest(), engine.cache())
             .progress(&*progress)
             .prepare(COMPILED, compiled);
-        let builder = requirements.into_iter().fold(builder, PackagesBuilder::with);
+        let builder = requirements
+            .into_iter()
+            .fold(builder, PackagesBuilder::with);
         builder.build()
     });
     let packages = made.await.map_err(|e| Error::Internal(e.to_string()))??;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreLimitsBuilder, Trap};
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use self::files::{Mount, Root};
@@ -218,7 +218,11 @@ impl Sandbox {
         let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
         settings.env = env.clone();
         drop(env);
-        Ok(Self::new(self.engine.clone(), settings, root.map_err(Error::Files)?))
+        Ok(Self::new(
+            self.engine.clone(),
+            settings,
+            root.map_err(Error::Files)?,
+        ))
     }
 
     /// The interpreter's arguments for `script`.

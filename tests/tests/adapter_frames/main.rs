@@ -1,7 +1,10 @@
 //! The built adapter (`adapter/sandbox_net_preview1.wasm`) in a component, between a program that
 //! sends the test's frames and a host that does what the test says.
 
-#![allow(unreachable_pub, reason = "one program: its modules share with one another only")]
+#![allow(
+    unreachable_pub,
+    reason = "one program: its modules share with one another only"
+)]
 
 mod bodies;
 mod channel;

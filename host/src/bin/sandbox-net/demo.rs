@@ -26,7 +26,10 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
         .await?;
     let outcome = sandbox.run(Script::code(SCRIPT)).await?;
 
-    println!("\nWhat the host decided:\n\n{}", table::decisions(&outcome.decisions));
+    println!(
+        "\nWhat the host decided:\n\n{}",
+        table::decisions(&outcome.decisions)
+    );
     println!(
         "\n{} requests reached the server; {} connections reached the host that was not allowed.",
         server.requests(),

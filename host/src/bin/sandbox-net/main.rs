@@ -95,9 +95,7 @@ fn main() -> ExitCode {
 }
 
 /// Ctrl-C ends the run, and the sandbox's files go with it.
-async fn until_interrupted(
-    work: impl Future<Output = Result<u8, Failure>>,
-) -> Result<u8, Failure> {
+async fn until_interrupted(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     tokio::select! {
         done = work => done,
         Ok(()) = tokio::signal::ctrl_c() => Ok(130),

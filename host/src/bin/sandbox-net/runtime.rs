@@ -71,7 +71,11 @@ impl Runtime {
             Action::Remove { name } => {
                 let manifest = Manifest::find(name.as_deref())?;
                 let found = remove(&manifest, &cache, &Terminal)?;
-                let what = if found { "removed" } else { "was not installed" };
+                let what = if found {
+                    "removed"
+                } else {
+                    "was not installed"
+                };
                 println!("{} {what}", manifest.name);
             }
         }

@@ -11,7 +11,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::egress::h1::response::{HeadError, HeadParser};
 use crate::egress::stream::Stream;
-use crate::egress::{EgressError, Limit, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
+use crate::egress::{EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
 
 /// The most that is read ahead of whoever takes the bytes.
 const READ_SIZE: usize = 64 * 1024;
@@ -74,7 +74,7 @@ impl Reader {
                     Ok(Some(found)) => return Ok(found),
                     Ok(None) => {}
                     Err(HeadError::Limit) => {
-                        return Err(EgressError::Limit(Limit::ResponseHeadSize));
+                        return Err(self.fault(ProtocolFault::HeadTooLarge));
                     }
                     Err(HeadError::Fault(fault)) => return Err(self.fault(fault)),
                 }

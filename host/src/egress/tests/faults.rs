@@ -146,7 +146,11 @@ async fn a_head_larger_than_the_limit_is_refused() {
             }
             Err(error) => {
                 assert!(!is_accepted);
-                assert_eq!(error, EgressError::Limit(Limit::ResponseHeadSize));
+                let EgressError::Protocol(failure) = error else {
+                    panic!("{error}");
+                };
+                assert_eq!(failure.fault, ProtocolFault::HeadTooLarge);
+                assert!(failure.received.starts_with(b"HTTP/1.1 200 OK\r\nA: xxx"));
             }
         }
     }
