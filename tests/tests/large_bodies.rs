@@ -5,6 +5,9 @@ use sandbox_net::Sandbox;
 use sandbox_net_tests::{Servers, pattern_sha256, run};
 use serde_json::json;
 
+/// How much more memory the guest alone may take with bodies of `MIB`.
+const GUEST_GROWTH: usize = 4 << 20;
+
 /// The size of the large bodies.
 const MIB: u64 = 64;
 
@@ -15,7 +18,7 @@ const GROWTH: u64 = 24 << 20;
 #[tokio::test]
 async fn sixty_four_mebibytes_pass_both_ways_in_bounded_memory() {
     let servers = Servers::start().await;
-    let mut peaks = Vec::new();
+    let (mut peaks, mut guests) = (Vec::new(), Vec::new());
     for (server, mib) in [
         (&servers.http, 1),
         (&servers.https, 1),
@@ -33,12 +36,17 @@ async fn sixty_four_mebibytes_pass_both_ways_in_bounded_memory() {
             .build()
             .await
             .expect("a sandbox");
-        let (report, _) = run(&sandbox, "large.py").await;
+        let (report, outcome) = run(&sandbox, "large.py").await;
+        guests.push(outcome.memory);
         let whole = json!([mib << 20, pattern_sha256(mib << 20)]);
         for case in ["down", "up, sized", "up, chunked"] {
             assert_eq!(report.result(case), &whole, "{case}, {mib} MiB, {origin}");
         }
         peaks.push(peak_memory());
+    }
+    eprintln!("the guests' memory: {guests:?} bytes");
+    for (small, large) in guests.iter().zip(&guests[3..]) {
+        assert!(*large < *small + GUEST_GROWTH, "{guests:?}");
     }
     let [.., Some(small), _, _, Some(large)] = peaks[..] else {
         eprintln!("skipped in part: this system does not tell a process's peak memory");

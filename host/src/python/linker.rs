@@ -1,7 +1,6 @@
 //! What a run of the interpreter is linked to: WASI without `wasi:sockets`, and the network's one
 //! door.
 
-use wasmtime::StoreLimits;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::clocks::WasiClocksView as _;
@@ -10,6 +9,7 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::Limits;
 use crate::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
 
 /// What the store of one run holds.
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(crate) wasi: WasiCtx,
     pub(crate) http: WasiHttpCtx,
     pub(crate) net: SandboxNetCtx,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
 }
 
 impl WasiView for State {

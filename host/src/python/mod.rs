@@ -2,12 +2,14 @@
 
 mod build;
 mod engine;
+mod limits;
 mod linker;
 mod prepare;
 mod shim;
 
 pub use build::BuildError;
 pub use engine::{Engine, EngineBuilder};
+pub(crate) use limits::Limits;
 pub(crate) use linker::State;
 
 /// WebAssembly stack of a run, in bytes: deep recursion in Python takes this much.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimitsBuilder, Trap};
+use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -24,7 +24,7 @@ use crate::componentize::Capability;
 use crate::egress::{Egress, EgressConfig};
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
-use crate::python::{Engine, State};
+use crate::python::{Engine, Limits, State};
 use crate::{Error, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
@@ -138,6 +138,7 @@ impl Sandbox {
             Some(Ok((code,))) => Exit::Code(code),
             Some(Err(error)) => exit_of(&error)?,
         };
+        let memory = store.data().limits.held();
         // Connections that are still open end with the run.
         drop(store);
         Ok(Outcome {
@@ -146,6 +147,7 @@ impl Sandbox {
             stdout: stdout.take(),
             stderr: stderr.take(),
             duration,
+            memory,
             decisions: audit.records(),
         })
     }
@@ -272,9 +274,7 @@ impl Sandbox {
             wasi: self.wasi(args, stdout, stderr)?,
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(hooks),
-            limits: StoreLimitsBuilder::new()
-                .memory_size(self.settings.memory)
-                .build(),
+            limits: Limits::new(self.settings.memory),
         })
     }
 

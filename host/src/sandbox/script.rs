@@ -87,6 +87,8 @@ pub struct Outcome {
     pub truncated: bool,
     /// Wall-clock time from the start of the interpreter to its end.
     pub duration: Duration,
+    /// The most memory that the guest had, in bytes.
+    pub memory: usize,
     /// Every decision on the network that this run asked for, in order.
     pub decisions: Vec<DecisionRecord>,
 }

@@ -15,6 +15,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trap: Option<&'a str>,
     duration_seconds: f64,
+    memory_bytes: usize,
     #[serde(flatten)]
     stdout: Stdout<'a>,
     #[serde(flatten)]
@@ -51,6 +52,7 @@ pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
         ended,
         trap,
         duration_seconds: outcome.duration.as_secs_f64(),
+        memory_bytes: outcome.memory,
         stdout: match std::str::from_utf8(&outcome.stdout) {
             Ok(text) => Stdout::Text(text),
             Err(_) => Stdout::Bytes(STANDARD.encode(&outcome.stdout)),

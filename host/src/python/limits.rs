@@ -1,0 +1,69 @@
+//! How much memory a run has, and may have.
+
+use wasmtime::ResourceLimiter;
+
+/// Elements that a table of the interpreter may have: it has about 13,000 functions in one.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// The bound of a guest's linear memories together, and the most that they were.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    most: usize,
+    held: usize,
+}
+
+impl Limits {
+    /// Lets the guest have `most` bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, held: 0 }
+    }
+
+    /// The bytes that the guest has; memories do not shrink, so it is also the most it had.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let held = self.held.saturating_add(desired.saturating_sub(current));
+        let fits = held <= self.most;
+        if fits {
+            self.held = held;
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_memories_have_together_is_bounded() {
+        let mut limits = Limits::new(100);
+        for (current, desired, fits, held) in [
+            (0, 60, true, 60),
+            (0, 41, false, 60),
+            (0, 40, true, 100),
+            (60, 61, false, 100),
+        ] {
+            let answer = limits.memory_growing(current, desired, None).unwrap();
+            assert_eq!((answer, limits.held()), (fits, held));
+        }
+    }
+}
