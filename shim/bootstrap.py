@@ -22,7 +22,7 @@ sys.path_importer_cache.clear()
 # the standard library, which carries the compiled ones.
 sys.path.insert(0, "")
 sys.path.append(PACKAGES)
-os.chdir("/work")
+os.chdir("/home")
 
 # The turn made `exit` and `quit` those of a session; a program has the ordinary ones.
 import _sitebuiltins  # noqa: E402

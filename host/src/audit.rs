@@ -7,8 +7,13 @@ use serde::Serialize;
 
 use crate::policy::{Denial, DenyReason};
 
-/// Entries that one log keeps; later ones are counted only.
-const CAPACITY: usize = 100_000;
+/// Bytes that the records of one log may take, about; later ones are counted only.
+const CAPACITY: usize = 32 << 20;
+/// Bytes that a record takes besides its texts, about.
+const RECORD: usize = 256;
+/// Bytes of a target and of a method that are kept.
+const TARGET: usize = 2048;
+const METHOD: usize = 32;
 
 /// At which door a decision was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -66,6 +71,7 @@ pub struct AuditLog {
 struct Inner {
     records: Vec<DecisionRecord>,
     next: u64,
+    held: usize,
 }
 
 /// What was decided on: the parts of a record that are known beforehand.
@@ -81,7 +87,7 @@ impl AuditLog {
         Self::default()
     }
 
-    /// The decisions so far, oldest first; at most 100,000.
+    /// The decisions so far, oldest first; at most about 32 MiB of them.
     pub fn records(&self) -> Vec<DecisionRecord> {
         self.lock().records.clone()
     }
@@ -104,12 +110,17 @@ impl AuditLog {
             sequence, ?verdict, subject = subject.target, method = subject.method, rule,
             reason = reason.map(|r| r.as_str()),
         );
-        if inner.records.len() < CAPACITY {
+        let (target, method) = (subject.target, subject.method);
+        let target = shortened(target, TARGET);
+        let method = method.map(|method| shortened(method, METHOD));
+        let held = inner.held + RECORD + target.len() + rule.len();
+        if held <= CAPACITY {
+            inner.held = held;
             inner.records.push(DecisionRecord {
                 sequence,
                 stage: subject.stage,
-                target: subject.target,
-                method: subject.method,
+                target,
+                method,
                 verdict,
                 rule,
                 reason,
@@ -148,5 +159,37 @@ impl AuditLog {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere cannot leave a record half written.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the guest wrote is kept up to a bound: it chooses its length.
+fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_make_the_log_grow_without_bound() {
+        let log = AuditLog::new();
+        for _ in 0..30_000 {
+            let subject = Subject {
+                stage: Stage::Request,
+                target: "x".repeat(100_000),
+                method: Some("M".repeat(1000)),
+            };
+            log.record(subject, Ok("rule"));
+        }
+        let records = log.records();
+        let bytes: usize = records.iter().map(|r| r.target.len()).sum();
+        assert!(!records.is_empty() && bytes <= CAPACITY, "{bytes}");
+        assert_eq!(log.count(), 30_000);
+        log.answered(29_999, 200);
     }
 }

@@ -54,7 +54,7 @@ const SHARED: [&str; 2] = ["frames.py", "report.py"];
 /// When the program is missing or the sandbox itself fails.
 pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
     for file in SHARED.into_iter().chain([program]) {
-        let path = format!("/work/{file}");
+        let path = format!("/home/{file}");
         let written = sandbox.write_file(&path, read(file)).await;
         written.expect("a file in the sandbox");
     }

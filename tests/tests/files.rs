@@ -26,7 +26,7 @@ async fn programs_see_the_directories_that_they_were_given_and_no_others() {
         .await
         .expect("a sandbox");
     sandbox
-        .write_file("/work/in.txt", b"\x00\xff\n")
+        .write_file("/home/in.txt", b"\x00\xff\n")
         .await
         .expect("a file in the sandbox");
     let (report, _) = run(&sandbox, "files.py").await;
@@ -34,12 +34,12 @@ async fn programs_see_the_directories_that_they_were_given_and_no_others() {
     assert_eq!(report.result("own directory"), &json!(3));
     assert_eq!(
         sandbox
-            .read_file("/work/out.bin")
+            .read_file("/home/out.bin")
             .await
             .expect("the result"),
         b"\n\xff\x00"
     );
-    assert_eq!(report.result("working directory"), &json!("work"));
+    assert_eq!(report.result("working directory"), &json!("home"));
     assert_eq!(report.result("read-only read"), &json!("given"));
     assert_eq!(
         report.result("read-only list"),
@@ -69,21 +69,21 @@ async fn programs_see_the_directories_that_they_were_given_and_no_others() {
 async fn files_of_a_sandbox_are_read_and_written_from_outside_only_within_it() {
     let sandbox = Sandbox::builder().build().await.expect("a sandbox");
     sandbox
-        .write_file("/work/a.txt", b"first")
+        .write_file("/home/a.txt", b"first")
         .await
         .expect("a file");
     sandbox
-        .write_file("/work/a.txt", b"2")
+        .write_file("/home/a.txt", b"2")
         .await
         .expect("the file again");
     assert_eq!(
-        sandbox.read_file("/work/a.txt").await.expect("the file"),
+        sandbox.read_file("/home/a.txt").await.expect("the file"),
         b"2"
     );
     for path in [
-        "/work/missing.txt",
+        "/home/missing.txt",
         "/etc/passwd",
-        "/work/../../../../etc/passwd",
+        "/home/../../../../etc/passwd",
         "",
     ] {
         assert!(
@@ -91,7 +91,7 @@ async fn files_of_a_sandbox_are_read_and_written_from_outside_only_within_it() {
             "{path:?} is not in the sandbox"
         );
     }
-    for path in ["/work/../../a.txt", "/work", "work/a.txt", ""] {
+    for path in ["/home/../../a.txt", "/home", "home/a.txt", ""] {
         assert!(
             sandbox.write_file(path, b"x").await.is_err(),
             "{path:?} is not in the sandbox"

@@ -32,7 +32,7 @@ async fn two_sandboxes_at_once_have_each_its_own_rules_and_connections() {
         .build()
         .await
         .expect("a sandbox");
-    one.write_file("/work/one.txt", b"one")
+    one.write_file("/home/one.txt", b"one")
         .await
         .expect("a file in the sandbox");
 
@@ -90,16 +90,16 @@ async fn a_fork_inherits_everything_and_diverges() {
         .await
         .expect("a sandbox");
     parent
-        .write_file("/work/shared.txt", b"before")
+        .write_file("/home/shared.txt", b"before")
         .await
         .expect("a file in the sandbox");
     let child = parent.fork().await.expect("a fork");
     child
-        .write_file("/work/shared.txt", b"changed")
+        .write_file("/home/shared.txt", b"changed")
         .await
         .expect("a file in the sandbox");
     child
-        .write_file("/work/child.txt", b"new")
+        .write_file("/home/child.txt", b"new")
         .await
         .expect("a file in the sandbox");
     child.set_env("OWN", "child").expect("a variable");
@@ -129,7 +129,7 @@ async fn a_fork_inherits_everything_and_diverges() {
     let grandchild = child.fork().await.expect("a fork of a fork");
     drop(child);
     let read = grandchild
-        .read_file("/work/child.txt")
+        .read_file("/home/child.txt")
         .await
         .expect("the file of the fork");
     assert_eq!(read, b"new");

@@ -1,13 +1,15 @@
 //! A guest that speaks `wasi:http` meets the same policy and log: its requests go through the same
 //! `WasiHttpHooks`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use sandbox_net::egress::{Egress, EgressConfig, Roots, TlsSettings, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net::{AuditLog, EgressHooks, Stage, Verdict};
-use sandbox_net_tests::{Alpn, Forbidden, HttpServer, TestCa};
-use wasmtime_wasi_http::{Error, WasiHttpHooks};
+use sandbox_net_tests::{Alpn, Forbidden, HttpServer, RawServer, TestCa};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 fn request(url: &str, body: &'static str) -> http::Request<wasmtime_wasi_http::WasiBody> {
     let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
@@ -51,4 +53,33 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     ];
     assert_eq!(recorded, expected);
     assert!(!audit.records()[2].target.contains("secret"));
+}
+
+#[tokio::test]
+async fn the_time_limits_of_wasi_http_are_kept() {
+    let raw = RawServer::start().await;
+    let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
+    let policy = Policy::allow([raw.origin().parse().expect("a rule")]);
+    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
+    let mut hooks = EgressHooks::new(policy, egress, AuditLog::new());
+    let soon = Some(Duration::from_millis(100));
+
+    let first = RequestOptions {
+        first_byte_timeout: soon,
+        ..RequestOptions::default()
+    };
+    let silent = request(&(raw.origin() + "/silent"), "");
+    let sent = hooks.send_request(silent, Some(first), Box::new(async { Ok(()) }));
+    let error = Box::into_pin(sent).await.err().expect("a time limit");
+    assert!(matches!(error, Error::ConnectionReadTimeout), "{error:?}");
+
+    let between = RequestOptions {
+        between_bytes_timeout: soon,
+        ..RequestOptions::default()
+    };
+    let half = request(&(raw.origin() + "/silent-in-body"), "");
+    let sent = hooks.send_request(half, Some(between), Box::new(async { Ok(()) }));
+    let (response, _) = Box::into_pin(sent).await.expect("a response");
+    let error = response.into_body().collect().await.expect_err("a limit");
+    assert!(matches!(error, Error::ConnectionReadTimeout), "{error:?}");
 }

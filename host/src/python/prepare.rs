@@ -55,9 +55,9 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
 
     let files = tempfile::tempdir()?;
     shim::write_to(files.path())?;
-    // `/work` must be there for the interpreter to make it its working directory.
+    // `/home` must be there for the interpreter to make it its working directory.
     let root = tempfile::tempdir()?;
-    std::fs::create_dir(root.path().join("work"))?;
+    std::fs::create_dir(root.path().join("home"))?;
 
     let mut store = Store::new(&engine, wasi(&preparation, files.path(), root.path())?);
     let mut linker = Linker::new(&engine);

@@ -165,13 +165,23 @@ impl SandboxBuilder {
         };
         let mut mounts = Vec::new();
         for (host, guest, access) in self.dirs {
-            mounts.push(mount(&engine, host, guest, access)?);
+            let mount = mount(&engine, host, guest, access)?;
+            if mounts
+                .iter()
+                .any(|other: &Mount| other.guest == mount.guest)
+            {
+                return Err(Error::Directory {
+                    path: mount.host,
+                    why: format!("{} is taken by another directory", mount.guest),
+                });
+            }
+            mounts.push(mount);
         }
         if !self.packages.is_empty() {
             mounts.push(packages(&engine, self.packages, capability).await?);
         }
         let mut env = self.env;
-        for (name, value) in [("HOME", "/work"), ("TMPDIR", "/tmp")] {
+        for (name, value) in [("HOME", "/home"), ("TMPDIR", "/tmp")] {
             env.entry(name.to_owned())
                 .or_insert_with(|| value.to_owned());
         }

@@ -37,7 +37,7 @@ impl Root {
     /// An empty one, with the directories that a program expects.
     pub(super) fn new() -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("sandbox-net-").tempdir()?;
-        for name in ["work", "tmp", "run"] {
+        for name in ["home", "tmp", "run"] {
             std::fs::create_dir(directory.path().join(name))?;
         }
         Ok(Self { directory })
@@ -133,17 +133,17 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret"), "s3cret").unwrap();
         let root = Root::new().unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret"), root.path().join("work/link"))
+        std::os::unix::fs::symlink(outside.path().join("secret"), root.path().join("home/link"))
             .unwrap();
-        std::os::unix::fs::symlink(outside.path(), root.path().join("work/dir")).unwrap();
-        assert!(read(&root, &[], "/work/link").is_err());
-        assert!(read(&root, &[], "/work/dir/secret").is_err());
-        assert!(write(&root, &[], "/work/dir/new", b"x").is_err());
+        std::os::unix::fs::symlink(outside.path(), root.path().join("home/dir")).unwrap();
+        assert!(read(&root, &[], "/home/link").is_err());
+        assert!(read(&root, &[], "/home/dir/secret").is_err());
+        assert!(write(&root, &[], "/home/dir/new", b"x").is_err());
         assert!(!outside.path().join("new").exists());
         // The positive control: a link that stays inside is followed.
-        std::fs::write(root.path().join("work/inside"), "yes").unwrap();
-        std::os::unix::fs::symlink("inside", root.path().join("work/ok")).unwrap();
-        assert_eq!(read(&root, &[], "/work/ok").unwrap(), b"yes");
+        std::fs::write(root.path().join("home/inside"), "yes").unwrap();
+        std::os::unix::fs::symlink("inside", root.path().join("home/ok")).unwrap();
+        assert_eq!(read(&root, &[], "/home/ok").unwrap(), b"yes");
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         write(&root, &mounts, "/database", b"2").unwrap();
         assert_eq!(std::fs::read(root.path().join("database")).unwrap(), b"2");
-        for path in ["relative", "/work/../etc/passwd"] {
+        for path in ["relative", "/home/../etc/passwd"] {
             let error = read(&root, &mounts, path).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         }
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn a_copy_shares_no_file_with_its_original() {
         let root = Root::new().unwrap();
-        write(&root, &[], "/work/deep/file", b"before").unwrap();
+        write(&root, &[], "/home/deep/file", b"before").unwrap();
         let copy = root.copy().unwrap();
-        write(&root, &[], "/work/deep/file", b"after").unwrap();
-        assert_eq!(read(&copy, &[], "/work/deep/file").unwrap(), b"before");
+        write(&root, &[], "/home/deep/file", b"after").unwrap();
+        assert_eq!(read(&copy, &[], "/home/deep/file").unwrap(), b"before");
     }
 }

@@ -32,6 +32,9 @@ pub use files::DirAccess;
 pub use script::{Exit, Outcome, Script};
 pub use stdio::{Output, Stdin};
 
+/// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
+/// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
+const RESOURCES: usize = 1 << 16;
 /// Where the guest finds a script that is a file of the host.
 const SCRIPT_DIR: &str = "run";
 
@@ -269,8 +272,10 @@ impl Sandbox {
             self.transport.clone(),
             audit.clone(),
         );
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
         Ok(State {
-            table: ResourceTable::new(),
+            table,
             wasi: self.wasi(args, stdout, stderr)?,
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(hooks),

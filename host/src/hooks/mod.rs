@@ -1,19 +1,20 @@
 //! The one door to the network: every connection and every request, of `sandbox:net` and of
 //! `wasi:http` guests alike, is decided, carried out and recorded here.
 
+mod tracked;
+mod wasi_http;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use tokio::sync::Mutex;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
+use self::tracked::tracked;
+use self::wasi_http::{disassemble, to_http_error};
 use crate::audit::{AuditLog, Stage, Subject};
 use crate::bindings::Progress;
 use crate::egress::{self, BodyKind, Connection, Egress, EgressError, TlsInfo};
@@ -182,7 +183,7 @@ impl EgressHooks {
     }
 
     /// Decides on a request and sends it; a refusal is there before the first await.
-    fn exchange(&self, outgoing: Outgoing, body: WasiBody) -> Sent {
+    fn exchange(&self, outgoing: Outgoing, body: WasiBody, between: Option<Duration>) -> Sent {
         let Outgoing {
             link,
             head,
@@ -218,7 +219,7 @@ impl EgressHooks {
             match sent {
                 Ok(response) => {
                     audit.answered(sequence, response.head.status);
-                    Ok((tracked(response, progress), no_io()))
+                    Ok((tracked(response, progress, between), no_io()))
                 }
                 Err(error) => {
                     let reported = to_http_error(&error);
@@ -232,7 +233,8 @@ impl EgressHooks {
     /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
     fn whole(&self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
         let this = self.clone();
-        let timeout = options.and_then(|o| o.connect_timeout);
+        let options = options.unwrap_or_default();
+        let timeout = options.connect_timeout;
         Box::new(async move {
             let (origin, head, kind, body) = disassemble(request)?;
             let progress = Progress::new();
@@ -254,7 +256,14 @@ impl EgressHooks {
                 kind,
                 progress,
             };
-            Pin::from(this.exchange(outgoing, body)).await
+            let between = options.between_bytes_timeout;
+            let answer = Pin::from(this.exchange(outgoing, body, between));
+            match options.first_byte_timeout {
+                Some(limit) => tokio::time::timeout(limit, answer)
+                    .await
+                    .unwrap_or(Err(HttpError::ConnectionReadTimeout)),
+                None => answer.await,
+            }
         })
     }
 }
@@ -267,7 +276,7 @@ impl WasiHttpHooks for EgressHooks {
         _processed: Io,
     ) -> Sent {
         match request.extensions_mut().remove::<Outgoing>() {
-            Some(outgoing) => self.exchange(outgoing, request.into_body()),
+            Some(outgoing) => self.exchange(outgoing, request.into_body(), None),
             None => self.whole(request, options),
         }
     }
@@ -283,153 +292,5 @@ fn request_subject(origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
         stage: Stage::Request,
         target: format!("{origin}{}", path.escape_ascii()),
         method: Some(method.escape_ascii().to_string()),
-    }
-}
-
-/// Takes a `wasi:http` request apart.
-fn disassemble(
-    request: http::Request<WasiBody>,
-) -> Result<(Origin, RequestHead, BodyKind, WasiBody), HttpError> {
-    let (parts, body) = request.into_parts();
-    let scheme = match parts.uri.scheme_str() {
-        Some("http") => Scheme::Http,
-        Some("https") => Scheme::Https,
-        _ => return Err(HttpError::HttpRequestUriInvalid),
-    };
-    let authority = parts
-        .uri
-        .authority()
-        .ok_or(HttpError::HttpRequestUriInvalid)?;
-    if authority.as_str().contains('@') {
-        return Err(HttpError::HttpRequestUriInvalid);
-    }
-    let host = authority.host();
-    let host = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
-    let port = authority.port_u16().unwrap_or(scheme.default_port());
-    let endpoint = Endpoint::new(host, port).map_err(|_| HttpError::HttpRequestUriInvalid)?;
-    let kind = match body.size_hint().exact() {
-        _ if body.is_end_stream() => BodyKind::None,
-        Some(size) => BodyKind::Sized(size),
-        None => match parts.headers.get(http::header::CONTENT_LENGTH) {
-            Some(length) => {
-                let length = length.to_str().ok().and_then(|l| l.parse().ok());
-                BodyKind::Sized(length.ok_or(HttpError::HttpRequestBodySize(None))?)
-            }
-            None => BodyKind::Chunked,
-        },
-    };
-    let fields = parts.headers.iter();
-    let fields = fields.filter(|(name, _)| *name != http::header::CONTENT_LENGTH);
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let head = RequestHead {
-        method: parts.method.as_str().into(),
-        path: path.into(),
-        fields: fields
-            .map(|(n, v)| (n.as_str().into(), v.as_bytes().into()))
-            .collect(),
-    };
-    Ok((Origin { scheme, endpoint }, head, kind, body))
-}
-
-/// Hands the response on, with its head as it was on the wire, and follows its body to the end.
-fn tracked(response: egress::Response, progress: Arc<Progress>) -> http::Response<WasiBody> {
-    let egress::Response { head, body, .. } = response;
-    if body.is_end_stream() {
-        progress.complete();
-    }
-    let body = TrackedBody {
-        ended: Box::pin({
-            let progress = progress.clone();
-            async move { progress.ended().await }
-        }),
-        inner: Some(Box::pin(body)),
-        progress,
-    };
-    let mut answer = http::Response::new(body.boxed_unsync());
-    if let Ok(status) = http::StatusCode::from_u16(head.status) {
-        *answer.status_mut() = status;
-    }
-    for (name, value) in &head.fields {
-        let name = http::HeaderName::from_bytes(name);
-        let value = http::HeaderValue::from_bytes(value);
-        if let (Ok(name), Ok(value)) = (name, value) {
-            answer.headers_mut().append(name, value);
-        }
-    }
-    // The body comes without its transfer coding.
-    answer.headers_mut().remove(http::header::TRANSFER_ENCODING);
-    answer.extensions_mut().insert(head);
-    answer
-}
-
-/// A response's body that tells the exchange how it ended, and ends when the exchange does.
-struct TrackedBody {
-    inner: Option<Pin<Box<egress::ResponseBody>>>,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-    progress: Arc<Progress>,
-}
-
-impl Body for TrackedBody {
-    type Data = Bytes;
-    type Error = HttpError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Some(error) = self.progress.failure() {
-            self.inner = None;
-            return Poll::Ready(Some(Err(to_http_error(&error))));
-        }
-        let Some(inner) = &mut self.inner else {
-            return Poll::Ready(None);
-        };
-        match inner.as_mut().poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-            Poll::Ready(Some(Err(error))) => {
-                let reported = to_http_error(&error);
-                self.inner = None;
-                self.progress.fail(error);
-                Poll::Ready(Some(Err(reported)))
-            }
-            Poll::Ready(None) => {
-                self.inner = None;
-                self.progress.complete();
-                Poll::Ready(None)
-            }
-            Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => self.poll_frame(cx),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(|body| body.is_end_stream())
-    }
-}
-
-/// The nearest of `wasi:http`'s error codes.
-fn to_http_error(error: &EgressError) -> HttpError {
-    use crate::egress::{DnsFailure, Phase, TlsFailure};
-    match error {
-        EgressError::Denied(_) => HttpError::HttpRequestDenied,
-        EgressError::Dns(DnsFailure::NotFound) => HttpError::DestinationNotFound,
-        EgressError::Dns(_) => HttpError::DnsError {
-            rcode: None,
-            info_code: None,
-        },
-        EgressError::Refused => HttpError::ConnectionRefused,
-        EgressError::Unreachable => HttpError::DestinationIpUnroutable,
-        EgressError::Reset | EgressError::Closed => HttpError::ConnectionTerminated,
-        EgressError::Timeout(Phase::Resolve) => HttpError::DnsTimeout,
-        EgressError::Timeout(Phase::Connect | Phase::Tls) => HttpError::ConnectionTimeout,
-        EgressError::Timeout(Phase::Request) => HttpError::ConnectionWriteTimeout,
-        EgressError::Timeout(_) => HttpError::ConnectionReadTimeout,
-        EgressError::Tls(TlsFailure::Certificate { .. }) => HttpError::TlsCertificateError,
-        EgressError::Tls(_) => HttpError::TlsProtocolError,
-        EgressError::Limit(_) => HttpError::ConnectionLimitReached,
-        EgressError::Protocol(_) | EgressError::Invalid(_) => HttpError::HttpProtocolError,
     }
 }
