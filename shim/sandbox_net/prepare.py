@@ -6,7 +6,6 @@ pay for it. Nothing here speaks to a host.
 
 import gc
 import importlib
-import random
 
 from .install import install
 
@@ -40,12 +39,3 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-
-
-def resume() -> None:
-    """What a sandbox runs first when it starts from the snapshot.
-
-    The state of `random` is part of the snapshot: without this, all sandboxes would draw the same
-    numbers.
-    """
-    random.seed()

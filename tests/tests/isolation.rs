@@ -134,3 +134,18 @@ async fn a_fork_inherits_everything_and_diverges() {
         .expect("the file of the fork");
     assert_eq!(read, b"new");
 }
+
+#[tokio::test]
+async fn every_run_has_random_numbers_of_its_own() {
+    let sandbox = Sandbox::builder().allow("https://a.test").build().await;
+    let sandbox = sandbox.expect("a sandbox");
+    let code = "import os, random, uuid; print(random.random(), os.urandom(8), uuid.uuid4())";
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let outcome = sandbox.run(code).await.expect("a run");
+        for number in outcome.stdout_text().split_whitespace() {
+            assert!(seen.insert(number.to_owned()), "{number} came twice");
+        }
+    }
+    assert!(seen.len() >= 9);
+}

@@ -8,19 +8,19 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop};
 
-use super::exchange::{HostExchange, Progress};
+use super::exchange::HostExchange;
 use super::types::{ErrorCode, TlsInfo, TlsOptions};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::EgressError;
-use crate::hooks::{Connecting, Link};
+use crate::hooks::{Completion, Connecting, Link};
 
 /// The host's side of a `connection`: the phase that it is in, and what it is connected to.
 pub struct HostConnection {
     phase: Phase,
     link: Option<Link>,
     guest_alpn: Vec<Vec<u8>>,
-    exchange: Weak<Progress>,
+    exchange: Weak<Completion>,
     used: bool,
 }
 
@@ -54,7 +54,7 @@ impl HostConnection {
 
     pub(super) fn lent_to(&mut self, exchange: &HostExchange) {
         self.used = true;
-        self.exchange = Arc::downgrade(exchange.progress());
+        self.exchange = Arc::downgrade(exchange.completion());
     }
 
     fn established(&mut self) -> Result<Link, ErrorCode> {

@@ -1,11 +1,10 @@
 //! The `exchange` resource: one request, its body, and its response.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
-use tokio::sync::watch;
 use wasmtime::component::Resource;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{
@@ -19,7 +18,7 @@ use super::types::{BodyKind, ErrorCode, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::{self, EgressError};
-use crate::hooks::{EgressHooks, Link, Outgoing};
+use crate::hooks::{Completion, EgressHooks, Link, Outgoing, RequestHead as Head};
 
 /// Bytes of a request's body that one write may carry; two writes are buffered.
 const WRITE_SIZE: usize = 128 * 1024;
@@ -28,58 +27,9 @@ const HEAD_SIZE: usize = 256 * 1024;
 
 type Sending = AbortOnDropJoinHandle<Result<http::Response<WasiBody>, EgressError>>;
 
-/// What the two ends of an exchange, its connection and its streams, know of one another.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    failure: OnceLock<EgressError>,
-    over: watch::Sender<bool>,
-}
-
-impl Progress {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            failure: OnceLock::new(),
-            over: watch::Sender::new(false),
-        })
-    }
-
-    /// Whether nothing more will come: the response was read to its end, or the exchange failed.
-    pub(super) fn is_over(&self) -> bool {
-        *self.over.borrow()
-    }
-
-    /// The response's body has ended as its framing says.
-    pub(crate) fn complete(&self) {
-        self.over.send_replace(true);
-    }
-
-    /// Notes the first failure.
-    pub(crate) fn fail(&self, error: EgressError) {
-        let _ = self.failure.set(error);
-        self.over.send_replace(true);
-    }
-
-    /// The connection was closed.
-    pub(super) fn cancel(&self) {
-        if !self.is_over() {
-            self.fail(EgressError::Closed);
-        }
-    }
-
-    pub(crate) fn failure(&self) -> Option<EgressError> {
-        self.failure.get().cloned()
-    }
-
-    /// Waits for the end, whichever it is.
-    pub(crate) async fn ended(&self) {
-        // The sender is `self`: it can't have gone.
-        let _ = self.over.subscribe().wait_for(|over| *over).await;
-    }
-}
-
 /// The host's side of an `exchange`.
 pub struct HostExchange {
-    progress: Arc<Progress>,
+    completion: Arc<Completion>,
     body: RequestBody,
     response: Response,
 }
@@ -118,7 +68,7 @@ impl HostExchange {
         if size + fields.sum::<usize>() > HEAD_SIZE {
             return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
         }
-        let head = crate::hooks::RequestHead {
+        let head = Head {
             method: head.method,
             path: head.path,
             fields: head.fields,
@@ -126,16 +76,16 @@ impl HostExchange {
         crate::policy::syntax::check_head(&head.method, &head.path, &head.fields)
             .map_err(|error| ErrorCode::Invalid(error.to_string()))?;
         let (body, outgoing, kind) = request_body(kind);
-        let progress = Progress::new();
+        let completion = Completion::new();
         let mut request = http::Request::new(outgoing);
         request.extensions_mut().insert(Outgoing {
             link,
             head,
             kind,
-            progress: progress.clone(),
+            completion: completion.clone(),
         });
 
-        let failure = progress.clone();
+        let failure = completion.clone();
         let mut sending = Box::pin({
             let sent = hooks.send_request(request, None, Box::new(async { Ok(()) }));
             async move {
@@ -154,14 +104,14 @@ impl HostExchange {
             None => Response::Sending(spawn(sending)),
         };
         Ok(Self {
-            progress,
+            completion,
             body,
             response,
         })
     }
 
-    pub(super) fn progress(&self) -> &Arc<Progress> {
-        &self.progress
+    pub(super) fn completion(&self) -> &Arc<Completion> {
+        &self.completion
     }
 
     fn take_stream(&mut self) -> Result<DynOutputStream, ErrorCode> {
@@ -209,7 +159,7 @@ impl HostExchange {
         if let Response::Sending(task) = &mut self.response {
             let ended = poll_noop(Pin::new(task)).or_else(|| {
                 // Nothing comes any more where the connection was closed.
-                self.progress.failure().map(Err)
+                self.completion.failure().map(Err)
             })?;
             self.response = Response::Head(ended);
         }
@@ -220,7 +170,7 @@ impl HostExchange {
                 Some(Ok(convert::response_head(parts)))
             }
             Response::Head(Err(error)) => {
-                self.progress.fail(error.clone());
+                self.completion.fail(error.clone());
                 Some(Err(convert::error(error)))
             }
             taken => {
@@ -278,7 +228,7 @@ impl Drop for HostExchange {
         {
             body.abort();
         }
-        self.progress.cancel();
+        self.completion.cancel();
     }
 }
 
@@ -288,7 +238,7 @@ impl Pollable for HostExchange {
         if let Response::Sending(task) = &mut self.response {
             tokio::select! {
                 ended = task => self.response = Response::Head(ended),
-                () = self.progress.ended() => {}
+                () = self.completion.ended() => {}
             }
         }
     }
@@ -368,7 +318,7 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
         Ok(self
             .table
             .get(&exchange)?
-            .progress
+            .completion
             .failure()
             .map(convert::error))
     }

@@ -8,7 +8,6 @@ mod exchange;
 
 pub use connection::HostConnection;
 pub use exchange::HostExchange;
-pub(crate) use exchange::Progress;
 
 #[allow(clippy::all, reason = "generated")]
 mod generated {

@@ -1,6 +1,7 @@
 //! The one door to the network: every connection and every request, of `sandbox:net` and of
 //! `wasi:http` guests alike, is decided, carried out and recorded here.
 
+mod completion;
 mod tracked;
 mod wasi_http;
 
@@ -13,10 +14,10 @@ use tokio::sync::Mutex;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
+pub(crate) use self::completion::Completion;
 use self::tracked::tracked;
 use self::wasi_http::{disassemble, to_http_error};
 use crate::audit::{AuditLog, Stage, Subject};
-use crate::bindings::Progress;
 use crate::egress::{self, BodyKind, Connection, Egress, EgressError, TlsInfo};
 use crate::policy::{Denial, Endpoint, Origin, Policy, Scheme};
 
@@ -74,7 +75,7 @@ pub(crate) struct Outgoing {
     pub(crate) link: Link,
     pub(crate) head: RequestHead,
     pub(crate) kind: BodyKind,
-    pub(crate) progress: Arc<Progress>,
+    pub(crate) completion: Arc<Completion>,
 }
 
 impl EgressHooks {
@@ -188,7 +189,7 @@ impl EgressHooks {
             link,
             head,
             kind,
-            progress,
+            completion,
         } = outgoing;
         let RequestHead {
             method,
@@ -206,7 +207,7 @@ impl EgressHooks {
         let request = match checked {
             Ok(request) => request,
             Err(denial) => {
-                progress.fail(EgressError::Denied(denial));
+                completion.fail(EgressError::Denied(denial));
                 return Box::new(async { Err(HttpError::HttpRequestDenied) });
             }
         };
@@ -219,11 +220,11 @@ impl EgressHooks {
             match sent {
                 Ok(response) => {
                     audit.answered(sequence, response.head.status);
-                    Ok((tracked(response, progress, between), no_io()))
+                    Ok((tracked(response, completion, between), no_io()))
                 }
                 Err(error) => {
                     let reported = to_http_error(&error);
-                    progress.fail(error);
+                    completion.fail(error);
                     Err(reported)
                 }
             }
@@ -237,7 +238,7 @@ impl EgressHooks {
         let timeout = options.connect_timeout;
         Box::new(async move {
             let (origin, head, kind, body) = disassemble(request)?;
-            let progress = Progress::new();
+            let completion = Completion::new();
             let failed = |error: EgressError| to_http_error(&error);
             let endpoint = origin.endpoint.clone();
             let mut link = this
@@ -254,7 +255,7 @@ impl EgressHooks {
                 link,
                 head,
                 kind,
-                progress,
+                completion,
             };
             let between = options.between_bytes_timeout;
             let answer = Pin::from(this.exchange(outgoing, body, between));

@@ -11,9 +11,8 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep};
 use wasmtime_wasi_http::WasiBody;
 
-use super::HttpError;
 use super::wasi_http::to_http_error;
-use crate::bindings::Progress;
+use super::{Completion, HttpError};
 use crate::egress::{self, EgressError, Phase};
 
 /// Hands the response on, with its head as it was on the wire, and follows its body to the end.
@@ -21,21 +20,21 @@ use crate::egress::{self, EgressError, Phase};
 /// `between` is the longest that the body may have nothing to give.
 pub(super) fn tracked(
     response: egress::Response,
-    progress: Arc<Progress>,
+    completion: Arc<Completion>,
     between: Option<Duration>,
 ) -> http::Response<WasiBody> {
     let egress::Response { head, body, .. } = response;
     if body.is_end_stream() {
-        progress.complete();
+        completion.complete();
     }
     let body = TrackedBody {
         ended: Box::pin({
-            let progress = progress.clone();
-            async move { progress.ended().await }
+            let completion = completion.clone();
+            async move { completion.ended().await }
         }),
         inner: Some(Box::pin(body)),
         silence: between.map(|limit| (limit, Box::pin(sleep(limit)))),
-        progress,
+        completion,
     };
     let mut answer = http::Response::new(body.boxed_unsync());
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
@@ -59,7 +58,7 @@ struct TrackedBody {
     inner: Option<Pin<Box<egress::ResponseBody>>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
-    progress: Arc<Progress>,
+    completion: Arc<Completion>,
 }
 
 impl Body for TrackedBody {
@@ -70,7 +69,7 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Some(error) = self.progress.failure() {
+        if let Some(error) = self.completion.failure() {
             self.inner = None;
             return Poll::Ready(Some(Err(to_http_error(&error))));
         }
@@ -87,19 +86,19 @@ impl Body for TrackedBody {
             Poll::Ready(Some(Err(error))) => {
                 let reported = to_http_error(&error);
                 self.inner = None;
-                self.progress.fail(error);
+                self.completion.fail(error);
                 Poll::Ready(Some(Err(reported)))
             }
             Poll::Ready(None) => {
                 self.inner = None;
-                self.progress.complete();
+                self.completion.complete();
                 Poll::Ready(None)
             }
             Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => self.poll_frame(cx),
             Poll::Pending => {
                 let silence = self.silence.as_mut();
                 if silence.is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready()) {
-                    self.progress.fail(EgressError::Timeout(Phase::Body));
+                    self.completion.fail(EgressError::Timeout(Phase::Body));
                     return self.poll_frame(cx);
                 }
                 Poll::Pending

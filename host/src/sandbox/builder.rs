@@ -137,6 +137,35 @@ impl SandboxBuilder {
         self
     }
 
+    /// Checks what can be checked without a runtime: rules, certificates, environment and
+    /// directories. [`build`](Self::build) does it too; a caller who fetches a runtime first can
+    /// tell a mistake before.
+    ///
+    /// # Errors
+    ///
+    /// The [`Error`] that `build` would give.
+    pub fn check(&self) -> Result<(), Error> {
+        self.rules()?;
+        self.egress()?;
+        for (name, value) in &self.env {
+            super::check_env(name, value)?;
+        }
+        for (host, guest, _) in &self.dirs {
+            directory(host, guest)?;
+        }
+        Ok(())
+    }
+
+    fn rules(&self) -> Result<Vec<Rule>, Error> {
+        let rules = self.rules.iter().map(|rule| {
+            rule.parse::<Rule>().map_err(|source| Error::Rule {
+                rule: rule.clone(),
+                source,
+            })
+        });
+        rules.collect()
+    }
+
     /// Makes the sandbox: checks the settings, and fetches what is missing.
     ///
     /// # Errors
@@ -144,28 +173,19 @@ impl SandboxBuilder {
     /// An [`Error`] for a setting that can't be enforced as it is written, or where a runtime or a
     /// package can't be had.
     pub async fn build(self) -> Result<Sandbox, Error> {
-        let rules = self.rules.iter().map(|rule| {
-            rule.parse::<Rule>().map_err(|source| Error::Rule {
-                rule: rule.clone(),
-                source,
-            })
-        });
-        let rules: Vec<Rule> = rules.collect::<Result<_, _>>()?;
-        let egress = self.egress()?;
+        self.check()?;
+        let (rules, egress) = (self.rules()?, self.egress()?);
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::shared().await?,
         };
-        for (name, value) in &self.env {
-            super::check_env(name, value)?;
-        }
         let capability = match rules.is_empty() {
             true => Capability::None,
             false => Capability::Network,
         };
         let mut mounts = Vec::new();
         for (host, guest, access) in self.dirs {
-            let mount = mount(&engine, host, guest, access)?;
+            let mount = mount(&engine, &host, &guest, access)?;
             if mounts
                 .iter()
                 .any(|other: &Mount| other.guest == mount.guest)
@@ -220,28 +240,34 @@ impl SandboxBuilder {
     }
 }
 
-fn mount(engine: &Engine, host: PathBuf, guest: String, access: DirAccess) -> Result<Mount, Error> {
+/// The host's directory without links, and the guest's path for it without a final slash.
+fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), Error> {
     let fault = |why: &str| Error::Directory {
-        path: host.clone(),
+        path: host.to_path_buf(),
         why: why.to_owned(),
     };
-    let found = host.canonicalize().map_err(|error| Error::Directory {
-        path: host.clone(),
-        why: error.to_string(),
-    })?;
+    let found = host
+        .canonicalize()
+        .map_err(|error| fault(&error.to_string()))?;
     if !found.is_dir() {
         return Err(fault("it is not a directory"));
     }
-    let normal =
-        guest.starts_with('/') && !guest.split('/').any(|part| part == ".." || part == ".");
-    let guest = guest.trim_end_matches('/').to_owned();
-    let (library, packages) = (engine.library().1, PACKAGES);
-    if !normal || guest.is_empty() {
-        return Err(fault(
-            "the guest's path for it must be absolute, without `..`, and not `/`",
-        ));
+    let plain = !guest.split('/').any(|part| part == ".." || part == ".");
+    let trimmed = guest.trim_end_matches('/');
+    if !guest.starts_with('/') || !plain || trimmed.is_empty() {
+        let why = "the guest's path for it must be absolute, without `..`, and not `/`";
+        return Err(fault(why));
     }
-    for reserved in [library, packages] {
+    Ok((found, trimmed.to_owned()))
+}
+
+fn mount(engine: &Engine, host: &Path, guest: &str, access: DirAccess) -> Result<Mount, Error> {
+    let (found, guest) = directory(host, guest)?;
+    let fault = |why: &str| Error::Directory {
+        path: host.to_path_buf(),
+        why: why.to_owned(),
+    };
+    for reserved in [engine.library().1, PACKAGES] {
         let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
         if guest.starts_with(reserved) || reserved.starts_with(guest) {
             return Err(fault("the guest's path for it is the interpreter's own"));
@@ -252,9 +278,8 @@ fn mount(engine: &Engine, host: PathBuf, guest: String, access: DirAccess) -> Re
     let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
     let reaches = cache.starts_with(&found) || found.starts_with(&cache);
     if access == DirAccess::ReadWrite && reaches {
-        return Err(fault(
-            "a directory with the cache of compiled code can't be writable",
-        ));
+        let why = "a directory with the cache of compiled code can't be writable";
+        return Err(fault(why));
     }
     Ok(Mount {
         host: found,

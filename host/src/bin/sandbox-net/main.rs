@@ -46,7 +46,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 impl Cli {
     async fn execute(self) -> Result<u8, Failure> {
         match self.command {
-            Command::Run(run) => run.execute(engine(self.cache_dir, None).await).await,
+            Command::Run(run) => run.execute(self.cache_dir).await,
             Command::Demo => demo::execute(engine(self.cache_dir, None).await?).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Runtime(command) => command.execute(self.cache_dir),

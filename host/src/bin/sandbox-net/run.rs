@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sandbox_net::{DirAccess, Engine, Exit, Outcome, Output, Sandbox, Script, Stdin};
+use sandbox_net::{DirAccess, Exit, Outcome, Output, Sandbox, Script, Stdin};
 
 use crate::{Failure, json};
 
@@ -53,9 +53,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) async fn execute(self, engine: Result<Engine, Failure>) -> Result<u8, Failure> {
-        let (script, args) = self.program();
-        // Mistakes in the arguments are told before a runtime is fetched for them.
+    pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
+        let (script, args) = self.program()?;
         let mut sandbox = Sandbox::builder()
             .memory_limit(usize::try_from(self.memory.as_u64())?)
             .stdin(Stdin::Inherit);
@@ -84,7 +83,10 @@ impl Run {
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         }
-        let sandbox = sandbox.engine(engine?).build().await?;
+        // Mistakes in the arguments are told before a runtime is fetched for them.
+        sandbox.check()?;
+        let engine = crate::engine(cache_dir, None).await?;
+        let sandbox = sandbox.engine(engine).build().await?;
         let outcome = sandbox.run(script).await?;
         if self.json {
             json::print(&outcome)?;
@@ -94,7 +96,7 @@ impl Run {
         Ok(exit_code(&outcome))
     }
 
-    fn program(&self) -> (Script, Vec<String>) {
+    fn program(&self) -> Result<(Script, Vec<String>), Failure> {
         let words = self.code.as_ref().or(self.module.as_ref());
         let words = words.unwrap_or(&self.script);
         let (first, args) = words.split_first().expect("clap requires one word");
@@ -102,9 +104,12 @@ impl Run {
             code if self.code.is_some() => Script::code(code),
             name if self.module.is_some() => Script::module(name),
             "-" => Script::stdin(),
-            path => Script::path(path),
+            path => {
+                std::fs::File::open(path).map_err(|e| format!("{path}: {e}"))?;
+                Script::path(path)
+            }
         };
-        (script, args.to_vec())
+        Ok((script, args.to_vec()))
     }
 }
 
