@@ -1,6 +1,6 @@
 //! TLS towards the peer: trusted roots, one handshake, and what it settled.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
@@ -114,14 +114,30 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, T
 }
 
 fn public_roots(roots: Roots) -> RootCertStore {
-    let mut store = RootCertStore::empty();
-    if roots == Roots::Platform {
+    match roots {
+        Roots::Platform => platform_roots().clone(),
+        Roots::Bundled => bundled_roots(),
+        Roots::None => RootCertStore::empty(),
+    }
+}
+
+/// The platform's roots, read once in a process: they are some hundred files.
+fn platform_roots() -> &'static RootCertStore {
+    static STORE: OnceLock<RootCertStore> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let mut store = RootCertStore::empty();
         // Platforms carry certificates that no verifier accepts: those are left out.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if roots == Roots::Bundled || (roots == Roots::Platform && store.is_empty()) {
-        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
+        if store.is_empty() {
+            store = bundled_roots();
+        }
+        store
+    })
+}
+
+fn bundled_roots() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     store
 }
 
