@@ -4,6 +4,7 @@ Installs the stand-ins and imports what network programs import first, so that a
 pay for it. Nothing here speaks to a host.
 """
 
+import contextlib
 import gc
 import importlib
 
@@ -18,18 +19,28 @@ MODULES = (
     "encodings.idna",
     "gzip",
     "hashlib",
+    "hmac",
     "http.client",
     "http.cookiejar",
+    "http.cookies",
+    "importlib.metadata",
+    "importlib.readers",
+    "importlib.resources",
     "io",
     "json",
+    "mimetypes",
+    "queue",
     "selectors",
     "socket",
     "ssl",
     "urllib.error",
     "urllib.parse",
     "urllib.request",
+    "zipfile",
     "zlib",
 )
+# Not of the standard library, but some runtimes have it compiled in, and `requests` asks for it.
+OPTIONAL = ("charset_normalizer",)
 
 
 def prepare(modules: tuple[str, ...] = MODULES) -> None:
@@ -37,5 +48,8 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
     install()
     for name in modules:
         importlib.import_module(name)
+    for name in OPTIONAL:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
