@@ -1,9 +1,10 @@
 //! What no rule allows does not happen: no connection, no question, and Python sees why.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
 use sandbox_net::policy::DenyReason;
-use sandbox_net::{Sandbox, Verdict};
+use sandbox_net::{Sandbox, Stage, Verdict};
 use sandbox_net_tests::{Report, Servers, run};
 use serde_json::{Value, json};
 
@@ -280,4 +281,47 @@ async fn without_a_rule_there_is_no_network_at_all() {
     );
     assert_eq!(with.result("urllib"), &json!(200));
     assert_eq!(servers.http.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_moves_while_its_connection_is_pooled_is_denied_and_recorded_so() {
+    let servers = Servers::start().await;
+    let port = servers.http.address().port();
+    let elsewhere = TcpListener::bind(("127.0.0.2", port)).expect("another loopback address");
+    elsewhere.set_nonblocking(true).expect("a listener");
+    servers
+        .dns
+        .set("moving.test", [IpAddr::from([127, 0, 0, 1])]);
+    let sandbox = Sandbox::builder()
+        .allow(format!("moving.test:{port}"))
+        .allow(format!("127.0.0.1:{port}"))
+        .dns_servers([servers.dns.address()])
+        .build()
+        .await
+        .expect("a sandbox");
+    let fetch = |scheme: &str| {
+        format!(
+            "import urllib.request as u\n\
+             try: print(u.urlopen('{scheme}://moving.test:{port}/get', timeout=20).status)\n\
+             except OSError as error: print(type(error.reason).__name__)"
+        )
+    };
+
+    // The positive control: as long as the name stays, it is reached.
+    let first = sandbox.run(fetch("http")).await.expect("a run");
+    assert_eq!(first.stdout_text(), "200\n");
+
+    servers
+        .dns
+        .set("moving.test", [IpAddr::from([127, 0, 0, 2])]);
+    let second = sandbox.run(fetch("https")).await.expect("a run");
+    assert_eq!(second.stdout_text(), "PermissionError\n");
+    let denied = second.decisions.iter();
+    let denied: Vec<_> = denied
+        .filter(|one| one.verdict == Verdict::Deny)
+        .map(|one| (one.stage, one.reason))
+        .collect();
+    assert_eq!(denied, [(Stage::Tls, Some(DenyReason::Address))]);
+    let nobody = elsewhere.accept().expect_err("no connection");
+    assert_eq!(nobody.kind(), ErrorKind::WouldBlock);
 }

@@ -106,6 +106,13 @@ impl Pollable for HostConnection {
     }
 }
 
+/// Whether the names fit an ALPN extension (RFC 7301 section 3.1): the connection keeps them.
+fn is_alpn_list(names: &[Vec<u8>]) -> bool {
+    let fits = |name: &Vec<u8>| (1..=usize::from(u8::MAX)).contains(&name.len());
+    let bytes = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    names.iter().all(fits) && bytes <= usize::from(u16::MAX)
+}
+
 impl wit::HostConnection for SandboxNetCtxView<'_> {
     fn subscribe(
         &mut self,
@@ -137,6 +144,10 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
             let fault = "TLS can only begin once, and before the first request";
             return Ok(Err(ErrorCode::Invalid(fault.into())));
         }
+        if !is_alpn_list(&options.alpn) {
+            let fault = "the list of protocols is longer than RFC 7301 allows";
+            return Ok(Err(ErrorCode::Invalid(fault.into())));
+        }
         let server_name = Some(server_name.as_str()).filter(|name| !name.is_empty());
         match self.ctx.hooks.start_tls(&link, server_name, options.verify) {
             Ok((secured, handshake)) => {
@@ -160,5 +171,25 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
     fn drop(&mut self, connection: Resource<HostConnection>) -> wasmtime::Result<()> {
         self.table.delete(connection)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_make_a_connection_keep_more_than_an_alpn_list() {
+        let name = |length| vec![b'x'; length];
+        for (names, is_list) in [
+            (vec![], true),
+            (vec![name(2), name(8)], true),
+            (vec![name(0)], false),
+            (vec![name(255); 255], true),
+            (vec![name(256)], false),
+            (vec![name(255); 256], false),
+        ] {
+            assert_eq!(is_alpn_list(&names), is_list, "{}", names.len());
+        }
     }
 }

@@ -116,11 +116,7 @@ impl EgressHooks {
         let this = self.clone();
         Ok(spawn(async move {
             let connected = this.egress.connect(route, timeout).await;
-            let connection = connected.inspect_err(|error| {
-                if let EgressError::Denied(denial) = error {
-                    this.audit.overruled(sequence, denial);
-                }
-            })?;
+            let connection = connected.inspect_err(|error| this.overruled(sequence, error))?;
             let address = connection.peer();
             if let Some(address) = address {
                 this.audit.dialled(sequence, address);
@@ -162,17 +158,29 @@ impl EgressHooks {
             .policy
             .check_tls(endpoint, server_name, verify)
             .and_then(|origin| self.check_address(&secured).map(|()| origin));
-        self.audit
-            .record(subject, checked.as_ref().map(|c| c.rule()));
+        let rule = checked.as_ref().map(|origin| origin.rule());
+        let sequence = self.audit.record(subject, rule);
         let origin = checked.map_err(EgressError::Denied)?;
         let (connection, info) = (link.connection.clone(), secured.tls.clone());
+        let this = self.clone();
         let handshake = spawn(async move {
-            let settled = connection.lock().await.start_tls(origin).await?.clone();
+            let mut connection = connection.lock().await;
+            let settled = connection.start_tls(origin).await;
+            let settled = settled.inspect_err(|error| this.overruled(sequence, error))?;
+            let settled = settled.clone();
             // Only this handshake writes the cell.
             let _ = info.set(settled);
             Ok(())
         });
         Ok((secured, handshake))
+    }
+
+    /// Corrects the record where the address filter refused what the rules had allowed: a pooled
+    /// connection may have to be dialled anew, at any stage.
+    fn overruled(&self, sequence: u64, error: &EgressError) {
+        if let EgressError::Denied(denial) = error {
+            self.audit.overruled(sequence, denial);
+        }
     }
 
     /// Asks again about the address, now that the scheme is known.
@@ -214,15 +222,17 @@ impl EgressHooks {
         if let Some(address) = link.address {
             self.audit.dialled(sequence, address);
         }
-        let audit = self.audit.clone();
+        let this = self.clone();
         Box::new(async move {
             let sent = link.connection.lock().await.send(request, kind, body).await;
             match sent {
                 Ok(response) => {
-                    audit.answered(sequence, response.head.status);
+                    this.audit.dialled(sequence, response.peer);
+                    this.audit.answered(sequence, response.head.status);
                     Ok((tracked(response, completion, between), no_io()))
                 }
                 Err(error) => {
+                    this.overruled(sequence, &error);
                     let reported = to_http_error(&error);
                     completion.fail(error);
                     Err(reported)
