@@ -11,7 +11,7 @@ mod ctx;
 pub mod egress;
 mod error;
 mod hooks;
-pub mod policy;
+pub use sandbox_net_policy as policy;
 mod python;
 pub mod runtime;
 mod sandbox;

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::ops::Deref;
 
-use crate::policy::address::{AddressClass, classify};
-use crate::policy::decide::{Decision, Policy, Request, decide};
-use crate::policy::denial::{Denial, Target};
-use crate::policy::fields;
-use crate::policy::host::Host;
-use crate::policy::target::{Endpoint, Origin, Scheme};
+use crate::address::{AddressClass, classify};
+use crate::decide::{Decision, Policy, Request, decide};
+use crate::denial::{Denial, Target};
+use crate::fields;
+use crate::host::Host;
+use crate::target::{Endpoint, Origin, Scheme};
 
 /// A value that the policy allowed. Only the `check_` functions of [`Policy`] make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +207,7 @@ fn permits(host: &Host, address: IpAddr, opened: &[IpAddr]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::denial::DenyReason;
+    use crate::denial::DenyReason;
 
     fn policy(rules: &[&str]) -> Policy {
         Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()))

@@ -1,7 +1,7 @@
 //! The syntax of a request head, apart from any policy.
 //!
 //! What fails here makes no sense as HTTP, whoever asks and wherever it goes; the bindings answer
-//! it with `invalid`. [`decide`](crate::policy::decide) refuses such heads as well, so that a
+//! it with `invalid`. [`decide`](crate::decide) refuses such heads as well, so that a
 //! caller who forgets this check cannot send them.
 
 /// Why a request head is not HTTP.

@@ -1,7 +1,7 @@
 //! What the guest may say in header fields: never where the request goes or how it is framed.
 
-use crate::policy::host::Host;
-use crate::policy::target::Origin;
+use crate::host::Host;
+use crate::target::Origin;
 
 /// Fields that belong to one connection (RFC 9110 section 7.6.1), to proxies, or to framing: the
 /// host sends its own, or none. In lower case.
@@ -92,7 +92,7 @@ fn split_authority(value: &[u8]) -> Option<(&str, Option<u16>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::target::{Endpoint, Scheme};
+    use crate::target::{Endpoint, Scheme};
 
     fn check_one(origin: &Origin, name: &str, value: &[u8]) -> Result<(), FieldFault> {
         check(origin, &[(name.as_bytes().to_vec(), value.to_vec())])

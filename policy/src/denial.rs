@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::policy::rule::suggestion;
-use crate::policy::syntax::HeadError;
-use crate::policy::target::{Endpoint, Origin, Scheme};
+use crate::rule::suggestion;
+use crate::syntax::HeadError;
+use crate::target::{Endpoint, Origin, Scheme};
 
 /// The name of the rule in a denial that no rule of the operator decided.
 pub const DEFAULT_DENY: &str = "default-deny";

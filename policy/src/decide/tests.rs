@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::denial::{DEFAULT_DENY, DenyReason};
+use crate::denial::{DEFAULT_DENY, DenyReason};
 
 fn policy(rules: &[&str]) -> Policy {
     Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()))

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
-use crate::policy::{
+use crate::{
     AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
     classify, decide, syntax,
 };

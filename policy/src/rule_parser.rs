@@ -1,9 +1,9 @@
 //! The parser of rules, and what it says about texts that are none.
 
-use crate::policy::host::{Host, HostError};
-use crate::policy::name::DnsName;
-use crate::policy::rule::{HostPattern, Rule};
-use crate::policy::target::Scheme;
+use crate::host::{Host, HostError};
+use crate::name::DnsName;
+use crate::rule::{HostPattern, Rule};
+use crate::target::Scheme;
 
 /// Why a text is not a rule. Every message is one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::policy::denial::{Denial, Target};
-use crate::policy::fields::{self, FieldFault};
-use crate::policy::host::Host;
-use crate::policy::rule::Rule;
-use crate::policy::syntax;
-use crate::policy::target::{Endpoint, Origin, Scheme};
+use crate::denial::{Denial, Target};
+use crate::fields::{self, FieldFault};
+use crate::host::Host;
+use crate::rule::Rule;
+use crate::syntax;
+use crate::target::{Endpoint, Origin, Scheme};
 
 /// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
 #[derive(Debug, Clone, Default)]

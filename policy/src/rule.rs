@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::policy::host::Host;
-use crate::policy::name::DnsName;
-use crate::policy::rule_parser::{self, RuleError};
-use crate::policy::target::{Endpoint, Scheme};
+use crate::host::Host;
+use crate::name::DnsName;
+use crate::rule_parser::{self, RuleError};
+use crate::target::{Endpoint, Scheme};
 
 /// One thing that is allowed: `HOST[:PORT]` or `SCHEME://HOST[:PORT]`.
 ///
@@ -17,7 +17,7 @@ use crate::policy::target::{Endpoint, Scheme};
 /// 8080, `https://example.com` is https on 443 alone.
 ///
 /// A rule for a name opens public addresses only. An address of any other kind (see
-/// [`AddressClass`](crate::policy::AddressClass)) is opened by a rule that names that very
+/// [`AddressClass`](crate::AddressClass)) is opened by a rule that names that very
 /// address; and `localhost` means the loopback addresses, for that name alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {

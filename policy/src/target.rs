@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::policy::host::{Host, HostError};
+use crate::host::{Host, HostError};
 
 /// A scheme of HTTP (RFC 9110 section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
