@@ -161,6 +161,15 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     row.map_or(AddressClass::Reserved, |(_, _, class)| *class)
 }
 
+/// The addresses that are inside this one: packets to it can end up at any of them.
+pub(crate) fn carried_addresses(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let carried = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => carried_v4(address),
+    };
+    carried.into_iter().flatten().flatten().map(IpAddr::V4)
+}
+
 /// The IPv4 addresses inside an IPv6 address of a transition mechanism; packets to it can end up
 /// at any of them.
 fn carried_v4(address: Ipv6Addr) -> Option<[Option<Ipv4Addr>; 2]> {

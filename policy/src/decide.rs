@@ -1,46 +1,21 @@
 //! The decision.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
 
-use crate::denial::{Denial, Target};
-use crate::fields::{self, FieldFault};
+use crate::denial::{Denial, DenyReason, Target};
+use crate::fields;
+use crate::filter::AddressFilter;
 use crate::host::Host;
-use crate::rule::Rule;
+use crate::layer::Verdict;
+use crate::path::Readings;
+use crate::policy::Policy;
+use crate::rule::{Head, Query};
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 
-/// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    rules: Arc<[Rule]>,
-}
-
-impl Policy {
-    /// A policy that denies everything.
-    #[must_use]
-    pub fn deny_all() -> Self {
-        Self::default()
-    }
-
-    /// A policy that allows what these rules allow; without rules, nothing.
-    #[must_use]
-    pub fn allow(rules: impl IntoIterator<Item = Rule>) -> Self {
-        Self {
-            rules: rules.into_iter().collect(),
-        }
-    }
-
-    /// The rules, in the order in which they were given.
-    #[must_use]
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    /// The first rule that allows this.
-    pub(super) fn rule_for(&self, scheme: Scheme, endpoint: &Endpoint) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.allows(scheme, endpoint))
-    }
-}
+/// Methods that are never sent: a tunnel leads elsewhere (RFC 9110 section 9.3.6), and TRACE shows
+/// the fields that the host added (section 9.3.8).
+pub(crate) const NEVER_SENT: [&str; 2] = ["CONNECT", "TRACE"];
 
 /// What is asked of the policy.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +57,15 @@ pub enum Decision {
         /// The name of the rule that allows it, as the operator wrote it.
         rule: String,
     },
+    /// It would be denied, but the policy's mode is `report`: it may be done.
+    Report(Denial),
+    /// It may be done if the hook grants it.
+    Ask {
+        /// The name of the rule that asks; `ask-mode` where the policy's mode does.
+        rule: String,
+        /// What holds unless it is granted.
+        denial: Denial,
+    },
     /// It may not be done.
     Deny(Denial),
 }
@@ -90,8 +74,35 @@ pub enum Decision {
 /// every question has one.
 #[must_use]
 pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
-    let judged = match *request {
-        Request::Connect { endpoint } => connect(endpoint, policy),
+    match judge(request, policy) {
+        Ok((verdict, _)) => verdict.into(),
+        Err(denial) => Decision::Deny(denial),
+    }
+}
+
+impl From<Verdict<'_>> for Decision {
+    fn from(verdict: Verdict<'_>) -> Self {
+        match verdict {
+            Verdict::Allow(rule) => Self::Allow {
+                rule: rule.as_str().to_owned(),
+            },
+            Verdict::Report(denial) => Self::Report(denial),
+            Verdict::Ask(rule, denial) => Self::Ask {
+                rule: rule.to_owned(),
+                denial,
+            },
+            Verdict::Deny(denial) => Self::Deny(denial),
+        }
+    }
+}
+
+/// The verdict, and the addresses that go with it. What no rule could ever allow is an error.
+pub(crate) fn judge<'p>(
+    request: &Request<'_>,
+    policy: &'p Policy,
+) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+    match *request {
+        Request::Connect { endpoint } => Ok(connect(endpoint, policy)),
         Request::StartTls {
             endpoint,
             server_name,
@@ -103,22 +114,51 @@ pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
             path,
             fields,
         } => exchange(origin, method, path, fields, policy),
-    };
-    match judged {
-        Ok(rule) => Decision::Allow {
-            rule: rule.as_str().to_owned(),
-        },
-        Err(denial) => Decision::Deny(denial),
     }
 }
 
-fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> Result<&'p Rule, Denial> {
-    let allows = |rule: &&Rule| Scheme::ALL.into_iter().any(|s| rule.allows(s, endpoint));
-    policy
-        .rules()
+/// The scheme is not known yet: the kindest verdict counts, and the addresses of every scheme that
+/// may still be.
+fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (Verdict<'p>, AddressFilter) {
+    let queries = Scheme::ALL.map(|scheme| Query {
+        scheme,
+        endpoint,
+        head: None,
+    });
+    let verdicts = queries.map(|query| policy.judge(&query));
+    let is_possible = |verdict: &Verdict<'_>| !matches!(verdict, Verdict::Deny(_));
+    let schemes = queries.iter().zip(&verdicts);
+    let possible = schemes.filter(|(_, verdict)| is_possible(verdict));
+    let filters = possible.map(|(query, _)| policy.filters(query)).collect();
+    let filter = AddressFilter::new(endpoint.host.clone(), filters);
+    let [http, https] = verdicts;
+    let verdict = match (http, https) {
+        (Verdict::Deny(http), Verdict::Deny(https)) => {
+            Verdict::Deny(neither(endpoint, &[http, https]))
+        }
+        (http, https) => {
+            // Of two that are alike, the one that the port stands for.
+            let prefers_https = endpoint.port == Scheme::Https.default_port();
+            match http.severity().cmp(&https.severity()) {
+                Ordering::Less => http,
+                Ordering::Equal if !prefers_https => http,
+                _ => https,
+            }
+        }
+    };
+    (verdict, filter)
+}
+
+/// The denial where no scheme is possible. A rule that denies says more than one that is missing.
+fn neither(endpoint: &Endpoint, denials: &[Denial]) -> Denial {
+    let target = Target::from(endpoint);
+    let rule = denials
         .iter()
-        .find(allows)
-        .ok_or_else(|| Target::from(endpoint).no_rule())
+        .find(|one| one.reason == DenyReason::DenyRule);
+    match rule {
+        Some(denial) => target.deny_rule(&denial.rule),
+        None => target.no_rule(None),
+    }
 }
 
 fn start_tls<'p>(
@@ -126,14 +166,14 @@ fn start_tls<'p>(
     server_name: Option<&str>,
     verify: bool,
     policy: &'p Policy,
-) -> Result<&'p Rule, Denial> {
-    let target = Target {
-        scheme: Some(Scheme::Https),
+) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+    let query = Query {
+        scheme: Scheme::Https,
         endpoint,
+        head: None,
     };
-    let rule = policy
-        .rule_for(Scheme::Https, endpoint)
-        .ok_or_else(|| target.no_rule())?;
+    let target = Target::from(&query);
+    let judged = with_filter(&query, policy)?;
     let is_same = match (server_name, &endpoint.host) {
         (None, _) | (Some(""), Host::Ip(_)) => true,
         (Some(name), host) => Host::parse(name).is_ok_and(|name| name == *host),
@@ -144,7 +184,7 @@ fn start_tls<'p>(
     if !verify {
         return Err(target.unverified_tls());
     }
-    Ok(rule)
+    Ok(judged)
 }
 
 fn exchange<'p>(
@@ -153,23 +193,49 @@ fn exchange<'p>(
     path: &[u8],
     fields: &[(Vec<u8>, Vec<u8>)],
     policy: &'p Policy,
-) -> Result<&'p Rule, Denial> {
+) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+    let query = Query {
+        scheme: origin.scheme,
+        endpoint: &origin.endpoint,
+        head: None,
+    };
     let target = Target::from(origin);
-    let rule = policy
-        .rule_for(origin.scheme, &origin.endpoint)
-        .ok_or_else(|| target.no_rule())?;
+    with_filter(&query, policy)?;
     syntax::check_head(method, path, fields).map_err(|error| target.malformed(&error))?;
-    // A tunnel leads elsewhere (RFC 9110 section 9.3.6), and TRACE shows the fields that the host
-    // added (section 9.3.8). In any case: some servers do not tell cases apart.
+    // In any case: some servers do not tell cases apart.
     let is_method = |name: &&str| method.eq_ignore_ascii_case(name.as_bytes());
-    if let Some(name) = ["CONNECT", "TRACE"].into_iter().find(is_method) {
+    if let Some(name) = NEVER_SENT.into_iter().find(is_method) {
         return Err(target.method(name));
     }
-    fields::check(origin, fields).map_err(|fault| match fault {
-        FieldFault::Host => target.host_field(),
-        FieldFault::Forbidden(name) => target.field(name),
-    })?;
-    Ok(rule)
+    if method.iter().any(u8::is_ascii_lowercase) {
+        return Err(target.method_case(method));
+    }
+    fields::check(origin, fields).map_err(|fault| target.field_fault(fault))?;
+    let readings = Readings::of(path);
+    let head = Head {
+        method,
+        readings: &readings,
+        path,
+    };
+    let query = Query {
+        head: Some(head),
+        ..query
+    };
+    with_filter(&query, policy)
+}
+
+fn with_filter<'p>(
+    query: &Query<'_>,
+    policy: &'p Policy,
+) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+    match policy.judge(query) {
+        Verdict::Deny(denial) => Err(denial),
+        verdict => {
+            let host = query.endpoint.host.clone();
+            let filter = AddressFilter::new(host, vec![policy.filters(query)]);
+            Ok((verdict, filter))
+        }
+    }
 }
 
 #[cfg(test)]

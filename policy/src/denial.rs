@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::rule::suggestion;
+use crate::fields::FieldFault;
+use crate::host::Host;
+use crate::rule::{Head, Query};
+use crate::suggestion::{suggestion, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
 
@@ -12,10 +15,10 @@ use crate::target::{Endpoint, Origin, Scheme};
 pub const DEFAULT_DENY: &str = "default-deny";
 
 /// Why the policy refused: the closed list of `deny-reason` in the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenyReason {
-    /// No rule allows this scheme, host and port.
+    /// No rule allows this scheme, host, port, method and path.
     NoRule,
     /// A rule allows the host, but its addresses are of a kind that the rule does not open.
     Address,
@@ -27,9 +30,36 @@ pub enum DenyReason {
     Method,
     /// A field that is the host's own to send.
     Field,
+    /// A rule denies it.
+    DenyRule,
+    /// The embedder's hook refused, failed, or did not answer in time; or a rule asks, and nobody
+    /// granted it.
+    Hook,
+    /// A secret stands in a request that it is not meant for.
+    Secret,
+    /// The host cannot record it.
+    Audit,
+    /// It is no HTTP: a host with two readings, a path, a field or a method with bytes that these
+    /// cannot have.
+    Malformed,
 }
 
 impl DenyReason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::NoRule,
+        Self::Address,
+        Self::HostMismatch,
+        Self::TlsOptions,
+        Self::Method,
+        Self::Field,
+        Self::DenyRule,
+        Self::Hook,
+        Self::Secret,
+        Self::Audit,
+        Self::Malformed,
+    ];
+
     /// The reason code: the same in the interface, in texts for people, and in logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +70,11 @@ impl DenyReason {
             Self::TlsOptions => "tls-options",
             Self::Method => "method",
             Self::Field => "field",
+            Self::DenyRule => "deny-rule",
+            Self::Hook => "hook",
+            Self::Secret => "secret",
+            Self::Audit => "audit",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -90,6 +125,15 @@ impl<'a> From<&'a Origin> for Target<'a> {
     }
 }
 
+impl<'a> From<&Query<'a>> for Target<'a> {
+    fn from(query: &Query<'a>) -> Self {
+        Self {
+            scheme: Some(query.scheme),
+            endpoint: query.endpoint,
+        }
+    }
+}
+
 /// `[scheme://]host:port`, with the port in any case.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,33 +145,68 @@ impl fmt::Display for Target<'_> {
 }
 
 impl Target<'_> {
-    pub(super) fn no_rule(&self) -> Denial {
+    /// With a head, the rule that is missing names its method and path.
+    pub(super) fn no_rule(&self, head: Option<Head<'_>>) -> Denial {
         let rule = suggestion(self.scheme, self.endpoint);
+        let (fault, rule) = match head {
+            None => ("no rule allows it", rule),
+            Some(head) => (
+                "no rule allows this method and path",
+                with_path(&rule, head),
+            ),
+        };
         let remedy = format!("to allow it, add the rule '{rule}'");
-        self.deny(
-            DenyReason::NoRule,
-            DEFAULT_DENY,
-            "no rule allows it",
-            &remedy,
-        )
+        self.deny(DenyReason::NoRule, DEFAULT_DENY, fault, &remedy)
+    }
+
+    /// `rule` is one that denies.
+    pub(super) fn deny_rule(&self, rule: &str) -> Denial {
+        let remedy = "to allow it, take that rule out of the list of those that deny";
+        self.deny(DenyReason::DenyRule, rule, "a rule denies it", remedy)
+    }
+
+    /// `rule` is one that asks.
+    pub(super) fn not_granted(&self, rule: &str) -> Denial {
+        let allowing = suggestion(self.scheme, self.endpoint);
+        let remedy = format!("to allow it without asking, add the rule '{allowing}'");
+        self.deny(DenyReason::Hook, rule, "nobody granted it", &remedy)
+    }
+
+    /// The embedder's hook refused with these words.
+    pub(super) fn hook(&self, rule: &str, why: &str) -> Denial {
+        let words = why.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let fault = format!("the hook refused: {}", words.collect::<String>());
+        self.deny(DenyReason::Hook, rule, &fault, "no rule can allow it")
+    }
+
+    /// `secret` is the name of a secret whose placeholder is in the request.
+    pub(super) fn secret(&self, secret: &str) -> Denial {
+        let fault = format!("the secret '{secret}' is not for this request");
+        let remedy = "to allow it, let the secret's own rule name this request";
+        self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
     /// `rule` is the one that allows the host.
     pub(super) fn address(&self, rule: &str) -> Denial {
-        let (fault, remedy) = if self.endpoint.host.is_localhost() {
-            (
+        let (fault, remedy) = match &self.endpoint.host {
+            name if name.is_localhost() => (
                 "it has no loopback address",
                 "no rule opens another address for this name".to_owned(),
-            )
-        } else {
-            let port = self.endpoint.port;
-            let scheme = self
-                .scheme
-                .map_or_else(String::new, |scheme| format!("{scheme}://"));
-            (
-                "it has only addresses that its rule does not open",
-                format!("to allow it, add a rule for its address itself, '{scheme}ADDRESS:{port}'"),
-            )
+            ),
+            Host::Ip(_) => (
+                "its address is one that a rule denies",
+                "to allow it, take that rule out of the list of those that deny".to_owned(),
+            ),
+            Host::Name(_) => {
+                let allowing = suggestion(self.scheme, self.endpoint);
+                (
+                    "it has only addresses that its rule does not open",
+                    format!(
+                        "to allow it, add the rule '{allowing} to ADDRESS' with the address that \
+                         it is to be dialled at"
+                    ),
+                )
+            }
         };
         self.deny(DenyReason::Address, rule, fault, &remedy)
     }
@@ -168,15 +247,26 @@ impl Target<'_> {
         self.deny(DenyReason::Field, DEFAULT_DENY, &fault, remedy)
     }
 
+    pub(super) fn field_fault(&self, fault: FieldFault) -> Denial {
+        match fault {
+            FieldFault::Host => self.host_field(),
+            FieldFault::Forbidden(name) => self.field(name),
+        }
+    }
+
+    /// `method` is a token with lower-case letters.
+    pub(super) fn method_case(&self, method: &[u8]) -> Denial {
+        let fault = format!("the method {} is not in capitals", method.escape_ascii());
+        let remedy = "no rule can allow it: write it in capitals";
+        self.deny(DenyReason::Method, DEFAULT_DENY, &fault, remedy)
+    }
+
     pub(super) fn malformed(&self, error: &HeadError) -> Denial {
-        let reason = match error {
-            HeadError::Method => DenyReason::Method,
-            _ => DenyReason::Field,
-        };
+        let fault = error.to_string();
         self.deny(
-            reason,
+            DenyReason::Malformed,
             DEFAULT_DENY,
-            &error.to_string(),
+            &fault,
             "no rule can allow it",
         )
     }

@@ -2,38 +2,64 @@
 //!
 //! [`decide`] takes a [`Request`] and a [`Policy`] and answers with a [`Decision`]; it does no I/O
 //! and cannot fail. What it allowed reaches the transport as a [`Checked`] value, which only this
-//! module constructs, so that "was it checked?" is a question of types:
+//! crate constructs, so that "was it checked?" is a question of types:
 //!
-//! 1. [`Policy::check_connect`] before any DNS gives a `Checked<Route>`, and [`Route::permits`]
-//!    then filters every address that resolution gives;
-//! 2. [`Policy::check_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get;
-//! 3. [`syntax::check_head`] tells nonsense from refusals, and [`Policy::check_exchange`] gives
-//!    the `Checked<RequestLine>` that goes onto the wire;
-//! 4. [`Policy::check_address`] asks again about an address once the scheme is known.
+//! 1. [`Policy::answer_connect`] before any DNS gives a `Checked<Endpoint>`, and
+//!    [`Checked::permits`] then filters every address that resolution gives;
+//! 2. [`Policy::answer_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get;
+//! 3. [`syntax::check_head`] tells nonsense from refusals, and [`Policy::answer_exchange`] gives
+//!    the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go to.
+//!
+//! Where a rule, or the policy's mode, wants to be asked, an [`Answer`] says so, and only what was
+//! granted is `Checked`.
 //!
 //! Everything is denied by default. A target has one spelling only: a [`Host`] that could be read
-//! in two ways does not parse, so rules, dialling, SNI and `Host` cannot disagree about it.
+//! in two ways does not parse, so rules, dialling, SNI and `Host` cannot disagree about it. A
+//! [`Document`] is a policy as it stands in a file.
 
 mod address;
+mod address_set;
+mod budgets;
 mod checked;
+mod covers;
 mod decide;
 mod denial;
+mod document;
+mod explain;
 mod fields;
+mod filter;
 mod host;
+mod host_pattern;
+mod layer;
 mod name;
+mod path;
+mod policy;
 #[cfg(test)]
 mod properties;
 mod rule;
+mod rule_error;
 mod rule_parser;
+mod secret;
+mod suggestion;
 pub mod syntax;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use address::{AddressClass, classify};
-pub use checked::{Checked, RequestLine, Route};
-pub use decide::{Decision, Policy, Request, decide};
+pub use budgets::Budgets;
+pub use checked::{Answer, Asked, Checked, RequestLine};
+pub use decide::{Decision, Request, decide};
 pub use denial::{DEFAULT_DENY, Denial, DenyReason};
+pub use document::{
+    Document, DocumentError, DocumentFault, MAX_LENGTH, MAX_RULES, Mode, policy_schema, schema_text,
+};
+pub use explain::{Effect, Step};
 pub use host::{Host, HostError};
 pub use name::DnsName;
-pub use rule::Rule;
-pub use rule_parser::RuleError;
+pub use path::{PathPattern, PathPatternError};
+pub use policy::Policy;
+pub use rule::{Mismatch, Rule};
+pub use rule_error::RuleError;
+pub use secret::{Secret, SecretError, SecretSource};
 pub use target::{Endpoint, Origin, Scheme};

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::{
-    AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
-    classify, decide, syntax,
+    AddressClass, Decision, DenyReason, Document, Endpoint, Host, Origin, Policy, Request, Rule,
+    Scheme, classify, decide, syntax,
 };
 
 /// Hosts from so few labels that rules and targets often meet.
@@ -43,6 +43,46 @@ fn address() -> impl Strategy<Value = IpAddr> {
         any::<u32>().prop_map(|bits| Ipv4Addr::from_bits(bits).into()),
         any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits).into()),
     ]
+}
+
+fn method() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["GET", "POST", "DELETE"])
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let parts = [
+        "/", "a", "b", "..", "%2e", "%2F", ";x", "?", "%25", "//", "\\",
+    ];
+    let parts = prop::sample::select(parts.to_vec());
+    prop::collection::vec(parts, 0..6).prop_map(|parts| format!("/{}", parts.concat()))
+}
+
+/// A rule with methods, path and addresses of its own, now and then.
+fn full_rule() -> impl Strategy<Value = String> {
+    let methods = prop::sample::select(vec!["", "", "GET ", "GET,POST "]);
+    let path = prop::sample::select(vec!["", "", "/a/**", "/a", "/*/b", "/**"]);
+    let hosts = prop::sample::select(vec!["any", "10.0.0.0/8", "*.test", "8.8.0.0/16"]);
+    let host = prop_oneof![3 => host(), 1 => hosts.prop_map(str::to_owned)];
+    let ports = prop::sample::select(vec!["", ":80", ":443", ":8080", ":80-443", ":1-65535"]);
+    let to = prop::sample::select(vec!["", "", " to 10.0.0.1", " to 127.0.0.1", " to public"]);
+    (methods, host, ports, path, to)
+        .prop_map(|(m, h, ports, path, to)| format!("{m}{h}{ports}{path}{to}"))
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let allow = prop::collection::vec(full_rule(), 0..5);
+    let deny = prop::collection::vec(full_rule(), 0..3);
+    (allow, deny).prop_map(|(allow, deny)| {
+        let document = Document {
+            allow: allow.iter().filter_map(|rule| rule.parse().ok()).collect(),
+            deny: deny
+                .iter()
+                .filter_map(|rule| Rule::parse_deny(rule).ok())
+                .collect(),
+            ..Document::default()
+        };
+        document.into()
+    })
 }
 
 /// A second reading of rules: on their text alone, for the rules that `rule` makes.
@@ -84,6 +124,7 @@ proptest! {
                 let allowed = matches!(decide(&exchange, &widened), Decision::Allow { .. });
                 prop_assert!(allowed);
             }
+            other => prop_assert!(false, "{:?}", other),
         }
         let connect = decide(&Request::Connect { endpoint: &origin.endpoint }, &policy);
         let any_scheme = Scheme::ALL.into_iter().any(|scheme| matching(scheme).is_some());
@@ -91,30 +132,76 @@ proptest! {
     }
 
     #[test]
-    fn a_permitted_address_is_public_or_named_by_a_rule_or_loopback_for_localhost(
-        rules in prop::collection::vec(rule(), 1..6),
+    fn a_permitted_address_is_public_or_opened_by_its_own_rule_or_loopback_for_localhost(
+        policy in policy(),
         host in host(),
         port in port(),
         address in address(),
     ) {
-        let policy = Policy::allow(rules.clone());
-        let Ok(route) = policy.check_connect(Endpoint::new(&host, port).unwrap()) else {
+        let endpoint = Endpoint::new(&host, port).unwrap();
+        let Ok(route) = policy.check_connect(endpoint) else {
             return Ok(());
         };
         if route.permits(address) && classify(address) != AddressClass::Public {
-            let literal = address.to_canonical().to_string();
-            let named = rules.iter().any(|rule| {
-                Scheme::ALL.into_iter().any(|s| text_allows(rule.as_str(), s, &literal, port))
-            });
-            let local = host == "localhost" && address.to_canonical().is_loopback();
-            prop_assert!(named || local, "{rules:?} {host}:{port} at {address}");
+            let canonical = address.to_canonical();
+            let own = host.parse() == Ok(canonical);
+            let local = host == "localhost" && canonical.is_loopback();
+            let mut rules = policy.allow_rules();
+            let named = rules.any(|rule| rule.as_str().ends_with(&format!(" to {canonical}")));
+            prop_assert!(own || local || named, "{policy:?} {host}:{port} at {address}");
         }
-        // The scheme can only narrow what the route permits, and both of them make up all of it.
-        let by_scheme = Scheme::ALL.into_iter().any(|scheme| {
-            let origin = Origin { scheme, endpoint: route.endpoint.clone() };
-            policy.check_address(&origin, address).is_ok()
-        });
-        prop_assert_eq!(by_scheme, route.permits(address));
+    }
+
+    #[test]
+    fn more_knowledge_never_opens_more_addresses(
+        policy in policy(),
+        scheme in scheme(),
+        host in host(),
+        port in port(),
+        method in method(),
+        path in path(),
+        address in address(),
+    ) {
+        let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
+        let (method, path) = (method.as_bytes(), path.as_bytes());
+        if let Ok(line) = policy.check_exchange(&origin, method, path, &[])
+            && line.permits(address)
+        {
+            let route = policy.check_connect(origin.endpoint.clone());
+            prop_assert!(route.is_ok_and(|route| route.permits(address)));
+            if scheme == Scheme::Https {
+                let tls = policy.check_tls(&origin.endpoint, None, true);
+                prop_assert!(tls.is_ok_and(|tls| tls.permits(address)));
+            }
+        }
+    }
+
+    #[test]
+    fn two_policies_together_never_allow_more_than_each_alone(
+        a in policy(),
+        b in policy(),
+        scheme in scheme(),
+        host in host(),
+        port in port(),
+        method in method(),
+        path in path(),
+        address in address(),
+    ) {
+        let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
+        let (method, path) = (method.as_bytes(), path.as_bytes());
+        let lets = |policy: &Policy| {
+            let line = policy.check_exchange(&origin, method, path, &[]);
+            line.is_ok_and(|line| line.permits(address))
+        };
+        let both = a.intersect(&b);
+        prop_assert_eq!(lets(&both), lets(&a) && lets(&b));
+        prop_assert_eq!(lets(&b.intersect(&a)), lets(&both));
+        // Whoever covers another lets pass whatever that one does.
+        if a.covers(&b) && lets(&b) {
+            prop_assert!(lets(&a), "{:?} does not cover {:?}", a, b);
+        }
+        prop_assert!(a.covers(&both) && b.covers(&both));
+        prop_assert!(a.covers(&a));
     }
 
     #[test]

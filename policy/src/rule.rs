@@ -1,54 +1,106 @@
-//! Rules: what an operator allows.
+//! Rules: what an operator allows, denies, or wants to be asked about.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::address_set::AddressPattern;
 use crate::host::Host;
-use crate::name::DnsName;
-use crate::rule_parser::{self, RuleError};
+use crate::host_pattern::HostPattern;
+use crate::path::{PathPattern, Readings};
+use crate::rule_error::RuleError;
+use crate::rule_parser;
 use crate::target::{Endpoint, Scheme};
 
-/// One thing that is allowed: `HOST[:PORT]` or `SCHEME://HOST[:PORT]`.
+/// One line of a policy: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`.
 ///
-/// `HOST` is a name, `*.domain` for every subdomain of a domain but not the domain itself, an IPv4
-/// address, or an IPv6 address in brackets. Without a port a rule means the default port of the
-/// scheme: `example.com` is http on 80 and https on 443, `example.com:8080` is both schemes on
-/// 8080, `https://example.com` is https on 443 alone.
+/// | part | meaning |
+/// |---|---|
+/// | `METHODS` | methods in capitals, with commas between them; every method without |
+/// | `SCHEME` | `http` or `https`; both without |
+/// | `HOST` | a name; `*.domain` for every subdomain of a domain but not the domain itself; an address, IPv6 in brackets; a network, `10.0.0.0/8` or `[fd00::/8]`; or `any` |
+/// | `PORT` | a port or a range, `8000-8099` |
+/// | `PATH` | a pattern: `*` is any run of characters but `/`, `**` any run; every path without |
+/// | `ADDRESSES` | where a name may lead: addresses, networks, and `public`, with commas between them |
+///
+/// Without a port a rule that grants means the default port of the scheme (`example.com` is http
+/// on 80 and https on 443), and a rule that denies means every port.
 ///
 /// A rule for a name opens public addresses only. An address of any other kind (see
-/// [`AddressClass`](crate::AddressClass)) is opened by a rule that names that very
-/// address; and `localhost` means the loopback addresses, for that name alone.
+/// [`AddressClass`](crate::AddressClass)) has to be in the rule's own `to` list, or be the rule's
+/// host itself; `localhost` means the loopback addresses, for that name alone. `any` means every
+/// name and every public address. No network includes the metadata addresses of clouds: these are
+/// opened by their literal address only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
-    text: String,
-    scheme: Option<Scheme>,
-    host: HostPattern,
-    port: Option<u16>,
+    pub(crate) text: String,
+    pub(crate) methods: Vec<String>,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) host: HostPattern,
+    pub(crate) ports: Option<Ports>,
+    pub(crate) path: Option<PathPattern>,
+    pub(crate) to: Vec<AddressPattern>,
 }
 
-/// The hosts that a rule means.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum HostPattern {
-    /// This host.
-    Exact(Host),
-    /// Every name below this one.
-    Subdomains(DnsName),
+/// A range of ports, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Ports {
+    pub(crate) first: u16,
+    pub(crate) last: u16,
+}
+
+/// What a rule is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Query<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) endpoint: &'a Endpoint,
+    /// Method and path; none while a connection is made.
+    pub(crate) head: Option<Head<'a>>,
+}
+
+/// The parts of a request head that rules look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) readings: &'a Readings,
+    /// The path as it was written, query included.
+    pub(crate) path: &'a [u8],
+}
+
+/// The first part of a rule that does not fit a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Another host.
+    Host,
+    /// Another scheme.
+    Scheme,
+    /// Another port.
+    Port,
+    /// Another method.
+    Method,
+    /// Another path.
+    Path,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "another host",
+            Self::Scheme => "another scheme",
+            Self::Port => "another port",
+            Self::Method => "another method",
+            Self::Path => "another path",
+        })
+    }
 }
 
 impl Rule {
-    pub(super) fn new(
-        text: &str,
-        scheme: Option<Scheme>,
-        host: HostPattern,
-        port: Option<u16>,
-    ) -> Self {
-        Self {
-            text: text.to_owned(),
-            scheme,
-            host,
-            port,
-        }
+    /// Parses a rule that denies. It may be as broad as it likes: `*.com` is no mistake there.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_str`](Self::from_str).
+    pub fn parse_deny(text: &str) -> Result<Self, RuleError> {
+        rule_parser::parse(text)
     }
 
     /// The rule as the operator wrote it, which is also its name in denials and logs.
@@ -57,49 +109,134 @@ impl Rule {
         &self.text
     }
 
-    /// Whether this rule allows requests with this scheme to this endpoint.
+    /// Whether this rule, as one that allows, means requests with this scheme to this endpoint,
+    /// whatever their methods and paths.
     #[must_use]
     pub fn allows(&self, scheme: Scheme, endpoint: &Endpoint) -> bool {
-        self.host.matches(&endpoint.host) && self.allows_port(scheme, endpoint.port)
+        let query = Query {
+            scheme,
+            endpoint,
+            head: None,
+        };
+        self.grants(&query).is_ok()
     }
 
-    /// The address that this rule names literally, if it names one with this scheme and port.
-    pub(super) fn literal_address(&self, scheme: Scheme, port: u16) -> Option<IpAddr> {
-        match self.host {
-            HostPattern::Exact(Host::Ip(address)) if self.allows_port(scheme, port) => {
-                Some(address)
-            }
-            _ => None,
-        }
+    #[cfg(test)]
+    pub(crate) fn host(&self) -> &HostPattern {
+        &self.host
     }
 
-    fn allows_port(&self, scheme: Scheme, port: u16) -> bool {
-        self.scheme.is_none_or(|only| only == scheme)
-            && self.port.unwrap_or(scheme.default_port()) == port
+    /// Whether the rule, as one that allows or asks, fits. While there is no head it fits if some
+    /// head would.
+    pub(crate) fn grants(&self, query: &Query<'_>) -> Result<(), Mismatch> {
+        check(self.host.grants(&query.endpoint.host), Mismatch::Host)?;
+        self.check_scheme(query)?;
+        let default = query.scheme.default_port();
+        let ports = self.ports.unwrap_or(Ports::only(default));
+        check(ports.contains(query.endpoint.port), Mismatch::Port)?;
+        let Some(head) = query.head else {
+            return Ok(());
+        };
+        let is_named = |method: &String| method.as_bytes() == head.method;
+        let methods = &self.methods;
+        check(
+            methods.is_empty() || methods.iter().any(is_named),
+            Mismatch::Method,
+        )?;
+        let path = self.path.as_ref();
+        check(
+            path.is_none_or(|path| path.permits(head.readings)),
+            Mismatch::Path,
+        )
+    }
+
+    /// Whether the rule, as one that denies, fits. While there is no head it fits if every head
+    /// would.
+    pub(crate) fn forbids(&self, query: &Query<'_>) -> Result<(), Mismatch> {
+        check(self.host.forbids(&query.endpoint.host), Mismatch::Host)?;
+        self.check_scheme(query)?;
+        let ports = self.ports.unwrap_or(Ports::ALL);
+        check(ports.contains(query.endpoint.port), Mismatch::Port)?;
+        let Some(head) = query.head else {
+            check(self.methods.is_empty(), Mismatch::Method)?;
+            return check(self.path.is_none(), Mismatch::Path);
+        };
+        self.forbids_head(&head)
+    }
+
+    fn forbids_head(&self, head: &Head<'_>) -> Result<(), Mismatch> {
+        let is_named = |method: &String| head.method.eq_ignore_ascii_case(method.as_bytes());
+        let methods = &self.methods;
+        check(
+            methods.is_empty() || methods.iter().any(is_named),
+            Mismatch::Method,
+        )?;
+        let path = self.path.as_ref();
+        check(
+            path.is_none_or(|path| path.forbids(head.readings)),
+            Mismatch::Path,
+        )
+    }
+
+    /// Whether the rule, as one that denies, is about addresses and fits such a request: no name
+    /// may then lead there.
+    pub(crate) fn may_forbid_addresses(&self, query: &Query<'_>) -> bool {
+        let is_about_addresses = matches!(
+            self.host,
+            HostPattern::Network(_) | HostPattern::Exact(Host::Ip(_))
+        );
+        let ports = self.ports.unwrap_or(Ports::ALL);
+        let head_fits = || match &query.head {
+            Some(head) => self.forbids_head(head).is_ok(),
+            None => self.methods.is_empty() && self.path.is_none(),
+        };
+        is_about_addresses
+            && self.check_scheme(query).is_ok()
+            && ports.contains(query.endpoint.port)
+            && head_fits()
+    }
+
+    fn check_scheme(&self, query: &Query<'_>) -> Result<(), Mismatch> {
+        let fits = self.scheme.is_none_or(|only| only == query.scheme);
+        check(fits, Mismatch::Scheme)
     }
 }
 
-impl HostPattern {
-    fn matches(&self, host: &Host) -> bool {
-        match (self, host) {
-            (Self::Exact(exact), host) => exact == host,
-            (Self::Subdomains(domain), Host::Name(name)) => name.is_below(domain),
-            (Self::Subdomains(_), Host::Ip(_)) => false,
+impl Ports {
+    pub(crate) const ALL: Self = Self {
+        first: 1,
+        last: u16::MAX,
+    };
+
+    pub(crate) const fn only(port: u16) -> Self {
+        Self {
+            first: port,
+            last: port,
         }
     }
+
+    pub(crate) const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+}
+
+fn check(fits: bool, mismatch: Mismatch) -> Result<(), Mismatch> {
+    if fits { Ok(()) } else { Err(mismatch) }
 }
 
 impl FromStr for Rule {
     type Err = RuleError;
 
-    /// Parses a rule.
+    /// Parses a rule that allows, or asks.
     ///
     /// # Errors
     ///
     /// A [`RuleError`] that says on one line what is wrong and, where there is one, what to write
     /// instead.
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        rule_parser::parse(text)
+        let rule = rule_parser::parse(text)?;
+        rule_parser::refuse_broad(&rule)?;
+        Ok(rule)
     }
 }
 
@@ -110,93 +247,5 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The narrowest rule that allows this request: what a denial proposes. Without a scheme, it is
-/// guessed from a default port.
-pub(super) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String {
-    let by_port = || {
-        Scheme::ALL
-            .into_iter()
-            .find(|s| s.default_port() == endpoint.port)
-    };
-    let host = endpoint.host.in_authority();
-    match scheme.or_else(by_port) {
-        Some(scheme) if scheme.default_port() == endpoint.port => format!("{scheme}://{host}"),
-        Some(scheme) => format!("{scheme}://{endpoint}"),
-        None => endpoint.to_string(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rule_allows_its_schemes_hosts_and_ports_and_nothing_else() {
-        use Scheme::{Http, Https};
-        for (rule, scheme, host, port, allowed) in [
-            ("example.com", Http, "example.com", 80, true),
-            ("example.com", Https, "example.com", 443, true),
-            ("example.com", Http, "example.com", 443, false),
-            ("example.com", Https, "example.com", 80, false),
-            ("example.com", Https, "example.com", 8443, false),
-            ("example.com", Https, "www.example.com", 443, false),
-            ("example.com", Https, "example.com.", 443, true),
-            ("Example.COM.", Https, "example.com", 443, true),
-            ("example.com:8080", Http, "example.com", 8080, true),
-            ("example.com:8080", Https, "example.com", 8080, true),
-            ("example.com:8080", Http, "example.com", 80, false),
-            ("https://example.com", Https, "example.com", 443, true),
-            ("https://example.com", Http, "example.com", 80, false),
-            ("HTTP://example.com", Http, "example.com", 80, true),
-            ("https://example.com:8443", Https, "example.com", 8443, true),
-            ("https://example.com:8443", Https, "example.com", 443, false),
-            ("https://example.com:8443", Http, "example.com", 8443, false),
-            ("*.example.com", Https, "a.example.com", 443, true),
-            ("*.example.com", Https, "a.b.example.com", 443, true),
-            ("*.example.com", Https, "example.com", 443, false),
-            ("*.example.com", Https, "evilexample.com", 443, false),
-            ("bücher.example", Https, "xn--bcher-kva.example", 443, true),
-            ("xn--bcher-kva.example", Https, "bücher.example", 443, true),
-            ("127.0.0.1:8080", Http, "127.0.0.1", 8080, true),
-            ("127.0.0.1:8080", Http, "::ffff:127.0.0.1", 8080, false),
-            ("[::1]:8080", Http, "::1", 8080, true),
-            ("[0:0::1]", Http, "::1", 80, true),
-            ("[::1]", Http, "::2", 80, false),
-        ] {
-            let parsed: Rule = rule
-                .parse()
-                .unwrap_or_else(|error| panic!("{rule}: {error}"));
-            let endpoint = Endpoint::new(host, port).unwrap();
-            assert_eq!(
-                parsed.allows(scheme, &endpoint),
-                allowed,
-                "{rule}: {scheme} {endpoint}"
-            );
-            assert_eq!(parsed.to_string(), rule);
-        }
-    }
-
-    #[test]
-    fn a_suggestion_is_a_rule_that_allows_what_was_asked() {
-        for (scheme, host, port, text) in [
-            (Some(Scheme::Http), "a.test", 8080, "http://a.test:8080"),
-            (Some(Scheme::Http), "a.test", 443, "http://a.test:443"),
-            (Some(Scheme::Https), "a.test", 443, "https://a.test"),
-            (None, "a.test", 443, "https://a.test"),
-            (None, "a.test", 80, "http://a.test"),
-            (None, "a.test", 8080, "a.test:8080"),
-            (None, "::1", 8080, "[::1]:8080"),
-        ] {
-            let endpoint = Endpoint::new(host, port).unwrap();
-            assert_eq!(suggestion(scheme, &endpoint), text);
-            let rule: Rule = text.parse().unwrap();
-            let schemes = scheme.map_or(Scheme::ALL.to_vec(), |scheme| vec![scheme]);
-            assert!(
-                schemes
-                    .into_iter()
-                    .any(|scheme| rule.allows(scheme, &endpoint)),
-                "{text}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 use super::*;
-use crate::denial::{DEFAULT_DENY, DenyReason};
+use crate::testing::policy as parse;
 
 fn policy(rules: &[&str]) -> Policy {
-    Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()))
+    parse(&rules.join(";"))
 }
+use crate::denial::{DEFAULT_DENY, DenyReason};
 
 fn endpoint(host: &str, port: u16) -> Endpoint {
     Endpoint::new(host, port).unwrap()
@@ -13,13 +14,14 @@ fn verdict(request: Request<'_>, policy: &Policy) -> Result<String, DenyReason> 
     match decide(&request, policy) {
         Decision::Allow { rule } => Ok(rule),
         Decision::Deny(denial) => Err(denial.reason),
+        other => panic!("{other:?}"),
     }
 }
 
 fn denial(request: Request<'_>, policy: &Policy) -> Denial {
     match decide(&request, policy) {
-        Decision::Allow { rule } => panic!("allowed by {rule}"),
         Decision::Deny(denial) => denial,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -136,7 +138,7 @@ fn tls_needs_https_allowed_and_the_hosts_own_name_and_verification() {
 #[test]
 #[rustfmt::skip] // one row a line
 fn an_exchange_is_checked_on_scheme_method_and_fields() {
-    use DenyReason::{Field, HostMismatch, Method, NoRule};
+    use DenyReason::{Field, HostMismatch, Malformed, Method, NoRule};
     let policy = policy(&["https://api.test", "http://api.test:8080"]);
     let ok = &[("Host", "api.test"), ("Accept", "*/*")][..];
     for (scheme, port, method, path, list, denied) in [
@@ -167,14 +169,15 @@ fn an_exchange_is_checked_on_scheme_method_and_fields() {
             Some(Field),
         ),
         // Nonsense is for `syntax::check_head`, but is not let through here either.
-        (Scheme::Https, 443, "GET /", "/", ok, Some(Method)),
+        (Scheme::Https, 443, "GET /", "/", ok, Some(Malformed)),
+        (Scheme::Https, 443, "get", "/", ok, Some(Method)),
         (
             Scheme::Https,
             443,
             "GET",
             "http://other.test/",
             ok,
-            Some(Field),
+            Some(Malformed),
         ),
         (
             Scheme::Https,
@@ -182,7 +185,7 @@ fn an_exchange_is_checked_on_scheme_method_and_fields() {
             "GET",
             "/",
             &[("A", "b\r\nHost: c")],
-            Some(Field),
+            Some(Malformed),
         ),
     ] {
         let origin = Origin {
@@ -276,5 +279,118 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
         let denial = denial(request, &policy);
         assert_eq!(denial.message, format!("sandbox-net denied {message}"));
         assert_eq!(denial.to_string(), denial.message);
+    }
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn rules_by_method_path_port_and_network_decide_and_those_that_deny_win() {
+    use DenyReason::{DenyRule, NoRule};
+    for (rules, url, method, path, denied) in [
+        ("GET,HEAD a.test", "https://a.test:443", "GET", "/", None),
+        ("GET,HEAD a.test", "https://a.test:443", "POST", "/", Some(NoRule)),
+        ("GET a.test; POST a.test/v1/**", "https://a.test:443", "POST", "/v1/x", None),
+        ("GET a.test; POST a.test/v1/**", "https://a.test:443", "POST", "/v2/x", Some(NoRule)),
+        ("a.test/v1/**", "https://a.test:443", "GET", "/v1/x?/../y", None),
+        ("a.test:8000-8002", "http://a.test:8002", "GET", "/", None),
+        ("a.test:8000-8002", "http://a.test:8003", "GET", "/", Some(NoRule)),
+        ("10.0.0.0/8", "http://10.1.2.3:80", "GET", "/", None),
+        ("10.0.0.0/8:8080", "http://10.1.2.3:80", "GET", "/", Some(NoRule)),
+        ("169.254.0.0/16", "http://169.254.169.254:80", "GET", "/", Some(NoRule)),
+        ("169.254.169.254", "http://169.254.169.254:80", "GET", "/", None),
+        ("any", "https://a.test:443", "GET", "/", None),
+        ("any", "http://8.8.8.8:80", "GET", "/", None),
+        ("any", "http://10.0.0.1:80", "GET", "/", Some(NoRule)),
+        ("any", "http://localhost:80", "GET", "/", Some(NoRule)),
+        ("a.test; !a.test", "https://a.test:443", "GET", "/", Some(DenyRule)),
+        ("any; !*.test", "https://a.test:443", "GET", "/", Some(DenyRule)),
+        ("a.test; !DELETE a.test", "https://a.test:443", "GET", "/", None),
+        ("a.test; !DELETE a.test", "https://a.test:443", "DELETE", "/", Some(DenyRule)),
+        ("a.test; !a.test/admin/**", "https://a.test:443", "GET", "/a/../admin/x", Some(DenyRule)),
+        ("a.test; !http://a.test", "https://a.test:443", "GET", "/", None),
+        ("a.test:8080; !a.test:8000-9000", "http://a.test:8080", "GET", "/", Some(DenyRule)),
+        ("[::ffff:10.0.0.1]; !10.0.0.0/8", "http://[::ffff:10.0.0.1]:80", "GET", "/", Some(DenyRule)),
+    ] {
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (host, port) = rest.rsplit_once(':').unwrap();
+        let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
+        let host = host.trim_matches(['[', ']']);
+        let origin = Origin { scheme, endpoint: endpoint(host, port.parse().unwrap()) };
+        let (method, path) = (method.as_bytes(), path.as_bytes());
+        let request = Request::Exchange { origin: &origin, method, path, fields: &[] };
+        assert_eq!(verdict(request, &parse(rules)).err(), denied, "{rules}: {url}{path:?}");
+    }
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn modes_and_several_authors_give_the_strictest_answer() {
+    let name = |decision| match decision {
+        Decision::Allow { rule } => format!("allow {rule}"),
+        Decision::Report(denial) => format!("report {}", denial.reason),
+        Decision::Ask { rule, .. } => format!("ask {rule}"),
+        Decision::Deny(denial) => format!("deny {}", denial.reason),
+    };
+    for (authors, host, expected) in [
+        (&["a.test"][..], "a.test", "allow a.test"),
+        (&["report; a.test"], "a.test", "allow a.test"),
+        (&["report"], "a.test", "report no-rule"),
+        (&["report; !a.test"], "a.test", "report deny-rule"),
+        (&["report; ?https://a.test"], "a.test", "report hook"),
+        (&["report"], "169.254.169.254", "deny no-rule"),
+        (&["ask"], "169.254.169.254", "deny no-rule"),
+        (&["ask; 169.254.169.254"], "169.254.169.254", "allow 169.254.169.254"),
+        (&["ask"], "a.test", "ask ask-mode"),
+        (&["ask; !a.test"], "a.test", "deny deny-rule"),
+        (&["?a.test"], "a.test", "ask a.test"),
+        (&["?a.test"], "b.test", "deny no-rule"),
+        (&["*.b.test", "a.b.test"], "a.b.test", "allow a.b.test"),
+        (&["a.test", "b.test"], "a.test", "deny no-rule"),
+        (&["b.test", "a.test"], "a.test", "deny no-rule"),
+        (&["report", "a.test"], "a.test", "report no-rule"),
+        (&["report", "?a.test"], "a.test", "ask a.test"),
+        (&["report", "!a.test; a.test"], "a.test", "deny deny-rule"),
+    ] {
+        let mut policies = authors.iter().map(|author| parse(author));
+        let first = policies.next().unwrap();
+        let policy = policies.fold(first, |all, next| all.intersect(&next));
+        let endpoint = endpoint(host, 443);
+        let request = Request::Connect { endpoint: &endpoint };
+        assert_eq!(name(decide(&request, &policy)), expected, "{authors:?} {host}");
+    }
+}
+
+#[test]
+fn a_denial_by_method_or_path_proposes_exactly_that_and_a_rule_that_denies_is_named() {
+    let policy = parse("GET a.test; POST a.test/v1/**; !a.test/admin/**");
+    let origin = crate::testing::origin(Scheme::Https, "a.test", 443);
+    for (method, path, message) in [
+        (
+            "POST",
+            "/v2/x?y",
+            "https://a.test:443: no rule allows this method and path (reason no-rule, rule \
+             default-deny); to allow it, add the rule 'POST https://a.test/v2/x'",
+        ),
+        (
+            "PUT",
+            "/v2/%2e%2e/x",
+            "https://a.test:443: no rule allows this method and path (reason no-rule, rule \
+             default-deny); to allow it, add the rule 'PUT https://a.test/**'",
+        ),
+        (
+            "GET",
+            "/admin/",
+            "https://a.test:443: a rule denies it (reason deny-rule, rule a.test/admin/**); to \
+             allow it, take that rule out of the list of those that deny",
+        ),
+    ] {
+        let request = Request::Exchange {
+            origin: &origin,
+            method: method.as_bytes(),
+            path: path.as_bytes(),
+            fields: &[],
+        };
+        let denial = denial(request, &policy);
+        assert_eq!(denial.message, format!("sandbox-net denied {message}"));
     }
 }

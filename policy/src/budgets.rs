@@ -1,0 +1,105 @@
+//! Budgets: how much of the network a sandbox may use in all.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+
+/// How much of the network a sandbox may use; what has no budget is unlimited.
+///
+/// Where zero is accepted, it means none at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Budgets {
+    /// Requests in all.
+    #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
+    pub requests: Option<u64>,
+    /// Requests that may begin within one second.
+    #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
+    pub requests_per_second: Option<u32>,
+    /// Connections that are open at once.
+    #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
+    pub connections: Option<u32>,
+    /// Bytes of request heads and bodies in all.
+    #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
+    pub bytes_up: Option<u64>,
+    /// Bytes of response heads and bodies in all.
+    #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
+    pub bytes_down: Option<u64>,
+    /// Bytes of one response head.
+    #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
+    pub response_head: Option<u32>,
+    /// Distinct hosts that are talked to.
+    #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
+    pub hosts: Option<u32>,
+    /// Wall-clock time, in whole seconds, from the sandbox's first use of the network on.
+    #[schemars(rename = "seconds", with = "u32", range(min = 1, max = u32::MAX))]
+    pub time: Option<Duration>,
+}
+
+impl Budgets {
+    /// The smaller one of each two budgets.
+    #[must_use]
+    pub fn tightest(self, other: Self) -> Self {
+        Self {
+            requests: smaller(self.requests, other.requests),
+            requests_per_second: smaller(self.requests_per_second, other.requests_per_second),
+            connections: smaller(self.connections, other.connections),
+            bytes_up: smaller(self.bytes_up, other.bytes_up),
+            bytes_down: smaller(self.bytes_down, other.bytes_down),
+            response_head: smaller(self.response_head, other.response_head),
+            hosts: smaller(self.hosts, other.hosts),
+            time: smaller(self.time, other.time),
+        }
+    }
+}
+
+/// `None` is no limit, and so larger than everything.
+fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All eight budgets, each with its own number above `base`.
+    fn all(base: u32) -> Budgets {
+        Budgets {
+            requests: Some(u64::from(base)),
+            requests_per_second: Some(base + 1),
+            connections: Some(base + 2),
+            bytes_up: Some(u64::from(base) + 3),
+            bytes_down: Some(u64::from(base) + 4),
+            response_head: Some(base + 5),
+            hosts: Some(base + 6),
+            time: Some(Duration::from_secs(u64::from(base) + 7)),
+        }
+    }
+
+    #[test]
+    fn the_tightest_of_two_budgets_is_the_smaller_one_and_no_budget_is_no_limit() {
+        let none = Budgets::default();
+        for (a, b, tightest) in [
+            (none, none, none),
+            (all(1), none, all(1)),
+            (all(1), all(10), all(1)),
+            (all(0), all(0), all(0)),
+        ] {
+            assert_eq!(a.tightest(b), tightest);
+            assert_eq!(b.tightest(a), tightest);
+        }
+        let mixed = Budgets {
+            requests: Some(99),
+            hosts: Some(2),
+            ..none
+        };
+        let expected = Budgets {
+            hosts: Some(2),
+            ..all(10)
+        };
+        assert_eq!(mixed.tightest(all(10)), expected);
+    }
+}

@@ -1,0 +1,175 @@
+//! Whether one policy is within another.
+
+use crate::document::Mode;
+use crate::layer::Layer;
+use crate::policy::Policy;
+use crate::rule::{Ports, Rule};
+use crate::target::Scheme;
+
+impl Policy {
+    /// Whether this policy lets pass everything that `other` lets pass, as an operator wants to know
+    /// of a tenant's policy. `true` is certain; `false` may also mean that it could not be shown,
+    /// as where several rules only together make up for one.
+    ///
+    /// Budgets and secrets are not compared: the tighter budget counts anyway, and a secret has a
+    /// rule of its own.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        // What `other` lets pass, each of its layers lets pass: one that is within is enough.
+        let mut own = self.layers.iter();
+        own.all(|layer| other.layers.iter().any(|inner| layer_covers(layer, inner)))
+    }
+
+    /// The rules of `other` that let pass what this policy does not, as far as can be shown.
+    #[must_use]
+    pub fn uncovered<'a>(&self, other: &'a Self) -> Vec<&'a Rule> {
+        let rules = other.allow_rules().chain(other.ask_rules());
+        let is_covered = |rule: &Rule| {
+            let only = Policy::allow([rule.clone()]);
+            self.covers(&only)
+        };
+        rules.filter(|rule| !is_covered(rule)).collect()
+    }
+}
+
+fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
+    let default_is_within = match inner.mode {
+        Mode::Enforce => true,
+        Mode::Ask => matches!(outer.mode, Mode::Ask | Mode::Report),
+        Mode::Report => outer.mode == Mode::Report,
+    };
+    if outer.mode == Mode::Report {
+        return true;
+    }
+    let passes = |rule: &Rule, asks: bool| {
+        let mut granting = outer.allow.iter().chain(outer.ask.iter().filter(|_| asks));
+        let by_mode = asks && outer.mode == Mode::Ask && rule.to.is_empty();
+        by_mode || granting.any(|own| contains(own, rule))
+    };
+    let is_denied = |rule: &Rule| {
+        let mut denying = outer.deny.iter().filter(|deny| touches(deny, rule));
+        denying.any(|deny| !inner.deny.iter().any(|own| is_same(own, deny)))
+    };
+    let allowed = inner.allow.iter().all(|rule| passes(rule, false));
+    let asked = inner.ask.iter().all(|rule| passes(rule, true));
+    let mut rules = inner.allow.iter().chain(&inner.ask);
+    // A mode that asks or reports reaches everything, so that every rule that denies is met.
+    let default_is_denied = inner.mode != Mode::Enforce
+        && outer
+            .deny
+            .iter()
+            .any(|deny| !inner.deny.iter().any(|own| is_same(own, deny)));
+    default_is_within && allowed && asked && !default_is_denied && !rules.any(is_denied)
+}
+
+/// Whether everything that `inner` grants is granted by `outer`.
+fn contains(outer: &Rule, inner: &Rule) -> bool {
+    let methods = outer.methods.is_empty()
+        || (!inner.methods.is_empty() && inner.methods.iter().all(|m| outer.methods.contains(m)));
+    let path = match (&outer.path, &inner.path) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(outer), Some(inner)) => outer.contains(inner),
+    };
+    let schemes = schemes(inner).all(|scheme| {
+        let ports = |rule: &Rule| rule.ports.unwrap_or(Ports::only(scheme.default_port()));
+        let (own, other) = (ports(outer), ports(inner));
+        let same_scheme = outer.scheme.is_none_or(|only| only == scheme);
+        same_scheme && own.first <= other.first && other.last <= own.last
+    });
+    outer.host.contains(&inner.host) && schemes && methods && path && opens_all(outer, inner)
+}
+
+/// Whether the addresses of `inner` are among those of `outer`.
+fn opens_all(outer: &Rule, inner: &Rule) -> bool {
+    use crate::address_set::AddressPattern::Public;
+    let all = |rule: &Rule| match rule.to.is_empty() {
+        true => vec![Public],
+        false => rule.to.clone(),
+    };
+    let outer = all(outer);
+    all(inner)
+        .iter()
+        .all(|address| outer.iter().any(|own| own.contains(address)))
+}
+
+/// Whether a rule that denies may concern something that the other grants.
+fn touches(deny: &Rule, granted: &Rule) -> bool {
+    let schemes = schemes(granted).any(|scheme| {
+        let ports = granted.ports.unwrap_or(Ports::only(scheme.default_port()));
+        let denied = deny.ports.unwrap_or(Ports::ALL);
+        let same_scheme = deny.scheme.is_none_or(|only| only == scheme);
+        same_scheme && denied.first <= ports.last && ports.first <= denied.last
+    });
+    let methods = deny.methods.is_empty()
+        || granted.methods.is_empty()
+        || deny.methods.iter().any(|m| granted.methods.contains(m));
+    let path = match (&deny.path, &granted.path) {
+        (Some(deny), Some(granted)) => deny.overlaps(granted),
+        _ => true,
+    };
+    deny.host.touches(&granted.host) && schemes && methods && path
+}
+
+fn schemes(rule: &Rule) -> impl Iterator<Item = Scheme> {
+    let only = rule.scheme;
+    Scheme::ALL
+        .into_iter()
+        .filter(move |scheme| only.is_none_or(|only| only == *scheme))
+}
+
+/// Whether two rules say the same, however they are written.
+fn is_same(a: &Rule, b: &Rule) -> bool {
+    (&a.host, a.scheme, a.ports, &a.methods, &a.path)
+        == (&b.host, b.scheme, b.ports, &b.methods, &b.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::policy;
+
+    #[test]
+    #[rustfmt::skip] // one row a line
+    fn a_policy_covers_another_whose_every_rule_is_within_one_of_its_own() {
+        for (outer, inner, covers) in [
+            ("", "", true),
+            ("a.test", "", true),
+            ("", "a.test", false),
+            ("a.test", "a.test", true),
+            ("a.test", "https://a.test", true),
+            ("https://a.test", "a.test", false),
+            ("*.a.test", "b.a.test; https://c.a.test", true),
+            ("*.a.test", "a.test", false),
+            ("any", "a.test; *.b.test; 8.8.8.8", true),
+            ("any", "10.0.0.1", false),
+            ("any", "localhost", false),
+            ("any", "a.test to 10.0.0.1", false),
+            ("any to public,10.0.0.0/8", "a.test to 10.0.0.1; b.test", true),
+            ("10.0.0.0/8", "10.1.0.0/16; 10.0.0.1", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("a.test:8000-8099", "a.test:8001; https://a.test:8002-8003", true),
+            ("a.test:8000-8099", "a.test:8099-8100", false),
+            ("GET,POST a.test", "GET a.test", true),
+            ("GET a.test", "a.test", false),
+            ("a.test/v1/**", "GET a.test/v1/x/**", true),
+            ("a.test/v1/**", "a.test/v2", false),
+            ("a.test; !a.test/admin/**", "a.test", false),
+            ("a.test; !a.test/admin/**", "a.test; !a.test/admin/**", true),
+            ("a.test; !a.test/admin/**", "a.test/v1/**", true),
+            ("a.test; !b.test", "a.test", true),
+            ("?a.test", "a.test", false),
+            ("?a.test", "?a.test", true),
+            ("a.test", "?a.test", true),
+        ] {
+            assert_eq!(policy(outer).covers(&policy(inner)), covers, "{outer} covers {inner}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_covered_is_named() {
+        let (outer, inner) = (policy("*.a.test"), policy("b.a.test; c.test; ?d.test"));
+        let names: Vec<_> = outer.uncovered(&inner).iter().map(|r| r.as_str()).collect();
+        assert_eq!(names, ["c.test", "d.test"]);
+        assert!(inner.intersect(&outer).uncovered(&outer).len() == 1);
+    }
+}

@@ -1,0 +1,114 @@
+//! One list of rules: what a policy of one author says.
+
+use crate::address::{AddressClass, carried_addresses, classify};
+use crate::denial::{Denial, Target};
+use crate::document::Mode;
+use crate::filter::LayerFilter;
+use crate::host::Host;
+use crate::rule::{Query, Rule};
+
+/// The name of the rule where a mode decided and no rule did.
+pub(crate) const ASK_MODE: &str = "ask-mode";
+
+/// The rules of one author, and what happens to the rest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Layer {
+    pub(crate) mode: Mode,
+    pub(crate) allow: Vec<Rule>,
+    pub(crate) deny: Vec<Rule>,
+    pub(crate) ask: Vec<Rule>,
+}
+
+/// What a layer, or a whole policy, says about a request. In the order of severity.
+#[derive(Debug, Clone)]
+pub(crate) enum Verdict<'p> {
+    /// The rule allows it.
+    Allow(&'p Rule),
+    /// It would be denied, but is let pass.
+    Report(Denial),
+    /// Somebody has to grant it; the denial holds otherwise.
+    Ask(&'p str, Denial),
+    /// It is denied.
+    Deny(Denial),
+}
+
+impl Verdict<'_> {
+    pub(crate) fn severity(&self) -> u8 {
+        match self {
+            Self::Allow(_) => 0,
+            Self::Report(_) => 1,
+            Self::Ask(..) => 2,
+            Self::Deny(_) => 3,
+        }
+    }
+}
+
+impl Layer {
+    pub(crate) fn judge(&self, query: &Query<'_>) -> Verdict<'_> {
+        let target = Target::from(query);
+        if let Some(rule) = self.deny.iter().find(|rule| rule.forbids(query).is_ok()) {
+            return self.refuse(target.deny_rule(rule.as_str()));
+        }
+        let grants = |rule: &&Rule| rule.grants(query).is_ok();
+        if let Some(rule) = self.allow.iter().find(grants) {
+            return Verdict::Allow(rule);
+        }
+        if let Some(rule) = self.ask.iter().find(grants) {
+            let denial = target.not_granted(rule.as_str());
+            return match self.mode {
+                Mode::Report => Verdict::Report(denial),
+                _ => Verdict::Ask(rule.as_str(), denial),
+            };
+        }
+        let denial = self.no_rule(query);
+        match self.mode {
+            // Beyond every override but a rule with the literal address.
+            _ if is_metadata(&query.endpoint.host) => Verdict::Deny(denial),
+            Mode::Enforce => Verdict::Deny(denial),
+            Mode::Report => Verdict::Report(denial),
+            Mode::Ask => Verdict::Ask(ASK_MODE, target.not_granted(ASK_MODE)),
+        }
+    }
+
+    fn refuse(&self, denial: Denial) -> Verdict<'_> {
+        match self.mode {
+            Mode::Report => Verdict::Report(denial),
+            _ => Verdict::Deny(denial),
+        }
+    }
+
+    /// Proposes method and path only where some rule has the rest already.
+    fn no_rule(&self, query: &Query<'_>) -> Denial {
+        let without_head = Query {
+            head: None,
+            ..*query
+        };
+        let nearly = |rule: &Rule| rule.grants(&without_head).is_ok();
+        let head = query.head.filter(|_| self.allow.iter().any(nearly));
+        Target::from(query).no_rule(head)
+    }
+
+    /// The addresses at which such a request may be dialled, if it may be at all.
+    pub(crate) fn filter(&self, query: &Query<'_>) -> LayerFilter {
+        let fits = |rule: &&Rule| rule.grants(query).is_ok();
+        let mut granting: Vec<&Rule> = self.allow.iter().filter(fits).collect();
+        if granting.is_empty() {
+            granting.extend(self.ask.iter().filter(fits));
+        }
+        let deny = self.deny.iter();
+        LayerFilter::new(
+            &granting,
+            deny.filter(|rule| rule.may_forbid_addresses(query)),
+            self.mode,
+        )
+    }
+}
+
+/// Whether this is an address of a cloud's metadata, or carries one.
+fn is_metadata(host: &Host) -> bool {
+    let is_metadata = |address| classify(address) == AddressClass::Metadata;
+    match host {
+        Host::Ip(address) => is_metadata(*address) || carried_addresses(*address).any(is_metadata),
+        Host::Name(_) => false,
+    }
+}

@@ -1,0 +1,137 @@
+//! What a sandbox may talk to.
+
+use std::sync::Arc;
+
+use crate::budgets::Budgets;
+use crate::document::Document;
+use crate::document::Mode;
+use crate::filter::LayerFilter;
+use crate::layer::{Layer, Verdict};
+use crate::rule::{Query, Rule};
+use crate::secret::Secret;
+
+/// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
+///
+/// A policy is made of the rules of one author, or of several by [`intersect`](Self::intersect);
+/// a request has to be allowed by all of them.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Never empty: each denies what it does not allow.
+    pub(crate) layers: Arc<[Layer]>,
+    budgets: Budgets,
+    secrets: Arc<[Secret]>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::deny_all()
+    }
+}
+
+impl Policy {
+    /// A policy that denies everything.
+    #[must_use]
+    pub fn deny_all() -> Self {
+        Document::default().into()
+    }
+
+    /// A policy that allows what these rules allow; without rules, nothing.
+    #[must_use]
+    pub fn allow(rules: impl IntoIterator<Item = Rule>) -> Self {
+        let document = Document {
+            allow: rules.into_iter().collect(),
+            ..Document::default()
+        };
+        document.into()
+    }
+
+    /// A policy that lets pass only what both let pass: the stricter answer counts for every
+    /// request, and the smaller one of each budget.
+    ///
+    /// The secrets are those of `self` alone. A secret's source names what is the operator's own,
+    /// an environment variable, a file or a command, which another author must not choose.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self {
+            layers: self.layers.iter().chain(&*other.layers).cloned().collect(),
+            budgets: self.budgets.tightest(other.budgets),
+            secrets: self.secrets.clone(),
+        }
+    }
+
+    /// The rules that allow, in the order in which they were given.
+    pub fn allow_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.layers.iter().flat_map(|layer| &layer.allow)
+    }
+
+    /// The rules that ask, in the order in which they were given.
+    pub fn ask_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.layers.iter().flat_map(|layer| &layer.ask)
+    }
+
+    /// Whether nothing can ever pass, so that a sandbox needs no network at all.
+    #[must_use]
+    pub fn denies_everything(&self) -> bool {
+        let denies = |layer: &Layer| {
+            layer.mode == Mode::Enforce && layer.allow.is_empty() && layer.ask.is_empty()
+        };
+        self.layers.iter().any(denies)
+    }
+
+    /// Whether some of it only reports what it would deny.
+    #[must_use]
+    pub fn reports_only(&self) -> bool {
+        self.layers.iter().any(|layer| layer.mode == Mode::Report)
+    }
+
+    /// Whether some of it asks the hook for what no rule allows.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        let asks = |layer: &Layer| layer.mode == Mode::Ask || !layer.ask.is_empty();
+        self.layers.iter().any(asks)
+    }
+
+    /// The bounds of the sandbox.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// The secrets that may be put into requests.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// The strictest of the layers' verdicts; of several that allow, the last one's rule.
+    pub(crate) fn judge(&self, query: &Query<'_>) -> Verdict<'_> {
+        let verdicts = self.layers.iter().map(|layer| layer.judge(query));
+        verdicts
+            .reduce(|a, b| if a.severity() > b.severity() { a } else { b })
+            .expect("a policy has at least one layer")
+    }
+
+    /// What each layer opens for such a request.
+    pub(crate) fn filters(&self, query: &Query<'_>) -> Vec<LayerFilter> {
+        self.layers
+            .iter()
+            .map(|layer| layer.filter(query))
+            .collect()
+    }
+}
+
+impl From<Document> for Policy {
+    fn from(document: Document) -> Self {
+        let layer = Layer {
+            mode: document.mode,
+            allow: document.allow,
+            deny: document.deny,
+            ask: document.ask,
+        };
+        Self {
+            layers: [layer].into(),
+            budgets: document.budgets,
+            secrets: document.secrets.into(),
+        }
+    }
+}

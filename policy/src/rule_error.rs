@@ -1,0 +1,102 @@
+//! What is said about texts that are no rules.
+
+use crate::host::HostError;
+use crate::name::DnsName;
+use crate::path::PathPatternError;
+
+/// Why a text is not a rule. Every message is one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// There is nothing.
+    #[error("the rule is empty: write a host, such as 'example.com' or 'https://example.com:8443'")]
+    Empty,
+    /// Longer than 4096 bytes.
+    #[error("the rule is longer than 4096 bytes")]
+    TooLong,
+    /// Words that are no methods before the host, or no `to` after it.
+    #[error(
+        "a rule is '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', with one space between its parts"
+    )]
+    Words,
+    /// Something before the host that is no list of methods.
+    #[error(
+        "'{}' is not a list of methods: write them in capitals, such as 'GET,HEAD example.com'",
+        .0.escape_debug()
+    )]
+    Methods(String),
+    /// A method that is never sent, so that no rule can allow it.
+    #[error("the method {0} is never sent: leave it out")]
+    NeverSent(&'static str),
+    /// A scheme other than http and https.
+    #[error(
+        "unknown scheme '{}': write 'http://' or 'https://', or leave the scheme out for both",
+        .0.escape_debug()
+    )]
+    Scheme(String),
+    /// User information before the host.
+    #[error("a rule has no user information{}", instead(.0.as_deref()))]
+    Userinfo(Option<String>),
+    /// A query or fragment.
+    #[error("a rule has no query or fragment{}", instead(.0.as_deref()))]
+    Query(Option<String>),
+    /// A path that ends where the host does.
+    #[error("'/' alone means one page only: write '{0}/**' for every path, or leave the path out")]
+    Slash(String),
+    /// A path that is no pattern.
+    #[error(transparent)]
+    Path(#[from] PathPatternError),
+    /// A network whose address has bits beyond its prefix.
+    #[error(
+        "'{0}' has bits beyond its prefix: write '{1}' for the network (or a port before the path, as in '192.0.2.1:80/8')"
+    )]
+    NetworkBits(String, String),
+    /// A prefix length that no network has.
+    #[error("'{}' is not a network: write it as '10.0.0.0/8' or '[fd00::/8]'", .0.escape_debug())]
+    Network(String),
+    /// A network so large that it is most of the internet.
+    #[error(
+        "'{0}' is a large part of all addresses: name smaller networks (IPv4 from /8, IPv6 from /7 on), or write 'any' for every name and public address"
+    )]
+    LargeNetwork(String),
+    /// There is no host.
+    #[error("the rule has no host: write one, such as 'example.com'")]
+    NoHost,
+    /// `*`, which would allow everything.
+    #[error(
+        "'*' would allow every host: name the hosts, such as 'example.com' or '*.example.com', or write 'any' for every name and public address"
+    )]
+    Everything,
+    /// `*.com` or `*.co.uk`, under which everybody can have a name.
+    #[error(
+        "'*.{0}' would allow a whole public suffix, under which everybody can have a name: name more \
+         of it, such as '*.example.{0}'"
+    )]
+    TooBroad(DnsName),
+    /// A star that is not the whole first label, or not before a name.
+    #[error("'*' can only stand for the labels before a domain{}", instead(.0.as_deref()))]
+    Wildcard(Option<String>),
+    /// An IPv6 address without brackets.
+    #[error("an IPv6 address needs brackets: write '[{0}]' or '[{0}]:8080'")]
+    BareIpv6(String),
+    /// A port that is not a number from 1 to 65535.
+    #[error(
+        "'{}' is not a port: write a number from 1 to 65535 without leading zeros, or a range such as '8000-8099'",
+        .0.escape_debug()
+    )]
+    Port(String),
+    /// A `to` list with something that is no address.
+    #[error("'{}' is not an address: after 'to' come addresses, networks, and 'public', with commas between them", .0.escape_debug())]
+    To(String),
+    /// A `to` list where the host is an address itself.
+    #[error("'to' says where a name leads, and {0} is none: leave it out")]
+    ToWithoutName(&'static str),
+    /// A host that does not parse.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// The second half of a message: what to write instead.
+fn instead(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |text| format!(": write '{text}'"))
+}
