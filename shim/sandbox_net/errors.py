@@ -28,7 +28,19 @@ HANDLES = 132
 SIZE = 133
 MEMORY = 134
 
-DENY_REASONS = ("no-rule", "address", "host-mismatch", "tls-options", "method", "field")
+DENY_REASONS = (
+    "no-rule",
+    "address",
+    "host-mismatch",
+    "tls-options",
+    "method",
+    "field",
+    "deny-rule",
+    "hook",
+    "secret",
+    "audit",
+    "malformed",
+)
 DENIED_TLS_OPTIONS = DENY_REASONS.index("tls-options")
 PHASES = (
     "name resolution",
@@ -38,7 +50,17 @@ PHASES = (
     "waiting for the response",
     "reading the response body",
 )
-LIMITS = ("response-head-size", "connections", "request-head-size")
+LIMITS = (
+    "response-head-size",
+    "connections",
+    "request-head-size",
+    "requests",
+    "request-rate",
+    "bytes-up",
+    "bytes-down",
+    "hosts",
+    "time",
+)
 TLS_OTHER = 255
 
 _DNS = (
@@ -119,7 +141,12 @@ def exception_for(error: ChannelError, host: str = "") -> OSError:
         return _tls(error, host)
     if code == LIMIT:
         limit = _name(LIMITS, error.detail)
-        return OSError(errno.ENOBUFS, f"sandbox-net: the host's limit {limit} was reached. {text}")
+        reached = OSError(
+            errno.ENOBUFS, f"sandbox-net: the host's limit {limit} was reached. {text}"
+        )
+        # For programs that would rather not read the text.
+        reached.limit = limit  # type: ignore[attr-defined]
+        return reached
     if code in _PLAIN:
         return os_error(_PLAIN[code], text)
     if code in _TEXT:

@@ -58,13 +58,26 @@ class Errors(unittest.TestCase):
                 self.assertTrue(error.strerror)
 
     def test_a_denial_names_its_rule_and_reason(self) -> None:
-        reasons = ("no-rule", "address", "host-mismatch", "tls-options", "method", "field", "9")
-        for detail, reason in zip((0, 1, 2, 3, 4, 5, 9), reasons, strict=True):
+        reasons = {
+            0: "no-rule",
+            1: "address",
+            5: "field",
+            6: "deny-rule",
+            10: "malformed",
+            99: "99",
+        }
+        for detail, reason in reasons.items():
             error = exception_for(ChannelError(1, detail, "refused", b"rule-7"))
             self.assertEqual(error.args, (errno.EACCES, "refused (rule rule-7)"))
             self.assertEqual((error.deny_reason, error.deny_rule), (reason, "rule-7"))
         error = exception_for(ChannelError(1, 0, "refused by rule-7", b"rule-7"))
         self.assertEqual(error.strerror, "refused by rule-7")
+
+    def test_a_budget_that_is_used_up_is_named(self) -> None:
+        for detail, name in ((1, "connections"), (3, "requests"), (6, "bytes-down"), (8, "time")):
+            error = exception_for(ChannelError(9, detail))
+            self.assertEqual((error.errno, error.limit), (errno.ENOBUFS, name))
+            self.assertIn(f"limit {name} was reached", error.strerror)
 
     def test_certificate_faults_read_like_openssl(self) -> None:
         for fault, host, text, code, message in CERTIFICATES:

@@ -1,0 +1,215 @@
+//! The lines of an audit log: one for each decision, and one for each finished exchange.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::policy::DenyReason;
+
+/// One line of an audit log, as JSON: `"type"` is `decision` or `exchange`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum AuditLine {
+    /// What was decided.
+    Decision(DecisionRecord),
+    /// What came of it.
+    Exchange(ExchangeRecord),
+}
+
+/// At which door a decision was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// `connect`: a host and port, before any name is resolved.
+    Connect,
+    /// `start-tls`: the connection is to carry https.
+    Tls,
+    /// `request`: method, path and fields.
+    Request,
+}
+
+/// Whether the policy let it pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A rule allows it, or the hook granted what a rule wanted to be asked about.
+    Allow,
+    /// No rule does, or something about it is never allowed.
+    Deny,
+    /// It would have been denied, but the policy's mode is `report`.
+    Report,
+}
+
+/// Why something was denied, from a closed list: the policy's reasons, and `budget`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reason {
+    /// The policy refused.
+    Policy(DenyReason),
+    /// A budget was used up.
+    Budget(BudgetReason),
+}
+
+/// The reason that is no policy's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetReason {
+    /// A budget was used up.
+    Budget,
+}
+
+impl Reason {
+    /// The reason code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy(reason) => reason.as_str(),
+            Self::Budget(_) => "budget",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<DenyReason> for Reason {
+    fn from(reason: DenyReason) -> Self {
+        Self::Policy(reason)
+    }
+}
+
+/// One decision.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// When it was made.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The place among all decisions of one sandbox, from 0.
+    pub sequence: u64,
+    /// Where it was made.
+    pub stage: Stage,
+    /// `host:port` at [`Stage::Connect`], an origin at [`Stage::Tls`], and a URL at
+    /// [`Stage::Request`], without its query unless that was asked for.
+    pub target: String,
+    /// The method, at [`Stage::Request`].
+    pub method: Option<String>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
+    pub rule: String,
+    /// Why it was denied, or would have been.
+    pub reason: Option<Reason>,
+    /// The address that was dialled; where its address was refused, the first one that was.
+    pub address: Option<SocketAddr>,
+}
+
+/// One exchange that is over, whichever way.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ExchangeRecord {
+    /// When it was over.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The [`DecisionRecord::sequence`] of the decision on it.
+    pub sequence: u64,
+    /// The method.
+    pub method: String,
+    /// The URL, as in the decision.
+    pub target: String,
+    /// The address that it went to; none where no connection came about.
+    pub address: Option<SocketAddr>,
+    /// The version of TLS, such as `1.3`; none over plain HTTP.
+    pub tls: Option<String>,
+    /// The status code; none where no response came.
+    pub status: Option<u16>,
+    /// Bytes of the request, head and body.
+    pub bytes_up: u64,
+    /// Bytes of the response, head and body, as far as they came.
+    pub bytes_down: u64,
+    /// From the decision to the end, in milliseconds.
+    pub duration_ms: u64,
+    /// The names of the secrets that were put into it.
+    pub secrets: Vec<String>,
+    /// What ended it, such as `reset`; none where the response came to its end.
+    pub error: Option<String>,
+}
+
+/// A point in time, in JSON as RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Time(pub SystemTime);
+
+impl Time {
+    /// The present.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(SystemTime::now())
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_rfc3339(text).map(Self)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_as_it_was_written() {
+        let time: Time = "2026-11-21T10:20:30.123Z".parse().unwrap();
+        let decision = DecisionRecord {
+            time,
+            sandbox: "agent-7".to_owned(),
+            sequence: 3,
+            stage: Stage::Connect,
+            target: "a.test:443".to_owned(),
+            method: None,
+            verdict: Verdict::Deny,
+            rule: "default-deny".to_owned(),
+            reason: Some(DenyReason::NoRule.into()),
+            address: None,
+        };
+        let line = AuditLine::Decision(decision);
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(
+            text,
+            "{\"type\":\"decision\",\"time\":\"2026-11-21T10:20:30.123Z\",\"sandbox\":\"agent-7\",\
+             \"sequence\":3,\"stage\":\"connect\",\"target\":\"a.test:443\",\"method\":null,\
+             \"verdict\":\"deny\",\"rule\":\"default-deny\",\"reason\":\"no-rule\",\
+             \"address\":null}"
+        );
+        assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
+        let budget: Reason = serde_json::from_str("\"budget\"").unwrap();
+        assert_eq!(budget.as_str(), "budget");
+    }
+}
