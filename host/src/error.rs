@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::egress::{NameServersError, TlsSettingsError};
-use crate::policy::RuleError;
+use crate::policy::{DocumentError, RuleError};
 use crate::python::BuildError;
 use crate::runtime;
+use crate::secrets::VaultError;
 
 /// Why a sandbox could not be made, or a run not be started.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,28 @@ pub enum Error {
         rule: String,
         /// What is wrong with it.
         source: RuleError,
+    },
+    /// A policy file that can't be read, or that is none.
+    #[error("the policy '{}' can't be used: {source}", path.display())]
+    PolicyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PolicyFileError,
+    },
+    /// A policy that this sandbox can't have.
+    #[error("the policy can't be used: {0}")]
+    Policy(String),
+    /// Secrets whose values can't be had.
+    #[error(transparent)]
+    Secrets(#[from] VaultError),
+    /// An audit log that can't be written.
+    #[error("the audit log '{}' can't be written: {source}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
     },
     /// A directory that can't be shown to the guest.
     #[error("the directory '{}' can't be mounted: {why}", path.display())]
@@ -66,4 +89,16 @@ pub enum Error {
     /// A task of the host ended without a result.
     #[error("a task of the host failed: {0}")]
     Internal(String),
+}
+
+/// Why a file is no policy. Nothing is allowed by it, then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyFileError {
+    /// It can't be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not a policy.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
 }

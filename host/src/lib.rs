@@ -10,17 +10,24 @@ mod componentize;
 mod ctx;
 pub mod egress;
 mod error;
+mod hook;
 mod hooks;
 pub use sandbox_net_policy as policy;
 mod python;
 pub mod runtime;
 mod sandbox;
+mod secrets;
 
-pub use audit::{AuditLog, DecisionRecord, Stage, Verdict};
+pub use audit::{
+    AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
+    DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict,
+};
 pub use bindings::{HostConnection, HostExchange};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
-pub use error::Error;
-pub use hooks::EgressHooks;
+pub use error::{Error, PolicyFileError};
+pub use hook::{Amendments, Hook, HookAnswer, HookError, HookRequest};
+pub use hooks::{EgressHooks, EgressHooksBuilder};
 pub use python::{BuildError, Engine, EngineBuilder};
 pub use sandbox::{DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin};
+pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};

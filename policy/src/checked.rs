@@ -28,6 +28,31 @@ pub struct Checked<T> {
     asked_endpoint: Endpoint,
 }
 
+/// The addresses at which the host of something checked may be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    filter: AddressFilter,
+    denial: Denial,
+}
+
+impl Addresses {
+    /// Whether the address may be dialled, as [`Checked::permits`].
+    #[must_use]
+    pub fn permits(&self, address: IpAddr) -> bool {
+        self.filter.permits(address)
+    }
+
+    /// The denial where no address is permitted, of which `refused` is the first one. Its message
+    /// names none of them.
+    #[must_use]
+    pub fn denial(&self, refused: Option<IpAddr>) -> Denial {
+        Denial {
+            address: refused,
+            ..self.denial.clone()
+        }
+    }
+}
+
 /// What the policy says of a request that it does not deny.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
@@ -77,6 +102,16 @@ impl<T> Asked<T> {
 }
 
 impl<T> Answer<T> {
+    /// What it is about, to look at: its rule, and the denials that may come of it. Nothing takes
+    /// a reference for a permission.
+    #[must_use]
+    pub fn as_checked(&self) -> &Checked<T> {
+        match self {
+            Self::Checked(checked) => checked,
+            Self::Ask(asked) => &asked.checked,
+        }
+    }
+
     /// The answer where there is nobody to ask.
     ///
     /// # Errors
@@ -119,6 +154,15 @@ impl<T> Checked<T> {
         self.filter.permits(address)
     }
 
+    /// The address filter by itself.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            filter: self.filter.clone(),
+            denial: self.address_denial(),
+        }
+    }
+
     /// The denial for an address that [`permits`](Self::permits) refuses, or lets pass only because
     /// the policy's mode is `report`. It does not name the address.
     ///
@@ -128,7 +172,10 @@ impl<T> Checked<T> {
     pub fn check_address(&self, address: IpAddr) -> Result<(), Denial> {
         match self.filter.opens(address) {
             true => Ok(()),
-            false => Err(self.address_denial()),
+            false => Err(Denial {
+                address: Some(address),
+                ..self.address_denial()
+            }),
         }
     }
 
@@ -136,6 +183,12 @@ impl<T> Checked<T> {
     #[must_use]
     pub fn address_denial(&self) -> Denial {
         self.target().address(&self.rule)
+    }
+
+    /// The denial where the host cannot record what it would do.
+    #[must_use]
+    pub fn audit_denial(&self) -> Denial {
+        self.target().audit()
     }
 
     /// The denial by an embedder's hook, in its own words.
@@ -220,6 +273,18 @@ impl Checked<RequestLine> {
     #[must_use]
     pub fn secret_denial(&self, secret: &str) -> Denial {
         Target::from(&self.value.origin).secret(secret)
+    }
+
+    /// The denial for a part of a response in which a secret may be.
+    #[must_use]
+    pub fn range_denial(&self, secret: &str) -> Denial {
+        Target::from(&self.value.origin).range(secret)
+    }
+
+    /// The denial for a response that could not be searched for secrets.
+    #[must_use]
+    pub fn coding_denial(&self) -> Denial {
+        Target::from(&self.value.origin).coding()
     }
 
     /// Whether a secret's own rule means this request.

@@ -1,6 +1,7 @@
 //! Refusals, for programs and for people.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +99,8 @@ pub struct Denial {
     /// The whole refusal for a person, on one line: target, fault, reason, rule, and what to add to
     /// the policy to allow it.
     pub message: String,
+    /// The first address that was refused, for the host's own log. It is no part of the message.
+    pub address: Option<IpAddr>,
 }
 
 /// What was asked for, as far as it is known: a scheme only after TLS or a request.
@@ -184,6 +187,28 @@ impl Target<'_> {
         let fault = format!("the secret '{secret}' is not for this request");
         let remedy = "to allow it, let the secret's own rule name this request";
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
+    }
+
+    /// A part of a response might have a part of the secret in it.
+    pub(super) fn range(&self, secret: &str) -> Denial {
+        let fault =
+            format!("the secret '{secret}' may come back from there, in parts of a response");
+        let remedy = "no rule can allow it: leave the field 'Range' out";
+        self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
+    }
+
+    /// What is encoded cannot be searched for secrets.
+    pub(super) fn coding(&self) -> Denial {
+        let fault = "its response has a content coding, so that secrets in it could not be masked";
+        let remedy = "no rule can allow it: let the server answer without a coding";
+        self.deny(DenyReason::Secret, DEFAULT_DENY, fault, remedy)
+    }
+
+    /// Nothing is done that cannot be recorded.
+    pub(super) fn audit(&self) -> Denial {
+        let fault = "the host cannot write its audit log";
+        let remedy = "no rule can allow it: the log has to be writable";
+        self.deny(DenyReason::Audit, DEFAULT_DENY, fault, remedy)
     }
 
     /// `rule` is the one that allows the host.
@@ -278,6 +303,7 @@ impl Target<'_> {
             reason,
             rule: rule.to_owned(),
             message,
+            address: None,
         }
     }
 }

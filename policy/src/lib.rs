@@ -48,7 +48,7 @@ mod testing;
 
 pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
-pub use checked::{Answer, Asked, Checked, RequestLine};
+pub use checked::{Addresses, Answer, Asked, Checked, RequestLine};
 pub use decide::{Decision, Request, decide};
 pub use denial::{DEFAULT_DENY, Denial, DenyReason};
 pub use document::{

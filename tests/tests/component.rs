@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sandbox_net::egress::{Egress, EgressConfig, Roots, TlsSettings};
+use sandbox_net::egress::{EgressConfig, Roots, TlsSettings};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
     AuditLog, Capability, EgressHooks, Engine, Sandbox, SandboxNetCtx, SandboxNetCtxView,
@@ -194,7 +194,7 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
     let rule = server.origin().parse().expect("a rule");
     let policy = Policy::allow([rule]);
     let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
-    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
+    let config = EgressConfig::new(tls);
     let audit = AuditLog::new();
     let code = format!(
         "import urllib.request as u\n\
@@ -208,7 +208,7 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
     let state = Embedder {
         wasi: wasi(&python, &code, &stdout).build(),
         table: ResourceTable::new(),
-        net: SandboxNetCtx::new(EgressHooks::new(policy, egress, audit.clone())),
+        net: SandboxNetCtx::new(EgressHooks::new(policy, config, audit.clone())),
     };
     let mut store = Store::new(&engine, state);
     let instance = linker.instantiate_async(&mut store, &component).await;
@@ -218,6 +218,6 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
     assert_eq!(code.expect("an exit code"), (0,));
     assert_eq!(stdout.contents(), "200\nPermissionError\n");
     assert_eq!(forbidden.connections().await, 0);
-    let denied = audit.records().into_iter();
+    let denied = audit.decisions().into_iter();
     assert_eq!(denied.filter(|d| d.verdict == Verdict::Deny).count(), 1);
 }

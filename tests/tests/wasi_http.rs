@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use sandbox_net::egress::{Egress, EgressConfig, Roots, TlsSettings, read_certificates};
+use sandbox_net::egress::{EgressConfig, Roots, TlsSettings, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net::{AuditLog, EgressHooks, Stage, Verdict};
 use sandbox_net_tests::{Alpn, Forbidden, HttpServer, RawServer, TestCa};
@@ -26,9 +26,9 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     let roots = read_certificates(&ca.root_pem()).expect("a certificate");
     let tls = TlsSettings::new(Roots::None, roots).expect("roots");
     let policy = Policy::allow([server.origin().parse().expect("a rule")]);
-    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
+    let config = EgressConfig::new(tls);
     let audit = AuditLog::new();
-    let mut hooks = EgressHooks::new(policy, egress, audit.clone());
+    let mut hooks = EgressHooks::new(policy, config, audit.clone());
 
     let echo = request(&(server.origin() + "/echo?secret=1"), "over wasi:http");
     let sent = hooks.send_request(echo, None, Box::new(async { Ok(()) }));
@@ -43,16 +43,19 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     assert!(matches!(error, Error::HttpRequestDenied), "{error:?}");
     assert_eq!(forbidden.connections().await, 0);
 
-    let recorded = audit.records().into_iter();
-    let recorded: Vec<_> = recorded.map(|r| (r.stage, r.verdict, r.status)).collect();
+    let recorded = audit.decisions().into_iter();
+    let recorded: Vec<_> = recorded.map(|r| (r.stage, r.verdict)).collect();
     let expected = [
-        (Stage::Connect, Verdict::Allow, None),
-        (Stage::Tls, Verdict::Allow, None),
-        (Stage::Request, Verdict::Allow, Some(200)),
-        (Stage::Connect, Verdict::Deny, None),
+        (Stage::Connect, Verdict::Allow),
+        (Stage::Tls, Verdict::Allow),
+        (Stage::Request, Verdict::Allow),
+        (Stage::Connect, Verdict::Deny),
     ];
     assert_eq!(recorded, expected);
-    assert!(!audit.records()[2].target.contains("secret"));
+    let exchanges = audit.exchanges();
+    assert_eq!((exchanges.len(), exchanges[0].status), (1, Some(200)));
+    assert_eq!(exchanges[0].tls.as_deref(), Some("1.3"));
+    assert!(!audit.decisions()[2].target.contains("secret"));
 }
 
 #[tokio::test]
@@ -60,8 +63,8 @@ async fn the_time_limits_of_wasi_http_are_kept() {
     let raw = RawServer::start().await;
     let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
     let policy = Policy::allow([raw.origin().parse().expect("a rule")]);
-    let egress = Egress::new(EgressConfig::new(tls), policy.clone());
-    let mut hooks = EgressHooks::new(policy, egress, AuditLog::new());
+    let config = EgressConfig::new(tls);
+    let mut hooks = EgressHooks::new(policy, config, AuditLog::new());
     let soon = Some(Duration::from_millis(100));
 
     let first = RequestOptions {

@@ -1,77 +1,71 @@
-//! What the host records of every decision.
+//! What the host records of every decision, and of what came of it.
 
-use std::net::SocketAddr;
+mod entry;
+mod line;
+mod sink;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+pub(crate) use self::entry::{Decided, Exchanged};
+pub use self::line::{
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict,
+};
+pub use self::sink::{AuditFile, AuditSink, AuditStderr};
+use crate::policy::Denial;
 
-use crate::policy::{Denial, DenyReason};
-
-/// Bytes that the records of one log may take, about; later ones are counted only.
+/// Bytes that the records of one log may take in memory, about; later ones go to the sinks only.
 const CAPACITY: usize = 32 << 20;
 /// Bytes that a record takes besides its texts, about.
-const RECORD: usize = 256;
+const RECORD: usize = 384;
 /// Bytes of a target and of a method that are kept.
 const TARGET: usize = 2048;
 const METHOD: usize = 32;
 
-/// At which door a decision was made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// `connect`: a host and port, before any name is resolved.
-    Connect,
-    /// `start-tls`: the connection is to carry https.
-    Tls,
-    /// `request`: method, path and fields.
-    Request,
-}
-
-/// Whether the policy let it pass.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// A rule allows it.
-    Allow,
-    /// No rule does, or something about it is never allowed.
-    Deny,
-}
-
-/// One decision, and what came of it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct DecisionRecord {
-    /// The place in the order of decisions of one sandbox, from 0.
-    pub sequence: u64,
-    /// Where it was made.
-    pub stage: Stage,
-    /// `host:port` at [`Stage::Connect`], an origin at [`Stage::Tls`], and a URL without its query
-    /// at [`Stage::Request`].
-    pub target: String,
-    /// The method, at [`Stage::Request`].
-    pub method: Option<String>,
-    /// Allowed or denied.
-    pub verdict: Verdict,
-    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
-    pub rule: String,
-    /// Why it was denied, from a closed list.
-    pub reason: Option<DenyReason>,
-    /// The address that was dialled.
-    pub address: Option<SocketAddr>,
-    /// The status code of the response.
-    pub status: Option<u16>,
-}
-
-/// The decisions of one sandbox, in order. Cloning gives another handle to the same log.
-#[derive(Clone, Debug, Default)]
+/// The decisions of one sandbox and its exchanges, in the order in which they ended. Cloning gives
+/// another handle to the same log.
+#[derive(Clone, Default)]
 pub struct AuditLog {
-    inner: Arc<Mutex<Inner>>,
+    shared: Arc<Shared>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What the logs of all runs of one sandbox have in common.
+#[derive(Default)]
+struct Shared {
+    sandbox: String,
+    has_queries: bool,
+    sinks: Vec<Arc<dyn AuditSink>>,
+    next: AtomicU64,
+    is_broken: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    records: Vec<DecisionRecord>,
-    next: u64,
+struct Kept {
+    decisions: Vec<DecisionRecord>,
+    exchanges: Vec<ExchangeRecord>,
+    count: u64,
     held: usize,
+}
+
+/// Settings of an [`AuditLog`].
+#[derive(Clone, Default)]
+pub struct AuditSettings {
+    /// The name of the sandbox in every line.
+    pub sandbox: String,
+    /// Whether URLs are recorded with their queries, which may have credentials in them.
+    pub queries: bool,
+    /// Where the lines go, beside the log's own memory and `tracing` (target
+    /// `sandbox_net::audit`).
+    pub sinks: Vec<Arc<dyn AuditSink>>,
+}
+
+impl std::fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("sandbox", &self.shared.sandbox)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was decided on: the parts of a record that are known beforehand.
@@ -82,83 +76,153 @@ pub(crate) struct Subject {
 }
 
 impl AuditLog {
-    /// An empty log.
+    /// An empty log in memory.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The decisions so far, oldest first; at most about 32 MiB of them.
-    pub fn records(&self) -> Vec<DecisionRecord> {
-        self.lock().records.clone()
+    /// An empty log with these settings.
+    #[must_use]
+    pub fn with(settings: AuditSettings) -> Self {
+        let shared = Shared {
+            sandbox: settings.sandbox,
+            has_queries: settings.queries,
+            sinks: settings.sinks,
+            ..Shared::default()
+        };
+        Self {
+            shared: Arc::new(shared),
+            kept: Arc::default(),
+        }
+    }
+
+    /// A log of the same sandbox, for its next run: what is kept in memory begins anew.
+    #[must_use]
+    pub fn next_run(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            kept: Arc::default(),
+        }
+    }
+
+    /// The decisions so far, in their order; about 32 MiB of them and of the exchanges at most.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<DecisionRecord> {
+        let mut records = self.kept().decisions.clone();
+        records.sort_by_key(|record| record.sequence);
+        records
+    }
+
+    /// The exchanges that are over, in the order in which they ended.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<ExchangeRecord> {
+        self.kept().exchanges.clone()
     }
 
     /// How many decisions there were, those beyond the log's capacity included.
+    #[must_use]
     pub fn count(&self) -> u64 {
-        self.lock().next
+        self.kept().count
     }
 
-    pub(crate) fn record(&self, subject: Subject, decided: Result<&str, &Denial>) -> u64 {
+    /// Whether a sink has lost a line: nothing may be done any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.shared.is_broken.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn has_queries(&self) -> bool {
+        self.shared.has_queries
+    }
+
+    /// The name of the sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> &str {
+        &self.shared.sandbox
+    }
+
+    /// Begins to record a decision.
+    pub(crate) fn decided(&self, subject: Subject, decided: Result<&str, &Denial>) -> Decided {
         let (verdict, rule, reason) = match decided {
             Ok(rule) => (Verdict::Allow, rule.to_owned(), None),
-            Err(denial) => (Verdict::Deny, denial.rule.clone(), Some(denial.reason)),
+            Err(denial) => (
+                Verdict::Deny,
+                denial.rule.clone(),
+                Some(denial.reason.into()),
+            ),
         };
-        let mut inner = self.lock();
-        let sequence = inner.next;
-        inner.next += 1;
-        tracing::info!(
-            target: "sandbox_net::audit",
-            sequence, ?verdict, subject = subject.target, method = subject.method, rule,
-            reason = reason.map(|r| r.as_str()),
-        );
-        let (target, method) = (subject.target, subject.method);
-        let target = shortened(target, TARGET);
-        let method = method.map(|method| shortened(method, METHOD));
-        let held = inner.held + RECORD + target.len() + rule.len();
-        if held <= CAPACITY {
-            inner.held = held;
-            inner.records.push(DecisionRecord {
-                sequence,
-                stage: subject.stage,
-                target,
-                method,
-                verdict,
-                rule,
-                reason,
-                address: None,
-                status: None,
-            });
+        let record = DecisionRecord {
+            time: Time::now(),
+            sandbox: self.shared.sandbox.clone(),
+            sequence: self.shared.next.fetch_add(1, Ordering::Relaxed),
+            stage: subject.stage,
+            target: shortened(subject.target, TARGET),
+            method: subject.method.map(|method| shortened(method, METHOD)),
+            verdict,
+            rule,
+            reason,
+            address: None,
+        };
+        Decided::new(self.clone(), record)
+    }
+
+    /// Records a line everywhere.
+    fn write(&self, line: AuditLine) {
+        trace(&line);
+        for sink in &self.shared.sinks {
+            if let Err(error) = sink.write(&line) {
+                tracing::error!(target: "sandbox_net::audit", %error, "an audit line is lost");
+                self.shared.is_broken.store(true, Ordering::Release);
+            }
         }
-        sequence
+        self.kept().keep(line);
     }
 
-    pub(crate) fn dialled(&self, sequence: u64, address: SocketAddr) {
-        self.update(sequence, |record| record.address = Some(address));
-    }
-
-    pub(crate) fn answered(&self, sequence: u64, status: u16) {
-        self.update(sequence, |record| record.status = Some(status));
-    }
-
-    /// The address filter refused what a name resolves to, after the name itself was allowed.
-    pub(crate) fn overruled(&self, sequence: u64, denial: &Denial) {
-        self.update(sequence, |record| {
-            record.verdict = Verdict::Deny;
-            record.rule.clone_from(&denial.rule);
-            record.reason = Some(denial.reason);
-        });
-    }
-
-    fn update(&self, sequence: u64, change: impl FnOnce(&mut DecisionRecord)) {
-        let mut inner = self.lock();
-        let index = usize::try_from(sequence).ok();
-        if let Some(record) = index.and_then(|i| inner.records.get_mut(i)) {
-            change(record);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic elsewhere cannot leave a record half written.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, line: AuditLine) {
+        let texts = match &line {
+            AuditLine::Decision(record) => {
+                self.count += 1;
+                record.target.len() + record.rule.len()
+            }
+            AuditLine::Exchange(record) => record.target.len(),
+        };
+        let held = self.held + RECORD + texts;
+        if held > CAPACITY {
+            return;
+        }
+        self.held = held;
+        match line {
+            AuditLine::Decision(record) => self.decisions.push(record),
+            AuditLine::Exchange(record) => self.exchanges.push(record),
+        }
+    }
+}
+
+fn trace(line: &AuditLine) {
+    match line {
+        AuditLine::Decision(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, sequence = it.sequence, stage = ?it.stage, verdict = ?it.verdict,
+            subject = it.target, method = it.method, rule = it.rule,
+            reason = it.reason.map(Reason::as_str),
+            address = it.address.map(tracing::field::display),
+            "decision",
+        ),
+        AuditLine::Exchange(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, sequence = it.sequence, subject = it.target, method = it.method,
+            status = it.status, bytes_up = it.bytes_up, bytes_down = it.bytes_down,
+            duration_ms = it.duration_ms, error = it.error,
+            address = it.address.map(tracing::field::display),
+            "exchange",
+        ),
     }
 }
 
@@ -175,21 +239,44 @@ fn shortened(mut text: String, most: usize) -> String {
 mod tests {
     use super::*;
 
+    struct Full;
+
+    impl AuditSink for Full {
+        fn write(&self, _: &AuditLine) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    fn subject(target: String, method: String) -> Subject {
+        Subject {
+            stage: Stage::Request,
+            target,
+            method: Some(method),
+        }
+    }
+
     #[test]
     fn a_guest_cannot_make_the_log_grow_without_bound() {
         let log = AuditLog::new();
         for _ in 0..30_000 {
-            let subject = Subject {
-                stage: Stage::Request,
-                target: "x".repeat(100_000),
-                method: Some("M".repeat(1000)),
-            };
-            log.record(subject, Ok("rule"));
+            let subject = subject("x".repeat(100_000), "M".repeat(1000));
+            let decided = log.decided(subject, Ok("rule"));
+            drop(Exchanged::new(&log, &decided));
         }
-        let records = log.records();
-        let bytes: usize = records.iter().map(|r| r.target.len()).sum();
-        assert!(!records.is_empty() && bytes <= CAPACITY, "{bytes}");
+        let bytes: usize = log.decisions().iter().map(|r| r.target.len()).sum();
+        assert!(bytes > 0 && bytes <= CAPACITY, "{bytes}");
         assert_eq!(log.count(), 30_000);
-        log.answered(29_999, 200);
+    }
+
+    #[test]
+    fn a_sink_that_loses_a_line_breaks_the_log_of_every_run() {
+        let log = AuditLog::with(AuditSettings {
+            sinks: vec![Arc::new(Full)],
+            ..AuditSettings::default()
+        });
+        let next = log.next_run();
+        assert!(!next.is_broken());
+        drop(log.decided(subject("x".into(), "GET".into()), Ok("rule")));
+        assert!(next.is_broken() && log.decisions().len() == 1 && next.decisions().is_empty());
     }
 }

@@ -9,6 +9,7 @@ use super::exchange::HostExchange;
 use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
+use crate::audit::Stage;
 use crate::policy::Endpoint;
 
 impl wit::Host for SandboxNetCtxView<'_> {
@@ -20,7 +21,11 @@ impl wit::Host for SandboxNetCtxView<'_> {
     ) -> wasmtime::Result<Result<Resource<HostConnection>, ErrorCode>> {
         let endpoint = match Endpoint::new(&host, port) {
             Ok(endpoint) => endpoint,
-            Err(error) => return Ok(Err(ErrorCode::Invalid(error.to_string()))),
+            Err(error) => {
+                let target = format!("{host}:{port}");
+                self.ctx.hooks.malformed(Stage::Connect, &target, None);
+                return Ok(Err(ErrorCode::Invalid(error.to_string())));
+            }
         };
         let timeout = options.timeout.map(Duration::from_nanos);
         match self.ctx.hooks.connect(endpoint, timeout) {

@@ -41,6 +41,11 @@ fn denial(denial: Denial) -> types::Denial {
             DenyReason::TlsOptions => types::DenyReason::TlsOptions,
             DenyReason::Method => types::DenyReason::Method,
             DenyReason::Field => types::DenyReason::Field,
+            DenyReason::DenyRule => types::DenyReason::DenyRule,
+            DenyReason::Hook => types::DenyReason::Hook,
+            DenyReason::Secret => types::DenyReason::Secret,
+            DenyReason::Audit => types::DenyReason::Audit,
+            DenyReason::Malformed => types::DenyReason::Malformed,
         },
         rule: denial.rule,
         message: denial.message,
@@ -88,6 +93,12 @@ fn limit(limit: Limit) -> types::Limit {
         Limit::ResponseHeadSize => types::Limit::ResponseHeadSize,
         Limit::Connections => types::Limit::Connections,
         Limit::RequestHeadSize => types::Limit::RequestHeadSize,
+        Limit::Requests => types::Limit::Requests,
+        Limit::RequestRate => types::Limit::RequestRate,
+        Limit::BytesUp => types::Limit::BytesUp,
+        Limit::BytesDown => types::Limit::BytesDown,
+        Limit::Hosts => types::Limit::Hosts,
+        Limit::Time => types::Limit::Time,
     }
 }
 

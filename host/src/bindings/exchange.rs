@@ -19,6 +19,7 @@ use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::{self, EgressError};
 use crate::hooks::{Completion, EgressHooks, Link, Outgoing, RequestHead as Head};
+use crate::policy::syntax::check_head;
 
 /// Bytes of a request's body that one write may carry; two writes are buffered.
 const WRITE_SIZE: usize = 128 * 1024;
@@ -73,8 +74,10 @@ impl HostExchange {
             path: head.path,
             fields: head.fields,
         };
-        crate::policy::syntax::check_head(&head.method, &head.path, &head.fields)
-            .map_err(|error| ErrorCode::Invalid(error.to_string()))?;
+        if let Err(error) = check_head(&head.method, &head.path, &head.fields) {
+            hooks.malformed_request(&link, &head.method, &head.path);
+            return Err(ErrorCode::Invalid(error.to_string()));
+        }
         let (body, outgoing, kind) = request_body(kind);
         let completion = Completion::new();
         let mut request = http::Request::new(outgoing);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use crate::egress::body::Source;
+use crate::egress::era::Era;
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h1::{self, Home, encode_head};
 use crate::egress::h2::{self, H2Body, Session, Slot};
@@ -29,6 +30,7 @@ const MAX_ATTEMPTS: usize = 3;
 /// the tenant's next connection to the same endpoint.
 pub struct Connection {
     egress: Egress,
+    era: Arc<Era>,
     reach: Reach,
     /// A transport that has not carried an exchange of this connection yet, and whether it
     /// carried any before.
@@ -43,9 +45,11 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(egress: Egress, reach: Reach) -> Self {
-        let home = Home::new(Arc::clone(egress.pool()), reach.endpoint().clone());
+        let era = egress.era();
+        let home = Home::new(Arc::clone(era.pool()), reach.endpoint().clone());
         Self {
             egress,
+            era,
             reach,
             fresh: None,
             session: None,
@@ -61,11 +65,29 @@ impl Connection {
         self.spent += started.elapsed();
     }
 
+    /// Whether the tenant has a transport that may do.
+    pub(crate) fn has_pooled(&self) -> bool {
+        self.era.pool().has(self.endpoint())
+    }
+
+    /// Closes what was set up before the tenant's network was renewed.
+    pub(crate) fn follow(&mut self) {
+        let era = self.egress.era();
+        if Arc::ptr_eq(&era, &self.era) {
+            return;
+        }
+        let home = Home::new(Arc::clone(era.pool()), self.endpoint().clone());
+        // The old pool is closed: what is given to it is closed too.
+        std::mem::replace(&mut self.home, Arc::new(home)).close();
+        (self.fresh, self.session) = (None, None);
+        self.era = era;
+    }
+
     /// Connects now.
     pub(crate) async fn dial(&mut self, asked: Option<Duration>) -> Result<(), EgressError> {
         let stream = self
             .egress
-            .dial(&self.reach, asked, &mut Phase::Resolve)
+            .dial(&self.reach, &self.era, asked, &mut Phase::Resolve)
             .await?;
         self.peer = Some(stream.peer());
         self.fresh = Some((stream, false));
@@ -115,7 +137,9 @@ impl Connection {
                 "TLS is not for this connection's origin".into(),
             ));
         }
+        self.follow();
         self.reach.settle(Scheme::Https);
+        self.reach.narrow(&origin);
         let dialled = self.fresh().map(|(stream, _)| stream);
         let mut phase = Phase::Tls;
         let deadline = self
@@ -160,7 +184,9 @@ impl Connection {
                 reused: true,
             });
         }
-        self.egress.secure(&self.reach, dialled, phase).await
+        self.egress
+            .secure(&self.reach, &self.era, dialled, phase)
+            .await
     }
 
     /// What setting up gave, if its address is still permitted now that the scheme is known.
@@ -171,15 +197,16 @@ impl Connection {
 
     /// Room on this connection's session, or on another one of the tenant.
     fn slot(&self) -> Option<Slot> {
-        let own = self.session.as_ref().and_then(Session::slot);
-        own.or_else(|| {
-            let pool = self.egress.pool();
+        let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
+        let own = self.session.as_ref().filter(is_permitted);
+        own.and_then(Session::slot).or_else(|| {
+            let pool = self.era.pool();
             pool.slot(self.reach.endpoint(), |ip| self.reach.permits(ip))
         })
     }
 
     async fn idle(&self, tls: bool) -> Option<Stream> {
-        let pool = self.egress.pool();
+        let pool = self.era.pool();
         pool.take(self.reach.endpoint(), tls, |ip| self.reach.permits(ip))
             .await
     }
@@ -214,6 +241,8 @@ impl Connection {
         if request.origin.scheme == Scheme::Https && !self.is_tls() {
             return Err(EgressError::Closed);
         }
+        self.follow();
+        self.reach.narrow(&request);
         let spent = std::mem::take(&mut self.spent);
         let left = self.egress.config().request_deadline.saturating_sub(spent);
         let mut phase = Phase::Connect;
@@ -266,6 +295,7 @@ impl Connection {
                         head,
                         body,
                         peer,
+                        tls: self.tls.as_ref().map(|info| info.version),
                         reused,
                     });
                 }
@@ -330,6 +360,7 @@ impl Connection {
         if may_be_idle
             && let Some(parked) = self.home.take()
             && let Some(mut stream) = parked.settle().await
+            && self.reach.permits(stream.peer().ip())
             && stream.is_quiet().await
         {
             return Ok(Transport::H1 {
@@ -346,7 +377,10 @@ impl Connection {
                 reused: true,
             });
         }
-        let stream = self.egress.dial(&self.reach, None, phase).await?;
+        let stream = self
+            .egress
+            .dial(&self.reach, &self.era, None, phase)
+            .await?;
         Ok(Transport::H1 {
             stream,
             reused: false,
@@ -357,7 +391,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some((stream, true)) = self.fresh.take() {
-            self.egress.pool().put(self.reach.endpoint(), stream);
+            self.era.pool().put(self.reach.endpoint(), stream);
         }
         self.home.close();
     }

@@ -31,10 +31,14 @@ pub(crate) async fn dial(
     phase: &mut Phase,
 ) -> Result<(TcpStream, SocketAddr), EgressError> {
     *phase = Phase::Resolve;
-    let found = addresses(&reach.endpoint().host, resolver).await?;
+    let found = match reach.pinned() {
+        Some(address) => vec![address],
+        None => addresses(&reach.endpoint().host, resolver).await?,
+    };
+    let first = found.first().copied();
     let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
     if permitted.is_empty() {
-        return Err(EgressError::Denied(reach.denial()));
+        return Err(EgressError::Denied(reach.denial(first)));
     }
     *phase = Phase::Connect;
     let port = reach.endpoint().port;

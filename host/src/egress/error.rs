@@ -83,6 +83,21 @@ pub enum Phase {
     Body,
 }
 
+impl Phase {
+    /// The name, as in the interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+            Self::Head => "head",
+            Self::Body => "body",
+        }
+    }
+}
+
 /// A TLS handshake that did not come about, or a session that broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFailure {
@@ -175,9 +190,64 @@ pub enum Limit {
     /// The size of a request head.
     #[error("the request head is larger than the limit")]
     RequestHeadSize,
+    /// The number of requests.
+    #[error("the sandbox has made as many requests as its budget has")]
+    Requests,
+    /// The number of requests within a second.
+    #[error("the sandbox makes more requests in a second than its budget has")]
+    RequestRate,
+    /// The bytes of all requests.
+    #[error("the sandbox has sent as many bytes as its budget has")]
+    BytesUp,
+    /// The bytes of all responses.
+    #[error("the sandbox has received as many bytes as its budget has")]
+    BytesDown,
+    /// The number of hosts that were connected to.
+    #[error("the sandbox has connected to as many hosts as its budget has")]
+    Hosts,
+    /// The time since the first use of the network.
+    #[error("the sandbox has used the network for as long as its budget has")]
+    Time,
+}
+
+impl Limit {
+    /// The name, as in the interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ResponseHeadSize => "response-head-size",
+            Self::Connections => "connections",
+            Self::RequestHeadSize => "request-head-size",
+            Self::Requests => "requests",
+            Self::RequestRate => "request-rate",
+            Self::BytesUp => "bytes-up",
+            Self::BytesDown => "bytes-down",
+            Self::Hosts => "hosts",
+            Self::Time => "time",
+        }
+    }
 }
 
 impl EgressError {
+    /// A code for logs: the kind of failure and what it is about.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match self {
+            Self::Denied(denial) => format!("denied:{}", denial.reason),
+            Self::Dns(_) => "dns".to_owned(),
+            Self::Refused => "refused".to_owned(),
+            Self::Unreachable => "unreachable".to_owned(),
+            Self::Reset => "reset".to_owned(),
+            Self::Timeout(phase) => format!("timeout:{}", phase.as_str()),
+            Self::Tls(TlsFailure::Certificate { .. }) => "tls:certificate".to_owned(),
+            Self::Tls(TlsFailure::Other(_)) => "tls".to_owned(),
+            Self::Protocol(_) => "protocol".to_owned(),
+            Self::Limit(limit) => format!("limit:{}", limit.as_str()),
+            Self::Closed => "closed".to_owned(),
+            Self::Invalid(_) => "invalid".to_owned(),
+        }
+    }
+
     /// A breach of HTTP outside a response head.
     pub(crate) fn protocol(fault: ProtocolFault) -> Self {
         Self::Protocol(ProtocolFailure {

@@ -67,6 +67,8 @@ pub struct Response {
     pub body: ResponseBody,
     /// The address that answered.
     pub peer: SocketAddr,
+    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    pub tls: Option<u16>,
     /// Whether an earlier exchange used the same transport connection.
     pub reused: bool,
 }

@@ -12,6 +12,7 @@ mod body;
 mod config;
 mod connection;
 mod dial;
+mod era;
 mod error;
 mod failure;
 mod h1;

@@ -26,6 +26,8 @@ struct State {
     endpoints: HashMap<Endpoint, Entry>,
     /// Whether a task runs that closes what has waited too long.
     is_reaped: bool,
+    /// Whether nothing is kept any more.
+    is_closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +86,9 @@ impl Pool {
     /// Works on an endpoint's entry, and sees to it that the entry goes away when it is empty.
     fn with<T>(self: &Arc<Self>, endpoint: &Endpoint, work: impl FnOnce(&mut Entry) -> T) -> T {
         let mut state = self.state();
+        if state.is_closed {
+            return work(&mut Entry::default());
+        }
         let result = work(state.endpoints.entry(endpoint.clone()).or_default());
         if !state.is_reaped
             && let Ok(runtime) = Handle::try_current()
@@ -160,6 +165,17 @@ impl Pool {
         entry.expire(self.idle_timeout);
         let mut permitted = entry.sessions.iter().filter(|it| permits(it.peer().ip()));
         permitted.find_map(Session::slot)
+    }
+
+    /// Closes what waits, and keeps nothing from now on. Exchanges under way go on.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        let entries = std::mem::take(&mut state.endpoints);
+        drop(state);
+        for session in entries.values().flat_map(|entry| &entry.sessions) {
+            session.retire();
+        }
     }
 
     /// Whether anything waits for this endpoint.

@@ -1,31 +1,39 @@
-//! Which addresses a connection may use, as far as is known what it will speak.
+//! Which addresses a connection may use, as far as is known what it will carry.
 
 use std::net::IpAddr;
 
-use crate::policy::{Checked, Denial, Endpoint, Origin, Policy, Route, Scheme};
+use crate::policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
 
 /// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
 /// and before a connection to it that was kept is used again.
 pub(crate) struct Reach {
-    route: Checked<Route>,
-    policy: Policy,
+    endpoint: Endpoint,
     origin: Option<Origin>,
+    addresses: Addresses,
+    pinned: Option<IpAddr>,
 }
 
 impl Reach {
-    /// A filter for a connection whose scheme is still open.
-    pub(crate) fn new(route: Checked<Route>, policy: Policy) -> Self {
+    /// A filter for a connection whose scheme is still open. With `pinned` it goes to that address
+    /// and no other, if the policy permits it.
+    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>) -> Self {
         Self {
-            route,
-            policy,
+            addresses: route.addresses(),
+            endpoint: route.into_inner(),
             origin: None,
+            pinned,
         }
     }
 
-    /// The scheme is known from now on, and only addresses that are open for it are permitted.
+    /// The scheme is known from now on.
     pub(crate) fn settle(&mut self, scheme: Scheme) {
-        let endpoint = self.route.endpoint.clone();
+        let endpoint = self.endpoint.clone();
         self.origin = Some(Origin { scheme, endpoint });
+    }
+
+    /// Only what is permitted for this, the next thing to do, is permitted from now on.
+    pub(crate) fn narrow<T>(&mut self, next: &Checked<T>) {
+        self.addresses = next.addresses();
     }
 
     /// The origin, once the scheme is known.
@@ -34,16 +42,20 @@ impl Reach {
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.route.endpoint
+        &self.endpoint
+    }
+
+    /// The only address that may be dialled, where there is such a one.
+    pub(crate) fn pinned(&self) -> Option<IpAddr> {
+        self.pinned
     }
 
     pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        let fits_scheme = |origin| self.policy.check_address(origin, address).is_ok();
-        self.route.permits(address) && self.origin.as_ref().is_none_or(fits_scheme)
+        self.pinned.is_none_or(|only| only == address) && self.addresses.permits(address)
     }
 
     /// The denial where no address is permitted.
-    pub(crate) fn denial(&self) -> Denial {
-        self.route.address_denial()
+    pub(crate) fn denial(&self, refused: Option<IpAddr>) -> Denial {
+        self.addresses.denial(refused)
     }
 }

@@ -1,20 +1,21 @@
 //! The network of one sandbox.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::egress::dial::dial;
+use crate::egress::era::Era;
 use crate::egress::h2::{Session, Slot};
-use crate::egress::pool::{Handshakes, Pool};
+use crate::egress::pool::Handshakes;
 use crate::egress::reach::Reach;
 use crate::egress::stream::Stream;
 use crate::egress::tls::{self, handshake};
 use crate::egress::{Connection, EgressConfig, EgressError, Limit, Phase};
-use crate::policy::{Checked, Policy, Route};
+use crate::policy::{Checked, Endpoint};
 
 /// How long an evicted connection may take to close.
 const EVICTION: Duration = Duration::from_millis(100);
@@ -27,10 +28,8 @@ pub struct Egress {
 }
 
 struct Inner {
+    era: RwLock<Arc<Era>>,
     config: EgressConfig,
-    policy: Policy,
-    tls: Arc<ClientConfig>,
-    pool: Arc<Pool>,
     permits: Arc<Semaphore>,
 }
 
@@ -47,25 +46,38 @@ pub(crate) enum Transport {
 }
 
 impl Egress {
-    /// A network without connections yet. `policy` is asked about addresses, and has to be the one
-    /// that makes the [`Checked`] values.
+    /// A network without connections yet.
     #[must_use]
-    pub fn new(config: EgressConfig, policy: Policy) -> Self {
+    pub fn new(config: EgressConfig) -> Self {
         let inner = Inner {
-            tls: config.tls.client_config(),
-            pool: Arc::new(Pool::new(config.idle_timeout, config.max_idle_per_endpoint)),
+            era: RwLock::new(Era::new(&config)),
             permits: Arc::new(Semaphore::new(
                 config.max_connections.min(Semaphore::MAX_PERMITS),
             )),
             config,
-            policy,
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
-    /// Resolves the route's host and connects, within `timeout` and the configured one.
+    /// Forgets every connection and TLS session that is kept for the next request, as where the
+    /// policy is another one from now on: nothing that was set up before is used for anything that
+    /// is checked after. Exchanges under way go on.
+    pub fn renew(&self) {
+        let era = Era::new(self.config());
+        let mut current = self
+            .inner
+            .era
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, era);
+        drop(current);
+        old.pool().close();
+    }
+
+    /// Resolves the route's host and connects, within `timeout` and the configured one. With
+    /// `pinned` the host is not resolved, and that address is dialled if the route permits it.
     ///
     /// Where a connection to the same endpoint is idle, nothing happens yet: it is used if what
     /// is asked next fits it, and otherwise the connecting is done then.
@@ -76,13 +88,13 @@ impl Egress {
     /// `Refused`, `Unreachable`, `Reset`, `Timeout`, `Limit`.
     pub async fn connect(
         &self,
-        route: Checked<Route>,
+        route: Checked<Endpoint>,
         timeout: Option<Duration>,
+        pinned: Option<IpAddr>,
     ) -> Result<Connection, EgressError> {
         let started = Instant::now();
-        let mut connection =
-            Connection::new(self.clone(), Reach::new(route, self.inner.policy.clone()));
-        if !self.pool().has(connection.endpoint()) {
+        let mut connection = Connection::new(self.clone(), Reach::new(route, pinned));
+        if !connection.has_pooled() {
             connection.dial(timeout).await?;
             connection.count(started);
         }
@@ -93,18 +105,25 @@ impl Egress {
         &self.inner.config
     }
 
-    pub(crate) fn pool(&self) -> &Arc<Pool> {
-        &self.inner.pool
+    /// What is shared by the connections that are made from now on.
+    pub(crate) fn era(&self) -> Arc<Era> {
+        let current = self
+            .inner
+            .era
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
     }
 
     /// A new TCP connection, within `asked` and the configured time.
     pub(crate) async fn dial(
         &self,
         reach: &Reach,
+        era: &Era,
         asked: Option<Duration>,
         phase: &mut Phase,
     ) -> Result<Stream, EgressError> {
-        let permit = self.permit().await?;
+        let permit = self.permit(era).await?;
         let (resolver, longest) = (&*self.config().resolver, self.config().connect_timeout);
         let limit = asked.map_or(longest, |asked| asked.min(longest));
         match timeout(limit, dial(reach, resolver, phase)).await {
@@ -118,20 +137,21 @@ impl Egress {
     pub(crate) async fn secure(
         &self,
         reach: &Reach,
+        era: &Era,
         dialled: Option<Stream>,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
-        let turn = self.pool().turn(reach.endpoint());
+        let turn = era.pool().turn(reach.endpoint());
         *phase = Phase::Tls;
         let mut handshakes = turn.lock().await;
-        if let Some(slot) = self.pool().slot(reach.endpoint(), |ip| reach.permits(ip)) {
+        if let Some(slot) = era.pool().slot(reach.endpoint(), |ip| reach.permits(ip)) {
             return Ok(Transport::H2 { slot });
         }
         if *handshakes == Handshakes::AtOnce {
             drop(handshakes);
-            return self.handshake(reach, dialled, phase).await;
+            return self.handshake(reach, era, dialled, phase).await;
         }
-        let result = self.handshake(reach, dialled, phase).await;
+        let result = self.handshake(reach, era, dialled, phase).await;
         if !matches!(result, Ok(Transport::H2 { .. })) {
             *handshakes = Handshakes::AtOnce;
         }
@@ -141,18 +161,19 @@ impl Egress {
     async fn handshake(
         &self,
         reach: &Reach,
+        era: &Era,
         dialled: Option<Stream>,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
         let stream = match dialled {
             Some(stream) => stream,
-            None => self.dial(reach, None, phase).await?,
+            None => self.dial(reach, era, None, phase).await?,
         };
         *phase = Phase::Tls;
         let Some((tcp, peer, permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
-        let attempt = handshake(&self.inner.tls, &reach.endpoint().host, tcp);
+        let attempt = handshake(era.tls(), &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Tls))??;
@@ -166,17 +187,17 @@ impl Egress {
         }
         let session = Session::start(stream, self.config().max_response_head).await?;
         let slot = session.slot().ok_or(EgressError::Reset)?;
-        self.pool().share(reach.endpoint(), session);
+        era.pool().share(reach.endpoint(), session);
         Ok(Transport::H2 { slot })
     }
 
     /// Room for one more connection. An idle one makes room if it must.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, EgressError> {
+    async fn permit(&self, era: &Era) -> Result<OwnedSemaphorePermit, EgressError> {
         loop {
             if let Ok(permit) = Arc::clone(&self.inner.permits).try_acquire_owned() {
                 return Ok(permit);
             }
-            if !self.inner.pool.evict() {
+            if !era.pool().evict() {
                 return Err(EgressError::Limit(Limit::Connections));
             }
             // A session closes in its own task, which takes a moment.

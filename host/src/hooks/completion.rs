@@ -4,13 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::audit::Exchanged;
 use crate::egress::EgressError;
 
 /// What the two ends of an exchange, its connection and its streams, know of one another.
-#[derive(Debug)]
 pub(crate) struct Completion {
     failure: OnceLock<EgressError>,
     over: watch::Sender<bool>,
+    record: OnceLock<Arc<Exchanged>>,
 }
 
 impl Completion {
@@ -18,6 +19,7 @@ impl Completion {
         Arc::new(Self {
             failure: OnceLock::new(),
             over: watch::Sender::new(false),
+            record: OnceLock::new(),
         })
     }
 
@@ -26,15 +28,26 @@ impl Completion {
         *self.over.borrow()
     }
 
+    /// The record to finish at the end.
+    pub(crate) fn record_in(&self, record: Arc<Exchanged>) {
+        // There is one exchange for each completion.
+        let _ = self.record.set(record);
+    }
+
     /// The response's body has ended as its framing says.
     pub(crate) fn complete(&self) {
-        self.over.send_replace(true);
+        self.end();
     }
 
     /// Notes the first failure.
     pub(crate) fn fail(&self, error: EgressError) {
+        if !self.is_over()
+            && let Some(record) = self.record.get()
+        {
+            record.failed(&error.code());
+        }
         let _ = self.failure.set(error);
-        self.over.send_replace(true);
+        self.end();
     }
 
     /// The connection was closed.
@@ -52,5 +65,12 @@ impl Completion {
     pub(crate) async fn ended(&self) {
         // The sender is `self`: it can't have gone.
         let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+
+    fn end(&self) {
+        if let Some(record) = self.record.get() {
+            record.finish();
+        }
+        self.over.send_replace(true);
     }
 }

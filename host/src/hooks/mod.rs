@@ -1,25 +1,33 @@
 //! The one door to the network: every connection and every request, of `sandbox:net` and of
 //! `wasi:http` guests alike, is decided, carried out and recorded here.
+//!
+//! The order is always the same: the policy's rules, the budgets, the embedder's hook, and only
+//! then a name server, a dial, or a byte of a request.
 
 mod completion;
+mod consult;
+mod doors;
+mod exchange;
+mod meter;
+mod shared;
 mod tracked;
+mod upload;
 mod wasi_http;
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
-use self::tracked::tracked;
-use self::wasi_http::{disassemble, to_http_error};
+use self::shared::{Shared, SharedConnection};
 use crate::audit::{AuditLog, Stage, Subject};
-use crate::egress::{self, BodyKind, Connection, Egress, EgressError, TlsInfo};
-use crate::policy::{Denial, Endpoint, Origin, Policy, Scheme};
+use crate::egress::{self, BodyKind, Egress, EgressConfig, EgressError, Limit, TlsInfo};
+use crate::hook::Hook;
+use crate::policy::{DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme};
+use crate::secrets::Vault;
 
 type HttpError = wasmtime_wasi_http::Error;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -33,18 +41,65 @@ pub(crate) type Handshake = AbortOnDropJoinHandle<Result<(), EgressError>>;
 /// The policy, the transport and the audit log of one sandbox.
 ///
 /// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside
-/// `sandbox:net` gives both the same policy, pool and log.
+/// `sandbox:net` gives both the same policy, pool and log. Clones are the same sandbox.
 #[derive(Clone)]
 pub struct EgressHooks {
-    policy: Arc<Policy>,
-    egress: Egress,
+    shared: Arc<Shared>,
     audit: AuditLog,
+}
+
+/// Settings of [`EgressHooks`] beside the policy.
+#[derive(Default)]
+pub struct EgressHooksBuilder {
+    hook: Option<(Arc<dyn Hook>, Duration)>,
+    vault: Vault,
+    audit: AuditLog,
+}
+
+impl EgressHooksBuilder {
+    /// Asks `hook` about every request, after the policy; no answer within `deadline` denies.
+    #[must_use]
+    pub fn hook(mut self, hook: Arc<dyn Hook>, deadline: Duration) -> Self {
+        self.hook = Some((hook, deadline));
+        self
+    }
+
+    /// The values of the policy's secrets.
+    #[must_use]
+    pub fn secrets(mut self, vault: Vault) -> Self {
+        self.vault = vault;
+        self
+    }
+
+    /// The log that everything is recorded in.
+    #[must_use]
+    pub fn audit(mut self, audit: AuditLog) -> Self {
+        self.audit = audit;
+        self
+    }
+
+    /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections and
+    /// of response heads count where they are below the configured ones.
+    #[must_use]
+    pub fn build(self, policy: Policy, mut config: EgressConfig) -> EgressHooks {
+        let size = |bound: Option<u32>| bound.and_then(|bound| usize::try_from(bound).ok());
+        let budgets = policy.budgets();
+        let connections = size(budgets.connections).unwrap_or(usize::MAX);
+        config.max_connections = config.max_connections.min(connections);
+        let head = size(budgets.response_head).unwrap_or(usize::MAX);
+        config.max_response_head = config.max_response_head.min(head);
+        let egress = Egress::new(config);
+        EgressHooks {
+            shared: Arc::new(Shared::new(policy, egress, self.vault, self.hook)),
+            audit: self.audit,
+        }
+    }
 }
 
 /// A connection that was made, and what it may carry.
 #[derive(Clone)]
 pub(crate) struct Link {
-    connection: Arc<Mutex<Connection>>,
+    connection: SharedConnection,
     origin: Origin,
     address: Option<SocketAddr>,
     tls: Arc<OnceLock<TlsInfo>>,
@@ -79,203 +134,66 @@ pub(crate) struct Outgoing {
 }
 
 impl EgressHooks {
-    /// Hooks that decide by `policy`, send through `egress` and record in `audit`.
-    pub fn new(policy: Policy, egress: Egress, audit: AuditLog) -> Self {
-        Self {
-            policy: Arc::new(policy),
-            egress,
-            audit,
-        }
+    /// Hooks that decide by `policy`, send by `config` and record in `audit`. A hook and secrets
+    /// come with [`builder`](Self::builder).
+    #[must_use]
+    pub fn new(policy: Policy, config: EgressConfig, audit: AuditLog) -> Self {
+        Self::builder().audit(audit).build(policy, config)
     }
 
-    /// The log that the decisions go to.
+    /// Settings to choose.
+    #[must_use]
+    pub fn builder() -> EgressHooksBuilder {
+        EgressHooksBuilder::default()
+    }
+
+    /// The log that everything is recorded in.
+    #[must_use]
     pub fn audit(&self) -> &AuditLog {
         &self.audit
     }
 
-    /// The policy that decides.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// The policy that decides at the moment.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy::clone(&self.shared.policy())
     }
 
-    /// Decides, and begins to connect.
-    pub(crate) fn connect(
-        &self,
-        endpoint: Endpoint,
-        timeout: Option<Duration>,
-    ) -> Result<Connecting, EgressError> {
-        let subject = Subject {
-            stage: Stage::Connect,
-            target: endpoint.to_string(),
-            method: None,
-        };
-        let checked = self.policy.check_connect(endpoint.clone());
-        let rule = checked.as_ref().map(|route| route.rule());
-        let sequence = self.audit.record(subject, rule);
-        let route = checked.map_err(EgressError::Denied)?;
-        let this = self.clone();
-        Ok(spawn(async move {
-            let connected = this.egress.connect(route, timeout).await;
-            let connection = connected.inspect_err(|error| this.overruled(sequence, error))?;
-            let address = connection.peer();
-            if let Some(address) = address {
-                this.audit.dialled(sequence, address);
-            }
-            Ok(Link {
-                connection: Arc::new(Mutex::new(connection)),
-                origin: Origin {
-                    scheme: Scheme::Http,
-                    endpoint,
-                },
-                address,
-                tls: Arc::default(),
-            })
-        }))
+    /// The same sandbox with a log for its next run.
+    pub(crate) fn next_run(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            audit: self.audit.next_run(),
+        }
     }
 
-    /// Decides, and begins the handshake: the link to use from now on, and its end.
-    pub(crate) fn start_tls(
-        &self,
-        link: &Link,
-        server_name: Option<&str>,
-        verify: bool,
-    ) -> Result<(Link, Handshake), EgressError> {
-        let endpoint = &link.origin.endpoint;
-        let secured = Link {
-            origin: Origin {
-                scheme: Scheme::Https,
-                endpoint: endpoint.clone(),
-            },
-            tls: Arc::default(),
-            ..link.clone()
+    /// Lets `policy` decide from now on, in every run. Connections that were made before are not
+    /// used again; exchanges under way that it denies end with that denial. Budgets and secrets
+    /// stay those of the first policy.
+    pub fn replace_policy(&self, policy: Policy) {
+        self.shared.replace(policy);
+    }
+
+    /// Records something that is no HTTP, and that was answered so.
+    pub(crate) fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
+        let denial = Denial {
+            reason: DenyReason::Malformed,
+            rule: DEFAULT_DENY.to_owned(),
+            message: String::new(),
+            address: None,
         };
         let subject = Subject {
-            stage: Stage::Tls,
-            target: secured.origin.to_string(),
-            method: None,
+            stage,
+            target: target.escape_default().to_string(),
+            method: method.map(|method| method.escape_ascii().to_string()),
         };
-        let checked = self
-            .policy
-            .check_tls(endpoint, server_name, verify)
-            .and_then(|origin| self.check_address(&secured).map(|()| origin));
-        let rule = checked.as_ref().map(|origin| origin.rule());
-        let sequence = self.audit.record(subject, rule);
-        let origin = checked.map_err(EgressError::Denied)?;
-        let (connection, info) = (link.connection.clone(), secured.tls.clone());
-        let this = self.clone();
-        let handshake = spawn(async move {
-            let mut connection = connection.lock().await;
-            let settled = connection.start_tls(origin).await;
-            let settled = settled.inspect_err(|error| this.overruled(sequence, error))?;
-            let settled = settled.clone();
-            // Only this handshake writes the cell.
-            let _ = info.set(settled);
-            Ok(())
-        });
-        Ok((secured, handshake))
+        drop(self.audit.decided(subject, Err(&denial)));
     }
 
-    /// Corrects the record where the address filter refused what the rules had allowed: a pooled
-    /// connection may have to be dialled anew, at any stage.
-    fn overruled(&self, sequence: u64, error: &EgressError) {
-        if let EgressError::Denied(denial) = error {
-            self.audit.overruled(sequence, denial);
-        }
-    }
-
-    /// Asks again about the address, now that the scheme is known.
-    fn check_address(&self, link: &Link) -> Result<(), Denial> {
-        match link.address {
-            Some(address) => self.policy.check_address(&link.origin, address.ip()),
-            None => Ok(()),
-        }
-    }
-
-    /// Decides on a request and sends it; a refusal is there before the first await.
-    fn exchange(&self, outgoing: Outgoing, body: WasiBody, between: Option<Duration>) -> Sent {
-        let Outgoing {
-            link,
-            head,
-            kind,
-            completion,
-        } = outgoing;
-        let RequestHead {
-            method,
-            path,
-            fields,
-        } = head;
-        let subject = request_subject(&link.origin, &method, &path);
-        let checked = self
-            .policy
-            .check_exchange(&link.origin, &method, &path, &fields)
-            .and_then(|request| self.check_address(&link).map(|()| request));
-        let sequence = self
-            .audit
-            .record(subject, checked.as_ref().map(|c| c.rule()));
-        let request = match checked {
-            Ok(request) => request,
-            Err(denial) => {
-                completion.fail(EgressError::Denied(denial));
-                return Box::new(async { Err(HttpError::HttpRequestDenied) });
-            }
-        };
-        if let Some(address) = link.address {
-            self.audit.dialled(sequence, address);
-        }
-        let this = self.clone();
-        Box::new(async move {
-            let sent = link.connection.lock().await.send(request, kind, body).await;
-            match sent {
-                Ok(response) => {
-                    this.audit.dialled(sequence, response.peer);
-                    this.audit.answered(sequence, response.head.status);
-                    Ok((tracked(response, completion, between), no_io()))
-                }
-                Err(error) => {
-                    this.overruled(sequence, &error);
-                    let reported = to_http_error(&error);
-                    completion.fail(error);
-                    Err(reported)
-                }
-            }
-        })
-    }
-
-    /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
-    fn whole(&self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
-        let this = self.clone();
-        let options = options.unwrap_or_default();
-        let timeout = options.connect_timeout;
-        Box::new(async move {
-            let (origin, head, kind, body) = disassemble(request)?;
-            let completion = Completion::new();
-            let failed = |error: EgressError| to_http_error(&error);
-            let endpoint = origin.endpoint.clone();
-            let mut link = this
-                .connect(endpoint, timeout)
-                .map_err(failed)?
-                .await
-                .map_err(failed)?;
-            if origin.scheme == Scheme::Https {
-                let (secured, handshake) = this.start_tls(&link, None, true).map_err(failed)?;
-                handshake.await.map_err(failed)?;
-                link = secured;
-            }
-            let outgoing = Outgoing {
-                link,
-                head,
-                kind,
-                completion,
-            };
-            let between = options.between_bytes_timeout;
-            let answer = Pin::from(this.exchange(outgoing, body, between));
-            match options.first_byte_timeout {
-                Some(limit) => tokio::time::timeout(limit, answer)
-                    .await
-                    .unwrap_or(Err(HttpError::ConnectionReadTimeout)),
-                None => answer.await,
-            }
-        })
+    /// The same for a request on a connection.
+    pub(crate) fn malformed_request(&self, link: &Link, method: &[u8], path: &[u8]) {
+        let target = format!("{}{}", link.origin, path.escape_ascii());
+        self.malformed(Stage::Request, &target, Some(method));
     }
 }
 
@@ -297,11 +215,7 @@ fn no_io() -> Io {
     Box::new(async { Ok(()) })
 }
 
-fn request_subject(origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
-    let path = path.split(|b| *b == b'?').next().unwrap_or_default();
-    Subject {
-        stage: Stage::Request,
-        target: format!("{origin}{}", path.escape_ascii()),
-        method: Some(method.escape_ascii().to_string()),
-    }
+/// The name of a budget where a rule's name stands.
+fn budget_rule(limit: Limit) -> String {
+    format!("budget:{}", limit.as_str())
 }

@@ -8,33 +8,65 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use wasmtime_wasi_http::WasiBody;
 
+use super::shared::Shared;
 use super::wasi_http::to_http_error;
 use super::{Completion, HttpError};
-use crate::egress::{self, EgressError, Phase};
+use crate::audit::Exchanged;
+use crate::egress::{self, EgressError, Limit, Phase};
+use crate::policy::{Checked, RequestLine};
+use crate::secrets::MaskStream;
 
-/// Hands the response on, with its head as it was on the wire, and follows its body to the end.
+/// What follows a response.
+pub(super) struct Tracking {
+    pub(super) shared: Arc<Shared>,
+    pub(super) record: Arc<Exchanged>,
+    pub(super) completion: Arc<Completion>,
+    /// The longest that the body may have nothing to give.
+    pub(super) between: Option<Duration>,
+}
+
+/// Hands the response on, with its head as it was on the wire but for secrets, and follows its
+/// body to the end.
 ///
-/// `between` is the longest that the body may have nothing to give.
+/// # Errors
+///
+/// A budget that is used up, and a response in which secrets could not be masked.
 pub(super) fn tracked(
     response: egress::Response,
-    completion: Arc<Completion>,
-    between: Option<Duration>,
-) -> http::Response<WasiBody> {
-    let egress::Response { head, body, .. } = response;
+    line: &Checked<RequestLine>,
+    tracking: Tracking,
+) -> Result<http::Response<WasiBody>, EgressError> {
+    let egress::Response {
+        mut head,
+        body,
+        peer,
+        tls,
+        ..
+    } = response;
+    let (shared, record) = (&tracking.shared, &tracking.record);
+    record.answered(peer, tls, head.status);
+    let size = response_size(&head);
+    record.received(size);
+    shared.meter.down(size).map_err(EgressError::Limit)?;
+    let mask = mask(&mut head, line, shared)?;
     if body.is_end_stream() {
-        completion.complete();
+        tracking.completion.complete();
     }
     let body = TrackedBody {
         ended: Box::pin({
-            let completion = completion.clone();
+            let completion = tracking.completion.clone();
             async move { completion.ended().await }
         }),
         inner: Some(Box::pin(body)),
-        silence: between.map(|limit| (limit, Box::pin(sleep(limit)))),
-        completion,
+        silence: tracking
+            .between
+            .map(|limit| (limit, Box::pin(sleep(limit)))),
+        deadline: shared.meter.deadline().map(|at| Box::pin(sleep_until(at))),
+        mask,
+        tracking,
     };
     let mut answer = http::Response::new(body.boxed_unsync());
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
@@ -50,7 +82,40 @@ pub(super) fn tracked(
     // The body comes without its transfer coding.
     answer.headers_mut().remove(http::header::TRANSFER_ENCODING);
     answer.extensions_mut().insert(head);
-    answer
+    Ok(answer)
+}
+
+/// Masks the head, and gives what masks the body, where the sandbox has secrets. What comes from
+/// where a secret goes to has to be legible: a coding could hide it.
+fn mask(
+    head: &mut egress::ResponseHead,
+    line: &Checked<RequestLine>,
+    shared: &Shared,
+) -> Result<Option<MaskStream>, EgressError> {
+    let vault = &shared.vault;
+    if vault.is_empty() {
+        return Ok(None);
+    }
+    let is_coded = head.fields.iter().any(|(name, value)| {
+        let is_identity = value.trim_ascii().eq_ignore_ascii_case(b"identity");
+        name.eq_ignore_ascii_case(b"content-encoding") && !is_identity
+    });
+    if is_coded && vault.is_returned_by(&line.origin) {
+        return Err(EgressError::Denied(line.coding_denial()));
+    }
+    vault.masker().mask_whole(&mut head.reason);
+    for (name, value) in &mut head.fields {
+        vault.masker().mask_whole(name);
+        vault.masker().mask_whole(value);
+    }
+    Ok(Some(vault.masker().stream()))
+}
+
+/// The bytes of a head as HTTP/1.1 text.
+fn response_size(head: &egress::ResponseHead) -> u64 {
+    const FIXED: usize = "HTTP/1.1 200 \r\n\r\n".len();
+    let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
+    (FIXED + head.reason.len() + fields.sum::<usize>()) as u64
 }
 
 /// A response's body that tells the exchange how it ended, and ends when the exchange does.
@@ -58,7 +123,57 @@ struct TrackedBody {
     inner: Option<Pin<Box<egress::ResponseBody>>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
-    completion: Arc<Completion>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    mask: Option<MaskStream>,
+    tracking: Tracking,
+}
+
+impl TrackedBody {
+    /// Counts a piece, and masks it.
+    fn arrived(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, EgressError> {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(other) => return Ok(other),
+        };
+        let bytes = data.len() as u64;
+        let counted = self.tracking.shared.meter.down(bytes);
+        counted.map_err(EgressError::Limit)?;
+        self.tracking.record.received(bytes);
+        Ok(Frame::data(match &mut self.mask {
+            Some(mask) => mask.push(data),
+            None => data,
+        }))
+    }
+
+    fn failed(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let reported = to_http_error(&error);
+        self.inner = None;
+        self.tracking.completion.fail(error);
+        Poll::Ready(Some(Err(reported)))
+    }
+
+    /// The end as the framing says. What a mask has held back comes before it.
+    fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        self.inner = None;
+        let rest = self.mask.take().map(|mut mask| mask.finish());
+        self.tracking.completion.complete();
+        match rest {
+            Some(rest) if !rest.is_empty() => Poll::Ready(Some(Ok(Frame::data(rest)))),
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// Whether a time has passed: that of the silence, or that of the sandbox.
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<EgressError> {
+        let silence = self.silence.as_mut();
+        if silence.is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready()) {
+            return Some(EgressError::Timeout(Phase::Body));
+        }
+        let deadline = self.deadline.as_mut();
+        deadline
+            .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+            .then_some(EgressError::Limit(Limit::Time))
+    }
 }
 
 impl Body for TrackedBody {
@@ -69,44 +184,47 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Some(error) = self.completion.failure() {
-            self.inner = None;
-            return Poll::Ready(Some(Err(to_http_error(&error))));
-        }
-        let Some(inner) = &mut self.inner else {
-            return Poll::Ready(None);
-        };
-        match inner.as_mut().poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some((limit, timer)) = &mut self.silence {
-                    timer.as_mut().reset(Instant::now() + *limit);
+        loop {
+            if let Some(error) = self.tracking.completion.failure() {
+                return self.failed(error);
+            }
+            let Some(inner) = &mut self.inner else {
+                return Poll::Ready(None);
+            };
+            match inner.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some((limit, timer)) = &mut self.silence {
+                        timer.as_mut().reset(Instant::now() + *limit);
+                    }
+                    match self.arrived(frame) {
+                        // A mask may hold all of it back.
+                        Ok(frame) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                        Ok(frame) => return Poll::Ready(Some(Ok(frame))),
+                        Err(error) => return self.failed(error),
+                    }
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                let reported = to_http_error(&error);
-                self.inner = None;
-                self.completion.fail(error);
-                Poll::Ready(Some(Err(reported)))
-            }
-            Poll::Ready(None) => {
-                self.inner = None;
-                self.completion.complete();
-                Poll::Ready(None)
-            }
-            Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => self.poll_frame(cx),
-            Poll::Pending => {
-                let silence = self.silence.as_mut();
-                if silence.is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready()) {
-                    self.completion.fail(EgressError::Timeout(Phase::Body));
-                    return self.poll_frame(cx);
+                Poll::Ready(Some(Err(error))) => return self.failed(error),
+                Poll::Ready(None) => return self.finished(),
+                Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => {
+                    let failure = self.tracking.completion.failure();
+                    return self.failed(failure.unwrap_or(EgressError::Closed));
                 }
-                Poll::Pending
+                Poll::Pending => match self.overdue(cx) {
+                    Some(error) => return self.failed(error),
+                    None => return Poll::Pending,
+                },
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(|body| body.is_end_stream())
+        self.inner.as_ref().is_none_or(|body| body.is_end_stream()) && self.mask.is_none()
+    }
+}
+
+impl Drop for TrackedBody {
+    fn drop(&mut self) {
+        // Nobody will read on.
+        self.tracking.completion.cancel();
     }
 }

@@ -9,16 +9,22 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::files::{DirAccess, Mount, Root};
+use super::network::Network;
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings};
+use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
-use crate::policy::{Policy, Rule};
+use crate::hook::Hook;
+use crate::policy::{Document, Policy, Rule, RuleError};
 use crate::python::Engine;
 use crate::runtime::{Amount, PackagesBuilder};
+use crate::secrets::Vault;
 use crate::{Capability, Error, Script};
 
 /// The default limit of a guest's memory.
 const MEMORY: usize = 1 << 30;
+/// How long a hook may take for one answer by default.
+const HOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// The program that compiles packages, and the name of what it does for the cache.
 const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
 const COMPILED: &str = "pyc-1";
@@ -29,7 +35,18 @@ pub(super) const PACKAGES: &str = "/packages";
 #[derive(Default)]
 pub struct SandboxBuilder {
     engine: Option<Engine>,
-    rules: Vec<String>,
+    name: String,
+    document: Document,
+    policy_file: Option<PathBuf>,
+    allow: Vec<String>,
+    deny: Vec<String>,
+    ask: Vec<String>,
+    narrowing: Vec<Policy>,
+    hook: Option<Arc<dyn Hook>>,
+    hook_deadline: Option<Duration>,
+    audit_files: Vec<PathBuf>,
+    audit_sinks: Vec<Arc<dyn AuditSink>>,
+    audit_queries: bool,
     env: BTreeMap<String, String>,
     args: Vec<String>,
     dirs: Vec<(PathBuf, String, DirAccess)>,
@@ -51,10 +68,79 @@ impl SandboxBuilder {
         self
     }
 
-    /// Allows what `rule` names: `HOST[:PORT]` or `SCHEME://HOST[:PORT]`. Without any rule the
-    /// guest has no network at all: its component does not import `sandbox:net`.
+    /// The name of the sandbox in its audit log and for its hook; a number otherwise.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Allows what `rule` means: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`, see
+    /// [`Rule`]. Without anything that is allowed the guest has no network at all: its component
+    /// does not import `sandbox:net`.
     pub fn allow(mut self, rule: impl Into<String>) -> Self {
-        self.rules.push(rule.into());
+        self.allow.push(rule.into());
+        self
+    }
+
+    /// Denies what `rule` means, whatever other rules allow.
+    pub fn deny(mut self, rule: impl Into<String>) -> Self {
+        self.deny.push(rule.into());
+        self
+    }
+
+    /// Lets the hook grant what `rule` means.
+    pub fn ask(mut self, rule: impl Into<String>) -> Self {
+        self.ask.push(rule.into());
+        self
+    }
+
+    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny) and [`ask`](Self::ask)
+    /// add. It takes the place of an earlier one.
+    pub fn policy(mut self, document: Document) -> Self {
+        self.document = document;
+        self.policy_file = None;
+        self
+    }
+
+    /// The policy in this file; otherwise as [`policy`](Self::policy).
+    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policy_file = Some(path.into());
+        self
+    }
+
+    /// Lets pass only what `policy` lets pass too, such as that of a tenant, or of an organisation.
+    pub fn narrowed_by(mut self, policy: Policy) -> Self {
+        self.narrowing.push(policy);
+        self
+    }
+
+    /// Asks `hook` about every request, after the policy.
+    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// How long the hook may take for one answer; no answer is a denial. 30 seconds otherwise.
+    pub fn hook_deadline(mut self, deadline: Duration) -> Self {
+        self.hook_deadline = Some(deadline);
+        self
+    }
+
+    /// Appends the audit log to this file, as JSON lines.
+    pub fn audit_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit_files.push(path.into());
+        self
+    }
+
+    /// Gives the lines of the audit log to `sink`.
+    pub fn audit_sink(mut self, sink: impl AuditSink + 'static) -> Self {
+        self.audit_sinks.push(Arc::new(sink));
+        self
+    }
+
+    /// Records URLs with their queries, which may have credentials in them.
+    pub fn audit_queries(mut self) -> Self {
+        self.audit_queries = true;
         self
     }
 
@@ -145,7 +231,7 @@ impl SandboxBuilder {
     ///
     /// The [`Error`] that `build` would give.
     pub fn check(&self) -> Result<(), Error> {
-        self.rules()?;
+        self.decided()?;
         self.egress()?;
         for (name, value) in &self.env {
             super::check_env(name, value)?;
@@ -156,14 +242,33 @@ impl SandboxBuilder {
         Ok(())
     }
 
-    fn rules(&self) -> Result<Vec<Rule>, Error> {
-        let rules = self.rules.iter().map(|rule| {
-            rule.parse::<Rule>().map_err(|source| Error::Rule {
-                rule: rule.clone(),
-                source,
-            })
-        });
-        rules.collect()
+    /// The policy as it is after all that was set.
+    ///
+    /// # Errors
+    ///
+    /// The [`Error`] that [`build`](Self::build) would give.
+    pub fn decided(&self) -> Result<Policy, Error> {
+        let mut document = match &self.policy_file {
+            Some(path) => read_policy(path)?,
+            None => self.document.clone(),
+        };
+        document.allow.extend(rules(&self.allow, str::parse)?);
+        document.deny.extend(rules(&self.deny, Rule::parse_deny)?);
+        document.ask.extend(rules(&self.ask, str::parse)?);
+        let policy = Policy::from(document);
+        if self.narrowing.iter().any(|one| !one.secrets().is_empty()) {
+            let why = "a policy that narrows another can't bring secrets: they belong in the first";
+            return Err(Error::Policy(why.to_owned()));
+        }
+        if let Some(secret) = policy
+            .secrets()
+            .iter()
+            .find(|secret| self.env.contains_key(&secret.env))
+        {
+            return Err(Error::Environment(secret.env.clone()));
+        }
+        let narrowing = self.narrowing.iter();
+        Ok(narrowing.fold(policy, |all, next| all.intersect(next)))
     }
 
     /// Makes the sandbox: checks the settings, and fetches what is missing.
@@ -174,12 +279,12 @@ impl SandboxBuilder {
     /// package can't be had.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
-        let (rules, egress) = (self.rules()?, self.egress()?);
+        let network = self.network().await?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::shared().await?,
         };
-        let capability = match rules.is_empty() {
+        let capability = match network.policy.denies_everything() {
             true => Capability::None,
             false => Capability::Network,
         };
@@ -207,8 +312,7 @@ impl SandboxBuilder {
         }
         let settings = Settings {
             capability,
-            policy: Policy::allow(rules),
-            egress,
+            network,
             env,
             args: self.args,
             mounts,
@@ -220,6 +324,37 @@ impl SandboxBuilder {
         };
         let root = Root::new().map_err(Error::Files)?;
         Ok(Sandbox::new(engine, settings, root))
+    }
+
+    async fn network(&self) -> Result<Network, Error> {
+        let policy = self.decided()?;
+        let secrets = policy.secrets().to_vec();
+        // Files are read and commands run for it.
+        let opened = tokio::task::spawn_blocking(move || Vault::open(&secrets));
+        let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
+        let mut sinks = self.audit_sinks.clone();
+        for path in &self.audit_files {
+            let file = AuditFile::open(path).map_err(|source| Error::Audit {
+                path: path.clone(),
+                source,
+            })?;
+            sinks.push(Arc::new(file));
+        }
+        if policy.reports_only() {
+            tracing::warn!("the policy's mode is 'report': what it denies is let pass");
+        }
+        let deadline = self.hook_deadline.unwrap_or(HOOK_DEADLINE);
+        Ok(Network {
+            policy,
+            egress: self.egress()?,
+            vault,
+            hook: self.hook.clone().map(|hook| (hook, deadline)),
+            audit: AuditSettings {
+                sandbox: self.name.clone(),
+                queries: self.audit_queries,
+                sinks,
+            },
+        })
     }
 
     fn egress(&self) -> Result<EgressConfig, Error> {
@@ -238,6 +373,28 @@ impl SandboxBuilder {
         }
         Ok(config)
     }
+}
+
+/// Reads a policy file.
+fn read_policy(path: &Path) -> Result<Document, Error> {
+    let read = || Ok(Document::parse(&std::fs::read_to_string(path)?)?);
+    read().map_err(|source| Error::PolicyFile {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn rules(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<Rule, RuleError>,
+) -> Result<Vec<Rule>, Error> {
+    let rules = texts.iter().map(|text| {
+        parse(text).map_err(|source| Error::Rule {
+            rule: text.clone(),
+            source,
+        })
+    });
+    rules.collect()
 }
 
 /// The host's directory without links, and the guest's path for it without a final slash.
@@ -322,8 +479,7 @@ async fn packages(
 async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result<(), Error> {
     let settings = Settings {
         capability,
-        policy: Policy::deny_all(),
-        egress: SandboxBuilder::default().egress()?,
+        network: Network::none(SandboxBuilder::default().egress()?),
         env: BTreeMap::new(),
         args: Vec::new(),
         mounts: vec![Mount {

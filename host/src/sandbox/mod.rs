@@ -2,6 +2,7 @@
 
 mod builder;
 mod files;
+mod network;
 mod script;
 mod stdio;
 
@@ -17,13 +18,12 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use self::files::{Mount, Root};
+use self::network::Network;
 use self::script::Source;
 use self::stdio::{Capture, Sink};
-use crate::audit::AuditLog;
 use crate::componentize::Capability;
-use crate::egress::{Egress, EgressConfig};
 use crate::hooks::EgressHooks;
-use crate::policy::Policy;
+use crate::policy::{Budgets, Policy};
 use crate::python::{Engine, Limits, State};
 use crate::{Error, SandboxNetCtx};
 
@@ -65,7 +65,7 @@ pub struct Sandbox {
     engine: Engine,
     settings: Settings,
     env: Mutex<BTreeMap<String, String>>,
-    transport: Egress,
+    hooks: EgressHooks,
     root: Arc<Root>,
 }
 
@@ -73,8 +73,7 @@ pub struct Sandbox {
 struct Settings {
     /// Whether there is a way to the network: without a rule there is none.
     capability: Capability,
-    policy: Policy,
-    egress: EgressConfig,
+    network: Network,
     env: BTreeMap<String, String>,
     args: Vec<String>,
     mounts: Vec<Mount>,
@@ -92,11 +91,15 @@ impl Sandbox {
     }
 
     fn new(engine: Engine, settings: Settings, root: Root) -> Self {
+        let mut env = settings.env.clone();
+        for (name, placeholder) in settings.network.vault.variables() {
+            env.insert(name.to_owned(), placeholder.to_owned());
+        }
         Self {
             engine,
-            env: Mutex::new(settings.env.clone()),
-            // Each sandbox has its own: nothing is pooled across them.
-            transport: Egress::new(settings.egress.clone(), settings.policy.clone()),
+            env: Mutex::new(env),
+            // Each sandbox has its own: nothing is pooled across them, and each has its budgets.
+            hooks: settings.network.hooks(),
             settings,
             root: Arc::new(root),
         }
@@ -113,10 +116,11 @@ impl Sandbox {
         let interpreter = self.engine.interpreter(self.settings.capability).await?;
 
         let (stdout, stderr) = (Capture::default(), Capture::default());
-        let audit = AuditLog::new();
+        let hooks = self.hooks.next_run();
+        let audit = hooks.audit().clone();
         let mut store = Store::new(
             self.engine.wasmtime(),
-            self.state(&args, &audit, &stdout, &stderr)?,
+            self.state(&args, hooks, &stdout, &stderr)?,
         );
         store.limiter(|state| &mut state.limits);
         store.set_epoch_deadline(1);
@@ -151,7 +155,8 @@ impl Sandbox {
             stderr: stderr.take(),
             duration,
             memory,
-            decisions: audit.records(),
+            decisions: audit.decisions(),
+            exchanges: audit.exchanges(),
         })
     }
 
@@ -209,6 +214,33 @@ impl Sandbox {
         env.get(name).cloned()
     }
 
+    /// The policy that decides at the moment.
+    pub fn policy(&self) -> Policy {
+        self.hooks.policy()
+    }
+
+    /// Lets `policy` decide from now on, in runs under way too: connections that were made before
+    /// are not used again, and exchanges that it denies end with that denial.
+    ///
+    /// # Errors
+    ///
+    /// For a policy that brings budgets or secrets, which are those of the sandbox's first policy;
+    /// and where the sandbox was made without a network.
+    pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
+        let brings = *policy.budgets() != Budgets::default() || !policy.secrets().is_empty();
+        if brings {
+            let why =
+                "budgets and secrets stay those of the sandbox's first policy: leave them out";
+            return Err(Error::Policy(why.to_owned()));
+        }
+        if self.settings.capability == Capability::None && !policy.denies_everything() {
+            let why = "the sandbox was made without a network, for a policy that denies everything";
+            return Err(Error::Policy(why.to_owned()));
+        }
+        self.hooks.replace_policy(policy);
+        Ok(())
+    }
+
     /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
     /// the two have nothing in common but the directories of the host that are mounted in both.
     ///
@@ -220,6 +252,8 @@ impl Sandbox {
         let copied = tokio::task::spawn_blocking(move || root.copy());
         let root = copied.await.map_err(|e| Error::Internal(e.to_string()))?;
         let mut settings = self.settings.clone();
+        let (policy, name) = (self.hooks.policy(), self.hooks.audit().sandbox());
+        settings.network = settings.network.forked(policy, name);
         let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
         settings.env = env.clone();
         drop(env);
@@ -263,15 +297,10 @@ impl Sandbox {
     fn state(
         &self,
         args: &[String],
-        audit: &AuditLog,
+        hooks: EgressHooks,
         stdout: &Capture,
         stderr: &Capture,
     ) -> Result<State, Error> {
-        let hooks = EgressHooks::new(
-            self.settings.policy.clone(),
-            self.transport.clone(),
-            audit.clone(),
-        );
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         Ok(State {

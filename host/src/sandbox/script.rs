@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::audit::DecisionRecord;
+use crate::audit::{DecisionRecord, ExchangeRecord};
 
 /// A Python program.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,6 +91,8 @@ pub struct Outcome {
     pub memory: usize,
     /// Every decision on the network that this run asked for, in order.
     pub decisions: Vec<DecisionRecord>,
+    /// Every exchange that came of them, in the order in which they ended.
+    pub exchanges: Vec<ExchangeRecord>,
 }
 
 impl Outcome {

@@ -26,17 +26,17 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
         .await?;
     let outcome = sandbox.run(Script::code(SCRIPT)).await?;
 
-    println!(
-        "\nWhat the host decided:\n\n{}",
-        table::decisions(&outcome.decisions)
-    );
+    println!("\nWhat the host decided:\n\n{}", table::decisions(&outcome));
     println!(
         "\n{} requests reached the server; {} connections reached the host that was not allowed.",
         server.requests(),
         forbidden.connections()
     );
+    let recorded = outcome.exchanges.len();
+    println!("{recorded} exchanges are in the audit log.");
     let denied = outcome.decisions.iter().any(|d| d.verdict == Verdict::Deny);
-    if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied {
+    let complete = recorded as u64 == server.requests();
+    if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied || !complete {
         return Err("the demo did not go as it should".into());
     }
     Ok(0)

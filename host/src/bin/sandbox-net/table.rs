@@ -1,13 +1,13 @@
-//! Decisions as a table.
+//! Decisions and exchanges as a table.
 
 use comfy_table::{Table, presets};
-use sandbox_net::{DecisionRecord, Stage, Verdict};
+use sandbox_net::{DecisionRecord, ExchangeRecord, Outcome, Stage, Verdict};
 
-pub(crate) fn decisions(records: &[DecisionRecord]) -> Table {
+pub(crate) fn decisions(outcome: &Outcome) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["#", "asked for", "verdict", "rule", "answer"]);
-    for record in records {
+    for record in &outcome.decisions {
         let asked = match (&record.stage, &record.method) {
             (Stage::Connect, _) => format!("connect {}", record.target),
             (Stage::Tls, _) => format!("tls {}", record.target),
@@ -15,19 +15,32 @@ pub(crate) fn decisions(records: &[DecisionRecord]) -> Table {
                 format!("{} {}", method.as_deref().unwrap_or("?"), record.target)
             }
         };
-        let verdict = match (record.verdict, record.reason) {
-            (Verdict::Allow, _) => "allow".to_owned(),
-            (Verdict::Deny, Some(reason)) => format!("DENY ({})", reason.as_str()),
-            (Verdict::Deny, None) => "DENY".to_owned(),
-        };
-        let answer = record.status.map(|status| status.to_string());
+        let mut exchanges = outcome.exchanges.iter();
+        let exchange = exchanges.find(|exchange| exchange.sequence == record.sequence);
         table.add_row([
             record.sequence.to_string(),
             asked,
-            verdict,
+            verdict(record),
             record.rule.clone(),
-            answer.unwrap_or_default(),
+            exchange.map(answer).unwrap_or_default(),
         ]);
     }
     table
+}
+
+fn verdict(record: &DecisionRecord) -> String {
+    let reason = record.reason.map_or("", |reason| reason.as_str());
+    match record.verdict {
+        Verdict::Allow => "allow".to_owned(),
+        Verdict::Deny => format!("DENY ({reason})"),
+        Verdict::Report => format!("let pass ({reason})"),
+    }
+}
+
+fn answer(exchange: &ExchangeRecord) -> String {
+    match (exchange.status, &exchange.error) {
+        (Some(status), None) => status.to_string(),
+        (Some(status), Some(error)) => format!("{status}, {error}"),
+        (None, error) => error.clone().unwrap_or_default(),
+    }
 }

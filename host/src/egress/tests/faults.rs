@@ -26,7 +26,7 @@ async fn what_is_no_http_is_handed_on_as_it_came() {
     ] {
         let server = Server::answering(answer).await;
         let origin = server.http();
-        let error = get(&egress(&origin), &origin).await.unwrap_err();
+        let error = get(&egress(), &origin).await.unwrap_err();
         assert_eq!(fault(error), (ProtocolFault::NotHttp, answer.into()));
     }
 }
@@ -48,7 +48,7 @@ async fn a_broken_head_comes_with_its_bytes() {
     ] {
         let server = Server::answering(answer).await;
         let origin = server.http();
-        let error = get(&egress(&origin), &origin).await.unwrap_err();
+        let error = get(&egress(), &origin).await.unwrap_err();
         assert_eq!(fault(error), (expected, answer.into()));
     }
 }
@@ -57,7 +57,7 @@ async fn a_broken_head_comes_with_its_bytes() {
 async fn informational_responses_without_end_are_given_up() {
     let server = Server::answering("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000)).await;
     let origin = server.http();
-    let error = get(&egress(&origin), &origin).await.unwrap_err();
+    let error = get(&egress(), &origin).await.unwrap_err();
     assert_eq!(fault(error).0, ProtocolFault::Informational);
 }
 
@@ -71,7 +71,7 @@ async fn a_peer_that_hangs_up_without_a_word_is_told_from_one_that_resets() {
     })
     .await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let error = get(&egress, &origin).await.unwrap_err();
     assert_eq!(fault(error), (ProtocolFault::NoAnswer, "".into()));
     assert_eq!(get(&egress, &origin).await.unwrap_err(), EgressError::Reset);
@@ -89,7 +89,7 @@ async fn a_body_that_ends_early_is_an_error() {
     ] {
         let server = Server::answering(answer).await;
         let origin = server.http();
-        let error = get(&egress(&origin), &origin).await.unwrap_err();
+        let error = get(&egress(), &origin).await.unwrap_err();
         assert_eq!(
             fault(error),
             (ProtocolFault::BodyCut, "".into()),
@@ -103,7 +103,7 @@ async fn broken_chunks_are_an_error() {
     let server =
         Server::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n").await;
     let origin = server.http();
-    let error = get(&egress(&origin), &origin).await.unwrap_err();
+    let error = get(&egress(), &origin).await.unwrap_err();
     assert!(matches!(fault(error).0, ProtocolFault::Chunk(_)));
 }
 
@@ -123,7 +123,7 @@ async fn a_reset_in_the_middle_of_a_body_is_an_error_and_the_last_thing_that_com
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     let frame = response.body.frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "abc");
@@ -139,7 +139,7 @@ async fn a_head_larger_than_the_limit_is_refused() {
         let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", line.repeat(count));
         let server = Server::answering(answer).await;
         let origin = server.http();
-        match get(&egress(&origin), &origin).await {
+        match get(&egress(), &origin).await {
             Ok((response, _)) => {
                 assert!(is_accepted);
                 assert_eq!(response.head.fields.len(), count);
@@ -160,13 +160,10 @@ async fn a_head_larger_than_the_limit_is_refused() {
 async fn a_request_head_larger_than_the_limit_is_not_sent() {
     let server = Server::echo().await;
     let origin = server.http();
-    let egress = egress_with(
-        &origin,
-        EgressConfig {
-            max_request_head: 20,
-            ..config()
-        },
-    );
+    let egress = egress_with(EgressConfig {
+        max_request_head: 20,
+        ..config()
+    });
     let mut connection = connect(&egress, &origin).await.unwrap();
     let error = send(&mut connection, &origin, "GET").await.unwrap_err();
     assert_eq!(error, EgressError::Limit(Limit::RequestHeadSize));
@@ -187,7 +184,7 @@ async fn a_silent_peer_meets_the_deadline_in_each_phase() {
     })
     .await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     tokio::time::pause();
     let error = send(&mut connection, &origin, "GET").await.unwrap_err();
@@ -204,7 +201,7 @@ async fn a_silent_peer_meets_the_deadline_in_each_phase() {
     let https = server.https();
     let policy = crate::egress::tests::support::policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await.unwrap();
+    let mut connection = egress.connect(route, None, None).await.unwrap();
     tokio::time::pause();
     let checked = policy.check_tls(&https.endpoint, None, true).unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
@@ -222,7 +219,7 @@ async fn a_peer_that_never_stops_sending_meets_the_deadline_too() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(301)).await;
@@ -240,7 +237,7 @@ async fn time_spent_connecting_counts_for_the_first_exchange_only() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();
     tokio::time::pause();
@@ -262,7 +259,7 @@ async fn a_port_that_nobody_listens_on_refuses() {
         scheme: Scheme::Http,
         endpoint,
     };
-    let error = connect(&egress(&origin), &origin).await.err().unwrap();
+    let error = connect(&egress(), &origin).await.err().unwrap();
     assert_eq!(error, EgressError::Refused);
 }
 
@@ -270,7 +267,7 @@ async fn a_port_that_nobody_listens_on_refuses() {
 async fn requests_for_another_origin_are_refused() {
     let (server, other) = (Server::echo().await, Server::echo().await);
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     for wrong in [server.https(), other.http()] {
         let mut connection = connect(&egress, &origin).await.unwrap();
         let error = send(&mut connection, &wrong, "GET").await.unwrap_err();

@@ -18,7 +18,7 @@ async fn a_response_keeps_every_field_with_order_case_and_duplicates() {
     )
     .await;
     let origin = server.http();
-    let (response, body) = get(&egress(&origin), &origin).await.unwrap();
+    let (response, body) = get(&egress(), &origin).await.unwrap();
     assert_eq!(response.head.status, 299);
     assert_eq!(response.head.version, HttpVersion::Http11);
     assert_eq!(response.head.reason, b"Odd  One");
@@ -59,7 +59,7 @@ async fn a_request_goes_out_as_the_guest_wrote_it() {
         (BodyKind::None, ""),
         (BodyKind::Sized(0), "Content-Length: 0\r\n"),
     ] {
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let request = request(&origin, "REPORT", "/a//b?c=d&e[]=%20\"", &fields);
         let body = Empty::<Bytes>::new();
         connection.send(request, kind, body).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_body_ends_where_its_framing_says() {
     ] {
         let server = Server::answering(answer).await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let mut response = send(&mut connection, &origin, method).await.unwrap();
         assert_eq!(collect(&mut response).await.unwrap(), body, "{answer:?}");
         assert!(response.body.is_end_stream(), "{answer:?}");
@@ -141,7 +141,7 @@ async fn the_length_of_a_body_is_told_where_it_is_known() {
     ] {
         let server = Server::answering(answer).await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let response = send(&mut connection, &origin, "GET").await.unwrap();
         assert_eq!(response.body.size_hint().exact(), exact, "{answer:?}");
     }
@@ -157,7 +157,7 @@ async fn every_byte_value_survives_in_a_body() {
     .concat();
     let server = Server::answering(answer).await;
     let origin = server.http();
-    let (_, body) = get(&egress(&origin), &origin).await.unwrap();
+    let (_, body) = get(&egress(), &origin).await.unwrap();
     assert_eq!(body, bytes);
 }
 
@@ -178,7 +178,7 @@ async fn a_peer_is_not_read_faster_than_its_response_is_taken() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     // The sockets of the system hold some megabytes; nothing else may.
     for _ in 0..100 {

@@ -54,7 +54,7 @@ pub(super) async fn echo(request: Request<RecvStream>, mut answer: Answer, _: us
 async fn echoing(authority: &Authority) -> (Server, Origin, Egress) {
     let server = serve(authority, Builder::new(), echo).await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     (server, origin, egress)
 }
 
@@ -75,7 +75,7 @@ async fn a_response_has_its_fields_and_no_reason() {
     })
     .await;
     let origin = server.https();
-    let (response, body) = get(&authority.egress(&origin), &origin).await.unwrap();
+    let (response, body) = get(&authority.egress(), &origin).await.unwrap();
     assert_eq!(
         (response.head.status, response.head.version),
         (404, HttpVersion::Http2)
@@ -103,7 +103,7 @@ async fn a_request_names_its_origin_as_the_authority() {
     })
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     let fields = [("X-B", "1"), ("TE", "trailers"), ("x-b", "2")];
     let request = request(&origin, "REPORT", "/a//b?c=d&e[]=%20|", &fields);
     let body = Full::new(Bytes::from_static(b"four"));
@@ -173,7 +173,7 @@ async fn connections_that_begin_together_share_one_session() {
     )
     .await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     let results = join_all((0..100).map(|_| get(&egress, &origin))).await;
     let peers = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(peers, 100);
@@ -189,7 +189,7 @@ async fn connections_that_begin_together_share_one_session() {
 async fn two_tenants_never_share_a_session() {
     let authority = Authority::new();
     let (server, origin, one) = echoing(&authority).await;
-    let other = authority.egress(&origin);
+    let other = authority.egress();
     for _ in 0..3 {
         get(&one, &origin).await.unwrap();
         get(&other, &origin).await.unwrap();
@@ -218,7 +218,7 @@ async fn a_response_that_nobody_reads_does_not_hold_up_the_other_ones() {
     })
     .await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     let mut open = Vec::new();
     for _ in 0..50 {
         let mut connection = connect(&egress, &origin).await.unwrap();
@@ -243,7 +243,7 @@ async fn more_exchanges_than_the_peer_takes_at_once_get_another_session() {
     })
     .await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     let mut open = Vec::new();
     for _ in 0..25 {
         let mut connection = connect(&egress, &origin).await.unwrap();
@@ -278,7 +278,7 @@ async fn dropping_an_exchange_resets_its_stream_and_no_other() {
     )
     .await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     let response = send(&mut connection, &origin, "GET").await.unwrap();
     drop(response);
@@ -308,7 +308,7 @@ async fn bytes_that_no_uri_has_are_percent_encoded() {
     )
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     for (path, expected) in [
         ("/%7e/a|b{c}?d=[e]|", "/%7e/a|b{c}?d=[e]|"),
         ("/a<b>?c=\"d\"", "/a%3Cb%3E?c=%22d%22"),

@@ -32,7 +32,7 @@ async fn a_stream_that_the_peer_resets_is_a_reset() {
     )
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     let error = send(&mut connection, &origin, "POST").await.unwrap_err();
     assert_eq!(error, EgressError::Reset);
     let result = send(&mut connection, &origin, "GET").await;
@@ -60,7 +60,7 @@ async fn a_stream_that_the_peer_refused_is_sent_again_even_where_it_may_not_be_r
     )
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();
     send(&mut connection, &origin, "POST").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_session_that_says_goodbye_takes_no_new_exchange() {
     })
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     for n in 1..4 {
         let mut response = post(&mut connection, &origin, "x").await.unwrap();
         assert_eq!(collect(&mut response).await.unwrap(), "x");
@@ -103,7 +103,7 @@ async fn a_body_that_breaks_its_content_length_is_an_error() {
     })
     .await;
     let origin = server.https();
-    let error = get(&authority.egress(&origin), &origin).await.unwrap_err();
+    let error = get(&authority.egress(), &origin).await.unwrap_err();
     assert!(matches!(fault(error).0, ProtocolFault::Http2(_)));
 }
 
@@ -121,7 +121,7 @@ async fn a_head_larger_than_the_limit_is_refused() {
     })
     .await;
     let origin = server.https();
-    let error = get(&authority.egress(&origin), &origin).await.unwrap_err();
+    let error = get(&authority.egress(), &origin).await.unwrap_err();
     assert_eq!(error, EgressError::Limit(Limit::ResponseHeadSize));
 }
 
@@ -142,7 +142,7 @@ async fn an_answer_that_comes_before_the_body_is_handed_out_at_once() {
     )
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     let mut response = post(&mut connection, &origin, vec![0; 8 << 20])
         .await
         .unwrap();
@@ -164,7 +164,7 @@ async fn a_body_of_the_wrong_length_fails_the_exchange() {
     )
     .await;
     let origin = server.https();
-    let mut connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
     for (length, text) in [(5, "four"), (3, "four"), (1, "")] {
         let request = request(&origin, "POST", "/", &[]);
         let body = Full::new(Bytes::from_static(text.as_bytes()));
@@ -201,7 +201,7 @@ async fn a_session_that_went_silent_is_not_used_again() {
     )
     .await;
     let origin = server.https();
-    let egress = authority.egress(&origin);
+    let egress = authority.egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();

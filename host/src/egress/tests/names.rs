@@ -64,7 +64,7 @@ fn tenant(resolver: Arc<dyn Resolve>, rules: &[String]) -> (Egress, Policy) {
         resolver,
         ..config()
     };
-    (Egress::new(config, policy.clone()), policy)
+    (Egress::new(config), policy)
 }
 
 #[tokio::test]
@@ -72,13 +72,10 @@ async fn only_permitted_addresses_of_a_name_are_dialled() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["10.0.0.1", "::1", "127.0.0.2", "127.0.0.1"][..])]);
-    let (egress, policy) = tenant(
-        resolver,
-        &[format!("api.test:{port}"), format!("127.0.0.1:{port}")],
-    );
+    let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await.unwrap();
+    let mut connection = egress.connect(route, None, None).await.unwrap();
     assert_eq!(connection.peer(), Some(server.address));
     send(&mut connection, &origin, "GET").await.unwrap();
 }
@@ -92,7 +89,7 @@ async fn a_name_without_a_permitted_address_is_denied_and_no_address_is_told() {
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
-    let error = egress.connect(route, None).await.err().unwrap();
+    let error = egress.connect(route, None, None).await.err().unwrap();
     let EgressError::Denied(denial) = error else {
         panic!("{error:?}")
     };
@@ -115,13 +112,13 @@ async fn an_address_that_is_open_for_one_scheme_is_not_used_for_the_other() {
     let (egress, policy) = tenant(
         resolver,
         &[
-            format!("api.test:{port}"),
-            format!("http://127.0.0.1:{port}"),
+            format!("https://api.test:{port}"),
+            format!("http://api.test:{port} to 127.0.0.1"),
         ],
     );
     let origin = api(Scheme::Https, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await.unwrap();
+    let mut connection = egress.connect(route, None, None).await.unwrap();
     let checked = policy.check_tls(&origin.endpoint, None, true).unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     let EgressError::Denied(denial) = error else {
@@ -135,13 +132,10 @@ async fn a_name_that_resolves_elsewhere_later_is_filtered_again() {
     let server = Server::answering("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..]), Ok(&["127.0.0.2"][..])]);
-    let (egress, policy) = tenant(
-        resolver,
-        &[format!("api.test:{port}"), format!("127.0.0.1:{port}")],
-    );
+    let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await.unwrap();
+    let mut connection = egress.connect(route, None, None).await.unwrap();
     send(&mut connection, &origin, "GET").await.unwrap();
     let error = send(&mut connection, &origin, "GET").await.unwrap_err();
     assert!(matches!(error, EgressError::Denied(_)), "{error:?}");
@@ -152,18 +146,12 @@ async fn an_address_that_refuses_gives_way_to_the_next() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.3", "127.0.0.1"][..])]);
-    let (egress, policy) = tenant(
-        resolver,
-        &[
-            format!("api.test:{port}"),
-            format!("127.0.0.1:{port}"),
-            format!("127.0.0.3:{port}"),
-        ],
-    );
+    let rule = format!("api.test:{port} to 127.0.0.1,127.0.0.3");
+    let (egress, policy) = tenant(resolver, &[rule]);
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
-    let connection = egress.connect(route, None).await.unwrap();
+    let connection = egress.connect(route, None, None).await.unwrap();
     assert_eq!(connection.peer(), Some(server.address));
 }
 
@@ -179,7 +167,7 @@ async fn failures_of_the_resolver_are_told_apart() {
         let route = policy
             .check_connect(api(Scheme::Https, 443).endpoint)
             .unwrap();
-        let error = egress.connect(route, None).await.err().unwrap();
+        let error = egress.connect(route, None, None).await.err().unwrap();
         assert_eq!(error, EgressError::Dns(expected));
     }
 }
@@ -189,7 +177,11 @@ async fn literals_localhost_and_idle_connections_need_no_resolver() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..])]);
-    let rules = ["localhost", "127.0.0.1", "api.test"].map(|host| format!("{host}:{port}"));
+    let rules = ["localhost", "127.0.0.1"].map(|host| format!("{host}:{port}"));
+    let rules: Vec<_> = rules
+        .into_iter()
+        .chain([format!("api.test:{port} to 127.0.0.1")])
+        .collect();
     let (egress, policy) = tenant(resolver.clone(), &rules);
     for host in ["127.0.0.1", "localhost", "api.test", "api.test"] {
         let endpoint = Endpoint::new(host, port).unwrap();
@@ -198,7 +190,7 @@ async fn literals_localhost_and_idle_connections_need_no_resolver() {
             endpoint: endpoint.clone(),
         };
         let route = policy.check_connect(endpoint).unwrap();
-        let mut connection = egress.connect(route, None).await.unwrap();
+        let mut connection = egress.connect(route, None, None).await.unwrap();
         send(&mut connection, &origin, "GET").await.unwrap();
     }
     assert_eq!(resolver.questions.load(Ordering::SeqCst), 1);
@@ -217,7 +209,7 @@ async fn a_resolver_that_says_nothing_meets_the_deadline() {
     let route = policy
         .check_connect(api(Scheme::Https, 443).endpoint)
         .unwrap();
-    let error = egress.connect(route, None).await.err().unwrap();
+    let error = egress.connect(route, None, None).await.err().unwrap();
     assert_eq!(error, EgressError::Timeout(Phase::Resolve));
 }
 
@@ -309,7 +301,7 @@ async fn a_certificate_is_verified_for_the_name_and_not_for_the_address() {
             resolver: Script::new([Ok(&["127.0.0.1"][..])]),
             ..authority.config()
         };
-        let result = connect(&egress_with(&origin, config), &origin).await;
+        let result = connect(&egress_with(config), &origin).await;
         assert_eq!(result.is_ok(), is_accepted, "{name}");
     }
 }

@@ -39,7 +39,7 @@ proptest! {
             })
             .await;
             let origin = server.http();
-            let egress = egress(&origin);
+            let egress = egress();
             let first = get(&egress, &origin).await;
             (first, get(&egress, &origin).await)
         });

@@ -17,7 +17,7 @@ use crate::egress::{EgressConfig, EgressError, Limit, ProtocolFault};
 async fn fifty_requests_share_one_connection() {
     let server = Server::echo().await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     for n in 0..25 {
         let mut response = post(&mut connection, &origin, format!("body {n}"))
@@ -38,7 +38,7 @@ async fn fifty_requests_share_one_connection() {
 async fn requests_share_one_connection_on_any_runtime() {
     let server = Server::echo().await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     for n in 0..200 {
         let mut response = post(&mut connection, &origin, format!("{n}"))
@@ -53,7 +53,7 @@ async fn requests_share_one_connection_on_any_runtime() {
 async fn two_tenants_never_share_a_connection() {
     let server = Server::echo().await;
     let origin = server.http();
-    let (one, other) = (egress(&origin), egress(&origin));
+    let (one, other) = (egress(), egress());
     for _ in 0..3 {
         get(&one, &origin).await.unwrap();
         get(&other, &origin).await.unwrap();
@@ -65,7 +65,7 @@ async fn two_tenants_never_share_a_connection() {
 async fn a_connection_returns_to_the_pool_when_its_response_is_read_later() {
     let server = Server::echo().await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     let mut response = post(&mut connection, &origin, "later").await.unwrap();
     drop(connection);
@@ -89,7 +89,7 @@ async fn a_connection_that_the_peer_closed_is_not_used_again() {
     })
     .await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     for accepted in 1..4 {
         // Not even a request that may not be sent twice notices.
@@ -116,7 +116,7 @@ async fn a_connection_on_which_the_peer_said_too_much_is_not_used_again() {
         })
         .await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         for _ in 0..2 {
             let mut response = send(&mut connection, &origin, "GET").await.unwrap();
             assert_eq!(collect(&mut response).await.unwrap(), "good");
@@ -139,7 +139,7 @@ async fn a_response_that_says_close_is_the_last_on_its_connection() {
         })
         .await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         for _ in 0..2 {
             let mut response = send(&mut connection, &origin, "GET").await.unwrap();
             collect(&mut response).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_request_that_may_not_be_repeated_is_sent_once() {
     for method in ["POST", "PATCH", "FANCY"] {
         let (server, mut requests) = hanging_up().await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let mut response = send(&mut connection, &origin, "GET").await.unwrap();
         collect(&mut response).await.unwrap();
         let error = send(&mut connection, &origin, method).await.unwrap_err();
@@ -188,7 +188,7 @@ async fn a_request_that_may_be_repeated_is_sent_again_on_a_new_connection() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
         let (server, mut requests) = hanging_up().await;
         let origin = server.http();
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let mut response = send(&mut connection, &origin, "GET").await.unwrap();
         collect(&mut response).await.unwrap();
         let response = send(&mut connection, &origin, method).await.unwrap();
@@ -204,7 +204,7 @@ async fn a_request_that_may_be_repeated_is_sent_again_on_a_new_connection() {
 async fn a_request_with_a_body_is_not_sent_again() {
     let (server, _requests) = hanging_up().await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();
     let error = post(&mut connection, &origin, "once").await.unwrap_err();
@@ -216,7 +216,7 @@ async fn a_request_with_a_body_is_not_sent_again() {
 async fn a_new_connection_that_fails_is_not_tried_again() {
     let server = Server::answering("").await;
     let origin = server.http();
-    let error = get(&egress(&origin), &origin).await.unwrap_err();
+    let error = get(&egress(), &origin).await.unwrap_err();
     assert_eq!(fault(error).0, ProtocolFault::NoAnswer);
     assert_eq!(server.accepted(), 1);
 }
@@ -240,7 +240,7 @@ async fn a_response_dropped_early_closes_its_connection() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let response = send(&mut connection, &origin, "GET").await.unwrap();
     drop(response);
     closed.notified().await;
@@ -250,7 +250,7 @@ async fn a_response_dropped_early_closes_its_connection() {
 async fn a_response_dropped_when_all_of_it_is_there_keeps_its_connection() {
     let server = Server::echo().await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     for _ in 0..5 {
         let mut response = post(&mut connection, &origin, "a short body")
             .await
@@ -278,7 +278,7 @@ async fn a_dropped_exchange_closes_its_connection_and_the_next_one_dials_again()
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     tokio::select! {
         _ = send(&mut connection, &origin, "POST") => panic!("nobody answered"),
         () = started.notified() => {}
@@ -292,12 +292,11 @@ async fn a_dropped_exchange_closes_its_connection_and_the_next_one_dials_again()
 async fn connections_are_limited_and_idle_ones_make_room() {
     let (server, other) = (Server::echo().await, Server::echo().await);
     let origin = server.http();
-    let rules = [&server, &other].map(|it| it.http().to_string().parse().unwrap());
     let limits = EgressConfig {
         max_connections: 2,
         ..config()
     };
-    let egress = crate::egress::Egress::new(limits, crate::policy::Policy::allow(rules));
+    let egress = egress_with(limits);
     let first = connect(&egress, &origin).await.unwrap();
     let mut second = connect(&egress, &origin).await.unwrap();
     let error = connect(&egress, &origin).await.err().unwrap();
@@ -320,7 +319,7 @@ async fn no_more_connections_wait_than_are_wanted() {
             max_idle_per_endpoint,
             ..config()
         };
-        let egress = egress_with(&origin, limits);
+        let egress = egress_with(limits);
         for round in 0..2 {
             let mut open = Vec::new();
             for _ in 0..3 {
@@ -353,7 +352,7 @@ async fn a_connection_that_waits_too_long_is_closed() {
     })
     .await;
     let origin = server.http();
-    let egress = egress(&origin);
+    let egress = egress();
     get(&egress, &origin).await.unwrap();
     assert_eq!(open.load(Ordering::SeqCst), 1);
     tokio::time::pause();

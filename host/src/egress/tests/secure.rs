@@ -20,7 +20,7 @@ async fn requests_share_one_tls_connection() {
     for alpn in [&[][..], &["http/1.1"]] {
         let server = serve_tls(authority.server(alpn), |stream, _| echo(stream)).await;
         let origin = server.https();
-        let egress = authority.egress(&origin);
+        let egress = authority.egress();
         let mut connection = connect(&egress, &origin).await.unwrap();
         for n in 0..25 {
             let mut response = post(&mut connection, &origin, format!("{n}"))
@@ -52,7 +52,7 @@ async fn what_the_handshake_settled_is_told() {
         let config = authority.server_of(&[version], &["http/1.1"], &["127.0.0.1"], |_| {});
         let server = serve_tls(config, |stream, _| echo(stream)).await;
         let origin = server.https();
-        let connection = connect(&authority.egress(&origin), &origin).await.unwrap();
+        let connection = connect(&authority.egress(), &origin).await.unwrap();
         let info = connection.tls_info().unwrap();
         assert_eq!((info.version, info.cipher.as_str()), (number, cipher));
         assert_eq!(info.alpn, b"http/1.1");
@@ -110,10 +110,7 @@ async fn certificates_that_do_not_fit_are_told_apart() {
         let config = issuer.server_with(&[], &[name], change);
         let server = serve_tls(config, |stream, _| echo(stream)).await;
         let origin = server.https();
-        let error = connect(&authority.egress(&origin), &origin)
-            .await
-            .err()
-            .unwrap();
+        let error = connect(&authority.egress(), &origin).await.err().unwrap();
         let EgressError::Tls(TlsFailure::Certificate { fault, message }) = error else {
             panic!("{expected:?}: {error:?}")
         };
@@ -133,7 +130,7 @@ async fn a_peer_that_speaks_no_tls_is_a_failure_of_tls() {
         })
         .await;
         let origin = server.https();
-        let egress = authority.egress(&origin);
+        let egress = authority.egress();
         if answer.is_empty() {
             tokio::time::pause();
         }
@@ -158,7 +155,7 @@ async fn a_peer_that_hangs_up_in_the_handshake_is_a_failure_of_tls() {
     })
     .await;
     let origin = server.https();
-    let egress = Authority::new().egress(&origin);
+    let egress = Authority::new().egress();
     let error = connect(&egress, &origin).await.err().unwrap();
     assert!(
         matches!(error, EgressError::Tls(TlsFailure::Other(_))),
@@ -187,7 +184,7 @@ async fn a_body_without_length_is_complete_only_with_a_goodbye() {
             accept_tls_truncation,
             ..authority.config()
         };
-        let result = get(&egress_with(&origin, config), &origin).await;
+        let result = get(&egress_with(config), &origin).await;
         match result {
             Ok((_, body)) => {
                 assert!(is_accepted);
@@ -210,7 +207,7 @@ async fn a_body_with_a_length_needs_no_goodbye() {
     })
     .await;
     let origin = server.https();
-    let (_, body) = get(&authority.egress(&origin), &origin).await.unwrap();
+    let (_, body) = get(&authority.egress(), &origin).await.unwrap();
     assert_eq!(body, "all of it");
 }
 
@@ -229,7 +226,7 @@ async fn sessions_are_resumed_by_the_same_tenant_and_by_no_other() {
     })
     .await;
     let origin = server.https();
-    let (one, other) = (authority.egress(&origin), authority.egress(&origin));
+    let (one, other) = (authority.egress(), authority.egress());
     for (egress, expected) in [
         (&one, HandshakeKind::Full),
         (&one, HandshakeKind::Resumed),
@@ -244,7 +241,7 @@ async fn sessions_are_resumed_by_the_same_tenant_and_by_no_other() {
 async fn tls_begins_once_and_before_any_request() {
     let server = Server::echo().await;
     let origin = server.http();
-    let egress = Authority::new().egress(&origin);
+    let egress = Authority::new().egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     send(&mut connection, &origin, "GET").await.unwrap();
     let https = server.https();
@@ -260,10 +257,10 @@ async fn after_a_failed_handshake_nothing_is_sent() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let server = serve_tls(stranger.server(&[]), |stream, _| echo(stream)).await;
     let (http, https) = (server.http(), server.https());
-    let egress = authority.egress(&https);
+    let egress = authority.egress();
     let policy = policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await.unwrap();
+    let mut connection = egress.connect(route, None, None).await.unwrap();
     let checked = policy.check_tls(&https.endpoint, None, true).unwrap();
     assert!(connection.start_tls(checked).await.is_err());
     assert_eq!(

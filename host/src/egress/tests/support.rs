@@ -14,7 +14,7 @@ use crate::egress::{
     BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault, Response,
     Roots, TlsSettings,
 };
-use crate::policy::{Checked, Endpoint, Origin, Policy, RequestLine, Scheme};
+use crate::policy::{Checked, Endpoint, Host, Origin, Policy, RequestLine, Scheme};
 
 /// A server that runs one script for each connection.
 pub(super) struct Server {
@@ -146,20 +146,22 @@ pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The policy that allows an endpoint, and loopback addresses at its port.
+/// The policy that allows an endpoint, at 127.0.0.1 where it is a name.
 pub(super) fn policy_for(endpoint: &Endpoint) -> Policy {
-    let port = endpoint.port;
-    let rules = [endpoint.to_string(), format!("127.0.0.1:{port}")];
-    Policy::allow(rules.map(|rule| rule.parse().unwrap()))
+    let to = match &endpoint.host {
+        Host::Name(name) if name.as_str() != "localhost" => " to 127.0.0.1",
+        _ => "",
+    };
+    Policy::allow([format!("{endpoint}{to}").parse().unwrap()])
 }
 
-/// A tenant that may talk to this origin.
-pub(super) fn egress(origin: &Origin) -> Egress {
-    egress_with(origin, config())
+/// A tenant of its own.
+pub(super) fn egress() -> Egress {
+    egress_with(config())
 }
 
-pub(super) fn egress_with(origin: &Origin, config: EgressConfig) -> Egress {
-    Egress::new(config, policy_for(&origin.endpoint))
+pub(super) fn egress_with(config: EgressConfig) -> Egress {
+    Egress::new(config)
 }
 
 pub(super) fn config() -> EgressConfig {
@@ -170,7 +172,7 @@ pub(super) fn config() -> EgressConfig {
 pub(super) async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
     let policy = policy_for(&origin.endpoint);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None).await?;
+    let mut connection = egress.connect(route, None, None).await?;
     if origin.scheme == Scheme::Https {
         let origin = policy.check_tls(&origin.endpoint, None, true).unwrap();
         connection.start_tls(origin).await?;

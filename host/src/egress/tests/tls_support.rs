@@ -12,9 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::egress::tests::support::{Server, config, policy_for};
+use crate::egress::tests::support::{Server, config};
 use crate::egress::{Egress, EgressConfig, Roots, TlsSettings};
-use crate::policy::Origin;
 
 /// A certificate authority.
 pub(super) struct Authority {
@@ -42,9 +41,9 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A tenant that trusts this authority alone, and may talk to this origin.
-    pub(super) fn egress(&self, origin: &Origin) -> Egress {
-        Egress::new(self.config(), policy_for(&origin.endpoint))
+    /// A tenant that trusts this authority alone.
+    pub(super) fn egress(&self) -> Egress {
+        Egress::new(self.config())
     }
 
     pub(super) fn config(&self) -> EgressConfig {

@@ -46,7 +46,7 @@ async fn a_chunked_body_arrives_as_chunks() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     tokio::spawn(async move {
         let _ = tx.send(piece("abc")).await;
@@ -78,7 +78,7 @@ async fn an_answer_that_comes_before_the_body_is_handed_out_at_once() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let body = vec![b'x'; 64 << 20];
     let mut response = post(&mut connection, &origin, body).await.unwrap();
     assert_eq!(response.head.status, 413);
@@ -95,7 +95,7 @@ async fn an_answer_survives_a_peer_that_hangs_up_on_the_body() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     let kind = BodyKind::Sized(1 << 40);
     let request = request(&origin, "POST", "/", &[]);
@@ -121,7 +121,7 @@ async fn request_and_response_flow_at_the_same_time() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     let request = request(&origin, "POST", "/", &[]);
     let response = connection
@@ -147,7 +147,7 @@ async fn a_body_of_the_wrong_length_fails_the_exchange() {
     .await;
     let origin = server.http();
     for (length, text) in [(5, "four"), (3, "four"), (1, "")] {
-        let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
         let request = request(&origin, "POST", "/", &[]);
         let body = Full::new(Bytes::from_static(text.as_bytes()));
         let result = connection
@@ -166,7 +166,7 @@ async fn a_body_that_fails_gives_its_own_reason() {
     let server =
         Server::start(|mut stream, _| async move { while stream.read_u8().await.is_ok() {} }).await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     tx.send(Err(EgressError::Closed)).await.unwrap();
     let request = request(&origin, "POST", "/", &[]);
@@ -183,7 +183,7 @@ async fn a_body_that_fails_after_the_response_head_fails_the_response() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     let request = request(&origin, "POST", "/", &[]);
     let mut response = connection
@@ -202,7 +202,7 @@ async fn a_peer_that_does_not_read_the_body_meets_the_deadline() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     tokio::time::pause();
     let error = post(&mut connection, &origin, vec![0; 64 << 20])
         .await
@@ -219,7 +219,7 @@ async fn dropping_the_exchange_stops_the_sending() {
     })
     .await;
     let origin = server.http();
-    let mut connection = connect(&egress(&origin), &origin).await.unwrap();
+    let mut connection = connect(&egress(), &origin).await.unwrap();
     let (tx, body) = pieces();
     let request = request(&origin, "POST", "/", &[]);
     let response = connection

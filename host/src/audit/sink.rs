@@ -1,0 +1,68 @@
+//! Where audit lines go.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::AuditLine;
+
+/// A place for audit lines. A line that it cannot take ends the sandbox's network: what is not
+/// recorded is not done.
+pub trait AuditSink: Send + Sync {
+    /// Takes one line. It is called in the order in which things are known, and must not take long.
+    ///
+    /// # Errors
+    ///
+    /// Where the line is lost. Nothing is allowed any more from then on.
+    fn write(&self, line: &AuditLine) -> io::Result<()>;
+}
+
+/// A file of JSON lines, to which each line is appended whole.
+#[derive(Debug)]
+pub struct AuditFile {
+    file: Mutex<File>,
+}
+
+impl AuditFile {
+    /// Opens the file to append to it; it is made if it is not there, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self {
+            file: Mutex::new(options.open(path)?),
+        })
+    }
+}
+
+impl AuditSink for AuditFile {
+    fn write(&self, line: &AuditLine) -> io::Result<()> {
+        let text = to_json(line)?;
+        // One call for one line: lines of several processes do not mix.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(text.as_bytes())
+    }
+}
+
+/// The process's stderr.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditStderr;
+
+impl AuditSink for AuditStderr {
+    fn write(&self, line: &AuditLine) -> io::Result<()> {
+        io::stderr().write_all(to_json(line)?.as_bytes())
+    }
+}
+
+/// The line as JSON, with its line feed.
+fn to_json(line: &AuditLine) -> io::Result<String> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,114 @@
+//! From the policy's answer to the one that counts: the embedder's hook has its say.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::EgressHooks;
+use crate::audit::{Decided, Stage, Subject};
+use crate::hook::{Amendments, HookAnswer, HookRequest};
+use crate::policy::{Answer, Checked, Denial, Origin};
+
+/// What a hook sees of a request besides its rule.
+pub(super) struct Question {
+    pub(super) stage: Stage,
+    pub(super) origin: Origin,
+    pub(super) method: Option<Vec<u8>>,
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Question {
+    pub(super) fn new(stage: Stage, origin: Origin) -> Self {
+        Self {
+            stage,
+            origin,
+            method: None,
+            path: None,
+            fields: Vec::new(),
+        }
+    }
+}
+
+impl EgressHooks {
+    /// Begins the record of what the policy said. Where there is nobody to ask, what would have to
+    /// be granted is denied.
+    pub(super) fn judged<T>(
+        &self,
+        subject: Subject,
+        answer: Result<Answer<T>, Denial>,
+    ) -> (Result<Answer<T>, Denial>, Decided) {
+        let answer = answer.and_then(|answer| match answer {
+            Answer::Ask(asked) if self.shared.hook.is_none() => Err(asked.refuse()),
+            answer if self.audit.is_broken() => Err(checked(&answer).audit_denial()),
+            answer => Ok(answer),
+        });
+        let rule = answer.as_ref().map(|answer| checked(answer).rule());
+        let mut decided = self.audit.decided(subject, rule);
+        if let Ok(answer) = &answer
+            && let Some(denial) = checked(answer).reported()
+        {
+            decided.reported(denial);
+        }
+        (answer, decided)
+    }
+
+    /// Asks the hook, if there is one.
+    pub(super) async fn consult<T>(
+        &self,
+        answer: Answer<T>,
+        question: impl FnOnce() -> Question,
+    ) -> Result<(Checked<T>, Amendments), Denial> {
+        let Some((hook, deadline)) = &self.shared.hook else {
+            return Ok((answer.without_asking()?, Amendments::default()));
+        };
+        let question = question();
+        let request = HookRequest {
+            sandbox: Arc::from(self.audit.sandbox()),
+            stage: question.stage,
+            origin: question.origin,
+            method: question.method,
+            path: question.path,
+            fields: question.fields,
+            rule: checked(&answer).rule().to_owned(),
+            is_asked: matches!(answer, Answer::Ask(_)),
+        };
+        // A hook that panics has no answer either.
+        let asking = AssertUnwindSafe(async { hook.decide(&request).await }).catch_unwind();
+        let verdict = match tokio::time::timeout(*deadline, asking).await {
+            Ok(Ok(Ok(verdict))) => verdict,
+            Ok(Ok(Err(error))) => HookAnswer::Deny(format!("it failed: {error}")),
+            Ok(Err(_)) => HookAnswer::Deny("it failed".to_owned()),
+            Err(_) => HookAnswer::Deny("it did not answer in time".to_owned()),
+        };
+        match verdict {
+            HookAnswer::Deny(why) => Err(checked(&answer).hook_denial(&why)),
+            HookAnswer::Allow(amendments) => {
+                if let Some(fault) = misplaced(&amendments, request.stage) {
+                    return Err(checked(&answer).hook_denial(fault));
+                }
+                let checked = match answer {
+                    Answer::Checked(checked) => checked,
+                    Answer::Ask(asked) => asked.grant(),
+                };
+                Ok((checked, amendments))
+            }
+        }
+    }
+}
+
+/// What a hook asks for where it cannot be done: nothing is accepted and then left out.
+fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
+    if amendments.address.is_some() && stage != Stage::Connect {
+        return Some("it gave an address for something else than a connection");
+    }
+    if !amendments.fields.is_empty() && stage != Stage::Request {
+        return Some("it gave fields for something else than a request");
+    }
+    None
+}
+
+fn checked<T>(answer: &Answer<T>) -> &Checked<T> {
+    answer.as_checked()
+}

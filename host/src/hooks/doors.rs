@@ -1,0 +1,203 @@
+//! Connections: the first two doors.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use wasmtime_wasi::runtime::spawn;
+
+use super::consult::Question;
+use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
+use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
+use crate::egress::{Connection, EgressError, Limit};
+use crate::policy::{Addresses, Answer, Endpoint, Origin, Scheme};
+
+impl EgressHooks {
+    /// Decides, and begins to connect.
+    pub(crate) fn connect(
+        &self,
+        endpoint: Endpoint,
+        timeout: Option<Duration>,
+    ) -> Result<Connecting, EgressError> {
+        let subject = Subject {
+            stage: Stage::Connect,
+            target: endpoint.to_string(),
+            method: None,
+        };
+        let answer = self.shared.policy().answer_connect(endpoint.clone());
+        let (answer, mut decided) = self.judged(subject, answer);
+        let answer = answer.map_err(EgressError::Denied)?;
+        self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
+        let this = self.clone();
+        Ok(spawn(async move {
+            let work = this.connected(answer, endpoint, timeout, &mut decided);
+            let done = this.shared.meter.within_time(work).await;
+            done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
+        }))
+    }
+
+    /// Records where a budget is used up.
+    pub(super) fn metered(
+        &self,
+        decided: &mut Decided,
+        counted: Result<(), Limit>,
+    ) -> Result<(), EgressError> {
+        counted.map_err(|limit| {
+            let reason = Reason::Budget(BudgetReason::Budget);
+            decided.refused(&budget_rule(limit), reason);
+            EgressError::Limit(limit)
+        })
+    }
+
+    async fn connected(
+        &self,
+        answer: Answer<Endpoint>,
+        endpoint: Endpoint,
+        timeout: Option<Duration>,
+        decided: &mut Decided,
+    ) -> Result<Link, EgressError> {
+        let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
+        let consulted = self.consult(answer, question).await;
+        let (route, amendments) =
+            self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        let addresses = route.addresses();
+        let check = route.clone();
+        let connecting = self
+            .shared
+            .egress
+            .connect(route, timeout, amendments.address);
+        let connection = self.overruling(decided, connecting.await)?;
+        let address = connection.peer();
+        if let Some(address) = address {
+            decided.dialled(address);
+            if let Err(denial) = check.check_address(address.ip()) {
+                decided.reported(&denial);
+            }
+        }
+        let connection = Arc::new(Mutex::new(connection));
+        let mut state = self.shared.state();
+        state.holds(&connection);
+        // The policy may be another one by now.
+        let still = state.policy.answer_connect(endpoint.clone());
+        drop(state);
+        let still = still.and_then(|now| still_permitted(&now, &addresses, address));
+        self.overruling(decided, still.map_err(EgressError::Denied))?;
+        Ok(Link {
+            connection,
+            origin: Origin {
+                scheme: Scheme::Http,
+                endpoint,
+            },
+            address,
+            tls: Arc::default(),
+        })
+    }
+
+    /// Decides, and begins the handshake: the link to use from now on, and its end.
+    pub(crate) fn start_tls(
+        &self,
+        link: &Link,
+        server_name: Option<&str>,
+        verify: bool,
+    ) -> Result<(Link, Handshake), EgressError> {
+        let endpoint = &link.origin.endpoint;
+        let secured = Link {
+            origin: Origin {
+                scheme: Scheme::Https,
+                endpoint: endpoint.clone(),
+            },
+            tls: Arc::default(),
+            ..link.clone()
+        };
+        let subject = Subject {
+            stage: Stage::Tls,
+            target: secured.origin.to_string(),
+            method: None,
+        };
+        let policy = self.shared.policy();
+        let answer = policy.answer_tls(endpoint, server_name, verify);
+        // What is connected already may be at an address that is open for plain HTTP only.
+        let answer = answer.and_then(|answer| match link.address {
+            Some(address) if !answer.as_checked().permits(address.ip()) => {
+                Err(answer.as_checked().addresses().denial(Some(address.ip())))
+            }
+            _ => Ok(answer),
+        });
+        let (answer, mut decided) = self.judged(subject, answer);
+        let answer = answer.map_err(EgressError::Denied)?;
+        if let Some(address) = link.address {
+            decided.dialled(address);
+        }
+        let (this, settled) = (self.clone(), secured.clone());
+        let handshake = spawn(async move {
+            let work = this.secured(answer, &settled, &mut decided);
+            let done = this.shared.meter.within_time(work).await;
+            done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
+        });
+        Ok((secured, handshake))
+    }
+
+    async fn secured(
+        &self,
+        answer: Answer<Origin>,
+        link: &Link,
+        decided: &mut Decided,
+    ) -> Result<(), EgressError> {
+        let question = || Question::new(Stage::Tls, link.origin.clone());
+        let consulted = self.consult(answer, question).await;
+        let (origin, _) = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        let mut connection = link.connection.lock().await;
+        let settled = connection.start_tls(origin).await.cloned();
+        let settled = self.overruling(decided, settled)?;
+        note_address(decided, &connection);
+        // Only this handshake writes the cell.
+        let _ = link.tls.set(settled);
+        Ok(())
+    }
+
+    /// Corrects the record where something else refused what the rules had allowed: the hook, or
+    /// the address filter, at any stage, since a pooled connection may have to be dialled anew.
+    pub(super) fn overruling<T>(
+        &self,
+        decided: &mut Decided,
+        result: Result<T, EgressError>,
+    ) -> Result<T, EgressError> {
+        if let Err(EgressError::Denied(denial)) = &result {
+            decided.overruled(denial);
+        }
+        result
+    }
+}
+
+fn note_address(decided: &mut Decided, connection: &Connection) {
+    if let Some(address) = connection.peer() {
+        decided.dialled(address);
+    }
+}
+
+/// Before TLS it is not known what a connection will carry.
+fn likely_origin(endpoint: &Endpoint) -> Origin {
+    let by_port = Scheme::ALL
+        .into_iter()
+        .find(|scheme| scheme.default_port() == endpoint.port);
+    Origin {
+        scheme: by_port.unwrap_or(Scheme::Http),
+        endpoint: endpoint.clone(),
+    }
+}
+
+/// Whether what was connected to under one policy may be so under the present one.
+fn still_permitted(
+    now: &Answer<Endpoint>,
+    then: &Addresses,
+    address: Option<SocketAddr>,
+) -> Result<(), crate::policy::Denial> {
+    let addresses = now.as_checked().addresses();
+    match address {
+        Some(address) if addresses != *then && !addresses.permits(address.ip()) => {
+            Err(addresses.denial(Some(address.ip())))
+        }
+        _ => Ok(()),
+    }
+}

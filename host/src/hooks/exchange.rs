@@ -1,0 +1,286 @@
+//! Requests: the third door.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::{RequestOptions, WasiBody};
+
+use super::consult::Question;
+use super::tracked::{Tracking, tracked};
+use super::upload::CountedBody;
+use super::wasi_http::{disassemble, to_http_error};
+use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
+use crate::audit::{Decided, Exchanged, Stage, Subject};
+use crate::egress::{self, BodyKind, EgressError};
+use crate::hook::Amendments;
+use crate::policy::{Answer, Checked, Denial, Origin, RequestLine, Scheme};
+
+/// A request that was judged, on its way.
+struct Judged {
+    link: Link,
+    answer: Answer<RequestLine>,
+    kind: BodyKind,
+    completion: Arc<Completion>,
+    decided: Decided,
+}
+
+impl EgressHooks {
+    /// Decides on a request and sends it. What the rules refuse is refused before the first await,
+    /// and so is everything else where there is no hook.
+    pub(super) fn exchange(
+        &self,
+        outgoing: Outgoing,
+        body: WasiBody,
+        between: Option<Duration>,
+    ) -> Sent {
+        let Outgoing {
+            link,
+            head,
+            kind,
+            completion,
+        } = outgoing;
+        let judged = match self.judge(&link, &head, &completion) {
+            Ok((answer, decided)) => Judged {
+                link,
+                answer,
+                kind,
+                completion,
+                decided,
+            },
+            Err(error) => {
+                let reported = to_http_error(&error);
+                completion.fail(error);
+                return Box::new(async { Err(reported) });
+            }
+        };
+        let this = self.clone();
+        Box::new(async move {
+            let completion = judged.completion.clone();
+            let sent = this.carry_out(judged, body, between).await;
+            sent.map_err(|error| {
+                let error = this.masked(error);
+                let reported = to_http_error(&error);
+                completion.fail(error);
+                reported
+            })
+        })
+    }
+
+    /// The rules' answer. From here on a change of the policy reaches the exchange.
+    fn judge(
+        &self,
+        link: &Link,
+        head: &RequestHead,
+        completion: &Arc<Completion>,
+    ) -> Result<(Answer<RequestLine>, Decided), EgressError> {
+        let RequestHead {
+            method,
+            path,
+            fields,
+        } = head;
+        let mut state = self.shared.state();
+        let answer = state
+            .policy
+            .answer_exchange(&link.origin, method, path, fields);
+        if answer.is_ok() {
+            state.runs(&link.origin, method, path, completion);
+        }
+        drop(state);
+        let subject = self.subject(&link.origin, method, path);
+        let (answer, mut decided) = self.judged(subject, answer);
+        if let Some(address) = link.address {
+            decided.dialled(address);
+        }
+        let answer = answer.map_err(EgressError::Denied)?;
+        self.metered(&mut decided, self.shared.meter.request())?;
+        Ok((answer, decided))
+    }
+
+    async fn carry_out(
+        &self,
+        judged: Judged,
+        body: WasiBody,
+        between: Option<Duration>,
+    ) -> Result<(http::Response<WasiBody>, super::Io), EgressError> {
+        let Judged {
+            link,
+            answer,
+            kind,
+            completion,
+            mut decided,
+        } = judged;
+        let line = answer.as_checked();
+        let question = || Question {
+            stage: Stage::Request,
+            origin: line.origin.clone(),
+            method: Some(line.method.clone()),
+            path: Some(line.path.clone()),
+            fields: line.fields.clone(),
+        };
+        let question = self.shared.hook.as_ref().map(|_| question());
+        let asked = self.consult(answer, || question.expect("made where there is a hook"));
+        let (mut line, amendments) =
+            self.overruling(&mut decided, asked.await.map_err(EgressError::Denied))?;
+        let prepared = self
+            .prepare(&mut line, amendments)
+            .map_err(EgressError::Denied);
+        let secrets = self.overruling(&mut decided, prepared)?;
+        let head_size = request_size(&line);
+        self.metered(&mut decided, self.shared.meter.up(head_size))?;
+
+        let record = Arc::new(Exchanged::new(&self.audit, &decided));
+        // What is not recorded is not done.
+        drop(decided);
+        if self.audit.is_broken() {
+            return Err(EgressError::Denied(line.audit_denial()));
+        }
+        record.with_secrets(secrets);
+        record.sent(head_size);
+        completion.record_in(Arc::clone(&record));
+        let body = CountedBody::new(
+            body,
+            Arc::clone(&self.shared),
+            Arc::clone(&record),
+            Arc::clone(&completion),
+        );
+        let sent = self.send(&link, line.clone(), kind, body.boxed_unsync(), &completion);
+        let response = match self.shared.meter.within_time(sent).await {
+            Ok(sent) => sent.inspect_err(|error| self.refused_late(&link, &line, error))?,
+            Err(limit) => return Err(EgressError::Limit(limit)),
+        };
+        if link.address.is_none()
+            && let Err(denial) = line.check_address(response.peer.ip())
+        {
+            let subject = self.subject(&link.origin, &line.method, &line.path);
+            self.audit.decided(subject, Err(&denial)).reported(&denial);
+        }
+        let tracking = Tracking {
+            shared: Arc::clone(&self.shared),
+            record,
+            completion,
+            between,
+        };
+        Ok((tracked(response, &line, tracking)?, no_io()))
+    }
+
+    /// What the hook and the secrets add; the names of those that were put in.
+    fn prepare(
+        &self,
+        line: &mut Checked<RequestLine>,
+        amendments: Amendments,
+    ) -> Result<Vec<String>, Denial> {
+        if !amendments.fields.is_empty() {
+            line.amend(|_, fields| replace(fields, amendments.fields))?;
+        }
+        self.shared.vault.fill(line)
+    }
+
+    /// Sends it, unless it is ended from elsewhere: by the guest, or by a change of the policy.
+    async fn send(
+        &self,
+        link: &Link,
+        line: Checked<RequestLine>,
+        kind: BodyKind,
+        body: WasiBody,
+        completion: &Completion,
+    ) -> Result<egress::Response, EgressError> {
+        let sending = async { link.connection.lock().await.send(line, kind, body).await };
+        tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = completion.ended() => Err(completion.failure().unwrap_or(EgressError::Closed)),
+        }
+    }
+
+    /// The address filter refused a request after it was recorded as allowed: a pooled connection
+    /// had to be dialled anew. That is a decision of its own.
+    fn refused_late(&self, link: &Link, line: &RequestLine, error: &EgressError) {
+        if let EgressError::Denied(denial) = error {
+            let subject = self.subject(&link.origin, &line.method, &line.path);
+            drop(self.audit.decided(subject, Err(denial)));
+        }
+    }
+
+    /// The bytes of a broken answer may have a secret in them.
+    fn masked(&self, error: EgressError) -> EgressError {
+        match error {
+            EgressError::Protocol(mut failure) if !self.shared.vault.is_empty() => {
+                let mut received = failure.received.to_vec();
+                self.shared.vault.masker().mask_whole(&mut received);
+                failure.received = received.into();
+                EgressError::Protocol(failure)
+            }
+            other => other,
+        }
+    }
+
+    fn subject(&self, origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
+        let end = match self.audit.has_queries() {
+            true => path.len(),
+            false => path.iter().position(|b| *b == b'?').unwrap_or(path.len()),
+        };
+        Subject {
+            stage: Stage::Request,
+            target: format!("{origin}{}", path[..end].escape_ascii()),
+            method: Some(method.escape_ascii().to_string()),
+        }
+    }
+
+    /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
+    pub(super) fn whole(
+        &self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Sent {
+        let this = self.clone();
+        let options = options.unwrap_or_default();
+        let timeout = options.connect_timeout;
+        Box::new(async move {
+            let uri = request.uri().to_string();
+            let taken = disassemble(request);
+            let (origin, head, kind, body) =
+                taken.inspect_err(|_| this.malformed(Stage::Request, &uri, None))?;
+            let completion = Completion::new();
+            let failed = |error: EgressError| to_http_error(&error);
+            let endpoint = origin.endpoint.clone();
+            let connecting = this.connect(endpoint, timeout).map_err(failed)?;
+            let mut link = connecting.await.map_err(failed)?;
+            if origin.scheme == Scheme::Https {
+                let (secured, handshake) = this.start_tls(&link, None, true).map_err(failed)?;
+                handshake.await.map_err(failed)?;
+                link = secured;
+            }
+            let outgoing = Outgoing {
+                link,
+                head,
+                kind,
+                completion,
+            };
+            let between = options.between_bytes_timeout;
+            let answer = Pin::from(this.exchange(outgoing, body, between));
+            match options.first_byte_timeout {
+                Some(limit) => tokio::time::timeout(limit, answer)
+                    .await
+                    .unwrap_or(Err(HttpError::ConnectionReadTimeout)),
+                None => answer.await,
+            }
+        })
+    }
+}
+
+/// Puts fields in the place of others of the same names.
+fn replace(fields: &mut egress::Fields, with: egress::Fields) {
+    let is_new = |name: &[u8]| with.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
+    fields.retain(|(name, _)| !is_new(name));
+    fields.extend(with);
+}
+
+/// The bytes of a head as HTTP/1.1 text, with its `Host`.
+fn request_size(line: &RequestLine) -> u64 {
+    const FIXED: usize = " HTTP/1.1\r\n".len() + " Host: \r\n\r\n".len();
+    let fields = line.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
+    let size = line.method.len() + line.path.len() + line.origin.authority().len();
+    (FIXED + size + fields.sum::<usize>()) as u64
+}

@@ -1,0 +1,69 @@
+//! Request bodies on their way out, counted.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use wasmtime_wasi_http::WasiBody;
+
+use super::shared::Shared;
+use super::{Completion, HttpError};
+use crate::audit::Exchanged;
+use crate::egress::EgressError;
+
+/// A request's body that counts its bytes, and ends in an error where a budget is used up.
+pub(super) struct CountedBody {
+    inner: WasiBody,
+    shared: Arc<Shared>,
+    record: Arc<Exchanged>,
+    completion: Arc<Completion>,
+}
+
+impl CountedBody {
+    pub(super) fn new(
+        inner: WasiBody,
+        shared: Arc<Shared>,
+        record: Arc<Exchanged>,
+        completion: Arc<Completion>,
+    ) -> Self {
+        Self {
+            inner,
+            shared,
+            record,
+            completion,
+        }
+    }
+}
+
+impl Body for CountedBody {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            let bytes = data.len() as u64;
+            if let Err(limit) = self.shared.meter.up(bytes) {
+                self.completion.fail(EgressError::Limit(limit));
+                return Poll::Ready(Some(Err(HttpError::HttpProtocolError)));
+            }
+            self.record.sent(bytes);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,26 @@
+//! Secrets that the guest uses without ever seeing them.
+//!
+//! The guest holds a [`Placeholder`]. The host puts the [`SecretValue`] in its place in the
+//! requests that may carry it ([`insert()`]), and masks the value in all that comes back
+//! ([`Masker`]).
+
+mod command;
+mod insert;
+mod mask;
+mod percent;
+mod placeholder;
+mod source;
+mod value;
+mod variants;
+mod vault;
+
+pub use command::CommandError;
+pub(crate) use insert::{Places, Use, insert};
+pub(crate) use mask::{MaskStream, Masker};
+pub(crate) use placeholder::Placeholder;
+pub use placeholder::PlaceholderError;
+pub use source::SourceError;
+pub(crate) use source::{Source, load};
+pub(crate) use value::SecretValue;
+pub use value::ValueError;
+pub use vault::{Vault, VaultError};

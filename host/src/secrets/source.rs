@@ -1,0 +1,198 @@
+//! Where the host takes the value of a secret from.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::command::{self, CommandError};
+use super::value::{LONGEST, SecretValue, ValueError};
+
+/// Most bytes that a file or command may hold: a value and a CRLF.
+const LIMIT: usize = LONGEST + 2;
+
+/// Where a value comes from.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// A variable of the host's environment.
+    Env(String),
+    /// The content of a file.
+    File(PathBuf),
+    /// What a program writes to its standard output: its name and its arguments, for no shell.
+    /// It reads nothing, has the host's environment, and is killed after 30 seconds; processes
+    /// that it started itself are not.
+    Command(Vec<String>),
+}
+
+/// Why there is no value. Never contains it.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The environment has no such variable.
+    #[error("the environment variable {0} is not set")]
+    NoVariable(String),
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// The command gave nothing.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// There is something, but it cannot be a value.
+    #[error("{origin}: {error}")]
+    Value {
+        /// The source, as `Debug` shows it.
+        origin: String,
+        /// Why not.
+        #[source]
+        error: ValueError,
+    },
+}
+
+/// Shows the program of a command only: its arguments may be secrets.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Command(command) => {
+                write!(f, "command {}", command.first().map_or("", String::as_str))
+            }
+        }
+    }
+}
+
+/// Loads a value. Blocks for as long as that takes: up to 30 seconds for a command.
+///
+/// # Errors
+///
+/// A [`SourceError`], if there is nothing, or nothing that can be a value.
+pub(crate) fn load(source: &Source) -> Result<SecretValue, SourceError> {
+    let value = match source {
+        Source::Env(name) => match std::env::var_os(name) {
+            // A value is ASCII: what is not Unicode is refused below.
+            Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
+            None => return Err(SourceError::NoVariable(name.clone())),
+        },
+        Source::File(path) => {
+            File::open(path)
+                .and_then(read_limited)
+                .map_err(|error| SourceError::File {
+                    path: path.clone(),
+                    error,
+                })?
+        }
+        Source::Command(command) => command::run(command, command::LIMIT)?,
+    };
+    value
+        .and_then(|mut value| SecretValue::new(mem::take(&mut *value)))
+        .map_err(|error| SourceError::Value {
+            origin: format!("{source:?}"),
+            error,
+        })
+}
+
+/// Bytes that are to be a value, or too many of them.
+pub(super) type Output = Result<Zeroizing<Vec<u8>>, ValueError>;
+
+/// Reads until the end, or until it is clear that this is too long for a value.
+pub(super) fn read_limited(reader: impl Read) -> io::Result<Output> {
+    // Room for all: no copy stays behind when the buffer grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
+    reader.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(if bytes.len() > LIMIT {
+        Err(ValueError::TooLong)
+    } else {
+        Ok(bytes)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: &str = "s3cret-value";
+
+    fn shell(script: &str) -> Source {
+        Source::Command(["sh", "-c", script].map(String::from).to_vec())
+    }
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_value_comes_from_a_variable_a_file_or_a_command() {
+        let file = file(format!("{VALUE}\r\n").as_bytes());
+        for (source, expected) in [
+            (Source::Env("PATH".into()), std::env::var("PATH").unwrap()),
+            (Source::File(file.path().into()), VALUE.into()),
+            (
+                shell(&format!("echo {VALUE}; echo noise >&2")),
+                VALUE.into(),
+            ),
+        ] {
+            let value = load(&source).unwrap();
+            assert_eq!(value.expose(), expected.as_bytes(), "{source:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_source_and_says_why() {
+        let large = file(&[b'x'; LIMIT + 1]);
+        let path = large.path().display().to_string();
+        for (source, parts) in [
+            (
+                Source::Env("SANDBOX_NET_NO_SUCH".into()),
+                ["SANDBOX_NET_NO_SUCH", "is not set"],
+            ),
+            (
+                Source::Env("CARGO_PKG_VERSION_PATCH".into()),
+                ["VERSION_PATCH", "fewer than 8"],
+            ),
+            (Source::File("/no/such".into()), ["/no/such", "cannot read"]),
+            (Source::File("/".into()), ["/", "cannot read"]),
+            (
+                Source::File(large.path().into()),
+                [&path, "more than 16384 bytes"],
+            ),
+            (shell("true"), ["command sh", "fewer than 8 bytes"]),
+            (
+                shell("exec cat /dev/zero"),
+                ["command sh", "more than 16384 bytes"],
+            ),
+            (shell("exit 3"), ["sh failed", "3"]),
+        ] {
+            let error = load(&source).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_error_contains_what_could_be_the_value() {
+        let tab = file(format!("{VALUE}\t").as_bytes());
+        for source in [
+            Source::File(tab.path().into()),
+            shell(&format!("printf '{VALUE}\\t'")),
+            shell(&format!("echo {VALUE}; echo bad {VALUE} >&2; exit 1")),
+            shell(&format!(
+                "printf %16384s x; echo {VALUE}; echo bad {VALUE} >&2; exit 1"
+            )),
+        ] {
+            let error = load(&source).unwrap_err();
+            assert!(
+                !format!("{error} {error:?} {source:?}").contains(VALUE),
+                "{error}"
+            );
+        }
+    }
+}
