@@ -163,7 +163,7 @@ async fn a_name_that_leads_to_a_private_address_is_denied_after_the_question() {
         outcome
             .decisions
             .iter()
-            .any(|one| one.reason == Some(DenyReason::Address))
+            .any(|one| one.reason == Some(DenyReason::Address.into()))
     );
 }
 
