@@ -1,6 +1,7 @@
 //! Whether one policy is within another.
 
 use crate::document::Mode;
+use crate::explain::Effect;
 use crate::layer::Layer;
 use crate::policy::Policy;
 use crate::rule::{Ports, Rule};
@@ -20,15 +21,31 @@ impl Policy {
         own.all(|layer| other.layers.iter().any(|inner| layer_covers(layer, inner)))
     }
 
-    /// The rules of `other` that let pass what this policy does not, as far as can be shown.
+    /// The rules of `other` that let pass what this policy does not, as far as can be shown. Each is
+    /// judged in its own list, beside what `other` denies.
     #[must_use]
-    pub fn uncovered<'a>(&self, other: &'a Self) -> Vec<&'a Rule> {
-        let rules = other.allow_rules().chain(other.ask_rules());
-        let is_covered = |rule: &Rule| {
-            let only = Policy::allow([rule.clone()]);
-            self.covers(&only)
-        };
-        rules.filter(|rule| !is_covered(rule)).collect()
+    pub fn uncovered<'a>(&self, other: &'a Self) -> Vec<(Effect, &'a Rule)> {
+        let mut uncovered = Vec::new();
+        for layer in &*other.layers {
+            for (effect, rules) in [(Effect::Allow, &layer.allow), (Effect::Ask, &layer.ask)] {
+                let is_covered = |rule: &Rule| {
+                    let (allow, ask) = match effect {
+                        Effect::Ask => (Vec::new(), vec![rule.clone()]),
+                        _ => (vec![rule.clone()], Vec::new()),
+                    };
+                    let only = Layer {
+                        mode: Mode::Enforce,
+                        allow,
+                        deny: layer.deny.clone(),
+                        ask,
+                    };
+                    self.layers.iter().all(|own| layer_covers(own, &only))
+                };
+                let rules = rules.iter().filter(|rule| !is_covered(rule));
+                uncovered.extend(rules.map(|rule| (effect, rule)));
+            }
+        }
+        uncovered
     }
 }
 
@@ -167,9 +184,15 @@ mod tests {
 
     #[test]
     fn what_is_not_covered_is_named() {
-        let (outer, inner) = (policy("*.a.test"), policy("b.a.test; c.test; ?d.test"));
-        let names: Vec<_> = outer.uncovered(&inner).iter().map(|r| r.as_str()).collect();
-        assert_eq!(names, ["c.test", "d.test"]);
-        assert!(inner.intersect(&outer).uncovered(&outer).len() == 1);
+        let outer = policy("*.a.test; ?d.test; !b.a.test/admin");
+        let inner = policy("b.a.test; c.test; ?d.test; ?e.test; d.test; !b.a.test/admin");
+        let uncovered = outer.uncovered(&inner);
+        let names: Vec<_> = uncovered
+            .iter()
+            .map(|(e, r)| (e.as_str(), r.as_str()))
+            .collect();
+        let expected = [("allow", "c.test"), ("allow", "d.test"), ("ask", "e.test")];
+        assert_eq!(names, expected);
+        assert!(outer.covers(&policy("b.a.test; !b.a.test/admin; ?d.test")));
     }
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA};
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
@@ -18,12 +18,30 @@ use crate::http_server::loopback;
 pub enum DnsAnswer {
     /// The addresses of the name, each under the record type that is asked for.
     Addresses(Vec<IpAddr>),
+    /// `CNAME`: another name, followed by that name's own script (addresses or aliases).
+    Alias(String),
+    /// For each record type apart: the first answer to the first question, the second to the
+    /// second, and the last one from then on.
+    InTurn(Vec<DnsAnswer>),
     /// `SERVFAIL`.
     ServerFailure,
     /// `REFUSED`.
     Refused,
     /// No answer at all.
     Silence,
+}
+
+impl DnsAnswer {
+    /// The answer to the question that is number `asked`, from 1, of its name and type.
+    fn turn(&self, asked: usize) -> Option<&Self> {
+        match self {
+            Self::InTurn(answers) => {
+                let last = answers.len().checked_sub(1)?;
+                answers[asked.saturating_sub(1).min(last)].turn(asked)
+            }
+            other => Some(other),
+        }
+    }
 }
 
 impl<const N: usize> From<[IpAddr; N]> for DnsAnswer {
@@ -126,37 +144,83 @@ async fn respond(
         };
         let name = query.name().to_ascii().to_ascii_lowercase();
         if name != MARKER {
-            let record_type = query.query_type().to_string();
-            let name = name.trim_end_matches('.').to_owned();
-            questions.send_modify(|seen| seen.push(DnsQuestion { name, record_type }));
+            questions.send_modify(|seen| seen.push(question(&query)));
         }
-        let answer = script.borrow().get(name.trim_end_matches('.')).cloned();
+        let answer = look_up(&script.borrow(), &questions.borrow(), &query);
         if let Some(bytes) = response(&request, query, answer) {
             let _ = socket.send_to(&bytes, peer).await;
         }
     }
 }
 
+fn question(query: &Query) -> DnsQuestion {
+    let name = query.name().to_ascii().to_ascii_lowercase();
+    DnsQuestion {
+        name: name.trim_end_matches('.').to_owned(),
+        record_type: query.query_type().to_string(),
+    }
+}
+
+/// What the script says to one question.
+enum Answer {
+    Records(Vec<Record>),
+    Code(ResponseCode),
+    Silence,
+}
+
+/// Looks `query`, the last one of `asked`, up in the script, through aliases.
+fn look_up(script: &Script, asked: &[DnsQuestion], query: &Query) -> Answer {
+    let own = question(query);
+    let before = asked.iter().filter(|other| **other == own).count();
+    let mut records = Vec::new();
+    let mut name = own.name;
+    // A chain that is longer is a loop, which is answered as far as that.
+    for _ in 0..=script.len() {
+        match script.get(&name).and_then(|answer| answer.turn(before)) {
+            None if records.is_empty() => return Answer::Code(ResponseCode::NXDomain),
+            None => return Answer::Records(records),
+            Some(DnsAnswer::ServerFailure) => return Answer::Code(ResponseCode::ServFail),
+            Some(DnsAnswer::Refused) => return Answer::Code(ResponseCode::Refused),
+            Some(DnsAnswer::Silence | DnsAnswer::InTurn(_)) => return Answer::Silence,
+            Some(DnsAnswer::Alias(to)) => {
+                records.push(record(&name, RData::CNAME(CNAME(absolute(to)))));
+                name.clone_from(to);
+            }
+            Some(DnsAnswer::Addresses(addresses)) => {
+                let fitting = addresses.iter().filter_map(|address| match address {
+                    IpAddr::V4(v4) if query.query_type() == RecordType::A => Some(RData::A(A(*v4))),
+                    IpAddr::V6(v6) if query.query_type() == RecordType::AAAA => {
+                        Some(RData::AAAA(AAAA(*v6)))
+                    }
+                    _ => None,
+                });
+                records.extend(fitting.map(|data| record(&name, data)));
+                return Answer::Records(records);
+            }
+        }
+    }
+    Answer::Records(records)
+}
+
+fn absolute(name: &str) -> Name {
+    Name::from_ascii(format!("{name}.")).expect("a name in a script")
+}
+
+fn record(name: &str, data: RData) -> Record {
+    Record::from_rdata(absolute(name), 0, data)
+}
+
 /// The response to `query` (RFC 1035 section 4.1); `None` where the script says to keep silent.
-fn response(request: &Message, query: Query, answer: Option<DnsAnswer>) -> Option<Vec<u8>> {
+fn response(request: &Message, query: Query, answer: Answer) -> Option<Vec<u8>> {
     let mut message = Message::response(request.metadata.id, request.metadata.op_code);
     message.metadata.recursion_desired = request.metadata.recursion_desired;
     message.metadata.recursion_available = true;
     match answer {
-        None => message.metadata.response_code = ResponseCode::NXDomain,
-        Some(DnsAnswer::Silence) => return None,
-        Some(DnsAnswer::ServerFailure) => {
-            message.metadata.response_code = ResponseCode::ServFail;
-        }
-        Some(DnsAnswer::Refused) => message.metadata.response_code = ResponseCode::Refused,
-        Some(DnsAnswer::Addresses(addresses)) => {
-            for address in addresses {
-                let data = match (query.query_type(), address) {
-                    (RecordType::A, IpAddr::V4(address)) => RData::A(A(address)),
-                    (RecordType::AAAA, IpAddr::V6(address)) => RData::AAAA(AAAA(address)),
-                    _ => continue,
-                };
-                message.add_answer(Record::from_rdata(query.name().clone(), 0, data));
+        Answer::Silence => return None,
+        Answer::Code(code) => message.metadata.response_code = code,
+        Answer::Records(records) => {
+            for record in records {
+                message.add_answer(record);
             }
         }
     }

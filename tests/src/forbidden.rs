@@ -24,10 +24,17 @@ impl Forbidden {
     ///
     /// When loopback gives no port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(loopback(0))
-            .await
-            .expect("a loopback port");
-        let address = listener.local_addr().expect("a bound address");
+        Self::at(loopback(0)).await.expect("a loopback port")
+    }
+
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound.
+    pub async fn at(address: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let peers = Arc::new(watch::Sender::new(Vec::new()));
         let shared = Arc::clone(&peers);
         let accepting = Background::spawn(async move {
@@ -35,11 +42,11 @@ impl Forbidden {
                 shared.send_modify(|peers| peers.push(peer));
             }
         });
-        Self {
+        Ok(Self {
             address,
             peers,
             _accepting: accepting,
-        }
+        })
     }
 
     /// Where it listens.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -101,6 +102,9 @@ impl HttpServer {
                     // A client that rejects the certificate ends its connection here.
                     Some(acceptor) => {
                         if let Ok(stream) = acceptor.accept(stream).await {
+                            if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                                journal.resumed();
+                            }
                             serve(stream, connection, journal).await;
                         }
                     }
@@ -135,6 +139,11 @@ impl HttpServer {
     /// had an answer; to show that nobody connected, use [`Forbidden`](crate::Forbidden).
     pub fn connections(&self) -> usize {
         self.journal.connections()
+    }
+
+    /// How many TLS handshakes resumed a session of an earlier connection.
+    pub fn resumptions(&self) -> usize {
+        self.journal.resumptions()
     }
 
     /// Every request so far, in the order in which their heads arrived.

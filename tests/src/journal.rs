@@ -40,6 +40,7 @@ pub struct BodyRecord {
 #[derive(Debug, Default)]
 struct Seen {
     connections: usize,
+    resumptions: usize,
     requests: Vec<RequestRecord>,
     released: bool,
 }
@@ -63,6 +64,11 @@ impl Journal {
         number
     }
 
+    /// Notes that a TLS session was resumed.
+    pub(crate) fn resumed(&self) {
+        self.0.send_modify(|seen| seen.resumptions += 1);
+    }
+
     /// Notes a request and gives its index.
     pub(crate) fn requested(&self, request: RequestRecord) -> usize {
         let mut index = 0;
@@ -84,6 +90,10 @@ impl Journal {
 
     pub(crate) fn connections(&self) -> usize {
         self.0.borrow().connections
+    }
+
+    pub(crate) fn resumptions(&self) -> usize {
+        self.0.borrow().resumptions
     }
 
     pub(crate) fn requests(&self) -> Vec<RequestRecord> {

@@ -55,6 +55,12 @@ impl Native {
         self
     }
 
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Runs it to its end, which must be a good one.
     ///
     /// # Panics

@@ -368,3 +368,35 @@ async fn the_forbidden_server_counts_every_connection_but_its_own() {
     assert_eq!(server.connections().await, 2);
     assert_eq!(server.connections().await, 2);
 }
+
+/// The records in the answer to a question of type A, as texts.
+async fn records(server: &DnsServer, name: &str) -> Vec<String> {
+    let mut question = Message::query();
+    question.add_query(Query::query(name.parse().expect("a name"), RecordType::A));
+    let bytes = question.to_vec().expect("a message");
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let sent = socket.send_to(&bytes, server.address()).await;
+    sent.expect("a send");
+    let mut buffer = [0; 1024];
+    let length = socket.recv(&mut buffer).await.expect("an answer");
+    let answer = Message::from_vec(&buffer[..length]).expect("a message");
+    let records = answer.answers.iter();
+    records.map(|record| record.data.to_string()).collect()
+}
+
+#[tokio::test]
+async fn the_dns_server_follows_aliases_and_answers_in_turn() {
+    let server = DnsServer::start().await;
+    let address = |last| DnsAnswer::from([IpAddr::from([127, 0, 0, last])]);
+    let moves = DnsAnswer::InTurn(vec![address(1), address(2)]);
+    server.set("moves.test", moves);
+    server.set("alias.test", DnsAnswer::Alias("target.test".to_owned()));
+    server.set("target.test", address(3));
+    for expected in ["127.0.0.1", "127.0.0.2", "127.0.0.2"] {
+        assert_eq!(records(&server, "moves.test.").await, [expected]);
+    }
+    assert_eq!(
+        records(&server, "alias.test.").await,
+        ["target.test.", "127.0.0.3"]
+    );
+}

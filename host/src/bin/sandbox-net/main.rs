@@ -1,12 +1,22 @@
 //! `sandbox-net`: untrusted Python with a checked network, from the shell.
 
+mod ask;
+mod audit_command;
 mod componentize;
+mod console;
 mod demo;
+mod input;
 mod json;
+mod policy_command;
+mod policy_options;
+mod printable;
 mod run;
 mod runtime;
 mod server;
 mod table;
+#[cfg(test)]
+mod testing;
+mod url;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +47,11 @@ enum Command {
     Demo,
     /// Write the Python component, for other hosts
     Componentize(componentize::Componentize),
+    /// Check and explain policy files
+    #[command(subcommand)]
+    Policy(policy_command::PolicyCommand),
+    /// Read an audit log
+    Audit(audit_command::AuditCommand),
     /// Manage the Python runtimes on this machine
     Runtime(runtime::Runtime),
 }
@@ -49,6 +64,8 @@ impl Cli {
             Command::Run(run) => run.execute(self.cache_dir).await,
             Command::Demo => demo::execute(engine(self.cache_dir, None).await?).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
+            Command::Policy(command) => command.execute(),
+            Command::Audit(command) => command.execute(),
             Command::Runtime(command) => command.execute(self.cache_dir),
         }
     }

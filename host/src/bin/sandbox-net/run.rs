@@ -4,16 +4,28 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sandbox_net::{DirAccess, Exit, Outcome, Output, Sandbox, Script, Stdin};
+use sandbox_net::{AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, Script, Stdin, Verdict};
 
+use crate::ask::Terminal;
+use crate::policy_options::PolicyOptions;
 use crate::{Failure, json};
+
+/// How long a person has for an answer.
+const ANSWER: Duration = Duration::from_secs(120);
 
 #[derive(Args)]
 pub(crate) struct Run {
-    /// Allow HOST[:PORT] or SCHEME://HOST[:PORT]; HOST may be *.domain. Without any rule the
-    /// program has no network
-    #[arg(long, value_name = "RULE")]
-    allow: Vec<String>,
+    #[command(flatten)]
+    policy: PolicyOptions,
+    /// Append the audit log to this file, as JSON lines; - is stderr
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Record URLs with their queries
+    #[arg(long, requires = "audit")]
+    audit_queries: bool,
+    /// The name of the sandbox in the audit log
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
     #[arg(long = "with", value_name = "PKG")]
     packages: Vec<String>,
@@ -55,15 +67,24 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         let (script, args) = self.program()?;
-        let mut sandbox = Sandbox::builder()
+        let mut sandbox = self.policy.apply(Sandbox::builder())?;
+        sandbox = sandbox
             .memory_limit(usize::try_from(self.memory.as_u64())?)
             .stdin(Stdin::Inherit);
+        sandbox = match self.audit {
+            Some(path) if path.as_os_str() == "-" => sandbox.audit_sink(AuditStderr),
+            Some(path) => sandbox.audit_file(path),
+            None => sandbox,
+        };
+        if self.audit_queries {
+            sandbox = sandbox.audit_queries();
+        }
+        if let Some(name) = self.name {
+            sandbox = sandbox.name(name);
+        }
         for path in &self.ca {
             let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
             sandbox = sandbox.trust_ca_pem(pem);
-        }
-        for rule in self.allow {
-            sandbox = sandbox.allow(rule);
         }
         for package in self.packages {
             sandbox = sandbox.with_package(package);
@@ -85,6 +106,15 @@ impl Run {
         }
         // Mistakes in the arguments are told before a runtime is fetched for them.
         sandbox.check()?;
+        let policy = sandbox.decided()?;
+        if policy.asks() {
+            sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
+        }
+        if policy.reports_only() {
+            eprintln!(
+                "sandbox-net: mode 'report': what the policy denies is recorded and let pass"
+            );
+        }
         let engine = crate::engine(cache_dir, None).await?;
         let sandbox = sandbox.engine(engine).build().await?;
         let outcome = sandbox.run(script).await?;
@@ -92,6 +122,13 @@ impl Run {
             json::print(&outcome)?;
         } else {
             explain(&outcome);
+            let reported = outcome
+                .decisions
+                .iter()
+                .filter(|it| it.verdict == Verdict::Report);
+            if let count @ 1.. = reported.count() {
+                eprintln!("sandbox-net: mode 'report': {count} decisions would have been denials");
+            }
         }
         Ok(exit_code(&outcome))
     }

@@ -1,5 +1,6 @@
 //! Tests of the module against real servers on the loopback interface.
 
+mod agreement;
 mod faults;
 mod http1;
 mod http2;

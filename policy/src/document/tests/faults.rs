@@ -89,8 +89,8 @@ fn a_rule_is_refused_with_its_line_and_without_its_password() {
     for (text, expected) in [
         (
             "version = 1\n\nallow = ['a.test', '*.com']",
-            "line 3: the rule '*.com' is refused: '*.com' would allow a whole top-level domain: \
-             name more of it, such as '*.example.com'",
+            "line 3: the rule '*.com' is refused: '*.com' would allow a whole public suffix, \
+             under which everybody can have a name: name more of it, such as '*.example.com'",
         ),
         (
             "version = 1\ndeny = [\n'a.test',\n'ftp://a.test']",

@@ -5,6 +5,8 @@
 //! Both sides talk to the same server on loopback. The native side is `python3` in an environment
 //! of its own with `requests`; the sandbox is the release build of the command line, warmed up.
 
+mod decisions;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -115,6 +117,7 @@ async fn main() -> Result<(), Failure> {
             ours / theirs
         );
     }
+    decisions::print()?;
     Ok(())
 }
 

@@ -1,0 +1,232 @@
+//! Rules that would have allowed what was denied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use sandbox_net::policy::{
+    AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
+    classify, decide,
+};
+
+use super::subject::Subject;
+use sandbox_net::{DecisionRecord, Reason, Verdict};
+
+/// The most rules that are kept: guests choose how many there are.
+const MOST: usize = 1000;
+
+/// The rules for everything that was denied and that a rule may allow.
+#[derive(Default)]
+pub(super) struct Proposals {
+    endpoints: BTreeMap<Endpoint, Wanted>,
+    count: usize,
+    /// What there was no room for.
+    is_full: bool,
+    /// Whether some of it was refused by the hook, which may do so again.
+    has_hook: bool,
+    /// How often the metadata of a cloud was asked for, which no rule is proposed for.
+    metadata: u64,
+}
+
+/// What was denied at an endpoint.
+#[derive(Default)]
+struct Wanted {
+    /// The endpoint as a whole, while its scheme was not known.
+    endpoint: bool,
+    /// A scheme as a whole.
+    schemes: BTreeSet<Scheme>,
+    /// Single methods and directories.
+    heads: BTreeSet<(Scheme, String)>,
+    /// Addresses that a name led to.
+    addresses: BTreeSet<(Option<Scheme>, IpAddr)>,
+}
+
+/// What one denial adds to that.
+enum Wish {
+    Endpoint,
+    Scheme(Scheme),
+    Head(Scheme, String),
+    Address(Option<Scheme>, IpAddr),
+}
+
+impl Proposals {
+    pub(super) fn add(&mut self, record: &DecisionRecord) {
+        let Some(Reason::Policy(reason)) = record.reason else {
+            return;
+        };
+        if record.verdict == Verdict::Allow {
+            return;
+        }
+        let Ok(subject) = Subject::of(record) else {
+            return;
+        };
+        let address = record.address.map(|address| address.ip());
+        let Some(wish) = wish(reason, &subject, address) else {
+            return;
+        };
+        let endpoint = subject.endpoint();
+        if wish.is_metadata(endpoint) {
+            self.metadata += 1;
+        } else if self.count >= MOST {
+            // It may be one of those that are there; the note about it does no harm then.
+            self.is_full = true;
+        } else {
+            let wanted = self.endpoints.entry(endpoint.clone()).or_default();
+            self.count += usize::from(wanted.add(wish));
+            self.has_hook |= reason == DenyReason::Hook;
+        }
+    }
+
+    /// The rules, in their order; all of them parse.
+    fn rules(&self) -> BTreeSet<String> {
+        let endpoints = self.endpoints.iter();
+        let texts = endpoints.flat_map(|(endpoint, wanted)| wanted.rules(endpoint));
+        texts.filter(|text| text.parse::<Rule>().is_ok()).collect()
+    }
+
+    /// Prints what can be pasted into a policy file.
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rules = self.rules();
+        if !rules.is_empty() {
+            writeln!(
+                out,
+                "\nrules for 'allow' that would have allowed what was denied:"
+            )?;
+            for rule in rules {
+                // Rules have no backslashes and no control characters.
+                writeln!(out, "    \"{}\",", rule.replace('"', "\\\""))?;
+            }
+        }
+        if self.is_full {
+            writeln!(out, "… and more: these are only the first {MOST}")?;
+        }
+        if self.has_hook {
+            writeln!(
+                out,
+                "(some of it was refused by the hook: a rule helps only where one asked)"
+            )?;
+        }
+        if self.metadata > 0 {
+            let count = self.metadata;
+            writeln!(
+                out,
+                "(no rule is proposed for cloud metadata, which {count} were for)"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Wish {
+    /// Whoever can make a sandbox ask for the metadata of a cloud should not get a rule for it out
+    /// of the log.
+    fn is_metadata(&self, endpoint: &Endpoint) -> bool {
+        let is_metadata = |address: IpAddr| {
+            let forms = [address, address.to_canonical()];
+            forms.map(classify).contains(&AddressClass::Metadata)
+        };
+        let is_literal = matches!(endpoint.host, Host::Ip(address) if is_metadata(address));
+        is_literal || matches!(self, Self::Address(_, address) if is_metadata(*address))
+    }
+}
+
+impl Wanted {
+    /// Whether it was not there yet.
+    fn add(&mut self, wish: Wish) -> bool {
+        match wish {
+            Wish::Endpoint => !std::mem::replace(&mut self.endpoint, true),
+            Wish::Scheme(scheme) => self.schemes.insert(scheme),
+            Wish::Head(scheme, rule) => self.heads.insert((scheme, rule)),
+            Wish::Address(scheme, address) => self.addresses.insert((scheme, address)),
+        }
+    }
+
+    /// The narrowest rules: a scheme as a whole includes its methods and directories.
+    fn rules(&self, endpoint: &Endpoint) -> Vec<String> {
+        let mut schemes = self.schemes.clone();
+        let mut rules = Vec::new();
+        if self.endpoint && schemes.is_empty() && self.heads.is_empty() {
+            rules.push(self.target(None, endpoint));
+        } else if self.endpoint && schemes.is_empty() {
+            schemes.extend(self.heads.iter().map(|(scheme, _)| *scheme));
+        }
+        rules.extend(
+            schemes
+                .iter()
+                .map(|scheme| self.target(Some(*scheme), endpoint)),
+        );
+        let heads = self.heads.iter();
+        let heads = heads.filter(|(scheme, _)| !schemes.contains(scheme));
+        rules.extend(heads.map(|(_, rule)| rule.clone()));
+        rules.extend(
+            self.addresses.iter().map(|(scheme, address)| {
+                format!("{} to {address}", self.target(*scheme, endpoint))
+            }),
+        );
+        rules
+    }
+
+    /// Without a scheme, the one that the port stands for, or both.
+    fn target(&self, scheme: Option<Scheme>, endpoint: &Endpoint) -> String {
+        let by_port = |scheme: &Scheme| scheme.default_port() == endpoint.port;
+        match scheme.or_else(|| Scheme::ALL.into_iter().find(by_port)) {
+            Some(scheme) => origin(scheme, endpoint).to_string(),
+            None => endpoint.to_string(),
+        }
+    }
+}
+
+/// What a denial lacks; none if that is no rule.
+fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Option<Wish> {
+    let scheme = match subject {
+        Subject::Connect(_) => None,
+        Subject::Tls(origin) | Subject::Request { origin, .. } => Some(origin.scheme),
+    };
+    match (reason, subject) {
+        (DenyReason::Address, _) => Some(Wish::Address(scheme, address?)),
+        // Other rules allow its origin, or it would have been denied at an earlier stage.
+        (
+            DenyReason::NoRule,
+            Subject::Request {
+                origin,
+                method,
+                path,
+            },
+        ) => Some(Wish::Head(origin.scheme, head(origin, method, path)?)),
+        (DenyReason::NoRule | DenyReason::Hook, _) => {
+            Some(scheme.map_or(Wish::Endpoint, Wish::Scheme))
+        }
+        _ => None,
+    }
+}
+
+/// The rule for the method and directory of a request, or for all paths with that method where
+/// servers differ about the directory; none if neither allows the request.
+fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Option<String> {
+    let request = Request::Exchange {
+        origin,
+        method,
+        path,
+        fields: &[],
+    };
+    let allows = |text: &String| {
+        let rule = text.parse::<Rule>();
+        let decision = rule.map(|rule| decide(&request, &Policy::allow([rule])));
+        matches!(decision, Ok(Decision::Allow { .. }))
+    };
+    let method = str::from_utf8(method).ok()?;
+    let before_query = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let slash = before_query.iter().rposition(|byte| *byte == b'/')?;
+    let directories = [&before_query[..=slash], b"/"];
+    let directories = directories.into_iter().flat_map(str::from_utf8);
+    let mut rules = directories.map(|directory| format!("{method} {origin}{directory}**"));
+    rules.find(allows)
+}
+
+fn origin(scheme: Scheme, endpoint: &Endpoint) -> Origin {
+    let endpoint = endpoint.clone();
+    Origin { scheme, endpoint }
+}
+
+#[cfg(test)]
+mod tests;

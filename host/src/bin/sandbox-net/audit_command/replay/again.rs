@@ -1,0 +1,147 @@
+//! One decision of a log, made again.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use sandbox_net::policy::{Answer, DEFAULT_DENY, Denial, DenyReason, Policy, Rule};
+
+use crate::audit_command::subject::{Subject, Unclear};
+use sandbox_net::{DecisionRecord, Reason, Verdict};
+
+/// What would be decided now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    Allowed { rule: String },
+    Reported { rule: String, reason: DenyReason },
+    Asked { rule: String },
+    Denied { rule: String, reason: DenyReason },
+}
+
+/// What has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// Nothing.
+    Same,
+    /// Nothing as far as is known: the log has only the beginning of what was asked for.
+    CutShort,
+    /// Nothing unless the hook has: it refused what its rule allows.
+    SameByHook,
+    /// It would be decided like this.
+    Changed(Again),
+}
+
+/// Decides by a policy.
+pub(super) struct Judge<'p> {
+    policy: &'p Policy,
+    /// The names of the rules that allow.
+    allowing: HashSet<&'p str>,
+}
+
+impl<'p> Judge<'p> {
+    pub(super) fn new(policy: &'p Policy) -> Self {
+        Self {
+            policy,
+            allowing: policy.allow_rules().map(Rule::as_str).collect(),
+        }
+    }
+
+    pub(super) fn compare(&self, record: &DecisionRecord) -> Comparison {
+        if record.verdict == Verdict::Deny && !depends_on_rules(record) {
+            return Comparison::Same;
+        }
+        let again = match Subject::of(record) {
+            Ok(subject) => self.decide(&subject, record.address.map(|address| address.ip())),
+            Err(Unclear::CutShort) => return Comparison::CutShort,
+            // It would be refused before any rule is asked.
+            Err(Unclear::Malformed) => Again::Denied {
+                rule: DEFAULT_DENY.to_owned(),
+                reason: DenyReason::Malformed,
+            },
+        };
+        let is_by_hook = record.reason == Some(DenyReason::Hook.into());
+        match (record.verdict, &again) {
+            (Verdict::Allow, Again::Allowed { .. })
+            | (Verdict::Report, Again::Reported { .. })
+            | (Verdict::Deny, Again::Denied { .. }) => Comparison::Same,
+            // The hook granted it then.
+            (Verdict::Allow | Verdict::Report, Again::Asked { rule }) if *rule == record.rule => {
+                Comparison::Same
+            }
+            (Verdict::Deny, Again::Asked { .. }) if is_by_hook => Comparison::Same,
+            (Verdict::Deny, Again::Allowed { rule } | Again::Reported { rule, .. })
+                if is_by_hook
+                    && (*rule == record.rule || self.allowing.contains(&*record.rule)) =>
+            {
+                Comparison::SameByHook
+            }
+            _ => Comparison::Changed(again),
+        }
+    }
+
+    fn decide(&self, subject: &Subject, address: Option<IpAddr>) -> Again {
+        match subject {
+            Subject::Connect(endpoint) => {
+                again(self.policy.answer_connect(endpoint.clone()), address)
+            }
+            Subject::Tls(origin) => {
+                let verify = true;
+                again(
+                    self.policy.answer_tls(&origin.endpoint, None, verify),
+                    address,
+                )
+            }
+            Subject::Request {
+                origin,
+                method,
+                path,
+            } => again(
+                self.policy.answer_exchange(origin, method, path, &[]),
+                address,
+            ),
+        }
+    }
+}
+
+/// Whether other rules may allow what was denied.
+fn depends_on_rules(record: &DecisionRecord) -> bool {
+    let reason = match record.reason {
+        Some(Reason::Policy(reason)) => reason,
+        Some(Reason::Budget(_)) => return false,
+        None => return true,
+    };
+    match reason {
+        DenyReason::NoRule | DenyReason::DenyRule | DenyReason::Hook => true,
+        // Nobody knows then which address it was.
+        DenyReason::Address => record.address.is_some(),
+        DenyReason::HostMismatch
+        | DenyReason::TlsOptions
+        | DenyReason::Method
+        | DenyReason::Field
+        | DenyReason::Secret
+        | DenyReason::Audit
+        | DenyReason::Malformed => false,
+    }
+}
+
+/// `address` is the one that was dialled, or refused.
+fn again<T>(answer: Result<Answer<T>, Denial>, address: Option<IpAddr>) -> Again {
+    let (checked, is_asked) = match answer {
+        Ok(Answer::Checked(checked)) => (checked, false),
+        // Granted only to ask about the address; nothing is done with it.
+        Ok(Answer::Ask(asked)) => (asked.grant(), true),
+        Err(Denial { rule, reason, .. }) => return Again::Denied { rule, reason },
+    };
+    if address.is_some_and(|address| !checked.permits(address)) {
+        let Denial { rule, reason, .. } = checked.address_denial();
+        return Again::Denied { rule, reason };
+    }
+    let rule = checked.rule().to_owned();
+    if is_asked {
+        return Again::Asked { rule };
+    }
+    let refused = address.and_then(|address| checked.check_address(address).err());
+    match checked.reported().cloned().or(refused) {
+        Some(Denial { rule, reason, .. }) => Again::Reported { rule, reason },
+        None => Again::Allowed { rule },
+    }
+}

@@ -1,0 +1,158 @@
+//! What is printed about a log.
+
+use sandbox_net::policy::DenyReason;
+
+use super::*;
+use crate::audit_command::testing::{decision, denied, exchange, write_log};
+use crate::console::{Captured, captured};
+use crate::testing::Directory;
+use sandbox_net::{DecisionRecord, ExchangeRecord, Verdict};
+
+fn show(directory: &Directory, last: usize) -> Captured {
+    let file = directory.path("log");
+    let command = Show { file, last };
+    directory.without_its_path(captured(|console| command.run(console)))
+}
+
+#[test]
+fn exchanges_and_denials_are_listed_with_totals_and_rules() {
+    let directory = Directory::new();
+    let failed = ExchangeRecord {
+        sandbox: "two".to_owned(),
+        method: "POST".to_owned(),
+        status: None,
+        bytes_up: 3 << 20,
+        secrets: vec!["key".to_owned(), "token".to_owned()],
+        error: Some("reset".to_owned()),
+        ..exchange("https://a.test/upload")
+    };
+    let reported = DecisionRecord {
+        verdict: Verdict::Report,
+        ..denied("https://c.test", DenyReason::NoRule, None)
+    };
+    write_log(
+        &directory,
+        [
+            AuditLine::Decision(decision()),
+            AuditLine::Exchange(exchange("https://a.test/")),
+            AuditLine::Decision(denied("b.test:443", DenyReason::NoRule, None)),
+            AuditLine::Decision(reported),
+            AuditLine::Exchange(failed),
+        ],
+    );
+    let printed = show(&directory, 100);
+    assert_eq!(
+        printed.out,
+        "\
+────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ time       sandbox   what                         verdict              up        down      ms   secrets
+════════════════════════════════════════════════════════════════════════════════════════════════════════════
+ 10:20:31   one       GET https://a.test/          200                  100 B     2.0 KiB   12
+ 10:20:30   one       connect b.test:443           denied (no-rule)
+ 10:20:30   one       tls https://c.test           reported (no-rule)
+ 10:20:31   two       POST https://a.test/upload   reset                3.0 MiB   2.0 KiB   12   key, token
+────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+────────────────────────────────────────────────
+ host     requests   denied   up        down
+════════════════════════════════════════════════
+ a.test   2          0        3.0 MiB   4.0 KiB
+ b.test   0          1        0 B       0 B
+────────────────────────────────────────────────
+
+rules for 'allow' that would have allowed what was denied:
+    \"https://b.test\",
+    \"https://c.test\",
+"
+    );
+    assert_eq!((&*printed.err, printed.code), ("", Ok(0)));
+}
+
+#[test]
+fn only_the_last_rows_are_listed_but_all_are_counted() {
+    let directory = Directory::new();
+    let lines = (0..5).map(|number| exchange(&format!("https://a.test/{number}")));
+    write_log(&directory, lines.map(AuditLine::Exchange));
+    let printed = show(&directory, 2);
+    assert_eq!(
+        printed.out,
+        "\
+… 3 earlier rows left out ('--last 0' lists all)
+────────────────────────────────────────────────────────────────────────────
+ time       what                   verdict   up      down      ms   secrets
+════════════════════════════════════════════════════════════════════════════
+ 10:20:31   GET https://a.test/3   200       100 B   2.0 KiB   12
+ 10:20:31   GET https://a.test/4   200       100 B   2.0 KiB   12
+────────────────────────────────────────────────────────────────────────────
+
+───────────────────────────────────────────────
+ host     requests   denied   up      down
+═══════════════════════════════════════════════
+ a.test   5          0        500 B   10.0 KiB
+───────────────────────────────────────────────
+"
+    );
+    let printed = show(&directory, 0);
+    assert_eq!(printed.out.matches("GET https://").count(), 5);
+    write_log(&directory, [AuditLine::Decision(decision())]);
+    assert_eq!(show(&directory, 1).out, "no exchanges and no denials\n");
+}
+
+#[test]
+fn nothing_in_a_log_steers_the_terminal() {
+    let directory = Directory::new();
+    let evil = "\u{1b}[31m\u{202e}\r\n\u{9b}";
+    let all = ExchangeRecord {
+        sandbox: evil.to_owned(),
+        method: evil.to_owned(),
+        error: Some(evil.to_owned()),
+        secrets: vec![evil.to_owned(); 1000],
+        bytes_up: u64::MAX,
+        duration_ms: u64::MAX,
+        ..exchange(&format!("https://{evil}/{}", "x".repeat(500_000)))
+    };
+    let mut lines = vec![AuditLine::Exchange(all.clone()), AuditLine::Exchange(all)];
+    for what in [
+        format!("{evil} https://a.test/{evil}"),
+        format!("https://a.test{evil}"),
+        format!("a.test{evil}:443"),
+        evil.to_owned(),
+        "GET https://a.test/\\x1b[31m/\\\"x".to_owned(),
+    ] {
+        lines.push(AuditLine::Decision(denied(&what, DenyReason::NoRule, None)));
+    }
+    write_log(&directory, lines);
+    let printed = show(&directory, 100);
+    assert_eq!((&*printed.err, printed.code), ("", Ok(0)));
+    let is_strange = |c: &char| (c.is_control() && *c != '\n') || *c == '\u{202e}';
+    assert_eq!(printed.out.chars().find(is_strange), None);
+    let widest = printed.out.lines().map(|line| line.chars().count()).max();
+    assert!(widest < Some(800), "{widest:?}");
+    assert!(printed.out.contains("15.9 EiB"));
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_told_and_the_rest_is_shown() {
+    let directory = Directory::new();
+    let good = serde_json::to_string(&AuditLine::Exchange(exchange("https://a.test/"))).unwrap();
+    directory.write("log", &format!("{good}\n\u{1b}\n{good}\n{}", &good[..9]));
+    let printed = show(&directory, 100);
+    assert_eq!(
+        printed.err,
+        "log: line 2: not a line of an audit log: expected value at line 1 column 1\n\
+         log: line 4: cut off\n"
+    );
+    assert_eq!(printed.out.matches("GET https://").count(), 2);
+    assert_eq!(printed.code, Ok(1));
+}
+
+#[test]
+fn a_log_that_is_not_there_is_a_failure() {
+    let directory = Directory::new();
+    assert!(show(&directory, 0).code.unwrap_err().starts_with("log: "));
+    let command = Show {
+        file: directory.path(""),
+        last: 0,
+    };
+    assert!(captured(|console| command.run(console)).code.is_err());
+}

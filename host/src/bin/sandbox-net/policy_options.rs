@@ -1,0 +1,116 @@
+//! Policies on the command line: files, and single rules.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sandbox_net::policy::{Document, DocumentError, DocumentFault, MAX_LENGTH, Policy};
+use sandbox_net::{Sandbox, SandboxBuilder};
+
+use crate::{Failure, input};
+
+/// The policy that a command is about.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct PolicyOptions {
+    /// A policy file; of several, each has to let a request pass
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Vec<PathBuf>,
+    /// Allow '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', in addition to the first
+    /// file; HOST may be *.domain, a network, or any
+    #[arg(long, value_name = "RULE")]
+    pub(crate) allow: Vec<String>,
+    /// Deny, whatever other rules allow
+    #[arg(long, value_name = "RULE")]
+    pub(crate) deny: Vec<String>,
+    /// Ask whether to allow
+    #[arg(long, value_name = "RULE")]
+    pub(crate) ask: Vec<String>,
+}
+
+/// A policy and where its parts come from.
+pub(crate) struct Composed {
+    pub(crate) policy: Policy,
+    /// In the order of [`Step::author`](sandbox_net::policy::Step).
+    pub(crate) authors: Vec<String>,
+}
+
+impl PolicyOptions {
+    /// Whether there is no policy at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.policy.is_empty()
+            && self.allow.is_empty()
+            && self.deny.is_empty()
+            && self.ask.is_empty()
+    }
+
+    /// Reads the files and puts everything together.
+    pub(crate) fn compose(self) -> Result<Composed, Failure> {
+        let authors = self.policy.iter().map(|file| input::name(file)).collect();
+        Ok(Composed {
+            policy: self.apply(Sandbox::builder())?.decided()?,
+            authors,
+        })
+    }
+
+    /// Gives the policy to a sandbox.
+    pub(crate) fn apply(self, mut sandbox: SandboxBuilder) -> Result<SandboxBuilder, Failure> {
+        let mut documents = self.policy.iter().map(|file| read(file));
+        if let Some(first) = documents.next() {
+            sandbox = sandbox.policy(first?);
+        }
+        for document in documents {
+            sandbox = sandbox.narrowed_by(document?.into());
+        }
+        for rule in self.allow {
+            sandbox = sandbox.allow(rule);
+        }
+        for rule in self.deny {
+            sandbox = sandbox.deny(rule);
+        }
+        for rule in self.ask {
+            sandbox = sandbox.ask(rule);
+        }
+        Ok(sandbox)
+    }
+}
+
+/// Why a policy file cannot be used. Every message is one line and begins with the file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PolicyFileError {
+    /// It cannot be read.
+    #[error("{file}: {error}")]
+    Read { file: String, error: io::Error },
+    /// It is not UTF-8.
+    #[error("{file}: not a text in UTF-8")]
+    Encoding { file: String },
+    /// It is not a policy.
+    #[error("{file}: {error}")]
+    Document { file: String, error: DocumentError },
+}
+
+/// Reads a policy file, or stdin.
+pub(crate) fn read(file: &Path) -> Result<Document, PolicyFileError> {
+    let name = || input::name(file);
+    let failed = |error| PolicyFileError::Read {
+        file: name(),
+        error,
+    };
+    let refused = |error| PolicyFileError::Document {
+        file: name(),
+        error,
+    };
+    let mut bytes = Vec::new();
+    let reader = input::open(file).map_err(failed)?;
+    // One byte more tells what is too long, and what is endless is not read to its end.
+    let mut reader = reader.take(MAX_LENGTH as u64 + 1);
+    reader.read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > MAX_LENGTH {
+        return Err(refused(DocumentError {
+            line: None,
+            fault: DocumentFault::TooLong,
+        }));
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| PolicyFileError::Encoding { file: name() })?;
+    Document::parse(&text).map_err(refused)
+}

@@ -1,0 +1,282 @@
+"""One attack, then a good request.
+
+Arguments: the attack as a JSON list of its name and its texts, and the base URL of a server that
+is allowed. Texts that become bytes are Latin-1. It reports the cases ``attack`` and ``good``.
+
+Attacks import what they need: on the machine's own Python, imports are most of a run's time.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+import frames
+from report import attempt
+
+TIMEOUT = 20
+# Attacks past the stand-ins for `_socket`.
+BY_FRAMES = ("frames", "say", "start_tls", "late_tls", "hold", "steal")
+
+
+def carried_out(reply: frames.Reply) -> frames.Reply:
+    """The reply, or the exception that the shim would raise for it."""
+    if reply.status != frames.ERROR:
+        return reply
+    length = struct.unpack_from("<I", reply.payload)[0] if reply.payload else 0
+    text = reply.payload[4 : 4 + length].decode()
+    numbers = {1: errno.EACCES, 11: errno.EINVAL}
+    raise OSError(numbers.get(reply.code, errno.EIO), text or reply.outcome)
+
+
+def finished(command: int, handle: int) -> frames.Reply:
+    """The reply to a command that waits for the end of a phase."""
+    return carried_out(frames.finished(command, handle, 0, frames.PHASE))
+
+
+def open_by_frames(host: str, port: str) -> int:
+    """The id of a connection to exactly this text."""
+    payload = frames.connect_payload(host)
+    connection = carried_out(frames.call(frames.CONNECT, 0, int(port), payload)).value
+    finished(frames.STATUS, connection)
+    return connection
+
+
+def send_by_frames(connection: int, method: str, path: str, *fields: str) -> object:
+    """The status code for a request with these names and values of fields."""
+    encoded = [field.encode("latin-1") for field in fields]
+    pairs = tuple(zip(encoded[::2], encoded[1::2], strict=True))
+    payload = frames.request_payload(path.encode("latin-1"), method.encode("latin-1"), pairs)
+    exchange = carried_out(frames.call(frames.REQUEST, connection, 0, payload)).value
+    head = finished(frames.HEAD, exchange)
+    return struct.unpack_from("<H", head.payload)[0]
+
+
+def secure_by_frames(connection: int, server_name: str, verify: bool) -> None:
+    """Makes the TLS handshake with this server name."""
+    name = server_name.encode()
+    payload = struct.pack("<H", len(name)) + name
+    carried_out(frames.call(frames.START_TLS, connection, int(verify), payload))
+    finished(frames.STATUS, connection)
+
+
+def attack_frames(host: str, port: str) -> object:
+    return send_by_frames(open_by_frames(host, port), "GET", "/attack")
+
+
+def attack_say(authority: str, method: str, path: str, *fields: str) -> object:
+    host, port = authority.rsplit(":", 1)
+    return send_by_frames(open_by_frames(host, port), method, path, *fields)
+
+
+def attack_start_tls(authority: str, server_name: str, verify: str, *fields: str) -> object:
+    host, port = authority.rsplit(":", 1)
+    connection = open_by_frames(host, port)
+    secure_by_frames(connection, server_name, verify == "verified")
+    return send_by_frames(connection, "GET", "/attack", *fields)
+
+
+def attack_late_tls(authority: str) -> object:
+    """TLS on a connection that has carried a request in plain text."""
+    host, port = authority.rsplit(":", 1)
+    connection = open_by_frames(host, port)
+    send_by_frames(connection, "GET", "/get")
+    secure_by_frames(connection, "", True)
+    return send_by_frames(connection, "GET", "/attack")
+
+
+def attack_url(url: str, *fields: str) -> object:
+    import urllib.request
+
+    request = urllib.request.Request(url, headers=dict(zip(fields[::2], fields[1::2], strict=True)))
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        response.read()
+        return response.status
+
+
+def attack_urls(*urls: str) -> object:
+    """One after the other; only the last one is the attack."""
+    for url in urls[:-1]:
+        if attack_url(url) != 200:
+            raise AssertionError(f"{url} is not reached")
+    return attack_url(urls[-1])
+
+
+def attack_post(url: str, body: str) -> object:
+    import urllib.request
+
+    request = urllib.request.Request(url, data=body.encode("latin-1"))
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        return response.status
+
+
+def attack_requests(url: str, method: str = "GET") -> object:
+    import requests
+
+    return requests.request(method, url, timeout=TIMEOUT).status_code
+
+
+def attack_unverified(url: str) -> object:
+    import requests
+
+    return requests.get(url, verify=False, timeout=TIMEOUT).status_code
+
+
+def attack_refresh(url: str) -> object:
+    """A `Refresh` or a link is the program's to follow: it asks for what the header says."""
+    import urllib.request
+
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        target = response.headers["Location"]
+    return attack_url(target)
+
+
+def attack_client(authority: str, method: str, target: str, *fields: str) -> object:
+    """By http.client without its own checks of method and target."""
+    import http.client
+
+    class Unchecked(http.client.HTTPConnection):
+        def _validate_method(self, method: str) -> None:
+            pass
+
+        def _validate_path(self, url: str) -> None:
+            pass
+
+    connection = Unchecked(authority, timeout=TIMEOUT)
+    try:
+        named_host = any(name.lower() == "host" for name in fields[::2])
+        connection.putrequest(method, target, skip_host=named_host, skip_accept_encoding=True)
+        for name, value in zip(fields[::2], fields[1::2], strict=True):
+            connection.putheader(name, value)
+        connection.endheaders()
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def attack_proxy(proxy: str, url: str) -> object:
+    """A request through a proxy, in absolute form or by CONNECT."""
+    import urllib.parse
+    import urllib.request
+
+    scheme = urllib.parse.urlsplit(url).scheme
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({scheme: proxy}))
+    return opener.open(url, timeout=TIMEOUT).status
+
+
+def attack_raw(authority: str, text: str) -> object:
+    """These very bytes on a socket; gives what comes until the peer ends or keeps silent."""
+    host, port = authority.rsplit(":", 1)
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT) as sock:
+        sock.sendall(text.encode("latin-1"))
+        sock.settimeout(1)
+        received = b""
+        try:
+            while piece := sock.recv(65536):
+                received += piece
+        except TimeoutError:
+            if not received:
+                raise
+        return received[:64].decode("latin-1")
+
+
+def attack_socket(host: str, port: str) -> object:
+    """A connection to this text as it is, without a look-up before."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.settimeout(TIMEOUT)
+        sock.connect((host, int(port)))
+        sock.sendall(b"GET /attack HTTP/1.1\r\nHost: x\r\n\r\n")
+        return len(sock.recv(1))
+
+
+def attack_handshake(authority: str, server_name: str) -> object:
+    """TLS for another name than the connection's, by `ssl` itself."""
+    import ssl
+
+    host, port = authority.rsplit(":", 1)
+    context = ssl.create_default_context()
+    plain = socket.create_connection((host, int(port)), timeout=TIMEOUT)
+    with plain, context.wrap_socket(plain, server_hostname=server_name) as sock:
+        sock.sendall(b"GET /attack HTTP/1.1\r\nHost: %b\r\n\r\n" % authority.encode())
+        return sock.recv(12).decode("latin-1")
+
+
+def attack_lookup(name: str) -> object:
+    return len(socket.getaddrinfo(name, 80))
+
+
+def attack_environment(name: str, value: str, url: str) -> object:
+    """A proxy by an environment variable of the program's own making."""
+    os.environ[name] = value
+    try:
+        return attack_url(url)
+    finally:
+        del os.environ[name]
+
+
+def attack_datagram(host: str, port: str, name: str) -> object:
+    """A question of the program's own to a name server (RFC 1035 section 4.1)."""
+    labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
+    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(TIMEOUT)
+        sock.sendto(question, (host, int(port)))
+        return len(sock.recv(512))
+
+
+def attack_hold(authority: str, path: str) -> object:
+    """Opens connections, and answers with their ids when a request on the first one is over."""
+    host, port = authority.rsplit(":", 1)
+    connections = [open_by_frames(host, port) for _ in range(3)]
+    send_by_frames(connections[0], "GET", path)
+    return connections
+
+
+def attack_steal(*handles: str) -> object:
+    """Sends a request on ids that others have, and on those beside them; gives the outcomes."""
+    outcomes = set()
+    payload = frames.request_payload(b"/stolen")
+    for handle in (int(handle) for handle in handles):
+        for near in range(max(0, handle - 100), handle + 100):
+            outcomes.add(frames.call(frames.REQUEST, near, 0, payload).outcome)
+    return sorted(outcomes)
+
+
+def attack_leave(authority: str) -> object:
+    """Ends the process in the middle of a request's body."""
+    host, port = authority.rsplit(":", 1)
+    exchange = frames.requested(open_by_frames(host, port), b"/upload", kind=1, size=1000)
+    print(frames.call(frames.WRITE, exchange, 0, b"half").outcome, flush=True)
+    os._exit(0)
+
+
+def good(base: str, by_frames: bool) -> object:
+    """Whether this program still reaches what is allowed; by no proxy."""
+    host, port = base.removeprefix("http://").rsplit(":", 1)
+    if by_frames:
+        return 200 if frames.good_request(host, int(port)) else 0
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT) as sock:
+        request = f"GET /get HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+        sock.sendall(request.encode())
+        received = b""
+        while piece := sock.recv(65536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]) if body else 0
+
+
+def main() -> None:
+    name, *texts = json.loads(sys.argv[1])
+    action: Callable[..., object] = globals()[f"attack_{name}"]
+    attempt("attack", action, *texts)
+    attempt("good", good, sys.argv[2], name in BY_FRAMES)
+
+
+if __name__ == "__main__":
+    main()

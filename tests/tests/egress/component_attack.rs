@@ -1,0 +1,192 @@
+//! What a hostile component does: connect, then TLS, then a request, and where it ends.
+
+use crate::component_guest::Hostile;
+use crate::world::World;
+
+/// A body that there is not, as the case of `body-kind`.
+pub const NO_BODY: u32 = 0;
+/// A body of a size.
+pub const SIZED: u32 = 1;
+
+// Cases of `error-code` and `deny-reason`, in the order of the interface.
+pub const DENIED: u8 = 0;
+pub const INVALID: u8 = 10;
+
+/// What the component does: connect, then TLS, then a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// The text of the host, with placeholders, as all that follows.
+    pub host: &'static str,
+    /// The port; `+` stands for 65536 more.
+    pub port: &'static str,
+    /// The server name and whether to verify; `None` stays in plain text.
+    pub tls: Option<(&'static str, bool)>,
+    /// In Latin-1, as the path and the fields.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'static str,
+    /// Names and values.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+/// At which call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    Connect,
+    /// The connection's `status`.
+    Status,
+    StartTls,
+    Request,
+}
+
+/// Where it ended: the response's status, or a failure.
+pub type End = Result<u16, Failure>;
+
+/// The call that failed, its error's case, and the reason of a denial.
+pub type Failure = (Step, u8, Option<u8>);
+
+impl Attack {
+    /// A GET in plain text.
+    pub const fn get(host: &'static str, port: &'static str, path: &'static str) -> Self {
+        Self {
+            host,
+            port,
+            tls: None,
+            method: "GET",
+            path,
+            fields: &[],
+        }
+    }
+
+    /// Carries it out as far as it gets.
+    pub async fn carry_out(&self, world: &World, guest: &mut Hostile) -> wasmtime::Result<End> {
+        let connection = match self.connect(world, guest).await? {
+            Ok(connection) => connection,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if let Some((name, verify)) = self.tls {
+            let [name] = guest.put([name.as_bytes()]).await;
+            let parameters = (connection, name.0, name.1, u32::from(verify));
+            guest.call::<_, ()>("start-tls", parameters).await?;
+            if let Err(failure) = guest.result(Step::StartTls).await {
+                return Ok(Err(failure));
+            }
+            if let Err(failure) = settled(guest, connection).await? {
+                return Ok(Err(failure));
+            }
+        }
+        self.request(world, guest, connection).await
+    }
+
+    /// The handle of a connection that stands.
+    pub async fn connect(
+        &self,
+        world: &World,
+        guest: &mut Hostile,
+    ) -> wasmtime::Result<Result<u32, Failure>> {
+        let port = world.fill(self.port);
+        let port: u32 = match port.strip_prefix('+') {
+            Some(port) => 0x1_0000 + port.parse::<u32>()?,
+            None => port.parse()?,
+        };
+        let host = world.fill(self.host);
+        let [host] = guest.put([host.as_bytes()]).await;
+        guest
+            .call::<_, ()>("connect", (host.0, host.1, port))
+            .await?;
+        let connection = match guest.result(Step::Connect).await {
+            Ok(connection) => connection,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        Ok(settled(guest, connection).await?.map(|()| connection))
+    }
+
+    /// Sends the request on a connection, and gives the connection back.
+    pub async fn request(
+        &self,
+        world: &World,
+        guest: &mut Hostile,
+        connection: u32,
+    ) -> wasmtime::Result<End> {
+        let exchange = match self.begin(world, guest, connection, NO_BODY, 0).await? {
+            Ok(exchange) => exchange,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        guest.call::<_, ()>("wait", (1_u32, exchange)).await?;
+        guest.call::<_, ()>("head", (exchange,)).await?;
+        let end = match guest.byte(4).await {
+            0 => Ok(guest.word(8).await as u16),
+            _ => Err(guest.failure(Step::Request, 8).await),
+        };
+        guest.call::<_, ()>("drop-exchange", (exchange,)).await?;
+        guest.call::<_, ()>("close", (connection,)).await?;
+        Ok(end)
+    }
+
+    /// Sends the request's head: the handle of its exchange.
+    pub async fn begin(
+        &self,
+        world: &World,
+        guest: &mut Hostile,
+        connection: u32,
+        kind: u32,
+        size: u64,
+    ) -> wasmtime::Result<Result<u32, Failure>> {
+        let (method, path) = (latin(world, self.method), latin(world, self.path));
+        let fields = self.fields.iter().flat_map(|(name, value)| [name, value]);
+        let fields: Vec<_> = fields.map(|text| latin(world, text)).collect();
+        let bytes = fields.concat();
+        // The list of fields holds addresses into `bytes`, which comes first.
+        let [(mut address, _)] = guest.put([&bytes]).await;
+        let mut list = Vec::new();
+        for value in &fields {
+            list.extend(address.to_le_bytes());
+            list.extend((value.len() as u32).to_le_bytes());
+            address += value.len() as u32;
+        }
+        let [_, list, method, path] = guest.put([&bytes, &list, &method, &path]).await;
+        let (fields, count) = (list.0, self.fields.len() as u32);
+        let parameters = (
+            connection, method.0, method.1, path.0, path.1, fields, count, kind, size,
+        );
+        guest.call::<_, ()>("request", parameters).await?;
+        Ok(guest.result(Step::Request).await)
+    }
+}
+
+/// The text in Latin-1.
+fn latin(world: &World, text: &str) -> Vec<u8> {
+    world.fill(text).chars().map(|c| c as u8).collect()
+}
+
+/// Waits for the end of the phase that a connection is in.
+async fn settled(guest: &mut Hostile, connection: u32) -> wasmtime::Result<Result<(), Failure>> {
+    guest.call::<_, ()>("wait", (0_u32, connection)).await?;
+    guest.call::<_, ()>("status", (connection,)).await?;
+    if guest.byte(4).await == 0 {
+        return Ok(Ok(()));
+    }
+    Ok(Err(guest.failure(Step::Status, 8).await))
+}
+
+impl Hostile {
+    /// The last result, `result<T, error-code>`: the handle that it gives, or the failure.
+    pub async fn result(&mut self, step: Step) -> Result<u32, Failure> {
+        match self.byte(0).await {
+            0 => Ok(self.word(4).await),
+            _ => Err(self.failure(step, 4).await),
+        }
+    }
+
+    /// The error at an offset of the last result.
+    async fn failure(&mut self, step: Step, offset: u32) -> Failure {
+        let case = self.byte(offset).await;
+        if case != DENIED {
+            return (step, case, None);
+        }
+        let reason = self.byte(offset + 4).await;
+        let message = self.text(offset + 16).await;
+        assert!(message.starts_with("sandbox-net denied "), "{message}");
+        (step, case, Some(reason))
+    }
+}

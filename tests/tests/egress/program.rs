@@ -1,0 +1,48 @@
+//! The attacking program, compiled once: hundreds of runs need not do it again.
+
+use sandbox_net::{Outcome, Sandbox, Script};
+use sandbox_net_tests::{Report, run_to_end};
+use tokio::sync::OnceCell;
+
+/// The program, as the machine's own Python runs it.
+pub const FILE: &str = "attack.py";
+/// Its module, and those that it imports.
+const MODULES: [&str; 3] = ["attack", "frames", "report"];
+
+/// The modules as byte code, by their files. Python takes it without the source.
+static COMPILED: OnceCell<Vec<(String, Vec<u8>)>> = OnceCell::const_new();
+
+async fn compile() -> Vec<(String, Vec<u8>)> {
+    let code = format!(
+        "import py_compile\n\
+         for name in {MODULES:?}: py_compile.compile(name + '.py', name + '.pyc', doraise=True)"
+    );
+    let sandbox = Sandbox::builder().build().await.expect("a sandbox");
+    // The harness brings the files; what the program itself says without arguments is no matter.
+    run_to_end(&sandbox, FILE).await;
+    let outcome = sandbox.run(code).await.expect("a run");
+    assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
+    let mut files = Vec::new();
+    for name in MODULES {
+        let path = format!("/home/{name}.pyc");
+        let bytes = sandbox.read_file(&path).await.expect("byte code");
+        files.push((path, bytes));
+    }
+    files
+}
+
+/// Runs the program in `sandbox` to its end.
+pub async fn run(sandbox: &Sandbox) -> Outcome {
+    for (path, bytes) in COMPILED.get_or_init(compile).await {
+        let written = sandbox.write_file(path, bytes.as_slice()).await;
+        written.expect("a file in the sandbox");
+    }
+    let run = sandbox.run(Script::module(MODULES[0])).await;
+    run.expect("a run of the sandbox")
+}
+
+/// What a run printed, which must have ended well.
+pub fn report_of(outcome: &Outcome) -> Report {
+    let code = outcome.exit_code();
+    Report::of_success("sandbox", code, &outcome.stdout, &outcome.stderr)
+}

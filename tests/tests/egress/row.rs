@@ -1,0 +1,212 @@
+//! One attack in a table, and the runner that shows both that it is denied and that it would have
+//! worked.
+
+use sandbox_net::policy::DenyReason;
+
+use crate::runner;
+
+/// A scripted name: each answer is the addresses of one question, separated by spaces, or
+/// `alias NAME`; the last one stays.
+pub type Name = (&'static str, &'static [&'static str]);
+
+/// One attack. Texts may hold placeholders, which [`World::fill`](crate::world::World::fill)
+/// explains.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// What is attacked, as a sentence.
+    pub name: &'static str,
+    /// A sub-command of `programs/attack.py` with its texts.
+    pub attack: &'static [&'static str],
+    /// The rules under which it is denied, besides the good server's.
+    pub rules: &'static [&'static str],
+    /// What the DNS server says.
+    pub names: &'static [Name],
+    /// The names that it may be asked for.
+    pub asked: &'static [&'static str],
+    /// By which host the good server is allowed.
+    pub good: &'static str,
+    /// The guest's environment.
+    pub env: &'static [(&'static str, &'static str)],
+    /// What the guest gets.
+    pub refusal: Refusal,
+    /// What a server would have seen.
+    pub trace: Trace,
+    /// How it would have worked.
+    pub control: Control,
+}
+
+/// What the guest gets for its attack.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// `PermissionError` with this reason, and a decision that is recorded with it.
+    Denied(DenyReason),
+    /// This exception with the reason in its text, and a decision that is recorded with it.
+    DeniedAs(&'static str, DenyReason),
+    /// `EINVAL` with the host's words: what makes no sense is not decided on.
+    Invalid,
+    /// `OSError` with the words of the stand-ins: the host is never asked.
+    NotCarried,
+    /// This exception of Python's own: the host is never asked.
+    Raised(&'static str),
+    /// A response: something was sent, but not what the attack is about.
+    Harmless,
+}
+
+/// What shows on a server that an attack has worked.
+#[derive(Clone, Copy, Debug)]
+pub enum Trace {
+    /// A connection to a forbidden server.
+    Connection,
+    /// A request head with these bytes, in Latin-1, on the raw server.
+    Head(&'static str),
+    /// A request for this target on the good server.
+    Request(&'static str),
+    /// A request for this target on one of the TLS servers.
+    Secure(&'static str),
+    /// A question for a name that ends so.
+    Question(&'static str),
+}
+
+/// A run that leaves the trace.
+#[derive(Clone, Copy, Debug)]
+pub struct Control {
+    /// The attack, or the plain spelling of what it is after.
+    pub attack: Option<&'static [&'static str]>,
+    /// What the DNS server says, where that is another thing.
+    pub names: Option<&'static [Name]>,
+    /// The rules that allow it; `None` runs it on the machine's own Python.
+    pub rules: Option<&'static [&'static str]>,
+}
+
+impl Row {
+    /// A row whose attack is on a forbidden server's address and meets no rule; natively it works.
+    pub const fn new(name: &'static str, attack: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            attack,
+            rules: &[],
+            names: &[],
+            asked: &[],
+            good: "127.0.0.1",
+            env: &[],
+            refusal: Refusal::Denied(DenyReason::NoRule),
+            trace: Trace::Connection,
+            control: Control {
+                attack: None,
+                names: None,
+                rules: None,
+            },
+        }
+    }
+
+    /// Denied although there are these rules.
+    pub const fn under(mut self, rules: &'static [&'static str]) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Denied although rules allow the attacked port of another host, another port of the attacked
+    /// host, and the good server as `localhost`.
+    pub const fn beside_others(mut self) -> Self {
+        self.good = "localhost";
+        self.rules = &["elsewhere.test:{port}", "127.0.0.1:1", "[::1]:1"];
+        self
+    }
+
+    /// With these names.
+    pub const fn resolving(mut self, names: &'static [Name]) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Where the DNS server may be asked for these names.
+    pub const fn asking(mut self, names: &'static [&'static str]) -> Self {
+        self.asked = names;
+        self
+    }
+
+    /// With these variables in the guest's environment.
+    pub const fn with_env(mut self, env: &'static [(&'static str, &'static str)]) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Denied for this reason.
+    pub const fn denied(mut self, reason: DenyReason) -> Self {
+        self.refusal = Refusal::Denied(reason);
+        self
+    }
+
+    /// Refused in this way.
+    pub const fn refused(mut self, refusal: Refusal) -> Self {
+        self.refusal = refusal;
+        self
+    }
+
+    /// Seen by this.
+    pub const fn seen(mut self, trace: Trace) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// It works under these rules.
+    pub const fn but_under(mut self, rules: &'static [&'static str]) -> Self {
+        self.control.rules = Some(rules);
+        self
+    }
+
+    /// It works as it is on the machine's own Python.
+    pub const fn natively(mut self) -> Self {
+        self.control.attack = None;
+        self.control.rules = None;
+        self
+    }
+
+    /// It works in this form: natively, unless rules are given.
+    pub const fn but_as(mut self, attack: &'static [&'static str]) -> Self {
+        self.control.attack = Some(attack);
+        self
+    }
+
+    /// It works where the names are these.
+    pub const fn but_resolving(mut self, names: &'static [Name]) -> Self {
+        self.control.names = Some(names);
+        self
+    }
+}
+
+/// Runs all rows and shows all that fail.
+///
+/// # Panics
+///
+/// When one fails.
+pub async fn run_all(rows: &'static [Row]) {
+    collect(rows.iter().map(|row| (row.name, runner::check(row)))).await;
+}
+
+/// Runs what is called so, one after the other, and shows all that fail.
+///
+/// # Panics
+///
+/// When one fails.
+pub async fn collect<F>(all: impl ExactSizeIterator<Item = (&'static str, F)>)
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
+    let count = all.len();
+    let mut failures = Vec::new();
+    for (name, check) in all {
+        // A panic is a failure like any other.
+        match tokio::spawn(check).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => failures.push(format!("{name}: {fault}")),
+            Err(panic) => failures.push(format!("{name}: {}", runner::text_of(panic))),
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {count} rows failed\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
+}

@@ -1,0 +1,188 @@
+//! Runs a row: the attack under its rules, then its control.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use sandbox_net::policy::DenyReason;
+use sandbox_net::{DecisionRecord, Sandbox, Verdict};
+use sandbox_net_tests::{Native, Report};
+use serde_json::{Value, json};
+use tokio::task::JoinError;
+
+use crate::program;
+use crate::row::{Refusal, Row};
+use crate::world::{World, document};
+
+/// One run of an attack.
+struct Run {
+    report: Report,
+    decisions: Vec<DecisionRecord>,
+}
+
+impl Run {
+    fn line(&self, case: &str) -> &Value {
+        let line = self.report.lines.iter().find(|line| line["case"] == case);
+        line.unwrap_or(&Value::Null)
+    }
+
+    /// Whether one of the attack's exceptions is of this type.
+    fn raised(&self, kind: &str, text: &str) -> bool {
+        let errors = self.line("attack")["errors"].as_array();
+        errors.into_iter().flatten().any(|error| {
+            error["type"] == kind && error["text"].as_str().is_some_and(|t| t.contains(text))
+        })
+    }
+
+    fn recorded(&self, reason: DenyReason) -> bool {
+        let denied = |one: &&DecisionRecord| one.verdict == Verdict::Deny;
+        let mut denied = self.decisions.iter().filter(denied);
+        denied.any(|one| one.reason == Some(reason.into()))
+    }
+
+    fn is_refused(&self, refusal: Refusal) -> bool {
+        let reason = |reason: DenyReason| format!("reason {reason}");
+        match refusal {
+            Refusal::Denied(why) => {
+                self.raised("PermissionError", &reason(why)) && self.recorded(why)
+            }
+            Refusal::DeniedAs(kind, why) => {
+                self.raised(kind, &why.to_string()) && self.recorded(why)
+            }
+            Refusal::Invalid => {
+                let errors = self.line("attack")["errors"].as_array();
+                let invalid = |error: &Value| error["errno"] == "EINVAL";
+                errors.is_some_and(|errors| errors.iter().any(invalid))
+            }
+            Refusal::NotCarried => self.raised("OSError", "sandbox-net: "),
+            Refusal::Raised(kind) => self.raised(kind, ""),
+            Refusal::Harmless => !self.line("attack")["result"].is_null(),
+        }
+    }
+}
+
+/// Runs the row.
+///
+/// # Errors
+///
+/// What is not as it should be, with everything that was seen.
+pub async fn check(row: &'static Row) -> Result<(), String> {
+    deny(row).await?;
+    control(row).await
+}
+
+async fn deny(row: &Row) -> Result<(), String> {
+    let world = World::start(row.names).await;
+    let run = in_sandbox(&world, row, row.attack, row.rules, row.good).await;
+    let mut faults = Vec::new();
+    if run.line("good")["result"] != json!(200) {
+        faults.push("the good request did not work".to_owned());
+    }
+    if !run.is_refused(row.refusal) {
+        faults.push(format!("the attack was not refused as {:?}", row.refusal));
+    }
+    match world.count(row.trace).await {
+        0 => {}
+        count => faults.push(format!("REACHED: {:?} was left {count} times", row.trace)),
+    }
+    let questions = world.dns.questions().await;
+    let strange = |name: &str| !row.asked.contains(&name);
+    if let Some(question) = questions.iter().find(|one| strange(&one.name)) {
+        faults.push(format!("the name {} was asked for", question.name));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let faults = faults.join("; ");
+    let decisions = &run.decisions;
+    Err(format!(
+        "{faults}\n{}decisions: {decisions:#?}\n{}",
+        run.report,
+        world.describe().await
+    ))
+}
+
+/// The controls that have worked: rows share some, and one run of each shows as much.
+static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+async fn control(row: &Row) -> Result<(), String> {
+    let names = row.control.names.unwrap_or(row.names);
+    let attack = row.control.attack.unwrap_or(row.attack);
+    let run = (attack, row.control.rules, names, row.env, row.trace);
+    let key = format!("{run:?}");
+    if SHOWN.lock().is_ok_and(|shown| shown.contains(&key)) {
+        return Ok(());
+    }
+    let world = World::start(names).await;
+    let run = match row.control.rules {
+        Some(rules) => in_sandbox(&world, row, attack, rules, "127.0.0.1").await,
+        None => natively(&world, row, attack).await,
+    };
+    let good = run.line("good")["result"] == json!(200);
+    if good && world.count(row.trace).await > 0 {
+        SHOWN.lock().expect("the list").insert(key);
+        return Ok(());
+    }
+    Err(format!(
+        "the control did not leave {:?}\n{}decisions: {:#?}\n{}",
+        row.trace,
+        run.report,
+        run.decisions,
+        world.describe().await
+    ))
+}
+
+/// The attack as the program's argument.
+fn argument(world: &World, attack: &[&str]) -> String {
+    let texts: Vec<_> = attack.iter().map(|text| world.fill(text)).collect();
+    json!(texts).to_string()
+}
+
+async fn in_sandbox(world: &World, row: &Row, attack: &[&str], rules: &[&str], host: &str) -> Run {
+    let good = world.good.origin_as(host);
+    let rules = rules.iter().map(|rule| world.fill(rule));
+    let mut builder = Sandbox::builder()
+        .policy(document(rules))
+        .allow(good.as_str())
+        .arg(argument(world, attack))
+        .arg(good)
+        .trust_ca_pem(world.ca.root_pem())
+        .dns_servers([world.dns.address()]);
+    for (name, value) in row.env {
+        builder = builder.env(*name, world.fill(value));
+    }
+    if ["requests", "unverified"].contains(&attack[0]) {
+        builder = builder.with_package("requests");
+    }
+    let sandbox = builder.build().await.expect("a sandbox");
+    let outcome = program::run(&sandbox).await;
+    Run {
+        report: program::report_of(&outcome),
+        decisions: outcome.decisions,
+    }
+}
+
+async fn natively(world: &World, row: &Row, attack: &[&str]) -> Run {
+    let good = world.good.origin();
+    let mut native = Native::new(program::FILE, [argument(world, attack), good]);
+    for (name, value) in row.env {
+        native = native.env(name, &world.fill(value));
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let pem = directory.path().join("ca.pem");
+    std::fs::write(&pem, world.ca.root_pem()).expect("a file");
+    let report = native.trust(&pem).run().await;
+    Run {
+        report,
+        decisions: Vec::new(),
+    }
+}
+
+/// The message of a panic.
+pub fn text_of(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "cancelled".to_owned();
+    };
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+    text.unwrap_or_default()
+}
