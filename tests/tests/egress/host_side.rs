@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::program;
 use crate::row::Trace::{Connection, Request};
 use crate::row::{Name, Row, collect, run_all};
-use crate::world::{World, opened};
+use crate::world::{World, document};
 
 /// A proxy by a variable in the guest's own environment: the program goes there, and is denied. On
 /// the machine's own Python it gets there.
@@ -76,15 +76,14 @@ const NAMES: &[Name] = &[("one.test", &["127.0.0.1"]), ("two.test", &["127.0.0.1
 
 async fn sandbox(world: &World, rules: &[&str], attack: &[&str]) -> Sandbox {
     let attack: Vec<_> = attack.iter().map(|text| world.fill(text)).collect();
-    let mut builder = Sandbox::builder()
+    let rules = rules.iter().map(|rule| world.fill(rule));
+    let builder = Sandbox::builder()
+        .policy(document(rules))
         .allow(world.good.origin())
         .arg(json!(attack).to_string())
         .arg(world.good.origin())
         .trust_ca_pem(world.ca.root_pem())
         .dns_servers([world.dns.address()]);
-    for rule in rules.iter().flat_map(|rule| opened(&world.fill(rule))) {
-        builder = builder.allow(rule);
-    }
     builder.build().await.expect("a sandbox")
 }
 
