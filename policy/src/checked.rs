@@ -97,7 +97,7 @@ impl<T> Asked<T> {
     /// The hook refused, in its own words.
     #[must_use]
     pub fn hook_denial(&self, why: &str) -> Denial {
-        self.checked.hook_denial(why)
+        self.checked.target().hook_refused(&self.checked.rule, why)
     }
 }
 

@@ -175,10 +175,21 @@ impl Target<'_> {
         self.deny(DenyReason::Hook, rule, "nobody granted it", &remedy)
     }
 
-    /// The embedder's hook refused with these words.
+    /// The embedder's hook refused, with these words, what the rule asks for.
+    pub(super) fn hook_refused(&self, rule: &str, why: &str) -> Denial {
+        let allowing = suggestion(self.scheme, self.endpoint);
+        let remedy = format!("to allow it without asking, add the rule '{allowing}'");
+        self.deny(
+            DenyReason::Hook,
+            rule,
+            &format!("the hook refused: {}", one_line(why)),
+            &remedy,
+        )
+    }
+
+    /// The embedder's hook refused with these words what the rule allows.
     pub(super) fn hook(&self, rule: &str, why: &str) -> Denial {
-        let words = why.chars().map(|c| if c.is_control() { ' ' } else { c });
-        let fault = format!("the hook refused: {}", words.collect::<String>());
+        let fault = format!("the hook refused: {}", one_line(why));
         self.deny(DenyReason::Hook, rule, &fault, "no rule can allow it")
     }
 
@@ -306,4 +317,12 @@ impl Target<'_> {
             address: None,
         }
     }
+}
+
+/// Another's words within a denial, which is one line.
+fn one_line(text: &str) -> String {
+    let chars = text.chars();
+    chars
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

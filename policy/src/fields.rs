@@ -19,6 +19,11 @@ const FORBIDDEN: &[&str] = &[
     "upgrade",
 ];
 
+/// Whether the host alone sends fields of this name, which is in lower case.
+pub(super) fn is_host_owned(name: &str) -> bool {
+    FORBIDDEN.contains(&name) || matches!(name, "host" | "te") || name.starts_with("proxy-")
+}
+
 /// Why the policy refuses a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldFault {

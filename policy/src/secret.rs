@@ -5,23 +5,11 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
+use crate::fields;
+use crate::host_pattern::HostPattern;
 use crate::rule::Rule;
 use crate::syntax;
-
-/// Header fields of the connection, of framing and of the host itself, in lower case: a guest
-/// cannot send them, so no placeholder can stand in them. `proxy-*` is refused as well.
-const HOST_OWNED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::target::Scheme;
 
 /// A credential that the guest uses without ever having it.
 ///
@@ -109,6 +97,9 @@ pub enum SecretError {
          plain_http = true"
     )]
     PlainHttp,
+    /// The rule means every host.
+    #[error("rule: a secret for 'any' host is none: name the hosts that it is for")]
+    AnyHost,
     /// The source is not exactly one of the three kinds.
     #[error(
         "source: write {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or \
@@ -154,14 +145,13 @@ impl Secret {
         Ok(())
     }
 
-    /// Refuses a rule for plain HTTP alone, unless that is said twice.
+    /// Refuses a rule for plain HTTP alone, unless that is said twice, and one for every host.
     pub(super) fn check_rule(&self) -> Result<(), SecretError> {
-        let is_plain = |word: &str| {
-            let scheme = word.get(.."http://".len());
-            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
-        };
-        if !self.plain_http && self.rule.as_str().split_whitespace().any(is_plain) {
+        if !self.plain_http && self.rule.scheme == Some(Scheme::Http) {
             return Err(SecretError::PlainHttp);
+        }
+        if self.rule.host == HostPattern::Any {
+            return Err(SecretError::AnyHost);
         }
         Ok(())
     }
@@ -213,10 +203,10 @@ pub(super) fn check_header(name: &str) -> Result<(), SecretError> {
         return Err(SecretError::Header);
     }
     let name = name.to_ascii_lowercase();
-    if HOST_OWNED.contains(&name.as_str()) || name.starts_with("proxy-") {
-        return Err(SecretError::HostOwned(name));
+    match fields::is_host_owned(&name) {
+        true => Err(SecretError::HostOwned(name)),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn check_parameter(name: &str) -> Result<(), SecretError> {
@@ -290,6 +280,7 @@ mod tests {
                 Ok(()),
             ),
             (with(|s| s.rule = "api.test".parse().unwrap()), Ok(())),
+            (with(|s| s.rule = "POST any".parse().unwrap()), Err(AnyHost)),
             (
                 with_source(SecretSource::Env("A=".to_owned())),
                 Err(SourceVariable),
@@ -328,8 +319,15 @@ mod tests {
         for name in ["", "a b", "a:", "a\n", "\u{e9}"] {
             assert_eq!(check_header(name), Err(SecretError::Header), "{name:?}");
         }
-        for name in HOST_OWNED.iter().chain(&["proxy-authorization", "proxy-x"]) {
-            let refused = Err(SecretError::HostOwned((*name).to_owned()));
+        for name in [
+            "host",
+            "te",
+            "upgrade",
+            "content-length",
+            "proxy-authorization",
+            "proxy-x",
+        ] {
+            let refused = Err(SecretError::HostOwned(name.to_owned()));
             assert_eq!(check_header(name), refused);
             assert_eq!(check_header(&name.to_ascii_uppercase()), refused);
         }

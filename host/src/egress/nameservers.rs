@@ -11,6 +11,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::Name;
 
 use crate::egress::{DnsFailure, Resolve};
 
@@ -73,8 +74,10 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 impl Resolve for NameServers {
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsFailure>> {
         Box::pin(async move {
-            // The final dot makes the name absolute: no search list is tried.
-            let answer = self.resolver.lookup_ip(format!("{name}.")).await;
+            // The final dot makes the name absolute: no search list is tried. It is ASCII already;
+            // read as an internationalised name it could have no underscore.
+            let name = Name::from_ascii(format!("{name}.")).map_err(|_| DnsFailure::Failed)?;
+            let answer = self.resolver.lookup_ip(name).await;
             Ok(answer.map_err(|error| failure(&error))?.iter().collect())
         })
     }

@@ -83,10 +83,10 @@ impl EgressHooks {
             Err(_) => HookAnswer::Deny("it did not answer in time".to_owned()),
         };
         match verdict {
-            HookAnswer::Deny(why) => Err(checked(&answer).hook_denial(&why)),
+            HookAnswer::Deny(why) => Err(refused(&answer, &why)),
             HookAnswer::Allow(amendments) => {
                 if let Some(fault) = misplaced(&amendments, request.stage) {
-                    return Err(checked(&answer).hook_denial(fault));
+                    return Err(refused(&answer, fault));
                 }
                 let checked = match answer {
                     Answer::Checked(checked) => checked,
@@ -107,6 +107,13 @@ fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
         return Some("it gave fields for something else than a request");
     }
     None
+}
+
+fn refused<T>(answer: &Answer<T>, why: &str) -> Denial {
+    match answer {
+        Answer::Checked(checked) => checked.hook_denial(why),
+        Answer::Ask(asked) => asked.hook_denial(why),
+    }
 }
 
 fn checked<T>(answer: &Answer<T>) -> &Checked<T> {

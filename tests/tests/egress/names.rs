@@ -13,7 +13,7 @@ const NAMES: &[Name] = &[
     ("good.test.evil.test", &["127.0.0.1"]),
     ("agood.test", &["127.0.0.1"]),
     ("_good.test", &["127.0.0.1"]),
-    ("good-test", &["127.0.0.1"]),
+    ("good_test", &["127.0.0.1"]),
     ("localhost.localdomain", &["127.0.0.1"]),
     ("a.localhost", &["127.0.0.1"]),
     ("localhost.test", &["127.0.0.1"]),
@@ -65,8 +65,8 @@ pub const ALIKE_NAMES: &[Row] = &[
         .but_under(&["agood.test:{port} to 127.0.0.1"]),
     name("an underscore before it", &["url", "http://_good.test:{port}/"])
         .but_under(&["_good.test:{port} to 127.0.0.1"]),
-    name("a hyphen for a dot", &["url", "http://good-test:{port}/"])
-        .but_under(&["good-test:{port} to 127.0.0.1"]),
+    name("an underscore for a dot", &["url", "http://good_test:{port}/"])
+        .but_under(&["good_test:{port} to 127.0.0.1"]),
     name("the top-level domain alone", &["url", "http://test:{port}/"])
         .but_under(&["test:{port} to 127.0.0.1"]),
     name("a name in its final form with a dot", &["url", "http://good.test.:{port}/"])

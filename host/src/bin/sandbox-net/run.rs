@@ -23,7 +23,7 @@ pub(crate) struct Run {
     /// Record URLs with their queries
     #[arg(long, requires = "audit")]
     audit_queries: bool,
-    /// The name of the sandbox in the audit log
+    /// The name of the sandbox in the audit log; run- and the process's number otherwise
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
@@ -79,9 +79,8 @@ impl Run {
         if self.audit_queries {
             sandbox = sandbox.audit_queries();
         }
-        if let Some(name) = self.name {
-            sandbox = sandbox.name(name);
-        }
+        let name = self.name;
+        sandbox = sandbox.name(name.unwrap_or_else(|| format!("run-{}", std::process::id())));
         for path in &self.ca {
             let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
             sandbox = sandbox.trust_ca_pem(pem);
