@@ -10,7 +10,7 @@ use crate::filter::AddressFilter;
 use crate::layer::Verdict;
 use crate::path::Readings;
 use crate::policy::Policy;
-use crate::rule::{Head, Query};
+use crate::query::{Head, Query};
 use crate::secret::Secret;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};

@@ -9,13 +9,9 @@ use crate::host::Host;
 use crate::layer::Verdict;
 use crate::path::Readings;
 use crate::policy::Policy;
-use crate::rule::{Head, Query};
+use crate::query::{Head, Query};
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
-
-/// Methods that are never sent: a tunnel leads elsewhere (RFC 9110 section 9.3.6), and TRACE shows
-/// the fields that the host added (section 9.3.8).
-pub(crate) const NEVER_SENT: [&str; 2] = ["CONNECT", "TRACE"];
 
 /// What is asked of the policy.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +200,7 @@ fn exchange<'p>(
     syntax::check_head(method, path, fields).map_err(|error| target.malformed(&error))?;
     // In any case: some servers do not tell cases apart.
     let is_method = |name: &&str| method.eq_ignore_ascii_case(name.as_bytes());
-    if let Some(name) = NEVER_SENT.into_iter().find(is_method) {
+    if let Some(name) = syntax::NEVER_SENT.into_iter().find(is_method) {
         return Err(target.method(name));
     }
     if method.iter().any(u8::is_ascii_lowercase) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldFault;
 use crate::host::Host;
-use crate::rule::{Head, Query};
+use crate::query::{Head, Query};
 use crate::suggestion::{suggestion, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};

@@ -3,7 +3,8 @@
 use crate::decide::{Decision, Request, decide};
 use crate::path::Readings;
 use crate::policy::Policy;
-use crate::rule::{Head, Mismatch, Query, Rule};
+use crate::query::{Head, Mismatch, Query};
+use crate::rule::Rule;
 use crate::target::Origin;
 
 /// What a rule does with the requests that it means.

@@ -5,7 +5,8 @@ use crate::denial::{Denial, Target};
 use crate::document::Mode;
 use crate::filter::LayerFilter;
 use crate::host::Host;
-use crate::rule::{Query, Rule};
+use crate::query::Query;
+use crate::rule::Rule;
 
 /// The name of the rule where a mode decided and no rule did.
 pub(crate) const ASK_MODE: &str = "ask-mode";

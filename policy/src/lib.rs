@@ -36,6 +36,7 @@ mod path;
 mod policy;
 #[cfg(test)]
 mod properties;
+mod query;
 mod rule;
 mod rule_error;
 mod rule_parser;
@@ -59,7 +60,8 @@ pub use host::{Host, HostError};
 pub use name::DnsName;
 pub use path::{PathPattern, PathPatternError};
 pub use policy::Policy;
-pub use rule::{Mismatch, Rule};
+pub use query::Mismatch;
+pub use rule::Rule;
 pub use rule_error::RuleError;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use target::{Endpoint, Origin, Scheme};

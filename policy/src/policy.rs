@@ -7,7 +7,8 @@ use crate::document::Document;
 use crate::document::Mode;
 use crate::filter::LayerFilter;
 use crate::layer::{Layer, Verdict};
-use crate::rule::{Query, Rule};
+use crate::query::Query;
+use crate::rule::Rule;
 use crate::secret::Secret;
 
 /// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.

@@ -1,14 +1,12 @@
 //! Rules: what an operator allows, denies, or wants to be asked about.
 
 use std::fmt;
-use std::str::FromStr;
 
 use crate::address_set::AddressPattern;
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
-use crate::path::{PathPattern, Readings};
-use crate::rule_error::RuleError;
-use crate::rule_parser;
+use crate::path::PathPattern;
+use crate::query::{Head, Mismatch, Query};
 use crate::target::{Endpoint, Scheme};
 
 /// One line of a policy: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`.
@@ -48,61 +46,7 @@ pub(crate) struct Ports {
     pub(crate) last: u16,
 }
 
-/// What a rule is asked about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Query<'a> {
-    pub(crate) scheme: Scheme,
-    pub(crate) endpoint: &'a Endpoint,
-    /// Method and path; none while a connection is made.
-    pub(crate) head: Option<Head<'a>>,
-}
-
-/// The parts of a request head that rules look at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Head<'a> {
-    pub(crate) method: &'a [u8],
-    pub(crate) readings: &'a Readings,
-    /// The path as it was written, query included.
-    pub(crate) path: &'a [u8],
-}
-
-/// The first part of a rule that does not fit a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mismatch {
-    /// Another host.
-    Host,
-    /// Another scheme.
-    Scheme,
-    /// Another port.
-    Port,
-    /// Another method.
-    Method,
-    /// Another path.
-    Path,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Host => "another host",
-            Self::Scheme => "another scheme",
-            Self::Port => "another port",
-            Self::Method => "another method",
-            Self::Path => "another path",
-        })
-    }
-}
-
 impl Rule {
-    /// Parses a rule that denies. It may be as broad as it likes: `*.com` is no mistake there.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_str`](Self::from_str).
-    pub fn parse_deny(text: &str) -> Result<Self, RuleError> {
-        rule_parser::parse(text)
-    }
-
     /// The rule as the operator wrote it, which is also its name in denials and logs.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -222,22 +166,6 @@ impl Ports {
 
 fn check(fits: bool, mismatch: Mismatch) -> Result<(), Mismatch> {
     if fits { Ok(()) } else { Err(mismatch) }
-}
-
-impl FromStr for Rule {
-    type Err = RuleError;
-
-    /// Parses a rule that allows, or asks.
-    ///
-    /// # Errors
-    ///
-    /// A [`RuleError`] that says on one line what is wrong and, where there is one, what to write
-    /// instead.
-    fn from_str(text: &str) -> Result<Self, RuleError> {
-        let rule = rule_parser::parse(text)?;
-        rule_parser::refuse_broad(&rule)?;
-        Ok(rule)
-    }
 }
 
 /// The rule as the operator wrote it.

@@ -1,18 +1,18 @@
 //! The parser of rules.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
 use crate::address_set::AddressPattern;
-use crate::decide::NEVER_SENT;
 use crate::host::{Host, HostError};
 use crate::host_pattern::HostPattern;
 use crate::name::DnsName;
 use crate::path::PathPattern;
 use crate::rule::{Ports, Rule};
 use crate::rule_error::RuleError;
-use crate::syntax::is_token;
+use crate::syntax::{NEVER_SENT, is_token};
 use crate::target::Scheme;
 
 const MAX_TEXT: usize = 4096;
@@ -20,8 +20,35 @@ const MAX_TEXT: usize = 4096;
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 7;
 
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    /// Parses a rule that allows, or asks.
+    ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] that says on one line what is wrong and, where there is one, what to write
+    /// instead.
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let rule = parse(text)?;
+        refuse_broad(&rule)?;
+        Ok(rule)
+    }
+}
+
+impl Rule {
+    /// Parses a rule that denies. It may be as broad as it likes: `*.com` is no mistake there.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_str`](Self::from_str).
+    pub fn parse_deny(text: &str) -> Result<Self, RuleError> {
+        parse(text)
+    }
+}
+
 /// Parses `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`, however broad it is.
-pub(crate) fn parse(text: &str) -> Result<Rule, RuleError> {
+fn parse(text: &str) -> Result<Rule, RuleError> {
     if text.is_empty() {
         return Err(RuleError::Empty);
     }
@@ -58,7 +85,7 @@ pub(crate) fn parse(text: &str) -> Result<Rule, RuleError> {
 }
 
 /// Refuses what grants more than its author can want.
-pub(crate) fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
+fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
     let to = rule.to.iter().filter_map(|pattern| match pattern {
         AddressPattern::Network(network) => Some(network),
         _ => None,

@@ -1,7 +1,7 @@
 //! What a denial proposes.
 
 use crate::path::PathPattern;
-use crate::rule::Head;
+use crate::query::Head;
 use crate::target::{Endpoint, Scheme};
 
 /// The narrowest rule that allows this request: what a denial proposes. Without a scheme, it is

@@ -4,6 +4,10 @@
 //! it with `invalid`. [`decide`](crate::decide) refuses such heads as well, so that a
 //! caller who forgets this check cannot send them.
 
+/// Methods that are never sent: a tunnel leads elsewhere (RFC 9110 section 9.3.6), and TRACE shows
+/// the fields that the host added (section 9.3.8).
+pub const NEVER_SENT: [&str; 2] = ["CONNECT", "TRACE"];
+
 /// Why a request head is not HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::files::{DirAccess, Mount, Root};
+use super::mounts::{directory, mount, packages};
 use super::network::Network;
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings};
@@ -17,19 +16,13 @@ use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certific
 use crate::hook::Hook;
 use crate::policy::{Document, Policy, Rule, RuleError};
 use crate::python::Engine;
-use crate::runtime::{Amount, PackagesBuilder};
 use crate::secrets::Vault;
-use crate::{Capability, Error, Script};
+use crate::{Capability, Error};
 
 /// The default limit of a guest's memory.
-const MEMORY: usize = 1 << 30;
+pub(super) const MEMORY: usize = 1 << 30;
 /// How long a hook may take for one answer by default.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
-/// The program that compiles packages, and the name of what it does for the cache.
-const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
-const COMPILED: &str = "pyc-1";
-/// Where the guest sees its packages.
-pub(super) const PACKAGES: &str = "/packages";
 
 /// Settings for [`Sandbox::builder`].
 #[derive(Default)]
@@ -357,7 +350,7 @@ impl SandboxBuilder {
         })
     }
 
-    fn egress(&self) -> Result<EgressConfig, Error> {
+    pub(super) fn egress(&self) -> Result<EgressConfig, Error> {
         let mut authorities = Vec::new();
         for pem in &self.roots {
             authorities.extend(read_certificates(pem).map_err(Error::Certificate)?);
@@ -395,108 +388,4 @@ fn rules(
         })
     });
     rules.collect()
-}
-
-/// The host's directory without links, and the guest's path for it without a final slash.
-fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), Error> {
-    let fault = |why: &str| Error::Directory {
-        path: host.to_path_buf(),
-        why: why.to_owned(),
-    };
-    let found = host
-        .canonicalize()
-        .map_err(|error| fault(&error.to_string()))?;
-    if !found.is_dir() {
-        return Err(fault("it is not a directory"));
-    }
-    let plain = !guest.split('/').any(|part| part == ".." || part == ".");
-    let trimmed = guest.trim_end_matches('/');
-    if !guest.starts_with('/') || !plain || trimmed.is_empty() {
-        let why = "the guest's path for it must be absolute, without `..`, and not `/`";
-        return Err(fault(why));
-    }
-    Ok((found, trimmed.to_owned()))
-}
-
-fn mount(engine: &Engine, host: &Path, guest: &str, access: DirAccess) -> Result<Mount, Error> {
-    let (found, guest) = directory(host, guest)?;
-    let fault = |why: &str| Error::Directory {
-        path: host.to_path_buf(),
-        why: why.to_owned(),
-    };
-    for reserved in [engine.library().1, PACKAGES] {
-        let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
-        if guest.starts_with(reserved) || reserved.starts_with(guest) {
-            return Err(fault("the guest's path for it is the interpreter's own"));
-        }
-    }
-    // A guest that could write there would choose the native code that the host runs next.
-    let cache = engine.cache().root();
-    let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
-    let reaches = cache.starts_with(&found) || found.starts_with(&cache);
-    if access == DirAccess::ReadWrite && reaches {
-        let why = "a directory with the cache of compiled code can't be writable";
-        return Err(fault(why));
-    }
-    Ok(Mount {
-        host: found,
-        guest,
-        access,
-    })
-}
-
-async fn packages(
-    engine: &Engine,
-    requirements: Vec<String>,
-    capability: Capability,
-) -> Result<Mount, Error> {
-    let engine = engine.clone();
-    let made = tokio::task::spawn_blocking(move || {
-        let progress = engine.progress();
-        let compiled = |site: &Path| {
-            let step = progress.start("compiling the packages", Amount::Unknown);
-            let done = Handle::current().block_on(compile(&engine, capability, site));
-            drop(step);
-            done.map_err(Into::into)
-        };
-        let builder = PackagesBuilder::new(engine.manifest(), engine.cache())
-            .progress(&*progress)
-            .prepare(COMPILED, compiled);
-        let builder = requirements
-            .into_iter()
-            .fold(builder, PackagesBuilder::with);
-        builder.build()
-    });
-    let packages = made.await.map_err(|e| Error::Internal(e.to_string()))??;
-    Ok(Mount {
-        host: packages.site_packages,
-        guest: PACKAGES.to_owned(),
-        access: DirAccess::ReadOnly,
-    })
-}
-
-/// Compiles the packages in `site`, in a sandbox without a network.
-async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result<(), Error> {
-    let settings = Settings {
-        capability,
-        network: Network::none(SandboxBuilder::default().egress()?),
-        env: BTreeMap::new(),
-        args: Vec::new(),
-        mounts: vec![Mount {
-            host: site.to_path_buf(),
-            guest: PACKAGES.to_owned(),
-            access: DirAccess::ReadWrite,
-        }],
-        stdin: Stdin::Empty,
-        stdout: Output::Capture,
-        stderr: Output::Capture,
-        memory: MEMORY,
-        time: None,
-    };
-    let sandbox = Sandbox::new(engine.clone(), settings, Root::new().map_err(Error::Files)?);
-    let outcome = sandbox.run(Script::code(COMPILE)).await?;
-    match outcome.exit_code() {
-        0 => Ok(()),
-        _ => Err(Error::Packages(outcome.stderr_text().trim().to_owned())),
-    }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod files;
+mod mounts;
 mod network;
 mod script;
 mod stdio;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Case, Glob, Readings, SLASH, Symbol, Token, is_structural, symbols, triplet};
+use super::Readings;
+use super::glob::{Case, Glob, Token};
+use super::symbol::{SLASH, Symbol, is_structural, symbols, triplet};
 
 /// The most bytes of a pattern.
 const MAX_TEXT: usize = 2048;

@@ -5,7 +5,7 @@
 //! them, [`Readings::of`] applies every such step to the path in any order and collects all that
 //! can come out.
 
-use super::{is_structural, push_triplet, triplet};
+use super::symbol::{is_structural, push_triplet, triplet};
 
 /// The most readings of one path; ordinary paths have one or two.
 const MAX_READINGS: usize = 32;
