@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::glob::{Case, Glob, Token};
+use super::symbol::{SLASH, Symbol, symbols};
 use super::*;
 
 fn pattern(text: &str) -> PathPattern {
