@@ -1,15 +1,17 @@
 //! The embedder's own word on every request.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-
-use futures_util::future::BoxFuture;
 
 use crate::audit::Stage;
 use crate::policy::Origin;
 
 /// Why a hook has no answer. Whatever it is, the request is denied.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What [`Hook::decide`] gives.
+pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookError>> + Send + 'a>>;
 
 /// An embedder's own word on every request, after the policy's rules.
 ///
@@ -19,15 +21,12 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 /// ([`HookRequest::is_asked`]). An error, a panic, and no answer within its deadline deny.
 ///
 /// ```
-/// use sandbox_net::{Hook, HookAnswer, HookError, HookRequest};
+/// use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
 ///
 /// struct Reading;
 ///
 /// impl Hook for Reading {
-///     fn decide<'a>(
-///         &'a self,
-///         request: &'a HookRequest,
-///     ) -> futures_util::future::BoxFuture<'a, Result<HookAnswer, HookError>> {
+///     fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
 ///         Box::pin(async move {
 ///             Ok(match request.method.as_deref() {
 ///                 None | Some(b"GET" | b"HEAD") => HookAnswer::allow(),
@@ -43,10 +42,7 @@ pub trait Hook: Send + Sync {
     /// # Errors
     ///
     /// Whatever kept it from an answer; its text is in the denial.
-    fn decide<'a>(
-        &'a self,
-        request: &'a HookRequest,
-    ) -> BoxFuture<'a, Result<HookAnswer, HookError>>;
+    fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a>;
 }
 
 /// What a hook is asked about.

@@ -26,7 +26,7 @@ pub use bindings::{HostConnection, HostExchange};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
 pub use error::{Error, PolicyFileError};
-pub use hook::{Amendments, Hook, HookAnswer, HookError, HookRequest};
+pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use hooks::{EgressHooks, EgressHooksBuilder};
 pub use python::{BuildError, Engine, EngineBuilder};
 pub use sandbox::{DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin};

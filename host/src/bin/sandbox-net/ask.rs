@@ -5,8 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
-use sandbox_net::{Hook, HookAnswer, HookError, HookRequest};
+use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
 use tokio::sync::Mutex as Turn;
 
 /// A hook that puts what rules ask about to the person at the terminal, one question at a time. An
@@ -18,10 +17,7 @@ pub(crate) struct Terminal {
 }
 
 impl Hook for Terminal {
-    fn decide<'a>(
-        &'a self,
-        request: &'a HookRequest,
-    ) -> BoxFuture<'a, Result<HookAnswer, HookError>> {
+    fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(async move {
             if !request.is_asked {
                 return Ok(HookAnswer::allow());
