@@ -81,16 +81,9 @@ impl Rule {
         let Some(head) = query.head else {
             return Ok(());
         };
-        let is_named = |method: &String| method.as_bytes() == head.method;
-        let methods = &self.methods;
-        check(
-            methods.is_empty() || methods.iter().any(is_named),
-            Mismatch::Method,
-        )?;
-        let path = self.path.as_ref();
-        check(
-            path.is_none_or(|path| path.permits(head.readings)),
-            Mismatch::Path,
+        self.check_head(
+            |method| method.as_bytes() == head.method,
+            |path| path.permits(head.readings),
         )
     }
 
@@ -109,17 +102,22 @@ impl Rule {
     }
 
     fn forbids_head(&self, head: &Head<'_>) -> Result<(), Mismatch> {
-        let is_named = |method: &String| head.method.eq_ignore_ascii_case(method.as_bytes());
-        let methods = &self.methods;
-        check(
-            methods.is_empty() || methods.iter().any(is_named),
-            Mismatch::Method,
-        )?;
-        let path = self.path.as_ref();
-        check(
-            path.is_none_or(|path| path.forbids(head.readings)),
-            Mismatch::Path,
+        self.check_head(
+            |method| head.method.eq_ignore_ascii_case(method.as_bytes()),
+            |path| path.forbids(head.readings),
         )
+    }
+
+    /// A rule without methods, or without a path, means them all.
+    fn check_head(
+        &self,
+        is_meant: impl Fn(&String) -> bool,
+        path_fits: impl Fn(&PathPattern) -> bool,
+    ) -> Result<(), Mismatch> {
+        let methods = &self.methods;
+        let is_method = methods.is_empty() || methods.iter().any(is_meant);
+        check(is_method, Mismatch::Method)?;
+        check(self.path.as_ref().is_none_or(path_fits), Mismatch::Path)
     }
 
     /// Whether the rule, as one that denies, is about addresses and fits such a request: no name
