@@ -269,3 +269,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_policy_in_the_readme_is_one() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let document = Document::parse(text).unwrap();
+    assert_eq!((document.allow.len(), document.secrets.len()), (2, 1));
+    assert!(document.budgets.time.is_some() && document.mode == Mode::Enforce);
+}
+
+#[test]
+fn the_rules_in_the_readme_are_rules() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme
+        .split_once("| rule | what it means |\n|---|---|\n")
+        .unwrap();
+    let rows = rest.lines().take_while(|line| line.starts_with('|'));
+    let mut count = 0;
+    for row in rows {
+        let cell = row.split('|').nth(1).unwrap();
+        for rule in cell.split('`').skip(1).step_by(2) {
+            assert!(rule.parse::<Rule>().is_ok(), "{rule}");
+            count += 1;
+        }
+    }
+    assert!(count > 6, "{count}");
+}
