@@ -1,0 +1,120 @@
+//! The command line as a process: its exit codes, and what goes to which stream.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const POLICY: &str = "version = 1\nallow = [\"https://a.test\"]\n[end]\n";
+const LOG: &str = r#"{"type":"decision","time":"2026-11-21T10:20:30.123Z","sandbox":"s","sequence":0,"stage":"connect","target":"b.test:443","method":null,"verdict":"deny","rule":"default-deny","reason":"no-rule","address":null}
+"#;
+
+/// Runs it in `directory`, without a cache: nothing may need one.
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_sandbox-net"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("SANDBOX_NET_CACHE", directory.join("no-such/cache"))
+        .output()
+        .expect("the command line runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+#[test]
+fn policies_and_logs_are_read_without_a_runtime() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    std::fs::write(at.join("good.toml"), POLICY).expect("a file");
+    std::fs::write(at.join("cut.toml"), &POLICY[..POLICY.len() - 6]).expect("a file");
+    std::fs::write(at.join("log.jsonl"), LOG).expect("a file");
+    for (arguments, code, out, err) in [
+        (
+            &["policy", "check", "good.toml"][..],
+            0,
+            "good.toml: ok: 1 rule allows",
+            "",
+        ),
+        (
+            &["policy", "check", "cut.toml"],
+            1,
+            "",
+            "cut.toml: the last line '[end]' is missing",
+        ),
+        (
+            &[
+                "policy",
+                "explain",
+                "https://a.test/x",
+                "--policy",
+                "good.toml",
+            ],
+            0,
+            "GET https://a.test/x: allowed by 'https://a.test'",
+            "",
+        ),
+        (
+            &[
+                "policy",
+                "explain",
+                "http://a.test/x",
+                "--policy",
+                "good.toml",
+            ],
+            1,
+            "GET http://a.test/x: denied (no-rule)",
+            "",
+        ),
+        (&["policy", "schema"], 0, "\"sandbox-net policy\"", ""),
+        (&["audit", "log.jsonl"], 0, "\"https://b.test\",", ""),
+        (
+            &["audit", "replay", "log.jsonl", "--allow", "b.test"],
+            1,
+            "0 the same, 0 now denied, 1 now allowed",
+            "",
+        ),
+        (
+            &["audit", "replay", "log.jsonl", "--policy", "cut.toml"],
+            125,
+            "",
+            "cut.toml: the last line '[end]' is missing",
+        ),
+    ] {
+        let (exit, stdout, stderr) = run(at, arguments);
+        assert_eq!(exit, code, "{arguments:?}\n{stdout}\n{stderr}");
+        assert!(stdout.contains(out), "{arguments:?}: {stdout}");
+        assert!(stderr.contains(err), "{arguments:?}: {stderr}");
+        assert!(
+            !err.is_empty() || stderr.is_empty(),
+            "{arguments:?}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_runs_nothing_and_says_why_in_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    std::fs::write(at.join("empty.toml"), "# nothing\n").expect("a file");
+    std::fs::write(at.join("cut.toml"), &POLICY[..20]).expect("a file");
+    std::fs::write(at.join("typo.toml"), POLICY.replace("allow", "alow")).expect("a file");
+    std::fs::write(at.join("binary.toml"), [0xff, 0xfe]).expect("a file");
+    for (file, why) in [
+        ("missing.toml", "No such file"),
+        ("empty.toml", "the policy is empty"),
+        ("cut.toml", "line 2: not TOML"),
+        (
+            "typo.toml",
+            "line 2: unknown key 'alow'; did you mean 'allow'?",
+        ),
+        ("binary.toml", "not a text in UTF-8"),
+    ] {
+        let arguments = ["run", "--policy", file, "-c", "print('ran')"];
+        let (exit, stdout, stderr) = run(at, &arguments);
+        assert_eq!((exit, stdout.as_str()), (125, ""), "{file}: {stderr}");
+        assert!(stderr.contains(file) && stderr.contains(why), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
