@@ -11,6 +11,17 @@ from typing import ParamSpec
 
 _Parameters = ParamSpec("_Parameters")
 
+# What exceptions carry beside their text; the last two are sandbox-net's own.
+_ATTRIBUTES = (
+    "verify_message",
+    "verify_code",
+    "partial",
+    "expected",
+    "code",
+    "deny_reason",
+    "limit",
+)
+
 _PERIOD = bytes((i * 7 + (i >> 8) * 13) & 0xFF for i in range(8191))
 _PIECE = _PERIOD * 8
 
@@ -48,7 +59,7 @@ def describe(error: BaseException) -> dict[str, object]:
     if isinstance(error, OSError) and error.errno is not None:
         description["errno"] = _error_name(error)
         description["text"] = str(error.strerror)
-    for name in ("verify_message", "verify_code", "partial", "expected", "code"):
+    for name in _ATTRIBUTES:
         value = getattr(error, name, None)
         if isinstance(value, (str, int)):
             description[name] = value

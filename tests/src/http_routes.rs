@@ -67,6 +67,10 @@ pub(crate) async fn answer(
             );
             ok("application/octet-stream", full(bytes))
         }
+        "/duplex" => {
+            // Each piece comes back as soon as it has arrived.
+            ok("application/octet-stream", body.boxed_unsync())
+        }
         "/slow" => {
             journal.until_released().await;
             ok("text/plain", full("at last\n"))

@@ -16,6 +16,7 @@ mod native;
 mod raw_behaviours;
 mod raw_server;
 mod report;
+mod scripted_server;
 
 pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity};
 pub use content::{pattern, pattern_pieces, pattern_sha256, sha256};
@@ -29,3 +30,4 @@ pub use native::Native;
 pub use raw_behaviours::{BEHAVIOURS, Behaviour, End, Piece};
 pub use raw_server::RawServer;
 pub use report::Report;
+pub use scripted_server::{Script, ScriptedServer};

@@ -68,6 +68,7 @@ impl std::fmt::Debug for AuditLog {
     }
 }
 
+#[derive(Clone)]
 /// What was decided on: the parts of a record that are known beforehand.
 pub(crate) struct Subject {
     pub(crate) stage: Stage,

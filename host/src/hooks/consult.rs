@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::EgressHooks;
 use crate::audit::{Decided, Stage, Subject};
 use crate::hook::{Amendments, HookAnswer, HookRequest};
-use crate::policy::{Answer, Checked, Denial, Origin};
+use crate::policy::{Answer, Checked, Denial, Origin, Policy};
 
 /// What a hook sees of a request besides its rule.
 pub(super) struct Question {
@@ -52,6 +52,26 @@ impl EgressHooks {
             decided.reported(denial);
         }
         (answer, decided)
+    }
+
+    /// What counts once the hook has answered: the policy may be another one by then. What the hook
+    /// was asked about is granted, if the policy of the present asks about it too.
+    pub(super) fn present<T>(
+        &self,
+        then: &Arc<Policy>,
+        was_asked: bool,
+        checked: Checked<T>,
+        judge: impl FnOnce(&Policy) -> Result<Answer<T>, Denial>,
+    ) -> Result<Checked<T>, Denial> {
+        let now = self.shared.policy();
+        if Arc::ptr_eq(then, &now) {
+            return Ok(checked);
+        }
+        match judge(&now)? {
+            Answer::Checked(checked) => Ok(checked),
+            Answer::Ask(asked) if was_asked => Ok(asked.grant()),
+            Answer::Ask(asked) => Err(asked.refuse()),
+        }
     }
 
     /// Asks the hook, if there is one.

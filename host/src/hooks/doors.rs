@@ -11,7 +11,7 @@ use super::consult::Question;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
 use crate::egress::{Connection, EgressError, Limit};
-use crate::policy::{Addresses, Answer, Endpoint, Origin, Scheme};
+use crate::policy::{Addresses, Answer, Endpoint, Origin, Policy, Scheme};
 
 impl EgressHooks {
     /// Decides, and begins to connect.
@@ -25,13 +25,14 @@ impl EgressHooks {
             target: endpoint.to_string(),
             method: None,
         };
-        let answer = self.shared.policy().answer_connect(endpoint.clone());
+        let policy = self.shared.policy();
+        let answer = policy.answer_connect(endpoint.clone());
         let (answer, mut decided) = self.judged(subject, answer);
-        let answer = answer.map_err(EgressError::Denied)?;
+        let judged = (answer.map_err(EgressError::Denied)?, policy);
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
         let this = self.clone();
         Ok(spawn(async move {
-            let work = this.connected(answer, endpoint, timeout, &mut decided);
+            let work = this.connected(judged, endpoint, timeout, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
         }))
@@ -52,13 +53,19 @@ impl EgressHooks {
 
     async fn connected(
         &self,
-        answer: Answer<Endpoint>,
+        (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
         timeout: Option<Duration>,
         decided: &mut Decided,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
+        let was_asked = matches!(answer, Answer::Ask(_));
         let consulted = self.consult(answer, question).await;
+        let consulted = consulted.and_then(|(route, amendments)| {
+            let judge = |policy: &Policy| policy.answer_connect(endpoint.clone());
+            let route = self.present(&policy, was_asked, route, judge)?;
+            Ok((route, amendments))
+        });
         let (route, amendments) =
             self.overruling(decided, consulted.map_err(EgressError::Denied))?;
         let addresses = route.addresses();
@@ -125,13 +132,13 @@ impl EgressHooks {
             _ => Ok(answer),
         });
         let (answer, mut decided) = self.judged(subject, answer);
-        let answer = answer.map_err(EgressError::Denied)?;
+        let judged = (answer.map_err(EgressError::Denied)?, policy);
         if let Some(address) = link.address {
             decided.dialled(address);
         }
         let (this, settled) = (self.clone(), secured.clone());
         let handshake = spawn(async move {
-            let work = this.secured(answer, &settled, &mut decided);
+            let work = this.secured(judged, &settled, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
         });
@@ -140,13 +147,18 @@ impl EgressHooks {
 
     async fn secured(
         &self,
-        answer: Answer<Origin>,
+        (answer, policy): (Answer<Origin>, Arc<Policy>),
         link: &Link,
         decided: &mut Decided,
     ) -> Result<(), EgressError> {
         let question = || Question::new(Stage::Tls, link.origin.clone());
+        let was_asked = matches!(answer, Answer::Ask(_));
         let consulted = self.consult(answer, question).await;
-        let (origin, _) = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        let consulted = consulted.and_then(|(origin, _)| {
+            let judge = |policy: &Policy| policy.answer_tls(&link.origin.endpoint, None, true);
+            self.present(&policy, was_asked, origin, judge)
+        });
+        let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
         let mut connection = link.connection.lock().await;
         let settled = connection.start_tls(origin).await.cloned();
         let settled = self.overruling(decided, settled)?;

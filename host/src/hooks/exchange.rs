@@ -7,6 +7,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
+use super::broken::for_guest;
 use super::consult::Question;
 use super::tracked::{Tracking, tracked};
 use super::upload::CountedBody;
@@ -15,12 +16,15 @@ use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sen
 use crate::audit::{Decided, Exchanged, Stage, Subject};
 use crate::egress::{self, BodyKind, EgressError};
 use crate::hook::Amendments;
-use crate::policy::{Answer, Checked, Denial, Origin, RequestLine, Scheme};
+use crate::policy::{Answer, Checked, Denial, Origin, Policy, RequestLine, Scheme};
 
 /// A request that was judged, on its way.
 struct Judged {
     link: Link,
     answer: Answer<RequestLine>,
+    policy: Arc<Policy>,
+    /// As it is recorded: without what the host puts in later.
+    subject: Subject,
     kind: BodyKind,
     completion: Arc<Completion>,
     decided: Decided,
@@ -41,14 +45,8 @@ impl EgressHooks {
             kind,
             completion,
         } = outgoing;
-        let judged = match self.judge(&link, &head, &completion) {
-            Ok((answer, decided)) => Judged {
-                link,
-                answer,
-                kind,
-                completion,
-                decided,
-            },
+        let judged = match self.judge(link, &head, kind, &completion) {
+            Ok(judged) => judged,
             Err(error) => {
                 let reported = to_http_error(&error);
                 completion.fail(error);
@@ -60,7 +58,6 @@ impl EgressHooks {
             let completion = judged.completion.clone();
             let sent = this.carry_out(judged, body, between).await;
             sent.map_err(|error| {
-                let error = this.masked(error);
                 let reported = to_http_error(&error);
                 completion.fail(error);
                 reported
@@ -71,10 +68,11 @@ impl EgressHooks {
     /// The rules' answer. From here on a change of the policy reaches the exchange.
     fn judge(
         &self,
-        link: &Link,
+        link: Link,
         head: &RequestHead,
+        kind: BodyKind,
         completion: &Arc<Completion>,
-    ) -> Result<(Answer<RequestLine>, Decided), EgressError> {
+    ) -> Result<Judged, EgressError> {
         let RequestHead {
             method,
             path,
@@ -87,15 +85,46 @@ impl EgressHooks {
         if answer.is_ok() {
             state.runs(&link.origin, method, path, completion);
         }
+        let policy = Arc::clone(&state.policy);
         drop(state);
         let subject = self.subject(&link.origin, method, path);
-        let (answer, mut decided) = self.judged(subject, answer);
+        let (answer, mut decided) = self.judged(subject.clone(), answer);
         if let Some(address) = link.address {
             decided.dialled(address);
         }
         let answer = answer.map_err(EgressError::Denied)?;
         self.metered(&mut decided, self.shared.meter.request())?;
-        Ok((answer, decided))
+        Ok(Judged {
+            link,
+            answer,
+            policy,
+            subject,
+            kind,
+            completion: Arc::clone(completion),
+            decided,
+        })
+    }
+
+    /// The hook's word on a request, under the policy of the present.
+    async fn granted(
+        &self,
+        answer: Answer<RequestLine>,
+        then: &Arc<Policy>,
+    ) -> Result<(Checked<RequestLine>, Amendments), Denial> {
+        let line = answer.as_checked();
+        let (origin, was_asked) = (line.origin.clone(), matches!(answer, Answer::Ask(_)));
+        let (method, path, fields) = (line.method.clone(), line.path.clone(), line.fields.clone());
+        let question = || Question {
+            stage: Stage::Request,
+            origin: origin.clone(),
+            method: Some(method.clone()),
+            path: Some(path.clone()),
+            fields: fields.clone(),
+        };
+        let (line, amendments) = self.consult(answer, question).await?;
+        let judge = |policy: &Policy| policy.answer_exchange(&origin, &method, &path, &fields);
+        let line = self.present(then, was_asked, line, judge)?;
+        Ok((line, amendments))
     }
 
     async fn carry_out(
@@ -107,22 +136,15 @@ impl EgressHooks {
         let Judged {
             link,
             answer,
+            policy,
+            subject,
             kind,
             completion,
             mut decided,
         } = judged;
-        let line = answer.as_checked();
-        let question = || Question {
-            stage: Stage::Request,
-            origin: line.origin.clone(),
-            method: Some(line.method.clone()),
-            path: Some(line.path.clone()),
-            fields: line.fields.clone(),
-        };
-        let question = self.shared.hook.as_ref().map(|_| question());
-        let asked = self.consult(answer, || question.expect("made where there is a hook"));
+        let granted = self.granted(answer, &policy).await;
         let (mut line, amendments) =
-            self.overruling(&mut decided, asked.await.map_err(EgressError::Denied))?;
+            self.overruling(&mut decided, granted.map_err(EgressError::Denied))?;
         let prepared = self
             .prepare(&mut line, amendments)
             .map_err(EgressError::Denied);
@@ -146,15 +168,18 @@ impl EgressHooks {
             Arc::clone(&completion),
         );
         let sent = self.send(&link, line.clone(), kind, body.boxed_unsync(), &completion);
-        let response = match self.shared.meter.within_time(sent).await {
-            Ok(sent) => sent.inspect_err(|error| self.refused_late(&link, &line, error))?,
-            Err(limit) => return Err(EgressError::Limit(limit)),
-        };
+        let sent = self.shared.meter.within_time(sent).await;
+        let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
+        let response = sent.map_err(|error| {
+            self.refused_late(&subject, &error);
+            for_guest(error, &self.shared, &record)
+        })?;
         if link.address.is_none()
             && let Err(denial) = line.check_address(response.peer.ip())
         {
-            let subject = self.subject(&link.origin, &line.method, &line.path);
-            self.audit.decided(subject, Err(&denial)).reported(&denial);
+            let mut decided = self.audit.decided(subject, Err(&denial));
+            decided.dialled(response.peer);
+            decided.reported(&denial);
         }
         let tracking = Tracking {
             shared: Arc::clone(&self.shared),
@@ -189,34 +214,20 @@ impl EgressHooks {
         let sending = async { link.connection.lock().await.send(line, kind, body).await };
         tokio::select! {
             biased;
-            sent = sending => sent,
             () = completion.ended() => Err(completion.failure().unwrap_or(EgressError::Closed)),
+            sent = sending => sent,
         }
     }
 
     /// The address filter refused a request after it was recorded as allowed: a pooled connection
     /// had to be dialled anew. That is a decision of its own.
-    fn refused_late(&self, link: &Link, line: &RequestLine, error: &EgressError) {
+    fn refused_late(&self, subject: &Subject, error: &EgressError) {
         if let EgressError::Denied(denial) = error {
-            let subject = self.subject(&link.origin, &line.method, &line.path);
-            drop(self.audit.decided(subject, Err(denial)));
+            drop(self.audit.decided(subject.clone(), Err(denial)));
         }
     }
 
-    /// The bytes of a broken answer may have a secret in them.
-    fn masked(&self, error: EgressError) -> EgressError {
-        match error {
-            EgressError::Protocol(mut failure) if !self.shared.vault.is_empty() => {
-                let mut received = failure.received.to_vec();
-                self.shared.vault.masker().mask_whole(&mut received);
-                failure.received = received.into();
-                EgressError::Protocol(failure)
-            }
-            other => other,
-        }
-    }
-
-    fn subject(&self, origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
+    pub(super) fn subject(&self, origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
         let end = match self.audit.has_queries() {
             true => path.len(),
             false => path.iter().position(|b| *b == b'?').unwrap_or(path.len()),
@@ -239,9 +250,10 @@ impl EgressHooks {
         let timeout = options.connect_timeout;
         Box::new(async move {
             let uri = request.uri().to_string();
-            let taken = disassemble(request);
-            let (origin, head, kind, body) =
-                taken.inspect_err(|_| this.malformed(Stage::Request, &uri, None))?;
+            let (origin, head, kind, body) = disassemble(request).inspect_err(|_| {
+                let end = uri.find('?').filter(|_| !this.audit.has_queries());
+                this.malformed(Stage::Request, &uri[..end.unwrap_or(uri.len())], None);
+            })?;
             let completion = Completion::new();
             let failed = |error: EgressError| to_http_error(&error);
             let endpoint = origin.endpoint.clone();

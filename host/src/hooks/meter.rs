@@ -42,6 +42,10 @@ impl Meter {
         }
     }
 
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     /// Counts a host that is to be connected to.
     pub(super) fn connect(&self, host: &Host) -> Result<(), Limit> {
         self.check_time()?;

@@ -4,6 +4,7 @@
 //! The order is always the same: the policy's rules, the budgets, the embedder's hook, and only
 //! then a name server, a dial, or a byte of a request.
 
+mod broken;
 mod completion;
 mod consult;
 mod doors;
@@ -176,24 +177,26 @@ impl EgressHooks {
 
     /// Records something that is no HTTP, and that was answered so.
     pub(crate) fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
+        self.is_malformed(Subject {
+            stage,
+            target: target.escape_default().to_string(),
+            method: method.map(|method| method.escape_ascii().to_string()),
+        });
+    }
+
+    /// The same for a request on a connection.
+    pub(crate) fn malformed_request(&self, link: &Link, method: &[u8], path: &[u8]) {
+        self.is_malformed(self.subject(&link.origin, method, path));
+    }
+
+    fn is_malformed(&self, subject: Subject) {
         let denial = Denial {
             reason: DenyReason::Malformed,
             rule: DEFAULT_DENY.to_owned(),
             message: String::new(),
             address: None,
         };
-        let subject = Subject {
-            stage,
-            target: target.escape_default().to_string(),
-            method: method.map(|method| method.escape_ascii().to_string()),
-        };
         drop(self.audit.decided(subject, Err(&denial)));
-    }
-
-    /// The same for a request on a connection.
-    pub(crate) fn malformed_request(&self, link: &Link, method: &[u8], path: &[u8]) {
-        let target = format!("{}{}", link.origin, path.escape_ascii());
-        self.malformed(Stage::Request, &target, Some(method));
     }
 }
 

@@ -145,6 +145,7 @@ impl TrackedBody {
         }))
     }
 
+    /// What a mask has held back is lost: half a value may be in it.
     fn failed(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let reported = to_http_error(&error);
         self.inner = None;
@@ -155,25 +156,10 @@ impl TrackedBody {
     /// The end as the framing says. What a mask has held back comes before it.
     fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         self.inner = None;
-        let rest = self.held_back();
-        self.tracking.completion.complete();
-        Poll::Ready(rest.map(Ok))
-    }
-
-    /// The peer broke off. What came before that is not lost.
-    fn broken(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        match self.held_back() {
-            Some(rest) => {
-                self.tracking.completion.fail(error);
-                Poll::Ready(Some(Ok(rest)))
-            }
-            None => self.failed(error),
-        }
-    }
-
-    fn held_back(&mut self) -> Option<Frame<Bytes>> {
         let rest = self.mask.take().map(|mut mask| mask.finish());
-        rest.filter(|rest| !rest.is_empty()).map(Frame::data)
+        self.tracking.completion.complete();
+        let rest = rest.filter(|rest| !rest.is_empty());
+        Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))))
     }
 
     /// Whether a time has passed: that of the silence, or that of the sandbox.
@@ -216,7 +202,7 @@ impl Body for TrackedBody {
                         Err(error) => return self.failed(error),
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return self.broken(error),
+                Poll::Ready(Some(Err(error))) => return self.failed(error),
                 Poll::Ready(None) => return self.finished(),
                 Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => {
                     let failure = self.tracking.completion.failure();
