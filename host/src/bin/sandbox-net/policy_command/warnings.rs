@@ -169,11 +169,6 @@ fn leaves_nothing(deny: &Rule, rule: &Rule) -> bool {
 fn about_secret(secret: &Secret, policy: &Policy) -> Vec<String> {
     let name = &secret.name;
     let mut warnings = Vec::new();
-    if is_any(&secret.rule) {
-        warnings.push(format!(
-            "secret '{name}' goes to every host: its rule is 'any'"
-        ));
-    }
     if secret.plain_http {
         warnings.push(format!(
             "secret '{name}' also goes into requests without TLS, for everybody on the way to read"
@@ -191,9 +186,6 @@ fn about_secret(secret: &Secret, policy: &Policy) -> Vec<String> {
 /// port.
 fn is_unreachable(secret: &Secret, policy: &Policy) -> bool {
     let parts = Parts::of(&secret.rule);
-    if is_any(&secret.rule) {
-        return false;
-    }
     let port = parts.port.strip_prefix(':').unwrap_or("443").parse();
     let host = parts.host.trim_start_matches('[').trim_end_matches(']');
     let endpoint = port.ok().and_then(|port| Endpoint::new(host, port).ok());

@@ -131,14 +131,6 @@ fn secrets_that_leak_or_are_never_used_are_warned_of() {
             &["secret 's' is never used: no rule allows its host"],
         ),
         (
-            "allow = ['any']",
-            "rule = 'any'",
-            &[
-                "'any' allows every name and every public address",
-                "secret 's' goes to every host: its rule is 'any'",
-            ],
-        ),
-        (
             "allow = ['a.test']",
             "rule = 'http://a.test'\nplain_http = true",
             &["secret 's' also goes into requests without TLS, for everybody on the way to read"],
