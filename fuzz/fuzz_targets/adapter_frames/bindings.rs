@@ -1,0 +1,102 @@
+//! What the adapter's sources take for their generated bindings: the types of `wit/`, in the form
+//! that the generator gives them. Enumerations are their numbers.
+
+pub(crate) mod client {
+    pub(crate) use crate::client::{Connection, Exchange, close, connect, request};
+}
+
+pub(crate) mod monotonic_clock {
+    pub(crate) use crate::streams::subscribe_duration;
+}
+
+pub(crate) mod poll {
+    pub(crate) use crate::streams::{Pollable, poll};
+}
+
+pub(crate) mod streams {
+    pub(crate) use crate::streams::{InputStream, OutputStream};
+
+    pub(crate) enum StreamError {
+        LastOperationFailed(crate::streams::Error),
+        Closed,
+    }
+}
+
+pub(crate) mod types {
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) enum ErrorCode {
+        Denied(Denial),
+        Dns(u8),
+        Refused,
+        Unreachable,
+        Reset,
+        Timeout(u8),
+        Tls(TlsFailure),
+        Protocol(ProtocolFailure),
+        Limit(u8),
+        Closed,
+        Invalid(String),
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct Denial {
+        pub(crate) reason: u8,
+        pub(crate) rule: String,
+        pub(crate) message: String,
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) enum TlsFailure {
+        Certificate((u8, String)),
+        Other(String),
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct ProtocolFailure {
+        pub(crate) message: String,
+        pub(crate) received: Vec<u8>,
+    }
+
+    pub(crate) struct ConnectOptions {
+        pub(crate) timeout: Option<u64>,
+    }
+
+    pub(crate) struct TlsOptions<'a> {
+        pub(crate) verify: bool,
+        pub(crate) alpn: &'a [&'a [u8]],
+    }
+
+    pub(crate) struct TlsInfo {
+        pub(crate) version: u16,
+        pub(crate) cipher: String,
+        pub(crate) alpn: Vec<u8>,
+        pub(crate) certificates: Vec<Vec<u8>>,
+    }
+
+    pub(crate) enum BodyKind {
+        None,
+        Sized(u64),
+        Chunked,
+    }
+
+    pub(crate) type FieldParam<'a> = (&'a [u8], &'a [u8]);
+
+    pub(crate) struct RequestHead<'a> {
+        pub(crate) method: &'a [u8],
+        pub(crate) path: &'a [u8],
+        pub(crate) fields: &'a [FieldParam<'a>],
+    }
+
+    pub(crate) enum HttpVersion {
+        Http10,
+        Http11,
+        Http2,
+    }
+
+    pub(crate) struct ResponseHead {
+        pub(crate) status: u16,
+        pub(crate) version: HttpVersion,
+        pub(crate) reason: Vec<u8>,
+        pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    }
+}

@@ -1,0 +1,201 @@
+//! Connections and exchanges, as the host has them.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::bindings::types::*;
+use crate::host::{Call, Resource, fail, give, next, outcome, record, text};
+use crate::streams::{InputStream, OutputStream, Pollable};
+
+pub(crate) struct Connection(Resource);
+
+pub(crate) struct Exchange {
+    resource: Resource,
+    has_request_body: Cell<bool>,
+    has_response_body: Cell<bool>,
+    /// Shared with the stream of the request's body while that is there.
+    writing: Rc<()>,
+}
+
+/// A length or a count before bytes, as frames have them.
+fn sized<const N: usize>(out: &mut Vec<u8>, number: usize) {
+    let bytes = (number as u64).to_le_bytes();
+    assert!(bytes[N..].iter().all(|b| *b == 0), "{number} in {N} bytes");
+    out.extend_from_slice(&bytes[..N]);
+}
+
+pub(crate) fn connect(
+    host: &str,
+    port: u16,
+    options: ConnectOptions,
+) -> Result<Connection, ErrorCode> {
+    assert!(std::str::from_utf8(host.as_bytes()).is_ok(), "not UTF-8");
+    let timeout = options.timeout.unwrap_or(0);
+    let mut told = u32::from(port).to_le_bytes().to_vec();
+    told.extend_from_slice(&timeout.to_le_bytes());
+    told.extend_from_slice(host.as_bytes());
+    record(Call::Told(told));
+    outcome().map(|()| Connection(Resource::new(None)))
+}
+
+pub(crate) fn close(connection: Connection) {
+    record(Call::Asked);
+    drop(connection);
+}
+
+impl Connection {
+    pub(crate) fn subscribe(&self) -> Pollable {
+        Pollable::of(&self.0)
+    }
+
+    pub(crate) fn status(&self) -> Option<Result<(), ErrorCode>> {
+        record(Call::Asked);
+        (next() & 3 != 3).then(outcome)
+    }
+
+    pub(crate) fn start_tls(&self, name: &str, options: TlsOptions<'_>) -> Result<(), ErrorCode> {
+        assert!(std::str::from_utf8(name.as_bytes()).is_ok(), "not UTF-8");
+        let mut told = u32::from(options.verify).to_le_bytes().to_vec();
+        sized::<2>(&mut told, name.len());
+        told.extend_from_slice(name.as_bytes());
+        for protocol in options.alpn {
+            assert!(!protocol.is_empty(), "RFC 7301 section 3.1");
+            sized::<1>(&mut told, protocol.len());
+            told.extend_from_slice(protocol);
+        }
+        record(Call::Told(told));
+        outcome()
+    }
+
+    pub(crate) fn tls(&self) -> Option<TlsInfo> {
+        record(Call::Asked);
+        let count = usize::from(next());
+        if count & 7 == 7 {
+            return None;
+        }
+        let cipher = text();
+        let info = TlsInfo {
+            version: u16::from(next()),
+            cipher,
+            alpn: give(usize::from(next()) * 2),
+            certificates: (0..count & 7).map(|_| give(usize::from(next()))).collect(),
+        };
+        let mut gave = info.version.to_le_bytes().to_vec();
+        if info.alpn.len() < 256 {
+            sized::<1>(&mut gave, info.cipher.len());
+            gave.extend_from_slice(info.cipher.as_bytes());
+            sized::<1>(&mut gave, info.alpn.len());
+            gave.extend_from_slice(&info.alpn);
+            sized::<2>(&mut gave, info.certificates.len());
+            for der in &info.certificates {
+                sized::<4>(&mut gave, der.len());
+                gave.extend_from_slice(der);
+            }
+            record(Call::Gave(gave));
+        }
+        Some(info)
+    }
+}
+
+pub(crate) fn request(
+    on: &Connection,
+    head: RequestHead<'_>,
+    body: BodyKind,
+) -> Result<Exchange, ErrorCode> {
+    assert!(on.0.is_alone());
+    let (kind, size) = match body {
+        BodyKind::None => (0, 0),
+        BodyKind::Sized(size) => (1, size),
+        BodyKind::Chunked => (2, 0),
+    };
+    let mut told = u32::to_le_bytes(kind).to_vec();
+    told.extend_from_slice(&size.to_le_bytes());
+    sized::<2>(&mut told, head.method.len());
+    told.extend_from_slice(head.method);
+    sized::<4>(&mut told, head.path.len());
+    told.extend_from_slice(head.path);
+    fields(&mut told, head.fields.iter().copied());
+    record(Call::Told(told));
+    outcome().map(|()| Exchange {
+        resource: Resource::new(None),
+        has_request_body: Cell::new(false),
+        has_response_body: Cell::new(false),
+        writing: Rc::default(),
+    })
+}
+
+fn fields<'a>(out: &mut Vec<u8>, list: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>) {
+    sized::<2>(out, list.len());
+    for (name, value) in list {
+        sized::<2>(out, name.len());
+        sized::<4>(out, value.len());
+        out.extend_from_slice(name);
+        out.extend_from_slice(value);
+    }
+}
+
+impl Exchange {
+    pub(crate) fn body(&self) -> Result<OutputStream, ErrorCode> {
+        outcome()?;
+        assert!(!self.has_request_body.replace(true), "the stream was taken");
+        Ok(OutputStream::new(&self.resource, &self.writing))
+    }
+
+    pub(crate) fn finish_body(&self) -> Result<(), ErrorCode> {
+        let owners = Rc::strong_count(&self.writing);
+        assert_eq!(owners, 1, "the stream is still there");
+        record(Call::Asked);
+        outcome()
+    }
+
+    pub(crate) fn subscribe(&self) -> Pollable {
+        Pollable::of(&self.resource)
+    }
+
+    pub(crate) fn head(&self) -> Option<Result<ResponseHead, ErrorCode>> {
+        record(Call::Asked);
+        let choice = next();
+        if choice & 7 == 7 {
+            return None;
+        }
+        if let Err(error) = outcome() {
+            return Some(Err(error));
+        }
+        let reason = if choice == 100 { 70_000 } else { next().into() };
+        let head = ResponseHead {
+            status: u16::from(next()) * 4,
+            version: match choice & 3 {
+                0 => HttpVersion::Http10,
+                1 => HttpVersion::Http11,
+                _ => HttpVersion::Http2,
+            },
+            reason: give(reason),
+            fields: (0..choice >> 3)
+                .map(|_| (give(next().into()), give(usize::from(next()) * 64)))
+                .collect(),
+        };
+        let mut gave = head.status.to_le_bytes().to_vec();
+        gave.extend([[10, 11, 20, 20][usize::from(choice & 3)], 0]);
+        if reason < 70_000 {
+            sized::<2>(&mut gave, reason);
+            gave.extend_from_slice(&head.reason);
+            let list = head.fields.iter();
+            fields(&mut gave, list.map(|(name, value)| (&name[..], &value[..])));
+            record(Call::Gave(gave));
+        }
+        Some(Ok(head))
+    }
+
+    pub(crate) fn response_body(&self) -> Result<InputStream, ErrorCode> {
+        outcome()?;
+        assert!(
+            !self.has_response_body.replace(true),
+            "the stream was taken"
+        );
+        Ok(InputStream::of(&self.resource))
+    }
+
+    pub(crate) fn failure(&self) -> Option<ErrorCode> {
+        (next() & 3 != 3).then(fail)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a frame says and what its reply may be, by `FRAMES.md` alone.
+
+/// A frame in its parts.
+pub(crate) struct Frame<'a> {
+    pub(crate) command: u8,
+    pub(crate) id: u32,
+    pub(crate) arg: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+pub(crate) const CONNECT: u8 = 1;
+pub(crate) const START_TLS: u8 = 3;
+pub(crate) const REQUEST: u8 = 5;
+pub(crate) const WRITE: u8 = 6;
+pub(crate) const READ: u8 = 9;
+pub(crate) const POLL: u8 = 10;
+pub(crate) const CLOSE: u8 = 11;
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |n, b| n << 8 | u32::from(*b))
+}
+
+impl<'a> Frame<'a> {
+    /// The parts, or the code of the error that the header alone makes.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, u8> {
+        if bytes.len() < 16 {
+            return Err(128);
+        }
+        let (header, payload) = bytes.split_at(16);
+        if header[0] != 1 {
+            return Err(129);
+        }
+        if header[2..4] != [0, 0] || number(&header[12..]) as usize != payload.len() {
+            return Err(128);
+        }
+        let command = header[1];
+        match command {
+            WRITE | 1 | 3 | 5 | 10 => {}
+            2 | 4 | 7 | 8 | 9 | 11 if payload.is_empty() => {}
+            2 | 4 | 7 | 8 | 9 | 11 => return Err(128),
+            _ => return Err(130),
+        }
+        Ok(Self {
+            command,
+            id: number(&header[4..8]),
+            arg: number(&header[8..12]),
+            payload,
+        })
+    }
+
+    /// Whether the command is about something that has an id.
+    pub(crate) fn has_id(&self) -> bool {
+        !matches!(self.command, CONNECT | POLL)
+    }
+
+    /// Whether everything that has no meaning for the command is 0, and the rest is in range.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self.command {
+            CONNECT => self.id == 0 && self.arg <= 0xFFFF,
+            START_TLS => self.arg <= 1,
+            REQUEST => self.arg <= 2,
+            READ => self.arg != 0,
+            POLL => self.id == 0 && self.arg == 0 && self.payload.len().is_multiple_of(8),
+            _ => self.arg == 0,
+        }
+    }
+
+    /// What a host is told of the frame, for the commands that it is told all of.
+    pub(crate) fn told(&self) -> Option<Vec<u8>> {
+        let has_more = matches!(self.command, CONNECT | START_TLS | REQUEST);
+        has_more.then(|| [&self.arg.to_le_bytes(), self.payload].concat())
+    }
+}
+
+/// A reply in its parts.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u8,
+    pub(crate) code: u8,
+    pub(crate) detail: u8,
+    pub(crate) value: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Reply {
+    /// Takes a whole reply apart; whatever it is, it has this form.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let (header, payload) = bytes.split_at(16);
+        let reply = Self {
+            status: header[1],
+            code: header[2],
+            detail: header[3],
+            value: number(&header[4..8]),
+            payload: payload.to_vec(),
+        };
+        assert_eq!((header[0], number(&header[8..12])), (1, 0), "{reply:?}");
+        assert_eq!(number(&header[12..]) as usize, payload.len());
+        match reply.status {
+            0 => assert_eq!((reply.code, reply.detail), (0, 0)),
+            1 => assert_eq!((reply.code, reply.detail, reply.value), (0, 0, 0)),
+            2 => assert!(matches!(reply.code, 1..=11 | 128..=134), "{reply:?}"),
+            _ => panic!("{reply:?}"),
+        }
+        let has_payload = matches!(reply.status, 0) || matches!(reply.code, 1..=11);
+        assert!(has_payload || payload.is_empty(), "{reply:?}");
+        if matches!(reply.code, 1..=11) {
+            reply.text();
+        }
+        reply
+    }
+
+    /// The text of an error of the host's, and what follows it.
+    pub(crate) fn text(&self) -> (&str, &[u8]) {
+        let (size, rest) = self.payload.split_at(4);
+        let (text, rest) = rest.split_at(number(size) as usize);
+        (std::str::from_utf8(text).expect("a text"), rest)
+    }
+}

@@ -1,0 +1,282 @@
+//! A program that writes frames and reads replies.
+//!
+//! The input is: how many pages the adapter may have; how long the host's script is, and the
+//! script; then frames. Before each frame stand a byte that says what to put right in it, one that
+//! says where to cut it, and its length in two bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bindings::types::{ErrorCode, TlsFailure};
+use crate::channel;
+use crate::expected::{CLOSE, CONNECT, Frame, POLL, REQUEST, Reply, WRITE};
+use crate::guest::Errno;
+use crate::host::{self, Call};
+use crate::{machine, memory, state};
+
+/// What is to be put right in a frame.
+const START: u8 = 1;
+const LENGTH: u8 = 2;
+const ID: u8 = 4;
+/// Ids stand in entries, not in the header.
+const ENTRIES: u8 = 8;
+/// The list of buffers is nonsense.
+const LIST: u8 = 16;
+const KIND: u8 = 32;
+
+#[derive(Default)]
+struct Program {
+    /// The ids that mean something, and whether that is a connection.
+    open: BTreeMap<u32, bool>,
+    given: BTreeSet<u32>,
+}
+
+pub(crate) fn run(data: &[u8]) {
+    let [pages, size, rest @ ..] = data else {
+        return;
+    };
+    let (script, mut rest) = rest.split_at(rest.len().min((*size).into()));
+    machine::begin((*pages).into());
+    host::begin(script);
+    let mut program = Program::default();
+    while let [fix, cut, low, high, behind @ ..] = rest {
+        let size = u16::from_le_bytes([*low, *high]);
+        let (frame, behind) = behind.split_at(behind.len().min(size.into()));
+        rest = behind;
+        if fix & LIST != 0 {
+            check_list(frame);
+            continue;
+        }
+        let mut frame = frame.to_vec();
+        program.put_right(&mut frame, *fix);
+        program.call(&frame, (*cut).into());
+    }
+    program.end();
+}
+
+impl Program {
+    fn put_right(&self, frame: &mut [u8], fix: u8) {
+        let size = frame.len().saturating_sub(16) as u32;
+        let Some((header, payload)) = frame.split_first_chunk_mut::<16>() else {
+            return;
+        };
+        if fix & START != 0 {
+            header[0] = 1;
+            header[2..4].fill(0);
+        }
+        if fix & KIND != 0 {
+            header[1] %= 12;
+        }
+        if fix & LENGTH != 0 {
+            header[12..].copy_from_slice(&size.to_le_bytes());
+        }
+        let choose = |place: &mut [u8]| {
+            let index = usize::from(place[0]) % self.open.len().max(1);
+            if let Some(id) = self.open.keys().nth(index) {
+                place.copy_from_slice(&id.to_le_bytes());
+            }
+        };
+        if fix & ID != 0 {
+            choose(&mut header[4..8]);
+        }
+        if fix & ENTRIES != 0 && payload.len() >= 8 {
+            let (entries, _) = payload[8..].as_chunks_mut::<8>();
+            entries.iter_mut().for_each(|entry| choose(&mut entry[..4]));
+        }
+    }
+
+    /// Writes a frame and reads its reply.
+    fn call(&mut self, bytes: &[u8], cut: usize) {
+        let buffers = memory::place(bytes, &[cut & 31, cut >> 5]);
+        host::calls();
+        match channel::write(buffers) {
+            Ok(size) => assert_eq!(size as usize, bytes.len()),
+            Err(error) => {
+                assert_eq!(error, Errno::NoMemory);
+                assert!(host::calls().is_empty());
+                return;
+            }
+        }
+        let reply = Reply::parse(&read(cut));
+        let calls = host::calls();
+        match Frame::parse(bytes) {
+            Err(code) => {
+                assert_eq!((reply.status, reply.code), (2, code));
+                assert!(calls.is_empty());
+            }
+            Ok(frame) => self.check(&frame, &reply, &calls),
+        }
+    }
+
+    fn check(&mut self, frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
+        if let 129 | 130 = reply.code {
+            panic!("{reply:?} for a header that is right");
+        }
+        if let 128 | 131 | 132 = reply.code {
+            assert!(calls.is_empty(), "{reply:?} but {calls:?}");
+            return;
+        }
+        let is_done = reply.status == 0;
+        assert!(frame.is_plain() || reply.code == 134, "{reply:?}");
+        let kind = self.open.get(&frame.id).copied();
+        if frame.has_id() {
+            let is_right = match (kind, frame.command) {
+                (Some(true), 2..=5) | (Some(false), 6..=9) => true,
+                (kind, CLOSE) => kind.is_some(),
+                _ => false,
+            };
+            // Memory may run out before the id is looked at.
+            assert!(is_right || reply.code == 134, "{reply:?} for {kind:?}");
+        }
+        for call in calls {
+            match call {
+                Call::Told(told) => assert_eq!(Some(told), frame.told().as_ref()),
+                Call::Failed(error) if calls.last() == Some(call) => check_error(reply, error),
+                Call::Gave(payload) if is_done => assert_eq!(&reply.payload, payload),
+                _ => {}
+            }
+        }
+        match frame.command {
+            CONNECT | REQUEST if is_done => {
+                assert!(self.given.insert(reply.value), "an id of old");
+                self.open.insert(reply.value, frame.command == CONNECT);
+            }
+            CLOSE if is_done => drop(self.open.remove(&frame.id)),
+            WRITE => check_write(frame, reply, calls),
+            POLL if is_done => self.check_poll(&frame.payload[8..], reply),
+            _ => {}
+        }
+    }
+
+    /// The entries that were ready are as many as the reply says, and all of them make sense.
+    fn check_poll(&self, entries: &[u8], reply: &Reply) {
+        let (entries, []) = entries.as_chunks::<8>() else {
+            panic!("{} bytes of entries", entries.len());
+        };
+        let count = reply.payload.iter().filter(|ready| **ready != 0).count();
+        assert_eq!(entries.len(), reply.payload.len());
+        assert_eq!(count, reply.value as usize);
+        for ([i0, i1, i2, i3, interests, padding @ ..], ready) in entries.iter().zip(&reply.payload)
+        {
+            assert_eq!(ready & !interests, 0, "ready for what nobody asked");
+            assert_eq!(*padding, [0; 3]);
+            let id = u32::from_le_bytes([*i0, *i1, *i2, *i3]);
+            let most = match self.open.get(&id) {
+                Some(true) => 1,
+                Some(false) => 7,
+                None => panic!("{id:x} means nothing"),
+            };
+            assert!((1..=most).contains(interests), "interests {interests}");
+        }
+    }
+
+    /// Gives everything back, and finds nothing left.
+    fn end(mut self) {
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            let mut frame = [0; 16];
+            frame[..2].copy_from_slice(&[1, CLOSE]);
+            frame[4..8].copy_from_slice(&id.to_le_bytes());
+            self.call(&frame, 0);
+        }
+        assert!(self.open.is_empty());
+        // SAFETY: no call is under way.
+        if let Some(channel) = unsafe { state::channel() } {
+            channel.reply = None;
+            for id in self.given {
+                assert!(channel.handles.resource(id).is_err());
+            }
+        }
+        assert_eq!(host::live(), 0, "something was not given back");
+    }
+}
+
+/// Reads a reply to its end, in pieces that begin small.
+fn read(cut: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut size = 1 + cut;
+    loop {
+        let count = channel::read(memory::room(size)).expect("a reply") as usize;
+        assert!(count <= size);
+        bytes.extend(memory::replied(count));
+        if count == 0 {
+            return bytes;
+        }
+        size = (size * 4).min(machine::GUEST / 2);
+    }
+}
+
+/// What the host failed with last is what the reply says, unless bytes were written before, or
+/// memory ran out.
+fn check_error(reply: &Reply, error: &ErrorCode) {
+    if reply.status != 2 || reply.code >= 128 {
+        return;
+    }
+    let (text, rest) = reply.text();
+    let (code, detail, expected, behind): (_, _, _, &[u8]) = match error {
+        ErrorCode::Denied(denial) => (1, denial.reason, &*denial.message, denial.rule.as_bytes()),
+        ErrorCode::Dns(detail) => (2, *detail, "", b""),
+        ErrorCode::Refused => (3, 0, "", b""),
+        ErrorCode::Unreachable => (4, 0, "", b""),
+        ErrorCode::Reset => (5, 0, "", b""),
+        ErrorCode::Timeout(detail) => (6, *detail, "", b""),
+        ErrorCode::Tls(TlsFailure::Certificate((detail, text))) => (7, *detail, text, b""),
+        ErrorCode::Tls(TlsFailure::Other(text)) => (7, 255, text, b""),
+        ErrorCode::Protocol(failure) => (8, 0, &failure.message, &failure.received),
+        ErrorCode::Limit(detail) => (9, *detail, "", b""),
+        ErrorCode::Closed => (10, 0, "", b""),
+        ErrorCode::Invalid(text) => (11, 0, text, b""),
+    };
+    assert_eq!((reply.code, reply.detail), (code, detail), "{error:?}");
+    assert_eq!((text, rest), (expected, behind), "{error:?}");
+}
+
+/// What was taken is the beginning of what was written.
+fn check_write(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
+    let mut taken = Vec::new();
+    for call in calls {
+        if let Call::Took(bytes) = call {
+            taken.extend_from_slice(bytes);
+        }
+    }
+    assert!(frame.payload.starts_with(&taken));
+    match reply.status {
+        0 => assert_eq!(reply.value as usize, taken.len()),
+        _ => assert!(taken.is_empty()),
+    }
+    let is_empty = frame.payload.is_empty();
+    assert!(is_empty || reply.status != 0 || reply.value > 0);
+}
+
+/// Lists with any addresses are taken only if they lie in memory, and make less than 2 GiB.
+fn check_list(bytes: &[u8]) {
+    let (pairs, _) = bytes.as_chunks::<8>();
+    let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    let pairs = pairs
+        .iter()
+        .map(|pair| (word(&pair[..4]), word(&pair[4..])));
+    let mut list: Vec<_> = pairs.collect();
+    check_taken(&list);
+    // The last one to the end of the memory, and one byte beyond.
+    let end = machine::memory_size() as u32;
+    let Some((_, size)) = list.pop().filter(|(_, size)| *size <= end) else {
+        return;
+    };
+    for at in [end - size, end - size + 1] {
+        list.push((at, size));
+        check_taken(&list);
+        list.pop();
+    }
+}
+
+fn check_taken(list: &[(u32, u32)]) {
+    let end = machine::memory_size();
+    let is_inside = |(at, size): &(u32, u32)| {
+        *size == 0 || (*at != 0 && u64::from(*at) + u64::from(*size) <= end)
+    };
+    let total: u64 = list.iter().map(|(_, size)| u64::from(*size)).sum();
+    match memory::lists(list).map(|buffers| u64::from(buffers.total)) {
+        Ok(size) => assert!(size == total && total < 1 << 31 && list.iter().all(is_inside)),
+        Err(Errno::Fault) => assert!(!list.iter().all(is_inside)),
+        Err(Errno::Invalid) => assert!(total >= 1 << 31),
+        Err(other) => panic!("{other:?}"),
+    }
+}
