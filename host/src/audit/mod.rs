@@ -68,8 +68,8 @@ impl std::fmt::Debug for AuditLog {
     }
 }
 
-#[derive(Clone)]
 /// What was decided on: the parts of a record that are known beforehand.
+#[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) stage: Stage,
     pub(crate) target: String,

@@ -111,6 +111,9 @@ impl EgressHooks {
         answer: Answer<RequestLine>,
         then: &Arc<Policy>,
     ) -> Result<(Checked<RequestLine>, Amendments), Denial> {
+        if self.shared.hook.is_none() {
+            return Ok((answer.without_asking()?, Amendments::default()));
+        }
         let line = answer.as_checked();
         let (origin, was_asked) = (line.origin.clone(), matches!(answer, Answer::Ask(_)));
         let (method, path, fields) = (line.method.clone(), line.path.clone(), line.fields.clone());
