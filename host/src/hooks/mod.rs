@@ -24,10 +24,11 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
 use self::shared::{Shared, SharedConnection};
+use crate::Error;
 use crate::audit::{AuditLog, Stage, Subject};
 use crate::egress::{self, BodyKind, Egress, EgressConfig, EgressError, Limit, TlsInfo};
 use crate::hook::Hook;
-use crate::policy::{DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme};
+use crate::policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme};
 use crate::secrets::Vault;
 
 type HttpError = wasmtime_wasi_http::Error;
@@ -169,10 +170,19 @@ impl EgressHooks {
     }
 
     /// Lets `policy` decide from now on, in every run. Connections that were made before are not
-    /// used again; exchanges under way that it denies end with that denial. Budgets and secrets
-    /// stay those of the first policy.
-    pub fn replace_policy(&self, policy: Policy) {
+    /// used again; exchanges under way that it denies end with that denial.
+    ///
+    /// # Errors
+    ///
+    /// For a policy that brings budgets or secrets: these are those of the first policy.
+    pub fn replace_policy(&self, policy: Policy) -> Result<(), Error> {
+        if *policy.budgets() != Budgets::default() || !policy.secrets().is_empty() {
+            let why =
+                "budgets and secrets stay those of the sandbox's first policy: leave them out";
+            return Err(Error::Policy(why.to_owned()));
+        }
         self.shared.replace(policy);
+        Ok(())
     }
 
     /// Records something that is no HTTP, and that was answered so.

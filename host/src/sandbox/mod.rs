@@ -24,7 +24,7 @@ use self::script::Source;
 use self::stdio::{Capture, Sink};
 use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
-use crate::policy::{Budgets, Policy};
+use crate::policy::Policy;
 use crate::python::{Engine, Limits, State};
 use crate::{Error, SandboxNetCtx};
 
@@ -228,18 +228,11 @@ impl Sandbox {
     /// For a policy that brings budgets or secrets, which are those of the sandbox's first policy;
     /// and where the sandbox was made without a network.
     pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
-        let brings = *policy.budgets() != Budgets::default() || !policy.secrets().is_empty();
-        if brings {
-            let why =
-                "budgets and secrets stay those of the sandbox's first policy: leave them out";
-            return Err(Error::Policy(why.to_owned()));
-        }
         if self.settings.capability == Capability::None && !policy.denies_everything() {
             let why = "the sandbox was made without a network, for a policy that denies everything";
             return Err(Error::Policy(why.to_owned()));
         }
-        self.hooks.replace_policy(policy);
-        Ok(())
+        self.hooks.replace_policy(policy)
     }
 
     /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
