@@ -70,6 +70,11 @@ pub enum PathPatternError {
     /// match.
     #[error("servers differ about '{0}': write '**' from there on")]
     Ambiguous(String),
+    /// What it stands for cannot be told of any request, so that it never matches.
+    #[error(
+        "servers differ about what this path is, so that no request matches it: write '**' there"
+    )]
+    Unclear,
 }
 
 /// The second half of a message: what to write instead.
@@ -114,6 +119,11 @@ impl PathPattern {
             return Err(E::DotSegment);
         }
         let tokens = tokenize(text.as_bytes())?;
+        // Such as overlong UTF-8: a rule that allows it could never match.
+        let sample = text.replace('*', "z");
+        if Readings::of(sample.as_bytes()).texts().is_none() {
+            return Err(E::Unclear);
+        }
         Ok(Self {
             text: text.to_owned(),
             glob: Glob::new(&tokens),
@@ -300,6 +310,11 @@ mod tests {
                 "some servers take a backslash for a slash: write '/'",
             ),
             ("/a//b", "servers differ about '//': write '/'"),
+            (
+                "/a/%C0%AE/**",
+                "servers differ about what this path is, so that no request matches it: write \
+                 '**' there",
+            ),
             (
                 "/a/../b",
                 "servers remove the segments '.' and '..': write the path without them",
