@@ -102,10 +102,48 @@ impl<T> Asked<T> {
 }
 
 impl<T> Answer<T> {
-    /// What it is about, to look at: its rule, and the denials that may come of it. Nothing takes
-    /// a reference for a permission.
+    /// What it is about. The value alone is no permission: what has yet to be granted is not
+    /// [`Checked`].
     #[must_use]
-    pub fn as_checked(&self) -> &Checked<T> {
+    pub fn value(&self) -> &T {
+        &self.judged().value
+    }
+
+    /// The name of the rule that allows it, or that asks.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.judged().rule
+    }
+
+    /// As [`Checked::reported`].
+    #[must_use]
+    pub fn reported(&self) -> Option<&Denial> {
+        self.judged().reported()
+    }
+
+    /// The address filter.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.judged().addresses()
+    }
+
+    /// As [`Checked::audit_denial`].
+    #[must_use]
+    pub fn audit_denial(&self) -> Denial {
+        self.judged().audit_denial()
+    }
+
+    /// The denial by an embedder's hook, in its own words.
+    #[must_use]
+    pub fn hook_denial(&self, why: &str) -> Denial {
+        match self {
+            Self::Checked(checked) => checked.hook_denial(why),
+            Self::Ask(asked) => asked.hook_denial(why),
+        }
+    }
+
+    /// Never public: what can be cloned out of it would be a permission.
+    fn judged(&self) -> &Checked<T> {
         match self {
             Self::Checked(checked) => checked,
             Self::Ask(asked) => &asked.checked,

@@ -72,10 +72,9 @@ fn check(input: &Input) {
     let Ok(answer) = &answers[0] else {
         return;
     };
-    let checked = answer.as_checked();
-    paths::check(&input.origin, &input.path, checked.rule());
+    paths::check(&input.origin, &input.path, answer.rule());
     for address in hosts::addresses(input.address) {
-        if checked.permits(address) {
+        if answer.addresses().permits(address) {
             hosts::check_permitted(&input.origin.endpoint, address);
         }
     }
@@ -131,8 +130,17 @@ fn check_answer(input: &Input, policy: &Policy, answer: &Answered<RequestLine>) 
     let Ok(answer) = answer else {
         return;
     };
-    check_line(answer.as_checked(), input);
-    check_connection(input, policy, answer.as_checked());
+    let line = granted(answer);
+    check_line(&line, input);
+    check_connection(input, policy, &line);
+}
+
+/// What is sent where everything that is asked about is granted.
+fn granted<T: Clone>(answer: &Answer<T>) -> Checked<T> {
+    match answer.clone() {
+        Answer::Checked(checked) => checked,
+        Answer::Ask(asked) => asked.grant(),
+    }
 }
 
 fn check_message(denial: &Denial) {
@@ -178,8 +186,7 @@ fn check_connection(input: &Input, policy: &Policy, line: &Checked<RequestLine>)
     let route = policy.answer_connect(endpoint.clone());
     let route = route.expect("a request on a connection that was allowed");
     for address in hosts::addresses(input.address) {
-        let route = route.as_checked();
-        assert!(!line.permits(address) || route.permits(address));
+        assert!(!line.permits(address) || route.addresses().permits(address));
     }
     let host = endpoint.host.to_string();
     assert!(policy.answer_tls(endpoint, Some(&host), false).is_err());
@@ -189,7 +196,7 @@ fn check_connection(input: &Input, policy: &Policy, line: &Checked<RequestLine>)
     if input.origin.scheme == Scheme::Https {
         let tls = tls.expect("https that was allowed");
         for address in hosts::addresses(input.address) {
-            assert!(!line.permits(address) || tls.as_checked().permits(address));
+            assert!(!line.permits(address) || tls.addresses().permits(address));
         }
     }
 }
@@ -202,8 +209,8 @@ fn check_stricter(
 ) {
     assert_eq!(severity(together), severity(a).max(severity(b)));
     let permits = |answer: &Answered<RequestLine>, address| {
-        let checked = answer.as_ref().map(Answer::as_checked);
-        checked.is_ok_and(|checked| checked.permits(address))
+        let addresses = answer.as_ref().map(Answer::addresses);
+        addresses.is_ok_and(|addresses| addresses.permits(address))
     };
     for address in hosts::addresses(input.address) {
         let expected = permits(a, address) && permits(b, address);

@@ -41,13 +41,13 @@ impl EgressHooks {
     ) -> (Result<Answer<T>, Denial>, Decided) {
         let answer = answer.and_then(|answer| match answer {
             Answer::Ask(asked) if self.shared.hook.is_none() => Err(asked.refuse()),
-            answer if self.audit.is_broken() => Err(checked(&answer).audit_denial()),
+            answer if self.audit.is_broken() => Err(answer.audit_denial()),
             answer => Ok(answer),
         });
-        let rule = answer.as_ref().map(|answer| checked(answer).rule());
+        let rule = answer.as_ref().map(Answer::rule);
         let mut decided = self.audit.decided(subject, rule);
         if let Ok(answer) = &answer
-            && let Some(denial) = checked(answer).reported()
+            && let Some(denial) = answer.reported()
         {
             decided.reported(denial);
         }
@@ -91,7 +91,7 @@ impl EgressHooks {
             method: question.method,
             path: question.path,
             fields: question.fields,
-            rule: checked(&answer).rule().to_owned(),
+            rule: answer.rule().to_owned(),
             is_asked: matches!(answer, Answer::Ask(_)),
         };
         // A hook that panics has no answer either.
@@ -103,10 +103,10 @@ impl EgressHooks {
             Err(_) => HookAnswer::Deny("it did not answer in time".to_owned()),
         };
         match verdict {
-            HookAnswer::Deny(why) => Err(refused(&answer, &why)),
+            HookAnswer::Deny(why) => Err(answer.hook_denial(&why)),
             HookAnswer::Allow(amendments) => {
                 if let Some(fault) = misplaced(&amendments, request.stage) {
-                    return Err(refused(&answer, fault));
+                    return Err(answer.hook_denial(fault));
                 }
                 let checked = match answer {
                     Answer::Checked(checked) => checked,
@@ -127,15 +127,4 @@ fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
         return Some("it gave fields for something else than a request");
     }
     None
-}
-
-fn refused<T>(answer: &Answer<T>, why: &str) -> Denial {
-    match answer {
-        Answer::Checked(checked) => checked.hook_denial(why),
-        Answer::Ask(asked) => asked.hook_denial(why),
-    }
-}
-
-fn checked<T>(answer: &Answer<T>) -> &Checked<T> {
-    answer.as_checked()
 }

@@ -126,8 +126,8 @@ impl EgressHooks {
         let answer = policy.answer_tls(endpoint, server_name, verify);
         // What is connected already may be at an address that is open for plain HTTP only.
         let answer = answer.and_then(|answer| match link.address {
-            Some(address) if !answer.as_checked().permits(address.ip()) => {
-                Err(answer.as_checked().addresses().denial(Some(address.ip())))
+            Some(address) if !answer.addresses().permits(address.ip()) => {
+                Err(answer.addresses().denial(Some(address.ip())))
             }
             _ => Ok(answer),
         });
@@ -205,7 +205,7 @@ fn still_permitted(
     then: &Addresses,
     address: Option<SocketAddr>,
 ) -> Result<(), crate::policy::Denial> {
-    let addresses = now.as_checked().addresses();
+    let addresses = now.addresses();
     match address {
         Some(address) if addresses != *then && !addresses.permits(address.ip()) => {
             Err(addresses.denial(Some(address.ip())))

@@ -114,7 +114,7 @@ impl EgressHooks {
         if self.shared.hook.is_none() {
             return Ok((answer.without_asking()?, Amendments::default()));
         }
-        let line = answer.as_checked();
+        let line = answer.value();
         let (origin, was_asked) = (line.origin.clone(), matches!(answer, Answer::Ask(_)));
         let (method, path, fields) = (line.method.clone(), line.path.clone(), line.fields.clone());
         let question = || Question {

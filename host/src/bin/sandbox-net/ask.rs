@@ -9,7 +9,7 @@ use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
 use tokio::sync::Mutex as Turn;
 
 /// A hook that puts what rules ask about to the person at the terminal, one question at a time. An
-/// answer counts for the origin, for as long as the program runs.
+/// answer counts for the host, the port and the rule, for as long as the program runs.
 #[derive(Default)]
 pub(crate) struct Terminal {
     answers: Arc<Mutex<HashMap<String, bool>>>,
@@ -23,15 +23,17 @@ impl Hook for Terminal {
                 return Ok(HookAnswer::allow());
             }
             // It is printable: its host was parsed. The scheme is not known at first.
-            let subject = request.origin.endpoint.to_string();
+            // An answer to one rule is none to another.
+            let endpoint = request.origin.endpoint.to_string();
+            let subject = format!("{endpoint} (rule {})", request.rule);
             let _turn = self.turn.lock().await;
             let known = self.answers().get(&subject).copied();
             let is_granted = match known {
                 Some(answer) => answer,
                 None => {
                     let question = format!(
-                        "sandbox-net: {} asks for {subject} (rule {}). Allow it? [y/N] ",
-                        request.sandbox, request.rule
+                        "sandbox-net: {} asks for {subject}. Allow it? [y/N] ",
+                        request.sandbox
                     );
                     tokio::task::spawn_blocking(move || ask(&question)).await??
                 }
