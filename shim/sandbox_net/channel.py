@@ -21,9 +21,10 @@ HEAD: Final = 8
 READ: Final = 9
 POLL: Final = 10
 CLOSE: Final = 11
+RESOLVE: Final = 12
 
 # Interests of `POLL`.
-PHASE: Final = 1  # of a connection; for an exchange, its head
+PHASE: Final = 1  # of a connection or a lookup; for an exchange, its head
 BODY: Final = 2
 WRITABLE: Final = 4
 
@@ -34,6 +35,8 @@ MAX_POLL_ENTRIES: Final = 4096
 _OK: Final = 0
 _PENDING: Final = 1
 _ERROR: Final = 2
+
+_END: Final = 1  # the `value` of a `READ` reply behind the last byte
 
 # The descriptor is 0xFFFFFFFE: as a C int, which is what the functions of `os` take, it is -2.
 _CONTROL_FD: Final = -2
@@ -132,6 +135,8 @@ class Chunk(NamedTuple):
     size: int
     pending: bool
     end: bool
+    trailers: bytes = b""
+    """What the reply at the end holds: the fields behind the body."""
 
 
 class Channel:
@@ -222,10 +227,14 @@ class Channel:
             body = memoryview(bytearray(length))
             self._fill(body)
             raise _error(code, detail, bytes(body))
+        if status == _OK and value == _END:
+            trailers = memoryview(bytearray(length))
+            self._fill(trailers)
+            return Chunk(0, pending=False, end=True, trailers=bytes(trailers))
         if length > len(view):
             raise BrokenChannel("more bytes than were asked for")
         self._fill(view[:length])
-        return Chunk(length, status == _PENDING, status == _OK and length == 0 and value == 1)
+        return Chunk(length, pending=status == _PENDING, end=False)
 
     def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
         """Waits until something of `entries` is ready; gives what is, one by one."""

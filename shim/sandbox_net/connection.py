@@ -2,7 +2,6 @@
 
 import errno
 import struct
-from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -10,10 +9,23 @@ from . import channel as ch
 from . import constants, control
 from .channel import Channel, ChannelError, Entry
 from .endpoint import Address, Endpoint
-from .errors import CLOSED, exception_for, os_error, timed_out, unsupported, would_block
+from .errors import (
+    CLOSED,
+    exception_for,
+    is_denied_setting,
+    is_name_mismatch,
+    is_of_tls,
+    os_error,
+    timed_out,
+    unsupported,
+    would_block,
+)
 from .exchange import Exchange
 from .http1_request import BodyEnd, RequestHead, RequestParser
+from .inbox import Inbox
 from .stock import gaierror
+from .tls_records import FIRST, NotOurs, RecordReader, pack_failure, pack_settled
+from .tls_request import with_name_checked
 from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
 
 _MAX_SEND: Final = 256 * 1024
@@ -54,6 +66,10 @@ class Connection(Endpoint):
         self._port = 0
         self._error: OSError | None = None
         self._tls_begun = False
+        self._denied_setting: ChannelError | None = None
+        # TLS that was asked for, and is answered, in the stream itself.
+        self._tls_record: RecordReader | None = None
+        self._notes = Inbox()
         self._parser = RequestParser()
         self._exchange: Exchange | None = None
         self._over = False
@@ -94,8 +110,8 @@ class Connection(Endpoint):
                 raise timed_out() from None
             raise
 
-    def start_tls(self, server_name: str, verify: bool, alpn: Sequence[bytes]) -> None:
-        """Begins the TLS handshake; `finish_phase` waits for its end.
+    def start_tls(self, settings: int, payload: bytes) -> None:
+        """Begins the TLS handshake as a `TlsRequest` says; `finish_phase` waits for its end.
 
         Raises:
             ChannelError: the host refuses.
@@ -107,12 +123,42 @@ class Connection(Endpoint):
             raise unsupported("TLS inside TLS is not carried")
         if self._exchange is not None or not self._parser.between_requests:
             raise unsupported("TLS has to begin before anything is sent")
-        name = server_name.encode("utf-8")
-        payload = struct.pack("<H", len(name)) + name
-        payload += b"".join(bytes((len(protocol),)) + protocol for protocol in alpn)
-        self._channel.call(ch.START_TLS, self._handle, int(verify), payload)
+        try:
+            self._channel.call(ch.START_TLS, self._handle, settings, payload)
+        except ChannelError as error:
+            checked = with_name_checked(settings)
+            if checked == settings or not is_denied_setting(error):
+                raise
+            # A name that is right needs no leave to be unchecked; one that is wrong will.
+            self._denied_setting = error
+            self._channel.call(ch.START_TLS, self._handle, checked, payload)
         self._tls_begun = True
         self.phase = Phase.HANDSHAKING
+
+    def _take_tls_record(self, data: memoryview) -> int:
+        """Takes bytes of the record with which an `SSLObject` begins TLS; gives how many."""
+        if self._tls_record is None:
+            self._tls_record = RecordReader()
+        taken = 0
+        try:
+            while (missing := self._tls_record.missing) and taken < len(data):
+                piece = data[taken : taken + missing]
+                self._tls_record.feed(piece)
+                taken += len(piece)
+        except NotOurs:
+            self._over = True
+            text = "TLS is spoken by the host: use Python's ssl module, or plain HTTP"
+            raise unsupported(text) from None
+        if missing:
+            return taken
+        settings, *_ = record = self._tls_record.take()
+        try:
+            self.start_tls(settings, record[1:])
+        except ChannelError as error:
+            if not is_of_tls(error):
+                raise exception_for(error, self.host) from None
+            self._tell_tls_failure(error)
+        return taken
 
     def tls_info(self) -> bytes:
         """The payload of the `tls-info` reply."""
@@ -134,12 +180,33 @@ class Connection(Endpoint):
         try:
             reply = self._channel.call(ch.STATUS, self._handle)
         except ChannelError as error:
-            self._error = exception_for(error, self.host)
-            self._give_up()
+            self._phase_failed(error)
             return True
         if not reply.pending:
-            self.phase = Phase.OPEN
+            self._phase_succeeded()
         return not reply.pending
+
+    def _phase_succeeded(self) -> None:
+        if self.phase is Phase.HANDSHAKING and self._tls_record is not None:
+            self._notes.append(pack_settled(self.tls_info()))
+        self.phase = Phase.OPEN
+
+    def _phase_failed(self, error: ChannelError) -> None:
+        if self._denied_setting is not None and is_name_mismatch(error):
+            error = self._denied_setting
+        in_stream = self.phase is Phase.HANDSHAKING and self._tls_record is not None
+        if in_stream and is_of_tls(error):
+            self._tell_tls_failure(error)
+        else:
+            self._error = exception_for(error, self.host)
+            self._give_up()
+
+    def _tell_tls_failure(self, error: ChannelError) -> None:
+        """Leaves it to the session above to raise what went wrong, as after an alert."""
+        self._notes.append(pack_failure(error))
+        self._give_up()
+        self.phase = Phase.OPEN
+        self._over = True
 
     def _give_up(self) -> None:
         if self._handle:
@@ -176,6 +243,8 @@ class Connection(Endpoint):
         self._require_open(errno.EPIPE)
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
+        if not self._tls_begun and (self._tls_record or self._begins_tls(data)):
+            return self._take_tls_record(data)
         self._drain(deadline)
         self._make_room(deadline)
         data = data[:_MAX_SEND]
@@ -187,6 +256,10 @@ class Connection(Endpoint):
             raise
         self._after_send(deadline)
         return len(data)
+
+    def _begins_tls(self, data: memoryview) -> bool:
+        is_first = self._exchange is None and self._parser.between_requests
+        return is_first and data[:1] == FIRST
 
     def _drain(self, deadline: Deadline) -> None:
         """Waits until the host has taken what an earlier call left."""
@@ -255,6 +328,8 @@ class Connection(Endpoint):
             self._wait(READABLE, deadline)
 
     def _receive_now(self, view: memoryview) -> int | None:
+        if self._notes:
+            return self._notes.take(view)
         self._raise_error()
         if not self._reading:
             return 0
@@ -266,13 +341,15 @@ class Connection(Endpoint):
         return 0 if self._over else None
 
     def push_back(self, data: bytes) -> None:
-        if self._exchange is not None:
+        if self._exchange is None:
+            self._notes.push_back(data)
+        else:
             self._exchange.push_back(data)
 
     @property
     def unread(self) -> int:
         """How many bytes can be read without asking the host."""
-        return self._exchange.unread if self._exchange is not None else 0
+        return len(self._notes) + (self._exchange.unread if self._exchange is not None else 0)
 
     def _require_open(self, otherwise: int) -> None:
         self._raise_error()
@@ -306,7 +383,7 @@ class Connection(Endpoint):
             return wanted | HUNG_UP, []
         if self.phase is not Phase.OPEN:
             return 0, [(self._handle, ch.PHASE)]
-        if self._over or not self._reading:
+        if self._over or not self._reading or self._notes:
             return wanted, []
         if self._exchange is None:
             return wanted & WRITABLE, []
@@ -319,7 +396,9 @@ class Connection(Endpoint):
         if self.phase in (Phase.CONNECTING, Phase.HANDSHAKING):
             if not self._phase_over():
                 return 0
-            return WRITABLE if self._error is None else READABLE | WRITABLE | HUNG_UP
+            if self._error is not None:
+                return READABLE | WRITABLE | HUNG_UP
+            return READABLE | WRITABLE if self._notes else WRITABLE
         if self._exchange is None:
             return 0
         return self._exchange.notice(interests)

@@ -17,14 +17,33 @@ Address = tuple[str, int] | tuple[str, int, int, int] | str
 FIRST_FD: Final = 0x1000_0000
 
 
-class Endpoint(ABC):
+class Watched(ABC):
+    """Something that becomes ready."""
+
+    def __init__(self) -> None:
+        self.references = 0
+
+    @abstractmethod
+    def watch(self, wanted: int) -> tuple[int, list[Entry]]:
+        """What of `wanted` is ready now, and the poll entries in which the rest will show."""
+
+    def notice(self, interests: int) -> int:
+        """Takes note that an entry's `interests` are ready; gives what can be done now."""
+        return (READABLE | WRITABLE) if interests else 0
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives everything back."""
+
+
+class Endpoint(Watched):
     """One end of a byte stream."""
 
     def __init__(self, family: int, kind: int, proto: int) -> None:
+        super().__init__()
         self.family = family
         self.kind = kind
         self.proto = proto
-        self.references = 0
         self.options: dict[tuple[int, int], int | bytes] = {}
 
     @abstractmethod
@@ -51,14 +70,6 @@ class Endpoint(ABC):
     def push_back(self, data: bytes) -> None:
         """Takes back bytes that were read."""
 
-    @abstractmethod
-    def watch(self, wanted: int) -> tuple[int, list[Entry]]:
-        """What of `wanted` is ready now, and the poll entries in which the rest will show."""
-
-    def notice(self, interests: int) -> int:
-        """Takes note that an entry's `interests` are ready; gives what can be done now."""
-        return (READABLE | WRITABLE) if interests else 0
-
     def take_error(self) -> int:
         """The error that is pending (`SO_ERROR`), and forgets it."""
         return 0
@@ -67,47 +78,50 @@ class Endpoint(ABC):
     def shut_down(self, *, reading: bool, writing: bool) -> None:
         """Ends one direction or both."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Gives everything back."""
-
 
 class DescriptorTable:
-    """Which endpoint a descriptor stands for."""
+    """What a descriptor stands for."""
 
     def __init__(self) -> None:
-        self._endpoints: dict[int, Endpoint] = {}
+        self._things: dict[int, Watched] = {}
         self._free: list[int] = []
 
     def __contains__(self, fd: int) -> bool:
-        return fd in self._endpoints
+        return fd in self._things
 
-    def add(self, endpoint: Endpoint) -> int:
-        """A new descriptor for `endpoint`."""
-        fd = self._free.pop() if self._free else FIRST_FD + len(self._endpoints)
-        self._endpoints[fd] = endpoint
-        endpoint.references += 1
+    def add(self, thing: Watched) -> int:
+        """A new descriptor for an endpoint, or for something to wait for."""
+        fd = self._free.pop() if self._free else FIRST_FD + len(self._things)
+        self._things[fd] = thing
+        thing.references += 1
         return fd
 
     def get(self, fd: int) -> Endpoint:
         """The endpoint of `fd`; `EBADF` where there is none."""
-        endpoint = self._endpoints.get(fd)
-        if endpoint is None:
-            raise os_error(errno.EBADF)
-        return endpoint
+        thing = self.watched(fd)
+        if not isinstance(thing, Endpoint):
+            raise os_error(errno.ENOTSOCK)
+        return thing
 
-    def find(self, fd: int) -> Endpoint | None:
-        """The endpoint of `fd`, if it has one."""
-        return self._endpoints.get(fd)
+    def watched(self, fd: int) -> Watched:
+        """What `fd` stands for; `EBADF` where that is nothing."""
+        thing = self._things.get(fd)
+        if thing is None:
+            raise os_error(errno.EBADF)
+        return thing
+
+    def find(self, fd: int) -> Watched | None:
+        """What `fd` stands for, if it does."""
+        return self._things.get(fd)
 
     def close(self, fd: int) -> None:
-        """Closes `fd`, and the endpoint with its last descriptor."""
-        endpoint = self.get(fd)
-        del self._endpoints[fd]
+        """Closes `fd`, and what it stands for with its last descriptor."""
+        thing = self.watched(fd)
+        del self._things[fd]
         self._free.append(fd)
-        endpoint.references -= 1
-        if not endpoint.references:
-            endpoint.close()
+        thing.references -= 1
+        if not thing.references:
+            thing.close()
 
 
 TABLE: Final = DescriptorTable()

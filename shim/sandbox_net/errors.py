@@ -5,7 +5,7 @@ import os
 
 from . import constants
 from .channel import ChannelError
-from .ssl_errors import certificate_error, failure_error
+from .ssl_errors import NAME_MISMATCH, certificate_error, failure_error, ssl_error
 from .stock import gaierror
 
 # Codes of error replies (`adapter/FRAMES.md`); the order is that of `types.error-code` plus one.
@@ -41,7 +41,7 @@ DENY_REASONS = (
     "audit",
     "malformed",
 )
-DENIED_TLS_OPTIONS = DENY_REASONS.index("tls-options")
+_TLS_OPTIONS = DENY_REASONS.index("tls-options")
 PHASES = (
     "name resolution",
     "the TCP handshake",
@@ -109,12 +109,29 @@ def _name(names: tuple[str, ...], index: int) -> str:
     return names[index] if index < len(names) else str(index)
 
 
+def is_denied_setting(error: ChannelError) -> bool:
+    """Whether the policy does not grant the settings of a TLS session."""
+    return error.code == DENIED and error.detail == _TLS_OPTIONS
+
+
+def is_name_mismatch(error: ChannelError) -> bool:
+    """Whether a certificate is for another name."""
+    return error.code == TLS and error.detail == NAME_MISMATCH
+
+
+def is_of_tls(error: ChannelError) -> bool:
+    """Whether it is TLS that failed or was refused, and not the connection below it."""
+    return error.code == TLS or is_denied_setting(error)
+
+
 def _denied(error: ChannelError) -> OSError:
     rule = error.rest.decode("utf-8", "replace")
     text = error.text or "refused by the sandbox's network policy"
     if rule and rule not in text:
         text = f"{text} (rule {rule})"
-    denied = PermissionError(errno.EACCES, text)
+    denied: OSError = PermissionError(errno.EACCES, text)
+    if is_denied_setting(error):
+        denied = ssl_error(None, None, text, number=0)
     # For programs that would rather not read the text.
     denied.deny_reason = _name(DENY_REASONS, error.detail)  # type: ignore[attr-defined]
     denied.deny_rule = rule  # type: ignore[attr-defined]

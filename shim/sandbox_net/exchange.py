@@ -12,11 +12,11 @@ from .http1_request import NO_BODY, RequestHead
 from .http1_response import (
     CHUNK_END,
     CONTINUE,
-    LAST_CHUNK,
     Framing,
     ResponseHead,
     ResponsePlan,
     chunk_head,
+    last_chunk,
     plan_response,
 )
 from .inbox import Inbox
@@ -213,7 +213,7 @@ class Exchange:
             self._fail(error)
             return None
         if chunk.end:
-            self._body_end()
+            self._body_end(chunk.trailers)
         elif framing is Framing.CHUNKED:
             if chunk.size:
                 data = (chunk_head(chunk.size), view[: chunk.size], CHUNK_END)
@@ -226,10 +226,10 @@ class Exchange:
             return chunk.size
         return None
 
-    def _body_end(self) -> None:
+    def _body_end(self, trailers: bytes) -> None:
         assert self._plan is not None
         if self._plan.framing is Framing.CHUNKED:
-            self._inbox.append(LAST_CHUNK)
+            self._inbox.append(last_chunk(trailers))
         elif self._plan.framing is Framing.LENGTH and self._left:
             self.over = True
         self._finish()

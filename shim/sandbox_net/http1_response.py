@@ -10,7 +10,6 @@ from typing import Final
 from .http1_request import Field, RequestHead
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK: Final = b"0\r\n\r\n"
 CHUNK_END: Final = b"\r\n"
 
 _HTTP_2: Final = 20
@@ -29,6 +28,19 @@ class Framing(Enum):
     """By the end of the connection."""
 
 
+def _read_fields(payload: bytes, at: int) -> tuple[Field, ...]:
+    (count,) = struct.unpack_from("<H", payload, at)
+    at += 2
+    fields = []
+    for _ in range(count):
+        name_length, value_length = struct.unpack_from("<HI", payload, at)
+        at += 6
+        middle, end = at + name_length, at + name_length + value_length
+        fields.append((payload[at:middle], payload[middle:end]))
+        at = end
+    return tuple(fields)
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
     """A response's head as the host gives it."""
@@ -45,16 +57,7 @@ class ResponseHead:
         status, version, reason_length = struct.unpack_from("<HBxH", payload)
         at = 6 + reason_length
         reason = payload[6:at]
-        (count,) = struct.unpack_from("<H", payload, at)
-        at += 2
-        fields = []
-        for _ in range(count):
-            name_length, value_length = struct.unpack_from("<HI", payload, at)
-            at += 6
-            middle, end = at + name_length, at + name_length + value_length
-            fields.append((payload[at:middle], payload[middle:end]))
-            at = end
-        return cls(status, version, reason, tuple(fields))
+        return cls(status, version, reason, _read_fields(payload, at))
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of the field `name`, which is in lower case."""
@@ -82,6 +85,9 @@ def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
     elif framing is Framing.CLOSE and _is_chunked(head):
         # The host has removed the coding, and a program that speaks HTTP/1.0 could not undo it.
         fields = tuple(f for f in fields if f[0].lower() != b"transfer-encoding")
+    if request.version == 11 and not request.keep_alive and not head.values(b"connection"):
+        # The host kept the wish to itself; a server that gets it says so.
+        fields += ((b"Connection", b"close"),)
     keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
     return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
 
@@ -143,3 +149,9 @@ def _head_bytes(head: ResponseHead, fields: tuple[Field, ...]) -> bytes:
 def chunk_head(size: int) -> bytes:
     """The line before a chunk of `size` bytes."""
     return b"%x\r\n" % size
+
+
+def last_chunk(trailers: bytes) -> bytes:
+    """The end of a chunked body, from the payload of the `read` reply there."""
+    fields = _read_fields(trailers, 0) if trailers else ()
+    return b"0\r\n" + b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n"

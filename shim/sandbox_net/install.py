@@ -54,6 +54,15 @@ def install() -> None:
         sys.modules[name] = build()
     for name in dropped:
         importlib.import_module(name)
+    _adapt_asyncio()
+
+
+def _adapt_asyncio() -> None:
+    from . import event_loop, threads  # they stand on the modules that were loaded anew
+
+    event_loop.adapt()
+    if not threads.can_start():
+        threads.do_without()
 
 
 def _drop(name: str) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from . import constants
 from .addresses import address_of, name_of, parse_literal, require_name
 from .errors import gai_error
+from .lookup import Lookup
 from .stock import herror
 
 _AF_INET: Final = constants.AF_INET
@@ -57,6 +58,28 @@ def getaddrinfo(
     flags: int = 0,
 ) -> list[AddrInfo]:
     """The ways to connect to `host` and `port`: family, type, protocol, canonical name, address."""
+    infos = unasked_infos(host, port, family, type, proto, flags)
+    name = name_to_ask(host)
+    if name is not None:
+        Lookup(name).wait()
+    return infos
+
+
+def name_to_ask(host: str | bytes | None) -> str | None:
+    """What the host has to look up before `unasked_infos` hold; `None` for an address."""
+    name = _host_text(host)
+    return None if name is None or parse_literal(name) is not None else name
+
+
+def unasked_infos(
+    host: str | bytes | None,
+    port: str | bytes | int | None,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[AddrInfo]:
+    """As `getaddrinfo`, without asking whether there is such a name."""
     name = _host_text(host)
     numeric_port = _port_number(port, flags)
     if name is None and port is None:
@@ -179,6 +202,7 @@ def target_of(host: object, family: int) -> tuple[str, str]:
     literal = parse_literal(text)
     if literal is None:
         name = require_name(text)
+        Lookup(name).wait()
         return name, address_of(name, family)
     if literal[0] != family:
         raise _wrong_family()

@@ -33,7 +33,7 @@ def _look(wanted: dict[int, int]) -> tuple[dict[int, int], list[tuple[int, Entry
         if fd < FIRST_FD:
             ready[fd] = interest
             continue
-        now, more = TABLE.get(fd).watch(interest)
+        now, more = TABLE.watched(fd).watch(interest)
         if now:
             ready[fd] = now
         entries += [(fd, entry) for entry in more]

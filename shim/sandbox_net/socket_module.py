@@ -34,7 +34,7 @@ def close(fd: int, /) -> None:
 
 def dup(fd: int, /) -> int:
     """Another descriptor for the same socket or file."""
-    return TABLE.add(TABLE.get(fd)) if fd >= FIRST_FD else os.dup(fd)
+    return TABLE.add(TABLE.watched(fd)) if fd >= FIRST_FD else os.dup(fd)
 
 
 def socketpair(

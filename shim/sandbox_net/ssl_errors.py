@@ -16,7 +16,7 @@ _REVOKED = (23, "certificate revoked")
 _UNSPECIFIED = (1, "unspecified certificate verification error")
 
 _FAULTS = {0: _EXPIRED, 1: _NOT_YET_VALID, 2: _UNKNOWN_ISSUER, 4: _REVOKED}
-_NAME_MISMATCH_FAULT = 3
+NAME_MISMATCH = 3
 _UNKNOWN_ISSUER_FAULT = 2
 
 SSL_ERROR_SSL = 1
@@ -113,7 +113,7 @@ def _is_address(host: str) -> bool:
 
 
 def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
-    if fault == _NAME_MISMATCH_FAULT:
+    if fault == NAME_MISMATCH:
         if _is_address(host):
             return _IP_MISMATCH, f"IP address mismatch, certificate is not valid for '{host}'."
         return (

@@ -11,7 +11,7 @@ from .certificate import Certificate
 from .memory_bio import MemoryBIO
 from .oids import nid2obj, txt2obj
 from .tls_context import _SSLContext
-from .tls_socket import SSLSession, _SSLSocket
+from .tls_session import SSLSession, _SSLSocket
 
 
 def RAND_bytes(n: int, /) -> bytes:

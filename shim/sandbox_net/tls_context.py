@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import ciphers, trust
+from . import certificate, ciphers, client_certificate
 from . import ssl_constants as c
 from .memory_bio import MemoryBIO
 from .ssl_errors import SSLError, refused_setting, ssl_error
 from .tls_host_settings import HostSettings
+from .tls_request import NAME_UNCHECKED, UNVERIFIED, VERIFIED, ClientCertificate, TlsRequest
+from .trust import TrustedRoots
 
 _PROTOCOLS: Final = {
     c.PROTOCOL_TLS: None,
@@ -70,9 +72,10 @@ class _SSLContext(HostSettings):
     _flags: int
     _servername_callback: Callable[..., Any] | None
     _message_callback: Callable[..., Any] | None
-    alpn: tuple[bytes, ...]
-    has_roots: bool
-    """Whether the public roots were loaded: without any, no certificate can be verified."""
+    _alpn: tuple[bytes, ...]
+    _client: ClientCertificate | None
+    roots: TrustedRoots
+    """What was loaded: without any, no certificate can be verified."""
 
     def __new__(cls, protocol: int, /, *args: object) -> "_SSLContext":
         protocol = operator.index(protocol)
@@ -95,8 +98,9 @@ class _SSLContext(HostSettings):
         self._num_tickets = 2
         self._flags = c.HOSTFLAG_NO_PARTIAL_WILDCARDS
         self._servername_callback = self._message_callback = None
-        self.alpn = ()
-        self.has_roots = False
+        self._alpn = ()
+        self._client = None
+        self.roots = TrustedRoots()
         return self
 
     # Verification.
@@ -150,31 +154,31 @@ class _SSLContext(HostSettings):
         capath: str | bytes | os.PathLike[str] | None = None,
         cadata: Any = None,
     ) -> None:
-        """Loads the public root certificates; others are refused."""
+        """Loads root certificates. Others than the public ones need the policy's leave."""
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         file = _path("cafile", cafile)
         folder = _path("capath", capath)
         if cadata is not None:
-            trust.check_data(_ca_data(cadata), is_text=isinstance(cadata, str))
-            self.has_roots = True
+            self.roots.load_data(_ca_data(cadata), is_text=isinstance(cadata, str))
         if file is not None:
-            trust.check_file(file)
-            self.has_roots = True
-        if folder is not None and trust.check_folder(folder):
-            self.has_roots = True
+            self.roots.load_file(file)
+        if folder is not None:
+            self.roots.load_folder(folder)
 
     def set_default_verify_paths(self) -> None:
         """Loads the public root certificates, unless the environment names others."""
-        file = os.environ.get(trust.FILE_VARIABLE)
-        folder = os.environ.get(trust.FOLDER_VARIABLE)
-        if not file and not folder:
-            self.has_roots = True
-        if file and os.path.exists(file):
-            trust.check_file(file)
-            self.has_roots = True
-        if folder and trust.check_folder(folder):
-            self.has_roots = True
+        self.roots.load_default()
+
+    def cert_store_stats(self) -> dict[str, int]:
+        """How many certificates were loaded from files and strings."""
+        count = len(self.roots.certificates())
+        return {"x509": count, "crl": 0, "x509_ca": count}
+
+    def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
+        """The authorities that were loaded from files and strings."""
+        ders = self.roots.certificates()
+        return ders if binary_form else [certificate.decode(der) for der in ders]
 
     def load_cert_chain(
         self,
@@ -182,14 +186,27 @@ class _SSLContext(HostSettings):
         keyfile: str | bytes | os.PathLike[str] | None = None,
         password: object = None,
     ) -> None:
-        """Refuses a client certificate."""
-        for name, value in (("certfile", certfile), ("keyfile", keyfile)):
-            path = _path(name, value)
-            if path is not None:
-                trust.read_file(path)
-            elif name == "certfile":
-                raise TypeError("certfile should be a valid filesystem path")
-        raise trust.own_certificate()
+        """Loads a client certificate, which needs the policy's leave."""
+        file = _path("certfile", certfile)
+        if file is None:
+            raise TypeError("certfile should be a valid filesystem path")
+        self._client = client_certificate.load(file, _path("keyfile", keyfile))
+
+    def request(self, server_hostname: str | None) -> TlsRequest:
+        """What to ask the host for."""
+        if self._verify_mode == c.CERT_NONE:
+            verification = UNVERIFIED
+        else:
+            verification = VERIFIED if self._check_hostname else NAME_UNCHECKED
+        is_verified = verification != UNVERIFIED
+        return TlsRequest(
+            server_name=server_hostname or "",
+            verification=verification,
+            host_roots=is_verified and self.roots.host,
+            roots=self.roots.own if is_verified else (),
+            client=self._client,
+            alpn=self._alpn,
+        )
 
     # Versions and ciphers.
 
@@ -291,7 +308,7 @@ class _SSLContext(HostSettings):
         while data:
             names.append(data[1 : 1 + data[0]])
             data = data[1 + data[0] :]
-        self.alpn = tuple(names)
+        self._alpn = tuple(names)
 
     @property
     def sni_callback(self) -> Callable[..., Any] | None:
@@ -347,17 +364,10 @@ class _SSLContext(HostSettings):
         owner: Any = None,
         session: Any = None,
     ) -> Any:
-        from .tls_socket import _SSLSocket
+        from .tls_socket import SocketSession
 
-        if server_side:
-            if self._protocol == c.PROTOCOL_TLS_CLIENT:
-                text = "Cannot create a server socket with a PROTOCOL_TLS_CLIENT context"
-                raise ssl_error(None, None, text, number=0)
-            raise refused_setting("there are no TLS servers in a sandbox")
-        if self._protocol == c.PROTOCOL_TLS_SERVER:
-            text = "Cannot create a client socket with a PROTOCOL_TLS_SERVER context"
-            raise ssl_error(None, None, text, number=0)
-        return _SSLSocket(self, sock, _server_name(server_hostname), owner)
+        self._require_client(server_side)
+        return SocketSession(self, sock, _server_name(server_hostname), owner)
 
     def _wrap_bio(
         self,
@@ -369,10 +379,21 @@ class _SSLContext(HostSettings):
         owner: Any = None,
         session: Any = None,
     ) -> Any:
-        _server_name(server_hostname)
-        raise refused_setting(
-            "TLS over memory buffers (SSLObject, which asyncio uses) is not carried yet"
-        )
+        from .tls_bio import BufferSession
+
+        self._require_client(server_side)
+        name = _server_name(server_hostname)
+        return BufferSession(self, incoming, outgoing, name, owner)
+
+    def _require_client(self, server_side: bool) -> None:
+        if server_side:
+            if self._protocol == c.PROTOCOL_TLS_CLIENT:
+                text = "Cannot create a server socket with a PROTOCOL_TLS_CLIENT context"
+                raise ssl_error(None, None, text, number=0)
+            raise refused_setting("there are no TLS servers in a sandbox")
+        if self._protocol == c.PROTOCOL_TLS_SERVER:
+            text = "Cannot create a client socket with a PROTOCOL_TLS_SERVER context"
+            raise ssl_error(None, None, text, number=0)
 
 
 def _integer(value: Any) -> int:

@@ -60,14 +60,6 @@ class HostSettings:
 
     set_psk_client_callback = set_psk_server_callback = _set_psk_callback
 
-    def cert_store_stats(self) -> dict[str, int]:
-        """How many certificates are loaded into this context: the host keeps them."""
-        return {"x509": 0, "crl": 0, "x509_ca": 0}
-
-    def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
-        """The loaded authorities: none, since the host keeps them."""
-        return []
-
     def session_stats(self) -> dict[str, int]:
         """Counts of sessions: the host keeps them."""
         return dict.fromkeys(_STATS, 0)

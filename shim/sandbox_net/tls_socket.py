@@ -1,82 +1,20 @@
-"""`_ssl._SSLSocket`: the TLS session of one socket. The host speaks TLS; this tells of it."""
+"""`_ssl._SSLSocket` over a socket."""
 
-import struct
 import weakref
-from dataclasses import dataclass
-from typing import Any, Final, overload
+from typing import Any, overload
 
-from . import certificate, ciphers
-from . import ssl_constants as c
 from .buffers import Buffer, bytes_view, writable_view
-from .certificate import Certificate
 from .channel import ChannelError
 from .connection import Connection
-from .errors import DENIED, DENIED_TLS_OPTIONS, exception_for
+from .errors import exception_for
 from .sockets import MAX_RECEIVE, socket
-from .ssl_errors import (
-    SSLCertVerificationError,
-    certificate_error,
-    refused_setting,
-    ssl_error,
-    want_read,
-    want_write,
-)
+from .ssl_errors import refused_setting, ssl_error, want_read, want_write
 from .tls_context import _SSLContext
+from .tls_session import _SSLSocket
 from .waiting import Deadline
 
-_UNKNOWN_ISSUER: Final = 2
-_NO_CRL: Final = (3, "unable to get certificate CRL")
-_VERSIONS: Final = {c.PROTO_TLSv1_2: "TLSv1.2", c.PROTO_TLSv1_3: "TLSv1.3"}
 
-
-class SSLSession:
-    """A TLS session to resume. The host keeps its own, so there are none to be had."""
-
-    __module__ = "_ssl"
-
-    def __new__(cls) -> "SSLSession":
-        raise TypeError("cannot create '_ssl.SSLSession' instances")
-
-
-@dataclass(frozen=True, slots=True)
-class TlsInfo:
-    """What a handshake settled."""
-
-    version: int
-    cipher: str
-    alpn: bytes
-    certificates: tuple[bytes, ...]
-
-    @classmethod
-    def from_payload(cls, payload: bytes) -> "TlsInfo":
-        """Reads the payload of a `tls-info` reply."""
-        (version,) = struct.unpack_from("<H", payload)
-        at = 3 + payload[2]
-        cipher = payload[3:at].decode("ascii", "replace")
-        end = at + 1 + payload[at]
-        alpn = payload[at + 1 : end]
-        (count,) = struct.unpack_from("<H", payload, end)
-        at = end + 2
-        certificates = []
-        for _ in range(count):
-            (length,) = struct.unpack_from("<I", payload, at)
-            at += 4
-            certificates.append(payload[at : at + length])
-            at += length
-        return cls(version, cipher, alpn, tuple(certificates))
-
-
-def _crl_error() -> SSLCertVerificationError:
-    error = certificate_error(_UNKNOWN_ISSUER, "")
-    code, message = _NO_CRL
-    error.args = (1, error.args[1].replace(error.verify_message, message))
-    error.strerror = error.args[1]
-    error.verify_code = code
-    error.verify_message = message
-    return error
-
-
-class _SSLSocket:
+class SocketSession(_SSLSocket):
     """The session beneath an `ssl.SSLSocket`."""
 
     __module__ = "_ssl"
@@ -84,52 +22,9 @@ class _SSLSocket:
     def __init__(
         self, context: _SSLContext, sock: socket, server_hostname: str | None, owner: Any
     ) -> None:
-        self._context = context
+        super().__init__(context, server_hostname, owner)
         self._sock = weakref.ref(sock)
-        self._owner = None if owner is None else weakref.ref(owner)
-        self._server_hostname = server_hostname
         self._begun = False
-        self._info: TlsInfo | None = None
-
-    # What it is.
-
-    @property
-    def context(self) -> _SSLContext:
-        return self._context
-
-    @context.setter
-    def context(self, value: _SSLContext) -> None:
-        if not isinstance(value, _SSLContext):
-            raise TypeError("The value must be a SSLContext")
-        self._context = value
-
-    @property
-    def owner(self) -> Any:
-        return self._owner() if self._owner is not None else None
-
-    @owner.setter
-    def owner(self, value: Any) -> None:
-        self._owner = weakref.ref(value)
-
-    @property
-    def server_side(self) -> bool:
-        return False
-
-    @property
-    def server_hostname(self) -> str | None:
-        return self._server_hostname
-
-    @property
-    def session(self) -> None:
-        return None
-
-    @session.setter
-    def session(self, value: object) -> None:
-        raise TypeError("Value is not a SSLSession.")
-
-    @property
-    def session_reused(self) -> bool:
-        return False
 
     def _connection(self) -> tuple[Connection, Deadline]:
         sock = self._sock()
@@ -140,10 +35,7 @@ class _SSLSocket:
             raise refused_setting("TLS is carried on TCP connections only")
         return endpoint, Deadline(sock.gettimeout())
 
-    # The handshake.
-
     def do_handshake(self) -> None:
-        """Has the host do the handshake."""
         if self._info is not None:
             return
         connection, deadline = self._connection()
@@ -156,46 +48,17 @@ class _SSLSocket:
             if error.errno is not None:
                 raise
             raise TimeoutError("_ssl.c:1000: The handshake operation timed out") from None
-        info = TlsInfo.from_payload(connection.tls_info())
-        self._check_result(info)
-        self._info = info
+        self._settle(connection.tls_info())
 
     def _begin(self, connection: Connection) -> None:
         if self._begun:
             return
-        self._check_settings()
-        name = self._server_hostname or ""
-        verify = self._context.verify_mode != c.CERT_NONE
+        request = self._request()
         try:
-            connection.start_tls(name, verify, self._context.alpn)
+            connection.start_tls(request.settings, request.payload())
         except ChannelError as error:
-            if error.code == DENIED and error.detail == DENIED_TLS_OPTIONS:
-                raise ssl_error(None, None, error.text, number=0) from None
             raise exception_for(error, connection.host) from None
         self._begun = True
-
-    def _check_settings(self) -> None:
-        """Fails as OpenSSL would with these settings, before anything is sent."""
-        context = self._context
-        if not context.usable:
-            raise ssl_error("SSL", "NO_PROTOCOLS_AVAILABLE", "no protocols available")
-        if context.verify_mode == c.CERT_NONE:
-            return
-        if not context.has_roots:
-            raise certificate_error(_UNKNOWN_ISSUER, "")
-        if context.verify_flags & c.VERIFY_CRL_CHECK_LEAF:
-            raise _crl_error()
-
-    def _check_result(self, info: TlsInfo) -> None:
-        """The host chose version and cipher: the program's own bounds hold as well."""
-        if not self._context.allows(info.version):
-            raise ssl_error("SSL", "UNSUPPORTED_PROTOCOL", "unsupported protocol")
-        name = ciphers.openssl_name(info.cipher)
-        known = {suite.name for suite in ciphers.TLS_1_2}
-        if name in known and name not in self._context.cipher_names:
-            raise ssl_error(
-                "SSL", "SSLV3_ALERT_HANDSHAKE_FAILURE", "ssl/tls alert handshake failure"
-            )
 
     # Data.
 
@@ -260,77 +123,3 @@ class _SSLSocket:
         sock = self._sock()
         assert sock is not None
         return sock
-
-    # What the handshake settled.
-
-    def _certificates(self) -> tuple[bytes, ...]:
-        if self._info is None:
-            raise ValueError("handshake not done yet")
-        return self._info.certificates
-
-    def getpeercert(self, binary_mode: bool = False, /) -> dict[str, Any] | bytes | None:
-        """The certificate of the peer, in DER or read."""
-        certificates = self._certificates()
-        if not certificates:
-            return None
-        if binary_mode:
-            return certificates[0]
-        if self._context.verify_mode == c.CERT_NONE:
-            return {}
-        return certificate.decode(certificates[0])
-
-    def get_unverified_chain(self) -> list[Certificate] | None:
-        """The certificates that the peer sent."""
-        certificates = self._info.certificates if self._info is not None else ()
-        return [Certificate(der) for der in certificates] or None
-
-    # The host tells only of what the peer sent, not of the root that it found for it.
-    get_verified_chain = get_unverified_chain
-
-    def version(self) -> str | None:
-        """The version of TLS."""
-        return None if self._info is None else _VERSIONS.get(self._info.version, "unknown")
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        """The cipher suite: its name, the version that defines it, its key's length."""
-        if self._info is None:
-            return None
-        cipher = self._info.cipher
-        defined = "TLSv1.2" if "_WITH_" in cipher else "TLSv1.3"
-        return ciphers.openssl_name(cipher), defined, ciphers.secret_bits(cipher)
-
-    def shared_ciphers(self) -> None:
-        """Only servers know them."""
-
-    def selected_alpn_protocol(self) -> str | None:
-        """The protocol that was agreed on."""
-        if self._info is None or not self._info.alpn:
-            return None
-        return self._info.alpn.decode("ascii", "replace")
-
-    def compression(self) -> None:
-        """There is none."""
-
-    def group(self) -> None:
-        """The group of the key exchange: the host does not tell."""
-
-    def client_sigalg(self) -> None:
-        """There is no client certificate."""
-
-    def server_sigalg(self) -> None:
-        """The signature algorithm of the server: the host does not tell."""
-
-    def uses_ktls_for_send(self) -> bool:
-        """Whether the kernel encrypts: no."""
-        return False
-
-    uses_ktls_for_recv = uses_ktls_for_send
-
-    def get_channel_binding(self, cb_type: str = "tls-unique") -> None:
-        """The channel binding: TLS 1.3 has no `tls-unique`, and the host tells none."""
-        if cb_type != "tls-unique":
-            raise ValueError(f"'{cb_type}' channel binding type not implemented")
-
-    def verify_client_post_handshake(self) -> None:
-        """Only servers ask for it."""
-        raise ssl_error("SSL", "WRONG_SSL_VERSION", "wrong ssl version")

@@ -9,45 +9,33 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-FRAME = struct.Struct("<BBHIII")
-REPLY = struct.Struct("<BBBBIII")
+from fake_frames import (
+    BAD_COMMAND,
+    BAD_FRAME,
+    BAD_HANDLE,
+    BAD_VERSION,
+    CLOSED,
+    ERROR,
+    FOREVER,
+    FRAME,
+    INVALID,
+    MAX_PAYLOAD,
+    MAX_READ,
+    OK,
+    PENDING,
+    REPLY,
+    WAIT,
+    Failure,
+    Pending,
+    TlsSettings,
+    Wait,
+    pack_fields,
+    parse_tls_settings,
+)
 
-OK, PENDING, ERROR = 0, 1, 2
-CLOSED, INVALID = 10, 11
-BAD_FRAME, BAD_VERSION, BAD_COMMAND, BAD_HANDLE = 128, 129, 130, 131
-
-MAX_PAYLOAD = 1 << 20
-MAX_READ = 128 << 10
-FOREVER = (1 << 64) - 1
+__all__ = ["WAIT", "Answer", "Failure", "FakeHost", "Seen", "Site", "Tls", "TlsSettings"]
 
 _PATIENCE = 5  # how many `WAIT`s a poll outlasts
-
-
-class _Wait:
-    """Pending until the next poll."""
-
-
-WAIT = _Wait()
-
-
-@dataclass
-class Failure(Exception):
-    """An error reply."""
-
-    code: int
-    detail: int = 0
-    text: str = ""
-    rest: bytes = b""
-
-    def payload(self) -> bytes:
-        if self.code >= BAD_FRAME:
-            return b""
-        text = self.text.encode()
-        return struct.pack("<I", len(text)) + text + self.rest
-
-
-class Pending(Exception):
-    """Nothing to give now."""
 
 
 @dataclass
@@ -56,10 +44,11 @@ class Answer:
 
     status: int = 200
     fields: tuple[tuple[str, str], ...] = ()
-    body: Iterable[bytes | _Wait | Failure] = ()
+    body: Iterable[bytes | Wait | Failure] = ()
     version: int = 11
     reason: bytes = b""
-    before: list[_Wait | Failure] = field(default_factory=list)
+    before: list[Wait | Failure] = field(default_factory=list)
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -84,8 +73,10 @@ class Tls:
     cipher: str = "TLS_AES_128_GCM_SHA256"
     alpn: bytes = b""
     certificates: tuple[bytes, ...] = ()
-    script: list[_Wait | Failure] = field(default_factory=list)
+    script: list[Wait | Failure] = field(default_factory=list)
     refusal: Failure | None = None
+    not_granted: tuple[int, ...] = ()
+    """The kinds of verification that the policy does not grant."""
 
 
 @dataclass
@@ -93,7 +84,7 @@ class Site:
     """A server. `early` answers before the request's body is there."""
 
     handler: Callable[[Seen], Answer] = lambda _seen: Answer()
-    connect: list[_Wait | Failure] = field(default_factory=list)
+    connect: list[Wait | Failure] = field(default_factory=list)
     denied: Failure | None = None
     tls: Tls = field(default_factory=Tls)
     early: bool = False
@@ -110,10 +101,8 @@ class FakeConnection:
     port: int
     timeout: int
     site: Site
-    script: list[_Wait | Failure]
-    server_name: str | None = None
-    verify: bool | None = None
-    alpn: tuple[bytes, ...] = ()
+    script: list[Wait | Failure]
+    tls_settings: "TlsSettings | None" = None
     tls: bool = False
     closed: bool = False
     failure: Failure | None = None
@@ -124,10 +113,22 @@ class FakeConnection:
         if self.failure is not None:
             raise self.failure
         step = self.script[0] if self.script else None
-        if isinstance(step, _Wait):
+        if isinstance(step, Wait):
             raise Pending
         if isinstance(step, Failure):
             self.failure = step
+            raise step
+
+
+@dataclass
+class FakeLookup:
+    script: list[Wait | Failure]
+
+    def status(self) -> None:
+        step = self.script[0] if self.script else None
+        if isinstance(step, Wait):
+            raise Pending
+        if isinstance(step, Failure):
             raise step
 
 
@@ -139,8 +140,8 @@ class FakeExchange:
         self.room = self.site.window
         self.failure: Failure | None = None
         self.answer: Answer | None = None
-        self.body: Iterator[bytes | _Wait | Failure] = iter(())
-        self.next: bytes | _Wait | Failure | None = None
+        self.body: Iterator[bytes | Wait | Failure] = iter(())
+        self.next: bytes | Wait | Failure | None = None
         self.head_given = False
         self.ended = False
         if seen.kind == 0 or self.site.early:
@@ -191,17 +192,13 @@ class FakeExchange:
             raise Failure(CLOSED)
         answer = self.answer
         if answer.before:
-            if isinstance(answer.before[0], _Wait):
+            if isinstance(answer.before[0], Wait):
                 raise Pending
             raise answer.before[0]
         self.head_given = True
         self.body = iter(() if self.seen.method == "HEAD" else answer.body)
-        parts = [struct.pack("<HBxH", answer.status, answer.version, len(answer.reason))]
-        parts += [answer.reason, struct.pack("<H", len(answer.fields))]
-        for key, text in answer.fields:
-            name, value = key.encode(), text.encode("latin-1")
-            parts += [struct.pack("<HI", len(name), len(value)), name, value]
-        return b"".join(parts)
+        head = struct.pack("<HBxH", answer.status, answer.version, len(answer.reason))
+        return head + answer.reason + pack_fields(answer.fields)
 
     def read(self, most: int) -> tuple[int, bytes]:
         if not self.head_given:
@@ -209,13 +206,14 @@ class FakeExchange:
         if self.next is None:
             self.next = next(self.body, b"")
         step = self.next
-        if isinstance(step, _Wait):
+        if isinstance(step, Wait):
             raise Pending
         if isinstance(step, Failure):
             raise step
         if not step:
             self.ended = True
-            return 1, b""
+            trailers = self.answer.trailers if self.answer is not None else ()
+            return 1, pack_fields(trailers) if trailers else b""
         self.next = step[most:] or None
         return 0, step[:most]
 
@@ -226,10 +224,10 @@ class FakeExchange:
         if self.failure is not None:
             return 7
         if self.answer is not None and not (
-            self.answer.before and isinstance(self.answer.before[0], _Wait)
+            self.answer.before and isinstance(self.answer.before[0], Wait)
         ):
             found |= 1
-        if not self.head_given or not isinstance(self.next, _Wait):
+        if not self.head_given or not isinstance(self.next, Wait):
             found |= 2
         if self.room != 0 or self.seen.finished:
             found |= 4
@@ -238,7 +236,7 @@ class FakeExchange:
     def tick(self) -> None:
         if self.answer is not None and self.answer.before and self.answer.before[0] is WAIT:
             self.answer.before.pop(0)
-        if isinstance(self.next, _Wait):
+        if isinstance(self.next, Wait):
             self.next = None
         if self.room == 0:
             self.room = self.site.window
@@ -252,7 +250,10 @@ class FakeHost:
         self.frames: list[int] = []
         self.seen: list[Seen] = []
         self.connections: list[FakeConnection] = []
-        self.handles: dict[int, FakeConnection | FakeExchange] = {}
+        self.handles: dict[int, FakeConnection | FakeExchange | FakeLookup] = {}
+        self.lookups: list[str] = []
+        self.names: dict[str, list[Wait | Failure]] = {}
+        """How looking a name up goes; at once, and well, without an entry."""
         self.piece: int | None = None
         """The most bytes that one read gives; `None` for any number."""
         self._last = 0
@@ -307,6 +308,7 @@ class FakeHost:
             9: self._read,
             10: self._poll,
             11: self._close,
+            12: self._resolve,
         }
         if command not in commands:
             raise Failure(BAD_COMMAND)
@@ -315,7 +317,7 @@ class FakeHost:
         except struct.error:
             raise Failure(BAD_FRAME) from None
 
-    def _add(self, thing: FakeConnection | FakeExchange) -> int:
+    def _add(self, thing: FakeConnection | FakeExchange | FakeLookup) -> int:
         self._last += 1
         self.handles[self._last] = thing
         return self._last
@@ -349,8 +351,18 @@ class FakeHost:
         self.connections.append(connection)
         return self._add(connection), b""
 
+    def _resolve(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        if handle or arg or not payload:
+            raise Failure(BAD_FRAME)
+        name = payload.decode()
+        self.lookups.append(name)
+        return self._add(FakeLookup(list(self.names.get(name, [])))), b""
+
     def _status(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
-        self._connection(handle).status()
+        thing = self.handles.get(handle)
+        if not isinstance(thing, FakeLookup):
+            thing = self._connection(handle)
+        thing.status()
         return 0, b""
 
     def _start_tls(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
@@ -358,20 +370,14 @@ class FakeHost:
         connection.status()
         if connection.tls or connection.requests:
             raise Failure(INVALID, text="too late for TLS")
-        (length,) = struct.unpack_from("<H", payload)
-        names, rest = [], payload[2 + length :]
-        while rest:
-            if not rest[0] or len(rest) < 1 + rest[0]:
-                raise Failure(BAD_FRAME)
-            names.append(rest[1 : 1 + rest[0]])
-            rest = rest[1 + rest[0] :]
-        connection.server_name = payload[2 : 2 + length].decode()
-        connection.verify = bool(arg & 1)
-        connection.alpn = tuple(names)
+        settings = parse_tls_settings(arg, payload)
+        connection.tls_settings = settings
         tls = connection.site.tls
         if tls.refusal is not None:
             raise tls.refusal
-        if connection.server_name not in ("", connection.host):
+        if settings.verification in tls.not_granted:
+            raise Failure(1, 3, f"grant 'verification {settings.verification}'", b"default-deny")
+        if settings.server_name not in ("", connection.host):
             raise Failure(1, 2, "the server name is not the connection's host", b"rule-1")
         connection.tls = True
         connection.script = list(tls.script)
@@ -382,7 +388,8 @@ class FakeHost:
         if not connection.tls:
             raise Failure(CLOSED)
         tls = connection.site.tls
-        alpn = tls.alpn if tls.alpn in connection.alpn else b""
+        offered = connection.tls_settings.alpn if connection.tls_settings is not None else ()
+        alpn = tls.alpn if tls.alpn in offered else b""
         cipher = tls.cipher.encode()
         parts = [struct.pack("<HB", tls.version, len(cipher)), cipher]
         parts += [bytes((len(alpn),)), alpn, struct.pack("<H", len(tls.certificates))]
@@ -467,19 +474,19 @@ class FakeHost:
 
     def _ready(self, handle: int, interest: int) -> int:
         thing = self.handles.get(handle)
-        if thing is None or (isinstance(thing, FakeConnection) and interest != 1):
+        if thing is None or (not isinstance(thing, FakeExchange) and interest != 1):
             raise Failure(BAD_HANDLE)
         if not interest or interest > 7:
             raise Failure(BAD_FRAME)
         if isinstance(thing, FakeExchange):
             return 7 if thing.connection.closed else thing.ready()
-        return 0 if thing.script and isinstance(thing.script[0], _Wait) else 1
+        return 0 if thing.script and isinstance(thing.script[0], Wait) else 1
 
     def _tick(self, handle: int) -> None:
         thing = self.handles[handle]
         if isinstance(thing, FakeExchange):
             thing.tick()
-        elif thing.script and isinstance(thing.script[0], _Wait):
+        elif thing.script and isinstance(thing.script[0], Wait):
             thing.script.pop(0)
 
     def _close(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:

@@ -82,8 +82,13 @@ class Frames(unittest.TestCase):
 
     def test_the_end_of_a_body_is_told_apart_from_pending(self) -> None:
         view = memoryview(bytearray(5))
-        self.assertEqual(Channel(Scripted(reply(value=1))).read_into(1, view), (0, False, True))
-        self.assertEqual(Channel(Scripted(reply(status=1))).read_into(1, view), (0, True, False))
+        cases = (
+            (reply(value=1), Chunk(0, pending=False, end=True)),
+            (reply(value=1, body=b"behind it"), Chunk(0, False, True, b"behind it")),
+            (reply(status=1), Chunk(0, pending=True, end=False)),
+        )
+        for answer, expected in cases:
+            self.assertEqual(Channel(Scripted(answer)).read_into(1, view), expected)
 
     def test_poll_gives_what_is_ready(self) -> None:
         transport = Scripted(reply(value=1, body=b"\x00\x02"))

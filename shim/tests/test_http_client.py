@@ -10,7 +10,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from fake_host import WAIT, Failure
+from fake_host import WAIT, Failure, TlsSettings
 
 
 def echo(seen: Seen) -> Answer:
@@ -42,8 +42,8 @@ class Urllib(HostTest):
             self.assertEqual(response.status, 200)
         (connection,) = self.host.connections
         self.assertEqual(
-            (connection.server_name, connection.verify, connection.alpn),
-            ("example.com", True, (b"http/1.1",)),
+            connection.tls_settings,
+            TlsSettings("example.com", 1, True, (), (), b"", (b"http/1.1",)),
         )
         self.assertEqual(self.host.open_handles, 0)
 

@@ -1,14 +1,17 @@
 """`getaddrinfo` and its kin."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
+
 from support import HAS_LOOPBACK, HostTest, stock_socket
 
+import asyncio
 import ipaddress
 import socket
 import unittest
 from collections.abc import Callable
 from typing import Any
 
+from fake_host import WAIT, Failure
 from sandbox_net.addresses import NameTable
 from test_sockets import outcome
 
@@ -129,9 +132,49 @@ class Names(HostTest):
             socket.create_connection((host, 80)).close()
         self.assertEqual(len(self.host.connections), 2)
 
-    def test_asking_sends_nothing_to_the_host(self) -> None:
-        socket.getaddrinfo("example.com", 80)
-        self.assertEqual(self.host.frames, [])
+    def test_a_name_is_looked_up_where_cpython_does(self) -> None:
+        calls: list[Callable[[str], object]] = [
+            lambda name: socket.getaddrinfo(name, 80),
+            socket.gethostbyname,
+            socket.gethostbyname_ex,
+            lambda name: socket.create_connection((name, 80)),
+            lambda name: socket.socket().connect((name, 80)),
+            lambda name: asyncio.run(asyncio.open_connection(name, 80)),
+            lambda name: asyncio.run(asyncio.open_connection(name, 443, ssl=True)),
+        ]
+        failures = (
+            (Failure(2, 0), socket.EAI_NONAME),
+            (Failure(2, 1), socket.EAI_AGAIN),
+            (Failure(2, 2), socket.EAI_FAIL),
+            (Failure(6, 0), socket.EAI_AGAIN),
+        )
+        for failure, number in failures:
+            for script in ([failure], [WAIT, failure]):
+                for call in calls:
+                    self.host.names["gone.example"] = list(script)
+                    with self.assertRaises(socket.gaierror) as caught:
+                        call("gone.example")
+                    self.assertEqual(caught.exception.errno, number)
+        self.assertEqual(self.host.connections, [])
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_a_name_that_is_there_is_waited_for(self) -> None:
+        self.host.names["slow.example"] = [WAIT]
+        (info, *_) = socket.getaddrinfo("slow.example", 80, type=socket.SOCK_STREAM)
+        self.assertEqual(info[4][0], socket.gethostbyname("slow.example"))
+        self.assertEqual(self.host.lookups, ["slow.example"] * 2)
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_a_name_that_is_denied_is_denied_where_it_is_connected_to(self) -> None:
+        self.host.names["denied.example"] = [Failure(1, 0, "no rule", b"default-deny")]
+        address = socket.gethostbyname("denied.example")
+        with self.assertRaisesRegex(PermissionError, "denied.example:80 is not allowed"):
+            socket.create_connection((address, 80))
+
+    def test_addresses_are_not_looked_up(self) -> None:
+        for host in ("192.0.2.1", "::1", "0x7f.1", None, socket.gethostbyname("a.example")):
+            socket.getaddrinfo(host, 80)
+        self.assertEqual(self.host.lookups, ["a.example"])
 
     def test_an_address_that_stands_for_nothing_is_itself(self) -> None:
         with self.assertRaises(socket.herror):

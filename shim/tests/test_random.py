@@ -8,7 +8,7 @@ import select
 import socket
 import unittest
 
-from fake_host import WAIT, _Wait
+from fake_frames import WAIT, Wait
 
 CASES = 150
 
@@ -42,7 +42,7 @@ class Case:
         return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + body + b"0\r\n\r\n"
 
     def _answer(self, rng: random.Random) -> Answer:
-        script: list[bytes | _Wait] = []
+        script: list[bytes | Wait] = []
         for data in [*self.data, b""]:
             script += [WAIT] * rng.randrange(3)
             script += [data] if data else []

@@ -5,8 +5,9 @@ import support  # noqa: F401, I001 - first: it installs the stand-ins
 import struct
 import unittest
 
+from fake_frames import pack_fields
 from sandbox_net.http1_request import parse_head
-from sandbox_net.http1_response import Framing, ResponseHead, plan_response
+from sandbox_net.http1_response import Framing, ResponseHead, last_chunk, plan_response
 
 GET = b"GET / HTTP/1.1"
 HEAD = b"HEAD / HTTP/1.1"
@@ -37,6 +38,7 @@ PLANS = [
     ("length 0", GET, 200, 11, b"OK", [(b"Content-Length", b"0")], Framing.LENGTH, 0, True, None),
     ("the server ends", GET, 200, 11, b"", [LENGTH, ENDS], Framing.LENGTH, 5, False, None),
     ("the program ends", CLOSE, 200, 11, b"", [LENGTH], Framing.LENGTH, 5, False, None),
+    ("the program ends, h2", CLOSE, 200, 20, b"", [LENGTH], Framing.LENGTH, 5, False, None),
     ("both framings", GET, 200, 11, b"", [LENGTH, CHUNKED], Framing.CHUNKED, 0, True, None),
     ("lengths that differ", GET, 200, 11, b"", [LENGTH, (b"content-length", b"6")],
      Framing.CLOSE, 0, False, None),
@@ -85,6 +87,22 @@ class Plans(unittest.TestCase):
         payload += struct.pack("<HI", 1, 2) + b"abb" + struct.pack("<HI", 2, 0) + b"cc"
         expected = ResponseHead(200, 11, b"OK", ((b"a", b"bb"), (b"cc", b"")))
         self.assertEqual(ResponseHead.from_payload(payload), expected)
+
+    def test_a_program_that_ends_the_connection_is_told_that_it_ends(self) -> None:
+        for version in (11, 20):
+            for request, fields, expected in (
+                (CLOSE, (LENGTH,), 1),
+                (CLOSE, (LENGTH, (b"connection", b"close")), 1),
+                (GET, (LENGTH,), 0),
+            ):
+                head = ResponseHead(200, version, b"", fields)
+                told = plan_response(head, parse_head(request)).head.lower()
+                self.assertEqual(told.count(b"connection: close"), expected)
+
+    def test_trailers_stand_behind_the_last_chunk(self) -> None:
+        self.assertEqual(last_chunk(b""), b"0\r\n\r\n")
+        payload = pack_fields((("X-Sum", "a b"), ("ETag", '"1"')))
+        self.assertEqual(last_chunk(payload), b'0\r\nX-Sum: a b\r\nETag: "1"\r\n\r\n')
 
 
 if __name__ == "__main__":

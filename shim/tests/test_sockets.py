@@ -166,13 +166,18 @@ class Unsupported(HostTest):
 
     def test_bytes_that_are_no_http_are_refused_and_the_connection_is_over(self) -> None:
         self.site()
-        with socket.create_connection(("example.com", 80)) as sock:
-            with self.assertRaises(OSError) as caught:
-                sock.sendall(b"\x16\x03\x01")
-            self.assertIn("only HTTP", str(caught.exception))
-            with self.assertRaises(BrokenPipeError):
-                sock.sendall(GET)
-            self.assertEqual(sock.recv(1), b"")
+        cases = (
+            (b"\x05\x01\x00", "only HTTP"),
+            (b"\x16\x03\x01\x02\x00", "TLS is spoken by the host"),
+        )
+        for data, text in cases:
+            with socket.create_connection(("example.com", 80)) as sock:
+                with self.assertRaises(OSError) as caught:
+                    sock.sendall(data)
+                self.assertIn(text, str(caught.exception))
+                with self.assertRaises(BrokenPipeError):
+                    sock.sendall(GET)
+                self.assertEqual(sock.recv(1), b"")
 
 
 class Connecting(HostTest):

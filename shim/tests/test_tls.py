@@ -13,7 +13,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from fake_host import WAIT, Failure, Tls
+from fake_host import WAIT, Failure, Tls, TlsSettings
+from sandbox_net.tls_request import NAME_UNCHECKED, UNVERIFIED, VERIFIED, ClientCertificate
 from test_sockets import GET, HELLO
 
 DATA = Path(__file__).parent / "data"
@@ -75,6 +76,12 @@ class TlsTest(HostTest):
         self.addCleanup(tls.close)
         return tls
 
+    def settings(self) -> TlsSettings:
+        """What the host was asked for last."""
+        settings = self.host.connections[-1].tls_settings
+        assert settings is not None
+        return settings
+
 
 class Handshake(TlsTest):
     def test_what_was_settled_is_told(self) -> None:
@@ -83,8 +90,8 @@ class Handshake(TlsTest):
         tls = Tls(alpn=b"http/1.1", certificates=(RICH, PLAIN), script=[WAIT])
         sock = self.connected(context, tls=tls)
         (connection,) = self.host.connections
-        self.assertEqual(connection.alpn, (b"h2", b"http/1.1"))
-        self.assertEqual((connection.server_name, connection.verify), ("example.com", True))
+        expected = TlsSettings("example.com", 1, True, (), (), b"", (b"h2", b"http/1.1"))
+        self.assertEqual(connection.tls_settings, expected)
         self.assertEqual(sock.version(), "TLSv1.3")
         self.assertEqual(sock.cipher(), ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128))
         self.assertEqual(sock.selected_alpn_protocol(), "http/1.1")
@@ -215,8 +222,37 @@ class Settings(TlsTest):
 
     def test_no_verification_that_the_host_grants_is_used(self) -> None:
         sock = self.connected(ssl._create_unverified_context(), tls=Tls(certificates=(PLAIN,)))
-        self.assertFalse(self.host.connections[0].verify)
+        self.assertEqual(self.settings().verification, UNVERIFIED)
         self.assertEqual((sock.getpeercert(), sock.getpeercert(True)), ({}, PLAIN))
+
+    def test_roots_and_certificates_of_the_programs_own_are_handed_to_the_host(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(DATA / "plain.pem")
+        context._client = ClientCertificate((RICH, PLAIN), b"key")  # type: ignore[attr-defined]
+        self.connected(context, tls=Tls(certificates=(PLAIN,)))
+        expected = TlsSettings("example.com", VERIFIED, False, (PLAIN,), (RICH, PLAIN), b"key", ())
+        self.assertEqual(self.settings(), expected)
+
+    def test_a_name_may_go_unchecked_where_the_policy_grants_it(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        self.connected(context)
+        self.assertEqual(self.settings().verification, NAME_UNCHECKED)
+
+    def test_a_name_that_must_be_checked_and_is_right_does_no_harm(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        self.connected(context, tls=Tls(not_granted=(NAME_UNCHECKED,)))
+        self.assertEqual(self.settings().verification, VERIFIED)
+
+    def test_a_name_that_must_be_checked_and_is_wrong_is_refused_with_the_key(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        tls = Tls(not_granted=(NAME_UNCHECKED,), script=[WAIT, Failure(7, 3, "another name")])
+        with self.assertRaises(ssl.SSLError) as caught:
+            self.connected(context, tls=tls)
+        self.assertNotIsInstance(caught.exception, ssl.SSLCertVerificationError)
+        self.assertIn("grant 'verification 2'", str(caught.exception))
 
     def test_other_denials_are_permission_errors(self) -> None:
         with self.assertRaises(PermissionError) as caught:
@@ -231,7 +267,7 @@ class Settings(TlsTest):
         with self.assertRaises(ssl.SSLCertVerificationError) as caught:
             self.connected(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self.assertEqual(caught.exception.verify_code, 20)
-        self.assertIsNone(self.host.connections[0].verify)
+        self.assertIsNone(self.host.connections[0].tls_settings)
 
     def test_revocation_lists_that_are_not_there_fail_verification(self) -> None:
         context = ssl.create_default_context()
@@ -255,7 +291,7 @@ class Settings(TlsTest):
         with self.assertRaises(ssl.SSLError) as caught:
             self.connected(context)
         self.assertEqual(caught.exception.reason, "NO_PROTOCOLS_AVAILABLE")
-        self.assertIsNone(self.host.connections[-1].verify)
+        self.assertIsNone(self.host.connections[-1].tls_settings)
 
     def test_a_cipher_that_the_program_excludes_is_not_used(self) -> None:
         context = ssl.create_default_context()

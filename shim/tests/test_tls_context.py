@@ -7,6 +7,7 @@ import os
 import ssl
 import tempfile
 import unittest
+import unittest.mock
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -218,30 +219,67 @@ class Settings(HostTest):
         self.assertIn("sandbox-net: ", str(caught.exception))
         self.assertIn(text, str(caught.exception))
 
-    def test_own_authorities_are_refused_with_the_reason(self) -> None:
-        context = ssl.create_default_context()
+    def test_authorities_of_the_programs_own_are_kept_for_the_host(self) -> None:
         pem = (DATA / "plain.pem").read_text("ascii")
+        der = ssl.PEM_cert_to_DER_cert(pem)
         with tempfile.TemporaryDirectory() if _writable() else _nothing() as folder:
-            calls = [
-                lambda: context.load_verify_locations(DATA / "plain.pem"),
-                lambda: context.load_verify_locations(cafile=bytes(DATA / "plain.pem")),
-                lambda: context.load_verify_locations(cadata=pem),
-                lambda: context.load_verify_locations(cadata=ssl.PEM_cert_to_DER_cert(pem)),
-                lambda: ssl.create_default_context(cafile=DATA / "plain.pem"),
-                lambda: context.load_verify_locations(capath=folder or DATA),
+            ways: list[dict[str, Any]] = [
+                {"cafile": DATA / "plain.pem"},
+                {"cafile": bytes(DATA / "plain.pem")},
+                {"cadata": pem},
+                {"cadata": der},
+                {"cadata": der + der},
             ]
-            for call in calls:
-                self.refused(call, "Which authorities are trusted is for the operator")
+            if folder:
+                Path(folder, "0a1b2c3d.0").write_text(pem)
+                Path(folder, "README").write_text("no certificate")
+                ways.append({"capath": folder})
+            for way in ways:
+                context = client(ssl)
+                context.load_verify_locations(**way)
+                self.assertEqual((context.roots.host, context.roots.own), (False, (der,)), way)
+                self.assertEqual(context.get_ca_certs(binary_form=True), [der])
+                self.assertEqual(context.cert_store_stats()["x509"], 1)
 
-    def test_own_certificates_are_refused_with_the_reason(self) -> None:
+    def test_authorities_may_stand_beside_the_public_roots(self) -> None:
         context = ssl.create_default_context()
-        self.refused(lambda: context.load_cert_chain(DATA / "plain.pem"), "client certificates")
+        context.load_verify_locations(DATA / "plain.pem")
+        self.assertTrue(context.roots.host)
+        self.assertEqual(len(context.roots.own), 1)
+
+    def test_a_client_certificate_is_read_with_its_key(self) -> None:
+        if not _writable():
+            self.skipTest("needs a folder to write to")
+        pem = (DATA / "plain.pem").read_text("ascii")
+        with tempfile.TemporaryDirectory() as folder:
+            both = Path(folder, "both.pem")
+            for kind in ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"):
+                both.write_text(f"{pem}-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n")
+                context = client(ssl)
+                context.load_cert_chain(both)
+                certificate = context.request("a.example").client
+                self.assertEqual(certificate.certificates, (ssl.PEM_cert_to_DER_cert(pem),))
+                self.assertEqual(certificate.key, b"0\0")
+
+    def test_an_encrypted_key_is_refused_with_the_way_out(self) -> None:
+        if not _writable():
+            self.skipTest("needs a folder to write to")
+        pem = (DATA / "plain.pem").read_text("ascii")
+        kind = "ENCRYPTED PRIVATE KEY"
+        with tempfile.TemporaryDirectory() as folder:
+            both = Path(folder, "both.pem")
+            both.write_text(f"{pem}-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n")
+            self.refused(lambda: client(ssl).load_cert_chain(both, password="x"), "openssl pkey")
+
+    def test_a_certificate_without_a_key_is_an_error(self) -> None:
+        with self.assertRaisesRegex(ssl.SSLError, "PEM lib"):
+            client(ssl).load_cert_chain(DATA / "plain.pem")
 
     def test_the_public_roots_are_known(self) -> None:
         context = client(ssl)
-        self.assertFalse(context.has_roots)
+        self.assertFalse(context.roots)
         context.load_default_certs()
-        self.assertTrue(context.has_roots)
+        self.assertTrue(context.roots.host)
 
     def test_a_bundle_of_public_roots_is_known_by_its_place(self) -> None:
         if not _writable():
@@ -253,22 +291,29 @@ class Settings(HostTest):
             path.write_text(pem)
             context = client(ssl)
             context.load_verify_locations(path)
-            self.assertTrue(context.has_roots)
+            self.assertTrue(context.roots.host)
+            self.assertEqual(context.roots.own, ())
 
-    def test_authorities_named_by_the_environment_are_judged_alike(self) -> None:
-        os.environ["SSL_CERT_FILE"] = str(DATA / "plain.pem")
-        self.addCleanup(os.environ.pop, "SSL_CERT_FILE")
-        self.refused(ssl.create_default_context, "Which authorities are trusted")
+    def test_authorities_named_by_the_environment_take_the_place_of_the_public_roots(self) -> None:
+        file, nowhere = str(DATA / "plain.pem"), str(DATA / "nowhere")
+        cases: list[tuple[dict[str, str], tuple[bool, int]]] = [
+            ({}, (True, 0)),
+            # OpenSSL reads a file and a folder, and only the file is another one.
+            ({"SSL_CERT_FILE": file}, (True, 1)),
+            ({"SSL_CERT_FILE": file, "SSL_CERT_DIR": nowhere}, (False, 1)),
+            ({"SSL_CERT_FILE": nowhere, "SSL_CERT_DIR": nowhere}, (False, 0)),
+        ]
+        others = {k: v for k, v in os.environ.items() if k not in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+        for variables, expected in cases:
+            with unittest.mock.patch.dict(os.environ, others | variables, clear=True):
+                roots = ssl.create_default_context().roots
+            self.assertEqual((roots.host, len(roots.own)), expected, variables)
 
     def test_settings_that_are_the_hosts_are_refused(self) -> None:
         context = client(ssl)
         self.refused(lambda: context.set_ecdh_curve("prime256v1"), "groups")
         self.refused(lambda: setattr(context, "keylog_filename", "keys"), "stay with the host")
         self.refused(lambda: context.load_dh_params(DATA / "plain.pem"), "no TLS servers")
-        self.refused(
-            lambda: context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "a.example"),
-            "not carried yet",
-        )
 
     def test_the_version_is_one_that_programs_accept(self) -> None:
         self.assertTrue(ssl.OPENSSL_VERSION.startswith("OpenSSL 3.0.0 "))

@@ -1,0 +1,74 @@
+"""asyncio's `getaddrinfo` and `getnameinfo`, which CPython runs in threads."""
+
+import asyncio
+import socket
+from asyncio.base_events import BaseEventLoop
+from typing import Any
+
+from . import names
+from .endpoint import TABLE
+from .lookup import Lookup
+
+
+def adapt() -> None:
+    """Has every event loop look names up without a thread."""
+    BaseEventLoop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
+    BaseEventLoop.getnameinfo = getnameinfo  # type: ignore[method-assign]
+
+
+async def getaddrinfo(
+    self: asyncio.AbstractEventLoop,
+    host: str | bytes | None,
+    port: str | bytes | int | None,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[Any]:
+    """As `socket.getaddrinfo`; other tasks go on while the host looks the name up."""
+    if socket.getaddrinfo is not _getaddrinfo:  # somebody put another one in its place
+        return socket.getaddrinfo(host, port, family, type, proto, flags)
+    infos = names.unasked_infos(host, port, family, type, proto, flags)
+    name = names.name_to_ask(host)
+    if name is not None:
+        await _look_up(self, name)
+    return [
+        (socket.AddressFamily(info[0]), socket.SocketKind(info[1]), *info[2:]) for info in infos
+    ]
+
+
+_getaddrinfo = socket.getaddrinfo
+
+
+async def getnameinfo(
+    self: asyncio.AbstractEventLoop, sockaddr: Any, flags: int = 0
+) -> tuple[str, str]:
+    """As `socket.getnameinfo`, which asks nobody."""
+    return socket.getnameinfo(sockaddr, flags)
+
+
+async def _look_up(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    lookup = Lookup(name)
+    if lookup.is_over():
+        return
+    fd = TABLE.add(lookup)
+    answered = loop.create_future()
+    try:
+        loop.add_reader(fd, _finish, lookup, answered)
+        try:
+            await answered
+        finally:
+            loop.remove_reader(fd)
+    finally:
+        TABLE.close(fd)
+
+
+def _finish(lookup: Lookup, answered: "asyncio.Future[None]") -> None:
+    if answered.done():
+        return
+    try:
+        if lookup.is_over():
+            answered.set_result(None)
+    except OSError as error:
+        answered.set_exception(error)

@@ -1,0 +1,76 @@
+"""What a program asks of a TLS session, as the host's `start-tls` takes it."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+# Which parts of the peer's certificate are verified: `types.verification`.
+UNVERIFIED: Final = 0
+VERIFIED: Final = 1
+NAME_UNCHECKED: Final = 2
+
+_VERIFICATION: Final = 3  # the bits that say which
+_HOST_ROOTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A certificate of the program's own, in DER."""
+
+    certificates: tuple[bytes, ...]
+    """Its own first, then those that lead to a root."""
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRequest:
+    """The settings of one session."""
+
+    server_name: str
+    verification: int
+    host_roots: bool
+    """Whether the roots that the host trusts are trusted."""
+    roots: tuple[bytes, ...]
+    """Other roots, in DER."""
+    client: ClientCertificate | None
+    alpn: tuple[bytes, ...]
+
+    @property
+    def settings(self) -> int:
+        """The `arg` of the frame."""
+        return self.verification | (_HOST_ROOTS if self.host_roots else 0)
+
+    def payload(self) -> bytes:
+        """The payload of the frame."""
+        name = self.server_name.encode("utf-8")
+        alpn = b"".join(bytes((len(protocol),)) + protocol for protocol in self.alpn)
+        certificates = self.client.certificates if self.client is not None else ()
+        key = self.client.key if self.client is not None else b""
+        return b"".join(
+            (
+                struct.pack("<H", len(name)),
+                name,
+                struct.pack("<H", len(alpn)),
+                alpn,
+                _certificates(self.roots),
+                _certificates(certificates),
+                struct.pack("<I", len(key)),
+                key,
+            )
+        )
+
+
+def _certificates(ders: Iterable[bytes]) -> bytes:
+    items = list(ders)
+    parts = [struct.pack("<H", len(items))]
+    for der in items:
+        parts += (struct.pack("<I", len(der)), der)
+    return b"".join(parts)
+
+
+def with_name_checked(settings: int) -> int:
+    """The same settings with the name verified too, where only that is left out."""
+    if settings & _VERIFICATION != NAME_UNCHECKED:
+        return settings
+    return settings & ~_VERIFICATION | VERIFIED

@@ -1,0 +1,96 @@
+"""The frames of `adapter/FRAMES.md`, as the tests' host reads and writes them."""
+
+import struct
+from dataclasses import dataclass
+
+FRAME = struct.Struct("<BBHIII")
+REPLY = struct.Struct("<BBBBIII")
+
+OK, PENDING, ERROR = 0, 1, 2
+CLOSED, INVALID = 10, 11
+BAD_FRAME, BAD_VERSION, BAD_COMMAND, BAD_HANDLE = 128, 129, 130, 131
+
+MAX_PAYLOAD = 1 << 20
+MAX_READ = 128 << 10
+FOREVER = (1 << 64) - 1
+
+
+class Wait:
+    """Pending until the next poll."""
+
+
+WAIT = Wait()
+
+
+@dataclass
+class Failure(Exception):
+    """An error reply."""
+
+    code: int
+    detail: int = 0
+    text: str = ""
+    rest: bytes = b""
+
+    def payload(self) -> bytes:
+        if self.code >= BAD_FRAME:
+            return b""
+        text = self.text.encode()
+        return struct.pack("<I", len(text)) + text + self.rest
+
+
+class Pending(Exception):
+    """Nothing to give now."""
+
+
+@dataclass
+class TlsSettings:
+    """What a guest asked of a TLS session."""
+
+    server_name: str
+    verification: int
+    host_roots: bool
+    roots: tuple[bytes, ...]
+    client: tuple[bytes, ...]
+    key: bytes
+    alpn: tuple[bytes, ...]
+
+
+def pack_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
+    parts = [struct.pack("<H", len(fields))]
+    for key, text in fields:
+        name, value = key.encode(), text.encode("latin-1")
+        parts += [struct.pack("<HI", len(name), len(value)), name, value]
+    return b"".join(parts)
+
+
+class _Payload:
+    """Takes a frame's payload apart; what does not fit is a bad frame."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def take(self, count: int) -> bytes:
+        if count > len(self.data):
+            raise Failure(BAD_FRAME)
+        piece, self.data = self.data[:count], self.data[count:]
+        return piece
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def certificates(self) -> tuple[bytes, ...]:
+        return tuple(self.take(self.number(4)) for _ in range(self.number(2)))
+
+
+def parse_tls_settings(arg: int, data: bytes) -> TlsSettings:
+    """The `start-tls` frame."""
+    payload = _Payload(data)
+    name = payload.take(payload.number(2)).decode()
+    protocols, alpn = _Payload(payload.take(payload.number(2))), []
+    while protocols.data:
+        alpn.append(protocols.take(protocols.number(1)))
+    roots, client = payload.certificates(), payload.certificates()
+    key = payload.take(payload.number(4))
+    if payload.data or arg > 7 or arg & 3 == 3 or not all(alpn) or bool(client) != bool(key):
+        raise Failure(BAD_FRAME)
+    return TlsSettings(name, arg & 3, bool(arg & 4), roots, client, key, tuple(alpn))
