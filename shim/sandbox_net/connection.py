@@ -98,7 +98,7 @@ class Connection(Endpoint):
             raise exception_for(error, host) from None
         self.host = host
         self._peer = peer
-        self._port = _own_port()
+        self._port = self._port or _own_port()
         self.phase = Phase.CONNECTING
         try:
             self.finish_phase(deadline)
@@ -109,6 +109,11 @@ class Connection(Endpoint):
             if deadline.remaining_ns() < _CLOCK_SLACK_NS:
                 raise timed_out() from None
             raise
+
+    def bind(self) -> None:
+        if self._port:
+            raise os_error(errno.EINVAL)
+        self._port = _own_port()
 
     def start_tls(self, settings: int, payload: bytes) -> None:
         """Begins the TLS handshake as a `TlsRequest` says; `finish_phase` waits for its end.

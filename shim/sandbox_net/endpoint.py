@@ -50,6 +50,10 @@ class Endpoint(Watched):
     def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
         """Connects, or begins to if the deadline allows no waiting."""
 
+    def bind(self) -> None:
+        """Takes an address of the endpoint's own, if it has none."""
+        raise os_error(errno.EINVAL)
+
     @abstractmethod
     def peer_name(self) -> Address:
         """The peer's address; `ENOTCONN` without one."""

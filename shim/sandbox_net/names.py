@@ -36,6 +36,9 @@ _KINDS: Final = (
     (constants.SOCK_RAW, 0),
 )
 
+HOST_NAME: Final = "sandbox"
+"""The name of this machine, which has none of its own. It means loopback."""
+
 SockAddr = tuple[str, int] | tuple[str, int, int, int]
 AddrInfo = tuple[int, int, int, str, SockAddr]
 
@@ -68,7 +71,8 @@ def getaddrinfo(
 def name_to_ask(host: str | bytes | None) -> str | None:
     """What the host has to look up before `unasked_infos` hold; `None` for an address."""
     name = _host_text(host)
-    return None if name is None or parse_literal(name) is not None else name
+    is_known = name is None or name == HOST_NAME or parse_literal(name) is not None
+    return None if is_known else name
 
 
 def unasked_infos(
@@ -156,6 +160,8 @@ def _loopback(family: int, flags: int) -> list[tuple[int, str, int]]:
 
 
 def _addresses(name: str, family: int, flags: int) -> list[tuple[int, str, int]]:
+    if name == HOST_NAME:
+        return _loopback(family, 0)
     literal = parse_literal(name)
     if literal is not None:
         if family == _AF_INET6 and literal[0] == _AF_INET:
@@ -199,6 +205,8 @@ def target_of(host: object, family: int) -> tuple[str, str]:
         text = "::" if family == _AF_INET6 else "0.0.0.0"
     elif text == "<broadcast>" and family == _AF_INET:
         text = "255.255.255.255"
+    elif text == HOST_NAME:
+        text = "::1" if family == _AF_INET6 else "127.0.0.1"
     literal = parse_literal(text)
     if literal is None:
         name = require_name(text)
@@ -217,7 +225,7 @@ def gethostbyname(hostname: str, /) -> str:
 def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
     """A host by name: its name, no aliases, its address."""
     name, address = target_of(hostname, _AF_INET)
-    return name, [], [address]
+    return HOST_NAME if hostname == HOST_NAME else name, [], [address]
 
 
 def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
@@ -225,6 +233,8 @@ def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
     literal = parse_literal(host_argument(host))
     family = literal[0] if literal is not None else _AF_INET
     name, address = target_of(host, family)
+    if host == HOST_NAME:
+        name = HOST_NAME
     if name == address:
         raise herror(1, "Unknown host")
     return name, [], [address]

@@ -7,6 +7,8 @@ pay for it. Nothing here speaks to a host.
 import contextlib
 import gc
 import importlib
+import pkgutil
+import sys
 
 from .install import install
 
@@ -46,6 +48,9 @@ OPTIONAL = ("charset_normalizer",)
 def prepare(modules: tuple[str, ...] = MODULES) -> None:
     """Installs the stand-ins, imports `modules`, and takes what is loaded out of the collector."""
     install()
+    # The package's files are not there when the snapshot runs.
+    for module in pkgutil.iter_modules(sys.modules[__package__].__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
     for name in modules:
         importlib.import_module(name)
     for name in OPTIONAL:

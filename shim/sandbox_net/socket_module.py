@@ -52,7 +52,7 @@ def socketpair(
 
 def gethostname() -> str:
     """The name of this machine: a sandbox has none of its own."""
-    return "sandbox"
+    return names.HOST_NAME
 
 
 def build() -> types.ModuleType:

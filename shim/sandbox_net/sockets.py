@@ -22,6 +22,7 @@ _WAITALL: Final = constants.SOCKET.get("MSG_WAITALL", 0)
 _DONTWAIT: Final = constants.SOCKET.get("MSG_DONTWAIT", 0)
 _FLAGS: Final = _NONBLOCK | _CLOEXEC
 MAX_RECEIVE: Final = 1 << 20
+_ANY: Final = ("0.0.0.0", "::")
 _SERVERS: Final = "servers are not carried: a sandbox makes connections and takes none"
 
 _SHUTDOWN: Final = {
@@ -164,8 +165,11 @@ class socket:
         raise OSError(errno.EOPNOTSUPP, f"sandbox-net: {_SERVERS}")
 
     def bind(self, address: object, /) -> None:
-        """Refused: there are no servers."""
-        self._refuse_server()
+        """Accepts the address that clients bind to, any with port 0; the host chooses its own."""
+        _, port, own = connect_target(self._family, address, "bind")
+        if port or own[0] not in _ANY:
+            self._refuse_server()
+        self._endpoint.bind()
 
     def listen(self, backlog: int = 128, /) -> None:
         """Refused: there are no servers."""

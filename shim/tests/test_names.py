@@ -185,6 +185,12 @@ class Names(HostTest):
 
     def test_hostname(self) -> None:
         self.assertEqual(socket.gethostname(), "sandbox")
+        self.assertEqual(socket.getfqdn(), "sandbox")
+        self.assertEqual(socket.gethostbyname("sandbox"), "127.0.0.1")
+        self.assertEqual(socket.gethostbyname_ex("sandbox"), ("sandbox", [], ["127.0.0.1"]))
+        infos = socket.getaddrinfo("sandbox", 80, type=socket.SOCK_STREAM)
+        self.assertEqual([info[4][0] for info in infos], ["127.0.0.1", "::1"])
+        self.assertEqual(self.host.lookups, [])
 
     def test_the_table_is_bounded_and_does_not_reuse_addresses_soon(self) -> None:
         table = NameTable(size=3)

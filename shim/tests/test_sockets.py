@@ -130,7 +130,13 @@ class LikeCPython(HostTest):
 class Unsupported(HostTest):
     def test_servers_are_refused_with_the_reason(self) -> None:
         with socket.socket() as sock:
-            for call in (lambda: sock.bind(("", 0)), lambda: sock.listen(), lambda: sock.accept()):
+            calls = (
+                lambda: sock.bind(("", 80)),
+                lambda: sock.bind(("127.0.0.1", 0)),
+                sock.listen,
+                sock.accept,
+            )
+            for call in calls:
                 with self.assertRaises(OSError) as caught:
                     call()
                 self.assertEqual(caught.exception.errno, errno.EOPNOTSUPP)
@@ -181,6 +187,20 @@ class Unsupported(HostTest):
 
 
 class Connecting(HostTest):
+    def test_a_client_may_bind_to_any_address(self) -> None:
+        self.site()
+        for address in ("", "0.0.0.0"):
+            with socket.create_connection(("example.com", 80), source_address=(address, 0)) as sock:
+                self.assertEqual(sock.getsockname()[0], "0.0.0.0")
+                self.assertGreater(sock.getsockname()[1], 0)
+        with socket.socket() as sock:
+            sock.bind(("", 0))
+            port = sock.getsockname()[1]
+            sock.connect(("example.com", 80))
+            self.assertEqual(sock.getsockname()[1], port)
+            with self.assertRaises(OSError):
+                sock.bind(("", 0))
+
     def test_the_host_gets_the_name_and_the_timeout(self) -> None:
         self.site(port=8080)
         with socket.create_connection(("Example.COM", 8080), timeout=2.5) as sock:

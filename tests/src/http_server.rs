@@ -161,7 +161,12 @@ impl HttpServer {
 
     /// Waits until a request for `target` has arrived.
     pub async fn until_requested(&self, target: &str) {
-        self.journal.until_requested(target).await;
+        self.until_requested_times(target, 1).await;
+    }
+
+    /// Waits until `count` requests for `target` have arrived.
+    pub async fn until_requested_times(&self, target: &str, count: usize) {
+        self.journal.until_requested(target, count).await;
     }
 
     /// Answers the requests for `/slow`, which until then have no answer.

@@ -100,9 +100,10 @@ impl Journal {
         self.0.borrow().requests.clone()
     }
 
-    /// Waits until a request for `target` has arrived.
-    pub(crate) async fn until_requested(&self, target: &str) {
-        let arrived = |seen: &Seen| seen.requests.iter().any(|request| request.target == target);
+    /// Waits until `count` requests for `target` have arrived.
+    pub(crate) async fn until_requested(&self, target: &str, count: usize) {
+        let is_it = |request: &&RequestRecord| request.target == target;
+        let arrived = |seen: &Seen| seen.requests.iter().filter(is_it).count() >= count;
         // The sender is `self`, so it outlives the wait.
         let _ = self.0.subscribe().wait_for(arrived).await;
     }

@@ -19,7 +19,10 @@ async fn the_shims_unit_tests_pass_in_the_sandbox() {
         .build()
         .await
         .expect("a sandbox");
-    let outcome = sandbox.run(Script::module("unittest")).await.expect("a run");
+    let outcome = sandbox
+        .run(Script::module("unittest"))
+        .await
+        .expect("a run");
     let report = outcome.stderr_text();
     assert_eq!(outcome.exit_code(), 0, "{report}");
     let (ran, skipped) = counts(&report);
@@ -31,7 +34,10 @@ async fn the_shims_unit_tests_pass_in_the_sandbox() {
 fn counts(report: &str) -> (usize, usize) {
     let number_after = |mark: &str| {
         let (_, rest) = report.rsplit_once(mark)?;
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
     };
     (
         number_after("Ran ").unwrap_or(0),

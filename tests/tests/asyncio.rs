@@ -1,0 +1,103 @@
+//! `asyncio`, unmodified, does in the sandbox what it does outside it.
+
+use sandbox_net::Sandbox;
+use sandbox_net_tests::{HttpServer, Native, Report, Servers, TestCa, run};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// What runs at once, and a bound for the guest's memory: 64 KiB for each, and the interpreter.
+const MANY: usize = 1_000;
+const ENOUGH_MEMORY: usize = 192 << 20;
+
+/// An origin of loopback where nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    format!("http://{}", listener.local_addr().expect("an address"))
+}
+
+async fn inside(arguments: &[String], ca: &TestCa) -> Report {
+    let mut builder = Sandbox::builder()
+        .allow("http://no-such-name.invalid")
+        .trust_ca_pem(ca.root_pem());
+    for argument in arguments {
+        builder = builder.allow(argument.as_str()).arg(argument.as_str());
+    }
+    let sandbox = builder.build().await.expect("a sandbox");
+    run(&sandbox, "asyncio_client.py").await.0
+}
+
+async fn outside(arguments: &[String], ca: &TestCa) -> Report {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), ca.root_pem()).expect("a temporary file");
+    Native::new("asyncio_client.py", arguments)
+        .trust(file.path())
+        .run()
+        .await
+}
+
+/// Results are compared as they are; of an exception, its type and error number.
+fn outcome(line: &Value) -> Value {
+    match line.get("errors") {
+        None => line["result"].clone(),
+        Some(errors) => json!([errors[0]["type"], errors[0]["errno"]]),
+    }
+}
+
+#[tokio::test]
+async fn asyncio_behaves_as_natively_over_http_and_https_and_does_not_notice_http2() {
+    let servers = Servers::start().await;
+    let origins = [
+        servers.http.origin(),
+        servers.https.origin_as("localhost"),
+        servers.http2.origin_as("localhost"),
+    ];
+    for origin in origins {
+        let arguments = [origin.clone(), nobody().await];
+        let inside = inside(&arguments, &servers.ca).await;
+        let outside = outside(&arguments, &servers.ca).await;
+        for line in &outside.lines {
+            let case = line["case"].as_str().expect("a name");
+            let got = outcome(inside.case(case));
+            assert_eq!(
+                got,
+                outcome(line),
+                "{case} at {origin}: {}",
+                inside.case(case)
+            );
+        }
+        assert_eq!(inside.lines.len(), outside.lines.len());
+    }
+}
+
+/// `count` requests to a server that answers none of them before all of them are there.
+async fn together(server: &HttpServer, count: usize, memory: usize, ca: &TestCa) {
+    let origin = server.origin_as("localhost");
+    let sandbox = Sandbox::builder()
+        .allow(origin.as_str())
+        .arg(format!("{origin}/slow"))
+        .arg(count.to_string())
+        .memory_limit(memory)
+        .trust_ca_pem(ca.root_pem())
+        .build()
+        .await
+        .expect("a sandbox");
+    let release = async {
+        server.until_requested_times("/slow", count).await;
+        server.release();
+    };
+    let ((report, _), ()) = tokio::join!(run(&sandbox, "asyncio_together.py"), release);
+    let expected: Vec<_> = std::iter::repeat_n("200", count).collect();
+    assert_eq!(report.result("statuses"), &json!(expected));
+}
+
+#[tokio::test]
+async fn a_hundred_requests_are_in_flight_together() {
+    let servers = Servers::start().await;
+    together(&servers.http, 100, ENOUGH_MEMORY, &servers.ca).await;
+}
+
+#[tokio::test]
+async fn a_thousand_requests_are_in_flight_together_in_bounded_memory() {
+    let servers = Servers::start().await;
+    together(&servers.http, MANY, ENOUGH_MEMORY, &servers.ca).await;
+}
