@@ -19,6 +19,9 @@ from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
 _MAX_SEND: Final = 256 * 1024
 _FIRST_EPHEMERAL: Final = 49152
 
+# A bit of `start-tls`: the roots that the host trusts are trusted.
+_HOST_ROOTS: Final = 4
+
 # The host counts the same timeout from a moment later or earlier: a deadline of its that passes
 # so close to ours is ours.
 _CLOCK_SLACK_NS: Final = 50_000_000
@@ -108,9 +111,11 @@ class Connection(Endpoint):
         if self._exchange is not None or not self._parser.between_requests:
             raise unsupported("TLS has to begin before anything is sent")
         name = server_name.encode("utf-8")
+        protocols = b"".join(bytes((len(protocol),)) + protocol for protocol in alpn)
         payload = struct.pack("<H", len(name)) + name
-        payload += b"".join(bytes((len(protocol),)) + protocol for protocol in alpn)
-        self._channel.call(ch.START_TLS, self._handle, int(verify), payload)
+        payload += struct.pack("<H", len(protocols)) + protocols
+        payload += bytes(8)  # no roots and no client certificate of the program's own
+        self._channel.call(ch.START_TLS, self._handle, _HOST_ROOTS | verify, payload)
         self._tls_begun = True
         self.phase = Phase.HANDSHAKING
 

@@ -359,7 +359,10 @@ class FakeHost:
         if connection.tls or connection.requests:
             raise Failure(INVALID, text="too late for TLS")
         (length,) = struct.unpack_from("<H", payload)
-        names, rest = [], payload[2 + length :]
+        (size,) = struct.unpack_from("<H", payload, 2 + length)
+        names, rest = [], payload[4 + length : 4 + length + size]
+        if arg & 3 == 3 or arg > 7 or payload[4 + length + size :] != bytes(8):
+            raise Failure(BAD_FRAME)
         while rest:
             if not rest[0] or len(rest) < 1 + rest[0]:
                 raise Failure(BAD_FRAME)
