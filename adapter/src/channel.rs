@@ -10,7 +10,7 @@ use crate::guest::{Buffers, Errno};
 use crate::handles::Handles;
 use crate::reply::{Answer, Reply};
 use crate::state::{self, Channel};
-use crate::{connection, exchange, poll};
+use crate::{connection, exchange, poll, tls};
 
 /// The file descriptor of the channel, which no host gives out.
 pub(crate) const CONTROL: u32 = 0xFFFF_FFFE;
@@ -47,8 +47,8 @@ fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<A
     match header.command {
         Command::Connect => connection::connect(header, Fields(&payload()?), handles),
         Command::Status => connection::status(header, handles),
-        Command::StartTls => connection::start_tls(header, Fields(&payload()?), handles, arena),
-        Command::TlsInfo => connection::tls_info(header, handles, arena),
+        Command::StartTls => tls::start_tls(header, Fields(&payload()?), handles, arena),
+        Command::TlsInfo => tls::tls_info(header, handles, arena),
         Command::Request => exchange::request(header, Fields(&payload()?), handles, arena),
         Command::Write => {
             // SAFETY: the host only reads the parts while it takes them.

@@ -36,6 +36,7 @@ mod reply;
 mod runtime;
 mod slots;
 mod state;
+mod tls;
 mod utf8;
 
 #[cfg(target_arch = "wasm32")]

@@ -60,8 +60,9 @@ def send_by_frames(connection: int, method: str, path: str, *fields: str) -> obj
 def secure_by_frames(connection: int, server_name: str, verify: bool) -> None:
     """Makes the TLS handshake with this server name."""
     name = server_name.encode()
-    payload = struct.pack("<H", len(name)) + name
-    carried_out(frames.call(frames.START_TLS, connection, int(verify), payload))
+    payload = frames.tls_payload(name)
+    settings = frames.HOST_ROOTS | (frames.VERIFIED if verify else 0)
+    carried_out(frames.call(frames.START_TLS, connection, settings, payload))
     finished(frames.STATUS, connection)
 
 

@@ -86,7 +86,7 @@ def malformed() -> None:
 
 def foreign_handles() -> None:
     """Handles that were never given, are of another kind, or were closed."""
-    start_tls = struct.pack("<H", 0)
+    start_tls = frames.tls_payload()
     commands = [(STATUS, 0, b""), (START_TLS, 1, start_tls), (TLS_INFO, 0, b"")]
     commands += [(REQUEST, 0, request_payload()), (WRITE, 0, b"x"), (FINISH, 0, b"")]
     commands += [(HEAD, 0, b""), (READ, 10, b""), (CLOSE, 0, b"")]

@@ -21,12 +21,14 @@ from frames import (
     call,
     connect_payload,
     request_payload,
+    tls_payload,
 )
 from report import attempt
 
 URL, DENIED = (urllib.parse.urlsplit(url) for url in sys.argv[1:3])
 HOST, PORT = str(URL.hostname), URL.port or 80
 FIELD = (b"X-Test", b"1")
+TRUSTED = frames.VERIFIED | frames.HOST_ROOTS
 
 
 def without_connection(command: int, arg: int, payload: bytes) -> object:
@@ -91,12 +93,21 @@ for kind in (3, 0xFFFFFFFF):
 for case, payload in (
     ("nothing", b""),
     ("name longer than the frame", b"\xff\xff"),
-    ("broken alpn", struct.pack("<H", 0) + b"\x09h2"),
-    ("empty alpn", struct.pack("<H", 0) + b"\x00"),
-    ("another name", struct.pack("<H", 10) + b"other.test"),
+    ("a byte too many", tls_payload() + b"x"),
+    ("broken alpn", tls_payload(alpn=b"\x09h2")),
+    ("empty alpn", tls_payload(alpn=b"\x00")),
+    ("roots that are not there", struct.pack("<HHH", 0, 0, 0xFFFF)),
+    ("certificates without a key", tls_payload(certificates=(b"leaf",))),
+    ("a key without certificates", tls_payload(key=b"key")),
+    ("another name", tls_payload(b"other.test")),
+    ("roots that are none", tls_payload(roots=(b"root",))),
+    ("too many roots", tls_payload(roots=(b"r",) * 1025)),
+    ("a certificate that is none", tls_payload(certificates=(b"leaf",), key=b"key")),
 ):
-    attempt(f"start-tls: {case}", on_connection, START_TLS, 1, payload)
-attempt("start-tls: unverified", on_connection, START_TLS, 0, struct.pack("<H", 0))
+    attempt(f"start-tls: {case}", on_connection, START_TLS, TRUSTED, payload)
+for settings in (3, 7, 8):
+    attempt(f"start-tls: settings {settings}", on_connection, START_TLS, settings, tls_payload())
+attempt("start-tls: unverified", on_connection, START_TLS, frames.UNVERIFIED, tls_payload())
 attempt("tls-info without tls", on_connection, TLS_INFO, 0, b"")
 for case, payload in (
     ("nothing", b""),

@@ -11,6 +11,8 @@ CONNECT, STATUS, START_TLS, TLS_INFO, REQUEST, WRITE = 1, 2, 3, 4, 5, 6
 FINISH, HEAD, READ, POLL, CLOSE = 7, 8, 9, 10, 11
 OK, PENDING, ERROR = 0, 1, 2
 PHASE, READABLE, WRITABLE = 1, 2, 4
+# How a `start-tls` verifies the server's certificate.
+UNVERIFIED, VERIFIED, NAME_UNCHECKED, HOST_ROOTS = 0, 1, 2, 4
 FOREVER = 0xFFFFFFFFFFFFFFFF
 
 
@@ -104,6 +106,21 @@ def request_payload(
     for name, value in fields:
         parts += [struct.pack("<HI", len(name), len(value)), name, value]
     return b"".join(parts)
+
+
+def tls_payload(
+    name: bytes = b"",
+    alpn: bytes = b"",
+    roots: tuple[bytes, ...] = (),
+    certificates: tuple[bytes, ...] = (),
+    key: bytes = b"",
+) -> bytes:
+    """The payload of a start-tls."""
+    parts = [struct.pack("<H", len(name)), name, struct.pack("<H", len(alpn)), alpn]
+    for ders in (roots, certificates):
+        parts.append(struct.pack("<H", len(ders)))
+        parts += [struct.pack("<I", len(der)) + der for der in ders]
+    return b"".join([*parts, struct.pack("<I", len(key)), key])
 
 
 def opened(host: str, port: int) -> int:

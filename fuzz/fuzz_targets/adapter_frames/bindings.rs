@@ -61,8 +61,22 @@ pub(crate) mod types {
         pub(crate) timeout: Option<u64>,
     }
 
+    pub(crate) enum Verification {
+        Full,
+        NameUnchecked,
+        None,
+    }
+
+    pub(crate) struct ClientCertificate<'a> {
+        pub(crate) certificates: &'a [&'a [u8]],
+        pub(crate) key: &'a [u8],
+    }
+
     pub(crate) struct TlsOptions<'a> {
-        pub(crate) verify: bool,
+        pub(crate) verification: Verification,
+        pub(crate) host_roots: bool,
+        pub(crate) roots: &'a [&'a [u8]],
+        pub(crate) client_certificate: Option<ClientCertificate<'a>>,
         pub(crate) alpn: &'a [&'a [u8]],
     }
 

@@ -55,14 +55,33 @@ impl Connection {
 
     pub(crate) fn start_tls(&self, name: &str, options: TlsOptions<'_>) -> Result<(), ErrorCode> {
         assert!(std::str::from_utf8(name.as_bytes()).is_ok(), "not UTF-8");
-        let mut told = u32::from(options.verify).to_le_bytes().to_vec();
+        let verification = match options.verification {
+            Verification::None => 0,
+            Verification::Full => 1,
+            Verification::NameUnchecked => 2,
+        };
+        let settings: u32 = verification | u32::from(options.host_roots) << 2;
+        let mut told = settings.to_le_bytes().to_vec();
         sized::<2>(&mut told, name.len());
         told.extend_from_slice(name.as_bytes());
+        let names: usize = options.alpn.iter().map(|name| 1 + name.len()).sum();
+        sized::<2>(&mut told, names);
         for protocol in options.alpn {
             assert!(!protocol.is_empty(), "RFC 7301 section 3.1");
             sized::<1>(&mut told, protocol.len());
             told.extend_from_slice(protocol);
         }
+        ders(&mut told, options.roots);
+        let (certificates, key) = match options.client_certificate {
+            Some(client) => {
+                assert!(!client.certificates.is_empty() && !client.key.is_empty());
+                (client.certificates, client.key)
+            }
+            None => Default::default(),
+        };
+        ders(&mut told, certificates);
+        sized::<4>(&mut told, key.len());
+        told.extend_from_slice(key);
         record(Call::Told(told));
         outcome()
     }
@@ -122,6 +141,14 @@ pub(crate) fn request(
         has_response_body: Cell::new(false),
         writing: Rc::default(),
     })
+}
+
+fn ders(out: &mut Vec<u8>, list: &[&[u8]]) {
+    sized::<2>(out, list.len());
+    for der in list {
+        sized::<4>(out, der.len());
+        out.extend_from_slice(der);
+    }
 }
 
 fn fields<'a>(out: &mut Vec<u8>, list: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>) {

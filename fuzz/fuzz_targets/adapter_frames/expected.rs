@@ -57,7 +57,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn is_plain(&self) -> bool {
         match self.command {
             CONNECT => self.id == 0 && self.arg <= 0xFFFF,
-            START_TLS => self.arg <= 1,
+            START_TLS => matches!(self.arg, 0..=2 | 4..=6),
             REQUEST => self.arg <= 2,
             READ => self.arg != 0,
             POLL => self.id == 0 && self.arg == 0 && self.payload.len().is_multiple_of(8),

@@ -39,6 +39,8 @@ mod reply;
 mod slots;
 #[path = "../../../adapter/src/state.rs"]
 mod state;
+#[path = "../../../adapter/src/tls.rs"]
+mod tls;
 #[path = "../../../adapter/src/utf8.rs"]
 mod utf8;
 

@@ -1,9 +1,9 @@
 //! connect, status, start-tls, tls-info and close.
 
 use crate::frames::command::{CLOSE, CONNECT, REQUEST, START_TLS, STATUS, TLS_INFO, WRITE};
-use crate::frames::{Reply, connect, fault, request, start_tls};
+use crate::frames::{Reply, Tls, connect, fault, request, start_tls};
 use crate::guest::Guest;
-use crate::mock::{ErrorCode, TlsInfo};
+use crate::mock::{ErrorCode, TlsInfo, Verification};
 
 #[tokio::test]
 async fn connect_passes_host_port_and_timeout() {
@@ -41,30 +41,55 @@ async fn status_is_pending_until_the_phase_ends_and_then_stays() {
     }
 }
 
+fn owned(list: &[&[u8]]) -> Vec<Vec<u8>> {
+    list.iter().map(|item| item.to_vec()).collect()
+}
+
 #[tokio::test]
-async fn start_tls_passes_name_verification_and_protocols() {
+async fn start_tls_passes_every_setting() {
     let mut guest = Guest::new().await;
     let id = guest.call(CONNECT, 0, 443, &connect(0, b"a")).await.id();
     let state = guest.host().connections[0].clone();
-    let long = [b'x'; 255];
-    let cases: [(&str, u32, &[&[u8]]); 4] = [
-        ("", 0, &[]),
-        ("example.com", 1, &[b"h2", b"http/1.1"]),
-        ("ä", 1, &[b"\xff\x00", &long]),
-        ("b", 0, &[&b"x"[..]; 32767]),
+    let (long, large) = ([b'x'; 255], [0xFF; 100_000]);
+    let everything = Tls {
+        name: "ä".as_bytes(),
+        alpn: &[b"\xff\x00", &long],
+        roots: &[b"root", b"", &large],
+        certificates: &[b"leaf", &large],
+        key: b"\x00key",
+    };
+    let many = Tls {
+        alpn: &vec![&b"x"[..]; 32767],
+        roots: &vec![&b""[..]; 65535],
+        certificates: &vec![&b"c"[..]; 65535],
+        key: b"k",
+        ..Tls::default()
+    };
+    let names = Tls {
+        name: b"example.com",
+        alpn: &[b"h2", b"http/1.1"],
+        ..Tls::default()
+    };
+    let cases = [
+        (0, Verification::None, Tls::default()),
+        (1, Verification::Full, everything),
+        (2, Verification::NameUnchecked, many),
+        (4, Verification::None, everything),
+        (5, Verification::Full, names),
+        (6, Verification::NameUnchecked, Tls::default()),
     ];
-    for (name, verify, alpn) in cases {
-        let payload = start_tls(name.as_bytes(), alpn);
-        assert_eq!(
-            guest.call(START_TLS, id, verify, &payload).await,
-            Reply::value(0)
-        );
-        let asked = (
-            name.to_owned(),
-            verify == 1,
-            alpn.iter().map(|p| p.to_vec()).collect(),
-        );
-        assert_eq!(state.borrow().asked, Some(asked));
+    for (settings, verification, tls) in cases {
+        let reply = guest.call(START_TLS, id, settings, &tls.payload()).await;
+        assert_eq!(reply, Reply::value(0));
+        let (name, options) = state.borrow().asked.clone().unwrap();
+        assert_eq!(name.as_bytes(), tls.name);
+        assert_eq!(options.verification, verification);
+        assert_eq!(options.host_roots, settings & 4 != 0);
+        assert!(options.roots == owned(tls.roots) && options.alpn == owned(tls.alpn));
+        let client = options.client_certificate;
+        let client = client.map(|client| (client.certificates, client.key));
+        let expected = (owned(tls.certificates), tls.key.to_vec());
+        assert!(client == (!tls.key.is_empty()).then_some(expected));
     }
     guest.host().refusal = Some(ErrorCode::Closed);
     let payload = start_tls(b"a", &[]);

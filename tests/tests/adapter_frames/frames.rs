@@ -47,15 +47,51 @@ pub fn connect(timeout: u64, host: &[u8]) -> Vec<u8> {
     [&timeout.to_le_bytes()[..], host].concat()
 }
 
-/// The payload of a `start-tls`.
-pub fn start_tls(name: &[u8], alpn: &[&[u8]]) -> Vec<u8> {
-    let mut payload = (name.len() as u16).to_le_bytes().to_vec();
-    payload.extend(name);
-    for protocol in alpn {
-        payload.push(protocol.len() as u8);
-        payload.extend(*protocol);
+/// What a `start-tls` asks for beside its verification.
+#[derive(Clone, Copy, Default)]
+pub struct Tls<'a> {
+    pub name: &'a [u8],
+    pub alpn: &'a [&'a [u8]],
+    pub roots: &'a [&'a [u8]],
+    pub certificates: &'a [&'a [u8]],
+    pub key: &'a [u8],
+}
+
+impl Tls<'_> {
+    /// The payload of the frame.
+    pub fn payload(&self) -> Vec<u8> {
+        let mut names = Vec::new();
+        for protocol in self.alpn {
+            names.push(protocol.len() as u8);
+            names.extend(*protocol);
+        }
+        let mut payload = Vec::new();
+        for text in [self.name, &names] {
+            payload.extend((text.len() as u16).to_le_bytes());
+            payload.extend(text);
+        }
+        for list in [self.roots, self.certificates] {
+            payload.extend((list.len() as u16).to_le_bytes());
+            list.iter().for_each(|der| put_der(&mut payload, der));
+        }
+        put_der(&mut payload, self.key);
+        payload
     }
-    payload
+}
+
+fn put_der(payload: &mut Vec<u8>, der: &[u8]) {
+    payload.extend((der.len() as u32).to_le_bytes());
+    payload.extend(der);
+}
+
+/// The payload of a `start-tls` without certificates.
+pub fn start_tls(name: &[u8], alpn: &[&[u8]]) -> Vec<u8> {
+    let tls = Tls {
+        name,
+        alpn,
+        ..Tls::default()
+    };
+    tls.payload()
 }
 
 /// The payload of a `request`.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::exchanges::head;
-use crate::frames::command::{CLOSE, CONNECT, HEAD, READ, REQUEST, STATUS};
-use crate::frames::{Reply, connect, fault, frame, request};
+use crate::frames::command::{CLOSE, CONNECT, HEAD, READ, REQUEST, START_TLS, STATUS};
+use crate::frames::{Reply, Tls, connect, fault, frame, request};
 use crate::guest::{CONTROL, Guest, PAGES};
 use crate::mock::ErrorCode;
 
@@ -80,6 +80,22 @@ async fn what_does_not_fit_into_the_memory_is_an_error_and_the_channel_goes_on()
     let many = request(0, b"GET", b"/", &vec![(&b""[..], &b""[..]); 65535]);
     assert_eq!(guest.call(REQUEST, id, 0, &many).await, memory);
     assert!(guest.host().exchanges.is_empty());
+
+    // The lists of a handshake, each of which would fit alone.
+    let few = Tls {
+        roots: &vec![&b""[..]; 30_000],
+        ..Tls::default()
+    };
+    let many = Tls {
+        certificates: &vec![&b"c"[..]; 30_000],
+        key: b"key",
+        ..few
+    };
+    let state = guest.host().connections[0].clone();
+    let reply = guest.call(START_TLS, id, 5, &many.payload()).await;
+    assert_eq!((reply, state.borrow().asked.is_some()), (memory, false));
+    let reply = guest.call(START_TLS, id, 5, &few.payload()).await;
+    assert_eq!(reply, Reply::value(0));
 
     // In one piece it needs no room.
     guest.send(&large).await.id();

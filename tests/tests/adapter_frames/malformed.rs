@@ -2,7 +2,7 @@
 
 use crate::exchanges::exchange;
 use crate::frames::command::*;
-use crate::frames::{FOREVER, PROGRESS, READABLE, Reply, WRITABLE};
+use crate::frames::{FOREVER, PROGRESS, READABLE, Reply, Tls, WRITABLE};
 use crate::frames::{connect, fault, frame, poll, request, start_tls};
 use crate::guest::{CONTROL, Guest};
 
@@ -80,12 +80,14 @@ async fn arguments_and_ids_where_none_belong_are_refused() {
     .await;
     refused(&mut guest, &frame(POLL, 1, 0, &poll(0, &[])), fault::FRAME).await;
     refused(&mut guest, &frame(POLL, 0, 1, &poll(0, &[])), fault::FRAME).await;
-    refused(
-        &mut guest,
-        &frame(START_TLS, connection, 2, &start_tls(b"a", &[])),
-        fault::FRAME,
-    )
-    .await;
+    for settings in [3, 7, 8, 9, 0x100, u32::MAX] {
+        refused(
+            &mut guest,
+            &frame(START_TLS, connection, settings, &start_tls(b"a", &[])),
+            fault::FRAME,
+        )
+        .await;
+    }
     for (arg, size) in [(0, 1), (2, 1), (3, 0), (u32::MAX, 0)] {
         let payload = request(size, b"GET", b"/", &[]);
         refused(
@@ -101,9 +103,16 @@ async fn arguments_and_ids_where_none_belong_are_refused() {
 async fn payloads_that_are_cut_or_too_long_are_refused() {
     let mut guest = Guest::new().await;
     let id = guest.call(CONNECT, 0, 80, &connect(0, b"a")).await.id();
+    let tls = Tls {
+        name: b"name",
+        alpn: &[b"h2", b"x"],
+        roots: &[b"root", b""],
+        certificates: &[b"leaf", b"issuer"],
+        key: b"key",
+    };
     for (command, payload, id) in [
         (CONNECT, connect(0, b""), 0),
-        (START_TLS, start_tls(b"name", &[b"h2", b"x"]), id),
+        (START_TLS, tls.payload(), id),
         (
             REQUEST,
             request(0, b"GET", b"/", &[(b"a", b"b"), (b"c", b"d")]),
@@ -111,19 +120,22 @@ async fn payloads_that_are_cut_or_too_long_are_refused() {
         ),
     ] {
         for end in 0..payload.len() {
-            // Cut behind a whole protocol, the list is only shorter.
-            if command != START_TLS || !matches!(end, 6 | 9) {
-                refused(
-                    &mut guest,
-                    &frame(command, id, 0, &payload[..end]),
-                    fault::FRAME,
-                )
-                .await;
-            }
+            refused(
+                &mut guest,
+                &frame(command, id, 0, &payload[..end]),
+                fault::FRAME,
+            )
+            .await;
         }
     }
-    let longer = [&request(0, b"GET", b"/", &[])[..], b"x"].concat();
-    refused(&mut guest, &frame(REQUEST, id, 0, &longer), fault::FRAME).await;
+    for (command, payload) in [
+        (REQUEST, request(0, b"GET", b"/", &[])),
+        (START_TLS, tls.payload()),
+        (START_TLS, start_tls(b"", &[])),
+    ] {
+        let longer = [&payload[..], b"x"].concat();
+        refused(&mut guest, &frame(command, id, 0, &longer), fault::FRAME).await;
+    }
     for entry_end in 9..16 {
         let payload = &poll(0, &[(id, PROGRESS)])[..entry_end];
         refused(&mut guest, &frame(POLL, 0, 0, payload), fault::FRAME).await;
@@ -140,6 +152,41 @@ async fn counts_and_lengths_that_promise_more_than_there_is_are_refused() {
         let mut bad = good.clone();
         bad[offset] = 255;
         refused(&mut guest, &frame(REQUEST, id, 0, &bad), fault::FRAME).await;
+    }
+    let good = Tls {
+        name: b"n",
+        alpn: &[b"h2"],
+        roots: &[b"root"],
+        certificates: &[b"leaf"],
+        key: b"key",
+    };
+    let good = good.payload();
+    // The lengths of the name, of the list of protocols and of one, the counts of roots and
+    // certificates, the lengths of one of each, and that of the key.
+    for offset in [0, 1, 3, 4, 5, 8, 9, 10, 12, 13, 18, 19, 20, 23, 28, 29, 31] {
+        let mut bad = good.clone();
+        bad[offset] = 255;
+        refused(&mut guest, &frame(START_TLS, id, 1, &bad), fault::FRAME).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_without_its_key_and_a_key_alone_are_refused() {
+    let mut guest = Guest::new().await;
+    let id = guest.call(CONNECT, 0, 80, &connect(0, b"a")).await.id();
+    let certificates: [&[&[u8]]; 3] = [&[], &[b"leaf"], &[b""]];
+    for (certificates, key) in [
+        (certificates[0], &b"key"[..]),
+        (certificates[1], b""),
+        (certificates[2], b""),
+    ] {
+        let tls = Tls {
+            certificates,
+            key,
+            ..Tls::default()
+        };
+        let frame = frame(START_TLS, id, 1, &tls.payload());
+        refused(&mut guest, &frame, fault::FRAME).await;
     }
 }
 

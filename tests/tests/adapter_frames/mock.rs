@@ -43,8 +43,8 @@ pub struct ConnectionState {
     pub timeout: Option<u64>,
     /// What `status` gives.
     pub phase: Option<Result<(), ErrorCode>>,
-    /// What `start-tls` was given: name, verify, protocols.
-    pub asked: Option<(String, bool, Vec<Vec<u8>>)>,
+    /// What `start-tls` was given.
+    pub asked: Option<(String, TlsOptions)>,
     pub tls: Option<TlsInfo>,
     pub closed: bool,
 }
@@ -220,7 +220,7 @@ impl client::HostConnection for Host {
         options: TlsOptions,
     ) -> Result<Result<(), ErrorCode>> {
         let state = self.table.get(&this)?.0.clone();
-        state.send_modify(|state| state.asked = Some((name, options.verify, options.alpn)));
+        state.send_modify(|state| state.asked = Some((name, options)));
         Ok(self.refuse())
     }
 

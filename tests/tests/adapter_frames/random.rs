@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::exchanges::head;
 use crate::frames::command::*;
-use crate::frames::{Reply, connect, frame, poll, request, start_tls};
+use crate::frames::{Reply, Tls, connect, frame, poll, request};
 use crate::guest::{CONTROL, Guest};
 use crate::mock::{DnsFailure, ErrorCode};
 
@@ -49,7 +49,16 @@ fn sensible(random: &mut Random, ids: &[u32]) -> Vec<u8> {
     let body = random.bytes(300);
     match command {
         CONNECT => frame(command, 0, 80, &connect(random.next(), b"host.example")),
-        START_TLS => frame(command, id, 1, &start_tls(b"name", &[b"h2", &[b'x'; 9]])),
+        START_TLS => {
+            let tls = Tls {
+                name: b"name",
+                alpn: &[b"h2", &[b'x'; 9]],
+                roots: &vec![&body[..]; random.below(5)],
+                certificates: &[&body],
+                key: b"key",
+            };
+            frame(command, id, random.below(7) as u32, &tls.payload())
+        }
         REQUEST => {
             let arg = random.below(3) as u32;
             let size = if arg == 1 { random.next() } else { 0 };

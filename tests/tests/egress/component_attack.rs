@@ -66,7 +66,8 @@ impl Attack {
         };
         if let Some((name, verify)) = self.tls {
             let [name] = guest.put([name.as_bytes()]).await;
-            let parameters = (connection, name.0, name.1, u32::from(verify));
+            // `verification` begins with `full` and ends with `none`.
+            let parameters = (connection, name.0, name.1, if verify { 0_u32 } else { 2 });
             guest.call::<_, ()>("start-tls", parameters).await?;
             if let Err(failure) = guest.result(Step::StartTls).await {
                 return Ok(Err(failure));

@@ -31,7 +31,8 @@ const WORLD: &str = "
         export connect: func(host: u32, length: u32, port: u32);
         export wait: func(kind: u32, handle: u32);
         export status: func(connection: u32);
-        export start-tls: func(connection: u32, name: u32, length: u32, verify: u32);
+        export start-tls: func(connection: u32, name: u32, length: u32,
+            verification: u32);
         export request: func(connection: u32, method: u32, method-length: u32, path: u32,
             path-length: u32, fields: u32, count: u32, kind: u32, size: u64);
         export head: func(exchange: u32);
@@ -56,7 +57,7 @@ const PROGRAM: &str = r#"(module
         (func $subscribe_exchange (param i32) (result i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.status" (func $status (param i32 i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.start-tls"
-        (func $start_tls (param i32 i32 i32 i32 i32 i32 i32)))
+        (func $start_tls (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
     (import "sandbox:net/client@0.1.0" "request"
         (func $request (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32)))
     (import "sandbox:net/client@0.1.0" "[method]exchange.head" (func $head (param i32 i32)))
@@ -94,8 +95,12 @@ const PROGRAM: &str = r#"(module
         (call $drop_pollable (local.get $pollable)))
     (func (export "status") (param i32) (call $status (local.get 0) (i32.const 1024)))
     (func (export "start-tls") (param i32 i32 i32 i32)
-        (call $start_tls (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 0)
-            (i32.const 0) (i32.const 1024)))
+        (call $start_tls (local.get 0) (local.get 1) (local.get 2) (local.get 3)
+            (i32.const 1) ;; the host's roots
+            (i32.const 0) (i32.const 0) ;; no others
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) ;; no certificate
+            (i32.const 0) (i32.const 0) ;; no protocols
+            (i32.const 1024)))
     (func (export "request") (param i32 i32 i32 i32 i32 i32 i32 i32 i64)
         (call $request (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
             (local.get 5) (local.get 6) (local.get 7) (local.get 8) (i32.const 1024)))

@@ -114,7 +114,7 @@ impl Misuse {
             Self::LateTls => {
                 given(GOOD.begin(world, guest, connection, NO_BODY, 0).await?);
                 guest
-                    .call::<_, ()>("start-tls", (connection, 0_u32, 0_u32, 1_u32))
+                    .call::<_, ()>("start-tls", (connection, 0_u32, 0_u32, 0_u32))
                     .await?;
                 ended(guest, Step::StartTls).await
             }
