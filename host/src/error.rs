@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::egress::{NameServersError, TlsSettingsError};
-use crate::policy::{DocumentError, RuleError};
+use crate::policy::{DocumentError, RuleError, TlsGrantsError};
 use crate::python::BuildError;
 use crate::runtime;
 use crate::secrets::VaultError;
@@ -20,6 +20,14 @@ pub enum Error {
         rule: String,
         /// What is wrong with it.
         source: RuleError,
+    },
+    /// A grant of TLS settings that is none.
+    #[error("the grant of TLS settings '{grant}' is refused: {source}")]
+    TlsGrant {
+        /// The grant as it was given.
+        grant: String,
+        /// What is wrong with it.
+        source: TlsGrantsError,
     },
     /// A policy file that can't be read, or that is none.
     #[error("the policy '{}' can't be used: {source}", path.display())]

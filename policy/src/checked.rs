@@ -14,6 +14,7 @@ use crate::query::{Head, Query};
 use crate::secret::Secret;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
+use crate::tls::TlsRequest;
 
 /// A value that the policy allowed, with the addresses at which its host may be dialled. Only the
 /// `check_` and `answer_` functions of [`Policy`] make one.
@@ -313,6 +314,13 @@ impl Checked<RequestLine> {
         Target::from(&self.value.origin).secret(secret)
     }
 
+    /// The denial for a secret in a request on a connection whose server the host itself has not
+    /// verified.
+    #[must_use]
+    pub fn unverified_secret_denial(&self, secret: &str) -> Denial {
+        Target::from(&self.value.origin).unverified_secret(secret)
+    }
+
     /// The denial for a part of a response in which a secret may be.
     #[must_use]
     pub fn range_denial(&self, secret: &str) -> Denial {
@@ -368,12 +376,12 @@ impl Policy {
         &self,
         endpoint: &Endpoint,
         server_name: Option<&str>,
-        verify: bool,
+        tls: TlsRequest,
     ) -> Result<Answer<Origin>, Denial> {
         let request = Request::StartTls {
             endpoint,
             server_name,
-            verify,
+            tls,
         };
         let judged = judge(&request, self)?;
         let value = Origin {
@@ -430,9 +438,9 @@ impl Policy {
         &self,
         endpoint: &Endpoint,
         server_name: Option<&str>,
-        verify: bool,
+        tls: TlsRequest,
     ) -> Result<Checked<Origin>, Denial> {
-        let answer = self.answer_tls(endpoint, server_name, verify)?;
+        let answer = self.answer_tls(endpoint, server_name, tls)?;
         answer.without_asking()
     }
 

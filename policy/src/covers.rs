@@ -6,6 +6,7 @@ use crate::layer::Layer;
 use crate::policy::Policy;
 use crate::rule::{Ports, Rule};
 use crate::target::Scheme;
+use crate::tls::{TlsGrants, TlsSetting};
 
 impl Policy {
     /// Whether this policy lets pass everything that `other` lets pass, as an operator wants to know
@@ -38,6 +39,7 @@ impl Policy {
                         allow,
                         deny: layer.deny.clone(),
                         ask,
+                        tls: Vec::new(),
                     };
                     self.layers.iter().all(|own| layer_covers(own, &only))
                 };
@@ -46,6 +48,22 @@ impl Policy {
             }
         }
         uncovered
+    }
+
+    /// The TLS settings that `other` grants and this policy does not, as far as can be shown, each
+    /// with the rule for its hosts.
+    #[must_use]
+    pub fn uncovered_tls<'a>(&self, other: &'a Self) -> Vec<(TlsSetting, &'a Rule)> {
+        let grants = other.layers.iter().flat_map(|layer| &layer.tls);
+        let pairs = grants.flat_map(|grants| {
+            let hosts = move |setting| grants.hosts.iter().map(move |rule| (setting, rule));
+            grants.settings().flat_map(hosts)
+        });
+        let is_covered = |(setting, rule): &(TlsSetting, &Rule)| {
+            let mut own = self.layers.iter();
+            own.all(|layer| grants_within(layer, *setting, rule))
+        };
+        pairs.filter(|pair| !is_covered(pair)).collect()
     }
 }
 
@@ -76,7 +94,31 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
             .deny
             .iter()
             .any(|deny| !inner.deny.iter().any(|own| is_same(own, deny)));
-    default_is_within && allowed && asked && !default_is_denied && !rules.any(is_denied)
+    let tls_is_within = inner.tls.iter().all(|grants| {
+        let mut hosts = grants.hosts.iter();
+        hosts.all(|rule| {
+            let mut settings = grants.settings();
+            settings.all(|setting| grants_within(outer, setting, rule))
+        })
+    });
+    default_is_within
+        && allowed
+        && asked
+        && tls_is_within
+        && !default_is_denied
+        && !rules.any(is_denied)
+}
+
+/// Whether the layer lets pass what a grant of this setting to these hosts does.
+fn grants_within(outer: &Layer, setting: TlsSetting, rule: &Rule) -> bool {
+    // Nothing but https has TLS.
+    let rule = Rule {
+        scheme: Some(Scheme::Https),
+        ..rule.clone()
+    };
+    let mut grants = outer.tls.iter().filter(|grants| grants.has(setting));
+    let is_within = |grants: &TlsGrants| grants.hosts.iter().any(|own| contains(own, &rule));
+    outer.mode == Mode::Report || grants.any(is_within)
 }
 
 /// Whether everything that `inner` grants is granted by `outer`.

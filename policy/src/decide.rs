@@ -12,6 +12,7 @@ use crate::policy::Policy;
 use crate::query::{Head, Query};
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
+use crate::tls::TlsRequest;
 
 /// What is asked of the policy.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +30,8 @@ pub enum Request<'a> {
         /// The server name that the guest gives, which has to be the host of the connection. An
         /// empty one counts as none where that host is an address (RFC 6066 section 3).
         server_name: Option<&'a str>,
-        /// Whether the certificate is to be verified.
-        verify: bool,
+        /// What the guest asks for beside the name.
+        tls: TlsRequest,
     },
     /// To send a request.
     Exchange {
@@ -102,8 +103,8 @@ pub(crate) fn judge<'p>(
         Request::StartTls {
             endpoint,
             server_name,
-            verify,
-        } => start_tls(endpoint, server_name, verify, policy),
+            tls,
+        } => start_tls(endpoint, server_name, tls, policy),
         Request::Exchange {
             origin,
             method,
@@ -160,7 +161,7 @@ fn neither(endpoint: &Endpoint, denials: &[Denial]) -> Denial {
 fn start_tls<'p>(
     endpoint: &Endpoint,
     server_name: Option<&str>,
-    verify: bool,
+    tls: TlsRequest,
     policy: &'p Policy,
 ) -> Result<(Verdict<'p>, AddressFilter), Denial> {
     let query = Query {
@@ -169,7 +170,7 @@ fn start_tls<'p>(
         head: None,
     };
     let target = Target::from(&query);
-    let judged = with_filter(&query, policy)?;
+    let (verdict, filter) = with_filter(&query, policy)?;
     let is_same = match (server_name, &endpoint.host) {
         (None, _) | (Some(""), Host::Ip(_)) => true,
         (Some(name), host) => Host::parse(name).is_ok_and(|name| name == *host),
@@ -177,10 +178,12 @@ fn start_tls<'p>(
     if !is_same {
         return Err(target.server_name());
     }
-    if !verify {
-        return Err(target.unverified_tls());
-    }
-    Ok(judged)
+    let verdict = match policy.refuse_tls(&query, tls) {
+        Some(Verdict::Deny(denial)) => return Err(denial),
+        Some(refused) if refused.severity() > verdict.severity() => refused,
+        _ => verdict,
+    };
+    Ok((verdict, filter))
 }
 
 fn exchange<'p>(

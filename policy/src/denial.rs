@@ -11,6 +11,7 @@ use crate::query::{Head, Query};
 use crate::suggestion::{suggestion, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
+use crate::tls::{TlsSetting, quoted};
 
 /// The name of the rule in a denial that no rule of the operator decided.
 pub const DEFAULT_DENY: &str = "default-deny";
@@ -200,6 +201,16 @@ impl Target<'_> {
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
+    /// A secret goes only to servers that are the ones that its rule names.
+    pub(super) fn unverified_secret(&self, secret: &str) -> Denial {
+        let fault = format!(
+            "the secret '{secret}' goes only to servers that the host itself has verified, by the \
+             authorities that the host trusts"
+        );
+        let remedy = "no rule can allow it: leave the verification of this server to the host";
+        self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
+    }
+
     /// A part of a response might have a part of the secret in it.
     pub(super) fn range(&self, secret: &str) -> Denial {
         let fault =
@@ -259,10 +270,18 @@ impl Target<'_> {
         self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
     }
 
-    pub(super) fn unverified_tls(&self) -> Denial {
-        let fault = "TLS without verification is not granted";
-        let remedy = "no rule can allow it: let the sandbox trust the CA of this host";
-        self.deny(DenyReason::TlsOptions, DEFAULT_DENY, fault, remedy)
+    /// `missing` are settings that a policy can grant; there is at least one.
+    pub(super) fn tls_settings(&self, missing: &[TlsSetting]) -> Denial {
+        let faults: Vec<_> = missing.iter().copied().map(ungranted).collect();
+        let fault = format!("{} not granted", faults.join(", and "));
+        let names: Vec<_> = missing.iter().map(|setting| setting.as_str()).collect();
+        let rule = suggestion(self.scheme, self.endpoint);
+        let remedy = format!(
+            "to allow it, let a [[tls]] table of the policy (or --tls '{} {rule}') grant {}",
+            names.join(","),
+            quoted(missing.iter().copied(), " and ")
+        );
+        self.deny(DenyReason::TlsOptions, DEFAULT_DENY, &fault, &remedy)
     }
 
     /// `method` is one of the methods that are never sent.
@@ -316,6 +335,16 @@ impl Target<'_> {
             message,
             address: None,
         }
+    }
+}
+
+/// The beginning of a sentence that ends with 'not granted'.
+fn ungranted(setting: TlsSetting) -> &'static str {
+    match setting {
+        TlsSetting::Unverified => "TLS without verification is",
+        TlsSetting::UnverifiedName => "a certificate for another name is",
+        TlsSetting::OwnRoots => "trust in authorities that the host does not trust is",
+        TlsSetting::ClientCertificates => "a client certificate is",
     }
 }
 

@@ -19,11 +19,12 @@ pub use schema::{policy_schema, schema_text};
 use crate::budgets::Budgets;
 use crate::rule::Rule;
 use crate::secret::Secret;
+use crate::tls::TlsGrants;
 
 /// The longest policy file, in bytes: 4 MiB.
 pub const MAX_LENGTH: usize = 4 << 20;
 
-/// The most rules that a policy file may have, in all its lists and secrets.
+/// The most rules that a policy file may have, in all its lists, secrets and grants of TLS settings.
 pub const MAX_RULES: usize = 100_000;
 
 /// A policy file: which requests may be made, how many, and with which secrets.
@@ -46,6 +47,8 @@ pub struct Document {
     /// The credentials that the host puts into requests.
     #[schemars(rename = "secret")]
     pub secrets: Vec<Secret>,
+    /// The TLS settings that programs may choose themselves, beyond what the host does of itself.
+    pub tls: Vec<TlsGrants>,
 }
 
 /// What happens to a request that no rule allows.

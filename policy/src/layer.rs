@@ -7,6 +7,7 @@ use crate::filter::LayerFilter;
 use crate::host::Host;
 use crate::query::Query;
 use crate::rule::Rule;
+use crate::tls::{TlsGrants, TlsRequest, TlsSetting};
 
 /// The name of the rule where a mode decided and no rule did.
 pub(crate) const ASK_MODE: &str = "ask-mode";
@@ -18,6 +19,7 @@ pub(crate) struct Layer {
     pub(crate) allow: Vec<Rule>,
     pub(crate) deny: Vec<Rule>,
     pub(crate) ask: Vec<Rule>,
+    pub(crate) tls: Vec<TlsGrants>,
 }
 
 /// What a layer, or a whole policy, says about a request. In the order of severity.
@@ -69,6 +71,16 @@ impl Layer {
             Mode::Report => Verdict::Report(denial),
             Mode::Ask => Verdict::Ask(ASK_MODE, target.not_granted(ASK_MODE)),
         }
+    }
+
+    /// What becomes of a connection whose TLS settings are not all granted; none where they are.
+    /// They are never asked about: a hook is not told of them.
+    pub(crate) fn refuse_tls(&self, query: &Query<'_>, tls: TlsRequest) -> Option<Verdict<'_>> {
+        let is_granted = |setting| self.tls.iter().any(|grants| grants.grants(setting, query));
+        let missing = tls.settings().filter(|setting| !is_granted(*setting));
+        let missing: Vec<TlsSetting> = missing.collect();
+        let denial = || Target::from(query).tls_settings(&missing);
+        (!missing.is_empty()).then(|| self.refuse(denial()))
     }
 
     fn refuse(&self, denial: Denial) -> Verdict<'_> {

@@ -6,7 +6,8 @@
 //!
 //! 1. [`Policy::answer_connect`] before any DNS gives a `Checked<Endpoint>`, and
 //!    [`Checked::permits`] then filters every address that resolution gives;
-//! 2. [`Policy::answer_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get;
+//! 2. [`Policy::answer_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get, if
+//!    the program has the TLS settings that it asks for ([`TlsRequest`]);
 //! 3. [`syntax::check_head`] tells nonsense from refusals, and [`Policy::answer_exchange`] gives
 //!    the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go to.
 //!
@@ -46,6 +47,7 @@ pub mod syntax;
 mod target;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
@@ -65,3 +67,4 @@ pub use rule::Rule;
 pub use rule_error::RuleError;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use target::{Endpoint, Origin, Scheme};
+pub use tls::{TlsGrants, TlsGrantsError, TlsRequest, TlsSetting, Verification};

@@ -10,6 +10,8 @@ use crate::layer::{Layer, Verdict};
 use crate::query::Query;
 use crate::rule::Rule;
 use crate::secret::Secret;
+use crate::target::{Endpoint, Scheme};
+use crate::tls::{TlsRequest, TlsSetting};
 
 /// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
 ///
@@ -92,6 +94,25 @@ impl Policy {
         self.layers.iter().any(asks)
     }
 
+    /// The TLS settings that programs may choose themselves for this endpoint, whether or not a
+    /// connection to it is allowed.
+    #[must_use]
+    pub fn granted_tls(&self, endpoint: &Endpoint) -> Vec<TlsSetting> {
+        let query = Query {
+            scheme: Scheme::Https,
+            endpoint,
+            head: None,
+        };
+        let is_granted = |setting: &TlsSetting| {
+            let request = [*setting].into_iter().collect();
+            match self.refuse_tls(&query, request) {
+                None | Some(Verdict::Report(_)) => true,
+                Some(_) => false,
+            }
+        };
+        TlsSetting::ALL.into_iter().filter(is_granted).collect()
+    }
+
     /// The bounds of the sandbox.
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
@@ -112,6 +133,12 @@ impl Policy {
             .expect("a policy has at least one layer")
     }
 
+    /// The strictest of what the layers say about these TLS settings; none where all grant them.
+    pub(crate) fn refuse_tls(&self, query: &Query<'_>, tls: TlsRequest) -> Option<Verdict<'_>> {
+        let refusals = self.layers.iter().map(|layer| layer.refuse_tls(query, tls));
+        refusals.flatten().max_by_key(Verdict::severity)
+    }
+
     /// What each layer opens for such a request.
     pub(crate) fn filters(&self, query: &Query<'_>) -> Vec<LayerFilter> {
         self.layers
@@ -128,6 +155,7 @@ impl From<Document> for Policy {
             allow: document.allow,
             deny: document.deny,
             ask: document.ask,
+            tls: document.tls,
         };
         Self {
             layers: [layer].into(),

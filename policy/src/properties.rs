@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     AddressClass, Decision, DenyReason, Document, Endpoint, Host, Origin, Policy, Request, Rule,
-    Scheme, classify, decide, syntax,
+    Scheme, TlsGrants, TlsRequest, TlsSetting, classify, decide, syntax,
 };
 
 /// Hosts from so few labels that rules and targets often meet.
@@ -83,6 +83,36 @@ fn policy() -> impl Strategy<Value = Policy> {
         };
         document.into()
     })
+}
+
+fn tls_request() -> impl Strategy<Value = TlsRequest> {
+    let some = prop::sample::subsequence(TlsSetting::ALL.to_vec(), 0..=4);
+    some.prop_map(|settings| settings.into_iter().collect())
+}
+
+fn tls_grants() -> impl Strategy<Value = Vec<TlsGrants>> {
+    let some = prop::sample::subsequence(TlsSetting::ALL.to_vec(), 1..=4);
+    let one = (some, rule()).prop_filter_map("plain HTTP", |(settings, rule)| {
+        let names: Vec<_> = settings.iter().map(|setting| setting.as_str()).collect();
+        format!("{} {rule}", names.join(",")).parse().ok()
+    });
+    prop::collection::vec(one, 0..4)
+}
+
+/// A policy that allows everything, with these grants.
+fn granting(tls: Vec<TlsGrants>) -> Policy {
+    let allow = [
+        "any:1-65535",
+        "localhost:1-65535",
+        "10.0.0.0/8:1-65535",
+        "127.0.0.1:1-65535",
+    ];
+    let document = Document {
+        allow: allow.map(|rule| rule.parse().unwrap()).to_vec(),
+        tls,
+        ..Document::default()
+    };
+    document.into()
 }
 
 /// A second reading of rules: on their text alone, for the rules that `rule` makes.
@@ -170,7 +200,7 @@ proptest! {
             let route = policy.check_connect(origin.endpoint.clone());
             prop_assert!(route.is_ok_and(|route| route.permits(address)));
             if scheme == Scheme::Https {
-                let tls = policy.check_tls(&origin.endpoint, None, true);
+                let tls = policy.check_tls(&origin.endpoint, None, TlsRequest::default());
                 prop_assert!(tls.is_ok_and(|tls| tls.permits(address)));
             }
         }
@@ -202,6 +232,48 @@ proptest! {
         }
         prop_assert!(a.covers(&both) && b.covers(&both));
         prop_assert!(a.covers(&a));
+    }
+
+    #[test]
+    fn a_tls_setting_passes_exactly_if_the_text_of_some_grant_of_every_author_has_it(
+        own in tls_grants(),
+        others in tls_grants(),
+        host in host(),
+        port in port(),
+        request in tls_request(),
+    ) {
+        use TlsSetting::{Unverified, UnverifiedName};
+        let endpoint = Endpoint::new(&host, port).unwrap();
+        let has = |grants: &[TlsGrants], settings: &[TlsSetting]| {
+            let fits = |rule: &Rule| text_allows(rule.as_str(), Scheme::Https, &host, port);
+            let of_host = grants.iter().filter(|one| one.hosts.iter().any(fits));
+            of_host.flat_map(TlsGrants::settings).any(|one| settings.contains(&one))
+        };
+        let all = |grants: &[TlsGrants]| {
+            request.settings().all(|setting| match setting {
+                UnverifiedName => has(grants, &[UnverifiedName, Unverified]),
+                other => has(grants, &[other]),
+            })
+        };
+        let (a, b) = (granting(own.clone()), granting(others.clone()));
+        let lets = |policy: &Policy| policy.check_tls(&endpoint, None, request);
+        prop_assert_eq!(lets(&a).is_ok(), all(&own));
+        prop_assert_eq!(lets(&a.intersect(&b)).is_ok(), all(&own) && all(&others));
+        if let Err(denial) = lets(&a) {
+            prop_assert_eq!(denial.reason, DenyReason::TlsOptions);
+            // What the denial proposes is enough.
+            let proposed = denial.message.split('\'').nth(1).unwrap();
+            let wider = own.iter().cloned().chain([proposed.parse().unwrap()]);
+            prop_assert!(lets(&granting(wider.collect())).is_ok(), "{}", denial.message);
+        }
+        if a.covers(&b) {
+            prop_assert!(lets(&a).is_ok() || lets(&b).is_err(), "{:?} and {:?}", own, others);
+        }
+        prop_assert_eq!(a.covers(&b), a.uncovered_tls(&b).is_empty());
+        prop_assert!(a.covers(&a) && a.covers(&a.intersect(&b)));
+        // Nothing of it allows a connection.
+        let nothing = Policy::from(Document { tls: own, ..Document::default() });
+        prop_assert!(lets(&nothing).is_err() && nothing.denies_everything());
     }
 
     #[test]

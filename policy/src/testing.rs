@@ -7,7 +7,7 @@ use crate::rule::Rule;
 use crate::target::{Endpoint, Origin, Scheme};
 
 /// A policy from its rules with semicolons between them: `!` before those that deny, `?` before
-/// those that ask, and `report` or `ask` for the mode.
+/// those that ask, `~` before grants of TLS settings, and `report` or `ask` for the mode.
 pub(crate) fn policy(text: &str) -> Policy {
     let mut document = Document::default();
     for rule in text.split(';').map(str::trim).filter(|r| !r.is_empty()) {
@@ -15,6 +15,7 @@ pub(crate) fn policy(text: &str) -> Policy {
             (_, "report") => document.mode = Mode::Report,
             (_, "ask") => document.mode = Mode::Ask,
             (("!", deny), _) => document.deny.push(Rule::parse_deny(deny).unwrap()),
+            (("~", tls), _) => document.tls.push(tls.parse().unwrap()),
             (("?", ask), _) => document.ask.push(ask.parse().unwrap()),
             _ => document.allow.push(rule.parse().unwrap()),
         }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use libfuzzer_sys::fuzz_target;
 use sandbox_net_policy::{
     Answer, Checked, Decision, Denial, Endpoint, Origin, Policy, Request, RequestLine, Scheme,
-    decide, syntax,
+    TlsRequest, TlsSetting, decide, syntax,
 };
 
 use crate::policies::{PAIRS, POLICIES};
@@ -189,10 +189,16 @@ fn check_connection(input: &Input, policy: &Policy, line: &Checked<RequestLine>)
         assert!(!line.permits(address) || route.addresses().permits(address));
     }
     let host = endpoint.host.to_string();
-    assert!(policy.answer_tls(endpoint, Some(&host), false).is_err());
+    for setting in TlsSetting::ALL {
+        let ungranted = [setting].into_iter().collect();
+        let answer = policy.answer_tls(endpoint, Some(&host), ungranted);
+        let is_refused = answer.map_or(true, |answer| answer.reported().is_some());
+        assert!(is_refused, "{setting} passes");
+    }
     let other = format!("x{host}");
-    assert!(policy.answer_tls(endpoint, Some(&other), true).is_err());
-    let tls = policy.answer_tls(endpoint, Some(&host), true);
+    let plain = TlsRequest::default();
+    assert!(policy.answer_tls(endpoint, Some(&other), plain).is_err());
+    let tls = policy.answer_tls(endpoint, Some(&host), plain);
     if input.origin.scheme == Scheme::Https {
         let tls = tls.expect("https that was allowed");
         for address in hosts::addresses(input.address) {

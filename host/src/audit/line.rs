@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::policy::DenyReason;
+use crate::policy::{DenyReason, TlsSetting};
 
 /// One line of an audit log, as JSON: `"type"` is `decision` or `exchange`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -100,6 +100,11 @@ pub struct DecisionRecord {
     pub target: String,
     /// The method, at [`Stage::Request`].
     pub method: Option<String>,
+    /// The TLS settings of the program's own that were asked for, at [`Stage::Tls`], or that the
+    /// connection has, at [`Stage::Request`]: what was let pass used the policy's grants of these.
+    /// Left out of the line where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<TlsSetting>,
     /// What was decided.
     pub verdict: Verdict,
     /// The rule that decided, as the operator wrote it; `default-deny` where none did.
@@ -194,6 +199,7 @@ mod tests {
             stage: Stage::Connect,
             target: "a.test:443".to_owned(),
             method: None,
+            tls: Vec::new(),
             verdict: Verdict::Deny,
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
@@ -207,6 +213,19 @@ mod tests {
              \"sequence\":3,\"stage\":\"connect\",\"target\":\"a.test:443\",\"method\":null,\
              \"verdict\":\"deny\",\"rule\":\"default-deny\",\"reason\":\"no-rule\",\
              \"address\":null}"
+        );
+        assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
+        let AuditLine::Decision(decision) = line else {
+            panic!("a decision");
+        };
+        let line = AuditLine::Decision(DecisionRecord {
+            tls: vec![TlsSetting::UnverifiedName, TlsSetting::OwnRoots],
+            ..decision
+        });
+        let text = serde_json::to_string(&line).unwrap();
+        assert!(
+            text.contains("\"tls\":[\"unverified-name\",\"own-roots\"],"),
+            "{text}"
         );
         assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
         let budget: Reason = serde_json::from_str("\"budget\"").unwrap();

@@ -12,7 +12,7 @@ pub use self::line::{
     AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict,
 };
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
-use crate::policy::Denial;
+use crate::policy::{Denial, TlsRequest};
 
 /// Bytes that the records of one log may take in memory, about; later ones go to the sinks only.
 const CAPACITY: usize = 32 << 20;
@@ -74,6 +74,7 @@ pub(crate) struct Subject {
     pub(crate) stage: Stage,
     pub(crate) target: String,
     pub(crate) method: Option<String>,
+    pub(crate) tls: TlsRequest,
 }
 
 impl AuditLog {
@@ -159,6 +160,7 @@ impl AuditLog {
             stage: subject.stage,
             target: shortened(subject.target, TARGET),
             method: subject.method.map(|method| shortened(method, METHOD)),
+            tls: subject.tls.settings().collect(),
             verdict,
             rule,
             reason,
@@ -253,6 +255,7 @@ mod tests {
             stage: Stage::Request,
             target,
             method: Some(method),
+            tls: TlsRequest::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop};
 
 use super::exchange::HostExchange;
-use super::types::{ErrorCode, TlsInfo, TlsOptions, Verification};
+use super::types::{ErrorCode, TlsInfo, TlsOptions};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::EgressError;
@@ -149,14 +149,11 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
             return Ok(Err(ErrorCode::Invalid(fault.into())));
         }
         let server_name = Some(server_name.as_str()).filter(|name| !name.is_empty());
-        let is_plain = options.verification == Verification::Full
-            && options.host_roots
-            && options.roots.is_empty()
-            && options.client_certificate.is_none();
-        match self.ctx.hooks.start_tls(&link, server_name, is_plain) {
+        let (options, alpn) = convert::tls_options(options);
+        match self.ctx.hooks.start_tls(&link, server_name, &options) {
             Ok((secured, handshake)) => {
                 connection.link = Some(secured);
-                connection.guest_alpn = options.alpn;
+                connection.guest_alpn = alpn;
                 connection.phase = Phase::Handshake(handshake);
                 Ok(Ok(()))
             }

@@ -1,11 +1,33 @@
-//! From the crate's types to the interface's.
+//! Between the crate's types and the interface's.
+
+use rustls::pki_types::CertificateDer;
 
 use super::types;
 use crate::egress::{
-    CertificateFault, DnsFailure, EgressError, HttpVersion, Limit, Phase, ProtocolFault,
-    TlsFailure, TlsInfo,
+    CertificateFault, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit, Phase,
+    ProtocolFault, TlsFailure, TlsInfo, TlsOptions,
 };
-use crate::policy::{Denial, DenyReason};
+use crate::policy::{Denial, DenyReason, Verification};
+
+/// What the guest asks for in TLS, and the protocols that it would speak.
+pub(super) fn tls_options(options: types::TlsOptions) -> (TlsOptions, Vec<Vec<u8>>) {
+    let ders = |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect();
+    let client = options.client_certificate.map(|client| ClientCertificate {
+        certificates: ders(client.certificates),
+        key: client.key,
+    });
+    let asked = TlsOptions {
+        verification: match options.verification {
+            types::Verification::Full => Verification::Full,
+            types::Verification::NameUnchecked => Verification::NameUnchecked,
+            types::Verification::None => Verification::None,
+        },
+        host_roots: options.host_roots,
+        roots: ders(options.roots),
+        client_certificate: client,
+    };
+    (asked, options.alpn)
+}
 
 /// A failure as the guest sees it.
 pub(super) fn error(error: EgressError) -> types::ErrorCode {

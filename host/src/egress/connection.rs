@@ -14,9 +14,11 @@ use crate::egress::h1::{self, Home, encode_head};
 use crate::egress::h2::{self, H2Body, Session, Slot};
 use crate::egress::message::{RequestBody, erase};
 use crate::egress::reach::Reach;
-use crate::egress::stream::Stream;
+use crate::egress::stream::{Secured, Stream};
 use crate::egress::tenant::Transport;
-use crate::egress::{BodyKind, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo};
+use crate::egress::{
+    BodyKind, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo, TlsTerms,
+};
 use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
 /// How often a request is tried, where it is certain that trying again does no harm.
@@ -39,6 +41,8 @@ pub struct Connection {
     home: Arc<Home>,
     peer: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
+    /// Those of every handshake that is made for this connection, now and later.
+    terms: Option<Arc<TlsTerms>>,
     /// Time that setting up took, which counts for the first exchange.
     spent: Duration,
 }
@@ -56,6 +60,7 @@ impl Connection {
             home: Arc::new(home),
             peer: None,
             tls: None,
+            terms: None,
             spent: Duration::ZERO,
         }
     }
@@ -118,14 +123,29 @@ impl Connection {
         self.peer
     }
 
+    /// [`start_tls_on`](Self::start_tls_on) the host's own terms.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
+        let terms = Arc::clone(self.egress.host_terms());
+        self.start_tls_on(origin, terms).await
+    }
+
     /// Sets up TLS for the origin, whose host is the name that is sent and verified. The peer is
-    /// offered HTTP/2 and HTTP/1.1.
+    /// offered HTTP/2 and HTTP/1.1. Whoever calls this has asked the policy about `terms`, and they
+    /// hold for every handshake that becomes necessary later.
     ///
     /// # Errors
     ///
     /// `Invalid` for an origin of another endpoint or scheme, and on a connection that has TLS or
     /// has carried a request; `Tls`, `Timeout`, `Reset`, and what connecting can fail with.
-    pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
+    pub async fn start_tls_on(
+        &mut self,
+        origin: Checked<Origin>,
+        terms: Arc<TlsTerms>,
+    ) -> Result<&TlsInfo, EgressError> {
         let started = Instant::now();
         if self.reach.origin().is_some() {
             return Err(EgressError::Invalid(
@@ -140,6 +160,7 @@ impl Connection {
         self.follow();
         self.reach.settle(Scheme::Https);
         self.reach.narrow(&origin);
+        self.terms = Some(Arc::clone(&terms));
         let dialled = self.fresh().map(|(stream, _)| stream);
         let mut phase = Phase::Tls;
         let deadline = self
@@ -147,15 +168,15 @@ impl Connection {
             .config()
             .request_deadline
             .saturating_sub(self.spent);
-        let transport = timeout(deadline, self.secure(dialled, true, &mut phase)).await;
+        let transport = timeout(deadline, self.secure(&terms, dialled, true, &mut phase)).await;
         match transport.map_err(|_| EgressError::Timeout(phase))?? {
             Transport::H1 { stream, reused } => {
-                self.note(stream.peer(), stream.tls_info());
+                self.note(stream.peer(), stream.secured());
                 self.fresh = Some((stream, reused));
             }
             Transport::H2 { slot } => {
                 let session = Arc::clone(slot.session());
-                self.note(session.peer(), session.tls_info());
+                self.note(session.peer(), session.secured());
                 self.session = Some(session);
             }
         }
@@ -163,29 +184,30 @@ impl Connection {
         self.tls_info().ok_or(EgressError::Closed)
     }
 
-    fn note(&mut self, peer: SocketAddr, tls: Option<&Arc<TlsInfo>>) {
+    fn note(&mut self, peer: SocketAddr, secured: Option<&Secured>) {
         self.peer = Some(peer);
-        self.tls = tls.cloned();
+        self.tls = secured.map(|secured| Arc::clone(&secured.info));
     }
 
     /// A transport with TLS: a session, an idle connection, or a new one.
     async fn secure(
         &self,
+        terms: &Arc<TlsTerms>,
         dialled: Option<Stream>,
         may_be_idle: bool,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
-        if let Some(slot) = self.slot() {
+        if let Some(slot) = self.slot(terms) {
             return Ok(Transport::H2 { slot });
         }
-        if may_be_idle && let Some(stream) = self.idle(true).await {
+        if may_be_idle && let Some(stream) = self.idle(Some(terms)).await {
             return Ok(Transport::H1 {
                 stream,
                 reused: true,
             });
         }
         self.egress
-            .secure(&self.reach, &self.era, dialled, phase)
+            .secure((&self.reach, terms), &self.era, dialled, phase)
             .await
     }
 
@@ -196,18 +218,18 @@ impl Connection {
     }
 
     /// Room on this connection's session, or on another one of the tenant.
-    fn slot(&self) -> Option<Slot> {
+    fn slot(&self, terms: &Arc<TlsTerms>) -> Option<Slot> {
         let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
         let own = self.session.as_ref().filter(is_permitted);
         own.and_then(Session::slot).or_else(|| {
             let pool = self.era.pool();
-            pool.slot(self.reach.endpoint(), |ip| self.reach.permits(ip))
+            pool.slot(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
         })
     }
 
-    async fn idle(&self, tls: bool) -> Option<Stream> {
+    async fn idle(&self, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
         let pool = self.era.pool();
-        pool.take(self.reach.endpoint(), tls, |ip| self.reach.permits(ip))
+        pool.take(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
             .await
     }
 
@@ -368,10 +390,10 @@ impl Connection {
                 reused: true,
             });
         }
-        if self.is_tls() {
-            return self.secure(None, may_be_idle, phase).await;
+        if let Some(terms) = &self.terms {
+            return self.secure(terms, None, may_be_idle, phase).await;
         }
-        if may_be_idle && let Some(stream) = self.idle(false).await {
+        if may_be_idle && let Some(stream) = self.idle(None).await {
             return Ok(Transport::H1 {
                 stream,
                 reused: true,

@@ -1,27 +1,36 @@
 //! What connections share for as long as the policy stays the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
 
-use crate::egress::EgressConfig;
 use crate::egress::pool::Pool;
+use crate::egress::{EgressConfig, TlsSettings, TlsTerms};
+
+/// The most session caches that are kept for terms of programs' own.
+const MOST_CONFIGS: usize = 16;
 
 /// The pool and the TLS sessions of one sandbox under one version of its policy: they are found by
 /// nobody who comes from another sandbox, or was checked by another version.
 #[derive(Debug)]
 pub(crate) struct Era {
     pool: Arc<Pool>,
-    tls: Arc<ClientConfig>,
+    settings: TlsSettings,
+    /// For the host's own terms. Each configuration has a session cache of its own, so that no
+    /// session is resumed on other terms than those it was verified by.
+    config: Arc<ClientConfig>,
+    /// For others, those that were used last at the end.
+    others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
 }
 
 impl Era {
-    pub(crate) fn new(config: &EgressConfig) -> Arc<Self> {
+    pub(crate) fn new(config: &EgressConfig, terms: &TlsTerms) -> Arc<Self> {
         let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
         Arc::new(Self {
             pool: Arc::new(pool),
-            // Each has a session store of its own.
-            tls: config.tls.client_config(),
+            settings: config.tls.clone(),
+            config: terms.client_config(&config.tls),
+            others: Mutex::default(),
         })
     }
 
@@ -29,7 +38,29 @@ impl Era {
         &self.pool
     }
 
-    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
-        &self.tls
+    /// The configuration for handshakes on these terms.
+    pub(crate) fn config(&self, terms: &Arc<TlsTerms>) -> Arc<ClientConfig> {
+        if terms.are_the_hosts() {
+            return Arc::clone(&self.config);
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, terms));
+        let entry = match at {
+            Some(at) => others.remove(at),
+            None => (Arc::clone(terms), terms.client_config(&self.settings)),
+        };
+        if others.len() >= MOST_CONFIGS {
+            others.remove(0);
+        }
+        let config = Arc::clone(&entry.1);
+        others.push(entry);
+        config
+    }
+
+    /// Forgets what is kept for terms of programs' own, while nobody uses it.
+    pub(crate) fn forget_programs_own(&self) {
+        self.pool.close_programs_own();
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.clear();
     }
 }

@@ -25,7 +25,9 @@ mod reach;
 mod resolve;
 mod stream;
 mod tenant;
+mod terms;
 mod tls;
+mod verifier;
 
 #[cfg(test)]
 mod tests;
@@ -41,4 +43,5 @@ pub use message::{BodyKind, Fields, HttpVersion, Response, ResponseHead};
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;
+pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms};
 pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::egress::TlsTerms;
 use crate::egress::h2::{Session, Slot};
-use crate::egress::stream::Stream;
+use crate::egress::stream::{Secured, Stream};
 use crate::policy::Endpoint;
 
 /// What is kept, and for how long. There is one pool for each tenant: a connection of one tenant
@@ -127,15 +128,16 @@ impl Pool {
         self.with(endpoint, |entry| Arc::clone(&entry.turn))
     }
 
-    /// The connection that waited least, if one is fit for use: `permits` is asked again about
-    /// its address, and its peer must neither have closed it nor said anything.
+    /// The connection that waited least, if one is fit for use: it was made on the same TLS terms,
+    /// or without TLS where there are none, `permits` is asked again about its address, and its peer
+    /// must neither have closed it nor said anything.
     pub(crate) async fn take(
         &self,
         endpoint: &Endpoint,
-        tls: bool,
+        terms: Option<&Arc<TlsTerms>>,
         permits: impl Fn(IpAddr) -> bool,
     ) -> Option<Stream> {
-        while let Some(mut stream) = self.pop(endpoint, tls) {
+        while let Some(mut stream) = self.pop(endpoint, terms) {
             if permits(stream.peer().ip()) && stream.is_quiet().await {
                 return Some(stream);
             }
@@ -143,28 +145,50 @@ impl Pool {
         None
     }
 
-    fn pop(&self, endpoint: &Endpoint, tls: bool) -> Option<Stream> {
+    fn pop(&self, endpoint: &Endpoint, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
         let at = entry
             .idle
             .iter()
-            .rposition(|idle| idle.stream.tls_info().is_some() == tls)?;
+            .rposition(|idle| is_on(idle.stream.secured(), terms))?;
         Some(entry.idle.remove(at).stream)
     }
 
-    /// Room on a session, if one is fit for use; `permits` is asked again about its address.
+    /// Room on a session, if one is fit for use: it began on the same TLS terms, and `permits` is
+    /// asked again about its address.
     pub(crate) fn slot(
         &self,
         endpoint: &Endpoint,
+        terms: &Arc<TlsTerms>,
         permits: impl Fn(IpAddr) -> bool,
     ) -> Option<Slot> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
-        let mut permitted = entry.sessions.iter().filter(|it| permits(it.peer().ip()));
-        permitted.find_map(Session::slot)
+        let is_fit = |session: &&Arc<Session>| {
+            is_on(session.secured(), Some(terms)) && permits(session.peer().ip())
+        };
+        entry.sessions.iter().filter(is_fit).find_map(Session::slot)
+    }
+
+    /// Closes what waits and was made on terms of a program's own. Exchanges under way go on.
+    pub(crate) fn close_programs_own(&self) {
+        let is_the_hosts =
+            |secured: Option<&Secured>| secured.is_none_or(|secured| secured.terms.are_the_hosts());
+        for entry in self.state().endpoints.values_mut() {
+            entry
+                .idle
+                .retain(|idle| is_the_hosts(idle.stream.secured()));
+            entry.sessions.retain(|session| {
+                let stays = is_the_hosts(session.secured());
+                if !stays {
+                    session.retire();
+                }
+                stays
+            });
+        }
     }
 
     /// Closes what waits, and keeps nothing from now on. Exchanges under way go on.
@@ -205,6 +229,15 @@ impl Pool {
             let at = entry.sessions.iter().position(unused);
             at.map(|at| entry.sessions.remove(at)).is_some()
         })
+    }
+}
+
+/// Whether a connection was made on these terms, and no others. There is one value for the same
+/// ones as long as anybody holds it.
+fn is_on(secured: Option<&Secured>, terms: Option<&Arc<TlsTerms>>) -> bool {
+    match (secured, terms) {
+        (Some(secured), Some(terms)) => Arc::ptr_eq(&secured.terms, terms),
+        (secured, terms) => secured.is_none() && terms.is_none(),
     }
 }
 

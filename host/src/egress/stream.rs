@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
-use crate::egress::TlsInfo;
+use crate::egress::{TlsInfo, TlsTerms};
 
 /// How often a look for silence reads what the TLS layer keeps for itself.
 const MAX_CONTROL_RECORDS: usize = 16;
@@ -24,8 +24,15 @@ const MAX_CONTROL_RECORDS: usize = 16;
 pub(crate) struct Stream {
     io: Io,
     peer: SocketAddr,
-    tls: Option<Arc<TlsInfo>>,
+    tls: Option<Secured>,
     permit: OwnedSemaphorePermit,
+}
+
+/// What a TLS handshake settled, and the terms on which it was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Secured {
+    pub(crate) info: Arc<TlsInfo>,
+    pub(crate) terms: Arc<TlsTerms>,
 }
 
 #[derive(Debug)]
@@ -58,12 +65,12 @@ impl Stream {
         tls: TlsStream<TcpStream>,
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
-        info: TlsInfo,
+        secured: Secured,
     ) -> Self {
         Self {
             io: Io::Tls(Box::new(tls)),
             peer,
-            tls: Some(Arc::new(info)),
+            tls: Some(secured),
             permit,
         }
     }
@@ -73,8 +80,8 @@ impl Stream {
         self.peer
     }
 
-    /// What the TLS handshake settled; `None` for plain TCP.
-    pub(crate) fn tls_info(&self) -> Option<&Arc<TlsInfo>> {
+    /// The TLS handshake; `None` for plain TCP.
+    pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()
     }
 

@@ -1,7 +1,7 @@
 //! The network of one sandbox.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,10 +12,15 @@ use crate::egress::era::Era;
 use crate::egress::h2::{Session, Slot};
 use crate::egress::pool::Handshakes;
 use crate::egress::reach::Reach;
-use crate::egress::stream::Stream;
+use crate::egress::stream::{Secured, Stream};
 use crate::egress::tls::{self, handshake};
-use crate::egress::{Connection, EgressConfig, EgressError, Limit, Phase};
+use crate::egress::{
+    Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError, TlsTerms,
+};
 use crate::policy::{Checked, Endpoint};
+
+/// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
+const MOST_TERMS: usize = 64;
 
 /// How long an evicted connection may take to close.
 const EVICTION: Duration = Duration::from_millis(100);
@@ -31,6 +36,38 @@ struct Inner {
     era: RwLock<Arc<Era>>,
     config: EgressConfig,
     permits: Arc<Semaphore>,
+    /// The host's own.
+    terms: Arc<TlsTerms>,
+    /// Those that programs asked for, as long as anybody holds them.
+    others: Mutex<Vec<Weak<TlsTerms>>>,
+}
+
+/// Which addresses a connection with TLS may go to, and on which terms.
+pub(crate) type Way<'a> = (&'a Reach, &'a Arc<TlsTerms>);
+
+/// The terms that programs asked for.
+struct Others<'a>(MutexGuard<'a, Vec<Weak<TlsTerms>>>);
+
+impl Others<'_> {
+    fn find(&self, digest: &[u8; 32]) -> Option<Arc<TlsTerms>> {
+        let mut live = self.0.iter().filter_map(Weak::upgrade);
+        live.find(|terms| terms.digest() == Some(digest))
+    }
+
+    fn is_full(&self) -> bool {
+        self.0
+            .iter()
+            .filter(|terms| terms.strong_count() > 0)
+            .count()
+            >= MOST_TERMS
+    }
+
+    fn add(&mut self, terms: TlsTerms) -> Arc<TlsTerms> {
+        let terms = Arc::new(terms);
+        self.0.retain(|other| other.strong_count() > 0);
+        self.0.push(Arc::downgrade(&terms));
+        terms
+    }
 }
 
 /// What can carry an exchange.
@@ -49,8 +86,11 @@ impl Egress {
     /// A network without connections yet.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
+        let terms = Arc::new(TlsTerms::host(&config.tls));
         let inner = Inner {
-            era: RwLock::new(Era::new(&config)),
+            era: RwLock::new(Era::new(&config, &terms)),
+            terms,
+            others: Mutex::default(),
             permits: Arc::new(Semaphore::new(
                 config.max_connections.min(Semaphore::MAX_PERMITS),
             )),
@@ -65,7 +105,7 @@ impl Egress {
     /// policy is another one from now on: nothing that was set up before is used for anything that
     /// is checked after. Exchanges under way go on.
     pub fn renew(&self) {
-        let era = Era::new(self.config());
+        let era = Era::new(self.config(), self.host_terms());
         let mut current = self
             .inner
             .era
@@ -99,6 +139,52 @@ impl Egress {
             connection.count(started);
         }
         Ok(connection)
+    }
+
+    /// What a program's options come to. The same ones give the same value again, while it is in
+    /// use.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for certificates and keys that are none, or are too many, and while too many
+    /// different terms are in use.
+    pub fn terms(&self, options: &TlsOptions) -> Result<Arc<TlsTerms>, EgressError> {
+        let refused = |error: TlsOptionsError| EgressError::Invalid(error.to_string());
+        options.check_size().map_err(refused)?;
+        let host = || Arc::clone(self.host_terms());
+        if options.are_default() {
+            return Ok(host());
+        }
+        let digest = options.digest();
+        if let Some(terms) = self.others().find(&digest) {
+            return Ok(terms);
+        }
+        // Before the lock is taken: this may take a moment.
+        let Some(terms) = options.settle(&self.config().tls).map_err(refused)? else {
+            return Ok(host());
+        };
+        if self.others().is_full() {
+            self.era().forget_programs_own();
+        }
+        let mut others = self.others();
+        match others.find(&digest) {
+            Some(same) => Ok(same),
+            None if others.is_full() => Err(EgressError::Invalid(format!(
+                "more than {MOST_TERMS} different TLS settings are in use at once: use the same \
+                 ones for several connections"
+            ))),
+            None => Ok(others.add(terms)),
+        }
+    }
+
+    /// The host's own terms.
+    pub(crate) fn host_terms(&self) -> &Arc<TlsTerms> {
+        &self.inner.terms
+    }
+
+    fn others(&self) -> Others<'_> {
+        let lock = self.inner.others.lock();
+        Others(lock.unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn config(&self) -> &EgressConfig {
@@ -136,7 +222,7 @@ impl Egress {
     /// `dialled` where that is given.
     pub(crate) async fn secure(
         &self,
-        reach: &Reach,
+        (reach, terms): Way<'_>,
         era: &Era,
         dialled: Option<Stream>,
         phase: &mut Phase,
@@ -144,14 +230,17 @@ impl Egress {
         let turn = era.pool().turn(reach.endpoint());
         *phase = Phase::Tls;
         let mut handshakes = turn.lock().await;
-        if let Some(slot) = era.pool().slot(reach.endpoint(), |ip| reach.permits(ip)) {
+        if let Some(slot) = era
+            .pool()
+            .slot(reach.endpoint(), terms, |ip| reach.permits(ip))
+        {
             return Ok(Transport::H2 { slot });
         }
         if *handshakes == Handshakes::AtOnce {
             drop(handshakes);
-            return self.handshake(reach, era, dialled, phase).await;
+            return self.handshake((reach, terms), era, dialled, phase).await;
         }
-        let result = self.handshake(reach, era, dialled, phase).await;
+        let result = self.handshake((reach, terms), era, dialled, phase).await;
         if !matches!(result, Ok(Transport::H2 { .. })) {
             *handshakes = Handshakes::AtOnce;
         }
@@ -160,7 +249,7 @@ impl Egress {
 
     async fn handshake(
         &self,
-        reach: &Reach,
+        (reach, terms): Way<'_>,
         era: &Era,
         dialled: Option<Stream>,
         phase: &mut Phase,
@@ -173,12 +262,17 @@ impl Egress {
         let Some((tcp, peer, permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
-        let attempt = handshake(era.tls(), &reach.endpoint().host, tcp);
+        let config = era.config(terms);
+        let attempt = handshake(&config, &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Tls))??;
         let speaks_h2 = info.alpn == tls::H2;
-        let stream = Stream::tls(stream, peer, permit, info);
+        let secured = Secured {
+            info: Arc::new(info),
+            terms: Arc::clone(terms),
+        };
+        let stream = Stream::tls(stream, peer, permit, secured);
         if !speaks_h2 {
             return Ok(Transport::H1 {
                 stream,

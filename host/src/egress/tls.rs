@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -16,7 +17,8 @@ use crate::policy::Host;
 
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
-const HTTP11: &[u8] = b"http/1.1";
+/// What a server is offered (RFC 7301).
+pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
 
 /// Which public roots are trusted, besides the operator's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,9 +35,10 @@ pub enum Roots {
 
 /// TLS settings, read once and cheap to clone. Sessions are not part of them: those belong to one
 /// [`Egress`](crate::egress::Egress).
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TlsSettings {
     provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
     verifier: Arc<WebPkiServerVerifier>,
 }
 
@@ -75,22 +78,30 @@ impl TlsSettings {
             return Err(TlsSettingsError::NoRoots);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = Arc::new(store);
         let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider))
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
                 .build()
                 .map_err(|error| TlsSettingsError::Verifier(error.to_string()))?;
-        Ok(Self { provider, verifier })
+        Ok(Self {
+            provider,
+            roots,
+            verifier,
+        })
     }
 
-    /// A client configuration with a session cache of its own.
-    pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
-            .expect("the ring provider has suites for TLS 1.2 and 1.3")
-            .with_webpki_verifier(Arc::clone(&self.verifier))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
-        Arc::new(config)
+    pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    /// The roots that the host trusts.
+    pub(crate) fn roots(&self) -> &RootCertStore {
+        &self.roots
+    }
+
+    /// The host's own verification.
+    pub(crate) fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
+        Arc::<WebPkiServerVerifier>::clone(&self.verifier)
     }
 }
 

@@ -10,8 +10,8 @@ use wasmtime_wasi::runtime::spawn;
 use super::consult::Question;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
-use crate::egress::{Connection, EgressError, Limit};
-use crate::policy::{Addresses, Answer, Endpoint, Origin, Policy, Scheme};
+use crate::egress::{Connection, EgressError, Limit, TlsOptions};
+use crate::policy::{Addresses, Answer, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 impl EgressHooks {
     /// Decides, and begins to connect.
@@ -24,6 +24,7 @@ impl EgressHooks {
             stage: Stage::Connect,
             target: endpoint.to_string(),
             method: None,
+            tls: TlsRequest::default(),
         };
         let policy = self.shared.policy();
         let answer = policy.answer_connect(endpoint.clone());
@@ -98,6 +99,7 @@ impl EgressHooks {
             },
             address,
             tls: Arc::default(),
+            terms: Arc::clone(self.shared.egress.host_terms()),
         })
     }
 
@@ -106,8 +108,9 @@ impl EgressHooks {
         &self,
         link: &Link,
         server_name: Option<&str>,
-        verify: bool,
+        options: &TlsOptions,
     ) -> Result<(Link, Handshake), EgressError> {
+        let terms = self.shared.egress.terms(options)?;
         let endpoint = &link.origin.endpoint;
         let secured = Link {
             origin: Origin {
@@ -115,15 +118,17 @@ impl EgressHooks {
                 endpoint: endpoint.clone(),
             },
             tls: Arc::default(),
+            terms,
             ..link.clone()
         };
         let subject = Subject {
             stage: Stage::Tls,
             target: secured.origin.to_string(),
             method: None,
+            tls: secured.asked(),
         };
         let policy = self.shared.policy();
-        let answer = policy.answer_tls(endpoint, server_name, verify);
+        let answer = policy.answer_tls(endpoint, server_name, secured.asked());
         // What is connected already may be at an address that is open for plain HTTP only.
         let answer = answer.and_then(|answer| match link.address {
             Some(address) if !answer.addresses().permits(address.ip()) => {
@@ -155,12 +160,16 @@ impl EgressHooks {
         let was_asked = matches!(answer, Answer::Ask(_));
         let consulted = self.consult(answer, question).await;
         let consulted = consulted.and_then(|(origin, _)| {
-            let judge = |policy: &Policy| policy.answer_tls(&link.origin.endpoint, None, true);
+            let endpoint = &link.origin.endpoint;
+            let judge = |policy: &Policy| policy.answer_tls(endpoint, None, link.asked());
             self.present(&policy, was_asked, origin, judge)
         });
         let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
         let mut connection = link.connection.lock().await;
-        let settled = connection.start_tls(origin).await.cloned();
+        let settled = connection
+            .start_tls_on(origin, Arc::clone(&link.terms))
+            .await
+            .cloned();
         let settled = self.overruling(decided, settled)?;
         note_address(decided, &connection);
         // Only this handshake writes the cell.

@@ -14,9 +14,9 @@ use super::upload::CountedBody;
 use super::wasi_http::{disassemble, to_http_error};
 use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
 use crate::audit::{Decided, Exchanged, Stage, Subject};
-use crate::egress::{self, BodyKind, EgressError};
+use crate::egress::{self, BodyKind, EgressError, TlsOptions};
 use crate::hook::Amendments;
-use crate::policy::{Answer, Checked, Denial, Origin, Policy, RequestLine, Scheme};
+use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
 
 /// A request that was judged, on its way.
 struct Judged {
@@ -79,15 +79,14 @@ impl EgressHooks {
             fields,
         } = head;
         let mut state = self.shared.state();
-        let answer = state
-            .policy
-            .answer_exchange(&link.origin, method, path, fields);
+        let way = link.way();
+        let answer = way.answer(&state.policy, method, path, fields);
         if answer.is_ok() {
-            state.runs(&link.origin, method, path, completion);
+            state.runs(way, method, path, completion);
         }
         let policy = Arc::clone(&state.policy);
         drop(state);
-        let subject = self.subject(&link.origin, method, path);
+        let subject = self.subject(&link, method, path);
         let (answer, mut decided) = self.judged(subject.clone(), answer);
         if let Some(address) = link.address {
             decided.dialled(address);
@@ -109,7 +108,7 @@ impl EgressHooks {
     async fn granted(
         &self,
         answer: Answer<RequestLine>,
-        then: &Arc<Policy>,
+        (link, then): (&Link, &Arc<Policy>),
     ) -> Result<(Checked<RequestLine>, Amendments), Denial> {
         if self.shared.hook.is_none() {
             return Ok((answer.without_asking()?, Amendments::default()));
@@ -125,7 +124,7 @@ impl EgressHooks {
             fields: fields.clone(),
         };
         let (line, amendments) = self.consult(answer, question).await?;
-        let judge = |policy: &Policy| policy.answer_exchange(&origin, &method, &path, &fields);
+        let judge = |policy: &Policy| link.way().answer(policy, &method, &path, &fields);
         let line = self.present(then, was_asked, line, judge)?;
         Ok((line, amendments))
     }
@@ -145,11 +144,11 @@ impl EgressHooks {
             completion,
             mut decided,
         } = judged;
-        let granted = self.granted(answer, &policy).await;
+        let granted = self.granted(answer, (&link, &policy)).await;
         let (mut line, amendments) =
             self.overruling(&mut decided, granted.map_err(EgressError::Denied))?;
         let prepared = self
-            .prepare(&mut line, amendments)
+            .prepare(&mut line, amendments, &link)
             .map_err(EgressError::Denied);
         let secrets = self.overruling(&mut decided, prepared)?;
         let head_size = request_size(&line);
@@ -198,11 +197,13 @@ impl EgressHooks {
         &self,
         line: &mut Checked<RequestLine>,
         amendments: Amendments,
+        link: &Link,
     ) -> Result<Vec<String>, Denial> {
         if !amendments.fields.is_empty() {
             line.amend(|_, fields| replace(fields, amendments.fields))?;
         }
-        self.shared.vault.fill(line)
+        let is_vouched_for = link.terms.are_as_strict_as_the_hosts();
+        self.shared.vault.fill(line, is_vouched_for)
     }
 
     /// Sends it, unless it is ended from elsewhere: by the guest, or by a change of the policy.
@@ -230,15 +231,16 @@ impl EgressHooks {
         }
     }
 
-    pub(super) fn subject(&self, origin: &Origin, method: &[u8], path: &[u8]) -> Subject {
+    pub(super) fn subject(&self, link: &Link, method: &[u8], path: &[u8]) -> Subject {
         let end = match self.audit.has_queries() {
             true => path.len(),
             false => path.iter().position(|b| *b == b'?').unwrap_or(path.len()),
         };
         Subject {
             stage: Stage::Request,
-            target: format!("{origin}{}", path[..end].escape_ascii()),
+            target: format!("{}{}", link.origin, path[..end].escape_ascii()),
             method: Some(method.escape_ascii().to_string()),
+            tls: link.asked(),
         }
     }
 
@@ -263,7 +265,9 @@ impl EgressHooks {
             let connecting = this.connect(endpoint, timeout).map_err(failed)?;
             let mut link = connecting.await.map_err(failed)?;
             if origin.scheme == Scheme::Https {
-                let (secured, handshake) = this.start_tls(&link, None, true).map_err(failed)?;
+                let (secured, handshake) = this
+                    .start_tls(&link, None, &TlsOptions::default())
+                    .map_err(failed)?;
                 handshake.await.map_err(failed)?;
                 link = secured;
             }

@@ -23,12 +23,14 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
-use self::shared::{Shared, SharedConnection};
+use self::shared::{Shared, SharedConnection, Way};
 use crate::Error;
 use crate::audit::{AuditLog, Stage, Subject};
-use crate::egress::{self, BodyKind, Egress, EgressConfig, EgressError, Limit, TlsInfo};
+use crate::egress::{self, BodyKind, Egress, EgressConfig, EgressError, Limit, TlsInfo, TlsTerms};
 use crate::hook::Hook;
-use crate::policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme};
+use crate::policy::{
+    Budgets, DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme, TlsRequest,
+};
 use crate::secrets::Vault;
 
 type HttpError = wasmtime_wasi_http::Error;
@@ -105,11 +107,26 @@ pub(crate) struct Link {
     origin: Origin,
     address: Option<SocketAddr>,
     tls: Arc<OnceLock<TlsInfo>>,
+    /// Those of its TLS; the host's own until that begins.
+    terms: Arc<TlsTerms>,
 }
 
 impl Link {
     pub(crate) fn is_tls(&self) -> bool {
         self.origin.scheme == Scheme::Https
+    }
+
+    /// What the policy has to grant for its TLS.
+    fn asked(&self) -> TlsRequest {
+        self.terms.request()
+    }
+
+    /// What its requests are judged by.
+    fn way(&self) -> Way {
+        Way {
+            origin: self.origin.clone(),
+            tls: self.asked(),
+        }
     }
 
     pub(crate) fn tls_info(&self) -> Option<&TlsInfo> {
@@ -191,12 +208,13 @@ impl EgressHooks {
             stage,
             target: target.escape_default().to_string(),
             method: method.map(|method| method.escape_ascii().to_string()),
+            tls: TlsRequest::default(),
         });
     }
 
     /// The same for a request on a connection.
     pub(crate) fn malformed_request(&self, link: &Link, method: &[u8], path: &[u8]) {
-        self.is_malformed(self.subject(&link.origin, method, path));
+        self.is_malformed(self.subject(link, method, path));
     }
 
     fn is_malformed(&self, subject: Subject) {

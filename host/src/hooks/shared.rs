@@ -9,7 +9,7 @@ use super::Completion;
 use super::meter::Meter;
 use crate::egress::{Connection, Egress, EgressError};
 use crate::hook::Hook;
-use crate::policy::{Origin, Policy};
+use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest};
 use crate::secrets::Vault;
 
 /// A connection, as its guest and the policy's changes share it.
@@ -34,9 +34,33 @@ pub(super) struct State {
     connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
 }
 
+/// What requests are sent on, as far as the policy has a say in it.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) origin: Origin,
+    pub(super) tls: TlsRequest,
+}
+
+impl Way {
+    /// The policy's answer to a request: the TLS settings that the connection has still have to be
+    /// granted, too.
+    pub(super) fn answer(
+        &self,
+        policy: &Policy,
+        method: &[u8],
+        path: &[u8],
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Answer<RequestLine>, Denial> {
+        if self.tls != TlsRequest::default() {
+            policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
+        }
+        policy.answer_exchange(&self.origin, method, path, fields)
+    }
+}
+
 /// An exchange under way, with what it was judged by.
 struct Running {
-    origin: Origin,
+    way: Way,
     method: Vec<u8>,
     path: Vec<u8>,
     completion: Weak<Completion>,
@@ -96,7 +120,7 @@ impl State {
     /// Remembers an exchange until it is over.
     pub(super) fn runs(
         &mut self,
-        origin: &Origin,
+        way: Way,
         method: &[u8],
         path: &[u8],
         completion: &Arc<Completion>,
@@ -105,7 +129,7 @@ impl State {
             self.running.retain(Running::is_alive);
         }
         self.running.push(Running {
-            origin: origin.clone(),
+            way,
             method: method.to_vec(),
             path: path.to_vec(),
             completion: Arc::downgrade(completion),
@@ -133,7 +157,7 @@ impl Running {
         let Some(completion) = self.completion.upgrade() else {
             return false;
         };
-        match policy.answer_exchange(&self.origin, &self.method, &self.path, &[]) {
+        match self.way.answer(policy, &self.method, &self.path, &[]) {
             Ok(_) => !completion.is_over(),
             Err(denial) => {
                 completion.fail(EgressError::Denied(denial));

@@ -34,6 +34,7 @@ pub struct SandboxBuilder {
     allow: Vec<String>,
     deny: Vec<String>,
     ask: Vec<String>,
+    tls_grants: Vec<String>,
     narrowing: Vec<Policy>,
     hook: Option<Arc<dyn Hook>>,
     hook_deadline: Option<Duration>,
@@ -87,8 +88,16 @@ impl SandboxBuilder {
         self
     }
 
-    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny) and [`ask`](Self::ask)
-    /// add. It takes the place of an earlier one.
+    /// Lets the program choose TLS settings itself: `SETTING[,SETTING…] RULE`, such as
+    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](crate::policy::TlsGrants). It
+    /// allows no connection.
+    pub fn tls_grant(mut self, grant: impl Into<String>) -> Self {
+        self.tls_grants.push(grant.into());
+        self
+    }
+
+    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask) and
+    /// [`tls_grant`](Self::tls_grant) add. It takes the place of an earlier one.
     pub fn policy(mut self, document: Document) -> Self {
         self.document = document;
         self.policy_file = None;
@@ -248,6 +257,13 @@ impl SandboxBuilder {
         document.allow.extend(rules(&self.allow, str::parse)?);
         document.deny.extend(rules(&self.deny, Rule::parse_deny)?);
         document.ask.extend(rules(&self.ask, str::parse)?);
+        for grant in &self.tls_grants {
+            let refused = |source| Error::TlsGrant {
+                grant: grant.clone(),
+                source,
+            };
+            document.tls.push(grant.parse().map_err(refused)?);
+        }
         let policy = Policy::from(document);
         if self.narrowing.iter().any(|one| !one.secrets().is_empty()) {
             let why = "a policy that narrows another can't bring secrets: they belong in the first";

@@ -99,18 +99,25 @@ impl Vault {
     /// Where a secret may come back, the response has to be one that can be searched: it is asked
     /// for without a content coding, and not in parts.
     ///
+    /// Nothing is put in unless `is_vouched_for`: whoever the request goes to over TLS has been, and
+    /// will be, accepted by the host's own verification.
+    ///
     /// # Errors
     ///
     /// The denial where a placeholder stands in a place of its secret, but the request is not one
-    /// that the secret is meant for; or for a range of a response that may have a secret in it.
-    pub(crate) fn fill(&self, request: &mut Checked<RequestLine>) -> Result<Vec<String>, Denial> {
+    /// that the secret is meant for, or goes to somebody else; or for a range of a response that may have a secret in it.
+    pub(crate) fn fill(
+        &self,
+        request: &mut Checked<RequestLine>,
+        is_vouched_for: bool,
+    ) -> Result<Vec<String>, Denial> {
         if self.entries.is_empty() {
             return Ok(Vec::new());
         }
         let granted: Vec<bool> = self
             .entries
             .iter()
-            .map(|entry| request.is_for(&entry.secret))
+            .map(|entry| is_vouched_for && request.is_for(&entry.secret))
             .collect();
         let uses: Vec<Use<'_>> = self
             .entries
@@ -129,7 +136,13 @@ impl Vault {
             .collect();
         let inserted = request.amend(|path, fields| insert(path, fields, &uses))?;
         let name = |index: usize| self.entries[index].secret.name.clone();
-        let inserted = inserted.map_err(|index| request.secret_denial(&name(index)))?;
+        let inserted = inserted.map_err(|index| {
+            let secret = &self.entries[index].secret;
+            match !is_vouched_for && request.is_for(secret) {
+                true => request.unverified_secret_denial(&secret.name),
+                false => request.secret_denial(&secret.name),
+            }
+        })?;
         if let Some(entry) = self.returning(&request.origin) {
             let secret = &entry.secret.name;
             if has_field(&request.fields, "range") {
@@ -258,7 +271,7 @@ mod tests {
             ),
         ] {
             let mut line = request(method, scheme, path, &[(field, bearer.clone())]);
-            let filled = vault.fill(&mut line).map_err(|denial| denial.reason);
+            let filled = vault.fill(&mut line, true).map_err(|denial| denial.reason);
             assert_eq!(
                 filled.map(|_| text(&line)),
                 expected.map(str::to_owned),
@@ -272,7 +285,7 @@ mod tests {
             "/",
             &[("X-Other", placeholder.to_owned())],
         );
-        assert_eq!(vault.fill(&mut line), Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true), Ok(vec![]));
         assert!(text(&line).contains(placeholder) && !format!("{line:?}").contains("real-value"));
     }
 
@@ -281,7 +294,7 @@ mod tests {
         let (vault, _file) = vault("rule = 'api.test'");
         let fields = [("accept-encoding", "gzip, br".to_owned())];
         let mut line = request("GET", Scheme::Https, "/", &fields);
-        assert_eq!(vault.fill(&mut line), Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true), Ok(vec![]));
         assert_eq!(text(&line), "accept-encoding: identity");
         let mut line = request(
             "GET",
@@ -289,8 +302,8 @@ mod tests {
             "/",
             &[("Range", "bytes=0-3".to_owned())],
         );
-        let denial = vault.fill(&mut line).unwrap_err();
+        let denial = vault.fill(&mut line, true).unwrap_err();
         assert_eq!(denial.reason, DenyReason::Secret);
-        assert!(Vault::default().fill(&mut line).is_ok());
+        assert!(Vault::default().fill(&mut line, true).is_ok());
     }
 }

@@ -89,7 +89,9 @@ fn the_addresses_get_fewer_as_more_is_known() {
     let http = origin(Scheme::Http, "api.test", 8080);
     let connect = policy.check_connect(http.endpoint.clone()).unwrap();
     assert!(connect.permits(loopback));
-    let tls = policy.check_tls(&http.endpoint, None, true).unwrap();
+    let tls = policy
+        .check_tls(&http.endpoint, None, TlsRequest::default())
+        .unwrap();
     assert!(!tls.permits(loopback));
     for (method, path, permitted) in [
         ("POST", "/in/x", true),
@@ -202,7 +204,7 @@ fn what_was_checked_carries_the_rule_and_goes_without_the_guests_host_field() {
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     assert_eq!((route.rule(), &*route), ("*.api.test", &origin.endpoint));
     let tls = policy
-        .check_tls(&origin.endpoint, Some("a.api.test"), true)
+        .check_tls(&origin.endpoint, Some("a.api.test"), TlsRequest::default())
         .unwrap();
     assert_eq!(tls.into_inner(), origin);
     let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());

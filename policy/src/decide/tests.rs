@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::policy as parse;
+use crate::tls::{TlsSetting, Verification};
 
 fn policy(rules: &[&str]) -> Policy {
     parse(&rules.join(";"))
@@ -125,7 +126,13 @@ fn tls_needs_https_allowed_and_the_hosts_own_name_and_verification() {
         let request = Request::StartTls {
             endpoint: &endpoint,
             server_name,
-            verify,
+            tls: TlsRequest {
+                verification: match verify {
+                    true => Verification::Full,
+                    false => Verification::None,
+                },
+                ..TlsRequest::default()
+            },
         };
         assert_eq!(
             verdict(request, &policy).err(),
@@ -243,7 +250,7 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
             Request::StartTls {
                 endpoint: &api,
                 server_name: Some("a\n.test"),
-                verify: true,
+                tls: TlsRequest::default(),
             },
             "https://api.test:8443: the TLS server name is not the host of the connection \
              (reason host-mismatch, rule default-deny); no rule can allow it: connect to the \
@@ -253,11 +260,11 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
             Request::StartTls {
                 endpoint: &api,
                 server_name: None,
-                verify: false,
+                tls: [TlsSetting::Unverified].into_iter().collect(),
             },
             "https://api.test:8443: TLS without verification is not granted (reason \
-             tls-options, rule default-deny); no rule can allow it: let the sandbox trust the \
-             CA of this host",
+             tls-options, rule default-deny); to allow it, let a [[tls]] table of the policy (or \
+             --tls 'unverified https://api.test:8443') grant 'unverified'",
         ),
         (
             exchange(&https, b"Trace", &[]),

@@ -2,6 +2,7 @@
 
 use crate::rule_error::RuleError;
 use crate::secret::SecretError;
+use crate::tls::TlsGrantsError;
 
 /// Why a text is not a policy, and where. It displays as one line: `line 4: …`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +94,9 @@ pub enum DocumentFault {
     /// A secret that could not work, or would leak.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// A grant of TLS settings that grants nothing, or says more than which hosts it is for.
+    #[error(transparent)]
+    Tls(#[from] TlsGrantsError),
 }
 
 /// The beginning of a text, on one line and short enough for a message.

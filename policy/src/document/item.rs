@@ -153,6 +153,18 @@ impl<'a> Item<'a> {
         self.value.as_array().map_or(0, |list| list.len())
     }
 
+    /// How many elements the lists of this key have in all the tables of this list.
+    pub(super) fn len_within(&self, key: &str) -> usize {
+        let tables = self
+            .value
+            .as_array()
+            .into_iter()
+            .flat_map(|list| list.iter());
+        let lists =
+            tables.filter_map(|table| table.get_ref().as_table()?.get(key)?.get_ref().as_array());
+        lists.map(|list| list.len()).sum()
+    }
+
     /// The elements of a list, which messages call `expected`; their key is that of the list.
     pub(super) fn elements(&self, expected: &str) -> Result<Vec<Item<'a>>, Located> {
         let list = self.value.as_array();

@@ -12,10 +12,11 @@ use crate::budgets::Budgets;
 use crate::rule::Rule;
 use crate::rule_error::RuleError;
 use crate::secret::{self, Secret, SecretError, SecretSource};
+use crate::tls::{self, TlsGrants};
 
 /// The keys of each table.
 pub(super) const DOCUMENT: &[&str] = &[
-    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "end",
+    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "tls", "end",
 ];
 pub(super) const BUDGETS: &[&str] = &[
     "requests",
@@ -36,6 +37,13 @@ pub(super) const SECRET: &[&str] = &[
     "basic",
     "plain_http",
     "source",
+];
+pub(super) const TLS: &[&str] = &[
+    "hosts",
+    "unverified",
+    "unverified-name",
+    "own-roots",
+    "client-certificates",
 ];
 pub(super) const SOURCE: &[&str] = &["env", "file", "command"];
 
@@ -61,6 +69,7 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         ask: allow_or_ask("ask")?,
         budgets: table.read("budgets", budgets)?.unwrap_or_default(),
         secrets: table.read("secret", secrets)?.unwrap_or_default(),
+        tls: table.read("tls", tls)?.unwrap_or_default(),
     };
     check_end(text, &table)?;
     Ok(document)
@@ -111,11 +120,13 @@ fn check_version(table: &Table<'_>) -> Result<(), Located> {
     }
 }
 
-/// Counted before the first rule is parsed. Every secret has a rule.
+/// Counted before the first rule is parsed. Every secret has a rule, and every table of TLS grants
+/// has a list of them.
 fn refuse_too_many_rules(table: &Table<'_>) -> Result<(), Located> {
     let lists = ["allow", "deny", "ask", "secret"].map(|key| table.get(key));
     let count: usize = lists.iter().flatten().map(Item::len).sum();
-    if count > MAX_RULES {
+    let grants = table.get("tls").map_or(0, |tls| tls.len_within("hosts"));
+    if count.saturating_add(grants) > MAX_RULES {
         return Err(nowhere(DocumentFault::TooManyRules));
     }
     Ok(())
@@ -157,6 +168,34 @@ fn budgets(item: &Item<'_>) -> Result<Budgets, Located> {
         hosts: table.read("hosts", |item| item.u32(0))?,
         time: seconds.map(|seconds| Duration::from_secs(seconds.into())),
     })
+}
+
+fn tls(list: &Item<'_>) -> Result<Vec<TlsGrants>, Located> {
+    let items = list.elements("tables that begin with '[[tls]]'")?;
+    items.iter().map(grants).collect()
+}
+
+fn grants(item: &Item<'_>) -> Result<TlsGrants, Located> {
+    let table = item.table("[[tls]]", TLS)?;
+    let host = |item: &Item<'_>| {
+        let host = rule(item, str::parse)?;
+        tls::check_host(&host).map_err(|error| item.fault(error))?;
+        Ok(host)
+    };
+    let has = |key| Ok(table.read(key, Item::boolean)?.unwrap_or(false));
+    let grants = TlsGrants {
+        hosts: table.require("hosts")?.list(host)?,
+        unverified: has("unverified")?,
+        unverified_name: has("unverified-name")?,
+        own_roots: has("own-roots")?,
+        client_certificates: has("client-certificates")?,
+    };
+    let place = match grants.hosts.is_empty() {
+        true => "hosts",
+        false => "",
+    };
+    grants.check().map_err(|error| table.fault(place, error))?;
+    Ok(grants)
 }
 
 fn secrets(list: &Item<'_>) -> Result<Vec<Secret>, Located> {

@@ -98,6 +98,7 @@ mod tests {
             (&schema, read::DOCUMENT),
             (&definitions["Budgets"], read::BUDGETS),
             (&definitions["Secret"], read::SECRET),
+            (&definitions["TlsGrants"], read::TLS),
         ] {
             assert_eq!(keys(table), known.iter().copied().collect());
             assert_eq!(table["additionalProperties"], false);
@@ -124,6 +125,24 @@ mod tests {
             let text = format!("version = 1\n[[secret]]\n{}\n[end]\n", lines.join("\n"));
             let is_ok = Document::parse(&text).is_ok();
             assert_eq!(is_ok, *missing == "nothing", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_tls_grants_requires_what_the_parser_requires() {
+        let grants = &policy_schema()["$defs"]["TlsGrants"];
+        assert_eq!(required(grants), BTreeSet::from(["hosts"]));
+        for (values, is_ok) in [
+            ("hosts = ['a.test']\nunverified = true", true),
+            ("unverified = true", false),
+            ("hosts = []\nunverified = true", false),
+        ] {
+            let text = format!("version = 1\n[[tls]]\n{values}\n[end]\n");
+            assert_eq!(Document::parse(&text).is_ok(), is_ok, "{text}");
+        }
+        assert_eq!(grants["properties"]["hosts"]["minItems"], 1);
+        for key in keys(grants).difference(&required(grants)) {
+            assert_eq!(grants["properties"][key]["type"], "boolean", "{key}");
         }
     }
 

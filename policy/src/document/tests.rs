@@ -44,6 +44,17 @@ name = "git-hub"
 rule = "https://api.github.com"
 source = { command = ["pass", "show", "key"] }
 
+[[tls]]
+hosts = ["https://legacy.example.com", "*.internal.example:8443"]
+unverified = true
+own-roots = true
+
+[[tls]]
+hosts = ["example.net"]
+unverified-name = true
+client-certificates = true
+unverified = false
+
 [end]
 "#;
 
@@ -101,6 +112,20 @@ fn whole() -> Document {
             time: Some(Duration::from_secs(300)),
         },
         secrets: vec![first, second],
+        tls: vec![
+            TlsGrants {
+                hosts: rules(&["https://legacy.example.com", "*.internal.example:8443"]),
+                unverified: true,
+                own_roots: true,
+                ..TlsGrants::default()
+            },
+            TlsGrants {
+                hosts: rules(&["example.net"]),
+                unverified_name: true,
+                client_certificates: true,
+                ..TlsGrants::default()
+            },
+        ],
     }
 }
 
@@ -188,6 +213,13 @@ fn a_document_that_is_too_large_is_refused() {
         "the policy has more than 100000 rules"
     );
     assert!(Document::parse(&many(MAX_RULES - 1)).is_ok());
+    let grants = "[[tls]]\nhosts = ['a.test', 'b.test']\nunverified = true\n".repeat(2);
+    let text = |rules: usize| many(rules).replace("[end]", &format!("{grants}[end]"));
+    assert_eq!(
+        message(&text(MAX_RULES - 4)),
+        "the policy has more than 100000 rules"
+    );
+    assert!(Document::parse(&text(MAX_RULES - 5)).is_ok());
     for deep in ["[", "{a=", "a."] {
         let text = format!("version = 1\nallow = {}", deep.repeat(1_000_000));
         assert!(message(&text).starts_with("line 2: not TOML: "));

@@ -25,6 +25,10 @@ pub(crate) struct PolicyOptions {
     /// Ask whether to allow
     #[arg(long, value_name = "RULE")]
     pub(crate) ask: Vec<String>,
+    /// Let the program choose TLS settings for some hosts: 'SETTING[,SETTING...] RULE', where a
+    /// setting is unverified, unverified-name, own-roots or client-certificates
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) tls: Vec<String>,
 }
 
 /// A policy and where its parts come from.
@@ -41,6 +45,7 @@ impl PolicyOptions {
             && self.allow.is_empty()
             && self.deny.is_empty()
             && self.ask.is_empty()
+            && self.tls.is_empty()
     }
 
     /// Reads the files and puts everything together.
@@ -69,6 +74,9 @@ impl PolicyOptions {
         }
         for rule in self.ask {
             sandbox = sandbox.ask(rule);
+        }
+        for grant in self.tls {
+            sandbox = sandbox.tls_grant(grant);
         }
         Ok(sandbox)
     }

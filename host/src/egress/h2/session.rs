@@ -11,9 +11,9 @@ use h2::client::{Builder, SendRequest};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::egress::EgressError;
 use crate::egress::h2::exchange::translate;
-use crate::egress::stream::Stream;
-use crate::egress::{EgressError, TlsInfo};
+use crate::egress::stream::{Secured, Stream};
 
 /// The most exchanges at once on one session; for more, another one is opened.
 const MAX_STREAMS: usize = 100;
@@ -39,7 +39,7 @@ pub(crate) struct Session {
     sender: SendRequest<Bytes>,
     driver: AbortHandle,
     peer: SocketAddr,
-    tls: Option<Arc<TlsInfo>>,
+    tls: Option<Secured>,
     begun: Instant,
     active: AtomicUsize,
     exchanges: AtomicUsize,
@@ -57,7 +57,7 @@ impl Session {
     /// Begins HTTP/2 on a connection whose TLS handshake chose it. `max_head` bounds the header
     /// list of a response.
     pub(crate) async fn start(stream: Stream, max_head: usize) -> Result<Arc<Self>, EgressError> {
-        let (peer, tls) = (stream.peer(), stream.tls_info().cloned());
+        let (peer, tls) = (stream.peer(), stream.secured().cloned());
         // The exchange applies the bound itself; far beyond it, the session does.
         let max_list = u32::try_from(max_head.saturating_mul(4)).unwrap_or(u32::MAX);
         let (sender, connection) = Builder::new()
@@ -92,7 +92,8 @@ impl Session {
         self.peer
     }
 
-    pub(crate) fn tls_info(&self) -> Option<&Arc<TlsInfo>> {
+    /// The TLS handshake that it began with.
+    pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()
     }
 

@@ -12,7 +12,7 @@ use crate::egress::tests::support::{
     send, write,
 };
 use crate::egress::{EgressConfig, EgressError, Limit, Phase, ProtocolFault};
-use crate::policy::{Endpoint, Origin, Scheme};
+use crate::policy::{Endpoint, Origin, Scheme, TlsRequest};
 
 #[tokio::test]
 async fn what_is_no_http_is_handed_on_as_it_came() {
@@ -203,7 +203,9 @@ async fn a_silent_peer_meets_the_deadline_in_each_phase() {
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
     let mut connection = egress.connect(route, None, None).await.unwrap();
     tokio::time::pause();
-    let checked = policy.check_tls(&https.endpoint, None, true).unwrap();
+    let checked = policy
+        .check_tls(&https.endpoint, None, TlsRequest::default())
+        .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     assert_eq!(error, EgressError::Timeout(Phase::Tls));
 }

@@ -16,7 +16,7 @@ use crate::egress::{
     DnsFailure, Egress, EgressConfig, EgressError, NameServers, NameServersError, Phase, Resolve,
     SystemResolver,
 };
-use crate::policy::{DenyReason, Endpoint, Origin, Policy, Scheme};
+use crate::policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 /// A resolver that gives one answer after the other, the last one again and again.
 struct Script {
@@ -119,7 +119,9 @@ async fn an_address_that_is_open_for_one_scheme_is_not_used_for_the_other() {
     let origin = api(Scheme::Https, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress.connect(route, None, None).await.unwrap();
-    let checked = policy.check_tls(&origin.endpoint, None, true).unwrap();
+    let checked = policy
+        .check_tls(&origin.endpoint, None, TlsRequest::default())
+        .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     let EgressError::Denied(denial) = error else {
         panic!("{error:?}")

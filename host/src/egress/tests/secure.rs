@@ -14,6 +14,8 @@ use crate::egress::{
     TlsSettings, TlsSettingsError, read_certificates,
 };
 
+use crate::policy::TlsRequest;
+
 #[tokio::test]
 async fn requests_share_one_tls_connection() {
     let authority = Authority::new();
@@ -246,7 +248,7 @@ async fn tls_begins_once_and_before_any_request() {
     send(&mut connection, &origin, "GET").await.unwrap();
     let https = server.https();
     let checked = policy_for(&https.endpoint)
-        .check_tls(&https.endpoint, None, true)
+        .check_tls(&https.endpoint, None, TlsRequest::default())
         .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     assert!(matches!(error, EgressError::Invalid(_)), "{error:?}");
@@ -261,7 +263,9 @@ async fn after_a_failed_handshake_nothing_is_sent() {
     let policy = policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
     let mut connection = egress.connect(route, None, None).await.unwrap();
-    let checked = policy.check_tls(&https.endpoint, None, true).unwrap();
+    let checked = policy
+        .check_tls(&https.endpoint, None, TlsRequest::default())
+        .unwrap();
     assert!(connection.start_tls(checked).await.is_err());
     assert_eq!(
         send(&mut connection, &https, "GET").await.unwrap_err(),

@@ -14,7 +14,7 @@ use crate::egress::{
     BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault, Response,
     Roots, TlsSettings,
 };
-use crate::policy::{Checked, Endpoint, Host, Origin, Policy, RequestLine, Scheme};
+use crate::policy::{Checked, Endpoint, Host, Origin, Policy, RequestLine, Scheme, TlsRequest};
 
 /// A server that runs one script for each connection.
 pub(super) struct Server {
@@ -174,7 +174,9 @@ pub(super) async fn connect(egress: &Egress, origin: &Origin) -> Result<Connecti
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress.connect(route, None, None).await?;
     if origin.scheme == Scheme::Https {
-        let origin = policy.check_tls(&origin.endpoint, None, true).unwrap();
+        let origin = policy
+            .check_tls(&origin.endpoint, None, TlsRequest::default())
+            .unwrap();
         connection.start_tls(origin).await?;
     }
     Ok(connection)

@@ -76,6 +76,56 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
             "line 2: secret: expected tables that begin with '[[secret]]', found a table",
         ),
         (
+            "version = 1\n[tls]\nhosts = ['a.test']",
+            "line 2: tls: expected tables that begin with '[[tls]]', found a table",
+        ),
+        (
+            "version = 1\n[[tls]]\nunverified = true",
+            "line 2: 'hosts' is missing in [[tls]]",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = []\nunverified = true",
+            "line 3: hosts: name at least one host, such as 'https://legacy.example.com'",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified = false",
+            "line 2: nothing is granted: set 'unverified', 'unverified-name', 'own-roots' or \
+             'client-certificates' to true",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified_name = true",
+            "line 4: unknown key 'unverified_name' in [[tls]]; did you mean 'unverified-name'?",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test']\nverify = false",
+            "line 4: unknown key 'verify' in [[tls]]; known are 'hosts', 'unverified', \
+             'unverified-name', 'own-roots', 'client-certificates'",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified = 1",
+            "line 4: unverified: expected true or false, found 1",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = [\n'a.test',\n'GET a.test']\nunverified = true",
+            "line 5: hosts: 'GET a.test' has methods, and TLS is set up before any is known: \
+             leave them out",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test/x']\nunverified = true",
+            "line 3: hosts: 'a.test/x' has a path, and TLS is set up before any is known: leave \
+             it out",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['a.test to 10.0.0.1']\nunverified = true",
+            "line 3: hosts: 'a.test to 10.0.0.1' has a 'to' list: the rule that allows the host \
+             says where it leads",
+        ),
+        (
+            "version = 1\n[[tls]]\nhosts = ['*.com']\nunverified = true",
+            "line 3: the rule '*.com' is refused: '*.com' would allow a whole public suffix, \
+             under which everybody can have a name: name more of it, such as '*.example.com'",
+        ),
+        (
             "version = 1\nbudgets = 3",
             "line 2: budgets: expected a table, [budgets], found 3",
         ),
@@ -121,7 +171,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         (
             "b = 1\nallow = 1\na = 2",
             "line 2: unknown key 'b'; known are 'version', 'mode', 'allow', 'deny', 'ask', \
-             'budgets', 'secret', 'end'",
+             'budgets', 'secret', 'tls', 'end'",
         ),
         (
             "[[secrets]]",
@@ -153,7 +203,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         (
             "\"a\\nb\" = 1\n",
             "line 2: unknown key 'a\\nb'; known are 'version', 'mode', 'allow', 'deny', 'ask', \
-             'budgets', 'secret', 'end'",
+             'budgets', 'secret', 'tls', 'end'",
         ),
     ] {
         assert_eq!(

@@ -16,6 +16,7 @@ pub(super) fn decision() -> DecisionRecord {
         stage: Stage::Connect,
         target: "a.test:443".to_owned(),
         method: None,
+        tls: Vec::new(),
         verdict: Verdict::Allow,
         rule: "a.test".to_owned(),
         reason: None,

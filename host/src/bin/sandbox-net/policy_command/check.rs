@@ -84,8 +84,12 @@ fn summary(document: &Document) -> String {
         1 => format!("1 {one}"),
         number => format!("{number} {several}"),
     };
+    let grants = match document.tls.len() {
+        0 => String::new(),
+        number => format!(", {}", count(number, "grant of TLS settings")),
+    };
     format!(
-        "{}, {}, {}, {}, mode {}",
+        "{}, {}, {}, {}{grants}, mode {}",
         verb(&document.allow, "rule allows", "rules allow"),
         verb(&document.deny, "denies", "deny"),
         verb(&document.ask, "asks", "ask"),
@@ -106,16 +110,19 @@ fn print_within(
         return Ok(true);
     }
     let policy = Policy::from(document.clone());
-    let uncovered = operator.policy.uncovered(&policy);
+    let rules = operator.policy.uncovered(&policy).into_iter();
+    let rules = rules.map(|(effect, rule)| format!("'{rule}' of '{}'", effect.as_str()));
+    let grants = operator.policy.uncovered_tls(&policy).into_iter();
+    let grants = grants.map(|(setting, rule)| format!("'{setting}' for '{rule}' of 'tls'"));
+    let uncovered: Vec<String> = rules.chain(grants).collect();
     if uncovered.is_empty() {
         let mode = document.mode;
         writeln!(out, "{name}: not within {of}: mode '{mode}' lets more pass")?;
         return Ok(false);
     }
     writeln!(out, "{name}: not within {of}, as far as can be shown:")?;
-    for (effect, rule) in uncovered.iter().take(MOST) {
-        let (list, rule) = (effect.as_str(), printable(rule.as_str()));
-        writeln!(out, "{name}:   '{rule}' of '{list}'")?;
+    for line in uncovered.iter().take(MOST) {
+        writeln!(out, "{name}:   {}", printable(line))?;
     }
     if uncovered.len() > MOST {
         let more = count(uncovered.len() - MOST, "rule");

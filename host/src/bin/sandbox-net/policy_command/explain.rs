@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use clap::Args;
 use sandbox_net::policy::{
-    DEFAULT_DENY, Decision, Denial, Endpoint, Host, Origin, Request, Scheme, Step, decide,
+    DEFAULT_DENY, Decision, Denial, Endpoint, Host, Origin, Policy, Request, Scheme, Step,
+    TlsRequest, TlsSetting, decide,
 };
 
 use crate::Failure;
@@ -54,6 +55,10 @@ impl Explain {
         }
         let line = printable(&format!("{} {path}", self.method));
         writeln!(out, "  request {line}: {}", describe(&request))?;
+        if origin.scheme == Scheme::Https {
+            let granted = granted_tls(&composed.policy, &origin.endpoint);
+            writeln!(out, "  tls settings that the program may choose: {granted}")?;
+        }
         if let Host::Name(_) = origin.endpoint.host {
             writeln!(
                 out,
@@ -80,11 +85,20 @@ fn earlier_stages(origin: &Origin) -> Vec<(String, Request<'_>)> {
     let tls = Request::StartTls {
         endpoint,
         server_name: None,
-        verify: true,
+        tls: TlsRequest::default(),
     };
     match origin.scheme {
         Scheme::Http => vec![connect],
         Scheme::Https => vec![connect, (format!("tls {origin}"), tls)],
+    }
+}
+
+/// The settings of TLS that the policy grants there, whatever it says of the connection.
+fn granted_tls(policy: &Policy, endpoint: &Endpoint) -> String {
+    let settings = policy.granted_tls(endpoint).into_iter();
+    match settings.map(TlsSetting::as_str).collect::<Vec<_>>() {
+        names if names.is_empty() => "none".to_owned(),
+        names => names.join(", "),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use sandbox_net::policy::{
-    Decision, Document, Endpoint, Mode, Policy, Request, Rule, Secret, decide,
+    Decision, Document, Endpoint, Mode, Policy, Request, Rule, Secret, TlsRequest, TlsSetting,
+    decide,
 };
 
 /// Everything in a document that looks like a mistake, one line each.
@@ -25,6 +26,16 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     ] {
         let twins = twins(rules).into_iter();
         warnings.extend(twins.map(|rule| format!("'{rule}' is in '{list}' twice")));
+    }
+    for grants in &document.tls {
+        let any = grants.hosts.iter().filter(|rule| is_any(rule));
+        warnings.extend(any.map(|rule| {
+            let settings: Vec<_> = grants.settings().map(TlsSetting::as_str).collect();
+            format!(
+                "'{rule}' of 'tls' grants {} for every host",
+                settings.join(", ")
+            )
+        }));
     }
     let allowed: HashSet<_> = document.allow.iter().map(Rule::as_str).collect();
     let never_ask = document.ask.iter().map(Rule::as_str);
@@ -195,7 +206,7 @@ fn is_unreachable(secret: &Secret, policy: &Policy) -> bool {
     let request = Request::StartTls {
         endpoint: &endpoint,
         server_name: None,
-        verify: true,
+        tls: TlsRequest::default(),
     };
     matches!(decide(&request, policy), Decision::Deny(_))
 }

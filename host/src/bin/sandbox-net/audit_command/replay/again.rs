@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use sandbox_net::policy::{Answer, DEFAULT_DENY, Denial, DenyReason, Policy, Rule};
+use sandbox_net::policy::{Answer, DEFAULT_DENY, Denial, DenyReason, Policy, Rule, TlsRequest};
 
 use crate::audit_command::subject::{Subject, Unclear};
 use sandbox_net::{DecisionRecord, Reason, Verdict};
@@ -50,7 +50,10 @@ impl<'p> Judge<'p> {
             return Comparison::Same;
         }
         let again = match Subject::of(record) {
-            Ok(subject) => self.decide(&subject, record.address.map(|address| address.ip())),
+            Ok(subject) => {
+                let tls = record.tls.iter().copied().collect();
+                self.decide(&subject, tls, record.address.map(|address| address.ip()))
+            }
             Err(Unclear::CutShort) => return Comparison::CutShort,
             // It would be refused before any rule is asked.
             Err(Unclear::Malformed) => Again::Denied {
@@ -78,26 +81,30 @@ impl<'p> Judge<'p> {
         }
     }
 
-    fn decide(&self, subject: &Subject, address: Option<IpAddr>) -> Again {
+    /// `tls` is what the program asked for beside the host's own TLS settings.
+    fn decide(&self, subject: &Subject, tls: TlsRequest, address: Option<IpAddr>) -> Again {
         match subject {
             Subject::Connect(endpoint) => {
                 again(self.policy.answer_connect(endpoint.clone()), address)
             }
             Subject::Tls(origin) => {
-                let verify = true;
-                again(
-                    self.policy.answer_tls(&origin.endpoint, None, verify),
-                    address,
-                )
+                again(self.policy.answer_tls(&origin.endpoint, None, tls), address)
             }
             Subject::Request {
                 origin,
                 method,
                 path,
-            } => again(
-                self.policy.answer_exchange(origin, method, path, &[]),
-                address,
-            ),
+            } => {
+                let settings = match tls == TlsRequest::default() {
+                    true => Ok(()),
+                    false => self
+                        .policy
+                        .answer_tls(&origin.endpoint, None, tls)
+                        .map(drop),
+                };
+                let answer = || self.policy.answer_exchange(origin, method, path, &[]);
+                again(settings.and_then(|()| answer()), address)
+            }
         }
     }
 }
@@ -113,8 +120,9 @@ fn depends_on_rules(record: &DecisionRecord) -> bool {
         DenyReason::NoRule | DenyReason::DenyRule | DenyReason::Hook => true,
         // Nobody knows then which address it was.
         DenyReason::Address => record.address.is_some(),
+        // Logs of old do not say which.
+        DenyReason::TlsOptions => !record.tls.is_empty(),
         DenyReason::HostMismatch
-        | DenyReason::TlsOptions
         | DenyReason::Method
         | DenyReason::Field
         | DenyReason::Secret

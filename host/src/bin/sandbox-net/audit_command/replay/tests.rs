@@ -2,7 +2,7 @@
 
 mod same_policy;
 
-use sandbox_net::policy::{DenyReason, Document};
+use sandbox_net::policy::{DenyReason, Document, TlsSetting};
 
 use super::*;
 use crate::audit_command::testing::{decision_on, denied, write_log};
@@ -11,21 +11,24 @@ use crate::testing::Directory;
 use sandbox_net::{AuditLine, BudgetReason, Reason, Verdict};
 
 /// A policy from rules with semicolons between them: `!` before those that deny, `?` before those
-/// that ask, and `report` or `ask` for the mode.
+/// that ask, `~` before grants of TLS settings, and `=report` or `=ask` for the mode.
 fn document(text: &str) -> Document {
     let list = |mark: Option<char>| {
         let rules = text.split("; ").filter(|rule| !rule.is_empty());
-        let rules = rules.filter(|rule| rule.chars().find(|c| "!?=".contains(*c)) == mark);
+        let rules = rules.filter(|rule| rule.chars().find(|c| "!?=~".contains(*c)) == mark);
         let rules = rules.map(|rule| format!("'{}'", rule.trim_start_matches(['!', '?'])));
         rules.collect::<Vec<_>>().join(", ")
     };
     let mode = text.split("; ").find_map(|rule| rule.strip_prefix('='));
     let mode = mode.unwrap_or("enforce");
+    let grants = text.split("; ").filter_map(|rule| rule.strip_prefix('~'));
     let [allow, deny, ask] = [None, Some('!'), Some('?')].map(list);
-    let text = format!(
+    let whole = format!(
         "version = 1\nmode = '{mode}'\nallow = [{allow}]\ndeny = [{deny}]\nask = [{ask}]\n[end]\n"
     );
-    Document::parse(&text).unwrap()
+    let mut document = Document::parse(&whole).unwrap();
+    document.tls = grants.map(|grant| grant.parse().unwrap()).collect();
+    document
 }
 
 /// What becomes of one decision under these rules: a word for the new verdict, or `same`.
@@ -205,4 +208,29 @@ fn a_long_list_of_changes_is_cut() {
     changes.print(&mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
     assert!(out.contains("\n… and 5 more\n1005 decisions: 0 the same, 1005 now denied"));
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
+    use TlsSetting::{OwnRoots, Unverified};
+    for (what, tls, was_denied, rules, change) in [
+        ("https://a.test", &[Unverified][..], false, "a.test; ~unverified a.test", "same"),
+        ("https://a.test", &[Unverified], false, "a.test", "denied"),
+        ("https://a.test", &[Unverified], false, "a.test; =report", "reported"),
+        ("https://a.test", &[Unverified], true, "a.test", "same"),
+        ("https://a.test", &[Unverified], true, "a.test; ~unverified a.test", "allowed"),
+        ("https://a.test", &[Unverified, OwnRoots], true, "a.test; ~own-roots a.test", "same"),
+        ("GET https://a.test/x", &[OwnRoots], false, "a.test; ~own-roots a.test", "same"),
+        ("GET https://a.test/x", &[OwnRoots], false, "a.test", "denied"),
+        // A log of old does not say what was asked for.
+        ("https://a.test", &[], true, "a.test", "same"),
+    ] {
+        let record = match was_denied {
+            true => denied(what, DenyReason::TlsOptions, None),
+            false => decision_on(what),
+        };
+        let record = DecisionRecord { tls: tls.to_vec(), ..record };
+        assert_eq!(compare(&record, rules), change, "{what} {tls:?} {rules}");
+    }
 }

@@ -207,3 +207,24 @@ fn an_endless_file_is_not_read_to_its_end() {
         assert!(error.to_string().starts_with("/dev/zero: "));
     }
 }
+
+#[test]
+fn grants_of_tls_settings_are_counted_warned_about_and_compared() {
+    let directory = Directory::new();
+    let text = |grants: &str| format!("version = 1\nallow = ['a.test']\n{grants}\n[end]\n");
+    let grants = "[[tls]]\nhosts = ['a.test']\nunverified = true\nown-roots = true";
+    directory.write("a", &text(grants));
+    directory.write("b", &text(&grants.replace("own-roots = true", "")));
+    let printed = check(&directory, &["a"], Some("b"));
+    assert_eq!(
+        printed.out,
+        "a: ok: 1 rule allows, 0 deny, 0 ask, 0 secrets, 1 grant of TLS settings, mode enforce\n\
+         a: not within b, as far as can be shown:\n\
+         a:   'own-roots' for 'a.test' of 'tls'\n"
+    );
+    assert_eq!(printed.code, Ok(1));
+    assert_eq!(check(&directory, &["b"], Some("a")).code, Ok(0));
+    let any = "allow = ['a.test']\n[[tls]]\nhosts = ['any']\nown-roots = true";
+    let warned = "'any' of 'tls' grants own-roots for every host";
+    assert_eq!(warnings_of(any), [warned]);
+}

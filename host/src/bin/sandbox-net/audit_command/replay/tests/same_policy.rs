@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use sandbox_net::policy::{Answer, Denial, Endpoint, Origin, Scheme};
+use sandbox_net::policy::{Answer, Denial, Endpoint, Origin, Scheme, TlsSetting};
 
 use super::*;
 use sandbox_net::Stage;
@@ -17,6 +17,7 @@ const RULES: &[&str] = &[
     "POST https://b.a.test/**", "a.test:8080 to 10.0.0.1", "localhost:8080", "169.254.169.254",
     "!a.test", "!GET a.test/v1/**", "!10.0.0.0/8", "!https://b.a.test", "!any:8080", "!POST any/v1/**",
     "?a.test", "?https://a.test:8080", "?POST a.test", "?any", "?b.a.test to 10.0.0.1",
+    "~unverified a.test", "~own-roots,client-certificates *.a.test", "~unverified-name any:8080",
     "=ask", "=report",
 ];
 const PATHS: &[&[u8]] = &[
@@ -86,6 +87,7 @@ fn records(
     origin: &Origin,
     method: &str,
     path: &[u8],
+    settings: &[TlsSetting],
     chance: &Chance,
 ) -> [DecisionRecord; 3] {
     let endpoint = &origin.endpoint;
@@ -99,7 +101,11 @@ fn records(
         scheme: Scheme::Https,
         ..origin.clone()
     };
-    let tls = blank(Stage::Tls, https.to_string());
+    let tls = DecisionRecord {
+        tls: settings.to_vec(),
+        ..blank(Stage::Tls, https.to_string())
+    };
+    let asked = settings.iter().copied().collect();
     let before_query = path.split(|byte| *byte == b'?').next().unwrap();
     let request = DecisionRecord {
         method: Some(method.as_bytes().escape_ascii().to_string()),
@@ -110,7 +116,7 @@ fn records(
     };
     [
         record(connect, policy.answer_connect(endpoint.clone()), chance),
-        record(tls, policy.answer_tls(endpoint, None, true), chance),
+        record(tls, policy.answer_tls(endpoint, None, asked), chance),
         record(
             request,
             policy.answer_exchange(origin, method.as_bytes(), path, &[]),
@@ -120,7 +126,7 @@ fn records(
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
-    let document = subsequence(RULES, 0..=8).prop_map(|rules| document(&rules.join("; ")));
+    let document = subsequence(RULES, 0..=9).prop_map(|rules| document(&rules.join("; ")));
     prop::collection::vec(document, 1..=3).prop_map(|documents| {
         let policies = documents.into_iter().map(Policy::from);
         policies.reduce(|a, b| a.intersect(&b)).unwrap()
@@ -167,10 +173,11 @@ proptest! {
         origin in origins(),
         method in select(&["GET", "POST", "get", "TRACE", "P'T", "B AD"][..]),
         path in select(PATHS),
+        settings in subsequence(&TlsSetting::ALL[1..], 0..=3),
         chance in chances(),
     ) {
         let judge = Judge::new(&policy);
-        for record in records(&policy, &origin, method, path, &chance) {
+        for record in records(&policy, &origin, method, path, &settings, &chance) {
             let line = serde_json::to_string(&AuditLine::Decision(record)).unwrap();
             let Ok(AuditLine::Decision(record)) = serde_json::from_str(&line) else {
                 panic!("{line} is no decision");

@@ -1,0 +1,299 @@
+//! The terms of a TLS session: the host's own, or those that a program asks for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use sha2::{Digest, Sha256};
+
+use crate::egress::TlsSettings;
+use crate::egress::tls::ALPN;
+use crate::egress::verifier::Verifier;
+use crate::policy::{TlsRequest, Verification};
+
+/// The most roots that a program may bring.
+const MOST_ROOTS: usize = 1024;
+/// The most bytes that its certificates and its key may have together.
+const MOST_BYTES: usize = 1 << 20;
+
+/// What a program asks for when TLS begins. The default is what the host does of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// How the server's certificate is verified.
+    pub verification: Verification,
+    /// Whether the roots that the host trusts are trusted.
+    pub host_roots: bool,
+    /// Roots that are trusted besides the host's, or instead of them.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Shown to a server that asks for one.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self {
+            verification: Verification::Full,
+            host_roots: true,
+            roots: Vec::new(),
+            client_certificate: None,
+        }
+    }
+}
+
+/// A certificate of the program's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The chain, the program's own certificate first.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Its private key in DER: PKCS#8, PKCS#1 or SEC 1, not encrypted.
+    pub key: Vec<u8>,
+}
+
+/// Without the key.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate")
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing can be made of a program's options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsOptionsError {
+    /// Too many roots.
+    #[error("more than {MOST_ROOTS} trusted certificates are given: give fewer")]
+    TooMany,
+    /// Too many bytes.
+    #[error("the certificates and the key have more than {MOST_BYTES} bytes together: give fewer")]
+    TooLarge,
+    /// A root, by its number from 1, that is none.
+    #[error("the trusted certificate number {0} cannot be read: {1}")]
+    Root(usize, String),
+    /// A client certificate that is none.
+    #[error("the client certificate cannot be read: {0}")]
+    Certificate(String),
+    /// A key that is none, or of a kind that is not known.
+    #[error(
+        "the private key of the client certificate cannot be read: {0}; it has to be an RSA key \
+         of at least 2048 bits, an ECDSA key (P-256, P-384) or an Ed25519 key, not encrypted"
+    )]
+    Key(String),
+    /// A key of another certificate.
+    #[error("the private key is not that of the client certificate")]
+    AnotherKey,
+}
+
+/// What a program's options come to. One value is shared by all connections with the same ones:
+/// whatever is kept of a connection is used again under the same terms only.
+pub struct TlsTerms {
+    request: TlsRequest,
+    verifier: Arc<dyn ServerCertVerifier>,
+    client: Option<Arc<dyn ResolvesClientCert>>,
+    /// Of the options that this came from; none for those of the host.
+    digest: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for TlsTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TlsTerms").field(&self.request).finish()
+    }
+}
+
+impl TlsTerms {
+    /// Those of the host.
+    pub(crate) fn host(settings: &TlsSettings) -> Self {
+        Self {
+            request: TlsRequest::default(),
+            verifier: settings.verifier(),
+            client: None,
+            digest: None,
+        }
+    }
+
+    /// What has to be granted for these terms.
+    #[must_use]
+    pub fn request(&self) -> TlsRequest {
+        self.request
+    }
+
+    /// Whether a server passes only if the host's own verification accepts it too: each root is one
+    /// that the host trusts.
+    pub(crate) fn are_as_strict_as_the_hosts(&self) -> bool {
+        self.request.verification == Verification::Full && !self.request.own_roots
+    }
+
+    pub(crate) fn digest(&self) -> Option<&[u8; 32]> {
+        self.digest.as_ref()
+    }
+
+    /// Whether they are those of the host.
+    pub(crate) fn are_the_hosts(&self) -> bool {
+        self.digest.is_none()
+    }
+
+    /// A client configuration with a session cache of its own.
+    pub(crate) fn client_config(&self, settings: &TlsSettings) -> Arc<ClientConfig> {
+        let config = ClientConfig::builder_with_provider(Arc::clone(settings.provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the ring provider has suites for TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&self.verifier));
+        let mut config = match &self.client {
+            Some(client) => config.with_client_cert_resolver(Arc::clone(client)),
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+impl TlsOptions {
+    /// Refuses what is too large, before anything is made of it.
+    pub(crate) fn check_size(&self) -> Result<(), TlsOptionsError> {
+        if self.roots.len() > MOST_ROOTS {
+            return Err(TlsOptionsError::TooMany);
+        }
+        let client = self.client_certificate.as_ref();
+        let chain = client.map_or(&[][..], |client| &client.certificates);
+        let certificates = self.roots.iter().chain(chain).map(|der| der.len());
+        let key = client.map_or(0, |client| client.key.len());
+        if certificates.sum::<usize>() + key > MOST_BYTES {
+            return Err(TlsOptionsError::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Whether they are what the host does of itself.
+    pub(crate) fn are_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Options with the same digest are the same ones.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update([self.verification as u8, u8::from(self.host_roots)]);
+        add_all(&mut hash, &self.roots);
+        if let Some(client) = &self.client_certificate {
+            add_all(&mut hash, &client.certificates);
+            hash.update(&client.key);
+        }
+        hash.finalize().into()
+    }
+
+    /// Makes terms of them; none where they come to those of the host.
+    pub(crate) fn settle(
+        &self,
+        settings: &TlsSettings,
+    ) -> Result<Option<TlsTerms>, TlsOptionsError> {
+        self.check_size()?;
+        let trust = Trust::of(self, settings)?;
+        let client = self.client_certificate.as_ref();
+        let client = client.map(|client| client.resolver(settings)).transpose()?;
+        let request = TlsRequest {
+            verification: self.verification,
+            own_roots: !trust.own.is_empty() && self.verification != Verification::None,
+            client_certificate: client.is_some(),
+        };
+        if request == TlsRequest::default() && self.host_roots {
+            return Ok(None);
+        }
+        let is_the_hosts = self.verification == Verification::Full && trust.is_the_hosts;
+        let verifier = match is_the_hosts {
+            true => settings.verifier(),
+            false => Arc::new(Verifier::new(
+                self.verification,
+                trust.roots,
+                &trust.own,
+                settings.provider().signature_verification_algorithms,
+            )),
+        };
+        Ok(Some(TlsTerms {
+            request,
+            verifier,
+            client,
+            digest: Some(self.digest()),
+        }))
+    }
+}
+
+/// With every length, so that two lists never look the same.
+fn add_all(hash: &mut Sha256, list: &[CertificateDer<'_>]) {
+    hash.update((list.len() as u64).to_le_bytes());
+    for der in list {
+        hash.update((der.len() as u64).to_le_bytes());
+        hash.update(der);
+    }
+}
+
+/// Who is trusted.
+struct Trust<'a> {
+    roots: RootCertStore,
+    /// Those among them that the host does not trust.
+    own: Vec<CertificateDer<'a>>,
+    /// Whether the host trusts the same ones.
+    is_the_hosts: bool,
+}
+
+impl<'a> Trust<'a> {
+    /// A root that the host trusts too, by name and key, is taken as the host has it: with the
+    /// constraints that it has there.
+    fn of(options: &'a TlsOptions, settings: &TlsSettings) -> Result<Self, TlsOptionsError> {
+        let host = settings.roots();
+        let (mut known, mut own) = (RootCertStore::empty(), Vec::new());
+        let mut roots = RootCertStore::empty();
+        for (index, der) in options.roots.iter().enumerate() {
+            let refused =
+                |error: rustls::Error| TlsOptionsError::Root(index + 1, error.to_string());
+            roots.add(der.clone()).map_err(refused)?;
+            let Some(given) = roots.roots.last() else {
+                continue;
+            };
+            let same = host.roots.iter().find(|root| {
+                root.subject == given.subject
+                    && root.subject_public_key_info == given.subject_public_key_info
+            });
+            if let Some(same) = same {
+                known.roots.push(same.clone());
+                roots.roots.pop();
+            } else {
+                own.push(der.clone());
+            }
+        }
+        let is_the_hosts = options.host_roots && own.is_empty();
+        roots.roots.extend(match options.host_roots {
+            true => host.roots.clone(),
+            false => known.roots,
+        });
+        Ok(Self {
+            roots,
+            own,
+            is_the_hosts,
+        })
+    }
+}
+
+impl ClientCertificate {
+    fn resolver(
+        &self,
+        settings: &TlsSettings,
+    ) -> Result<Arc<dyn ResolvesClientCert>, TlsOptionsError> {
+        let key = PrivateKeyDer::try_from(self.key.clone());
+        let key = key.map_err(|error| TlsOptionsError::Key(error.to_owned()))?;
+        let signing = settings.provider().key_provider.load_private_key(key);
+        let signing = signing.map_err(|error| TlsOptionsError::Key(error.to_string()))?;
+        let certified = CertifiedKey::new(self.certificates.clone(), signing);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(Arc::new(SingleCertAndKey::from(certified)))
+            }
+            Err(rustls::Error::InconsistentKeys(_)) => Err(TlsOptionsError::AnotherKey),
+            Err(error) => Err(TlsOptionsError::Certificate(error.to_string())),
+        }
+    }
+}
