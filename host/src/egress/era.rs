@@ -5,14 +5,17 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use crate::egress::EgressConfig;
+use crate::egress::answers::Answers;
 use crate::egress::pool::Pool;
 
-/// The pool and the TLS sessions of one sandbox under one version of its policy: they are found by
-/// nobody who comes from another sandbox, or was checked by another version.
+/// The pool, the TLS sessions and the answers of lookups of one sandbox under one version of its
+/// policy: they are found by nobody who comes from another sandbox, or was checked by another
+/// version.
 #[derive(Debug)]
 pub(crate) struct Era {
     pool: Arc<Pool>,
     tls: Arc<ClientConfig>,
+    answers: Answers,
 }
 
 impl Era {
@@ -22,11 +25,16 @@ impl Era {
             pool: Arc::new(pool),
             // Each has a session store of its own.
             tls: config.tls.client_config(),
+            answers: Answers::default(),
         })
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     pub(crate) fn tls(&self) -> &Arc<ClientConfig> {

@@ -8,6 +8,7 @@
 //!
 //! Futures can be dropped at any time: what they had in flight is closed.
 
+mod answers;
 mod body;
 mod config;
 mod connection;
@@ -26,6 +27,7 @@ mod resolve;
 mod stream;
 mod tenant;
 mod tls;
+mod trailers;
 
 #[cfg(test)]
 mod tests;
