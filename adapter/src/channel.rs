@@ -10,7 +10,7 @@ use crate::guest::{Buffers, Errno};
 use crate::handles::Handles;
 use crate::reply::{Answer, Reply};
 use crate::state::{self, Channel};
-use crate::{connection, exchange, poll, tls};
+use crate::{connection, exchange, lookup, poll, tls};
 
 /// The file descriptor of the channel, which no host gives out.
 pub(crate) const CONTROL: u32 = 0xFFFF_FFFE;
@@ -57,9 +57,10 @@ fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<A
         }
         Command::Finish => exchange::finish(header, handles),
         Command::Head => exchange::head(header, handles, arena),
-        Command::Read => exchange::read(header, handles),
+        Command::Read => exchange::read(header, handles, arena),
         Command::Poll => poll::poll(header, Fields(&payload()?), handles, arena),
         Command::Close => connection::close(header, handles),
+        Command::Resolve => lookup::resolve(header, &payload()?, handles),
     }
 }
 

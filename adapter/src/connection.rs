@@ -24,10 +24,15 @@ pub(crate) fn connect(
     Ok(Answer::value(id))
 }
 
-/// 2: how the phase under way ended.
+/// 2: how the phase under way ended, of a connection or of a lookup.
 pub(crate) fn status(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
     header.no_arg()?;
-    match handles.connection(header.id)?.status() {
+    let status = match handles.resource(header.id)? {
+        Resource::Connection(connection) => connection.status(),
+        Resource::Lookup(lookup) => lookup.status(),
+        Resource::Exchange(_) => return Err(Fault::Handle.into()),
+    };
+    match status {
         None => Ok(Answer::Pending),
         Some(ended) => {
             ended?;
@@ -36,12 +41,13 @@ pub(crate) fn status(header: Header, handles: &mut Handles) -> Result<Answer, Fa
     }
 }
 
-/// 11: gives a connection or an exchange back.
+/// 11: gives a connection, an exchange or a lookup back.
 pub(crate) fn close(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
     header.no_arg()?;
     match handles.remove(header.id)? {
         Resource::Connection(connection) => client::close(connection),
         Resource::Exchange(exchange) => drop(exchange),
+        Resource::Lookup(lookup) => drop(lookup),
     }
     Ok(Answer::done())
 }

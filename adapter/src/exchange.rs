@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::bindings::client;
 use crate::bindings::streams::{InputStream, OutputStream, StreamError};
 use crate::bindings::types::{
-    BodyKind, ErrorCode, FieldParam, HttpVersion, RequestHead, ResponseHead,
+    BodyKind, ErrorCode, FieldParam, FieldResult, HttpVersion, RequestHead, ResponseHead,
 };
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
@@ -184,8 +184,7 @@ pub(crate) fn head(
 }
 
 fn encode(head: &ResponseHead, arena: &Arena) -> Result<Answer, Fault> {
-    let sizes = |(name, value): &(Vec<u8>, Vec<u8>)| LEAST_FIELD + name.len() + value.len();
-    let size = 8 + head.reason.len() + head.fields.iter().map(sizes).sum::<usize>();
+    let size = 6 + head.reason.len() + size_of_fields(&head.fields);
     let version = match head.version {
         HttpVersion::Http10 => 10,
         HttpVersion::Http11 => 11,
@@ -196,31 +195,46 @@ fn encode(head: &ResponseHead, arena: &Arena) -> Result<Answer, Fault> {
     payload.put(&[version, 0]);
     payload.short(head.reason.len())?;
     payload.put(&head.reason);
-    payload.short(head.fields.len())?;
-    for (name, value) in &head.fields {
+    put_fields(&mut payload, &head.fields)?;
+    Ok(payload.answer())
+}
+
+/// The size of a list of fields in a payload.
+fn size_of_fields(fields: &[FieldResult]) -> usize {
+    let sizes = |(name, value): &FieldResult| LEAST_FIELD + name.len() + value.len();
+    2 + fields.iter().map(sizes).sum::<usize>()
+}
+
+fn put_fields(payload: &mut Payload, fields: &[FieldResult]) -> Result<(), Fault> {
+    payload.short(fields.len())?;
+    for (name, value) in fields {
         payload.short(name.len())?;
         payload.long(value.len())?;
         payload.put(name);
         payload.put(value);
     }
-    Ok(payload.answer())
+    Ok(())
 }
 
-/// 9: what has come of the response's body.
-pub(crate) fn read(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
+/// 9: what has come of the response's body, and behind its end the trailers.
+pub(crate) fn read(
+    header: Header,
+    handles: &mut Handles,
+    arena: &Arena,
+) -> Result<Answer, Failure> {
     if header.arg == 0 {
         return Err(Fault::Frame.into());
     }
     let exchange = handles.exchange(header.id)?;
     let Some(stream) = exchange.response_body()? else {
-        return Ok(Answer::value(1));
+        return Ok(trailers(exchange, arena)?);
     };
     match stream.read(header.arg.min(MOST_READ).into()) {
         Ok(bytes) if bytes.is_empty() => Ok(Answer::Pending),
         Ok(bytes) => Ok(Answer::payload(bytes)),
         Err(StreamError::Closed) => {
             exchange.response_body = Stream::Ended;
-            Ok(Answer::value(1))
+            Ok(trailers(exchange, arena)?)
         }
         Err(StreamError::LastOperationFailed(error)) => {
             drop(error);
@@ -228,4 +242,16 @@ pub(crate) fn read(header: Header, handles: &mut Handles) -> Result<Answer, Fail
             Err(exchange.failure().into())
         }
     }
+}
+
+/// The body's complete end.
+fn trailers(exchange: &Exchange, arena: &Arena) -> Result<Answer, Fault> {
+    let fields = exchange.handle.trailers();
+    arena.intact()?;
+    if fields.is_empty() {
+        return Ok(Answer::value(1));
+    }
+    let mut payload = Payload::new(size_of_fields(&fields), arena)?;
+    put_fields(&mut payload, &fields)?;
+    Ok(payload.end())
 }

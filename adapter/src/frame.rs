@@ -23,6 +23,7 @@ pub(crate) enum Command {
     Read,
     Poll,
     Close,
+    Resolve,
 }
 
 impl Command {
@@ -39,6 +40,7 @@ impl Command {
             9 => Command::Read,
             10 => Command::Poll,
             11 => Command::Close,
+            12 => Command::Resolve,
             _ => return Err(Fault::Command),
         })
     }
@@ -47,7 +49,11 @@ impl Command {
     fn most_payload(self) -> usize {
         match self {
             Command::Write => usize::MAX,
-            Command::Connect | Command::StartTls | Command::Request | Command::Poll => MOST_PAYLOAD,
+            Command::Connect
+            | Command::StartTls
+            | Command::Request
+            | Command::Poll
+            | Command::Resolve => MOST_PAYLOAD,
             Command::Status
             | Command::TlsInfo
             | Command::Finish
@@ -190,7 +196,7 @@ mod tests {
             (header(1, 1, 0, 1), 0, Fault::Frame),
             (header(1, 1, 0, 1), 2, Fault::Frame),
             (header(1, 0, 0, 0), 0, Fault::Command),
-            (header(1, 12, 0, 0), 0, Fault::Command),
+            (header(1, 13, 0, 0), 0, Fault::Command),
             (header(1, 2, 0, 1), 1, Fault::Frame),
             (header(1, 2, 0, large), large, Fault::Size),
             (header(1, 1, 0, large), large, Fault::Size),

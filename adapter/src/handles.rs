@@ -32,9 +32,10 @@ pub(crate) struct Exchange {
 pub(crate) enum Resource {
     Connection(client::Connection),
     Exchange(Exchange),
+    Lookup(client::Lookup),
 }
 
-/// The connections and exchanges of the guest.
+/// The connections, exchanges and lookups of the guest.
 pub(crate) struct Handles(Slots<Resource>);
 
 impl Handles {
@@ -69,7 +70,7 @@ impl Handles {
     pub(crate) fn connection(&mut self, id: u32) -> Result<&client::Connection, Fault> {
         match self.resource(id)? {
             Resource::Connection(connection) => Ok(connection),
-            Resource::Exchange(_) => Err(Fault::Handle),
+            Resource::Exchange(_) | Resource::Lookup(_) => Err(Fault::Handle),
         }
     }
 
@@ -77,7 +78,7 @@ impl Handles {
     pub(crate) fn exchange(&mut self, id: u32) -> Result<&mut Exchange, Fault> {
         match self.resource(id)? {
             Resource::Exchange(exchange) => Ok(exchange),
-            Resource::Connection(_) => Err(Fault::Handle),
+            Resource::Connection(_) | Resource::Lookup(_) => Err(Fault::Handle),
         }
     }
 

@@ -30,6 +30,7 @@ mod exports;
 mod frame;
 mod guest;
 mod handles;
+mod lookup;
 mod machine;
 mod poll;
 mod reply;

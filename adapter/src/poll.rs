@@ -10,7 +10,7 @@ use crate::frame::{Fields, Header};
 use crate::handles::{Handles, Resource};
 use crate::reply::Answer;
 
-/// The end of a phase, or the head of a response.
+/// The end of a phase, the head of a response, or the answer of a lookup.
 const PROGRESS: u8 = 1;
 /// The response's body can be read.
 const READABLE: u8 = 2;
@@ -30,7 +30,7 @@ struct Source {
     interest: u8,
 }
 
-/// The pollables of a frame. They are children of the exchanges and connections that they watch,
+/// The pollables of a frame. They are children of what they watch,
 /// and do not outlive the command.
 struct Watch {
     /// The interests of each entry that are ready.
@@ -88,8 +88,10 @@ fn check(entry: &[u8; ENTRY], handles: &mut Handles) -> Result<(), Fault> {
         return Err(Fault::Frame);
     }
     match handles.resource(id)? {
-        Resource::Connection(_) if interests != PROGRESS => Err(Fault::Handle),
-        Resource::Connection(_) | Resource::Exchange(_) => Ok(()),
+        Resource::Connection(_) | Resource::Lookup(_) if interests != PROGRESS => {
+            Err(Fault::Handle)
+        }
+        Resource::Connection(_) | Resource::Exchange(_) | Resource::Lookup(_) => Ok(()),
     }
 }
 
@@ -166,6 +168,7 @@ fn mark(ready: &mut [u8], source: &Source) {
 fn subscribe(resource: &mut Resource, interest: u8) -> Option<Pollable> {
     match (resource, interest) {
         (Resource::Connection(connection), _) => Some(connection.subscribe()),
+        (Resource::Lookup(lookup), _) => Some(lookup.subscribe()),
         (Resource::Exchange(exchange), PROGRESS) => Some(exchange.handle.subscribe()),
         (Resource::Exchange(exchange), READABLE) => {
             let stream = exchange.response_body().ok().flatten()?;

@@ -151,4 +151,10 @@ impl Payload {
     pub(crate) fn answer(self) -> Answer {
         Answer::payload(self.0)
     }
+
+    /// The whole as the answer at the end of a body.
+    pub(crate) fn end(self) -> Answer {
+        let payload = self.0;
+        Answer::Done { value: 1, payload }
+    }
 }

@@ -20,9 +20,9 @@ mod secrets;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict,
+    DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time, Verdict,
 };
-pub use bindings::{HostConnection, HostExchange};
+pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
 pub use error::{Error, PolicyFileError};

@@ -327,14 +327,25 @@ impl Target<'_> {
     }
 
     fn deny(&self, reason: DenyReason, rule: &str, fault: &str, remedy: &str) -> Denial {
-        let message =
-            format!("sandbox-net denied {self}: {fault} (reason {reason}, rule {rule}); {remedy}");
-        Denial {
-            reason,
-            rule: rule.to_owned(),
-            message,
-            address: None,
-        }
+        refusal(self, reason, rule, fault, remedy)
+    }
+}
+
+/// The denial of what `subject` names.
+pub(super) fn refusal(
+    subject: &impl fmt::Display,
+    reason: DenyReason,
+    rule: &str,
+    fault: &str,
+    remedy: &str,
+) -> Denial {
+    let message =
+        format!("sandbox-net denied {subject}: {fault} (reason {reason}, rule {rule}); {remedy}");
+    Denial {
+        reason,
+        rule: rule.to_owned(),
+        message,
+        address: None,
     }
 }
 

@@ -32,6 +32,7 @@ mod filter;
 mod host;
 mod host_pattern;
 mod layer;
+mod lookup;
 mod name;
 mod path;
 mod policy;
@@ -59,6 +60,7 @@ pub use document::{
 };
 pub use explain::{Effect, Step};
 pub use host::{Host, HostError};
+pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
 pub use path::{PathPattern, PathPatternError};
 pub use policy::Policy;

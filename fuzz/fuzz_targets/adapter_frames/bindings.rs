@@ -2,7 +2,9 @@
 //! that the generator gives them. Enumerations are their numbers.
 
 pub(crate) mod client {
-    pub(crate) use crate::client::{Connection, Exchange, close, connect, request};
+    pub(crate) use crate::client::{
+        Connection, Exchange, Lookup, close, connect, request, resolve,
+    };
 }
 
 pub(crate) mod monotonic_clock {
@@ -93,6 +95,8 @@ pub(crate) mod types {
         Chunked,
     }
 
+    pub(crate) type FieldResult = (Vec<u8>, Vec<u8>);
+
     pub(crate) type FieldParam<'a> = (&'a [u8], &'a [u8]);
 
     pub(crate) struct RequestHead<'a> {
@@ -111,6 +115,6 @@ pub(crate) mod types {
         pub(crate) status: u16,
         pub(crate) version: HttpVersion,
         pub(crate) reason: Vec<u8>,
-        pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
+        pub(crate) fields: Vec<FieldResult>,
     }
 }

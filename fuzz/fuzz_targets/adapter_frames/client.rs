@@ -1,4 +1,4 @@
-//! Connections and exchanges, as the host has them.
+//! Connections, lookups and exchanges, as the host has them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,6 +8,8 @@ use crate::host::{Call, Resource, fail, give, next, outcome, record, text};
 use crate::streams::{InputStream, OutputStream, Pollable};
 
 pub(crate) struct Connection(Resource);
+
+pub(crate) struct Lookup(Resource);
 
 pub(crate) struct Exchange {
     resource: Resource,
@@ -36,6 +38,24 @@ pub(crate) fn connect(
     told.extend_from_slice(host.as_bytes());
     record(Call::Told(told));
     outcome().map(|()| Connection(Resource::new(None)))
+}
+
+pub(crate) fn resolve(host: &str) -> Result<Lookup, ErrorCode> {
+    assert!(std::str::from_utf8(host.as_bytes()).is_ok(), "not UTF-8");
+    let told = [&0_u32.to_le_bytes(), host.as_bytes()].concat();
+    record(Call::Told(told));
+    outcome().map(|()| Lookup(Resource::new(None)))
+}
+
+impl Lookup {
+    pub(crate) fn subscribe(&self) -> Pollable {
+        Pollable::of(&self.0)
+    }
+
+    pub(crate) fn status(&self) -> Option<Result<(), ErrorCode>> {
+        record(Call::Asked);
+        (next() & 3 != 3).then(outcome)
+    }
 }
 
 pub(crate) fn close(connection: Connection) {
@@ -220,6 +240,20 @@ impl Exchange {
             "the stream was taken"
         );
         Ok(InputStream::of(&self.resource))
+    }
+
+    pub(crate) fn trailers(&self) -> Vec<FieldResult> {
+        let count = usize::from(next());
+        let fields: Vec<FieldResult> = (0..count & 7)
+            .map(|_| (give(next().into()), give(usize::from(next()) * 64)))
+            .collect();
+        let mut gave = Vec::new();
+        if !fields.is_empty() {
+            let list = fields.iter();
+            self::fields(&mut gave, list.map(|(name, value)| (&name[..], &value[..])));
+        }
+        record(Call::Gave(gave));
+        fields
     }
 
     pub(crate) fn failure(&self) -> Option<ErrorCode> {

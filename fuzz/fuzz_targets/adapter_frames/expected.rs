@@ -15,6 +15,7 @@ pub(crate) const WRITE: u8 = 6;
 pub(crate) const READ: u8 = 9;
 pub(crate) const POLL: u8 = 10;
 pub(crate) const CLOSE: u8 = 11;
+pub(crate) const RESOLVE: u8 = 12;
 
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |n, b| n << 8 | u32::from(*b))
@@ -35,7 +36,7 @@ impl<'a> Frame<'a> {
         }
         let command = header[1];
         match command {
-            WRITE | 1 | 3 | 5 | 10 => {}
+            WRITE | 1 | 3 | 5 | 10 | 12 => {}
             2 | 4 | 7 | 8 | 9 | 11 if payload.is_empty() => {}
             2 | 4 | 7 | 8 | 9 | 11 => return Err(128),
             _ => return Err(130),
@@ -50,7 +51,7 @@ impl<'a> Frame<'a> {
 
     /// Whether the command is about something that has an id.
     pub(crate) fn has_id(&self) -> bool {
-        !matches!(self.command, CONNECT | POLL)
+        !matches!(self.command, CONNECT | POLL | RESOLVE)
     }
 
     /// Whether everything that has no meaning for the command is 0, and the rest is in range.
@@ -60,6 +61,7 @@ impl<'a> Frame<'a> {
             START_TLS => matches!(self.arg, 0..=2 | 4..=6),
             REQUEST => self.arg <= 2,
             READ => self.arg != 0,
+            RESOLVE => self.id == 0 && self.arg == 0,
             POLL => self.id == 0 && self.arg == 0 && self.payload.len().is_multiple_of(8),
             _ => self.arg == 0,
         }
@@ -67,7 +69,7 @@ impl<'a> Frame<'a> {
 
     /// What a host is told of the frame, for the commands that it is told all of.
     pub(crate) fn told(&self) -> Option<Vec<u8>> {
-        let has_more = matches!(self.command, CONNECT | START_TLS | REQUEST);
+        let has_more = matches!(self.command, CONNECT | START_TLS | REQUEST | RESOLVE);
         has_more.then(|| [&self.arg.to_le_bytes(), self.payload].concat())
     }
 }

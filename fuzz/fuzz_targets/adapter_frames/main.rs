@@ -31,6 +31,8 @@ mod frame;
 mod guest;
 #[path = "../../../adapter/src/handles.rs"]
 mod handles;
+#[path = "../../../adapter/src/lookup.rs"]
+mod lookup;
 #[path = "../../../adapter/src/poll.rs"]
 mod poll;
 #[path = "../../../adapter/src/reply.rs"]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bindings::types::{ErrorCode, TlsFailure};
 use crate::channel;
-use crate::expected::{CLOSE, CONNECT, Frame, POLL, REQUEST, Reply, WRITE};
+use crate::expected::{CLOSE, CONNECT, Frame, POLL, REQUEST, RESOLVE, Reply, WRITE};
 use crate::guest::Errno;
 use crate::host::{self, Call};
 use crate::{machine, memory, state};
@@ -23,10 +23,18 @@ const ENTRIES: u8 = 8;
 const LIST: u8 = 16;
 const KIND: u8 = 32;
 
+/// What an id stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Connection,
+    Exchange,
+    Lookup,
+}
+
 #[derive(Default)]
 struct Program {
-    /// The ids that mean something, and whether that is a connection.
-    open: BTreeMap<u32, bool>,
+    /// The ids that mean something.
+    open: BTreeMap<u32, Kind>,
     given: BTreeSet<u32>,
 }
 
@@ -64,7 +72,7 @@ impl Program {
             header[2..4].fill(0);
         }
         if fix & KIND != 0 {
-            header[1] %= 12;
+            header[1] %= 13;
         }
         if fix & LENGTH != 0 {
             header[12..].copy_from_slice(&size.to_le_bytes());
@@ -120,7 +128,8 @@ impl Program {
         let kind = self.open.get(&frame.id).copied();
         if frame.has_id() {
             let is_right = match (kind, frame.command) {
-                (Some(true), 2..=5) | (Some(false), 6..=9) => true,
+                (Some(Kind::Connection), 2..=5) | (Some(Kind::Exchange), 6..=9) => true,
+                (Some(Kind::Lookup), 2) => true,
                 (kind, CLOSE) => kind.is_some(),
                 _ => false,
             };
@@ -136,9 +145,14 @@ impl Program {
             }
         }
         match frame.command {
-            CONNECT | REQUEST if is_done => {
+            CONNECT | REQUEST | RESOLVE if is_done => {
                 assert!(self.given.insert(reply.value), "an id of old");
-                self.open.insert(reply.value, frame.command == CONNECT);
+                let kind = match frame.command {
+                    CONNECT => Kind::Connection,
+                    REQUEST => Kind::Exchange,
+                    _ => Kind::Lookup,
+                };
+                self.open.insert(reply.value, kind);
             }
             CLOSE if is_done => drop(self.open.remove(&frame.id)),
             WRITE => check_write(frame, reply, calls),
@@ -161,8 +175,8 @@ impl Program {
             assert_eq!(*padding, [0; 3]);
             let id = u32::from_le_bytes([*i0, *i1, *i2, *i3]);
             let most = match self.open.get(&id) {
-                Some(true) => 1,
-                Some(false) => 7,
+                Some(Kind::Connection | Kind::Lookup) => 1,
+                Some(Kind::Exchange) => 7,
                 None => panic!("{id:x} means nothing"),
             };
             assert!((1..=most).contains(interests), "interests {interests}");

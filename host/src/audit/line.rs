@@ -1,4 +1,5 @@
-//! The lines of an audit log: one for each decision, and one for each finished exchange.
+//! The lines of an audit log: one for each decision, one for each finished exchange, and one for
+//! each lookup that asked a name server or was denied.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::policy::{DenyReason, TlsSetting};
 
-/// One line of an audit log, as JSON: `"type"` is `decision` or `exchange`.
+/// One line of an audit log, as JSON: `"type"` is `decision`, `exchange` or `lookup`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AuditLine {
@@ -17,6 +18,8 @@ pub enum AuditLine {
     Decision(DecisionRecord),
     /// What came of it.
     Exchange(ExchangeRecord),
+    /// A question for the addresses of a name.
+    Lookup(LookupRecord),
 }
 
 /// At which door a decision was made.
@@ -144,6 +147,26 @@ pub struct ExchangeRecord {
     pub secrets: Vec<String>,
     /// What ended it, such as `reset`; none where the response came to its end.
     pub error: Option<String>,
+}
+
+/// One question for the addresses of a name, when it is answered or was denied.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LookupRecord {
+    /// When it was over.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The name that was asked about.
+    pub name: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
+    pub rule: String,
+    /// Why it was denied, or would have been.
+    pub reason: Option<Reason>,
+    /// What came of the question: `found`, or the failure, such as `dns`; none where no name server
+    /// was asked.
+    pub outcome: Option<String>,
 }
 
 /// A point in time, in JSON as RFC 3339 in UTC with milliseconds.

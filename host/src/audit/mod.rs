@@ -2,6 +2,7 @@
 
 mod entry;
 mod line;
+mod lookup;
 mod sink;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use self::entry::{Decided, Exchanged};
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
 };
+pub(crate) use self::lookup::LookedUp;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use crate::policy::{Denial, TlsRequest};
 
@@ -44,6 +47,7 @@ struct Shared {
 struct Kept {
     decisions: Vec<DecisionRecord>,
     exchanges: Vec<ExchangeRecord>,
+    lookups: Vec<LookupRecord>,
     count: u64,
     held: usize,
 }
@@ -108,7 +112,8 @@ impl AuditLog {
         }
     }
 
-    /// The decisions so far, in their order; about 32 MiB of them and of the exchanges at most.
+    /// The decisions so far, in their order; about 32 MiB of them, of the exchanges and of
+    /// the lookups at most.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
         let mut records = self.kept().decisions.clone();
@@ -120,6 +125,12 @@ impl AuditLog {
     #[must_use]
     pub fn exchanges(&self) -> Vec<ExchangeRecord> {
         self.kept().exchanges.clone()
+    }
+
+    /// The lookups that asked a name server or were denied, in the order in which they ended.
+    #[must_use]
+    pub fn lookups(&self) -> Vec<LookupRecord> {
+        self.kept().lookups.clone()
     }
 
     /// How many decisions there were, those beyond the log's capacity included.
@@ -195,6 +206,7 @@ impl Kept {
                 record.target.len() + record.rule.len()
             }
             AuditLine::Exchange(record) => record.target.len(),
+            AuditLine::Lookup(record) => record.name.len() + record.rule.len(),
         };
         let held = self.held + RECORD + texts;
         if held > CAPACITY {
@@ -204,6 +216,7 @@ impl Kept {
         match line {
             AuditLine::Decision(record) => self.decisions.push(record),
             AuditLine::Exchange(record) => self.exchanges.push(record),
+            AuditLine::Lookup(record) => self.lookups.push(record),
         }
     }
 }
@@ -225,6 +238,12 @@ fn trace(line: &AuditLine) {
             duration_ms = it.duration_ms, error = it.error,
             address = it.address.map(tracing::field::display),
             "exchange",
+        ),
+        AuditLine::Lookup(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, verdict = ?it.verdict, subject = it.name, rule = it.rule,
+            reason = it.reason.map(Reason::as_str), outcome = it.outcome,
+            "lookup",
         ),
     }
 }

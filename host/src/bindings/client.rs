@@ -1,4 +1,4 @@
-//! The functions of `sandbox:net/client`: connect, request and close.
+//! The functions of `sandbox:net/client`: resolve, connect, request and close.
 
 use std::time::Duration;
 
@@ -6,13 +6,31 @@ use wasmtime::component::Resource;
 
 use super::connection::HostConnection;
 use super::exchange::HostExchange;
+use super::lookup::HostLookup;
 use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::audit::Stage;
-use crate::policy::Endpoint;
+use crate::policy::{Endpoint, Host};
 
 impl wit::Host for SandboxNetCtxView<'_> {
+    fn resolve(
+        &mut self,
+        host: String,
+    ) -> wasmtime::Result<Result<Resource<HostLookup>, ErrorCode>> {
+        let host = match Host::parse(&host) {
+            Ok(host) => host,
+            Err(error) => {
+                self.ctx.hooks.malformed_lookup(&host);
+                return Ok(Err(ErrorCode::Invalid(error.to_string())));
+            }
+        };
+        match self.ctx.hooks.lookup(host) {
+            Ok(looking) => Ok(Ok(self.table.push(HostLookup::new(looking))?)),
+            Err(error) => Ok(Err(convert::error(error))),
+        }
+    }
+
     fn connect(
         &mut self,
         host: String,

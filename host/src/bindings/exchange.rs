@@ -14,7 +14,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn};
 use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody, StreamContext};
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
-use super::types::{BodyKind, ErrorCode, RequestHead, ResponseHead};
+use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::{self, EgressError};
@@ -315,6 +315,10 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
             Ok(stream) => Ok(Ok(self.table.push(stream)?)),
             Err(error) => Ok(Err(error)),
         }
+    }
+
+    fn trailers(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<Vec<Field>> {
+        Ok(self.table.get(&exchange)?.completion.trailers())
     }
 
     fn failure(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<Option<ErrorCode>> {

@@ -5,9 +5,11 @@ mod client;
 mod connection;
 mod convert;
 mod exchange;
+mod lookup;
 
 pub use connection::HostConnection;
 pub use exchange::HostExchange;
+pub use lookup::HostLookup;
 
 #[allow(clippy::all, reason = "generated")]
 mod generated {
@@ -20,6 +22,7 @@ mod generated {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
             "sandbox:net/client.connection": super::HostConnection,
             "sandbox:net/client.exchange": super::HostExchange,
+            "sandbox:net/client.lookup": super::HostLookup,
         },
     });
 }

@@ -10,13 +10,16 @@ use tokio::time::{Instant, Sleep};
 
 use crate::egress::h1::H1Body;
 use crate::egress::h2::H2Body;
-use crate::egress::{EgressError, Phase};
+use crate::egress::{EgressError, Fields, Phase};
 
 /// A response body as it arrives, without transfer coding. A slow reader slows the peer down:
 /// little is received ahead of what is asked for here.
 ///
 /// It ends with `None` only where it is complete by its framing; any other end is an error, and
-/// the last thing that comes. Trailer fields are dropped.
+/// the last thing that comes. Trailer fields are no part of it: [`take_trailers`] gives them at the
+/// end.
+///
+/// [`take_trailers`]: Self::take_trailers
 #[derive(Debug)]
 pub struct ResponseBody {
     source: Source,
@@ -41,6 +44,17 @@ impl Source {
 }
 
 impl ResponseBody {
+    /// The fields behind the body, in the peer's order and spelling, once, when the end was reached;
+    /// empty before it, and where there are none. Fields that would say how the message is framed
+    /// or where it goes are left out.
+    pub fn take_trailers(&mut self) -> Fields {
+        match &mut self.source {
+            Source::H1(body) if body.is_over() => body.take_trailers(),
+            Source::H2(body) if body.is_over() => body.take_trailers(),
+            Source::H1(_) | Source::H2(_) | Source::Over => Fields::new(),
+        }
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
         match &mut self.source {
             Source::H1(body) => body.poll_data(cx),

@@ -85,6 +85,8 @@ impl Connection {
         // The old pool is closed: what is given to it is closed too.
         std::mem::replace(&mut self.home, Arc::new(home)).close();
         (self.fresh, self.session) = (None, None);
+        // So is what was asked before.
+        self.reach.take_found();
         self.era = era;
     }
 

@@ -31,9 +31,10 @@ pub(crate) async fn dial(
     phase: &mut Phase,
 ) -> Result<(TcpStream, SocketAddr), EgressError> {
     *phase = Phase::Resolve;
-    let found = match reach.pinned() {
-        Some(address) => vec![address],
-        None => addresses(&reach.endpoint().host, resolver).await?,
+    let found = match (reach.pinned(), reach.take_found()) {
+        (Some(address), _) => vec![address],
+        (None, Some(found)) => found,
+        (None, None) => addresses(&reach.endpoint().host, resolver).await?,
     };
     let first = found.first().copied();
     let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
@@ -56,7 +57,16 @@ async fn addresses(host: &Host, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, E
     if host.is_localhost() {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
-    let found = resolver.resolve(&host.to_string()).await?;
+    ask(&host.to_string(), resolver).await
+}
+
+/// Asks the name servers for the addresses of a name; there is one at least.
+///
+/// # Errors
+///
+/// A [`DnsFailure`].
+pub(crate) async fn ask(name: &str, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, EgressError> {
+    let found = resolver.resolve(name).await?;
     if found.is_empty() {
         Err(DnsFailure::NotFound.into())
     } else {

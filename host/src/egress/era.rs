@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
 
+use crate::egress::answers::Answers;
 use crate::egress::pool::Pool;
 use crate::egress::{EgressConfig, TlsSettings, TlsTerms};
 
 /// The most session caches that are kept for terms of programs' own.
 const MOST_CONFIGS: usize = 16;
 
-/// The pool and the TLS sessions of one sandbox under one version of its policy: they are found by
-/// nobody who comes from another sandbox, or was checked by another version.
+/// The pool, the TLS sessions and the answers of lookups of one sandbox under one version of its
+/// policy: they are found by nobody who comes from another sandbox, or was checked by another
+/// version.
 #[derive(Debug)]
 pub(crate) struct Era {
     pool: Arc<Pool>,
@@ -21,6 +23,7 @@ pub(crate) struct Era {
     config: Arc<ClientConfig>,
     /// For others, those that were used last at the end.
     others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
+    answers: Answers,
 }
 
 impl Era {
@@ -31,11 +34,16 @@ impl Era {
             settings: config.tls.clone(),
             config: terms.client_config(&config.tls),
             others: Mutex::default(),
+            answers: Answers::default(),
         })
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The configuration for handshakes on these terms.

@@ -170,6 +170,9 @@ pub enum ProtocolFault {
     /// The chunked coding of the body is broken (RFC 9112 section 7.1).
     #[error("the chunked coding of the response body is malformed: {0}")]
     Chunk(&'static str),
+    /// The fields behind a chunked body are none (RFC 9112 section 7.1.2).
+    #[error("the trailer fields of the response are malformed: {0}")]
+    Trailers(&'static str),
     /// The connection ended before the body did.
     #[error("the peer closed the connection before the end of the response body")]
     BodyCut,

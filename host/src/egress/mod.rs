@@ -8,6 +8,7 @@
 //!
 //! Futures can be dropped at any time: what they had in flight is closed.
 
+mod answers;
 mod body;
 mod config;
 mod connection;
@@ -27,6 +28,7 @@ mod stream;
 mod tenant;
 mod terms;
 mod tls;
+mod trailers;
 mod verifier;
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Which addresses a connection may use, as far as is known what it will carry.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
+use crate::egress::answers::Answer;
 use crate::policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
 
 /// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
@@ -11,6 +13,8 @@ pub(crate) struct Reach {
     origin: Option<Origin>,
     addresses: Addresses,
     pinned: Option<IpAddr>,
+    /// What a lookup found, for the first dial alone.
+    found: Mutex<Option<Answer>>,
 }
 
 impl Reach {
@@ -22,7 +26,22 @@ impl Reach {
             endpoint: route.into_inner(),
             origin: None,
             pinned,
+            found: Mutex::default(),
         }
+    }
+
+    /// The first dial need not ask for the addresses of the host: these are filtered like any.
+    pub(crate) fn with_found(self, answer: Option<Answer>) -> Self {
+        Self {
+            found: Mutex::new(answer),
+            ..self
+        }
+    }
+
+    /// The addresses that a lookup found, once, if they are not too old.
+    pub(crate) fn take_found(&self) -> Option<Vec<IpAddr>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.take().and_then(Answer::into_addresses)
     }
 
     /// The scheme is known from now on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::egress::dial::dial;
+use crate::egress::dial::{ask, dial};
 use crate::egress::era::Era;
 use crate::egress::h2::{Session, Slot};
 use crate::egress::pool::Handshakes;
@@ -17,7 +17,7 @@ use crate::egress::tls::{self, handshake};
 use crate::egress::{
     Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError, TlsTerms,
 };
-use crate::policy::{Checked, Endpoint};
+use crate::policy::{Checked, CheckedName, Endpoint, Host};
 
 /// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
 const MOST_TERMS: usize = 64;
@@ -101,7 +101,7 @@ impl Egress {
         }
     }
 
-    /// Forgets every connection and TLS session that is kept for the next request, as where the
+    /// Forgets every connection, TLS session and answer that is kept for the next request, as where the
     /// policy is another one from now on: nothing that was set up before is used for anything that
     /// is checked after. Exchanges under way go on.
     pub fn renew(&self) {
@@ -116,8 +116,28 @@ impl Egress {
         old.pool().close();
     }
 
+    /// Asks for the addresses of a name, within the configured time. What is found is used by the
+    /// next [`connect`](Self::connect) to that name, if it follows soon, and told to nobody.
+    ///
+    /// Dropping the future gives the question up.
+    ///
+    /// # Errors
+    ///
+    /// `Dns`; `Timeout` in the phase `resolve`.
+    pub async fn lookup(&self, name: &CheckedName) -> Result<(), EgressError> {
+        let era = self.era();
+        let asking = ask(name.name().as_str(), &*self.config().resolver);
+        let found = timeout(self.config().connect_timeout, asking)
+            .await
+            .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
+        // Where the policy was replaced meanwhile, nobody looks there any more.
+        era.answers().keep(name.name().clone(), found);
+        Ok(())
+    }
+
     /// Resolves the route's host and connects, within `timeout` and the configured one. With
-    /// `pinned` the host is not resolved, and that address is dialled if the route permits it.
+    /// `pinned` the host is not resolved, and that address is dialled if the route permits it; nor
+    /// is it where a [`lookup`](Self::lookup) has found its addresses already.
     ///
     /// Where a connection to the same endpoint is idle, nothing happens yet: it is used if what
     /// is asked next fits it, and otherwise the connecting is done then.
@@ -133,7 +153,12 @@ impl Egress {
         pinned: Option<IpAddr>,
     ) -> Result<Connection, EgressError> {
         let started = Instant::now();
-        let mut connection = Connection::new(self.clone(), Reach::new(route, pinned));
+        let found = match &route.host {
+            Host::Name(name) => self.era().answers().take(name),
+            Host::Ip(_) => None,
+        };
+        let reach = Reach::new(route, pinned).with_found(found);
+        let mut connection = Connection::new(self.clone(), reach);
         if !connection.has_pooled() {
             connection.dial(timeout).await?;
             connection.count(started);

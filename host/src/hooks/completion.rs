@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::audit::Exchanged;
-use crate::egress::EgressError;
+use crate::egress::{EgressError, Fields};
 
 /// What the two ends of an exchange, its connection and its streams, know of one another.
 pub(crate) struct Completion {
     failure: OnceLock<EgressError>,
     over: watch::Sender<bool>,
     record: OnceLock<Arc<Exchanged>>,
+    trailers: OnceLock<Fields>,
 }
 
 impl Completion {
@@ -20,6 +21,7 @@ impl Completion {
             failure: OnceLock::new(),
             over: watch::Sender::new(false),
             record: OnceLock::new(),
+            trailers: OnceLock::new(),
         })
     }
 
@@ -34,9 +36,19 @@ impl Completion {
         let _ = self.record.set(record);
     }
 
-    /// The response's body has ended as its framing says.
-    pub(crate) fn complete(&self) {
+    /// The response's body has ended as its framing says, with these fields behind it.
+    pub(crate) fn complete(&self, trailers: Fields) {
+        // There is one end.
+        let _ = self.trailers.set(trailers);
         self.end();
+    }
+
+    /// The fields behind the response's body, once it has ended completely.
+    pub(crate) fn trailers(&self) -> Fields {
+        match self.is_over() && self.failure.get().is_none() {
+            true => self.trailers.get().cloned().unwrap_or_default(),
+            false => Fields::new(),
+        }
     }
 
     /// Notes the first failure.

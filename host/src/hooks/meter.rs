@@ -63,6 +63,21 @@ impl Meter {
         Ok(())
     }
 
+    /// Whether a host may be looked up: that is not counted, but a host that could not be connected
+    /// to any more is not asked about either.
+    pub(super) fn lookup(&self, host: &Host) -> Result<(), Limit> {
+        self.check_time()?;
+        let Some(most) = self.budgets.hosts else {
+            return Ok(());
+        };
+        let state = self.state();
+        let is_full = state.hosts.len() as u64 >= u64::from(most);
+        match is_full && !state.hosts.contains(host) {
+            true => Err(Limit::Hosts),
+            false => Ok(()),
+        }
+    }
+
     /// Counts a request.
     pub(super) fn request(&self) -> Result<(), Limit> {
         self.check_time()?;

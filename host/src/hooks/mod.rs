@@ -9,6 +9,7 @@ mod completion;
 mod consult;
 mod doors;
 mod exchange;
+mod lookup;
 mod meter;
 mod shared;
 mod tracked;
@@ -23,6 +24,7 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
+pub(crate) use self::lookup::Looking;
 use self::shared::{Shared, SharedConnection, Way};
 use crate::Error;
 use crate::audit::{AuditLog, Stage, Subject};
@@ -218,13 +220,17 @@ impl EgressHooks {
     }
 
     fn is_malformed(&self, subject: Subject) {
-        let denial = Denial {
-            reason: DenyReason::Malformed,
-            rule: DEFAULT_DENY.to_owned(),
-            message: String::new(),
-            address: None,
-        };
-        drop(self.audit.decided(subject, Err(&denial)));
+        drop(self.audit.decided(subject, Err(&malformed())));
+    }
+}
+
+/// The denial, for the log, of what is no HTTP.
+fn malformed() -> Denial {
+    Denial {
+        reason: DenyReason::Malformed,
+        rule: DEFAULT_DENY.to_owned(),
+        message: String::new(),
+        address: None,
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
-use super::Completion;
 use super::meter::Meter;
+use super::{Completion, lookup};
 use crate::egress::{Connection, Egress, EgressError};
 use crate::hook::Hook;
 use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest};
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
     pub(super) vault: Vault,
     pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
+    /// Room for lookups.
+    pub(super) lookups: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -78,6 +81,7 @@ impl Shared {
             meter: Meter::new(*policy.budgets()),
             vault,
             hook,
+            lookups: lookup::room(),
             state: Mutex::new(State {
                 policy: Arc::new(policy),
                 running: Vec::new(),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -15,7 +16,7 @@ use super::shared::Shared;
 use super::wasi_http::to_http_error;
 use super::{Completion, HttpError};
 use crate::audit::Exchanged;
-use crate::egress::{self, EgressError, Limit, Phase};
+use crate::egress::{self, EgressError, Fields, Limit, Phase};
 use crate::policy::{Checked, RequestLine};
 use crate::secrets::MaskStream;
 
@@ -52,10 +53,8 @@ pub(super) fn tracked(
     record.received(size);
     shared.meter.down(size).map_err(EgressError::Limit)?;
     let mask = mask(&mut head, line, shared)?;
-    if body.is_end_stream() {
-        tracking.completion.complete();
-    }
-    let body = TrackedBody {
+    let is_over = body.is_end_stream();
+    let mut body = TrackedBody {
         ended: Box::pin({
             let completion = tracking.completion.clone();
             async move { completion.ended().await }
@@ -66,19 +65,18 @@ pub(super) fn tracked(
             .map(|limit| (limit, Box::pin(sleep(limit)))),
         deadline: shared.meter.deadline().map(|at| Box::pin(sleep_until(at))),
         mask,
+        trailers: None,
         tracking,
     };
+    if is_over {
+        // It may never be read.
+        body.settle()?;
+    }
     let mut answer = http::Response::new(body.boxed_unsync());
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
         *answer.status_mut() = status;
     }
-    for (name, value) in &head.fields {
-        let name = http::HeaderName::from_bytes(name);
-        let value = http::HeaderValue::from_bytes(value);
-        if let (Ok(name), Ok(value)) = (name, value) {
-            answer.headers_mut().append(name, value);
-        }
-    }
+    *answer.headers_mut() = header_map(&head.fields);
     // The body comes without its transfer coding.
     answer.headers_mut().remove(http::header::TRANSFER_ENCODING);
     answer.extensions_mut().insert(head);
@@ -104,18 +102,41 @@ fn mask(
         return Err(EgressError::Denied(line.coding_denial()));
     }
     vault.masker().mask_whole(&mut head.reason);
-    for (name, value) in &mut head.fields {
-        vault.masker().mask_whole(name);
-        vault.masker().mask_whole(value);
-    }
+    mask_fields(&mut head.fields, shared);
     Ok(Some(vault.masker().stream()))
+}
+
+fn mask_fields(fields: &mut Fields, shared: &Shared) {
+    for (name, value) in fields {
+        shared.vault.masker().mask_whole(name);
+        shared.vault.masker().mask_whole(value);
+    }
+}
+
+/// The fields in `http`'s own type, without what it has no room for.
+fn header_map(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        let name = http::HeaderName::from_bytes(name);
+        let value = http::HeaderValue::from_bytes(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            // Where there are too many, the rest is left out.
+            let _ = map.try_append(name, value);
+        }
+    }
+    map
 }
 
 /// The bytes of a head as HTTP/1.1 text.
 fn response_size(head: &egress::ResponseHead) -> u64 {
     const FIXED: usize = "HTTP/1.1 200 \r\n\r\n".len();
-    let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
+    let fields = head.fields.iter().map(field_size);
     (FIXED + head.reason.len() + fields.sum::<usize>()) as u64
+}
+
+/// The bytes of a field line.
+fn field_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
+    name.len() + value.len() + ": \r\n".len()
 }
 
 /// A response's body that tells the exchange how it ended, and ends when the exchange does.
@@ -125,6 +146,8 @@ struct TrackedBody {
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
     mask: Option<MaskStream>,
+    /// What comes last, for a guest that speaks `wasi:http`.
+    trailers: Option<HeaderMap>,
     tracking: Tracking,
 }
 
@@ -155,11 +178,39 @@ impl TrackedBody {
 
     /// The end as the framing says. What a mask has held back comes before it.
     fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        self.inner = None;
+        if let Err(error) = self.settle() {
+            return self.failed(error);
+        }
         let rest = self.mask.take().map(|mut mask| mask.finish());
-        self.tracking.completion.complete();
-        let rest = rest.filter(|rest| !rest.is_empty());
-        Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))))
+        match rest.filter(|rest| !rest.is_empty()) {
+            Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
+            None => self.last(),
+        }
+    }
+
+    /// The fields behind the body, and then nothing more.
+    fn last(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(map))))
+    }
+
+    /// Everything has come: counts and masks the fields behind the body, and says so.
+    fn settle(&mut self) -> Result<(), EgressError> {
+        let Some(mut inner) = self.inner.take() else {
+            return Ok(());
+        };
+        let mut fields = inner.take_trailers();
+        let shared = &self.tracking.shared;
+        let size = fields.iter().map(field_size).sum::<usize>() as u64;
+        self.tracking.record.received(size);
+        shared.meter.down(size).map_err(EgressError::Limit)?;
+        if self.mask.is_some() {
+            mask_fields(&mut fields, shared);
+        }
+        if !fields.is_empty() {
+            self.trailers = Some(header_map(&fields));
+        }
+        self.tracking.completion.complete(fields);
+        Ok(())
     }
 
     /// Whether a time has passed: that of the silence, or that of the sandbox.
@@ -188,7 +239,10 @@ impl Body for TrackedBody {
                 return self.failed(error);
             }
             let Some(inner) = &mut self.inner else {
-                return Poll::Ready(None);
+                return match self.mask.is_some() {
+                    true => self.finished(),
+                    false => self.last(),
+                };
             };
             match inner.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -217,7 +271,8 @@ impl Body for TrackedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(|body| body.is_end_stream()) && self.mask.is_none()
+        // Fields behind the body, and what a mask holds back, are found at the end.
+        self.inner.is_none() && self.mask.is_none() && self.trailers.is_none()
     }
 }
 

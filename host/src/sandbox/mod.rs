@@ -158,6 +158,7 @@ impl Sandbox {
             memory,
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),
+            lookups: audit.lookups(),
         })
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::audit::{DecisionRecord, ExchangeRecord};
+use crate::audit::{DecisionRecord, ExchangeRecord, LookupRecord};
 
 /// A Python program.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,6 +93,8 @@ pub struct Outcome {
     pub decisions: Vec<DecisionRecord>,
     /// Every exchange that came of them, in the order in which they ended.
     pub exchanges: Vec<ExchangeRecord>,
+    /// Every lookup that asked a name server or was denied, in the order in which they ended.
+    pub lookups: Vec<LookupRecord>,
 }
 
 impl Outcome {

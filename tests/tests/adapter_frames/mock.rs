@@ -27,6 +27,7 @@ pub mod bindings {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
             "sandbox:net/client.connection": super::Connection,
             "sandbox:net/client.exchange": super::Exchange,
+            "sandbox:net/client.lookup": super::Lookup,
         },
         require_store_data_send: true,
     });
@@ -46,6 +47,15 @@ pub struct ConnectionState {
     /// What `start-tls` was given.
     pub asked: Option<(String, TlsOptions)>,
     pub tls: Option<TlsInfo>,
+    pub closed: bool,
+}
+
+/// A lookup, as the test sees it.
+#[derive(Default)]
+pub struct LookupState {
+    pub host: String,
+    /// What `status` gives.
+    pub answer: Option<Result<(), ErrorCode>>,
     pub closed: bool,
 }
 
@@ -69,6 +79,7 @@ pub struct ExchangeState {
     pub received: Bytes,
     pub ended: bool,
     pub response_taken: bool,
+    pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The streams fail.
     pub broken: bool,
     pub failure: Option<ErrorCode>,
@@ -76,6 +87,7 @@ pub struct ExchangeState {
 
 pub struct Connection(Shared<ConnectionState>);
 pub struct Exchange(Shared<ExchangeState>);
+pub struct Lookup(Shared<LookupState>);
 struct RequestBody(Shared<ExchangeState>);
 struct ResponseBody(Shared<ExchangeState>);
 
@@ -83,10 +95,11 @@ struct ResponseBody(Shared<ExchangeState>);
 pub struct Host {
     wasi: WasiCtx,
     pub table: ResourceTable,
-    /// The next `connect`, `start-tls` or `request` fails with this.
+    /// The next `resolve`, `connect`, `start-tls` or `request` fails with this.
     pub refusal: Option<ErrorCode>,
     pub connections: Vec<Shared<ConnectionState>>,
     pub exchanges: Vec<Shared<ExchangeState>>,
+    pub lookups: Vec<Shared<LookupState>>,
 }
 
 impl Host {
@@ -97,6 +110,7 @@ impl Host {
             refusal: None,
             connections: Vec::new(),
             exchanges: Vec::new(),
+            lookups: Vec::new(),
         }
     }
 
@@ -123,6 +137,13 @@ async fn until<T>(state: &Shared<T>, ready: impl FnMut(&T) -> bool) {
 impl Pollable for Connection {
     async fn ready(&mut self) {
         until(&self.0, |state| state.phase.is_some()).await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Lookup {
+    async fn ready(&mut self) {
+        until(&self.0, |state| state.answer.is_some()).await;
     }
 }
 
@@ -235,6 +256,22 @@ impl client::HostConnection for Host {
     }
 }
 
+impl client::HostLookup for Host {
+    fn subscribe(&mut self, this: Resource<Lookup>) -> Result<Resource<DynPollable>> {
+        subscribe(&mut self.table, this)
+    }
+
+    fn status(&mut self, this: Resource<Lookup>) -> Result<Option<Result<(), ErrorCode>>> {
+        Ok(self.table.get(&this)?.0.borrow().answer.clone())
+    }
+
+    fn drop(&mut self, this: Resource<Lookup>) -> Result<()> {
+        let lookup = self.table.delete(this)?;
+        lookup.0.send_modify(|state| state.closed = true);
+        Ok(())
+    }
+}
+
 impl client::HostExchange for Host {
     fn body(
         &mut self,
@@ -298,6 +335,12 @@ impl client::HostExchange for Host {
         Ok(Ok(self.table.push_child(stream, &this)?))
     }
 
+    fn trailers(&mut self, this: Resource<Exchange>) -> Result<Vec<Field>> {
+        let state = self.table.get(&this)?.0.borrow();
+        assert!(state.ended && state.received.is_empty());
+        Ok(state.trailers.clone())
+    }
+
     fn failure(&mut self, this: Resource<Exchange>) -> Result<Option<ErrorCode>> {
         Ok(self.table.get(&this)?.0.borrow().failure.clone())
     }
@@ -309,6 +352,19 @@ impl client::HostExchange for Host {
 }
 
 impl client::Host for Host {
+    fn resolve(&mut self, host: String) -> Result<Result<Resource<Lookup>, ErrorCode>> {
+        if let Err(error) = self.refuse() {
+            return Ok(Err(error));
+        }
+        let state = LookupState {
+            host,
+            ..Default::default()
+        };
+        let state = Arc::new(watch::Sender::new(state));
+        self.lookups.push(state.clone());
+        Ok(Ok(self.table.push(Lookup(state))?))
+    }
+
     fn connect(
         &mut self,
         host: String,

@@ -23,7 +23,7 @@ fn lines(path: &Path) -> Vec<AuditLine> {
 fn decisions(lines: &[AuditLine]) -> Vec<&DecisionRecord> {
     let records = lines.iter().filter_map(|line| match line {
         AuditLine::Decision(record) => Some(record),
-        AuditLine::Exchange(_) => None,
+        _ => None,
     });
     records.collect()
 }
@@ -31,7 +31,7 @@ fn decisions(lines: &[AuditLine]) -> Vec<&DecisionRecord> {
 fn exchanges(lines: &[AuditLine]) -> Vec<&ExchangeRecord> {
     let records = lines.iter().filter_map(|line| match line {
         AuditLine::Exchange(record) => Some(record),
-        AuditLine::Decision(_) => None,
+        _ => None,
     });
     records.collect()
 }
@@ -134,6 +134,7 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
                 );
                 assert!(decision.time.0 <= one.time.0 && origins.contains(&decision.rule));
             }
+            AuditLine::Lookup(one) => assert_eq!(one.sandbox, "agent-7"),
         }
     }
     let sequences: Vec<u64> = seen.into_keys().collect();

@@ -14,7 +14,7 @@ use crate::egress::h1::response::Framing;
 use crate::egress::h1::transport::{Home, Parked, Writing};
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
-use crate::egress::{EgressError, Phase, ProtocolFault};
+use crate::egress::{EgressError, Fields, Phase, ProtocolFault};
 
 /// How much of an unread rest is read to keep a connection; more costs more than a new one.
 const MAX_DRAIN: usize = 64 * 1024;
@@ -37,6 +37,8 @@ pub(super) struct Receiving {
     /// Whether the connection may carry another exchange after this one.
     pub(super) persistent: bool,
     pub(super) accept_tls_truncation: bool,
+    /// The most bytes that the fields behind the body may have.
+    pub(super) max_trailers: usize,
     pub(super) home: Arc<Home>,
 }
 
@@ -48,7 +50,7 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, ProtocolFault> {
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, EgressError> {
         match self {
             Self::Length(0) => Ok(Decoded::End),
             Self::Chunked(chunked) => chunked.decode(buffer),
@@ -78,7 +80,7 @@ impl H1Body {
     pub(super) fn new(framing: Framing, receiving: Receiving) -> Self {
         let decoder = match framing {
             Framing::Length(length) => Decoder::Length(length),
-            Framing::Chunked => Decoder::Chunked(ChunkedDecoder::default()),
+            Framing::Chunked => Decoder::Chunked(ChunkedDecoder::new(receiving.max_trailers)),
             Framing::Close => Decoder::Close,
         };
         let mut body = Self {
@@ -93,6 +95,14 @@ impl H1Body {
     /// Whether the end was reached; the connection is free by then.
     pub(crate) fn is_over(&self) -> bool {
         self.receiving.is_none()
+    }
+
+    /// The trailer fields, once, at the end.
+    pub(crate) fn take_trailers(&mut self) -> Fields {
+        match &mut self.decoder {
+            Decoder::Chunked(chunked) => chunked.take_trailers(),
+            Decoder::Length(_) | Decoder::Close => Fields::new(),
+        }
     }
 
     /// The bytes that are still to come, where that is known.
@@ -130,7 +140,7 @@ impl H1Body {
                 Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(data))),
                 Ok(Decoded::End) => return Poll::Ready(None),
                 Ok(Decoded::More) => {}
-                Err(fault) => return Poll::Ready(Some(Err(EgressError::protocol(fault)))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
             let clean = match ready!(receiving.reader.poll_fill(cx)) {
                 Ok(0) => true,

@@ -3,13 +3,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::egress::ProtocolFault;
+use crate::egress::h1::response::parse_trailers;
+use crate::egress::{EgressError, Fields, Limit, ProtocolFault};
 
 /// The longest line with a chunk's size and its extensions, which are skipped.
 const MAX_SIZE_LINE: usize = 4096;
-
-/// The most bytes of trailer fields, which are skipped.
-const MAX_TRAILERS: usize = 64 * 1024;
 
 /// What the decoder made of the bytes it has.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,11 +21,17 @@ pub(super) enum Decoded {
 }
 
 /// Takes the chunked coding off. It accepts what the grammar says and nothing else.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ChunkedDecoder {
     state: State,
     /// Bytes of the line under way that are known to hold no line end.
     scanned: usize,
+    /// The lines of the trailer section, as far as they came, and the most bytes of them.
+    trailer_lines: Vec<u8>,
+    max_trailers: usize,
+    trailers: Fields,
+    /// What was wrong, which stays so.
+    failure: Option<EgressError>,
 }
 
 #[derive(Debug, Default)]
@@ -36,21 +40,48 @@ enum State {
     Size,
     Data(u64),
     DataEnd,
-    Trailers(usize),
+    Trailers,
     Done,
 }
 
 impl ChunkedDecoder {
+    /// A decoder for bodies with at most `max_trailers` bytes of trailer section.
+    pub(super) fn new(max_trailers: usize) -> Self {
+        Self {
+            state: State::default(),
+            scanned: 0,
+            trailer_lines: Vec::new(),
+            max_trailers,
+            trailers: Fields::new(),
+            failure: None,
+        }
+    }
+
+    /// The trailer fields, once, behind the end.
+    pub(super) fn take_trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
+    }
+
     /// Decodes from the front of `buffer`, and takes from it what was used.
-    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, ProtocolFault> {
+    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, EgressError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let decoded = self.decode_next(buffer);
+        self.failure = decoded.as_ref().err().cloned();
+        decoded
+    }
+
+    fn decode_next(&mut self, buffer: &mut BytesMut) -> Result<Decoded, EgressError> {
         loop {
             match self.state {
                 State::Size => {
-                    let Some(line) = self.line(buffer, MAX_SIZE_LINE)? else {
+                    let too_long = fault("a line is too long");
+                    let Some(line) = self.line(buffer, MAX_SIZE_LINE, too_long)? else {
                         return Ok(Decoded::More);
                     };
                     self.state = match parse_size(&line)? {
-                        0 => State::Trailers(0),
+                        0 => State::Trailers,
                         size => State::Data(size),
                     };
                 }
@@ -71,16 +102,12 @@ impl ChunkedDecoder {
                         self.state = State::Size;
                     }
                     [] | [b'\r'] => return Ok(Decoded::More),
-                    _ => return Err(ProtocolFault::Chunk("no line end after a chunk")),
+                    _ => return Err(fault("no line end after a chunk")),
                 },
-                State::Trailers(so_far) => {
-                    let Some(line) = self.line(buffer, MAX_TRAILERS - so_far)? else {
+                State::Trailers => {
+                    if !self.read_trailer(buffer)? {
                         return Ok(Decoded::More);
-                    };
-                    self.state = match line.len() {
-                        0 => State::Done,
-                        length => State::Trailers(so_far + length),
-                    };
+                    }
                 }
                 State::Done => return Ok(Decoded::End),
             }
@@ -93,49 +120,76 @@ impl ChunkedDecoder {
             State::Data(_) => false,
             State::DataEnd => buffer.starts_with(b"\r\n0\r\n"),
             State::Size => buffer.starts_with(b"0\r\n"),
-            State::Trailers(_) | State::Done => true,
+            State::Trailers | State::Done => true,
         };
         next_is_last && matches!(self.decode(buffer), Ok(Decoded::End))
     }
 
-    /// The next line without its CRLF.
-    fn line(&mut self, buffer: &mut BytesMut, max: usize) -> Result<Option<Bytes>, ProtocolFault> {
+    /// Takes a line of the trailer section; false where there is none yet.
+    fn read_trailer(&mut self, buffer: &mut BytesMut) -> Result<bool, EgressError> {
+        let left = self.max_trailers.saturating_sub(self.trailer_lines.len());
+        // The CR counts, so that there is always room for the blank line at the end.
+        let too_long = EgressError::Limit(Limit::ResponseHeadSize);
+        let Some(line) = self.line(buffer, left.saturating_add(1), too_long)? else {
+            return Ok(false);
+        };
+        if line.is_empty() {
+            self.trailers = parse_trailers(&std::mem::take(&mut self.trailer_lines))?;
+            self.state = State::Done;
+        } else {
+            self.trailer_lines.extend_from_slice(&line);
+            self.trailer_lines.extend_from_slice(b"\r\n");
+        }
+        Ok(true)
+    }
+
+    /// The next line without its CRLF. One that has no end within `max` bytes is `too_long`.
+    fn line(
+        &mut self,
+        buffer: &mut BytesMut,
+        max: usize,
+        too_long: EgressError,
+    ) -> Result<Option<Bytes>, EgressError> {
         let Some(at) = buffer[self.scanned..]
             .iter()
             .position(|byte| *byte == b'\n')
         else {
             self.scanned = buffer.len();
             return match buffer.len() {
-                length if length > max => Err(ProtocolFault::Chunk("a line is too long")),
+                length if length > max => Err(too_long),
                 _ => Ok(None),
             };
         };
         let end = self.scanned + at;
         self.scanned = 0;
         if end > max {
-            return Err(ProtocolFault::Chunk("a line is too long"));
+            return Err(too_long);
         }
         let mut line = buffer.split_to(end + 1);
         if !line.ends_with(b"\r\n") {
-            return Err(ProtocolFault::Chunk("a line end without CR"));
+            return Err(fault("a line end without CR"));
         }
         line.truncate(end - 1);
         Ok(Some(line.freeze()))
     }
 }
 
+fn fault(what: &'static str) -> EgressError {
+    EgressError::protocol(ProtocolFault::Chunk(what))
+}
+
 /// `chunk-size [BWS] [";" …]`. Blanks after the size are common, and mean nothing else.
-fn parse_size(line: &[u8]) -> Result<u64, ProtocolFault> {
-    const INVALID: ProtocolFault = ProtocolFault::Chunk("a chunk size is not a number");
+fn parse_size(line: &[u8]) -> Result<u64, EgressError> {
+    let invalid = || fault("a chunk size is not a number");
     let digits = line
         .iter()
         .take_while(|byte| byte.is_ascii_hexdigit())
         .count();
     if !matches!(line[digits..].trim_ascii_start(), [] | [b';', ..]) {
-        return Err(INVALID);
+        return Err(invalid());
     }
-    let digits = std::str::from_utf8(&line[..digits]).map_err(|_| INVALID)?;
-    u64::from_str_radix(digits, 16).map_err(|_| INVALID)
+    let digits = std::str::from_utf8(&line[..digits]).map_err(|_| invalid())?;
+    u64::from_str_radix(digits, 16).map_err(|_| invalid())
 }
 
 /// The line before a chunk of `size` bytes, which is not 0.
@@ -155,12 +209,27 @@ mod tests {
 
     use super::*;
 
+    const MAX_TRAILERS: usize = 1024;
+
     /// A body, and what was left behind it.
     type Complete = (Vec<u8>, Vec<u8>);
 
+    /// A failure that is not the coding's own.
+    fn head(what: &'static str) -> EgressError {
+        EgressError::protocol(ProtocolFault::Trailers(what))
+    }
+
     /// Decodes bytes that arrive in the given pieces.
-    fn decode(pieces: &[&[u8]]) -> Result<Option<Complete>, ProtocolFault> {
-        let (mut decoder, mut buffer) = (ChunkedDecoder::default(), BytesMut::new());
+    fn decode(pieces: &[&[u8]]) -> Result<Option<Complete>, EgressError> {
+        let mut decoder = ChunkedDecoder::new(MAX_TRAILERS);
+        decode_with(&mut decoder, pieces)
+    }
+
+    fn decode_with(
+        decoder: &mut ChunkedDecoder,
+        pieces: &[&[u8]],
+    ) -> Result<Option<Complete>, EgressError> {
+        let mut buffer = BytesMut::new();
         let (mut body, mut is_over) = (Vec::new(), false);
         for piece in pieces {
             buffer.extend_from_slice(piece);
@@ -211,7 +280,6 @@ mod tests {
     fn coding_that_breaks_the_grammar_is_refused() {
         let long_line = format!("1;{}\r\n", "x".repeat(MAX_SIZE_LINE));
         let endless_line = "x".repeat(MAX_SIZE_LINE + 1);
-        let trailers = format!("0\r\n{}\r\n", "a: b\r\n".repeat(MAX_TRAILERS));
         for coded in [
             "\r\n",
             "x\r\n",
@@ -227,13 +295,74 @@ mod tests {
             "0\r\n\n",
             &long_line,
             &endless_line,
-            &trailers,
         ] {
             let result = decode(&[coded.as_bytes()]);
+            let Err(EgressError::Protocol(failure)) = &result else {
+                panic!("{coded:?}: {result:?}");
+            };
             assert!(
-                matches!(result, Err(ProtocolFault::Chunk(_))),
-                "{coded:?}: {result:?}"
+                matches!(failure.fault, ProtocolFault::Chunk(_)),
+                "{coded:?}"
             );
+        }
+    }
+
+    #[test]
+    fn trailers_are_told_as_they_were_sent_but_for_those_that_would_change_the_message() {
+        for (section, expected) in [
+            ("", vec![]),
+            (
+                "Digest: x\r\ndigest:y \r\n",
+                vec![("Digest", "x"), ("digest", "y")],
+            ),
+            ("A:\r\nB: \u{e9}\r\n", vec![("A", ""), ("B", "\u{e9}")]),
+            (
+                "Content-Length: 9\r\nA: b\r\nHOST: x\r\nConnection: A\r\n",
+                vec![("A", "b")],
+            ),
+        ] {
+            let coded = format!("1\r\nx\r\n0\r\n{section}\r\n");
+            for at in 0..=coded.len() {
+                let (first, second) = coded.as_bytes().split_at(at);
+                let mut decoder = ChunkedDecoder::new(MAX_TRAILERS);
+                let decoded = decode_with(&mut decoder, &[first, second]).unwrap();
+                assert_eq!(decoded, Some((b"x".to_vec(), Vec::new())));
+                let trailers = decoder.take_trailers();
+                let bytes = |text: &str| text.as_bytes().to_vec();
+                let expected: Fields = (expected.iter())
+                    .map(|(name, value)| (bytes(name), bytes(value)))
+                    .collect();
+                assert_eq!(trailers, expected, "{section:?} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn trailers_that_are_no_fields_or_too_many_are_refused_for_good() {
+        let too_large = EgressError::Limit(Limit::ResponseHeadSize);
+        let name = head("a field name is invalid");
+        for (section, expected) in [
+            ("a b: c\r\n\r\n".to_owned(), name.clone()),
+            (": c\r\n\r\n".to_owned(), name.clone()),
+            ("abc\r\n\r\n".to_owned(), name),
+            ("a: \0\r\n\r\n".to_owned(), head("a field value is invalid")),
+            ("a: b\n\r\n".to_owned(), fault("a line end without CR")),
+            ("a: b\r\n".repeat(MAX_TRAILERS), too_large.clone()),
+            (
+                format!("a: {}", "b".repeat(MAX_TRAILERS)),
+                too_large.clone(),
+            ),
+            (
+                format!("a: {}\r\n\r\n", "b".repeat(MAX_TRAILERS)),
+                too_large,
+            ),
+        ] {
+            let mut decoder = ChunkedDecoder::new(MAX_TRAILERS);
+            let coded = format!("0\r\n{section}");
+            let result = decode_with(&mut decoder, &[coded.as_bytes()]);
+            assert_eq!(result, Err(expected.clone()), "{section:?}");
+            let again = decode_with(&mut decoder, &[b"\r\n\r\n"]);
+            assert_eq!(again, Err(expected), "{section:?}");
         }
     }
 
@@ -246,7 +375,7 @@ mod tests {
             ("\r\n1\r\nx\r\n0\r\n\r\n", false),
             ("", false),
         ] {
-            let mut decoder = ChunkedDecoder::default();
+            let mut decoder = ChunkedDecoder::new(MAX_TRAILERS);
             let mut buffer = BytesMut::from(format!("1\r\nx{coded}").as_bytes());
             assert_eq!(decoder.decode(&mut buffer), Ok(Decoded::Data("x".into())));
             assert_eq!(decoder.is_at_end(&mut buffer), expected, "{coded:?}");

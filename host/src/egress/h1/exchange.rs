@@ -70,6 +70,7 @@ impl Exchange<'_> {
             writing,
             persistent,
             accept_tls_truncation: self.accept_tls_truncation,
+            max_trailers: self.max_response_head,
             home: Arc::clone(&self.home),
         };
         Ok((head, H1Body::new(framing, receiving)))

@@ -1,6 +1,7 @@
 //! The head of a response on the wire, and what it says about the body (RFC 9112 sections 4 to 6).
 
-use crate::egress::{Fields, HttpVersion, ProtocolFault, ResponseHead};
+use crate::egress::trailers::permitted;
+use crate::egress::{EgressError, Fields, HttpVersion, Limit, ProtocolFault, ResponseHead};
 
 /// The longest status line; the same bound as in CPython's `http.client`.
 const MAX_STATUS_LINE: usize = 65_536;
@@ -165,6 +166,23 @@ fn parse_fields(head: &[u8]) -> Result<Fields, HeadError> {
             Err(_) => return Err(malformed("a line in it is invalid")),
         }
     }
+}
+
+/// The trailer fields in these lines, by the rules for the fields of a head; those that would change
+/// the message are left out.
+pub(super) fn parse_trailers(lines: &[u8]) -> Result<Fields, EgressError> {
+    if lines.is_empty() {
+        return Ok(Fields::new());
+    }
+    let head = [b"HTTP/1.1 200 \r\n", lines, b"\r\n"].concat();
+    let fields = parse_fields(&head).map_err(|error| match error {
+        HeadError::Fault(ProtocolFault::Head(what)) => {
+            EgressError::protocol(ProtocolFault::Trailers(what))
+        }
+        HeadError::Fault(fault) => EgressError::protocol(fault),
+        HeadError::Limit => EgressError::Limit(Limit::ResponseHeadSize),
+    })?;
+    Ok(permitted(fields))
 }
 
 const fn malformed(what: &'static str) -> HeadError {

@@ -5,11 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
+use http::HeaderMap;
 
-use crate::egress::EgressError;
-use crate::egress::h2::exchange::translate;
+use crate::egress::h2::exchange::{bounded_fields, translate};
 use crate::egress::h2::session::Slot;
 use crate::egress::pump::{Pump, Sent};
+use crate::egress::trailers::permitted;
+use crate::egress::{EgressError, Fields};
 
 /// The body of one response. The peer may send ahead as much as the stream's window holds; the
 /// window opens again as the bytes are taken. Dropping it before the end resets the stream.
@@ -18,6 +20,9 @@ pub(crate) struct H2Body {
     receiving: Option<RecvStream>,
     pump: Option<Pump<SendStream<Bytes>>>,
     slot: Option<Slot>,
+    /// The most that the fields behind the body may have, as RFC 9113 section 6.5.2 counts it.
+    max_trailers: usize,
+    trailers: Fields,
 }
 
 impl H2Body {
@@ -25,11 +30,14 @@ impl H2Body {
         receiving: RecvStream,
         pump: Option<Pump<SendStream<Bytes>>>,
         slot: Slot,
+        max_trailers: usize,
     ) -> Self {
         let mut body = Self {
             receiving: Some(receiving),
             pump,
             slot: Some(slot),
+            max_trailers,
+            trailers: Fields::new(),
         };
         body.finish_if_complete();
         body
@@ -40,6 +48,11 @@ impl H2Body {
         self.receiving.is_none()
     }
 
+    /// The trailer fields, once, at the end.
+    pub(crate) fn take_trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
+    }
+
     /// The next piece of the body; `None` at its end.
     pub(crate) fn poll_data(
         &mut self,
@@ -48,13 +61,7 @@ impl H2Body {
         let next = ready!(self.poll_receive(cx));
         match &next {
             Some(Ok(_)) => self.finish_if_complete(),
-            Some(Err(_)) => {
-                *self = Self {
-                    receiving: None,
-                    pump: None,
-                    slot: None,
-                }
-            }
+            Some(Err(_)) => (self.receiving, self.pump, self.slot) = (None, None, None),
             None => self.finish(),
         }
         Poll::Ready(next)
@@ -84,7 +91,17 @@ impl H2Body {
                     let cause = self.pump.as_mut().and_then(Pump::failure);
                     Some(Err(cause.unwrap_or_else(|| translate(&error))))
                 }
-                None => None,
+                None => match ready!(receiving.poll_trailers(cx)) {
+                    Ok(None) => None,
+                    Ok(Some(fields)) => match trailers(&fields, self.max_trailers) {
+                        Ok(fields) => {
+                            self.trailers = fields;
+                            None
+                        }
+                        Err(error) => Some(Err(error)),
+                    },
+                    Err(error) => Some(Err(translate(&error))),
+                },
             });
         }
     }
@@ -106,4 +123,8 @@ impl H2Body {
             self.slot = None;
         }
     }
+}
+
+fn trailers(fields: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
+    Ok(permitted(bounded_fields(fields, max)?))
 }

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
-use http::Response;
+use http::{HeaderMap, Response};
 
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h2::body::H2Body;
@@ -37,7 +37,7 @@ pub(crate) async fn exchange(
     let (response, mut pump) = open(&slot, request, kind, body).await?;
     let (parts, received) = until_head(response, &mut pump, phase).await?.into_parts();
     let head = response_head(&parts, max_head).map_err(Failure::last)?;
-    Ok((head, H2Body::new(received, pump, slot)))
+    Ok((head, H2Body::new(received, pump, slot, max_head)))
 }
 
 type Sending = Pump<SendStream<Bytes>>;
@@ -63,21 +63,25 @@ async fn open(
 }
 
 fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHead, EgressError> {
-    let fields: Fields = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
-        .collect();
-    let sizes = fields.iter().map(|(name, value)| name.len() + value.len());
-    if sizes.sum::<usize>() + fields.len() * FIELD_OVERHEAD > max {
-        return Err(EgressError::Limit(Limit::ResponseHeadSize));
-    }
     Ok(ResponseHead {
         status: parts.status.as_u16(),
         version: HttpVersion::Http2,
         reason: Vec::new(),
-        fields,
+        fields: bounded_fields(&parts.headers, max)?,
     })
+}
+
+/// The fields of a list that has at most `max` bytes.
+pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
+    let fields: Fields = map
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+        .collect();
+    let sizes = fields.iter().map(|(name, value)| name.len() + value.len());
+    match sizes.sum::<usize>() + fields.len() * FIELD_OVERHEAD > max {
+        true => Err(EgressError::Limit(Limit::ResponseHeadSize)),
+        false => Ok(fields),
+    }
 }
 
 /// Waits for the response while the body is sent.

@@ -10,7 +10,7 @@ use sandbox_net::policy::{
 };
 
 use super::subject::Subject;
-use sandbox_net::{DecisionRecord, Reason, Verdict};
+use sandbox_net::{DecisionRecord, LookupRecord, Reason, Verdict};
 
 /// The most rules that are kept: guests choose how many there are.
 const MOST: usize = 1000;
@@ -64,7 +64,21 @@ impl Proposals {
         let Some(wish) = wish(reason, &subject, address) else {
             return;
         };
-        let endpoint = subject.endpoint();
+        self.add_wish(subject.endpoint(), wish);
+        self.has_hook |= reason == DenyReason::Hook;
+    }
+
+    /// The rule for https stands for whatever the name was looked up for.
+    pub(super) fn add_lookup(&mut self, record: &LookupRecord) {
+        let is_missing = record.reason == Some(DenyReason::NoRule.into());
+        if let Ok(endpoint) = Endpoint::new(&record.name, Scheme::Https.default_port())
+            && is_missing
+        {
+            self.add_wish(&endpoint, Wish::Endpoint);
+        }
+    }
+
+    fn add_wish(&mut self, endpoint: &Endpoint, wish: Wish) {
         if wish.is_metadata(endpoint) {
             self.metadata += 1;
         } else if self.count >= MOST {
@@ -73,7 +87,6 @@ impl Proposals {
         } else {
             let wanted = self.endpoints.entry(endpoint.clone()).or_default();
             self.count += usize::from(wanted.add(wish));
-            self.has_hook |= reason == DenyReason::Hook;
         }
     }
 

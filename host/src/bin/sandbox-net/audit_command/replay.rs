@@ -11,13 +11,13 @@ use sandbox_net::policy::Policy;
 
 use self::again::{Again, Comparison, Judge};
 use super::lines;
-use super::rows::{verdict, what};
+use super::rows::{judged, looked_up, what};
 use crate::Failure;
 use crate::console::{self, Console};
 use crate::input;
 use crate::policy_options::PolicyOptions;
 use crate::printable::{count, shortened};
-use sandbox_net::{AuditLine, DecisionRecord};
+use sandbox_net::{AuditLine, DecisionRecord, LookupRecord};
 
 /// The most changes that are listed.
 const MOST: usize = 1000;
@@ -39,10 +39,10 @@ impl Replay {
         }
         let composed = self.policy.compose()?;
         let mut changes = Changes::new(&composed.policy);
-        let faults = lines::for_each(&self.file, console.err, |line| {
-            if let AuditLine::Decision(record) = line {
-                changes.add(&record);
-            }
+        let faults = lines::for_each(&self.file, console.err, |line| match line {
+            AuditLine::Decision(record) => changes.add(&record),
+            AuditLine::Lookup(record) => changes.add_lookup(&record),
+            AuditLine::Exchange(_) => {}
         })?;
         changes.print(console.out)?;
         if faults > 0 {
@@ -92,8 +92,35 @@ impl<'p> Changes<'p> {
     }
 
     fn add(&mut self, record: &DecisionRecord) {
+        let comparison = self.judge.compare(record);
+        self.count(comparison, |again| Row {
+            sequence: record.sequence.to_string(),
+            sandbox: shortened(&record.sandbox, 40),
+            cells: row(
+                what(record.stage, record.method.as_deref(), &record.target),
+                judged(record.verdict, record.reason),
+                again,
+            ),
+        });
+    }
+
+    fn add_lookup(&mut self, record: &LookupRecord) {
+        let comparison = self.judge.compare_lookup(record);
+        self.count(comparison, |again| Row {
+            // Lookups have no place among the decisions.
+            sequence: String::new(),
+            sandbox: shortened(&record.sandbox, 40),
+            cells: row(
+                looked_up(record),
+                judged(record.verdict, record.reason),
+                again,
+            ),
+        });
+    }
+
+    fn count(&mut self, comparison: Comparison, row: impl FnOnce(&Again) -> Row) {
         self.decisions += 1;
-        let again = match self.judge.compare(record) {
+        let again = match comparison {
             Comparison::Changed(again) => again,
             same => {
                 self.same += 1;
@@ -109,7 +136,7 @@ impl<'p> Changes<'p> {
             Again::Reported { .. } => &mut self.reported,
         } += 1;
         if self.rows.len() < MOST {
-            self.rows.push(row(record, &again));
+            self.rows.push(row(&again));
         }
     }
 
@@ -174,23 +201,15 @@ impl<'p> Changes<'p> {
     }
 }
 
-fn row(record: &DecisionRecord, again: &Again) -> Row {
+/// The columns about what changed.
+fn row(what: String, was: String, again: &Again) -> [String; 4] {
     let (would_be, rule) = match again {
         Again::Allowed { rule } => ("allowed".to_owned(), rule),
         Again::Asked { rule } => ("asked for".to_owned(), rule),
         Again::Reported { rule, reason } => (format!("reported ({reason})"), rule),
         Again::Denied { rule, reason } => (format!("denied ({reason})"), rule),
     };
-    Row {
-        sequence: record.sequence.to_string(),
-        sandbox: shortened(&record.sandbox, 40),
-        cells: [
-            what(record.stage, record.method.as_deref(), &record.target),
-            verdict(record),
-            would_be,
-            shortened(rule, 120),
-        ],
-    }
+    [what, was, would_be, shortened(rule, 120)]
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use comfy_table::Table;
 
 use crate::console;
 use crate::printable::{bytes, shortened};
-use sandbox_net::{AuditLine, DecisionRecord, ExchangeRecord, Stage, Time, Verdict};
+use sandbox_net::{
+    AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time, Verdict,
+};
 
 /// The most characters of what a guest or a server wrote.
 const LONGEST: usize = 120;
@@ -45,7 +47,8 @@ impl Rows {
         let row = match line {
             AuditLine::Exchange(record) => exchange(record),
             AuditLine::Decision(record) if record.verdict != Verdict::Allow => decision(record),
-            AuditLine::Decision(_) => return,
+            AuditLine::Lookup(record) if record.verdict != Verdict::Allow => lookup(record),
+            AuditLine::Decision(_) | AuditLine::Lookup(_) => return,
         };
         if self.most > 0 && self.rows.len() == self.most {
             self.rows.pop_front();
@@ -111,13 +114,28 @@ fn decision(record: &DecisionRecord) -> Row {
         sandbox: shortened(&record.sandbox, LONGEST_NAME),
         cells: [
             what(record.stage, record.method.as_deref(), &record.target),
-            verdict(record),
+            judged(record.verdict, record.reason),
             up,
             down,
             ms,
             secrets,
         ],
     }
+}
+
+fn lookup(record: &LookupRecord) -> Row {
+    let [up, down, ms, secrets] = [const { String::new() }; 4];
+    let (what, verdict) = (looked_up(record), judged(record.verdict, record.reason));
+    Row {
+        time: time_of_day(record.time),
+        sandbox: shortened(&record.sandbox, LONGEST_NAME),
+        cells: [what, verdict, up, down, ms, secrets],
+    }
+}
+
+/// A lookup, in one short text.
+pub(super) fn looked_up(record: &LookupRecord) -> String {
+    format!("lookup {}", shortened(&record.name, LONGEST))
 }
 
 /// What was asked for, in one short text.
@@ -134,13 +152,13 @@ pub(super) fn what(stage: Stage, method: Option<&str>, target: &str) -> String {
 }
 
 /// What was decided.
-pub(super) fn verdict(record: &DecisionRecord) -> String {
-    let verdict = match record.verdict {
+pub(super) fn judged(verdict: Verdict, reason: Option<Reason>) -> String {
+    let verdict = match verdict {
         Verdict::Allow => "allowed",
         Verdict::Deny => "denied",
         Verdict::Report => "reported",
     };
-    match record.reason {
+    match reason {
         Some(reason) => format!("{verdict} ({reason})"),
         None => verdict.to_owned(),
     }

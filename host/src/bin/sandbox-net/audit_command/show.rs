@@ -31,8 +31,10 @@ impl Show {
         let faults = lines::for_each(&self.file, console.err, |line| {
             rows.add(&line);
             totals.add(&line);
-            if let AuditLine::Decision(record) = &line {
-                proposals.add(record);
+            match &line {
+                AuditLine::Decision(record) => proposals.add(record),
+                AuditLine::Lookup(record) => proposals.add_lookup(record),
+                AuditLine::Exchange(_) => {}
             }
         })?;
         let out = &mut *console.out;

@@ -1,9 +1,9 @@
 //! What a decision in a log was about.
 
-use sandbox_net::policy::{Endpoint, Origin};
+use sandbox_net::policy::{Endpoint, Host, Origin};
 
 use crate::url;
-use sandbox_net::{DecisionRecord, Stage};
+use sandbox_net::{DecisionRecord, LookupRecord, Stage};
 
 /// A decision's target and method, as the policy is asked about them.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +59,12 @@ impl Subject {
             Self::Tls(origin) | Self::Request { origin, .. } => &origin.endpoint,
         }
     }
+}
+
+/// The host that a lookup asked about.
+pub(super) fn name(record: &LookupRecord) -> Option<String> {
+    let host = Host::parse(&record.name).ok()?;
+    Some(host.to_string())
 }
 
 /// The host of a target at any stage.

@@ -51,7 +51,11 @@ impl Total {
 
 impl Totals {
     pub(super) fn add(&mut self, line: &AuditLine) {
-        let (stage, target, one) = match line {
+        let denied = Total {
+            denied: 1,
+            ..Total::default()
+        };
+        let (host, one) = match line {
             AuditLine::Exchange(record) => {
                 let total = Total {
                     requests: 1,
@@ -59,18 +63,17 @@ impl Totals {
                     bytes_up: record.bytes_up,
                     bytes_down: record.bytes_down,
                 };
-                (Stage::Request, &record.target, total)
+                (subject::host(Stage::Request, &record.target), total)
             }
             AuditLine::Decision(record) if record.verdict == Verdict::Deny => {
-                let total = Total {
-                    denied: 1,
-                    ..Total::default()
-                };
-                (record.stage, &record.target, total)
+                (subject::host(record.stage, &record.target), denied)
             }
-            AuditLine::Decision(_) => return,
+            AuditLine::Lookup(record) if record.verdict == Verdict::Deny => {
+                (subject::name(record), denied)
+            }
+            AuditLine::Decision(_) | AuditLine::Lookup(_) => return,
         };
-        let host = subject::host(stage, target).unwrap_or_else(|| "(no host)".to_owned());
+        let host = host.unwrap_or_else(|| "(no host)".to_owned());
         let most = if one.requests > 0 { 2 * MOST } else { MOST };
         let is_full = self.hosts.len() >= most;
         match self.hosts.get_mut(&host) {

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use sandbox_net::policy::{Answer, DEFAULT_DENY, Denial, DenyReason, Policy, Rule, TlsRequest};
+use sandbox_net::policy::{
+    Answer, DEFAULT_DENY, Denial, DenyReason, Host, Lookup, Policy, Rule, TlsRequest,
+};
 
 use crate::audit_command::subject::{Subject, Unclear};
-use sandbox_net::{DecisionRecord, Reason, Verdict};
+use sandbox_net::{DecisionRecord, LookupRecord, Reason, Verdict};
 
 /// What would be decided now.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +48,13 @@ impl<'p> Judge<'p> {
     }
 
     pub(super) fn compare(&self, record: &DecisionRecord) -> Comparison {
-        if record.verdict == Verdict::Deny && !depends_on_rules(record) {
+        if record.verdict == Verdict::Deny
+            && !depends_on_rules(
+                record.reason,
+                record.address.is_some(),
+                !record.tls.is_empty(),
+            )
+        {
             return Comparison::Same;
         }
         let again = match Subject::of(record) {
@@ -61,19 +69,47 @@ impl<'p> Judge<'p> {
                 reason: DenyReason::Malformed,
             },
         };
-        let is_by_hook = record.reason == Some(DenyReason::Hook.into());
-        match (record.verdict, &again) {
+        self.difference(record.verdict, record.reason, &record.rule, again)
+    }
+
+    /// The same for a lookup.
+    pub(super) fn compare_lookup(&self, record: &LookupRecord) -> Comparison {
+        if record.verdict == Verdict::Deny && !depends_on_rules(record.reason, false, false) {
+            return Comparison::Same;
+        }
+        if record.name.ends_with('…') {
+            return Comparison::CutShort;
+        }
+        let again = match Host::parse(&record.name) {
+            Ok(host) => looked_up(self.policy.answer_lookup(host)),
+            Err(_) => Again::Denied {
+                rule: DEFAULT_DENY.to_owned(),
+                reason: DenyReason::Malformed,
+            },
+        };
+        self.difference(record.verdict, record.reason, &record.rule, again)
+    }
+
+    /// What has changed against what was decided then.
+    fn difference(
+        &self,
+        verdict: Verdict,
+        reason: Option<Reason>,
+        rule_then: &str,
+        again: Again,
+    ) -> Comparison {
+        let is_by_hook = reason == Some(DenyReason::Hook.into());
+        match (verdict, &again) {
             (Verdict::Allow, Again::Allowed { .. })
             | (Verdict::Report, Again::Reported { .. })
             | (Verdict::Deny, Again::Denied { .. }) => Comparison::Same,
             // The hook granted it then.
-            (Verdict::Allow | Verdict::Report, Again::Asked { rule }) if *rule == record.rule => {
+            (Verdict::Allow | Verdict::Report, Again::Asked { rule }) if *rule == rule_then => {
                 Comparison::Same
             }
             (Verdict::Deny, Again::Asked { .. }) if is_by_hook => Comparison::Same,
             (Verdict::Deny, Again::Allowed { rule } | Again::Reported { rule, .. })
-                if is_by_hook
-                    && (*rule == record.rule || self.allowing.contains(&*record.rule)) =>
+                if is_by_hook && (*rule == rule_then || self.allowing.contains(rule_then)) =>
             {
                 Comparison::SameByHook
             }
@@ -110,8 +146,8 @@ impl<'p> Judge<'p> {
 }
 
 /// Whether other rules may allow what was denied.
-fn depends_on_rules(record: &DecisionRecord) -> bool {
-    let reason = match record.reason {
+fn depends_on_rules(reason: Option<Reason>, has_address: bool, has_settings: bool) -> bool {
+    let reason = match reason {
         Some(Reason::Policy(reason)) => reason,
         Some(Reason::Budget(_)) => return false,
         None => return true,
@@ -119,15 +155,35 @@ fn depends_on_rules(record: &DecisionRecord) -> bool {
     match reason {
         DenyReason::NoRule | DenyReason::DenyRule | DenyReason::Hook => true,
         // Nobody knows then which address it was.
-        DenyReason::Address => record.address.is_some(),
+        DenyReason::Address => has_address,
         // Logs of old do not say which.
-        DenyReason::TlsOptions => !record.tls.is_empty(),
+        DenyReason::TlsOptions => has_settings,
         DenyReason::HostMismatch
         | DenyReason::Method
         | DenyReason::Field
         | DenyReason::Secret
         | DenyReason::Audit
         | DenyReason::Malformed => false,
+    }
+}
+
+fn looked_up(answer: Result<Lookup, Denial>) -> Again {
+    match answer {
+        // It would not be in a log.
+        Ok(Lookup::Local) => Again::Allowed {
+            rule: String::new(),
+        },
+        Ok(Lookup::Ask { rule, .. }) => Again::Asked { rule },
+        Ok(Lookup::Name(name)) => match name.reported() {
+            Some(Denial { rule, reason, .. }) => Again::Reported {
+                rule: rule.clone(),
+                reason: *reason,
+            },
+            None => Again::Allowed {
+                rule: name.rule().to_owned(),
+            },
+        },
+        Err(Denial { rule, reason, .. }) => Again::Denied { rule, reason },
     }
 }
 

@@ -1,0 +1,93 @@
+//! Lookups: the door before the first one.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+
+use super::{EgressHooks, budget_rule, malformed};
+use crate::audit::{BudgetReason, LookedUp, Reason};
+use crate::egress::{EgressError, Limit};
+use crate::policy::{CheckedName, Host, Lookup};
+
+/// How many lookups of one sandbox may be under way at once.
+pub(super) const MAX_LOOKUPS: usize = 256;
+
+/// A lookup: its answer, or the task that waits for it. Dropping that gives the question up.
+pub(crate) enum Looking {
+    /// Nobody had to be asked.
+    Done,
+    /// A name server is being asked.
+    Asking(AbortOnDropJoinHandle<Result<(), EgressError>>),
+}
+
+impl EgressHooks {
+    /// Decides, and begins to ask for the addresses of a host where that is of use.
+    ///
+    /// A hook may deny a connection, or give it an address, and no name server is asked before it
+    /// was: where there is one the connection asks, and not the lookup.
+    pub(crate) fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
+        let name = host.to_string();
+        let has_hook = self.shared.hook.is_some();
+        let answer = self.shared.policy().answer_lookup(host.clone());
+        let answer = answer.and_then(|answer| match answer {
+            Lookup::Ask { denial, .. } if !has_hook => Err(denial),
+            Lookup::Name(checked) if self.audit.is_broken() => Err(checked.audit_denial()),
+            answer => Ok(answer),
+        });
+        let checked = match answer {
+            Ok(Lookup::Name(checked)) if !has_hook => checked,
+            Ok(_) => return Ok(Looking::Done),
+            Err(denial) => {
+                drop(self.audit.looked_up(name, Err(&denial)));
+                return Err(EgressError::Denied(denial));
+            }
+        };
+        let mut record = self.audit.looked_up(name, Ok(checked.rule()));
+        if let Some(denial) = checked.reported() {
+            record.reported(denial);
+        }
+        if let Err(limit) = self.shared.meter.lookup(&host) {
+            record.refused(budget_rule(limit), Reason::Budget(BudgetReason::Budget));
+            return Err(EgressError::Limit(limit));
+        }
+        let under_way = Arc::clone(&self.shared.lookups).try_acquire_owned();
+        let Ok(under_way) = under_way else {
+            let error = EgressError::Limit(Limit::Connections);
+            record.ended(error.code());
+            return Err(error);
+        };
+        // What it says where the guest gives the question up.
+        record.ended(EgressError::Closed.code());
+        let this = self.clone();
+        Ok(Looking::Asking(spawn(async move {
+            let result = this.asked(&checked, record).await;
+            drop(under_way);
+            result
+        })))
+    }
+
+    /// Asks, and records what came of it.
+    async fn asked(&self, name: &CheckedName, mut record: LookedUp) -> Result<(), EgressError> {
+        let asking = self.shared.egress.lookup(name);
+        let result = self.shared.meter.within_time(asking).await;
+        let result = result.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
+        record.ended(match &result {
+            Ok(()) => "found".to_owned(),
+            Err(error) => error.code(),
+        });
+        result
+    }
+
+    /// Records a host that is none.
+    pub(crate) fn malformed_lookup(&self, host: &str) {
+        let denial = malformed();
+        let name = host.escape_default().to_string();
+        drop(self.audit.looked_up(name, Err(&denial)));
+    }
+}
+
+/// Room for the lookups of one sandbox.
+pub(super) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_LOOKUPS))
+}

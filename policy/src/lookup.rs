@@ -1,0 +1,270 @@
+//! Which names may be asked about before it is known what for.
+
+use crate::denial::{DEFAULT_DENY, Denial, DenyReason, refusal};
+use crate::host::Host;
+use crate::layer::Verdict;
+use crate::name::DnsName;
+use crate::policy::Policy;
+use crate::query::Query;
+use crate::target::{Endpoint, Scheme};
+
+/// What the policy says of a lookup that it does not deny.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// No name server has to know it: an address, or `localhost`.
+    Local,
+    /// It may be asked about.
+    Name(CheckedName),
+    /// Nothing is to be asked before somebody has granted a connection.
+    Ask {
+        /// The name of the rule that asks; `ask-mode` where the policy's mode does.
+        rule: String,
+        /// What holds where there is nobody to ask.
+        denial: Denial,
+    },
+}
+
+/// A name that the policy lets be asked about. Only [`Policy::answer_lookup`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedName {
+    name: DnsName,
+    rule: String,
+    reported: Option<Denial>,
+}
+
+impl CheckedName {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &DnsName {
+        &self.name
+    }
+
+    /// The name of the rule that allows it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// The denial that holds where the policy's mode is not `report`.
+    #[must_use]
+    pub fn reported(&self) -> Option<&Denial> {
+        self.reported.as_ref()
+    }
+
+    /// The denial where the host cannot record what it would do.
+    #[must_use]
+    pub fn audit_denial(&self) -> Denial {
+        let fault = "the host cannot write its audit log";
+        let remedy = "no rule can allow it: the log has to be writable";
+        refusal(&self.name, DenyReason::Audit, DEFAULT_DENY, fault, remedy)
+    }
+}
+
+impl Policy {
+    /// Judges a question for the addresses of a host, before any name server hears of it. Scheme,
+    /// port, method and path are not known yet: the kindest verdict about any of them counts, so
+    /// that whatever may be connected to may be looked up, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The [`Denial`], if nothing may be connected to under this name.
+    pub fn answer_lookup(&self, host: Host) -> Result<Lookup, Denial> {
+        let Host::Name(name) = &host else {
+            return Ok(Lookup::Local);
+        };
+        let (rule, reported) = match self.judge_name(&host) {
+            Verdict::Deny(denial) => return Err(about(name, &denial)),
+            Verdict::Ask(rule, denial) => {
+                return Ok(Lookup::Ask {
+                    rule: rule.to_owned(),
+                    denial: about(name, &denial),
+                });
+            }
+            Verdict::Allow(rule) => (rule.as_str().to_owned(), None),
+            Verdict::Report(denial) => (denial.rule.clone(), Some(about(name, &denial))),
+        };
+        if host.is_localhost() {
+            return Ok(Lookup::Local);
+        }
+        Ok(Lookup::Name(CheckedName {
+            name: name.clone(),
+            rule,
+            reported,
+        }))
+    }
+
+    /// The kindest verdict on any connection to the host; of equal ones that on its HTTPS port.
+    fn judge_name(&self, host: &Host) -> Verdict<'_> {
+        let mut kindest: Option<Verdict<'_>> = None;
+        for port in self.deciding_ports(host) {
+            let endpoint = Endpoint {
+                host: host.clone(),
+                port,
+            };
+            for scheme in [Scheme::Https, Scheme::Http] {
+                let query = Query {
+                    scheme,
+                    endpoint: &endpoint,
+                    head: None,
+                };
+                let verdict = self.judge(&query);
+                if matches!(verdict, Verdict::Allow(_)) {
+                    return verdict;
+                }
+                let is_kinder = |other: &Verdict<'_>| verdict.severity() < other.severity();
+                if kindest.as_ref().is_none_or(is_kinder) {
+                    kindest = Some(verdict);
+                }
+            }
+        }
+        kindest.expect("there are always ports to judge")
+    }
+
+    /// Ports of which one gets the kindest verdict: rules have ranges of ports, so that the verdict
+    /// changes only where a range begins, or behind its end.
+    fn deciding_ports(&self, host: &Host) -> Vec<u16> {
+        let defaults = Scheme::ALL.map(Scheme::default_port);
+        let mut ports = vec![Scheme::Https.default_port(), Scheme::Http.default_port(), 1];
+        ports.extend(defaults.map(|port| port + 1));
+        for layer in self.layers.iter() {
+            let rules = layer.allow.iter().chain(&layer.ask).chain(&layer.deny);
+            let about_host = rules.filter(|rule| rule.host.grants(host) || rule.host.forbids(host));
+            for range in about_host.filter_map(|rule| rule.ports) {
+                ports.push(range.first);
+                ports.extend(range.last.checked_add(1));
+            }
+        }
+        // The HTTPS port stays the first.
+        ports[1..].sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+/// What a denial of a connection says of the name alone.
+fn about(name: &DnsName, denial: &Denial) -> Denial {
+    let rule = denial.rule.as_str();
+    match denial.reason {
+        DenyReason::DenyRule => {
+            let remedy = "to allow it, take that rule out of the list of those that deny";
+            refusal(name, DenyReason::DenyRule, rule, "a rule denies it", remedy)
+        }
+        DenyReason::Hook => {
+            let remedy = format!("to allow it without asking, add the rule 'https://{name}'");
+            refusal(name, DenyReason::Hook, rule, "nobody granted it", &remedy)
+        }
+        _ => {
+            let remedy = format!("to allow it, add the rule 'https://{name}'");
+            let fault = "no rule allows it";
+            refusal(name, DenyReason::NoRule, DEFAULT_DENY, fault, &remedy)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::policy;
+
+    fn host(text: &str) -> Host {
+        Host::parse(text).unwrap()
+    }
+
+    /// The answer in short: the rule, or the reason of the denial.
+    fn answer(rules: &str, name: &str) -> String {
+        match policy(rules).answer_lookup(host(name)) {
+            Ok(Lookup::Local) => "local".to_owned(),
+            Ok(Lookup::Name(checked)) => match checked.reported() {
+                Some(denial) => format!("report {}", denial.reason),
+                None => format!("by {}", checked.rule()),
+            },
+            Ok(Lookup::Ask { rule, .. }) => format!("ask {rule}"),
+            Err(denial) => denial.reason.to_string(),
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // one row a line
+    fn a_name_may_be_asked_about_where_something_may_be_connected_to_under_it() {
+        for (rules, name, expected) in [
+            ("", "a.test", "no-rule"),
+            ("a.test", "a.test", "by a.test"),
+            ("a.test", "b.test", "no-rule"),
+            ("a.test", "b.a.test", "no-rule"),
+            ("*.a.test", "b.a.test", "by *.a.test"),
+            ("any", "b.a.test", "by any"),
+            ("http://a.test", "a.test", "by http://a.test"),
+            ("a.test:8000-8099", "a.test", "by a.test:8000-8099"),
+            ("POST https://a.test:8443/v1/**", "a.test", "by POST https://a.test:8443/v1/**"),
+            ("?a.test:7000", "a.test", "ask a.test:7000"),
+            ("?a.test; a.test:7000", "a.test", "by a.test:7000"),
+            ("ask", "a.test", "ask ask-mode"),
+            ("ask; !a.test", "a.test", "deny-rule"),
+            ("report", "a.test", "report no-rule"),
+            ("report; !a.test", "a.test", "report deny-rule"),
+            ("report; ?a.test", "a.test", "report hook"),
+            ("a.test; !a.test", "a.test", "deny-rule"),
+            ("a.test; !any", "a.test", "deny-rule"),
+            ("a.test; !a.test/admin/**", "a.test", "by a.test"),
+            ("a.test; !https://a.test", "a.test", "by a.test"),
+            ("a.test; !a.test:443", "a.test", "by a.test"),
+            ("https://a.test; !a.test:443", "a.test", "deny-rule"),
+            ("a.test:8000-8002; !a.test:8000; !a.test:8002", "a.test", "by a.test:8000-8002"),
+            ("a.test:8000-8002; !a.test:8000-8001; !a.test:8002", "a.test", "no-rule"),
+            ("a.test:65535; !a.test:1-65534", "a.test", "by a.test:65535"),
+            ("localhost:8080", "localhost", "local"),
+            ("any", "localhost", "no-rule"),
+            ("", "127.0.0.1", "local"),
+            ("!any", "169.254.169.254", "local"),
+            ("", "::1", "local"),
+        ] {
+            assert_eq!(answer(rules, name), expected, "{rules} {name}");
+        }
+    }
+
+    #[test]
+    fn every_author_has_to_allow_some_connection_and_the_same_one() {
+        for (one, other, expected) in [
+            ("a.test", "a.test", true),
+            ("a.test", "b.test", false),
+            ("a.test:8000-8010", "a.test:8005-8020", true),
+            ("a.test:8000-8010", "a.test:8011-8020", false),
+            ("https://a.test", "http://a.test", false),
+        ] {
+            let both = policy(one).intersect(&policy(other));
+            let is_allowed = both.answer_lookup(host("a.test")).is_ok();
+            assert_eq!(is_allowed, expected, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_lookup_is_denied_exactly_where_every_connection_is() {
+        for rules in [
+            "a.test:1-99; !a.test:1-98",
+            "a.test:1-99; !a.test:1-50; !a.test:51-99",
+            "a.test; !a.test:80; !a.test:443",
+            "any:90-120; !a.test:90-119",
+            "https://a.test:100; !https://a.test:1-100; http://a.test:101; !a.test:101",
+            "ask; !a.test:1-79; !a.test:81-65535",
+            "?a.test:7-8; !a.test:7",
+        ] {
+            let policy = policy(rules);
+            let endpoint = |port| Endpoint::new("a.test", port).unwrap();
+            let may_connect = (1..=500).any(|port| policy.answer_connect(endpoint(port)).is_ok());
+            let may_look = policy.answer_lookup(host("a.test")).is_ok();
+            assert_eq!(may_look, may_connect, "{rules}");
+        }
+    }
+
+    #[test]
+    fn a_denial_names_the_host_alone_and_proposes_the_rule_for_https() {
+        let denial = policy("b.test").answer_lookup(host("A.test")).unwrap_err();
+        assert_eq!(
+            denial.message,
+            "sandbox-net denied a.test: no rule allows it (reason no-rule, rule default-deny); to \
+             allow it, add the rule 'https://a.test'"
+        );
+        let allowed = policy("https://a.test").answer_lookup(host("a.test"));
+        assert!(matches!(allowed, Ok(Lookup::Name(_))));
+    }
+}
