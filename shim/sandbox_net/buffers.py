@@ -13,13 +13,16 @@ def bytes_view(data: Buffer) -> memoryview:
 
     Raises:
         TypeError: it is no bytes-like object, with CPython's text.
+        BufferError: its bytes are not one after the other.
     """
     try:
         view = memoryview(data)
     except TypeError:
         kind = "NoneType" if data is None else type(data).__name__
         raise TypeError(f"a bytes-like object is required, not '{kind}'") from None
-    return view if view.format == "B" and view.ndim == 1 and view.contiguous else view.cast("B")
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 
 def writable_view(buffer: Buffer, call: str) -> memoryview:

@@ -30,6 +30,9 @@ _SERVICES: Final = {
 _PORTS: Final = {port: name for name, port in _SERVICES.items()}
 _PROTOCOLS: Final = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58}
 
+# As every machine's own table of hosts has them (RFC 6761 section 6.3).
+_LOOPBACK_NAMES: Final = {"127.0.0.1": "localhost", "::1": "localhost"}
+
 _KINDS: Final = (
     (constants.SOCK_STREAM, constants.IPPROTO_TCP),
     (constants.SOCK_DGRAM, constants.IPPROTO_UDP),
@@ -127,6 +130,7 @@ def _port_number(port: object, flags: int) -> int:
     if isinstance(port, int):
         text = str(int(port))
     elif isinstance(port, str):
+        port.encode()  # an encoding error is not a lookup's
         text = port
     else:
         raise OSError("Int or String expected")
@@ -217,6 +221,11 @@ def target_of(host: object, family: int) -> tuple[str, str]:
     return name_of(literal[1]) or literal[1], literal[1]
 
 
+def _name(address: str) -> str | None:
+    """The name of an address, as a machine tells without asking anybody."""
+    return name_of(address) or _LOOPBACK_NAMES.get(address)
+
+
 def gethostbyname(hostname: str, /) -> str:
     """The IPv4 address of a host, or the one that stands for its name."""
     return target_of(hostname, _AF_INET)[1]
@@ -233,6 +242,7 @@ def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
     literal = parse_literal(host_argument(host))
     family = literal[0] if literal is not None else _AF_INET
     name, address = target_of(host, family)
+    name = _LOOPBACK_NAMES.get(name, name)
     if host == HOST_NAME:
         name = HOST_NAME
     if name == address:
@@ -252,7 +262,7 @@ def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
         raise _unknown()
     if literal[0] == _AF_INET and len(sockaddr) != 2:
         raise OSError("IPv4 sockaddr must be 2 tuple")
-    name = None if flags & numbers["NI_NUMERICHOST"] else name_of(literal[1])
+    name = None if flags & numbers["NI_NUMERICHOST"] else _name(literal[1])
     if name is None and flags & numbers["NI_NAMEREQD"]:
         raise _unknown()
     port = sockaddr[1] & 0xFFFF

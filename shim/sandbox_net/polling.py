@@ -22,6 +22,8 @@ _POLLOUT: Final = constants.SELECT["POLLOUT"]
 _POLLHUP: Final = constants.SELECT["POLLHUP"]
 _POLLNVAL: Final = constants.SELECT["POLLNVAL"]
 _READ_BITS: Final = _POLLIN | constants.SELECT["POLLRDNORM"]
+_MAX_MASK: Final = 0xFFFF
+_MAX_WAIT: Final = 0x7FFF_FFFF
 _WRITE_BITS: Final = _POLLOUT | constants.SELECT["POLLWRNORM"]
 
 
@@ -129,25 +131,40 @@ def _seconds(timeout: float) -> float:
     return float(timeout)
 
 
-class poll:
+def _event_mask(mask: int) -> int:
+    number = operator.index(mask)
+    if number < 0:
+        raise ValueError("value must be positive")
+    if number > _MAX_MASK:
+        raise OverflowError("Python int too large for C unsigned short")
+    return number
+
+
+class Poll:
     """Waits for descriptors that are registered with it."""
 
-    # A class, since `selectors` keeps it in a class of its own, where a function would be bound.
-    __module__ = "select"
+    _events: dict[int, int]
 
-    def __init__(self) -> None:
-        self._events: dict[int, int] = {}
+    def __new__(cls) -> "Poll":
+        raise TypeError("cannot create 'select.poll' instances")
+
+    @classmethod
+    def _create(cls) -> "Poll":
+        self = super().__new__(cls)
+        self._events = {}
+        return self
 
     def register(self, fd: Any, eventmask: int = 0x7, /) -> None:
         """Adds a descriptor, or changes what is wanted of it."""
-        self._events[_descriptor(fd)] = eventmask
+        number = _descriptor(fd)
+        self._events[number] = _event_mask(eventmask)
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
         """Changes what is wanted of a descriptor."""
-        number = _descriptor(fd)
+        number, mask = _descriptor(fd), _event_mask(eventmask)
         if number not in self._events:
             raise os_error(errno.ENOENT)
-        self._events[number] = eventmask
+        self._events[number] = mask
 
     def unregister(self, fd: Any, /) -> None:
         """Forgets a descriptor."""
@@ -165,9 +182,20 @@ class poll:
         if gone:
             return [(fd, _POLLNVAL) for fd in gone]
         wanted = {fd: _interest(mask) for fd, mask in self._events.items()}
-        seconds = None if timeout is None or timeout < 0 else _seconds(timeout) / 1000
+        milliseconds = -1 if timeout is None else _seconds(timeout)
+        if milliseconds > _MAX_WAIT:
+            raise OverflowError("timeout is too large")
+        seconds = None if milliseconds < 0 else milliseconds / 1000
         ready = wait_for(wanted, Deadline(seconds))
         return [(fd, _events(ready[fd], mask)) for fd, mask in self._events.items() if fd in ready]
+
+
+Poll.__module__, Poll.__name__, Poll.__qualname__ = "select", "poll", "poll"
+
+
+def poll() -> Poll:
+    """An object to register descriptors with and to wait for them."""
+    return Poll._create()
 
 
 def _interest(mask: int) -> int:
@@ -187,5 +215,7 @@ def build() -> types.ModuleType:
     """The module to stand in for `select`."""
     module = types.ModuleType("select", "Waiting for sockets that the host carries.")
     vars(module).update(constants.SELECT)
-    vars(module).update({"error": OSError, "poll": poll, "select": select})
+    # Kept in a class, as `selectors` does, functions of C are not bound to its instances.
+    functions = {"poll": staticmethod(poll), "select": staticmethod(select)}
+    vars(module).update({"error": OSError, **functions})
     return module

@@ -2,6 +2,7 @@
 
 import errno
 import operator
+import os
 import struct
 import warnings
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Final, NoReturn
 from . import constants, stock
 from .buffers import Buffer, bytes_view, writable_view
 from .connection import Connection
-from .endpoint import TABLE, Address, Endpoint
+from .endpoint import FIRST_FD, TABLE, Address, Endpoint
 from .errors import os_error, unsupported
 from .socket_arguments import connect_target, parse_timeout
 from .waiting import Deadline
@@ -21,6 +22,7 @@ _PEEK: Final = constants.SOCKET.get("MSG_PEEK", 0)
 _WAITALL: Final = constants.SOCKET.get("MSG_WAITALL", 0)
 _DONTWAIT: Final = constants.SOCKET.get("MSG_DONTWAIT", 0)
 _FLAGS: Final = _NONBLOCK | _CLOEXEC
+_MAX_ANCILLARY: Final = 0x7FFF_FFFF
 MAX_RECEIVE: Final = 1 << 20
 _ANY: Final = ("0.0.0.0", "::")
 _SERVERS: Final = "servers are not carried: a sandbox makes connections and takes none"
@@ -30,6 +32,14 @@ _SHUTDOWN: Final = {
     constants.SOCKET["SHUT_WR"]: (False, True),
     constants.SOCKET["SHUT_RDWR"]: (True, True),
 }
+
+
+Ancillary = tuple[int, int, bytes]
+
+
+def _check_ancillary(size: int) -> None:
+    if not 0 <= size <= _MAX_ANCILLARY:
+        raise ValueError("invalid ancillary data buffer length")
 
 
 def _new_endpoint(family: int, kind: int, proto: int) -> Endpoint:
@@ -43,6 +53,13 @@ def _new_endpoint(family: int, kind: int, proto: int) -> Endpoint:
     if proto not in (0, constants.IPPROTO_TCP):
         raise os_error(errno.EPROTONOSUPPORT)
     return Connection(family, kind, proto)
+
+
+def _adopted(fd: int) -> Endpoint:
+    if fd < FIRST_FD:
+        os.fstat(fd)  # where it is not open, that is the error
+        raise os_error(errno.ENOTSOCK)
+    return TABLE.get(fd)
 
 
 class socket:
@@ -78,7 +95,7 @@ class socket:
             fd = operator.index(fileno)
             if fd < 0:
                 raise ValueError("negative file descriptor")
-            endpoint = TABLE.get(fd)
+            endpoint = _adopted(fd)
             kind = type
         self._fd = fd
         self._family = endpoint.family if family == -1 else family
@@ -246,6 +263,31 @@ class socket:
     ) -> tuple[int, Address | None]:
         """As `recv_into`, with the address that a stream does not have."""
         return self.recv_into(buffer, nbytes, flags), None
+
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[Ancillary], int, Address | None]:
+        """As `recv`, with the ancillary data, flags and address that a stream does not have."""
+        if bufsize < 0:
+            raise ValueError("negative buffer size in recvmsg()")
+        _check_ancillary(ancbufsize)
+        return self.recv(bufsize, flags), [], 0, None
+
+    def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, list[Ancillary], int, Address | None]:
+        """As `recvmsg`, into one buffer after the other."""
+        if not isinstance(buffers, Iterable):
+            raise TypeError("recvmsg_into() argument 1 must be an iterable")
+        views = [writable_view(buffer, "recvmsg_into") for buffer in buffers]
+        _check_ancillary(ancbufsize)
+        data = memoryview(self.recv(sum(map(len, views)), flags))
+        got = len(data)
+        for view in views:
+            part = data[: len(view)]
+            view[: len(part)] = part
+            data = data[len(part) :]
+        return got, [], 0, None
 
     def _receive(self, view: memoryview, flags: int) -> int:
         endpoint = self._endpoint

@@ -37,6 +37,7 @@ _VERSION_OPTIONS: Final = {
     c.PROTO_TLSv1_2: c.OP_NO_TLSv1_2,
     c.PROTO_TLSv1_3: c.OP_NO_TLSv1_3,
 }
+_MAX_OPTIONS: Final = (1 << 64) - 1
 _DEFAULT_OPTIONS: Final = (
     c.OP_ALL
     | c.OP_NO_SSLv3
@@ -217,6 +218,8 @@ class _SSLContext(HostSettings):
     @options.setter
     def options(self, value: int) -> None:
         options = _integer(value)
+        if not 0 <= options <= _MAX_OPTIONS:
+            raise OverflowError("options are a number of 64 bits without a sign")
         if options & ~self._options & _NO_VERSION:
             warnings.warn(
                 "ssl.OP_NO_SSL*/ssl.OP_NO_TLS* options are deprecated",

@@ -49,6 +49,7 @@ ALIKE: dict[str, Callable[[Any], object]] = {
     "gethostbyname of nothing": lambda m: m.gethostbyname(""),
     "gethostbyname of all": lambda m: m.gethostbyname("<broadcast>"),
     "gethostbyname of IPv6": lambda m: m.gethostbyname("::1"),
+    "getaddrinfo of a port that is no text": lambda m: m.getaddrinfo("x", "\ud800"),
     "getnameinfo in numbers": lambda m: m.getnameinfo(("127.0.0.1", 80), 3),
     "getnameinfo of IPv6": lambda m: m.getnameinfo(("::1", 80, 0, 0), 3),
     "getnameinfo of a name": lambda m: m.getnameinfo(("x", 80), 0),
@@ -175,6 +176,12 @@ class Names(HostTest):
         for host in ("192.0.2.1", "::1", "0x7f.1", None, socket.gethostbyname("a.example")):
             socket.getaddrinfo(host, 80)
         self.assertEqual(self.host.lookups, ["a.example"])
+
+    def test_loopback_has_a_name(self) -> None:
+        for address in ("127.0.0.1", "::1"):
+            self.assertEqual(socket.gethostbyaddr(address), ("localhost", [], [address]))
+        self.assertEqual(socket.getnameinfo(("127.0.0.1", 80), 0), ("localhost", "http"))
+        self.assertEqual(socket.getfqdn("127.0.0.1"), "localhost")
 
     def test_an_address_that_stands_for_nothing_is_itself(self) -> None:
         with self.assertRaises(socket.herror):

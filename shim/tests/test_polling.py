@@ -85,6 +85,39 @@ class Readiness(HostTest):
             poll.modify(sock, 1)
         self.assertEqual(caught.exception.errno, errno.ENOENT)
 
+    def test_poll_refuses_what_c_has_no_room_for(self) -> None:
+        sock = self.connected()
+        poll = select.poll()
+        poll.register(sock, 0xFFFF)
+        for change in (poll.register, poll.modify):
+            with self.assertRaisesRegex(ValueError, "value must be positive"):
+                change(sock, -1)
+            with self.assertRaises(OverflowError):
+                change(sock, 0x10000)
+        with self.assertRaises(OverflowError):
+            poll.poll(1 << 31)
+
+    def test_the_class_of_poll_objects_makes_none(self) -> None:
+        with self.assertRaisesRegex(TypeError, r"cannot create 'select\.poll' instances"):
+            type(select.poll())()
+
+    def test_functions_kept_in_a_class_are_not_bound_to_its_instances(self) -> None:
+        class Keeper:
+            wait = select.select
+            poll = select.poll
+
+        ours, _ = socket.socketpair()
+        self.assertEqual(Keeper().wait([], [ours], [], 0), ([], [ours], []))
+        self.assertEqual(Keeper().poll().poll(0), [])
+
+    def test_every_selector_of_the_system_waits_for_a_socket(self) -> None:
+        for name in ("SelectSelector", "PollSelector", "DefaultSelector"):
+            ours, theirs = socket.socketpair()
+            with self.subTest(name), getattr(selectors, name)() as selector:
+                key = selector.register(ours, selectors.EVENT_READ)
+                theirs.send(b"x")
+                self.assertEqual(selector.select(0), [(key, selectors.EVENT_READ)])
+
     def test_poll_tells_of_closed_descriptors(self) -> None:
         sock = socket.socket()
         poll = select.poll()

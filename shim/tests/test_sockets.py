@@ -6,6 +6,7 @@ from support import HAS_LOOPBACK, Answer, HostTest, stock_socket
 import errno
 import gc
 import io
+import os
 import socket
 import struct
 import unittest
@@ -30,6 +31,10 @@ def outcome(call: Callable[[], object]) -> object:
         return kind.__name__, number, str(error)
 
 
+def a_file() -> int:
+    return os.open(os.devnull, os.O_RDONLY)
+
+
 # Calls on a new socket, of CPython's own kind and of ours, that have to end alike.
 ALIKE: dict[str, Callable[[Any], object]] = {
     "connect to a string": lambda s: s.connect("x"),
@@ -50,7 +55,13 @@ ALIKE: dict[str, Callable[[Any], object]] = {
     "recv_into too much": lambda s: s.recv_into(bytearray(2), 3),
     "recv_into less than nothing": lambda s: s.recv_into(bytearray(2), -1),
     "recv_into bytes": lambda s: s.recv_into(b"xx"),
+    "recvmsg": lambda s: s.recvmsg(1),
+    "recvmsg of less than nothing": lambda s: s.recvmsg(-1),
+    "recvmsg with ancillary data less than nothing": lambda s: s.recvmsg(1, -1),
+    "recvmsg_into": lambda s: s.recvmsg_into([bytearray(2)]),
+    "recvmsg_into no buffers": lambda s: s.recvmsg_into(2),
     "send": lambda s: s.send(b"x"),
+    "send every second byte": lambda s: s.send(memoryview(b"abcd")[::2]),
     "send text": lambda s: s.send("x"),
     "sendall": lambda s: s.sendall(b"x"),
     "sendall text": lambda s: s.sendall("x"),
@@ -79,6 +90,7 @@ CONSTRUCTORS: dict[str, Callable[[Any], object]] = {
     "no such protocol": lambda m: m.socket(m.AF_INET, m.SOCK_STREAM, 99),
     "a negative descriptor": lambda m: m.socket(fileno=-1),
     "a descriptor that is not open": lambda m: m.socket(fileno=99_999),
+    "the descriptor of a file": lambda m: m.socket(m.AF_INET, m.SOCK_STREAM, fileno=a_file()),
     "a descriptor of text": lambda m: m.socket(fileno="x"),
     "dup of what is not open": lambda m: m.dup(99_999),
     "close of what is not open": lambda m: m.close(99_999),
@@ -324,6 +336,15 @@ class Data(HostTest):
         buffer = bytearray(b"." * 10)
         self.assertEqual(sock.recv_into(buffer, 4), 4)
         self.assertEqual(buffer, b"HTTP......")
+
+    def test_recvmsg_reads_as_recv_does(self) -> None:
+        sock = self.connected()
+        sock.sendall(GET)
+        self.assertEqual(sock.recvmsg(5, 100), (b"HTTP/", [], 0, None))
+        buffers = [bytearray(b"..."), bytearray(b"....")]
+        self.assertEqual(sock.recvmsg_into(buffers, 0, socket.MSG_PEEK), (7, [], 0, None))
+        self.assertEqual(buffers, [b"1.1", b" 200"])
+        self.assertEqual(sock.recv(7), b"1.1 200")
 
     def test_makefile_is_a_real_io_object(self) -> None:
         sock = self.connected()

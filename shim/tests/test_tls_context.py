@@ -74,6 +74,7 @@ ALIKE: dict[str, Callable[[Any], object]] = {
     "verify flags": assign("verify_flags", 0x80000),
     "verify flags of text": assign("verify_flags", "x"),
     "options": assign("options", 0x82520050),
+    "options of more than 64 bits": lambda m: outcome(lambda: assign("options", 1 << 100)(m))[0],  # type: ignore[index]
     "options of text": lambda m: outcome(lambda: assign("options", "x")(m))[0],  # type: ignore[index]
     "the lowest version": assign("minimum_version", 772),
     "the lowest version of all": assign("minimum_version", -2),
