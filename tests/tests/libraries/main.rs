@@ -1,0 +1,10 @@
+//! Python's HTTP libraries, unmodified from PyPI, do in the sandbox what they do outside it. The
+//! table of them in the README is made from [`matrix::LIBRARIES`].
+
+mod cookies;
+mod environment;
+mod matrix;
+mod outcome;
+mod table;
+mod upgrades;
+mod world;
