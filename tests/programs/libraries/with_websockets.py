@@ -1,4 +1,7 @@
-"""WebSocket clients, whose upgrade is not carried. Arguments: see ``columns``."""
+"""WebSocket clients, whose upgrade is not carried. Arguments: see ``columns``.
+
+The synchronous client of ``websockets`` is not among them: it begins with a thread.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import sys
 
 import websocket  # type: ignore[import-untyped]
 import websockets.asyncio.client
-import websockets.sync.client
 from report import attempt
 
 
@@ -16,11 +18,6 @@ def with_websocket_client(url: str) -> object:
 
 
 def with_websockets(url: str) -> object:
-    with websockets.sync.client.connect(url, open_timeout=30, proxy=None) as connection:
-        return str(connection.state)
-
-
-def with_websockets_async(url: str) -> object:
     async def connect() -> object:
         client = websockets.asyncio.client.connect(url, open_timeout=30, proxy=None)
         async with client as connection:
@@ -34,4 +31,3 @@ for argument in sys.argv[1:]:
     url = base.replace("http", "ws", 1) + "/get"
     attempt(f"websocket-client / {name}", with_websocket_client, url)
     attempt(f"websockets / {name}", with_websockets, url)
-    attempt(f"websockets, asyncio / {name}", with_websockets_async, url)

@@ -12,70 +12,50 @@ use tokio::sync::OnceCell;
 /// The kind of the cache entries that hold the environments.
 const KIND: &str = "test-environment";
 
-/// Packages that are used together.
-#[derive(Debug)]
-pub(crate) struct PackageSet {
-    /// What is asked for, always in its newest release.
-    pub(crate) requirements: &'static [&'static str],
-    python: OnceCell<Option<PathBuf>>,
-}
-
-/// All libraries but those of [`NIQUESTS`].
-pub(crate) static LIBRARIES: PackageSet = PackageSet::new(&[
+/// The packages, each in its newest release.
+pub(crate) const REQUIREMENTS: &[&str] = &[
     "requests",
     "urllib3",
     "httpx[http2]",
     "httpcore",
+    "httplib2",
     "aiohttp",
     "feedparser",
     "botocore",
     "websocket-client",
     "websockets",
-]);
-
-/// Niquests brings a package of its own that stands in for urllib3.
-pub(crate) static NIQUESTS: PackageSet = PackageSet::new(&["niquests"]);
+];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-impl PackageSet {
-    const fn new(requirements: &'static [&'static str]) -> Self {
-        Self {
-            requirements,
-            python: OnceCell::const_new(),
+/// A native Python with the packages; `None`, and a word about it, where no index is reached.
+pub(crate) async fn native_python() -> Option<&'static Path> {
+    static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let make = || async {
+        let making = tokio::task::spawn_blocking(environment);
+        match making.await.expect("no panic") {
+            Ok(python) => Some(python),
+            Err(why) if index_is_reached() => panic!("the packages can't be had: {why}"),
+            Err(why) => {
+                eprintln!("skipped: the packages can't be fetched: {why}");
+                None
+            }
         }
-    }
-
-    /// A native Python with the packages; `None`, and a word about it, where no index is reached.
-    pub(crate) async fn native(&'static self) -> Option<&'static Path> {
-        let python = self
-            .python
-            .get_or_init(|| async {
-                let making = tokio::task::spawn_blocking(|| native(self.requirements));
-                match making.await.expect("no panic") {
-                    Ok(python) => Some(python),
-                    Err(why) if index_is_reached() => panic!("{:?}: {why}", self.requirements),
-                    Err(why) => {
-                        eprintln!("skipped: {:?} can't be fetched: {why}", self.requirements);
-                        None
-                    }
-                }
-            })
-            .await;
-        python.as_deref()
-    }
+    };
+    PYTHON.get_or_init(make).await.as_deref()
 }
 
 /// Makes the environment, or finds it in the cache by its pins.
-fn native(requirements: &[&str]) -> Result<PathBuf, Failure> {
+fn environment() -> Result<PathBuf, Failure> {
     let cache = Cache::open(None)?;
     let manifest = Manifest::find(None)?;
-    let mut packages = PackagesBuilder::new(&manifest, &cache);
-    for requirement in requirements {
-        packages = packages.with(*requirement);
-    }
-    let resolved = packages.build()?.wheels;
-    let pins: Vec<String> = resolved
+    let packages = PackagesBuilder::new(&manifest, &cache);
+    let packages = REQUIREMENTS
+        .iter()
+        .fold(packages, |packages, one| packages.with(*one))
+        .build()?;
+    let pins: Vec<String> = packages
+        .wheels
         .iter()
         .map(|wheel| format!("{}=={}", wheel.name, wheel.version))
         .collect();
@@ -86,15 +66,9 @@ fn native(requirements: &[&str]) -> Result<PathBuf, Failure> {
         run(Command::new(interpreter())
             .args(["-m", "venv"])
             .arg(directory))?;
+        let quiet = ["--quiet", "--disable-pip-version-check"];
         let mut pip = Command::new(directory.join("bin/python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]);
-        run(pip.args(&pins))?;
+        run(pip.args(["-m", "pip", "install"]).args(quiet).args(&pins))?;
         Ok(())
     })?;
     Ok(directory.join("bin/python"))

@@ -1,7 +1,5 @@
 //! The libraries, and what of each is shown.
 
-use crate::environment::{LIBRARIES as ALL, NIQUESTS, PackageSet};
-
 /// Something that a library does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
@@ -58,15 +56,12 @@ pub(crate) struct Library {
     pub(crate) name: &'static str,
     /// A file of `programs/libraries/`.
     pub(crate) program: &'static str,
-    /// The packages that it needs.
-    pub(crate) packages: &'static PackageSet,
     /// What it does.
     pub(crate) columns: &'static [Column],
     /// What it raises where the certificate is not trusted, where its own timeout passes, and
     /// where the policy denies.
     pub(crate) raises: Raises,
-    /// Whether native Python can run it: otherwise the program's results are compared with those
-    /// that are written down.
+    /// What its results are compared with.
     pub(crate) expected: Expected,
 }
 
@@ -149,7 +144,6 @@ libraries! {
     requests_behaves_as_natively: Library {
         name: "requests",
         program: "with_requests.py",
-        packages: &ALL,
         columns: CLIENT,
         raises: REQUESTS,
         expected: Expected::Native,
@@ -157,7 +151,6 @@ libraries! {
     urllib3_behaves_as_natively: Library {
         name: "urllib3",
         program: "with_urllib3.py",
-        packages: &ALL,
         columns: &[
             Get, Post, Reuse, Download, Upload, Redirects, Column::Tls, Column::Untrusted, Timeout,
             Column::Denied,
@@ -172,7 +165,6 @@ libraries! {
     httpx_behaves_as_natively: Library {
         name: "httpx",
         program: "with_httpx.py",
-        packages: &ALL,
         columns: CLIENT,
         raises: HTTPX,
         expected: Expected::Native,
@@ -180,7 +172,6 @@ libraries! {
     httpx_with_asyncio_behaves_as_natively: Library {
         name: "httpx, asyncio",
         program: "with_httpx_async.py",
-        packages: &ALL,
         columns: CLIENT,
         raises: HTTPX,
         expected: Expected::Native,
@@ -188,7 +179,6 @@ libraries! {
     httpcore_behaves_as_natively: Library {
         name: "httpcore",
         program: "with_httpcore.py",
-        packages: &ALL,
         columns: CORE,
         raises: HTTPCORE,
         expected: Expected::Native,
@@ -196,7 +186,6 @@ libraries! {
     httpcore_with_asyncio_behaves_as_natively: Library {
         name: "httpcore, asyncio",
         program: "with_httpcore_async.py",
-        packages: &ALL,
         columns: CORE,
         raises: HTTPCORE,
         expected: Expected::Native,
@@ -204,7 +193,6 @@ libraries! {
     aiohttp_behaves_as_natively: Library {
         name: "aiohttp",
         program: "with_aiohttp.py",
-        packages: &ALL,
         columns: CLIENT,
         raises: Raises {
             untrusted: "aiohttp.client_exceptions.ClientConnectorCertificateError",
@@ -213,22 +201,22 @@ libraries! {
         },
         expected: Expected::Native,
     },
-    niquests_behaves_as_natively: Library {
-        name: "niquests",
-        program: "with_niquests.py",
-        packages: &NIQUESTS,
-        columns: CLIENT,
+    httplib2_behaves_as_natively: Library {
+        name: "httplib2",
+        program: "with_httplib2.py",
+        columns: &[
+            Get, Post, Reuse, Redirects, Column::Tls, Column::Untrusted, Timeout, Column::Denied,
+        ],
         raises: Raises {
-            untrusted: "niquests.exceptions.SSLError",
-            timeout: "niquests.exceptions.ReadTimeout",
-            denied: "niquests.exceptions.ConnectionError",
+            untrusted: "ssl.SSLCertVerificationError",
+            timeout: "TimeoutError",
+            denied: "PermissionError",
         },
         expected: Expected::Native,
     },
     botocore_behaves_as_natively: Library {
         name: "botocore (S3)",
         program: "with_botocore.py",
-        packages: &ALL,
         columns: &[Get, Post, Download, Column::Tls, Column::Untrusted, Timeout, Column::Denied],
         raises: Raises {
             untrusted: "botocore.exceptions.SSLError",
@@ -240,7 +228,6 @@ libraries! {
     feedparser_behaves_as_natively: Library {
         name: "feedparser",
         program: "with_feedparser.py",
-        packages: &ALL,
         columns: READER,
         raises: URLLIB,
         expected: Expected::Native,
@@ -248,7 +235,6 @@ libraries! {
     pandas_reads_tables_by_their_urls: Library {
         name: "pandas",
         program: "with_pandas.py",
-        packages: &ALL,
         columns: READER,
         raises: URLLIB,
         expected: Expected::Written(&[
@@ -260,7 +246,6 @@ libraries! {
     robotparser_behaves_as_natively: Library {
         name: "urllib.robotparser",
         program: "with_robotparser.py",
-        packages: &ALL,
         columns: READER,
         raises: URLLIB,
         expected: Expected::Native,
@@ -268,7 +253,6 @@ libraries! {
     xmlrpc_client_behaves_as_natively: Library {
         name: "xmlrpc.client",
         program: "with_xmlrpc.py",
-        packages: &ALL,
         columns: &[Post, Reuse, Column::Tls, Column::Untrusted, Column::Denied],
         raises: Raises {
             untrusted: "ssl.SSLCertVerificationError",
@@ -280,7 +264,6 @@ libraries! {
     cookiejar_behaves_as_natively: Library {
         name: "urllib, http.cookiejar",
         program: "with_cookiejar.py",
-        packages: &ALL,
         columns: &[
             Get, Redirects, Cookies, Column::Tls, Column::Untrusted, Timeout, Column::Denied,
         ],

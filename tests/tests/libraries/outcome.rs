@@ -3,12 +3,13 @@
 use sandbox_net_tests::Report;
 use serde_json::Value;
 
+use crate::environment::native_python;
 use crate::matrix::{Column, Expected, Library};
 use crate::world::{Storage, World};
 
 /// Runs a library's program on both sides and compares every case.
 pub(crate) async fn shows(library: &Library) {
-    let Some(python) = library.packages.native().await else {
+    let Some(python) = native_python().await else {
         return;
     };
     let world = World::start().await;
@@ -18,7 +19,7 @@ pub(crate) async fn shows(library: &Library) {
         storage.replace(&mut arguments);
     }
     let program = format!("libraries/{}", library.program);
-    let inside = world.inside(library.packages, &program, &arguments).await;
+    let inside = world.inside(&program, &arguments).await;
     let reached = world.forbidden.connections().await;
     let versions = versions(library, &world, &storage);
     let outside = match library.expected {

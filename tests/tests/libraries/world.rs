@@ -6,17 +6,18 @@ use std::time::Duration;
 use sandbox_net::{Sandbox, SandboxBuilder};
 use sandbox_net_tests::{Alpn, Forbidden, HttpServer, Native, Report, S3Server, TestCa, run};
 
-use crate::environment::PackageSet;
+use crate::environment::REQUIREMENTS;
 
 /// Far more than any run takes: a program that stands still fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// The variables by which the libraries take a certificate authority of their user's.
-const TRUST: [&str; 4] = [
+const TRUST: [&str; 5] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "AWS_CA_BUNDLE",
+    "HTTPLIB2_CA_CERTS",
 ];
 
 /// All servers of a test.
@@ -57,12 +58,8 @@ impl World {
         ]
     }
 
-    /// A sandbox that may use all servers but the denied one, and has `packages`.
-    pub(crate) fn sandbox(
-        &self,
-        packages: &PackageSet,
-        arguments: &[(&'static str, String)],
-    ) -> SandboxBuilder {
+    /// A sandbox that may use all servers but the denied one, and has all packages.
+    pub(crate) fn sandbox(&self, arguments: &[(&'static str, String)]) -> SandboxBuilder {
         let mut sandbox = Sandbox::builder()
             .trust_ca_pem(self.ca.root_pem())
             // The same server by its name, for cookies.
@@ -74,8 +71,7 @@ impl World {
             }
             sandbox = sandbox.arg(format!("{name}={url}"));
         }
-        packages
-            .requirements
+        REQUIREMENTS
             .iter()
             .fold(sandbox, |sandbox, package| sandbox.with_package(*package))
     }
@@ -83,11 +79,10 @@ impl World {
     /// What `program` prints in a sandbox.
     pub(crate) async fn inside(
         &self,
-        packages: &PackageSet,
         program: &str,
         arguments: &[(&'static str, String)],
     ) -> Report {
-        let sandbox = self.sandbox(packages, arguments).build().await;
+        let sandbox = self.sandbox(arguments).build().await;
         run(&sandbox.expect("a sandbox"), program).await.0
     }
 
