@@ -16,7 +16,7 @@ pub(crate) fn programs() -> PathBuf {
 }
 
 /// The machine's own Python: what [`Native::new`] runs.
-pub fn interpreter() -> std::ffi::OsString {
+pub(crate) fn interpreter() -> std::ffi::OsString {
     std::env::var_os(INTERPRETER).unwrap_or_else(|| "python3".into())
 }
 

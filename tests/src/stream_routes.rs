@@ -29,6 +29,7 @@ const ENDLESS: u64 = 512 << 20;
 /// | `/settled` | waits until a stream stands still; answers how many bytes were sent, and arrived |
 /// | `/take` | reads an upload, and answers with its length |
 /// | `/arrived/N` | waits until `N` bytes of an upload have arrived |
+/// | `/cut` | waits until the client has cut a stream off |
 /// | `/unread` | neither reads the upload nor answers |
 /// | `/wait/N` | answers after `N` milliseconds |
 pub(crate) async fn stream_route(
@@ -68,6 +69,10 @@ pub(crate) async fn stream_route(
             let enough = |stream: &crate::StreamRecord| stream.received >= number;
             streams.until(name, enough).await;
             text("arrived\n".to_owned())
+        }
+        "cut" => {
+            streams.until(name, |stream| stream.cut).await;
+            text("cut\n".to_owned())
         }
         "unread" => std::future::pending().await,
         "wait" => {

@@ -3,11 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sandbox_net::Sandbox;
-use sandbox_net_tests::{DnsAnswer, DnsServer, HttpServer, run};
+use sandbox_net_tests::{DnsAnswer, DnsServer, HttpServer, LIBRARIES, LIMIT, native_python, run};
 use serde_json::json;
-
-use crate::environment::native_python;
-use crate::world::LIMIT;
 
 #[tokio::test]
 async fn cookies_go_to_the_domain_that_set_them() {
@@ -18,10 +15,11 @@ async fn cookies_go_to_the_domain_that_set_them() {
     let port = server.address().port();
     let mut sandbox = Sandbox::builder()
         .dns_servers([dns.address()])
-        .with_package("requests")
-        .with_package("httpx")
         .arg(port.to_string())
         .time_limit(LIMIT);
+    for library in LIBRARIES {
+        sandbox = sandbox.with_package(*library);
+    }
     for host in [
         "www.shop.test",
         "other.shop.test",

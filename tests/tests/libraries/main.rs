@@ -2,7 +2,6 @@
 //! table of them in the README is made from [`matrix::LIBRARIES`].
 
 mod cookies;
-mod environment;
 mod matrix;
 mod outcome;
 mod table;

@@ -1,9 +1,8 @@
 //! What the cases of a library have to give.
 
-use sandbox_net_tests::Report;
+use sandbox_net_tests::{Report, native_python, run_natively};
 use serde_json::Value;
 
-use crate::environment::native_python;
 use crate::matrix::{Column, Expected, Library};
 use crate::world::{Storage, World};
 
@@ -23,7 +22,10 @@ pub(crate) async fn shows(library: &Library) {
     let reached = world.forbidden.connections().await;
     let versions = versions(library, &world, &storage);
     let outside = match library.expected {
-        Expected::Native => Some(world.outside(python, &program, &arguments).await),
+        Expected::Native => {
+            let arguments = arguments.iter().map(|(name, url)| format!("{name}={url}"));
+            Some(run_natively(python, &world.ca, &program, arguments).await)
+        }
         Expected::Written(_) => None,
     };
 

@@ -1,24 +1,9 @@
-//! The servers that each program meets, and its runs inside and outside.
-
-use std::path::Path;
-use std::time::Duration;
+//! The servers that each program meets.
 
 use sandbox_net::{Sandbox, SandboxBuilder};
-use sandbox_net_tests::{Alpn, Forbidden, HttpServer, Native, Report, S3Server, TestCa, run};
-
-use crate::environment::REQUIREMENTS;
-
-/// Far more than any run takes: a program that stands still fails.
-pub(crate) const LIMIT: Duration = Duration::from_secs(300);
-
-/// The variables by which the libraries take a certificate authority of their user's.
-const TRUST: [&str; 5] = [
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-    "HTTPLIB2_CA_CERTS",
-];
+use sandbox_net_tests::{
+    Alpn, Forbidden, HttpServer, LIBRARIES, LIMIT, Report, S3Server, TestCa, run,
+};
 
 /// All servers of a test.
 pub(crate) struct World {
@@ -71,7 +56,7 @@ impl World {
             }
             sandbox = sandbox.arg(format!("{name}={url}"));
         }
-        REQUIREMENTS
+        LIBRARIES
             .iter()
             .fold(sandbox, |sandbox, package| sandbox.with_package(*package))
     }
@@ -84,28 +69,6 @@ impl World {
     ) -> Report {
         let sandbox = self.sandbox(arguments).build().await;
         run(&sandbox.expect("a sandbox"), program).await.0
-    }
-
-    /// What `program` prints with the interpreter `python`.
-    pub(crate) async fn outside(
-        &self,
-        python: &Path,
-        program: &str,
-        arguments: &[(&'static str, String)],
-    ) -> Report {
-        let root = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(root.path(), self.ca.root_pem()).expect("a temporary file");
-        let path = root.path().to_str().expect("a path in UTF-8");
-        let arguments = arguments.iter().map(|(name, url)| format!("{name}={url}"));
-        let native = TRUST
-            .iter()
-            .fold(Native::with(python, program, arguments), |native, name| {
-                native.env(name, path)
-            })
-            // Its parser in C words some errors in another way.
-            .env("AIOHTTP_NO_EXTENSIONS", "1");
-        let ended = tokio::time::timeout(LIMIT, native.run()).await;
-        ended.expect("an end of the native run")
     }
 }
 

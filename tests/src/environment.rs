@@ -1,19 +1,22 @@
-//! The same packages for both sides: for the sandbox from its own resolver, and for native Python
+//! The same libraries for both sides: for the sandbox from its own resolver, and for native Python
 //! in a virtual environment with the very versions that the sandbox has.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use sandbox_net::runtime::progress::Silent;
 use sandbox_net::runtime::{Cache, Manifest, PackagesBuilder};
-use sandbox_net_tests::{interpreter, sha256};
 use tokio::sync::OnceCell;
+
+use crate::native::interpreter;
+use crate::{Native, Report, TestCa, sha256};
 
 /// The kind of the cache entries that hold the environments.
 const KIND: &str = "test-environment";
 
-/// The packages, each in its newest release.
-pub(crate) const REQUIREMENTS: &[&str] = &[
+/// The libraries, each in its newest release.
+pub const LIBRARIES: &[&str] = &[
     "requests",
     "urllib3",
     "httpx[http2]",
@@ -26,10 +29,26 @@ pub(crate) const REQUIREMENTS: &[&str] = &[
     "websockets",
 ];
 
+/// The variables by which they take a certificate authority of their user's.
+const TRUST: [&str; 5] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "HTTPLIB2_CA_CERTS",
+];
+
+/// Far more than any run takes: a program that stands still fails.
+pub const LIMIT: Duration = Duration::from_secs(300);
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A native Python with the packages; `None`, and a word about it, where no index is reached.
-pub(crate) async fn native_python() -> Option<&'static Path> {
+/// A native Python with the libraries; `None`, and a word about it, where no index is reached.
+///
+/// # Panics
+///
+/// When the index is reached and the libraries still can't be had.
+pub async fn native_python() -> Option<&'static Path> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let make = || async {
         let making = tokio::task::spawn_blocking(environment);
@@ -45,12 +64,37 @@ pub(crate) async fn native_python() -> Option<&'static Path> {
     PYTHON.get_or_init(make).await.as_deref()
 }
 
+/// What `program` prints with the interpreter `python`, trusting `ca`.
+///
+/// # Panics
+///
+/// When it does not end well within [`LIMIT`].
+pub async fn run_natively(
+    python: &Path,
+    ca: &TestCa,
+    program: &str,
+    arguments: impl IntoIterator<Item = String>,
+) -> Report {
+    let root = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(root.path(), ca.root_pem()).expect("a temporary file");
+    let path = root.path().to_str().expect("a path in UTF-8");
+    let native = TRUST
+        .iter()
+        .fold(Native::with(python, program, arguments), |native, name| {
+            native.env(name, path)
+        })
+        // Its parser in C words some errors in another way.
+        .env("AIOHTTP_NO_EXTENSIONS", "1");
+    let ended = tokio::time::timeout(LIMIT, native.run()).await;
+    ended.expect("an end of the native run")
+}
+
 /// Makes the environment, or finds it in the cache by its pins.
 fn environment() -> Result<PathBuf, Failure> {
     let cache = Cache::open(None)?;
     let manifest = Manifest::find(None)?;
     let packages = PackagesBuilder::new(&manifest, &cache);
-    let packages = REQUIREMENTS
+    let packages = LIBRARIES
         .iter()
         .fold(packages, |packages, one| packages.with(*one))
         .build()?;
