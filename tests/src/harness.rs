@@ -47,19 +47,29 @@ impl Servers {
 /// The modules that programs import.
 const SHARED: [&str; 2] = ["frames.py", "report.py"];
 
-/// Runs `program`, a file of `programs/`, in `sandbox` to its end, whatever that is.
+/// What the programs of a folder below `programs/` share beside [`SHARED`].
+const SHARED_IN_FOLDERS: [&str; 2] = ["libraries/columns.py", "streaming/steps.py"];
+
+/// Runs `program`, a file of `programs/` or of a folder in it, in `sandbox` to its end, whatever
+/// that is.
 ///
 /// # Panics
 ///
 /// When the program is missing or the sandbox itself fails.
 pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
-    for file in SHARED.into_iter().chain([program]) {
-        let path = format!("/home/{file}");
+    let (folder, name) = program.rsplit_once('/').unwrap_or(("", program));
+    let beside = SHARED_IN_FOLDERS.into_iter().filter(|file| {
+        file.rsplit_once('/')
+            .is_some_and(|(other, _)| other == folder)
+    });
+    for file in SHARED.into_iter().chain(beside).chain([program]) {
+        let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+        let path = format!("/home/{name}");
         let written = sandbox.write_file(&path, read(file)).await;
         written.expect("a file in the sandbox");
     }
     // As with `python -m`, the working directory is on the module path: what is shared is found.
-    let module = program.strip_suffix(".py").expect("the name of a .py file");
+    let module = name.strip_suffix(".py").expect("the name of a .py file");
     sandbox
         .run(Script::module(module))
         .await

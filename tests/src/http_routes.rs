@@ -15,7 +15,9 @@ use serde_json::json;
 
 use crate::content;
 use crate::http_bodies::{ResponseBody, drain, empty, full, hanging, pieces};
+use crate::http_documents::{document, rpc};
 use crate::journal::{BodyRecord, Journal, RequestRecord};
+use crate::stream_routes::stream_route;
 
 /// The length of the answer of `/count`: more than any buffer on its way holds.
 pub const COUNT_ANSWER_LENGTH: usize = 5 * 1024 * 1024 + 3;
@@ -35,7 +37,7 @@ pub(crate) async fn answer(
     connection: usize,
     journal: Arc<Journal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let target = head
         .uri
         .path_and_query()
@@ -52,21 +54,11 @@ pub(crate) async fn answer(
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let response = match path {
         "/echo" => {
-            let bytes = body
-                .collect()
-                .await
-                .map(|body| body.to_bytes())
-                .unwrap_or_default();
-            let length = bytes.len() as u64;
-            journal.body_read(
-                index,
-                BodyRecord {
-                    length,
-                    sha256: content::sha256(&bytes),
-                },
-            );
+            let bytes = whole(body, index, &journal).await;
             ok("application/octet-stream", full(bytes))
         }
+        "/connection" => ok("text/plain", full(connection.to_string())),
+        "/rpc" => rpc(&whole(body, index, &journal).await),
         "/duplex" => {
             // Each piece comes back as soon as it has arrived.
             ok("application/octet-stream", body.boxed_unsync())
@@ -75,23 +67,39 @@ pub(crate) async fn answer(
             journal.until_released().await;
             ok("text/plain", full("at last\n"))
         }
-        _ => {
-            let body = drain(body).await.unwrap_or_default();
-            journal.body_read(index, body.clone());
-            let seen = Seen {
-                method: &head.method,
-                target: &target,
-                headers: &head.headers,
-                body,
-            };
-            route(path, query, &seen, &journal)
-        }
+        _ => match stream_route(path, query, &mut body, &journal).await {
+            Some((content_type, body)) => ok(content_type, body),
+            None => {
+                let body = drain(body).await.unwrap_or_default();
+                journal.body_read(index, body.clone());
+                let seen = Seen {
+                    method: &head.method,
+                    target: &target,
+                    headers: &head.headers,
+                    body,
+                };
+                document(path, query, &head.headers)
+                    .unwrap_or_else(|| route(path, query, &seen, &journal))
+            }
+        },
     };
     Ok(if head.method == Method::HEAD {
         without_body(response)
     } else {
         response
     })
+}
+
+/// Reads a body to its end, and notes it as that of request `index`.
+async fn whole(body: Incoming, index: usize, journal: &Journal) -> Bytes {
+    let read = body.collect().await;
+    let bytes = read.map(|body| body.to_bytes()).unwrap_or_default();
+    let record = BodyRecord {
+        length: bytes.len() as u64,
+        sha256: content::sha256(&bytes),
+    };
+    journal.body_read(index, record);
+    bytes
 }
 
 /// A request whose body was read.
@@ -137,7 +145,8 @@ fn route(path: &str, query: &str, seen: &Seen<'_>, journal: &Journal) -> Respons
     }
 }
 
-fn ok(content_type: &'static str, body: ResponseBody) -> Response<ResponseBody> {
+/// A response with the status 200.
+pub(crate) fn ok(content_type: &'static str, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     // In HTTP/2 hyper leaves the length of an empty body out; in HTTP/1.1 it does not.
     if let Some(length) = response.body().size_hint().exact() {
@@ -282,7 +291,7 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Decodes `%XX` (RFC 3986 section 2.1); anything else stands for itself.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

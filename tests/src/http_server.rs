@@ -16,6 +16,7 @@ use crate::background::Background;
 use crate::ca::Leaf;
 use crate::http_routes::answer;
 use crate::journal::{Journal, RequestRecord};
+use crate::streams::StreamRecord;
 
 /// The protocols that a TLS server offers.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +168,16 @@ impl HttpServer {
     /// Waits until `count` requests for `target` have arrived.
     pub async fn until_requested_times(&self, target: &str, count: usize) {
         self.journal.until_requested(target, count).await;
+    }
+
+    /// What is known of the stream `name`: see the paths of `stream_routes`.
+    pub fn stream(&self, name: &str) -> StreamRecord {
+        self.journal.streams.record(name)
+    }
+
+    /// Waits until the stream `name` was cut off by the client.
+    pub async fn until_cut(&self, name: &str) {
+        self.journal.streams.until(name, |stream| stream.cut).await;
     }
 
     /// Answers the requests for `/slow`, which until then have no answer.

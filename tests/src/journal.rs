@@ -2,6 +2,8 @@
 
 use tokio::sync::watch;
 
+use crate::streams::Streams;
+
 /// One request as the server read it.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
@@ -47,17 +49,24 @@ struct Seen {
 
 /// The record of one server, shared with its connections.
 #[derive(Debug)]
-pub(crate) struct Journal(watch::Sender<Seen>);
+pub(crate) struct Journal {
+    seen: watch::Sender<Seen>,
+    /// The bodies that tests follow while they are on their way.
+    pub(crate) streams: Streams,
+}
 
 impl Journal {
     pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(Seen::default()))
+        Self {
+            seen: watch::Sender::new(Seen::default()),
+            streams: Streams::new(),
+        }
     }
 
     /// Notes a connection and gives its number, from 1.
     pub(crate) fn accepted(&self) -> usize {
         let mut number = 0;
-        self.0.send_modify(|seen| {
+        self.seen.send_modify(|seen| {
             seen.connections += 1;
             number = seen.connections;
         });
@@ -66,13 +75,13 @@ impl Journal {
 
     /// Notes that a TLS session was resumed.
     pub(crate) fn resumed(&self) {
-        self.0.send_modify(|seen| seen.resumptions += 1);
+        self.seen.send_modify(|seen| seen.resumptions += 1);
     }
 
     /// Notes a request and gives its index.
     pub(crate) fn requested(&self, request: RequestRecord) -> usize {
         let mut index = 0;
-        self.0.send_modify(|seen| {
+        self.seen.send_modify(|seen| {
             index = seen.requests.len();
             seen.requests.push(request);
         });
@@ -81,7 +90,7 @@ impl Journal {
 
     /// Notes the body of request `index`.
     pub(crate) fn body_read(&self, index: usize, body: BodyRecord) {
-        self.0.send_modify(|seen| {
+        self.seen.send_modify(|seen| {
             if let Some(request) = seen.requests.get_mut(index) {
                 request.body = Some(body);
             }
@@ -89,15 +98,15 @@ impl Journal {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.0.borrow().connections
+        self.seen.borrow().connections
     }
 
     pub(crate) fn resumptions(&self) -> usize {
-        self.0.borrow().resumptions
+        self.seen.borrow().resumptions
     }
 
     pub(crate) fn requests(&self) -> Vec<RequestRecord> {
-        self.0.borrow().requests.clone()
+        self.seen.borrow().requests.clone()
     }
 
     /// Waits until `count` requests for `target` have arrived.
@@ -105,16 +114,16 @@ impl Journal {
         let is_it = |request: &&RequestRecord| request.target == target;
         let arrived = |seen: &Seen| seen.requests.iter().filter(is_it).count() >= count;
         // The sender is `self`, so it outlives the wait.
-        let _ = self.0.subscribe().wait_for(arrived).await;
+        let _ = self.seen.subscribe().wait_for(arrived).await;
     }
 
     /// Lets what waits in [`Journal::until_released`] go on.
     pub(crate) fn release(&self) {
-        self.0.send_modify(|seen| seen.released = true);
+        self.seen.send_modify(|seen| seen.released = true);
     }
 
     /// Waits for [`Journal::release`].
     pub(crate) async fn until_released(&self) {
-        let _ = self.0.subscribe().wait_for(|seen| seen.released).await;
+        let _ = self.seen.subscribe().wait_for(|seen| seen.released).await;
     }
 }

@@ -15,7 +15,13 @@ pub(crate) fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
 }
 
-/// One run on the machine's own Python. Only the standard library may be expected there.
+/// The machine's own Python: what [`Native::new`] runs.
+pub(crate) fn interpreter() -> std::ffi::OsString {
+    std::env::var_os(INTERPRETER).unwrap_or_else(|| "python3".into())
+}
+
+/// One run on the machine's own Python. Only the standard library may be expected there, but in
+/// an environment with packages of its own.
 #[derive(Debug)]
 pub struct Native {
     command: Command,
@@ -24,11 +30,20 @@ pub struct Native {
 impl Native {
     /// A run of `program`, a file of `programs/`, with `arguments`.
     pub fn new<S: AsRef<str>>(program: &str, arguments: impl IntoIterator<Item = S>) -> Self {
-        let interpreter = std::env::var_os(INTERPRETER).unwrap_or_else(|| "python3".into());
+        Self::with(Path::new(&interpreter()), program, arguments)
+    }
+
+    /// The same with another interpreter, such as that of a virtual environment.
+    pub fn with<S: AsRef<str>>(
+        interpreter: &Path,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
         let mut command = Command::new(interpreter);
         command
             .arg("-B")
             .arg(programs().join(program))
+            .env("PYTHONPATH", programs())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command.args(

@@ -1,0 +1,92 @@
+"""What the programs of this folder share: the servers, and steps on a connection of their own.
+
+Arguments: name=URL of the same server in three ways. Each stream has a name; a step is a request
+about it by `urllib`, which keeps nothing back and is not what is tested here.
+"""
+
+from __future__ import annotations
+
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from report import attempt, pattern
+
+SERVERS = dict(argument.split("=", 1) for argument in sys.argv[1:])
+
+EVENTS = 10
+PIECES = 5
+PIECE = pattern(1000)
+# A generator that gives this much was never held.
+ENDLESS = 512 << 20
+BLOCK = pattern(65_536)
+# After so long without progress a client gives up.
+PATIENCE = 1.0
+LONG = 60.0
+
+
+def show(cases: dict[str, Callable[[str, str], object]]) -> None:
+    """Print each case with each server; a case is given a base URL and a stream's name."""
+    for case, action in cases.items():
+        for server, base in SERVERS.items():
+            name = f"{case} / {server}"
+            attempt(name, action, base, name.replace(" / ", "-").replace(" ", "-"))
+
+
+def step(base: str, path: str, stream: str) -> str:
+    """Make a request about a stream; give the answer."""
+    with urllib.request.urlopen(f"{base}/{path}?{stream}", timeout=LONG) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def acknowledge(base: str, stream: str) -> None:
+    """Let the next event come."""
+    step(base, "acknowledge", stream)
+
+
+class Upload:
+    """A body from a generator that counts what it gives."""
+
+    def __init__(self, base: str, stream: str) -> None:
+        self.given = 0
+        self._base = base
+        self._stream = stream
+
+    def paced(self) -> Iterator[bytes]:
+        """Pieces, each when the one before it has arrived at the server."""
+        for number in range(PIECES):
+            yield PIECE
+            step(self._base, f"arrived/{len(PIECE) * (number + 1)}", self._stream)
+
+    async def paced_async(self) -> AsyncIterator[bytes]:
+        """The same for asyncio, where the steps are on the client's own loop."""
+        for piece in self.paced():
+            yield piece
+
+    def endless(self) -> Iterator[bytes]:
+        """More than any buffer holds."""
+        while self.given < ENDLESS:
+            self.given += len(BLOCK)
+            yield BLOCK
+
+    async def endless_async(self) -> AsyncIterator[bytes]:
+        """The same for asyncio."""
+        for piece in self.endless():
+            yield piece
+
+    @property
+    def held(self) -> bool:
+        """Whether it was stopped long before its end."""
+        return self.given < ENDLESS // 4
+
+
+def wait_for_cut(base: str, stream: str) -> str:
+    """Wait until the server has noticed that nobody reads a stream any more."""
+    return step(base, "cut", stream)
+
+
+def held(base: str, stream: str) -> object:
+    """Whether the server was stopped long before the end of what it sends."""
+    given, _ = step(base, "settled", stream).split()
+    return int(given) < ENDLESS // 4

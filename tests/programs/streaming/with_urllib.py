@@ -1,0 +1,69 @@
+"""Streams with ``urllib`` and ``http.client``. Arguments: see ``steps``."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show, wait_for_cut
+
+
+def events(base: str, stream: str) -> object:
+    found = []
+    with urllib.request.urlopen(f"{base}/events/{EVENTS}?{stream}", timeout=LONG) as response:
+        for line in response:
+            if line.strip():
+                found.append(line.decode())
+                acknowledge(base, stream)
+    return found
+
+
+def events_by_pieces(base: str, stream: str) -> object:
+    """`read1` gives what is there."""
+    found = []
+    with urllib.request.urlopen(f"{base}/events/{EVENTS}?{stream}", timeout=LONG) as response:
+        while piece := response.read1(1000):
+            found.append(piece.decode())
+            acknowledge(base, stream)
+    return found
+
+
+def upload(base: str, stream: str) -> object:
+    pieces = Upload(base, stream).paced()
+    request = urllib.request.Request(f"{base}/take?{stream}", data=pieces, method="POST")
+    with urllib.request.urlopen(request, timeout=LONG) as response:
+        return response.read().decode()
+
+
+def held_upload(base: str, stream: str) -> object:
+    upload = Upload(base, stream)
+    request = urllib.request.Request(f"{base}/unread?{stream}", data=upload.endless())
+    try:
+        urllib.request.urlopen(request, timeout=PATIENCE)
+    except OSError:
+        return upload.held
+    return "no timeout"
+
+
+def held_download(base: str, stream: str) -> object:
+    with urllib.request.urlopen(f"{base}/endless?{stream}", timeout=LONG) as response:
+        beginning = len(response.read(1000))
+        stands = held(base, stream)
+    return [beginning, stands, wait_for_cut(base, stream)]
+
+
+def closed_early(base: str, stream: str) -> object:
+    with urllib.request.urlopen(f"{base}/events/{EVENTS}?{stream}", timeout=LONG) as response:
+        first = response.readline().decode()
+    return [first, wait_for_cut(base, stream)]
+
+
+show(
+    {
+        "events": events,
+        "events by pieces": events_by_pieces,
+        "upload": upload,
+        "held upload": held_upload,
+        "held download": held_download,
+        "closed early": closed_early,
+    }
+)

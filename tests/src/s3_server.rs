@@ -1,0 +1,313 @@
+//! Object storage with S3's interface, as far as botocore's daily calls use it. Each request has
+//! to carry a good signature over the fields that it signs: one byte that changes on the way, and
+//! the answer is 403.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::background::Background;
+use crate::ca::Leaf;
+use crate::content::sha256;
+use crate::http_routes::percent_decode;
+use crate::http_server::loopback;
+use crate::sigv4::{SignedRequest, verify};
+
+/// The bucket that there is.
+const BUCKET: &str = "/bucket";
+
+/// The bucket that does not answer.
+const SLOW: &str = "/slow";
+
+/// An object: its bytes and the fields that were stored with it.
+#[derive(Clone, Debug, Default)]
+struct Object {
+    bytes: Bytes,
+    fields: Vec<(String, Vec<u8>)>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    objects: BTreeMap<String, Object>,
+    refused: Vec<&'static str>,
+    versions: Vec<String>,
+}
+
+/// A running server. It stops when it is dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    address: SocketAddr,
+    scheme: &'static str,
+    store: Arc<Mutex<Store>>,
+    _accepting: Background,
+}
+
+impl S3Server {
+    /// The key that requests have to be signed with: its name and its secret.
+    pub const KEY: (&'static str, &'static str) = ("AKIDTEST", "a secret of the tests");
+
+    /// Serves plain HTTP on 127.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// When loopback gives no port.
+    pub async fn plain() -> Self {
+        Self::start(None).await
+    }
+
+    /// Serves HTTPS with `leaf`, speaking the first of `alpn` that the client offers.
+    ///
+    /// # Panics
+    ///
+    /// When loopback gives no port.
+    pub async fn tls(leaf: &Leaf, alpn: &[&[u8]]) -> Self {
+        Self::start(Some(TlsAcceptor::from(leaf.server_config(alpn)))).await
+    }
+
+    async fn start(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(loopback(0)).await;
+        let listener = listener.expect("a loopback port");
+        let address = listener.local_addr().expect("a bound address");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let store = Arc::new(Mutex::new(Store::default()));
+        let shared = Arc::clone(&store);
+        let accepting = Background::accept(listener, move |stream| {
+            let (store, tls) = (Arc::clone(&shared), tls.clone());
+            async move {
+                match tls {
+                    None => serve(stream, store).await,
+                    Some(acceptor) => {
+                        if let Ok(stream) = acceptor.accept(stream).await {
+                            serve(stream, store).await;
+                        }
+                    }
+                }
+            }
+        });
+        Self {
+            address,
+            scheme,
+            store,
+            _accepting: accepting,
+        }
+    }
+
+    /// Scheme, address and port: the endpoint's URL, and the rule that allows this server alone.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Why requests were refused, in their order.
+    ///
+    /// # Panics
+    ///
+    /// When a connection's task did.
+    pub fn refused(&self) -> Vec<&'static str> {
+        self.store.lock().expect("no panic").refused.clone()
+    }
+
+    /// The versions of HTTP of the requests so far.
+    ///
+    /// # Panics
+    ///
+    /// When a connection's task did.
+    pub fn versions(&self) -> Vec<String> {
+        self.store.lock().expect("no panic").versions.clone()
+    }
+}
+
+async fn serve<S>(stream: S, store: Arc<Mutex<Store>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(request, Arc::clone(&store)));
+    // Errors here are the client's: it went away.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+type Answer = Response<Full<Bytes>>;
+
+async fn answer(
+    request: Request<Incoming>,
+    store: Arc<Mutex<Store>>,
+) -> Result<Answer, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let mut fields: Vec<(String, Vec<u8>)> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    if let Some(authority) = head.uri.authority() {
+        // In HTTP/2 it is in the place of the field.
+        fields.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
+    }
+    let request = SignedRequest {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        fields: &fields,
+    };
+    if request.path == SLOW {
+        return std::future::pending().await;
+    }
+    let mut store = store.lock().expect("no panic");
+    store.versions.push(format!("{:?}", head.version));
+    let (key_id, secret) = S3Server::KEY;
+    let checked = verify(&request, key_id, secret).and_then(|()| content(&request, body));
+    Ok(match checked {
+        Err(why) => {
+            store.refused.push(why);
+            failure(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", why)
+        }
+        Ok(bytes) => store.perform(&head.method, &request, bytes),
+    })
+}
+
+/// The object's bytes in a request's body, if they are those that were signed.
+fn content(request: &SignedRequest<'_>, body: Bytes) -> Result<Bytes, &'static str> {
+    let digest = request.field("x-amz-content-sha256").unwrap_or_default();
+    if digest == "UNSIGNED-PAYLOAD" {
+        return Ok(body);
+    }
+    if digest != "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
+        let same = digest == sha256(&body);
+        return same.then_some(body).ok_or("another content");
+    }
+    let decoded = unchunked(&body).ok_or("bad chunks in the content")?;
+    let length = request.field("x-amz-decoded-content-length");
+    let whole = length == Some(decoded.len().to_string());
+    whole.then_some(decoded).ok_or("another length")
+}
+
+/// Takes the coding `aws-chunked` off: chunks as in HTTP/1.1, inside the body.
+fn unchunked(mut body: &[u8]) -> Option<Bytes> {
+    let mut decoded = Vec::new();
+    loop {
+        let end = body.windows(2).position(|two| two == b"\r\n")?;
+        let size = std::str::from_utf8(&body[..end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        body = &body[end + 2..];
+        if size == 0 {
+            return Some(decoded.into());
+        }
+        decoded.extend_from_slice(body.get(..size)?);
+        body = body.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
+impl Store {
+    fn perform(&mut self, method: &Method, request: &SignedRequest<'_>, bytes: Bytes) -> Answer {
+        let Some(key) = request.path.strip_prefix(BUCKET) else {
+            return failure(StatusCode::NOT_FOUND, "NoSuchBucket", "no such bucket");
+        };
+        let key = key.trim_start_matches('/');
+        if key.is_empty() {
+            return self.list(request.query);
+        }
+        match *method {
+            Method::PUT => {
+                let kept = |name: &str| name.starts_with("x-amz-meta-") || name == "content-type";
+                let fields = request.fields.iter().filter(|(name, _)| kept(name));
+                let object = Object {
+                    fields: fields.cloned().collect(),
+                    bytes,
+                };
+                let answer = object.answer(false);
+                self.objects.insert(key.to_owned(), object);
+                answer
+            }
+            Method::DELETE => {
+                self.objects.remove(key);
+                respond(StatusCode::NO_CONTENT, Bytes::new())
+            }
+            _ => match self.objects.get(key) {
+                Some(object) => object.answer(true),
+                None => failure(StatusCode::NOT_FOUND, "NoSuchKey", "no such key"),
+            },
+        }
+    }
+
+    /// `ListObjectsV2`: the keys behind the continuation token, which is the last key so far.
+    fn list(&self, query: &str) -> Answer {
+        let parameter = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let (_, value) = pairs.find(|(key, _)| *key == name)?;
+            String::from_utf8(percent_decode(value)).ok()
+        };
+        let after = parameter("continuation-token").unwrap_or_default();
+        let prefix = parameter("prefix").unwrap_or_default();
+        let most = parameter("max-keys").and_then(|most| most.parse().ok());
+        let most: usize = most.unwrap_or(1000);
+        let matching = || {
+            let keys = self.objects.iter();
+            keys.filter(|(key, _)| key.starts_with(&prefix) && **key > after)
+        };
+        let mut contents = String::new();
+        let mut last = String::new();
+        for (key, object) in matching().take(most) {
+            let size = object.bytes.len();
+            contents += &format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>");
+            last.clone_from(key);
+        }
+        let truncated = matching().count() > most;
+        if truncated {
+            contents += &format!("<NextContinuationToken>{last}</NextContinuationToken>");
+        }
+        let text = format!(
+            "<?xml version=\"1.0\"?><ListBucketResult><Name>bucket</Name>\
+             <IsTruncated>{truncated}</IsTruncated>{contents}</ListBucketResult>"
+        );
+        respond(StatusCode::OK, text.into())
+    }
+}
+
+impl Object {
+    /// The object with its fields; without its bytes if it has just been stored.
+    fn answer(&self, with_bytes: bool) -> Answer {
+        let bytes = if with_bytes {
+            self.bytes.clone()
+        } else {
+            Bytes::new()
+        };
+        let mut response = respond(StatusCode::OK, bytes);
+        let tag = format!("\"{}\"", &sha256(&self.bytes)[..32]);
+        let fields = self.fields.iter().filter(|_| with_bytes).cloned();
+        for (name, value) in fields.chain([("etag".to_owned(), tag.into_bytes())]) {
+            let name = hyper::header::HeaderName::try_from(name);
+            let value = hyper::header::HeaderValue::try_from(value);
+            if let (Ok(name), Ok(value)) = (name, value) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        response
+    }
+}
+
+fn respond(status: StatusCode, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+}
+
+fn failure(status: StatusCode, code: &str, message: &str) -> Answer {
+    let text = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    respond(status, text.into())
+}

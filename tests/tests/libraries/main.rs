@@ -1,0 +1,9 @@
+//! Python's HTTP libraries, unmodified from PyPI, do in the sandbox what they do outside it. The
+//! table of them in the README is made from [`matrix::LIBRARIES`].
+
+mod cookies;
+mod matrix;
+mod outcome;
+mod table;
+mod upgrades;
+mod world;

@@ -1,0 +1,60 @@
+//! WebSocket clients are told what is not carried, and HTTP/2 inside the sandbox is not needed.
+
+use sandbox_net::Outcome;
+use sandbox_net_tests::{Report, native_python, run};
+use serde_json::json;
+
+use crate::world::World;
+
+/// What `program` prints in a sandbox; `None` without packages.
+async fn inside(world: &World, program: &str) -> Option<(Report, Outcome)> {
+    native_python().await?;
+    let arguments = [
+        ("http", world.http.origin()),
+        ("https", world.https.origin()),
+        ("http2", world.http2.origin()),
+    ];
+    let sandbox = world.sandbox(&arguments).build().await;
+    Some(run(&sandbox.expect("a sandbox"), program).await)
+}
+
+#[tokio::test]
+async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
+    let world = World::start().await;
+    let Some((report, outcome)) = inside(&world, "libraries/with_websockets.py").await else {
+        return;
+    };
+    for server in ["http", "https", "http2"] {
+        // Its own errors, in which the reason is not lost.
+        let case = format!("websocket-client / {server}");
+        let text = &report.error(&case, "PermissionError")["text"];
+        let text = text.as_str().unwrap_or_default();
+        assert!(text.contains("'upgrade'"), "{case}: {text}");
+        // It says only that there was no answer; the reason is in the log.
+        let case = format!("websockets / {server}");
+        let first = &report.errors(&case)[0];
+        assert_eq!(first["bases"][0], "InvalidHandshake", "{case}: {first}");
+    }
+    let denied = outcome.decisions.iter();
+    let denied = denied.filter(|decision| decision.reason.contains("'upgrade'"));
+    assert_eq!(denied.count(), 6, "{:#?}", outcome.decisions);
+    for server in [&world.http, &world.https, &world.http2] {
+        assert!(server.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_offers_http2_is_content_with_http1() {
+    let world = World::start().await;
+    let Some((report, _)) = inside(&world, "libraries/with_http2.py").await else {
+        return;
+    };
+    for server in ["http", "https", "http2"] {
+        for client in ["httpx", "httpx, asyncio"] {
+            let case = format!("{client} / {server}");
+            assert_eq!(report.result(&case), &json!([200, "HTTP/1.1"]), "{case}");
+        }
+    }
+    let requests = world.http2.requests();
+    assert!(requests.iter().all(|request| request.version == "HTTP/2.0"));
+}
