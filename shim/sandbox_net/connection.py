@@ -11,6 +11,7 @@ from .channel import Channel, ChannelError, Entry
 from .endpoint import Address, Endpoint
 from .errors import (
     CLOSED,
+    DENIED,
     exception_for,
     is_denied_setting,
     is_name_mismatch,
@@ -65,6 +66,8 @@ class Connection(Endpoint):
         self._peer: Address | None = None
         self._port = 0
         self._error: OSError | None = None
+        self.refusal: OSError | None = None
+        """Why the policy denied the connection: `SO_ERROR` gives a number only."""
         self._tls_begun = False
         self._denied_setting: ChannelError | None = None
         # TLS that was asked for, and is answered, in the stream itself.
@@ -100,10 +103,10 @@ class Connection(Endpoint):
         self._peer = peer
         self._port = self._port or _own_port()
         self.phase = Phase.CONNECTING
+        if not deadline.blocking:
+            raise os_error(errno.EINPROGRESS)
         try:
             self.finish_phase(deadline)
-        except BlockingIOError:
-            raise os_error(errno.EINPROGRESS) from None
         except TimeoutError:
             self._give_up()
             if deadline.remaining_ns() < _CLOCK_SLACK_NS:
@@ -204,6 +207,7 @@ class Connection(Endpoint):
             self._tell_tls_failure(error)
         else:
             self._error = exception_for(error, self.host)
+            self.refusal = self._error if error.code == DENIED else None
             self._give_up()
 
     def _tell_tls_failure(self, error: ChannelError) -> None:

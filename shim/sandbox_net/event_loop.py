@@ -1,19 +1,35 @@
-"""asyncio's `getaddrinfo` and `getnameinfo`, which CPython runs in threads."""
+"""What asyncio does in threads, done without, and what it would not tell."""
 
 import asyncio
 import socket
 from asyncio.base_events import BaseEventLoop
+from asyncio.selector_events import BaseSelectorEventLoop
 from typing import Any
 
 from . import names
+from .connection import Connection
 from .endpoint import TABLE
 from .lookup import Lookup
 
+_stock_sock_connect = BaseSelectorEventLoop.sock_connect
+
 
 def adapt() -> None:
-    """Has every event loop look names up without a thread."""
+    """Has every event loop look names up without a thread, and tell why it may not connect."""
     BaseEventLoop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
     BaseEventLoop.getnameinfo = getnameinfo  # type: ignore[method-assign]
+    BaseSelectorEventLoop.sock_connect = sock_connect  # type: ignore[method-assign,assignment]
+
+
+async def sock_connect(self: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
+    """As CPython's, with the host's own words where the policy denies the connection."""
+    try:
+        await _stock_sock_connect(self, sock, address)
+    except PermissionError:
+        endpoint = TABLE.find(sock.fileno())
+        if isinstance(endpoint, Connection) and endpoint.refusal is not None:
+            raise endpoint.refusal from None
+        raise
 
 
 async def getaddrinfo(

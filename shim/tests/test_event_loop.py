@@ -87,6 +87,21 @@ class Names(HostTest):
         self.assertEqual(asyncio.run(ask()), ("192.0.2.1", "http"))
 
 
+class Connecting(HostTest):
+    def test_a_denial_that_comes_late_is_told_in_the_hosts_words(self) -> None:
+        denial = Failure(1, 1, "it has only addresses that its rule does not open", b"a rule")
+        self.site("inside.example", connect=[WAIT, denial])
+        with self.assertRaisesRegex(PermissionError, "only addresses that its rule"):
+            asyncio.run(fetch("inside.example"))
+        self.assertEqual(self.host.open_handles, 0)
+
+    def test_a_refusal_is_told_as_natively(self) -> None:
+        for script in ([Failure(3)], [WAIT, Failure(3)]):
+            self.site("refuses.example", connect=script)
+            with self.assertRaisesRegex(ConnectionRefusedError, "Connect call failed"):
+                asyncio.run(fetch("refuses.example"))
+
+
 class Together(HostTest):
     def test_requests_are_in_flight_together(self) -> None:
         self.site(handler=hello)
