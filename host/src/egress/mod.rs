@@ -30,7 +30,7 @@ mod tls;
 mod verifier;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use body::ResponseBody;
 pub use config::EgressConfig;

@@ -11,6 +11,8 @@ mod doors;
 mod exchange;
 mod meter;
 mod shared;
+#[cfg(test)]
+mod tls_tests;
 mod tracked;
 mod upload;
 mod wasi_http;
