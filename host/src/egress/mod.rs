@@ -32,7 +32,7 @@ mod trailers;
 mod verifier;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use body::ResponseBody;
 pub use config::EgressConfig;

@@ -12,6 +12,8 @@ mod exchange;
 mod lookup;
 mod meter;
 mod shared;
+#[cfg(test)]
+mod tls_tests;
 mod tracked;
 mod upload;
 mod wasi_http;

@@ -12,13 +12,15 @@ use tokio::task::JoinHandle;
 
 use crate::egress::{
     BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault, Response,
-    Roots, TlsSettings,
+    Roots, TlsOptions, TlsSettings,
 };
-use crate::policy::{Checked, Endpoint, Host, Origin, Policy, RequestLine, Scheme, TlsRequest};
+use crate::policy::{
+    Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsRequest,
+};
 
 /// A server that runs one script for each connection.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -31,7 +33,7 @@ impl Drop for Server {
 
 impl Server {
     /// Serves each connection by `script`, which also gets the connection's number from 0.
-    pub(super) async fn start<F, S>(script: S) -> Self
+    pub(crate) async fn start<F, S>(script: S) -> Self
     where
         S: Fn(TcpStream, usize) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -55,7 +57,7 @@ impl Server {
     }
 
     /// Answers the first request of each connection with these bytes, and hangs up.
-    pub(super) async fn answering(bytes: impl Into<Bytes>) -> Self {
+    pub(crate) async fn answering(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self::start(move |mut stream, _| {
             let bytes = bytes.clone();
@@ -68,20 +70,20 @@ impl Server {
     }
 
     /// Answers every request with its own body, for as long as the client likes.
-    pub(super) async fn echo() -> Self {
+    pub(crate) async fn echo() -> Self {
         Self::start(|stream, _| echo(stream)).await
     }
 
     /// How many connections were accepted.
-    pub(super) fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    pub(super) fn http(&self) -> Origin {
+    pub(crate) fn http(&self) -> Origin {
         self.origin(Scheme::Http)
     }
 
-    pub(super) fn https(&self) -> Origin {
+    pub(crate) fn https(&self) -> Origin {
         self.origin(Scheme::Https)
     }
 
@@ -93,7 +95,7 @@ impl Server {
 }
 
 /// Answers every request on a connection with its own body.
-pub(super) async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+pub(crate) async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     loop {
         let request = read_request(&mut stream).await;
         let Some((_, body)) = request.split_once("\r\n\r\n") else {
@@ -104,24 +106,24 @@ pub(super) async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 /// A response with this body.
-pub(super) fn ok(body: &str) -> String {
+pub(crate) fn ok(body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
 /// Writes as far as the client lets.
-pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+pub(crate) async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
 }
 
 /// Closes a connection by a reset.
-pub(super) fn reset(stream: TcpStream) {
+pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
 /// Reads a request head, and a body by its `Content-Length`. Empty where the client hung up.
-pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let head = read_head(stream).await;
     let length = head
         .lines()
@@ -135,7 +137,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Strin
 }
 
 /// Reads a request head. Empty where the client hung up.
-pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -147,7 +149,7 @@ pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// The policy that allows an endpoint, at 127.0.0.1 where it is a name.
-pub(super) fn policy_for(endpoint: &Endpoint) -> Policy {
+pub(crate) fn policy_for(endpoint: &Endpoint) -> Policy {
     let to = match &endpoint.host {
         Host::Name(name) if name.as_str() != "localhost" => " to 127.0.0.1",
         _ => "",
@@ -156,34 +158,56 @@ pub(super) fn policy_for(endpoint: &Endpoint) -> Policy {
 }
 
 /// A tenant of its own.
-pub(super) fn egress() -> Egress {
+pub(crate) fn egress() -> Egress {
     egress_with(config())
 }
 
-pub(super) fn egress_with(config: EgressConfig) -> Egress {
+pub(crate) fn egress_with(config: EgressConfig) -> Egress {
     Egress::new(config)
 }
 
-pub(super) fn config() -> EgressConfig {
+pub(crate) fn config() -> EgressConfig {
     EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
 }
 
-/// Connects, with TLS where the origin has it.
-pub(super) async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
+/// Connects, with TLS on the host's own terms where the origin has it.
+pub(crate) async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
+    connect_on(egress, origin, &TlsOptions::default()).await
+}
+
+/// Connects, with TLS on the terms of these options where the origin has it. The policy grants
+/// nothing but what they need.
+pub(crate) async fn connect_on(
+    egress: &Egress,
+    origin: &Origin,
+    options: &TlsOptions,
+) -> Result<Connection, EgressError> {
     let policy = policy_for(&origin.endpoint);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress.connect(route, None, None).await?;
     if origin.scheme == Scheme::Https {
-        let origin = policy
-            .check_tls(&origin.endpoint, None, TlsRequest::default())
-            .unwrap();
-        connection.start_tls(origin).await?;
+        let terms = egress.terms(options)?;
+        let policy = granting(&origin.endpoint, terms.request());
+        let origin = policy.check_tls(&origin.endpoint, None, terms.request());
+        connection.start_tls_on(origin.unwrap(), terms).await?;
     }
     Ok(connection)
 }
 
+/// The policy that allows an endpoint, with these TLS settings.
+fn granting(endpoint: &Endpoint, request: TlsRequest) -> Policy {
+    let rule: Rule = policy_for(endpoint).allow_rules().next().unwrap().clone();
+    let grant = |setting| format!("{setting} {endpoint}").parse().unwrap();
+    let document = Document {
+        allow: vec![rule],
+        tls: request.settings().map(grant).collect(),
+        ..Document::default()
+    };
+    document.into()
+}
+
 /// A request that the policy has seen.
-pub(super) fn request(
+pub(crate) fn request(
     origin: &Origin,
     method: &str,
     path: &str,
@@ -199,7 +223,7 @@ pub(super) fn request(
 }
 
 /// Sends a request without a body.
-pub(super) async fn send(
+pub(crate) async fn send(
     connection: &mut Connection,
     origin: &Origin,
     method: &str,
@@ -210,7 +234,7 @@ pub(super) async fn send(
 }
 
 /// Sends a POST with a body in one piece.
-pub(super) async fn post(
+pub(crate) async fn post(
     connection: &mut Connection,
     origin: &Origin,
     body: impl Into<Bytes>,
@@ -222,23 +246,32 @@ pub(super) async fn post(
 }
 
 /// Connects, sends a GET and reads the whole response.
-pub(super) async fn get(
+pub(crate) async fn get(
     egress: &Egress,
     origin: &Origin,
 ) -> Result<(Response, Bytes), EgressError> {
-    let mut connection = connect(egress, origin).await?;
+    get_on(egress, origin, &TlsOptions::default()).await
+}
+
+/// The same on the terms of these options.
+pub(crate) async fn get_on(
+    egress: &Egress,
+    origin: &Origin,
+    options: &TlsOptions,
+) -> Result<(Response, Bytes), EgressError> {
+    let mut connection = connect_on(egress, origin, options).await?;
     let mut response = send(&mut connection, origin, "GET").await?;
     let body = collect(&mut response).await?;
     Ok((response, body))
 }
 
 /// Reads the rest of the body.
-pub(super) async fn collect(response: &mut Response) -> Result<Bytes, EgressError> {
+pub(crate) async fn collect(response: &mut Response) -> Result<Bytes, EgressError> {
     Ok((&mut response.body).collect().await?.to_bytes())
 }
 
 /// The fault of a peer that broke HTTP, and the bytes that show it.
-pub(super) fn fault(error: EgressError) -> (ProtocolFault, Bytes) {
+pub(crate) fn fault(error: EgressError) -> (ProtocolFault, Bytes) {
     match error {
         EgressError::Protocol(failure) => (failure.fault, failure.received),
         other => panic!("not a fault of the protocol: {other:?}"),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -16,12 +17,12 @@ use crate::egress::tests::support::{Server, config};
 use crate::egress::{Egress, EgressConfig, Roots, TlsSettings};
 
 /// A certificate authority.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,20 +34,30 @@ impl Authority {
         }
     }
 
-    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
+    /// A certificate for nothing but to be shown by a client called `name`, and its key as PKCS#8.
+    pub(crate) fn client(&self, name: &str) -> (CertificateDer<'static>, Vec<u8>) {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), key.serialize_der())
+    }
+
     /// A tenant that trusts this authority alone.
-    pub(super) fn egress(&self) -> Egress {
+    pub(crate) fn egress(&self) -> Egress {
         Egress::new(self.config())
     }
 
-    pub(super) fn config(&self) -> EgressConfig {
+    pub(crate) fn config(&self) -> EgressConfig {
         EgressConfig {
             tls: TlsSettings::new(Roots::None, [self.certificate()]).unwrap(),
             ..config()
@@ -54,12 +65,12 @@ impl Authority {
     }
 
     /// A server's settings, with a certificate for the loopback address.
-    pub(super) fn server(&self, alpn: &[&str]) -> ServerConfig {
+    pub(crate) fn server(&self, alpn: &[&str]) -> ServerConfig {
         self.server_with(alpn, &["127.0.0.1"], |_| {})
     }
 
     /// A server's settings, with a certificate for these names.
-    pub(super) fn server_with(
+    pub(crate) fn server_with(
         &self,
         alpn: &[&str],
         names: &[&str],
@@ -69,7 +80,7 @@ impl Authority {
     }
 
     /// The same, for these versions of TLS.
-    pub(super) fn server_of(
+    pub(crate) fn server_of(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         alpn: &[&str],
@@ -96,21 +107,47 @@ impl Authority {
     }
 }
 
+/// A server's certificate and settings that no authority signs but itself, as one that is an
+/// authority too.
+pub(crate) fn self_signed(
+    name: &str,
+    change: impl FnOnce(&mut CertificateParams),
+) -> (CertificateDer<'static>, ServerConfig) {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let chain = vec![certificate.clone()];
+    let config = builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.serialize_der().try_into().unwrap());
+    (certificate, config.unwrap())
+}
+
+/// The settings of a server, with every version of TLS.
+pub(crate) fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+}
+
 /// A validity in the past.
-pub(super) fn expired(params: &mut CertificateParams) {
+pub(crate) fn expired(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2001, 1, 1);
     params.not_after = date_time_ymd(2002, 1, 1);
 }
 
 /// A validity in the future.
-pub(super) fn not_yet_valid(params: &mut CertificateParams) {
+pub(crate) fn not_yet_valid(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(3001, 1, 1);
     params.not_after = date_time_ymd(3002, 1, 1);
 }
 
 /// Serves each TLS connection by `script`, which also gets the connection's number from 0.
 /// Connections whose handshake fails are dropped.
-pub(super) async fn serve_tls<F, S>(config: ServerConfig, script: S) -> Server
+pub(crate) async fn serve_tls<F, S>(config: ServerConfig, script: S) -> Server
 where
     S: Fn(TlsStream<TcpStream>, usize) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,

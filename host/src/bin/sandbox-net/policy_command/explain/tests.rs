@@ -28,12 +28,15 @@ fn every_stage_and_every_rule_has_its_line() {
         "--allow=http://a.test",
         "--allow=GET a.test/v1/**",
         "--ask=b.test",
+        "--tls=own-roots https://a.test",
+        "--tls=unverified b.test",
     ]);
     let stages = "\
 GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
   connect a.test:443: allowed by 'GET a.test/v1/**'
   tls https://a.test: allowed by 'GET a.test/v1/**'
   request GET /v1/x?q=1: allowed by 'GET a.test/v1/**'
+  tls settings that the program may choose: own-roots
 ";
     let table = "\
 ──────────────────────────────────────────────
