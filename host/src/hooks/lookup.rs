@@ -91,3 +91,6 @@ impl EgressHooks {
 pub(super) fn room() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(MAX_LOOKUPS))
 }
+
+#[cfg(test)]
+mod tests;

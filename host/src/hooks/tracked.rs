@@ -282,3 +282,6 @@ impl Drop for TrackedBody {
         self.tracking.completion.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,13 +19,13 @@ use crate::egress::{
 use crate::policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 /// A resolver that gives one answer after the other, the last one again and again.
-struct Script {
+pub(super) struct Script {
     answers: Mutex<Vec<Result<Vec<IpAddr>, DnsFailure>>>,
-    questions: AtomicUsize,
+    pub(super) questions: AtomicUsize,
 }
 
 impl Script {
-    fn new<const N: usize>(answers: [Result<&[&str], DnsFailure>; N]) -> Arc<Self> {
+    pub(super) fn new<const N: usize>(answers: [Result<&[&str], DnsFailure>; N]) -> Arc<Self> {
         let parse = |ips: &[&str]| ips.iter().map(|ip| ip.parse().unwrap()).collect();
         let answers = answers
             .into_iter()
@@ -53,12 +53,12 @@ impl Resolve for Script {
     }
 }
 
-fn api(scheme: Scheme, port: u16) -> Origin {
+pub(super) fn api(scheme: Scheme, port: u16) -> Origin {
     let endpoint = Endpoint::new("api.test", port).unwrap();
     Origin { scheme, endpoint }
 }
 
-fn tenant(resolver: Arc<dyn Resolve>, rules: &[String]) -> (Egress, Policy) {
+pub(super) fn tenant(resolver: Arc<dyn Resolve>, rules: &[String]) -> (Egress, Policy) {
     let policy = Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()));
     let config = EgressConfig {
         resolver,

@@ -1,14 +1,17 @@
 //! Request bodies.
 
 use bytes::Bytes;
+use h2::server::Builder;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::egress::tests::http2::serve;
 use crate::egress::tests::support::{
     Server, collect, connect, egress, ok, post, read_head, read_request, request, reset, write,
 };
+use crate::egress::tests::tls_support::Authority;
 use crate::egress::{BodyKind, EgressError, Phase};
 
 /// A body that the test writes piece by piece. Dropping the sender ends it.
@@ -229,4 +232,56 @@ async fn dropping_the_exchange_stops_the_sending() {
     drop(response);
     // The task lets the body go.
     tx.closed().await;
+}
+
+#[tokio::test]
+async fn an_answer_survives_a_peer_that_closes_orderly_under_a_large_upload() {
+    let server = Server::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        let answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno";
+        write(&mut stream, answer).await;
+        // Bytes that nobody read make the kernel reset the connection.
+        drop(stream);
+    })
+    .await;
+    let origin = server.http();
+    for _ in 0..20 {
+        let mut connection = connect(&egress(), &origin).await.unwrap();
+        let mut response = post(&mut connection, &origin, vec![b'x'; 8 << 20])
+            .await
+            .unwrap();
+        assert_eq!(response.head.status, 413);
+        assert_eq!(collect(&mut response).await.unwrap(), "no");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_over_http2_survives_a_peer_that_wants_no_more_of_the_body() {
+    let authority = Authority::new();
+    // A complete response, and then RST_STREAM with NO_ERROR, which is what becomes of a request
+    // that nobody wants to read (RFC 9113 section 8.1).
+    let server = serve(
+        &authority,
+        Builder::new(),
+        |request, mut answer, _| async move {
+            let response = http::Response::builder().status(413).body(()).unwrap();
+            let mut stream = answer.send_response(response, false).unwrap();
+            stream.send_data("no".into(), true).unwrap();
+            drop(request);
+        },
+    )
+    .await;
+    let origin = server.https();
+    let egress = authority.egress();
+    for _ in 0..20 {
+        let mut connection = connect(&egress, &origin).await.unwrap();
+        let (tx, body) = pieces();
+        let request = request(&origin, "POST", "/", &[]);
+        let kind = BodyKind::Sized(1 << 40);
+        let mut response = connection.send(request, kind, body).await.unwrap();
+        assert_eq!(response.head.status, 413);
+        while tx.send(piece("more")).await.is_ok() {}
+        assert_eq!(collect(&mut response).await.unwrap(), "no");
+    }
+    assert_eq!(server.accepted(), 1);
 }

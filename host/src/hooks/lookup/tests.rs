@@ -1,0 +1,325 @@
+//! What a sandbox may ask the name servers, and what is recorded of it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
+use crate::egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
+use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
+use crate::policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
+
+/// A resolver that knows every name but `missing.test`, and answers when it may.
+#[derive(Default)]
+struct Names {
+    asked: Mutex<Vec<String>>,
+    holds: bool,
+    go_on: Notify,
+}
+
+impl Resolve for Names {
+    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsFailure>> {
+        self.asked.lock().unwrap().push(name.to_owned());
+        Box::pin(async move {
+            if self.holds {
+                self.go_on.notified().await;
+            }
+            match name {
+                "missing.test" => Err(DnsFailure::NotFound),
+                _ => Ok(vec![[127, 0, 0, 1].into()]),
+            }
+        })
+    }
+}
+
+impl Names {
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn document(rules: &str) -> Document {
+    let mut document = Document::default();
+    for rule in rules.split(';').map(str::trim).filter(|it| !it.is_empty()) {
+        match rule.split_at(1) {
+            ("!", rule) => document.deny.push(Rule::parse_deny(rule).unwrap()),
+            ("?", rule) => document.ask.push(rule.parse().unwrap()),
+            _ if rule == "report" => document.mode = Mode::Report,
+            _ if rule == "ask" => document.mode = Mode::Ask,
+            _ => document.allow.push(rule.parse().unwrap()),
+        }
+    }
+    document
+}
+
+fn config(names: &Arc<Names>) -> EgressConfig {
+    let mut config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    config.resolver = names.clone();
+    config
+}
+
+fn hooks(names: &Arc<Names>, rules: &str) -> EgressHooks {
+    EgressHooks::builder().build(document(rules).into(), config(names))
+}
+
+fn host(text: &str) -> Host {
+    Host::parse(text).unwrap()
+}
+
+/// Looks a name up, to the end.
+async fn lookup(hooks: &EgressHooks, name: &str) -> Result<(), EgressError> {
+    match hooks.lookup(host(name))? {
+        Looking::Done => Ok(()),
+        Looking::Asking(task) => task.await,
+    }
+}
+
+/// What counts of a record: name, verdict, rule, reason, outcome.
+fn told(record: &LookupRecord) -> (String, Verdict, String, Option<String>, Option<String>) {
+    let reason = record.reason.map(|reason| reason.to_string());
+    let (name, rule) = (record.name.clone(), record.rule.clone());
+    (name, record.verdict, rule, reason, record.outcome.clone())
+}
+
+#[tokio::test]
+async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorded() {
+    for (rules, name, is_asked, expected) in [
+        ("a.test", "a.test", true, Some("allow a.test found")),
+        (
+            "a.test:8080",
+            "A.TEST.",
+            true,
+            Some("allow a.test:8080 found"),
+        ),
+        (
+            "missing.test",
+            "missing.test",
+            true,
+            Some("allow missing.test dns"),
+        ),
+        (
+            "a.test",
+            "b.test",
+            false,
+            Some("deny default-deny (no-rule)"),
+        ),
+        (
+            "a.test; !a.test",
+            "a.test",
+            false,
+            Some("deny a.test (deny-rule)"),
+        ),
+        (
+            "report",
+            "b.test",
+            true,
+            Some("report default-deny (no-rule) found"),
+        ),
+        ("?a.test", "a.test", false, Some("deny a.test (hook)")),
+        ("ask", "a.test", false, Some("deny ask-mode (hook)")),
+        ("localhost:80", "localhost", false, None),
+        (
+            "a.test",
+            "localhost",
+            false,
+            Some("deny default-deny (no-rule)"),
+        ),
+        ("", "192.0.2.1", false, None),
+    ] {
+        let names = Arc::new(Names::default());
+        let hooks = hooks(&names, rules);
+        let result = lookup(&hooks, name).await;
+        let canonical = host(name).to_string();
+        let asked = if is_asked {
+            vec![canonical.clone()]
+        } else {
+            vec![]
+        };
+        assert_eq!(names.asked(), asked, "{rules} {name}");
+        let records: Vec<String> = (hooks.audit().lookups().iter())
+            .map(|record| {
+                let (name, verdict, rule, reason, outcome) = told(record);
+                assert_eq!(name, canonical);
+                let verdict = format!("{verdict:?}").to_lowercase();
+                let reason = reason.map(|reason| format!("({reason})"));
+                let parts = [Some(verdict), Some(rule), reason, outcome];
+                parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        assert_eq!(
+            records,
+            Vec::from_iter(expected.map(str::to_owned)),
+            "{rules} {name}"
+        );
+        let is_denied = expected.is_some_and(|line| line.starts_with("deny"));
+        assert_eq!(
+            matches!(result, Err(EgressError::Denied(_))),
+            is_denied,
+            "{result:?}"
+        );
+        assert!(hooks.audit().decisions().is_empty());
+        assert_eq!(hooks.audit().count(), 0);
+    }
+}
+
+/// A hook that allows everything.
+struct Willing;
+
+impl Hook for Willing {
+    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
+        Box::pin(async { Ok(HookAnswer::allow()) })
+    }
+}
+
+#[tokio::test]
+async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
+    for rules in ["a.test", "?a.test", "ask"] {
+        let names = Arc::new(Names::default());
+        let builder = EgressHooks::builder().hook(Arc::new(Willing), Duration::from_secs(9));
+        let hooks = builder.build(document(rules).into(), config(&names));
+        assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+        assert!(
+            names.asked().is_empty() && hooks.audit().lookups().is_empty(),
+            "{rules}"
+        );
+        // The connection asks.
+        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+        let Err(error) = connecting.unwrap().await else {
+            panic!("a public name leads to this machine");
+        };
+        assert!(
+            matches!(error, EgressError::Denied(denial) if denial.reason == DenyReason::Address)
+        );
+        assert_eq!(names.asked(), ["a.test"]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_uses_what_its_lookup_found_and_its_rules_filter_it() {
+    let names = Arc::new(Names::default());
+    let hooks = hooks(&names, "a.test");
+    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    for questions in [1, 2] {
+        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+        let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
+            panic!("a public name leads to this machine");
+        };
+        assert_eq!(denial.reason, DenyReason::Address);
+        assert_eq!(names.asked().len(), questions);
+    }
+}
+
+#[tokio::test]
+async fn another_policy_drops_what_was_found_before() {
+    let names = Arc::new(Names::default());
+    let hooks = hooks(&names, "a.test");
+    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    hooks
+        .replace_policy(document("a.test; b.test").into())
+        .unwrap();
+    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+    assert!(connecting.unwrap().await.is_err());
+    assert_eq!(names.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_room() {
+    let names = Arc::new(Names {
+        holds: true,
+        ..Names::default()
+    });
+    let hooks = hooks(&names, "any");
+    let name = |number: usize| host(&format!("n{number}.test"));
+    let mut open: Vec<_> = (0..MAX_LOOKUPS)
+        .map(|number| hooks.lookup(name(number)).unwrap())
+        .collect();
+    let full = EgressError::Limit(Limit::Connections);
+    assert_eq!(lookup(&hooks, "more.test").await, Err(full.clone()));
+    // Dropping the task gives its place back as soon as the runtime has seen to it.
+    open.pop();
+    while hooks.shared.lookups.available_permits() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let _again = hooks.lookup(name(0)).unwrap();
+    assert_eq!(lookup(&hooks, "more.test").await, Err(full));
+    let outcomes: Vec<_> = hooks
+        .audit()
+        .lookups()
+        .into_iter()
+        .map(|it| it.outcome)
+        .collect();
+    let expected = ["limit:connections", "closed", "limit:connections"];
+    assert_eq!(outcomes, expected.map(|text| Some(text.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
+    let names = Arc::new(Names::default());
+    let document = Document {
+        budgets: Budgets {
+            hosts: Some(1),
+            requests: Some(0),
+            time: Some(Duration::from_secs(60)),
+            ..Budgets::default()
+        },
+        ..document("any")
+    };
+    let hooks = EgressHooks::builder().build(document.into(), config(&names));
+    // A lookup is no connection: it does not count.
+    for name in ["a.test", "b.test"] {
+        assert_eq!(lookup(&hooks, name).await, Ok(()));
+    }
+    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+    assert!(connecting.unwrap().await.is_err());
+    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    let hosts = EgressError::Limit(Limit::Hosts);
+    assert_eq!(lookup(&hooks, "b.test").await, Err(hosts));
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let time = EgressError::Limit(Limit::Time);
+    assert_eq!(lookup(&hooks, "a.test").await, Err(time));
+    assert_eq!(names.asked().len(), 3, "{:?}", names.asked());
+    let last = hooks.audit().lookups().pop().unwrap();
+    assert_eq!((last.verdict, &*last.rule), (Verdict::Deny, "budget:time"));
+}
+
+/// A sink that is full.
+struct Full;
+
+impl AuditSink for Full {
+    fn write(&self, _: &AuditLine) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_asked() {
+    let names = Arc::new(Names::default());
+    let audit = AuditLog::with(AuditSettings {
+        sinks: vec![Arc::new(Full)],
+        ..AuditSettings::default()
+    });
+    let policy = Policy::from(document("a.test"));
+    let hooks = EgressHooks::new(policy, config(&names), audit);
+    // The first line is lost, and nothing is done from then on.
+    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    let Err(EgressError::Denied(denial)) = lookup(&hooks, "a.test").await else {
+        panic!("it was done without a record");
+    };
+    assert_eq!(denial.reason, DenyReason::Audit);
+    assert_eq!(names.asked(), ["a.test"]);
+}
+
+#[tokio::test]
+async fn a_host_with_two_readings_is_recorded_as_far_as_it_is_short() {
+    let hooks = hooks(&Arc::new(Names::default()), "any");
+    hooks.malformed_lookup("a\nb");
+    hooks.malformed_lookup(&"x".repeat(100_000));
+    let records = hooks.audit().lookups();
+    assert_eq!(records[0].name, "a\\nb");
+    assert!(records[1].name.len() < 3000 && records[1].name.ends_with('…'));
+    assert_eq!(records[1].reason, Some(DenyReason::Malformed.into()));
+}

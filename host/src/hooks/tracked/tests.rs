@@ -1,0 +1,137 @@
+//! The fields behind a body, on their way to the guest.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Empty};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
+
+use crate::EgressHooks;
+use crate::egress::{EgressConfig, Roots, TlsSettings};
+use crate::policy::{Budgets, Document, Secret, SecretSource};
+use crate::secrets::Vault;
+
+const SECRET: &str = "sk-0123456789abcdef";
+
+/// Answers one request with this, and gives its address.
+async fn serve(answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    format!("http://{address}/")
+}
+
+fn answer(body: &str, section: &str) -> String {
+    let chunk = match body.len() {
+        0 => String::new(),
+        length => format!("{length:x}\r\n{body}\r\n"),
+    };
+    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}0\r\n{section}\r\n")
+}
+
+/// A sandbox that may reach the URL, with a secret and a budget of bytes.
+fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), SECRET).unwrap();
+    let secret = Secret {
+        name: "key".to_owned(),
+        rule: "https://a.test".parse().unwrap(),
+        env: "KEY".to_owned(),
+        headers: Vec::new(),
+        query: Vec::new(),
+        basic: false,
+        plain_http: false,
+        source: SecretSource::File(file.path().to_owned()),
+    };
+    let document = Document {
+        allow: vec![url.trim_end_matches('/').parse().unwrap()],
+        budgets: Budgets {
+            bytes_down,
+            ..Budgets::default()
+        },
+        ..Document::default()
+    };
+    let vault = match has_secret {
+        true => Vault::open(&[secret]).unwrap(),
+        false => Vault::default(),
+    };
+    let config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    EgressHooks::builder()
+        .secrets(vault)
+        .build(document.into(), config)
+}
+
+/// The body and the trailers of a GET by `wasi:http`; none where it failed.
+async fn get(hooks: &EgressHooks, url: &str) -> Option<(Bytes, Option<HeaderMap>)> {
+    let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::get(url).body(body).unwrap();
+    let sent = hooks
+        .clone()
+        .send_request(request, None, Box::new(async { Ok(()) }));
+    let (response, _) = Pin::from(sent).await.ok()?;
+    let collected = response.into_body().collect().await.ok()?;
+    let trailers = collected.trailers().cloned();
+    Some((collected.to_bytes(), trailers))
+}
+
+#[tokio::test]
+async fn a_guest_of_wasi_http_gets_the_fields_behind_a_body() {
+    for body in ["", "four"] {
+        for has_secret in [false, true] {
+            let url = serve(answer(body, "Digest: a\r\nDigest: b\r\nHost: x\r\n")).await;
+            let (got, trailers) = get(&hooks(&url, None, has_secret), &url).await.unwrap();
+            assert_eq!(got, body);
+            let trailers = trailers.unwrap();
+            let values: Vec<_> = (trailers.get_all("digest").iter())
+                .map(|value| value.to_str().unwrap())
+                .collect();
+            assert_eq!((values, trailers.len()), (vec!["a", "b"], 2));
+        }
+    }
+    let url = serve(answer("four", "")).await;
+    let (_, trailers) = get(&hooks(&url, None, false), &url).await.unwrap();
+    assert_eq!(trailers, None);
+}
+
+#[tokio::test]
+async fn a_secret_behind_a_body_is_masked() {
+    for body in ["", "four"] {
+        let url = serve(answer(body, &format!("Key: is {SECRET}!\r\n"))).await;
+        let (_, trailers) = get(&hooks(&url, None, true), &url).await.unwrap();
+        let masked = format!("is {}!", "*".repeat(SECRET.len()));
+        assert_eq!(trailers.unwrap()["key"], masked);
+        // Without the secret it is what it is.
+        let url = serve(answer(body, &format!("Key: is {SECRET}!\r\n"))).await;
+        let (_, trailers) = get(&hooks(&url, None, false), &url).await.unwrap();
+        assert_eq!(trailers.unwrap()["key"], format!("is {SECRET}!"));
+    }
+}
+
+#[tokio::test]
+async fn the_fields_behind_a_body_count_for_the_bytes_of_responses() {
+    for body in ["", "four"] {
+        let section = format!("A: {}\r\n", "b".repeat(1000));
+        let url = serve(answer(body, &section)).await;
+        let free = hooks(&url, None, false);
+        assert!(get(&free, &url).await.is_some());
+        let counted = free.audit().exchanges()[0].bytes_down;
+        assert!(counted > 1000, "{counted}");
+        for (budget, fits) in [(counted, true), (counted - 1, false)] {
+            let url = serve(answer(body, &section)).await;
+            let bounded = hooks(&url, Some(budget), false);
+            assert_eq!(get(&bounded, &url).await.is_some(), fits, "{budget}");
+            let error = bounded.audit().exchanges()[0].error.clone();
+            assert_eq!(error.is_none(), fits, "{error:?}");
+        }
+    }
+}
