@@ -33,6 +33,7 @@ _PROTOCOLS: Final = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-
 # As every machine's own table of hosts has them (RFC 6761 section 6.3).
 _LOOPBACK_NAMES: Final = {"127.0.0.1": "localhost", "::1": "localhost"}
 
+_MAX_FLOW: Final = 0xFFFFF
 _KINDS: Final = (
     (constants.SOCK_STREAM, constants.IPPROTO_TCP),
     (constants.SOCK_DGRAM, constants.IPPROTO_UDP),
@@ -262,6 +263,8 @@ def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
         raise _unknown()
     if literal[0] == _AF_INET and len(sockaddr) != 2:
         raise OSError("IPv4 sockaddr must be 2 tuple")
+    if len(sockaddr) > 2 and not 0 <= sockaddr[2] <= _MAX_FLOW:
+        raise OverflowError(f"getnameinfo(): flowinfo must be 0-{_MAX_FLOW}.")
     name = None if flags & numbers["NI_NUMERICHOST"] else _name(literal[1])
     if name is None and flags & numbers["NI_NAMEREQD"]:
         raise _unknown()

@@ -52,6 +52,7 @@ ALIKE: dict[str, Callable[[Any], object]] = {
     "getaddrinfo of a port that is no text": lambda m: m.getaddrinfo("x", "\ud800"),
     "getnameinfo in numbers": lambda m: m.getnameinfo(("127.0.0.1", 80), 3),
     "getnameinfo of IPv6": lambda m: m.getnameinfo(("::1", 80, 0, 0), 3),
+    "getnameinfo of a large flow": lambda m: m.getnameinfo(("::1", 80, 1 << 20, 0), 3),
     "getnameinfo of a name": lambda m: m.getnameinfo(("x", 80), 0),
     "getnameinfo with too much": lambda m: m.getnameinfo(("127.0.0.1", 80, 0, 0), 3),
     "getnameinfo of text": lambda m: m.getnameinfo("x", 0),
