@@ -2,8 +2,10 @@
 //!
 //! `cargo build --release && cargo run --release -p sandbox-net-tests --example bench`
 //!
+//! With words behind `--`, only the rows that have one of them in their names.
+//!
 //! Both sides talk to the same server on loopback. The native side is `python3` in an environment
-//! of its own with `requests`; the sandbox is the release build of the command line, warmed up.
+//! of its own with the libraries; the sandbox is the release build of the command line, warmed up.
 
 mod decisions;
 
@@ -33,17 +35,17 @@ struct Case {
     program: &'static str,
     path: &'static str,
     more: &'static [&'static str],
-    requests: bool,
+    packages: &'static [&'static str],
     measure: Measure,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 11] = [
     Case {
         name: "process start to first response, urllib",
         program: "first_urllib.py",
         path: "/get",
         more: &[],
-        requests: false,
+        packages: &[],
         measure: Measure::Process,
     },
     Case {
@@ -51,7 +53,7 @@ const CASES: [Case; 4] = [
         program: "first_requests.py",
         path: "/get",
         more: &[],
-        requests: true,
+        packages: &["requests"],
         measure: Measure::Process,
     },
     Case {
@@ -59,7 +61,7 @@ const CASES: [Case; 4] = [
         program: "keep_alive.py",
         path: "/get",
         more: &[REQUESTS],
-        requests: true,
+        packages: &["requests"],
         measure: Measure::Printed,
     },
     Case {
@@ -67,10 +69,70 @@ const CASES: [Case; 4] = [
         program: "download.py",
         path: "/large/64",
         more: &[],
-        requests: false,
+        packages: &[],
         measure: Measure::Printed,
     },
+    Case {
+        name: "asyncio.gather of 100 GETs that take 100 ms, asyncio",
+        program: "gather.py",
+        path: "/wait/100",
+        more: &["100", "asyncio"],
+        packages: &[],
+        measure: Measure::Printed,
+    },
+    Case {
+        name: "asyncio.gather of 1,000 GETs that take 100 ms, asyncio",
+        program: "gather.py",
+        path: "/wait/100",
+        more: &["1000", "asyncio"],
+        packages: &[],
+        measure: Measure::Printed,
+    },
+    Case {
+        name: "asyncio.gather of 100 GETs that take 100 ms, aiohttp",
+        program: "gather.py",
+        path: "/wait/100",
+        more: &["100", "aiohttp"],
+        packages: &["aiohttp"],
+        measure: Measure::Printed,
+    },
+    events(
+        "one of 20,000 server-sent events, requests",
+        &["requests", "rate"],
+        &["requests"],
+    ),
+    events(
+        "one of 20,000 server-sent events, httpx",
+        &["httpx", "rate"],
+        &["httpx"],
+    ),
+    events(
+        "an acknowledgement and the event that follows it, requests",
+        &["requests", "latency"],
+        &["requests"],
+    ),
+    events(
+        "an acknowledgement and the event that follows it, httpx",
+        &["httpx", "latency"],
+        &["httpx"],
+    ),
 ];
+
+/// Server-sent events, to a client and by a measure of `benchmarks/events.py`.
+const fn events(
+    name: &'static str,
+    more: &'static [&'static str],
+    packages: &'static [&'static str],
+) -> Case {
+    Case {
+        name,
+        program: "events.py",
+        path: "",
+        more,
+        packages,
+        measure: Measure::Printed,
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -78,8 +140,10 @@ async fn main() -> Result<(), Failure> {
     let environment = tempfile::tempdir()?;
     let python = native_python(environment.path())?;
     let sandbox = sandbox_net_binary()?;
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word));
     println!("| | native | sandbox-net | ratio |\n|---|---|---|---|");
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| is_wanted(case.name)) {
         let url = server.origin() + case.path;
         let program = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("benchmarks")
@@ -92,8 +156,8 @@ async fn main() -> Result<(), Failure> {
         let sandboxed = || {
             let mut command = Command::new(&sandbox);
             command.args(["run", "--allow", &server.origin()]);
-            if case.requests {
-                command.args(["--with", "requests"]);
+            for package in case.packages {
+                command.args(["--with", *package]);
             }
             command.arg(&program).arg(&url).args(case.more);
             command
@@ -112,12 +176,16 @@ async fn main() -> Result<(), Failure> {
         }
         let (theirs, ours) = (median(theirs), median(ours));
         println!(
-            "| {} | {theirs:.3} s | {ours:.3} s | {:.2} |",
+            "| {} | {} | {} | {:.2} |",
             case.name,
+            shown(theirs),
+            shown(ours),
             ours / theirs
         );
     }
-    decisions::print()?;
+    if wanted.is_empty() {
+        decisions::print()?;
+    }
     Ok(())
 }
 
@@ -139,7 +207,16 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-/// A native Python with `requests`.
+/// Seconds in a unit in which they have a few digits.
+fn shown(seconds: f64) -> String {
+    match seconds {
+        _ if seconds >= 0.01 => format!("{seconds:.3} s"),
+        _ if seconds >= 0.001 => format!("{:.2} ms", seconds * 1e3),
+        _ => format!("{:.0} µs", seconds * 1e6),
+    }
+}
+
+/// A native Python with the libraries.
 fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
     let made = Command::new("python3")
         .args(["-m", "venv"])
@@ -153,6 +230,8 @@ fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
         "--quiet",
         "--disable-pip-version-check",
         "requests",
+        "httpx",
+        "aiohttp",
     ];
     if !made.success() || !Command::new(&python).args(pip).status()?.success() {
         return Err("python3 with venv and pip is needed for the comparison".into());

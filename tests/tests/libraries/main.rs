@@ -2,6 +2,7 @@
 //! table of them in the README is made from [`matrix::LIBRARIES`].
 
 mod cookies;
+mod framing;
 mod matrix;
 mod outcome;
 mod table;

@@ -1,0 +1,64 @@
+//! Answers in unusual forms, and broken ones, reach the libraries as they do natively.
+
+use sandbox_net_tests::{RawServer, Report, native_python, run, run_natively};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Natively the head and the bad chunk come in one read, and aiohttp takes the chunk's fault for the
+/// head's. The sandbox hands the head on first, and then what a body that breaks off raises.
+const TOGETHER_NATIVELY: (&str, &str) = (
+    "aiohttp: broken /bad-chunk",
+    "aiohttp.client_exceptions.ClientPayloadError",
+);
+
+/// Where the host speaks HTTP/2 there is no reason phrase but the standard one, which is what
+/// these servers send over HTTP/1.1 too; all else has to be the same.
+#[tokio::test]
+async fn unusual_and_broken_answers_reach_the_libraries_as_natively() {
+    let Some(python) = native_python().await else {
+        return;
+    };
+    let (world, raw) = (World::start().await, RawServer::start().await);
+    let mut arguments = world.arguments();
+    arguments.retain(|(name, _)| name.starts_with("http"));
+    arguments.insert(0, ("raw", raw.origin()));
+    let program = "libraries/with_framing.py";
+    let sandbox = world.sandbox(&arguments).build().await;
+    let (inside, _) = run(&sandbox.expect("a sandbox"), program).await;
+    let outside = arguments.iter().map(|(name, url)| format!("{name}={url}"));
+    let outside = run_natively(python, &world.ca, program, outside).await;
+
+    let mut faults = Vec::new();
+    for line in &outside.lines {
+        let case = line["case"].as_str().expect("a name");
+        let ours = inside.case(case);
+        let (together, raised) = TOGETHER_NATIVELY;
+        let expected = match case == together {
+            true => json!({ "raises": raised }),
+            false => outcome(line),
+        };
+        if outcome(ours) != expected {
+            faults.push(format!("sandbox: {ours}\n native: {line}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(inside.lines.len(), outside.lines.len());
+    for client in ["requests", "httpx", "aiohttp"] {
+        assert_eq!(status(&inside, &format!("{client}: early answer")), 413);
+        assert_eq!(status(&inside, &format!("{client}: HEAD / http2")), 200);
+    }
+}
+
+fn status(report: &Report, case: &str) -> Value {
+    report.result(case)[0].clone()
+}
+
+/// The result, or the type of the exception that the program saw: the texts of faults have
+/// numbers and addresses in them.
+fn outcome(line: &Value) -> Value {
+    match line.get("result") {
+        Some(result) => json!({ "result": result }),
+        None => json!({ "raises": line["errors"][0]["type"] }),
+    }
+}
