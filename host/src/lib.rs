@@ -29,5 +29,7 @@ pub use error::{Error, PolicyFileError};
 pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use hooks::{EgressHooks, EgressHooksBuilder};
 pub use python::{BuildError, Engine, EngineBuilder};
-pub use sandbox::{DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin};
+pub use sandbox::{
+    DirAccess, Exit, Handles, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin,
+};
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};

@@ -100,10 +100,11 @@ impl HostExchange {
                 }
             }
         });
-        // What is refused is refused before the first await.
+        // What is refused is refused before the first await; a peer that answers at once may break
+        // off as early.
         let response = match poll_noop(sending.as_mut()) {
-            Some(Err(error)) => return Err(convert::error(error)),
-            Some(Ok(response)) => Response::Head(Ok(response)),
+            Some(Err(error)) if is_refusal(&error) => return Err(convert::error(error)),
+            Some(ended) => Response::Head(ended),
             None => Response::Sending(spawn(sending)),
         };
         Ok(Self {
@@ -196,6 +197,12 @@ impl HostExchange {
             }
         }
     }
+}
+
+/// Whether a request failed on the host's word, before anything that the peer did.
+fn is_refusal(error: &EgressError) -> bool {
+    use EgressError::{Closed, Denied, Invalid, Limit};
+    matches!(error, Denied(_) | Invalid(_) | Limit(_) | Closed)
 }
 
 fn no_body() -> ErrorCode {
@@ -333,5 +340,25 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
     fn drop(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<()> {
         self.table.delete(exchange)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::{Limit, Phase, ProtocolFault};
+
+    #[test]
+    fn what_the_peer_did_is_told_where_the_response_would_be() {
+        for (error, is_refused) in [
+            (EgressError::Closed, true),
+            (EgressError::Invalid("a head".into()), true),
+            (EgressError::Limit(Limit::Requests), true),
+            (EgressError::Reset, false),
+            (EgressError::Timeout(Phase::Head), false),
+            (EgressError::protocol(ProtocolFault::HeadTooLarge), false),
+        ] {
+            assert_eq!(is_refusal(&error), is_refused, "{error}");
+        }
     }
 }

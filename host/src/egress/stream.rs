@@ -1,11 +1,11 @@
 //! One transport connection: TCP, or TLS over TCP.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use socket2::SockRef;
@@ -38,7 +38,37 @@ pub(crate) struct Secured {
 #[derive(Debug)]
 enum Io {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsIo>),
+}
+
+/// A TLS session over TCP.
+#[derive(Debug)]
+struct TlsIo {
+    session: TlsStream<TcpStream>,
+    /// Why it failed, while what the peer sent before that is still to be read.
+    failure: Option<io::Error>,
+}
+
+impl TlsIo {
+    /// As the session's own, which forgets what came in the same read as the record that broke it:
+    /// a peer may answer, and then send an alert.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.failure.is_none() {
+            match ready!(Pin::new(&mut self.session).poll_read(cx, buf)) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    self.failure = Some(error);
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+        let mut rest = self.session.get_mut().1.reader();
+        match rest.read(buf.initialize_unfilled()) {
+            Ok(length @ 1..) => buf.advance(length),
+            // The failure is told once; who reads on gets the session's own.
+            _ => return Poll::Ready(self.failure.take().map_or(Ok(()), Err)),
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl Stream {
@@ -68,7 +98,10 @@ impl Stream {
         secured: Secured,
     ) -> Self {
         Self {
-            io: Io::Tls(Box::new(tls)),
+            io: Io::Tls(Box::new(TlsIo {
+                session: tls,
+                failure: None,
+            })),
             peer,
             tls: Some(secured),
             permit,
@@ -94,6 +127,7 @@ impl Stream {
             match &mut self.io {
                 Io::Plain(tcp) => return is_silent(tcp) == Some(true),
                 Io::Tls(tls) => {
+                    let tls = &mut tls.session;
                     let mut byte = [0];
                     let read = tokio::task::unconstrained(tls.read(&mut byte)).now_or_never();
                     if read.is_some() {
@@ -130,7 +164,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Io::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Io::Tls(tls) => tls.poll_read(cx, buf),
         }
     }
 }
@@ -143,7 +177,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Io::Tls(tls) => Pin::new(&mut tls.session).poll_write(cx, buf),
         }
     }
 
@@ -154,7 +188,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            Io::Tls(tls) => Pin::new(&mut tls.session).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -165,14 +199,14 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Io::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Io::Tls(tls) => Pin::new(&mut tls.session).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Io::Tls(tls) => Pin::new(&mut tls.session).poll_shutdown(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod files;
+mod handles;
 mod mounts;
 mod network;
 mod script;
@@ -30,6 +31,7 @@ use crate::{Error, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
 pub use files::DirAccess;
+pub use handles::Handles;
 pub use script::{Exit, Outcome, Script};
 pub use stdio::{Output, Stdin};
 
@@ -147,6 +149,7 @@ impl Sandbox {
             Some(Err(error)) => exit_of(&error)?,
         };
         let memory = store.data().limits.held();
+        let handles = Handles::in_table(&mut store.data_mut().table);
         // Connections that are still open end with the run.
         drop(store);
         Ok(Outcome {
@@ -156,6 +159,7 @@ impl Sandbox {
             stderr: stderr.take(),
             duration,
             memory,
+            handles,
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),
             lookups: audit.lookups(),

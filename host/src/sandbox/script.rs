@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Handles;
 use crate::audit::{DecisionRecord, ExchangeRecord, LookupRecord};
 
 /// A Python program.
@@ -89,6 +90,8 @@ pub struct Outcome {
     pub duration: Duration,
     /// The most memory that the guest had, in bytes.
     pub memory: usize,
+    /// What the guest still held of the host when the run ended; all of it was closed then.
+    pub handles: Handles,
     /// Every decision on the network that this run asked for, in order.
     pub decisions: Vec<DecisionRecord>,
     /// Every exchange that came of them, in the order in which they ended.

@@ -1,5 +1,8 @@
 //! TLS.
 
+use std::io::Write as _;
+
+use http_body_util::BodyExt as _;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use rustls::HandshakeKind;
 use tokio::sync::mpsc;
@@ -198,6 +201,37 @@ async fn a_body_without_length_is_complete_only_with_a_goodbye() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_came_before_a_broken_record_is_read_first() {
+    /// A record of application data (RFC 8446 section 5.2) under no key of anyone's.
+    const BAD_RECORD: [u8; 25] = *b"\x17\x03\x03\x00\x1401234567890123456789";
+    let authority = Authority::new();
+    let server = serve_tls(authority.server(&[]), |mut stream, _| async move {
+        read_request(&mut stream).await;
+        let (tcp, tls) = stream.get_mut();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this";
+        tls.writer().write_all(answer).unwrap();
+        // All in one segment, and so in one read of the client.
+        let mut records = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut records).unwrap();
+        }
+        write(tcp, &[&records, &BAD_RECORD[..]].concat()).await;
+        let _ = tokio::io::copy(tcp, &mut tokio::io::sink()).await;
+    })
+    .await;
+    let origin = server.https();
+    let mut connection = connect(&authority.egress(), &origin).await.unwrap();
+    let mut response = send(&mut connection, &origin, "GET").await.unwrap();
+    let beginning = response.body.frame().await.unwrap().unwrap();
+    assert_eq!(beginning.into_data().unwrap(), "only this");
+    let error = response.body.frame().await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, EgressError::Tls(TlsFailure::Other(_))),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,189 @@
+//! Many requests over one session, every tenth of them answered in one of ten broken ways: the
+//! sandbox raises what native Python raises, holds nothing afterwards, and grows no further.
+//!
+//! `SANDBOX_NET_SOAK=10000` sets the number of requests, `SANDBOX_NET_SOAK_SEED` their order. This
+//! is the only test of its file, so that the process whose memory is measured does nothing else.
+
+use std::path::Path;
+
+use sandbox_net::{Outcome, Sandbox};
+use sandbox_net_tests::{FaultServer, LIBRARIES, Report, TestCa, native_python, run, run_natively};
+use serde_json::Value;
+
+/// How many requests are made over each session, where the environment says nothing else.
+const REQUESTS: usize = 600;
+
+/// How much more memory the guest may have after all requests than after a fifth of them.
+const GUEST_GROWTH: usize = 1 << 20;
+
+/// How many more objects Python may have at the end than after a fifth of the requests, in parts of
+/// a hundred.
+const OBJECTS: u64 = 5;
+
+/// A library's program in `programs/soak/`, and where it raises something else than natively.
+struct Client {
+    program: &'static str,
+    /// Faults for which CPython's libraries do not agree natively. Lengths that contradict one
+    /// another or are no number make a body that nobody can tell the end of: RFC 9112 section 6.3
+    /// has it discarded, and so does the host.
+    refused_here: &'static [&'static str],
+}
+
+const CLIENTS: [Client; 3] = [
+    Client {
+        program: "soak/soak_requests.py",
+        refused_here: &["wrong-length/2"],
+    },
+    Client {
+        program: "soak/soak_httpx.py",
+        refused_here: &[],
+    },
+    Client {
+        program: "soak/soak_aiohttp.py",
+        refused_here: &["wrong-length/1"],
+    },
+];
+
+/// The two servers, and what is asked of them.
+struct Soak {
+    ca: TestCa,
+    servers: [FaultServer; 2],
+    seed: String,
+    count: usize,
+}
+
+impl Soak {
+    async fn start() -> Self {
+        let ca = TestCa::new("sandbox-net tests");
+        let leaf = ca.loopback_leaf();
+        let set = |name: &str| std::env::var(name).ok();
+        let count = set("SANDBOX_NET_SOAK").map(|count| count.parse());
+        Self {
+            servers: [FaultServer::plain().await, FaultServer::tls(&leaf).await],
+            seed: set("SANDBOX_NET_SOAK_SEED").unwrap_or_else(|| "1".to_owned()),
+            count: count.map_or(REQUESTS, |count| count.expect("a number of requests")),
+            ca,
+        }
+    }
+
+    fn arguments(&self, count: usize) -> [String; 4] {
+        let [plain, secure] = &self.servers;
+        let count = count.to_string();
+        [self.seed.clone(), count, plain.origin(), secure.origin()]
+    }
+
+    async fn natively(&self, client: &Client, python: &Path) -> Report {
+        let arguments = self.arguments(self.count);
+        let report = run_natively(python, &self.ca, client.program, arguments).await;
+        self.until_unused().await;
+        report
+    }
+
+    /// The report and the outcome of so many requests, with what the servers saw of them: how many
+    /// requests, and over how many connections.
+    async fn sandboxed(&self, client: &Client, count: usize) -> (Report, Outcome) {
+        let mut sandbox = Sandbox::builder().trust_ca_pem(self.ca.root_pem());
+        for server in &self.servers {
+            sandbox = sandbox.allow(server.origin());
+        }
+        for argument in self.arguments(count) {
+            sandbox = sandbox.arg(argument);
+        }
+        for library in LIBRARIES {
+            sandbox = sandbox.with_package(*library);
+        }
+        let sandbox = sandbox.build().await.expect("a sandbox");
+        let (report, outcome) = run(&sandbox, client.program).await;
+        // What is kept for the next run goes with the sandbox.
+        drop(sandbox);
+        self.until_unused().await;
+        (report, outcome)
+    }
+
+    /// Waits until the servers have no connection any more.
+    async fn until_unused(&self) {
+        for server in &self.servers {
+            server.until_unused().await;
+        }
+    }
+}
+
+/// Shows that every kind of answer came to the same in both, each request for itself.
+fn assert_same(client: &Client, inside: &Report, outside: &Report) {
+    assert_eq!(inside.lines.len(), outside.lines.len());
+    let mut differences = Vec::new();
+    for line in &outside.lines {
+        let case = line["case"].as_str().expect("a name");
+        let ours = inside.case(case);
+        let differs = ours["result"] != line["result"];
+        if case != "held" && differs != client.refused_here.contains(&case) {
+            differences.push(format!("{case}\n sandbox: {ours}\n native:  {line}"));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{}; with the argument `verbose` it tells each outcome:\n{}",
+        client.program,
+        differences.join("\n")
+    );
+    for case in client.refused_here {
+        let outcomes = inside.result(case)[0].as_object().expect("outcomes");
+        let raised = |outcome: &String| outcome.contains(" < ");
+        assert!(outcomes.keys().all(raised), "{case}: {outcomes:?}");
+    }
+}
+
+/// Shows that Python held as much at the end as after a fifth of the requests, and no socket after
+/// all of them.
+fn assert_flat(client: &Client, report: &Report) {
+    let held = report.result("held");
+    let [fifth, end, closed] = [0, 1, 2].map(|at| &held[at]);
+    let objects = |at: &Value| at[0].as_u64().expect("a number of objects");
+    let sockets = |at: &Value| at[1].as_u64().expect("a number of sockets");
+    let most = objects(fifth) + objects(fifth) * OBJECTS / 100;
+    assert!(objects(end) <= most, "{}: {held}", client.program);
+    assert!(sockets(end) <= sockets(fifth), "{}: {held}", client.program);
+    assert_eq!(sockets(closed), 0, "{}: {held}", client.program);
+}
+
+#[tokio::test]
+async fn a_session_outlives_every_fault_as_natively_and_holds_nothing() {
+    let Some(python) = native_python().await else {
+        return;
+    };
+    let soak = Soak::start().await;
+    for client in &CLIENTS {
+        let name = client.program;
+        let outside = soak.natively(client, python).await;
+        let (_, fifth) = soak.sandboxed(client, soak.count / 5).await;
+        let resident = resident_memory();
+        let (inside, whole) = soak.sandboxed(client, soak.count).await;
+        eprintln!(
+            "{name}: {} requests in {:?}; memory of the guest {} and {} bytes, of this process \
+             {resident:?} and {:?}; held {}; {:?}",
+            soak.count,
+            whole.duration,
+            fifth.memory,
+            whole.memory,
+            resident_memory(),
+            inside.result("held"),
+            whole.handles,
+        );
+        assert_same(client, &inside, &outside);
+        assert_flat(client, &inside);
+        let left = (whole.handles.connections, whole.handles.exchanges);
+        assert_eq!(left, (0, 0), "{name}");
+        assert_eq!(whole.handles.others, fifth.handles.others, "{name}");
+        assert!(whole.memory <= fifth.memory + GUEST_GROWTH, "{name}");
+    }
+}
+
+/// The memory of this process in bytes, where the system tells it.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
