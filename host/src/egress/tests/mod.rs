@@ -14,7 +14,5 @@ pub(crate) mod support;
 mod terms;
 mod terms_kept_apart;
 pub(crate) mod tls_support;
-mod support;
-mod tls_support;
 mod trailers;
 mod uploads;
