@@ -27,6 +27,8 @@ _MAX_WRITE: Final = 256 * 1024
 _MAX_READ: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
 
+_GO_ON: Final = 1  # the `value` of a pending `HEAD` reply where the server asks for the body
+
 
 class _State(Enum):
     HEAD = auto()
@@ -60,11 +62,9 @@ class Exchange:
         self.over = False
         """Whether the connection ends with this exchange."""
         self._queue: deque[memoryview] = deque()
-        self._body_begun = False
         self._body_ended = request.body == NO_BODY
         self._finished = request.body == NO_BODY
         self._dropping = False
-        self._continue = request.expects_continue
 
     # The request's body.
 
@@ -75,7 +75,6 @@ class Exchange:
 
     def offer(self, data: memoryview) -> None:
         """Sends a piece of the body; keeps a copy of what the host does not take now."""
-        self._body_begun = True
         if not self._queue:
             data = self._write(data)
         if len(data) and not self._dropping:
@@ -159,7 +158,7 @@ class Exchange:
                 return 0
             self.flush()
             if self._state is _State.HEAD:
-                if not (self._fetch_head() or self._synthesize_continue()):
+                if not self._fetch_head() and not self._inbox:
                     return None
             elif self._state is _State.BODY:
                 got = self._read_body(view)
@@ -167,14 +166,6 @@ class Exchange:
                     return got
             else:
                 return None
-
-    def _synthesize_continue(self) -> bool:
-        """`100 Continue`, for a program that waits for it: the host asks the server for none."""
-        if not self._continue or self._body_begun:
-            return False
-        self._continue = False
-        self._inbox.append(CONTINUE)
-        return True
 
     def _fetch_head(self) -> bool:
         """Whether the head is there, or will never be."""
@@ -184,6 +175,8 @@ class Exchange:
             self._fail(error)
             return True
         if reply.pending:
+            if reply.value == _GO_ON:
+                self._inbox.append(CONTINUE)
             return False
         self._plan = plan = plan_response(ResponseHead.from_payload(reply.payload), self._request)
         self._inbox.append(plan.head)
@@ -287,12 +280,9 @@ class Exchange:
             else:
                 ready |= WRITABLE
         if wanted & READABLE:
-            may_continue = self._continue and not self._body_begun
             if self._inbox or self._failure is not None or self.over:
                 ready |= READABLE
             elif self._state is _State.HEAD:
-                if may_continue:
-                    ready |= READABLE
                 interests |= ch.PHASE
             elif self._state is _State.BODY:
                 interests |= ch.BODY

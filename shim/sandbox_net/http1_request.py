@@ -30,9 +30,7 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
 
 # They say how the message is framed on this hop, which is the host's business.
-_FRAMING: Final = frozenset(
-    (b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"expect")
-)
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"keep-alive"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,6 @@ class RequestHead:
     """The length of a `SIZED` body."""
     keep_alive: bool
     """Whether the program wants the connection to go on."""
-    expects_continue: bool
-    """Whether the program waits for `100 Continue` before it sends the body."""
 
     def payload(self) -> bytes:
         """The payload of the request frame."""
@@ -284,12 +280,18 @@ def parse_head(text: bytes) -> RequestHead:
         method=method,
         target=target,
         version=version,
-        fields=tuple(field for field in fields if field[0].lower() not in _FRAMING),
+        fields=tuple(field for field in fields if not _is_kept_back(field, body)),
         body=body,
         size=size,
         keep_alive=keep_alive,
-        expects_continue=b"100-continue" in _tokens(framing[b"expect"]),
     )
+
+
+def _is_kept_back(field: Field, body: int) -> bool:
+    name, value = field[0].lower(), field[1].lower()
+    # Without a body there is nothing to go on with (RFC 9110 section 10.1.1).
+    is_void = body == NO_BODY and name == b"expect" and value == b"100-continue"
+    return name in _FRAMING or is_void
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:

@@ -39,7 +39,11 @@ class Failure(Exception):
 
 
 class Pending(Exception):
-    """Nothing to give now."""
+    """Nothing to give now, but perhaps the reply's value."""
+
+    def __init__(self, value: int = 0) -> None:
+        super().__init__(value)
+        self.value = value
 
 
 @dataclass

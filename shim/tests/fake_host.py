@@ -88,6 +88,8 @@ class Site:
     denied: Failure | None = None
     tls: Tls = field(default_factory=Tls)
     early: bool = False
+    continues: bool = True
+    """Whether it answers `Expect: 100-continue` with `100 Continue`."""
     window: int | None = None
     """How many bytes of a body are taken between two polls; `None` for any."""
     write_failure: tuple[int, Failure] | None = None
@@ -144,6 +146,8 @@ class FakeExchange:
         self.next: bytes | Wait | Failure | None = None
         self.head_given = False
         self.ended = False
+        expect = ("Expect", "100-continue") in seen.fields
+        self.asks_for_body = expect and self.site.continues
         if seen.kind == 0 or self.site.early:
             self.respond()
 
@@ -187,7 +191,8 @@ class FakeExchange:
         if self.answer is None:
             if self.failure is not None:
                 raise self.failure
-            raise Pending
+            asks, self.asks_for_body = self.asks_for_body, False
+            raise Pending(int(asks))
         if self.head_given:
             raise Failure(CLOSED)
         answer = self.answer
@@ -227,6 +232,7 @@ class FakeExchange:
             self.answer.before and isinstance(self.answer.before[0], Wait)
         ):
             found |= 1
+        found |= self.asks_for_body
         if not self.head_given or not isinstance(self.next, Wait):
             found |= 2
         if self.room != 0 or self.seen.finished:
@@ -270,8 +276,8 @@ class FakeHost:
         status, code, detail, value, body = OK, 0, 0, 0, b""
         try:
             value, body = self._frame(bytes(header), data)
-        except Pending:
-            status = PENDING
+        except Pending as pending:
+            status, value = PENDING, pending.value
         except Failure as failure:
             status, code, detail, body = ERROR, failure.code, failure.detail, failure.payload()
         reply = REPLY.pack(1, status, code, detail, value, 0, len(body)) + body

@@ -270,20 +270,46 @@ class HttpClient(HostTest):
         self.assertEqual(str(caught.exception), "timed out")
         connection.close()
 
-    def test_continue_is_given_to_a_program_that_waits_for_it(self) -> None:
+    def test_a_program_that_waits_for_continue_is_told_when_the_server_asks(self) -> None:
         self.site(handler=echo)
-        connection = http.client.HTTPConnection("example.com")
-        connection.putrequest("POST", "/")
-        connection.putheader("Content-Length", "4")
-        connection.putheader("Expect", "100-continue")
-        connection.endheaders()
+        connection = self.expecting()
         assert connection.sock is not None
         self.assertEqual(connection.sock.recv(100), b"HTTP/1.1 100 Continue\r\n\r\n")
         connection.send(b"body")
         said = json.load(connection.getresponse())
         self.assertEqual(said["body"], "body")
-        self.assertNotIn("Expect", [name for name, _ in said["fields"]])
-        connection.close()
+        self.assertIn(["Expect", "100-continue"], said["fields"])
+
+    def test_a_server_that_refuses_gets_no_body(self) -> None:
+        self.site(handler=lambda _: Answer(417, (("Content-Length", "0"),)), early=True)
+        response = self.expecting().getresponse()
+        self.assertEqual(response.status, 417)
+        self.assertEqual(bytes(self.host.seen[0].body), b"")
+
+    def test_a_body_that_does_not_wait_is_sent_all_the_same(self) -> None:
+        for continues in (True, False):
+            self.site(handler=echo, continues=continues)
+            connection = self.expecting()
+            connection.send(b"body")
+            self.assertEqual(json.load(connection.getresponse())["body"], "body")
+
+    def test_a_request_without_a_body_expects_nothing(self) -> None:
+        self.site(handler=echo)
+        connection = http.client.HTTPConnection("example.com")
+        self.addCleanup(connection.close)
+        connection.request("GET", "/", headers={"Expect": "100-continue"})
+        names = [name for name, _ in json.load(connection.getresponse())["fields"]]
+        self.assertNotIn("Expect", names)
+
+    def expecting(self) -> http.client.HTTPConnection:
+        """A connection that has sent the head of a request whose body waits."""
+        connection = http.client.HTTPConnection("example.com")
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "4")
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        return connection
 
 
 if __name__ == "__main__":
