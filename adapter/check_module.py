@@ -28,6 +28,7 @@ IMPORTS = {
     (CLIENT, "[method]connection.subscribe"),
     (CLIENT, "[method]connection.tls"),
     (CLIENT, "[method]exchange.body"),
+    (CLIENT, "[method]exchange.continued"),
     (CLIENT, "[method]exchange.failure"),
     (CLIENT, "[method]exchange.finish-body"),
     (CLIENT, "[method]exchange.head"),

@@ -33,7 +33,7 @@ pub(crate) fn status(header: Header, handles: &mut Handles) -> Result<Answer, Fa
         Resource::Exchange(_) => return Err(Fault::Handle.into()),
     };
     match status {
-        None => Ok(Answer::Pending),
+        None => Ok(Answer::pending()),
         Some(ended) => {
             ended?;
             Ok(Answer::done())

@@ -130,7 +130,7 @@ pub(crate) fn write<'a>(
         }
     }
     if offered && written == 0 {
-        return Ok(Answer::Pending);
+        return Ok(Answer::pending());
     }
     Ok(Answer::value(written as u32))
 }
@@ -175,10 +175,13 @@ pub(crate) fn head(
     arena: &Arena,
 ) -> Result<Answer, Failure> {
     header.no_arg()?;
-    let head = handles.exchange(header.id)?.handle.head();
+    let handle = &handles.exchange(header.id)?.handle;
+    let head = handle.head();
     arena.intact()?;
     match head {
-        None => Ok(Answer::Pending),
+        None => Ok(Answer::Pending {
+            value: handle.continued().into(),
+        }),
         Some(head) => Ok(encode(&head?, arena)?),
     }
 }
@@ -230,7 +233,7 @@ pub(crate) fn read(
         return Ok(trailers(exchange, arena)?);
     };
     match stream.read(header.arg.min(MOST_READ).into()) {
-        Ok(bytes) if bytes.is_empty() => Ok(Answer::Pending),
+        Ok(bytes) if bytes.is_empty() => Ok(Answer::pending()),
         Ok(bytes) => Ok(Answer::payload(bytes)),
         Err(StreamError::Closed) => {
             exchange.response_body = Stream::Ended;

@@ -11,13 +11,18 @@ use crate::guest::Buffers;
 
 /// What a command that did not fail answers.
 pub(crate) enum Answer {
-    /// Nothing happened; it may later.
-    Pending,
+    /// Nothing happened; it may later. The number says what did meanwhile.
+    Pending { value: u32 },
     /// It was carried out.
     Done { value: u32, payload: Vec<u8> },
 }
 
 impl Answer {
+    /// Not yet.
+    pub(crate) fn pending() -> Answer {
+        Answer::Pending { value: 0 }
+    }
+
     /// Carried out, with nothing to say.
     pub(crate) fn done() -> Answer {
         Answer::value(0)
@@ -48,7 +53,7 @@ impl Reply {
     pub(crate) fn new(outcome: Result<Answer, Failure>, arena: &Arena) -> Reply {
         match outcome {
             Ok(Answer::Done { value, payload }) => Reply::of([0, 0, 0], value, payload),
-            Ok(Answer::Pending) => Reply::of([1, 0, 0], 0, Vec::new()),
+            Ok(Answer::Pending { value }) => Reply::of([1, 0, 0], value, Vec::new()),
             Err(Failure::Error(error)) => Reply::error(&error, arena).unwrap_or_else(Reply::fault),
             Err(Failure::Fault(fault)) => Reply::fault(fault),
         }

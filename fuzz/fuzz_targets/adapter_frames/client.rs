@@ -242,6 +242,11 @@ impl Exchange {
         Ok(InputStream::of(&self.resource))
     }
 
+    pub(crate) fn continued(&self) -> bool {
+        record(Call::Asked);
+        next() & 1 == 1
+    }
+
     pub(crate) fn trailers(&self) -> Vec<FieldResult> {
         let count = usize::from(next());
         let fields: Vec<FieldResult> = (0..count & 7)

@@ -33,6 +33,8 @@ pub struct HostExchange {
     completion: Arc<Completion>,
     body: RequestBody,
     response: Response,
+    /// Whether it was told that the peer asks for the body.
+    was_continued: bool,
 }
 
 enum RequestBody {
@@ -111,6 +113,7 @@ impl HostExchange {
             completion,
             body,
             response,
+            was_continued: false,
         })
     }
 
@@ -157,6 +160,12 @@ impl HostExchange {
                 ErrorCode::Invalid("fewer bytes were written than the request announced".into())
             }),
         }
+    }
+
+    fn take_continued(&mut self) -> bool {
+        let is_new = !self.was_continued && self.completion.is_continued();
+        self.was_continued |= is_new;
+        is_new
     }
 
     fn take_head(&mut self) -> Option<Result<ResponseHead, ErrorCode>> {
@@ -249,6 +258,7 @@ impl Pollable for HostExchange {
             tokio::select! {
                 ended = task => self.response = Response::Head(ended),
                 () = self.completion.ended() => {}
+                () = self.completion.continued(), if !self.was_continued => {}
             }
         }
     }
@@ -305,6 +315,10 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
         exchange: Resource<HostExchange>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
         subscribe(self.table, exchange)
+    }
+
+    fn continued(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<bool> {
+        Ok(self.table.get_mut(&exchange)?.take_continued())
     }
 
     fn head(

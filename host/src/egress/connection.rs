@@ -17,7 +17,7 @@ use crate::egress::reach::Reach;
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::tenant::Transport;
 use crate::egress::{
-    BodyKind, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo, TlsTerms,
+    BodyKind, Continued, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo, TlsTerms,
 };
 use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
@@ -45,6 +45,14 @@ pub struct Connection {
     terms: Option<Arc<TlsTerms>>,
     /// Time that setting up took, which counts for the first exchange.
     spent: Duration,
+}
+
+/// A request on its way, but for its body.
+#[derive(Clone, Copy)]
+struct Sending<'a> {
+    request: &'a RequestLine,
+    kind: BodyKind,
+    continued: Option<&'a Continued>,
 }
 
 impl Connection {
@@ -254,6 +262,27 @@ impl Connection {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.send_expecting(request, kind, body, None).await
+    }
+
+    /// The same with `Expect: 100-continue` where `continued` is given: a peer that speaks HTTP/1.1
+    /// is told that the body waits for its word, which shows there. Over HTTP/2, where a peer ends
+    /// an upload that it does not want, the word is given at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_expecting<B>(
+        &mut self,
+        request: Checked<RequestLine>,
+        kind: BodyKind,
+        body: B,
+        continued: Option<Continued>,
+    ) -> Result<Response, EgressError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         if self.reach.origin().is_none() {
             self.reach.settle(Scheme::Http);
         }
@@ -270,7 +299,12 @@ impl Connection {
         let spent = std::mem::take(&mut self.spent);
         let left = self.egress.config().request_deadline.saturating_sub(spent);
         let mut phase = Phase::Connect;
-        let exchange = self.exchange(&request, kind, erase(body), left, &mut phase);
+        let sending = Sending {
+            request: &request,
+            kind,
+            continued: continued.as_ref(),
+        };
+        let exchange = self.exchange(sending, erase(body), left, &mut phase);
         let Ok(result) = timeout(left, exchange).await else {
             // Whatever is wrong with the session, the next exchange shall not meet it too.
             self.session.take().inspect(|session| session.retire());
@@ -281,14 +315,18 @@ impl Connection {
 
     async fn exchange(
         &mut self,
-        request: &RequestLine,
-        kind: BodyKind,
+        sending: Sending<'_>,
         body: RequestBody,
         left: Duration,
         phase: &mut Phase,
     ) -> Result<Response, EgressError> {
         let started = Instant::now();
-        let head = encode_head(request, kind, self.egress.config().max_request_head)?;
+        let Sending { request, kind, .. } = sending;
+        let (expects, max) = (
+            sending.continued.is_some(),
+            self.egress.config().max_request_head,
+        );
+        let head = encode_head(request, kind, expects, max)?;
         let mut body = Some(body);
         let mut attempt = 1;
         loop {
@@ -300,11 +338,14 @@ impl Connection {
             self.peer = Some(peer);
             let result = match transport {
                 Transport::H1 { stream, .. } => {
-                    let exchange = self.h1_exchange(&head, request, kind);
+                    let exchange = self.h1_exchange(&head, sending);
                     let result = exchange.run(stream, &mut body, phase).await;
                     result.map(|(head, body)| (head, Source::H1(Box::new(body))))
                 }
                 Transport::H2 { slot } => {
+                    if let Some(continued) = sending.continued {
+                        continued.send_replace(true);
+                    }
                     let result = self
                         .h2_exchange(slot, request, kind, &mut body, phase)
                         .await;
@@ -354,17 +395,13 @@ impl Connection {
         result
     }
 
-    fn h1_exchange<'a>(
-        &self,
-        head: &'a [u8],
-        request: &RequestLine,
-        kind: BodyKind,
-    ) -> h1::Exchange<'a> {
+    fn h1_exchange<'a>(&self, head: &'a [u8], sending: Sending<'a>) -> h1::Exchange<'a> {
         let config = self.egress.config();
         h1::Exchange {
             head,
-            kind,
-            answers_head: request.method == b"HEAD",
+            kind: sending.kind,
+            continued: sending.continued,
+            answers_head: sending.request.method == b"HEAD",
             max_response_head: config.max_response_head,
             accept_tls_truncation: config.accept_tls_truncation,
             home: Arc::clone(&self.home),

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::watch;
 
 use crate::egress::{EgressError, ResponseBody};
 
@@ -31,6 +33,10 @@ impl BodyKind {
         matches!(self, Self::None | Self::Sized(0))
     }
 }
+
+/// Where it is told that the peer asks for a request's body: whoever sends `Expect: 100-continue`
+/// (RFC 9110 section 10.1.1) waits for `true` here, for a while, before it writes the body.
+pub type Continued = Arc<watch::Sender<bool>>;
 
 /// The version of HTTP that the peer answered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub use error::{
     CertificateFault, DnsFailure, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault,
     TlsFailure,
 };
-pub use message::{BodyKind, Fields, HttpVersion, Response, ResponseHead};
+pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead};
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::audit::Exchanged;
-use crate::egress::{EgressError, Fields};
+use crate::egress::{Continued, EgressError, Fields};
 
 /// What the two ends of an exchange, its connection and its streams, know of one another.
 pub(crate) struct Completion {
@@ -13,6 +13,7 @@ pub(crate) struct Completion {
     over: watch::Sender<bool>,
     record: OnceLock<Arc<Exchanged>>,
     trailers: OnceLock<Fields>,
+    continued: Continued,
 }
 
 impl Completion {
@@ -22,6 +23,7 @@ impl Completion {
             over: watch::Sender::new(false),
             record: OnceLock::new(),
             trailers: OnceLock::new(),
+            continued: Arc::new(watch::Sender::new(false)),
         })
     }
 
@@ -49,6 +51,22 @@ impl Completion {
             true => self.trailers.get().cloned().unwrap_or_default(),
             false => Fields::new(),
         }
+    }
+
+    /// Where the transport tells that the peer asks for the body.
+    pub(super) fn continuing(&self) -> Continued {
+        Arc::clone(&self.continued)
+    }
+
+    /// Whether the peer has asked for the body.
+    pub(crate) fn is_continued(&self) -> bool {
+        *self.continued.borrow()
+    }
+
+    /// Waits until the peer asks for the body, which it may never do.
+    pub(crate) async fn continued(&self) {
+        // The sender is `self`: it can't have gone.
+        let _ = self.continued.subscribe().wait_for(|asks| *asks).await;
     }
 
     /// Notes the first failure.

@@ -26,6 +26,7 @@ struct Judged {
     /// As it is recorded: without what the host puts in later.
     subject: Subject,
     kind: BodyKind,
+    expects: bool,
     completion: Arc<Completion>,
     decided: Decided,
 }
@@ -41,12 +42,13 @@ impl EgressHooks {
     ) -> Sent {
         let Outgoing {
             link,
-            head,
+            mut head,
             kind,
             completion,
         } = outgoing;
+        let expects = takes_expectation(&mut head.fields, kind);
         let judged = match self.judge(link, &head, kind, &completion) {
-            Ok(judged) => judged,
+            Ok(judged) => Judged { expects, ..judged },
             Err(error) => {
                 let reported = to_http_error(&error);
                 completion.fail(error);
@@ -99,6 +101,7 @@ impl EgressHooks {
             policy,
             subject,
             kind,
+            expects: false,
             completion: Arc::clone(completion),
             decided,
         })
@@ -141,6 +144,7 @@ impl EgressHooks {
             policy,
             subject,
             kind,
+            expects,
             completion,
             mut decided,
         } = judged;
@@ -151,7 +155,7 @@ impl EgressHooks {
             .prepare(&mut line, amendments, &link)
             .map_err(EgressError::Denied);
         let secrets = self.overruling(&mut decided, prepared)?;
-        let head_size = request_size(&line);
+        let head_size = request_size(&line, expects);
         self.metered(&mut decided, self.shared.meter.up(head_size))?;
 
         let record = Arc::new(Exchanged::new(&self.audit, &decided));
@@ -169,7 +173,8 @@ impl EgressHooks {
             Arc::clone(&record),
             Arc::clone(&completion),
         );
-        let sent = self.send(&link, line.clone(), kind, body.boxed_unsync(), &completion);
+        let body = (kind, body.boxed_unsync(), expects);
+        let sent = self.send(&link, line.clone(), body, &completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
         let response = sent.map_err(|error| {
@@ -211,11 +216,15 @@ impl EgressHooks {
         &self,
         link: &Link,
         line: Checked<RequestLine>,
-        kind: BodyKind,
-        body: WasiBody,
+        (kind, body, expects): (BodyKind, WasiBody, bool),
         completion: &Completion,
     ) -> Result<egress::Response, EgressError> {
-        let sending = async { link.connection.lock().await.send(line, kind, body).await };
+        let continued = expects.then(|| completion.continuing());
+        let sending = async {
+            let mut connection = link.connection.lock().await;
+            let sent = connection.send_expecting(line, kind, body, continued);
+            sent.await
+        };
         tokio::select! {
             biased;
             () = completion.ended() => Err(completion.failure().unwrap_or(EgressError::Closed)),
@@ -296,10 +305,26 @@ fn replace(fields: &mut egress::Fields, with: egress::Fields) {
     fields.extend(with);
 }
 
-/// The bytes of a head as HTTP/1.1 text, with its `Host`.
-fn request_size(line: &RequestLine) -> u64 {
+/// Takes the field `Expect: 100-continue` of a request with a body: it is between the host and the
+/// peer. Any other one stays, to be refused.
+fn takes_expectation(fields: &mut egress::Fields, kind: BodyKind) -> bool {
+    let is_expect = |name: &[u8]| name.eq_ignore_ascii_case(b"expect");
+    let mut values = fields.iter().filter(|(name, _)| is_expect(name));
+    let (first, second) = (values.next(), values.next());
+    let is_known = first.is_some_and(|(_, it)| it.eq_ignore_ascii_case(b"100-continue"));
+    let takes = is_known && second.is_none() && !kind.is_empty();
+    if takes {
+        fields.retain(|(name, _)| !is_expect(name));
+    }
+    takes
+}
+
+/// The bytes of a head as HTTP/1.1 text, with its `Host`, and its `Expect` if it `expects`.
+fn request_size(line: &RequestLine, expects: bool) -> u64 {
     const FIXED: usize = " HTTP/1.1\r\n".len() + " Host: \r\n\r\n".len();
+    const EXPECT: usize = "Expect: 100-continue\r\n".len();
     let fields = line.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
     let size = line.method.len() + line.path.len() + line.origin.authority().len();
-    (FIXED + size + fields.sum::<usize>()) as u64
+    let expect = if expects { EXPECT } else { 0 };
+    (FIXED + size + expect + fields.sum::<usize>()) as u64
 }

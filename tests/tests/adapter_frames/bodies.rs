@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::exchanges::{exchange, head};
-use crate::frames::command::{CLOSE, FINISH, HEAD, READ, WRITE};
-use crate::frames::{Reply, fault, frame};
+use crate::frames::command::{CLOSE, FINISH, HEAD, POLL, READ, WRITE};
+use crate::frames::{FOREVER, PROGRESS, Reply, fault, frame, poll};
 use crate::guest::CONTROL;
 use crate::mock::{ErrorCode, Phase};
 
@@ -129,6 +129,92 @@ async fn read_gives_every_byte_once_and_then_the_end_again_and_again() {
     for _ in 0..3 {
         assert_eq!(guest.call(READ, id, 10, b"").await, Reply::value(1));
     }
+}
+
+#[tokio::test]
+async fn trailers_come_with_the_end_and_again_with_it() {
+    let long = vec![b'x'; 70_000];
+    let cases: [&[(&[u8], &[u8])]; 4] = [
+        &[],
+        &[(b"Digest", b"\xff\x00")],
+        &[(b"a", b""), (b"A", &long), (b"a", b"b")],
+        &[(b"a", b"b"); 9000],
+    ];
+    for fields in cases {
+        let (mut guest, id, state) = exchange(NONE).await;
+        state.send_modify(|state| {
+            state.head = Some(Ok(head(&[])));
+            state.received = Bytes::from_static(b"body");
+            state.ended = true;
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec()));
+            state.trailers = fields.collect();
+        });
+        guest.call(HEAD, id, 0, b"").await;
+        assert_eq!(guest.call(READ, id, 10, b"").await, Reply::bytes(b"body"));
+        let end = match fields {
+            [] => Reply::value(1),
+            fields => Reply::trailers(fields),
+        };
+        for _ in 0..2 {
+            assert_eq!(guest.call(READ, id, 10, b"").await, end);
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_trailers_than_a_reply_can_count_are_an_error() {
+    let (mut guest, id, state) = exchange(NONE).await;
+    state.send_modify(|state| {
+        state.head = Some(Ok(head(&[])));
+        state.ended = true;
+        state.trailers = vec![(b"a".to_vec(), Vec::new()); 65_536];
+    });
+    guest.call(HEAD, id, 0, b"").await;
+    assert_eq!(
+        guest.call(READ, id, 1, b"").await,
+        Reply::fault(fault::SIZE)
+    );
+    state.send_modify(|state| state.trailers.truncate(1));
+    let end = Reply::trailers(&[(b"a", b"")]);
+    assert_eq!(guest.call(READ, id, 1, b"").await, end);
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_for_the_body_is_told_of_once() {
+    let (mut guest, id, state) = exchange(CHUNKED).await;
+    assert_eq!(guest.call(HEAD, id, 0, b"").await, Reply::Pending);
+    state.send_modify(|state| state.continued = true);
+    let entry = [(id, PROGRESS)];
+    let reply = guest.call(POLL, 0, 0, &poll(FOREVER, &entry)).await;
+    let ready = vec![PROGRESS];
+    assert_eq!(
+        reply,
+        Reply::Ok {
+            value: 1,
+            payload: ready
+        }
+    );
+    assert_eq!(guest.call(HEAD, id, 0, b"").await, Reply::Continue);
+    assert_eq!(guest.call(HEAD, id, 0, b"").await, Reply::Pending);
+    let reply = guest.call(POLL, 0, 0, &poll(0, &entry)).await;
+    assert_eq!(
+        reply,
+        Reply::Ok {
+            value: 0,
+            payload: vec![0]
+        }
+    );
+    // A head says more.
+    state.send_modify(|state| {
+        state.continued = true;
+        state.head = Some(Ok(head(&[])));
+    });
+    assert!(matches!(
+        guest.call(HEAD, id, 0, b"").await,
+        Reply::Ok { .. }
+    ));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ pub mod command {
     pub const READ: u8 = 9;
     pub const POLL: u8 = 10;
     pub const CLOSE: u8 = 11;
+    pub const RESOLVE: u8 = 12;
 }
 
 /// The adapter's own errors.
@@ -129,6 +130,8 @@ pub enum Reply {
         payload: Vec<u8>,
     },
     Pending,
+    /// The peer asks for the request's body.
+    Continue,
     Error {
         code: u8,
         detail: u8,
@@ -150,6 +153,7 @@ impl Reply {
                 payload,
             },
             [_, 1, 0, 0, ..] if number(4) == 0 && payload.is_empty() => Reply::Pending,
+            [_, 1, 0, 0, ..] if number(4) == 1 && payload.is_empty() => Reply::Continue,
             [_, 2, code, detail, ..] if number(4) == 0 => Reply::Error {
                 code,
                 detail,
@@ -195,7 +199,13 @@ impl Reply {
         }
     }
 
-    /// The id in an answer to `connect` or `request`.
+    /// The complete end of a body with these fields behind it.
+    pub fn trailers(fields: &[(&[u8], &[u8])]) -> Reply {
+        let payload = request(0, b"", b"", fields).split_off(14);
+        Reply::Ok { value: 1, payload }
+    }
+
+    /// The id in an answer to `connect`, `request` or `resolve`.
     pub fn id(&self) -> u32 {
         match self {
             Reply::Ok { value, payload } if payload.is_empty() && *value != 0 => *value,

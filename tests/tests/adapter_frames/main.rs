@@ -14,6 +14,7 @@ mod exchanges;
 mod frames;
 mod guest;
 mod limits;
+mod lookups;
 mod malformed;
 mod mock;
 mod random;

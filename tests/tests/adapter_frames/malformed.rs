@@ -25,7 +25,7 @@ async fn headers_that_do_not_parse_are_refused() {
         (0, 0, fault::VERSION),
         (0, 2, fault::VERSION),
         (1, 0, fault::COMMAND),
-        (1, 12, fault::COMMAND),
+        (1, 13, fault::COMMAND),
         (1, 255, fault::COMMAND),
         (2, 1, fault::FRAME),
         (3, 128, fault::FRAME),
@@ -87,6 +87,14 @@ async fn arguments_and_ids_where_none_belong_are_refused() {
             fault::FRAME,
         )
         .await;
+    }
+    for (id, arg) in [(1, 0), (0, 1), (connection, 0), (0, u32::MAX)] {
+        refused(&mut guest, &frame(RESOLVE, id, arg, b"a"), fault::FRAME).await;
+    }
+    let lookup = guest.call(RESOLVE, 0, 0, b"a").await.id();
+    for command in [STATUS, CLOSE] {
+        refused(&mut guest, &frame(command, lookup, 1, b""), fault::FRAME).await;
+        refused(&mut guest, &frame(command, lookup, 0, b"x"), fault::FRAME).await;
     }
     for (arg, size) in [(0, 1), (2, 1), (3, 0), (u32::MAX, 0)] {
         let payload = request(size, b"GET", b"/", &[]);
@@ -214,7 +222,9 @@ async fn texts_that_are_not_utf_8_are_refused() {
             fault::FRAME,
         )
         .await;
+        refused(&mut guest, &frame(RESOLVE, 0, 0, text), fault::FRAME).await;
     }
+    assert!(guest.host().lookups.is_empty());
 }
 
 #[tokio::test]
@@ -256,7 +266,7 @@ async fn payloads_of_more_than_the_adapter_takes_are_refused() {
     let (mut guest, id, _) = exchange(2).await;
     let large = vec![b'a'; 1024 * 1024 + 1];
     for command in [
-        CONNECT, STATUS, START_TLS, TLS_INFO, REQUEST, FINISH, HEAD, READ, POLL, CLOSE,
+        CONNECT, STATUS, START_TLS, TLS_INFO, REQUEST, FINISH, HEAD, READ, POLL, CLOSE, RESOLVE,
     ] {
         refused(&mut guest, &frame(command, 0, 0, &large), fault::SIZE).await;
     }
@@ -303,13 +313,16 @@ async fn ids_of_nothing_and_of_another_kind_are_refused() {
         (HEAD, 0, b""),
         (READ, 1, b""),
     ];
+    let lookup = guest.call(RESOLVE, 0, 0, b"a").await.id();
     for (command, arg, payload) in on_connections {
-        for id in unknown.into_iter().chain([exchange]) {
+        // The status of a lookup can be asked for.
+        let other = (command != STATUS).then_some(lookup);
+        for id in unknown.into_iter().chain([exchange]).chain(other) {
             refused(&mut guest, &frame(command, id, arg, payload), fault::HANDLE).await;
         }
     }
     for (command, arg, payload) in on_exchanges {
-        for id in unknown.into_iter().chain([connection]) {
+        for id in unknown.into_iter().chain([connection, lookup]) {
             refused(&mut guest, &frame(command, id, arg, payload), fault::HANDLE).await;
         }
     }
@@ -319,7 +332,9 @@ async fn ids_of_nothing_and_of_another_kind_are_refused() {
         refused(&mut guest, &frame(POLL, 0, 0, &payload), fault::HANDLE).await;
     }
     for interests in [READABLE, WRITABLE, PROGRESS | READABLE] {
-        let payload = poll(0, &[(connection, interests)]);
-        refused(&mut guest, &frame(POLL, 0, 0, &payload), fault::HANDLE).await;
+        for id in [connection, lookup] {
+            let payload = poll(0, &[(id, interests)]);
+            refused(&mut guest, &frame(POLL, 0, 0, &payload), fault::HANDLE).await;
+        }
     }
 }

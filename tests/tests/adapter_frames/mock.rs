@@ -69,6 +69,8 @@ pub struct ExchangeState {
     /// What `head` gives, once.
     pub head: Option<Result<ResponseHead, ErrorCode>>,
     pub head_given: bool,
+    /// What `continued` gives, once.
+    pub continued: bool,
     /// How many bytes the request's body may take now.
     pub permit: usize,
     pub sent: Vec<u8>,
@@ -151,7 +153,7 @@ impl Pollable for Lookup {
 impl Pollable for Exchange {
     async fn ready(&mut self) {
         until(&self.0, |state| {
-            state.head.is_some() || state.head_given || state.broken
+            state.head.is_some() || state.head_given || state.broken || state.continued
         })
         .await;
     }
@@ -333,6 +335,14 @@ impl client::HostExchange for Host {
         state.send_modify(|state| state.response_taken = true);
         let stream: DynInputStream = Box::new(ResponseBody(state));
         Ok(Ok(self.table.push_child(stream, &this)?))
+    }
+
+    fn continued(&mut self, this: Resource<Exchange>) -> Result<bool> {
+        let state = &self.table.get(&this)?.0;
+        assert!(!state.borrow().head_given);
+        let mut continued = false;
+        state.send_modify(|state| continued = std::mem::take(&mut state.continued));
+        Ok(continued)
     }
 
     fn trailers(&mut self, this: Resource<Exchange>) -> Result<Vec<Field>> {

@@ -45,9 +45,12 @@ fn sensible(random: &mut Random, ids: &[u32]) -> Vec<u8> {
         true => random.next() as u32,
         false => random.choose(ids),
     };
-    let command = random.choose(&[1, 2, 3, 4, 5, 5, 5, 6, 6, 7, 8, 8, 9, 9, 9, 10, 10, 10, 11]);
+    let command = random.choose(&[
+        1, 2, 3, 4, 5, 5, 5, 6, 6, 7, 8, 8, 9, 9, 9, 10, 10, 10, 11, 12,
+    ]);
     let body = random.bytes(300);
     match command {
+        RESOLVE => frame(command, 0, 0, b"host.example"),
         CONNECT => frame(command, 0, 80, &connect(random.next(), b"host.example")),
         START_TLS => {
             let tls = Tls {
@@ -116,15 +119,23 @@ fn happen(random: &mut Random, guest: &mut Guest) {
         let phase = phase.map(|phase: Result<(), ()>| phase.map_err(|()| ErrorCode::Reset));
         connection.send_modify(|state| state.phase = phase);
     }
+    if !host.lookups.is_empty() && random.one_in(3) {
+        let lookup = &host.lookups[random.below(host.lookups.len())];
+        let answer = random.choose(&[Some(Ok(())), Some(Err(())), None]);
+        let answer = answer.map(|it: Result<(), ()>| it.map_err(|()| ErrorCode::Reset));
+        lookup.send_modify(|state| state.answer = answer);
+    }
     if !host.exchanges.is_empty() {
         let exchange = &host.exchanges[random.below(host.exchanges.len())];
-        let what = random.below(6);
+        let what = random.below(8);
         let bytes = random.bytes(1000);
         exchange.send_modify(|state| match what {
             0 => state.head = Some(Ok(head(&[(b"name", &bytes)]))),
             1 => state.permit = bytes.len(),
             2 | 3 => state.received = Bytes::from(bytes),
             4 => state.ended = true,
+            5 => state.continued = true,
+            6 => state.trailers = vec![(bytes.clone(), bytes)],
             _ => state.broken = bytes.len() < 100,
         });
     }
@@ -132,6 +143,7 @@ fn happen(random: &mut Random, guest: &mut Guest) {
         assert!(list < 1_000_000);
     }
     host.connections.truncate(50);
+    host.lookups.truncate(50);
     let old = host.exchanges.len().saturating_sub(50);
     host.exchanges.drain(..old);
 }
@@ -149,12 +161,15 @@ async fn no_frame_traps_and_every_frame_gets_a_reply() {
         assert_eq!(guest.write(CONTROL, &parts).await, Ok(bytes.len() as u32));
         let code = match guest.reply().await {
             Reply::Ok { value, payload } => {
-                if payload.is_empty() && value > 0xFFF && matches!(bytes[1], CONNECT | REQUEST) {
+                if payload.is_empty()
+                    && value > 0xFFF
+                    && matches!(bytes[1], CONNECT | REQUEST | RESOLVE)
+                {
                     ids.push(value);
                 }
                 0
             }
-            Reply::Pending => 1,
+            Reply::Pending | Reply::Continue => 1,
             Reply::Error { code, .. } => code,
         };
         seen[usize::from(code)] += 1;

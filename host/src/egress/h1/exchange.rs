@@ -13,7 +13,7 @@ use crate::egress::h1::transport::{Home, Writing};
 use crate::egress::message::RequestBody;
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
-use crate::egress::{BodyKind, EgressError, Phase, ProtocolFailure, ResponseHead};
+use crate::egress::{BodyKind, Continued, EgressError, Phase, ProtocolFailure, ResponseHead};
 
 /// A request that is ready to be sent, on whichever connection.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Exchange<'a> {
     /// The encoded request head.
     pub(crate) head: &'a [u8],
     pub(crate) kind: BodyKind,
+    /// Who wants to know that the peer asks for the body.
+    pub(crate) continued: Option<&'a Continued>,
     /// Whether the method is HEAD, whose response has no body whatever its fields say.
     pub(crate) answers_head: bool,
     pub(crate) max_response_head: usize,
@@ -86,7 +88,7 @@ impl Exchange<'_> {
         body: &mut Option<RequestBody>,
         phase: &mut Phase,
     ) -> Result<(ResponseHead, bytes::Bytes, Writing), EgressError> {
-        let mut receive = pin!(reader.read_head(self.max_response_head, answered));
+        let mut receive = pin!(reader.read_head(self.max_response_head, answered, self.continued));
         let head_is_sent = tokio::select! {
             biased;
             result = send_head(&mut write, self.head, sent) => result.is_ok(),

@@ -11,7 +11,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::egress::h1::response::{HeadError, HeadParser};
 use crate::egress::stream::Stream;
-use crate::egress::{EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
+use crate::egress::{Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
 
 /// The most that is read ahead of whoever takes the bytes.
 const READ_SIZE: usize = 64 * 1024;
@@ -44,18 +44,25 @@ impl Reader {
         poll_read_buf(Pin::new(&mut self.half), cx, &mut self.buffer)
     }
 
-    /// Reads the head of the final response, and skips informational ones. What follows it stays
-    /// in the buffer; its own bytes come with it. `answered` is set with the first byte.
+    /// Reads the head of the final response, and skips informational ones but for 100, which is
+    /// told. What follows it stays in the buffer; its own bytes come with it. `answered` is set with
+    /// the first byte.
     pub(super) async fn read_head(
         &mut self,
         max: usize,
         answered: &mut bool,
+        continued: Option<&Continued>,
     ) -> Result<(ResponseHead, BytesMut), EgressError> {
         for _ in 0..=MAX_INFORMATIONAL {
             let (head, length) = self.read_one_head(max, answered).await?;
             match head.status {
                 101 => return Err(self.fault(ProtocolFault::Switched)),
-                100..=199 => drop(self.buffer.split_to(length)),
+                100..=199 => {
+                    drop(self.buffer.split_to(length));
+                    if let (100, Some(continued)) = (head.status, continued) {
+                        continued.send_replace(true);
+                    }
+                }
                 _ => return Ok((head, self.buffer.split_to(length))),
             }
         }

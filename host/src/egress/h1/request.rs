@@ -6,8 +6,8 @@ use crate::policy::RequestLine;
 /// Fields that this module sends itself, or that would change where a message ends.
 const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
-/// Writes the head: the request line, `Host` first, the guest's fields as they are, and the
-/// framing field last.
+/// Writes the head: the request line, `Host` first, the guest's fields as they are, and what says
+/// how the body comes last; `expects` adds `Expect: 100-continue` to that.
 ///
 /// The policy has checked the head; what could split it into two is refused here once more.
 ///
@@ -17,6 +17,7 @@ const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "con
 pub(crate) fn encode_head(
     request: &RequestLine,
     kind: BodyKind,
+    expects: bool,
     max: usize,
 ) -> Result<Vec<u8>, EgressError> {
     check(request)?;
@@ -31,6 +32,9 @@ pub(crate) fn encode_head(
     );
     for (name, value) in &request.fields {
         put(&mut head, &[name, b": ", value, b"\r\n"]);
+    }
+    if expects {
+        put(&mut head, &[b"Expect: 100-continue\r\n"]);
     }
     match kind {
         BodyKind::None => {}
@@ -143,12 +147,13 @@ mod tests {
         ] {
             let start = b"GET / HTTP/1.1\r\nHost: api.test\r\na: \xff\r\n";
             let expected = [start, framing, b"\r\n"].concat();
-            assert_eq!(
-                encode_head(&request, kind, expected.len()),
-                Ok(expected.clone())
-            );
-            let error = encode_head(&request, kind, expected.len() - 1);
+            let length = expected.len();
+            assert_eq!(encode_head(&request, kind, false, length), Ok(expected));
+            let error = encode_head(&request, kind, false, length - 1);
             assert_eq!(error, Err(EgressError::Limit(Limit::RequestHeadSize)));
+            let expect = &b"Expect: 100-continue\r\n"[..];
+            let expected = [start, expect, framing, b"\r\n"].concat();
+            assert_eq!(encode_head(&request, kind, true, 9999), Ok(expected));
         }
     }
 
@@ -170,7 +175,12 @@ mod tests {
             (b"GET", b"/", b"transfer-encoding", b"chunked"),
             (b"GET", b"/", b"Connection", b"close"),
         ] {
-            let result = encode_head(&request(method, path, name, value), BodyKind::None, 9999);
+            let result = encode_head(
+                &request(method, path, name, value),
+                BodyKind::None,
+                false,
+                9999,
+            );
             assert!(matches!(result, Err(EgressError::Invalid(_))), "{result:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of the module against real servers on the loopback interface.
 
 mod agreement;
+mod expect;
 mod faults;
 mod http1;
 mod http2;

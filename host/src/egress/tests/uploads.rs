@@ -15,9 +15,9 @@ use crate::egress::tests::tls_support::Authority;
 use crate::egress::{BodyKind, EgressError, Phase};
 
 /// A body that the test writes piece by piece. Dropping the sender ends it.
-type Pieces = mpsc::Sender<Result<Frame<Bytes>, EgressError>>;
+pub(super) type Pieces = mpsc::Sender<Result<Frame<Bytes>, EgressError>>;
 
-fn pieces() -> (
+pub(super) fn pieces() -> (
     Pieces,
     impl http_body::Body<Data = Bytes, Error = EgressError> + Send + 'static,
 ) {
@@ -29,7 +29,7 @@ fn pieces() -> (
     (tx, StreamBody::new(stream))
 }
 
-fn piece(text: &'static str) -> Result<Frame<Bytes>, EgressError> {
+pub(super) fn piece(text: &'static str) -> Result<Frame<Bytes>, EgressError> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 

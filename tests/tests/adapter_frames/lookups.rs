@@ -1,0 +1,105 @@
+//! resolve, and what is done with a lookup.
+
+use crate::frames::command::{CLOSE, CONNECT, POLL, RESOLVE, STATUS};
+use crate::frames::{FOREVER, PROGRESS, Reply, connect, fault, frame, poll};
+use crate::guest::{CONTROL, Guest};
+use crate::mock::{Denial, DenyReason, DnsFailure, ErrorCode, Phase};
+
+#[tokio::test]
+async fn resolve_passes_the_host_however_it_is_written() {
+    let mut guest = Guest::new().await;
+    for host in ["example.com", "bücher.example", "", "2001:db8::1"] {
+        let frame = frame(RESOLVE, 0, 0, host.as_bytes());
+        let (first, second) = frame.split_at(frame.len() / 2);
+        guest.write(CONTROL, &[first, second]).await.unwrap();
+        let id = guest.reply().await.id();
+        let state = guest.host().lookups.pop().unwrap();
+        assert_eq!(state.borrow().host, host);
+        assert_eq!(guest.call(CLOSE, id, 0, b"").await, Reply::value(0));
+        assert!(state.borrow().closed);
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_a_lookup_is_pending_until_it_is_answered_and_then_stays() {
+    for (answer, expected) in [
+        (Ok(()), Reply::value(0)),
+        (
+            Err(ErrorCode::Dns(DnsFailure::NotFound)),
+            Reply::error(2, 0, "", b""),
+        ),
+        (
+            Err(ErrorCode::Timeout(Phase::Resolve)),
+            Reply::error(6, 0, "", b""),
+        ),
+    ] {
+        let mut guest = Guest::new().await;
+        let id = guest.call(RESOLVE, 0, 0, b"a").await.id();
+        let state = guest.host().lookups[0].clone();
+        for _ in 0..2 {
+            assert_eq!(guest.call(STATUS, id, 0, b"").await, Reply::Pending);
+        }
+        state.send_modify(|state| state.answer = Some(answer));
+        for _ in 0..2 {
+            assert_eq!(guest.call(STATUS, id, 0, b"").await, expected);
+        }
+        assert_eq!(guest.call(CLOSE, id, 0, b"").await, Reply::value(0));
+        for command in [STATUS, CLOSE] {
+            let reply = guest.call(command, id, 0, b"").await;
+            assert_eq!(reply, Reply::fault(fault::HANDLE));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_at_once_and_opens_nothing() {
+    let mut guest = Guest::new().await;
+    let denial = Denial {
+        reason: DenyReason::NoRule,
+        rule: "default-deny".to_owned(),
+        message: "no".to_owned(),
+    };
+    guest.host().refusal = Some(ErrorCode::Denied(denial));
+    let reply = guest.call(RESOLVE, 0, 0, b"a").await;
+    assert_eq!(reply, Reply::error(1, 0, "no", b"default-deny"));
+    assert_eq!(guest.host().table.iter_mut().count(), 0);
+}
+
+#[tokio::test]
+async fn a_lookup_is_waited_for_beside_a_connection() {
+    let mut guest = Guest::new().await;
+    let connection = guest.call(CONNECT, 0, 80, &connect(0, b"a")).await.id();
+    let lookup = guest.call(RESOLVE, 0, 0, b"b").await.id();
+    let entries = [(connection, PROGRESS), (lookup, PROGRESS)];
+    let reply = guest.call(POLL, 0, 0, &poll(0, &entries)).await;
+    assert_eq!(
+        reply,
+        Reply::Ok {
+            value: 0,
+            payload: vec![0, 0]
+        }
+    );
+    guest.host().lookups[0].send_modify(|state| state.answer = Some(Ok(())));
+    for timeout in [0, FOREVER] {
+        let reply = guest.call(POLL, 0, 0, &poll(timeout, &entries)).await;
+        let payload = vec![0, PROGRESS];
+        assert_eq!(reply, Reply::Ok { value: 1, payload });
+    }
+    // Nothing is left of the waiting.
+    assert_eq!(guest.host().table.iter_mut().count(), 2);
+}
+
+#[tokio::test]
+async fn lookups_take_slots_like_anything_else() {
+    let mut guest = Guest::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..4096 {
+        ids.push(guest.call(RESOLVE, 0, 0, b"a").await.id());
+    }
+    let full = Reply::fault(fault::HANDLES);
+    assert_eq!(guest.call(RESOLVE, 0, 0, b"a").await, full);
+    assert_eq!(guest.call(CONNECT, 0, 80, &connect(0, b"a")).await, full);
+    guest.call(CLOSE, ids[7], 0, b"").await;
+    let id = guest.call(RESOLVE, 0, 0, b"a").await.id();
+    assert!(!ids.contains(&id));
+}
