@@ -1,0 +1,190 @@
+"""Runs one test module of CPython and reports every test in a line of JSON.
+
+    python3 run_tests.py MODULE
+
+The same file runs inside the sandbox and on native CPython. From the environment: `CPYTHON_TESTS`
+is the folder of the package `test`, where it is not on the path already, and `FIRST_TEST`
+the number of the test to begin with. A test can end the interpreter or wait for ever: each is
+announced with its number before it begins, so that another run can go on behind it.
+
+Lines: `{"begin": number, "test": id}`, `{"test": id, "outcome": outcome, "detail": text}`, and
+`{"end": true}` at last. An outcome under the id of a module or a class is that of all its tests.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+import traceback
+import unittest
+from collections.abc import Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, TextIO
+
+PASSED, SKIPPED, FAILED, ERROR = "passed", "skipped", "failed", "error"
+# What counts of several outcomes, as those of subtests.
+SEVERITY = [PASSED, SKIPPED, FAILED, ERROR]
+MAX_DETAIL = 300
+# What a test does to the machine, as root.
+LEFT_OUT = {"test.test_socket.GeneralModuleTests.test_sethostname": "it renames the machine"}
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class Lines:
+    """The lines of the report."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, **line: object) -> None:
+        """Writes a line. It counts even if the interpreter ends in the next moment."""
+        print(json.dumps(line), file=self._out, flush=True)
+
+
+class Reporter(unittest.TestResult):
+    """Reports the outcomes of tests as they come."""
+
+    def __init__(self, lines: Lines, numbers: dict[int, int]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._numbers = numbers
+        self._outcome, self._detail = PASSED, ""
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        """Announces a test."""
+        super().startTest(test)
+        self._outcome, self._detail = PASSED, ""
+        self._lines.write(begin=self._numbers[id(test)], test=test.id())
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        """Reports what it was."""
+        super().stopTest(test)
+        self._lines.write(test=test.id(), outcome=self._outcome, detail=self._detail)
+
+    def addError(self, test: Any, err: Any) -> None:
+        """Takes an exception."""
+        self._found(test, ERROR, described(err))
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        """Takes an assertion that does not hold."""
+        self._found(test, FAILED, described(err))
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        """Takes what a part of a test was for the test itself."""
+        if err is not None:
+            failed = issubclass(err[0], test.failureException)
+            self._found(test, FAILED if failed else ERROR, described(err))
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        """Takes the reason for leaving out a test, or all that follow a set-up."""
+        self._found(test, SKIPPED, reason)
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        """Takes a success where the test expects none."""
+        self._found(test, FAILED, "unexpected success")
+
+    def _found(self, test: Any, outcome: str, detail: str) -> None:
+        detail = detail[:MAX_DETAIL]
+        phase, _, whole = test.id().partition(" (")
+        if phase in ("setUpClass", "setUpModule"):
+            self._lines.write(test=whole.rstrip(")"), outcome=outcome, detail=detail)
+        elif phase in ("tearDownClass", "tearDownModule"):
+            self._lines.write(test=test.id(), outcome=outcome, detail=detail)
+        elif SEVERITY.index(outcome) > SEVERITY.index(self._outcome):
+            self._outcome, self._detail = outcome, detail
+
+
+def described(err: ExcInfo) -> str:
+    """An exception in one line, with those that it came of."""
+    words: list[str] = []
+    error: BaseException | None = err[1]
+    while error is not None:
+        words += [*(["after"] if words else []), f"{type(error).__name__}:", *str(error).split()]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return " ".join(words)
+
+
+def flattened(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
+    """The tests of a suite, in their order."""
+    for part in suite:
+        if isinstance(part, unittest.TestSuite):
+            yield from flattened(part)
+        else:
+            yield part
+
+
+def load_package(folder: str) -> None:
+    """Imports the package `test` from `folder`, which is mounted and so in no listing."""
+    # The folder is read-only, and compiling a module anew for each run would take long.
+    sys.pycache_prefix = os.path.join(os.path.expanduser("~"), "pycache")
+    path = os.path.join(folder, "__init__.py")
+    spec = importlib.util.spec_from_file_location("test", path, submodule_search_locations=[folder])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no package in {folder}")
+    sys.modules["test"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["test"])
+
+
+def settle() -> None:
+    """Says to the package `test` what it can rely on here."""
+    from test import support
+    from test.support import socket_helper
+
+    support.use_resources = []  # nothing that regrtest would have to be asked for with -u
+    if not support.is_wasi:
+        return
+    # Of wasi it takes for granted that it has no sockets, and would skip nearly everything.
+    support.is_wasi = False
+    support.has_socket_support = True
+    socket_helper.has_gethostname = True
+    # These it would find out by `bind`, which says nothing here about what can be connected to.
+    socket_helper.IPV6_ENABLED = True
+    try:
+        socket.socket(socket.AF_UNIX).close()
+    except OSError as error:
+        socket_helper._bind_nix_socket_error = error
+    if not hasattr(asyncio.events._AbstractEventLoopPolicy, "get_child_watcher"):
+        # Tests of asyncio up to 3.13 ask the policy for one at their end. 3.14 has none.
+        support.maybe_get_event_loop_policy = lambda: None
+
+
+def run(module: str, first: int, lines: Lines) -> None:
+    """Runs the tests of `module` from the one with the number `first` on."""
+    try:
+        settle()
+        loaded = importlib.import_module(module)
+    except unittest.SkipTest as skipped:
+        lines.write(test=module, outcome=SKIPPED, detail=str(skipped))
+        return
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        lines.write(test=module, outcome=ERROR, detail=f"{type(error).__name__}: {error}")
+        return
+    tests = list(flattened(unittest.defaultTestLoader.loadTestsFromModule(loaded)))
+    numbers = {id(test): number for number, test in enumerate(tests)}
+    for test in tests:
+        if test.id() in LEFT_OUT:
+            test.setUp = partial(test.skipTest, LEFT_OUT[test.id()])  # type: ignore[method-assign]
+    unittest.TestSuite(tests[first:]).run(Reporter(lines, numbers))
+
+
+def main() -> None:
+    """Runs what the command line says."""
+    lines = Lines(sys.stdout)
+    sys.stdout = sys.stderr  # some tests print
+    folder = os.environ.pop("CPYTHON_TESTS", None)
+    if folder is not None:
+        load_package(folder)
+    run(sys.argv[1], int(os.environ.pop("FIRST_TEST", "0")), lines)
+    lines.write(end=True)
+    # Threads that a failed test left behind are not waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+//! What became of each test of a module, as `run_tests.py` tells it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What became of a test.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// `passed`, `failed`, `error` or `skipped`; `died` where it ended the interpreter, `hung` where
+    /// it did not come to an end.
+    pub word: String,
+    /// The exception in one line, or the reason for leaving it out.
+    pub detail: String,
+}
+
+/// The outcomes of a module.
+#[derive(Debug, Default)]
+pub struct Results {
+    outcomes: BTreeMap<String, Outcome>,
+}
+
+/// A test that was announced and did not end yet.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// Its place in the module.
+    pub number: usize,
+    /// Its id.
+    pub test: String,
+}
+
+/// A line of the report.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Begin {
+        begin: usize,
+        test: String,
+    },
+    Outcome {
+        test: String,
+        outcome: String,
+        detail: String,
+    },
+    End {
+        end: bool,
+    },
+}
+
+/// What a line told.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Told {
+    /// A test begins.
+    Begun(Begun),
+    /// A test, a class or the module has its outcome.
+    Ended,
+    /// That was all.
+    All,
+    /// It is none of the report.
+    Nothing,
+}
+
+impl Results {
+    /// Takes a line of the report.
+    pub fn take(&mut self, line: &str) -> Told {
+        match serde_json::from_str(line) {
+            Ok(Line::Begin { begin, test }) => Told::Begun(Begun {
+                number: begin,
+                test,
+            }),
+            Ok(Line::Outcome {
+                test,
+                outcome,
+                detail,
+            }) => {
+                self.insert(&test, &outcome, &detail);
+                Told::Ended
+            }
+            Ok(Line::End { end: true }) => Told::All,
+            Ok(Line::End { end: false }) | Err(_) => Told::Nothing,
+        }
+    }
+
+    /// Records an outcome.
+    pub fn insert(&mut self, test: &str, word: &str, detail: &str) {
+        let outcome = Outcome {
+            word: word.to_owned(),
+            detail: detail.to_owned(),
+        };
+        self.outcomes.insert(test.to_owned(), outcome);
+    }
+
+    /// How many tests passed.
+    pub fn passed(&self) -> usize {
+        let outcomes = self.outcomes.values();
+        outcomes.filter(|one| one.word == "passed").count()
+    }
+
+    /// The ids that have an outcome of their own.
+    pub fn tests(&self) -> impl Iterator<Item = &str> {
+        self.outcomes.keys().map(String::as_str)
+    }
+
+    /// What became of `test`: its own outcome, or that of its class or module.
+    pub fn get(&self, test: &str) -> Outcome {
+        let mut place = test;
+        loop {
+            if let Some(outcome) = self.outcomes.get(place) {
+                return outcome.clone();
+            }
+            match place.rsplit_once('.') {
+                Some((above, _)) => place = above,
+                None => {
+                    return Outcome {
+                        word: "missing".to_owned(),
+                        detail: String::new(),
+                    };
+                }
+            }
+        }
+    }
+}
