@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import aiohttp
-from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show, wait_for_cut
+from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show
 
 Case = Callable[[aiohttp.ClientSession, str, str], Awaitable[object]]
 
@@ -20,10 +20,10 @@ def on_a_loop(case: Case) -> Callable[[str, str], object]:
     return lambda base, stream: asyncio.run(run(base, stream))
 
 
-async def cut(base: str, stream: str) -> str:
-    """Let the loop close what it has to close, and wait until the server has noticed."""
-    await asyncio.sleep(0)
-    return wait_for_cut(base, stream)
+async def cut(session: aiohttp.ClientSession, base: str, stream: str) -> object:
+    """Wait until the server has noticed that nobody reads a stream any more."""
+    async with session.get(f"{base}/cut?{stream}") as response:
+        return await response.text()
 
 
 async def events(session: aiohttp.ClientSession, base: str, stream: str) -> object:
@@ -57,13 +57,13 @@ async def held_download(session: aiohttp.ClientSession, base: str, stream: str) 
     async with session.get(f"{base}/endless?{stream}") as response:
         beginning = len(await response.content.readexactly(1000))
         stands = held(base, stream)
-    return [beginning, stands, await cut(base, stream)]
+    return [beginning, stands, await cut(session, base, stream)]
 
 
 async def closed_early(session: aiohttp.ClientSession, base: str, stream: str) -> object:
     async with session.get(f"{base}/events/{EVENTS}?{stream}") as response:
         first = (await response.content.readline()).decode()
-    return [first, await cut(base, stream)]
+    return [first, await cut(session, base, stream)]
 
 
 show(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
-from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show, wait_for_cut
+from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show
 
 Case = Callable[[httpx.AsyncClient, str, str], Awaitable[object]]
 
@@ -19,10 +19,9 @@ def on_a_loop(case: Case) -> Callable[[str, str], object]:
     return lambda base, stream: asyncio.run(run(base, stream))
 
 
-async def cut(base: str, stream: str) -> str:
-    """Let the loop close what it has to close, and wait until the server has noticed."""
-    await asyncio.sleep(0)
-    return wait_for_cut(base, stream)
+async def cut(client: httpx.AsyncClient, base: str, stream: str) -> str:
+    """Wait until the server has noticed that nobody reads a stream any more."""
+    return (await client.get(f"{base}/cut?{stream}")).text
 
 
 async def events(client: httpx.AsyncClient, base: str, stream: str) -> object:
@@ -70,13 +69,13 @@ async def held_download(client: httpx.AsyncClient, base: str, stream: str) -> ob
     async with client.stream("GET", f"{base}/endless?{stream}") as response:
         beginning = await anext(response.aiter_raw(1000))
         stands = held(base, stream)
-    return [len(beginning), stands, await cut(base, stream)]
+    return [len(beginning), stands, await cut(client, base, stream)]
 
 
 async def closed_early(client: httpx.AsyncClient, base: str, stream: str) -> object:
     async with client.stream("GET", f"{base}/events/{EVENTS}?{stream}") as response:
         first = await anext(response.aiter_lines())
-    return [first, await cut(base, stream)]
+    return [first, await cut(client, base, stream)]
 
 
 async def cancelled(client: httpx.AsyncClient, base: str, stream: str) -> object:
@@ -92,7 +91,7 @@ async def cancelled(client: httpx.AsyncClient, base: str, stream: str) -> object
     await begun.wait()
     task.cancel()
     found = [type(one).__name__ for one in await asyncio.gather(task, return_exceptions=True)]
-    return [found, await cut(base, stream)]
+    return [found, await cut(client, base, stream)]
 
 
 show(
