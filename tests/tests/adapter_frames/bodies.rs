@@ -138,7 +138,7 @@ async fn trailers_come_with_the_end_and_again_with_it() {
         &[],
         &[(b"Digest", b"\xff\x00")],
         &[(b"a", b""), (b"A", &long), (b"a", b"b")],
-        &[(b"a", b"b"); 9000],
+        &[(b"a".as_slice(), b"b".as_slice()); 9000],
     ];
     for fields in cases {
         let (mut guest, id, state) = exchange(NONE).await;

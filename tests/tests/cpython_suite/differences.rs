@@ -66,7 +66,10 @@ pub fn compare(list: &Reviewed, module: &str, native: &Results, sandbox: &Result
         let entries = difference.tests.iter();
         for entry in entries.filter(|entry| is_of(entry, module)) {
             if !tests.iter().any(|test| means(entry, test)) {
-                let _ = writeln!(wrong, "take off the list, there is no such test: \"{entry}\"");
+                let _ = writeln!(
+                    wrong,
+                    "take off the list, there is no such test: \"{entry}\""
+                );
             }
         }
     }

@@ -64,7 +64,10 @@ async fn agree(module: &str) {
         side::results(&native, module),
         side::results(&sandbox, module)
     );
-    assert!(native.passed() > 0, "{module} on native CPython: {native:?}");
+    assert!(
+        native.passed() > 0,
+        "{module} on native CPython: {native:?}"
+    );
     let wrong = differences::compare(&list, module, &native, &sandbox);
     assert!(
         wrong.is_empty(),
