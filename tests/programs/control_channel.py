@@ -77,7 +77,7 @@ def malformed() -> None:
         check(f"length {length:#x}", sent(frame(STATUS, 1, length=length)))
     for version in (0, 2, 255):
         check(f"version {version}", sent(frame(STATUS, 1, version=version)))
-    for command in (0, 12, 128, 255):
+    for command in (0, 13, 128, 255):
         check(f"command {command}", sent(frame(command)))
     check("flags", sent(frame(STATUS, 1, flags=1)))
     check("too large a payload", sent(frame(REQUEST, 1, payload=bytes(2 << 20))))

@@ -59,7 +59,7 @@ async fn frames_that_make_no_sense_get_an_error_and_disturb_nothing() {
         ("length 0x", &[FRAME]),
         ("version ", &[VERSION]),
         ("command 0", &[COMMAND]),
-        ("command 12", &[COMMAND]),
+        ("command 13", &[COMMAND]),
         ("command 128", &[COMMAND]),
         ("command 255", &[COMMAND]),
         ("flags", &[FRAME]),
