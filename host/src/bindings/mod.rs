@@ -6,6 +6,8 @@ mod connection;
 mod convert;
 mod exchange;
 mod lookup;
+#[cfg(test)]
+mod tests;
 
 pub use connection::HostConnection;
 pub use exchange::HostExchange;

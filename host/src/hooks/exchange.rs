@@ -328,3 +328,31 @@ fn request_size(line: &RequestLine, expects: bool) -> u64 {
     let expect = if expects { EXPECT } else { 0 };
     (FIXED + size + expect + fields.sum::<usize>()) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_known_expectation_of_a_request_with_a_body_is_the_hosts_to_send() {
+        let sized = BodyKind::Sized(4);
+        for (values, kind, takes) in [
+            (&["100-continue"][..], sized, true),
+            (&["100-Continue"], BodyKind::Chunked, true),
+            (&[], sized, false),
+            (&["100-continue"], BodyKind::None, false),
+            (&["100-continue"], BodyKind::Sized(0), false),
+            (&["100-continue", "100-continue"], sized, false),
+            (&["100-continue, x"], sized, false),
+            (&[""], sized, false),
+            (&["x"], sized, false),
+        ] {
+            let field = |value: &&str| (b"eXpect".to_vec(), value.as_bytes().to_vec());
+            let mut fields: egress::Fields = values.iter().map(field).collect();
+            fields.push((b"Other".to_vec(), b"100-continue".to_vec()));
+            assert_eq!(takes_expectation(&mut fields, kind), takes, "{values:?}");
+            let left = if takes { 0 } else { values.len() };
+            assert_eq!(fields.len(), left + 1, "{values:?}");
+        }
+    }
+}

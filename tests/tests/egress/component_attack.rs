@@ -32,6 +32,9 @@ pub struct Attack {
 /// At which call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
+    Resolve,
+    /// The lookup's `status`.
+    Answer,
     Connect,
     /// The connection's `status`.
     Status,
@@ -158,6 +161,24 @@ impl Attack {
 /// The text in Latin-1.
 fn latin(world: &World, text: &str) -> Vec<u8> {
     world.fill(text).chars().map(|c| c as u8).collect()
+}
+
+/// Looks a name up, to the end.
+pub async fn look_up(guest: &mut Hostile, host: &str) -> wasmtime::Result<Result<(), Failure>> {
+    let [host] = guest.put([host.as_bytes()]).await;
+    guest.call::<_, ()>("resolve", host).await?;
+    let lookup = match guest.result(Step::Resolve).await {
+        Ok(lookup) => lookup,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    guest.call::<_, ()>("wait", (2_u32, lookup)).await?;
+    guest.call::<_, ()>("answer", (lookup,)).await?;
+    let end = match guest.byte(4).await {
+        0 => Ok(()),
+        _ => Err(guest.failure(Step::Answer, 8).await),
+    };
+    guest.call::<_, ()>("drop-lookup", (lookup,)).await?;
+    Ok(end)
 }
 
 /// Waits for the end of the phase that a connection is in.

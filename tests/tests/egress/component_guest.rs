@@ -29,6 +29,9 @@ const WORLD: &str = "
         export poke: func(address: u32, bytes: list<u8>);
         export peek: func(address: u32, size: u32) -> list<u8>;
         export connect: func(host: u32, length: u32, port: u32);
+        export resolve: func(host: u32, length: u32);
+        export answer: func(lookup: u32);
+        export drop-lookup: func(lookup: u32);
         export wait: func(kind: u32, handle: u32);
         export status: func(connection: u32);
         export start-tls: func(connection: u32, name: u32, length: u32,
@@ -51,6 +54,11 @@ const VALUES: u32 = 0x10_0000;
 const PROGRAM: &str = r#"(module
     (import "sandbox:net/client@0.1.0" "connect"
         (func $connect (param i32 i32 i32 i32 i64 i32)))
+    (import "sandbox:net/client@0.1.0" "resolve" (func $resolve (param i32 i32 i32)))
+    (import "sandbox:net/client@0.1.0" "[method]lookup.subscribe"
+        (func $subscribe_lookup (param i32) (result i32)))
+    (import "sandbox:net/client@0.1.0" "[method]lookup.status" (func $answer (param i32 i32)))
+    (import "sandbox:net/client@0.1.0" "[resource-drop]lookup" (func $drop_lookup (param i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.subscribe"
         (func $subscribe_connection (param i32) (result i32)))
     (import "sandbox:net/client@0.1.0" "[method]exchange.subscribe"
@@ -86,11 +94,18 @@ const PROGRAM: &str = r#"(module
     (func (export "connect") (param i32 i32 i32)
         (call $connect (local.get 0) (local.get 1) (local.get 2) (i32.const 0) (i64.const 0)
             (i32.const 1024)))
+    (func (export "resolve") (param i32 i32)
+        (call $resolve (local.get 0) (local.get 1) (i32.const 1024)))
+    (func (export "answer") (param i32) (call $answer (local.get 0) (i32.const 1024)))
+    (func (export "drop-lookup") (param i32) (call $drop_lookup (local.get 0)))
     (func (export "wait") (param i32 i32)
         (local $pollable i32)
         (if (i32.eqz (local.get 0))
-            (then (local.set $pollable (call $subscribe_connection (local.get 1))))
-            (else (local.set $pollable (call $subscribe_exchange (local.get 1)))))
+            (then (local.set $pollable (call $subscribe_connection (local.get 1)))))
+        (if (i32.eq (local.get 0) (i32.const 1))
+            (then (local.set $pollable (call $subscribe_exchange (local.get 1)))))
+        (if (i32.eq (local.get 0) (i32.const 2))
+            (then (local.set $pollable (call $subscribe_lookup (local.get 1)))))
         (call $block (local.get $pollable))
         (call $drop_pollable (local.get $pollable)))
     (func (export "status") (param i32) (call $status (local.get 0) (i32.const 1024)))

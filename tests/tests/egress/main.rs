@@ -13,6 +13,7 @@ mod component;
 mod component_attack;
 mod component_guest;
 mod component_handles;
+mod component_lookups;
 mod dns;
 mod host_side;
 mod names;
@@ -36,6 +37,7 @@ const ROWS: usize = addresses::COUNT
     + host_side::COUNT
     + component::COUNT
     + component_handles::COUNT
+    + component_lookups::COUNT
     + rules::COUNT;
 
 // The suite does not shrink unnoticed.

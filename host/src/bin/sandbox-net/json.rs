@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sandbox_net::{DecisionRecord, ExchangeRecord, Exit, Outcome};
+use sandbox_net::{DecisionRecord, ExchangeRecord, Exit, LookupRecord, Outcome};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,6 +23,7 @@ struct Report<'a> {
     truncated: bool,
     decisions: &'a [DecisionRecord],
     exchanges: &'a [ExchangeRecord],
+    lookups: &'a [LookupRecord],
 }
 
 /// Text where it is text; base64 where it is not, so that no byte is lost.
@@ -65,6 +66,7 @@ pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
         truncated: outcome.truncated,
         decisions: &outcome.decisions,
         exchanges: &outcome.exchanges,
+        lookups: &outcome.lookups,
     };
     let mut stdout = io::stdout().lock();
     serde_json::to_writer(&mut stdout, &report)?;

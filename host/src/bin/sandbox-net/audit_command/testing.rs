@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use sandbox_net::policy::DenyReason;
 
 use crate::testing::Directory;
-use sandbox_net::{AuditLine, DecisionRecord, ExchangeRecord, Stage, Verdict};
+use sandbox_net::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Stage, Verdict};
 
 /// An allowed connection to `a.test`.
 pub(super) fn decision() -> DecisionRecord {
@@ -47,6 +47,23 @@ pub(super) fn denied(what: &str, reason: DenyReason, address: Option<&str>) -> D
         reason: Some(reason.into()),
         address: address.map(|it| SocketAddr::new(it.parse().unwrap(), 443)),
         ..decision_on(what)
+    }
+}
+
+/// A lookup that a rule denied, or that found something.
+pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
+    let (verdict, rule, outcome) = match reason {
+        Some(_) => (Verdict::Deny, "default-deny".to_owned(), None),
+        None => (Verdict::Allow, name.to_owned(), Some("found".to_owned())),
+    };
+    LookupRecord {
+        time: "2026-11-21T10:20:29Z".parse().unwrap(),
+        sandbox: "one".to_owned(),
+        name: name.to_owned(),
+        verdict,
+        rule,
+        reason: reason.map(Into::into),
+        outcome,
     }
 }
 

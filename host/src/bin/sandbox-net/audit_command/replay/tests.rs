@@ -5,7 +5,7 @@ mod same_policy;
 use sandbox_net::policy::{DenyReason, Document, TlsSetting};
 
 use super::*;
-use crate::audit_command::testing::{decision_on, denied, write_log};
+use crate::audit_command::testing::{decision_on, denied, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
 use sandbox_net::{AuditLine, BudgetReason, Reason, Verdict};
@@ -34,7 +34,11 @@ fn document(text: &str) -> Document {
 /// What becomes of one decision under these rules: a word for the new verdict, or `same`.
 fn compare(record: &DecisionRecord, rules: &str) -> &'static str {
     let policy = Policy::from(document(rules));
-    match Judge::new(&policy).compare(record) {
+    change(&Judge::new(&policy).compare(record))
+}
+
+fn change(comparison: &Comparison) -> &'static str {
+    match comparison {
         Comparison::Same => "same",
         Comparison::CutShort => "cut short",
         Comparison::SameByHook => "same by hook",
@@ -233,4 +237,43 @@ fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
         let record = DecisionRecord { tls: tls.to_vec(), ..record };
         assert_eq!(compare(&record, rules), change, "{what} {tls:?} {rules}");
     }
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn lookups_are_decided_again() {
+    use DenyReason::{DenyRule, Hook, Malformed, NoRule};
+    for (name, reason, rules, expected) in [
+        ("a.test", None, "a.test", "same"),
+        ("a.test", None, "POST https://a.test:8443/v1", "same"),
+        ("a.test", None, "b.test", "denied"),
+        ("a.test", None, "=ask", "asked"),
+        ("a.test", None, "=report", "reported"),
+        ("a.test", Some(NoRule), "b.test", "same"),
+        ("a.test", Some(NoRule), "a.test:8080", "allowed"),
+        ("a.test", Some(DenyRule), "a.test", "allowed"),
+        ("a.test", Some(Hook), "?a.test", "same"),
+        ("a..test", Some(Malformed), "any", "same"),
+        ("a.te…", None, "", "cut short"),
+    ] {
+        let policy = Policy::from(document(rules));
+        let again = Judge::new(&policy).compare_lookup(&lookup(name, reason));
+        assert_eq!(change(&again), expected, "{name} {reason:?} {rules}");
+    }
+}
+
+#[test]
+fn a_lookup_that_changes_is_listed_without_a_number() {
+    let directory = Directory::new();
+    let lines = [lookup("a.test", None), lookup("b.test", None)];
+    write_log(&directory, lines.map(AuditLine::Lookup));
+    let printed = replay(&directory, &["b.test"]);
+    let row = " lookup a.test   allowed   denied (no-rule)   default-deny";
+    assert!(printed.out.contains(row), "{}", printed.out);
+    assert!(
+        printed
+            .out
+            .ends_with("2 decisions: 1 the same, 1 now denied, 0 now allowed, 0 now asked for\n")
+    );
+    assert_eq!(printed.code, Ok(1));
 }

@@ -3,7 +3,7 @@
 use sandbox_net::policy::DenyReason;
 
 use super::*;
-use crate::audit_command::testing::{decision, denied, exchange, write_log};
+use crate::audit_command::testing::{decision, denied, exchange, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
 use sandbox_net::{DecisionRecord, ExchangeRecord, Verdict};
@@ -155,4 +155,30 @@ fn a_log_that_is_not_there_is_a_failure() {
         last: 0,
     };
     assert!(captured(|console| command.run(console)).code.is_err());
+}
+
+#[test]
+fn a_lookup_is_listed_where_it_was_denied_and_the_rule_for_https_is_proposed() {
+    let directory = Directory::new();
+    let lines = [
+        lookup("found.test", None),
+        lookup("a.test", Some(DenyReason::NoRule)),
+        lookup("b.test", Some(DenyReason::DenyRule)),
+        lookup("a..test", Some(DenyReason::Malformed)),
+    ];
+    write_log(&directory, lines.map(AuditLine::Lookup));
+    let printed = show(&directory, 100);
+    for row in [
+        " lookup a.test    denied (no-rule)",
+        " lookup b.test    denied (deny-rule)",
+        " lookup a..test   denied (malformed)",
+        " a.test      0          1 ",
+        " b.test      0          1 ",
+        " (no host)   0          1 ",
+    ] {
+        assert!(printed.out.contains(row), "{row}: {}", printed.out);
+    }
+    assert!(!printed.out.contains("found.test"), "{}", printed.out);
+    let rules = "that would have allowed what was denied:\n    \"https://a.test\",\n";
+    assert!(printed.out.ends_with(rules), "{}", printed.out);
 }
