@@ -3,9 +3,10 @@
 import base64
 import ipaddress
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from . import oids
+from .der import Node, oid, read
 from .ssl_constants import ENCODING_DER, ENCODING_PEM
 
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -17,6 +18,11 @@ _LATIN1: Final = 0x14
 _VERSION: Final = 0xA0
 _EXTENSIONS: Final = 0xA3
 
+_BOOLEAN: Final = 0x01
+_SIGNS_CERTIFICATES: Final = 0x04  # of the first byte of the key's usage
+
+_USAGE: Final = "2.5.29.15"
+_CONSTRAINTS: Final = "2.5.29.19"
 _ALT_NAME: Final = "2.5.29.17"
 _ACCESS: Final = "1.3.6.1.5.5.7.1.1"
 _CRLS: Final = "2.5.29.31"
@@ -24,53 +30,6 @@ _OCSP: Final = "1.3.6.1.5.5.7.48.1"
 _ISSUERS: Final = "1.3.6.1.5.5.7.48.2"
 
 Name = tuple[tuple[tuple[str, str], ...], ...]
-
-
-class Node(NamedTuple):
-    """One element of DER: its tag and its contents."""
-
-    tag: int
-    data: bytes
-
-    def children(self) -> list["Node"]:
-        """The elements inside."""
-        return list(_read(self.data))
-
-
-def _read(data: bytes) -> Iterator[Node]:
-    """The elements in `data`.
-
-    Raises:
-        ValueError: it is no DER.
-    """
-    at = 0
-    while at < len(data):
-        if len(data) - at < 2:
-            raise ValueError("a certificate is cut short")
-        tag, length = data[at], data[at + 1]
-        at += 2
-        if length & 0x80:
-            size = length & 0x7F
-            length = int.from_bytes(data[at : at + size], "big")
-            at += size
-        if at + length > len(data):
-            raise ValueError("a certificate is cut short")
-        yield Node(tag, data[at : at + length])
-        at += length
-
-
-def _oid(data: bytes) -> str:
-    numbers: list[int] = []
-    number = 0
-    for byte in data:
-        number = number << 7 | byte & 0x7F
-        if not byte & 0x80:
-            numbers.append(number)
-            number = 0
-    if not numbers:
-        return ""
-    first = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (first, numbers[0] - first * 40, *numbers[1:])))
 
 
 def _text(node: Node) -> str:
@@ -82,7 +41,7 @@ def _name(node: Node) -> Name:
     names = []
     for part in node.children():
         pairs = (pair.children() for pair in part.children())
-        names.append(tuple((oids.long_name(_oid(key.data)), _text(text)) for key, text in pairs))
+        names.append(tuple((oids.long_name(oid(key.data)), _text(text)) for key, text in pairs))
     return tuple(names)
 
 
@@ -122,7 +81,7 @@ def _general_name(node: Node) -> tuple[str, Any]:
     if tag == 7:
         return "IP Address", _address(node.data)
     if tag == 8:
-        return "Registered ID", oids.long_name(_oid(node.data))
+        return "Registered ID", oids.long_name(oid(node.data))
     return "othername", "<unsupported>"
 
 
@@ -135,7 +94,7 @@ def _access(extension: Node) -> dict[str, tuple[str, ...]]:
     names = {_OCSP: "OCSP", _ISSUERS: "caIssuers"}
     for description in extension.children():
         method, location = description.children()
-        name = names.get(_oid(method.data))
+        name = names.get(oid(method.data))
         if name is not None:
             found[name] = found.get(name, ()) + _uris([location])
     return {name: found[name] for name in names.values() if found.get(name)}
@@ -150,14 +109,19 @@ def _crls(extension: Node) -> tuple[str, ...]:
     return uris
 
 
-def _extension_info(node: Node) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _extensions(node: Node, names: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
+    """Those of the extensions that have one of these names."""
     for extension in node.children()[0].children():
         key, *_, value = extension.children()
-        name = _oid(key.data)
-        if name not in (_ALT_NAME, _ACCESS, _CRLS):
-            continue
-        (inner,) = value.children()
+        name = oid(key.data)
+        if name in names:
+            (inner,) = value.children()
+            yield name, inner
+
+
+def _extension_info(node: Node) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, inner in _extensions(node, (_ALT_NAME, _ACCESS, _CRLS)):
         if name == _ALT_NAME:
             found["subjectAltName"] = tuple(_general_name(each) for each in inner.children())
         elif name == _ACCESS:
@@ -180,12 +144,52 @@ def decode(der: bytes) -> dict[str, Any]:
         raise ValueError(f"not a certificate: {error}") from None
 
 
-def _decode(der: bytes) -> dict[str, Any]:
-    body, *_ = next(_read(der)).children()
+def is_authority(der: bytes) -> bool:
+    """Whether OpenSSL takes a certificate for that of an authority (X509_check_ca)."""
+    try:
+        version, parts = _parts(der)
+        _, _, issuer, _, subject, _, *rest = parts
+        extensions: dict[str, Node] = {}
+        for part in rest:
+            if part.tag == _EXTENSIONS:
+                extensions |= _extensions(part, (_USAGE, _CONSTRAINTS))
+        usage, constraints = extensions.get(_USAGE), extensions.get(_CONSTRAINTS)
+        if usage is not None and not usage.data[1] & _SIGNS_CERTIFICATES:
+            return False
+        if constraints is not None:
+            return any(
+                part.tag == _BOOLEAN and part.data != b"\0" for part in constraints.children()
+            )
+        return usage is not None or (version == 1 and issuer == subject)
+    except (ValueError, IndexError, StopIteration):
+        return False
+
+
+def public_key(der: bytes) -> tuple[str, bytes]:
+    """The algorithm of a certificate's key, and the key.
+
+    Raises:
+        ValueError: it is no certificate.
+    """
+    try:
+        algorithm, key = _parts(der)[1][5].children()
+        return oid(algorithm.children()[0].data), key.data[1:]
+    except (IndexError, StopIteration) as error:
+        raise ValueError(f"not a certificate: {error}") from None
+
+
+def _parts(der: bytes) -> tuple[int, list[Node]]:
+    """The version of a certificate, and what follows it."""
+    body, *_ = next(read(der)).children()
     parts = body.children()
     version = 1
     if parts[0].tag == _VERSION:
         version = parts.pop(0).children()[0].data[0] + 1
+    return version, parts
+
+
+def _decode(der: bytes) -> dict[str, Any]:
+    version, parts = _parts(der)
     serial, _algorithm, issuer, validity, subject, _key, *rest = parts
     not_before, not_after = validity.children()
     info: dict[str, Any] = {

@@ -5,13 +5,20 @@ import binascii
 import re
 from typing import Final
 
+from .certificate import public_key
+from .der import oid, read
+from .pem import PEM_LIB, BrokenCertificate, pem_certificates
 from .ssl_errors import refused_setting, ssl_error
 from .tls_request import ClientCertificate
-from .trust import pem_certificates, read_file
+from .trust import read_file
 
 _KEY: Final = re.compile(
     rb"-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL
 )
+_RSA: Final = "1.2.840.113549.1.1.1"
+_EC: Final = "1.2.840.10045.2.1"
+_ALGORITHMS: Final = {b"RSA PRIVATE KEY": _RSA, b"EC PRIVATE KEY": _EC}
+_PUBLIC_KEY: Final = 0xA1
 
 
 def load(certfile: str, keyfile: str | None) -> ClientCertificate:
@@ -19,17 +26,24 @@ def load(certfile: str, keyfile: str | None) -> ClientCertificate:
 
     Raises:
         OSError: a file cannot be read.
-        SSLError: the certificate or its key is missing or broken, or the key is encrypted.
+        SSLError: the certificate or its key is missing or broken, the key is another one's, or
+            is encrypted.
     """
     text = read_file(certfile)
     keys = text if keyfile is None else read_file(keyfile)
-    certificates = pem_certificates(text)
+    try:
+        certificates = pem_certificates(text)
+    except BrokenCertificate as broken:
+        raise (_broken() if broken.first else broken.error) from None
     if not certificates:
         raise _broken()
-    return ClientCertificate(tuple(certificates), _private_key(keys))
+    kind, key = _private_key(keys)
+    _require_pair(certificates[0], kind, key)
+    return ClientCertificate(tuple(certificates), key)
 
 
-def _private_key(text: bytes) -> bytes:
+def _private_key(text: bytes) -> tuple[bytes, bytes]:
+    """What a key in PEM is called, and the key."""
     found = _KEY.search(text)
     if found is None:
         raise _broken()
@@ -40,10 +54,42 @@ def _private_key(text: bytes) -> bytes:
             "store it without a password (openssl pkey -in FILE -out PLAIN)"
         )
     try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
+        return kind, base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error:
         raise _broken() from None
 
 
+def _require_pair(certificate: bytes, kind: bytes, key: bytes) -> None:
+    """Refuses a key that is not the certificate's. What cannot be told is left to the host.
+
+    Raises:
+        SSLError: the key belongs to another certificate.
+    """
+    try:
+        algorithm, public = public_key(certificate)
+        own_algorithm, own = _public_part(kind, key)
+    except (ValueError, IndexError, StopIteration):
+        return
+    if own_algorithm != algorithm:
+        # As OpenSSL: a key of another kind has no certificate.
+        text = "no certificate assigned"
+        raise ssl_error("SSL", "NO_CERTIFICATE_ASSIGNED", text, number=177)
+    if own not in public:
+        raise ssl_error("X509", "KEY_VALUES_MISMATCH", "key values mismatch", number=116)
+
+
+def _public_part(kind: bytes, key: bytes) -> tuple[str, bytes]:
+    """The algorithm of a private key, and what its public key has of it."""
+    parts = next(read(key)).children()
+    algorithm = _ALGORITHMS.get(kind)
+    if algorithm is None:  # PKCS 8 (RFC 5208): a wrapping that tells
+        algorithm = oid(parts[1].children()[0].data)
+        parts = next(read(parts[2].data)).children()
+    if algorithm == _RSA:
+        return algorithm, parts[1].data  # the modulus (RFC 8017 appendix A.1.2)
+    (bits,) = [part.children()[0] for part in parts if part.tag == _PUBLIC_KEY]
+    return algorithm, bits.data[1:]  # RFC 5915 section 3
+
+
 def _broken() -> Exception:
-    return ssl_error("SSL", None, "PEM lib", number=9)
+    return ssl_error("SSL", None, "PEM lib", number=PEM_LIB)

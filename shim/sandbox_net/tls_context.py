@@ -173,12 +173,13 @@ class _SSLContext(HostSettings):
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates were loaded from files and strings."""
-        count = len(self.roots.certificates())
-        return {"x509": count, "crl": 0, "x509_ca": count}
+        ders = self.roots.certificates()
+        authorities = sum(map(certificate.is_authority, ders))
+        return {"x509": len(ders), "crl": 0, "x509_ca": authorities}
 
     def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
         """The authorities that were loaded from files and strings."""
-        ders = self.roots.certificates()
+        ders = [der for der in self.roots.certificates() if certificate.is_authority(der)]
         return ders if binary_form else [certificate.decode(der) for der in ders]
 
     def load_cert_chain(

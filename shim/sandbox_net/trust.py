@@ -5,13 +5,18 @@ roots stand for those: a program that loads them asks for what it gets anyway. A
 certificate is handed to the host, whose policy decides whether the program may trust it.
 """
 
-import base64
-import binascii
 import importlib.util
 import os
 import re
 from typing import Final
 
+from .pem import (
+    PEM_LIB,
+    BrokenCertificate,
+    der_certificates,
+    holds_certificate,
+    pem_certificates,
+)
 from .ssl_errors import SSLError, ssl_error
 
 DEFAULT_FILE: Final = "/usr/lib/ssl/cert.pem"
@@ -28,13 +33,7 @@ _FILES: Final = (
 _FOLDERS: Final = (DEFAULT_FOLDER, "/etc/ssl/certs", "/etc/pki/tls/certs")
 # Copies of Mozilla's list that packages bring along.
 _BUNDLES: Final = ("/certifi/cacert.pem", "/botocore/cacert.pem", "/httplib2/cacerts.txt")
-_PEM: Final = re.compile(
-    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.*?)"
-    rb"-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
-    re.DOTALL,
-)
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-_SEQUENCE: Final = 0x30
 
 
 class TrustedRoots:
@@ -44,19 +43,21 @@ class TrustedRoots:
         self.host = False
         """Whether the host's roots are among them."""
         self._own: dict[bytes, None] = {}
+        self._hashed: dict[bytes, None] = {}  # of folders
         self._public: list[bytes] = []  # in PEM; read when somebody asks
 
     def __bool__(self) -> bool:
-        return self.host or bool(self._own)
+        return self.host or bool(self._own) or bool(self._hashed)
 
     @property
     def own(self) -> tuple[bytes, ...]:
         """Those that are the program's, in DER."""
-        return tuple(self._own)
+        return tuple(self._own | self._hashed)
 
     def certificates(self) -> list[bytes]:
-        """All that came out of files and strings, in DER."""
-        public = (der for data in self._public for der in pem_certificates(data))
+        """All that came out of files and strings, in DER. Those of a folder are not counted, as in
+        OpenSSL, which reads them when a peer needs them."""
+        public = (der for data in self._public for der in _readable(data))
         return list(dict.fromkeys((*public, *self._own)))
 
     def load_default(self) -> None:
@@ -79,13 +80,16 @@ class TrustedRoots:
             SSLError: it holds no certificate, or a broken one.
         """
         data = read_file(path)
-        if not _PEM.search(data):
+        if not holds_certificate(data):
             raise ssl_error(
                 "X509", "NO_CERTIFICATE_OR_CRL_FOUND", "no certificate or crl found", number=136
             )
         normal = os.path.abspath(path)
         is_public = normal in _FILES or normal.endswith(_BUNDLES) or _is_certifi(data)
-        self._load_pem(data, is_public=is_public)
+        try:
+            self._load_pem(data, is_public=is_public)
+        except BrokenCertificate:
+            raise ssl_error("X509", None, "PEM lib", number=PEM_LIB) from None
 
     def load_folder(self, path: str) -> None:
         """Loads a folder of files that are named after the hashes of their subjects."""
@@ -94,7 +98,8 @@ class TrustedRoots:
         elif os.path.isdir(path):
             for name in sorted(os.listdir(path)):
                 if _HASHED.fullmatch(name):
-                    self._load_pem(read_file(os.path.join(path, name)), is_public=False)
+                    found = _readable(read_file(os.path.join(path, name)))
+                    self._hashed |= dict.fromkeys(found)
 
     def load_data(self, data: bytes, *, is_text: bool) -> None:
         """Loads certificates from a string: in PEM as text, in DER as bytes.
@@ -104,12 +109,16 @@ class TrustedRoots:
         """
         if not data:
             raise ValueError("Empty certificate data")
-        if is_text:
-            if not _PEM.search(data):
-                raise _no_certificate("no start line")
-            self._load_pem(data, is_public=_is_certifi(data))
-        else:
-            self._own |= dict.fromkeys(_der_certificates(data))
+        why = "no start line" if is_text else "not enough data"
+        if is_text and not holds_certificate(data):
+            raise _no_certificate(why)
+        try:
+            if is_text:
+                self._load_pem(data, is_public=_is_certifi(data))
+            else:
+                self._own |= dict.fromkeys(der_certificates(data))
+        except BrokenCertificate as broken:
+            raise (_no_certificate(why) if broken.first else broken.error) from None
 
     def _load_pem(self, data: bytes, *, is_public: bool) -> None:
         if is_public:
@@ -119,51 +128,15 @@ class TrustedRoots:
             self._own |= dict.fromkeys(pem_certificates(data))
 
 
+def _readable(text: bytes) -> list[bytes]:
+    try:
+        return pem_certificates(text)
+    except BrokenCertificate:
+        return []
+
+
 def _no_certificate(why: str) -> SSLError:
     return ssl_error(None, None, f"{why}: cadata does not contain a certificate", number=0)
-
-
-def pem_certificates(data: bytes) -> list[bytes]:
-    """The certificates in a text, in DER.
-
-    Raises:
-        SSLError: one of them is broken.
-    """
-    ders = []
-    for text in _PEM.findall(data):
-        try:
-            der = base64.b64decode(b"".join(text.split()), validate=True)
-        except binascii.Error:
-            raise ssl_error("PEM", "BAD_BASE64_DECODE", "bad base64 decode") from None
-        if not der or der[0] != _SEQUENCE:
-            raise ssl_error("SSL", None, "PEM lib", number=9)
-        ders.append(der)
-    return ders
-
-
-def _der_certificates(data: bytes) -> list[bytes]:
-    """The certificates of a string in DER, one behind the other (X.690 section 8.1.3)."""
-    found: list[bytes] = []
-    while data:
-        size = _der_size(data)
-        if size is None or size > len(data):
-            if found:
-                break  # as OpenSSL: rubbish behind a certificate is left
-            raise _no_certificate("not enough data")
-        found.append(data[:size])
-        data = data[size:]
-    return found
-
-
-def _der_size(data: bytes) -> int | None:
-    """How many bytes the first element has; `None` where none begins."""
-    if len(data) < 2 or data[0] != _SEQUENCE:
-        return None
-    length = data[1]
-    if length < 0x80:
-        return 2 + length
-    count = length & 0x7F
-    return 2 + count + int.from_bytes(data[2 : 2 + count], "big")
 
 
 def read_file(path: str) -> bytes:
