@@ -55,6 +55,10 @@ def _own_port() -> int:
     return port
 
 
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 class Connection(Endpoint):
     """One connection to a host and port, with its requests one after the other."""
 
@@ -64,6 +68,7 @@ class Connection(Endpoint):
         self.host = ""
         self._handle = 0
         self._peer: Address | None = None
+        self._own_host = ""
         self._port = 0
         self._error: OSError | None = None
         self.refusal: OSError | None = None
@@ -91,6 +96,8 @@ class Connection(Endpoint):
         if self.phase is not Phase.NEW:
             raise os_error(errno.EISCONN)
         self._raise_error()
+        if _is_loopback(self._own_host) and not _is_loopback(host):
+            raise os_error(errno.EINVAL)  # as Linux: there is no way from there
         # The host gives up at the same time: waiting on for us would serve nobody.
         timeout = max(1, deadline.remaining_ns()) if deadline.blocking else 0
         timeout = 0 if timeout == ch.FOREVER else timeout
@@ -113,10 +120,11 @@ class Connection(Endpoint):
                 raise timed_out() from None
             raise
 
-    def bind(self) -> None:
+    def bind(self, host: str) -> None:
         if self._port:
             raise os_error(errno.EINVAL)
         self._port = _own_port()
+        self._own_host = host
 
     def start_tls(self, settings: int, payload: bytes) -> None:
         """Begins the TLS handshake as a `TlsRequest` says; `finish_phase` waits for its end.
@@ -244,7 +252,8 @@ class Connection(Endpoint):
 
     def own_name(self) -> Address:
         v6 = self.family == constants.AF_INET6
-        return ("::", self._port, 0, 0) if v6 else ("0.0.0.0", self._port)
+        host = self._own_host or ("::" if v6 else "0.0.0.0")
+        return (host, self._port, 0, 0) if v6 else (host, self._port)
 
     # Sending.
 

@@ -50,8 +50,8 @@ class Endpoint(Watched):
     def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
         """Connects, or begins to if the deadline allows no waiting."""
 
-    def bind(self) -> None:
-        """Takes an address of the endpoint's own, if it has none."""
+    def bind(self, host: str) -> None:
+        """Takes an address of the endpoint's own at `host`, if it has none."""
         raise os_error(errno.EINVAL)
 
     @abstractmethod

@@ -25,6 +25,7 @@ _FLAGS: Final = _NONBLOCK | _CLOEXEC
 _MAX_ANCILLARY: Final = 0x7FFF_FFFF
 MAX_RECEIVE: Final = 1 << 20
 _ANY: Final = ("0.0.0.0", "::")
+_LOOPBACK: Final = {constants.AF_INET: "127.0.0.1", constants.AF_INET6: "::1"}
 _SERVERS: Final = "servers are not carried: a sandbox makes connections and takes none"
 
 _SHUTDOWN: Final = {
@@ -182,11 +183,13 @@ class socket:
         raise OSError(errno.EOPNOTSUPP, f"sandbox-net: {_SERVERS}")
 
     def bind(self, address: object, /) -> None:
-        """Accepts the address that clients bind to, any with port 0; the host chooses its own."""
-        _, port, own = connect_target(self._family, address, "bind")
-        if port or own[0] not in _ANY:
+        """Accepts what clients bind to: any address or loopback, with port 0."""
+        target, port, own = connect_target(self._family, address, "bind")
+        loopback = _LOOPBACK[self._family]
+        host = loopback if target == "localhost" else own[0]
+        if port or host not in (*_ANY, loopback):
             self._refuse_server()
-        self._endpoint.bind()
+        self._endpoint.bind(host)
 
     def listen(self, backlog: int = 128, /) -> None:
         """Refused: there are no servers."""

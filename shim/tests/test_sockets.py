@@ -144,7 +144,8 @@ class Unsupported(HostTest):
         with socket.socket() as sock:
             calls = (
                 lambda: sock.bind(("", 80)),
-                lambda: sock.bind(("127.0.0.1", 0)),
+                lambda: sock.bind(("127.0.0.1", 8000)),
+                lambda: sock.bind(("192.0.2.1", 0)),
                 sock.listen,
                 sock.accept,
             )
@@ -212,6 +213,24 @@ class Connecting(HostTest):
             self.assertEqual(sock.getsockname()[1], port)
             with self.assertRaises(OSError):
                 sock.bind(("", 0))
+
+    def test_a_client_may_bind_to_loopback_for_a_peer_there(self) -> None:
+        self.site("localhost", 8000)
+        for family, given, own in (
+            (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+            (socket.AF_INET, "localhost", "127.0.0.1"),
+            (socket.AF_INET6, "localhost", "::1"),
+        ):
+            with self.subTest(given), socket.socket(family) as sock:
+                sock.bind((given, 0))
+                self.assertEqual(sock.getsockname()[0], own)
+                sock.connect(("localhost", 8000))
+                self.assertEqual(sock.getsockname()[0], own)
+            with self.subTest(given), socket.socket(family) as sock:
+                sock.bind((given, 0))
+                with self.assertRaises(OSError) as caught:
+                    sock.connect(("example.com", 80))
+                self.assertEqual(caught.exception.errno, errno.EINVAL)
 
     def test_the_host_gets_the_name_and_the_timeout(self) -> None:
         self.site(port=8080)
