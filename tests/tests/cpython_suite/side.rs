@@ -200,6 +200,8 @@ impl Sandboxed {
             .allow("https://127.0.0.0/8:1-65535")
             .allow("http://[::1]:1-65535")
             .allow("https://[::1]:1-65535")
+            .allow("http://localhost:1-65535")
+            .allow("https://localhost:1-65535")
             .dir(&interpreter.tests, "/cpython", DirAccess::ReadOnly)
             .env(TESTS, "/cpython")
             .arg(module)
