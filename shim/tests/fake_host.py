@@ -280,6 +280,7 @@ class FakeHost:
             status, value = PENDING, pending.value
         except Failure as failure:
             status, code, detail, body = ERROR, failure.code, failure.detail, failure.payload()
+            failure.__traceback__ = None  # a script keeps it, and it would keep the shim's buffers
         reply = REPLY.pack(1, status, code, detail, value, 0, len(body)) + body
         self._reply = memoryview(reply)
 

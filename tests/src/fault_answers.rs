@@ -193,18 +193,19 @@ fn redirect_loop(variant: u8, number: usize, is_second: bool, host: &str) -> Ans
     once(head, After::KeepAlive)
 }
 
-/// After the head, which some clients have no use for where the fault comes with it: a size that is
-/// no number, a chunk longer than its size, and an
-/// extension where the size of the second should be.
+/// A size that is no number, a chunk longer than its size, and an extension where the size of the
+/// second should be. Each comes after what is right: some clients drop that where both come in one
+/// read.
 fn bad_chunk(variant: u8) -> Answer {
-    let chunk: &[u8] = match variant {
-        0 => b"zz\r\nonly this\r\n0\r\n\r\n",
-        1 => b"4\r\nonly this\r\n0\r\n\r\n",
-        _ => b"9\r\nonly this\r\n;9\r\nonly this\r\n0\r\n\r\n",
+    let parts: &[&[u8]] = match variant {
+        0 => &[b"zz\r\nonly this\r\n0\r\n\r\n"],
+        1 => &[b"4\r\nonly", b" this\r\n0\r\n\r\n"],
+        _ => &[b"9\r\nonly this\r\n", b";9\r\nonly this\r\n0\r\n\r\n"],
     };
-    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let pieces = std::iter::once(&head).chain(parts);
     Answer {
-        pieces: vec![head.to_vec(), chunk.to_vec()],
+        pieces: pieces.map(|piece| piece.to_vec()).collect(),
         after: After::Finish,
     }
 }

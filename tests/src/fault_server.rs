@@ -195,11 +195,15 @@ async fn end(mut stream: impl Transport, after: After) -> std::io::Result<()> {
             return SockRef::from(&*stream.parts().0).set_linger(Some(Duration::ZERO));
         }
         After::Alert => {
+            tokio::time::sleep(PAUSE).await;
             let (tcp, tls) = stream.parts();
             tcp.write_all(&tls.map_or(Ok(Vec::new()), alert)?).await?;
             tcp.shutdown().await?;
         }
-        After::BadRecord => stream.parts().0.write_all(&BAD_RECORD).await?,
+        After::BadRecord => {
+            tokio::time::sleep(PAUSE).await;
+            stream.parts().0.write_all(&BAD_RECORD).await?;
+        }
     }
     // Reading to the peer's end keeps unread bytes from turning the close into a reset.
     let mut ignored = [0; 16 * 1024];
