@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from typing import Any
 
 import botocore.client
@@ -71,6 +72,23 @@ def pages(endpoint: str) -> object:
     return [[(one["Key"], one["Size"]) for one in page["Contents"]] for page in found]
 
 
+def reuse(endpoint: str) -> object:
+    client = _client(endpoint)
+    answers = [client.list_objects_v2(Bucket="bucket", Prefix="none") for _ in range(5)]
+    headers = [answer["ResponseMetadata"]["HTTPHeaders"] for answer in answers]
+    return len({fields["x-connection"] for fields in headers})
+
+
+def from_a_file(endpoint: str) -> object:
+    """A file on the disk, larger than any buffer, as the body."""
+    client = _client(endpoint)
+    with tempfile.TemporaryFile(dir=".") as file:
+        file.write(pattern(3 << 20))
+        file.seek(0)
+        client.put_object(Bucket="bucket", Key="file", Body=file)
+    return summary(client.get_object(Bucket="bucket", Key="file")["Body"].read())
+
+
 def streamed(endpoint: str) -> object:
     client = _client(endpoint)
     client.put_object(Bucket="bucket", Key="large", Body=pattern(300_000))
@@ -107,7 +125,9 @@ show(
         "get, in pages": pages,
         "get, refused": errors,
         "post": bodies,
+        "reuse": reuse,
         "download": streamed,
+        "upload": from_a_file,
         "tls": plain,
         "untrusted": plain,
         "timeout": timeout,
