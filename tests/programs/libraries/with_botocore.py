@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import tempfile
 from typing import Any
 
-import botocore.client
 import botocore.exceptions
 import botocore.session
 from botocore.config import Config
@@ -16,14 +16,18 @@ from report import pattern
 KEY_ID, SECRET = "AKIDTEST", "a secret of the tests"
 
 
-def _client(endpoint: str, secret: str = SECRET, **settings: Any) -> botocore.client.BaseClient:
+SESSION = botocore.session.Session()
+
+
+@functools.cache  # reading the description of the service takes a second
+def _client(endpoint: str, secret: str = SECRET, timeout: float = LONG) -> Any:
     config = Config(
         s3={"addressing_style": "path"},
         retries={"total_max_attempts": 1},
         connect_timeout=LONG,
-        **{"read_timeout": LONG, **settings},
+        read_timeout=timeout,
     )
-    return botocore.session.Session().create_client(
+    return SESSION.create_client(
         "s3",
         region_name="us-east-1",
         endpoint_url=endpoint,
@@ -116,7 +120,7 @@ def plain(endpoint: str) -> object:
 
 def timeout(endpoint: str) -> object:
     """The bucket ``slow`` does not answer."""
-    return _client(endpoint, read_timeout=SHORT).list_objects_v2(Bucket="slow")["KeyCount"]
+    return _client(endpoint, timeout=SHORT).list_objects_v2(Bucket="slow")["KeyCount"]
 
 
 show(
