@@ -7,9 +7,9 @@ import io
 import tempfile
 from typing import Any
 
-import botocore.exceptions
-import botocore.session
-from botocore.config import Config
+import botocore.exceptions  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
 from columns import LONG, SHORT, show, summary
 from report import pattern
 
