@@ -7,7 +7,7 @@ import json
 import pathlib
 import urllib.request
 
-from columns import DOWNLOAD, LONG, SHORT, downloaded, seen, show, summary, upload
+from columns import DOWNLOAD, LATER, LONG, downloaded, seen, show, summary, upload
 
 
 def _opener(jar: http.cookiejar.CookieJar) -> urllib.request.OpenerDirector:
@@ -88,7 +88,7 @@ def plain(base: str) -> object:
 
 
 def timeout(base: str) -> object:
-    with _opener(http.cookiejar.CookieJar()).open(base + "/slow", timeout=SHORT) as response:
+    with _opener(http.cookiejar.CookieJar()).open(base + "/slow", timeout=LATER) as response:
         return response.status
 
 

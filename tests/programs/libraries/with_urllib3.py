@@ -111,7 +111,7 @@ def timeout(base: str) -> object:
 
 
 def timeout_after_retries(base: str) -> object:
-    with urllib3.PoolManager(timeout=SHORT) as pool:
+    with urllib3.PoolManager(timeout=Timeout(connect=LONG, read=SHORT)) as pool:
         return pool.request("GET", base + "/slow", retries=Retry(1)).status
 
 
