@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -83,14 +84,17 @@ impl S3Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let store = Arc::new(Mutex::new(Store::default()));
         let shared = Arc::clone(&store);
+        let mut connections = 0_u64;
         let accepting = Background::accept(listener, move |stream| {
             let (store, tls) = (Arc::clone(&shared), tls.clone());
+            connections += 1;
+            let connection = connections;
             async move {
                 match tls {
-                    None => serve(stream, store).await,
+                    None => serve(stream, connection, store).await,
                     Some(acceptor) => {
                         if let Ok(stream) = acceptor.accept(stream).await {
-                            serve(stream, store).await;
+                            serve(stream, connection, store).await;
                         }
                     }
                 }
@@ -128,11 +132,19 @@ impl S3Server {
     }
 }
 
-async fn serve<S>(stream: S, store: Arc<Mutex<Store>>)
+async fn serve<S>(stream: S, connection: u64, store: Arc<Mutex<Store>>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(request, Arc::clone(&store)));
+    let service = service_fn(move |request| {
+        let answering = answer(request, Arc::clone(&store));
+        async move {
+            let mut response = answering.await?;
+            let fields = response.headers_mut();
+            fields.insert("x-connection", HeaderValue::from(connection));
+            Ok::<_, Infallible>(response)
+        }
+    });
     // Errors here are the client's: it went away.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
@@ -289,8 +301,8 @@ impl Object {
         let tag = format!("\"{}\"", &sha256(&self.bytes)[..32]);
         let fields = self.fields.iter().filter(|_| with_bytes).cloned();
         for (name, value) in fields.chain([("etag".to_owned(), tag.into_bytes())]) {
-            let name = hyper::header::HeaderName::try_from(name);
-            let value = hyper::header::HeaderValue::try_from(value);
+            let name = HeaderName::try_from(name);
+            let value = HeaderValue::try_from(value);
             if let (Ok(name), Ok(value)) = (name, value) {
                 response.headers_mut().append(name, value);
             }

@@ -106,3 +106,43 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     let key = Key::new(HMAC_SHA256, key);
     sign(&key, text.as_bytes()).as_ref().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example `GET Object` of the documentation of the signature.
+    const KEY: (&str, &str) = (
+        "AKIAIOSFODNN7EXAMPLE",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    );
+    const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
+        Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+        SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, \
+        Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
+
+    fn verified(range: &str, secret: &str) -> Result<(), &'static str> {
+        let fields = [
+            ("host", "examplebucket.s3.amazonaws.com"),
+            ("range", range),
+            ("x-amz-content-sha256", &sha256(b"")),
+            ("x-amz-date", "20130524T000000Z"),
+            ("authorization", AUTHORIZATION),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let request = SignedRequest {
+            method: "GET",
+            path: "/test.txt",
+            query: "",
+            fields: &fields,
+        };
+        verify(&request, KEY.0, secret)
+    }
+
+    #[test]
+    fn a_signature_stands_for_every_byte_of_the_signed_fields() {
+        assert_eq!(verified("bytes=0-9", KEY.1), Ok(()));
+        assert_eq!(verified("bytes=0-8", KEY.1), Err("another signature"));
+        assert_eq!(verified("bytes=0-9", "wrong"), Err("another signature"));
+    }
+}

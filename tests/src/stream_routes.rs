@@ -29,6 +29,7 @@ const ENDLESS: u64 = 512 << 20;
 /// | `/settled` | waits until a stream stands still; answers how many bytes were sent, and arrived |
 /// | `/take` | reads an upload, and answers with its length |
 /// | `/arrived/N` | waits until `N` bytes of an upload have arrived |
+/// | `/early` | answers at once, and does not read the upload |
 /// | `/cut` | waits until the client has cut a stream off |
 /// | `/unread` | neither reads the upload nor answers |
 /// | `/wait/N` | answers after `N` milliseconds |
@@ -70,6 +71,7 @@ pub(crate) async fn stream_route(
             streams.until(name, enough).await;
             text("arrived\n".to_owned())
         }
+        "early" => text("enough\n".to_owned()),
         "cut" => {
             streams.until(name, |stream| stream.cut).await;
             text("cut\n".to_owned())

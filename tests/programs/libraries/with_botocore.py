@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import tempfile
 from typing import Any
 
-import botocore.client
-import botocore.exceptions
-import botocore.session
-from botocore.config import Config
+import botocore.exceptions  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
 from columns import LONG, SHORT, show, summary
 from report import pattern
 
 KEY_ID, SECRET = "AKIDTEST", "a secret of the tests"
 
 
-def _client(endpoint: str, secret: str = SECRET, **settings: Any) -> botocore.client.BaseClient:
+SESSION = botocore.session.Session()
+
+
+@functools.cache  # reading the description of the service takes a second
+def _client(endpoint: str, secret: str = SECRET, timeout: float = LONG) -> Any:
     config = Config(
         s3={"addressing_style": "path"},
         retries={"total_max_attempts": 1},
         connect_timeout=LONG,
-        **{"read_timeout": LONG, **settings},
+        read_timeout=timeout,
     )
-    return botocore.session.Session().create_client(
+    return SESSION.create_client(
         "s3",
         region_name="us-east-1",
         endpoint_url=endpoint,
@@ -71,6 +76,23 @@ def pages(endpoint: str) -> object:
     return [[(one["Key"], one["Size"]) for one in page["Contents"]] for page in found]
 
 
+def reuse(endpoint: str) -> object:
+    client = _client(endpoint)
+    answers = [client.list_objects_v2(Bucket="bucket", Prefix="none") for _ in range(5)]
+    headers = [answer["ResponseMetadata"]["HTTPHeaders"] for answer in answers]
+    return len({fields["x-connection"] for fields in headers})
+
+
+def from_a_file(endpoint: str) -> object:
+    """A file on the disk, larger than any buffer, as the body."""
+    client = _client(endpoint)
+    with tempfile.TemporaryFile(dir=".") as file:
+        file.write(pattern(3 << 20))
+        file.seek(0)
+        client.put_object(Bucket="bucket", Key="file", Body=file)
+    return summary(client.get_object(Bucket="bucket", Key="file")["Body"].read())
+
+
 def streamed(endpoint: str) -> object:
     client = _client(endpoint)
     client.put_object(Bucket="bucket", Key="large", Body=pattern(300_000))
@@ -98,7 +120,7 @@ def plain(endpoint: str) -> object:
 
 def timeout(endpoint: str) -> object:
     """The bucket ``slow`` does not answer."""
-    return _client(endpoint, read_timeout=SHORT).list_objects_v2(Bucket="slow")["KeyCount"]
+    return _client(endpoint, timeout=SHORT).list_objects_v2(Bucket="slow")["KeyCount"]
 
 
 show(
@@ -107,7 +129,9 @@ show(
         "get, in pages": pages,
         "get, refused": errors,
         "post": bodies,
+        "reuse": reuse,
         "download": streamed,
+        "upload": from_a_file,
         "tls": plain,
         "untrusted": plain,
         "timeout": timeout,

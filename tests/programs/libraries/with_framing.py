@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import httpx
 import requests
-from columns import LONG, SERVERS, SHORT
+from columns import LATER, LONG, SERVERS
 from report import attempt
 
 LARGE = bytes(4 << 20)
@@ -90,7 +90,7 @@ for client, fetch in CLIENTS.items():
         attempt(f"{client}: {path}", fetch, "GET", raw + path)
     attempt(f"{client}: early answer", fetch, "POST", raw + "/early-413", data=LARGE)
     for path in BROKEN:
-        timeout = SHORT if "silent" in path else LONG
+        timeout = LATER if "silent" in path else LONG
         attempt(f"{client}: broken {path}", fetch, "GET", raw + path, timeout)
     for server, base in SERVERS.items():
         if server == "raw":

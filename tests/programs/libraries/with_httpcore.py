@@ -7,7 +7,7 @@ import json
 import httpcore
 from columns import DOWNLOAD, LONG, PIECES, SHORT, downloaded, seen, show, summary, upload
 
-_CHUNKED = {"Transfer-Encoding": "chunked"}
+_CHUNKED = [("Transfer-Encoding", "chunked")]
 
 
 def get(base: str) -> object:
@@ -40,7 +40,7 @@ def download(base: str) -> object:
 def streaming_upload(base: str) -> object:
     with httpcore.ConnectionPool() as pool:
         chunked = pool.request("POST", base + "/echo", headers=_CHUNKED, content=upload())
-        sized = {"Content-Length": str(sum(PIECES))}
+        sized = [("Content-Length", str(sum(PIECES)))]
         whole = pool.request("POST", base + "/echo", headers=sized, content=upload())
     return [chunked.status, *summary(chunked.content), *summary(whole.content)]
 

@@ -7,7 +7,7 @@ import json
 import httpcore
 from columns import DOWNLOAD, LONG, PIECES, SHORT, downloaded, seen, show, summary, upload_async
 
-_CHUNKED = {"Transfer-Encoding": "chunked"}
+_CHUNKED = [("Transfer-Encoding", "chunked")]
 
 
 async def get(base: str) -> object:
@@ -41,7 +41,7 @@ async def upload(base: str) -> object:
     async with httpcore.AsyncConnectionPool() as pool:
         url = base + "/echo"
         chunked = await pool.request("POST", url, headers=_CHUNKED, content=upload_async())
-        sized = {"Content-Length": str(sum(PIECES))}
+        sized = [("Content-Length", str(sum(PIECES)))]
         whole = await pool.request("POST", url, headers=sized, content=upload_async())
     return [chunked.status, *summary(chunked.content), *summary(whole.content)]
 

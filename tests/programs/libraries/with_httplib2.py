@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import httplib2  # type: ignore[import-untyped]
-from columns import LONG, SHORT, seen, show, summary
+from columns import LATER, LONG, seen, show, summary
 from report import pattern
 
 
@@ -43,7 +43,7 @@ def plain(base: str) -> object:
 
 
 def timeout(base: str) -> object:
-    return httplib2.Http(timeout=SHORT).request(base + "/slow")[0].status
+    return httplib2.Http(timeout=LATER).request(base + "/slow")[0].status
 
 
 show(

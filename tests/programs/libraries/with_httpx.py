@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import httpx
-from columns import DOWNLOAD, LONG, SHORT, downloaded, seen, show, summary, upload
+from columns import DOWNLOAD, LATER, LONG, SHORT, downloaded, seen, show, summary, upload
 
 
 def get(base: str) -> object:
@@ -72,7 +72,7 @@ def timeout(base: str) -> object:
 
 
 def timeout_in_body(base: str) -> object:
-    return httpx.get(base + "/slow-body", timeout=SHORT).text
+    return httpx.get(base + "/slow-body", timeout=httpx.Timeout(LONG, read=LATER)).text
 
 
 def compressed(base: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import requests
-from columns import DOWNLOAD, LONG, SHORT, downloaded, seen, show, summary, upload
+from columns import DOWNLOAD, LATER, LONG, SHORT, downloaded, seen, show, summary, upload
 
 
 def get(base: str) -> object:
@@ -74,7 +74,7 @@ def timeout(base: str) -> object:
 
 
 def timeout_in_body(base: str) -> object:
-    return requests.get(base + "/slow-body", timeout=SHORT).text
+    return requests.get(base + "/slow-body", timeout=(LONG, LATER)).text
 
 
 def plain(base: str) -> object:

@@ -43,8 +43,8 @@ def as_file(base: str) -> object:
     """A response is a file: by lines, into a buffer, and through ``io``."""
     with urllib3.PoolManager() as pool:
         response = pool.request("GET", base + "/stream/20", preload_content=False)
-        response.auto_close = False
-        found = [line.strip() for line in io.TextIOWrapper(response)]
+        response.auto_close = False  # type: ignore[attr-defined]
+        found = [line.strip() for line in io.TextIOWrapper(response)]  # type: ignore[type-var]
         response = pool.request("GET", base + "/bytes/100", preload_content=False)
         buffer = bytearray(10)
         beginning = [response.readinto(buffer), buffer.hex(), response.read(5).hex()]
@@ -65,7 +65,7 @@ def redirects(base: str) -> object:
         for code in (301, 302, 303, 307, 308):
             url = f"{base}/redirect/{code}?to=/get?after"
             response = pool.request("POST", url, body=b"body")
-            found.append([seen(response.json()), response.geturl()[-10:]])
+            found.append([seen(response.json()), (response.geturl() or "")[-10:]])
         kept = pool.request("GET", base + "/redirect/302?to=/get", redirect=False)
         found.append([kept.status, kept.headers["Location"]])
         loop = base + "/redirect/302?to=/redirect/302?to=/redirect/302?to=/get"
@@ -111,7 +111,7 @@ def timeout(base: str) -> object:
 
 
 def timeout_after_retries(base: str) -> object:
-    with urllib3.PoolManager(timeout=SHORT) as pool:
+    with urllib3.PoolManager(timeout=Timeout(connect=LONG, read=SHORT)) as pool:
         return pool.request("GET", base + "/slow", retries=Retry(1)).status
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-import websocket  # type: ignore[import-untyped]
+import websocket
 import websockets.asyncio.client
 from report import attempt
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import xmlrpc.client
+from typing import Any
 
 from columns import show
 
 
-def _echoed(proxy: xmlrpc.client.ServerProxy, *values: object) -> object:
+def _echoed(proxy: xmlrpc.client.ServerProxy, *values: Any) -> object:
     """The arguments of a call as the server got them."""
     call = proxy.some.method(*values)
     assert isinstance(call, xmlrpc.client.Binary)

@@ -217,7 +217,10 @@ libraries! {
     botocore_behaves_as_natively: Library {
         name: "botocore (S3)",
         program: "with_botocore.py",
-        columns: &[Get, Post, Download, Column::Tls, Column::Untrusted, Timeout, Column::Denied],
+        columns: &[
+            Get, Post, Reuse, Download, Upload, Column::Tls, Column::Untrusted, Timeout,
+            Column::Denied,
+        ],
         raises: Raises {
             untrusted: "botocore.exceptions.SSLError",
             timeout: "botocore.exceptions.ReadTimeoutError",
@@ -261,12 +264,10 @@ libraries! {
         },
         expected: Expected::Native,
     },
-    cookiejar_behaves_as_natively: Library {
-        name: "urllib, http.cookiejar",
-        program: "with_cookiejar.py",
-        columns: &[
-            Get, Redirects, Cookies, Column::Tls, Column::Untrusted, Timeout, Column::Denied,
-        ],
+    urllib_behaves_as_natively: Library {
+        name: "urllib.request",
+        program: "with_urllib.py",
+        columns: &[Get, Post, Download, Upload, Redirects, Cookies, Column::Tls, Column::Untrusted, Timeout, Column::Denied],
         raises: URLLIB,
         expected: Expected::Native,
     },

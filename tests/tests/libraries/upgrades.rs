@@ -57,6 +57,11 @@ async fn a_client_that_offers_http2_is_content_with_http1() {
             assert_eq!(report.result(&case), &json!([200, "HTTP/1.1"]), "{case}");
         }
     }
+    // The server takes no more of an upload than it wants.
+    for client in ["requests", "httpx", "aiohttp"] {
+        let case = format!("early answer / {client}");
+        assert_eq!(report.result(&case), &json!([200, "enough\n"]), "{case}");
+    }
     let requests = world.http2.requests();
     assert!(requests.iter().all(|request| request.version == "HTTP/2.0"));
 }

@@ -1,4 +1,4 @@
-"""``http.cookiejar`` through ``urllib``. Arguments: see ``columns``."""
+"""``urllib.request`` with ``http.cookiejar``. Arguments: see ``columns``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pathlib
 import urllib.request
 
-from columns import LONG, SHORT, seen, show
+from columns import DOWNLOAD, LATER, LONG, downloaded, seen, show, summary, upload
 
 
 def _opener(jar: http.cookiejar.CookieJar) -> urllib.request.OpenerDirector:
@@ -19,6 +19,28 @@ def _sent(opener: urllib.request.OpenerDirector, url: str) -> list[str]:
     with opener.open(url) as response:
         fields = dict(json.load(response)["headers"])
     return sorted(fields.get("cookie", "").split("; "))
+
+
+def get(base: str) -> object:
+    request = urllib.request.Request(base + "/get?q=1", headers={"X-Test": "yes"})
+    with urllib.request.urlopen(request, timeout=LONG) as response:
+        return [response.status, response.reason, seen(json.load(response))]
+
+
+def post(base: str) -> object:
+    with urllib.request.urlopen(base + "/get", b"some bytes", timeout=LONG) as response:
+        return [response.status, seen(json.load(response))]
+
+
+def download(base: str) -> object:
+    with urllib.request.urlopen(f"{base}/bytes/{DOWNLOAD}", timeout=LONG) as response:
+        return downloaded(list(iter(lambda: response.read(10_000), b"")))
+
+
+def streaming_upload(base: str) -> object:
+    request = urllib.request.Request(base + "/echo", data=upload(), method="POST")
+    with urllib.request.urlopen(request, timeout=LONG) as response:
+        return [response.status, *summary(response.read())]
 
 
 def cookies(base: str) -> object:
@@ -66,13 +88,16 @@ def plain(base: str) -> object:
 
 
 def timeout(base: str) -> object:
-    with _opener(http.cookiejar.CookieJar()).open(base + "/slow", timeout=SHORT) as response:
+    with _opener(http.cookiejar.CookieJar()).open(base + "/slow", timeout=LATER) as response:
         return response.status
 
 
 show(
     {
-        "get": plain,
+        "get": get,
+        "post": post,
+        "download": download,
+        "upload": streaming_upload,
         "redirects": through_a_redirect,
         "cookies": cookies,
         "cookies, other host": other_host,
