@@ -297,7 +297,10 @@ impl Target<'_> {
 
     /// `field` is one of the names that are refused.
     pub(super) fn field(&self, field: &str) -> Denial {
-        let fault = format!("the field '{field}' is the host's own to send");
+        let fault = match field {
+            "upgrade" => "connections are not upgraded, to WebSocket or anything else".to_owned(),
+            _ => format!("the field '{field}' is the host's own to send"),
+        };
         let remedy = "no rule can allow it: leave the field out";
         self.deny(DenyReason::Field, DEFAULT_DENY, &fault, remedy)
     }
