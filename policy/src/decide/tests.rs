@@ -273,8 +273,8 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
         ),
         (
             exchange(&https, b"GET", &upgrade),
-            "https://api.test:8443: the field 'upgrade' is the host's own to send (reason \
-             field, rule default-deny); no rule can allow it: leave the field out",
+            "https://api.test:8443: connections are not upgraded, to WebSocket or anything else \
+             (reason field, rule default-deny); no rule can allow it: leave the field out",
         ),
         (
             exchange(&https, b"GET", &host),
