@@ -15,6 +15,7 @@ from .http1_response import (
     Framing,
     ResponseHead,
     ResponsePlan,
+    broken_chunk,
     chunk_head,
     last_chunk,
     plan_response,
@@ -35,11 +36,6 @@ class _State(Enum):
     ENDING = auto()
     """The program has the whole response; the host has not said yet that it was the whole."""
     DONE = auto()
-
-
-def _is_unfinished(head: bytes) -> bool:
-    """Whether a head goes on after `head`: its reader must not take an end there for its own."""
-    return head.startswith(b"HTTP/1.") and b"\r\n\r\n" not in head and b"\n\n" not in head
 
 
 class Exchange:
@@ -260,8 +256,11 @@ class Exchange:
             # The program's own HTTP client says what is wrong with what came.
             if self._state is _State.HEAD:
                 self._inbox.append(error.rest)
-                if _is_unfinished(error.rest):
+                if error.rest.startswith(b"HTTP/1."):
+                    # Its reader must not take the end of what came for the end of head or body.
                     self._failure = exception_for(error, self._host)
+            elif self._plan is not None and self._plan.framing is Framing.CHUNKED and error.rest:
+                self._inbox.append(broken_chunk(error.rest))
         elif error.code != CLOSED:
             self._failure = exception_for(error, self._host)
         self.over = self._dropping = True

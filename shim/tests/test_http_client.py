@@ -6,6 +6,7 @@ from support import Answer, HostTest, Seen
 import http.client
 import io
 import json
+import socket
 import unittest
 import urllib.error
 import urllib.request
@@ -164,6 +165,37 @@ class HttpClient(HostTest):
                     connection.getresponse().read()
                 self.assertEqual(caught.exception.partial, b"four")
                 connection.close()
+
+    def test_a_broken_chunk_is_what_the_clients_reader_takes_for_none(self) -> None:
+        fields = (("Transfer-Encoding", "chunked"),)
+        for received, line in (
+            (b"zz\r\nmore", b"zz\r\n"),
+            (b"", b""),  # the end of the connection
+            # The readers of some clients would take these for a size.
+            (b"0\nmore", b"?0\r\n"),
+            (b"+0;x\r\n", b"?+0;x\r\n"),
+            (b"0x0\r\n", b"?0x0\r\n"),
+        ):
+            with self.subTest(received=received):
+                broken = Failure(8, text="malformed", rest=received)
+                self.site(handler=lambda _, e=broken: Answer(fields=fields, body=[b"four", e]))
+                with socket.create_connection(("example.com", 80)) as sock:
+                    sock.sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+                    answer = b"".join(iter(lambda s=sock: s.recv(1000), b""))
+                body = answer.partition(b"\r\n\r\n")[2]
+                self.assertEqual(body, b"4\r\nfour\r\n" + line)
+
+    def test_a_head_that_the_host_refuses_has_no_empty_body(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: four\r\n\r\n"
+        refused = Failure(8, text="a Content-Length that is no number", rest=head)
+        self.site(handler=lambda _: Answer(before=[refused]))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        with self.assertRaises(OSError) as caught:
+            response.read()
+        self.assertIn("no number", str(caught.exception))
+        connection.close()
 
     def test_reset_in_the_body_is_a_reset(self) -> None:
         fields = (("Content-Length", "10"),)

@@ -137,8 +137,9 @@ pub enum CertificateFault {
 pub struct ProtocolFailure {
     /// What was wrong.
     pub fault: ProtocolFault,
-    /// The bytes that the peer sent where a response head was expected, as far as they were kept.
-    /// Empty for faults elsewhere, and for [`ProtocolFault::NoAnswer`].
+    /// The bytes that the peer sent where a response head was expected, as far as they were kept,
+    /// or the first of those where a chunk was. Empty for faults elsewhere, and for
+    /// [`ProtocolFault::NoAnswer`].
     pub received: Bytes,
 }
 

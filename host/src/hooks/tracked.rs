@@ -168,6 +168,17 @@ impl TrackedBody {
         }))
     }
 
+    /// The failure without the bytes that go with it where they could not be masked.
+    fn broken(&self, mut error: EgressError) -> EgressError {
+        if let EgressError::Protocol(failure) = &mut error {
+            if self.mask.is_some() {
+                failure.received = Bytes::new();
+            }
+            self.tracking.record.received(failure.received.len() as u64);
+        }
+        error
+    }
+
     /// What a mask has held back is lost: half a value may be in it.
     fn failed(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let reported = to_http_error(&error);
@@ -256,7 +267,10 @@ impl Body for TrackedBody {
                         Err(error) => return self.failed(error),
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return self.failed(error),
+                Poll::Ready(Some(Err(error))) => {
+                    let error = self.broken(error);
+                    return self.failed(error);
+                }
                 Poll::Ready(None) => return self.finished(),
                 Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => {
                     let failure = self.tracking.completion.failure();

@@ -4,10 +4,13 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::egress::h1::response::parse_trailers;
-use crate::egress::{EgressError, Fields, Limit, ProtocolFault};
+use crate::egress::{EgressError, Fields, Limit, ProtocolFailure, ProtocolFault};
 
 /// The longest line with a chunk's size and its extensions, which are skipped.
 const MAX_SIZE_LINE: usize = 4096;
+
+/// How much of what is no chunk is kept.
+const MAX_RECEIVED: usize = 64;
 
 /// What the decoder made of the bytes it has.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl ChunkedDecoder {
         loop {
             match self.state {
                 State::Size => {
-                    let too_long = fault("a line is too long");
+                    let too_long = |line: &[u8]| fault("a line is too long", line);
                     let Some(line) = self.line(buffer, MAX_SIZE_LINE, too_long)? else {
                         return Ok(Decoded::More);
                     };
@@ -102,7 +105,7 @@ impl ChunkedDecoder {
                         self.state = State::Size;
                     }
                     [] | [b'\r'] => return Ok(Decoded::More),
-                    _ => return Err(fault("no line end after a chunk")),
+                    bytes => return Err(fault("no line end after a chunk", bytes)),
                 },
                 State::Trailers => {
                     if !self.read_trailer(buffer)? {
@@ -129,7 +132,7 @@ impl ChunkedDecoder {
     fn read_trailer(&mut self, buffer: &mut BytesMut) -> Result<bool, EgressError> {
         let left = self.max_trailers.saturating_sub(self.trailer_lines.len());
         // The CR counts, so that there is always room for the blank line at the end.
-        let too_long = EgressError::Limit(Limit::ResponseHeadSize);
+        let too_long = |_: &[u8]| EgressError::Limit(Limit::ResponseHeadSize);
         let Some(line) = self.line(buffer, left.saturating_add(1), too_long)? else {
             return Ok(false);
         };
@@ -148,7 +151,7 @@ impl ChunkedDecoder {
         &mut self,
         buffer: &mut BytesMut,
         max: usize,
-        too_long: EgressError,
+        too_long: fn(&[u8]) -> EgressError,
     ) -> Result<Option<Bytes>, EgressError> {
         let Some(at) = buffer[self.scanned..]
             .iter()
@@ -156,31 +159,35 @@ impl ChunkedDecoder {
         else {
             self.scanned = buffer.len();
             return match buffer.len() {
-                length if length > max => Err(too_long),
+                length if length > max => Err(too_long(buffer)),
                 _ => Ok(None),
             };
         };
         let end = self.scanned + at;
         self.scanned = 0;
         if end > max {
-            return Err(too_long);
+            return Err(too_long(buffer));
         }
         let mut line = buffer.split_to(end + 1);
         if !line.ends_with(b"\r\n") {
-            return Err(fault("a line end without CR"));
+            return Err(fault("a line end without CR", &line));
         }
         line.truncate(end - 1);
         Ok(Some(line.freeze()))
     }
 }
 
-fn fault(what: &'static str) -> EgressError {
-    EgressError::protocol(ProtocolFault::Chunk(what))
+/// What is wrong, and the beginning of what came where a chunk should be.
+fn fault(what: &'static str, bytes: &[u8]) -> EgressError {
+    EgressError::Protocol(ProtocolFailure {
+        fault: ProtocolFault::Chunk(what),
+        received: Bytes::copy_from_slice(&bytes[..bytes.len().min(MAX_RECEIVED)]),
+    })
 }
 
 /// `chunk-size [BWS] [";" …]`. Blanks after the size are common, and mean nothing else.
 fn parse_size(line: &[u8]) -> Result<u64, EgressError> {
-    let invalid = || fault("a chunk size is not a number");
+    let invalid = || fault("a chunk size is not a number", line);
     let digits = line
         .iter()
         .take_while(|byte| byte.is_ascii_hexdigit())
@@ -308,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_what_is_no_chunk_is_kept() {
+        let endless_line = "x".repeat(MAX_SIZE_LINE + 1);
+        for (coded, expected) in [
+            ("zz\r\nhello", "zz"),
+            ("2\r\nabc\r\n", "c\r\n"),
+            ("1\n", "1\n"),
+            (&endless_line, &endless_line[..MAX_RECEIVED]),
+        ] {
+            let result = decode(&[coded.as_bytes()]);
+            let Err(EgressError::Protocol(failure)) = &result else {
+                panic!("{coded:?}: {result:?}");
+            };
+            assert_eq!(failure.received, expected, "{coded:?}");
+        }
+    }
+
+    #[test]
     fn trailers_are_told_as_they_were_sent_but_for_those_that_would_change_the_message() {
         for (section, expected) in [
             ("", vec![]),
@@ -346,7 +370,10 @@ mod tests {
             (": c\r\n\r\n".to_owned(), name.clone()),
             ("abc\r\n\r\n".to_owned(), name),
             ("a: \0\r\n\r\n".to_owned(), head("a field value is invalid")),
-            ("a: b\n\r\n".to_owned(), fault("a line end without CR")),
+            (
+                "a: b\n\r\n".to_owned(),
+                fault("a line end without CR", b"a: b\n"),
+            ),
             ("a: b\r\n".repeat(MAX_TRAILERS), too_large.clone()),
             (
                 format!("a: {}", "b".repeat(MAX_TRAILERS)),
