@@ -128,27 +128,55 @@ def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
     return code, f"{message}: {text}" if text else message
 
 
-# What OpenSSL says where the host's TLS library says this.
-_REASONS = (
-    ("InvalidContentType", "WRONG_VERSION_NUMBER", "wrong version number"),
-    ("HandshakeFailure", "SSLV3_ALERT_HANDSHAKE_FAILURE", "ssl/tls alert handshake failure"),
-    ("ProtocolVersion", "TLSV1_ALERT_PROTOCOL_VERSION", "tlsv1 alert protocol version"),
-    ("UnrecognisedName", "TLSV1_UNRECOGNIZED_NAME", "tlsv1 unrecognized name"),
-    (
-        "CertificateRequired",
-        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-        "tlsv13 alert certificate required",
-    ),
-    ("InternalError", "TLSV1_ALERT_INTERNAL_ERROR", "tlsv1 alert internal error"),
-)
+# What OpenSSL calls what the host's TLS library says: an alert of the peer (RFC 8446 section 6) ...
+_ALERTS = {
+    "UnexpectedMessage": "SSLV3_ALERT_UNEXPECTED_MESSAGE",
+    "BadRecordMac": "SSLV3_ALERT_BAD_RECORD_MAC",
+    "RecordOverflow": "TLSV1_ALERT_RECORD_OVERFLOW",
+    "HandshakeFailure": "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "BadCertificate": "SSLV3_ALERT_BAD_CERTIFICATE",
+    "UnsupportedCertificate": "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "CertificateRevoked": "SSLV3_ALERT_CERTIFICATE_REVOKED",
+    "CertificateExpired": "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "CertificateUnknown": "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    "IllegalParameter": "SSLV3_ALERT_ILLEGAL_PARAMETER",
+    "UnknownCA": "TLSV1_ALERT_UNKNOWN_CA",
+    "AccessDenied": "TLSV1_ALERT_ACCESS_DENIED",
+    "DecodeError": "TLSV1_ALERT_DECODE_ERROR",
+    "DecryptError": "TLSV1_ALERT_DECRYPT_ERROR",
+    "ProtocolVersion": "TLSV1_ALERT_PROTOCOL_VERSION",
+    "InsufficientSecurity": "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+    "InternalError": "TLSV1_ALERT_INTERNAL_ERROR",
+    "UnsupportedExtension": "TLSV1_UNSUPPORTED_EXTENSION",
+    "UnrecognisedName": "TLSV1_UNRECOGNIZED_NAME",
+    "CertificateRequired": "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "NoApplicationProtocol": "TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+}
+# ... or a fault that it found itself.
+_FINDINGS = {
+    "InvalidContentType": "WRONG_VERSION_NUMBER",
+    "cannot decrypt peer's message": "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+}
+
+
+def _reason(text: str) -> str | None:
+    """OpenSSL's name for what the host says."""
+    alert = re.search(r"fatal alert: (\w+)", text)
+    if alert is not None:
+        return _ALERTS.get(alert[1])
+    return next((reason for sign, reason in _FINDINGS.items() if sign in text), None)
+
+
+def _message(reason: str) -> str:
+    """OpenSSL's text for `reason`: since 3.2 it no longer tells the alerts of SSL 3 apart."""
+    return reason.lower().replace("_", " ").replace("sslv3 alert", "ssl/tls alert")
 
 
 def failure_error(text: str) -> SSLError:
     """The error for a handshake or a session that failed, with the host's words."""
-    error = ssl_error("SSL", None, text or "the TLS handshake failed")
-    for sign, reason, message in _REASONS:
-        if sign in text:
-            error = ssl_error("SSL", reason, message)
+    reason = _reason(text)
+    message = text or "the TLS handshake failed" if reason is None else _message(reason)
+    error = ssl_error("SSL", reason, message)
     if "closed the connection" in text:
         message = "EOF occurred in violation of protocol"
         error = ssl_error(

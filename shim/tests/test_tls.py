@@ -194,9 +194,26 @@ class Handshake(TlsTest):
             with self.assertRaises(ssl.SSLCertVerificationError) as caught:
                 self.connected(tls=Tls(script=[WAIT, failure]))
             self.assertIn(text, str(caught.exception))
-        with self.assertRaises(ssl.SSLError) as other:
-            self.connected(tls=Tls(script=[Failure(7, 255, "a fatal alert")]))
-        self.assertIn("a fatal alert", str(other.exception))
+        for text, reason, message in (
+            ("a failure", None, "a failure"),
+            (
+                *("received fatal alert: BadRecordMac", "SSLV3_ALERT_BAD_RECORD_MAC"),
+                "[SSL: SSLV3_ALERT_BAD_RECORD_MAC] ssl/tls alert bad record mac",
+            ),
+            (
+                *("received fatal alert: UnknownCA", "TLSV1_ALERT_UNKNOWN_CA"),
+                "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca",
+            ),
+            ("received fatal alert: Unknown(77)", None, "received fatal alert: Unknown(77)"),
+            (
+                *("cannot decrypt peer's message", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"),
+                "decryption failed or bad record mac",
+            ),
+        ):
+            with self.assertRaises(ssl.SSLError) as other:
+                self.connected(tls=Tls(script=[Failure(7, 255, text)]))
+            self.assertEqual(other.exception.reason, reason)
+            self.assertIn(message, str(other.exception))
         self.assertEqual(self.host.open_handles, 0)
 
     def test_a_certificate_fault_reaches_urllib_as_it_does_natively(self) -> None:
