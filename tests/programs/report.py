@@ -57,7 +57,7 @@ def describe(error: BaseException) -> dict[str, object]:
         "text": re.sub(r"\[Errno -?\d+\] ", "", str(error)),
     }
     if isinstance(error, OSError) and error.errno is not None:
-        description["errno"] = _error_name(error)
+        description["errno"] = error_name(error)
         description["text"] = str(error.strerror)
     for name in _ATTRIBUTES:
         value = getattr(error, name, None)
@@ -68,7 +68,7 @@ def describe(error: BaseException) -> dict[str, object]:
     return description
 
 
-def _error_name(error: OSError) -> str:
+def error_name(error: OSError) -> str:
     """The name of an error number, which differs between platforms."""
     if isinstance(error, socket.gaierror):
         names = [name for name in vars(socket) if name.startswith("EAI_")]

@@ -1,0 +1,239 @@
+//! Many requests over one session, every tenth of them answered in one of ten broken ways: the
+//! sandbox raises what native Python raises, holds nothing afterwards, and grows no further.
+//!
+//! `SANDBOX_NET_SOAK=10000` sets the number of requests, 300 at least, `SANDBOX_NET_SOAK_SEED` their
+//! order. This is the only test of its file, so that the process whose memory is measured does
+//! nothing else.
+
+use std::path::Path;
+
+use sandbox_net::{Outcome, Sandbox};
+use sandbox_net_tests::{FaultServer, LIBRARIES, Report, TestCa, native_python, run, run_natively};
+use serde_json::Value;
+
+/// How many requests are made over each session, where the environment says nothing else.
+const REQUESTS: usize = 600;
+
+/// So many requests meet every fault in every variant.
+const EVERY_FAULT: usize = 300;
+
+/// How much more memory and how many more objects there may be after all requests than after a
+/// fifth of them, in parts of a hundred. Memory that is free is still the guest's: the order of
+/// what was large and small decides how much that is.
+const GROWTH: u64 = 5;
+
+/// The step in which Python's allocator grows, and the guest's memory with it.
+const ARENA: u64 = 1 << 20;
+
+/// What the host keeps of a request until the run's outcome is read: two decisions and an exchange.
+const RECORDS: u64 = 2 << 10;
+
+/// A library's program in `programs/soak/`, and where it raises something else than natively.
+struct Client {
+    program: &'static str,
+    /// Faults for which CPython's libraries do not agree natively. Lengths that contradict one
+    /// another or are no number make a body that nobody can tell the end of: RFC 9112 section 6.3
+    /// has it discarded, and so does the host.
+    refused_here: &'static [&'static str],
+}
+
+const CLIENTS: [Client; 3] = [
+    Client {
+        program: "soak/soak_requests.py",
+        refused_here: &["wrong-length/2"],
+    },
+    Client {
+        program: "soak/soak_httpx.py",
+        refused_here: &[],
+    },
+    Client {
+        program: "soak/soak_aiohttp.py",
+        refused_here: &["wrong-length/1"],
+    },
+];
+
+/// What the first of [`CLIENTS`] says natively: each fault is the one that is meant.
+const FAULTS: [(&str, &str); 10] = [
+    ("reset/0", "ConnectionResetError(ECONNRESET)"),
+    ("early-end/0", "urllib3.exceptions.IncompleteRead"),
+    ("wrong-length/1", "urllib3.exceptions.InvalidHeader"),
+    ("slow/0", "right"),
+    ("huge-head/0", "http.client.LineTooLong"),
+    ("redirect-loop/1", "requests.exceptions.TooManyRedirects"),
+    ("bad-chunk/0", "urllib3.exceptions.InvalidChunkLength"),
+    ("bad-gzip/0", "zlib.error"),
+    ("tls-alert/1", "ssl.SSLError(SSLV3_ALERT_BAD_RECORD_MAC)"),
+    ("stall/2", "TimeoutError"),
+];
+
+/// The two servers, and what is asked of them.
+struct Soak {
+    ca: TestCa,
+    servers: [FaultServer; 2],
+    seed: String,
+    count: usize,
+}
+
+impl Soak {
+    async fn start() -> Self {
+        let ca = TestCa::new("sandbox-net tests");
+        let leaf = ca.loopback_leaf();
+        let set = |name: &str| std::env::var(name).ok();
+        let count = set("SANDBOX_NET_SOAK").map(|count| count.parse());
+        Self {
+            servers: [FaultServer::plain().await, FaultServer::tls(&leaf).await],
+            seed: set("SANDBOX_NET_SOAK_SEED").unwrap_or_else(|| "1".to_owned()),
+            count: count.map_or(REQUESTS, |count| count.expect("a number of requests")),
+            ca,
+        }
+    }
+
+    fn arguments(&self, count: usize) -> [String; 4] {
+        let [plain, secure] = &self.servers;
+        let count = count.to_string();
+        [self.seed.clone(), count, plain.origin(), secure.origin()]
+    }
+
+    async fn natively(&self, client: &Client, python: &Path) -> Report {
+        let arguments = self.arguments(self.count);
+        let report = run_natively(python, &self.ca, client.program, arguments).await;
+        self.until_unused().await;
+        report
+    }
+
+    /// The report and the outcome of so many requests, with what the servers saw of them: how many
+    /// requests, and over how many connections.
+    async fn sandboxed(&self, client: &Client, count: usize) -> (Report, Outcome) {
+        let mut sandbox = Sandbox::builder().trust_ca_pem(self.ca.root_pem());
+        for server in &self.servers {
+            sandbox = sandbox.allow(server.origin());
+        }
+        for argument in self.arguments(count) {
+            sandbox = sandbox.arg(argument);
+        }
+        for library in LIBRARIES {
+            sandbox = sandbox.with_package(*library);
+        }
+        let sandbox = sandbox.build().await.expect("a sandbox");
+        let (report, outcome) = run(&sandbox, client.program).await;
+        // What is kept for the next run goes with the sandbox.
+        drop(sandbox);
+        self.until_unused().await;
+        (report, outcome)
+    }
+
+    /// Waits until the servers have no connection any more.
+    async fn until_unused(&self) {
+        for server in &self.servers {
+            server.until_unused().await;
+        }
+    }
+}
+
+/// Shows that every kind of answer came to the same in both, each request for itself.
+fn assert_same(client: &Client, inside: &Report, outside: &Report) {
+    assert_eq!(inside.lines.len(), outside.lines.len());
+    let mut differences = Vec::new();
+    for line in &outside.lines {
+        let case = line["case"].as_str().expect("a name");
+        let ours = inside.case(case);
+        let differs = ours["result"] != line["result"];
+        if case != "held" && differs != client.refused_here.contains(&case) {
+            differences.push(format!("{case}\n sandbox: {ours}\n native:  {line}"));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{}; with the argument `verbose` it tells each outcome:\n{}",
+        client.program,
+        differences.join("\n")
+    );
+    for case in client.refused_here {
+        let outcomes = inside.result(case)[0].as_object().expect("outcomes");
+        let raised = |outcome: &String| outcome.contains(" < ");
+        assert!(outcomes.keys().all(raised), "{case}: {outcomes:?}");
+    }
+}
+
+/// Shows that natively the faults are those of [`FAULTS`].
+fn assert_meant(report: &Report) {
+    for (case, expected) in FAULTS {
+        let outcomes = report.result(case)[0].as_object().expect("outcomes");
+        let is_meant = |outcome: &String| outcome.contains(expected);
+        assert!(outcomes.keys().all(is_meant), "{case}: {outcomes:?}");
+    }
+}
+
+/// Shows that Python held as much at the end as after a fifth of the requests, and no socket after
+/// all of them.
+fn assert_flat(client: &Client, report: &Report) {
+    let held = report.result("held");
+    let [fifth, end, closed] = [0, 1, 2].map(|at| &held[at]);
+    let objects = |at: &Value| at[0].as_u64().expect("a number of objects");
+    let sockets = |at: &Value| at[1].as_u64().expect("a number of sockets");
+    assert!(
+        objects(end) <= grown(objects(fifth)),
+        "{}: {held}",
+        client.program
+    );
+    assert!(sockets(end) <= sockets(fifth), "{}: {held}", client.program);
+    assert_eq!(sockets(closed), 0, "{}: {held}", client.program);
+}
+
+#[tokio::test]
+async fn a_session_outlives_every_fault_as_natively_and_holds_nothing() {
+    let Some(python) = native_python().await else {
+        return;
+    };
+    let soak = Soak::start().await;
+    for client in &CLIENTS {
+        let name = client.program;
+        let outside = soak.natively(client, python).await;
+        if name == CLIENTS[0].program {
+            assert_meant(&outside);
+        }
+        let few = EVERY_FAULT.max(soak.count / 5);
+        let (_, fifth) = soak.sandboxed(client, few).await;
+        let resident = resident_memory();
+        let (inside, whole) = soak.sandboxed(client, soak.count).await;
+        eprintln!(
+            "{name}: {} requests in {:?}; memory of the guest {} and {} bytes, of this process \
+             {resident:?} and {:?}; held {}; {:?}",
+            soak.count,
+            whole.duration,
+            fifth.memory,
+            whole.memory,
+            resident_memory(),
+            inside.result("held"),
+            whole.handles,
+        );
+        assert_same(client, &inside, &outside);
+        assert_flat(client, &inside);
+        let left = (whole.handles.connections, whole.handles.exchanges);
+        assert_eq!(left, (0, 0), "{name}");
+        assert_eq!(whole.handles.others, fifth.handles.others, "{name}");
+        let [few, all] = [&fifth, &whole].map(|outcome| outcome.memory as u64);
+        assert!(all <= grown(few) + ARENA, "{name}: {few} bytes, then {all}");
+        if let (Some(few), Some(all)) = (resident, resident_memory()) {
+            assert!(
+                all <= grown(few) + RECORDS * soak.count as u64,
+                "{name}: {few} bytes, then {all}"
+            );
+        }
+    }
+}
+
+/// The most that may be where there was so much.
+fn grown(value: u64) -> u64 {
+    value + value * GROWTH / 100
+}
+
+/// The memory of this process in bytes, where the system tells it.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
