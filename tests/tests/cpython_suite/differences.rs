@@ -36,7 +36,7 @@ pub fn reviewed() -> Reviewed {
     toml::from_str(include_str!("../../cpython/differences.toml")).expect("the list")
 }
 
-/// Whether `module` has the test or the class of the list's `entry`.
+/// Whether the test or the class that `entry` means is in `module`, or the test in a class.
 pub fn is_of(entry: &str, module: &str) -> bool {
     entry
         .strip_prefix(module)
@@ -55,7 +55,9 @@ fn means(entry: &str, test: &str) -> bool {
 
 /// What there is to change in the list, or to repair, for `module`; empty where the list is right.
 pub fn compare(list: &Reviewed, module: &str, native: &Results, sandbox: &Results) -> String {
-    let tests: BTreeSet<&str> = native.tests().chain(sandbox.tests()).collect();
+    let told: BTreeSet<&str> = native.tests().chain(sandbox.tests()).collect();
+    let is_class = |id: &&str| told.iter().any(|other| is_of(other, id));
+    let tests: Vec<&str> = told.iter().copied().filter(|id| !is_class(id)).collect();
     let mut wrong = String::new();
     for test in &tests {
         if let Some(text) = judge(list, test, &native.get(test), &sandbox.get(test)) {
@@ -106,5 +108,104 @@ fn judge(list: &Reviewed, test: &str, native: &Outcome, sandbox: &Outcome) -> Op
             )
         }),
         (false, _) => Some(format!("listed twice: {test}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(tests: &[&str]) -> Reviewed {
+        let difference = Difference {
+            reason: "threads".to_owned(),
+            why: "there are none".to_owned(),
+            shows: vec!["no thread".to_owned()],
+            tests: tests.iter().map(|&test| test.to_owned()).collect(),
+        };
+        Reviewed {
+            python: String::new(),
+            difference: vec![difference],
+        }
+    }
+
+    fn results(outcomes: &[(&str, &str, &str)]) -> Results {
+        let mut results = Results::default();
+        for (test, word, detail) in outcomes {
+            results.insert(test, word, detail);
+        }
+        results
+    }
+
+    #[test]
+    fn every_difference_is_on_the_list_and_everything_on_the_list_is_a_difference() {
+        const LISTED: &str = "m.C.a";
+        let cases = [
+            ("the same", "m.C.b", ("passed", "passed"), ""),
+            ("left out on both sides", LISTED, ("skipped", "skipped"), ""),
+            ("listed", LISTED, ("passed", "error"), ""),
+            (
+                "natively it is the machine's fault",
+                "m.C.b",
+                ("hung", "error"),
+                "",
+            ),
+            ("the sandbox does more", "m.C.b", ("skipped", "passed"), ""),
+            (
+                "not listed",
+                "m.C.b",
+                ("passed", "error"),
+                "put on the list",
+            ),
+            (
+                "not listed, natively left out",
+                "m.C.b",
+                ("skipped", "error"),
+                "put on the list",
+            ),
+            (
+                "listed and the same",
+                LISTED,
+                ("passed", "passed"),
+                "take off the list",
+            ),
+        ];
+        for (name, test, (native, sandbox), expected) in cases {
+            let native = results(&[("m.C.a", "skipped", ""), (test, native, "")]);
+            let sandbox = results(&[("m.C.a", "skipped", ""), (test, sandbox, "no thread")]);
+            let wrong = compare(&list(&[LISTED]), "m", &native, &sandbox);
+            assert_eq!(wrong.is_empty(), expected.is_empty(), "{name}: {wrong}");
+            assert!(wrong.contains(expected), "{name}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn a_difference_shows_as_its_reason_says() {
+        let native = results(&[("m.C.a", "passed", "")]);
+        let sandbox = results(&[("m.C.a", "error", "something else")]);
+        let wrong = compare(&list(&["m.C.a"]), "m", &native, &sandbox);
+        assert!(wrong.contains("for another reason"), "{wrong}");
+    }
+
+    #[test]
+    fn a_whole_class_differs_where_it_is_listed_so() {
+        let native = results(&[("m.C.a", "passed", ""), ("m.C.b", "passed", "")]);
+        let alike = results(&[("m.C.a", "error", "no thread"), ("m.C.b", "passed", "")]);
+        let wrong = compare(&list(&["m.C.*"]), "m", &native, &alike);
+        assert!(wrong.contains("take off the list"), "{wrong}");
+        let class = results(&[("m.C", "skipped", "no thread")]);
+        assert_eq!(compare(&list(&["m.C.*"]), "m", &native, &class), "");
+    }
+
+    #[test]
+    fn what_is_listed_exists_and_is_listed_once() {
+        let both = results(&[("m.C.a", "passed", "")]);
+        let wrong = compare(&list(&["m.C.gone", "n.C.elsewhere"]), "m", &both, &both);
+        assert!(
+            wrong.contains("m.C.gone") && !wrong.contains("elsewhere"),
+            "{wrong}"
+        );
+        let sandbox = results(&[("m.C.a", "error", "no thread")]);
+        let wrong = compare(&list(&["m.C.a", "m.C.*"]), "m", &both, &sandbox);
+        assert!(wrong.contains("listed twice"), "{wrong}");
     }
 }

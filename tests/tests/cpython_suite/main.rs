@@ -12,11 +12,12 @@
 mod differences;
 mod interpreter;
 mod outcome;
+mod runner;
 mod side;
 
 use std::io::Write;
 
-use crate::side::{Native, Sandboxed};
+use crate::side::{Native, Sandboxed, TEST_LIMIT};
 
 /// A test for each of CPython's modules, and the list of their names.
 macro_rules! modules {
@@ -61,8 +62,8 @@ async fn agree(module: &str) {
     let native = Native::new(interpreter, module);
     let sandbox = Sandboxed::new(interpreter, module).await;
     let (native, sandbox) = tokio::join!(
-        side::results(&native, module),
-        side::results(&sandbox, module)
+        side::results(&native, module, TEST_LIMIT),
+        side::results(&sandbox, module, TEST_LIMIT)
     );
     assert!(
         native.passed() > 0,

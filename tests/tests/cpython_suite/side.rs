@@ -16,8 +16,9 @@ use tokio::time::sleep;
 use crate::interpreter::Interpreter;
 use crate::outcome::{Begun, Results, Told};
 
-/// How long a test may take, and how long a module may take to be imported: then it is ended.
-const TEST_LIMIT: Duration = Duration::from_secs(20);
+/// How long a test may take: then it is ended.
+pub const TEST_LIMIT: Duration = Duration::from_secs(20);
+/// How long a module may take to be imported.
 const IMPORT_LIMIT: Duration = Duration::from_secs(60);
 /// The number of the test to begin with.
 const FIRST: &str = "FIRST_TEST";
@@ -31,11 +32,11 @@ pub trait Side {
     async fn run(&self, first: usize, lines: UnboundedSender<String>) -> String;
 }
 
-/// Runs a module to its end on `side`, whatever its tests do.
-pub async fn results(side: &impl Side, module: &str) -> Results {
+/// Runs a module to its end on `side`, whatever its tests do; none takes longer than `limit`.
+pub async fn results(side: &impl Side, module: &str, limit: Duration) -> Results {
     let mut results = Results::default();
     let mut first = 0;
-    while let Some((begun, word, why)) = part(side, first, &mut results).await {
+    while let Some((begun, word, why)) = part(side, first, limit, &mut results).await {
         let Some(begun) = begun else {
             results.insert(module, word, &why);
             break;
@@ -50,6 +51,7 @@ pub async fn results(side: &impl Side, module: &str) -> Results {
 async fn part(
     side: &impl Side,
     first: usize,
+    test_limit: Duration,
     results: &mut Results,
 ) -> Option<(Option<Begun>, &'static str, String)> {
     let (sender, mut lines) = unbounded_channel();
@@ -61,7 +63,7 @@ async fn part(
             biased;
             Some(line) = lines.recv() => {
                 report.take(&line);
-                limit = TEST_LIMIT;
+                limit = test_limit;
             }
             how = &mut run => break how,
             () = sleep(limit) => {
@@ -209,6 +211,9 @@ impl Sandboxed {
             .build()
             .await
             .expect("a sandbox");
+        // The first run of all makes the interpreter ready, which takes minutes.
+        let first = sandbox.run(Script::code("")).await;
+        first.expect("a run of the sandbox");
         Self { sandbox, lines }
     }
 }
