@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -15,11 +16,18 @@ REASON_LENGTH = 300
 class Outcomes:
     """Writes `{"start": ID}` before a test and `{"id", "outcome", "reason"}` after it."""
 
-    def __init__(self, lines: TextIO, after: str | None) -> None:
+    def __init__(self, lines: TextIO, root: str, after: str | None) -> None:
         self._lines = lines
+        # Parameters that are paths are in the ids.
+        self._paths = {root: "<sources>", str(Path(pytest.__file__).parent.parent): "<packages>"}
         self._after = after
         self._outcome = "passed"
         self._reason = ""
+
+    def _name(self, nodeid: str) -> str:
+        for path, name in self._paths.items():
+            nodeid = nodeid.replace(path, name)
+        return nodeid
 
     def _tell(self, line: dict[str, object]) -> None:
         self._lines.write(f"\x1e{json.dumps(line)}\n")
@@ -31,7 +39,7 @@ class Outcomes:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Leaves out what an earlier run did, up to the test in which it died."""
-        ids = [item.nodeid for item in items]
+        ids = [self._name(item.nodeid) for item in items]
         if self._after in ids:
             done = ids.index(self._after) + 1
             config.hook.pytest_deselected(items=items[:done])
@@ -41,13 +49,15 @@ class Outcomes:
         """A file that cannot be imported, or that leaves itself out."""
         if report.failed or report.skipped:
             outcome = "error" if report.failed else "skipped"
-            self._tell({"id": report.nodeid, "outcome": outcome, "reason": reason(report)})
+            self._tell(
+                {"id": self._name(report.nodeid), "outcome": outcome, "reason": reason(report)}
+            )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Before a test."""
         self._outcome = "passed"
         self._reason = ""
-        self._tell({"start": nodeid})
+        self._tell({"start": self._name(nodeid)})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """After each of a test's phases: the first that is not good is how the test ended."""
@@ -65,7 +75,7 @@ class Outcomes:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """After a test."""
-        self._tell({"id": nodeid, "outcome": self._outcome, "reason": self._reason})
+        self._tell({"id": self._name(nodeid), "outcome": self._outcome, "reason": self._reason})
 
 
 def reason(report: pytest.CollectReport | pytest.TestReport) -> str:

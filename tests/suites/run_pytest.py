@@ -14,6 +14,7 @@ A line begins with a record separator (RFC 7464), so that whatever tests write i
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -38,25 +39,27 @@ def main() -> int:
     """Runs the tests and gives pytest's exit code."""
     suite = json.loads(os.environ["SUITE"])
     root = suite["root"]
-    sys.path.insert(0, str(Path(FOLDER, suite["library"])))
+    sys.path[:0] = [str(Path(FOLDER, suite["library"])), root]
+    stand_in = importlib.import_module("stand_in")
     # Some tests open files of the sdist by relative paths.
     os.chdir(root)
     arguments = [
         "--capture=sys",
         "--rootdir",
         root,
+        # pytest finds one by the user's number, which the sandbox has not.
+        "--basetemp",
+        os.path.join(tempfile.gettempdir(), "pytest"),
         "-p",
         "no:cacheprovider",
         "-p",
         "no:faulthandler",
-        "-p",
-        "stand_in",
         *suite["arguments"],
         *suite["tests"],
     ]
     # What is told goes to the real stdout, whatever pytest puts in its place.
     with open(1, "w", encoding="utf-8", closefd=False) as lines:
-        return pytest.main(arguments, plugins=[Outcomes(lines, suite["after"])])
+        return pytest.main(arguments, plugins=[stand_in, Outcomes(lines, root, suite["after"])])
 
 
 if __name__ == "__main__":

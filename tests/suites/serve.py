@@ -49,6 +49,8 @@ def main() -> None:
     library, root = sys.argv[1:]
     folder = Path(__file__).absolute().parent / library
     sys.path[:0] = [str(folder), root]
+    # Tests name files of the sdist by relative paths.
+    os.chdir(root)
     FUNCTIONS = importlib.import_module("servers")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Calls)
     threading.Thread(target=server.serve_forever, daemon=True).start()
