@@ -13,9 +13,19 @@ from cryptography.hazmat.primitives.serialization import (
 _authorities: list[trustme.CA] = []
 
 
-def new_ca() -> dict[str, object]:
-    """Makes an authority; gives its number and its certificate as PEM text."""
-    authority = trustme.CA()
+def new_ca(certificate: str | None, key: str | None) -> dict[str, object]:
+    """Makes an authority, or takes this one; gives its number and its certificate as PEM text."""
+    if certificate and key:
+        return _remember(trustme.CA.from_pem(certificate.encode(), key.encode()))
+    return _remember(trustme.CA())
+
+
+def new_child_ca(number: int) -> dict[str, object]:
+    """Makes an authority below the one with this number."""
+    return _remember(_authorities[number].create_child_ca())
+
+
+def _remember(authority: trustme.CA) -> dict[str, object]:
     _authorities.append(authority)
     return {"number": len(_authorities) - 1, "pem": authority.cert_pem.bytes().decode()}
 

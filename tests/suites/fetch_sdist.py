@@ -1,4 +1,4 @@
-"""Fetches a source distribution with pip and unpacks it: `fetch_sdist.py NAME==VERSION SHA256 DIR`."""
+"""Fetches an sdist with pip and unpacks it: `fetch_sdist.py NAME==VERSION SHA256 DIR`."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def changed_attributes(case: object, before: dict[str, Packed | None]) -> dict[s
     return {
         name: value
         for name, value in list(vars(case).items())
-        if isinstance(value, PLAIN) and describe(value) != before.get(name, ["missing"])
+        if isinstance(value, PLAIN) and describe(value) not in (None, before.get(name))
     }
 
 

@@ -54,12 +54,20 @@ def main() -> int:
         "no:cacheprovider",
         "-p",
         "no:faulthandler",
+        # The stand-ins import packages that are plugins of pytest as well.
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+        # A file that cannot be imported is told as an error, and the others are run.
+        "--continue-on-collection-errors",
         *suite["arguments"],
         *suite["tests"],
     ]
     # What is told goes to the real stdout, whatever pytest puts in its place.
     with open(1, "w", encoding="utf-8", closefd=False) as lines:
-        return pytest.main(arguments, plugins=[stand_in, Outcomes(lines, root, suite["after"])])
+        outcomes = Outcomes(lines, root, suite["after"])
+        code = int(pytest.main(arguments, plugins=[stand_in, outcomes]))
+        outcomes.tell({"end": code})
+    return code
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 from outside import call, module
 
@@ -49,10 +50,20 @@ class LeafCert:
 class CA:
     """An authority."""
 
-    def __init__(self) -> None:
-        made = call("new_ca")
+    def __init__(self, made: dict[str, Any] | None = None) -> None:
+        made = made or call("new_ca", certificate=None, key=None)
         self._number = made["number"]
         self.cert_pem = Blob(made["pem"].encode())
+
+    @classmethod
+    def from_pem(cls, cert_bytes: bytes, private_key_bytes: bytes) -> CA:
+        """An authority that is there already."""
+        key = private_key_bytes.decode()
+        return cls(call("new_ca", certificate=cert_bytes.decode(), key=key))
+
+    def create_child_ca(self) -> CA:
+        """An authority below this one."""
+        return CA(call("new_child_ca", number=self._number))
 
     def issue_cert(self, *identities: str, common_name: str | None = None) -> LeafCert:
         """Makes a certificate."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from certificate_servers import encrypted_key, issue_cert, new_ca
+from certificate_servers import encrypted_key, issue_cert, new_ca, new_child_ca
+
 from tests import conftest
 
-__all__ = ["encrypted_key", "issue_cert", "new_ca", "start_server"]
+__all__ = ["encrypted_key", "issue_cert", "new_ca", "new_child_ca", "start_server"]
 
 _running: list[int] = []
 _generators: list[object] = []

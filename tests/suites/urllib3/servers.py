@@ -6,10 +6,10 @@ import contextlib
 import socket
 import ssl
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from certificate_servers import encrypted_key, issue_cert, new_ca
+import hypercorn_tls
+from certificate_servers import encrypted_key, issue_cert, new_ca, new_child_ca
 from dummyserver import socketserver
 from dummyserver.app import hypercorn_app
 from dummyserver.asgi_proxy import ProxyApp
@@ -17,20 +17,23 @@ from dummyserver.hypercornserver import run_hypercorn_in_thread
 from event_servers import changes, event, events, fill, new_event, unpackers
 from parcel import Unpacker
 
-__all__ = ["changes", "encrypted_key", "event", "fill", "issue_cert", "new_ca", "new_event"]
+__all__ = [
+    "changes",
+    "encrypted_key",
+    "event",
+    "fill",
+    "issue_cert",
+    "new_ca",
+    "new_child_ca",
+    "new_event",
+]
+
+hypercorn_tls.install()
 
 ROOT = str(Path(socketserver.__file__).parent.parent)
 
 _stacks: dict[int, contextlib.ExitStack] = {}
 _threads: dict[int, socketserver.SocketServerThread] = {}
-
-
-def facts() -> dict[str, bool]:
-    """What the tests find out by listening."""
-    return {
-        "HAS_IPV6_AND_DNS": socketserver.HAS_IPV6_AND_DNS,
-        "HAS_IPV6": socketserver.HAS_IPV6,
-    }
 
 
 def start_hypercorn(
@@ -56,7 +59,7 @@ def stop_hypercorn(number: int) -> None:
 def start_socket_server(
     handler: list[Any], host: str, ipv6: bool, quit_event: int | None
 ) -> dict[str, int]:
-    """Runs a handler of a test in a thread with a listening socket; gives a number, and the port."""
+    """Runs a handler of a test in a thread that listens; gives a number, and the port."""
     unpacker = Unpacker(ROOT, events)
     ready = socketserver.threading.Event()
     thread = socketserver.SocketServerThread(

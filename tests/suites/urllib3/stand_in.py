@@ -106,10 +106,19 @@ module("dummyserver.app", hypercorn_app="hypercorn_app")
 module("dummyserver.asgi_proxy", ProxyApp=ProxyApp)
 module("dummyserver.hypercornserver", run_hypercorn_in_thread=run_hypercorn_in_thread)
 
+# Whether there is IPv6, and a name `localhost.`, is for the machine; the list of differences is the
+# same for all.
 socketserver = importlib.import_module("dummyserver.socketserver")
-vars(socketserver).update(call("facts"), SocketServerThread=SocketServerThread)
-SocketServerThread.USE_IPV6 = socketserver.HAS_IPV6_AND_DNS
+vars(socketserver).update(
+    HAS_IPV6=False, HAS_IPV6_AND_DNS=False, SocketServerThread=SocketServerThread
+)
+importlib.import_module("test").RESOLVES_LOCALHOST_FQDN = False  # type: ignore[attr-defined]
 events_outside.replace_events(importlib.import_module("dummyserver.testcase"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-timeout's marker: a run that hangs is ended from outside."""
+    config.addinivalue_line("markers", "timeout: is to end in time")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,8 +23,6 @@ pub(crate) struct Environment {
     pub(crate) servers: PathBuf,
     /// The unpacked sdist.
     pub(crate) sources: PathBuf,
-    /// The version of both interpreters.
-    pub(crate) version: String,
 }
 
 impl Environment {
@@ -40,7 +38,6 @@ impl Environment {
             tests,
             servers,
             sources,
-            version,
         }
     }
 }

@@ -45,3 +45,23 @@ fn summary(library: &str, native: &Outcomes, sandboxed: &Outcomes) -> String {
 async fn the_tests_of_h11_end_as_natively() {
     compare("h11").await;
 }
+
+#[tokio::test]
+async fn the_tests_of_httpcore_end_as_natively() {
+    compare("httpcore").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_httpx_end_as_natively() {
+    compare("httpx").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_requests_end_as_natively() {
+    compare("requests").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_urllib3_end_as_natively() {
+    compare("urllib3").await;
+}

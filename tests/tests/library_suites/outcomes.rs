@@ -10,10 +10,21 @@ const SEPARATOR: u8 = 0x1e;
 /// How one test ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed` or `died`.
+    /// `passed`, `failed`, `error`, `skipped`, `xfail` or `died`.
     pub(crate) word: String,
     /// The exception, or why the test was skipped.
     pub(crate) reason: String,
+}
+
+/// How far a run of pytest came.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Progress {
+    /// To its end, with this exit code of pytest.
+    End(i32),
+    /// Into the test with this id.
+    Test(String),
+    /// Neither: it died between two tests, or before the first.
+    Nowhere,
 }
 
 /// The tests of one library, by their ids.
@@ -23,6 +34,9 @@ pub(crate) struct Outcomes(BTreeMap<String, Outcome>);
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
+    Over {
+        end: i32,
+    },
     Start {
         start: String,
     },
@@ -34,26 +48,27 @@ enum Line {
 }
 
 impl Outcomes {
-    /// Adds what a run wrote to stdout; gives the test that was begun and not ended, if any.
-    pub(crate) fn add(&mut self, stdout: &[u8]) -> Option<String> {
-        let mut unfinished = None;
+    /// Adds what a run wrote to stdout.
+    pub(crate) fn add(&mut self, stdout: &[u8]) -> Progress {
+        let mut progress = Progress::Nowhere;
         for piece in stdout.split(|byte| *byte == SEPARATOR) {
             let line = piece.split(|byte| *byte == b'\n').next();
             // Before the first separator, and what tests write, is no such line.
             match serde_json::from_slice(line.unwrap_or_default()) {
-                Ok(Line::Start { start }) => unfinished = Some(start),
+                Ok(Line::Over { end }) => progress = Progress::End(end),
+                Ok(Line::Start { start }) => progress = Progress::Test(start),
                 Ok(Line::End {
                     id,
                     outcome,
                     reason,
                 }) => {
-                    unfinished = unfinished.filter(|unfinished| *unfinished != id);
+                    progress = Progress::Nowhere;
                     self.insert(id, &outcome, reason);
                 }
                 Err(_) => {}
             }
         }
-        unfinished
+        progress
     }
 
     /// Adds one test.

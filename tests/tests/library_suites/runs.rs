@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use sandbox_net::{DirAccess, Exit, Output, Sandbox, Script};
+use sandbox_net::{DirAccess, Output, Sandbox, Script};
+use sandbox_net_tests::LOOPBACK_NAMES;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -12,15 +14,26 @@ use tokio::time::timeout;
 
 use crate::SILENCE;
 use crate::environment::Environment;
-use crate::outcomes::Outcomes;
+use crate::outcomes::{Outcomes, Progress};
 use crate::suite::{Suite, folder, requirements};
 
 /// So often a run is taken up again behind a test in which the interpreter died.
 const MOST_DEATHS: usize = 20;
 
-/// pytest's exit codes after which every outcome was told: all good, some bad, interrupted by files
-/// that could not be imported, and nothing left to run.
-const COMPLETE: [i32; 4] = [0, 1, 2, 5];
+/// pytest's exit codes after which every outcome was told: all good, and some bad.
+const COMPLETE: [i32; 2] = [0, 1];
+
+/// pytest's exit code where there was nothing to run.
+const NOTHING: i32 = 5;
+
+/// What a program may choose of TLS.
+const TLS_SETTINGS: &str = "unverified,unverified-name,own-roots,client-certificates";
+
+/// A request takes so long at most, where the test does not end it before.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How a run ended that hung.
+const SILENT: &str = "nothing was heard of it any more";
 
 /// Where the sandbox sees the sdist and `tests/suites/`.
 const SOURCES: &str = "/sources";
@@ -94,12 +107,6 @@ impl Write for Heard {
     }
 }
 
-/// How one run of pytest ended.
-enum End {
-    Code(i32),
-    Died(String),
-}
-
 /// The settings that `run_pytest.py` reads.
 fn settings(suite: &Suite, server: &Server, root: &str, after: Option<&str>) -> String {
     let settings = json!({
@@ -120,10 +127,18 @@ pub(crate) async fn sandboxed(
     server: &Server,
 ) -> Outcomes {
     let heard = Heard::default();
-    let mut sandbox = Sandbox::builder()
-        .allow("localhost:1-65535")
-        .allow("127.0.0.1:1-65535")
-        .allow("[::1]:1-65535")
+    let mut sandbox = Sandbox::builder();
+    for host in LOOPBACK_NAMES {
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        sandbox = sandbox.allow(format!("{host}:1-65535"));
+        sandbox = sandbox.tls_grant(format!("{TLS_SETTINGS} {host}:1-65535"));
+    }
+    sandbox = sandbox
+        .request_deadline(DEADLINE)
         .dir(&environment.sources, SOURCES, DirAccess::ReadOnly)
         .dir(folder(), SUITES, DirAccess::ReadOnly)
         .stdout(Output::to(heard.clone()));
@@ -138,14 +153,10 @@ pub(crate) async fn sandboxed(
         let settings = settings(suite, server, SOURCES, after);
         sandbox.set_env("SUITE", &settings).expect("a variable");
         let run = heard.end_of(sandbox.run(Script::code(program.as_str())));
-        match run.await {
-            None => End::Died("nothing was heard of it any more".to_owned()),
-            Some(outcome) => match outcome.expect("a run of the sandbox").exit {
-                Exit::Code(code) => End::Code(code),
-                Exit::Trap(words) => End::Died(words),
-                Exit::TimeLimit => unreachable!("there is no time limit"),
-            },
-        }
+        run.await.map_or(SILENT.to_owned(), |outcome| {
+            let outcome = outcome.expect("a run of the sandbox");
+            format!("{:?} {}", outcome.exit, outcome.stderr_text())
+        })
     })
     .await
 }
@@ -177,45 +188,34 @@ pub(crate) async fn native(suite: &Suite, environment: &Environment, server: &Se
             }
             process.wait().await
         };
-        match heard.end_of(run).await {
-            None => End::Died("nothing was heard of it any more".to_owned()),
-            Some(status) => match status.expect("the end of native Python").code() {
-                Some(code) => End::Code(code),
-                None => End::Died("a signal ended it".to_owned()),
-            },
-        }
+        heard.end_of(run).await.map_or(SILENT.to_owned(), |status| {
+            status.expect("the end of native Python").to_string()
+        })
     })
     .await
 }
 
-/// Calls `run` until all tests have run: behind a test in which the interpreter died, once more.
+/// Calls `run`, which tells how it ended, until all tests have run: behind a test in which the
+/// interpreter died, once more.
 async fn to_the_end(
     runner: &str,
     heard: &Heard,
-    run: impl AsyncFn(Option<&str>) -> End,
+    run: impl AsyncFn(Option<&str>) -> String,
 ) -> Outcomes {
     let mut outcomes = Outcomes::default();
     let mut after: Option<String> = None;
     for _ in 0..MOST_DEATHS {
         let end = run(after.as_deref()).await;
         let text = heard.take();
-        let unfinished = outcomes.add(&text);
-        match (end, unfinished) {
-            (End::Code(code), None) if COMPLETE.contains(&code) => return outcomes,
-            (End::Died(why), Some(id)) => {
-                outcomes.insert(id.clone(), "died", why);
+        match outcomes.add(&text) {
+            Progress::End(code) if COMPLETE.contains(&code) => return outcomes,
+            Progress::End(NOTHING) if after.is_some() => return outcomes,
+            Progress::Test(id) => {
+                outcomes.insert(id.clone(), "died", end);
                 after = Some(id);
             }
-            (End::Code(code), Some(id)) => {
-                outcomes.insert(id.clone(), "died", format!("exit code {code}"));
-                after = Some(id);
-            }
-            (End::Code(code), None) => panic!(
-                "the {runner} run ended with {code}:\n{}",
-                String::from_utf8_lossy(&text)
-            ),
-            (End::Died(why), None) => panic!(
-                "the {runner} run died outside of a test: {why}\n{}",
+            Progress::End(_) | Progress::Nowhere => panic!(
+                "the {runner} run ended outside of a test: {end}\n{}",
                 String::from_utf8_lossy(&text)
             ),
         }
