@@ -243,8 +243,11 @@ class Connection(Endpoint):
         return self._peer
 
     def own_name(self) -> Address:
-        v6 = self.family == constants.AF_INET6
-        return ("::", self._port, 0, 0) if v6 else ("0.0.0.0", self._port)
+        """The host's side is not shown: a connection seems to come from the sandbox's loopback."""
+        connected = self.phase not in (Phase.NEW, Phase.CONNECTING)
+        if self.family == constants.AF_INET6:
+            return ("::1" if connected else "::", self._port, 0, 0)
+        return ("127.0.0.1" if connected else "0.0.0.0", self._port)
 
     # Sending.
 
