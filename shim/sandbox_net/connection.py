@@ -251,8 +251,13 @@ class Connection(Endpoint):
         return self._peer
 
     def own_name(self) -> Address:
+        """The host's side is not shown: a connection seems to come from the sandbox's loopback."""
         v6 = self.family == constants.AF_INET6
-        host = self._own_host or ("::" if v6 else "0.0.0.0")
+        any_host, loopback = ("::", "::1") if v6 else ("0.0.0.0", "127.0.0.1")
+        connected = self.phase not in (Phase.NEW, Phase.CONNECTING)
+        host = self._own_host or any_host
+        if connected and host == any_host:
+            host = loopback
         return (host, self._port, 0, 0) if v6 else (host, self._port)
 
     # Sending.

@@ -175,7 +175,7 @@ class socket:
         return self._endpoint.peer_name()
 
     def getsockname(self) -> Address:
-        """The socket's own address. The host's side of the connection is not shown."""
+        """The socket's own address: the sandbox's loopback, once it is connected."""
         return self._endpoint.own_name()
 
     def _refuse_server(self) -> NoReturn:

@@ -204,11 +204,12 @@ class Connecting(HostTest):
         self.site()
         for address in ("", "0.0.0.0"):
             with socket.create_connection(("example.com", 80), source_address=(address, 0)) as sock:
-                self.assertEqual(sock.getsockname()[0], "0.0.0.0")
+                self.assertEqual(sock.getsockname()[0], "127.0.0.1")
                 self.assertGreater(sock.getsockname()[1], 0)
         with socket.socket() as sock:
             sock.bind(("", 0))
-            port = sock.getsockname()[1]
+            address, port = sock.getsockname()
+            self.assertEqual(address, "0.0.0.0")
             sock.connect(("example.com", 80))
             self.assertEqual(sock.getsockname()[1], port)
             with self.assertRaises(OSError):

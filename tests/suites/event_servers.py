@@ -1,0 +1,33 @@
+"""Events and functions of tests, for the `servers.py` of the libraries whose tests need threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from parcel import Unpacker
+
+events: dict[int, threading.Event] = {}
+unpackers: dict[int, Unpacker] = {}
+
+
+def new_event() -> int:
+    """Makes an event; gives its number."""
+    number = len(events)
+    events[number] = threading.Event()
+    return number
+
+
+def event(number: int, method: str, arguments: list[Any]) -> Any:
+    """Calls a method of an event."""
+    return getattr(events[number], method)(*arguments)
+
+
+def changes(number: int) -> dict[str, Any]:
+    """What the functions of the server with this number changed."""
+    return unpackers[number].changes()
+
+
+def fill(number: int, filled: dict[str, Any]) -> None:
+    """Takes variables that the test has set only now."""
+    unpackers[number].fill(filled)

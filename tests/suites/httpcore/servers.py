@@ -1,0 +1,5 @@
+"""The servers of httpcore's tests."""
+
+from httpbin_servers import start_httpbin
+
+__all__ = ["start_httpbin"]

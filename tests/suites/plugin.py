@@ -1,0 +1,99 @@
+"""A pytest plugin that tells how each test ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+#: So much of the reason of a failure is told.
+REASON_LENGTH = 300
+
+
+class Outcomes:
+    """Writes `{"start": ID}` before a test and `{"id", "outcome", "reason"}` after it."""
+
+    def __init__(self, lines: TextIO, root: str, after: str | None) -> None:
+        self._lines = lines
+        # Parameters that are paths are in the ids.
+        self._paths = {root: "<sources>", str(Path(pytest.__file__).parent.parent): "<packages>"}
+        self._after = after
+        self._outcome = "passed"
+        self._reason = ""
+
+    def _name(self, nodeid: str) -> str:
+        for path, name in self._paths.items():
+            nodeid = nodeid.replace(path, name)
+        return nodeid
+
+    def tell(self, line: dict[str, object]) -> None:
+        """Writes one line."""
+        self._lines.write(f"\x1e{json.dumps(line)}\n")
+        # The interpreter may die in the next test.
+        self._lines.flush()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Leaves out what an earlier run did, up to the test in which it died."""
+        ids = [self._name(item.nodeid) for item in items]
+        if self._after in ids:
+            done = ids.index(self._after) + 1
+            config.hook.pytest_deselected(items=items[:done])
+            items[:] = items[done:]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be imported, or that leaves itself out."""
+        if report.failed or report.skipped:
+            outcome = "error" if report.failed else "skipped"
+            self.tell(
+                {"id": self._name(report.nodeid), "outcome": outcome, "reason": reason(report)}
+            )
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Before a test."""
+        self._outcome = "passed"
+        self._reason = ""
+        self.tell({"start": self._name(nodeid)})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """After each of a test's phases: the first that is not good is how the test ended."""
+        if self._outcome != "passed":
+            return
+        if hasattr(report, "wasxfail") and report.when == "call":
+            # Some of them are races: the authors take failing and passing.
+            self._outcome = "xfail"
+        elif report.skipped:
+            self._outcome = "skipped"
+        elif report.failed:
+            self._outcome = "failed" if report.when == "call" else "error"
+        if self._outcome != "passed":
+            self._reason = reason(report)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """After a test."""
+        self.tell({"id": self._name(nodeid), "outcome": self._outcome, "reason": self._reason})
+
+
+def reason(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """The exception in one line."""
+    described = report.longrepr
+    crash = getattr(described, "reprcrash", None)
+    if crash is not None:
+        text = str(crash.message)
+    elif isinstance(described, tuple):
+        text = str(described[2])
+    else:
+        text = last_error(str(described).splitlines())
+    return " ".join(text.split())[:REASON_LENGTH]
+
+
+def last_error(lines: Iterable[str]) -> str:
+    """The last line that pytest marks as the error, else the last line."""
+    kept = [line for line in lines if line.strip()]
+    marked = [line.removeprefix("E ") for line in kept if line.startswith("E ")]
+    return (marked or kept or [""])[-1]

@@ -1,0 +1,89 @@
+"""The servers of urllib3's tests: its dummyserver."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import hypercorn_tls
+from certificate_servers import encrypted_key, issue_cert, new_ca, new_child_ca
+from dummyserver import socketserver
+from dummyserver.app import hypercorn_app
+from dummyserver.asgi_proxy import ProxyApp
+from dummyserver.hypercornserver import run_hypercorn_in_thread
+from event_servers import changes, event, events, fill, new_event, unpackers
+from parcel import Unpacker
+
+__all__ = [
+    "changes",
+    "encrypted_key",
+    "event",
+    "fill",
+    "issue_cert",
+    "new_ca",
+    "new_child_ca",
+    "new_event",
+]
+
+hypercorn_tls.install()
+
+ROOT = str(Path(socketserver.__file__).parent.parent)
+
+_stacks: dict[int, contextlib.ExitStack] = {}
+_threads: dict[int, socketserver.SocketServerThread] = {}
+
+
+def start_hypercorn(
+    host: str, certificates: list[Any], proxy: bool, upstream: list[Any]
+) -> dict[str, int]:
+    """Starts the application or the proxy; gives a number, and the port."""
+    unpacker = Unpacker(ROOT, {})
+    settings = unpacker.unpack(certificates)
+    if settings and "cert_reqs" in settings:
+        settings["cert_reqs"] = ssl.VerifyMode(settings["cert_reqs"])
+    app: Any = ProxyApp(unpacker.unpack(upstream)) if proxy else hypercorn_app
+    number = len(_stacks)
+    _stacks[number] = contextlib.ExitStack()
+    port = _stacks[number].enter_context(run_hypercorn_in_thread(host, settings, app))
+    return {"number": number, "port": port}
+
+
+def stop_hypercorn(number: int) -> None:
+    """Ends it."""
+    _stacks[number].close()
+
+
+def start_socket_server(
+    handler: list[Any], host: str, ipv6: bool, quit_event: int | None
+) -> dict[str, int]:
+    """Runs a handler of a test in a thread that listens; gives a number, and the port."""
+    unpacker = Unpacker(ROOT, events)
+    ready = socketserver.threading.Event()
+    thread = socketserver.SocketServerThread(
+        socket_handler=unpacker.unpack(handler),
+        host=host,
+        ready_event=ready,
+        quit_event=None if quit_event is None else events[quit_event],
+    )
+    thread.USE_IPV6 = ipv6
+    thread.start()
+    if not ready.wait(5):
+        raise RuntimeError("the thread of the server does not listen")
+    number = len(_threads)
+    _threads[number] = thread
+    unpackers[number] = unpacker
+    return {"number": number, "port": thread.port}
+
+
+def join(number: int, timeout: float | None) -> bool:
+    """Waits for the end of a thread; tells whether it has come."""
+    _threads[number].join(timeout)
+    return not _threads[number].is_alive()
+
+
+def set_default_timeout(seconds: float | None) -> None:
+    """As a test that means both halves calls it."""
+    socket.setdefaulttimeout(seconds)

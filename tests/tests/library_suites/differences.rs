@@ -1,0 +1,94 @@
+//! The reviewed list of a library's differences, `differences.toml`.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::outcomes::{Outcome, Outcomes};
+use crate::suite::{folder, read_toml};
+
+/// Tests that end otherwise in the sandbox, for one reason.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    reason: String,
+    /// Ids, or beginnings of ids that end in `*`.
+    tests: Vec<String>,
+}
+
+/// A library's list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Differences {
+    #[serde(default)]
+    difference: Vec<Group>,
+}
+
+impl Differences {
+    pub(crate) fn read(library: &str) -> Self {
+        read_toml(&folder().join(library).join("differences.toml"))
+    }
+
+    /// Where the list and the two runs do not agree, and what to do about it.
+    pub(crate) fn faults(&self, native: &Outcomes, sandboxed: &Outcomes) -> Vec<String> {
+        let ids: BTreeSet<&str> = native.ids().chain(sandboxed.ids()).collect();
+        let mut faults = Vec::new();
+        for id in &ids {
+            let (natively, inside) = (native.get(id), sandboxed.get(id));
+            let same = agree(word(natively), word(inside));
+            let listed: Vec<_> = self.patterns().filter(|(_, p)| covers(p, id)).collect();
+            match (listed.as_slice(), same) {
+                ([], true) | ([_], false) => {}
+                ([], false) => faults.push(format!(
+                    "find out why, mend it or list it: {id:?},  # native {}, sandbox {}: {}",
+                    word(natively),
+                    word(inside),
+                    inside.or(natively).map_or("", |outcome| &outcome.reason),
+                )),
+                ([(reason, pattern), ..], true) => faults.push(format!(
+                    "take {id:?} off the list: it is {} on both sides, and {pattern:?} is there \
+                     as {reason:?}",
+                    word(natively),
+                )),
+                (several, false) => {
+                    faults.push(format!("{id:?} is listed {} times", several.len()))
+                }
+            }
+        }
+        for (_, pattern) in self.patterns() {
+            if !ids.iter().any(|id| covers(pattern, id)) {
+                faults.push(format!(
+                    "take {pattern:?} off the list: there is no such test"
+                ));
+            }
+        }
+        faults
+    }
+
+    /// Every pattern with its reason.
+    fn patterns(&self) -> impl Iterator<Item = (&str, &str)> {
+        let groups = self.difference.iter();
+        groups.flat_map(|group| {
+            let tests = group.tests.iter();
+            tests.map(|pattern| (group.reason.as_str(), pattern.as_str()))
+        })
+    }
+}
+
+fn covers(pattern: &str, id: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => id.starts_with(beginning),
+        None => id == pattern,
+    }
+}
+
+/// Whether a test ends alike. Passing in the sandbox is never a difference, as what natively fails
+/// or is skipped depends on the machine's version of Python; nor is failing in another way.
+fn agree(natively: &str, inside: &str) -> bool {
+    let bad = ["failed", "error"];
+    natively == inside || inside == "passed" || bad.contains(&natively) && bad.contains(&inside)
+}
+
+fn word(outcome: Option<&Outcome>) -> &str {
+    outcome.map_or("missing", |outcome| &outcome.word)
+}

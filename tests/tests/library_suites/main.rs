@@ -1,0 +1,67 @@
+//! The own test suites of Python's HTTP libraries end in the sandbox as they do on native CPython,
+//! but for the differences that `tests/suites/` lists with their reasons.
+//!
+//! Both runs use the same servers, in a process outside the sandbox: see `tests/suites/README.md`.
+
+mod differences;
+mod environment;
+mod outcomes;
+mod runs;
+mod suite;
+
+use std::time::Duration;
+
+use differences::Differences;
+use environment::Environment;
+use outcomes::Outcomes;
+use suite::Suite;
+
+/// A run of which nothing is heard for this long has hung.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Shows that the tests of `library` end alike, but for its list of differences.
+async fn compare(library: &str) {
+    let suite = Suite::read(library);
+    let environment = Environment::prepare(&suite);
+    let server = runs::Server::start(&suite, &environment).await;
+    let native = runs::native(&suite, &environment, &server).await;
+    let sandboxed = runs::sandboxed(&suite, &environment, &server).await;
+    println!("{}", summary(library, &native, &sandboxed));
+    let faults = Differences::read(library).faults(&native, &sandboxed);
+    assert!(
+        faults.is_empty(),
+        "{library}: tests/suites/{library}/differences.toml is not what was found:\n{}",
+        faults.join("\n")
+    );
+}
+
+fn summary(library: &str, native: &Outcomes, sandboxed: &Outcomes) -> String {
+    let (natively, inside) = (native.count("passed"), sandboxed.count("passed"));
+    let all = native.len();
+    format!("{library}: of {all} tests, {natively} pass natively, {inside} in the sandbox")
+}
+
+#[tokio::test]
+async fn the_tests_of_h11_end_as_natively() {
+    compare("h11").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_httpcore_end_as_natively() {
+    compare("httpcore").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_httpx_end_as_natively() {
+    compare("httpx").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_requests_end_as_natively() {
+    compare("requests").await;
+}
+
+#[tokio::test]
+async fn the_tests_of_urllib3_end_as_natively() {
+    compare("urllib3").await;
+}

@@ -1,0 +1,65 @@
+//! What is run: one folder of `tests/suites/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// A library's `suite.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    sdist: String,
+    sha256: String,
+    tests: Vec<String>,
+    arguments: Vec<String>,
+}
+
+/// A library with tests.
+pub(crate) struct Suite {
+    /// The name of its folder.
+    pub(crate) library: String,
+    /// Its source distribution, as `NAME==VERSION`.
+    pub(crate) sdist: String,
+    /// The SHA-256 of that file.
+    pub(crate) sha256: String,
+    /// The paths in it that pytest is given.
+    pub(crate) tests: Vec<String>,
+    /// Further arguments of pytest.
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Suite {
+    pub(crate) fn read(library: &str) -> Self {
+        let manifest: Manifest = read_toml(&folder().join(library).join("suite.toml"));
+        Self {
+            library: library.to_owned(),
+            sdist: manifest.sdist,
+            sha256: manifest.sha256,
+            tests: manifest.tests,
+            arguments: manifest.arguments,
+        }
+    }
+}
+
+/// `tests/suites/`.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("suites")
+}
+
+/// The file at `path`, which is part of the repository.
+pub(crate) fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path) -> T {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// The pinned requirements in the file `name`.
+pub(crate) fn requirements(name: &str) -> Vec<String> {
+    let path = folder().join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
