@@ -6,8 +6,8 @@ without time. `WAIT` in a script means: pending until the next poll.
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fake_frames import (
     BAD_COMMAND,
@@ -32,69 +32,11 @@ from fake_frames import (
     pack_fields,
     parse_tls_settings,
 )
+from fake_sites import Answer, Seen, Site, Tls
 
 __all__ = ["WAIT", "Answer", "Failure", "FakeHost", "Seen", "Site", "Tls", "TlsSettings"]
 
 _PATIENCE = 5  # how many `WAIT`s a poll outlasts
-
-
-@dataclass
-class Answer:
-    """What a site answers to one request."""
-
-    status: int = 200
-    fields: tuple[tuple[str, str], ...] = ()
-    body: Iterable[bytes | Wait | Failure] = ()
-    version: int = 11
-    reason: bytes = b""
-    before: list[Wait | Failure] = field(default_factory=list)
-    trailers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass
-class Seen:
-    """A request as the host got it."""
-
-    connection: "FakeConnection"
-    method: str
-    path: str
-    fields: list[tuple[str, str]]
-    kind: int
-    size: int
-    body: bytearray = field(default_factory=bytearray)
-    finished: bool = False
-
-
-@dataclass
-class Tls:
-    """What a site's TLS settles, or how it fails."""
-
-    version: int = 0x0304
-    cipher: str = "TLS_AES_128_GCM_SHA256"
-    alpn: bytes = b""
-    certificates: tuple[bytes, ...] = ()
-    script: list[Wait | Failure] = field(default_factory=list)
-    refusal: Failure | None = None
-    not_granted: tuple[int, ...] = ()
-    """The kinds of verification that the policy does not grant."""
-
-
-@dataclass
-class Site:
-    """A server. `early` answers before the request's body is there."""
-
-    handler: Callable[[Seen], Answer] = lambda _seen: Answer()
-    connect: list[Wait | Failure] = field(default_factory=list)
-    denied: Failure | None = None
-    tls: Tls = field(default_factory=Tls)
-    early: bool = False
-    continues: bool = True
-    """Whether it answers `Expect: 100-continue` with `100 Continue`."""
-    window: int | None = None
-    """How many bytes of a body are taken between two polls; `None` for any."""
-    write_failure: tuple[int, Failure] | None = None
-    """After how many bytes of a body writing fails, and how."""
-    request_failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass

@@ -1,0 +1,71 @@
+"""The servers behind the tests' host: how they answer, and what they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fake_frames import Failure, Wait
+
+if TYPE_CHECKING:
+    from fake_host import FakeConnection
+
+
+@dataclass
+class Answer:
+    """What a site answers to one request."""
+
+    status: int = 200
+    fields: tuple[tuple[str, str], ...] = ()
+    body: Iterable[bytes | Wait | Failure] = ()
+    version: int = 11
+    reason: bytes = b""
+    before: list[Wait | Failure] = field(default_factory=list)
+    trailers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Seen:
+    """A request as the host got it."""
+
+    connection: FakeConnection
+    method: str
+    path: str
+    fields: list[tuple[str, str]]
+    kind: int
+    size: int
+    body: bytearray = field(default_factory=bytearray)
+    finished: bool = False
+
+
+@dataclass
+class Tls:
+    """What a site's TLS settles, or how it fails."""
+
+    version: int = 0x0304
+    cipher: str = "TLS_AES_128_GCM_SHA256"
+    alpn: bytes = b""
+    certificates: tuple[bytes, ...] = ()
+    script: list[Wait | Failure] = field(default_factory=list)
+    refusal: Failure | None = None
+    not_granted: tuple[int, ...] = ()
+    """The kinds of verification that the policy does not grant."""
+
+
+@dataclass
+class Site:
+    """A server. `early` answers before the request's body is there."""
+
+    handler: Callable[[Seen], Answer] = lambda _seen: Answer()
+    connect: list[Wait | Failure] = field(default_factory=list)
+    denied: Failure | None = None
+    tls: Tls = field(default_factory=Tls)
+    early: bool = False
+    continues: bool = True
+    """Whether it answers `Expect: 100-continue` with `100 Continue`."""
+    window: int | None = None
+    """How many bytes of a body are taken between two polls; `None` for any."""
+    write_failure: tuple[int, Failure] | None = None
+    """After how many bytes of a body writing fails, and how."""
+    request_failures: list[Failure] = field(default_factory=list)
