@@ -158,7 +158,9 @@ class Exchange:
                 return 0
             self.flush()
             if self._state is _State.HEAD:
-                if not self._fetch_head() and not self._inbox:
+                if self._fetch_head():
+                    return self._take_with_body(view)
+                if not self._inbox:
                     return None
             elif self._state is _State.BODY:
                 got = self._read_body(view)
@@ -166,6 +168,14 @@ class Exchange:
                     return got
             else:
                 return None
+
+    def _take_with_body(self, view: memoryview) -> int | None:
+        """Reads the head and, as from a socket, what has come of the body with it."""
+        taken = self._inbox.take(view)
+        if taken and taken < len(view) and self._state is _State.BODY:
+            view = view[taken:]
+            taken += self._read_body(view) or self._inbox.take(view)
+        return taken or self.receive(view)
 
     def _fetch_head(self) -> bool:
         """Whether the head is there, or will never be."""

@@ -280,18 +280,18 @@ def parse_head(text: bytes) -> RequestHead:
         method=method,
         target=target,
         version=version,
-        fields=tuple(field for field in fields if not _is_kept_back(field, body)),
+        fields=tuple(field for field in fields if not _is_kept_back(field, size, body)),
         body=body,
         size=size,
         keep_alive=keep_alive,
     )
 
 
-def _is_kept_back(field: Field, body: int) -> bool:
+def _is_kept_back(field: Field, size: int, body: int) -> bool:
     name, value = field[0].lower(), field[1].lower()
     # Without a body there is nothing to go on with (RFC 9110 section 10.1.1).
-    is_void = body == NO_BODY and name == b"expect" and value == b"100-continue"
-    return name in _FRAMING or is_void
+    is_empty = body == NO_BODY or (body == SIZED and not size)
+    return name in _FRAMING or (is_empty and name == b"expect" and value == b"100-continue")
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:

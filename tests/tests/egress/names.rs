@@ -75,7 +75,9 @@ pub const ALIKE_NAMES: &[Row] = &[
         .but_under(&["good.test:{port} to 127.0.0.1"]),
     name("upper case and a dot, past the parsers", &["frames", "Good.Test.", "{port}"])
         .but_under(&["good.test:{port} to 127.0.0.1"]),
+    // A name that a rule allows at some port may be looked up.
     name("another port of an allowed name", &["url", "http://kelvin.test:{port}/"])
+        .asking(&["kelvin.test"])
         .but_under(&["kelvin.test:{port} to 127.0.0.1"]),
     // A subdomain that is allowed by its name, but not at this machine's addresses.
     name("a subdomain that leads to this machine", &["url", "http://a.good.test:{port}/"])

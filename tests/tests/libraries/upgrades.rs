@@ -30,7 +30,10 @@ async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
         let case = format!("websocket-client / {server}");
         let text = &report.error(&case, "PermissionError")["text"];
         let text = text.as_str().unwrap_or_default();
-        assert!(text.contains("'upgrade'"), "{case}: {text}");
+        assert!(
+            text.contains("not upgraded, to WebSocket"),
+            "{case}: {text}"
+        );
         // It says only that there was no answer; the reason is in the log.
         let case = format!("websockets / {server}");
         let first = &report.errors(&case)[0];
