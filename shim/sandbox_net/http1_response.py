@@ -85,8 +85,9 @@ def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
     elif framing is Framing.CLOSE and _is_chunked(head):
         # The host has removed the coding, and a program that speaks HTTP/1.0 could not undo it.
         fields = tuple(f for f in fields if f[0].lower() != b"transfer-encoding")
-    if request.version == 11 and not request.keep_alive and not head.values(b"connection"):
-        # The host kept the wish to itself; a server that gets it says so.
+    if request.version == 11 and not request.keep_alive and b"close" not in _options(head):
+        # The host kept the wish to itself; a server that gets it says so, and nothing else.
+        fields = tuple(field for field in fields if not _is_keep_alive(field))
         fields += ((b"Connection", b"close"),)
     keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
     return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
@@ -119,15 +120,24 @@ def _content_length(values: list[bytes]) -> int | None:
     return int(text) if re.fullmatch(rb"[0-9]{1,19}", text) else None
 
 
-def _stays_open(head: ResponseHead) -> bool:
-    options = [
+def _options(head: ResponseHead) -> list[bytes]:
+    """What `Connection` says, in lower case."""
+    return [
         option.strip().lower()
         for value in head.values(b"connection")
         for option in value.split(b",")
     ]
+
+
+def _is_keep_alive(field: Field) -> bool:
+    name, value = field
+    return name.lower() == b"connection" and value.strip().lower() == b"keep-alive"
+
+
+def _stays_open(head: ResponseHead) -> bool:
     if head.version == 10:
-        return b"keep-alive" in options
-    return b"close" not in options
+        return b"keep-alive" in _options(head)
+    return b"close" not in _options(head)
 
 
 def _reason(head: ResponseHead) -> bytes:

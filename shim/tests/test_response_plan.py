@@ -93,11 +93,13 @@ class Plans(unittest.TestCase):
             for request, fields, expected in (
                 (CLOSE, (LENGTH,), 1),
                 (CLOSE, (LENGTH, (b"connection", b"close")), 1),
+                (CLOSE, (LENGTH, KEEP), 1),
                 (GET, (LENGTH,), 0),
             ):
                 head = ResponseHead(200, version, b"", fields)
                 told = plan_response(head, parse_head(request)).head.lower()
                 self.assertEqual(told.count(b"connection: close"), expected)
+                self.assertEqual(told.count(b"connection:"), expected)
 
     def test_trailers_stand_behind_the_last_chunk(self) -> None:
         self.assertEqual(last_chunk(b""), b"0\r\n\r\n")

@@ -7,6 +7,9 @@ from typing import Any
 
 from parcel import Unpacker
 
+#: The most seconds of waiting for an event.
+PATIENCE = 10.0
+
 events: dict[int, threading.Event] = {}
 unpackers: dict[int, Unpacker] = {}
 
@@ -19,7 +22,10 @@ def new_event() -> int:
 
 
 def event(number: int, method: str, arguments: list[Any]) -> Any:
-    """Calls a method of an event."""
+    """Calls a method of an event; waiting comes to an end."""
+    if method == "wait":
+        limit = PATIENCE if arguments[0] is None else arguments[0]
+        return events[number].wait(min(limit, PATIENCE))
     return getattr(events[number], method)(*arguments)
 
 

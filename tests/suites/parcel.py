@@ -138,6 +138,7 @@ class Unpacker:
         self._cells: dict[int, CellType] = {}
         self._getters: dict[int, Callable[[], Any]] = {}
         self._known: dict[int, Packed | None] = {}
+        self._set_up: set[object] = set()
 
     def unpack(self, packed: Packed) -> Any:
         """The value that is described."""
@@ -189,7 +190,11 @@ class Unpacker:
             self._watch(place, lambda: cell.cell_contents)
         return self._cells[place]
 
-    def _case(self, place: int, kind: type, attributes: dict[str, Packed]) -> Any:
+    def _case(self, place: int, kind: Any, attributes: dict[str, Packed]) -> Any:
+        if kind not in self._set_up and hasattr(kind, "setup_class"):
+            # What it makes and cannot be sent, such as a TLS context, is made here once more.
+            kind.setup_class()
+            self._set_up.add(kind)
         case = kind.__new__(kind)
         sent = {name: self.unpack(value) for name, value in attributes.items()}
         vars(case).update(sent)

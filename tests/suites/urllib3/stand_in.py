@@ -59,7 +59,7 @@ class SocketServerThread:
         self.quit_event = quit_event
         self._handler = socket_handler
         self._ready_event = ready_event
-        self._over = True
+        self._number: int | None = None
 
     def start(self) -> None:
         """Begins to listen."""
@@ -73,22 +73,20 @@ class SocketServerThread:
         )
         self.port = started["port"]
         self._number = started["number"]
-        self._over = False
-        events_outside.remember(self._number, packer)
+        events_outside.remember(started["number"], packer)
         if self._ready_event:
             self._ready_event.set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits for the end of the handler."""
-        if self._over:
-            return
-        self._over = call("join", number=self._number, timeout=timeout)
-        events_outside.take_in_changes()
-        events_outside.forget(self._number)
+        """Ends the handler."""
+        if self._number is not None:
+            call("join", number=self._number)
+            events_outside.take_in_changes()
+            events_outside.forget(self._number)
 
     def is_alive(self) -> bool:
-        """Whether the handler has not ended."""
-        return not self._over
+        """Whether it goes on."""
+        return False
 
 
 def urlopen(self: Any, *arguments: Any, **more: Any) -> Any:

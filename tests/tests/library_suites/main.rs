@@ -23,9 +23,11 @@ const SILENCE: Duration = Duration::from_secs(60);
 async fn compare(library: &str) {
     let suite = Suite::read(library);
     let environment = Environment::prepare(&suite);
-    let server = runs::Server::start(&suite, &environment).await;
-    let native = runs::native(&suite, &environment, &server).await;
-    let sandboxed = runs::sandboxed(&suite, &environment, &server).await;
+    // At the same time, as much of it is waiting; each run has servers to itself.
+    let (native, sandboxed) = tokio::join!(
+        runs::native(&suite, &environment),
+        runs::sandboxed(&suite, &environment),
+    );
     println!("{}", summary(library, &native, &sandboxed));
     let faults = Differences::read(library).faults(&native, &sandboxed);
     assert!(

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use sandbox_net::{DirAccess, Output, Sandbox, Script};
 use sandbox_net_tests::LOOPBACK_NAMES;
@@ -29,9 +28,6 @@ const NOTHING: i32 = 5;
 /// What a program may choose of TLS.
 const TLS_SETTINGS: &str = "unverified,unverified-name,own-roots,client-certificates";
 
-/// A request takes so long at most, where the test does not end it before.
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// How a run ended that hung.
 const SILENT: &str = "nothing was heard of it any more";
 
@@ -40,13 +36,13 @@ const SOURCES: &str = "/sources";
 const SUITES: &str = "/suites";
 
 /// The process of `serve.py`; it ends when this is dropped.
-pub(crate) struct Server {
+struct Server {
     _process: Child,
     port: u16,
 }
 
 impl Server {
-    pub(crate) async fn start(suite: &Suite, environment: &Environment) -> Self {
+    async fn start(suite: &Suite, environment: &Environment) -> Self {
         let mut command = Command::new(&environment.servers);
         command
             .arg("-B")
@@ -121,11 +117,8 @@ fn settings(suite: &Suite, server: &Server, root: &str, after: Option<&str>) -> 
 }
 
 /// Runs the tests in the sandbox.
-pub(crate) async fn sandboxed(
-    suite: &Suite,
-    environment: &Environment,
-    server: &Server,
-) -> Outcomes {
+pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outcomes {
+    let server = &Server::start(suite, environment).await;
     let heard = Heard::default();
     let mut sandbox = Sandbox::builder();
     for host in LOOPBACK_NAMES {
@@ -138,10 +131,13 @@ pub(crate) async fn sandboxed(
         sandbox = sandbox.tls_grant(format!("{TLS_SETTINGS} {host}:1-65535"));
     }
     sandbox = sandbox
-        .request_deadline(DEADLINE)
+        .request_deadline(suite.deadline)
         .dir(&environment.sources, SOURCES, DirAccess::ReadOnly)
         .dir(folder(), SUITES, DirAccess::ReadOnly)
         .stdout(Output::to(heard.clone()));
+    for rule in &suite.allow {
+        sandbox = sandbox.allow(rule);
+    }
     for requirement in requirements("requirements.txt") {
         sandbox = sandbox.with_package(requirement);
     }
@@ -162,7 +158,8 @@ pub(crate) async fn sandboxed(
 }
 
 /// Runs the tests on native CPython.
-pub(crate) async fn native(suite: &Suite, environment: &Environment, server: &Server) -> Outcomes {
+pub(crate) async fn native(suite: &Suite, environment: &Environment) -> Outcomes {
+    let server = &Server::start(suite, environment).await;
     let heard = Heard::default();
     let root = environment.sources.display().to_string();
     to_the_end("native", &heard, async |after| {

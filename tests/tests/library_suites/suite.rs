@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -13,6 +14,8 @@ struct Manifest {
     sha256: String,
     tests: Vec<String>,
     arguments: Vec<String>,
+    deadline: u64,
+    allow: Vec<String>,
 }
 
 /// A library with tests.
@@ -27,6 +30,10 @@ pub(crate) struct Suite {
     pub(crate) tests: Vec<String>,
     /// Further arguments of pytest.
     pub(crate) arguments: Vec<String>,
+    /// A request takes so long at most in the sandbox, where the test does not end it before.
+    pub(crate) deadline: Duration,
+    /// What the sandbox may connect to besides loopback.
+    pub(crate) allow: Vec<String>,
 }
 
 impl Suite {
@@ -38,6 +45,8 @@ impl Suite {
             sha256: manifest.sha256,
             tests: manifest.tests,
             arguments: manifest.arguments,
+            deadline: Duration::from_secs(manifest.deadline),
+            allow: manifest.allow,
         }
     }
 }
