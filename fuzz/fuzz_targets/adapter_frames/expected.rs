@@ -100,7 +100,10 @@ impl Reply {
         match reply.status {
             0 => assert_eq!((reply.code, reply.detail), (0, 0)),
             // 1: the peer asks for the request's body.
-            1 => assert!(matches!((reply.code, reply.detail, reply.value), (0, 0, 0 | 1))),
+            1 => assert!(matches!(
+                (reply.code, reply.detail, reply.value),
+                (0, 0, 0 | 1)
+            )),
             2 => assert!(matches!(reply.code, 1..=11 | 128..=134), "{reply:?}"),
             _ => panic!("{reply:?}"),
         }
