@@ -43,4 +43,5 @@ def encrypted_key(pem: str, password: str) -> str:
     """A private key in the old format of OpenSSL, encrypted."""
     key = load_pem_private_key(pem.encode(), password=None)
     encryption = BestAvailableEncryption(password.encode())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption).decode()
+    data = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption)
+    return str(data, "ascii")

@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CellType, CodeType, FunctionType
 from typing import Any
@@ -57,7 +58,7 @@ class Packer:
             items = [[self.pack(key), self.pack(item)] for key, item in value.items()]
             return ["dict", items]
         if isinstance(value, list):
-            place = self._place(value, lambda new: value.__setitem__(slice(None), new))
+            place = self._place(value, partial(value.__setitem__, slice(None)))
             return ["list", place, [self.pack(item) for item in value]]
         if isinstance(value, self._event):
             return ["event", value.number]
@@ -80,7 +81,7 @@ class Packer:
         code = function.__code__
         cells = []
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            place = self._place(cell, lambda new, cell=cell: setattr(cell, "cell_contents", new))
+            place = self._place(cell, partial(setattr, cell, "cell_contents"))
             try:
                 cells.append([name, place, self.pack(cell.cell_contents)])
             except ValueError:  # it is empty yet

@@ -36,11 +36,10 @@ class Outside:
         events_outside.remember(self._number, self._packer)
         return started["host"], started["port"]
 
-    def __exit__(self, kind: object, error: object, traceback: object) -> bool:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         call("stop_testserver", number=self._number, failed=kind is not None)
         events_outside.take_in_changes()
         events_outside.forget(self._number)
-        return False
 
     @property
     def handler_results(self) -> list[Any]:
@@ -73,8 +72,7 @@ def send(self: requests.Session, request: requests.PreparedRequest, **more: Any)
 
 _stock_send = requests.Session.send
 requests.Session.send = send  # type: ignore[method-assign]
-testserver.Server = Server
-testserver.TLSServer = TLSServer
+vars(testserver).update(Server=Server, TLSServer=TLSServer)
 
 
 def nosan_server(tmp_path: Path) -> Iterator[tuple[str, int, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ ROOT = str(Path(socketserver.__file__).parent.parent)
 PATIENCE = 2.0
 
 _stacks: dict[int, contextlib.ExitStack] = {}
-_threads: dict[int, socketserver.SocketServerThread] = {}
+_threads: dict[int, threading.Thread] = {}
 
 
 def start_hypercorn(
@@ -59,19 +61,28 @@ def stop_hypercorn(number: int) -> None:
     _stacks[number].close()
 
 
-def start_socket_server(
-    handler: list[Any], host: str, ipv6: bool, quit_event: int | None
-) -> dict[str, int]:
+class HandlerThread(socketserver.SocketServerThread):
+    """As its base, with room for all attempts of a client to connect."""
+
+    def _start_server(self) -> None:
+        with socket.socket() as listener:
+            listener.bind((self.host, 0))
+            self.port = listener.getsockname()[1]
+            listener.listen(16)
+            self.ready_event.set()
+            self.socket_handler(listener)
+
+
+def start_socket_server(handler: list[Any], host: str, quit_event: int | None) -> dict[str, int]:
     """Runs a handler of a test in a thread that listens; gives a number, and the port."""
     unpacker = Unpacker(ROOT, events)
-    ready = socketserver.threading.Event()
-    thread = socketserver.SocketServerThread(
+    ready = threading.Event()
+    thread = HandlerThread(
         socket_handler=unpacker.unpack(handler),
         host=host,
         ready_event=ready,
         quit_event=None if quit_event is None else events[quit_event],
     )
-    thread.USE_IPV6 = ipv6
     thread.start()
     if not ready.wait(5):
         raise RuntimeError("the thread of the server does not listen")

@@ -68,7 +68,6 @@ class SocketServerThread:
             "start_socket_server",
             handler=packer.pack(self._handler),
             host=self.host,
-            ipv6=self.USE_IPV6,
             quit_event=self.quit_event.number if self.quit_event else None,
         )
         self.port = started["port"]

@@ -1,6 +1,9 @@
 //! The runs of one library's tests, and the process that has the servers.
 
+use std::env;
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
@@ -65,17 +68,34 @@ impl Server {
     }
 }
 
+/// The variable that names a directory for what the runs write, as they write it.
+const LOGS: &str = "SANDBOX_NET_SUITES_LOGS";
+
 /// What has been heard of a run.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+struct Heard {
+    text: Arc<Mutex<Vec<u8>>>,
+    log: Option<Arc<File>>,
+}
 
 impl Heard {
+    fn of(suite: &Suite, runner: &str) -> Self {
+        let log = env::var_os(LOGS).map(|directory| {
+            let path = Path::new(&directory).join(format!("{}.{runner}", suite.library));
+            Arc::new(File::create(&path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+        });
+        Self {
+            text: Arc::default(),
+            log,
+        }
+    }
+
     fn length(&self) -> usize {
-        self.0.lock().expect("no panic").len()
+        self.text.lock().expect("no panic").len()
     }
 
     fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().expect("no panic"))
+        std::mem::take(&mut self.text.lock().expect("no panic"))
     }
 
     /// The end of `run`, or nothing if it is silent for too long.
@@ -94,7 +114,10 @@ impl Heard {
 
 impl Write for Heard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        if let Some(mut log) = self.log.as_deref() {
+            log.write_all(bytes)?;
+        }
+        self.text.lock().expect("no panic").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -119,7 +142,7 @@ fn settings(suite: &Suite, server: &Server, root: &str, after: Option<&str>) -> 
 /// Runs the tests in the sandbox.
 pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outcomes {
     let server = &Server::start(suite, environment).await;
-    let heard = Heard::default();
+    let heard = Heard::of(suite, "sandbox");
     let mut sandbox = Sandbox::builder();
     for host in LOOPBACK_NAMES {
         let host = if host.contains(':') {
@@ -142,6 +165,8 @@ pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outco
         sandbox = sandbox.with_package(requirement);
     }
     let sandbox = sandbox.build().await.expect("a sandbox");
+    // Making the interpreter ready may take minutes, and is no silence of the tests.
+    sandbox.run("").await.expect("an interpreter");
     let program = format!(
         "import sys; sys.path.insert(0, {SUITES:?}); import run_pytest; sys.exit(run_pytest.main())"
     );
@@ -160,7 +185,7 @@ pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outco
 /// Runs the tests on native CPython.
 pub(crate) async fn native(suite: &Suite, environment: &Environment) -> Outcomes {
     let server = &Server::start(suite, environment).await;
-    let heard = Heard::default();
+    let heard = Heard::of(suite, "native");
     let root = environment.sources.display().to_string();
     to_the_end("native", &heard, async |after| {
         // A directory of its own, as the sandbox has one.
