@@ -189,18 +189,13 @@ const fn malformed(what: &'static str) -> HeadError {
     HeadError::Fault(ProtocolFault::Head(what))
 }
 
-/// Replaces the line breaks of obsolete folding by blanks (RFC 9112 section 5.2).
+/// Replaces each obsolete folding, with the blanks around it, by one blank (RFC 9112 section 5.2).
 fn unfold(value: &[u8]) -> Vec<u8> {
-    value
-        .iter()
-        .map(|byte| {
-            if matches!(byte, b'\r' | b'\n') {
-                b' '
-            } else {
-                *byte
-            }
-        })
-        .collect()
+    if !value.contains(&b'\n') {
+        return value.to_vec();
+    }
+    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.collect::<Vec<_>>().join(&b' ')
 }
 
 /// How the end of a body is found.

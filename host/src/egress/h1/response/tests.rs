@@ -115,7 +115,19 @@ fn values_keep_their_bytes() {
     let bytes = b"HTTP/1.1 200 OK\r\nLatin: caf\xe9\r\nInner:  a \t b  \r\nFold: a\r\n\tb\r\n\r\n";
     let fields = parse(bytes).unwrap().unwrap().0.fields;
     let values: Vec<&[u8]> = fields.iter().map(|(_, value)| value.as_slice()).collect();
-    assert_eq!(values, [&b"caf\xe9"[..], b"a \t b", b"a  \tb"]);
+    assert_eq!(values, [&b"caf\xe9"[..], b"a \t b", b"a b"]);
+}
+
+#[test]
+fn a_folded_value_is_one_line_with_a_blank_where_each_fold_was() {
+    for (value, expected) in [
+        ("a\r\n  b", "a b"),
+        ("a \t\r\n\t b\t \r\n c", "a b c"),
+        ("a\t b", "a\t b"),
+    ] {
+        let head = head(&format!("HTTP/1.1 200 OK\r\nX: {value}\r\n\r\n"));
+        assert_eq!(head.fields[0].1, expected.as_bytes(), "{value:?}");
+    }
 }
 
 #[test]
