@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::arena::Arena;
-use crate::bindings::types::{ClientCertificate, ErrorCode, TlsInfo, TlsOptions, Verification};
+use crate::bindings::types::{
+    ClientCertificate, ErrorCode, TlsInfo, TlsOptions, TlsVersions, Verification,
+};
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
 use crate::handles::Handles;
@@ -12,6 +14,8 @@ use crate::utf8;
 
 /// The bit of a `start-tls` that trusts the host's roots; those below it choose the verification.
 const HOST_ROOTS: u32 = 4;
+/// The bits that choose the versions: one alone, or all.
+const VERSIONS: u32 = 8 | 16;
 
 /// 3: begins a TLS handshake.
 pub(crate) fn start_tls(
@@ -20,7 +24,7 @@ pub(crate) fn start_tls(
     handles: &mut Handles,
     arena: &Arena,
 ) -> Result<Answer, Failure> {
-    let verification = match header.arg & !HOST_ROOTS {
+    let verification = match header.arg & !(HOST_ROOTS | VERSIONS) {
         0 => Verification::None,
         1 => Verification::Full,
         2 => Verification::NameUnchecked,
@@ -32,7 +36,14 @@ pub(crate) fn start_tls(
     lists.reserve(arena)?;
     let (alpn, roots) = (lists.protocols()?, lists.roots.slices()?);
     let certificates = lists.certificates.slices()?;
+    let versions = match header.arg & VERSIONS {
+        0 => TlsVersions::All,
+        8 => TlsVersions::V12,
+        16 => TlsVersions::V13,
+        _ => return Err(Fault::Frame.into()),
+    };
     let options = TlsOptions {
+        versions,
         verification,
         host_roots: header.arg & HOST_ROOTS != 0,
         roots: &roots,

@@ -9,6 +9,7 @@ import importlib
 import sys
 
 from . import polling, socket_module, ssl_module
+from .finder import StandIns
 
 _BUILDERS = {
     "_socket": socket_module.build,
@@ -50,8 +51,10 @@ def install() -> None:
     dropped = [name for name in sys.modules if name in _HOLDERS or name.startswith(inside)]
     for name in dropped:
         _drop(name)
-    for name, build in _BUILDERS.items():
-        sys.modules[name] = build()
+    sys.meta_path.insert(0, StandIns(_BUILDERS))
+    for name in _BUILDERS:
+        sys.modules.pop(name, None)
+        importlib.import_module(name)
     for name in dropped:
         importlib.import_module(name)
     _adapt_asyncio()

@@ -203,6 +203,7 @@ class _SSLContext(HostSettings):
         is_verified = verification != UNVERIFIED
         return TlsRequest(
             server_name=server_hostname or "",
+            versions=tuple(version for version in _VERSION_OPTIONS if self.allows(version)),
             verification=verification,
             host_roots=is_verified and self.roots.host,
             roots=self.roots.own if is_verified else (),

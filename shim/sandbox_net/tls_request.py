@@ -13,6 +13,9 @@ NAME_UNCHECKED: Final = 2
 _VERIFICATION: Final = 3  # the bits that say which
 _HOST_ROOTS: Final = 4
 
+# One version of TLS alone: `types.tls-versions`.
+_ALONE: Final[dict[tuple[int, ...], int]] = {(0x0303,): 8, (0x0304,): 16}
+
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
@@ -28,6 +31,8 @@ class TlsRequest:
     """The settings of one session."""
 
     server_name: str
+    versions: tuple[int, ...]
+    """Those that are accepted, as TLS numbers them (RFC 8446 section 4.2.1); not empty."""
     verification: int
     host_roots: bool
     """Whether the roots that the host trusts are trusted."""
@@ -39,7 +44,8 @@ class TlsRequest:
     @property
     def settings(self) -> int:
         """The `arg` of the frame."""
-        return self.verification | (_HOST_ROOTS if self.host_roots else 0)
+        roots = _HOST_ROOTS if self.host_roots else 0
+        return _ALONE.get(self.versions, 0) | roots | self.verification
 
     def payload(self) -> bytes:
         """The payload of the frame."""

@@ -51,6 +51,7 @@ class TlsSettings:
     """What a guest asked of a TLS session."""
 
     server_name: str
+    versions: tuple[int, ...]
     verification: int
     host_roots: bool
     roots: tuple[bytes, ...]
@@ -95,6 +96,7 @@ def parse_tls_settings(arg: int, data: bytes) -> TlsSettings:
         alpn.append(protocols.take(protocols.number(1)))
     roots, client = payload.certificates(), payload.certificates()
     key = payload.take(payload.number(4))
-    if payload.data or arg > 7 or arg & 3 == 3 or not all(alpn) or bool(client) != bool(key):
+    if payload.data or arg > 23 or arg & 3 == 3 or not all(alpn) or bool(client) != bool(key):
         raise Failure(BAD_FRAME)
-    return TlsSettings(name, arg & 3, bool(arg & 4), roots, client, key, tuple(alpn))
+    versions = ((0x0303, 0x0304), (0x0303,), (0x0304,))[arg >> 3]
+    return TlsSettings(name, versions, arg & 3, bool(arg & 4), roots, client, key, tuple(alpn))

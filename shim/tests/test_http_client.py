@@ -44,7 +44,7 @@ class Urllib(HostTest):
         (connection,) = self.host.connections
         self.assertEqual(
             connection.tls_settings,
-            TlsSettings("example.com", 1, True, (), (), b"", (b"http/1.1",)),
+            TlsSettings("example.com", (0x0303, 0x0304), 1, True, (), (), b"", (b"http/1.1",)),
         )
         self.assertEqual(self.host.open_handles, 0)
 

@@ -67,6 +67,23 @@ print(_socket is again, socket is also)
 """
         self.assertEqual(self.run_python(code), "True True")
 
+    def test_a_stand_in_is_found_and_imported_anew_as_a_module_of_c(self) -> None:
+        code = """
+from sandbox_net.install import install
+install()
+import importlib, importlib.util, sys
+for name in ("_socket", "_ssl", "select"):
+    before = sys.modules[name]
+    assert importlib.util.find_spec(name).origin == "sandbox-net", name
+    del sys.modules[name]
+    assert importlib.import_module(name) is before, name
+    assert importlib.reload(before) is before, name
+del sys.modules["ssl"], sys.modules["_ssl"]
+import _ssl, ssl
+print(ssl.SSLContext.__base__ is _ssl._SSLContext)
+"""
+        self.assertEqual(self.run_python(code), "True")
+
     def test_preparing_loads_modules_and_does_not_speak_to_a_host(self) -> None:
         code = """
 import os

@@ -18,6 +18,7 @@ from sandbox_net.tls_request import NAME_UNCHECKED, UNVERIFIED, VERIFIED, Client
 from test_sockets import GET, HELLO
 
 DATA = Path(__file__).parent / "data"
+BOTH = (0x0303, 0x0304)
 RICH = ssl.PEM_cert_to_DER_cert((DATA / "rich.pem").read_text("ascii"))
 PLAIN = ssl.PEM_cert_to_DER_cert((DATA / "plain.pem").read_text("ascii"))
 
@@ -90,7 +91,9 @@ class Handshake(TlsTest):
         tls = Tls(alpn=b"http/1.1", certificates=(RICH, PLAIN), script=[WAIT])
         sock = self.connected(context, tls=tls)
         (connection,) = self.host.connections
-        expected = TlsSettings("example.com", 1, True, (), (), b"", (b"h2", b"http/1.1"))
+        expected = TlsSettings(
+            "example.com", BOTH, VERIFIED, True, (), (), b"", (b"h2", b"http/1.1")
+        )
         self.assertEqual(connection.tls_settings, expected)
         self.assertEqual(sock.version(), "TLSv1.3")
         self.assertEqual(sock.cipher(), ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128))
@@ -247,7 +250,9 @@ class Settings(TlsTest):
         context.load_verify_locations(DATA / "plain.pem")
         context._client = ClientCertificate((RICH, PLAIN), b"key")  # type: ignore[attr-defined]
         self.connected(context, tls=Tls(certificates=(PLAIN,)))
-        expected = TlsSettings("example.com", VERIFIED, False, (PLAIN,), (RICH, PLAIN), b"key", ())
+        expected = TlsSettings(
+            "example.com", BOTH, VERIFIED, False, (PLAIN,), (RICH, PLAIN), b"key", ()
+        )
         self.assertEqual(self.settings(), expected)
 
     def test_a_name_may_go_unchecked_where_the_policy_grants_it(self) -> None:
@@ -293,6 +298,34 @@ class Settings(TlsTest):
             self.connected(context)
         self.assertEqual(caught.exception.verify_message, "unable to get certificate CRL")
         self.assertIn("unable to get certificate CRL", str(caught.exception))
+
+    def test_the_host_is_asked_for_the_versions_that_the_program_accepts(self) -> None:
+        def pinned(protocol: int) -> ssl.SSLContext:
+            context = ssl.SSLContext(protocol)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_REQUIRED
+            context.load_default_certs()
+            return context
+
+        def bounded(**bounds: Any) -> ssl.SSLContext:
+            context = ssl.create_default_context()
+            for name, value in bounds.items():
+                setattr(context, name, value)
+            return context
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cases = [
+                (bounded(), BOTH),
+                (bounded(minimum_version=ssl.TLSVersion.TLSv1), BOTH),
+                (bounded(maximum_version=ssl.TLSVersion.TLSv1_2), BOTH[:1]),
+                (bounded(minimum_version=ssl.TLSVersion.TLSv1_3), BOTH[1:]),
+                (bounded(options=ssl.OP_NO_TLSv1_3), BOTH[:1]),
+                (bounded(options=ssl.OP_NO_TLSv1_2), BOTH[1:]),
+                (pinned(ssl.PROTOCOL_TLSv1_2), BOTH[:1]),
+            ]
+        for context, versions in cases:
+            self.connected(context, tls=Tls(version=versions[-1]))
+            self.assertEqual(self.settings().versions, versions)
 
     def test_a_version_that_the_program_excludes_is_not_used(self) -> None:
         context = ssl.create_default_context()

@@ -74,7 +74,14 @@ pub(crate) mod types {
         pub(crate) key: &'a [u8],
     }
 
+    pub(crate) enum TlsVersions {
+        All,
+        V12,
+        V13,
+    }
+
     pub(crate) struct TlsOptions<'a> {
+        pub(crate) versions: TlsVersions,
         pub(crate) verification: Verification,
         pub(crate) host_roots: bool,
         pub(crate) roots: &'a [&'a [u8]],

@@ -80,7 +80,12 @@ impl Connection {
             Verification::Full => 1,
             Verification::NameUnchecked => 2,
         };
-        let settings: u32 = verification | u32::from(options.host_roots) << 2;
+        let versions = match options.versions {
+            TlsVersions::All => 0,
+            TlsVersions::V12 => 1,
+            TlsVersions::V13 => 2,
+        };
+        let settings: u32 = verification | u32::from(options.host_roots) << 2 | versions << 3;
         let mut told = settings.to_le_bytes().to_vec();
         sized::<2>(&mut told, name.len());
         told.extend_from_slice(name.as_bytes());

@@ -5,7 +5,7 @@ use rustls::pki_types::CertificateDer;
 use super::types;
 use crate::egress::{
     CertificateFault, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit, Phase,
-    ProtocolFault, TlsFailure, TlsInfo, TlsOptions,
+    ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
 };
 use crate::policy::{Denial, DenyReason, Verification};
 
@@ -17,6 +17,11 @@ pub(super) fn tls_options(options: types::TlsOptions) -> (TlsOptions, Vec<Vec<u8
         key: client.key,
     });
     let asked = TlsOptions {
+        versions: match options.versions {
+            types::TlsVersions::All => TlsVersions::All,
+            types::TlsVersions::V12 => TlsVersions::V12,
+            types::TlsVersions::V13 => TlsVersions::V13,
+        },
         verification: match options.verification {
             types::Verification::Full => Verification::Full,
             types::Verification::NameUnchecked => Verification::NameUnchecked,

@@ -45,5 +45,5 @@ pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHe
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;
-pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms};
+pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
 pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};

@@ -7,7 +7,8 @@ use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 
 use crate::egress::TlsSettings;
@@ -20,9 +21,35 @@ const MOST_ROOTS: usize = 1024;
 /// The most bytes that its certificates and its key may have together.
 const MOST_BYTES: usize = 1 << 20;
 
+/// The versions of TLS that are offered to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersions {
+    /// All that are spoken: TLS 1.2 (RFC 5246) and 1.3 (RFC 8446).
+    #[default]
+    All,
+    /// TLS 1.2 alone.
+    V12,
+    /// TLS 1.3 alone.
+    V13,
+}
+
+impl TlsVersions {
+    fn list(self) -> &'static [&'static SupportedProtocolVersion] {
+        static V12: &[&SupportedProtocolVersion] = &[&TLS12];
+        static V13: &[&SupportedProtocolVersion] = &[&TLS13];
+        match self {
+            Self::All => rustls::ALL_VERSIONS,
+            Self::V12 => V12,
+            Self::V13 => V13,
+        }
+    }
+}
+
 /// What a program asks for when TLS begins. The default is what the host does of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsOptions {
+    /// The versions that are offered.
+    pub versions: TlsVersions,
     /// How the server's certificate is verified.
     pub verification: Verification,
     /// Whether the roots that the host trusts are trusted.
@@ -36,6 +63,7 @@ pub struct TlsOptions {
 impl Default for TlsOptions {
     fn default() -> Self {
         Self {
+            versions: TlsVersions::All,
             verification: Verification::Full,
             host_roots: true,
             roots: Vec::new(),
@@ -92,6 +120,7 @@ pub enum TlsOptionsError {
 /// What a program's options come to. One value is shared by all connections with the same ones:
 /// whatever is kept of a connection is used again under the same terms only.
 pub struct TlsTerms {
+    versions: TlsVersions,
     request: TlsRequest,
     verifier: Arc<dyn ServerCertVerifier>,
     client: Option<Arc<dyn ResolvesClientCert>>,
@@ -109,6 +138,7 @@ impl TlsTerms {
     /// Those of the host.
     pub(crate) fn host(settings: &TlsSettings) -> Self {
         Self {
+            versions: TlsVersions::All,
             request: TlsRequest::default(),
             verifier: settings.verifier(),
             client: None,
@@ -140,7 +170,7 @@ impl TlsTerms {
     /// A client configuration with a session cache of its own.
     pub(crate) fn client_config(&self, settings: &TlsSettings) -> Arc<ClientConfig> {
         let config = ClientConfig::builder_with_provider(Arc::clone(settings.provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(self.versions.list())
             .expect("the ring provider has suites for TLS 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&self.verifier));
@@ -177,7 +207,11 @@ impl TlsOptions {
     /// Options with the same digest are the same ones.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update([self.verification as u8, u8::from(self.host_roots)]);
+        hash.update([
+            self.versions as u8,
+            self.verification as u8,
+            u8::from(self.host_roots),
+        ]);
         add_all(&mut hash, &self.roots);
         if let Some(client) = &self.client_certificate {
             add_all(&mut hash, &client.certificates);
@@ -200,7 +234,8 @@ impl TlsOptions {
             own_roots: !trust.own.is_empty() && self.verification != Verification::None,
             client_certificate: client.is_some(),
         };
-        if request == TlsRequest::default() && self.host_roots {
+        let are_usual = self.host_roots && self.versions == TlsVersions::All;
+        if request == TlsRequest::default() && are_usual {
             return Ok(None);
         }
         let is_the_hosts = self.verification == Verification::Full && trust.is_the_hosts;
@@ -214,6 +249,7 @@ impl TlsOptions {
             )),
         };
         Ok(Some(TlsTerms {
+            versions: self.versions,
             request,
             verifier,
             client,

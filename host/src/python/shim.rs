@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = shim![
     "errors.py",
     "event_loop.py",
     "exchange.py",
+    "finder.py",
     "http1_request.py",
     "http1_response.py",
     "inbox.py",

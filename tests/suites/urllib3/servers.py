@@ -35,7 +35,7 @@ hypercorn_tls.install()
 ROOT = str(Path(socketserver.__file__).parent.parent)
 
 #: Seconds that a handler has after the end of its test.
-PATIENCE = 2.0
+PATIENCE = 0.3
 
 _stacks: dict[int, contextlib.ExitStack] = {}
 _threads: dict[int, threading.Thread] = {}

@@ -78,10 +78,12 @@ class SocketServerThread:
 
     def join(self, timeout: float | None = None) -> None:
         """Ends the handler."""
-        if self._number is not None:
-            call("join", number=self._number)
+        # Test cases keep it, and end it again after each of their other tests.
+        number, self._number = self._number, None
+        if number is not None:
+            call("join", number=number)
             events_outside.take_in_changes()
-            events_outside.forget(self._number)
+            events_outside.forget(number)
 
     def is_alive(self) -> bool:
         """Whether it goes on."""
@@ -103,13 +105,15 @@ module("dummyserver.app", hypercorn_app="hypercorn_app")
 module("dummyserver.asgi_proxy", ProxyApp=ProxyApp)
 module("dummyserver.hypercornserver", run_hypercorn_in_thread=run_hypercorn_in_thread)
 
-# Whether there is IPv6, and a name `localhost.`, is for the machine; the list of differences is the
-# same for all.
+# Whether there is IPv6, a name `localhost.` and a way to the internet is for the machine; the list of
+# differences is the same for all.
 socketserver = importlib.import_module("dummyserver.socketserver")
 vars(socketserver).update(
     HAS_IPV6=False, HAS_IPV6_AND_DNS=False, SocketServerThread=SocketServerThread
 )
-importlib.import_module("test").RESOLVES_LOCALHOST_FQDN = False  # type: ignore[attr-defined]
+vars(importlib.import_module("test")).update(
+    RESOLVES_LOCALHOST_FQDN=False, _requires_network_has_route=False
+)
 events_outside.replace_events(importlib.import_module("dummyserver.testcase"))
 
 

@@ -3,7 +3,7 @@
 use crate::frames::command::{CLOSE, CONNECT, REQUEST, START_TLS, STATUS, TLS_INFO, WRITE};
 use crate::frames::{Reply, Tls, connect, fault, request, start_tls};
 use crate::guest::Guest;
-use crate::mock::{ErrorCode, TlsInfo, Verification};
+use crate::mock::{ErrorCode, TlsInfo, TlsVersions, Verification};
 
 #[tokio::test]
 async fn connect_passes_host_port_and_timeout() {
@@ -73,9 +73,9 @@ async fn start_tls_passes_every_setting() {
     let cases = [
         (0, Verification::None, Tls::default()),
         (1, Verification::Full, everything),
-        (2, Verification::NameUnchecked, many),
+        (8 | 2, Verification::NameUnchecked, many),
         (4, Verification::None, everything),
-        (5, Verification::Full, names),
+        (16 | 5, Verification::Full, names),
         (6, Verification::NameUnchecked, Tls::default()),
     ];
     for (settings, verification, tls) in cases {
@@ -85,6 +85,8 @@ async fn start_tls_passes_every_setting() {
         assert_eq!(name.as_bytes(), tls.name);
         assert_eq!(options.verification, verification);
         assert_eq!(options.host_roots, settings & 4 != 0);
+        let versions = [TlsVersions::All, TlsVersions::V12, TlsVersions::V13];
+        assert_eq!(options.versions, versions[(settings >> 3) as usize]);
         assert!(options.roots == owned(tls.roots) && options.alpn == owned(tls.alpn));
         let client = options.client_certificate;
         let client = client.map(|client| (client.certificates, client.key));

@@ -65,7 +65,8 @@ const PROGRAM: &str = r#"(module
         (func $subscribe_exchange (param i32) (result i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.status" (func $status (param i32 i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.start-tls"
-        (func $start_tls (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+        (func $start_tls
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
     (import "sandbox:net/client@0.1.0" "request"
         (func $request (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32)))
     (import "sandbox:net/client@0.1.0" "[method]exchange.head" (func $head (param i32 i32)))
@@ -110,7 +111,9 @@ const PROGRAM: &str = r#"(module
         (call $drop_pollable (local.get $pollable)))
     (func (export "status") (param i32) (call $status (local.get 0) (i32.const 1024)))
     (func (export "start-tls") (param i32 i32 i32 i32)
-        (call $start_tls (local.get 0) (local.get 1) (local.get 2) (local.get 3)
+        (call $start_tls (local.get 0) (local.get 1) (local.get 2)
+            (i32.const 0) ;; all versions
+            (local.get 3)
             (i32.const 1) ;; the host's roots
             (i32.const 0) (i32.const 0) ;; no others
             (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) ;; no certificate

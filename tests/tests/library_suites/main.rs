@@ -64,7 +64,6 @@ async fn the_tests_of_requests_end_as_natively() {
 }
 
 #[tokio::test]
-#[ignore = "its differences are not reviewed yet (issue 4)"]
 async fn the_tests_of_urllib3_end_as_natively() {
     compare("urllib3").await;
 }

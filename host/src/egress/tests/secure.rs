@@ -8,13 +8,13 @@ use rustls::HandshakeKind;
 use tokio::sync::mpsc;
 
 use crate::egress::tests::support::{
-    Server, collect, connect, echo, egress_with, fault, get, ok, policy_for, post, read_request,
-    send, write,
+    Server, collect, connect, connect_on, echo, egress_with, fault, get, ok, policy_for, post,
+    read_request, send, write,
 };
 use crate::egress::tests::tls_support::{Authority, expired, not_yet_valid, serve_tls};
 use crate::egress::{
     CertificateFault, EgressConfig, EgressError, HttpVersion, ProtocolFault, Roots, TlsFailure,
-    TlsSettings, TlsSettingsError, read_certificates,
+    TlsOptions, TlsSettings, TlsSettingsError, TlsVersions, read_certificates,
 };
 
 use crate::policy::TlsRequest;
@@ -64,6 +64,44 @@ async fn what_the_handshake_settled_is_told() {
         assert_eq!(info.certificates.len(), 1);
         assert!(connection.is_tls());
         assert_eq!(connection.peer(), Some(server.address));
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_a_program_does_not_accept_is_never_spoken() {
+    use rustls::version::{TLS12, TLS13};
+    let authority = Authority::new();
+    let (v12, v13) = (Some(0x0303), Some(0x0304));
+    for (spoken, all, only_v12, only_v13) in [
+        (&[&TLS12, &TLS13][..], v13, v12, v13),
+        (&[&TLS12], v12, v12, None),
+        (&[&TLS13], v13, None, v13),
+    ] {
+        let config = authority.server_of(spoken, &[], &["127.0.0.1"], |_| {});
+        let server = serve_tls(config, |stream, _| echo(stream)).await;
+        let egress = authority.egress();
+        for (versions, expected) in [
+            (TlsVersions::All, all),
+            (TlsVersions::V12, only_v12),
+            (TlsVersions::V13, only_v13),
+        ] {
+            let options = TlsOptions {
+                versions,
+                ..TlsOptions::default()
+            };
+            let what = format!("{versions:?} to a server of {spoken:?}");
+            match connect_on(&egress, &server.https(), &options).await {
+                Ok(connection) => {
+                    let version = connection.tls_info().map(|info| info.version);
+                    assert_eq!(version, expected, "{what}");
+                }
+                Err(EgressError::Tls(TlsFailure::Other(text))) => {
+                    assert_eq!(expected, None, "{what}: {text}");
+                    assert!(text.contains("ProtocolVersion"), "{text}");
+                }
+                Err(other) => panic!("{what}: {other:?}"),
+            }
+        }
     }
 }
 

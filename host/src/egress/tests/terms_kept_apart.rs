@@ -13,7 +13,9 @@ use crate::egress::tests::support::{
 };
 use crate::egress::tests::tls_support::{Authority, serve_tls};
 use crate::egress::tests::{http2, support};
-use crate::egress::{ClientCertificate, EgressError, TlsFailure, TlsOptions};
+use crate::egress::{
+    ClientCertificate, Egress, EgressConfig, EgressError, TlsFailure, TlsOptions, TlsVersions,
+};
 use crate::policy::Verification;
 
 fn unverified() -> TlsOptions {
@@ -40,8 +42,14 @@ fn several(authority: &Authority) -> Vec<TlsOptions> {
         roots: roots.iter().map(|root| root.certificate()).collect(),
         ..TlsOptions::default()
     };
+    let of = |versions| TlsOptions {
+        versions,
+        ..TlsOptions::default()
+    };
     let (one, other) = (Authority::new(), Authority::new());
     vec![
+        of(TlsVersions::V12),
+        of(TlsVersions::V13),
         TlsOptions::default(),
         unverified(),
         TlsOptions {
@@ -67,8 +75,11 @@ fn is_refused<T>(result: Result<T, EgressError>) -> bool {
 async fn an_idle_connection_is_used_again_on_its_own_terms_only() {
     let authority = Authority::new();
     let server = serve_tls(authority.server(&[]), |stream, _| echo(stream)).await;
-    let (egress, origin) = (authority.egress(), server.https());
-    let all = several(&authority);
+    let (all, origin) = (several(&authority), server.https());
+    let egress = Egress::new(EgressConfig {
+        max_idle_per_endpoint: all.len(),
+        ..authority.config()
+    });
     for (number, options) in all.iter().enumerate() {
         let (response, _) = get_on(&egress, &origin, options).await.unwrap();
         assert!(!response.reused, "{options:?}");
