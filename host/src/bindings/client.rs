@@ -11,6 +11,7 @@ use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::audit::Stage;
+use crate::egress::Afterwards;
 use crate::policy::{Endpoint, Host};
 
 impl wit::Host for SandboxNetCtxView<'_> {
@@ -46,7 +47,11 @@ impl wit::Host for SandboxNetCtxView<'_> {
             }
         };
         let timeout = options.timeout.map(Duration::from_nanos);
-        match self.ctx.hooks.connect(endpoint, timeout) {
+        match self
+            .ctx
+            .hooks
+            .connect(endpoint, timeout, Afterwards::Closed)
+        {
             Ok(connecting) => Ok(Ok(self.table.push(HostConnection::new(connecting))?)),
             Err(error) => Ok(Err(convert::error(error))),
         }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::egress::body::Source;
 use crate::egress::era::Era;
 use crate::egress::failure::{Delivery, Failure};
-use crate::egress::h1::{self, Home, encode_head};
+use crate::egress::h1::{self, Afterwards, Home, encode_head};
 use crate::egress::h2::{self, H2Body, Session, Slot};
 use crate::egress::message::{RequestBody, erase};
 use crate::egress::reach::Reach;
@@ -28,9 +28,10 @@ const MAX_ATTEMPTS: usize = 3;
 /// its exchanges. Between two exchanges the transport may change without the guest's notice: the
 /// peer closed it, and the next request dials again, with every check done again.
 ///
-/// Dropping it leaves a response that is still arriving alone, and keeps an idle transport for
-/// the tenant's next connection to the same endpoint.
+/// Dropping it leaves a response that is still arriving alone. What becomes of its transport is in
+/// [`Afterwards`]; an HTTP/2 session stays with the tenant.
 pub struct Connection {
+    afterwards: Afterwards,
     egress: Egress,
     era: Arc<Era>,
     reach: Reach,
@@ -56,10 +57,11 @@ struct Sending<'a> {
 }
 
 impl Connection {
-    pub(crate) fn new(egress: Egress, reach: Reach) -> Self {
+    pub(crate) fn new(egress: Egress, reach: Reach, afterwards: Afterwards) -> Self {
         let era = egress.era();
-        let home = Home::new(Arc::clone(era.pool()), reach.endpoint().clone());
+        let home = Home::new(Arc::clone(era.pool()), reach.endpoint().clone(), afterwards);
         Self {
+            afterwards,
             egress,
             era,
             reach,
@@ -80,7 +82,14 @@ impl Connection {
 
     /// Whether the tenant has a transport that may do.
     pub(crate) fn has_pooled(&self) -> bool {
-        self.era.pool().has(self.endpoint())
+        let pool = self.era.pool();
+        let endpoint = self.endpoint();
+        pool.has_session(endpoint) || self.takes_idle() && pool.has_idle(endpoint)
+    }
+
+    /// Whether it may use what another connection left.
+    fn takes_idle(&self) -> bool {
+        self.afterwards == Afterwards::Kept
     }
 
     /// Closes what was set up before the tenant's network was renewed.
@@ -89,7 +98,11 @@ impl Connection {
         if Arc::ptr_eq(&era, &self.era) {
             return;
         }
-        let home = Home::new(Arc::clone(era.pool()), self.endpoint().clone());
+        let home = Home::new(
+            Arc::clone(era.pool()),
+            self.endpoint().clone(),
+            self.afterwards,
+        );
         // The old pool is closed: what is given to it is closed too.
         std::mem::replace(&mut self.home, Arc::new(home)).close();
         (self.fresh, self.session) = (None, None);
@@ -238,6 +251,9 @@ impl Connection {
     }
 
     async fn idle(&self, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
+        if !self.takes_idle() {
+            return None;
+        }
         let pool = self.era.pool();
         pool.take(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
             .await
@@ -451,7 +467,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some((stream, true)) = self.fresh.take() {
+        if self.takes_idle()
+            && let Some((stream, true)) = self.fresh.take()
+        {
             self.era.pool().put(self.reach.endpoint(), stream);
         }
         self.home.close();

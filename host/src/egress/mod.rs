@@ -41,6 +41,7 @@ pub use error::{
     CertificateFault, DnsFailure, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault,
     TlsFailure,
 };
+pub use h1::Afterwards;
 pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead};
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};

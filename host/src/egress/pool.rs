@@ -202,14 +202,24 @@ impl Pool {
         }
     }
 
-    /// Whether anything waits for this endpoint.
-    pub(crate) fn has(&self, endpoint: &Endpoint) -> bool {
+    /// Whether a connection to this endpoint waits.
+    pub(crate) fn has_idle(&self, endpoint: &Endpoint) -> bool {
+        self.any(endpoint, |entry| !entry.idle.is_empty())
+    }
+
+    /// Whether a session with this endpoint has room.
+    pub(crate) fn has_session(&self, endpoint: &Endpoint) -> bool {
+        self.any(endpoint, |entry| {
+            entry.sessions.iter().any(|session| session.has_room())
+        })
+    }
+
+    fn any(&self, endpoint: &Endpoint, is_so: impl FnOnce(&Entry) -> bool) -> bool {
         let mut state = self.state();
-        let Some(entry) = state.endpoints.get_mut(endpoint) else {
-            return false;
-        };
-        entry.expire(self.idle_timeout);
-        !entry.idle.is_empty() || entry.sessions.iter().any(|session| session.has_room())
+        state.endpoints.get_mut(endpoint).is_some_and(|entry| {
+            entry.expire(self.idle_timeout);
+            is_so(entry)
+        })
     }
 
     /// Closes the connection that has waited longest, whatever its endpoint, or a session without

@@ -15,7 +15,8 @@ use crate::egress::reach::Reach;
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::tls::{self, handshake};
 use crate::egress::{
-    Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError, TlsTerms,
+    Afterwards, Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError,
+    TlsTerms,
 };
 use crate::policy::{Checked, CheckedName, Endpoint, Host};
 
@@ -139,8 +140,9 @@ impl Egress {
     /// `pinned` the host is not resolved, and that address is dialled if the route permits it; nor
     /// is it where a [`lookup`](Self::lookup) has found its addresses already.
     ///
-    /// Where a connection to the same endpoint is idle, nothing happens yet: it is used if what
-    /// is asked next fits it, and otherwise the connecting is done then.
+    /// Where the tenant has something to the same endpoint that it may use (an HTTP/2 session, and
+    /// an idle connection where it is to be kept `afterwards`), nothing happens yet: that is used if
+    /// what is asked next fits it, and otherwise the connecting is done then.
     ///
     /// # Errors
     ///
@@ -151,6 +153,7 @@ impl Egress {
         route: Checked<Endpoint>,
         timeout: Option<Duration>,
         pinned: Option<IpAddr>,
+        afterwards: Afterwards,
     ) -> Result<Connection, EgressError> {
         let started = Instant::now();
         let found = match &route.host {
@@ -158,7 +161,7 @@ impl Egress {
             Host::Ip(_) => None,
         };
         let reach = Reach::new(route, pinned).with_found(found);
-        let mut connection = Connection::new(self.clone(), reach);
+        let mut connection = Connection::new(self.clone(), reach, afterwards);
         if !connection.has_pooled() {
             connection.dial(timeout).await?;
             connection.count(started);

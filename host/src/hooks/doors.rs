@@ -10,7 +10,7 @@ use wasmtime_wasi::runtime::spawn;
 use super::consult::Question;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
-use crate::egress::{Connection, EgressError, Limit, TlsOptions};
+use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use crate::policy::{Addresses, Answer, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 impl EgressHooks {
@@ -19,6 +19,7 @@ impl EgressHooks {
         &self,
         endpoint: Endpoint,
         timeout: Option<Duration>,
+        afterwards: Afterwards,
     ) -> Result<Connecting, EgressError> {
         let subject = Subject {
             stage: Stage::Connect,
@@ -33,7 +34,7 @@ impl EgressHooks {
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
         let this = self.clone();
         Ok(spawn(async move {
-            let work = this.connected(judged, endpoint, timeout, &mut decided);
+            let work = this.connected(judged, endpoint, (timeout, afterwards), &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
         }))
@@ -56,7 +57,7 @@ impl EgressHooks {
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
-        timeout: Option<Duration>,
+        (timeout, afterwards): (Option<Duration>, Afterwards),
         decided: &mut Decided,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
@@ -74,7 +75,7 @@ impl EgressHooks {
         let connecting = self
             .shared
             .egress
-            .connect(route, timeout, amendments.address);
+            .connect(route, timeout, amendments.address, afterwards);
         let connection = self.overruling(decided, connecting.await)?;
         let address = connection.peer();
         if let Some(address) = address {

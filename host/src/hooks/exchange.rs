@@ -14,7 +14,7 @@ use super::upload::CountedBody;
 use super::wasi_http::{disassemble, to_http_error};
 use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
 use crate::audit::{Decided, Exchanged, Stage, Subject};
-use crate::egress::{self, BodyKind, EgressError, TlsOptions};
+use crate::egress::{self, Afterwards, BodyKind, EgressError, TlsOptions};
 use crate::hook::Amendments;
 use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
 
@@ -271,7 +271,9 @@ impl EgressHooks {
             let completion = Completion::new();
             let failed = |error: EgressError| to_http_error(&error);
             let endpoint = origin.endpoint.clone();
-            let connecting = this.connect(endpoint, timeout).map_err(failed)?;
+            let connecting = this
+                .connect(endpoint, timeout, Afterwards::Kept)
+                .map_err(failed)?;
             let mut link = connecting.await.map_err(failed)?;
             if origin.scheme == Scheme::Https {
                 let (secured, handshake) = this

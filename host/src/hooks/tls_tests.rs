@@ -6,9 +6,9 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::*;
 use crate::audit::{DecisionRecord, Verdict};
-use crate::egress::TlsOptions;
 use crate::egress::tests::support::{Server, ok, read_request, write};
 use crate::egress::tests::tls_support::{Authority, serve_tls};
+use crate::egress::{Afterwards, TlsOptions};
 use crate::policy::{DenyReason, Document, TlsSetting, Verification};
 
 const VALUE: &str = "real-value-1234";
@@ -54,7 +54,9 @@ async fn secured(
     server: &Server,
     options: &TlsOptions,
 ) -> Result<Link, EgressError> {
-    let link = hooks.connect(server.https().endpoint, None)?.await?;
+    let link = hooks
+        .connect(server.https().endpoint, None, Afterwards::Kept)?
+        .await?;
     let (link, handshake) = hooks.start_tls(&link, None, options)?;
     handshake.await?;
     Ok(link)

@@ -17,4 +17,5 @@ mod transport;
 pub(crate) use body::H1Body;
 pub(crate) use exchange::Exchange;
 pub(crate) use request::encode_head;
+pub use transport::Afterwards;
 pub(crate) use transport::Home;

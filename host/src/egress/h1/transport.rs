@@ -64,10 +64,21 @@ impl Parked {
     }
 }
 
+/// What becomes of a connection's HTTP/1 transport when the connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It is closed, as a program expects that closes its socket: a peer may wait for that, or have
+    /// tied something to the connection (NTLM does).
+    Closed,
+    /// It waits for the tenant's next connection to the same endpoint, on the same TLS terms.
+    Kept,
+}
+
 /// The guest's connection, as its exchanges see it: the transport returns here for the guest's
-/// next request, and to the tenant's pool when the guest has closed its connection.
+/// next request, and goes where it is meant to go when the guest has closed its connection.
 #[derive(Debug)]
 pub(crate) struct Home {
+    afterwards: Afterwards,
     pool: Arc<Pool>,
     endpoint: Endpoint,
     slot: Mutex<Slot>,
@@ -80,8 +91,9 @@ enum Slot {
 }
 
 impl Home {
-    pub(crate) fn new(pool: Arc<Pool>, endpoint: Endpoint) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>, endpoint: Endpoint, afterwards: Afterwards) -> Self {
         Self {
+            afterwards,
             pool,
             endpoint,
             slot: Mutex::new(Slot::Open(None)),
@@ -119,7 +131,9 @@ impl Home {
     }
 
     fn to_pool(&self, parked: Option<Parked>) {
-        if let Some(stream) = parked.and_then(Parked::settled) {
+        if self.afterwards == Afterwards::Kept
+            && let Some(stream) = parked.and_then(Parked::settled)
+        {
             self.pool.put(&self.endpoint, stream);
         }
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::net::TcpListener;
 
 use crate::egress::tests::support::{config, ok, read_request, write};
-use crate::egress::{BodyKind, DnsFailure, Egress, EgressConfig, EgressError, Resolve};
+use crate::egress::{Afterwards, BodyKind, DnsFailure, Egress, EgressConfig, EgressError, Resolve};
 use crate::policy::{Decision, Document, Endpoint, Origin, Policy, Request, Rule, Scheme, decide};
 
 /// A resolver with one answer for every name, which remembers what it was asked.
@@ -122,7 +122,12 @@ async fn send(
 ) -> Result<(), EgressError> {
     let route = policy.check_connect(origin.endpoint.clone());
     let mut connection = egress
-        .connect(route.map_err(EgressError::Denied)?, None, None)
+        .connect(
+            route.map_err(EgressError::Denied)?,
+            None,
+            None,
+            Afterwards::Kept,
+        )
         .await?;
     let line = policy.check_exchange(origin, method.as_bytes(), path.as_bytes(), &[]);
     let line = line.map_err(EgressError::Denied)?;

@@ -11,7 +11,7 @@ use crate::egress::tests::support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, read_request, reset,
     send, write,
 };
-use crate::egress::{EgressConfig, EgressError, Limit, Phase, ProtocolFault};
+use crate::egress::{Afterwards, EgressConfig, EgressError, Limit, Phase, ProtocolFault};
 use crate::policy::{Endpoint, Origin, Scheme, TlsRequest};
 
 #[tokio::test]
@@ -201,7 +201,10 @@ async fn a_silent_peer_meets_the_deadline_in_each_phase() {
     let https = server.https();
     let policy = crate::egress::tests::support::policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await.unwrap();
+    let mut connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     tokio::time::pause();
     let checked = policy
         .check_tls(&https.endpoint, None, TlsRequest::default())

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::egress::tests::names::{Script, api, tenant};
 use crate::egress::tests::support::{Server, send};
-use crate::egress::{DnsFailure, Egress, EgressError, Phase, Resolve};
+use crate::egress::{Afterwards, DnsFailure, Egress, EgressError, Phase, Resolve};
 use crate::policy::{CheckedName, DenyReason, Host, Lookup, Policy, Scheme};
 
 fn checked(policy: &Policy) -> CheckedName {
@@ -22,7 +22,7 @@ fn checked(policy: &Policy) -> CheckedName {
 async fn reach(egress: &Egress, policy: &Policy, port: u16) -> Result<(), EgressError> {
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await?;
+    let mut connection = egress.connect(route, None, None, Afterwards::Kept).await?;
     send(&mut connection, &origin, "GET").await.map(drop)
 }
 
@@ -100,7 +100,12 @@ async fn an_answer_that_a_kept_connection_made_needless_serves_no_other_one() {
     reach(&egress, &policy, port).await.unwrap();
     assert_eq!((questions(&resolver), server.accepted()), (2, 1));
     let route = policy.check_connect(api(Scheme::Http, port).endpoint);
-    let pinned = egress.connect(route.unwrap(), None, Some([127, 0, 0, 1].into()));
+    let pinned = egress.connect(
+        route.unwrap(),
+        None,
+        Some([127, 0, 0, 1].into()),
+        Afterwards::Kept,
+    );
     drop(pinned.await.unwrap());
     assert_eq!(questions(&resolver), 2);
 }

@@ -13,8 +13,8 @@ use tokio::net::UdpSocket;
 use crate::egress::tests::support::{Server, config, connect, egress_with, send};
 use crate::egress::tests::tls_support::{Authority, serve_tls};
 use crate::egress::{
-    DnsFailure, Egress, EgressConfig, EgressError, NameServers, NameServersError, Phase, Resolve,
-    SystemResolver,
+    Afterwards, DnsFailure, Egress, EgressConfig, EgressError, NameServers, NameServersError,
+    Phase, Resolve, SystemResolver,
 };
 use crate::policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
@@ -75,7 +75,10 @@ async fn only_permitted_addresses_of_a_name_are_dialled() {
     let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await.unwrap();
+    let mut connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     assert_eq!(connection.peer(), Some(server.address));
     send(&mut connection, &origin, "GET").await.unwrap();
 }
@@ -89,7 +92,11 @@ async fn a_name_without_a_permitted_address_is_denied_and_no_address_is_told() {
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
-    let error = egress.connect(route, None, None).await.err().unwrap();
+    let error = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .err()
+        .unwrap();
     let EgressError::Denied(denial) = error else {
         panic!("{error:?}")
     };
@@ -118,7 +125,10 @@ async fn an_address_that_is_open_for_one_scheme_is_not_used_for_the_other() {
     );
     let origin = api(Scheme::Https, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await.unwrap();
+    let mut connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     let checked = policy
         .check_tls(&origin.endpoint, None, TlsRequest::default())
         .unwrap();
@@ -137,7 +147,10 @@ async fn a_name_that_resolves_elsewhere_later_is_filtered_again() {
     let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await.unwrap();
+    let mut connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     send(&mut connection, &origin, "GET").await.unwrap();
     let error = send(&mut connection, &origin, "GET").await.unwrap_err();
     assert!(matches!(error, EgressError::Denied(_)), "{error:?}");
@@ -153,7 +166,10 @@ async fn an_address_that_refuses_gives_way_to_the_next() {
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
-    let connection = egress.connect(route, None, None).await.unwrap();
+    let connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     assert_eq!(connection.peer(), Some(server.address));
 }
 
@@ -169,7 +185,11 @@ async fn failures_of_the_resolver_are_told_apart() {
         let route = policy
             .check_connect(api(Scheme::Https, 443).endpoint)
             .unwrap();
-        let error = egress.connect(route, None, None).await.err().unwrap();
+        let error = egress
+            .connect(route, None, None, Afterwards::Kept)
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error, EgressError::Dns(expected));
     }
 }
@@ -192,7 +212,10 @@ async fn literals_localhost_and_idle_connections_need_no_resolver() {
             endpoint: endpoint.clone(),
         };
         let route = policy.check_connect(endpoint).unwrap();
-        let mut connection = egress.connect(route, None, None).await.unwrap();
+        let mut connection = egress
+            .connect(route, None, None, Afterwards::Kept)
+            .await
+            .unwrap();
         send(&mut connection, &origin, "GET").await.unwrap();
     }
     assert_eq!(resolver.questions.load(Ordering::SeqCst), 1);
@@ -211,7 +234,11 @@ async fn a_resolver_that_says_nothing_meets_the_deadline() {
     let route = policy
         .check_connect(api(Scheme::Https, 443).endpoint)
         .unwrap();
-    let error = egress.connect(route, None, None).await.err().unwrap();
+    let error = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error, EgressError::Timeout(Phase::Resolve));
 }
 

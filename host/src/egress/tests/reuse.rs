@@ -8,10 +8,11 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, mpsc};
 
 use crate::egress::tests::support::{
-    Server, collect, config, connect, egress, egress_with, fault, get, ok, post, read_request,
-    send, write,
+    Server, collect, config, connect, egress, egress_with, fault, get, ok, policy_for, post,
+    read_request, send, write,
 };
-use crate::egress::{EgressConfig, EgressError, Limit, ProtocolFault};
+use crate::egress::{Afterwards, Egress, EgressConfig, EgressError, Limit, ProtocolFault};
+use crate::policy::Origin;
 
 #[tokio::test]
 async fn fifty_requests_share_one_connection() {
@@ -358,4 +359,46 @@ async fn a_connection_that_waits_too_long_is_closed() {
     tokio::time::pause();
     closed.notified().await;
     assert_eq!(open.load(Ordering::SeqCst), 0);
+}
+
+/// A connection that is to be closed as a socket is.
+async fn socket(egress: &Egress, origin: &Origin) -> crate::egress::Connection {
+    let route = policy_for(&origin.endpoint).check_connect(origin.endpoint.clone());
+    let connecting = egress.connect(route.unwrap(), None, None, Afterwards::Closed);
+    connecting.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_a_socket_is_closed_with_it_and_shares_nothing() {
+    let closed = Arc::new(Notify::new());
+    let notify = Arc::clone(&closed);
+    let server = Server::start(move |stream, _| {
+        let notify = Arc::clone(&notify);
+        async move {
+            crate::egress::tests::support::echo(stream).await;
+            notify.notify_one();
+        }
+    })
+    .await;
+    let (egress, origin) = (egress(), server.http());
+    get(&egress, &origin).await.unwrap(); // leaves an idle one
+    for round in 1..3 {
+        let mut connection = socket(&egress, &origin).await;
+        for number in 0..2 {
+            let mut response = send(&mut connection, &origin, "GET").await.unwrap();
+            assert_eq!(response.reused, number > 0);
+            collect(&mut response).await.unwrap();
+        }
+        drop(connection);
+        closed.notified().await;
+        assert_eq!(server.accepted(), 1 + round);
+    }
+    // A program may close its socket first, and read what is still there.
+    let mut connection = socket(&egress, &origin).await;
+    let mut response = send(&mut connection, &origin, "GET").await.unwrap();
+    drop(connection);
+    collect(&mut response).await.unwrap();
+    drop(response);
+    closed.notified().await;
+    assert!(get(&egress, &origin).await.unwrap().0.reused);
 }

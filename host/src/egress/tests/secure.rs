@@ -13,8 +13,8 @@ use crate::egress::tests::support::{
 };
 use crate::egress::tests::tls_support::{Authority, expired, not_yet_valid, serve_tls};
 use crate::egress::{
-    CertificateFault, EgressConfig, EgressError, HttpVersion, ProtocolFault, Roots, TlsFailure,
-    TlsOptions, TlsSettings, TlsSettingsError, TlsVersions, read_certificates,
+    Afterwards, CertificateFault, EgressConfig, EgressError, HttpVersion, ProtocolFault, Roots,
+    TlsFailure, TlsOptions, TlsSettings, TlsSettingsError, TlsVersions, read_certificates,
 };
 
 use crate::policy::TlsRequest;
@@ -334,7 +334,10 @@ async fn after_a_failed_handshake_nothing_is_sent() {
     let egress = authority.egress();
     let policy = policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await.unwrap();
+    let mut connection = egress
+        .connect(route, None, None, Afterwards::Kept)
+        .await
+        .unwrap();
     let checked = policy
         .check_tls(&https.endpoint, None, TlsRequest::default())
         .unwrap();

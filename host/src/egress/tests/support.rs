@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::egress::{
-    BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault, Response,
-    Roots, TlsOptions, TlsSettings,
+    Afterwards, BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault,
+    Response, Roots, TlsOptions, TlsSettings,
 };
 use crate::policy::{
     Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsRequest,
@@ -184,7 +184,7 @@ pub(crate) async fn connect_on(
 ) -> Result<Connection, EgressError> {
     let policy = policy_for(&origin.endpoint);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None).await?;
+    let mut connection = egress.connect(route, None, None, Afterwards::Kept).await?;
     if origin.scheme == Scheme::Https {
         let terms = egress.terms(options)?;
         let policy = granting(&origin.endpoint, terms.request());

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
-use crate::egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
+use crate::egress::{Afterwards, DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
 use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
 use crate::policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
 
@@ -187,7 +187,11 @@ async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
             "{rules}"
         );
         // The connection asks.
-        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+        let connecting = hooks.connect(
+            Endpoint::new("a.test", 80).unwrap(),
+            None,
+            Afterwards::Closed,
+        );
         let Err(error) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -204,7 +208,11 @@ async fn a_connection_uses_what_its_lookup_found_and_its_rules_filter_it() {
     let hooks = hooks(&names, "a.test");
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     for questions in [1, 2] {
-        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+        let connecting = hooks.connect(
+            Endpoint::new("a.test", 80).unwrap(),
+            None,
+            Afterwards::Closed,
+        );
         let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -221,7 +229,11 @@ async fn another_policy_drops_what_was_found_before() {
     hooks
         .replace_policy(document("a.test; b.test").into())
         .unwrap();
-    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+    let connecting = hooks.connect(
+        Endpoint::new("a.test", 80).unwrap(),
+        None,
+        Afterwards::Closed,
+    );
     assert!(connecting.unwrap().await.is_err());
     assert_eq!(names.asked().len(), 2);
 }
@@ -273,7 +285,11 @@ async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
     for name in ["a.test", "b.test"] {
         assert_eq!(lookup(&hooks, name).await, Ok(()));
     }
-    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None);
+    let connecting = hooks.connect(
+        Endpoint::new("a.test", 80).unwrap(),
+        None,
+        Afterwards::Closed,
+    );
     assert!(connecting.unwrap().await.is_err());
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     let hosts = EgressError::Limit(Limit::Hosts);
