@@ -122,6 +122,22 @@ def attack_requests(url: str, method: str = "GET") -> object:
     return requests.request(method, url, timeout=TIMEOUT).status_code
 
 
+def attack_session(*urls: str) -> object:
+    """One after the other over a connection that is kept; only the last one is the attack."""
+    import http.client
+    import urllib.parse
+
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(urls[0]).netloc, timeout=TIMEOUT)
+    for url in urls:
+        connection.request("GET", urllib.parse.urlsplit(url).path)
+        response = connection.getresponse()
+        response.read()
+        if url is not urls[-1] and response.status != 200:
+            raise AssertionError(f"{url} is not reached")
+    connection.close()
+    return response.status
+
+
 def attack_unverified(url: str) -> object:
     import requests
 

@@ -279,7 +279,7 @@ async fn without_a_rule_there_is_no_network_at_all() {
 }
 
 #[tokio::test]
-async fn a_name_that_moves_while_its_connection_is_pooled_is_denied_and_recorded_so() {
+async fn a_name_that_moves_between_two_runs_is_denied_and_recorded_so() {
     let servers = Servers::start().await;
     let port = servers.http.address().port();
     let elsewhere = TcpListener::bind(("127.0.0.2", port)).expect("another loopback address");
@@ -316,7 +316,7 @@ async fn a_name_that_moves_while_its_connection_is_pooled_is_denied_and_recorded
         .map(|one| (one.stage, one.reason))
         .collect();
     let address = sandbox_net::Reason::from(DenyReason::Address);
-    assert_eq!(denied, [(Stage::Tls, Some(address))]);
+    assert_eq!(denied, [(Stage::Connect, Some(address))]);
     let nobody = elsewhere.accept().expect_err("no connection");
     assert_eq!(nobody.kind(), ErrorKind::WouldBlock);
 }

@@ -105,8 +105,8 @@ module("dummyserver.app", hypercorn_app="hypercorn_app")
 module("dummyserver.asgi_proxy", ProxyApp=ProxyApp)
 module("dummyserver.hypercornserver", run_hypercorn_in_thread=run_hypercorn_in_thread)
 
-# Whether there is IPv6, a name `localhost.` and a way to the internet is for the machine; the list of
-# differences is the same for all.
+# Whether there is IPv6, a name `localhost.` and a way to the internet is for the machine; the list
+# of differences is the same for all.
 socketserver = importlib.import_module("dummyserver.socketserver")
 vars(socketserver).update(
     HAS_IPV6=False, HAS_IPV6_AND_DNS=False, SocketServerThread=SocketServerThread

@@ -88,14 +88,16 @@ const fn moves(name: &'static str, attack: &'static [&'static str]) -> Row {
 pub const MOVING: &[Row] = &[
     moves("between two connections",
         &["urls", "http://moves.test:{good_port}/close", "http://moves.test:{good_port}/get"]),
-    moves("between http and https, while its connection is kept",
+    moves("between http and https",
         &["urls", "http://moves.test:{good_port}/get", "https://moves.test:{good_port}/get"]),
     moves("between the check and the dial", &["url", "http://moves.test:{good_port}/get"])
         .resolving(&[("moves.test", &["127.0.0.2", "127.0.0.1"])]),
     moves("while its connection is kept, which is used",
-        &["urls", "http://moves.test:{good_port}/get", "http://moves.test:{good_port}/get"])
+        &["session", "http://moves.test:{good_port}/get", "http://moves.test:{good_port}/get"])
         .refused(Harmless)
-        .but_as(&["urls", "http://moves.test:{good_port}/close", "http://moves.test:{good_port}/get"]),
+        .but_as(&["session", "http://moves.test:{good_port}/close", "http://moves.test:{good_port}/get"]),
+    moves("while its connection is closed by the server",
+        &["session", "http://moves.test:{good_port}/close", "http://moves.test:{good_port}/get"]),
     moves("to a second answer beside the first", &["url", "http://moves.test:{good_port}/get"])
         .resolving(&[("moves.test", &["127.0.0.2 127.0.0.1"])]).refused(Harmless),
     moves("to a second answer behind an alias", &["url", "http://moves.test:{good_port}/get"])
