@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import sys
 import urllib.parse
@@ -36,8 +37,26 @@ def session(url: str) -> object:
     return details
 
 
+def pinned(url: str) -> object:
+    """The versions that are spoken where a program narrows them down; the server speaks both."""
+    parts = urllib.parse.urlsplit(url)
+    highest, lowest, without = (ssl.create_default_context() for _ in range(3))
+    highest.maximum_version = ssl.TLSVersion.TLSv1_2
+    lowest.minimum_version = ssl.TLSVersion.TLSv1_3
+    without.options |= ssl.OP_NO_TLSv1_3
+    versions = []
+    for context in (highest, lowest, without):
+        with (
+            socket.create_connection((parts.hostname, parts.port or 443)) as sock,
+            context.wrap_socket(sock, server_hostname=parts.hostname) as secure,
+        ):
+            versions.append(secure.version())
+    return versions
+
+
 for argument in sys.argv[1:]:
     name, _, url = argument.partition("=")
     attempt(name, with_urllib, url)
     if name == "good":
         attempt("session", session, url)
+        attempt("pinned", pinned, url)

@@ -150,6 +150,10 @@ async fn certificates_are_judged_as_natively() {
         assert_eq!(inside.result(case), &json!(true));
     }
     assert_eq!(inside.result("session"), outside.result("session"));
+    let versions = json!(["TLSv1.2", "TLSv1.3", "TLSv1.2"]);
+    for report in [&inside, &outside] {
+        assert_eq!(report.result("pinned"), &versions);
+    }
     for (case, _) in &leaves {
         let kind = "ssl.SSLCertVerificationError";
         let (ours, theirs) = (inside.error(case, kind), outside.error(case, kind));

@@ -19,9 +19,10 @@ pub struct EgressConfig {
     /// connection, the request, and the response to its last byte. Time that passes between two
     /// calls of the guest is not counted.
     pub request_deadline: Duration,
-    /// How long a connection without an exchange is kept for the next one.
+    /// How long a connection without an exchange is kept for the next one, where it is kept (see
+    /// [`Afterwards`](crate::egress::Afterwards)), and how long an HTTP/2 session is.
     pub idle_timeout: Duration,
-    /// How many connections without an exchange are kept for one endpoint.
+    /// How many connections without an exchange are kept for one endpoint, beside sessions.
     pub max_idle_per_endpoint: usize,
     /// How many TCP connections may be open at once, idle ones included. One [`Egress`] has this
     /// many for itself.
