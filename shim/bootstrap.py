@@ -1,7 +1,7 @@
 """What the interpreter runs before its snapshot is taken.
 
-The host mounts the package ``sandbox_net`` at ``/shim`` for this one turn. It leaves an interpreter
-that a program finds as if it had just been started.
+Where the program is to have a network, the host mounts the package ``sandbox_net`` at ``/shim`` for
+this one turn. It leaves an interpreter that a program finds as if it had just been started.
 """
 
 import builtins
@@ -11,11 +11,12 @@ import sys
 SHIM = "/shim"
 PACKAGES = "/packages"
 
-sys.path.insert(0, SHIM)
-import sandbox_net.prepare  # noqa: E402
+if os.path.isdir(SHIM):
+    sys.path.insert(0, SHIM)
+    import sandbox_net.prepare
 
-sandbox_net.prepare.prepare()
-sys.path.remove(SHIM)
+    sandbox_net.prepare.prepare()
+    sys.path.remove(SHIM)
 sys.path_importer_cache.clear()
 # As with `python -c` and `python -m`, the working directory comes first. Packages are found after
 # the standard library, which carries the compiled ones.

@@ -132,6 +132,27 @@ fn scripts_come_as_file_code_module_and_stdin_and_take_arguments() {
 }
 
 #[test]
+fn a_program_that_fails_without_a_network_is_told_how_to_get_one() {
+    let code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9/')";
+    let hint = "--allow HOST gives it one";
+    let without = run(&["run", "-c", code]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(
+        text(&without.stderr).contains(hint),
+        "{}",
+        text(&without.stderr)
+    );
+    for arguments in [
+        &["run", "--allow", "a.test", "-c", code][..],
+        &["run", "-c", "print('fine')"],
+        &["run", "-c", "raise SystemExit(2)"],
+    ] {
+        let other = run(arguments);
+        assert!(!text(&other.stderr).contains(hint), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_time_limit_has_its_own_exit_code() {
     let output = run(&[
         "run",

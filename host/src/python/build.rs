@@ -134,6 +134,7 @@ impl Builder<'_> {
                 &self.installed.library_dir,
                 &self.manifest.library.guest_dir,
             ),
+            shim: capability == Capability::Network,
         }))?;
         Ok(componentize(&module, &stubs, capability)?)
     }

@@ -26,6 +26,8 @@ pub(super) struct Preparation<'a> {
     pub(super) recipe: &'a Prepare,
     /// A host directory with the standard library, and where the guest sees it.
     pub(super) library: (&'a Path, &'a str),
+    /// Whether the shim goes in.
+    pub(super) shim: bool,
 }
 
 /// Runs the turn and gives the module with the state that it left.
@@ -89,11 +91,13 @@ fn wasi(preparation: &Preparation<'_>, shim: &Path, root: &Path) -> Result<WasiP
     let (library, guest) = preparation.library;
     let mut wasi = WasiCtxBuilder::new();
     wasi.args(&["python"]).inherit_stderr();
-    let mounts = [
+    let mut mounts = vec![
         (root, "/", FsPerms::ReadWrite),
         (library, guest, FsPerms::ReadOnly),
-        (shim, SHIM_DIR, FsPerms::ReadOnly),
     ];
+    if preparation.shim {
+        mounts.push((shim, SHIM_DIR, FsPerms::ReadOnly));
+    }
     for (host, guest, perms) in mounts {
         wasi.preopened_dir(host, guest, perms)
             .map_err(BuildError::snapshot)?;

@@ -120,7 +120,7 @@ impl Run {
         if self.json {
             json::print(&outcome)?;
         } else {
-            explain(&outcome);
+            explain(&outcome, policy.denies_everything());
             let reported = outcome
                 .decisions
                 .iter()
@@ -150,8 +150,13 @@ impl Run {
 }
 
 /// Says on stderr what the program itself could not.
-fn explain(outcome: &Outcome) {
+fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
+        // An exception: without a network CPython's own modules name a cause that is none.
+        Exit::Code(1) if had_no_network => eprintln!(
+            "sandbox-net: nothing is allowed, so the program had no network; --allow HOST gives \
+             it one"
+        ),
         Exit::Code(_) => {}
         Exit::TimeLimit => eprintln!("sandbox-net: the time limit ended the program"),
         Exit::Trap(why) => eprintln!("sandbox-net: the interpreter could not go on: {why}"),
