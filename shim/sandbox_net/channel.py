@@ -105,8 +105,7 @@ class FdTransport:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            text = "sandbox-net: no host is allowed, so this sandbox has no network"
-            raise PermissionError(errno.EACCES, f"{text}; to give it one, allow a host") from None
+            raise PermissionError(errno.EACCES, "this sandbox has no network") from None
         if written != len(header) + len(payload):
             raise BrokenChannel(f"only {written} bytes of a frame were taken")
 
