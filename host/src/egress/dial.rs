@@ -110,6 +110,8 @@ async fn race(
             return Err(failure);
         }
         tokio::select! {
+            // A connection that is there needs no second one, however late this task comes to see it.
+            biased;
             Some(result) = attempts.next() => match result {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failure = closer(failure, error),
