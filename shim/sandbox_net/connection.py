@@ -226,9 +226,7 @@ class Connection(Endpoint):
         self._over = True
 
     def _give_up(self) -> None:
-        if self._handle:
-            self._channel.close(self._handle)
-        self._handle = 0
+        self._leave()
         self.phase = Phase.NEW
 
     def _raise_error(self) -> None:
@@ -433,13 +431,23 @@ class Connection(Endpoint):
             raise os_error(errno.ENOTCONN)
         self._reading = self._reading and not reading
         self._writing = self._writing and not writing
+        if self.phase is Phase.OPEN and not (self._reading or self._writing):
+            # The server sees the end now, however long the descriptor stays open.
+            self._leave()
+            self._over = True
 
     def end_tls(self) -> None:
         """Ends the session. The host has no plain text beneath it to go on with."""
         self._over = True
 
     def close(self) -> None:
+        self._give_up()
+
+    def _leave(self) -> None:
+        """Ends the connection at the host, and the exchange on it."""
         if self._exchange is not None:
             self._exchange.release(abandon=True)
             self._exchange = None
-        self._give_up()
+        if self._handle:
+            self._channel.close(self._handle)
+        self._handle = 0

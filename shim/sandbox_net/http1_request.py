@@ -29,8 +29,10 @@ _REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/(1\.[01])")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
 
-# They say how the message is framed on this hop, which is the host's business.
+# They say how the message is framed on this hop.
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"keep-alive"))
+# What the host repeats of a connection's options, where it stands alone.
+_OPTIONS: Final = frozenset((b"close", b"keep-alive"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class RequestHead:
     version: int
     """10 or 11."""
     fields: tuple[Field, ...]
-    """Byte for byte, without those that frame the message."""
+    """Byte for byte. Of those that frame the message there is one of each kind at most, for its
+    place and its spelling."""
     body: int
     """`NO_BODY`, `SIZED` or `CHUNKED`."""
     size: int
@@ -280,18 +283,32 @@ def parse_head(text: bytes) -> RequestHead:
         method=method,
         target=target,
         version=version,
-        fields=tuple(field for field in fields if not _is_kept_back(field, size, body)),
+        fields=tuple(_carried(fields, size, body)),
         body=body,
         size=size,
         keep_alive=keep_alive,
     )
 
 
-def _is_kept_back(field: Field, size: int, body: int) -> bool:
-    name, value = field[0].lower(), field[1].lower()
+def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
+    """The fields that the host is told of."""
     # Without a body there is nothing to go on with (RFC 9110 section 10.1.1).
     is_empty = body == NO_BODY or (body == SIZED and not size)
-    return name in _FRAMING or (is_empty and name == b"expect" and value == b"100-continue")
+    options = [value.lower() for name, value in fields if name.lower() == b"connection"]
+    has_option = len(options) == 1 and options[0] in _OPTIONS
+    has_length = False
+    for field in fields:
+        name, value = field[0].lower(), field[1].lower()
+        if name == b"keep-alive" or (name == b"connection" and not has_option):
+            continue
+        if is_empty and name == b"expect" and value == b"100-continue":
+            continue
+        if name == b"content-length":
+            # More than one are the same, and the host takes one.
+            if has_length:
+                continue
+            has_length = True
+        yield field
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:

@@ -354,9 +354,7 @@ class FakeHost:
         if connection.site.request_failures:
             raise connection.site.request_failures.pop(0)
         seen = self._parse_request(connection, arg, payload)
-        for name, _ in seen.fields:
-            if name.lower() in ("content-length", "transfer-encoding", "connection"):
-                raise Failure(INVALID, text=f"{name} is the host's to send")
+        self._check_framing(seen)
         connection.requests += 1
         self.seen.append(seen)
         connection.exchange = FakeExchange(connection, seen)
@@ -383,6 +381,22 @@ class FakeHost:
         if at != len(payload) or kind > 2 or (size and kind != 1):
             raise Failure(BAD_FRAME)
         return Seen(connection, method, path, fields, kind, size)
+
+    @staticmethod
+    def _check_framing(seen: Seen) -> None:
+        """Refuses what the host would: framing that says something else than the body's kind."""
+        names = [name.lower() for name, _ in seen.fields]
+        known = {
+            "content-length": [] if seen.kind != 1 else [str(seen.size)],
+            "transfer-encoding": [] if seen.kind != 2 else ["chunked"],
+            "connection": ["close", "keep-alive"],
+        }
+        for name, value in seen.fields:
+            allowed = known.get(name.lower())
+            if allowed is not None and (
+                value.lower() not in allowed or names.count(name.lower()) > 1
+            ):
+                raise Failure(INVALID, text=f"{name} is the host's to send")
 
     def _write(self, handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
         return self._exchange(handle).write(payload), b""

@@ -30,23 +30,33 @@ REQUESTS = [
     (
         "a body by Content-Length",
         b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n\r\n\r\n\0",
-        [(b"POST", b"/", (HOST,), 1, 5, b"\r\n\r\n\0", True)],
+        [(b"POST", b"/", (HOST, (b"Content-Length", b"5")), 1, 5, b"\r\n\r\n\0", True)],
     ),
     (
         "an empty body is announced as one",
         b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
-        [(b"POST", b"/", (), 1, 0, b"", True)],
+        [(b"POST", b"/", ((b"Content-Length", b"0"),), 1, 0, b"", True)],
     ),
     (
-        "the same Content-Length twice",
+        "the same Content-Length twice is one",
         b"PUT / HTTP/1.1\r\ncontent-length: 2\r\nContent-Length: 2\r\n\r\nab",
-        [(b"PUT", b"/", (), 1, 2, b"ab", True)],
+        [(b"PUT", b"/", ((b"content-length", b"2"),), 1, 2, b"ab", True)],
     ),
     (
         "chunks, with extensions and a body that looks like a chunk",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n"
         b'5;a=b;c="d"\r\n0\r\n\r\n\r\n0A \r\n0123456789\r\n000\r\n\r\n',
-        [(b"POST", b"/", (), 2, 0, b"0\r\n\r\n0123456789", True)],
+        [
+            (
+                b"POST",
+                b"/",
+                ((b"Transfer-Encoding", b"Chunked"),),
+                2,
+                0,
+                b"0\r\n\r\n0123456789",
+                True,
+            )
+        ],
     ),
     (
         "one request after the other",
@@ -55,7 +65,7 @@ REQUESTS = [
         b"GET /3 HTTP/1.1\r\n\r\n",
         [
             (b"GET", b"/1", (), 0, 0, b"", True),
-            (b"POST", b"/2", (), 1, 1, b"x", True),
+            (b"POST", b"/2", ((b"Content-Length", b"1"),), 1, 1, b"x", True),
             (b"GET", b"/3", (), 0, 0, b"", True),
         ],
     ),
@@ -70,9 +80,24 @@ REQUESTS = [
         [(b"GET", b"/", (HOST,), 0, 0, b"", True)],
     ),
     (
-        "connection: close, and hop-by-hop fields stay behind",
+        "what a connection is asked for beside other things stays behind, with hop-by-hop fields",
         b"GET / HTTP/1.1\r\nConnection: x, Close\r\nKeep-Alive: 5\r\nExpect: 100-continue\r\n\r\n",
         [(b"GET", b"/", (), 0, 0, b"", False)],
+    ),
+    (
+        "a connection's end that is asked for alone is told",
+        b"GET / HTTP/1.1\r\nA: 1\r\nconnection: Close\r\nB: 2\r\n\r\n",
+        [
+            (
+                b"GET",
+                b"/",
+                ((b"A", b"1"), (b"connection", b"Close"), (b"B", b"2")),
+                0,
+                0,
+                b"",
+                False,
+            )
+        ],
     ),
     (
         "HTTP/1.0 ends the connection",
@@ -82,7 +107,7 @@ REQUESTS = [
     (
         "HTTP/1.0 with keep-alive",
         b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-        [(b"GET", b"/", (), 0, 0, b"", True)],
+        [(b"GET", b"/", ((b"Connection", b"keep-alive"),), 0, 0, b"", True)],
     ),
 ]
 

@@ -7,6 +7,7 @@ import errno
 import gc
 import io
 import os
+import select
 import socket
 import struct
 import unittest
@@ -301,6 +302,23 @@ class Data(HostTest):
         self.assertEqual(sock.recv(4), b"HTTP")
         sock.shutdown(socket.SHUT_RD)
         self.assertEqual(sock.recv(4), b"")
+
+    def test_a_socket_that_is_shut_down_both_ways_leaves_the_host_at_once(self) -> None:
+        for hows in ([socket.SHUT_RDWR], [socket.SHUT_WR, socket.SHUT_RD]):
+            with self.subTest(hows=hows):
+                sock = self.connected()
+                peer = sock.getpeername()
+                sock.sendall(GET)
+                self.assertEqual(self.host.open_handles, 2)
+                for how in hows:
+                    sock.shutdown(how)
+                self.assertEqual(self.host.open_handles, 0)
+                self.assertEqual(sock.recv(4), b"")
+                with self.assertRaises(BrokenPipeError):
+                    sock.send(GET)
+                self.assertEqual(sock.getpeername(), peer)
+                self.assertEqual(select.select([sock], [sock], [], 0), ([sock], [sock], []))
+                sock.close()
 
     def test_denied_request_raises_in_send(self) -> None:
         sock = self.connected(request_failures=[Failure(1, 4, "TRACE is never sent", b"r")])

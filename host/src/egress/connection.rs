@@ -17,7 +17,7 @@ use crate::egress::reach::Reach;
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::tenant::Transport;
 use crate::egress::{
-    BodyKind, Continued, Egress, EgressError, Phase, Response, ResponseHead, TlsInfo, TlsTerms,
+    BodyKind, Egress, EgressError, Phase, Response, ResponseHead, SendOptions, TlsInfo, TlsTerms,
 };
 use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
@@ -53,7 +53,7 @@ pub struct Connection {
 struct Sending<'a> {
     request: &'a RequestLine,
     kind: BodyKind,
-    continued: Option<&'a Continued>,
+    options: &'a SendOptions,
 }
 
 impl Connection {
@@ -278,22 +278,21 @@ impl Connection {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.send_expecting(request, kind, body, None).await
+        self.send_with(request, kind, body, SendOptions::default())
+            .await
     }
 
-    /// The same with `Expect: 100-continue` where `continued` is given: a peer that speaks HTTP/1.1
-    /// is told that the body waits for its word, which shows there. Over HTTP/2, where a peer ends
-    /// an upload that it does not want, the word is given at once.
+    /// The same in a manner of its own.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_expecting<B>(
+    pub async fn send_with<B>(
         &mut self,
         request: Checked<RequestLine>,
         kind: BodyKind,
         body: B,
-        continued: Option<Continued>,
+        options: SendOptions,
     ) -> Result<Response, EgressError>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -318,7 +317,7 @@ impl Connection {
         let sending = Sending {
             request: &request,
             kind,
-            continued: continued.as_ref(),
+            options: &options,
         };
         let exchange = self.exchange(sending, erase(body), left, &mut phase);
         let Ok(result) = timeout(left, exchange).await else {
@@ -337,12 +336,13 @@ impl Connection {
         phase: &mut Phase,
     ) -> Result<Response, EgressError> {
         let started = Instant::now();
-        let Sending { request, kind, .. } = sending;
-        let (expects, max) = (
-            sending.continued.is_some(),
-            self.egress.config().max_request_head,
-        );
-        let head = encode_head(request, kind, expects, max)?;
+        let Sending {
+            request,
+            kind,
+            options,
+        } = sending;
+        let max = self.egress.config().max_request_head;
+        let head = encode_head(request, kind, options, max)?;
         let mut body = Some(body);
         let mut attempt = 1;
         loop {
@@ -359,7 +359,7 @@ impl Connection {
                     result.map(|(head, body)| (head, Source::H1(Box::new(body))))
                 }
                 Transport::H2 { slot } => {
-                    if let Some(continued) = sending.continued {
+                    if let Some(continued) = &options.continued {
                         continued.send_replace(true);
                     }
                     let result = self
@@ -416,7 +416,8 @@ impl Connection {
         h1::Exchange {
             head,
             kind: sending.kind,
-            continued: sending.continued,
+            continued: sending.options.continued.as_ref(),
+            closes: sending.options.layout.closes(),
             answers_head: sending.request.method == b"HEAD",
             max_response_head: config.max_response_head,
             accept_tls_truncation: config.accept_tls_truncation,

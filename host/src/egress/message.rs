@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
-use crate::egress::{EgressError, ResponseBody};
+use crate::egress::{EgressError, Layout, ResponseBody};
 
 /// Field lines in order, names and values as the bytes that were or will be sent, without the
 /// whitespace around values.
@@ -37,6 +37,16 @@ impl BodyKind {
 /// Where it is told that the peer asks for a request's body: whoever sends `Expect: 100-continue`
 /// (RFC 9110 section 10.1.1) waits for `true` here, for a while, before it writes the body.
 pub type Continued = Arc<watch::Sender<bool>>;
+
+/// How a request is sent, beyond what the policy decided on.
+#[derive(Debug, Clone, Default)]
+pub struct SendOptions {
+    /// How its head is laid out in HTTP/1.1.
+    pub layout: Layout,
+    /// Given, the request has `Expect: 100-continue`, and this is told of the answer. Over HTTP/2,
+    /// where a peer ends an upload that it does not want, the word is given at once.
+    pub continued: Option<Continued>,
+}
 
 /// The version of HTTP that the peer answered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

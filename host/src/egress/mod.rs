@@ -18,6 +18,7 @@ mod error;
 mod failure;
 mod h1;
 mod h2;
+mod layout;
 mod message;
 mod nameservers;
 mod pool;
@@ -42,7 +43,9 @@ pub use error::{
     TlsFailure,
 };
 pub use h1::Afterwards;
-pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead};
+pub use layout::Layout;
+pub(crate) use layout::take_only;
+pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead, SendOptions};
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;

@@ -14,7 +14,9 @@ use super::upload::CountedBody;
 use super::wasi_http::{disassemble, to_http_error};
 use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
 use crate::audit::{Decided, Exchanged, Stage, Subject};
-use crate::egress::{self, Afterwards, BodyKind, EgressError, TlsOptions};
+use crate::egress::{
+    self, Afterwards, BodyKind, EgressError, Layout, SendOptions, TlsOptions, take_only,
+};
 use crate::hook::Amendments;
 use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
 
@@ -26,7 +28,7 @@ struct Judged {
     /// As it is recorded: without what the host puts in later.
     subject: Subject,
     kind: BodyKind,
-    expects: bool,
+    options: SendOptions,
     completion: Arc<Completion>,
     decided: Decided,
 }
@@ -46,9 +48,12 @@ impl EgressHooks {
             kind,
             completion,
         } = outgoing;
-        let expects = takes_expectation(&mut head.fields, kind);
+        let options = SendOptions {
+            layout: Layout::take(&mut head.fields, kind),
+            continued: takes_expectation(&mut head.fields, kind).then(|| completion.continuing()),
+        };
         let judged = match self.judge(link, &head, kind, &completion) {
-            Ok(judged) => Judged { expects, ..judged },
+            Ok(judged) => Judged { options, ..judged },
             Err(error) => {
                 let reported = to_http_error(&error);
                 completion.fail(error);
@@ -101,7 +106,7 @@ impl EgressHooks {
             policy,
             subject,
             kind,
-            expects: false,
+            options: SendOptions::default(),
             completion: Arc::clone(completion),
             decided,
         })
@@ -144,7 +149,7 @@ impl EgressHooks {
             policy,
             subject,
             kind,
-            expects,
+            options,
             completion,
             mut decided,
         } = judged;
@@ -155,7 +160,7 @@ impl EgressHooks {
             .prepare(&mut line, amendments, &link)
             .map_err(EgressError::Denied);
         let secrets = self.overruling(&mut decided, prepared)?;
-        let head_size = request_size(&line, expects);
+        let head_size = request_size(&line, options.continued.is_some());
         self.metered(&mut decided, self.shared.meter.up(head_size))?;
 
         let record = Arc::new(Exchanged::new(&self.audit, &decided));
@@ -173,7 +178,7 @@ impl EgressHooks {
             Arc::clone(&record),
             Arc::clone(&completion),
         );
-        let body = (kind, body.boxed_unsync(), expects);
+        let body = (kind, body.boxed_unsync(), options);
         let sent = self.send(&link, line.clone(), body, &completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
@@ -216,13 +221,12 @@ impl EgressHooks {
         &self,
         link: &Link,
         line: Checked<RequestLine>,
-        (kind, body, expects): (BodyKind, WasiBody, bool),
+        (kind, body, options): (BodyKind, WasiBody, SendOptions),
         completion: &Completion,
     ) -> Result<egress::Response, EgressError> {
-        let continued = expects.then(|| completion.continuing());
         let sending = async {
             let mut connection = link.connection.lock().await;
-            let sent = connection.send_expecting(line, kind, body, continued);
+            let sent = connection.send_with(line, kind, body, options);
             sent.await
         };
         tokio::select! {
@@ -310,15 +314,8 @@ fn replace(fields: &mut egress::Fields, with: egress::Fields) {
 /// Takes the field `Expect: 100-continue` of a request with a body: it is between the host and the
 /// peer. Any other one stays, to be refused.
 fn takes_expectation(fields: &mut egress::Fields, kind: BodyKind) -> bool {
-    let is_expect = |name: &[u8]| name.eq_ignore_ascii_case(b"expect");
-    let mut values = fields.iter().filter(|(name, _)| is_expect(name));
-    let (first, second) = (values.next(), values.next());
-    let is_known = first.is_some_and(|(_, it)| it.eq_ignore_ascii_case(b"100-continue"));
-    let takes = is_known && second.is_none() && !kind.is_empty();
-    if takes {
-        fields.retain(|(name, _)| !is_expect(name));
-    }
-    takes
+    let is_known = |value: &[u8]| !kind.is_empty() && value.eq_ignore_ascii_case(b"100-continue");
+    take_only(fields, "expect", is_known).is_some()
 }
 
 /// The bytes of a head as HTTP/1.1 text, with its `Host`, and its `Expect` if it `expects`.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
 import urllib.request
+from urllib.parse import urlsplit
 
 from steps import EVENTS, LONG, PATIENCE, Upload, acknowledge, held, show, wait_for_cut
 
@@ -57,6 +60,21 @@ def closed_early(base: str, stream: str) -> object:
     return [first, wait_for_cut(base, stream)]
 
 
+def shut_down(base: str, stream: str) -> object:
+    """The server sees the end of a connection whose descriptor stays open."""
+    url = urlsplit(base)
+    secure = url.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(url.netloc, timeout=LONG)
+    connection.request("GET", f"/events/{EVENTS}?{stream}")
+    response = connection.getresponse()
+    first = response.readline().decode()
+    connection.sock.shutdown(socket.SHUT_RDWR)
+    outcome = [first, wait_for_cut(base, stream), connection.sock.fileno() >= 0]
+    connection.close()
+    return outcome
+
+
 show(
     {
         "events": events,
@@ -65,5 +83,6 @@ show(
         "held upload": held_upload,
         "held download": held_download,
         "closed early": closed_early,
+        "shut down": shut_down,
     }
 )

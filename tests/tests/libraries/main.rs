@@ -3,6 +3,7 @@
 
 mod cookies;
 mod framing;
+mod heads;
 mod matrix;
 mod outcome;
 mod table;

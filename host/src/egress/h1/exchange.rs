@@ -23,6 +23,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) kind: BodyKind,
     /// Who wants to know that the peer asks for the body.
     pub(crate) continued: Option<&'a Continued>,
+    /// Whether the request asks for the connection's end.
+    pub(crate) closes: bool,
     /// Whether the method is HEAD, whose response has no body whatever its fields say.
     pub(crate) answers_head: bool,
     pub(crate) max_response_head: usize,
@@ -56,7 +58,7 @@ impl Exchange<'_> {
                         received: raw,
                     })
                 })?;
-                let persistent = is_persistent(&head, framing);
+                let persistent = is_persistent(&head, framing) && !self.closes;
                 Ok((head, framing, persistent, writing))
             });
         let (head, framing, persistent, writing) = result.map_err(|error| {

@@ -1,13 +1,14 @@
 //! The head of a request on the wire (RFC 9112 section 3).
 
-use crate::egress::{BodyKind, EgressError, Limit};
+use crate::egress::layout::Line;
+use crate::egress::{BodyKind, EgressError, Limit, SendOptions};
 use crate::policy::RequestLine;
 
 /// Fields that this module sends itself, or that would change where a message ends.
 const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
-/// Writes the head: the request line, `Host` first, the guest's fields as they are, and what says
-/// how the body comes last; `expects` adds `Expect: 100-continue` to that.
+/// Writes the head: the request line, then the guest's fields as they are and the host's own, in the
+/// order of the layout. Without one, `Host` comes first, and what frames the message last.
 ///
 /// The policy has checked the head; what could split it into two is refused here once more.
 ///
@@ -17,7 +18,7 @@ const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "con
 pub(crate) fn encode_head(
     request: &RequestLine,
     kind: BodyKind,
-    expects: bool,
+    options: &SendOptions,
     max: usize,
 ) -> Result<Vec<u8>, EgressError> {
     check(request)?;
@@ -26,25 +27,35 @@ pub(crate) fn encode_head(
         &mut head,
         &[&request.method, b" ", &request.path, b" HTTP/1.1\r\n"],
     );
-    put(
-        &mut head,
-        &[b"Host: ", request.origin.authority().as_bytes(), b"\r\n"],
+    let authority = request.origin.authority();
+    let length = match kind {
+        BodyKind::Sized(length) => Some(length.to_string()),
+        BodyKind::None | BodyKind::Chunked => None,
+    };
+    let own = |name, value| Line {
+        name,
+        value,
+        is_own: true,
+    };
+    let mut lines = vec![own(b"Host", authority.as_bytes())];
+    lines.extend(request.fields.iter().map(|(name, value)| Line {
+        name,
+        value,
+        is_own: false,
+    }));
+    let expect = options.continued.is_some();
+    lines.extend(expect.then(|| own(b"Expect", b"100-continue")));
+    lines.extend(
+        length
+            .as_ref()
+            .map(|it| own(b"Content-Length", it.as_bytes())),
     );
-    for (name, value) in &request.fields {
-        put(&mut head, &[name, b": ", value, b"\r\n"]);
-    }
-    if expects {
-        put(&mut head, &[b"Expect: 100-continue\r\n"]);
-    }
-    match kind {
-        BodyKind::None => {}
-        BodyKind::Sized(length) => {
-            put(
-                &mut head,
-                &[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"],
-            );
-        }
-        BodyKind::Chunked => put(&mut head, &[b"Transfer-Encoding: chunked\r\n"]),
+    let is_chunked = kind == BodyKind::Chunked;
+    lines.extend(is_chunked.then(|| own(b"Transfer-Encoding", b"chunked")));
+    let connection = options.layout.connection();
+    lines.extend(connection.map(|option| own(b"Connection", option)));
+    for line in options.layout.arrange(lines) {
+        put(&mut head, &[line.name, b": ", line.value, b"\r\n"]);
     }
     head.extend_from_slice(b"\r\n");
     if head.len() > max {
@@ -118,6 +129,7 @@ const fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::{Continued, Layout};
     use crate::policy::{Endpoint, Origin, Scheme};
 
     fn request(method: &[u8], path: &[u8], name: &[u8], value: &[u8]) -> RequestLine {
@@ -148,13 +160,47 @@ mod tests {
             let start = b"GET / HTTP/1.1\r\nHost: api.test\r\na: \xff\r\n";
             let expected = [start, framing, b"\r\n"].concat();
             let length = expected.len();
-            assert_eq!(encode_head(&request, kind, false, length), Ok(expected));
-            let error = encode_head(&request, kind, false, length - 1);
+            let plain = SendOptions::default();
+            assert_eq!(encode_head(&request, kind, &plain, length), Ok(expected));
+            let error = encode_head(&request, kind, &plain, length - 1);
             assert_eq!(error, Err(EgressError::Limit(Limit::RequestHeadSize)));
             let expect = &b"Expect: 100-continue\r\n"[..];
             let expected = [start, expect, framing, b"\r\n"].concat();
-            assert_eq!(encode_head(&request, kind, true, 9999), Ok(expected));
+            let expecting = SendOptions {
+                continued: Some(Continued::default()),
+                ..SendOptions::default()
+            };
+            assert_eq!(encode_head(&request, kind, &expecting, 9999), Ok(expected));
         }
+    }
+
+    #[test]
+    fn a_head_has_the_order_and_the_spelling_that_the_guest_gave_it() {
+        let mut fields: Vec<(Vec<u8>, Vec<u8>)> = vec![
+            (b"Accept".into(), b"*/*".into()),
+            (b"HOST".into(), b"api.test:80".into()),
+            (b"content-Length".into(), b"005".into()),
+            (b"CONNECTION".into(), b"Keep-Alive".into()),
+            (b"a".into(), b"b".into()),
+        ];
+        let kind = BodyKind::Sized(5);
+        let layout = Layout::take(&mut fields, kind);
+        fields.retain(|(name, _)| name != b"HOST");
+        let options = SendOptions {
+            layout,
+            continued: None,
+        };
+        let request = RequestLine {
+            fields,
+            ..request(b"PUT", b"/", b"", b"")
+        };
+        let expected = b"PUT / HTTP/1.1\r\nAccept: */*\r\nHOST: api.test\r\ncontent-Length: 5\r\n\
+            CONNECTION: Keep-Alive\r\na: b\r\n\r\n";
+        let head = encode_head(&request, kind, &options, 9999).unwrap();
+        assert_eq!(
+            head.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
     }
 
     #[test]
@@ -178,7 +224,7 @@ mod tests {
             let result = encode_head(
                 &request(method, path, name, value),
                 BodyKind::None,
-                false,
+                &SendOptions::default(),
                 9999,
             );
             assert!(matches!(result, Err(EgressError::Invalid(_))), "{result:?}");

@@ -14,11 +14,18 @@ use crate::egress::tests::support::{
 };
 use crate::egress::tests::tls_support::Authority;
 use crate::egress::tests::uploads::{piece, pieces};
-use crate::egress::{BodyKind, Connection, Continued, EgressError, Response};
+use crate::egress::{BodyKind, Connection, Continued, EgressError, Response, SendOptions};
 use crate::policy::Origin;
 
 fn continued() -> Continued {
     Arc::new(watch::Sender::new(false))
+}
+
+fn expecting(continued: &Continued) -> SendOptions {
+    SendOptions {
+        continued: Some(Arc::clone(continued)),
+        ..SendOptions::default()
+    }
 }
 
 /// Sends a POST of four bytes, which are written as soon as the peer asks for them.
@@ -37,12 +44,7 @@ async fn upload(
         tx.closed().await;
     });
     let request = request(origin, "POST", "/", &[]);
-    let sent = connection.send_expecting(
-        request,
-        BodyKind::Sized(4),
-        body,
-        Some(Arc::clone(continued)),
-    );
+    let sent = connection.send_with(request, BodyKind::Sized(4), body, expecting(continued));
     sent.await
 }
 
@@ -132,8 +134,7 @@ async fn a_peer_that_answers_without_a_word_before_gets_what_was_written_all_the
     let continued = continued();
     let request = request(&origin, "POST", "/", &[]);
     let body = http_body_util::Full::new(Bytes::from_static(b"four"));
-    let sent =
-        connection.send_expecting(request, BodyKind::Sized(4), body, Some(continued.clone()));
+    let sent = connection.send_with(request, BodyKind::Sized(4), body, expecting(&continued));
     let mut response = sent.await.unwrap();
     assert_eq!(collect(&mut response).await.unwrap(), "late");
     assert!(!*continued.borrow());
