@@ -1,6 +1,7 @@
 """What asyncio does in threads, done without, and what it would not tell."""
 
 import asyncio
+import signal
 import socket
 from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
@@ -19,6 +20,14 @@ def adapt() -> None:
     BaseEventLoop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
     BaseEventLoop.getnameinfo = getnameinfo  # type: ignore[method-assign]
     BaseSelectorEventLoop.sock_connect = sock_connect  # type: ignore[method-assign,assignment]
+    if not hasattr(signal, "set_wakeup_fd"):  # as on WASI
+        loop: Any = asyncio.SelectorEventLoop
+        loop.add_signal_handler = loop.remove_signal_handler = refuse_signals
+
+
+def refuse_signals(*_args: object) -> None:
+    """Fails as where a loop has no signals, which programs that run on Windows expect."""
+    raise NotImplementedError("sandbox-net: there are no signals")
 
 
 async def sock_connect(self: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:

@@ -49,9 +49,19 @@ def do_without() -> None:
         (threading.Condition, "wait", wait_alone),
         # The one in C waits in C.
         (queue, "SimpleQueue", getattr(queue, "_PySimpleQueue", queue.SimpleQueue)),
+        # What `Thread.start` calls: the former until CPython 3.12, the latter since.
+        (threading, "_start_new_thread", refuse_thread),
+        (threading, "_start_joinable_thread", refuse_thread),
     )
     for holder, name, replacement in changes:
         setattr(holder, name, replacement)
+
+
+def refuse_thread(*_args: object, **_options: object) -> None:
+    """Fails as CPython does, and says more."""
+    raise RuntimeError(
+        "can't start new thread: sandbox-net has none; asyncio, and executors, do without"
+    )
 
 
 def init_in_line(

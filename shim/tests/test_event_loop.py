@@ -4,6 +4,7 @@ from support import Answer, HostTest  # noqa: I001 - first: it installs the stan
 
 import asyncio
 import contextlib
+import signal
 import socket
 import unittest
 
@@ -23,6 +24,19 @@ async def fetch(host: str, port: int = 80) -> bytes:
     writer.close()
     await writer.wait_closed()
     return body
+
+
+class Signals(HostTest):
+    @unittest.skipIf(hasattr(signal, "set_wakeup_fd"), "this system has signals")
+    def test_a_loop_without_signals_says_so_as_windows_loops_do(self) -> None:
+        async def handle() -> None:
+            loop = asyncio.get_running_loop()
+            with self.assertRaisesRegex(NotImplementedError, "no signals"):
+                loop.add_signal_handler(signal.SIGINT, print)
+            with self.assertRaises(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGINT)
+
+        asyncio.run(handle())
 
 
 class Names(HostTest):

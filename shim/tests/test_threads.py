@@ -23,9 +23,12 @@ class WithoutThreads(HostTest):
             (BaseEventLoop, "shutdown_default_executor"),
             (threading.Condition, "wait"),
             (queue, "SimpleQueue"),
+            (threading, "_start_new_thread"),
+            (threading, "_start_joinable_thread"),
         ]
         for holder, name in kept:
-            patch = unittest.mock.patch.object(holder, name, getattr(holder, name))
+            stock = getattr(holder, name, None)
+            patch = unittest.mock.patch.object(holder, name, stock, create=stock is None)
             patch.start()
             self.addCleanup(patch.stop)
         threads.do_without()
@@ -40,6 +43,12 @@ class WithoutThreads(HostTest):
             self.assertEqual(sorted(future.result() for future in found), [1, 2, 4])
             done, pending = concurrent.futures.wait(futures)
         self.assertEqual((len(done), len(pending), seen), (3, 0, ["first"]))
+
+    def test_a_thread_says_what_does_without_threads(self) -> None:
+        with self.assertRaisesRegex(RuntimeError, "^can't start new thread: .* executors"):
+            threading.Thread(target=print).start()
+        with self.assertRaisesRegex(RuntimeError, "can't start new thread"):
+            threading.Timer(0, print).start()
 
     def test_an_exception_is_the_futures(self) -> None:
         with ThreadPoolExecutor() as pool:
