@@ -128,6 +128,8 @@ const fn is_token(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::egress::{Continued, Layout};
     use crate::policy::{Endpoint, Origin, Scheme};
@@ -228,6 +230,83 @@ mod tests {
                 9999,
             );
             assert!(matches!(result, Err(EgressError::Invalid(_))), "{result:?}");
+        }
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "Host",
+            "Content-Length",
+            "transfer-Encoding",
+            "Connection",
+            "expect",
+            "A",
+            "a",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "5",
+            "05",
+            "6",
+            "chunked",
+            "close",
+            "Keep-Alive",
+            "api.test",
+            "100-continue",
+            "",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn kind() -> impl Strategy<Value = BodyKind> {
+        prop::sample::select(vec![
+            BodyKind::None,
+            BodyKind::Sized(0),
+            BodyKind::Sized(5),
+            BodyKind::Chunked,
+        ])
+    }
+
+    proptest! {
+        /// Whatever the guest's fields are, the head has the host's framing, once.
+        #[test]
+        fn a_head_is_framed_by_its_kind_alone(
+            lines in prop::collection::vec((name(), value()), 0..8),
+            kind in kind(),
+        ) {
+            let line = |(name, value): &(String, String)| (name.clone().into(), value.clone().into());
+            let mut fields: Vec<(Vec<u8>, Vec<u8>)> = lines.iter().map(line).collect();
+            let layout = Layout::take(&mut fields, kind);
+            // As the policy does with the one that names the origin.
+            fields.retain(|(name, _)| name != b"Host");
+            let options = SendOptions { layout, continued: None };
+            let request = RequestLine { fields, ..request(b"PUT", b"/", b"", b"") };
+            let Ok(head) = encode_head(&request, kind, &options, 9999) else {
+                return Ok(());
+            };
+            let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+            let values = |name: &str| -> Vec<String> {
+                let fields = head.lines().filter_map(|line| line.split_once(": "));
+                let of_name = fields.filter(|(own, _)| *own == name);
+                of_name.map(|(_, value)| value.to_owned()).collect()
+            };
+            prop_assert_eq!(values("host"), ["api.test"]);
+            let (length, coding) = match kind {
+                BodyKind::None => (None, None),
+                BodyKind::Sized(length) => (Some(length.to_string()), None),
+                BodyKind::Chunked => (None, Some("chunked".to_owned())),
+            };
+            prop_assert_eq!(values("content-length"), Vec::from_iter(length));
+            prop_assert_eq!(values("transfer-encoding"), Vec::from_iter(coding));
+            let connection = values("connection");
+            prop_assert!(matches!(
+                connection.iter().map(String::as_str).collect::<Vec<_>>()[..],
+                [] | ["close" | "keep-alive"]
+            ));
+            prop_assert!(head.ends_with("\r\n\r\n") && !head[..head.len() - 4].contains("\r\n\r\n"));
         }
     }
 }
