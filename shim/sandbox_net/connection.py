@@ -139,6 +139,8 @@ class Connection(Endpoint):
             raise unsupported("TLS inside TLS is not carried")
         if self._exchange is not None or not self._parser.between_requests:
             raise unsupported("TLS has to begin before anything is sent")
+        if self._over or not self._writing:
+            raise os_error(errno.EPIPE)
         try:
             self._channel.call(ch.START_TLS, self._handle, settings, payload)
         except ChannelError as error:

@@ -54,7 +54,8 @@ def do_without() -> None:
         (threading, "_start_joinable_thread", refuse_thread),
     )
     for holder, name, replacement in changes:
-        setattr(holder, name, replacement)
+        if hasattr(holder, name):
+            setattr(holder, name, replacement)
 
 
 def refuse_thread(*_args: object, **_options: object) -> None:

@@ -385,6 +385,17 @@ class Order(TlsTest):
             ssl.create_default_context().wrap_socket(sock, server_hostname="example.com")
         self.assertIn("TLS inside TLS", str(caught.exception))
 
+    def test_no_session_begins_where_nothing_can_be_sent(self) -> None:
+        self.site(port=443)
+        for how in (socket.SHUT_WR, socket.SHUT_RDWR):
+            with (
+                self.subTest(how=how),
+                socket.create_connection(("example.com", 443)) as sock,
+                self.assertRaises(BrokenPipeError),
+            ):
+                sock.shutdown(how)
+                ssl.create_default_context().wrap_socket(sock, server_hostname="example.com")
+
     def test_unwrap_gives_a_socket_that_is_over(self) -> None:
         sock = self.connected()
         plain = sock.unwrap()
