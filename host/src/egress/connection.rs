@@ -282,7 +282,7 @@ impl Connection {
             .await
     }
 
-    /// The same in a manner of its own.
+    /// The same with a layout of its head, or with `Expect: 100-continue`, as `options` have it.
     ///
     /// # Errors
     ///

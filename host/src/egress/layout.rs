@@ -1,5 +1,6 @@
 //! How the head of an HTTP/1.1 request is laid out.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use crate::egress::{BodyKind, Fields};
@@ -16,11 +17,36 @@ pub struct Layout {
 }
 
 /// A line of a head, and whether it is the host's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a [u8],
-    pub(crate) value: &'a [u8],
-    pub(crate) is_own: bool,
+    pub(crate) value: Cow<'a, [u8]>,
+    is_own: bool,
+}
+
+impl<'a> Line<'a> {
+    /// One that the host sends itself.
+    pub(crate) fn own(name: &'static [u8], value: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+            is_own: true,
+        }
+    }
+
+    /// One of the guest's.
+    pub(crate) fn of_guest(name: &'a [u8], value: &'a [u8]) -> Self {
+        Self {
+            name,
+            value: value.into(),
+            is_own: false,
+        }
+    }
+
+    /// Its bytes in HTTP/1.1.
+    pub(crate) fn size(&self) -> usize {
+        self.name.len() + self.value.len() + ": \r\n".len()
+    }
 }
 
 impl Layout {
@@ -179,7 +205,7 @@ mod tests {
         let layout = Layout::take(&mut left, BodyKind::None);
         let line = |name: &'static str, value: &'static str, is_own| Line {
             name: name.as_bytes(),
-            value: value.as_bytes(),
+            value: value.as_bytes().into(),
             is_own,
         };
         let lines = vec![

@@ -43,6 +43,7 @@ pub use error::{
     TlsFailure,
 };
 pub use h1::Afterwards;
+pub(crate) use h1::head_size;
 pub use layout::Layout;
 pub(crate) use layout::take_only;
 pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead, SendOptions};

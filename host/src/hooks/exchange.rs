@@ -15,7 +15,7 @@ use super::wasi_http::{disassemble, to_http_error};
 use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
 use crate::audit::{Decided, Exchanged, Stage, Subject};
 use crate::egress::{
-    self, Afterwards, BodyKind, EgressError, Layout, SendOptions, TlsOptions, take_only,
+    self, Afterwards, BodyKind, EgressError, Layout, SendOptions, TlsOptions, head_size, take_only,
 };
 use crate::hook::Amendments;
 use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
@@ -52,8 +52,8 @@ impl EgressHooks {
             layout: Layout::take(&mut head.fields, kind),
             continued: takes_expectation(&mut head.fields, kind).then(|| completion.continuing()),
         };
-        let judged = match self.judge(link, &head, kind, &completion) {
-            Ok(judged) => Judged { options, ..judged },
+        let judged = match self.judge(link, &head, (kind, options), &completion) {
+            Ok(judged) => judged,
             Err(error) => {
                 let reported = to_http_error(&error);
                 completion.fail(error);
@@ -77,7 +77,7 @@ impl EgressHooks {
         &self,
         link: Link,
         head: &RequestHead,
-        kind: BodyKind,
+        (kind, options): (BodyKind, SendOptions),
         completion: &Arc<Completion>,
     ) -> Result<Judged, EgressError> {
         let RequestHead {
@@ -106,7 +106,7 @@ impl EgressHooks {
             policy,
             subject,
             kind,
-            options: SendOptions::default(),
+            options,
             completion: Arc::clone(completion),
             decided,
         })
@@ -160,7 +160,7 @@ impl EgressHooks {
             .prepare(&mut line, amendments, &link)
             .map_err(EgressError::Denied);
         let secrets = self.overruling(&mut decided, prepared)?;
-        let head_size = request_size(&line, options.continued.is_some());
+        let head_size = head_size(&line, kind, &options);
         self.metered(&mut decided, self.shared.meter.up(head_size))?;
 
         let record = Arc::new(Exchanged::new(&self.audit, &decided));
@@ -316,16 +316,6 @@ fn replace(fields: &mut egress::Fields, with: egress::Fields) {
 fn takes_expectation(fields: &mut egress::Fields, kind: BodyKind) -> bool {
     let is_known = |value: &[u8]| !kind.is_empty() && value.eq_ignore_ascii_case(b"100-continue");
     take_only(fields, "expect", is_known).is_some()
-}
-
-/// The bytes of a head as HTTP/1.1 text, with its `Host`, and its `Expect` if it `expects`.
-fn request_size(line: &RequestLine, expects: bool) -> u64 {
-    const FIXED: usize = " HTTP/1.1\r\n".len() + " Host: \r\n\r\n".len();
-    const EXPECT: usize = "Expect: 100-continue\r\n".len();
-    let fields = line.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
-    let size = line.method.len() + line.path.len() + line.origin.authority().len();
-    let expect = if expects { EXPECT } else { 0 };
-    (FIXED + size + expect + fields.sum::<usize>()) as u64
 }
 
 #[cfg(test)]

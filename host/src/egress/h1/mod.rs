@@ -16,6 +16,6 @@ mod transport;
 
 pub(crate) use body::H1Body;
 pub(crate) use exchange::Exchange;
-pub(crate) use request::encode_head;
+pub(crate) use request::{encode_head, head_size};
 pub use transport::Afterwards;
 pub(crate) use transport::Home;
