@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 
-/// How much of the network a sandbox may use; what has no budget is unlimited.
+/// How much of the network a sandbox may use. What has neither a budget nor a default is unlimited.
 ///
 /// Where zero is accepted, it means none at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
@@ -34,9 +34,31 @@ pub struct Budgets {
     /// Wall-clock time, in whole seconds, from the sandbox's first use of the network on.
     #[schemars(rename = "seconds", with = "u32", range(min = 1, max = u32::MAX))]
     pub time: Option<Duration>,
+    /// Bytes of the host's memory that are held on behalf of the guest at once: heads, names,
+    /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
+    #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
+    pub host_memory: Option<u64>,
+    /// Names that are looked up in all. 10,000 unless set.
+    #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
+    pub lookups: Option<u64>,
+    /// Connections that may begin within one second. 1,000 unless set.
+    #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
+    pub connections_per_second: Option<u32>,
+    /// Attempts that are denied in all; beyond them nothing is allowed any more. 10,000 unless set.
+    #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
+    pub denials: Option<u64>,
 }
 
 impl Budgets {
+    /// The host's memory for one guest where the budget names none, in bytes.
+    pub const HOST_MEMORY: u64 = 64 << 20;
+    /// The lookups where the budget names no number.
+    pub const LOOKUPS: u64 = 10_000;
+    /// The connections in a second where the budget names no number.
+    pub const CONNECTIONS_PER_SECOND: u32 = 1_000;
+    /// The denials where the budget names no number.
+    pub const DENIALS: u64 = 10_000;
+
     /// The smaller one of each two budgets.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
@@ -49,6 +71,13 @@ impl Budgets {
             response_head: smaller(self.response_head, other.response_head),
             hosts: smaller(self.hosts, other.hosts),
             time: smaller(self.time, other.time),
+            host_memory: smaller(self.host_memory, other.host_memory),
+            lookups: smaller(self.lookups, other.lookups),
+            connections_per_second: smaller(
+                self.connections_per_second,
+                other.connections_per_second,
+            ),
+            denials: smaller(self.denials, other.denials),
         }
     }
 }
@@ -65,7 +94,7 @@ fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 mod tests {
     use super::*;
 
-    /// All eight budgets, each with its own number above `base`.
+    /// All twelve budgets, each with its own number above `base`.
     fn all(base: u32) -> Budgets {
         Budgets {
             requests: Some(u64::from(base)),
@@ -76,6 +105,10 @@ mod tests {
             response_head: Some(base + 5),
             hosts: Some(base + 6),
             time: Some(Duration::from_secs(u64::from(base) + 7)),
+            host_memory: Some(u64::from(base) + 8),
+            lookups: Some(u64::from(base) + 9),
+            connections_per_second: Some(base + 10),
+            denials: Some(u64::from(base) + 11),
         }
     }
 

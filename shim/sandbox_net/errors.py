@@ -60,6 +60,10 @@ LIMITS = (
     "bytes-down",
     "hosts",
     "time",
+    "host-memory",
+    "lookups",
+    "connection-rate",
+    "denials",
 )
 TLS_OTHER = 255
 

@@ -74,7 +74,17 @@ class Errors(unittest.TestCase):
         self.assertEqual(error.strerror, "refused by rule-7")
 
     def test_a_budget_that_is_used_up_is_named(self) -> None:
-        for detail, name in ((1, "connections"), (3, "requests"), (6, "bytes-down"), (8, "time")):
+        limits = {
+            1: "connections",
+            3: "requests",
+            6: "bytes-down",
+            8: "time",
+            9: "host-memory",
+            10: "lookups",
+            11: "connection-rate",
+            12: "denials",
+        }
+        for detail, name in limits.items():
             error = exception_for(ChannelError(9, detail))
             self.assertEqual((error.errno, error.limit), (errno.ENOBUFS, name))
             self.assertIn(f"limit {name} was reached", error.strerror)

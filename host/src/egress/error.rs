@@ -212,6 +212,18 @@ pub enum Limit {
     /// The time since the first use of the network.
     #[error("the sandbox has used the network for as long as its budget has")]
     Time,
+    /// The memory of the host that is held on behalf of the guest.
+    #[error("the host holds as much memory for the sandbox as its budget has")]
+    HostMemory,
+    /// The number of names that were looked up.
+    #[error("the sandbox has looked up as many names as its budget has")]
+    Lookups,
+    /// The number of connections that begin within a second.
+    #[error("the sandbox begins more connections in a second than its budget has")]
+    ConnectionRate,
+    /// The number of attempts that were denied.
+    #[error("the sandbox was denied as often as its budget has")]
+    Denials,
 }
 
 impl Limit {
@@ -228,6 +240,10 @@ impl Limit {
             Self::BytesDown => "bytes-down",
             Self::Hosts => "hosts",
             Self::Time => "time",
+            Self::HostMemory => "host-memory",
+            Self::Lookups => "lookups",
+            Self::ConnectionRate => "connection-rate",
+            Self::Denials => "denials",
         }
     }
 }

@@ -27,6 +27,10 @@ pub(super) const BUDGETS: &[&str] = &[
     "response_head",
     "hosts",
     "seconds",
+    "host_memory",
+    "lookups",
+    "connections_per_second",
+    "denials",
 ];
 pub(super) const SECRET: &[&str] = &[
     "name",
@@ -167,6 +171,10 @@ fn budgets(item: &Item<'_>) -> Result<Budgets, Located> {
         response_head: table.read("response_head", |item| item.u32(1))?,
         hosts: table.read("hosts", |item| item.u32(0))?,
         time: seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        host_memory: table.read("host_memory", |item| item.u64(1))?,
+        lookups: table.read("lookups", |item| item.u64(0))?,
+        connections_per_second: table.read("connections_per_second", |item| item.u32(1))?,
+        denials: table.read("denials", |item| item.u64(0))?,
     })
 }
 

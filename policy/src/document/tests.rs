@@ -28,6 +28,10 @@ bytes_down = 100_000_000
 response_head = 65536
 hosts = 5
 seconds = 300
+host_memory = 1048576
+lookups = 50
+connections_per_second = 20
+denials = 100
 
 [[secret]]
 name = "openai"
@@ -110,6 +114,10 @@ fn whole() -> Document {
             response_head: Some(65536),
             hosts: Some(5),
             time: Some(Duration::from_secs(300)),
+            host_memory: Some(1 << 20),
+            lookups: Some(50),
+            connections_per_second: Some(20),
+            denials: Some(100),
         },
         secrets: vec![first, second],
         tls: vec![

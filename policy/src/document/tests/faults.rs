@@ -190,7 +190,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
             "[budgets]\ntime = 1",
             "line 3: unknown key 'time' in [budgets]; known are 'requests', \
              'requests_per_second', 'connections', 'bytes_up', 'bytes_down', 'response_head', \
-             'hosts', 'seconds'",
+             'hosts', 'seconds', 'host_memory', 'lookups', 'connections_per_second', 'denials'",
         ),
         (
             &format!("[[secret]]\n{secret}header = []"),
@@ -250,6 +250,14 @@ fn a_budget_is_refused_unless_it_is_a_number_in_its_range() {
         (
             "response_head = 0",
             "response_head: expected a whole number of at least 1, found 0",
+        ),
+        (
+            "host_memory = 0",
+            "host_memory: expected a whole number of at least 1, found 0",
+        ),
+        (
+            "connections_per_second = 0",
+            "connections_per_second: expected a whole number of at least 1, found 0",
         ),
         (
             "seconds = 0",
