@@ -1,0 +1,1 @@
+//! Compiled code comes from files that only this user can write to.

@@ -1,0 +1,17 @@
+//! The boundary around the policy: what a guest, a server or a file can cost the host is bounded, and
+//! every accepted setting binds. Each test has its control: the honest use that goes on working.
+
+mod cache;
+mod dialled;
+mod escapes;
+mod memory;
+mod mounts;
+mod overrides;
+mod person;
+mod records;
+mod settings;
+mod sharing;
+mod trees;
+mod warnings;
+mod wire;
+mod work;

@@ -1,0 +1,1 @@
+//! What the host holds for a guest is counted and bounded.

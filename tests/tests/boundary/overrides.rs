@@ -1,0 +1,1 @@
+//! Fields that change a request behind the policy's back are refused.

@@ -1,0 +1,1 @@
+//! What a person is shown, and asked, cannot be shaped by the guest.

@@ -1,0 +1,1 @@
+//! What was allowed stays in the record, whatever else a guest does.

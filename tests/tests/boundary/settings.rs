@@ -1,0 +1,1 @@
+//! Every setting is enforced, refused, or documented as having no effect.

@@ -1,0 +1,1 @@
+//! Runs of one sandbox at once share nothing by accident.

@@ -1,0 +1,1 @@
+//! A policy that means more than its author can want is warned about.

@@ -1,0 +1,1 @@
+//! Budgets count what crosses the wire.

@@ -1,0 +1,1 @@
+//! No work of the host goes on beyond a run's limits.
