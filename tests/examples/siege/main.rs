@@ -1,0 +1,141 @@
+//! A siege: hostile guests of every kind beside an honest one, in one process.
+//!
+//! `cargo run --release -p sandbox-net-tests --example siege -- SECONDS [LANES]`
+//!
+//! The honest guest sends one request after the other over one session: first alone, and then for
+//! `SECONDS` while hostile guests run beside it, one after the other in each of `LANES` lanes. What
+//! is printed are the honest guest's times in both phases, and what the process holds before and
+//! after. The exit code is 1 where a request of the honest guest failed, where a hostile guest got
+//! what it should not, where the 99th percentile is beyond five times that alone, or where memory
+//! or descriptors are left.
+
+mod guests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sandbox_net::{Outcome, Sandbox, Script};
+use sandbox_net_tests::{DnsServer, HttpServer, RawServer};
+use serde_json::Value;
+
+use crate::guests::{Besieger, Targets};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the honest guest runs alone.
+const ALONE: u64 = 30;
+/// How often the honest guest's 99th percentile alone it may be beside hostile ones.
+const FACTOR: f64 = 5.0;
+/// What may be left of the process's memory: the allocator keeps some of what was freed.
+const LEFT: i64 = 64 << 20;
+
+fn main() -> Result<(), Failure> {
+    let mut words = std::env::args().skip(1);
+    let seconds = words.next().map_or(Ok(60), |word| word.parse())?;
+    let lanes = words.next().map_or(Ok(2), |word| word.parse())?;
+    // The servers are others' machines: what hostile guests do to the runtime of the sandboxes is
+    // not done to them.
+    let outside = tokio::runtime::Runtime::new()?;
+    let (http, raw, dns) = outside.block_on(async {
+        let servers = (HttpServer::plain().await, RawServer::start().await);
+        (servers.0, servers.1, DnsServer::start().await)
+    });
+    let targets = Targets {
+        http: http.address(),
+        raw: raw.address(),
+        dns: dns.address(),
+    };
+    tokio::runtime::Runtime::new()?.block_on(siege(targets, seconds, lanes))
+}
+
+async fn siege(targets: Targets, seconds: u64, lanes: usize) -> Result<(), Failure> {
+    let besiegers = Arc::new(guests::all(targets)?);
+    println!("{} kinds of hostile guests, {lanes} lanes", besiegers.len());
+    // Once around, so that what is made once is made.
+    for besieger in besiegers.iter() {
+        besieger.attack().await?;
+    }
+    honest(&targets, 1).await?;
+    let before = Held::now()?;
+    let alone = honest(&targets, ALONE).await?;
+    println!("alone:  {alone}");
+
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let attacking: Vec<_> = (0..lanes)
+        .map(|lane| tokio::spawn(attack(Arc::clone(&besiegers), lane, end)))
+        .collect();
+    let beside = honest(&targets, seconds).await?;
+    println!("beside: {beside}");
+    let mut attacks = 0;
+    for lane in attacking {
+        attacks += lane.await??;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = Held::now()?;
+    println!("{attacks} attacks; before: {before:?}; after: {after:?}");
+    judge(&alone, &beside, &before, &after)
+}
+
+/// Attacks until `end`, beginning with the kind of this lane.
+async fn attack(besiegers: Arc<Vec<Besieger>>, lane: usize, end: Instant) -> Result<u64, Failure> {
+    let mut attacks = 0;
+    let turns = besiegers.iter().cycle().skip(lane * besiegers.len() / 2);
+    for besieger in turns.take_while(|_| Instant::now() < end) {
+        besieger.attack().await?;
+        attacks += 1;
+    }
+    Ok(attacks)
+}
+
+/// What the honest guest says of its requests.
+async fn honest(targets: &Targets, seconds: u64) -> Result<Value, Failure> {
+    let origin = format!("http://{}", targets.http);
+    let sandbox = Sandbox::builder()
+        .allow(origin.as_str())
+        .with_package("requests")
+        .arg(format!("{origin}/bytes/1000"))
+        .arg(seconds.to_string())
+        .build()
+        .await?;
+    let outcome: Outcome = sandbox.run(Script::path(guests::program("honest"))).await?;
+    if outcome.exit_code() != 0 {
+        return Err(format!("the honest guest failed: {}", outcome.stderr_text()).into());
+    }
+    Ok(serde_json::from_slice(&outcome.stdout)?)
+}
+
+/// What the process holds.
+#[derive(Debug)]
+struct Held {
+    memory: i64,
+    descriptors: usize,
+}
+
+impl Held {
+    fn now() -> Result<Self, Failure> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB"));
+        let kibibytes: i64 = kibibytes.ok_or("no VmRSS")?.trim().parse()?;
+        Ok(Self {
+            memory: kibibytes << 10,
+            descriptors: std::fs::read_dir("/proc/self/fd")?.count(),
+        })
+    }
+}
+
+fn judge(alone: &Value, beside: &Value, before: &Held, after: &Held) -> Result<(), Failure> {
+    let number = |report: &Value, key: &str| report[key].as_f64().ok_or("no number");
+    let factor = number(beside, "p99_ms")? / number(alone, "p99_ms")?;
+    println!("the honest guest's 99th percentile: {factor:.2} times that alone");
+    if number(beside, "failed")? + number(alone, "failed")? > 0.0 {
+        return Err("requests of the honest guest failed".into());
+    }
+    if factor > FACTOR {
+        return Err(format!("beyond {FACTOR} times").into());
+    }
+    if after.memory - before.memory > LEFT || after.descriptors > before.descriptors {
+        return Err("memory or descriptors are left".into());
+    }
+    Ok(())
+}

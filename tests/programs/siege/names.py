@@ -1,0 +1,9 @@
+"""Tells a name server something, name by name."""
+
+import contextlib
+import itertools
+import socket
+
+for number in itertools.count():
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo(f"n{number}.flood.test", 80)

@@ -1,0 +1,4 @@
+"""Uses a processor, and lets go of none."""
+
+while True:
+    pass
