@@ -9,7 +9,8 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::Limits;
+use super::filesystem::{HasPreopens, PreopensView};
+use super::{Limits, Preopen};
 use crate::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
 
 /// What the store of one run holds.
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) http: WasiHttpCtx,
     pub(crate) net: SandboxNetCtx,
     pub(crate) limits: Limits,
+    /// The directories that the guest begins with, and no others.
+    pub(crate) preopens: Vec<Preopen>,
 }
 
 impl WasiView for State {
@@ -49,6 +52,15 @@ impl WasiHttpView for State {
     }
 }
 
+impl State {
+    fn preopens(&mut self) -> PreopensView<'_> {
+        PreopensView {
+            preopens: &self.preopens,
+            table: &mut self.table,
+        }
+    }
+}
+
 /// Everything that a component of ours, or one that speaks `wasi:http`, may import.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
@@ -71,7 +83,7 @@ fn add_wasi(l: &mut Linker<State>) -> wasmtime::Result<()> {
     io::streams::add_to_linker::<State, HasTable>(l, |t| &mut t.table)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::preopens::add_to_linker::<State, HasPreopens>(l, State::preopens)?;
     filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
     random::random::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
     random::insecure::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;

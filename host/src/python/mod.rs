@@ -2,6 +2,7 @@
 
 mod build;
 mod engine;
+mod filesystem;
 mod limits;
 mod linker;
 mod prepare;
@@ -9,6 +10,7 @@ mod shim;
 
 pub use build::BuildError;
 pub use engine::{Engine, EngineBuilder};
+pub(crate) use filesystem::Preopen;
 pub(crate) use limits::Limits;
 pub(crate) use linker::State;
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::files::{DirAccess, Mount, Root};
-use super::mounts::{directory, mount, packages};
+use super::files::{DirAccess, Root};
+use super::mounts::{directory, library, mount, packages};
 use super::network::Network;
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings};
@@ -297,16 +297,13 @@ impl SandboxBuilder {
             true => Capability::None,
             false => Capability::Network,
         };
-        let mut mounts = Vec::new();
+        let mut mounts = vec![library(&engine)?];
         for (host, guest, access) in self.dirs {
             let mount = mount(&engine, &host, &guest, access)?;
-            if mounts
-                .iter()
-                .any(|other: &Mount| other.guest == mount.guest)
-            {
+            if mounts.iter().any(|other| other.guest() == mount.guest()) {
                 return Err(Error::Directory {
-                    path: mount.host,
-                    why: format!("{} is taken by another directory", mount.guest),
+                    path: host,
+                    why: format!("{} is taken by another directory", mount.guest()),
                 });
             }
             mounts.push(mount);

@@ -6,27 +6,29 @@ mod handles;
 mod mounts;
 mod network;
 mod script;
+mod script_file;
 mod stdio;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use self::files::{Mount, Root};
+use self::files::Root;
 use self::network::Network;
 use self::script::Source;
+use self::script_file::ScriptFile;
 use self::stdio::{Capture, Sink};
 use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
-use crate::python::{Engine, Limits, State};
+use crate::python::{Engine, Limits, Preopen, State};
 use crate::{Error, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
@@ -38,8 +40,6 @@ pub use stdio::{Output, Stdin};
 /// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
 /// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
 const RESOURCES: usize = 1 << 16;
-/// Where the guest finds a script that is a file of the host.
-const SCRIPT_DIR: &str = "run";
 
 /// An interpreter with files, an environment, a policy and limits of its own.
 ///
@@ -79,7 +79,9 @@ struct Settings {
     network: Network,
     env: BTreeMap<String, String>,
     args: Vec<String>,
-    mounts: Vec<Mount>,
+    /// What the guest sees besides its own files: the interpreter's library, directories of the host,
+    /// packages.
+    mounts: Vec<Preopen>,
     stdin: Stdin,
     stdout: Output,
     stderr: Output,
@@ -115,7 +117,7 @@ impl Sandbox {
     /// An [`Error`] where the script can't be read or the interpreter can't be started. Whatever
     /// the script itself does is an [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
-        let args = self.arguments(script.into()).await?;
+        let (args, script) = self.arguments(script.into()).await?;
         let interpreter = self.engine.interpreter(self.settings.capability).await?;
 
         let (stdout, stderr) = (Capture::default(), Capture::default());
@@ -123,7 +125,7 @@ impl Sandbox {
         let audit = hooks.audit().clone();
         let mut store = Store::new(
             self.engine.wasmtime(),
-            self.state(&args, hooks, &stdout, &stderr)?,
+            self.state(&args, script.as_ref(), hooks, &stdout, &stderr),
         );
         store.limiter(|state| &mut state.limits);
         store.set_epoch_deadline(1);
@@ -263,55 +265,60 @@ impl Sandbox {
         ))
     }
 
-    /// The interpreter's arguments for `script`.
-    async fn arguments(&self, script: Script) -> Result<Vec<String>, Error> {
+    /// The interpreter's arguments for `script`, and its copy where it is a file of the host.
+    async fn arguments(&self, script: Script) -> Result<(Vec<String>, Option<ScriptFile>), Error> {
         let mut args = vec!["python".to_owned()];
+        let mut copy = None;
         match script.0 {
             Source::Code(code) => args.extend(["-c".to_owned(), code]),
             Source::Module(name) => args.extend(["-m".to_owned(), name]),
             Source::Stdin => args.push("-".to_owned()),
-            Source::Path(path) => args.push(self.install_script(&path).await?),
+            Source::Path(path) => {
+                let script = self.install_script(path).await?;
+                args.push(script.guest().to_owned());
+                copy = Some(script);
+            }
         }
         args.extend(self.settings.args.iter().cloned());
         if args.iter().any(|arg| arg.contains('\0')) {
             return Err(Error::Argument);
         }
-        Ok(args)
+        Ok((args, copy))
     }
 
-    /// Copies a script of the host to where the guest sees it.
-    async fn install_script(&self, path: &Path) -> Result<String, Error> {
-        let source = tokio::fs::read(path).await.map_err(|source| Error::File {
-            path: path.display().to_string(),
-            source,
-        })?;
-        let name = path.file_name().and_then(|name| name.to_str());
-        let guest = format!("/{SCRIPT_DIR}/{}", name.unwrap_or("script.py"));
-        let (root, copy) = (self.root.clone(), guest.clone());
-        self.file(&guest, move |_| files::write(&root, &[], &copy, &source))
-            .await?;
-        Ok(guest)
+    /// Copies a script of the host to where only this run sees it.
+    async fn install_script(&self, path: PathBuf) -> Result<ScriptFile, Error> {
+        let (root, host) = (self.root.clone(), path.clone());
+        self.file(&path.display().to_string(), move |_| {
+            ScriptFile::install(&root, &host)
+        })
+        .await
     }
 
     fn state(
         &self,
         args: &[String],
+        script: Option<&ScriptFile>,
         hooks: EgressHooks,
         stdout: &Capture,
         stderr: &Capture,
-    ) -> Result<State, Error> {
+    ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
-        Ok(State {
+        let mut preopens = vec![self.root.files().clone()];
+        preopens.extend(script.map(|script| script.preopen().clone()));
+        preopens.extend(self.settings.mounts.iter().cloned());
+        State {
             table,
-            wasi: self.wasi(args, stdout, stderr)?,
+            wasi: self.wasi(args, stdout, stderr),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(hooks),
             limits: Limits::new(self.settings.memory),
-        })
+            preopens,
+        }
     }
 
-    fn wasi(&self, args: &[String], stdout: &Capture, stderr: &Capture) -> Result<WasiCtx, Error> {
+    fn wasi(&self, args: &[String], stdout: &Capture, stderr: &Capture) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(args);
         {
@@ -337,26 +344,7 @@ impl Sandbox {
             Some(sink) => wasi.stderr(sink),
             None => wasi.inherit_stderr(),
         };
-        let (library, guest) = self.engine.library();
-        let own = [
-            (self.root.path(), "/", FsPerms::ReadWrite),
-            (library, guest, FsPerms::ReadOnly),
-        ];
-        let mounts = self.settings.mounts.iter().map(|mount| {
-            let perms = match mount.access {
-                DirAccess::ReadOnly => FsPerms::ReadOnly,
-                DirAccess::ReadWrite => FsPerms::ReadWrite,
-            };
-            (mount.host.as_path(), mount.guest.as_str(), perms)
-        });
-        for (host, guest, perms) in own.into_iter().chain(mounts) {
-            wasi.preopened_dir(host, guest, perms)
-                .map_err(|error| Error::Directory {
-                    path: host.to_path_buf(),
-                    why: error.to_string(),
-                })?;
-        }
-        Ok(wasi.build())
+        wasi.build()
     }
 }
 

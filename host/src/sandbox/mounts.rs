@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 
 use super::builder::MEMORY;
-use super::files::{DirAccess, Mount, Root};
+use super::files::{DirAccess, Root};
 use super::network::Network;
+use super::script_file::SCRIPTS;
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, SandboxBuilder, Settings};
-use crate::python::Engine;
+use crate::python::{Engine, Preopen};
 use crate::runtime::{Amount, PackagesBuilder};
 use crate::{Capability, Error, Script};
 
@@ -46,13 +47,13 @@ pub(super) fn mount(
     host: &Path,
     guest: &str,
     access: DirAccess,
-) -> Result<Mount, Error> {
+) -> Result<Preopen, Error> {
     let (found, guest) = directory(host, guest)?;
     let fault = |why: &str| Error::Directory {
         path: host.to_path_buf(),
         why: why.to_owned(),
     };
-    for reserved in [engine.library().1, PACKAGES] {
+    for reserved in [engine.library().1, PACKAGES, SCRIPTS] {
         let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
         if guest.starts_with(reserved) || reserved.starts_with(guest) {
             return Err(fault("the guest's path for it is the interpreter's own"));
@@ -66,10 +67,20 @@ pub(super) fn mount(
         let why = "a directory with the cache of compiled code can't be writable";
         return Err(fault(why));
     }
-    Ok(Mount {
-        host: found,
-        guest,
-        access,
+    open(&found, guest, access)
+}
+
+/// The interpreter's own library.
+pub(super) fn library(engine: &Engine) -> Result<Preopen, Error> {
+    let (host, guest) = engine.library();
+    open(host, guest, DirAccess::ReadOnly)
+}
+
+/// Opens a directory once, for every run of the sandbox and of its forks.
+fn open(host: &Path, guest: impl Into<String>, access: DirAccess) -> Result<Preopen, Error> {
+    Preopen::open(host, guest, access.perms()).map_err(|error| Error::Directory {
+        path: host.to_path_buf(),
+        why: error.to_string(),
     })
 }
 
@@ -77,7 +88,7 @@ pub(super) async fn packages(
     engine: &Engine,
     requirements: Vec<String>,
     capability: Capability,
-) -> Result<Mount, Error> {
+) -> Result<Preopen, Error> {
     let engine = engine.clone();
     let made = tokio::task::spawn_blocking(move || {
         let progress = engine.progress();
@@ -96,11 +107,7 @@ pub(super) async fn packages(
         builder.build()
     });
     let packages = made.await.map_err(|e| Error::Internal(e.to_string()))??;
-    Ok(Mount {
-        host: packages.site_packages,
-        guest: PACKAGES.to_owned(),
-        access: DirAccess::ReadOnly,
-    })
+    open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
 }
 
 /// Compiles the packages in `site`, in a sandbox without a network.
@@ -110,11 +117,10 @@ async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result
         network: Network::none(SandboxBuilder::default().egress()?),
         env: BTreeMap::new(),
         args: Vec::new(),
-        mounts: vec![Mount {
-            host: site.to_path_buf(),
-            guest: PACKAGES.to_owned(),
-            access: DirAccess::ReadWrite,
-        }],
+        mounts: vec![
+            library(engine)?,
+            open(site, PACKAGES, DirAccess::ReadWrite)?,
+        ],
         stdin: Stdin::Empty,
         stdout: Output::Capture,
         stderr: Output::Capture,

@@ -1,0 +1,94 @@
+//! The directories that a run begins with.
+//!
+//! WASI's own context takes the host's *paths* and opens them for every run. A guest that may write
+//! above such a path could have put a link in its place since. Here each directory is opened once,
+//! and every run goes through that handle.
+//!
+//! Below a handle, `wasmtime-wasi` and `cap-std` resolve names with `openat2`, under
+//! `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`, so that neither `..`, a symbolic link nor a link
+//! such as `/proc/self/root` leads out, and a rename meanwhile doesn't either. Where the kernel has no
+//! `openat2`, or a filter refuses it, they walk name by name with a handle for every directory, which
+//! comes to the same.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::FsPerms;
+use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+
+/// An open directory of the host, and the absolute path that the guest has for it. A clone is the same
+/// handle: it takes no descriptor.
+#[derive(Clone)]
+pub(crate) struct Preopen {
+    dir: Dir,
+    guest: String,
+}
+
+impl Preopen {
+    /// Opens `host`, which is looked up by name only here.
+    pub(crate) fn open(host: &Path, guest: impl Into<String>, perms: FsPerms) -> io::Result<Self> {
+        let dir = cap_std::fs::Dir::open_ambient_dir(host, ambient_authority())?;
+        Ok(Self::new(dir, guest, perms))
+    }
+
+    /// Takes a directory that is open.
+    pub(crate) fn new(dir: cap_std::fs::Dir, guest: impl Into<String>, perms: FsPerms) -> Self {
+        let mode = match perms {
+            FsPerms::ReadOnly => OpenMode::READ,
+            FsPerms::ReadWrite => OpenMode::READ | OpenMode::WRITE,
+        };
+        Self {
+            dir: Dir::new(dir.into_std_file(), perms, mode, false),
+            guest: guest.into(),
+        }
+    }
+
+    /// The guest's absolute path, without a final slash unless it is `/`.
+    pub(crate) fn guest(&self) -> &str {
+        &self.guest
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        !self.dir.perms.write_not_permitted()
+    }
+
+    /// The open directory.
+    pub(crate) fn handle(&self) -> &Arc<File> {
+        &self.dir.dir
+    }
+
+    /// The directory for the host's own use, confined to what is below it; it takes a descriptor.
+    pub(crate) fn dir(&self) -> io::Result<cap_std::fs::Dir> {
+        Ok(cap_std::fs::Dir::from_std_file(self.handle().try_clone()?))
+    }
+}
+
+/// What `wasi:filesystem/preopens` needs of a run.
+pub(super) struct PreopensView<'a> {
+    pub(super) preopens: &'a [Preopen],
+    pub(super) table: &'a mut ResourceTable,
+}
+
+pub(super) struct HasPreopens;
+
+impl HasData for HasPreopens {
+    type Data<'a> = PreopensView<'a>;
+}
+
+impl preopens::Host for PreopensView<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let mut directories = Vec::with_capacity(self.preopens.len());
+        for preopen in self.preopens {
+            // A handle that is shared, so that a guest that asks again and again costs the host no
+            // descriptors; the table bounds how often it can.
+            let descriptor = self.table.push(Descriptor::Dir(preopen.dir.clone()))?;
+            directories.push((descriptor, preopen.guest.clone()));
+        }
+        Ok(directories)
+    }
+}
