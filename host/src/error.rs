@@ -59,6 +59,26 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// A path of the host that the guest could lead elsewhere, or a file that it could replace: it lies
+    /// in, or is reached through, a directory that is mounted writable.
+    #[error(
+        "{what} '{}' {how} the directory '{}', which the program may write to as {guest}: mount a \
+         subdirectory or mount it read-only, or keep {what} elsewhere",
+        path.display(),
+        directory.display()
+    )]
+    Exposed {
+        /// What the path is for, such as `the audit log`, or the name of an option.
+        what: String,
+        /// The path as it was given.
+        path: PathBuf,
+        /// `is`, `lies in` or `is reached through`.
+        how: &'static str,
+        /// The directory that is mounted writable, as it was given.
+        directory: PathBuf,
+        /// Where the guest has it.
+        guest: String,
+    },
     /// A file that can't be read or written.
     #[error("the file '{path}' can't be used: {source}")]
     File {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exposure::{self, Writable};
 use super::files::{DirAccess, Root};
 use super::mounts::{directory, library, mount, packages};
 use super::network::Network;
@@ -14,8 +15,9 @@ use super::{Sandbox, Settings};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
-use crate::policy::{Document, Policy, Rule, RuleError};
+use crate::policy::{Document, Policy, Rule, RuleError, Secret, SecretSource};
 use crate::python::Engine;
+use crate::runtime::packages::wheel_path;
 use crate::secrets::Vault;
 use crate::{Capability, Error};
 
@@ -44,6 +46,7 @@ pub struct SandboxBuilder {
     env: BTreeMap<String, String>,
     args: Vec<String>,
     dirs: Vec<(PathBuf, String, DirAccess)>,
+    protected: Vec<(PathBuf, String)>,
     packages: Vec<String>,
     stdin: Stdin,
     stdout: Output,
@@ -159,6 +162,17 @@ impl SandboxBuilder {
     }
 
     /// Shows the host's directory `host` to the guest as the absolute path `guest`.
+    ///
+    /// It is opened once, when the sandbox is built: every run, [`Sandbox::read_file`],
+    /// [`Sandbox::write_file`] and every fork uses that same directory, whatever bears its name by then.
+    ///
+    /// A guest decides what the names in a directory that it may write to lead to. So
+    /// [`check`](Self::check) and [`build`](Self::build) refuse, with [`Error::Exposed`], a writable
+    /// directory in which anything lies that the host looks up by name: another mounted directory,
+    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files and
+    /// programs of secrets, wheels, the platform's certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR`
+    /// names them, the temporary directory, and the cache; [`Sandbox::run`] refuses a script in one.
+    /// Files of which it holds another hard link are not found so.
     pub fn dir(
         mut self,
         host: impl Into<PathBuf>,
@@ -166,6 +180,15 @@ impl SandboxBuilder {
         access: DirAccess,
     ) -> Self {
         self.dirs.push((host.into(), guest.into(), access));
+        self
+    }
+
+    /// Refuses a writable directory in which `path` lies, or through which it is reached: the guest
+    /// could replace it, or lead it elsewhere. It is for files that are read or written on behalf of this
+    /// sandbox, now or before a later run, and that the builder doesn't know. `what` is what the message
+    /// calls it, such as `--ca`.
+    pub fn protect(mut self, path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+        self.protected.push((path.into(), what.into()));
         self
     }
 
@@ -225,23 +248,76 @@ impl SandboxBuilder {
         self
     }
 
-    /// Checks what can be checked without a runtime: rules, certificates, environment and
-    /// directories. [`build`](Self::build) does it too; a caller who fetches a runtime first can
+    /// Checks what can be checked without a runtime: rules, certificates, environment, and directories
+    /// with what lies in them. [`build`](Self::build) does it too; a caller who fetches a runtime first can
     /// tell a mistake before.
     ///
     /// # Errors
     ///
     /// The [`Error`] that `build` would give.
     pub fn check(&self) -> Result<(), Error> {
-        self.decided()?;
+        let policy = self.decided()?;
         self.egress()?;
         for (name, value) in &self.env {
             super::check_env(name, value)?;
         }
+        self.check_directories(&policy)
+    }
+
+    /// Refuses directories that can't be mounted, and those in which a guest could replace what the host
+    /// looks up by name.
+    fn check_directories(&self, policy: &Policy) -> Result<(), Error> {
+        let writable = self.writable()?;
+        if writable.is_empty() {
+            return Ok(());
+        }
         for (host, guest, _) in &self.dirs {
-            directory(host, guest)?;
+            let (_, guest) = directory(host, guest)?;
+            exposure::check_mount(&writable, host, &guest)?;
+        }
+        for (path, what) in &self.protected {
+            exposure::check(&writable, path, what)?;
+        }
+        for (path, what) in self.looked_up(policy) {
+            exposure::check(&writable, &path, &what)?;
         }
         Ok(())
+    }
+
+    /// The directories that the guest may write to.
+    fn writable(&self) -> Result<Vec<Writable>, Error> {
+        let mut writable = Vec::new();
+        for (host, guest, access) in &self.dirs {
+            let (path, guest) = directory(host, guest)?;
+            if *access == DirAccess::ReadWrite {
+                writable.push(Writable::new(host, path, &guest));
+            }
+        }
+        Ok(writable)
+    }
+
+    /// What the host looks up by name, now or for a later sandbox like this one, and what messages call
+    /// it.
+    fn looked_up(&self, policy: &Policy) -> Vec<(PathBuf, String)> {
+        let audit = self.audit_files.iter();
+        let audit = audit.map(|path| (path.clone(), "the audit log".to_owned()));
+        let policy_file = self.policy_file.iter();
+        let policy_file = policy_file.map(|path| (path.clone(), "the policy".to_owned()));
+        let secrets = policy.secrets().iter().filter_map(source_path);
+        let wheels = self.packages.iter().filter_map(|text| wheel_path(text));
+        let wheels = wheels.map(|path| (path, "the wheel".to_owned()));
+        let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+        let certificates = certificates
+            .filter_map(|name| std::env::var_os(name).map(|path| (path.into(), name.to_owned())));
+        // In it are the sandbox's own files.
+        let temporary = [(std::env::temp_dir(), "the temporary directory".to_owned())];
+        audit
+            .chain(policy_file)
+            .chain(secrets)
+            .chain(wheels)
+            .chain(certificates)
+            .chain(temporary)
+            .collect()
     }
 
     /// The policy as it is after all that was set.
@@ -288,6 +364,7 @@ impl SandboxBuilder {
     /// package can't be had.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
+        let writable = self.writable()?;
         let network = self.network().await?;
         let engine = match self.engine {
             Some(engine) => engine,
@@ -299,7 +376,7 @@ impl SandboxBuilder {
         };
         let mut mounts = vec![library(&engine)?];
         for (host, guest, access) in self.dirs {
-            let mount = mount(&engine, &host, &guest, access)?;
+            let mount = mount(&engine, &writable, &host, &guest, access)?;
             if mounts.iter().any(|other| other.guest() == mount.guest()) {
                 return Err(Error::Directory {
                     path: host,
@@ -322,6 +399,7 @@ impl SandboxBuilder {
             env,
             args: self.args,
             mounts,
+            writable,
             stdin: self.stdin,
             stdout: self.stdout,
             stderr: self.stderr,
@@ -378,6 +456,25 @@ impl SandboxBuilder {
             config.request_deadline = deadline;
         }
         Ok(config)
+    }
+}
+
+/// The path that the host takes a secret's value from, and what messages call it. A program without a
+/// slash in its name is looked for in `PATH`.
+fn source_path(secret: &Secret) -> Option<(PathBuf, String)> {
+    match &secret.source {
+        SecretSource::Env(_) => None,
+        SecretSource::File(path) => Some((
+            path.clone(),
+            format!("the file of the secret '{}'", secret.name),
+        )),
+        SecretSource::Command(words) => {
+            let program = words
+                .first()
+                .filter(|it| Path::new(it).components().count() > 1)?;
+            let what = format!("the program of the secret '{}'", secret.name);
+            Some((program.into(), what))
+        }
     }
 }
 

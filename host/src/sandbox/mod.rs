@@ -1,6 +1,7 @@
 //! A sandbox: an interpreter with files, an environment, a policy and limits of its own.
 
 mod builder;
+mod exposure;
 mod files;
 mod handles;
 mod mounts;
@@ -20,6 +21,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use self::exposure::Writable;
 use self::files::Root;
 use self::network::Network;
 use self::script::Source;
@@ -82,6 +84,8 @@ struct Settings {
     /// What the guest sees besides its own files: the interpreter's library, directories of the host,
     /// packages.
     mounts: Vec<Preopen>,
+    /// The directories of the host among them that the guest may write to.
+    writable: Vec<Writable>,
     stdin: Stdin,
     stdout: Output,
     stderr: Output,
@@ -288,6 +292,7 @@ impl Sandbox {
 
     /// Copies a script of the host to where only this run sees it.
     async fn install_script(&self, path: PathBuf) -> Result<ScriptFile, Error> {
+        exposure::check(&self.settings.writable, &path, "the script")?;
         let (root, host) = (self.root.clone(), path.clone());
         self.file(&path.display().to_string(), move |_| {
             ScriptFile::install(&root, &host)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 
 use super::builder::MEMORY;
+use super::exposure::{self, Writable};
 use super::files::{DirAccess, Root};
 use super::network::Network;
 use super::script_file::SCRIPTS;
@@ -39,11 +40,25 @@ pub(super) fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), E
         let why = "the guest's path for it must be absolute, without `..`, and not `/`";
         return Err(fault(why));
     }
+    for (reserved, holds) in [(PACKAGES, "packages"), (SCRIPTS, "script")] {
+        if overlaps(trimmed, reserved) {
+            return Err(fault(&format!(
+                "the guest has its {holds} at {reserved}: choose another path for it, such as /data"
+            )));
+        }
+    }
     Ok((found, trimmed.to_owned()))
+}
+
+/// Whether one of two paths of the guest lies in the other.
+fn overlaps(one: &str, other: &str) -> bool {
+    let (one, other) = (Path::new(one), Path::new(other));
+    one.starts_with(other) || other.starts_with(one)
 }
 
 pub(super) fn mount(
     engine: &Engine,
+    writable: &[Writable],
     host: &Path,
     guest: &str,
     access: DirAccess,
@@ -53,18 +68,15 @@ pub(super) fn mount(
         path: host.to_path_buf(),
         why: why.to_owned(),
     };
-    for reserved in [engine.library().1, PACKAGES, SCRIPTS] {
-        let (guest, reserved) = (Path::new(&guest), Path::new(reserved));
-        if guest.starts_with(reserved) || reserved.starts_with(guest) {
-            return Err(fault("the guest's path for it is the interpreter's own"));
-        }
+    if overlaps(&guest, engine.library().1) {
+        return Err(fault("the guest's path for it is the interpreter's own"));
     }
     // A guest that could write there would choose the native code that the host runs next.
     let cache = engine.cache().root();
+    exposure::check(writable, cache, "the cache of compiled code")?;
     let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
-    let reaches = cache.starts_with(&found) || found.starts_with(&cache);
-    if access == DirAccess::ReadWrite && reaches {
-        let why = "a directory with the cache of compiled code can't be writable";
+    if access == DirAccess::ReadWrite && found.starts_with(&cache) {
+        let why = "a directory within the cache of compiled code can't be writable: mount a copy";
         return Err(fault(why));
     }
     open(&found, guest, access)
@@ -121,6 +133,8 @@ async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result
             library(engine)?,
             open(site, PACKAGES, DirAccess::ReadWrite)?,
         ],
+        // It runs nothing but what is ours.
+        writable: Vec::new(),
         stdin: Stdin::Empty,
         stdout: Output::Capture,
         stderr: Output::Capture,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sandbox_net::{AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, Script, Stdin, Verdict};
+use sandbox_net::{
+    AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
+};
 
 use crate::ask::Terminal;
 use crate::policy_options::PolicyOptions;
@@ -29,7 +31,8 @@ pub(crate) struct Run {
     /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
     #[arg(long = "with", value_name = "PKG")]
     packages: Vec<String>,
-    /// Show a directory of the host; read-only unless it ends in :rw
+    /// Show a directory of the host; read-only unless it ends in :rw, and then without anything in it
+    /// that the host looks up by name: the script, --policy, --audit, --ca, another --dir
     #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
     dir: Vec<(PathBuf, String, DirAccess)>,
     /// Set an environment variable
@@ -67,7 +70,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         let (script, args) = self.program()?;
-        let mut sandbox = self.policy.apply(Sandbox::builder())?;
+        let mut sandbox = self.protect(Sandbox::builder());
+        sandbox = self.policy.apply(sandbox)?;
         sandbox = sandbox
             .memory_limit(usize::try_from(self.memory.as_u64())?)
             .stdin(Stdin::Inherit);
@@ -130,6 +134,24 @@ impl Run {
             }
         }
         Ok(exit_code(&outcome))
+    }
+
+    /// Names the files that the program must not be able to replace, by the options that they come from.
+    fn protect(&self, mut sandbox: SandboxBuilder) -> SandboxBuilder {
+        let files = |paths: &[PathBuf], option: &'static str| {
+            let paths = paths.iter().filter(|path| path.as_os_str() != "-");
+            paths.map(|path| (path.clone(), option)).collect::<Vec<_>>()
+        };
+        let mut named = files(&self.policy.policy, "--policy");
+        named.extend(files(self.audit.as_slice(), "--audit"));
+        named.extend(files(&self.ca, "--ca"));
+        for (path, option) in named {
+            sandbox = sandbox.protect(path, option);
+        }
+        match self.script.first().filter(|script| *script != "-") {
+            Some(script) => sandbox.protect(script, "the script"),
+            None => sandbox,
+        }
     }
 
     fn program(&self) -> Result<(Script, Vec<String>), Failure> {

@@ -17,6 +17,13 @@ pub(crate) enum Input {
     Wheel(PathBuf),
 }
 
+/// The path that a text means, if it means a wheel on the disk.
+pub(crate) fn wheel_path(text: &str) -> Option<PathBuf> {
+    let text = text.trim();
+    let is_path = text.to_ascii_lowercase().ends_with(".whl") && !text.contains("://");
+    is_path.then(|| text.into())
+}
+
 impl FromStr for Input {
     type Err = Error;
 
@@ -27,8 +34,7 @@ impl FromStr for Input {
             text: text.into(),
             problem,
         };
-        if text.to_ascii_lowercase().ends_with(".whl") && !text.contains("://") {
-            let path = PathBuf::from(text);
+        if let Some(path) = wheel_path(text) {
             return match path.is_file() {
                 true => Ok(Input::Wheel(path)),
                 false => Err(refused("there is no such file".into())),

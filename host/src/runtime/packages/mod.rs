@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::runtime::progress::{Amount, Progress, Silent};
 use crate::runtime::{Cache, Error, Manifest, Pip, hash};
 use input::Input;
+pub(crate) use input::wheel_path;
 use resolve::Target;
 use unpack::Limits;
 use wheel::Wheel;
