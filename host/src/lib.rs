@@ -8,6 +8,7 @@ mod audit;
 mod bindings;
 mod componentize;
 mod ctx;
+mod disk;
 pub mod egress;
 mod error;
 mod hook;

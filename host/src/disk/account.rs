@@ -1,0 +1,514 @@
+//! The account of a sandbox's disk: every change goes through it, one at a time.
+//!
+//! A change takes what it may need before it is made and gives back after it what it did not need,
+//! all under one lock, so that runs at once can't count past each other. A file that is unlinked
+//! while it is open counts until it is closed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cap_primitives::fs::{
+    DirOptions, FollowSymlinks, Metadata, MetadataExt as _, OpenOptions, create_dir, hard_link,
+    open, open_dir, remove_dir, remove_file, rename, stat, symlink,
+};
+use rustix::io::Errno;
+
+use super::copy::copy_tree;
+use super::quota::{DiskLimits, Full, Quota, Usage};
+use super::tree::{self, Identity};
+
+/// One entry of a directory, without the bytes of its file.
+const ENTRY: Usage = Usage {
+    bytes: 0,
+    entries: 1,
+};
+
+/// What one sandbox keeps on disk, below one directory, against its limits.
+///
+/// Paths are resolved below the directory that is given with them, and lead nowhere out of it.
+pub(crate) struct Disk {
+    top: Arc<File>,
+    identity: Identity,
+    limits: DiskLimits,
+    state: Mutex<State>,
+}
+
+struct State {
+    quota: Quota,
+    open: HashMap<Identity, OpenFile>,
+    /// Whether more may be counted than is there.
+    uncertain: bool,
+}
+
+/// A file that is open.
+struct OpenFile {
+    file: Arc<File>,
+    /// By how many [`Held`].
+    count: usize,
+    /// Whether it was moved off the disk meanwhile.
+    outside: bool,
+}
+
+/// How to open a file or a directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) create: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) truncate: bool,
+    /// Whether a link at the end of the path is followed.
+    pub(crate) follow: bool,
+}
+
+/// What was opened.
+pub(crate) enum Opened {
+    Directory(File),
+    File(Held),
+}
+
+/// An open file of a [`Disk`]. What it holds is counted at least until this is dropped.
+pub(crate) struct Held {
+    disk: Arc<Disk>,
+    file: Arc<File>,
+    identity: Identity,
+}
+
+impl Held {
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        &self.disk
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.disk.lock();
+        let Some(open) = state.open.get_mut(&self.identity) else {
+            return;
+        };
+        open.count -= 1;
+        if open.count > 0 {
+            return;
+        }
+        if let Some(closed) = state.open.remove(&self.identity) {
+            match closed.nameless() {
+                Ok(freed) => state.quota.release(freed),
+                Err(_) => state.uncertain = true,
+            }
+            state.uncertain |= closed.outside;
+        }
+    }
+}
+
+impl OpenFile {
+    /// What it holds on the disk without having a name there.
+    fn nameless(&self) -> io::Result<Usage> {
+        let metadata = self.file.metadata()?;
+        match metadata.nlink() == 0 && !self.outside {
+            true => Ok(Usage {
+                bytes: metadata.len(),
+                entries: 1,
+            }),
+            false => Ok(Usage::default()),
+        }
+    }
+}
+
+impl Disk {
+    /// The disk whose top directory is `top`, which counts as empty.
+    pub(crate) fn new(top: Arc<File>, limits: DiskLimits) -> io::Result<Arc<Self>> {
+        Self::with_quota(top, Quota::new(limits))
+    }
+
+    fn with_quota(top: Arc<File>, quota: Quota) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            identity: tree::identity(&rustix::fs::fstat(&top)?),
+            limits: quota.limits(),
+            state: Mutex::new(State {
+                quota,
+                open: HashMap::new(),
+                uncertain: false,
+            }),
+            top,
+        }))
+    }
+
+    pub(crate) fn top(&self) -> &Arc<File> {
+        &self.top
+    }
+
+    /// Copies everything to the empty directory `to`; `beside` is another one on its file system.
+    ///
+    /// # Errors
+    ///
+    /// Where the copy is above the limits, and where it can't be made.
+    pub(crate) fn copy_to(&self, to: Arc<File>, beside: impl AsFd) -> io::Result<Arc<Self>> {
+        let mut quota = Quota::new(self.limits);
+        copy_tree(&self.top, &to, beside, &mut quota)?;
+        Self::with_quota(to, quota)
+    }
+
+    /// Makes a directory.
+    pub(crate) fn create_dir(&self, at: &File, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        if self.level_of_parent(at, path)? >= self.limits.levels {
+            return Err(self.or_exists(at, path, Full::Levels(self.limits.levels)));
+        }
+        self.entry(&mut state, at, path, || {
+            create_dir(at, path, &DirOptions::new())
+        })
+    }
+
+    /// Makes a symbolic link at `path`.
+    pub(crate) fn symlink(&self, target: &Path, at: &File, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        self.entry(&mut state, at, path, || symlink(target, at, path))
+    }
+
+    /// Gives a file a second name, `path`.
+    pub(crate) fn hard_link(
+        &self,
+        from: &File,
+        old: &Path,
+        at: &File,
+        path: &Path,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        self.entry(&mut state, at, path, || hard_link(from, old, at, path))
+    }
+
+    /// Opens a file or a directory.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        at: &File,
+        path: &Path,
+        wanted: Wanted,
+    ) -> io::Result<Opened> {
+        let mut state = self.lock();
+        let follow = match wanted.follow {
+            true => FollowSymlinks::Yes,
+            false => FollowSymlinks::No,
+        };
+        let before = stat(at, path, follow);
+        if matches!(&before, Ok(found) if found.is_symlink()) {
+            return Err(Errno::LOOP.into());
+        }
+        let creates = wanted.create && before.is_err();
+        if creates {
+            self.reserve(&mut state, ENTRY)?;
+        }
+        let mut options = OpenOptions::new();
+        options
+            .read(wanted.read)
+            .write(wanted.write)
+            .truncate(wanted.truncate);
+        match wanted.exclusive {
+            true => options.create_new(wanted.create),
+            false => options.create(wanted.create),
+        };
+        let opened = open(at, path, &options).and_then(|file| {
+            let metadata = file.metadata()?;
+            Ok((file, metadata))
+        });
+        let (file, metadata) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                if creates {
+                    state.quota.release(ENTRY);
+                }
+                return Err(error);
+            }
+        };
+        if metadata.is_dir() {
+            return Ok(Opened::Directory(file));
+        }
+        if let Ok(before) = before {
+            let bytes = before.len().saturating_sub(metadata.len());
+            state.quota.release(Usage { bytes, entries: 0 });
+        }
+        let identity = (metadata.dev(), metadata.ino());
+        let file = Arc::new(file);
+        let open = state.open.entry(identity).or_insert_with(|| OpenFile {
+            file: file.clone(),
+            count: 0,
+            outside: false,
+        });
+        open.count += 1;
+        Ok(Opened::File(Held {
+            disk: self.clone(),
+            file,
+            identity,
+        }))
+    }
+
+    /// Removes the name of a file or of a link.
+    pub(crate) fn remove_file(&self, at: &File, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        let before = stat(at, path, FollowSymlinks::No)?;
+        remove_file(at, path)?;
+        state.removed(&before);
+        Ok(())
+    }
+
+    /// Removes an empty directory.
+    pub(crate) fn remove_dir(&self, at: &File, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        remove_dir(at, path)?;
+        state.quota.release(ENTRY);
+        Ok(())
+    }
+
+    /// Moves what is at `old`; what was at `new` is gone then.
+    pub(crate) fn rename(&self, from: &File, old: &Path, to: &File, new: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        let moved = stat(from, old, FollowSymlinks::No)?;
+        let replaced = stat(to, new, FollowSymlinks::No).ok();
+        if moved.is_dir() {
+            self.check_levels(from, old, to, new)?;
+        }
+        rename(from, old, to, new)?;
+        // Two names of one file: nothing happens then.
+        if let Some(replaced) = replaced
+            && identity(&replaced) != identity(&moved)
+        {
+            state.removed(&replaced);
+        }
+        Ok(())
+    }
+
+    /// Moves a file to a directory that is not on this disk.
+    pub(crate) fn rename_out(
+        &self,
+        from: &File,
+        old: &Path,
+        to: &File,
+        new: &Path,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        let moved = stat(from, old, FollowSymlinks::No)?;
+        // One that keeps another name here would grow from there unseen.
+        if moved.is_dir() || moved.nlink() > 1 {
+            return Err(Errno::XDEV.into());
+        }
+        rename(from, old, to, new)?;
+        state.removed(&moved);
+        if let Some(open) = state.open.get_mut(&identity(&moved)) {
+            // It stays counted until the disk is measured.
+            open.outside = true;
+            state.uncertain = true;
+        }
+        Ok(())
+    }
+
+    /// Writes to an open file, as much as fits; how much that was.
+    pub(crate) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.lock();
+        let size = file.metadata()?.len();
+        self.write_in(&mut state, file, bytes, offset, size)
+    }
+
+    /// Writes to the end of an open file, as much as fits; how much that was.
+    pub(crate) fn append(&self, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.lock();
+        let size = file.metadata()?.len();
+        self.write_in(&mut state, file, bytes, size, size)
+    }
+
+    fn write_in(
+        &self,
+        state: &mut State,
+        file: &File,
+        bytes: &[u8],
+        offset: u64,
+        size: u64,
+    ) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let end = offset.checked_add(bytes.len() as u64);
+        let wanted = end.ok_or(Errno::FBIG)?.saturating_sub(size);
+        // The part that fits is written: at least one byte, or nothing is.
+        let least = wanted.saturating_sub(bytes.len() as u64 - 1);
+        let growth = match self.reserve(state, bytes_only(wanted)) {
+            Ok(()) => wanted,
+            Err(full) => {
+                let growth = state.quota.room();
+                if growth < least {
+                    return Err(full.into());
+                }
+                state.quota.reserve(bytes_only(growth))?;
+                growth
+            }
+        };
+        let fits = bytes.len() - usize::try_from(wanted - growth).unwrap_or(bytes.len());
+        let written = file.write_at(&bytes[..fits], offset);
+        let grown = file.metadata().map(|after| after.len().saturating_sub(size));
+        match grown {
+            Ok(grown) => state.quota.release(bytes_only(growth.saturating_sub(grown))),
+            Err(_) => state.uncertain = true,
+        }
+        written
+    }
+
+    /// Cuts an open file, or makes it longer.
+    pub(crate) fn set_size(&self, file: &File, size: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        let before = file.metadata()?.len();
+        let growth = bytes_only(size.saturating_sub(before));
+        self.reserve(&mut state, growth)?;
+        match file.set_len(size) {
+            Ok(()) => state.quota.release(bytes_only(before.saturating_sub(size))),
+            Err(error) => {
+                state.quota.release(growth);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file at `path`, in place of what was there, with the directories above it.
+    pub(crate) fn write_file(self: &Arc<Self>, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut directory = PathBuf::new();
+        for name in path.parent().into_iter().flatten() {
+            directory.push(name);
+            match self.create_dir(&self.top, &directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let before = stat(&self.top, path, FollowSymlinks::Yes).map_or(0, |before| before.len());
+        let more = bytes_only((bytes.len() as u64).saturating_sub(before));
+        // What was there stays where the new content can't fit.
+        let mut state = self.lock();
+        self.reserve(&mut state, more)?;
+        state.quota.release(more);
+        drop(state);
+        let wanted = Wanted {
+            write: true,
+            create: true,
+            truncate: true,
+            follow: true,
+            ..Wanted::default()
+        };
+        let Opened::File(held) = self.open(&self.top, path, wanted)? else {
+            return Err(Errno::ISDIR.into());
+        };
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.write_at(held.file(), &bytes[written..], written as u64)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                more => written += more,
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes `more`; where too much may be counted, what is there is measured before a refusal.
+    fn reserve(&self, state: &mut State, more: Usage) -> Result<(), Full> {
+        match state.quota.reserve(more) {
+            Err(_) if state.uncertain => {
+                if let Ok(measured) = self.measure_in(state) {
+                    state.quota.correct(measured);
+                    state.uncertain = false;
+                }
+                state.quota.reserve(more)
+            }
+            reserved => reserved,
+        }
+    }
+
+    /// What is there, with what is open and has no name any more.
+    fn measure_in(&self, state: &State) -> io::Result<Usage> {
+        let mut all = tree::measure(&self.top)?;
+        for open in state.open.values() {
+            let nameless = open.nameless()?;
+            all.bytes += nameless.bytes;
+            all.entries += nameless.entries;
+        }
+        Ok(all)
+    }
+
+    /// Makes one more entry.
+    fn entry(
+        &self,
+        state: &mut State,
+        at: &File,
+        path: &Path,
+        make: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        if let Err(full) = self.reserve(state, ENTRY) {
+            return Err(self.or_exists(at, path, full));
+        }
+        make().inspect_err(|_| state.quota.release(ENTRY))
+    }
+
+    /// That something is there already says more than that there is no room for it.
+    fn or_exists(&self, at: &File, path: &Path, full: Full) -> io::Error {
+        match stat(at, path, FollowSymlinks::No) {
+            Ok(_) => Errno::EXIST.into(),
+            Err(_) => full.into(),
+        }
+    }
+
+    /// How many directories below the top the parent of `path` is; the limit where it is more.
+    fn level_of_parent(&self, at: &File, path: &Path) -> io::Result<usize> {
+        let most = self.limits.levels;
+        let level = match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => tree::level(open_dir(at, parent)?, self.identity, most),
+            None => tree::level(at, self.identity, most),
+        };
+        Ok(level?.unwrap_or(most))
+    }
+
+    /// Whether the directory `old` may be moved: with all that is in it, it must not get too deep.
+    fn check_levels(&self, from: &File, old: &Path, to: &File, new: &Path) -> io::Result<()> {
+        let before = self.level_of_parent(from, old)?;
+        let after = self.level_of_parent(to, new)?;
+        if after <= before {
+            return Ok(());
+        }
+        let most = self.limits.levels;
+        let too_deep = after >= most
+            || tree::is_deeper_than(most - after - 1, open_dir(from, old)?)?;
+        match too_deep {
+            true => Err(Full::Levels(most).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// A name is gone, and with it what nothing else holds.
+    fn removed(&mut self, before: &Metadata) {
+        if before.nlink() > 1 && !before.is_dir() {
+            self.quota.release(ENTRY);
+        } else if !self.open.contains_key(&identity(before)) {
+            let bytes = if before.is_file() { before.len() } else { 0 };
+            self.quota.release(Usage { bytes, entries: 1 });
+        }
+    }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+fn bytes_only(bytes: u64) -> Usage {
+    Usage { bytes, entries: 0 }
+}
+
+#[cfg(test)]
+mod tests;

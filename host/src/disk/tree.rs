@@ -1,0 +1,260 @@
+//! A walk over a tree that somebody else shapes, with a handful of descriptors at any depth.
+
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::quota::Usage;
+
+/// A file or directory, whatever its names are.
+pub(super) type Identity = (u64, u64);
+
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types differ between platforms"
+)]
+pub(super) fn identity(stat: &Stat) -> Identity {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+pub(super) fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// The size of a file; everything else is without one.
+pub(super) fn size(stat: &Stat) -> u64 {
+    match kind(stat) {
+        FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Opens the directory `name` in `at`; a link is none.
+pub(super) fn open_dir(at: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(fs::openat(at, name, flags, Mode::empty())?)
+}
+
+/// What meets the entries of a tree.
+pub(super) trait Visitor {
+    /// An entry of the directory `at`, `level` directories below the top. A directory is entered
+    /// after all of its siblings were met.
+    fn entry(
+        &mut self,
+        at: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+        level: usize,
+    ) -> io::Result<()>;
+
+    /// The walk goes into `name`.
+    fn enter(&mut self, _name: &CStr) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The walk comes back out.
+    fn leave(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A directory above the current one: which it is, and what of it is still to be entered.
+struct Level {
+    identity: Identity,
+    pending: Vec<CString>,
+}
+
+/// Meets everything below `top`. What vanishes meanwhile is left out.
+///
+/// # Errors
+///
+/// The visitor's own, and where a directory was moved away while the walk was below it: it does not
+/// follow `..` to anywhere else.
+pub(super) fn walk(top: impl AsFd, visitor: &mut impl Visitor) -> io::Result<()> {
+    let mut current = open_dir(top, c".")?;
+    let mut above = vec![list(&current, visitor, 0)?];
+    while let Some(level) = above.last_mut() {
+        if let Some(name) = level.pending.pop() {
+            current = match open_dir(&current, &name) {
+                Ok(directory) => directory,
+                Err(error) if has_vanished(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            visitor.enter(&name)?;
+            let level = list(&current, visitor, above.len())?;
+            above.push(level);
+            continue;
+        }
+        above.pop();
+        if let Some(parent) = above.last() {
+            visitor.leave()?;
+            current = open_dir(&current, c"..")?;
+            if identity(&fs::fstat(&current)?) != parent.identity {
+                return Err(io::Error::other("a directory was moved meanwhile"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(directory: &OwnedFd, visitor: &mut impl Visitor, level: usize) -> io::Result<Level> {
+    let mut pending = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => continue,
+            stat => stat?,
+        };
+        visitor.entry(directory.as_fd(), name, &stat, level)?;
+        if kind(&stat) == FileType::Directory {
+            pending.push(name.to_owned());
+        }
+    }
+    Ok(Level {
+        identity: identity(&fs::fstat(directory)?),
+        pending,
+    })
+}
+
+fn has_vanished(error: &io::Error) -> bool {
+    let gone = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP];
+    gone.iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// What a tree holds, a file with several names once.
+pub(super) fn measure(top: impl AsFd) -> io::Result<Usage> {
+    let mut measured = Measured::default();
+    walk(top, &mut measured)?;
+    Ok(measured.usage)
+}
+
+#[derive(Default)]
+struct Measured {
+    usage: Usage,
+    seen: HashSet<Identity>,
+}
+
+impl Visitor for Measured {
+    fn entry(&mut self, _: BorrowedFd<'_>, _: &CStr, stat: &Stat, _: usize) -> io::Result<()> {
+        self.usage.entries += 1;
+        if stat.st_nlink == 1 || self.seen.insert(identity(stat)) {
+            self.usage.bytes = self.usage.bytes.saturating_add(size(stat));
+        }
+        Ok(())
+    }
+}
+
+/// Whether there are more than `most` directories in each other below `top`.
+pub(super) fn is_deeper_than(most: usize, top: impl AsFd) -> io::Result<bool> {
+    let mut deep = Deep { most, found: false };
+    match walk(top, &mut deep) {
+        _ if deep.found => Ok(true),
+        result => result.map(|()| false),
+    }
+}
+
+struct Deep {
+    most: usize,
+    found: bool,
+}
+
+impl Visitor for Deep {
+    fn entry(&mut self, _: BorrowedFd<'_>, _: &CStr, stat: &Stat, level: usize) -> io::Result<()> {
+        if kind(stat) == FileType::Directory && level >= self.most {
+            self.found = true;
+            // The answer is known: the walk need not go on.
+            return Err(io::Error::other("deeper"));
+        }
+        Ok(())
+    }
+}
+
+/// How many directories `directory` is below `top`, up to `most`; `None` beyond.
+pub(super) fn level(
+    directory: impl AsFd,
+    top: Identity,
+    most: usize,
+) -> io::Result<Option<usize>> {
+    let mut current = open_dir(directory, c".")?;
+    for level in 0..=most {
+        if identity(&fs::fstat(&current)?) == top {
+            return Ok(Some(level));
+        }
+        current = open_dir(&current, c"..")?;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fs::File;
+    use std::path::Path;
+
+    use super::*;
+
+    /// A directory of this depth, each in the one before; paths are too long to make them by name.
+    pub(crate) fn nest(at: &Path, levels: usize) {
+        let mut current: OwnedFd = File::open(at).unwrap().into();
+        for _ in 0..levels {
+            fs::mkdirat(&current, c"d", Mode::RWXU).unwrap();
+            current = open_dir(&current, c"d").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_tree_is_measured_at_any_depth_and_links_count_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        nest(at, 3000);
+        std::fs::write(at.join("d/d/a"), [0; 100]).unwrap();
+        std::fs::hard_link(at.join("d/d/a"), at.join("b")).unwrap();
+        std::os::unix::fs::symlink("d", at.join("link")).unwrap();
+        let top = File::open(at).unwrap();
+        let usage = measure(&top).unwrap();
+        assert_eq!((usage.bytes, usage.entries), (100, 3003));
+        assert!(is_deeper_than(2999, &top).unwrap());
+        assert!(!is_deeper_than(3000, &top).unwrap());
+        let top_identity = identity(&fs::fstat(&top).unwrap());
+        let deep = File::open(at.join("d/d/d")).unwrap();
+        assert_eq!(level(&deep, top_identity, 3).unwrap(), Some(3));
+        assert_eq!(level(&deep, top_identity, 2).unwrap(), None);
+        remove(at);
+    }
+
+    /// `tempfile` recurses.
+    pub(crate) fn remove(at: &Path) {
+        crate::disk::remove_contents(&File::open(at).unwrap(), c"", u64::MAX).unwrap();
+    }
+
+    #[test]
+    fn a_walk_does_not_go_up_where_its_directory_was_moved_to() {
+        struct Mover<'a>(&'a Path);
+        impl Visitor for Mover<'_> {
+            fn entry(&mut self, _: BorrowedFd<'_>, _: &CStr, _: &Stat, _: usize) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn enter(&mut self, name: &CStr) -> io::Result<()> {
+                if name == c"inner" {
+                    std::fs::rename(self.0.join("outer/inner"), self.0.join("moved"))?;
+                }
+                Ok(())
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        std::fs::create_dir_all(at.join("top/outer/inner")).unwrap();
+        let top = File::open(at.join("top")).unwrap();
+        let error = walk(&top, &mut Mover(&at.join("top"))).unwrap_err();
+        assert!(error.to_string().contains("moved meanwhile"), "{error}");
+    }
+}
