@@ -150,7 +150,9 @@ fn a_denial_for_an_address_of_this_machine_says_which_rule_to_add() {
     let address = "93.184.216.34".parse().unwrap();
     let route = |rules, host| {
         let policy = parse(rules);
-        policy.check_connect(Endpoint::new(host, 443).unwrap()).unwrap()
+        policy
+            .check_connect(Endpoint::new(host, 443).unwrap())
+            .unwrap()
     };
     let literal = route("any", "93.184.216.34");
     let denial = literal.addresses().denial(Some(address));
@@ -162,7 +164,11 @@ fn a_denial_for_an_address_of_this_machine_says_which_rule_to_add() {
     assert_eq!(literal.check_own_address(address), Err(denial));
     let name = route("https://a.test", "a.test");
     let denial = name.addresses().denial(Some(address));
-    assert!(denial.message.contains("'https://a.test to ADDRESS'"), "{}", denial.message);
+    assert!(
+        denial.message.contains("'https://a.test to ADDRESS'"),
+        "{}",
+        denial.message
+    );
     assert!(!denial.message.contains("93.184"), "{}", denial.message);
 }
 
