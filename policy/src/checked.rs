@@ -6,7 +6,7 @@ use std::ops::Deref;
 use crate::decide::{Request, judge};
 use crate::denial::{Denial, Target};
 use crate::fields;
-use crate::filter::AddressFilter;
+use crate::filter::{AddressFilter, Leads};
 use crate::layer::Verdict;
 use crate::path::Readings;
 use crate::policy::Policy;
@@ -34,22 +34,34 @@ pub struct Checked<T> {
 pub struct Addresses {
     filter: AddressFilter,
     denial: Denial,
+    own_denial: Denial,
 }
 
 impl Addresses {
     /// Whether the address may be dialled, as [`Checked::permits`].
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
-        self.filter.permits(address)
+        self.filter.permits(address, Leads::Elsewhere)
+    }
+
+    /// Whether the address may be dialled, as [`Checked::permits_own`].
+    #[must_use]
+    pub fn permits_own(&self, address: IpAddr) -> bool {
+        self.filter.permits(address, Leads::Here)
     }
 
     /// The denial where no address is permitted, of which `refused` is the first one. Its message
     /// names none of them.
     #[must_use]
     pub fn denial(&self, refused: Option<IpAddr>) -> Denial {
+        // One that would be permitted elsewhere was refused since it leads here.
+        let denial = match refused {
+            Some(address) if self.permits(address) => &self.own_denial,
+            _ => &self.denial,
+        };
         Denial {
             address: refused,
-            ..self.denial.clone()
+            ..denial.clone()
         }
     }
 }
@@ -190,7 +202,15 @@ impl<T> Checked<T> {
     /// rules that allow this request. A rule that denies an address denies it under every name.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
-        self.filter.permits(address)
+        self.filter.permits(address, Leads::Elsewhere)
+    }
+
+    /// The same for an address of the machine that would dial it, whatever network it is from: such
+    /// an address is permitted as a loopback address is. A name leads there only by a `to` list, and
+    /// the address itself is not one of those that `any` means.
+    #[must_use]
+    pub fn permits_own(&self, address: IpAddr) -> bool {
+        self.filter.permits(address, Leads::Here)
     }
 
     /// The address filter by itself.
@@ -199,6 +219,7 @@ impl<T> Checked<T> {
         Addresses {
             filter: self.filter.clone(),
             denial: self.address_denial(),
+            own_denial: self.target().own_address(&self.rule),
         }
     }
 
@@ -209,11 +230,29 @@ impl<T> Checked<T> {
     ///
     /// The [`Denial`].
     pub fn check_address(&self, address: IpAddr) -> Result<(), Denial> {
-        match self.filter.opens(address) {
+        self.check(address, Leads::Elsewhere, Self::address_denial)
+    }
+
+    /// The same for [`permits_own`](Self::permits_own).
+    ///
+    /// # Errors
+    ///
+    /// The [`Denial`].
+    pub fn check_own_address(&self, address: IpAddr) -> Result<(), Denial> {
+        self.check(address, Leads::Here, |it| it.target().own_address(&it.rule))
+    }
+
+    fn check(
+        &self,
+        address: IpAddr,
+        leads: Leads,
+        denial: impl FnOnce(&Self) -> Denial,
+    ) -> Result<(), Denial> {
+        match self.filter.opens(address, leads) {
             true => Ok(()),
             false => Err(Denial {
                 address: Some(address),
-                ..self.address_denial()
+                ..denial(self)
             }),
         }
     }

@@ -233,6 +233,17 @@ impl Target<'_> {
         self.deny(DenyReason::Audit, DEFAULT_DENY, fault, remedy)
     }
 
+    /// `rule` allows the host, and would open an address of another machine.
+    pub(super) fn own_address(&self, rule: &str) -> Denial {
+        if matches!(self.endpoint.host, Host::Name(_)) {
+            return self.address(rule);
+        }
+        let fault = "it is an address of the machine that would dial it";
+        let allowing = suggestion(self.scheme, self.endpoint);
+        let remedy = format!("to allow it, add the rule '{allowing}'");
+        self.deny(DenyReason::Address, rule, fault, &remedy)
+    }
+
     /// `rule` is the one that allows the host.
     pub(super) fn address(&self, rule: &str) -> Denial {
         let (fault, remedy) = match &self.endpoint.host {

@@ -17,10 +17,22 @@ pub(crate) struct AddressFilter {
     schemes: Vec<Vec<LayerFilter>>,
 }
 
+/// Where an address leads: what listens on an address of this machine may take whoever comes for
+/// one of its own, whatever network the address is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// To this machine itself: opened as loopback is, by rules that name it.
+    Here,
+    /// To another machine.
+    Elsewhere,
+}
+
 /// What one layer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LayerFilter {
     opened: Vec<AddressPattern>,
+    /// Whether a host that is an address was named as one, and not only meant by `any`.
+    is_named: bool,
     forbidden: Vec<HostPattern>,
     is_lenient: bool,
 }
@@ -31,13 +43,13 @@ impl AddressFilter {
     }
 
     /// Whether the address may be dialled.
-    pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        self.all(|layer| layer.lets_pass(&self.host, address))
+    pub(crate) fn permits(&self, address: IpAddr, leads: Leads) -> bool {
+        self.all(|layer| layer.lets_pass(&self.host, address, leads))
     }
 
     /// Whether the address may be dialled where every mode is `enforce`.
-    pub(crate) fn opens(&self, address: IpAddr) -> bool {
-        self.all(|layer| layer.opens(&self.host, address))
+    pub(crate) fn opens(&self, address: IpAddr, leads: Leads) -> bool {
+        self.all(|layer| layer.opens(&self.host, address, leads))
     }
 
     fn all(&self, says_yes: impl Fn(&LayerFilter) -> bool) -> bool {
@@ -62,27 +74,35 @@ impl LayerFilter {
             opened.push(AddressPattern::Public);
         }
         opened.dedup();
+        let is_any = |rule: &&Rule| rule.host == HostPattern::Any;
         Self {
             opened,
+            is_named: granting.is_empty() || !granting.iter().all(is_any),
             forbidden: denying.map(|rule| rule.host.clone()).collect(),
             is_lenient: mode == Mode::Report,
         }
     }
 
-    fn opens(&self, host: &Host, address: IpAddr) -> bool {
+    fn opens(&self, host: &Host, address: IpAddr, leads: Leads) -> bool {
         let canonical = address.to_canonical();
+        let grants = |pattern: &AddressPattern| match (pattern, leads) {
+            (AddressPattern::Public, Leads::Here) => false,
+            (pattern, _) => pattern.grants(address),
+        };
         let is_opened = match host {
-            Host::Ip(own) => own.to_canonical() == canonical,
+            Host::Ip(own) => {
+                own.to_canonical() == canonical && (self.is_named || leads == Leads::Elsewhere)
+            }
             name if name.is_localhost() => canonical.is_loopback(),
-            Host::Name(_) => self.opened.iter().any(|pattern| pattern.grants(address)),
+            Host::Name(_) => self.opened.iter().any(grants),
         };
         let is_forbidden = |pattern: &HostPattern| pattern.forbids_address(address);
         is_opened && !self.forbidden.iter().any(is_forbidden)
     }
 
-    fn lets_pass(&self, host: &Host, address: IpAddr) -> bool {
+    fn lets_pass(&self, host: &Host, address: IpAddr, leads: Leads) -> bool {
         let is_metadata = |address| classify(address) == AddressClass::Metadata;
         let any_metadata = || is_metadata(address) || carried_addresses(address).any(is_metadata);
-        self.opens(host, address) || (self.is_lenient && !any_metadata())
+        self.opens(host, address, leads) || (self.is_lenient && !any_metadata())
     }
 }

@@ -408,7 +408,10 @@ impl Connection {
         {
             session.retire();
         }
-        result
+        result.map_err(|failure| match session.is_limited() {
+            true => Failure::last(session.limited(failure.error)),
+            false => failure,
+        })
     }
 
     fn h1_exchange<'a>(&self, head: &'a [u8], sending: Sending<'a>) -> h1::Exchange<'a> {

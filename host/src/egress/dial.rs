@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
 use crate::egress::reach::Reach;
+use crate::egress::wire::{Metered, Wire};
 use crate::egress::{DnsFailure, EgressError, Limit, Phase, Resolve};
 use crate::policy::Host;
 
@@ -18,23 +20,30 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
+/// What it takes to ask and to dial: who knows names, and who counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Dialer<'a> {
+    pub(crate) resolver: &'a dyn Resolve,
+    pub(crate) wire: &'a Arc<dyn Wire>,
+}
+
 /// Connects to the first address of the endpoint that answers. Only permitted addresses are ever
 /// dialled. `phase` says at any time what is going on.
 ///
 /// # Errors
 ///
-/// DNS failures; an address denial where no address is permitted; otherwise the failure of the
-/// address that came closest.
+/// DNS failures; a limit; an address denial where no address is permitted; otherwise the failure of
+/// the address that came closest.
 pub(crate) async fn dial(
     reach: &Reach,
-    resolver: &dyn Resolve,
+    dialer: Dialer<'_>,
     phase: &mut Phase,
-) -> Result<(TcpStream, SocketAddr), EgressError> {
+) -> Result<(Metered, SocketAddr), EgressError> {
     *phase = Phase::Resolve;
     let found = match (reach.pinned(), reach.take_found()) {
         (Some(address), _) => vec![address],
         (None, Some(found)) => found,
-        (None, None) => addresses(&reach.endpoint().host, resolver).await?,
+        (None, None) => addresses(&reach.endpoint().host, dialer).await?,
     };
     let first = found.first().copied();
     let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
@@ -46,31 +55,52 @@ pub(crate) async fn dial(
     let targets = interleave(permitted)
         .into_iter()
         .map(|ip| SocketAddr::new(ip, port));
-    race(targets.take(MAX_ADDRESSES)).await
+    let (tcp, peer) = race(targets.take(MAX_ADDRESSES), &**dialer.wire).await?;
+    Ok((Metered::new(tcp, Arc::clone(dialer.wire)), peer))
 }
 
 /// The addresses of a host. Literals and `localhost` need no name server (RFC 6761 section 6.3).
-async fn addresses(host: &Host, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, EgressError> {
+async fn addresses(host: &Host, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, EgressError> {
     if let Host::Ip(ip) = host {
         return Ok(vec![*ip]);
     }
     if host.is_localhost() {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
-    ask(&host.to_string(), resolver).await
+    ask(&host.to_string(), dialer).await
 }
 
 /// Asks the name servers for the addresses of a name; there is one at least.
 ///
+/// What a resolver sends and receives is not seen here: as many bytes are counted as its questions
+/// and their answers have at least (RFC 1035 section 4).
+///
 /// # Errors
 ///
-/// A [`DnsFailure`].
-pub(crate) async fn ask(name: &str, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, EgressError> {
-    let found = resolver.resolve(name).await?;
-    if found.is_empty() {
-        Err(DnsFailure::NotFound.into())
-    } else {
-        Ok(found)
+/// A [`DnsFailure`]; a limit, and then nobody was asked.
+pub(crate) async fn ask(name: &str, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, EgressError> {
+    let Dialer { resolver, wire } = dialer;
+    let questions = resolver.questions() * (name.len() + QUESTION);
+    wire.ask().map_err(EgressError::Limit)?;
+    wire.write(questions).map_err(EgressError::Limit)?;
+    let found = resolver.resolve(name).await;
+    let records = |found: &Vec<IpAddr>| found.iter().map(record).sum::<usize>();
+    let answers = questions + found.as_ref().map_or(0, records);
+    wire.read(answers).map_err(EgressError::Limit)?;
+    match found? {
+        none if none.is_empty() => Err(DnsFailure::NotFound.into()),
+        found => Ok(found),
+    }
+}
+
+/// What a question has beside its name: the header, a length and a root, type and class.
+const QUESTION: usize = 12 + 2 + 4;
+
+/// What an address takes in an answer, with its name compressed.
+fn record(address: &IpAddr) -> usize {
+    match address {
+        IpAddr::V4(_) => 16,
+        IpAddr::V6(_) => 28,
     }
 }
 
@@ -95,16 +125,18 @@ fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     }
 }
 
-/// Dials one address after the other, the next one when the last has failed or has taken long.
+/// Dials one address after the other, the next one when the last has failed or has taken long. Each
+/// is counted before it is dialled.
 async fn race(
     mut targets: impl Iterator<Item = SocketAddr>,
+    wire: &dyn Wire,
 ) -> Result<(TcpStream, SocketAddr), EgressError> {
     let mut attempts = FuturesUnordered::new();
     let mut next = targets.next();
     let mut failure = EgressError::Unreachable;
     loop {
         if let Some(target) = next.take() {
-            attempts.push(async move { Ok((connect(target).await?, target)) });
+            attempts.push(async move { Ok((connect(target, wire).await?, target)) });
             next = targets.next();
         } else if attempts.is_empty() {
             return Err(failure);
@@ -121,7 +153,8 @@ async fn race(
     }
 }
 
-async fn connect(target: SocketAddr) -> Result<TcpStream, EgressError> {
+async fn connect(target: SocketAddr, wire: &dyn Wire) -> Result<TcpStream, EgressError> {
+    wire.dial().map_err(EgressError::Limit)?;
     let stream = TcpStream::connect(target)
         .await
         .map_err(|error| failure(&error))?;
@@ -143,12 +176,13 @@ fn failure(error: &io::Error) -> EgressError {
     }
 }
 
-/// Of two failed addresses, the failure that says more: an answer more than silence, and silence
-/// more than a missing route.
+/// Of two failed addresses, the failure that says more: a limit more than an answer, an answer more
+/// than silence, and silence more than a missing route.
 fn closer(a: EgressError, b: EgressError) -> EgressError {
     let rank = |error: &EgressError| match error {
         EgressError::Unreachable => 0,
         EgressError::Timeout(_) => 1,
+        EgressError::Limit(_) => 3,
         _ => 2,
     };
     if rank(&b) > rank(&a) { b } else { a }
@@ -177,6 +211,9 @@ mod tests {
         use EgressError::{Refused, Timeout, Unreachable};
         assert_eq!(closer(Unreachable, Refused), Refused);
         assert_eq!(closer(Refused, Unreachable), Refused);
+        let limit = EgressError::Limit(Limit::ConnectionRate);
+        assert_eq!(closer(Refused, limit.clone()), limit);
+        assert_eq!(closer(limit.clone(), Refused), limit);
         assert_eq!(
             closer(Unreachable, Timeout(Phase::Connect)),
             Timeout(Phase::Connect)

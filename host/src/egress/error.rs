@@ -6,6 +6,7 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::egress::wire::limit_of;
 use crate::policy::Denial;
 
 /// A failure of a connection or of an exchange.
@@ -49,8 +50,9 @@ pub enum EgressError {
 /// How a name could not be resolved (RFC 1035 section 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DnsFailure {
-    /// The name does not exist, or has no address.
-    #[error("the name does not exist or has no address")]
+    /// The name does not exist, or has no address. Names are asked for as they are: no search list
+    /// completes them.
+    #[error("the name does not exist or has no address; no search list is applied: write it whole")]
     NotFound,
     /// No server answered in time or with sense; the same question may succeed later.
     #[error("no name server answered; a later attempt may succeed")]
@@ -200,13 +202,13 @@ pub enum Limit {
     /// The number of requests within a second.
     #[error("the sandbox makes more requests in a second than its budget has")]
     RequestRate,
-    /// The bytes of all requests.
+    /// The bytes that go out, whatever they are for.
     #[error("the sandbox has sent as many bytes as its budget has")]
     BytesUp,
-    /// The bytes of all responses.
+    /// The bytes that come in, whatever they are for.
     #[error("the sandbox has received as many bytes as its budget has")]
     BytesDown,
-    /// The number of hosts that were connected to.
+    /// The number of hosts that were connected to or asked for.
     #[error("the sandbox has connected to as many hosts as its budget has")]
     Hosts,
     /// The time since the first use of the network.
@@ -278,6 +280,9 @@ impl EgressError {
 
     /// Translates a failure of an established connection. `phase` is for deadlines of the kernel.
     pub(crate) fn from_io(error: &io::Error, phase: Phase) -> Self {
+        if let Some(limit) = limit_of(error) {
+            return Self::Limit(limit);
+        }
         if let Some(tls) = error
             .get_ref()
             .and_then(|e| e.downcast_ref::<rustls::Error>())

@@ -15,6 +15,9 @@ use crate::egress::{EgressError, Layout, ResponseBody};
 /// whitespace around values.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// How many informational responses may come before the final one. Their bytes count toward its head.
+pub(crate) const MAX_INFORMATIONAL: usize = 32;
+
 /// Whether a request has a body, and how its end is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::egress::message::RequestBody;
+use crate::egress::wire::limit_of;
 use crate::egress::{BodyKind, EgressError};
 
 /// How the sending of a body ended.
@@ -27,13 +28,16 @@ pub(crate) enum Sent<T> {
 pub(crate) enum Stop {
     /// The peer takes no more.
     Peer,
-    /// The body failed.
+    /// The body failed, or a limit was reached.
     Body(EgressError),
 }
 
 impl From<io::Error> for Stop {
-    fn from(_: io::Error) -> Self {
-        Self::Peer
+    fn from(error: io::Error) -> Self {
+        match limit_of(&error) {
+            Some(limit) => Self::Body(EgressError::Limit(limit)),
+            None => Self::Peer,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use crate::egress::answers::Answer;
+use crate::egress::machine::Machine;
 use crate::policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
 
 /// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
@@ -12,6 +13,7 @@ pub(crate) struct Reach {
     endpoint: Endpoint,
     origin: Option<Origin>,
     addresses: Addresses,
+    machine: Machine,
     pinned: Option<IpAddr>,
     /// What a lookup found, for the first dial alone.
     found: Mutex<Option<Answer>>,
@@ -20,9 +22,10 @@ pub(crate) struct Reach {
 impl Reach {
     /// A filter for a connection whose scheme is still open. With `pinned` it goes to that address
     /// and no other, if the policy permits it.
-    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>) -> Self {
+    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>, machine: Machine) -> Self {
         Self {
             addresses: route.addresses(),
+            machine,
             endpoint: route.into_inner(),
             origin: None,
             pinned,
@@ -70,7 +73,8 @@ impl Reach {
     }
 
     pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        self.pinned.is_none_or(|only| only == address) && self.addresses.permits(address)
+        self.pinned.is_none_or(|only| only == address)
+            && self.machine.permits(&self.addresses, address)
     }
 
     /// The denial where no address is permitted.

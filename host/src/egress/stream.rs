@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
+use crate::egress::wire::{Ended, Metered};
 use crate::egress::{TlsInfo, TlsTerms};
 
 /// How often a look for silence reads what the TLS layer keeps for itself.
@@ -37,14 +38,14 @@ pub(crate) struct Secured {
 
 #[derive(Debug)]
 enum Io {
-    Plain(TcpStream),
+    Plain(Metered),
     Tls(Box<TlsIo>),
 }
 
 /// A TLS session over TCP.
 #[derive(Debug)]
 struct TlsIo {
-    session: TlsStream<TcpStream>,
+    session: TlsStream<Metered>,
     /// Why it failed, while what the peer sent before that is still to be read.
     failure: Option<io::Error>,
 }
@@ -73,7 +74,7 @@ impl TlsIo {
 
 impl Stream {
     /// A TCP connection that carries nothing yet.
-    pub(crate) fn plain(tcp: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn plain(tcp: Metered, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
         Self {
             io: Io::Plain(tcp),
             peer,
@@ -83,7 +84,7 @@ impl Stream {
     }
 
     /// Takes the TCP connection out, to put TLS around it. `None` where TLS is there already.
-    pub(crate) fn into_plain(self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    pub(crate) fn into_plain(self) -> Option<(Metered, SocketAddr, OwnedSemaphorePermit)> {
         match self.io {
             Io::Plain(tcp) => Some((tcp, self.peer, self.permit)),
             Io::Tls(_) => None,
@@ -92,7 +93,7 @@ impl Stream {
 
     /// A TLS connection after its handshake.
     pub(crate) fn tls(
-        tls: TlsStream<TcpStream>,
+        tls: TlsStream<Metered>,
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
         secured: Secured,
@@ -113,6 +114,14 @@ impl Stream {
         self.peer
     }
 
+    /// Where it is told that a limit has ended the connection.
+    pub(crate) fn ended(&self) -> Ended {
+        match &self.io {
+            Io::Plain(tcp) => tcp.ended(),
+            Io::Tls(tls) => tls.session.get_ref().0.ended(),
+        }
+    }
+
     /// The TLS handshake; `None` for plain TCP.
     pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()
@@ -125,7 +134,7 @@ impl Stream {
     pub(crate) async fn is_quiet(&mut self) -> bool {
         for _ in 0..MAX_CONTROL_RECORDS {
             match &mut self.io {
-                Io::Plain(tcp) => return is_silent(tcp) == Some(true),
+                Io::Plain(tcp) => return is_silent(tcp.tcp()) == Some(true),
                 Io::Tls(tls) => {
                     let tls = &mut tls.session;
                     let mut byte = [0];
@@ -133,11 +142,12 @@ impl Stream {
                     if read.is_some() {
                         return false;
                     }
-                    match is_silent(tls.get_ref().0) {
+                    let tcp = tls.get_ref().0.tcp();
+                    match is_silent(tcp) {
                         Some(true) => return true,
                         Some(false) => return false,
                         // Records are waiting, maybe only session tickets: read on.
-                        None if tls.get_ref().0.readable().await.is_err() => return false,
+                        None if tcp.readable().await.is_err() => return false,
                         None => {}
                     }
                 }

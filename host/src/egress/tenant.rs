@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::egress::dial::{ask, dial};
+use crate::egress::dial::{Dialer, ask, dial};
 use crate::egress::era::Era;
 use crate::egress::h2::{Session, Slot};
+use crate::egress::machine::Machine;
 use crate::egress::pool::Handshakes;
 use crate::egress::reach::Reach;
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::tls::{self, handshake};
+use crate::egress::wire::{Unmetered, Wire};
 use crate::egress::{
     Afterwards, Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError,
     TlsTerms,
@@ -36,6 +38,8 @@ pub struct Egress {
 struct Inner {
     era: RwLock<Arc<Era>>,
     config: EgressConfig,
+    wire: Arc<dyn Wire>,
+    machine: Machine,
     permits: Arc<Semaphore>,
     /// The host's own.
     terms: Arc<TlsTerms>,
@@ -84,9 +88,14 @@ pub(crate) enum Transport {
 }
 
 impl Egress {
-    /// A network without connections yet.
+    /// A network without connections yet, on which nothing is counted.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
+        Self::on(config, Arc::new(Unmetered), Machine::real())
+    }
+
+    /// The same, on which `wire` counts, and which dials from `machine`.
+    pub(crate) fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
         let terms = Arc::new(TlsTerms::host(&config.tls));
         let inner = Inner {
             era: RwLock::new(Era::new(&config, &terms)),
@@ -95,6 +104,8 @@ impl Egress {
             permits: Arc::new(Semaphore::new(
                 config.max_connections.min(Semaphore::MAX_PERMITS),
             )),
+            wire,
+            machine,
             config,
         };
         Self {
@@ -124,10 +135,10 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// `Dns`; `Timeout` in the phase `resolve`.
+    /// `Dns`; `Limit`; `Timeout` in the phase `resolve`.
     pub async fn lookup(&self, name: &CheckedName) -> Result<(), EgressError> {
         let era = self.era();
-        let asking = ask(name.name().as_str(), &*self.config().resolver);
+        let asking = ask(name.name().as_str(), self.dialer());
         let found = timeout(self.config().connect_timeout, asking)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
@@ -160,7 +171,8 @@ impl Egress {
             Host::Name(name) => self.era().answers().take(name),
             Host::Ip(_) => None,
         };
-        let reach = Reach::new(route, pinned).with_found(found);
+        let machine = self.machine().clone();
+        let reach = Reach::new(route, pinned, machine).with_found(found);
         let mut connection = Connection::new(self.clone(), reach, afterwards);
         if !connection.has_pooled() {
             connection.dial(timeout).await?;
@@ -219,6 +231,18 @@ impl Egress {
         &self.inner.config
     }
 
+    /// The machine that dials.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.inner.machine
+    }
+
+    fn dialer(&self) -> Dialer<'_> {
+        Dialer {
+            resolver: &*self.config().resolver,
+            wire: &self.inner.wire,
+        }
+    }
+
     /// What is shared by the connections that are made from now on.
     pub(crate) fn era(&self) -> Arc<Era> {
         let current = self
@@ -238,9 +262,9 @@ impl Egress {
         phase: &mut Phase,
     ) -> Result<Stream, EgressError> {
         let permit = self.permit(era).await?;
-        let (resolver, longest) = (&*self.config().resolver, self.config().connect_timeout);
+        let longest = self.config().connect_timeout;
         let limit = asked.map_or(longest, |asked| asked.min(longest));
-        match timeout(limit, dial(reach, resolver, phase)).await {
+        match timeout(limit, dial(reach, self.dialer(), phase)).await {
             Ok(connected) => connected.map(|(tcp, peer)| Stream::plain(tcp, peer, permit)),
             Err(_) => Err(EgressError::Timeout(*phase)),
         }

@@ -8,10 +8,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::egress::wire::Metered;
 use crate::egress::{EgressError, Phase, TlsFailure};
 use crate::policy::Host;
 
@@ -170,8 +170,8 @@ pub struct TlsInfo {
 pub(crate) async fn handshake(
     config: &Arc<ClientConfig>,
     host: &Host,
-    tcp: TcpStream,
-) -> Result<(TlsStream<TcpStream>, TlsInfo), EgressError> {
+    tcp: Metered,
+) -> Result<(TlsStream<Metered>, TlsInfo), EgressError> {
     let name = match host {
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
         Host::Name(name) => ServerName::try_from(name.to_string())
@@ -191,7 +191,7 @@ pub(crate) async fn handshake(
     Ok((stream, info))
 }
 
-fn info(stream: &TlsStream<TcpStream>) -> TlsInfo {
+fn info(stream: &TlsStream<Metered>) -> TlsInfo {
     let session = stream.get_ref().1;
     let cipher = session
         .negotiated_cipher_suite()

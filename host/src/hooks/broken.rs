@@ -12,17 +12,13 @@ const MAX_LINE: usize = 65536;
 const MAX_FIELDS: usize = 100;
 
 /// What the guest is told of a failed exchange. Python's own HTTP client reads the bytes of an
-/// answer that is no HTTP, so that it raises what it raises anywhere else; they are counted like
+/// answer that is no HTTP, so that it raises what it raises anywhere else; they are recorded like
 /// any others, and left out where it could take them for something that they are not.
 pub(super) fn for_guest(error: EgressError, shared: &Shared, record: &Exchanged) -> EgressError {
     let EgressError::Protocol(mut failure) = error else {
         return error;
     };
-    let bytes = failure.received.len() as u64;
-    record.received(bytes);
-    if let Err(limit) = shared.meter.down(bytes) {
-        return EgressError::Limit(limit);
-    }
+    record.received(failure.received.len() as u64);
     if failure.fault == ProtocolFault::HeadTooLarge && is_cut(&failure, shared) {
         return EgressError::Limit(Limit::ResponseHeadSize);
     }

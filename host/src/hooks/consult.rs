@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 
 use super::EgressHooks;
 use crate::audit::{Decided, Stage, Subject};
+use crate::egress::EgressError;
 use crate::hook::{Amendments, HookAnswer, HookRequest};
 use crate::policy::{Answer, Checked, Denial, Origin, Policy};
 
@@ -33,12 +34,12 @@ impl Question {
 
 impl EgressHooks {
     /// Begins the record of what the policy said. Where there is nobody to ask, what would have to
-    /// be granted is denied.
+    /// be granted is denied; so is everything where too much was.
     pub(super) fn judged<T>(
         &self,
         subject: Subject,
         answer: Result<Answer<T>, Denial>,
-    ) -> (Result<Answer<T>, Denial>, Decided) {
+    ) -> (Result<Answer<T>, EgressError>, Decided) {
         let answer = answer.and_then(|answer| match answer {
             Answer::Ask(asked) if self.shared.hook.is_none() => Err(asked.refuse()),
             answer if self.audit.is_broken() => Err(answer.audit_denial()),
@@ -51,7 +52,13 @@ impl EgressHooks {
         {
             decided.reported(denial);
         }
-        (answer, decided)
+        if let Err(error) = self.metered(&mut decided, self.shared.meter.check_denials()) {
+            return (Err(error), decided);
+        }
+        if answer.is_err() {
+            self.shared.meter.denied();
+        }
+        (answer.map_err(EgressError::Denied), decided)
     }
 
     /// What counts once the hook has answered: the policy may be another one by then. What the hook

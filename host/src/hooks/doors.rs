@@ -11,7 +11,7 @@ use super::consult::Question;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
 use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
-use crate::policy::{Addresses, Answer, Endpoint, Origin, Policy, Scheme, TlsRequest};
+use crate::policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 impl EgressHooks {
     /// Decides, and begins to connect.
@@ -30,7 +30,7 @@ impl EgressHooks {
         let policy = self.shared.policy();
         let answer = policy.answer_connect(endpoint.clone());
         let (answer, mut decided) = self.judged(subject, answer);
-        let judged = (answer.map_err(EgressError::Denied)?, policy);
+        let judged = (answer?, policy);
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
         let this = self.clone();
         Ok(spawn(async move {
@@ -47,10 +47,15 @@ impl EgressHooks {
         counted: Result<(), Limit>,
     ) -> Result<(), EgressError> {
         counted.map_err(|limit| {
-            let reason = Reason::Budget(BudgetReason::Budget);
-            decided.refused(&budget_rule(limit), reason);
+            self.limited(decided, limit);
             EgressError::Limit(limit)
         })
+    }
+
+    fn limited(&self, decided: &mut Decided, limit: Limit) {
+        self.shared.meter.denied();
+        let reason = Reason::Budget(BudgetReason::Budget);
+        decided.refused(&budget_rule(limit), reason);
     }
 
     async fn connected(
@@ -80,7 +85,8 @@ impl EgressHooks {
         let address = connection.peer();
         if let Some(address) = address {
             decided.dialled(address);
-            if let Err(denial) = check.check_address(address.ip()) {
+            let machine = self.shared.egress.machine();
+            if let Err(denial) = machine.check(&check, address.ip()) {
                 decided.reported(&denial);
             }
         }
@@ -90,7 +96,7 @@ impl EgressHooks {
         // The policy may be another one by now.
         let still = state.policy.answer_connect(endpoint.clone());
         drop(state);
-        let still = still.and_then(|now| still_permitted(&now, &addresses, address));
+        let still = still.and_then(|now| self.still_permitted(&now, &addresses, address));
         self.overruling(decided, still.map_err(EgressError::Denied))?;
         Ok(Link {
             connection,
@@ -132,13 +138,13 @@ impl EgressHooks {
         let answer = policy.answer_tls(endpoint, server_name, secured.asked());
         // What is connected already may be at an address that is open for plain HTTP only.
         let answer = answer.and_then(|answer| match link.address {
-            Some(address) if !answer.addresses().permits(address.ip()) => {
+            Some(address) if !self.permits(&answer.addresses(), address) => {
                 Err(answer.addresses().denial(Some(address.ip())))
             }
             _ => Ok(answer),
         });
         let (answer, mut decided) = self.judged(subject, answer);
-        let judged = (answer.map_err(EgressError::Denied)?, policy);
+        let judged = (answer?, policy);
         if let Some(address) = link.address {
             decided.dialled(address);
         }
@@ -178,15 +184,42 @@ impl EgressHooks {
         Ok(())
     }
 
-    /// Corrects the record where something else refused what the rules had allowed: the hook, or
-    /// the address filter, at any stage, since a pooled connection may have to be dialled anew.
+    /// Whether what was connected to under one policy may be so under the present one.
+    fn still_permitted(
+        &self,
+        now: &Answer<Endpoint>,
+        then: &Addresses,
+        address: Option<SocketAddr>,
+    ) -> Result<(), Denial> {
+        let addresses = now.addresses();
+        match address {
+            Some(address) if addresses != *then && !self.permits(&addresses, address) => {
+                Err(addresses.denial(Some(address.ip())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn permits(&self, addresses: &Addresses, address: SocketAddr) -> bool {
+        let machine = self.shared.egress.machine();
+        machine.permits(addresses, address.ip())
+    }
+
+    /// Corrects the record where something else refused what the rules had allowed: the hook, a
+    /// budget, or the address filter, at any stage, since a pooled connection may have to be dialled
+    /// anew.
     pub(super) fn overruling<T>(
         &self,
         decided: &mut Decided,
         result: Result<T, EgressError>,
     ) -> Result<T, EgressError> {
-        if let Err(EgressError::Denied(denial)) = &result {
-            decided.overruled(denial);
+        match &result {
+            Err(EgressError::Denied(denial)) => {
+                self.shared.meter.denied();
+                decided.overruled(denial);
+            }
+            Err(EgressError::Limit(limit)) => self.limited(decided, *limit),
+            _ => {}
         }
         result
     }
@@ -206,20 +239,5 @@ fn likely_origin(endpoint: &Endpoint) -> Origin {
     Origin {
         scheme: by_port.unwrap_or(Scheme::Http),
         endpoint: endpoint.clone(),
-    }
-}
-
-/// Whether what was connected to under one policy may be so under the present one.
-fn still_permitted(
-    now: &Answer<Endpoint>,
-    then: &Addresses,
-    address: Option<SocketAddr>,
-) -> Result<(), crate::policy::Denial> {
-    let addresses = now.addresses();
-    match address {
-        Some(address) if addresses != *then && !addresses.permits(address.ip()) => {
-            Err(addresses.denial(Some(address.ip())))
-        }
-        _ => Ok(()),
     }
 }

@@ -98,7 +98,7 @@ impl EgressHooks {
         if let Some(address) = link.address {
             decided.dialled(address);
         }
-        let answer = answer.map_err(EgressError::Denied)?;
+        let answer = answer?;
         self.metered(&mut decided, self.shared.meter.request())?;
         Ok(Judged {
             link,
@@ -161,7 +161,7 @@ impl EgressHooks {
             .map_err(EgressError::Denied);
         let secrets = self.overruling(&mut decided, prepared)?;
         let head_size = head_size(&line, kind, &options);
-        self.metered(&mut decided, self.shared.meter.up(head_size))?;
+        self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
 
         let record = Arc::new(Exchanged::new(&self.audit, &decided));
         // What is not recorded is not done.
@@ -187,7 +187,8 @@ impl EgressHooks {
             for_guest(error, &self.shared, &record)
         })?;
         if link.address.is_none()
-            && let Err(denial) = line.check_address(response.peer.ip())
+            && let machine = self.shared.egress.machine()
+            && let Err(denial) = machine.check(&line, response.peer.ip())
         {
             let mut decided = self.audit.decided(subject, Err(&denial));
             decided.dialled(response.peer);
@@ -240,6 +241,7 @@ impl EgressHooks {
     /// had to be dialled anew. That is a decision of its own.
     fn refused_late(&self, subject: &Subject, error: &EgressError) {
         if let EgressError::Denied(denial) = error {
+            self.shared.meter.denied();
             drop(self.audit.decided(subject.clone(), Err(denial)));
         }
     }

@@ -8,7 +8,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use super::{EgressHooks, budget_rule, malformed};
 use crate::audit::{BudgetReason, LookedUp, Reason};
 use crate::egress::{EgressError, Limit};
-use crate::policy::{CheckedName, Host, Lookup};
+use crate::policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
 
 /// How many lookups of one sandbox may be under way at once.
 pub(super) const MAX_LOOKUPS: usize = 256;
@@ -29,6 +29,10 @@ impl EgressHooks {
     pub(crate) fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
         let name = host.to_string();
         let has_hook = self.shared.hook.is_some();
+        if let Err(limit) = self.shared.meter.check_denials() {
+            let mut record = self.audit.looked_up(name, Ok(DEFAULT_DENY));
+            return Err(self.lookup_limited(&mut record, limit));
+        }
         let answer = self.shared.policy().answer_lookup(host.clone());
         let answer = answer.and_then(|answer| match answer {
             Lookup::Ask { denial, .. } if !has_hook => Err(denial),
@@ -39,6 +43,7 @@ impl EgressHooks {
             Ok(Lookup::Name(checked)) if !has_hook => checked,
             Ok(_) => return Ok(Looking::Done),
             Err(denial) => {
+                self.shared.meter.denied();
                 drop(self.audit.looked_up(name, Err(&denial)));
                 return Err(EgressError::Denied(denial));
             }
@@ -48,8 +53,7 @@ impl EgressHooks {
             record.reported(denial);
         }
         if let Err(limit) = self.shared.meter.lookup(&host) {
-            record.refused(budget_rule(limit), Reason::Budget(BudgetReason::Budget));
-            return Err(EgressError::Limit(limit));
+            return Err(self.lookup_limited(&mut record, limit));
         }
         let under_way = Arc::clone(&self.shared.lookups).try_acquire_owned();
         let Ok(under_way) = under_way else {
@@ -79,8 +83,16 @@ impl EgressHooks {
         result
     }
 
+    /// Records that a budget is used up.
+    fn lookup_limited(&self, record: &mut LookedUp, limit: Limit) -> EgressError {
+        self.shared.meter.denied();
+        record.refused(budget_rule(limit), Reason::Budget(BudgetReason::Budget));
+        EgressError::Limit(limit)
+    }
+
     /// Records a host that is none.
     pub(crate) fn malformed_lookup(&self, host: &str) {
+        self.shared.meter.denied();
         let denial = malformed();
         let name = host.escape_default().to_string();
         drop(self.audit.looked_up(name, Err(&denial)));

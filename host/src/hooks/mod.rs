@@ -27,10 +27,13 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
 pub(crate) use self::lookup::Looking;
+use self::meter::Meter;
 use self::shared::{Shared, SharedConnection, Way};
 use crate::Error;
 use crate::audit::{AuditLog, Stage, Subject};
-use crate::egress::{self, BodyKind, Egress, EgressConfig, EgressError, Limit, TlsInfo, TlsTerms};
+use crate::egress::{
+    self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
+};
 use crate::hook::Hook;
 use crate::policy::{
     Budgets, DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme, TlsRequest,
@@ -62,6 +65,7 @@ pub struct EgressHooksBuilder {
     hook: Option<(Arc<dyn Hook>, Duration)>,
     vault: Vault,
     audit: AuditLog,
+    machine: Option<Machine>,
 }
 
 impl EgressHooksBuilder {
@@ -86,6 +90,13 @@ impl EgressHooksBuilder {
         self
     }
 
+    /// Dials from a machine with other addresses than this one has.
+    #[cfg(test)]
+    pub(crate) fn machine(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
     /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections and
     /// of response heads count where they are below the configured ones.
     #[must_use]
@@ -96,9 +107,11 @@ impl EgressHooksBuilder {
         config.max_connections = config.max_connections.min(connections);
         let head = size(budgets.response_head).unwrap_or(usize::MAX);
         config.max_response_head = config.max_response_head.min(head);
-        let egress = Egress::new(config);
+        let meter = Arc::new(Meter::new(*budgets));
+        let wire = Arc::<Meter>::clone(&meter);
+        let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         EgressHooks {
-            shared: Arc::new(Shared::new(policy, egress, self.vault, self.hook)),
+            shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
             audit: self.audit,
         }
     }
@@ -222,6 +235,7 @@ impl EgressHooks {
     }
 
     fn is_malformed(&self, subject: Subject) {
+        self.shared.meter.denied();
         drop(self.audit.decided(subject, Err(&malformed())));
     }
 }

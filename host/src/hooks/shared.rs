@@ -22,7 +22,7 @@ const TIDY: usize = 64;
 /// The state of one sandbox.
 pub(super) struct Shared {
     pub(super) egress: Egress,
-    pub(super) meter: Meter,
+    pub(super) meter: Arc<Meter>,
     pub(super) vault: Vault,
     pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
     /// Room for lookups.
@@ -73,12 +73,13 @@ impl Shared {
     pub(super) fn new(
         policy: Policy,
         egress: Egress,
+        meter: Arc<Meter>,
         vault: Vault,
         hook: Option<(Arc<dyn Hook>, Duration)>,
     ) -> Self {
         Self {
             egress,
-            meter: Meter::new(*policy.budgets()),
+            meter,
             vault,
             hook,
             lookups: lookup::room(),

@@ -34,7 +34,7 @@ pub(super) struct Tracking {
 ///
 /// # Errors
 ///
-/// A budget that is used up, and a response in which secrets could not be masked.
+/// A response in which secrets could not be masked.
 pub(super) fn tracked(
     response: egress::Response,
     line: &Checked<RequestLine>,
@@ -51,7 +51,6 @@ pub(super) fn tracked(
     record.answered(peer, tls, head.status);
     let size = response_size(&head);
     record.received(size);
-    shared.meter.down(size).map_err(EgressError::Limit)?;
     let mask = mask(&mut head, line, shared)?;
     let is_over = body.is_end_stream();
     let mut body = TrackedBody {
@@ -70,7 +69,7 @@ pub(super) fn tracked(
     };
     if is_over {
         // It may never be read.
-        body.settle()?;
+        body.settle();
     }
     let mut answer = http::Response::new(body.boxed_unsync());
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
@@ -152,20 +151,17 @@ struct TrackedBody {
 }
 
 impl TrackedBody {
-    /// Counts a piece, and masks it.
-    fn arrived(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, EgressError> {
+    /// Records a piece, and masks it.
+    fn arrived(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         let data = match frame.into_data() {
             Ok(data) => data,
-            Err(other) => return Ok(other),
+            Err(other) => return other,
         };
-        let bytes = data.len() as u64;
-        let counted = self.tracking.shared.meter.down(bytes);
-        counted.map_err(EgressError::Limit)?;
-        self.tracking.record.received(bytes);
-        Ok(Frame::data(match &mut self.mask {
+        self.tracking.record.received(data.len() as u64);
+        Frame::data(match &mut self.mask {
             Some(mask) => mask.push(data),
             None => data,
-        }))
+        })
     }
 
     /// The failure without the bytes that go with it where they could not be masked.
@@ -189,9 +185,7 @@ impl TrackedBody {
 
     /// The end as the framing says. What a mask has held back comes before it.
     fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Err(error) = self.settle() {
-            return self.failed(error);
-        }
+        self.settle();
         let rest = self.mask.take().map(|mut mask| mask.finish());
         match rest.filter(|rest| !rest.is_empty()) {
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
@@ -204,16 +198,15 @@ impl TrackedBody {
         Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(map))))
     }
 
-    /// Everything has come: counts and masks the fields behind the body, and says so.
-    fn settle(&mut self) -> Result<(), EgressError> {
+    /// Everything has come: records and masks the fields behind the body, and says so.
+    fn settle(&mut self) {
         let Some(mut inner) = self.inner.take() else {
-            return Ok(());
+            return;
         };
         let mut fields = inner.take_trailers();
         let shared = &self.tracking.shared;
         let size = fields.iter().map(field_size).sum::<usize>() as u64;
         self.tracking.record.received(size);
-        shared.meter.down(size).map_err(EgressError::Limit)?;
         if self.mask.is_some() {
             mask_fields(&mut fields, shared);
         }
@@ -221,7 +214,6 @@ impl TrackedBody {
             self.trailers = Some(header_map(&fields));
         }
         self.tracking.completion.complete(fields);
-        Ok(())
     }
 
     /// Whether a time has passed: that of the silence, or that of the sandbox.
@@ -262,9 +254,8 @@ impl Body for TrackedBody {
                     }
                     match self.arrived(frame) {
                         // A mask may hold all of it back.
-                        Ok(frame) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
-                        Ok(frame) => return Poll::Ready(Some(Ok(frame))),
-                        Err(error) => return self.failed(error),
+                        frame if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                        frame => return Poll::Ready(Some(Ok(frame))),
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {

@@ -13,7 +13,8 @@ use super::{Completion, HttpError};
 use crate::audit::Exchanged;
 use crate::egress::EgressError;
 
-/// A request's body that counts its bytes, and ends in an error where a budget is used up.
+/// A request's body that counts its bytes for the record, and ends in an error where they do not fit
+/// into the budget: none of such a piece goes out.
 pub(super) struct CountedBody {
     inner: WasiBody,
     shared: Arc<Shared>,
@@ -50,7 +51,7 @@ impl Body for CountedBody {
             && let Some(data) = frame.data_ref()
         {
             let bytes = data.len() as u64;
-            if let Err(limit) = self.shared.meter.up(bytes) {
+            if let Err(limit) = self.shared.meter.has_room_up(bytes) {
                 self.completion.fail(EgressError::Limit(limit));
                 return Poll::Ready(Some(Err(HttpError::HttpProtocolError)));
             }

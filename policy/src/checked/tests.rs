@@ -106,6 +106,73 @@ fn the_addresses_get_fewer_as_more_is_known() {
 }
 
 #[test]
+#[rustfmt::skip] // one row a line
+fn an_address_of_this_machine_counts_as_loopback_whatever_network_it_is_from() {
+    for (rules, host, address, elsewhere, own) in [
+        // As a name leads to 127.0.0.1.
+        ("api.test:8080", "api.test", "93.184.216.34", true, false),
+        ("any:8080", "api.test", "93.184.216.34", true, false),
+        ("api.test:8080 to public", "api.test", "93.184.216.34", true, false),
+        ("ask", "api.test", "93.184.216.34", true, false),
+        ("api.test:8080", "api.test", "::ffff:93.184.216.34", true, false),
+        ("api.test:8080", "api.test", "2606:2800:220:1::1", true, false),
+        ("api.test:8080 to 93.184.216.34", "api.test", "93.184.216.34", true, true),
+        ("api.test:8080 to 93.184.216.34", "api.test", "::ffff:93.184.216.34", true, true),
+        ("api.test:8080 to 93.184.216.0/24,public", "api.test", "93.184.216.34", true, true),
+        ("api.test:8080 to 10.0.0.0/8", "api.test", "10.0.0.1", true, true),
+        ("api.test:8080 to 93.184.216.34; !93.184.216.34", "api.test", "93.184.216.34", false, false),
+        // As 127.0.0.1 itself.
+        ("any:8080", "93.184.216.34", "93.184.216.34", true, false),
+        ("93.184.216.34:8080", "93.184.216.34", "93.184.216.34", true, true),
+        ("any:8080; 93.184.216.34:8080", "93.184.216.34", "93.184.216.34", true, true),
+        ("93.184.216.0/24:8080", "93.184.216.34", "93.184.216.34", true, true),
+        ("ask", "93.184.216.34", "93.184.216.34", true, true),
+        ("localhost:8080", "localhost", "127.0.0.1", true, true),
+        ("127.0.0.1:8080", "127.0.0.1", "127.0.0.1", true, true),
+        ("report; a.test", "api.test", "93.184.216.34", true, true),
+    ] {
+        let endpoint = Endpoint::new(host, 8080).unwrap();
+        let route = match parse(rules).answer_connect(endpoint).unwrap() {
+            Answer::Checked(checked) => checked,
+            Answer::Ask(asked) => asked.grant(),
+        };
+        let address: std::net::IpAddr = address.parse().unwrap();
+        let permitted = (route.permits(address), route.permits_own(address));
+        assert_eq!(permitted, (elsewhere, own), "{rules} {host} {address}");
+        let addresses = route.addresses();
+        let permitted = (addresses.permits(address), addresses.permits_own(address));
+        assert_eq!(permitted, (elsewhere, own), "{rules} {host} {address}");
+    }
+}
+
+#[test]
+fn a_denial_for_an_address_of_this_machine_says_which_rule_to_add() {
+    let address = "93.184.216.34".parse().unwrap();
+    let route = |rules, host| {
+        let policy = parse(rules);
+        policy
+            .check_connect(Endpoint::new(host, 443).unwrap())
+            .unwrap()
+    };
+    let literal = route("any", "93.184.216.34");
+    let denial = literal.addresses().denial(Some(address));
+    assert_eq!(
+        denial.message,
+        "sandbox-net denied 93.184.216.34:443: it is an address of the machine that would dial it \
+         (reason address, rule any); to allow it, add the rule 'https://93.184.216.34'"
+    );
+    assert_eq!(literal.check_own_address(address), Err(denial));
+    let name = route("https://a.test", "a.test");
+    let denial = name.addresses().denial(Some(address));
+    assert!(
+        denial.message.contains("'https://a.test to ADDRESS'"),
+        "{}",
+        denial.message
+    );
+    assert!(!denial.message.contains("93.184"), "{}", denial.message);
+}
+
+#[test]
 fn several_authors_open_only_the_addresses_that_all_of_them_open() {
     let operator = parse("*.a.test to 10.0.0.0/8,public");
     let tenant = parse("b.a.test to 10.0.0.1,10.0.0.2; !10.0.0.2");

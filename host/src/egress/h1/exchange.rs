@@ -13,6 +13,7 @@ use crate::egress::h1::transport::{Home, Writing};
 use crate::egress::message::RequestBody;
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
+use crate::egress::wire::limit_of;
 use crate::egress::{BodyKind, Continued, EgressError, Phase, ProtocolFailure, ResponseHead};
 
 /// A request that is ready to be sent, on whichever connection.
@@ -93,7 +94,13 @@ impl Exchange<'_> {
         let mut receive = pin!(reader.read_head(self.max_response_head, answered, self.continued));
         let head_is_sent = tokio::select! {
             biased;
-            result = send_head(&mut write, self.head, sent) => result.is_ok(),
+            result = send_head(&mut write, self.head, sent) => match result {
+                Ok(()) => true,
+                Err(error) => match limit_of(&error) {
+                    Some(limit) => return Err(EgressError::Limit(limit)),
+                    None => false,
+                },
+            },
             result = &mut receive => {
                 // Answered before the request was complete: the connection has no future.
                 let (head, raw) = result?;

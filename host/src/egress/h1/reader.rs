@@ -10,14 +10,12 @@ use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use crate::egress::h1::response::{HeadError, HeadParser};
+use crate::egress::message::MAX_INFORMATIONAL;
 use crate::egress::stream::Stream;
 use crate::egress::{Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
 
 /// The most that is read ahead of whoever takes the bytes.
 const READ_SIZE: usize = 64 * 1024;
-
-/// How many informational responses may come before the final one.
-const MAX_INFORMATIONAL: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -45,7 +43,7 @@ impl Reader {
     }
 
     /// Reads the head of the final response, and skips informational ones but for 100, which is
-    /// told. What follows it stays in the buffer; its own bytes come with it. `answered` is set with
+    /// told. All of them together have at most `max` bytes. What follows it stays in the buffer; its own bytes come with it. `answered` is set with
     /// the first byte.
     pub(super) async fn read_head(
         &mut self,
@@ -53,12 +51,14 @@ impl Reader {
         answered: &mut bool,
         continued: Option<&Continued>,
     ) -> Result<(ResponseHead, BytesMut), EgressError> {
+        let mut left = max;
         for _ in 0..=MAX_INFORMATIONAL {
-            let (head, length) = self.read_one_head(max, answered).await?;
+            let (head, length) = self.read_one_head(left, answered).await?;
             match head.status {
                 101 => return Err(self.fault(ProtocolFault::Switched)),
                 100..=199 => {
                     drop(self.buffer.split_to(length));
+                    left -= length;
                     if let (100, Some(continued)) = (head.status, continued) {
                         continued.send_replace(true);
                     }

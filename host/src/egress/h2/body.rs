@@ -58,7 +58,10 @@ impl H2Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, EgressError>>> {
-        let next = ready!(self.poll_receive(cx));
+        let mut next = ready!(self.poll_receive(cx));
+        if let (Some(Err(error)), Some(slot)) = (&mut next, &self.slot) {
+            *error = slot.session().limited(error.clone());
+        }
         match &next {
             Some(Ok(_)) => self.finish_if_complete(),
             Some(Err(_)) => (self.receiving, self.pump, self.slot) = (None, None, None),

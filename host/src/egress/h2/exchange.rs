@@ -1,6 +1,8 @@
 //! One request and its response on a session.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
@@ -11,7 +13,7 @@ use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h2::body::H2Body;
 use crate::egress::h2::request::head;
 use crate::egress::h2::session::Slot;
-use crate::egress::message::RequestBody;
+use crate::egress::message::{MAX_INFORMATIONAL, RequestBody};
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::{
     BodyKind, EgressError, Fields, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
@@ -35,8 +37,10 @@ pub(crate) async fn exchange(
 ) -> Result<(ResponseHead, H2Body), Failure> {
     *phase = Phase::Request;
     let (response, mut pump) = open(&slot, request, kind, body).await?;
-    let (parts, received) = until_head(response, &mut pump, phase).await?.into_parts();
-    let head = response_head(&parts, max_head).map_err(Failure::last)?;
+    let mut answer = Answer::new(response, max_head);
+    let response = until_head(&mut answer, &mut pump, phase).await?;
+    let (parts, received) = response.into_parts();
+    let head = response_head(&parts, answer.left).map_err(Failure::last)?;
     Ok((head, H2Body::new(received, pump, slot, max_head)))
 }
 
@@ -71,29 +75,77 @@ fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHe
     })
 }
 
+/// The final response, as it is waited for. Informational ones are skipped, and bounded as in
+/// HTTP/1: in their number, and in their bytes together with those of the final head.
+struct Answer {
+    response: ResponseFuture,
+    informational: usize,
+    /// The bytes that the final head may have.
+    left: usize,
+}
+
+impl Answer {
+    fn new(response: ResponseFuture, max: usize) -> Self {
+        Self {
+            response,
+            informational: 0,
+            left: max,
+        }
+    }
+
+    /// Counts an informational response.
+    fn skip(&mut self, fields: &HeaderMap) -> Result<(), EgressError> {
+        self.informational += 1;
+        if self.informational > MAX_INFORMATIONAL {
+            return Err(EgressError::protocol(ProtocolFault::Informational));
+        }
+        let left = self.left.checked_sub(size(fields));
+        self.left = left.ok_or(EgressError::Limit(Limit::ResponseHeadSize))?;
+        Ok(())
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<RecvStream>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Poll::Ready(Some(Ok(head))) = self.response.poll_informational(cx) {
+            self.skip(head.headers()).map_err(Failure::last)?;
+        }
+        let polled = Pin::new(&mut self.response).poll(cx);
+        polled.map_err(|error| failure(&error))
+    }
+}
+
+/// The bytes of a list as RFC 9113 section 6.5.2 counts them.
+fn size(map: &HeaderMap) -> usize {
+    let sizes = map
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
+    sizes.sum()
+}
+
 /// The fields of a list that has at most `max` bytes.
 pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
-    let fields: Fields = map
-        .iter()
-        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
-        .collect();
-    let sizes = fields.iter().map(|(name, value)| name.len() + value.len());
-    match sizes.sum::<usize>() + fields.len() * FIELD_OVERHEAD > max {
-        true => Err(EgressError::Limit(Limit::ResponseHeadSize)),
-        false => Ok(fields),
+    if size(map) > max {
+        return Err(EgressError::Limit(Limit::ResponseHeadSize));
     }
+    let fields = map.iter();
+    Ok(fields
+        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+        .collect())
 }
 
 /// Waits for the response while the body is sent.
 async fn until_head(
-    mut response: ResponseFuture,
+    answer: &mut Answer,
     pump: &mut Option<Sending>,
     phase: &mut Phase,
 ) -> Result<Response<RecvStream>, Failure> {
     loop {
         let Some(sending) = pump else {
             *phase = Phase::Head;
-            return response.await.map_err(|error| failure(&error));
+            return answer.await;
         };
         tokio::select! {
             biased;
@@ -103,9 +155,9 @@ async fn until_head(
                 }
                 *pump = None;
             }
-            response = &mut response => return response.map_err(|error| {
+            response = &mut *answer => return response.map_err(|failure| {
                 // A body that fails ends its stream: that is the cause then.
-                sending.failure().map_or_else(|| failure(&error), Failure::last)
+                sending.failure().map_or(failure, Failure::last)
             }),
         }
     }
@@ -145,6 +197,9 @@ pub(super) fn translate(error: &h2::Error) -> EgressError {
     if let Some(io) = error.get_io() {
         return match io.kind() {
             io::ErrorKind::UnexpectedEof => EgressError::Reset,
+            io::ErrorKind::QuotaExceeded => {
+                EgressError::protocol(ProtocolFault::Http2(io.to_string()))
+            }
             _ => EgressError::from_io(io, Phase::Head),
         };
     }

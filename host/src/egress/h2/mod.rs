@@ -3,6 +3,7 @@
 
 mod body;
 mod exchange;
+mod frames;
 mod pump;
 mod request;
 mod session;

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use crate::egress::EgressError;
 use crate::egress::h2::exchange::translate;
+use crate::egress::h2::frames::Frames;
 use crate::egress::stream::{Secured, Stream};
+use crate::egress::wire::Ended;
 
 /// The most exchanges at once on one session; for more, another one is opened.
 const MAX_STREAMS: usize = 100;
@@ -38,6 +40,7 @@ const SETTINGS_GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Session {
     sender: SendRequest<Bytes>,
     driver: AbortHandle,
+    ended: Ended,
     peer: SocketAddr,
     tls: Option<Secured>,
     begun: Instant,
@@ -58,6 +61,7 @@ impl Session {
     /// list of a response.
     pub(crate) async fn start(stream: Stream, max_head: usize) -> Result<Arc<Self>, EgressError> {
         let (peer, tls) = (stream.peer(), stream.secured().cloned());
+        let ended = stream.ended();
         // The exchange applies the bound itself; far beyond it, the session does.
         let max_list = u32::try_from(max_head.saturating_mul(4)).unwrap_or(u32::MAX);
         let (sender, connection) = Builder::new()
@@ -67,9 +71,9 @@ impl Session {
             .max_header_list_size(max_list)
             .max_send_buffer_size(SEND_BUFFER)
             .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
-            .handshake(stream)
+            .handshake(Frames::new(stream))
             .await
-            .map_err(|error| translate(&error))?;
+            .map_err(|error| limited(&ended, translate(&error)))?;
         let driver = tokio::spawn(async move {
             // Every exchange learns of a failure by itself.
             let _ = connection.await;
@@ -78,6 +82,7 @@ impl Session {
         Ok(Arc::new(Self {
             sender,
             driver: driver.abort_handle(),
+            ended,
             peer,
             tls,
             begun: now,
@@ -95,6 +100,17 @@ impl Session {
     /// The TLS handshake that it began with.
     pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()
+    }
+
+    /// The failure of an exchange, or the limit that has ended the whole session: the library tells
+    /// no more than that the connection has failed.
+    pub(crate) fn limited(&self, failure: EgressError) -> EgressError {
+        limited(&self.ended, failure)
+    }
+
+    /// Whether a limit has ended it.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.ended.get().is_some()
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
@@ -157,6 +173,12 @@ impl Session {
             announced => announced.min(MAX_STREAMS),
         }
     }
+}
+
+fn limited(ended: &Ended, failure: EgressError) -> EgressError {
+    ended
+        .get()
+        .map_or(failure, |limit| EgressError::Limit(*limit))
 }
 
 /// The room of one exchange on a session, until it is dropped.

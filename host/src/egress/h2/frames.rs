@@ -1,0 +1,267 @@
+//! The frames of a session, counted: those that carry nothing cost a peer little, and the host work.
+//!
+//! What the library bounds by itself: CONTINUATION frames of one list, small and empty DATA frames,
+//! and streams that were reset. What it answers or drops without a bound: PING, SETTINGS,
+//! WINDOW_UPDATE, PRIORITY and unknown frames, and lists of fields of informational responses.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::egress::stream::Stream;
+
+/// How many frames without data a peer may send ahead of anything that calls for them.
+const MOST: u64 = 1000;
+
+/// How many of them a request calls for: informational responses, the response's own fields, and
+/// some of the peer's own business.
+const FOR_REQUEST: u64 = 64;
+
+/// How many of them a frame with data calls for: windows that open, and measurements of the way.
+const FOR_DATA: u64 = 4;
+
+/// How many of them a second calls for: a peer may ask from time to time whether anybody is there.
+const FOR_SECOND: u64 = 1;
+
+/// What a client sends before its first frame (RFC 9113 section 3.4).
+const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
+/// The connection of a session.
+pub(super) struct Frames {
+    stream: Stream,
+    received: Scanner,
+    sent: Scanner,
+    allowance: Allowance,
+}
+
+impl Frames {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            received: Scanner::default(),
+            sent: Scanner {
+                left: PREFACE,
+                ..Scanner::default()
+            },
+            allowance: Allowance {
+                left: MOST,
+                since: Instant::now(),
+            },
+        }
+    }
+
+    /// Looks at bytes that were written.
+    fn note_sent(&mut self, bytes: &[u8]) {
+        let Self {
+            sent, allowance, ..
+        } = self;
+        sent.scan(bytes, |frame| match frame {
+            Frame::Data => allowance.add(FOR_DATA),
+            Frame::Headers => allowance.add(FOR_REQUEST),
+            Frame::Other => {}
+        });
+    }
+
+    /// Looks at bytes that were read.
+    fn note_received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Self {
+            received,
+            allowance,
+            ..
+        } = self;
+        let mut is_kept = true;
+        received.scan(bytes, |frame| match frame {
+            Frame::Data => allowance.add(FOR_DATA),
+            Frame::Headers | Frame::Other => is_kept &= allowance.take(),
+        });
+        match is_kept {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "the peer sent too many frames without data",
+            )),
+        }
+    }
+}
+
+/// How many frames without data may still come.
+struct Allowance {
+    left: u64,
+    since: Instant,
+}
+
+impl Allowance {
+    fn add(&mut self, frames: u64) {
+        self.left = (self.left + frames).min(MOST);
+    }
+
+    fn take(&mut self) -> bool {
+        if self.left == 0 {
+            let seconds = self.since.elapsed().as_secs();
+            self.since = Instant::now();
+            self.add(seconds.saturating_mul(FOR_SECOND));
+        }
+        let is_left = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_left
+    }
+}
+
+/// What a frame is, as far as it is of interest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    /// DATA that has some.
+    Data,
+    Headers,
+    Other,
+}
+
+/// Finds the frames in bytes that come in pieces (RFC 9113 section 4.1).
+#[derive(Debug, Default)]
+struct Scanner {
+    /// The part of a frame's header that came.
+    header: [u8; 9],
+    length: usize,
+    /// Bytes to skip before the next one.
+    left: usize,
+}
+
+impl Scanner {
+    fn scan(&mut self, mut bytes: &[u8], mut found: impl FnMut(Frame)) {
+        loop {
+            let skipped = self.left.min(bytes.len());
+            self.left -= skipped;
+            bytes = &bytes[skipped..];
+            if bytes.is_empty() {
+                return;
+            }
+            let taken = (self.header.len() - self.length).min(bytes.len());
+            self.header[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
+            self.length += taken;
+            bytes = &bytes[taken..];
+            if self.length == self.header.len() {
+                self.length = 0;
+                let [a, b, c, kind, ..] = self.header;
+                self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                found(match kind {
+                    0 if self.left > 0 => Frame::Data,
+                    1 => Frame::Headers,
+                    _ => Frame::Other,
+                });
+            }
+        }
+    }
+}
+
+impl AsyncRead for Frames {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        Poll::Ready(self.note_received(&buf.filled()[before..]))
+    }
+}
+
+impl AsyncWrite for Frames {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.note_sent(&buf[..written]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        let mut left = written;
+        for buf in bufs {
+            let part = left.min(buf.len());
+            self.note_sent(&buf[..part]);
+            left -= part;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn frame(kind: u8, length: usize) -> Vec<u8> {
+        let [.., a, b, c] = length.to_be_bytes();
+        let mut bytes = vec![a, b, c, kind, 0, 0, 0, 0, 1];
+        bytes.resize(9 + length, 0xff);
+        bytes
+    }
+
+    #[test]
+    fn frames_are_found_however_their_bytes_arrive() {
+        let bytes = [
+            vec![b'P'; PREFACE],
+            frame(4, 18),
+            frame(1, 300),
+            frame(0, 0),
+            frame(0, 70_000),
+            frame(6, 8),
+            frame(9, 0),
+        ]
+        .concat();
+        use Frame::{Data, Headers, Other};
+        let expected = [Other, Headers, Other, Data, Other, Other];
+        for size in [1, 2, 7, 8, 9, 10, 23, 24, 25, 1000, bytes.len()] {
+            let mut scanner = Scanner {
+                left: PREFACE,
+                ..Scanner::default()
+            };
+            let mut found = Vec::new();
+            for piece in bytes.chunks(size) {
+                scanner.scan(piece, |frame| found.push(frame));
+            }
+            assert_eq!(found, expected, "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_without_data_end_unless_something_calls_for_them() {
+        let mut allowance = Allowance {
+            left: MOST,
+            since: Instant::now(),
+        };
+        assert!((0..MOST).all(|_| allowance.take()));
+        assert!(!allowance.take());
+        allowance.add(FOR_DATA);
+        assert!((0..FOR_DATA).all(|_| allowance.take()));
+        assert!(!allowance.take());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!((0..10 * FOR_SECOND).all(|_| allowance.take()));
+        assert!(!allowance.take());
+        allowance.add(u64::from(u32::MAX));
+        assert_eq!(allowance.left, MOST);
+    }
+}
