@@ -375,8 +375,13 @@ impl Checked<RequestLine> {
     /// Whether a secret's own rule means this request.
     #[must_use]
     pub fn is_for(&self, secret: &Secret) -> bool {
-        let readings = Readings::of(&self.value.path);
         let origin = &self.value.origin;
+        let is_protected = origin.scheme == Scheme::Https || secret.plain_http;
+        // Reading the path is what costs something.
+        if !is_protected || !secret.rule.allows(origin.scheme, &origin.endpoint) {
+            return false;
+        }
+        let readings = Readings::of(&self.value.path);
         let query = Query {
             scheme: origin.scheme,
             endpoint: &origin.endpoint,
@@ -386,8 +391,7 @@ impl Checked<RequestLine> {
                 path: &self.value.path,
             }),
         };
-        let is_protected = origin.scheme == Scheme::Https || secret.plain_http;
-        is_protected && secret.rule.grants(&query).is_ok()
+        secret.rule.grants(&query).is_ok()
     }
 }
 

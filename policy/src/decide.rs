@@ -153,7 +153,7 @@ fn neither(endpoint: &Endpoint, denials: &[Denial]) -> Denial {
         .iter()
         .find(|one| one.reason == DenyReason::DenyRule);
     match rule {
-        Some(denial) => target.deny_rule(&denial.rule),
+        Some(denial) => target.deny_rule(&denial.rule, None),
         None => target.no_rule(None),
     }
 }

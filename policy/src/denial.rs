@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldFault;
 use crate::host::Host;
+use crate::path::{MAX_PATH, Unread};
 use crate::query::{Head, Query};
-use crate::suggestion::{suggestion, with_path};
+use crate::suggestion::{suggestion, with_method, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsSetting, quoted};
@@ -152,21 +153,42 @@ impl Target<'_> {
     /// With a head, the rule that is missing names its method and path.
     pub(super) fn no_rule(&self, head: Option<Head<'_>>) -> Denial {
         let rule = suggestion(self.scheme, self.endpoint);
-        let (fault, rule) = match head {
-            None => ("no rule allows it", rule),
-            Some(head) => (
-                "no rule allows this method and path",
-                with_path(&rule, head),
+        let unread = head.and_then(|head| head.readings.unread());
+        let (fault, remedy) = match (head, unread.map(unread_path)) {
+            (None, _) => (
+                "no rule allows it".to_owned(),
+                format!("to allow it, add the rule '{rule}'"),
+            ),
+            (Some(head), None) => (
+                "no rule allows this method and path".to_owned(),
+                format!("to allow it, add the rule '{}'", with_path(&rule, head)),
+            ),
+            (Some(head), Some(unread)) => (
+                format!("no rule allows this method and path: {unread}"),
+                format!(
+                    "to allow it, let the program send another path, or add the rule '{}', which \
+                     has none",
+                    with_method(&rule, head)
+                ),
             ),
         };
-        let remedy = format!("to allow it, add the rule '{rule}'");
-        self.deny(DenyReason::NoRule, DEFAULT_DENY, fault, &remedy)
+        self.deny(DenyReason::NoRule, DEFAULT_DENY, &fault, &remedy)
     }
 
-    /// `rule` is one that denies.
-    pub(super) fn deny_rule(&self, rule: &str) -> Denial {
-        let remedy = "to allow it, take that rule out of the list of those that deny";
-        self.deny(DenyReason::DenyRule, rule, "a rule denies it", remedy)
+    /// `rule` is one that denies; `unread` if it does so since its path cannot be compared.
+    pub(super) fn deny_rule(&self, rule: &str, unread: Option<Unread>) -> Denial {
+        let remove = "take that rule out of the list of those that deny";
+        let (fault, remedy) = match unread.map(unread_path) {
+            None => (
+                "a rule denies it".to_owned(),
+                format!("to allow it, {remove}"),
+            ),
+            Some(unread) => (
+                format!("a rule with a path denies it: {unread}"),
+                format!("to allow it, let the program send another path, or {remove}"),
+            ),
+        };
+        self.deny(DenyReason::DenyRule, rule, &fault, &remedy)
     }
 
     /// `rule` is one that asks.
@@ -325,7 +347,8 @@ impl Target<'_> {
 
     /// `method` is a token with lower-case letters.
     pub(super) fn method_case(&self, method: &[u8]) -> Denial {
-        let fault = format!("the method {} is not in capitals", method.escape_ascii());
+        let start = method[..method.len().min(64)].escape_ascii();
+        let fault = format!("the method {start} is not in capitals");
         let remedy = "no rule can allow it: write it in capitals";
         self.deny(DenyReason::Method, DEFAULT_DENY, &fault, remedy)
     }
@@ -360,6 +383,20 @@ pub(super) fn refusal(
         rule: rule.to_owned(),
         message,
         address: None,
+    }
+}
+
+/// Why a path cannot be compared with those of rules.
+fn unread_path(unread: Unread) -> String {
+    match unread {
+        Unread::Long => format!(
+            "its path has more than {MAX_PATH} bytes, too many to compare with the paths of rules"
+        ),
+        Unread::Unclear => "servers differ about what its path is".to_owned(),
+        Unread::Costly => {
+            "its path is too long and repetitive to compare with the paths of so many rules"
+                .to_owned()
+        }
     }
 }
 

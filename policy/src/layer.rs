@@ -50,7 +50,9 @@ impl Layer {
     pub(crate) fn judge(&self, query: &Query<'_>) -> Verdict<'_> {
         let target = Target::from(query);
         if let Some(rule) = self.deny.iter().find(|rule| rule.forbids(query).is_ok()) {
-            return self.refuse(target.deny_rule(rule.as_str()));
+            let head = query.head.filter(|_| rule.path.is_some());
+            let unread = head.and_then(|head| head.readings.unread());
+            return self.refuse(target.deny_rule(rule.as_str(), unread));
         }
         let grants = |rule: &&Rule| rule.grants(query).is_ok();
         if let Some(rule) = self.allow.iter().find(grants) {

@@ -4,6 +4,9 @@ use crate::path::PathPattern;
 use crate::query::Head;
 use crate::target::{Endpoint, Scheme};
 
+/// The longest method that is proposed.
+const LONGEST_METHOD: usize = 64;
+
 /// The narrowest rule that allows this request: what a denial proposes. Without a scheme, it is
 /// guessed from a default port.
 pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String {
@@ -22,15 +25,23 @@ pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String 
 
 /// The same for one method and path. A path with several readings is not proposed itself.
 pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
-    let method = head.method.escape_ascii();
     let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
     let path = std::str::from_utf8(path).unwrap_or_default();
     let is_plain = !path.contains('*')
         && path.len() <= 256
         && PathPattern::parse(path).is_ok_and(|pattern| pattern.permits(head.readings));
+    let rule = with_method(rule, head);
     match (is_plain, path) {
-        (true, path) if path != "/" => format!("{method} {rule}{path}"),
-        _ => format!("{method} {rule}/**"),
+        (true, path) if path != "/" => format!("{rule}{path}"),
+        _ => format!("{rule}/**"),
+    }
+}
+
+/// The same for one method and every path, also one that no pattern of paths allows.
+pub(crate) fn with_method(rule: &str, head: Head<'_>) -> String {
+    match head.method.len() <= LONGEST_METHOD {
+        true => format!("{} {rule}", head.method.escape_ascii()),
+        false => rule.to_owned(),
     }
 }
 

@@ -24,7 +24,8 @@ pub enum HeadError {
     /// A field name is not a token (RFC 9110 section 5.1).
     #[error("the name of field number {0} is not a token")]
     FieldName(usize),
-    /// A field value has a control character other than HTAB (RFC 9110 section 5.5).
+    /// A field value has a control character other than HTAB (RFC 9110 section 5.5). The name has
+    /// its first 64 bytes here.
     #[error("the value of the field '{0}' has a control character")]
     FieldValue(String),
 }
@@ -60,8 +61,9 @@ pub fn check_head(
             return Err(HeadError::FieldName(index + 1));
         }
         if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+            let start = &name[..name.len().min(64)];
             return Err(HeadError::FieldValue(
-                String::from_utf8_lossy(name).into_owned(),
+                String::from_utf8_lossy(start).into_owned(),
             ));
         }
     }

@@ -91,11 +91,9 @@ impl EgressHooks {
             }
         }
         let connection = Arc::new(Mutex::new(connection));
-        let mut state = self.shared.state();
-        state.holds(&connection);
         // The policy may be another one by now.
-        let still = state.policy.answer_connect(endpoint.clone());
-        drop(state);
+        let policy = self.shared.holds(&connection);
+        let still = policy.answer_connect(endpoint.clone());
         let still = still.and_then(|now| self.still_permitted(&now, &addresses, address));
         self.overruling(decided, still.map_err(EgressError::Denied))?;
         Ok(Link {

@@ -80,19 +80,8 @@ impl EgressHooks {
         (kind, options): (BodyKind, SendOptions),
         completion: &Arc<Completion>,
     ) -> Result<Judged, EgressError> {
-        let RequestHead {
-            method,
-            path,
-            fields,
-        } = head;
-        let mut state = self.shared.state();
-        let way = link.way();
-        let answer = way.answer(&state.policy, method, path, fields);
-        if answer.is_ok() {
-            state.runs(way, method, path, completion);
-        }
-        let policy = Arc::clone(&state.policy);
-        drop(state);
+        let RequestHead { method, path, .. } = head;
+        let (answer, policy) = self.shared.judge(&link.way(), head, completion);
         let subject = self.subject(&link, method, path);
         let (answer, mut decided) = self.judged(subject.clone(), answer);
         if let Some(address) = link.address {

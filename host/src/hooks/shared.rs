@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::meter::Meter;
-use super::{Completion, lookup};
+use super::{Completion, RequestHead, lookup};
 use crate::egress::{Connection, Egress, EgressError};
 use crate::hook::Hook;
 use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest};
@@ -31,8 +31,8 @@ pub(super) struct Shared {
 }
 
 /// What the policy rules over at the moment.
-pub(super) struct State {
-    pub(super) policy: Arc<Policy>,
+struct State {
+    policy: Arc<Policy>,
     running: Vec<Running>,
     connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
 }
@@ -95,23 +95,61 @@ impl Shared {
         Arc::clone(&self.state().policy)
     }
 
-    /// The policy, which stays the same while this is held.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    /// Nothing that takes longer the more a guest asks for is done while this is held.
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a connection until it is dropped; the policy of the present.
+    pub(super) fn holds(&self, connection: &SharedConnection) -> Arc<Policy> {
+        let mut state = self.state();
+        state.holds(connection);
+        Arc::clone(&state.policy)
+    }
+
+    /// Judges a request, and by which policy. What that lets pass is remembered until it is over,
+    /// so that from here on a change of the policy reaches it.
+    pub(super) fn judge(
+        &self,
+        way: &Way,
+        head: &RequestHead,
+        completion: &Arc<Completion>,
+    ) -> (Result<Answer<RequestLine>, Denial>, Arc<Policy>) {
+        let mut policy = self.policy();
+        loop {
+            let answer = way.answer(&policy, &head.method, &head.path, &head.fields);
+            let mut state = self.state();
+            if Arc::ptr_eq(&state.policy, &policy) {
+                if answer.is_ok() {
+                    state.runs(way.clone(), head, completion);
+                }
+                return (answer, policy);
+            }
+            policy = Arc::clone(&state.policy);
+        }
     }
 
     /// Lets another policy decide from now on. What goes on and is denied by it ends with that
     /// denial; connections are closed as soon as no exchange is on them, and made anew.
     pub(super) fn replace(&self, policy: Policy) {
+        let mut policy = Arc::new(policy);
         let mut state = self.state();
-        state.policy = Arc::new(policy);
+        state.policy = Arc::clone(&policy);
         self.egress.renew();
-        let policy = Arc::clone(&state.policy);
-        state
-            .running
-            .retain(|running| running.is_permitted(&policy));
+        let mut running = std::mem::take(&mut state.running);
         let connections: Vec<_> = state.connections.iter().filter_map(Weak::upgrade).collect();
         drop(state);
+        // Guests go on meanwhile: what they begin is judged by the new policy already.
+        loop {
+            running.retain(|running| running.is_permitted(&policy));
+            let mut state = self.state();
+            if Arc::ptr_eq(&state.policy, &policy) {
+                state.running.append(&mut running);
+                break;
+            }
+            // Somebody else replaced it, and did not see these.
+            policy = Arc::clone(&state.policy);
+        }
         // Without a runtime there is no connection either.
         if let Ok(runtime) = Handle::try_current() {
             for connection in connections {
@@ -123,26 +161,20 @@ impl Shared {
 
 impl State {
     /// Remembers an exchange until it is over.
-    pub(super) fn runs(
-        &mut self,
-        way: Way,
-        method: &[u8],
-        path: &[u8],
-        completion: &Arc<Completion>,
-    ) {
+    fn runs(&mut self, way: Way, head: &RequestHead, completion: &Arc<Completion>) {
         if self.running.len() >= TIDY && self.running.len().is_power_of_two() {
             self.running.retain(Running::is_alive);
         }
         self.running.push(Running {
             way,
-            method: method.to_vec(),
-            path: path.to_vec(),
+            method: head.method.clone(),
+            path: head.path.clone(),
             completion: Arc::downgrade(completion),
         });
     }
 
     /// Remembers a connection until it is dropped.
-    pub(super) fn holds(&mut self, connection: &SharedConnection) {
+    fn holds(&mut self, connection: &SharedConnection) {
         if self.connections.len() >= TIDY && self.connections.len().is_power_of_two() {
             self.connections.retain(|other| other.strong_count() > 0);
         }

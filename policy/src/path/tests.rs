@@ -1,7 +1,5 @@
 use proptest::prelude::*;
 
-use super::glob::{Case, Glob, Token};
-use super::symbol::{SLASH, Symbol, symbols};
 use super::*;
 
 fn pattern(text: &str) -> PathPattern {
@@ -176,34 +174,175 @@ fn serve(path: &str, (decodings, backslash, merge, parameters): Server) -> Strin
     format!("/{}", segments.join("/"))
 }
 
-/// A token, and what a path may have for it.
-fn token() -> impl Strategy<Value = (Token, String)> {
-    let literal = |text: &'static str| {
-        let symbol = Symbol::Byte(text.as_bytes()[0]);
-        Just((Token::Literal(symbol), text.to_owned()))
-    };
-    let stars = prop::sample::select(vec![Token::Star, Token::DoubleStar]);
-    prop_oneof![1 => literal("/"), 3 => literal("a"), 3 => (stars, "[ab]{0,2}")]
+/// A part of a pattern, and what a path may have for it.
+fn part() -> impl Strategy<Value = (String, String)> {
+    let literal = |text: &'static str| Just((text.to_owned(), text.to_owned()));
+    let star =
+        |star: &'static str, run: &'static str| run.prop_map(move |run| (star.to_owned(), run));
+    prop_oneof![
+        3 => literal("/"), 3 => literal("a"), 2 => literal("ab"), 1 => literal("aab"),
+        1 => literal("/b/"), 3 => star("*", "[abA]{0,3}"), 3 => star("**", "[/ab]{0,5}"),
+    ]
 }
 
-/// A second matcher: row by row, whether the tokens from here on match each end of the path.
-fn matches_by_table(tokens: &[Token], path: &[Symbol]) -> bool {
-    let end = path.len();
-    let mut next: Vec<_> = (0..=end).map(|at| at == end).collect();
-    for token in tokens.iter().rev() {
-        let mut row = vec![false; end + 1];
-        for at in (0..=end).rev() {
-            let symbol = path.get(at);
-            row[at] = match token {
-                Token::Literal(literal) => symbol == Some(literal) && next[at + 1],
-                _ if next[at] => true,
-                Token::Star => symbol.is_some_and(|s| *s != SLASH) && row[at + 1],
-                Token::DoubleStar => symbol.is_some() && row[at + 1],
-            };
-        }
-        next = row;
+/// The slow reading says the same.
+fn agree(pattern: &PathPattern, path: &str) {
+    let readings = Readings::of(path.as_bytes());
+    let (text, bytes) = (pattern.as_str(), path.as_bytes());
+    let expected = (naive::permits(text, bytes), naive::forbids(text, bytes));
+    let found = (pattern.permits(&readings), pattern.forbids(&readings));
+    assert_eq!(found, expected, "{text} {path}");
+    assert_ne!(readings.unread(), Some(Unread::Costly), "{text} {path}");
+}
+
+/// The worst that is known: paths for which many parts of patterns nearly fit, in many readings.
+fn worst_paths(length: usize) -> Vec<String> {
+    let pieces = [
+        "/a/b",
+        "/v1/x",
+        "aab",
+        "/",
+        "//",
+        "/a//b",
+        "/..;/%2e",
+        "%252f",
+        "%2fa",
+        "/;%2f%5c",
+        "/a;b%2f%252fx",
+        "/x12/x13/x14/x15/x16/x17/x18",
+        "abcabdabe",
+        "/%5c/a%3bb",
+    ];
+    let tails = ["", "/x5", "%2f..%2fx%5cy;z", "//%2e%2e/;%3f"];
+    let all = pieces
+        .iter()
+        .flat_map(|piece| tails.map(|tail| (piece, tail)));
+    all.map(|(piece, tail)| {
+        let count = (length - 1 - tail.len()) / piece.len();
+        format!("/{}{tail}", piece.repeat(count))
+    })
+    .collect()
+}
+
+/// Rules of every kind for one host, as many as there are.
+fn many_patterns(count: usize) -> Vec<PathPattern> {
+    let kinds = [
+        "/v1/**/xN",
+        "/**/xN/**",
+        "/**xN**",
+        "/*xN*/**",
+        "/**/a/**/b/**/xN/**",
+        "/**a*b*xN**",
+        "/**/a*/b*/*N/**",
+        "/*/*/*/xN/**/*",
+        "/**/*a/N*b/**",
+        "/**a**b**N**",
+        "/v1/xN",
+        "/**/xN*/*xN/**",
+        "/**aab**N*a",
+    ];
+    let kind = |n: usize| kinds[n % kinds.len()].replace('N', &n.to_string());
+    (0..count).map(|n| pattern(&kind(n))).collect()
+}
+
+/// The steps that all these patterns take for a path, as rules that allow and that deny.
+fn steps(patterns: &[PathPattern], path: &str) -> usize {
+    let readings = Readings::of(path.as_bytes());
+    for pattern in patterns {
+        pattern.forbids(&readings);
+        pattern.permits(&readings);
     }
-    next[0]
+    readings.steps.taken()
+}
+
+#[test]
+fn a_decision_takes_a_bounded_number_of_steps_whatever_the_path() {
+    let patterns = many_patterns(1000);
+    for path in worst_paths(MAX_PATH) {
+        // Each pattern is compared with each reading as it is, and loosely in three forms.
+        let readings = Readings::of(path.as_bytes()).all().map_or(0, <[_]>::len);
+        let bound = steps::ALLOWANCE + patterns.len() * readings * 4 * (steps::FREE + 1);
+        let taken = steps(&patterns, &path);
+        assert!(taken <= bound, "{taken} > {bound} for {path:.40}");
+    }
+}
+
+#[test]
+fn the_steps_of_a_pattern_grow_with_the_path_and_not_with_its_square() {
+    for pattern in many_patterns(13) {
+        let worst = |length| {
+            let paths = worst_paths(length).into_iter();
+            paths
+                .map(|path| steps(std::slice::from_ref(&pattern), &path))
+                .max()
+                .unwrap()
+        };
+        let [short, long] = [1024, MAX_PATH].map(worst);
+        assert!(
+            long <= 64 + 8 * 2 * short.max(16),
+            "{pattern}: {short} and {long}"
+        );
+    }
+}
+
+#[test]
+fn the_rules_that_took_seconds_take_a_few_steps_each() {
+    let patterns: Vec<_> = (0..100).map(|n| pattern(&format!("/v1/**/z{n}"))).collect();
+    for path in worst_paths(MAX_PATH - 3) {
+        let path = format!("/v1{path}");
+        let readings = Readings::of(path.as_bytes());
+        patterns
+            .iter()
+            .for_each(|pattern| assert!(!pattern.permits(&readings)));
+        for pattern in &patterns {
+            pattern.forbids(&readings);
+        }
+        assert!(readings.steps.taken() <= 100 * 32 * 4, "{path:.40}");
+        assert_ne!(readings.unread(), Some(Unread::Costly));
+    }
+}
+
+#[test]
+fn what_takes_too_many_steps_is_neither_allowed_nor_let_past_a_rule_that_denies() {
+    // Every segment nearly fits the part with stars, and the rest never follows.
+    let path = format!("/{}", "a1/b/".repeat((MAX_PATH - 2) / 5));
+    let readings = Readings::of(path.as_bytes());
+    let patterns: Vec<_> = (0..100)
+        .map(|n| pattern(&format!("/**/a*/b/**/a*/c{n}/**")))
+        .collect();
+    assert!(patterns.iter().all(|pattern| !pattern.permits(&readings)));
+    assert_eq!(readings.unread(), Some(Unread::Costly));
+    assert!(patterns[99].forbids(&readings));
+    // One such rule is no trouble, nor are many for an ordinary path.
+    let readings = Readings::of(path.as_bytes());
+    assert!(!patterns[99].forbids(&readings));
+    let readings = Readings::of(b"/v1/a1/b/items/42");
+    assert!(patterns.iter().all(|pattern| !pattern.forbids(&readings)));
+    assert_eq!(readings.unread(), None);
+}
+
+#[test]
+fn a_path_that_is_too_long_is_not_allowed_by_a_pattern_and_not_let_past_one() {
+    let path = |length: usize| format!("/{}", "a".repeat(length - 1));
+    for (length, is_read) in [(MAX_PATH, true), (MAX_PATH + 1, false), (1 << 18, false)] {
+        assert_eq!(permits("/**", &path(length)), is_read, "{length}");
+        assert_eq!(forbids("/b/**", &path(length)), !is_read, "{length}");
+    }
+    let with_query = format!("/a?{}", "q".repeat(1 << 18));
+    assert!(permits("/a", &with_query) && !forbids("/b", &with_query));
+}
+
+#[test]
+fn long_patterns_and_long_paths_are_matched_without_backtracking() {
+    let path = format!("/{}", "a".repeat(MAX_PATH - 1));
+    let readings = Readings::of(path.as_bytes());
+    for piece in ["*a", "**a", "*a**a", "a**"] {
+        let text = format!("/{}b", piece.repeat(2046 / piece.len()));
+        assert!(!permits(&text, &path), "{piece}");
+        assert!(!pattern(&text).forbids(&readings), "{piece}");
+        assert!(permits(&text[..text.len() - 1], &path), "{piece}");
+    }
+    assert_eq!(readings.unread(), None);
 }
 
 proptest! {
@@ -220,7 +359,7 @@ proptest! {
                     continue;
                 }
             };
-            prop_assert!(!permits || forbids || readings.is_unclear());
+            prop_assert!(!permits || forbids);
         }
     }
 
@@ -240,17 +379,25 @@ proptest! {
     }
 
     #[test]
-    fn a_glob_matches_as_stars_are_defined(
-        mut parts in prop::collection::vec(token(), 0..160), noise in "[/ab]?", at: prop::sample::Index,
+    fn patterns_match_as_stars_are_defined(
+        parts in prop::collection::vec(part(), 0..40),
+        noise in "[/abA]?",
+        at: prop::sample::Index,
     ) {
-        let is_star = |part: &(Token, _)| !matches!(part.0, Token::Literal(_));
-        parts.dedup_by(|b, a| is_star(a) && is_star(b));
-        let (tokens, runs): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        let mut path = runs.concat();
-        path.insert_str(at.index(path.len() + 1), &noise);
-        let path: Vec<_> = symbols(path.as_bytes()).collect();
-        let is_match = Glob::new(&tokens).matches(&path, Case::Exact);
-        prop_assert_eq!(is_match, matches_by_table(&tokens, &path));
+        let (pattern, path): (String, String) = parts.into_iter().unzip();
+        let Ok(pattern) = PathPattern::parse(&format!("/{pattern}")) else {
+            return Ok(());
+        };
+        let mut path = format!("/{path}");
+        path.insert_str(at.index(path.len()) + 1, &noise);
+        agree(&pattern, &path);
+    }
+
+    #[test]
+    fn patterns_and_readings_match_as_in_the_slow_reading(
+        pattern in any_pattern(), path in prop_oneof![path(), "/[aAb/;%25c\\\\.]{0,12}"],
+    ) {
+        agree(&pattern, &path);
     }
 
     #[test]

@@ -33,9 +33,85 @@ pub(super) fn print() -> Result<(), RuleError> {
         ),
         ("denied by no rule at all", "elsewhere.example.net", "/"),
     ] {
-        println!("| {name} | {:.1} µs |", microseconds(&policy, url, path));
+        println!(
+            "| {name} | {:.1} µs |",
+            microseconds(&policy, url, path, DECISIONS)
+        );
+    }
+    for (name, policy) in [
+        ("rules `/v1/**/xN`", one_kind()?),
+        ("rules of every kind, half of them denying", every_kind()?),
+    ] {
+        let paths = worst_paths().into_iter();
+        let slowest = paths
+            .map(|path| microseconds(&policy, "api.example.com", &path, 1))
+            .fold(0.0, f64::max);
+        println!("| the worst path of 8 KiB, all {name} | {slowest:.0} µs |");
     }
     Ok(())
+}
+
+/// 1,000 rules for one host that differ in how their paths end.
+fn one_kind() -> Result<Policy, RuleError> {
+    let rules = (0..1000).map(|n| format!("https://api.example.com/v1/**/x{n}").parse());
+    Ok(Policy::allow(rules.collect::<Result<Vec<Rule>, _>>()?))
+}
+
+/// 1,000 rules for one host with paths of every kind.
+fn every_kind() -> Result<Policy, RuleError> {
+    let kinds = [
+        "/v1/**/xN",
+        "/**/xN/**",
+        "/**xN**",
+        "/*xN*/**",
+        "/**/a/**/b/**/xN/**",
+        "/**a*b*xN**",
+        "/**/a*/b*/*N/**",
+        "/*/*/*/xN/**/*",
+        "/**/*a/N*b/**",
+        "/**a**b**N**",
+    ];
+    let rule = |n: usize| {
+        let path = kinds[n % kinds.len()].replace('N', &n.to_string());
+        format!("https://api.example.com{path}")
+    };
+    let document = Document {
+        allow: (0..500)
+            .map(|n| rule(n).parse())
+            .collect::<Result<_, _>>()?,
+        deny: (500..1000)
+            .map(|n| Rule::parse_deny(&rule(n)))
+            .collect::<Result<_, _>>()?,
+        ..Document::default()
+    };
+    Ok(document.into())
+}
+
+/// Paths of 8 KiB that have many readings, or for which parts of many rules nearly fit.
+fn worst_paths() -> Vec<String> {
+    let pieces = [
+        "/a/b",
+        "/a1/b",
+        "aab",
+        "/",
+        "/a//b",
+        "/..;/%2e",
+        "%252f",
+        "%2fa",
+        "/;%2f%5c",
+        "/x12/x13/x14/x15",
+        "a1b2c3d4",
+        "/x1/a/b/x2/a",
+    ];
+    let tails = ["", "/x5", "//x5%2fa", "%2f..%2fx%5cy;z/x5", "//%2e%2e/;%3f"];
+    let all = pieces
+        .iter()
+        .flat_map(|piece| tails.map(|tail| (piece, tail)));
+    all.map(|(piece, tail)| {
+        let count = (8192 - "/v1/".len() - tail.len()) / piece.len();
+        format!("/v1/{}{tail}", piece.repeat(count))
+    })
+    .collect()
 }
 
 /// 500 names, 100 domains, 100 networks, 200 rules with methods and paths, and 100 that deny.
@@ -59,7 +135,7 @@ fn policy() -> Result<Policy, RuleError> {
     Ok(document.into())
 }
 
-fn microseconds(policy: &Policy, host: &str, path: &str) -> f64 {
+fn microseconds(policy: &Policy, host: &str, path: &str, decisions: u32) -> f64 {
     let origin = Origin {
         scheme: Scheme::Https,
         endpoint: Endpoint::new(host, 443).expect("a host"),
@@ -72,10 +148,10 @@ fn microseconds(policy: &Policy, host: &str, path: &str) -> f64 {
     let mut measured: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
             let start = Instant::now();
-            for _ in 0..DECISIONS {
+            for _ in 0..decisions {
                 decide();
             }
-            start.elapsed().as_secs_f64() * 1e6 / f64::from(DECISIONS)
+            start.elapsed().as_secs_f64() * 1e6 / f64::from(decisions)
         })
         .collect();
     measured.sort_by(f64::total_cmp);
