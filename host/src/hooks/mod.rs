@@ -224,6 +224,7 @@ impl EgressHooks {
         self.is_malformed(Subject {
             stage,
             target: target.escape_default().to_string(),
+            port: 0,
             method: method.map(|method| method.escape_ascii().to_string()),
             tls: TlsRequest::default(),
         });

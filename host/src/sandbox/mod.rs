@@ -156,8 +156,9 @@ impl Sandbox {
         };
         let memory = store.data().limits.held();
         let handles = Handles::in_table(&mut store.data_mut().table);
-        // Connections that are still open end with the run.
+        // Connections that are still open end with the run, and their records with them.
         drop(store);
+        audit.settle().await;
         Ok(Outcome {
             exit,
             truncated: stdout.is_truncated() || stderr.is_truncated(),
@@ -169,6 +170,7 @@ impl Sandbox {
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),
             lookups: audit.lookups(),
+            dropped: audit.dropped(),
         })
     }
 
