@@ -5,6 +5,7 @@ mod entry;
 mod kept;
 mod line;
 mod lookup;
+mod place;
 mod run;
 mod sink;
 
@@ -18,6 +19,7 @@ pub use self::line::{
     Verdict,
 };
 pub(crate) use self::lookup::LookedUp;
+pub(crate) use self::place::{Place, Stream};
 use self::run::Run;
 pub(crate) use self::run::Unrecorded;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};

@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::AuditLine;
+use super::{AuditLine, Place};
 
 /// A place for audit lines. A line that it cannot take ends the sandbox's network: what is not
 /// recorded is not done.
@@ -49,12 +49,21 @@ impl AuditFile {
             }),
         })
     }
+
+    /// Where its lines go.
+    pub(crate) fn place(&self) -> io::Result<Place> {
+        Place::of(&self.appended().file)
+    }
+
+    fn appended(&self) -> MutexGuard<'_, Appended> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl AuditSink for AuditFile {
     fn write(&self, line: &AuditLine) -> io::Result<()> {
         let mut text = to_json(line)?;
-        let mut appended = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut appended = self.appended();
         if appended.is_torn {
             text.insert(0, '\n');
         }
@@ -65,7 +74,8 @@ impl AuditSink for AuditFile {
     }
 }
 
-/// The process's stderr.
+/// The process's stderr. A sandbox whose guest writes there too refuses it: the guest could forge
+/// lines.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditStderr;
 
