@@ -93,6 +93,22 @@ pub enum Error {
     /// An environment variable that can't be: an empty name, `=` in a name, or a NUL.
     #[error("the environment variable '{0}' has a name or a value that can't be set")]
     Environment(String),
+    /// An environment variable that would be without effect, or that another setting has.
+    #[error("the environment variable '{name}' can't be set: {why}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// Why not, and what to do instead.
+        why: String,
+    },
+    /// A setting that would mean nothing, or something else than was wanted.
+    #[error("the {name} can't be used: {why}")]
+    Setting {
+        /// What it is called, such as `time limit`.
+        name: &'static str,
+        /// Why not, and what to do instead.
+        why: String,
+    },
     /// An argument or a script with a NUL in it.
     #[error("an argument of the program has a NUL character in it")]
     Argument,

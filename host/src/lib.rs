@@ -21,7 +21,8 @@ mod secrets;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time, Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
 };
 pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};

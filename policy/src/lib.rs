@@ -21,6 +21,7 @@
 mod address;
 mod address_set;
 mod budgets;
+mod check;
 mod checked;
 mod covers;
 mod decide;
@@ -52,6 +53,7 @@ mod tls;
 
 pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
+pub use check::{PolicyFault, check_secrets};
 pub use checked::{Addresses, Answer, Asked, Checked, RequestLine};
 pub use decide::{Decision, Request, decide};
 pub use denial::{DEFAULT_DENY, Denial, DenyReason};

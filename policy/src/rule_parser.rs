@@ -85,7 +85,7 @@ fn parse(text: &str) -> Result<Rule, RuleError> {
 }
 
 /// Refuses what grants more than its author can want.
-fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
+pub(crate) fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
     let to = rule.to.iter().filter_map(|pattern| match pattern {
         AddressPattern::Network(network) => Some(network),
         _ => None,

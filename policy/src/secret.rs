@@ -217,7 +217,7 @@ pub(super) fn check_parameter(name: &str) -> Result<(), SecretError> {
 }
 
 /// The first secret, by its index, that has the name or the variable of one before it.
-pub(super) fn first_twin(secrets: &[Secret]) -> Option<(usize, SecretError)> {
+pub(crate) fn first_twin(secrets: &[Secret]) -> Option<(usize, SecretError)> {
     let (mut names, mut variables) = (HashSet::new(), HashSet::new());
     secrets.iter().enumerate().find_map(|(index, secret)| {
         if !names.insert(secret.name.as_str()) {

@@ -1,103 +1,150 @@
 //! Records in the making.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{AuditLine, AuditLog, DecisionRecord, ExchangeRecord, Reason, Time, Verdict};
+use super::run::{Open, Run, Unrecorded, Written};
+use super::{AuditLine, AuditLog, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict};
 use crate::policy::Denial;
 
-/// A decision whose outcome may still be corrected, or completed by an address. It is recorded
-/// when it is dropped.
+/// A decision on something that is not done yet. [`commit`](Self::commit) records it, and comes
+/// before whatever it is about; what becomes known later is recorded when it is dropped. What was
+/// dropped without a commit was not done.
 pub(crate) struct Decided {
-    log: AuditLog,
-    record: Option<DecisionRecord>,
+    run: Arc<Run>,
+    record: DecisionRecord,
+    /// That of the target, for addresses that were refused.
+    port: u16,
+    /// None before it is recorded.
+    written: Option<Written>,
+    has_changed: bool,
+    _open: Open,
 }
 
 impl Decided {
-    pub(super) fn new(log: AuditLog, record: DecisionRecord) -> Self {
+    pub(super) fn new(run: &Arc<Run>, record: DecisionRecord, port: u16) -> Self {
         Self {
-            log,
-            record: Some(record),
+            run: Arc::clone(run),
+            record,
+            port,
+            written: None,
+            has_changed: false,
+            _open: run.open(),
         }
     }
 
     pub(crate) fn sequence(&self) -> u64 {
-        self.record.as_ref().map_or(0, |record| record.sequence)
+        self.record.sequence
+    }
+
+    /// Records it, before it is done.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be recorded: then it must not be done, and the caller says so with
+    /// [`overruled`](Self::overruled) or [`refused`](Self::refused).
+    pub(crate) fn commit(&mut self) -> Result<(), Unrecorded> {
+        let line = AuditLine::Decision(self.record.clone());
+        let has_exchange = self.record.stage == Stage::Request;
+        let (written, result) = match self.run.commit(&line, has_exchange) {
+            Ok(written) => (Some(written), Ok(())),
+            Err((why, written)) => (written, Err(why)),
+        };
+        self.written = written;
+        result
     }
 
     pub(crate) fn dialled(&mut self, address: SocketAddr) {
-        if let Some(record) = &mut self.record {
-            record.address = Some(address);
+        if self.record.address != Some(address) {
+            self.record.address = Some(address);
+            self.has_changed = true;
         }
     }
 
     /// It was denied after all.
     pub(crate) fn overruled(&mut self, denial: &Denial) {
         self.refused(&denial.rule, denial.reason.into());
+        if let Some(address) = denial.address {
+            self.dialled(SocketAddr::new(address, self.port));
+        }
     }
 
     /// A budget is used up.
     pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
-        if let Some(record) = &mut self.record {
-            rule.clone_into(&mut record.rule);
-            record.verdict = Verdict::Deny;
-            record.reason = Some(reason);
-        }
+        self.judge(Verdict::Deny, rule, reason);
     }
 
     /// It would be denied if the policy's mode were not `report`.
     pub(crate) fn reported(&mut self, denial: &Denial) {
-        if let Some(record) = &mut self.record {
-            record.rule.clone_from(&denial.rule);
-            record.verdict = Verdict::Report;
-            record.reason = Some(denial.reason.into());
-        }
+        self.judge(Verdict::Report, &denial.rule, denial.reason.into());
+    }
+
+    fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
+        rule.clone_into(&mut self.record.rule);
+        self.record.verdict = verdict;
+        self.record.reason = Some(reason);
+        self.has_changed = true;
     }
 }
 
 impl Drop for Decided {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
-            self.log.write(AuditLine::Decision(record));
+        let mut record = self.record.clone();
+        match self.written {
+            Some(written) if self.has_changed => {
+                let kept = AuditLine::Decision(record.clone());
+                record.update = true;
+                self.run.update(written, kept, &AuditLine::Decision(record));
+            }
+            Some(_) => {}
+            None => {
+                if record.verdict != Verdict::Deny {
+                    (record.verdict, record.reason) = (Verdict::Abandoned, None);
+                }
+                self.run.deny(&AuditLine::Decision(record));
+            }
         }
     }
 }
 
 /// An exchange under way. It is recorded when it is over.
 pub(crate) struct Exchanged {
-    log: AuditLog,
+    run: Arc<Run>,
     begun: Instant,
     /// None once it is recorded.
-    record: Mutex<Option<ExchangeRecord>>,
+    record: Mutex<Option<(ExchangeRecord, Open)>>,
+    has_room: bool,
     up: AtomicU64,
     down: AtomicU64,
 }
 
 impl Exchanged {
-    /// `of` is the decision on it.
+    /// `of` is the decision on it, which is recorded already.
     pub(crate) fn new(log: &AuditLog, of: &Decided) -> Self {
-        let decision = of.record.as_ref();
-        let text = |part: Option<String>| part.unwrap_or_default();
+        let decision = &of.record;
+        let record = ExchangeRecord {
+            time: Time::now(),
+            sandbox: decision.sandbox.clone(),
+            sequence: of.sequence(),
+            method: decision.method.clone().unwrap_or_default(),
+            target: decision.target.clone(),
+            address: decision.address,
+            tls: None,
+            status: None,
+            bytes_up: 0,
+            bytes_down: 0,
+            duration_ms: 0,
+            secrets: Vec::new(),
+            error: None,
+        };
         Self {
-            log: log.clone(),
+            run: Arc::clone(&log.run),
             begun: Instant::now(),
-            record: Mutex::new(Some(ExchangeRecord {
-                time: Time::now(),
-                sandbox: text(decision.map(|it| it.sandbox.clone())),
-                sequence: of.sequence(),
-                method: text(decision.and_then(|it| it.method.clone())),
-                target: text(decision.map(|it| it.target.clone())),
-                address: decision.and_then(|it| it.address),
-                tls: None,
-                status: None,
-                bytes_up: 0,
-                bytes_down: 0,
-                duration_ms: 0,
-                secrets: Vec::new(),
-                error: None,
-            })),
+            record: Mutex::new(Some((record, log.run.open()))),
+            has_room: of.written.is_some_and(|written| written.place.is_some()),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
         }
@@ -132,23 +179,24 @@ impl Exchanged {
 
     /// Records it, once.
     pub(crate) fn finish(&self) {
-        let Some(mut record) = self.record().take() else {
+        let Some((mut record, open)) = self.record().take() else {
             return;
         };
         record.time = Time::now();
         record.bytes_up = self.up.load(Ordering::Relaxed);
         record.bytes_down = self.down.load(Ordering::Relaxed);
         record.duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.log.write(AuditLine::Exchange(record));
+        self.run.finish(AuditLine::Exchange(record), self.has_room);
+        drop(open);
     }
 
     fn change(&self, change: impl FnOnce(&mut ExchangeRecord)) {
-        if let Some(record) = &mut *self.record() {
+        if let Some((record, _)) = &mut *self.record() {
             change(record);
         }
     }
 
-    fn record(&self) -> MutexGuard<'_, Option<ExchangeRecord>> {
+    fn record(&self) -> MutexGuard<'_, Option<(ExchangeRecord, Open)>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

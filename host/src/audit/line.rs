@@ -1,5 +1,5 @@
-//! The lines of an audit log: one for each decision, one for each finished exchange, and one for
-//! each lookup that asked a name server or was denied.
+//! The lines of an audit log: for each decision, for each finished exchange, for each lookup that
+//! asks a name server or was denied, and for denials that are counted instead of repeated.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,9 +8,14 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::DroppedRecord;
 use crate::policy::{DenyReason, TlsSetting};
 
-/// One line of an audit log, as JSON: `"type"` is `decision`, `exchange` or `lookup`.
+/// One line of an audit log, as JSON: `"type"` is `decision`, `exchange`, `lookup` or `dropped`.
+///
+/// A decision or a lookup is written before anything is done about it. What becomes known later, the
+/// address that was dialled or a denial by the address filter, comes in a second line with the same
+/// `sandbox` and `sequence`, all fields, and `"update":true`: the last line counts.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AuditLine {
@@ -20,6 +25,8 @@ pub enum AuditLine {
     Exchange(ExchangeRecord),
     /// A question for the addresses of a name.
     Lookup(LookupRecord),
+    /// Denials that are counted, since there were too many to be written one by one.
+    Dropped(DroppedRecord),
 }
 
 /// At which door a decision was made.
@@ -34,6 +41,18 @@ pub enum Stage {
     Request,
 }
 
+impl Stage {
+    /// The name, as in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+        }
+    }
+}
+
 /// Whether the policy let it pass.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,6 +63,22 @@ pub enum Verdict {
     Deny,
     /// It would have been denied, but the policy's mode is `report`.
     Report,
+    /// It ended before anybody had granted it, as where the program or a time limit gave it up while
+    /// the hook was asked. Nothing was done.
+    Abandoned,
+}
+
+impl Verdict {
+    /// The name, as in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Report => "report",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Why something was denied, from a closed list: the policy's reasons, and `budget`.
@@ -116,6 +151,10 @@ pub struct DecisionRecord {
     pub reason: Option<Reason>,
     /// The address that was dialled; where its address was refused, the first one that was.
     pub address: Option<SocketAddr>,
+    /// Whether this line takes the place of an earlier one with the same sandbox and sequence; left
+    /// out of the line where it does not. Never in [`Outcome`](crate::Outcome).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub update: bool,
 }
 
 /// One exchange that is over, whichever way.
@@ -149,13 +188,16 @@ pub struct ExchangeRecord {
     pub error: Option<String>,
 }
 
-/// One question for the addresses of a name, when it is answered or was denied.
+/// One question for the addresses of a name: before it is asked, when it is answered, or denied.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct LookupRecord {
-    /// When it was over.
+    /// When it was decided, or over.
     pub time: Time,
     /// The name of the sandbox.
     pub sandbox: String,
+    /// The place among all lookups of one sandbox, from 0; none in logs of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
     /// The name that was asked about.
     pub name: String,
     /// What was decided.
@@ -164,9 +206,20 @@ pub struct LookupRecord {
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,
-    /// What came of the question: `found`, or the failure, such as `dns`; none where no name server
-    /// was asked.
+    /// What came of the question: `asked` before there is an answer, then `found`, or the failure,
+    /// such as `dns`; none where no name server was asked.
     pub outcome: Option<String>,
+    /// As [`DecisionRecord::update`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub update: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A point in time, in JSON as RFC 3339 in UTC with milliseconds.
@@ -227,6 +280,7 @@ mod tests {
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
             address: None,
+            update: false,
         };
         let line = AuditLine::Decision(decision);
         let text = serde_json::to_string(&line).unwrap();

@@ -1,12 +1,23 @@
 //! The record of a lookup in the making.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::run::{Open, Run, Unrecorded, Written};
 use super::{AuditLine, AuditLog, LookupRecord, Reason, TARGET, Time, Verdict, shortened};
 use crate::policy::Denial;
 
-/// A lookup that is denied, or that asks a name server. It is recorded when it is dropped.
+/// What the outcome of a lookup is before there is one.
+const ASKED: &str = "asked";
+
+/// A lookup that is denied, or that is to ask a name server: [`commit`](Self::commit) records it
+/// before the question. What came of it is recorded when it is dropped.
 pub(crate) struct LookedUp {
-    log: AuditLog,
-    record: Option<LookupRecord>,
+    run: Arc<Run>,
+    record: LookupRecord,
+    /// None before it is recorded.
+    written: Option<Written>,
+    _open: Open,
 }
 
 impl AuditLog {
@@ -16,52 +27,81 @@ impl AuditLog {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
+        let sequence = self.run.shared.next_lookup.fetch_add(1, Ordering::Relaxed);
         LookedUp {
-            record: Some(LookupRecord {
+            record: LookupRecord {
                 time: Time::now(),
                 sandbox: self.sandbox().to_owned(),
+                sequence: Some(sequence),
                 name: shortened(name, TARGET),
                 verdict,
                 rule: rule.to_owned(),
                 reason,
                 outcome: None,
-            }),
-            log: self.clone(),
+                update: false,
+            },
+            written: None,
+            run: Arc::clone(&self.run),
+            _open: self.run.open(),
         }
     }
 }
 
 impl LookedUp {
-    /// A budget is used up.
-    pub(crate) fn refused(&mut self, rule: String, reason: Reason) {
-        if let Some(record) = &mut self.record {
-            record.verdict = Verdict::Deny;
-            (record.rule, record.reason) = (rule, Some(reason));
-        }
+    /// Records it, before a name server is asked.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be recorded: then nobody may be asked, and the caller says so with
+    /// [`refused`](Self::refused).
+    pub(crate) fn commit(&mut self) -> Result<(), Unrecorded> {
+        self.record.outcome = Some(ASKED.to_owned());
+        let line = AuditLine::Lookup(self.record.clone());
+        let (written, result) = match self.run.commit(&line, false) {
+            Ok(written) => (Some(written), Ok(())),
+            Err((why, written)) => (written, Err(why)),
+        };
+        self.written = written;
+        result
+    }
+
+    /// It is denied after all: nobody was asked.
+    pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
+        self.record.verdict = Verdict::Deny;
+        rule.clone_into(&mut self.record.rule);
+        (self.record.reason, self.record.outcome) = (Some(reason), None);
     }
 
     /// It would be denied if the policy's mode were not `report`.
     pub(crate) fn reported(&mut self, denial: &Denial) {
-        if let Some(record) = &mut self.record {
-            record.verdict = Verdict::Report;
-            record.rule.clone_from(&denial.rule);
-            record.reason = Some(denial.reason.into());
-        }
+        self.record.verdict = Verdict::Report;
+        self.record.rule.clone_from(&denial.rule);
+        self.record.reason = Some(denial.reason.into());
     }
 
-    /// What came of the question, as far as is known.
+    /// What came of the question.
     pub(crate) fn ended(&mut self, outcome: String) {
-        if let Some(record) = &mut self.record {
-            record.outcome = Some(outcome);
-        }
+        self.record.outcome = Some(outcome);
     }
 }
 
 impl Drop for LookedUp {
     fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            record.time = Time::now();
-            self.log.write(AuditLine::Lookup(record));
+        let mut record = self.record.clone();
+        record.time = Time::now();
+        let Some(written) = self.written else {
+            if record.verdict != Verdict::Deny {
+                (record.verdict, record.reason) = (Verdict::Abandoned, None);
+            }
+            self.run.deny(&AuditLine::Lookup(record));
+            return;
+        };
+        if record.outcome.as_deref() == Some(ASKED) {
+            // The guest has given the question up.
+            record.outcome = Some("closed".to_owned());
         }
+        let kept = AuditLine::Lookup(record.clone());
+        record.update = true;
+        self.run.update(written, kept, &AuditLine::Lookup(record));
     }
 }

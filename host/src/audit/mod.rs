@@ -1,36 +1,43 @@
 //! What the host records of every decision, and of what came of it.
 
+mod dropped;
 mod entry;
+mod kept;
 mod line;
 mod lookup;
+mod place;
+mod run;
 mod sink;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{Decided, Exchanged};
 pub use self::line::{
     AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
     Verdict,
 };
 pub(crate) use self::lookup::LookedUp;
+pub(crate) use self::place::{Place, Stream};
+use self::run::Run;
+pub(crate) use self::run::Unrecorded;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use crate::policy::{Denial, TlsRequest};
 
-/// Bytes that the records of one log may take in memory, about; later ones go to the sinks only.
-const CAPACITY: usize = 32 << 20;
-/// Bytes that a record takes besides its texts, about.
-const RECORD: usize = 384;
 /// Bytes of a target and of a method that are kept.
 const TARGET: usize = 2048;
 const METHOD: usize = 32;
 
-/// The decisions of one sandbox and its exchanges, in the order in which they ended. Cloning gives
-/// another handle to the same log.
+/// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
+///
+/// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
+/// allowed has 32 MiB of memory for each run; beyond them only the sinks have it, and without a sink
+/// nothing more is allowed. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
+/// those beyond are counted by door, host, rule and reason.
 #[derive(Clone, Default)]
 pub struct AuditLog {
-    shared: Arc<Shared>,
-    kept: Arc<Mutex<Kept>>,
+    run: Arc<Run>,
 }
 
 /// What the logs of all runs of one sandbox have in common.
@@ -40,16 +47,8 @@ struct Shared {
     has_queries: bool,
     sinks: Vec<Arc<dyn AuditSink>>,
     next: AtomicU64,
+    next_lookup: AtomicU64,
     is_broken: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    decisions: Vec<DecisionRecord>,
-    exchanges: Vec<ExchangeRecord>,
-    lookups: Vec<LookupRecord>,
-    count: u64,
-    held: usize,
 }
 
 /// Settings of an [`AuditLog`].
@@ -67,7 +66,7 @@ pub struct AuditSettings {
 impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuditLog")
-            .field("sandbox", &self.shared.sandbox)
+            .field("sandbox", &self.sandbox())
             .finish_non_exhaustive()
     }
 }
@@ -77,6 +76,8 @@ impl std::fmt::Debug for AuditLog {
 pub(crate) struct Subject {
     pub(crate) stage: Stage,
     pub(crate) target: String,
+    /// That of the target; 0 where there is none.
+    pub(crate) port: u16,
     pub(crate) method: Option<String>,
     pub(crate) tls: TlsRequest,
 }
@@ -98,8 +99,7 @@ impl AuditLog {
             ..Shared::default()
         };
         Self {
-            shared: Arc::new(shared),
-            kept: Arc::default(),
+            run: Run::new(Arc::new(shared)),
         }
     }
 
@@ -107,16 +107,14 @@ impl AuditLog {
     #[must_use]
     pub fn next_run(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
-            kept: Arc::default(),
+            run: Run::new(Arc::clone(&self.run.shared)),
         }
     }
 
-    /// The decisions so far, in their order; about 32 MiB of them, of the exchanges and of
-    /// the lookups at most.
+    /// The decisions so far that are kept, in their order.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
-        let mut records = self.kept().decisions.clone();
+        let mut records = self.run.kept().decisions.clone();
         records.sort_by_key(|record| record.sequence);
         records
     }
@@ -124,100 +122,76 @@ impl AuditLog {
     /// The exchanges that are over, in the order in which they ended.
     #[must_use]
     pub fn exchanges(&self) -> Vec<ExchangeRecord> {
-        self.kept().exchanges.clone()
+        self.run.kept().exchanges.clone()
     }
 
-    /// The lookups that asked a name server or were denied, in the order in which they ended.
+    /// The lookups that asked a name server or were denied, in their order.
     #[must_use]
     pub fn lookups(&self) -> Vec<LookupRecord> {
-        self.kept().lookups.clone()
+        let mut records = self.run.kept().lookups.clone();
+        records.sort_by_key(|record| record.sequence);
+        records
     }
 
-    /// How many decisions there were, those beyond the log's capacity included.
+    /// How many records were not kept.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.run.kept().dropped
+    }
+
+    /// How many decisions there were, those that were not kept included.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.kept().count
+        self.run.kept().count
+    }
+
+    /// Waits, for a second at most, until everything that has ended is recorded, and writes how many
+    /// denials were counted. For the end of a run.
+    pub(crate) async fn settle(&self) {
+        self.run.settle().await;
     }
 
     /// Whether a sink has lost a line: nothing may be done any more.
     pub(crate) fn is_broken(&self) -> bool {
-        self.shared.is_broken.load(Ordering::Acquire)
+        self.run.is_broken()
     }
 
     pub(crate) fn has_queries(&self) -> bool {
-        self.shared.has_queries
+        self.run.shared.has_queries
     }
 
     /// The name of the sandbox.
     #[must_use]
     pub fn sandbox(&self) -> &str {
-        &self.shared.sandbox
+        &self.run.shared.sandbox
     }
 
     /// Begins to record a decision.
     pub(crate) fn decided(&self, subject: Subject, decided: Result<&str, &Denial>) -> Decided {
         let (verdict, rule, reason) = match decided {
-            Ok(rule) => (Verdict::Allow, rule.to_owned(), None),
-            Err(denial) => (
-                Verdict::Deny,
-                denial.rule.clone(),
-                Some(denial.reason.into()),
-            ),
+            Ok(rule) => (Verdict::Allow, rule, None),
+            Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
         let record = DecisionRecord {
             time: Time::now(),
-            sandbox: self.shared.sandbox.clone(),
-            sequence: self.shared.next.fetch_add(1, Ordering::Relaxed),
+            sandbox: self.sandbox().to_owned(),
+            sequence: self.run.shared.next.fetch_add(1, Ordering::Relaxed),
             stage: subject.stage,
             target: shortened(subject.target, TARGET),
             method: subject.method.map(|method| shortened(method, METHOD)),
             tls: subject.tls.settings().collect(),
             verdict,
-            rule,
+            rule: rule.to_owned(),
             reason,
             address: None,
+            update: false,
         };
-        Decided::new(self.clone(), record)
-    }
-
-    /// Records a line everywhere.
-    fn write(&self, line: AuditLine) {
-        trace(&line);
-        for sink in &self.shared.sinks {
-            if let Err(error) = sink.write(&line) {
-                tracing::error!(target: "sandbox_net::audit", %error, "an audit line is lost");
-                self.shared.is_broken.store(true, Ordering::Release);
-            }
+        let address = decided.err().and_then(|denial| denial.address);
+        let mut decided = Decided::new(&self.run, record, subject.port);
+        if let Some(address) = address {
+            decided.dialled((address, subject.port).into());
         }
-        self.kept().keep(line);
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // A panic elsewhere cannot leave a record half written.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn keep(&mut self, line: AuditLine) {
-        let texts = match &line {
-            AuditLine::Decision(record) => {
-                self.count += 1;
-                record.target.len() + record.rule.len()
-            }
-            AuditLine::Exchange(record) => record.target.len(),
-            AuditLine::Lookup(record) => record.name.len() + record.rule.len(),
-        };
-        let held = self.held + RECORD + texts;
-        if held > CAPACITY {
-            return;
-        }
-        self.held = held;
-        match line {
-            AuditLine::Decision(record) => self.decisions.push(record),
-            AuditLine::Exchange(record) => self.exchanges.push(record),
-            AuditLine::Lookup(record) => self.lookups.push(record),
-        }
+        decided
     }
 }
 
@@ -228,7 +202,7 @@ fn trace(line: &AuditLine) {
             sandbox = it.sandbox, sequence = it.sequence, stage = ?it.stage, verdict = ?it.verdict,
             subject = it.target, method = it.method, rule = it.rule,
             reason = it.reason.map(Reason::as_str),
-            address = it.address.map(tracing::field::display),
+            address = it.address.map(tracing::field::display), update = it.update,
             "decision",
         ),
         AuditLine::Exchange(it) => tracing::info!(
@@ -242,8 +216,14 @@ fn trace(line: &AuditLine) {
         AuditLine::Lookup(it) => tracing::info!(
             target: "sandbox_net::audit",
             sandbox = it.sandbox, verdict = ?it.verdict, subject = it.name, rule = it.rule,
-            reason = it.reason.map(Reason::as_str), outcome = it.outcome,
+            reason = it.reason.map(Reason::as_str), outcome = it.outcome, update = it.update,
             "lookup",
+        ),
+        AuditLine::Dropped(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, stage = ?it.stage, verdict = ?it.verdict, subject = it.host,
+            rule = it.rule, reason = it.reason.map(Reason::as_str), count = it.count,
+            "dropped",
         ),
     }
 }
@@ -258,48 +238,4 @@ fn shortened(mut text: String, most: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Full;
-
-    impl AuditSink for Full {
-        fn write(&self, _: &AuditLine) -> std::io::Result<()> {
-            Err(std::io::ErrorKind::StorageFull.into())
-        }
-    }
-
-    fn subject(target: String, method: String) -> Subject {
-        Subject {
-            stage: Stage::Request,
-            target,
-            method: Some(method),
-            tls: TlsRequest::default(),
-        }
-    }
-
-    #[test]
-    fn a_guest_cannot_make_the_log_grow_without_bound() {
-        let log = AuditLog::new();
-        for _ in 0..30_000 {
-            let subject = subject("x".repeat(100_000), "M".repeat(1000));
-            let decided = log.decided(subject, Ok("rule"));
-            drop(Exchanged::new(&log, &decided));
-        }
-        let bytes: usize = log.decisions().iter().map(|r| r.target.len()).sum();
-        assert!(bytes > 0 && bytes <= CAPACITY, "{bytes}");
-        assert_eq!(log.count(), 30_000);
-    }
-
-    #[test]
-    fn a_sink_that_loses_a_line_breaks_the_log_of_every_run() {
-        let log = AuditLog::with(AuditSettings {
-            sinks: vec![Arc::new(Full)],
-            ..AuditSettings::default()
-        });
-        let next = log.next_run();
-        assert!(!next.is_broken());
-        drop(log.decided(subject("x".into(), "GET".into()), Ok("rule")));
-        assert!(next.is_broken() && log.decisions().len() == 1 && next.decisions().is_empty());
-    }
-}
+mod tests;

@@ -3,14 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::AuditLine;
+use super::{AuditLine, Place};
 
 /// A place for audit lines. A line that it cannot take ends the sandbox's network: what is not
 /// recorded is not done.
 pub trait AuditSink: Send + Sync {
-    /// Takes one line. It is called in the order in which things are known, and must not take long.
+    /// Takes one line. It is called before what the line is about is done, and must not take long.
     ///
     /// # Errors
     ///
@@ -21,7 +21,14 @@ pub trait AuditSink: Send + Sync {
 /// A file of JSON lines, to which each line is appended whole.
 #[derive(Debug)]
 pub struct AuditFile {
-    file: Mutex<File>,
+    file: Mutex<Appended>,
+}
+
+#[derive(Debug)]
+struct Appended {
+    file: File,
+    /// Whether it may end in a part of a line, as on a disk that was full.
+    is_torn: bool,
 }
 
 impl AuditFile {
@@ -36,21 +43,39 @@ impl AuditFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         Ok(Self {
-            file: Mutex::new(options.open(path)?),
+            file: Mutex::new(Appended {
+                file: options.open(path)?,
+                is_torn: false,
+            }),
         })
+    }
+
+    /// Where its lines go.
+    pub(crate) fn place(&self) -> io::Result<Place> {
+        Place::of(&self.appended().file)
+    }
+
+    fn appended(&self) -> MutexGuard<'_, Appended> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl AuditSink for AuditFile {
     fn write(&self, line: &AuditLine) -> io::Result<()> {
-        let text = to_json(line)?;
+        let mut text = to_json(line)?;
+        let mut appended = self.appended();
+        if appended.is_torn {
+            text.insert(0, '\n');
+        }
         // One call for one line: lines of several processes do not mix.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(text.as_bytes())
+        let written = appended.file.write_all(text.as_bytes());
+        appended.is_torn = written.is_err();
+        written
     }
 }
 
-/// The process's stderr.
+/// The process's stderr. A sandbox whose guest writes there too refuses it: the guest could forge
+/// lines.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditStderr;
 

@@ -9,7 +9,7 @@ use wasmtime_wasi::runtime::spawn;
 
 use super::consult::Question;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
-use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject};
+use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
 use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use crate::policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
@@ -24,6 +24,7 @@ impl EgressHooks {
         let subject = Subject {
             stage: Stage::Connect,
             target: endpoint.to_string(),
+            port: endpoint.port,
             method: None,
             tls: TlsRequest::default(),
         };
@@ -58,6 +59,19 @@ impl EgressHooks {
         decided.refused(&budget_rule(limit), reason);
     }
 
+    /// Records what was decided, before it is done. `denial` is what holds where a sink fails.
+    pub(super) fn recorded(
+        &self,
+        decided: &mut Decided,
+        denial: impl FnOnce() -> Denial,
+    ) -> Result<(), EgressError> {
+        match decided.commit() {
+            Ok(()) => Ok(()),
+            Err(Unrecorded::Sink) => self.overruling(decided, Err(EgressError::Denied(denial()))),
+            Err(Unrecorded::Memory) => self.metered(decided, Err(Limit::HostMemory)),
+        }
+    }
+
     async fn connected(
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
@@ -75,6 +89,7 @@ impl EgressHooks {
         });
         let (route, amendments) =
             self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        self.recorded(decided, || route.audit_denial())?;
         let addresses = route.addresses();
         let check = route.clone();
         let connecting = self
@@ -129,6 +144,7 @@ impl EgressHooks {
         let subject = Subject {
             stage: Stage::Tls,
             target: secured.origin.to_string(),
+            port: endpoint.port,
             method: None,
             tls: secured.asked(),
         };
@@ -170,6 +186,7 @@ impl EgressHooks {
             self.present(&policy, was_asked, origin, judge)
         });
         let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        self.recorded(decided, || origin.audit_denial())?;
         let mut connection = link.connection.lock().await;
         let settled = connection
             .start_tls_on(origin, Arc::clone(&link.terms))

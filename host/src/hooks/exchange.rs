@@ -20,6 +20,9 @@ use crate::egress::{
 use crate::hook::Amendments;
 use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
 
+/// Bytes of a field's name that a denial has.
+const NAME: usize = 64;
+
 /// A request that was judged, on its way.
 struct Judged {
     link: Link,
@@ -152,12 +155,10 @@ impl EgressHooks {
         let head_size = head_size(&line, kind, &options);
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
 
-        let record = Arc::new(Exchanged::new(&self.audit, &decided));
         // What is not recorded is not done.
+        self.recorded(&mut decided, || line.audit_denial())?;
+        let record = Arc::new(Exchanged::new(&self.audit, &decided));
         drop(decided);
-        if self.audit.is_broken() {
-            return Err(EgressError::Denied(line.audit_denial()));
-        }
         record.with_secrets(secrets);
         record.sent(head_size);
         completion.record_in(Arc::clone(&record));
@@ -182,6 +183,7 @@ impl EgressHooks {
             let mut decided = self.audit.decided(subject, Err(&denial));
             decided.dialled(response.peer);
             decided.reported(&denial);
+            self.recorded(&mut decided, || line.audit_denial())?;
         }
         let tracking = Tracking {
             shared: Arc::clone(&self.shared),
@@ -199,9 +201,7 @@ impl EgressHooks {
         amendments: Amendments,
         link: &Link,
     ) -> Result<Vec<String>, Denial> {
-        if !amendments.fields.is_empty() {
-            line.amend(|_, fields| replace(fields, amendments.fields))?;
-        }
+        amend(line, amendments.fields)?;
         let is_vouched_for = link.terms.are_as_strict_as_the_hosts();
         self.shared.vault.fill(line, is_vouched_for)
     }
@@ -243,6 +243,7 @@ impl EgressHooks {
         Subject {
             stage: Stage::Request,
             target: format!("{}{}", link.origin, path[..end].escape_ascii()),
+            port: link.origin.endpoint.port,
             method: Some(method.escape_ascii().to_string()),
             tls: link.asked(),
         }
@@ -293,6 +294,31 @@ impl EgressHooks {
             }
         })
     }
+}
+
+/// Puts the hook's fields in. A bad one is the hook's fault, not the guest's.
+fn amend(line: &mut Checked<RequestLine>, with: egress::Fields) -> Result<(), Denial> {
+    if with.is_empty() {
+        return Ok(());
+    }
+    let Err(denial) = line.amend(|_, fields| replace(fields, with.clone())) else {
+        return Ok(());
+    };
+    let mut alone = line.clone();
+    let is_bad = |field: &&(Vec<u8>, Vec<u8>)| {
+        let field = vec![(*field).clone()];
+        alone.amend(|_, fields| replace(fields, field)).is_err()
+    };
+    let bad = with.iter().find(is_bad);
+    let name = bad.map_or(String::new(), |(name, _)| {
+        let name = &name[..name.len().min(NAME)];
+        format!(" '{}'", name.escape_ascii())
+    });
+    let why = format!(
+        "it gave a field{name} that can't be sent (reason {})",
+        denial.reason
+    );
+    Err(line.hook_denial(&why))
 }
 
 /// Puts fields in the place of others of the same names.

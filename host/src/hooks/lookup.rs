@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use super::{EgressHooks, budget_rule, malformed};
-use crate::audit::{BudgetReason, LookedUp, Reason};
+use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
 use crate::egress::{EgressError, Limit};
 use crate::policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
 
@@ -57,12 +57,21 @@ impl EgressHooks {
         }
         let under_way = Arc::clone(&self.shared.lookups).try_acquire_owned();
         let Ok(under_way) = under_way else {
-            let error = EgressError::Limit(Limit::Connections);
-            record.ended(error.code());
-            return Err(error);
+            return Err(self.lookup_limited(&mut record, Limit::Connections));
         };
-        // What it says where the guest gives the question up.
-        record.ended(EgressError::Closed.code());
+        // What is not recorded is not asked.
+        match record.commit() {
+            Ok(()) => {}
+            Err(Unrecorded::Sink) => {
+                self.shared.meter.denied();
+                let denial = checked.audit_denial();
+                record.refused(&denial.rule, denial.reason.into());
+                return Err(EgressError::Denied(denial));
+            }
+            Err(Unrecorded::Memory) => {
+                return Err(self.lookup_limited(&mut record, Limit::HostMemory));
+            }
+        }
         let this = self.clone();
         Ok(Looking::Asking(spawn(async move {
             let result = this.asked(&checked, record).await;
@@ -86,7 +95,7 @@ impl EgressHooks {
     /// Records that a budget is used up.
     fn lookup_limited(&self, record: &mut LookedUp, limit: Limit) -> EgressError {
         self.shared.meter.denied();
-        record.refused(budget_rule(limit), Reason::Budget(BudgetReason::Budget));
+        record.refused(&budget_rule(limit), Reason::Budget(BudgetReason::Budget));
         EgressError::Limit(limit)
     }
 

@@ -69,7 +69,8 @@ pub struct EgressHooksBuilder {
 }
 
 impl EgressHooksBuilder {
-    /// Asks `hook` about every request, after the policy; no answer within `deadline` denies.
+    /// Asks `hook` about every request, after the policy; no answer within `deadline` denies, so that
+    /// a deadline of zero denies all that the hook does not answer at once.
     #[must_use]
     pub fn hook(mut self, hook: Arc<dyn Hook>, deadline: Duration) -> Self {
         self.hook = Some((hook, deadline));
@@ -98,7 +99,8 @@ impl EgressHooksBuilder {
     }
 
     /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections and
-    /// of response heads count where they are below the configured ones.
+    /// of response heads count where they are below the configured ones. A policy that was put
+    /// together by hand is not checked here: see [`Policy::check`].
     #[must_use]
     pub fn build(self, policy: Policy, mut config: EgressConfig) -> EgressHooks {
         let size = |bound: Option<u32>| bound.and_then(|bound| usize::try_from(bound).ok());
@@ -208,13 +210,16 @@ impl EgressHooks {
     ///
     /// # Errors
     ///
-    /// For a policy that brings budgets or secrets: these are those of the first policy.
+    /// For a policy that brings budgets or secrets: these are those of the first policy. For one that
+    /// [`Policy::check`] refuses.
     pub fn replace_policy(&self, policy: Policy) -> Result<(), Error> {
         if *policy.budgets() != Budgets::default() || !policy.secrets().is_empty() {
             let why =
                 "budgets and secrets stay those of the sandbox's first policy: leave them out";
             return Err(Error::Policy(why.to_owned()));
         }
+        let fault = policy.check();
+        fault.map_err(|fault| Error::Policy(fault.to_string()))?;
         self.shared.replace(policy);
         Ok(())
     }
@@ -224,6 +229,7 @@ impl EgressHooks {
         self.is_malformed(Subject {
             stage,
             target: target.escape_default().to_string(),
+            port: 0,
             method: method.map(|method| method.escape_ascii().to_string()),
             tls: TlsRequest::default(),
         });

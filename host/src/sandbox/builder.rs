@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::{self, AuditPlaces};
 use super::exposure::{self, Writable};
 use super::files::{DirAccess, Root};
 use super::mounts::{directory, library, mount, packages};
 use super::network::Network;
 use super::stdio::{Output, Stdin};
-use super::{Sandbox, Settings};
+use super::{Sandbox, Settings, variables};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
@@ -42,6 +43,7 @@ pub struct SandboxBuilder {
     hook_deadline: Option<Duration>,
     audit_files: Vec<PathBuf>,
     audit_sinks: Vec<Arc<dyn AuditSink>>,
+    audit_places: AuditPlaces,
     audit_queries: bool,
     env: BTreeMap<String, String>,
     args: Vec<String>,
@@ -54,7 +56,7 @@ pub struct SandboxBuilder {
     memory: Option<usize>,
     time: Option<Duration>,
     roots: Vec<Vec<u8>>,
-    dns_servers: Vec<SocketAddr>,
+    dns_servers: Option<Vec<SocketAddr>>,
     request_deadline: Option<Duration>,
 }
 
@@ -65,7 +67,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// The name of the sandbox in its audit log and for its hook; a number otherwise.
+    /// The name of the sandbox in its audit log and for its hook; a number otherwise, and where it
+    /// is empty.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -119,7 +122,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Asks `hook` about every request, after the policy.
+    /// Asks `hook` about every request, after the policy. A policy that allows nothing and asks about
+    /// nothing is an error then: the hook would never be asked.
     pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
@@ -137,19 +141,29 @@ impl SandboxBuilder {
         self
     }
 
-    /// Gives the lines of the audit log to `sink`.
+    /// Gives the lines of the audit log to `sink`. Where the guest's output goes to the same place,
+    /// as with [`AuditStderr`](crate::AuditStderr) and an inherited stderr, [`build`](Self::build) is
+    /// an error: the guest could forge lines. It cannot tell where an
+    /// [`Output::Writer`](super::Output::Writer) or a sink of another type writes to.
     pub fn audit_sink(mut self, sink: impl AuditSink + 'static) -> Self {
+        self.audit_places.add(&sink);
         self.audit_sinks.push(Arc::new(sink));
         self
     }
 
-    /// Records URLs with their queries, which may have credentials in them.
+    /// Records URLs with their queries, which may have credentials in them: in the audit log and in
+    /// the [`Outcome`](super::Outcome).
     pub fn audit_queries(mut self) -> Self {
         self.audit_queries = true;
         self
     }
 
-    /// Sets an environment variable of the guest, which sees none of the host's.
+    /// Sets an environment variable of the guest, which sees none of the host's. Of one name the last
+    /// value counts.
+    ///
+    /// The interpreter has started long before a run, and reads no variable of its own any more:
+    /// those that would change what a program does, such as `PYTHONHASHSEED` and `PYTHONPATH`, are
+    /// errors. `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE` and the like have no effect.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
@@ -218,7 +232,8 @@ impl SandboxBuilder {
     }
 
     /// The most memory that the guest may have, in bytes; 1 GiB otherwise. Beyond it Python raises
-    /// `MemoryError`.
+    /// `MemoryError`. Below what the interpreter has before it runs anything, about 41 MiB, it is an
+    /// error.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);
         self
@@ -236,9 +251,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Resolves names with these DNS servers instead of the system's resolver.
+    /// Resolves names with these DNS servers, in this order, instead of the system's resolver.
     pub fn dns_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.dns_servers.extend(servers);
+        self.dns_servers.get_or_insert_default().extend(servers);
         self
     }
 
@@ -257,9 +272,25 @@ impl SandboxBuilder {
     /// The [`Error`] that `build` would give.
     pub fn check(&self) -> Result<(), Error> {
         let policy = self.decided()?;
+        checks::hook(self.hook.is_some(), self.hook_deadline, &policy)?;
+        checks::name(&self.name)?;
+        checks::memory(self.memory)?;
+        checks::time(
+            "time limit",
+            self.time,
+            "no run ends in no time; leave it out for no limit",
+        )?;
+        checks::time(
+            "request deadline",
+            self.request_deadline,
+            "no request ends in no time; leave it out for the default",
+        )?;
+        checks::name_servers(self.dns_servers.as_deref())?;
+        checks::arguments(&self.args)?;
+        self.check_audit(&self.audit_places)?;
         self.egress()?;
         for (name, value) in &self.env {
-            super::check_env(name, value)?;
+            variables::check(name, value)?;
         }
         self.check_directories(&policy)
     }
@@ -350,10 +381,18 @@ impl SandboxBuilder {
             .iter()
             .find(|secret| self.env.contains_key(&secret.env))
         {
-            return Err(Error::Environment(secret.env.clone()));
+            return Err(checks::secrets(&secret.env));
         }
         let narrowing = self.narrowing.iter();
-        Ok(narrowing.fold(policy, |all, next| all.intersect(next)))
+        let policy = narrowing.fold(policy, |all, next| all.intersect(next));
+        checks::policy(&policy)?;
+        Ok(policy)
+    }
+
+    /// Refuses a guest that would write to its own log.
+    fn check_audit(&self, places: &AuditPlaces) -> Result<(), Error> {
+        let is_inherited = |output: &Output| matches!(output, Output::Inherit);
+        places.check(is_inherited(&self.stdout), is_inherited(&self.stderr))
     }
 
     /// Makes the sandbox: checks the settings, and fetches what is missing.
@@ -416,14 +455,16 @@ impl SandboxBuilder {
         // Files are read and commands run for it.
         let opened = tokio::task::spawn_blocking(move || Vault::open(&secrets));
         let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
-        let mut sinks = self.audit_sinks.clone();
+        let (mut sinks, mut places) = (self.audit_sinks.clone(), AuditPlaces::default());
         for path in &self.audit_files {
             let file = AuditFile::open(path).map_err(|source| Error::Audit {
                 path: path.clone(),
                 source,
             })?;
+            places.add(&file);
             sinks.push(Arc::new(file));
         }
+        self.check_audit(&places)?;
         if policy.reports_only() {
             tracing::warn!("the policy's mode is 'report': what it denies is let pass");
         }
@@ -448,8 +489,8 @@ impl SandboxBuilder {
         }
         let tls = TlsSettings::new(Roots::Platform, authorities).map_err(Error::Certificate)?;
         let mut config = EgressConfig::new(tls);
-        if !self.dns_servers.is_empty() {
-            let servers = NameServers::new(self.dns_servers.iter().copied());
+        if let Some(servers) = &self.dns_servers {
+            let servers = NameServers::new(servers.iter().copied());
             config.resolver = Arc::new(servers.map_err(Error::NameServers)?);
         }
         if let Some(deadline) = self.request_deadline {

@@ -1,6 +1,7 @@
 //! A sandbox: an interpreter with files, an environment, a policy and limits of its own.
 
 mod builder;
+mod checks;
 mod exposure;
 mod files;
 mod handles;
@@ -9,6 +10,7 @@ mod network;
 mod script;
 mod script_file;
 mod stdio;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -152,12 +154,13 @@ impl Sandbox {
         let exit = match ended {
             None => Exit::TimeLimit,
             Some(Ok((code,))) => Exit::Code(code),
-            Some(Err(error)) => exit_of(&error)?,
+            Some(Err(error)) => exit_of(&error, self.settings.memory)?,
         };
         let memory = store.data().limits.held();
         let handles = Handles::in_table(&mut store.data_mut().table);
-        // Connections that are still open end with the run.
+        // Connections that are still open end with the run, and their records with them.
         drop(store);
+        audit.settle().await;
         Ok(Outcome {
             exit,
             truncated: stdout.is_truncated() || stderr.is_truncated(),
@@ -169,6 +172,7 @@ impl Sandbox {
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),
             lookups: audit.lookups(),
+            dropped: audit.dropped(),
         })
     }
 
@@ -212,9 +216,11 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// For a name that is empty or has `=` in it, and for a NUL in either.
+    /// For a name that is empty or has `=` in it, for a NUL in either, for a variable that would have
+    /// no effect (see [`SandboxBuilder::env`]), and for one that a secret has.
     pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
-        check_env(name, value)?;
+        variables::check(name, value)?;
+        checks::is_no_secrets(name, &self.settings.network.vault)?;
         let mut env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
         env.insert(name.to_owned(), value.to_owned());
         Ok(())
@@ -362,20 +368,13 @@ fn sink(output: &Output, capture: &Capture) -> Option<Sink> {
     }
 }
 
-fn check_env(name: &str, value: &str) -> Result<(), Error> {
-    match name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-        true => Err(Error::Environment(name.to_owned())),
-        false => Ok(()),
-    }
-}
-
 /// What an error of the interpreter says about the run.
-fn exit_of(error: &wasmtime::Error) -> Result<Exit, Error> {
+fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Ok(Exit::Code(exit.0));
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Ok(Exit::Trap(trap.to_string())),
-        None => Err(Error::Start(format!("{error:#}"))),
+        None => Err(checks::start_error(format!("{error:#}"), memory)),
     }
 }

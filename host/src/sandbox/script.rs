@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Handles;
-use crate::audit::{DecisionRecord, ExchangeRecord, LookupRecord};
+use crate::audit::{DecisionRecord, Dropped, ExchangeRecord, LookupRecord};
 
 /// A Python program.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,12 +92,15 @@ pub struct Outcome {
     pub memory: usize,
     /// What the guest still held of the host when the run ended; all of it was closed then.
     pub handles: Handles,
-    /// Every decision on the network that this run asked for, in order.
+    /// The decisions on the network that this run asked for, in order: all that allowed something,
+    /// and the first 1,000 denials or 512 KiB of them.
     pub decisions: Vec<DecisionRecord>,
     /// Every exchange that came of them, in the order in which they ended.
     pub exchanges: Vec<ExchangeRecord>,
-    /// Every lookup that asked a name server or was denied, in the order in which they ended.
+    /// The lookups that asked a name server or were denied, in order; of denials as many as above.
     pub lookups: Vec<LookupRecord>,
+    /// How many records are missing above.
+    pub dropped: Dropped,
 }
 
 impl Outcome {

@@ -4,7 +4,9 @@ use super::{
     Masker, Placeholder, PlaceholderError, Places, SecretValue, Source, SourceError, Use, insert,
     load,
 };
-use crate::policy::{Checked, Denial, Origin, RequestLine, Secret, SecretSource};
+use crate::policy::{
+    Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretSource, check_secrets,
+};
 
 /// The values of a policy's secrets, each with its placeholder. Cloning gives another handle.
 #[derive(Clone)]
@@ -31,6 +33,9 @@ pub enum VaultError {
         /// Why not.
         source: SourceError,
     },
+    /// A policy file could not have them.
+    #[error("the secrets can't be used: {0}")]
+    Refused(#[from] PolicyFault),
     /// There is no placeholder.
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
@@ -50,8 +55,9 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// The first secret whose value cannot be had.
+    /// The first secret that a policy file could not have, or whose value cannot be had.
     pub fn open(secrets: &[Secret]) -> Result<Self, VaultError> {
+        check_secrets(secrets)?;
         let entry = |secret: &Secret| {
             let source = match &secret.source {
                 SecretSource::Env(name) => Source::Env(name.clone()),

@@ -76,6 +76,8 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         tls: table.read("tls", tls)?.unwrap_or_default(),
     };
     check_end(text, &table)?;
+    // Nothing passes here that would be refused in a document from elsewhere.
+    document.check().map_err(|error| nowhere(error.fault))?;
     Ok(document)
 }
 

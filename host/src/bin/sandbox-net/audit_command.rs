@@ -1,6 +1,7 @@
 //! `sandbox-net audit`.
 
 mod lines;
+mod merged;
 mod proposals;
 mod replay;
 mod rows;

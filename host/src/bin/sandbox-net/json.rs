@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sandbox_net::{DecisionRecord, ExchangeRecord, Exit, LookupRecord, Outcome};
+use sandbox_net::{DecisionRecord, Dropped, ExchangeRecord, Exit, LookupRecord, Outcome};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,10 +20,13 @@ struct Report<'a> {
     stdout: Stdout<'a>,
     #[serde(flatten)]
     stderr: Stderr<'a>,
+    /// Whether output is missing.
     truncated: bool,
     decisions: &'a [DecisionRecord],
     exchanges: &'a [ExchangeRecord],
     lookups: &'a [LookupRecord],
+    /// How many of each are missing above.
+    dropped: Dropped,
 }
 
 /// Text where it is text; base64 where it is not, so that no byte is lost.
@@ -67,6 +70,7 @@ pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
         decisions: &outcome.decisions,
         exchanges: &outcome.exchanges,
         lookups: &outcome.lookups,
+        dropped: outcome.dropped,
     };
     let mut stdout = io::stdout().lock();
     serde_json::to_writer(&mut stdout, &report)?;

@@ -34,6 +34,7 @@ fn verdict(record: &DecisionRecord) -> String {
         Verdict::Allow => "allow".to_owned(),
         Verdict::Deny => format!("DENY ({reason})"),
         Verdict::Report => format!("let pass ({reason})"),
+        Verdict::Abandoned => "abandoned".to_owned(),
     }
 }
 

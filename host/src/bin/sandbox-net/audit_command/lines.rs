@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 
+use super::merged::Merged;
 use crate::printable::shortened;
 use crate::{Failure, input};
 use sandbox_net::AuditLine;
@@ -23,7 +24,8 @@ enum Fault {
     Unknown(String),
 }
 
-/// Reads a log, tells what is wrong with it, and says how many of its lines are not used.
+/// Reads a log, tells what is wrong with it, and says how many of its lines are not used. Of a
+/// decision or a lookup with several lines, `each` gets the last one.
 ///
 /// # Errors
 ///
@@ -47,10 +49,11 @@ fn read(
 ) -> io::Result<u64> {
     let (mut number, mut faults) = (0_u64, 0_u64);
     let mut buffer = Vec::new();
+    let mut merged = Merged::default();
     while let Some(line) = next(&mut reader, &mut buffer)? {
         number += 1;
         match line {
-            Ok(line) => each(line),
+            Ok(line) => merged.add(line, buffer.len(), &mut each),
             Err(fault) => {
                 faults += 1;
                 if faults <= MOST {
@@ -59,6 +62,7 @@ fn read(
             }
         }
     }
+    merged.finish(&mut each);
     if faults > MOST {
         writeln!(err, "{name}: {faults} of {number} lines cannot be read")?;
     }

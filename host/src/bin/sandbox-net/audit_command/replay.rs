@@ -42,6 +42,9 @@ impl Replay {
         let faults = lines::for_each(&self.file, console.err, |line| match line {
             AuditLine::Decision(record) => changes.add(&record),
             AuditLine::Lookup(record) => changes.add_lookup(&record),
+            AuditLine::Dropped(record) => {
+                changes.uncompared = changes.uncompared.saturating_add(record.count);
+            }
             AuditLine::Exchange(_) => {}
         })?;
         changes.print(console.out)?;
@@ -64,6 +67,8 @@ struct Changes<'p> {
     reported: u64,
     cut_short: u64,
     by_hook: u64,
+    /// Denials that the log has as numbers only.
+    uncompared: u64,
     rows: Vec<Row>,
 }
 
@@ -87,6 +92,7 @@ impl<'p> Changes<'p> {
             reported: 0,
             cut_short: 0,
             by_hook: 0,
+            uncompared: 0,
             rows: Vec::new(),
         }
     }
@@ -176,6 +182,13 @@ impl<'p> Changes<'p> {
                 out,
                 "({number} that the hook refused count as the same: their rule allows \
                            them, but the hook is not asked here)"
+            )?;
+        }
+        if self.uncompared > 0 {
+            let number = self.uncompared;
+            writeln!(
+                out,
+                "({number} more denials cannot be decided again, since the log only counts them)"
             )?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Exchanges and denials as rows of a table.
+//! Exchanges, denials and numbers of denials as rows of a table.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,8 @@ use comfy_table::Table;
 use crate::console;
 use crate::printable::{bytes, shortened};
 use sandbox_net::{
-    AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time, Verdict,
+    AuditLine, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
 };
 
 /// The most characters of what a guest or a server wrote.
@@ -48,6 +49,7 @@ impl Rows {
             AuditLine::Exchange(record) => exchange(record),
             AuditLine::Decision(record) if record.verdict != Verdict::Allow => decision(record),
             AuditLine::Lookup(record) if record.verdict != Verdict::Allow => lookup(record),
+            AuditLine::Dropped(record) => dropped(record),
             AuditLine::Decision(_) | AuditLine::Lookup(_) => return,
         };
         if self.most > 0 && self.rows.len() == self.most {
@@ -133,6 +135,23 @@ fn lookup(record: &LookupRecord) -> Row {
     }
 }
 
+fn dropped(record: &DroppedRecord) -> Row {
+    let [up, down, ms, secrets] = [const { String::new() }; 4];
+    let host = record.host.as_deref();
+    let host = host.map_or_else(
+        || "(other hosts)".to_owned(),
+        |host| shortened(host, LONGEST),
+    );
+    let door = record.stage.map_or("lookup", Stage::as_str);
+    let what = format!("{} more: {door} {host}", record.count);
+    let verdict = judged(record.verdict, record.reason);
+    Row {
+        time: time_of_day(record.time),
+        sandbox: shortened(&record.sandbox, LONGEST_NAME),
+        cells: [what, verdict, up, down, ms, secrets],
+    }
+}
+
 /// A lookup, in one short text.
 pub(super) fn looked_up(record: &LookupRecord) -> String {
     format!("lookup {}", shortened(&record.name, LONGEST))
@@ -157,6 +176,7 @@ pub(super) fn judged(verdict: Verdict, reason: Option<Reason>) -> String {
         Verdict::Allow => "allowed",
         Verdict::Deny => "denied",
         Verdict::Report => "reported",
+        Verdict::Abandoned => "abandoned",
     };
     match reason {
         Some(reason) => format!("{verdict} ({reason})"),

@@ -21,6 +21,7 @@ pub(super) fn decision() -> DecisionRecord {
         rule: "a.test".to_owned(),
         reason: None,
         address: None,
+        update: false,
     }
 }
 
@@ -59,11 +60,13 @@ pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
     LookupRecord {
         time: "2026-11-21T10:20:29Z".parse().unwrap(),
         sandbox: "one".to_owned(),
+        sequence: None,
         name: name.to_owned(),
         verdict,
         rule,
         reason: reason.map(Into::into),
         outcome,
+        update: false,
     }
 }
 

@@ -71,7 +71,14 @@ impl Totals {
             AuditLine::Lookup(record) if record.verdict == Verdict::Deny => {
                 (subject::name(record), denied)
             }
-            AuditLine::Decision(_) | AuditLine::Lookup(_) => return,
+            AuditLine::Dropped(record) if record.verdict == Verdict::Deny => {
+                let denied = Total {
+                    denied: record.count,
+                    ..Total::default()
+                };
+                (record.host.clone(), denied)
+            }
+            AuditLine::Decision(_) | AuditLine::Lookup(_) | AuditLine::Dropped(_) => return,
         };
         let host = host.unwrap_or_else(|| "(no host)".to_owned());
         let most = if one.requests > 0 { 2 * MOST } else { MOST };

@@ -108,6 +108,13 @@ impl<'p> Judge<'p> {
                 Comparison::Same
             }
             (Verdict::Deny, Again::Asked { .. }) if is_by_hook => Comparison::Same,
+            // Nobody had answered then; that may come again.
+            (Verdict::Abandoned, Again::Asked { .. }) => Comparison::Same,
+            (Verdict::Abandoned, Again::Allowed { rule } | Again::Reported { rule, .. })
+                if *rule == rule_then =>
+            {
+                Comparison::Same
+            }
             (Verdict::Deny, Again::Allowed { rule } | Again::Reported { rule, .. })
                 if is_by_hook && (*rule == rule_then || self.allowing.contains(rule_then)) =>
             {

@@ -8,7 +8,7 @@ use super::*;
 use crate::audit_command::testing::{decision_on, denied, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
-use sandbox_net::{AuditLine, BudgetReason, Reason, Verdict};
+use sandbox_net::{AuditLine, BudgetReason, DroppedRecord, Reason, Stage, Verdict};
 
 /// A policy from rules with semicolons between them: `!` before those that deny, `?` before those
 /// that ask, `~` before grants of TLS settings, and `=report` or `=ask` for the mode.
@@ -153,6 +153,55 @@ fn what_the_hook_refused_by_itself_stays_refused() {
     ] {
         assert_eq!(compare(&by_hook(rule), rules), change, "{rule} by {rules}");
     }
+}
+
+#[test]
+fn what_was_abandoned_may_be_so_again_where_it_would_be_asked_about() {
+    let abandoned = |rule: &str| DecisionRecord {
+        verdict: Verdict::Abandoned,
+        rule: rule.to_owned(),
+        ..decision_on("a.test:443")
+    };
+    for (rule, rules, change) in [
+        ("a.test", "?a.test", "same"),
+        ("a.test", "a.test", "same"),
+        ("a.test", "b.test", "denied"),
+        ("a.test", "any", "allowed"),
+        ("a.test", "", "denied"),
+    ] {
+        assert_eq!(compare(&abandoned(rule), rules), change, "{rules}");
+    }
+}
+
+#[test]
+fn a_decision_is_replayed_as_its_last_line_has_it_and_counted_denials_are_told() {
+    let directory = Directory::new();
+    let refused = DecisionRecord {
+        update: true,
+        ..denied("a.test:443", DenyReason::Address, Some("10.0.0.1"))
+    };
+    let counted = DroppedRecord {
+        time: decision_on("a.test:443").time,
+        sandbox: "one".to_owned(),
+        stage: Some(Stage::Connect),
+        host: None,
+        verdict: Verdict::Deny,
+        rule: None,
+        reason: Some(DenyReason::NoRule.into()),
+        count: 41,
+    };
+    write_log(
+        &directory,
+        [
+            AuditLine::Decision(decision_on("a.test:443")),
+            AuditLine::Decision(refused),
+            AuditLine::Dropped(counted),
+        ],
+    );
+    let printed = replay(&directory, &["a.test"]);
+    let said = "1 decision: 1 the same, 0 now denied, 0 now allowed, 0 now asked for\n\
+                (41 more denials cannot be decided again, since the log only counts them)\n";
+    assert_eq!((&*printed.out, printed.code), (said, Ok(0)));
 }
 
 #[test]

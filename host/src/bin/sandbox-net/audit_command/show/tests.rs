@@ -6,7 +6,7 @@ use super::*;
 use crate::audit_command::testing::{decision, denied, exchange, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
-use sandbox_net::{DecisionRecord, ExchangeRecord, Verdict};
+use sandbox_net::{DecisionRecord, DroppedRecord, ExchangeRecord, Stage, Verdict};
 
 fn show(directory: &Directory, last: usize) -> Captured {
     let file = directory.path("log");
@@ -66,6 +66,65 @@ rules for 'allow' that would have allowed what was denied:
 "
     );
     assert_eq!((&*printed.err, printed.code), ("", Ok(0)));
+}
+
+#[test]
+fn a_decision_is_listed_as_its_last_line_has_it_and_counted_denials_are_summed() {
+    let directory = Directory::new();
+    let refused = DecisionRecord {
+        update: true,
+        ..denied("a.test:443", DenyReason::Address, Some("10.0.0.1"))
+    };
+    let counted = |stage, host: Option<&str>, count| {
+        AuditLine::Dropped(DroppedRecord {
+            time: decision().time,
+            sandbox: "one".to_owned(),
+            stage,
+            host: host.map(str::to_owned),
+            verdict: Verdict::Deny,
+            rule: host.map(|_| "default-deny".to_owned()),
+            reason: Some(DenyReason::NoRule.into()),
+            count,
+        })
+    };
+    let abandoned = DecisionRecord {
+        verdict: Verdict::Abandoned,
+        sequence: 8,
+        ..decision()
+    };
+    write_log(
+        &directory,
+        [
+            AuditLine::Decision(decision()),
+            AuditLine::Decision(abandoned),
+            AuditLine::Decision(refused),
+            counted(Some(Stage::Connect), Some("b.test"), 1000),
+            counted(None, None, 7),
+            counted(Some(Stage::Connect), Some("b.test"), 234),
+        ],
+    );
+    let printed = show(&directory, 100);
+    let rows: Vec<String> = printed.out.lines().map(words).collect();
+    for expected in [
+        "10:20:30 connect a.test:443 denied (address)",
+        "10:20:30 connect a.test:443 abandoned",
+        "10:20:30 1000 more: connect b.test denied (no-rule)",
+        "10:20:30 7 more: lookup (other hosts) denied (no-rule)",
+        "a.test 0 1 0 B 0 B",
+        "b.test 0 1234 0 B 0 B",
+        "(no host) 0 7 0 B 0 B",
+    ] {
+        assert!(
+            rows.iter().any(|row| row == expected),
+            "{expected}: {rows:#?}"
+        );
+    }
+    assert_eq!((&*printed.err, printed.code), ("", Ok(0)));
+}
+
+/// The words of a line, with one space between them.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]

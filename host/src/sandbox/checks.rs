@@ -1,0 +1,274 @@
+//! Settings of a sandbox that would mean nothing, or something else than was wanted: each is an
+//! error that says what to do.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Error;
+use crate::audit::{AuditFile, AuditStderr, Place, Stream};
+use crate::policy::Policy;
+use crate::secrets::Vault;
+
+/// The memory that the interpreter has before it runs anything.
+const INTERPRETER: usize = 40 << 20;
+
+/// The most bytes of a sandbox's name: every line of its log has it.
+const NAME: usize = 256;
+
+/// A time of zero is no time, and never what was wanted.
+pub(super) fn time(name: &'static str, time: Option<Duration>, instead: &str) -> Result<(), Error> {
+    match time {
+        Some(time) if time.is_zero() => Err(refused(name, format!("it is zero; {instead}"))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn memory(bytes: Option<usize>) -> Result<(), Error> {
+    match bytes {
+        Some(bytes) if bytes < INTERPRETER => Err(too_little(bytes, INTERPRETER)),
+        _ => Ok(()),
+    }
+}
+
+/// What an interpreter says that could not begin: one that needs more memory than it may have is told
+/// as that. `limit` is in bytes.
+pub(super) fn start_error(text: String, limit: usize) -> Error {
+    let pages = text
+        .split_once("memory minimum size of ")
+        .and_then(|(_, rest)| {
+            let pages: usize = rest.split(' ').next()?.parse().ok()?;
+            pages.checked_mul(64 << 10)
+        });
+    match pages {
+        Some(needed) if needed > limit => too_little(limit, needed),
+        _ => Error::Start(text),
+    }
+}
+
+fn too_little(bytes: usize, needed: usize) -> Error {
+    let why = format!(
+        "it is {bytes} bytes, and the interpreter alone needs {needed}; give it more, such as 256 MiB"
+    );
+    refused("memory limit", why)
+}
+
+/// Names are printed, and are in every line of a log.
+pub(super) fn name(name: &str) -> Result<(), Error> {
+    if name.contains(char::is_control) {
+        let why = "it has a control character in it; write a plain text";
+        return Err(refused("sandbox's name", why));
+    }
+    if name.len() > NAME {
+        let why = format!("it is longer than {NAME} bytes; write a shorter one");
+        return Err(refused("sandbox's name", why));
+    }
+    Ok(())
+}
+
+/// No servers are not the system's resolver.
+pub(super) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> {
+    let setting = "list of DNS servers";
+    let Some(servers) = servers else {
+        return Ok(());
+    };
+    if servers.is_empty() {
+        let why = "it is empty; name a server, or leave it out for the system's resolver";
+        return Err(refused(setting, why));
+    }
+    let mut seen = HashSet::new();
+    for server in servers {
+        if server.port() == 0 || server.ip().is_unspecified() {
+            let why =
+                format!("{server} is nowhere; write an address and a port, such as 192.0.2.1:53");
+            return Err(refused(setting, why));
+        }
+        if !seen.insert(server) {
+            return Err(refused(
+                setting,
+                format!("{server} is in it twice; name it once"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn arguments(args: &[String]) -> Result<(), Error> {
+    match args.iter().any(|arg| arg.contains('\0')) {
+        true => Err(Error::Argument),
+        false => Ok(()),
+    }
+}
+
+/// A hook that is never asked would be taken for a guard.
+pub(super) fn hook(
+    has_hook: bool,
+    deadline: Option<Duration>,
+    policy: &Policy,
+) -> Result<(), Error> {
+    if has_hook && policy.denies_everything() {
+        let why = "it is never asked where nothing is allowed; add a rule, or the mode 'ask'";
+        return Err(refused("hook", why));
+    }
+    if !has_hook && deadline.is_some() {
+        let why = "there is no hook that it could be for; add one, or leave it out";
+        return Err(refused("hook's deadline", why));
+    }
+    time(
+        "hook's deadline",
+        deadline,
+        "no hook answers in no time; leave it out for 30 seconds",
+    )
+}
+
+/// Policies that were put together by hand are held to what files are held to.
+pub(super) fn policy(policy: &Policy) -> Result<(), Error> {
+    policy
+        .check()
+        .map_err(|fault| Error::Policy(fault.to_string()))
+}
+
+/// A variable that holds a secret's placeholder has no other value.
+pub(super) fn is_no_secrets(name: &str, vault: &Vault) -> Result<(), Error> {
+    match vault.variables().any(|(variable, _)| variable == name) {
+        true => Err(secrets(name)),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn secrets(name: &str) -> Error {
+    Error::Variable {
+        name: name.to_owned(),
+        why: "a secret of the policy has it for its placeholder; use another name, or give the \
+              secret another 'env'"
+            .to_owned(),
+    }
+}
+
+/// The places of a sandbox's audit log, as far as they are known.
+#[derive(Default)]
+pub(super) struct AuditPlaces {
+    files: Vec<Place>,
+    has_stderr: bool,
+}
+
+impl AuditPlaces {
+    /// Notes where a sink's lines go.
+    pub(super) fn add(&mut self, sink: &dyn Any) {
+        self.has_stderr |= sink.is::<AuditStderr>();
+        if let Some(Ok(place)) = sink.downcast_ref::<AuditFile>().map(AuditFile::place) {
+            self.files.push(place);
+        }
+    }
+
+    /// Refuses a guest that would write to its own log.
+    pub(super) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
+        let own = [(Stream::Stdout, has_stdout), (Stream::Stderr, has_stderr)];
+        for (stream, _) in own.into_iter().filter(|(_, is_inherited)| *is_inherited) {
+            let is_stderr = self.has_stderr && stream == Stream::Stderr;
+            let place = Place::of_stream(stream);
+            let stderr = Place::of_stream(Stream::Stderr).filter(|_| self.has_stderr);
+            let mut places = self.files.iter().chain(stderr.as_ref());
+            if is_stderr || place.is_some_and(|place| places.any(|log| log.meets(&place))) {
+                return Err(shared(stream));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shared(stream: Stream) -> Error {
+    let why = format!(
+        "the program's {} goes to the same place, where it could forge lines of the log; write the \
+         log to a file of its own (--audit FILE), or capture the program's output (--json)",
+        stream.as_str()
+    );
+    refused("audit log", why)
+}
+
+fn refused(name: &'static str, why: impl Into<String>) -> Error {
+    Error::Setting {
+        name,
+        why: why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(result: Result<(), Error>) -> String {
+        result
+            .err()
+            .map_or(String::new(), |error| error.to_string())
+    }
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        for (text, is_right) in [
+            ("", true),
+            ("agent-7/ä", true),
+            ("a\nb", false),
+            ("a\u{1b}[31m", false),
+            (&"x".repeat(NAME), true),
+            (&"x".repeat(NAME + 1), false),
+        ] {
+            let said = said(name(text));
+            assert_eq!(said.is_empty(), is_right, "{text:?}");
+            assert!(
+                is_right || said.starts_with("the sandbox's name can't be used: "),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_of_name_servers_has_some_and_each_once() {
+        let list = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        for (servers, expected) in [
+            (None, ""),
+            (Some(list(&["192.0.2.1:53", "[2001:db8::1]:53"])), ""),
+            (Some(list(&["192.0.2.1:53", "192.0.2.1:5353"])), ""),
+            (Some(Vec::new()), "it is empty"),
+            (
+                Some(list(&["192.0.2.1:53", "192.0.2.1:53"])),
+                "192.0.2.1:53 is in it twice",
+            ),
+            (Some(list(&["192.0.2.1:0"])), "192.0.2.1:0 is nowhere"),
+            (Some(list(&["0.0.0.0:53"])), "0.0.0.0:53 is nowhere"),
+        ] {
+            let said = said(name_servers(servers.as_deref()));
+            assert!(
+                said.contains(expected) && said.is_empty() == expected.is_empty(),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_interpreter_that_needs_more_memory_says_how_much() {
+        let error = start_error(
+            "memory minimum size of 651 pages exceeds memory limits".to_owned(),
+            41_943_040,
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("it is 41943040 bytes, and the interpreter alone needs 42663936"),
+            "{error}"
+        );
+        for other in [
+            "something else",
+            "memory minimum size of x pages",
+            "memory minimum size of 1 pages",
+        ] {
+            assert!(
+                matches!(start_error(other.to_owned(), 1 << 30), Error::Start(_)),
+                "{other}"
+            );
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Policies that were put together by hand are held to what policy files are held to.
+
+use std::fmt;
+
+use crate::budgets::Budgets;
+use crate::document::{Document, DocumentFault, MAX_RULES};
+use crate::policy::Policy;
+use crate::rule::Rule;
+use crate::rule_parser::refuse_broad;
+use crate::secret::{Secret, first_twin};
+use crate::tls::TlsGrants;
+
+/// Why a policy is refused that was put together by hand. It displays as one line that names the
+/// part and the fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{part}: {fault}")]
+#[non_exhaustive]
+pub struct PolicyFault {
+    /// The part, such as `budgets` or `secret 2`.
+    pub part: String,
+    /// What is wrong with it, as in a file.
+    pub fault: DocumentFault,
+}
+
+impl Document {
+    /// Checks what a policy file is checked for: rules that are too broad, budgets that are none,
+    /// secrets that could not work or would leak, and grants of TLS settings that grant nothing.
+    /// What [`parse`](Self::parse) gives has passed this.
+    ///
+    /// # Errors
+    ///
+    /// The first fault.
+    pub fn check(&self) -> Result<(), PolicyFault> {
+        check_rules("allow", &self.allow)?;
+        check_rules("ask", &self.ask)?;
+        check_grants(&self.tls)?;
+        let grants = self.tls.iter().map(|grants| grants.hosts.len());
+        let rules = [self.allow.len(), self.deny.len(), self.ask.len()];
+        let rules = rules.into_iter().chain(grants).chain([self.secrets.len()]);
+        if rules.fold(0, usize::saturating_add) > MAX_RULES {
+            return Err(fault("rules", DocumentFault::TooManyRules));
+        }
+        self.budgets.check()?;
+        check_secrets(&self.secrets)
+    }
+}
+
+impl Policy {
+    /// [`Document::check`] of what this policy is made of.
+    ///
+    /// # Errors
+    ///
+    /// The first fault.
+    pub fn check(&self) -> Result<(), PolicyFault> {
+        for layer in self.layers.iter() {
+            check_rules("allow", &layer.allow)?;
+            check_rules("ask", &layer.ask)?;
+            check_grants(&layer.tls)?;
+        }
+        self.budgets().check()?;
+        check_secrets(self.secrets())
+    }
+}
+
+impl Budgets {
+    /// Checks that what can't be zero is not: a rate, a size of heads, a time, or the host's memory
+    /// of nothing would let nothing work.
+    ///
+    /// # Errors
+    ///
+    /// The first budget that is zero.
+    pub fn check(&self) -> Result<(), PolicyFault> {
+        let zeros = [
+            ("requests_per_second", self.requests_per_second == Some(0)),
+            ("response_head", self.response_head == Some(0)),
+            ("seconds", self.time.is_some_and(|time| time.is_zero())),
+            ("host_memory", self.host_memory == Some(0)),
+            (
+                "connections_per_second",
+                self.connections_per_second == Some(0),
+            ),
+        ];
+        let Some((key, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) else {
+            return Ok(());
+        };
+        let unexpected = DocumentFault::Unexpected {
+            key: key.to_owned(),
+            expected: "a whole number of at least 1".to_owned(),
+            found: "0".to_owned(),
+        };
+        Err(fault("budgets", unexpected))
+    }
+}
+
+/// Checks all secrets of a policy, together with what they may not have in common.
+///
+/// # Errors
+///
+/// The first fault.
+pub fn check_secrets(secrets: &[Secret]) -> Result<(), PolicyFault> {
+    let part = |index: usize| format!("secret {}", index + 1);
+    for (index, secret) in secrets.iter().enumerate() {
+        secret.check().map_err(|error| fault(part(index), error))?;
+        let rule = std::slice::from_ref(&secret.rule);
+        check_rules(&format!("{}: rule", part(index)), rule)?;
+    }
+    match first_twin(secrets) {
+        Some((index, error)) => Err(fault(part(index), error)),
+        None => Ok(()),
+    }
+}
+
+fn check_grants(grants: &[TlsGrants]) -> Result<(), PolicyFault> {
+    for (index, grants) in grants.iter().enumerate() {
+        let part = format!("tls {}", index + 1);
+        grants
+            .check()
+            .map_err(|error| fault(part.as_str(), error))?;
+        check_rules(&format!("{part}: hosts"), &grants.hosts)?;
+    }
+    Ok(())
+}
+
+/// Rules that grant may be too broad where they were parsed as rules that deny.
+fn check_rules(part: &str, rules: &[Rule]) -> Result<(), PolicyFault> {
+    let refused = |rule: &Rule| {
+        let error = refuse_broad(rule).err()?;
+        let text = rule.as_str().to_owned();
+        Some(fault(part, DocumentFault::Rule { text, error }))
+    };
+    rules.iter().find_map(refused).map_or(Ok(()), Err)
+}
+
+fn fault(part: impl fmt::Display, fault: impl Into<DocumentFault>) -> PolicyFault {
+    PolicyFault {
+        part: part.to_string(),
+        fault: fault.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secret::SecretSource;
+
+    fn secret() -> Secret {
+        Secret {
+            name: "api".to_owned(),
+            rule: "https://api.test".parse().unwrap(),
+            env: "API".to_owned(),
+            headers: vec!["Authorization".to_owned()],
+            query: Vec::new(),
+            basic: false,
+            plain_http: false,
+            source: SecretSource::Env("API".to_owned()),
+        }
+    }
+
+    /// What is wrong with a document and with its policy, which is the same.
+    fn told(document: &Document) -> String {
+        let fault = document.check().err().map(|fault| fault.to_string());
+        let policy = Policy::from(document.clone());
+        assert_eq!(policy.check().err().map(|fault| fault.to_string()), fault);
+        // Whoever narrows it brings it along, but for secrets.
+        if document.secrets.is_empty() {
+            let narrowed = Policy::deny_all().intersect(&policy);
+            assert_eq!(narrowed.check().is_err(), fault.is_some());
+        }
+        fault.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_secret_that_a_file_could_not_have_is_refused_in_a_document_too() {
+        type Change = fn(&mut Secret);
+        let cases: [(Change, &str); 11] = [
+            (|_| {}, ""),
+            (
+                |s| s.rule = "any".parse().unwrap(),
+                "a secret for 'any' host is none",
+            ),
+            (
+                |s| s.rule = Rule::parse_deny("*.com").unwrap(),
+                "'*.com' is refused",
+            ),
+            (|s| s.headers.clear(), "the secret goes nowhere"),
+            (
+                |s| s.headers = vec!["Host".to_owned()],
+                "'host' belongs to the connection",
+            ),
+            (
+                |s| s.headers = vec!["a\nb".to_owned()],
+                "write names of header fields",
+            ),
+            (|s| s.name = "a\nb".to_owned(), "name: write 1 to 64 of"),
+            (
+                |s| s.rule = "http://api.test".parse().unwrap(),
+                "without TLS",
+            ),
+            (
+                |s| s.env.clear(),
+                "env: the name of a variable is not empty",
+            ),
+            (|s| s.query = vec!["\0".to_owned()], "query: write names"),
+            (
+                |s| s.source = SecretSource::Command(Vec::new()),
+                "a command begins with a program",
+            ),
+        ];
+        for (change, expected) in cases {
+            let mut changed = secret();
+            change(&mut changed);
+            let said = told(&Document {
+                secrets: vec![changed],
+                ..Document::default()
+            });
+            assert!(said.contains(expected), "{said}");
+            assert!(
+                said.is_empty() || said.starts_with("secret 1: ") && !said.contains('\n'),
+                "{said:?}"
+            );
+            assert_eq!(said.is_empty(), expected.is_empty(), "{said}");
+        }
+        let other = |name: &str, env: &str| Secret {
+            name: name.to_owned(),
+            env: env.to_owned(),
+            ..secret()
+        };
+        for (second, expected) in [
+            (
+                other("api", "OTHER"),
+                "secret 2: name: another secret is already called 'api'",
+            ),
+            (
+                other("other", "API"),
+                "secret 2: env: another secret already has the guest's variable 'API'",
+            ),
+            (other("other", "OTHER"), ""),
+        ] {
+            let secrets = vec![secret(), second];
+            let document = Document {
+                secrets,
+                ..Document::default()
+            };
+            assert_eq!(told(&document), expected);
+        }
+    }
+
+    #[test]
+    fn a_budget_that_a_file_could_not_have_is_refused_in_a_document_too() {
+        let zero = Budgets {
+            requests: Some(0),
+            connections: Some(0),
+            bytes_up: Some(0),
+            bytes_down: Some(0),
+            hosts: Some(0),
+            lookups: Some(0),
+            denials: Some(0),
+            ..Budgets::default()
+        };
+        let cases = [
+            (zero, ""),
+            (
+                Budgets {
+                    requests_per_second: Some(0),
+                    ..zero
+                },
+                "requests_per_second",
+            ),
+            (
+                Budgets {
+                    response_head: Some(0),
+                    ..zero
+                },
+                "response_head",
+            ),
+            (
+                Budgets {
+                    time: Some(Duration::ZERO),
+                    ..zero
+                },
+                "seconds",
+            ),
+            (
+                Budgets {
+                    host_memory: Some(0),
+                    ..zero
+                },
+                "host_memory",
+            ),
+            (
+                Budgets {
+                    connections_per_second: Some(0),
+                    ..zero
+                },
+                "connections_per_second",
+            ),
+            (
+                Budgets {
+                    time: Some(Duration::from_millis(1)),
+                    ..zero
+                },
+                "",
+            ),
+        ];
+        for (budgets, key) in cases {
+            let said = told(&Document {
+                budgets,
+                ..Document::default()
+            });
+            let expected = match key {
+                "" => String::new(),
+                key => format!("budgets: {key}: expected a whole number of at least 1, found 0"),
+            };
+            assert_eq!(said, expected);
+        }
+    }
+
+    #[test]
+    fn rules_and_grants_that_a_file_could_not_have_are_refused_in_a_document_too() {
+        let broad = Rule::parse_deny("*.com").unwrap();
+        let large = Rule::parse_deny("0.0.0.0/0").unwrap();
+        let grants = |hosts: Vec<Rule>, own_roots| Document {
+            tls: vec![TlsGrants {
+                hosts,
+                own_roots,
+                ..TlsGrants::default()
+            }],
+            ..Document::default()
+        };
+        let with = |list: fn(&mut Document) -> &mut Vec<Rule>, rule: &Rule| {
+            let mut document = Document::default();
+            list(&mut document).push(rule.clone());
+            document
+        };
+        for (document, expected) in [
+            (
+                with(|d| &mut d.allow, &broad),
+                "allow: the rule '*.com' is refused",
+            ),
+            (
+                with(|d| &mut d.ask, &large),
+                "ask: the rule '0.0.0.0/0' is refused",
+            ),
+            (with(|d| &mut d.deny, &broad), ""),
+            (
+                grants(Vec::new(), true),
+                "tls 1: hosts: name at least one host",
+            ),
+            (
+                grants(vec!["a.test".parse().unwrap()], false),
+                "tls 1: nothing is granted",
+            ),
+            (
+                grants(vec!["a.test/x".parse().unwrap()], true),
+                "tls 1: hosts: 'a.test/x' has a path",
+            ),
+            (
+                grants(vec![broad.clone()], true),
+                "tls 1: hosts: the rule '*.com' is refused",
+            ),
+            (grants(vec!["a.test".parse().unwrap()], true), ""),
+        ] {
+            let said = told(&document);
+            assert!(said.starts_with(expected), "{said}");
+            assert_eq!(said.is_empty(), expected.is_empty(), "{said}");
+        }
+        let many = Document {
+            deny: vec![broad; MAX_RULES + 1],
+            ..Document::default()
+        };
+        assert!(matches!(
+            many.check(),
+            Err(PolicyFault {
+                fault: DocumentFault::TooManyRules,
+                ..
+            })
+        ));
+    }
+}
