@@ -4,6 +4,14 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use crate::hooks::EgressHooks;
 
+/// Bytes that a guest may hand to the host in one call: the largest honest one gives certificates of
+/// 1 MiB.
+///
+/// What a call brings is copied before the interface sees it, and so before anything can refuse it:
+/// an embedder with a store of its own gives this to
+/// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel), whose default is 128 MiB.
+pub const HOSTCALL_FUEL: usize = 4 << 20;
+
 /// The network state of one store: what `sandbox:net/client` acts through.
 pub struct SandboxNetCtx {
     pub(crate) hooks: EgressHooks,
@@ -47,7 +55,8 @@ impl HasData for SandboxNet {
 /// Adds `sandbox:net/client` to `linker`.
 ///
 /// The engine must have async support; `wasi:io` and `wasi:clocks` come from
-/// [`wasmtime_wasi::p2::add_to_linker_async`] or from parts of it.
+/// [`wasmtime_wasi::p2::add_to_linker_async`] or from parts of it. The store's hostcall fuel should
+/// be [`HOSTCALL_FUEL`].
 ///
 /// # Errors
 ///

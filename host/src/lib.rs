@@ -4,6 +4,7 @@
 //! `sandbox:net/client`; the host decides, dials and records every request. [`Sandbox`] is the
 //! whole of it; [`add_to_linker`] gives the interface to a linker of your own.
 
+mod account;
 mod audit;
 mod bindings;
 mod componentize;
@@ -26,7 +27,7 @@ pub use audit::{
 };
 pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
-pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
+pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
 pub use error::{Error, PolicyFileError};
 pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use hooks::{EgressHooks, EgressHooksBuilder};

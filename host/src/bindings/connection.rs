@@ -19,7 +19,7 @@ use crate::hooks::{Completion, Connecting, Link};
 pub struct HostConnection {
     phase: Phase,
     link: Option<Link>,
-    guest_alpn: Vec<Vec<u8>>,
+    speaks_http11: bool,
     exchange: Weak<Completion>,
     used: bool,
 }
@@ -35,7 +35,7 @@ impl HostConnection {
         Self {
             phase: Phase::Connecting(connecting),
             link: None,
-            guest_alpn: Vec::new(),
+            speaks_http11: false,
             exchange: Weak::new(),
             used: false,
         }
@@ -59,12 +59,21 @@ impl HostConnection {
 
     fn established(&mut self) -> Result<Link, ErrorCode> {
         match (self.poll_phase(), &self.link) {
-            (Some(Ok(())), Some(link)) => Ok(link.clone()),
+            (Some(Ok(())), Some(link)) => Ok(link.for_exchange()),
             (Some(Err(error)), _) => Err(convert::error(error)),
             _ => Err(ErrorCode::Invalid(
                 "the connection's phase is not over; wait for its status".into(),
             )),
         }
+    }
+
+    /// From here on it is this one, in the same place.
+    fn secured(&mut self, secured: Link) {
+        let plain = self.link.take();
+        self.link = Some(match plain {
+            Some(plain) => secured.in_place_of(&plain),
+            None => secured,
+        });
     }
 
     /// How the phase ended, if it has.
@@ -106,11 +115,19 @@ impl Pollable for HostConnection {
     }
 }
 
-/// Whether the names fit an ALPN extension (RFC 7301 section 3.1): the connection keeps them.
-fn is_alpn_list(names: &[Vec<u8>]) -> bool {
+/// The most names of protocols that a guest may give. Browsers give two.
+const MAX_PROTOCOLS: usize = 1000;
+
+/// What is wrong with a list of protocols: whether it has too many names, or does not fit an ALPN
+/// extension (RFC 7301 section 3.1).
+fn fault_of_alpn(names: &[Vec<u8>]) -> Option<&'static str> {
+    if names.len() > MAX_PROTOCOLS {
+        return Some("the list of protocols has more than 1000 names: give fewer");
+    }
     let fits = |name: &Vec<u8>| (1..=usize::from(u8::MAX)).contains(&name.len());
     let bytes = names.iter().map(|name| name.len() + 1).sum::<usize>();
-    names.iter().all(fits) && bytes <= usize::from(u16::MAX)
+    let is_list = names.iter().all(fits) && bytes <= usize::from(u16::MAX);
+    (!is_list).then_some("the list of protocols is longer than RFC 7301 allows")
 }
 
 impl wit::HostConnection for SandboxNetCtxView<'_> {
@@ -144,16 +161,16 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
             let fault = "TLS can only begin once, and before the first request";
             return Ok(Err(ErrorCode::Invalid(fault.into())));
         }
-        if !is_alpn_list(&options.alpn) {
-            let fault = "the list of protocols is longer than RFC 7301 allows";
+        if let Some(fault) = fault_of_alpn(&options.alpn) {
             return Ok(Err(ErrorCode::Invalid(fault.into())));
         }
         let server_name = Some(server_name.as_str()).filter(|name| !name.is_empty());
-        let (options, alpn) = convert::tls_options(options);
+        let speaks_http11 = options.alpn.iter().any(|name| name == convert::HTTP11);
+        let options = convert::tls_options(options);
         match self.ctx.hooks.start_tls(&link, server_name, &options) {
             Ok((secured, handshake)) => {
-                connection.link = Some(secured);
-                connection.guest_alpn = alpn;
+                connection.secured(secured);
+                connection.speaks_http11 = speaks_http11;
                 connection.phase = Phase::Handshake(handshake);
                 Ok(Ok(()))
             }
@@ -166,7 +183,7 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
         let done = matches!(connection.poll_phase(), Some(Ok(())));
         let info = connection.link.as_ref().filter(|_| done);
         let info = info.and_then(Link::tls_info);
-        Ok(info.map(|info| convert::tls_info(info, &connection.guest_alpn)))
+        Ok(info.map(|info| convert::tls_info(info, connection.speaks_http11)))
     }
 
     fn drop(&mut self, connection: Resource<HostConnection>) -> wasmtime::Result<()> {
@@ -180,17 +197,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guest_cannot_make_a_connection_keep_more_than_an_alpn_list() {
+    fn a_list_of_protocols_is_bounded_in_names_and_in_bytes() {
         let name = |length| vec![b'x'; length];
-        for (names, is_list) in [
+        for (names, is_right) in [
             (vec![], true),
             (vec![name(2), name(8)], true),
             (vec![name(0)], false),
             (vec![name(255); 255], true),
             (vec![name(256)], false),
             (vec![name(255); 256], false),
+            (vec![name(1); 1000], true),
+            (vec![name(1); 1001], false),
+            (vec![name(1); 32_000], false),
         ] {
-            assert_eq!(is_alpn_list(&names), is_list, "{}", names.len());
+            assert_eq!(fault_of_alpn(&names).is_none(), is_right, "{}", names.len());
         }
     }
 }

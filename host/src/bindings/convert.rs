@@ -9,14 +9,17 @@ use crate::egress::{
 };
 use crate::policy::{Denial, DenyReason, Verification};
 
-/// What the guest asks for in TLS, and the protocols that it would speak.
-pub(super) fn tls_options(options: types::TlsOptions) -> (TlsOptions, Vec<Vec<u8>>) {
+/// The protocol that a guest of `sandbox:net` speaks (RFC 7301 section 6).
+pub(super) const HTTP11: &[u8] = b"http/1.1";
+
+/// What the guest asks for in TLS, but for the protocols that it would speak.
+pub(super) fn tls_options(options: types::TlsOptions) -> TlsOptions {
     let ders = |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect();
     let client = options.client_certificate.map(|client| ClientCertificate {
         certificates: ders(client.certificates),
         key: client.key,
     });
-    let asked = TlsOptions {
+    TlsOptions {
         versions: match options.versions {
             types::TlsVersions::All => TlsVersions::All,
             types::TlsVersions::V12 => TlsVersions::V12,
@@ -30,8 +33,7 @@ pub(super) fn tls_options(options: types::TlsOptions) -> (TlsOptions, Vec<Vec<u8
         host_roots: options.host_roots,
         roots: ders(options.roots),
         client_certificate: client,
-    };
-    (asked, options.alpn)
+    }
 }
 
 /// A failure as the guest sees it.
@@ -133,14 +135,14 @@ fn limit(limit: Limit) -> types::Limit {
     }
 }
 
-/// What a handshake settled, for a guest that speaks `offered`: the host translates HTTP/2, so the
-/// guest's own protocol is HTTP/1.1 wherever it offered that.
-pub(super) fn tls_info(info: &TlsInfo, offered: &[Vec<u8>]) -> types::TlsInfo {
-    let http11 = offered.iter().find(|name| *name == b"http/1.1");
+/// What a handshake settled: the host translates HTTP/2, so the guest's own protocol is HTTP/1.1
+/// wherever it offered that.
+pub(super) fn tls_info(info: &TlsInfo, speaks_http11: bool) -> types::TlsInfo {
+    let alpn = if speaks_http11 { HTTP11 } else { b"" };
     types::TlsInfo {
         version: info.version,
         cipher: info.cipher.clone(),
-        alpn: http11.cloned().unwrap_or_default(),
+        alpn: alpn.to_vec(),
         certificates: info.certificates.clone(),
     }
 }

@@ -17,12 +17,17 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
-use crate::egress::{self, EgressError};
+use crate::account::HostMemory;
+use crate::egress::{self, EgressError, MAX_FIELDS};
 use crate::hooks::{Completion, EgressHooks, Link, Outgoing, RequestHead as Head};
 use crate::policy::syntax::check_head;
 
-/// Bytes of a request's body that one write may carry; two writes are buffered.
-const WRITE_SIZE: usize = 128 * 1024;
+/// Bytes of a request's body that one write may carry, at most and at least: as the sandbox's
+/// memory is used up, bodies make do with less.
+const LARGEST_WRITE: usize = 128 * 1024;
+const SMALLEST_WRITE: usize = 8 * 1024;
+/// Two writes are buffered, and a third one is on its way.
+const WRITES: usize = 3;
 /// Bytes that a request's head may have in all.
 const HEAD_SIZE: usize = 256 * 1024;
 
@@ -68,7 +73,7 @@ impl HostExchange {
     ) -> Result<Self, ErrorCode> {
         let size = head.method.len() + head.path.len();
         let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
-        if size + fields.sum::<usize>() > HEAD_SIZE {
+        if head.fields.len() > MAX_FIELDS || size + fields.sum::<usize>() > HEAD_SIZE {
             return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
         }
         let head = Head {
@@ -80,7 +85,10 @@ impl HostExchange {
             hooks.malformed_request(&link, &head.method, &head.path);
             return Err(ErrorCode::Invalid(error.to_string()));
         }
-        let (body, outgoing, kind) = request_body(kind);
+        let body = hooks.within_memory(request_body(kind, hooks.memory()), || {
+            hooks.subject(&link, &head.method, &head.path)
+        });
+        let (body, outgoing, kind) = body.map_err(convert::error)?;
         let completion = Completion::new();
         let mut request = http::Request::new(outgoing);
         request.extensions_mut().insert(Outgoing {
@@ -218,25 +226,36 @@ fn no_body() -> ErrorCode {
     ErrorCode::Invalid("the request was announced without a body".into())
 }
 
-fn request_body(kind: BodyKind) -> (RequestBody, WasiBody, egress::BodyKind) {
+type Parts = (RequestBody, WasiBody, egress::BodyKind);
+
+/// The two ends of a request's body, with the memory of what is between them.
+fn request_body(kind: BodyKind, memory: &HostMemory) -> Result<Parts, EgressError> {
     let (size, kind) = match kind {
         BodyKind::None => {
             let empty = Empty::<Bytes>::new().map_err(|never| match never {});
-            return (
+            return Ok((
                 RequestBody::None,
                 empty.boxed_unsync(),
                 egress::BodyKind::None,
-            );
+            ));
         }
         BodyKind::Sized(size) => (Some(size), egress::BodyKind::Sized(size)),
         BodyKind::Chunked => (None, egress::BodyKind::Chunked),
     };
-    let (body, outgoing) = HostOutgoingBody::new(StreamContext::Request, size, 1, WRITE_SIZE);
+    let held = memory.reserve_share(WRITES * SMALLEST_WRITE, WRITES * LARGEST_WRITE);
+    let held = held.map_err(EgressError::Limit)?;
+    let write_size = held.bytes() / WRITES;
+    let (body, outgoing) = HostOutgoingBody::new(StreamContext::Request, size, 1, write_size);
+    let outgoing = outgoing.map_frame(move |frame| {
+        // It is held for as long as the body is.
+        let _ = &held;
+        frame
+    });
     let open = RequestBody::Open {
         body,
         stream: StreamState::NotTaken,
     };
-    (open, outgoing, kind)
+    Ok((open, outgoing.boxed_unsync(), kind))
 }
 
 impl Drop for HostExchange {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::account::{HostMemory, Reservation, block};
 use crate::policy::DnsName;
 
 /// The most answers that are kept.
@@ -32,6 +33,7 @@ pub(crate) struct Answer {
     name: DnsName,
     addresses: Vec<IpAddr>,
     at: Instant,
+    _held: Reservation,
 }
 
 impl Answer {
@@ -46,11 +48,16 @@ impl Answer {
 }
 
 impl Answers {
-    /// Keeps an answer. The oldest one makes room if it must.
-    pub(crate) fn keep(&self, name: DnsName, addresses: Vec<IpAddr>) {
+    /// Keeps an answer. The oldest one makes room if it must. Without memory for it, it is asked
+    /// for again.
+    pub(crate) fn keep(&self, name: DnsName, addresses: Vec<IpAddr>, memory: &HostMemory) {
         if addresses.len() > MAX_ADDRESSES {
             return;
         }
+        let texts = block(name.as_str().len()) + block(size_of_val(&addresses[..]));
+        let Ok(held) = memory.reserve(size_of::<Answer>() + texts) else {
+            return;
+        };
         let mut kept = self.fresh();
         if kept.len() >= MAX_ANSWERS {
             kept.pop_front();
@@ -60,6 +67,7 @@ impl Answers {
             name,
             addresses,
             at,
+            _held: held,
         });
     }
 
@@ -99,9 +107,9 @@ mod tests {
     #[tokio::test]
     async fn each_answer_is_used_once_and_the_newest_first() {
         let answers = Answers::default();
-        answers.keep(name("a.test"), ip(1));
-        answers.keep(name("b.test"), ip(2));
-        answers.keep(name("a.test"), ip(3));
+        answers.keep(name("a.test"), ip(1), &HostMemory::default());
+        answers.keep(name("b.test"), ip(2), &HostMemory::default());
+        answers.keep(name("a.test"), ip(3), &HostMemory::default());
         assert_eq!(take(&answers, "a.test"), Some(ip(3)));
         assert_eq!(take(&answers, "a.test"), Some(ip(1)));
         assert_eq!(take(&answers, "a.test"), None);
@@ -111,10 +119,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_too_old_is_not_used_wherever_it_is_by_then() {
         let answers = Answers::default();
-        answers.keep(name("a.test"), ip(1));
+        answers.keep(name("a.test"), ip(1), &HostMemory::default());
         tokio::time::advance(MAX_AGE).await;
-        answers.keep(name("a.test"), ip(2));
-        answers.keep(name("a.test"), ip(3));
+        answers.keep(name("a.test"), ip(2), &HostMemory::default());
+        answers.keep(name("a.test"), ip(3), &HostMemory::default());
         let taken = answers.take(&name("a.test")).unwrap();
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(answers.fresh().len(), 1, "the first one is too old");
@@ -127,13 +135,21 @@ mod tests {
     async fn a_guest_cannot_make_the_store_grow_without_bound() {
         let answers = Answers::default();
         for number in 0..=MAX_ANSWERS {
-            answers.keep(name(&format!("n{number}.test")), ip(1));
+            answers.keep(
+                name(&format!("n{number}.test")),
+                ip(1),
+                &HostMemory::default(),
+            );
         }
         assert_eq!(answers.fresh().len(), MAX_ANSWERS);
         assert_eq!(take(&answers, "n0.test"), None);
         assert_eq!(take(&answers, "n1.test"), Some(ip(1)));
         for (count, is_kept) in [(MAX_ADDRESSES, true), (MAX_ADDRESSES + 1, false)] {
-            answers.keep(name("many.test"), ip(1).repeat(count));
+            answers.keep(
+                name("many.test"),
+                ip(1).repeat(count),
+                &HostMemory::default(),
+            );
             assert_eq!(take(&answers, "many.test").is_some(), is_kept, "{count}");
         }
     }

@@ -29,6 +29,12 @@ pub struct EgressConfig {
     ///
     /// [`Egress`]: crate::egress::Egress
     pub max_connections: usize,
+    /// The most bytes of memory that the network of one [`Egress`] may hold at once: connections and
+    /// sessions, heads, bodies on their way, options and answers. `None` stands for
+    /// [`Budgets::HOST_MEMORY`](crate::policy::Budgets::HOST_MEMORY).
+    ///
+    /// [`Egress`]: crate::egress::Egress
+    pub max_host_memory: Option<u64>,
     /// The most bytes that a request head may have as HTTP/1.1 text.
     pub max_request_head: usize,
     /// The most bytes that a response head may have, its final blank line included. In HTTP/2,
@@ -52,6 +58,7 @@ impl EgressConfig {
             idle_timeout: Duration::from_secs(60),
             max_idle_per_endpoint: 8,
             max_connections: 1024,
+            max_host_memory: None,
             max_request_head: 256 * 1024,
             max_response_head: 256 * 1024,
             accept_tls_truncation: false,

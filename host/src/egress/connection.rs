@@ -24,6 +24,9 @@ use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 /// How often a request is tried, where it is certain that trying again does no harm.
 const MAX_ATTEMPTS: usize = 3;
 
+/// In how many forms a response's head is held: as it was sent, and in the types of `http`.
+const FORMS: usize = 2;
+
 /// One connection of the guest: the right to talk to one endpoint, and whatever transport carries
 /// its exchanges. Between two exchanges the transport may change without the guest's notice: the
 /// peer closed it, and the next request dials again, with every check done again.
@@ -138,6 +141,11 @@ impl Connection {
     #[must_use]
     pub fn tls_info(&self) -> Option<&TlsInfo> {
         self.tls.as_deref()
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn shared_tls_info(&self) -> Option<Arc<TlsInfo>> {
+        self.tls.clone()
     }
 
     /// The address of the transport that was used last; `None` while there was none.
@@ -289,7 +297,7 @@ impl Connection {
     /// As [`send`](Self::send).
     pub async fn send_with<B>(
         &mut self,
-        request: Checked<RequestLine>,
+        request: impl Into<Arc<Checked<RequestLine>>>,
         kind: BodyKind,
         body: B,
         options: SendOptions,
@@ -298,6 +306,7 @@ impl Connection {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let request = request.into();
         if self.reach.origin().is_none() {
             self.reach.settle(Scheme::Http);
         }
@@ -372,12 +381,15 @@ impl Connection {
                 Ok((head, body)) => {
                     let left = left.saturating_sub(started.elapsed());
                     let body = body.until(left);
+                    let held = self.egress.memory().reserve(FORMS * head.cost());
+                    let held = held.map_err(EgressError::Limit)?;
                     return Ok(Response {
                         head,
                         body,
                         peer,
                         tls: self.tls.as_ref().map(|info| info.version),
                         reused,
+                        held,
                     });
                 }
                 Err(failure) => failure,
@@ -400,8 +412,8 @@ impl Connection {
     ) -> Result<(ResponseHead, H2Body), Failure> {
         let session = Arc::clone(slot.session());
         self.session = Some(Arc::clone(&session));
-        let max_head = self.egress.config().max_response_head;
-        let result = h2::exchange(slot, request, kind, body, max_head, phase).await;
+        let bounds = (self.egress.config().max_response_head, self.egress.memory());
+        let result = h2::exchange(slot, (request, kind), body, bounds, phase).await;
         if result
             .as_ref()
             .is_err_and(|it| it.delivery == Delivery::Nothing)
@@ -414,7 +426,7 @@ impl Connection {
         })
     }
 
-    fn h1_exchange<'a>(&self, head: &'a [u8], sending: Sending<'a>) -> h1::Exchange<'a> {
+    fn h1_exchange<'a>(&'a self, head: &'a [u8], sending: Sending<'a>) -> h1::Exchange<'a> {
         let config = self.egress.config();
         h1::Exchange {
             head,
@@ -424,6 +436,7 @@ impl Connection {
             answers_head: sending.request.method == b"HEAD",
             max_response_head: config.max_response_head,
             accept_tls_truncation: config.accept_tls_truncation,
+            memory: self.egress.memory(),
             home: Arc::clone(&self.home),
         }
     }

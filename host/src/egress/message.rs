@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
+use crate::account::{Reservation, fields};
 use crate::egress::{EgressError, Layout, ResponseBody};
 
 /// Field lines in order, names and values as the bytes that were or will be sent, without the
@@ -17,6 +18,9 @@ pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// How many informational responses may come before the final one. Their bytes count toward its head.
 pub(crate) const MAX_INFORMATIONAL: usize = 32;
+/// The most fields that one head, or one trailer section, may have: many tiny ones would cost far
+/// more memory than their bytes.
+pub(crate) const MAX_FIELDS: usize = 1000;
 
 /// Whether a request has a body, and how its end is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +94,15 @@ pub struct Response {
     pub tls: Option<u16>,
     /// Whether an earlier exchange used the same transport connection.
     pub reused: bool,
+    /// The memory of the head.
+    pub(crate) held: Reservation,
+}
+
+impl ResponseHead {
+    /// What it costs in memory, in each of the forms in which it is held.
+    pub(crate) fn cost(&self) -> usize {
+        self.reason.len() + fields(&self.fields)
+    }
 }
 
 /// A request body on its way out, whatever its source was.

@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
+use crate::account::Reservation;
 use crate::egress::wire::{Ended, Metered};
-use crate::egress::{TlsInfo, TlsTerms};
+use crate::egress::{EgressError, TlsInfo, TlsTerms};
 
 /// How often a look for silence reads what the TLS layer keeps for itself.
 const MAX_CONTROL_RECORDS: usize = 16;
@@ -26,7 +27,28 @@ pub(crate) struct Stream {
     io: Io,
     peer: SocketAddr,
     tls: Option<Secured>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
+}
+
+/// The right to one of the tenant's connections, and the memory that it holds.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _permit: OwnedSemaphorePermit,
+    held: Reservation,
+}
+
+impl Permit {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, held: Reservation) -> Self {
+        Self {
+            _permit: permit,
+            held,
+        }
+    }
+
+    /// Takes this much memory more.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), EgressError> {
+        self.held.grow(bytes).map_err(EgressError::Limit)
+    }
 }
 
 /// What a TLS handshake settled, and the terms on which it was made.
@@ -74,7 +96,7 @@ impl TlsIo {
 
 impl Stream {
     /// A TCP connection that carries nothing yet.
-    pub(crate) fn plain(tcp: Metered, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn plain(tcp: Metered, peer: SocketAddr, permit: Permit) -> Self {
         Self {
             io: Io::Plain(tcp),
             peer,
@@ -84,7 +106,7 @@ impl Stream {
     }
 
     /// Takes the TCP connection out, to put TLS around it. `None` where TLS is there already.
-    pub(crate) fn into_plain(self) -> Option<(Metered, SocketAddr, OwnedSemaphorePermit)> {
+    pub(crate) fn into_plain(self) -> Option<(Metered, SocketAddr, Permit)> {
         match self.io {
             Io::Plain(tcp) => Some((tcp, self.peer, self.permit)),
             Io::Tls(_) => None,
@@ -95,7 +117,7 @@ impl Stream {
     pub(crate) fn tls(
         tls: TlsStream<Metered>,
         peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         secured: Secured,
     ) -> Self {
         Self {

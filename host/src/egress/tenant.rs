@@ -4,29 +4,35 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::account::{HostMemory, strings};
 use crate::egress::dial::{Dialer, ask, dial};
 use crate::egress::era::Era;
 use crate::egress::h2::{Session, Slot};
 use crate::egress::machine::Machine;
 use crate::egress::pool::Handshakes;
 use crate::egress::reach::Reach;
-use crate::egress::stream::{Secured, Stream};
+use crate::egress::stream::{Permit, Secured, Stream};
 use crate::egress::tls::{self, handshake};
 use crate::egress::wire::{Unmetered, Wire};
 use crate::egress::{
     Afterwards, Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError,
     TlsTerms,
 };
-use crate::policy::{Checked, CheckedName, Endpoint, Host};
+use crate::policy::{Budgets, Checked, CheckedName, Endpoint, Host};
 
 /// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
 const MOST_TERMS: usize = 64;
 
-/// How long an evicted connection may take to close.
-const EVICTION: Duration = Duration::from_millis(100);
+/// What a TCP connection holds, about: its socket's state, and the tasks and tables that know it.
+const TCP: usize = 4 << 10;
+/// What TLS holds beside that, about: its keys and hashes, and a record in each direction.
+const TLS: usize = 24 << 10;
+
+/// How long a connection that was evicted, or that the guest has just closed, may take to close.
+const CLOSING: Duration = Duration::from_millis(100);
 
 /// The network of one sandbox under its policy: its connections and its TLS sessions, which are
 /// shared with no other value of this type. Clones are the same sandbox.
@@ -41,6 +47,7 @@ struct Inner {
     wire: Arc<dyn Wire>,
     machine: Machine,
     permits: Arc<Semaphore>,
+    memory: HostMemory,
     /// The host's own.
     terms: Arc<TlsTerms>,
     /// Those that programs asked for, as long as anybody holds them.
@@ -101,6 +108,7 @@ impl Egress {
             era: RwLock::new(Era::new(&config, &terms)),
             terms,
             others: Mutex::default(),
+            memory: HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY)),
             permits: Arc::new(Semaphore::new(
                 config.max_connections.min(Semaphore::MAX_PERMITS),
             )),
@@ -143,7 +151,8 @@ impl Egress {
             .await
             .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
         // Where the policy was replaced meanwhile, nobody looks there any more.
-        era.answers().keep(name.name().clone(), found);
+        era.answers()
+            .keep(name.name().clone(), found, self.memory());
         Ok(())
     }
 
@@ -199,10 +208,13 @@ impl Egress {
         if let Some(terms) = self.others().find(&digest) {
             return Ok(terms);
         }
+        let held = self.memory().reserve(options.cost());
+        let held = held.map_err(EgressError::Limit)?;
         // Before the lock is taken: this may take a moment.
         let Some(terms) = options.settle(&self.config().tls).map_err(refused)? else {
             return Ok(host());
         };
+        let terms = terms.holding(held);
         if self.others().is_full() {
             self.era().forget_programs_own();
         }
@@ -225,6 +237,11 @@ impl Egress {
     fn others(&self) -> Others<'_> {
         let lock = self.inner.others.lock();
         Others(lock.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is held in memory for this sandbox is taken from here.
+    pub(crate) fn memory(&self) -> &HostMemory {
+        &self.inner.memory
     }
 
     pub(crate) fn config(&self) -> &EgressConfig {
@@ -311,14 +328,17 @@ impl Egress {
             None => self.dial(reach, era, None, phase).await?,
         };
         *phase = Phase::Tls;
-        let Some((tcp, peer, permit)) = stream.into_plain() else {
+        let Some((tcp, peer, mut permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
+        permit.hold(TLS)?;
         let config = era.config(terms);
         let attempt = handshake(&config, &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Tls))??;
+        // The TLS layer keeps them as well.
+        permit.hold(2 * strings(info.certificates.iter().map(Vec::as_slice)))?;
         let speaks_h2 = info.alpn == tls::H2;
         let secured = Secured {
             info: Arc::new(info),
@@ -331,25 +351,27 @@ impl Egress {
                 reused: false,
             });
         }
-        let session = Session::start(stream, self.config().max_response_head).await?;
+        let max_head = self.config().max_response_head;
+        let session = Session::start(stream, max_head, self.memory()).await?;
         let slot = session.slot().ok_or(EgressError::Reset)?;
         era.pool().share(reach.endpoint(), session);
         Ok(Transport::H2 { slot })
     }
 
-    /// Room for one more connection. An idle one makes room if it must.
-    async fn permit(&self, era: &Era) -> Result<OwnedSemaphorePermit, EgressError> {
+    /// Room for one more connection. An idle one makes room if it must, and one that is closing has a
+    /// moment to do so: sessions and exchanges end in tasks of their own.
+    async fn permit(&self, era: &Era) -> Result<Permit, EgressError> {
+        let held = self.memory().reserve(TCP).map_err(EgressError::Limit)?;
         loop {
             if let Ok(permit) = Arc::clone(&self.inner.permits).try_acquire_owned() {
-                return Ok(permit);
+                return Ok(Permit::new(permit, held));
             }
-            if !era.pool().evict() {
-                return Err(EgressError::Limit(Limit::Connections));
-            }
-            // A session closes in its own task, which takes a moment.
+            let has_evicted = era.pool().evict();
             let room = Arc::clone(&self.inner.permits).acquire_owned();
-            if let Ok(Ok(permit)) = timeout(EVICTION, room).await {
-                return Ok(permit);
+            match timeout(CLOSING, room).await {
+                Ok(Ok(permit)) => return Ok(Permit::new(permit, held)),
+                _ if has_evicted => {}
+                _ => return Err(EgressError::Limit(Limit::Connections)),
             }
         }
     }

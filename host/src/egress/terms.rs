@@ -3,23 +3,31 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 
+use crate::account::{Reservation, strings};
 use crate::egress::TlsSettings;
 use crate::egress::tls::ALPN;
 use crate::egress::verifier::Verifier;
 use crate::policy::{TlsRequest, Verification};
 
-/// The most roots that a program may bring.
-const MOST_ROOTS: usize = 1024;
+/// The most certificates that a program may bring in one list.
+const MOST_CERTIFICATES: usize = 1000;
 /// The most bytes that its certificates and its key may have together.
 const MOST_BYTES: usize = 1 << 20;
+
+/// What a configuration takes beside its certificates, about: the host's roots among others.
+const CONFIGURATION: usize = 128 << 10;
+
+/// The most TLS sessions that are kept to be resumed on terms of a program's own. What one takes is
+/// the server's choice.
+const OWN_SESSIONS: usize = 16;
 
 /// The versions of TLS that are offered to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,8 +103,13 @@ impl fmt::Debug for ClientCertificate {
 #[non_exhaustive]
 pub enum TlsOptionsError {
     /// Too many roots.
-    #[error("more than {MOST_ROOTS} trusted certificates are given: give fewer")]
+    #[error("more than {MOST_CERTIFICATES} trusted certificates are given: give fewer")]
     TooMany,
+    /// Too many certificates in the client's own chain.
+    #[error(
+        "the client certificate's chain has more than {MOST_CERTIFICATES} certificates: give fewer"
+    )]
+    LongChain,
     /// Too many bytes.
     #[error("the certificates and the key have more than {MOST_BYTES} bytes together: give fewer")]
     TooLarge,
@@ -126,6 +139,8 @@ pub struct TlsTerms {
     client: Option<Arc<dyn ResolvesClientCert>>,
     /// Of the options that this came from; none for those of the host.
     digest: Option<[u8; 32]>,
+    /// The memory that they take, where a program asked for them.
+    _held: Option<Reservation>,
 }
 
 impl fmt::Debug for TlsTerms {
@@ -143,6 +158,15 @@ impl TlsTerms {
             verifier: settings.verifier(),
             client: None,
             digest: None,
+            _held: None,
+        }
+    }
+
+    /// The same, with the memory that they take.
+    pub(crate) fn holding(self, held: Reservation) -> Self {
+        Self {
+            _held: Some(held),
+            ..self
         }
     }
 
@@ -178,6 +202,9 @@ impl TlsTerms {
             Some(client) => config.with_client_cert_resolver(Arc::clone(client)),
             None => config.with_no_client_auth(),
         };
+        if !self.are_the_hosts() {
+            config.resumption = Resumption::in_memory_sessions(OWN_SESSIONS);
+        }
         config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }
@@ -186,17 +213,37 @@ impl TlsTerms {
 impl TlsOptions {
     /// Refuses what is too large, before anything is made of it.
     pub(crate) fn check_size(&self) -> Result<(), TlsOptionsError> {
-        if self.roots.len() > MOST_ROOTS {
+        if self.roots.len() > MOST_CERTIFICATES {
             return Err(TlsOptionsError::TooMany);
         }
-        let client = self.client_certificate.as_ref();
-        let chain = client.map_or(&[][..], |client| &client.certificates);
-        let certificates = self.roots.iter().chain(chain).map(|der| der.len());
-        let key = client.map_or(0, |client| client.key.len());
-        if certificates.sum::<usize>() + key > MOST_BYTES {
+        if self.chain().len() > MOST_CERTIFICATES {
+            return Err(TlsOptionsError::LongChain);
+        }
+        let certificates = self.certificates().map(<[u8]>::len);
+        if certificates.sum::<usize>() + self.key().len() > MOST_BYTES {
             return Err(TlsOptionsError::TooLarge);
         }
         Ok(())
+    }
+
+    /// What terms made of them hold in memory, about: each certificate as it is and as it was
+    /// read, a configuration, and the sessions that can be resumed on them.
+    pub(crate) fn cost(&self) -> usize {
+        CONFIGURATION + 3 * (strings(self.certificates()) + self.key().len())
+    }
+
+    fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.roots.iter().chain(self.chain()).map(|der| &der[..])
+    }
+
+    fn chain(&self) -> &[CertificateDer<'static>] {
+        let client = self.client_certificate.as_ref();
+        client.map_or(&[][..], |client| &client.certificates)
+    }
+
+    fn key(&self) -> &[u8] {
+        let client = self.client_certificate.as_ref();
+        client.map_or(&[][..], |client| &client.key)
     }
 
     /// Whether they are what the host does of itself.
@@ -254,6 +301,7 @@ impl TlsOptions {
             verifier,
             client,
             digest: Some(self.digest()),
+            _held: None,
         }))
     }
 }

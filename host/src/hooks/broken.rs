@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Completion;
 use super::shared::Shared;
 use crate::audit::Exchanged;
 use crate::egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
@@ -14,7 +15,11 @@ const MAX_FIELDS: usize = 100;
 /// What the guest is told of a failed exchange. Python's own HTTP client reads the bytes of an
 /// answer that is no HTTP, so that it raises what it raises anywhere else; they are recorded like
 /// any others, and left out where it could take them for something that they are not.
-pub(super) fn for_guest(error: EgressError, shared: &Shared, record: &Exchanged) -> EgressError {
+pub(super) fn for_guest(
+    error: EgressError,
+    shared: &Shared,
+    (record, completion): (&Exchanged, &Completion),
+) -> EgressError {
     let EgressError::Protocol(mut failure) = error else {
         return error;
     };
@@ -25,6 +30,11 @@ pub(super) fn for_guest(error: EgressError, shared: &Shared, record: &Exchanged)
     // A part of a secret, or a coded one, could not be masked.
     if !shared.vault.is_empty() {
         failure.received = Bytes::new();
+    }
+    // They stay until the guest gives the exchange's handle back.
+    match shared.egress.memory().reserve(failure.received.len()) {
+        Ok(held) => completion.hold(held),
+        Err(limit) => return EgressError::Limit(limit),
     }
     EgressError::Protocol(failure)
 }

@@ -1,11 +1,14 @@
 //! How far an exchange is.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::shared::{Admission, Judgement};
+use crate::account::Reservation;
 use crate::audit::Exchanged;
 use crate::egress::{Continued, EgressError, Fields};
+use crate::policy::Policy;
 
 /// What the two ends of an exchange, its connection and its streams, know of one another.
 pub(crate) struct Completion {
@@ -14,6 +17,17 @@ pub(crate) struct Completion {
     record: OnceLock<Arc<Exchanged>>,
     trailers: OnceLock<Fields>,
     continued: Continued,
+    judgement: OnceLock<Judgement>,
+    held: Mutex<Held>,
+}
+
+/// What an exchange takes of its sandbox.
+#[derive(Default)]
+struct Held {
+    /// Its place, until it is over.
+    admission: Option<Admission>,
+    /// For as long as anybody may ask about it.
+    memory: Vec<Reservation>,
 }
 
 impl Completion {
@@ -24,12 +38,43 @@ impl Completion {
             record: OnceLock::new(),
             trailers: OnceLock::new(),
             continued: Arc::new(watch::Sender::new(false)),
+            judgement: OnceLock::new(),
+            held: Mutex::default(),
         })
     }
 
     /// Whether nothing more will come: the response was read to its end, or the exchange failed.
     pub(crate) fn is_over(&self) -> bool {
         *self.over.borrow()
+    }
+
+    /// What it was judged by.
+    pub(super) fn judged_by(&self, judgement: Judgement) {
+        // There is one exchange for each completion.
+        let _ = self.judgement.set(judgement);
+    }
+
+    /// It has a place.
+    pub(super) fn admit(&self, admission: Admission) {
+        self.held().admission = Some(admission);
+    }
+
+    /// Keeps memory for as long as anybody may ask about the exchange.
+    pub(super) fn hold(&self, memory: Reservation) {
+        self.held().memory.push(memory);
+    }
+
+    /// Whether it may go on under a policy that has come since; what may not has ended.
+    pub(super) fn is_permitted(&self, policy: &Policy) -> bool {
+        let judgement = self.judgement.get();
+        if let Some(denial) = judgement.and_then(|judgement| judgement.denial(policy)) {
+            self.fail(EgressError::Denied(denial));
+        }
+        !self.is_over()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The record to finish at the end.
@@ -100,6 +145,9 @@ impl Completion {
     fn end(&self) {
         if let Some(record) = self.record.get() {
             record.finish();
+        }
+        if let Some(admission) = &mut self.held().admission {
+            admission.end();
         }
         self.over.send_replace(true);
     }

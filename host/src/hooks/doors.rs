@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use wasmtime_wasi::runtime::spawn;
 
 use super::consult::Question;
+use super::shared::Admission;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
 use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
@@ -33,20 +34,22 @@ impl EgressHooks {
         let (answer, mut decided) = self.judged(subject, answer);
         let judged = (answer?, policy);
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
+        let admission = self.metered(&mut decided, self.shared.admit_connection())?;
         let this = self.clone();
         Ok(spawn(async move {
-            let work = this.connected(judged, endpoint, (timeout, afterwards), &mut decided);
+            let how = (timeout, afterwards, admission);
+            let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
         }))
     }
 
     /// Records where a budget is used up.
-    pub(super) fn metered(
+    pub(super) fn metered<T>(
         &self,
         decided: &mut Decided,
-        counted: Result<(), Limit>,
-    ) -> Result<(), EgressError> {
+        counted: Result<T, Limit>,
+    ) -> Result<T, EgressError> {
         counted.map_err(|limit| {
             self.limited(decided, limit);
             EgressError::Limit(limit)
@@ -76,7 +79,7 @@ impl EgressHooks {
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
-        (timeout, afterwards): (Option<Duration>, Afterwards),
+        (timeout, afterwards, admission): (Option<Duration>, Afterwards, Admission),
         decided: &mut Decided,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
@@ -120,6 +123,7 @@ impl EgressHooks {
             address,
             tls: Arc::default(),
             terms: Arc::clone(self.shared.egress.host_terms()),
+            admission: Some(Arc::new(admission)),
         })
     }
 
@@ -130,8 +134,15 @@ impl EgressHooks {
         server_name: Option<&str>,
         options: &TlsOptions,
     ) -> Result<(Link, Handshake), EgressError> {
-        let terms = self.shared.egress.terms(options)?;
         let endpoint = &link.origin.endpoint;
+        let terms = self.shared.egress.terms(options);
+        let terms = self.within_memory(terms, || Subject {
+            stage: Stage::Tls,
+            target: format!("https://{endpoint}"),
+            port: endpoint.port,
+            method: None,
+            tls: TlsRequest::default(),
+        })?;
         let secured = Link {
             origin: Origin {
                 scheme: Scheme::Https,
@@ -162,7 +173,7 @@ impl EgressHooks {
         if let Some(address) = link.address {
             decided.dialled(address);
         }
-        let (this, settled) = (self.clone(), secured.clone());
+        let (this, settled) = (self.clone(), secured.for_exchange());
         let handshake = spawn(async move {
             let work = this.secured(judged, &settled, &mut decided);
             let done = this.shared.meter.within_time(work).await;
@@ -190,12 +201,13 @@ impl EgressHooks {
         let mut connection = link.connection.lock().await;
         let settled = connection
             .start_tls_on(origin, Arc::clone(&link.terms))
-            .await
-            .cloned();
-        let settled = self.overruling(decided, settled)?;
+            .await;
+        self.overruling(decided, settled.map(drop))?;
         note_address(decided, &connection);
-        // Only this handshake writes the cell.
-        let _ = link.tls.set(settled);
+        if let Some(info) = connection.shared_tls_info() {
+            // Only this handshake writes the cell.
+            let _ = link.tls.set(info);
+        }
         Ok(())
     }
 
@@ -218,6 +230,19 @@ impl EgressHooks {
     fn permits(&self, addresses: &Addresses, address: SocketAddr) -> bool {
         let machine = self.shared.egress.machine();
         machine.permits(addresses, address.ip())
+    }
+
+    /// Records an attempt for which there was no memory, before there was a decision on it.
+    pub(crate) fn within_memory<T>(
+        &self,
+        result: Result<T, EgressError>,
+        subject: impl FnOnce() -> Subject,
+    ) -> Result<T, EgressError> {
+        if let Err(EgressError::Limit(limit @ Limit::HostMemory)) = &result {
+            let rule = budget_rule(*limit);
+            self.limited(&mut self.audit.decided(subject(), Ok(&rule)), *limit);
+        }
+        result
     }
 
     /// Corrects the record where something else refused what the rules had allowed: the hook, a

@@ -12,10 +12,14 @@ use super::consult::Question;
 use super::tracked::{Tracking, tracked};
 use super::upload::CountedBody;
 use super::wasi_http::{disassemble, to_http_error};
-use super::{Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, no_io};
+use super::{
+    Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, escaped, no_io,
+};
+use crate::account::{Reservation, fields};
 use crate::audit::{Decided, Exchanged, Stage, Subject};
 use crate::egress::{
-    self, Afterwards, BodyKind, EgressError, Layout, SendOptions, TlsOptions, head_size, take_only,
+    self, Afterwards, BodyKind, EgressError, Layout, Limit, MAX_FIELDS, SendOptions, TlsOptions,
+    head_size, take_only,
 };
 use crate::hook::Amendments;
 use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
@@ -34,7 +38,13 @@ struct Judged {
     options: SendOptions,
     completion: Arc<Completion>,
     decided: Decided,
+    /// The memory of its head.
+    held: Reservation,
 }
+
+/// In how many forms a request's head is held at once: as it was decided on, as it is sent, and the
+/// names in their order. A hook gets one more.
+const FORMS: usize = 3;
 
 impl EgressHooks {
     /// Decides on a request and sends it. What the rules refuse is refused before the first await,
@@ -84,6 +94,9 @@ impl EgressHooks {
         completion: &Arc<Completion>,
     ) -> Result<Judged, EgressError> {
         let RequestHead { method, path, .. } = head;
+        if head.fields.len() > MAX_FIELDS {
+            return Err(EgressError::Limit(Limit::RequestHeadSize));
+        }
         let (answer, policy) = self.shared.judge(&link.way(), head, completion);
         let subject = self.subject(&link, method, path);
         let (answer, mut decided) = self.judged(subject.clone(), answer);
@@ -92,6 +105,9 @@ impl EgressHooks {
         }
         let answer = answer?;
         self.metered(&mut decided, self.shared.meter.request())?;
+        let admission = self.metered(&mut decided, self.shared.admit_exchange())?;
+        completion.admit(admission);
+        let held = self.metered(&mut decided, self.memory().reserve(self.cost(head)))?;
         Ok(Judged {
             link,
             answer,
@@ -101,7 +117,15 @@ impl EgressHooks {
             options,
             completion: Arc::clone(completion),
             decided,
+            held,
         })
+    }
+
+    /// What a request's head costs in memory until it is answered.
+    fn cost(&self, head: &RequestHead) -> usize {
+        let forms = FORMS + usize::from(self.shared.hook.is_some());
+        // Method and path are also kept to be judged again.
+        fields(&head.fields) * forms + (head.method.len() + head.path.len()) * (forms + 1)
     }
 
     /// The hook's word on a request, under the policy of the present.
@@ -113,18 +137,29 @@ impl EgressHooks {
         if self.shared.hook.is_none() {
             return Ok((answer.without_asking()?, Amendments::default()));
         }
-        let line = answer.value();
-        let (origin, was_asked) = (line.origin.clone(), matches!(answer, Answer::Ask(_)));
-        let (method, path, fields) = (line.method.clone(), line.path.clone(), line.fields.clone());
-        let question = || Question {
+        let was_asked = matches!(answer, Answer::Ask(_));
+        let RequestLine {
+            origin,
+            method,
+            path,
+            fields,
+        } = answer.value().clone();
+        let question = move || Question {
             stage: Stage::Request,
-            origin: origin.clone(),
-            method: Some(method.clone()),
-            path: Some(path.clone()),
-            fields: fields.clone(),
+            origin,
+            method: Some(method),
+            path: Some(path),
+            fields,
         };
         let (line, amendments) = self.consult(answer, question).await?;
-        let judge = |policy: &Policy| link.way().answer(policy, &method, &path, &fields);
+        if Arc::ptr_eq(then, &self.shared.policy()) {
+            return Ok((line, amendments));
+        }
+        let head = RequestLine::clone(&line);
+        let judge = |policy: &Policy| {
+            let way = link.way();
+            way.answer(policy, &head.method, &head.path, &head.fields)
+        };
         let line = self.present(then, was_asked, line, judge)?;
         Ok((line, amendments))
     }
@@ -144,6 +179,7 @@ impl EgressHooks {
             options,
             completion,
             mut decided,
+            held: _held,
         } = judged;
         let granted = self.granted(answer, (&link, &policy)).await;
         let (mut line, amendments) =
@@ -169,12 +205,13 @@ impl EgressHooks {
             Arc::clone(&completion),
         );
         let body = (kind, body.boxed_unsync(), options);
-        let sent = self.send(&link, line.clone(), body, &completion);
+        let line = Arc::new(line);
+        let sent = self.send(&link, Arc::clone(&line), body, &completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
         let response = sent.map_err(|error| {
             self.refused_late(&subject, &error);
-            for_guest(error, &self.shared, &record)
+            for_guest(error, &self.shared, (&record, &completion))
         })?;
         if link.address.is_none()
             && let machine = self.shared.egress.machine()
@@ -210,7 +247,7 @@ impl EgressHooks {
     async fn send(
         &self,
         link: &Link,
-        line: Checked<RequestLine>,
+        line: Arc<Checked<RequestLine>>,
         (kind, body, options): (BodyKind, WasiBody, SendOptions),
         completion: &Completion,
     ) -> Result<egress::Response, EgressError> {
@@ -235,16 +272,17 @@ impl EgressHooks {
         }
     }
 
-    pub(super) fn subject(&self, link: &Link, method: &[u8], path: &[u8]) -> Subject {
+    /// What is recorded of a request.
+    pub(crate) fn subject(&self, link: &Link, method: &[u8], path: &[u8]) -> Subject {
         let end = match self.audit.has_queries() {
             true => path.len(),
             false => path.iter().position(|b| *b == b'?').unwrap_or(path.len()),
         };
         Subject {
             stage: Stage::Request,
-            target: format!("{}{}", link.origin, path[..end].escape_ascii()),
+            target: format!("{}{}", link.origin, escaped(&path[..end])),
             port: link.origin.endpoint.port,
-            method: Some(method.escape_ascii().to_string()),
+            method: Some(escaped(method)),
             tls: link.asked(),
         }
     }

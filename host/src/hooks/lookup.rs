@@ -5,13 +5,16 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
-use super::{EgressHooks, budget_rule, malformed};
+use super::{EgressHooks, beginning, budget_rule, malformed};
 use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
 use crate::egress::{EgressError, Limit};
 use crate::policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
 
 /// How many lookups of one sandbox may be under way at once.
 pub(super) const MAX_LOOKUPS: usize = 256;
+
+/// What a lookup under way holds, about: its task, its socket, questions and answers.
+const LOOKUP: usize = 8 << 10;
 
 /// A lookup: its answer, or the task that waits for it. Dropping that gives the question up.
 pub(crate) enum Looking {
@@ -59,6 +62,8 @@ impl EgressHooks {
         let Ok(under_way) = under_way else {
             return Err(self.lookup_limited(&mut record, Limit::Connections));
         };
+        let held = self.memory().reserve(LOOKUP);
+        let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;
         // What is not recorded is not asked.
         match record.commit() {
             Ok(()) => {}
@@ -75,7 +80,7 @@ impl EgressHooks {
         let this = self.clone();
         Ok(Looking::Asking(spawn(async move {
             let result = this.asked(&checked, record).await;
-            drop(under_way);
+            drop((under_way, held));
             result
         })))
     }
@@ -103,7 +108,7 @@ impl EgressHooks {
     pub(crate) fn malformed_lookup(&self, host: &str) {
         self.shared.meter.denied();
         let denial = malformed();
-        let name = host.escape_default().to_string();
+        let name = beginning(host).escape_default().to_string();
         drop(self.audit.looked_up(name, Err(&denial)));
     }
 }

@@ -28,8 +28,9 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 pub(crate) use self::completion::Completion;
 pub(crate) use self::lookup::Looking;
 use self::meter::Meter;
-use self::shared::{Shared, SharedConnection, Way};
+use self::shared::{Admission, Shared, SharedConnection, Way};
 use crate::Error;
+use crate::account::HostMemory;
 use crate::audit::{AuditLog, Stage, Subject};
 use crate::egress::{
     self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
@@ -43,6 +44,9 @@ use crate::secrets::Vault;
 type HttpError = wasmtime_wasi_http::Error;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), HttpError>> + Send>;
+
+/// The most of a name, a path or a method that is copied to be recorded.
+const MOST_RECORDED: usize = 4096;
 
 /// A connection attempt under way; dropping it ends it.
 pub(crate) type Connecting = AbortOnDropJoinHandle<Result<Link, EgressError>>;
@@ -98,9 +102,9 @@ impl EgressHooksBuilder {
         self
     }
 
-    /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections and
-    /// of response heads count where they are below the configured ones. A policy that was put
-    /// together by hand is not checked here: see [`Policy::check`].
+    /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections, of
+    /// response heads and of memory count where they are below the configured ones. A policy that
+    /// was put together by hand is not checked here: see [`Policy::check`].
     #[must_use]
     pub fn build(self, policy: Policy, mut config: EgressConfig) -> EgressHooks {
         let size = |bound: Option<u32>| bound.and_then(|bound| usize::try_from(bound).ok());
@@ -109,6 +113,8 @@ impl EgressHooksBuilder {
         config.max_connections = config.max_connections.min(connections);
         let head = size(budgets.response_head).unwrap_or(usize::MAX);
         config.max_response_head = config.max_response_head.min(head);
+        let memory = [config.max_host_memory, budgets.host_memory];
+        config.max_host_memory = memory.into_iter().flatten().min();
         let meter = Arc::new(Meter::new(*budgets));
         let wire = Arc::<Meter>::clone(&meter);
         let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
@@ -125,14 +131,33 @@ pub(crate) struct Link {
     connection: SharedConnection,
     origin: Origin,
     address: Option<SocketAddr>,
-    tls: Arc<OnceLock<TlsInfo>>,
+    tls: Arc<OnceLock<Arc<TlsInfo>>>,
     /// Those of its TLS; the host's own until that begins.
     terms: Arc<TlsTerms>,
+    /// Its place among the guest's connections. The guest's own handle has it, so that the place is
+    /// free as soon as that is closed.
+    admission: Option<Arc<Admission>>,
 }
 
 impl Link {
     pub(crate) fn is_tls(&self) -> bool {
         self.origin.scheme == Scheme::Https
+    }
+
+    /// The connection for one exchange, which may take a moment longer to end than its handle.
+    pub(crate) fn for_exchange(&self) -> Self {
+        Self {
+            admission: None,
+            ..self.clone()
+        }
+    }
+
+    /// The connection in the place of another one.
+    pub(crate) fn in_place_of(self, other: &Self) -> Self {
+        Self {
+            admission: other.admission.clone(),
+            ..self
+        }
     }
 
     /// What the policy has to grant for its TLS.
@@ -149,7 +174,7 @@ impl Link {
     }
 
     pub(crate) fn tls_info(&self) -> Option<&TlsInfo> {
-        self.tls.get()
+        self.tls.get().map(Arc::as_ref)
     }
 }
 
@@ -191,6 +216,11 @@ impl EgressHooks {
         &self.audit
     }
 
+    /// What the host holds in memory on behalf of the guest, in all its runs, is taken from here.
+    pub(crate) fn memory(&self) -> &HostMemory {
+        self.shared.egress.memory()
+    }
+
     /// The policy that decides at the moment.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -228,9 +258,9 @@ impl EgressHooks {
     pub(crate) fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
         self.is_malformed(Subject {
             stage,
-            target: target.escape_default().to_string(),
+            target: beginning(target).escape_default().to_string(),
             port: 0,
-            method: method.map(|method| method.escape_ascii().to_string()),
+            method: method.map(escaped),
             tls: TlsRequest::default(),
         });
     }
@@ -268,6 +298,19 @@ impl WasiHttpHooks for EgressHooks {
             None => self.whole(request, options),
         }
     }
+}
+
+/// As much of a text of the guest's as a record may keep of it, and more, so that it shows that it
+/// was cut.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MOST_RECORDED)]
+}
+
+/// The same of bytes, escaped.
+fn escaped(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(MOST_RECORDED)]
+        .escape_ascii()
+        .to_string()
 }
 
 fn no_io() -> Io {

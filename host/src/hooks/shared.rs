@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::meter::Meter;
 use super::{Completion, RequestHead, lookup};
-use crate::egress::{Connection, Egress, EgressError};
+use crate::account::Reservation;
+use crate::egress::{Connection, Egress, Limit};
 use crate::hook::Hook;
 use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest};
 use crate::secrets::Vault;
@@ -19,6 +20,15 @@ pub(super) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;
 /// How many dead entries a list may have before it is tidied.
 const TIDY: usize = 64;
 
+/// What a connection of the guest holds beside its transport, about: its handle, its task and its
+/// record.
+const CONNECTION: usize = 2 << 10;
+/// What an exchange holds beside its head, its bodies and its transport, about: its handle, its
+/// tasks and its record.
+const EXCHANGE: usize = 6 << 10;
+/// What is left of an exchange that is over, while the guest has its handle.
+const HANDLE: usize = 1 << 10;
+
 /// The state of one sandbox.
 pub(super) struct Shared {
     pub(super) egress: Egress,
@@ -27,13 +37,32 @@ pub(super) struct Shared {
     pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
     /// Room for lookups.
     pub(super) lookups: Arc<Semaphore>,
+    /// Room for the guest's connections, whatever carries them, and for its exchanges: over HTTP/2
+    /// many of them would fit on one transport.
+    connections: Arc<Semaphore>,
+    exchanges: Arc<Semaphore>,
     state: Mutex<State>,
+}
+
+/// A place among the connections, or among the exchanges, that go on at once, and the memory that
+/// it takes in any case.
+pub(crate) struct Admission {
+    place: Option<OwnedSemaphorePermit>,
+    held: Reservation,
+}
+
+impl Admission {
+    /// What goes on is over: only its handle is left.
+    pub(super) fn end(&mut self) {
+        self.place = None;
+        self.held.shrink_to(HANDLE);
+    }
 }
 
 /// What the policy rules over at the moment.
 struct State {
     policy: Arc<Policy>,
-    running: Vec<Running>,
+    running: Vec<Weak<Completion>>,
     connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
 }
 
@@ -61,12 +90,11 @@ impl Way {
     }
 }
 
-/// An exchange under way, with what it was judged by.
-struct Running {
-    way: Way,
-    method: Vec<u8>,
-    path: Vec<u8>,
-    completion: Weak<Completion>,
+/// What an exchange under way was judged by.
+pub(crate) struct Judgement {
+    pub(super) way: Way,
+    pub(super) method: Vec<u8>,
+    pub(super) path: Vec<u8>,
 }
 
 impl Shared {
@@ -77,7 +105,10 @@ impl Shared {
         vault: Vault,
         hook: Option<(Arc<dyn Hook>, Duration)>,
     ) -> Self {
+        let most = egress.config().max_connections.min(Semaphore::MAX_PERMITS);
         Self {
+            connections: Arc::new(Semaphore::new(most)),
+            exchanges: Arc::new(Semaphore::new(most)),
             egress,
             meter,
             vault,
@@ -121,12 +152,35 @@ impl Shared {
             let mut state = self.state();
             if Arc::ptr_eq(&state.policy, &policy) {
                 if answer.is_ok() {
-                    state.runs(way.clone(), head, completion);
+                    completion.judged_by(Judgement {
+                        way: way.clone(),
+                        method: head.method.clone(),
+                        path: head.path.clone(),
+                    });
+                    state.runs(completion);
                 }
                 return (answer, policy);
             }
             policy = Arc::clone(&state.policy);
         }
+    }
+
+    /// A place for one more connection of the guest.
+    pub(super) fn admit_connection(&self) -> Result<Admission, Limit> {
+        self.admit(&self.connections, CONNECTION)
+    }
+
+    /// A place for one more exchange.
+    pub(super) fn admit_exchange(&self) -> Result<Admission, Limit> {
+        self.admit(&self.exchanges, EXCHANGE)
+    }
+
+    fn admit(&self, room: &Arc<Semaphore>, bytes: usize) -> Result<Admission, Limit> {
+        let place = Arc::clone(room).try_acquire_owned();
+        Ok(Admission {
+            place: Some(place.map_err(|_| Limit::Connections)?),
+            held: self.egress.memory().reserve(bytes)?,
+        })
     }
 
     /// Lets another policy decide from now on. What goes on and is denied by it ends with that
@@ -141,7 +195,9 @@ impl Shared {
         drop(state);
         // Guests go on meanwhile: what they begin is judged by the new policy already.
         loop {
-            running.retain(|running| running.is_permitted(&policy));
+            let is_permitted =
+                |one: &Weak<Completion>| one.upgrade().is_some_and(|one| one.is_permitted(&policy));
+            running.retain(is_permitted);
             let mut state = self.state();
             if Arc::ptr_eq(&state.policy, &policy) {
                 state.running.append(&mut running);
@@ -161,16 +217,12 @@ impl Shared {
 
 impl State {
     /// Remembers an exchange until it is over.
-    fn runs(&mut self, way: Way, head: &RequestHead, completion: &Arc<Completion>) {
+    fn runs(&mut self, completion: &Arc<Completion>) {
         if self.running.len() >= TIDY && self.running.len().is_power_of_two() {
-            self.running.retain(Running::is_alive);
+            let is_over = |one: &Weak<Completion>| one.upgrade().is_none_or(|one| one.is_over());
+            self.running.retain(|one| !is_over(one));
         }
-        self.running.push(Running {
-            way,
-            method: head.method.clone(),
-            path: head.path.clone(),
-            completion: Arc::downgrade(completion),
-        });
+        self.running.push(Arc::downgrade(completion));
     }
 
     /// Remembers a connection until it is dropped.
@@ -182,24 +234,10 @@ impl State {
     }
 }
 
-impl Running {
-    fn is_alive(&self) -> bool {
-        self.completion
-            .upgrade()
-            .is_some_and(|completion| !completion.is_over())
-    }
-
-    /// Whether it may go on; what may not has ended. What had to be granted was granted.
-    fn is_permitted(&self, policy: &Policy) -> bool {
-        let Some(completion) = self.completion.upgrade() else {
-            return false;
-        };
-        match self.way.answer(policy, &self.method, &self.path, &[]) {
-            Ok(_) => !completion.is_over(),
-            Err(denial) => {
-                completion.fail(EgressError::Denied(denial));
-                false
-            }
-        }
+impl Judgement {
+    /// The denial by a policy that has come since. What had to be granted was granted.
+    pub(super) fn denial(&self, policy: &Policy) -> Option<Denial> {
+        let answer = self.way.answer(policy, &self.method, &self.path, &[]);
+        answer.err()
     }
 }

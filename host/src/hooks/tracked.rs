@@ -15,6 +15,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::shared::Shared;
 use super::wasi_http::to_http_error;
 use super::{Completion, HttpError};
+use crate::account::{self, Reservation};
 use crate::audit::Exchanged;
 use crate::egress::{self, EgressError, Fields, Limit, Phase};
 use crate::policy::{Checked, RequestLine};
@@ -34,7 +35,7 @@ pub(super) struct Tracking {
 ///
 /// # Errors
 ///
-/// A response in which secrets could not be masked.
+/// A response in which secrets could not be masked, and one whose last fields there is no memory for.
 pub(super) fn tracked(
     response: egress::Response,
     line: &Checked<RequestLine>,
@@ -45,6 +46,7 @@ pub(super) fn tracked(
         body,
         peer,
         tls,
+        held,
         ..
     } = response;
     let (shared, record) = (&tracking.shared, &tracking.record);
@@ -65,11 +67,12 @@ pub(super) fn tracked(
         deadline: shared.meter.deadline().map(|at| Box::pin(sleep_until(at))),
         mask,
         trailers: None,
+        _head: held,
         tracking,
     };
     if is_over {
         // It may never be read.
-        body.settle();
+        body.settle()?;
     }
     let mut answer = http::Response::new(body.boxed_unsync());
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
@@ -147,6 +150,8 @@ struct TrackedBody {
     mask: Option<MaskStream>,
     /// What comes last, for a guest that speaks `wasi:http`.
     trailers: Option<HeaderMap>,
+    /// The memory of the head: nobody takes the body before the head.
+    _head: Reservation,
     tracking: Tracking,
 }
 
@@ -185,7 +190,9 @@ impl TrackedBody {
 
     /// The end as the framing says. What a mask has held back comes before it.
     fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        self.settle();
+        if let Err(error) = self.settle() {
+            return self.failed(error);
+        }
         let rest = self.mask.take().map(|mut mask| mask.finish());
         match rest.filter(|rest| !rest.is_empty()) {
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
@@ -199,14 +206,19 @@ impl TrackedBody {
     }
 
     /// Everything has come: records and masks the fields behind the body, and says so.
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), EgressError> {
         let Some(mut inner) = self.inner.take() else {
-            return;
+            return Ok(());
         };
         let mut fields = inner.take_trailers();
         let shared = &self.tracking.shared;
         let size = fields.iter().map(field_size).sum::<usize>() as u64;
         self.tracking.record.received(size);
+        // As fields of ours, and of `wasi:http`.
+        let held = shared.egress.memory().reserve(2 * account::fields(&fields));
+        self.tracking
+            .completion
+            .hold(held.map_err(EgressError::Limit)?);
         if self.mask.is_some() {
             mask_fields(&mut fields, shared);
         }
@@ -214,6 +226,7 @@ impl TrackedBody {
             self.trailers = Some(header_map(&fields));
         }
         self.tracking.completion.complete(fields);
+        Ok(())
     }
 
     /// Whether a time has passed: that of the silence, or that of the sandbox.

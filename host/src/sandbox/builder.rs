@@ -54,6 +54,7 @@ pub struct SandboxBuilder {
     stdout: Output,
     stderr: Output,
     memory: Option<usize>,
+    host_memory: Option<u64>,
     time: Option<Duration>,
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
@@ -236,6 +237,17 @@ impl SandboxBuilder {
     /// error.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);
+        self
+    }
+
+    /// The most memory of the host's own that the sandbox may hold on behalf of the guest, in bytes;
+    /// 64 MiB otherwise. Where the policy has the budget `host_memory`, the smaller one counts.
+    ///
+    /// Connections, heads, bodies on their way, TLS settings, lookups and captured output are taken
+    /// from it. Beyond it requests raise `OSError` with the limit `host-memory` in Python, and output
+    /// is no longer captured.
+    pub fn host_memory_limit(mut self, bytes: u64) -> Self {
+        self.host_memory = Some(bytes);
         self
     }
 
@@ -493,6 +505,7 @@ impl SandboxBuilder {
             let servers = NameServers::new(servers.iter().copied());
             config.resolver = Arc::new(servers.map_err(Error::NameServers)?);
         }
+        config.max_host_memory = self.host_memory;
         if let Some(deadline) = self.request_deadline {
             config.request_deadline = deadline;
         }

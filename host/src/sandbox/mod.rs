@@ -33,7 +33,7 @@ use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
 use crate::python::{Engine, Limits, Preopen, State};
-use crate::{Error, SandboxNetCtx};
+use crate::{Error, HOSTCALL_FUEL, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
 pub use files::DirAccess;
@@ -126,14 +126,15 @@ impl Sandbox {
         let (args, script) = self.arguments(script.into()).await?;
         let interpreter = self.engine.interpreter(self.settings.capability).await?;
 
-        let (stdout, stderr) = (Capture::default(), Capture::default());
         let hooks = self.hooks.next_run();
+        let (stdout, stderr) = (Capture::new(hooks.memory()), Capture::new(hooks.memory()));
         let audit = hooks.audit().clone();
         let mut store = Store::new(
             self.engine.wasmtime(),
             self.state(&args, script.as_ref(), hooks, &stdout, &stderr),
         );
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
 

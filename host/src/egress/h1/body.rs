@@ -66,6 +66,14 @@ impl Decoder {
         }
     }
 
+    /// Bytes that it keeps of what was decoded.
+    fn kept(&self) -> usize {
+        match self {
+            Self::Chunked(chunked) => chunked.kept(),
+            Self::Length(_) | Self::Close => 0,
+        }
+    }
+
     /// Whether the body is complete, as far as can be told without another byte of it.
     fn is_at_end(&mut self, buffer: &mut BytesMut) -> bool {
         match self {
@@ -139,7 +147,7 @@ impl H1Body {
             match self.decoder.decode(&mut receiving.reader.buffer) {
                 Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(data))),
                 Ok(Decoded::End) => return Poll::Ready(None),
-                Ok(Decoded::More) => {}
+                Ok(Decoded::More) => receiving.reader.kept = self.decoder.kept(),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             let clean = match ready!(receiving.reader.poll_fill(cx)) {

@@ -60,6 +60,11 @@ impl ChunkedDecoder {
         }
     }
 
+    /// Bytes of the trailer section that came.
+    pub(super) fn kept(&self) -> usize {
+        self.trailer_lines.len()
+    }
+
     /// The trailer fields, once, behind the end.
     pub(super) fn take_trailers(&mut self) -> Fields {
         std::mem::take(&mut self.trailers)

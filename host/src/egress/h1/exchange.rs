@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncWriteExt, WriteHalf};
 
+use crate::account::HostMemory;
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h1::body::{H1Body, Receiving};
 use crate::egress::h1::reader::Reader;
@@ -30,6 +31,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) answers_head: bool,
     pub(crate) max_response_head: usize,
     pub(crate) accept_tls_truncation: bool,
+    /// What is read ahead is taken from here.
+    pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
     pub(crate) home: Arc<Home>,
 }
@@ -47,7 +50,8 @@ impl Exchange<'_> {
     ) -> Result<(ResponseHead, H1Body), Failure> {
         *phase = Phase::Request;
         let (read, write) = tokio::io::split(stream);
-        let mut reader = Reader::new(read);
+        let reader = Reader::new(read, self.memory);
+        let mut reader = reader.map_err(|limit| Failure::last(EgressError::Limit(limit)))?;
         let (mut sent, mut answered) = (0, false);
         let result = self
             .until_head(&mut reader, &mut answered, write, &mut sent, body, phase)

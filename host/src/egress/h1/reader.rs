@@ -9,26 +9,40 @@ use bytes::BytesMut;
 use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
+use crate::account::{HostMemory, Reservation};
 use crate::egress::h1::response::{HeadError, HeadParser};
 use crate::egress::message::MAX_INFORMATIONAL;
 use crate::egress::stream::Stream;
-use crate::egress::{Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
+use crate::egress::{
+    Continued, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault, ResponseHead,
+};
 
-/// The most that is read ahead of whoever takes the bytes.
-const READ_SIZE: usize = 64 * 1024;
+/// How much is read ahead of whoever takes the bytes, at most and at least: as the sandbox's memory
+/// is used up, connections make do with less.
+const LARGEST_READ: usize = 64 * 1024;
+const SMALLEST_READ: usize = 4 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Reader {
     half: ReadHalf<Stream>,
     pub(super) buffer: BytesMut,
+    read_size: usize,
+    /// Bytes that were taken out and are kept: the lines of a trailer section.
+    pub(super) kept: usize,
+    /// The memory of the buffer, and of a piece of it that was taken out and is being read.
+    held: Reservation,
 }
 
 impl Reader {
-    pub(super) fn new(half: ReadHalf<Stream>) -> Self {
-        Self {
+    pub(super) fn new(half: ReadHalf<Stream>, memory: &HostMemory) -> Result<Self, Limit> {
+        let held = memory.reserve_share(2 * SMALLEST_READ, 2 * LARGEST_READ)?;
+        Ok(Self {
             half,
             buffer: BytesMut::new(),
-        }
+            read_size: held.bytes() / 2,
+            kept: 0,
+            held,
+        })
     }
 
     /// The half itself, once nothing that was read ahead would be lost.
@@ -36,9 +50,14 @@ impl Reader {
         self.buffer.is_empty().then_some(self.half)
     }
 
-    /// Reads what is there into the buffer; 0 is the end.
+    /// Reads what is there into the buffer; 0 is the end. What waits in the buffer already, as a
+    /// long head does, is taken from the sandbox's memory: its end is an error with the
+    /// [`Limit`] in it.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.buffer.reserve(READ_SIZE);
+        // A buffer grows to twice its size.
+        let needed = 2 * (self.buffer.len() + self.kept + self.read_size);
+        self.held.grow_to(needed).map_err(io::Error::other)?;
+        self.buffer.reserve(self.read_size);
         poll_read_buf(Pin::new(&mut self.half), cx, &mut self.buffer)
     }
 

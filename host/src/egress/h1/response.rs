@@ -1,13 +1,12 @@
 //! The head of a response on the wire, and what it says about the body (RFC 9112 sections 4 to 6).
 
 use crate::egress::trailers::permitted;
-use crate::egress::{EgressError, Fields, HttpVersion, Limit, ProtocolFault, ResponseHead};
+use crate::egress::{
+    EgressError, Fields, HttpVersion, Limit, MAX_FIELDS, ProtocolFault, ResponseHead,
+};
 
 /// The longest status line; the same bound as in CPython's `http.client`.
 const MAX_STATUS_LINE: usize = 65_536;
-
-/// The most fields that one head may have, so that many tiny ones cannot cost much memory.
-const MAX_FIELDS: usize = 8192;
 
 /// Why a head is not accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,7 +145,7 @@ fn parse_fields(head: &[u8]) -> Result<Fields, HeadError> {
     config
         .allow_multiple_spaces_in_response_status_delimiters(true)
         .allow_obsolete_multiline_headers_in_responses(true);
-    let mut room = 128;
+    let mut room = MAX_FIELDS / 8;
     loop {
         let mut lines = vec![httparse::EMPTY_HEADER; room];
         let mut response = httparse::Response::new(&mut lines);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
+use crate::account::Reservation;
 use crate::egress::h2::exchange::{bounded_fields, translate};
 use crate::egress::h2::session::Slot;
 use crate::egress::pump::{Pump, Sent};
@@ -20,6 +21,8 @@ pub(crate) struct H2Body {
     receiving: Option<RecvStream>,
     pump: Option<Pump<SendStream<Bytes>>>,
     slot: Option<Slot>,
+    /// The memory of its window, and of what it sends ahead.
+    held: Reservation,
     /// The most that the fields behind the body may have, as RFC 9113 section 6.5.2 counts it.
     max_trailers: usize,
     trailers: Fields,
@@ -29,13 +32,14 @@ impl H2Body {
     pub(super) fn new(
         receiving: RecvStream,
         pump: Option<Pump<SendStream<Bytes>>>,
-        slot: Slot,
+        (slot, held): (Slot, Reservation),
         max_trailers: usize,
     ) -> Self {
         let mut body = Self {
             receiving: Some(receiving),
             pump,
             slot: Some(slot),
+            held,
             max_trailers,
             trailers: Fields::new(),
         };
@@ -64,7 +68,10 @@ impl H2Body {
         }
         match &next {
             Some(Ok(_)) => self.finish_if_complete(),
-            Some(Err(_)) => (self.receiving, self.pump, self.slot) = (None, None, None),
+            Some(Err(_)) => {
+                (self.receiving, self.pump, self.slot) = (None, None, None);
+                self.held.shrink_to(0);
+            }
             None => self.finish(),
         }
         Poll::Ready(next)
@@ -122,6 +129,7 @@ impl H2Body {
     /// The response is complete. A body that is still being sent goes on, on its session.
     fn finish(&mut self) {
         self.receiving = None;
+        self.held.shrink_to(0);
         if self.pump.is_none() {
             self.slot = None;
         }

@@ -9,6 +9,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
+use crate::account::{HostMemory, Reservation};
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h2::body::H2Body;
 use crate::egress::h2::request::head;
@@ -16,9 +17,13 @@ use crate::egress::h2::session::Slot;
 use crate::egress::message::{MAX_INFORMATIONAL, RequestBody};
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::{
-    BodyKind, EgressError, Fields, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead,
+    BodyKind, EgressError, Fields, HttpVersion, Limit, MAX_FIELDS, Phase, ProtocolFault,
+    ResponseHead,
 };
 use crate::policy::RequestLine;
+
+/// What a stream holds beside its window, about.
+const STREAM: usize = 4 << 10;
 
 /// What a field costs beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
@@ -29,19 +34,26 @@ const FIELD_OVERHEAD: usize = 32;
 /// Dropping the future resets the stream.
 pub(crate) async fn exchange(
     slot: Slot,
-    request: &RequestLine,
-    kind: BodyKind,
+    (request, kind): (&RequestLine, BodyKind),
     body: &mut Option<RequestBody>,
-    max_head: usize,
+    (max_head, memory): (usize, &HostMemory),
     phase: &mut Phase,
 ) -> Result<(ResponseHead, H2Body), Failure> {
     *phase = Phase::Request;
+    let held = window(&slot, memory).map_err(Failure::last)?;
     let (response, mut pump) = open(&slot, request, kind, body).await?;
     let mut answer = Answer::new(response, max_head);
     let response = until_head(&mut answer, &mut pump, phase).await?;
     let (parts, received) = response.into_parts();
     let head = response_head(&parts, answer.left).map_err(Failure::last)?;
-    Ok((head, H2Body::new(received, pump, slot, max_head)))
+    let body = H2Body::new(received, pump, (slot, held), max_head);
+    Ok((head, body))
+}
+
+/// The memory for what the peer may send ahead of the reader.
+fn window(slot: &Slot, memory: &HostMemory) -> Result<Reservation, EgressError> {
+    let held = memory.reserve(STREAM + slot.session().window());
+    held.map_err(EgressError::Limit)
 }
 
 type Sending = Pump<SendStream<Bytes>>;
@@ -125,9 +137,9 @@ fn size(map: &HeaderMap) -> usize {
     sizes.sum()
 }
 
-/// The fields of a list that has at most `max` bytes.
+/// The fields of a list that has at most `max` bytes, and no more fields than a head may have.
 pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
-    if size(map) > max {
+    if map.len() > MAX_FIELDS || size(map) > max {
         return Err(EgressError::Limit(Limit::ResponseHeadSize));
     }
     let fields = map.iter();

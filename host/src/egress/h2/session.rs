@@ -11,6 +11,7 @@ use h2::client::{Builder, SendRequest};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::account::{HostMemory, Reservation};
 use crate::egress::EgressError;
 use crate::egress::h2::exchange::translate;
 use crate::egress::h2::frames::Frames;
@@ -20,11 +21,18 @@ use crate::egress::wire::Ended;
 /// The most exchanges at once on one session; for more, another one is opened.
 const MAX_STREAMS: usize = 100;
 
-/// How much of one response is received ahead of its reader.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// How much of one response is received ahead of its reader, at most and at least.
+///
+/// The session has room for the windows of all its streams, so that a reader that pauses never
+/// holds up the other ones. A peer may fill every window that it was given, so each exchange
+/// takes its window from the sandbox's memory before it begins. The window of a session is its
+/// share of what was free when it was opened: a few exchanges have large windows, and a thousand
+/// have room beside each other in small ones.
+const LARGEST_WINDOW: usize = 256 * 1024;
+const SMALLEST_WINDOW: usize = 16 * 1024;
 
-/// Room for the windows of all streams: a reader that pauses never holds up the other ones.
-const SESSION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
+/// What a session holds beside the windows, about: frames under way, and tables of fields.
+const SESSION: usize = 64 * 1024;
 
 /// How much of one request body is buffered.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -48,6 +56,9 @@ pub(crate) struct Session {
     exchanges: AtomicUsize,
     is_retired: AtomicBool,
     last_use: Mutex<Instant>,
+    /// The window of each of its streams.
+    window: usize,
+    _held: Reservation,
 }
 
 impl Drop for Session {
@@ -58,16 +69,24 @@ impl Drop for Session {
 
 impl Session {
     /// Begins HTTP/2 on a connection whose TLS handshake chose it. `max_head` bounds the header
-    /// list of a response.
-    pub(crate) async fn start(stream: Stream, max_head: usize) -> Result<Arc<Self>, EgressError> {
+    /// list of a response; what the session holds is taken from `memory`.
+    pub(crate) async fn start(
+        stream: Stream,
+        max_head: usize,
+        memory: &HostMemory,
+    ) -> Result<Arc<Self>, EgressError> {
         let (peer, tls) = (stream.peer(), stream.secured().cloned());
         let ended = stream.ended();
+        let held = memory.reserve(SESSION).map_err(EgressError::Limit)?;
+        let window = memory.share(SMALLEST_WINDOW, LARGEST_WINDOW);
+        let [window_of_stream, window_of_all] =
+            [window, window * MAX_STREAMS].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
         // The exchange applies the bound itself; far beyond it, the session does.
-        let max_list = u32::try_from(max_head.saturating_mul(4)).unwrap_or(u32::MAX);
+        let max_list = u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX);
         let (sender, connection) = Builder::new()
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(SESSION_WINDOW)
+            .initial_window_size(window_of_stream)
+            .initial_connection_window_size(window_of_all)
             .max_header_list_size(max_list)
             .max_send_buffer_size(SEND_BUFFER)
             .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
@@ -90,6 +109,8 @@ impl Session {
             exchanges: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
             last_use: Mutex::new(now),
+            window,
+            _held: held,
         }))
     }
 
@@ -111,6 +132,11 @@ impl Session {
     /// Whether a limit has ended it.
     pub(crate) fn is_limited(&self) -> bool {
         self.ended.get().is_some()
+    }
+
+    /// How much of each response is received ahead of its reader.
+    pub(super) fn window(&self) -> usize {
+        self.window
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {

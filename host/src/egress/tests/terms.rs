@@ -292,8 +292,8 @@ fn certificates_and_keys_that_are_none_or_too_many_are_invalid() {
             "the trusted certificate number 1 cannot be read",
         ),
         (
-            trusting(&vec![root.clone(); 1025], true),
-            "more than 1024 trusted certificates",
+            trusting(&vec![root.clone(); 1001], true),
+            "more than 1000 trusted certificates",
         ),
         (
             trusting(&vec![large.clone(); 3], true),
@@ -302,6 +302,10 @@ fn certificates_and_keys_that_are_none_or_too_many_are_invalid() {
         (
             client(&[large.clone(), large], &key),
             "more than 1048576 bytes together",
+        ),
+        (
+            client(&vec![certificate.clone(); 1001], &key),
+            "chain has more than 1000 certificates",
         ),
         (
             client(&[junk], &key),
