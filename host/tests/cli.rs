@@ -209,6 +209,46 @@ fn environment_and_directories_are_passed() {
 }
 
 #[test]
+fn files_beside_a_writable_directory_or_in_one_that_is_only_read_are_used() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let at = folder.path();
+    std::fs::create_dir(at.join("out")).expect("a directory");
+    std::fs::write(
+        at.join("agent.py"),
+        "open('/out/made.txt', 'w').write('made')",
+    )
+    .expect("a file");
+    std::fs::write(
+        at.join("policy.toml"),
+        "version = 1\nallow = [\"a.test\"]\n[end]\n",
+    )
+    .expect("a file");
+    let arguments = [
+        "run",
+        "--dir",
+        ".::/work",
+        "--dir",
+        "./out::/out:rw",
+        "--policy",
+        "policy.toml",
+        "--audit",
+        "audit.jsonl",
+        "agent.py",
+    ];
+    // The second time everything is there.
+    for _ in 0..2 {
+        let output = command(&arguments)
+            .current_dir(at)
+            .output()
+            .expect("the binary");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let made = std::fs::read_to_string(at.join("out/made.txt"));
+        assert_eq!(made.expect("the file"), "made");
+        assert!(at.join("audit.jsonl").is_file());
+    }
+}
+
+#[test]
 fn json_tells_the_whole_run_in_one_object() {
     let address = http_server();
     let rule = format!("http://{address}");

@@ -118,3 +118,89 @@ fn a_policy_that_cannot_be_used_runs_nothing_and_says_why_in_one_line() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+#[test]
+fn what_the_program_could_replace_is_refused_by_its_option_and_nothing_is_run() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    for folder in ["work/inputs", "other"] {
+        std::fs::create_dir_all(at.join(folder)).expect("a directory");
+    }
+    for (file, content) in [
+        ("policy.toml", POLICY),
+        ("work/policy.toml", POLICY),
+        ("work/ca.pem", ""),
+        ("agent.py", "print('ran')"),
+        ("work/agent.py", "print('ran')"),
+    ] {
+        std::fs::write(at.join(file), content).expect("a file");
+    }
+    let work = &["--dir", "work::/work:rw", "-c", "print('ran')"][..];
+    for (before, after, expected) in [
+        (
+            &["--policy", "work/policy.toml"][..],
+            work,
+            "--policy 'work/policy.toml' lies in",
+        ),
+        (
+            &[
+                "--policy",
+                "policy.toml",
+                "--policy",
+                "other/../work/policy.toml",
+            ],
+            work,
+            "--policy 'other/../work/policy.toml' lies in",
+        ),
+        (
+            &["--audit", "work/audit.jsonl"],
+            work,
+            "--audit 'work/audit.jsonl' lies in",
+        ),
+        (&["--ca", "work/ca.pem"], work, "--ca 'work/ca.pem' lies in"),
+        (
+            &["--with", "work/a-1-py3-none-any.whl"],
+            work,
+            "the wheel 'work/a-1-py3-none-any.whl'",
+        ),
+        (
+            &["--dir", "work/inputs::/inputs:rw"],
+            work,
+            "the mount at /inputs 'work/inputs' lies in",
+        ),
+        (
+            &["--dir", "work::/again"],
+            work,
+            "the mount at /again 'work' is the directory 'work'",
+        ),
+        (
+            &[],
+            &["--dir", "work::/work:rw", "work/agent.py"],
+            "the script 'work/agent.py' lies in",
+        ),
+        (
+            &[],
+            &["--dir", ".::/work:rw", "agent.py"],
+            "the script 'agent.py' lies in",
+        ),
+        (
+            &["--policy", "policy.toml"],
+            &["--dir", ".::/work:rw", "-c", "1"],
+            "--policy 'policy.toml'",
+        ),
+    ] {
+        let arguments = [&["run"], before, after].concat();
+        let (exit, stdout, stderr) = run(at, &arguments);
+        assert_eq!(
+            (exit, stdout.as_str()),
+            (125, ""),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("as /work: mount a subdirectory or mount it read-only"),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

@@ -92,3 +92,37 @@ impl preopens::Host for PreopensView<'_> {
         Ok(directories)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use preopens::Host as _;
+
+    use super::*;
+
+    #[test]
+    fn a_guest_that_asks_for_its_directories_again_costs_no_descriptors() {
+        let directory = tempfile::tempdir().unwrap();
+        let preopen = Preopen::open(directory.path(), "/data", FsPerms::ReadOnly).unwrap();
+        let preopens = [preopen.clone(), preopen];
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(201);
+        let mut view = PreopensView {
+            preopens: &preopens,
+            table: &mut table,
+        };
+        for _ in 0..100 {
+            for (descriptor, guest) in view.get_directories().unwrap() {
+                assert_eq!(guest, "/data");
+                let Descriptor::Dir(dir) = view.table.get(&descriptor).unwrap() else {
+                    panic!("it is a directory");
+                };
+                assert!(Arc::ptr_eq(&dir.dir, preopens[0].handle()));
+                assert!(dir.perms.write_not_permitted());
+            }
+        }
+        // One more ends the guest, and not the host.
+        assert!(view.get_directories().is_err());
+        drop(table);
+        assert_eq!(Arc::strong_count(preopens[0].handle()), 2);
+    }
+}

@@ -1,5 +1,7 @@
 //! The settings of a sandbox.
 
+mod exposed;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,18 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks::{self, AuditPlaces};
-use super::exposure::{self, Writable};
 use super::files::{DirAccess, Root};
-use super::mounts::{directory, library, mount, packages};
+use super::mounts::{library, mount, packages};
 use super::network::Network;
 use super::stdio::{Output, Stdin};
 use super::{Sandbox, Settings, variables};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
-use crate::policy::{Document, Policy, Rule, RuleError, Secret, SecretSource};
+use crate::policy::{Document, Policy, Rule, RuleError};
 use crate::python::Engine;
-use crate::runtime::packages::wheel_path;
 use crate::secrets::Vault;
 use crate::{Capability, Error};
 
@@ -283,6 +283,9 @@ impl SandboxBuilder {
     ///
     /// The [`Error`] that `build` would give.
     pub fn check(&self) -> Result<(), Error> {
+        // What a guest could have replaced isn't even read.
+        let writable = self.writable()?;
+        self.check_directories(&writable)?;
         let policy = self.decided()?;
         checks::hook(self.hook.is_some(), self.hook_deadline, &policy)?;
         checks::name(&self.name)?;
@@ -300,67 +303,12 @@ impl SandboxBuilder {
         checks::name_servers(self.dns_servers.as_deref())?;
         checks::arguments(&self.args)?;
         self.check_audit(&self.audit_places)?;
+        exposed::check_secrets(&writable, policy.secrets())?;
         self.egress()?;
         for (name, value) in &self.env {
             variables::check(name, value)?;
         }
-        self.check_directories(&policy)
-    }
-
-    /// Refuses directories that can't be mounted, and those in which a guest could replace what the host
-    /// looks up by name.
-    fn check_directories(&self, policy: &Policy) -> Result<(), Error> {
-        let writable = self.writable()?;
-        if writable.is_empty() {
-            return Ok(());
-        }
-        for (host, guest, _) in &self.dirs {
-            let (_, guest) = directory(host, guest)?;
-            exposure::check_mount(&writable, host, &guest)?;
-        }
-        for (path, what) in &self.protected {
-            exposure::check(&writable, path, what)?;
-        }
-        for (path, what) in self.looked_up(policy) {
-            exposure::check(&writable, &path, &what)?;
-        }
         Ok(())
-    }
-
-    /// The directories that the guest may write to.
-    fn writable(&self) -> Result<Vec<Writable>, Error> {
-        let mut writable = Vec::new();
-        for (host, guest, access) in &self.dirs {
-            let (path, guest) = directory(host, guest)?;
-            if *access == DirAccess::ReadWrite {
-                writable.push(Writable::new(host, path, &guest));
-            }
-        }
-        Ok(writable)
-    }
-
-    /// What the host looks up by name, now or for a later sandbox like this one, and what messages call
-    /// it.
-    fn looked_up(&self, policy: &Policy) -> Vec<(PathBuf, String)> {
-        let audit = self.audit_files.iter();
-        let audit = audit.map(|path| (path.clone(), "the audit log".to_owned()));
-        let policy_file = self.policy_file.iter();
-        let policy_file = policy_file.map(|path| (path.clone(), "the policy".to_owned()));
-        let secrets = policy.secrets().iter().filter_map(source_path);
-        let wheels = self.packages.iter().filter_map(|text| wheel_path(text));
-        let wheels = wheels.map(|path| (path, "the wheel".to_owned()));
-        let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
-        let certificates = certificates
-            .filter_map(|name| std::env::var_os(name).map(|path| (path.into(), name.to_owned())));
-        // In it are the sandbox's own files.
-        let temporary = [(std::env::temp_dir(), "the temporary directory".to_owned())];
-        audit
-            .chain(policy_file)
-            .chain(secrets)
-            .chain(wheels)
-            .chain(certificates)
-            .chain(temporary)
-            .collect()
     }
 
     /// The policy as it is after all that was set.
@@ -510,25 +458,6 @@ impl SandboxBuilder {
             config.request_deadline = deadline;
         }
         Ok(config)
-    }
-}
-
-/// The path that the host takes a secret's value from, and what messages call it. A program without a
-/// slash in its name is looked for in `PATH`.
-fn source_path(secret: &Secret) -> Option<(PathBuf, String)> {
-    match &secret.source {
-        SecretSource::Env(_) => None,
-        SecretSource::File(path) => Some((
-            path.clone(),
-            format!("the file of the secret '{}'", secret.name),
-        )),
-        SecretSource::Command(words) => {
-            let program = words
-                .first()
-                .filter(|it| Path::new(it).components().count() > 1)?;
-            let what = format!("the program of the secret '{}'", secret.name);
-            Some((program.into(), what))
-        }
     }
 }
 

@@ -177,3 +177,64 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
     false
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// The names that are looked up below `root`, as directory and name, and where it ends.
+    fn looked_up(root: &Path, path: &Path) -> (Vec<String>, String) {
+        let below = |path: &Path| {
+            let rest = path.strip_prefix(root).unwrap_or(Path::new("outside"));
+            rest.display().to_string()
+        };
+        let way = way(path, "a file").unwrap();
+        let directories = way.directories.iter().filter(|one| one.starts_with(root));
+        (directories.map(|one| below(one)).collect(), below(&way.end))
+    }
+
+    #[test]
+    fn every_directory_in_which_a_name_is_looked_up_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/file"), "").unwrap();
+        symlink("b/file", root.join("a/link")).unwrap();
+        symlink(root.join("a"), root.join("absolute")).unwrap();
+        symlink("../a/missing", root.join("a/dangling")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        symlink("/proc/self/fd/0", root.join("kernel")).unwrap();
+        for (path, directories, end) in [
+            ("a/b/file", &["", "a", "a/b"][..], "a/b/file"),
+            ("a/./b//file", &["", "a", "a/b"], "a/b/file"),
+            ("a/link", &["", "a", "a", "a/b"], "a/b/file"),
+            ("a/b/../link", &["", "a", "a", "a", "a/b"], "a/b/file"),
+            ("absolute/b", &["", "", "a"], "a/b"),
+            ("a/missing/file", &["", "a"], "a/missing"),
+            ("a/dangling", &["", "a", "", "a"], "a/missing"),
+        ] {
+            let directories: Vec<String> = directories.iter().map(|it| (*it).to_owned()).collect();
+            let expected = (directories, end.to_owned());
+            assert_eq!(looked_up(&root, &root.join(path)), expected, "{path}");
+        }
+        // What the operating system gives up is given up.
+        assert_eq!(looked_up(&root, &root.join("loop")).0.len(), LINKS + 1);
+        looked_up(&root, &root.join("kernel"));
+    }
+
+    #[test]
+    fn a_relative_path_begins_in_the_working_directory_and_not_above_it() {
+        let working = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let way = way(Path::new("../no-such/file"), "a file").unwrap();
+        let above = working.parent().unwrap();
+        assert_eq!(way.directories, [above]);
+        assert_eq!(way.end, above.join("no-such"));
+        let writable = [Writable::new(Path::new("."), working.clone(), "/work")];
+        check(&writable, Path::new(".."), "a directory").unwrap();
+        check(&writable, Path::new("file"), "a file").unwrap_err();
+        check(&writable, Path::new("../file"), "a file").unwrap();
+    }
+}

@@ -118,10 +118,27 @@ impl Sandbox {
 
     /// Runs `script` in a fresh interpreter to its end.
     ///
+    /// Several runs may go on at once. Each has its own interpreter, memory, script, time limit and
+    /// [`Outcome`]: exit code, captured output, decisions, exchanges and lookups. They share
+    ///
+    /// - the files, `/tmp` and `/home` as well as mounted directories, in which nothing keeps them from
+    ///   overwriting each other's;
+    /// - the environment and the arguments, as they are when a run begins;
+    /// - the policy, and the budgets: what one run uses the others no longer have;
+    /// - secrets, connections that are kept for reuse, the audit log, the hook;
+    /// - stdin, stdout and stderr where those are the process's own or a writer;
+    ///   [`Stdin::Bytes`] is read from its beginning by each.
+    ///
+    /// For runs that share nothing, [`fork`](Self::fork) or build another sandbox.
+    ///
+    /// A script that is a file of the host is copied to a directory that only its own run sees,
+    /// read-only, as `/run`.
+    ///
     /// # Errors
     ///
-    /// An [`Error`] where the script can't be read or the interpreter can't be started. Whatever
-    /// the script itself does is an [`Outcome`].
+    /// An [`Error`] where the script can't be read, lies where the guest could replace it
+    /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
+    /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         let (args, script) = self.arguments(script.into()).await?;
         let interpreter = self.engine.interpreter(self.settings.capability).await?;

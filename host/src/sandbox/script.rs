@@ -20,7 +20,8 @@ pub(super) enum Source {
 }
 
 impl Script {
-    /// A file of the host; the guest sees a copy of this file only.
+    /// A file of the host. The guest sees a copy of it, in `/run`, and nothing that lies beside it. It is
+    /// refused where it lies in a directory that the guest may write to.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self(Source::Path(path.into()))
     }

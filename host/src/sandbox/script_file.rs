@@ -62,3 +62,42 @@ impl Drop for ScriptFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_removed_when_its_run_ends_and_leaves_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = directory.path().join("agent.py");
+        let root = Arc::new(Root::new().unwrap());
+        let read = |script: &ScriptFile| {
+            let copy = script.preopen().dir().unwrap().read_to_string("agent.py");
+            copy.unwrap()
+        };
+        std::fs::write(&host, "1").unwrap();
+        let first = ScriptFile::install(&root, &host).unwrap();
+        std::fs::write(&host, "2").unwrap();
+        let second = ScriptFile::install(&root, &host).unwrap();
+        assert_eq!(
+            (first.guest(), second.guest()),
+            ("/run/agent.py", "/run/agent.py")
+        );
+        assert_eq!(
+            (read(&first), read(&second)),
+            ("1".to_owned(), "2".to_owned())
+        );
+        assert!(!first.preopen().is_writable());
+
+        let gone = first.preopen().dir().unwrap();
+        drop(first);
+        assert!(gone.read("agent.py").is_err());
+        assert_eq!(read(&second), "2");
+        // Nothing stays of one that can't be read.
+        assert!(ScriptFile::install(&root, &directory.path().join("missing.py")).is_err());
+        assert!(ScriptFile::install(&root, directory.path()).is_err());
+        drop(second);
+        assert!(root.make_script_directory().is_ok());
+    }
+}

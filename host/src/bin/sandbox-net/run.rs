@@ -70,7 +70,9 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         let (script, args) = self.program()?;
-        let mut sandbox = self.protect(Sandbox::builder());
+        let mut sandbox = self.directories(Sandbox::builder());
+        // Nothing is read from where an earlier run could have written.
+        sandbox.check()?;
         sandbox = self.policy.apply(sandbox)?;
         sandbox = sandbox
             .memory_limit(usize::try_from(self.memory.as_u64())?)
@@ -91,9 +93,6 @@ impl Run {
         }
         for package in self.packages {
             sandbox = sandbox.with_package(package);
-        }
-        for (host, guest, access) in self.dir {
-            sandbox = sandbox.dir(host, guest, access);
         }
         for (name, value) in self.env {
             sandbox = sandbox.env(name, value);
@@ -136,8 +135,12 @@ impl Run {
         Ok(exit_code(&outcome))
     }
 
-    /// Names the files that the program must not be able to replace, by the options that they come from.
-    fn protect(&self, mut sandbox: SandboxBuilder) -> SandboxBuilder {
+    /// Mounts the directories, and names the files that the program must not be able to replace, by the
+    /// options that they come from.
+    fn directories(&self, mut sandbox: SandboxBuilder) -> SandboxBuilder {
+        for (host, guest, access) in &self.dir {
+            sandbox = sandbox.dir(host, guest, *access);
+        }
         let files = |paths: &[PathBuf], option: &'static str| {
             let paths = paths.iter().filter(|path| path.as_os_str() != "-");
             paths.map(|path| (path.clone(), option)).collect::<Vec<_>>()

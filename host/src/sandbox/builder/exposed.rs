@@ -1,0 +1,93 @@
+//! The settings that name something of the host, held against the directories that a guest may write to.
+
+use std::path::{Path, PathBuf};
+
+use super::SandboxBuilder;
+use crate::Error;
+use crate::policy::{Secret, SecretSource};
+use crate::runtime::packages::wheel_path;
+use crate::sandbox::exposure::{self, Writable};
+use crate::sandbox::files::DirAccess;
+use crate::sandbox::mounts::directory;
+
+impl SandboxBuilder {
+    /// Refuses directories in which a guest could replace what the host looks up by name.
+    pub(super) fn check_directories(&self, writable: &[Writable]) -> Result<(), Error> {
+        if writable.is_empty() {
+            return Ok(());
+        }
+        for (host, guest, _) in &self.dirs {
+            let (_, guest) = directory(host, guest)?;
+            exposure::check_mount(writable, host, &guest)?;
+        }
+        for (path, what) in &self.protected {
+            exposure::check(writable, path, what)?;
+        }
+        for (path, what) in self.looked_up() {
+            exposure::check(writable, &path, what)?;
+        }
+        Ok(())
+    }
+
+    /// The directories that the guest may write to.
+    pub(super) fn writable(&self) -> Result<Vec<Writable>, Error> {
+        let mut writable = Vec::new();
+        for (host, guest, access) in &self.dirs {
+            let (path, guest) = directory(host, guest)?;
+            if *access == DirAccess::ReadWrite {
+                writable.push(Writable::new(host, path, &guest));
+            }
+        }
+        Ok(writable)
+    }
+
+    /// What the host looks up by name, now or for a later sandbox like this one, and what messages call
+    /// it. Secrets' files are not among it: they are named by the policy.
+    fn looked_up(&self) -> Vec<(PathBuf, &'static str)> {
+        let named = |paths: &[PathBuf], what| {
+            let named = paths.iter().map(|path| (path.clone(), what));
+            named.collect::<Vec<_>>()
+        };
+        let mut paths = named(&self.audit_files, "the audit log");
+        paths.extend(named(self.policy_file.as_slice(), "the policy"));
+        let wheels: Vec<_> = self
+            .packages
+            .iter()
+            .filter_map(|text| wheel_path(text))
+            .collect();
+        paths.extend(named(&wheels, "the wheel"));
+        for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            paths.extend(std::env::var_os(variable).map(|path| (path.into(), variable)));
+        }
+        // In it are the sandbox's own files.
+        paths.push((std::env::temp_dir(), "the temporary directory"));
+        paths
+    }
+}
+
+/// Refuses files and programs of secrets that a guest could replace.
+pub(super) fn check_secrets(writable: &[Writable], secrets: &[Secret]) -> Result<(), Error> {
+    for (path, what) in secrets.iter().filter_map(source_path) {
+        exposure::check(writable, &path, &what)?;
+    }
+    Ok(())
+}
+
+/// The path that the host takes a secret's value from, and what messages call it. A program without a
+/// slash in its name is looked for in `PATH`.
+fn source_path(secret: &Secret) -> Option<(PathBuf, String)> {
+    match &secret.source {
+        SecretSource::Env(_) => None,
+        SecretSource::File(path) => Some((
+            path.clone(),
+            format!("the file of the secret '{}'", secret.name),
+        )),
+        SecretSource::Command(words) => {
+            let program = words
+                .first()
+                .filter(|it| Path::new(it).components().count() > 1)?;
+            let what = format!("the program of the secret '{}'", secret.name);
+            Some((program.into(), what))
+        }
+    }
+}
