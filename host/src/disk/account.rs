@@ -351,9 +351,13 @@ impl Disk {
         };
         let fits = bytes.len() - usize::try_from(wanted - growth).unwrap_or(bytes.len());
         let written = file.write_at(&bytes[..fits], offset);
-        let grown = file.metadata().map(|after| after.len().saturating_sub(size));
+        let grown = file
+            .metadata()
+            .map(|after| after.len().saturating_sub(size));
         match grown {
-            Ok(grown) => state.quota.release(bytes_only(growth.saturating_sub(grown))),
+            Ok(grown) => state
+                .quota
+                .release(bytes_only(growth.saturating_sub(grown))),
             Err(_) => state.uncertain = true,
         }
         written
@@ -466,7 +470,10 @@ impl Disk {
     /// How many directories below the top the parent of `path` is; the limit where it is more.
     fn level_of_parent(&self, at: &File, path: &Path) -> io::Result<usize> {
         let most = self.limits.levels;
-        let level = match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        let level = match path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
             Some(parent) => tree::level(open_dir(at, parent)?, self.identity, most),
             None => tree::level(at, self.identity, most),
         };
@@ -481,8 +488,8 @@ impl Disk {
             return Ok(());
         }
         let most = self.limits.levels;
-        let too_deep = after >= most
-            || tree::is_deeper_than(most - after - 1, open_dir(from, old)?)?;
+        let too_deep =
+            after >= most || tree::is_deeper_than(most - after - 1, open_dir(from, old)?)?;
         match too_deep {
             true => Err(Full::Levels(most).into()),
             false => Ok(()),

@@ -52,13 +52,7 @@ struct Copy<'a> {
 }
 
 impl Visitor for Copy<'_> {
-    fn entry(
-        &mut self,
-        at: BorrowedFd<'_>,
-        name: &CStr,
-        stat: &Stat,
-        _: usize,
-    ) -> io::Result<()> {
+    fn entry(&mut self, at: BorrowedFd<'_>, name: &CStr, stat: &Stat, _: usize) -> io::Result<()> {
         let entry = Usage {
             bytes: 0,
             entries: 1,
@@ -69,7 +63,13 @@ impl Visitor for Copy<'_> {
             FileType::Directory => Ok(()),
             FileType::RegularFile if self.linked.contains(&identity(stat)) => {
                 let known = name_of(identity(stat));
-                Ok(fs::linkat(&self.beside, known, &self.to, name, AtFlags::empty())?)
+                Ok(fs::linkat(
+                    &self.beside,
+                    known,
+                    &self.to,
+                    name,
+                    AtFlags::empty(),
+                )?)
             }
             FileType::RegularFile => self.file(at, name),
             FileType::Symlink => {
@@ -190,7 +190,11 @@ mod tests {
         assert_eq!((used.bytes, used.entries), ((512 << 20) + 6, 7));
         let copied = std::fs::metadata(to.join("sparse")).unwrap();
         assert_eq!(copied.len(), 512 << 20);
-        assert!(copied.blocks() * 512 < 1 << 20, "{} blocks", copied.blocks());
+        assert!(
+            copied.blocks() * 512 < 1 << 20,
+            "{} blocks",
+            copied.blocks()
+        );
         let mut middle = [0; 8];
         let file = File::open(to.join("sparse")).unwrap();
         file.read_exact_at(&mut middle, (100 << 20) - 1).unwrap();
@@ -199,7 +203,10 @@ mod tests {
         assert_eq!(inode("a/one"), inode("a/b/two"));
         assert_eq!(inode("a/one"), inode("three"));
         assert_eq!(std::fs::read(to.join("three")).unwrap(), b"shared");
-        assert_eq!(std::fs::read_link(to.join("a/link")).unwrap(), Path::new("../a"));
+        assert_eq!(
+            std::fs::read_link(to.join("a/link")).unwrap(),
+            Path::new("../a")
+        );
     }
 
     #[test]

@@ -179,11 +179,7 @@ impl Visitor for Deep {
 }
 
 /// How many directories `directory` is below `top`, up to `most`; `None` beyond.
-pub(super) fn level(
-    directory: impl AsFd,
-    top: Identity,
-    most: usize,
-) -> io::Result<Option<usize>> {
+pub(super) fn level(directory: impl AsFd, top: Identity, most: usize) -> io::Result<Option<usize>> {
     let mut current = open_dir(directory, c".")?;
     for level in 0..=most {
         if identity(&fs::fstat(&current)?) == top {

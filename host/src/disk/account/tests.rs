@@ -81,9 +81,15 @@ fn bytes_are_refused_at_the_limit_however_they_come() {
     assert_full(case.disk.write_at(other.file(), &[1], 0));
     assert_full(case.disk.write_file(Path::new("c"), &[1]));
     let beyond = case.disk.write_at(other.file(), &[1; 2], u64::MAX);
-    assert_eq!(beyond.unwrap_err().raw_os_error(), Some(Errno::FBIG.raw_os_error()));
+    assert_eq!(
+        beyond.unwrap_err().raw_os_error(),
+        Some(Errno::FBIG.raw_os_error())
+    );
     // What is there may be written anew, cut, and then there is room again.
-    assert_eq!(case.disk.write_at(file.file(), &[2; 1000], 0).unwrap(), 1000);
+    assert_eq!(
+        case.disk.write_at(file.file(), &[2; 1000], 0).unwrap(),
+        1000
+    );
     case.disk.set_size(file.file(), 400).unwrap();
     assert_eq!(case.disk.write_at(other.file(), &[1; 600], 0).unwrap(), 600);
     assert_eq!(case.used(), (1000, 2));
@@ -134,7 +140,11 @@ fn links_share_their_bytes() {
         .unwrap();
     assert_eq!(case.used(), (60, 3));
     case.rename("a", "b").unwrap();
-    assert_eq!(case.used(), (60, 3), "two names of one file: nothing happens");
+    assert_eq!(
+        case.used(),
+        (60, 3),
+        "two names of one file: nothing happens"
+    );
     case.unlink("a").unwrap();
     assert_eq!(case.used(), (60, 2));
     case.unlink("b").unwrap();
@@ -312,7 +322,8 @@ fn take(case: &Case, held: &mut Vec<Held>, step: &Step) {
             Ok(())
         }
         Step::Write(index, offset, length) => held.get(index).map_or(Ok(()), |held| {
-            disk.write_at(held.file(), &vec![1; length], offset).map(drop)
+            disk.write_at(held.file(), &vec![1; length], offset)
+                .map(drop)
         }),
         Step::Append(index, length) => held.get(index).map_or(Ok(()), |held| {
             disk.append(held.file(), &vec![1; length]).map(drop)
