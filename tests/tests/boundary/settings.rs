@@ -475,8 +475,14 @@ async fn a_log_of_its_own_is_needed_where_the_output_is_inherited() {
     }
     let directory = tempfile::TempDir::new().expect("a directory");
     let own = directory.path().join("audit.jsonl");
-    let builder = Sandbox::builder().audit_file(own).stderr(Output::Inherit);
-    assert!(builder.build().await.is_ok());
+    let builder = || Sandbox::builder().audit_file(&own).stderr(Output::Inherit);
+    assert!(builder().build().await.is_ok());
+    // Twice the same would have every line twice.
+    let twice = builder().audit_sink(AuditFile::open(&own).expect("a file"));
+    let Err(Error::Setting { why, .. }) = twice.build().await else {
+        panic!("one file is accepted twice");
+    };
+    assert!(why.contains("the same file is given twice"), "{why}");
 }
 
 /// Settings that bound something bound it.
