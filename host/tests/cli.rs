@@ -315,6 +315,20 @@ fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
         (&["run", "--allow", "", "-c", "pass"], "rule"),
         (&["run", "--dir", &directory, "-c", "pass"], missing),
         (&["runtime", "path", "no-such-runtime"], "no-such-runtime"),
+        (&["run", "--timeout", "0s", "-c", "pass"], "time limit"),
+        (&["run", "--memory", "0", "-c", "pass"], "memory limit"),
+        (&["run", "--memory", "1MiB", "-c", "pass"], "give it more"),
+        (
+            &["run", "--name", "a\nb", "-c", "pass"],
+            "control character",
+        ),
+        (
+            &["run", "--env", "PYTHONHASHSEED=1", "-c", "pass"],
+            "PYTHONHASHSEED",
+        ),
+        (&["run", "--env", "=1", "-c", "pass"], "variable ''"),
+        (&["run", "--audit", "-", "-c", "pass"], "--audit FILE"),
+        (&["run", "--with", "", "-c", "pass"], "requirement"),
     ];
     for (arguments, word) in cases {
         let output = run(arguments);
@@ -372,4 +386,101 @@ fn arguments_that_do_not_parse_are_named() {
     for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
         assert_eq!(run(arguments).status.code(), Some(0), "{arguments:?}");
     }
+}
+
+/// A program that writes what looks like a line of the log.
+const FORGER: &str = "import sys; print('{\"type\":\"forged\"}', file=sys.stderr)";
+
+#[test]
+fn a_log_that_the_program_writes_to_as_well_is_refused() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let log = folder.path().join("log.jsonl");
+    let name = log.to_str().expect("a path in UTF-8");
+    let link = folder.path().join("link");
+    std::fs::write(&log, "").expect("a file");
+    std::fs::hard_link(&log, &link).expect("another name");
+    let link = link.to_str().expect("a path in UTF-8");
+    for (audit, stream) in [
+        ("-", "stderr"),
+        ("/dev/stderr", "stderr"),
+        ("/dev/fd/2", "stderr"),
+        ("/proc/self/fd/2", "stderr"),
+        (name, "stderr"),
+        (link, "stderr"),
+        ("/dev/stdout", "stdout"),
+        (name, "stdout"),
+    ] {
+        let file = std::fs::OpenOptions::new().append(true).open(&log);
+        let file = file.expect("the file");
+        let mut command = command(&["run", "--audit", audit, "-c", FORGER]);
+        let command = match stream {
+            "stderr" => command.stderr(file).stdout(Stdio::null()),
+            _ => command.stdout(file).stderr(Stdio::null()),
+        };
+        let status = command.status().expect("the binary of this crate");
+        assert_eq!(status.code(), Some(TOOL_ERROR), "{audit} {stream}");
+        let written = std::fs::read_to_string(&log).expect("the file");
+        assert!(!written.contains("forged"), "{audit} {stream}: {written}");
+        if stream == "stderr" {
+            let said = format!("the program's {stream} goes to the same place");
+            assert!(written.contains(&said), "{audit}: {written}");
+        }
+        std::fs::write(&log, "").expect("a file");
+    }
+}
+
+#[test]
+fn a_log_of_its_own_has_the_hosts_lines_only() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("log.jsonl");
+    let name = path.to_str().expect("a path in UTF-8");
+    let code = format!("{FORGER}; import urllib.request; urllib.request.urlopen('http://b.test')");
+    let arguments = |rest: &[&'static str]| -> Vec<String> {
+        let rest = rest.iter().map(|one| (*one).to_owned());
+        let all = ["run", "--allow", "a.test"].map(str::to_owned).into_iter();
+        all.chain(rest)
+            .chain(["-c".to_owned(), code.clone()])
+            .collect()
+    };
+    let types = |log: &[u8]| -> Vec<String> {
+        let lines = text(log).lines().map(|line| serde_json::from_str(line));
+        let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("JSON lines");
+        lines
+            .iter()
+            .map(|it| it["type"].as_str().expect("a type").to_owned())
+            .collect()
+    };
+    // The program's stderr is in the object then, and the tool's own has the log alone.
+    let output = command(&[])
+        .args(arguments(&["--json", "--audit", "-"]))
+        .output();
+    let output = output.expect("the binary of this crate");
+    assert_eq!(
+        types(&output.stderr),
+        ["lookup", "decision"],
+        "{}",
+        text(&output.stderr)
+    );
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert!(
+        object["stderr"]
+            .as_str()
+            .expect("stderr")
+            .contains("forged")
+    );
+    assert_eq!(
+        object["dropped"],
+        json!({ "decisions": 0, "exchanges": 0, "lookups": 0 })
+    );
+
+    let mut command = command(&[]);
+    let mut all = arguments(&[]);
+    all.splice(1..1, ["--audit".to_owned(), name.to_owned()]);
+    let output = command
+        .args(all)
+        .output()
+        .expect("the binary of this crate");
+    assert!(text(&output.stderr).contains("forged"));
+    let log = std::fs::read(&path).expect("the log");
+    assert_eq!(types(&log), ["lookup", "decision"]);
 }

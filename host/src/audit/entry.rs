@@ -48,6 +48,7 @@ impl Decided {
     /// [`overruled`](Self::overruled) or [`refused`](Self::refused).
     pub(crate) fn commit(&mut self) -> Result<(), Unrecorded> {
         let line = AuditLine::Decision(self.record.clone());
+        self.has_changed = false;
         let has_exchange = self.record.stage == Stage::Request;
         let (written, result) = match self.run.commit(&line, has_exchange) {
             Ok(written) => (Some(written), Ok(())),

@@ -146,8 +146,9 @@ impl AuditLog {
     }
 
     /// Waits, for a second at most, until everything that has ended is recorded, and writes how many
-    /// denials were counted. For the end of a run.
-    pub(crate) async fn settle(&self) {
+    /// denials were counted. For the end of a run, once its store is dropped;
+    /// [`Sandbox::run`](crate::Sandbox::run) does it of itself.
+    pub async fn settle(&self) {
         self.run.settle().await;
     }
 

@@ -234,6 +234,15 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     );
     assert_eq!(kept.address, Some("10.0.0.1:443".parse().unwrap()));
 
+    // What is known before needs no second line, and neither does what stays so.
+    let count = sink.taken().len();
+    let mut decided = log.decided(subject(Stage::Tls, "https://a.test"), Ok("rule"));
+    decided.dialled(address);
+    decided.commit().unwrap();
+    decided.dialled(address);
+    drop(decided);
+    assert_eq!(sink.taken().len(), count + 1);
+
     let mut lookup = log.looked_up("a.test".to_owned(), Ok("rule"));
     lookup.commit().unwrap();
     let Some(AuditLine::Lookup(before)) = sink.taken().pop() else {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::egress::{Resolve, SystemResolver, TlsSettings};
 
-/// What the operator settles for a sandbox's traffic.
+/// What the operator settles for a sandbox's traffic. Each bound is enforced as it is written: one of
+/// zero leaves nothing, so that every connection, request or head fails by it.
 #[derive(Clone)]
 pub struct EgressConfig {
     /// Trusted roots and TLS protocol settings.

@@ -415,7 +415,7 @@ impl SandboxBuilder {
         // Files are read and commands run for it.
         let opened = tokio::task::spawn_blocking(move || Vault::open(&secrets));
         let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
-        let (mut sinks, mut places) = (self.audit_sinks.clone(), AuditPlaces::default());
+        let (mut sinks, mut places) = (self.audit_sinks.clone(), self.audit_places.clone());
         for path in &self.audit_files {
             let file = AuditFile::open(path).map_err(|source| Error::Audit {
                 path: path.clone(),

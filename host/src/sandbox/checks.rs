@@ -147,7 +147,7 @@ pub(super) fn secrets(name: &str) -> Error {
 }
 
 /// The places of a sandbox's audit log, as far as they are known.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct AuditPlaces {
     files: Vec<Place>,
     has_stderr: bool,
@@ -162,8 +162,15 @@ impl AuditPlaces {
         }
     }
 
-    /// Refuses a guest that would write to its own log.
+    /// Refuses two logs that are one file, and a guest that would write to its own log.
     pub(super) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
+        let is_twice = |(index, place): (usize, &Place)| {
+            self.files[..index].iter().any(|other| other.meets(place))
+        };
+        if self.files.iter().enumerate().any(is_twice) {
+            let why = "the same file is given twice, so that it would have every line twice; give it once";
+            return Err(refused("audit log", why));
+        }
         let own = [(Stream::Stdout, has_stdout), (Stream::Stderr, has_stderr)];
         for (stream, _) in own.into_iter().filter(|(_, is_inherited)| *is_inherited) {
             let is_stderr = self.has_stderr && stream == Stream::Stderr;

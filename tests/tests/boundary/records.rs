@@ -199,24 +199,26 @@ async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
     }
 }
 
-/// A hook that is a function.
+/// A hook that is a function; none is no answer, ever.
 struct Answering<F>(F);
 
-impl<F> Hook for Answering<F>
-where
-    F: for<'a> Fn(&'a HookRequest) -> HookFuture<'a> + Send + Sync,
-{
+impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> Hook for Answering<F> {
     fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
-        (self.0)(request)
+        match (self.0)(request) {
+            Some(answer) => Box::pin(ready(Ok(answer))),
+            None => Box::pin(pending()),
+        }
     }
 }
 
-fn never(_: &HookRequest) -> HookFuture<'_> {
-    Box::pin(pending())
-}
-
-fn granted(_: &HookRequest) -> HookFuture<'_> {
-    Box::pin(ready(Ok(HookAnswer::allow())))
+/// A hook that gives these amendments at one door, and allows everything.
+fn amending(at: Stage, amendments: Amendments) -> impl Hook + 'static {
+    Answering(move |request: &HookRequest| {
+        Some(match request.stage == at {
+            true => HookAnswer::Allow(amendments.clone()),
+            false => HookAnswer::allow(),
+        })
+    })
 }
 
 /// On a runtime of one thread: what the time limit ends has not been dropped when it passes.
@@ -228,11 +230,8 @@ async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
         servers.http.origin(),
         servers.http.address().port().to_string(),
     );
-    let asking = |hook: fn(&HookRequest) -> HookFuture<'_>| {
-        Sandbox::builder()
-            .ask(origin.as_str())
-            .hook(Answering(hook))
-    };
+    let never = || Answering(|_: &HookRequest| None);
+    let asking = || Sandbox::builder().ask(origin.as_str());
     let verdicts = |outcome: &Outcome, verdict| {
         let connects = outcome
             .decisions
@@ -251,10 +250,8 @@ async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
             };
             // What a rule allows waits for the hook just as well.
             let builder = match allowing {
-                true => Sandbox::builder()
-                    .allow(origin.as_str())
-                    .hook(Answering(never)),
-                false => asking(never),
+                true => Sandbox::builder().allow(origin.as_str()).hook(never()),
+                false => asking().hook(never()),
             };
             let builder = builder.time_limit(limit).audit_sink(taken.clone());
             let arguments = [how, &COUNT.to_string(), "127.0.0.1", &port];
@@ -275,7 +272,8 @@ async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
     assert_eq!(servers.http.connections(), 0);
     // What was granted is allowed, although the program never used it.
     let arguments = ["at_once", "3", "127.0.0.1", &port];
-    let outcome = end_of(asking(granted).time_limit(PATIENCE), &arguments).await;
+    let granting = asking().hook(Answering(|_: &HookRequest| Some(HookAnswer::allow())));
+    let outcome = end_of(granting.time_limit(PATIENCE), &arguments).await;
     assert_eq!(verdicts(&outcome, Verdict::Allow), 3);
     assert!(outcome.decisions.iter().all(|it| it.address.is_some()));
 }
@@ -310,15 +308,10 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
         ("Upgrade", "websocket"),
         ("Transfer-Encoding", "chunked"),
     ] {
-        let hook = Answering(move |request: &HookRequest| -> HookFuture<'_> {
-            let amended = match request.stage {
-                Stage::Request => Amendments::default()
-                    .field("X-Good", "1")
-                    .field(name, value),
-                _ => Amendments::default(),
-            };
-            Box::pin(ready(Ok(HookAnswer::Allow(amended))))
-        });
+        let amended = Amendments::default()
+            .field("X-Good", "1")
+            .field(name, value);
+        let hook = amending(Stage::Request, amended);
         let outcome = end_of(
             Sandbox::builder().allow(origin.as_str()).hook(hook),
             &["at_once", "0", "127.0.0.1", &port, &url],
@@ -344,13 +337,8 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
     assert_eq!(servers.http.requests().len(), 0);
 
     // An address that the policy does not open is recorded with the refusal.
-    let moved = Answering(|request: &HookRequest| -> HookFuture<'_> {
-        let amended = match request.stage {
-            Stage::Connect => Amendments::default().dial([10, 0, 0, 1].into()),
-            _ => Amendments::default(),
-        };
-        Box::pin(ready(Ok(HookAnswer::Allow(amended))))
-    });
+    let amended = Amendments::default().dial([10, 0, 0, 1].into());
+    let moved = amending(Stage::Connect, amended);
     let outcome = end_of(
         Sandbox::builder().allow("http://moved.test").hook(moved),
         &["at_once", "1", "moved.test", "80"],

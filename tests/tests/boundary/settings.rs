@@ -1,1 +1,523 @@
 //! Every setting is enforced, refused, or documented as having no effect.
+
+use std::future::ready;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sandbox_net::policy::{Budgets, Document, Policy, Rule, Secret, SecretSource, TlsGrants};
+use sandbox_net::{
+    AuditFile, AuditStderr, Error, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    SandboxBuilder, Vault, VaultError,
+};
+use sandbox_net_tests::Servers;
+
+/// A hook that allows everything.
+struct Willing;
+
+impl Hook for Willing {
+    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
+        Box::pin(ready(Ok(HookAnswer::allow())))
+    }
+}
+
+/// A good secret after this change.
+fn secret(change: impl FnOnce(&mut Secret)) -> Secret {
+    let mut secret = Secret {
+        name: "key".to_owned(),
+        rule: "https://api.test".parse().expect("a rule"),
+        env: "KEY".to_owned(),
+        headers: vec!["Authorization".to_owned()],
+        query: Vec::new(),
+        basic: false,
+        plain_http: false,
+        source: SecretSource::Command(vec!["printf".to_owned(), "a-long-value".to_owned()]),
+    };
+    change(&mut secret);
+    secret
+}
+
+fn with_secrets(secrets: Vec<Secret>) -> Document {
+    Document {
+        allow: vec!["https://api.test".parse().expect("a rule")],
+        secrets,
+        ..Document::default()
+    }
+}
+
+fn with_budgets(budgets: Budgets) -> Document {
+    Document {
+        budgets,
+        ..Document::default()
+    }
+}
+
+fn broad() -> Rule {
+    Rule::parse_deny("*.com").expect("a rule that denies")
+}
+
+fn servers(texts: &[&str]) -> Vec<SocketAddr> {
+    let servers = texts.iter().map(|text| text.parse());
+    servers.collect::<Result<_, _>>().expect("addresses")
+}
+
+/// What is refused, and a part of what is said about it.
+fn refused() -> Vec<(SandboxBuilder, &'static str)> {
+    let new = Sandbox::builder;
+    let policy = |document: Document| new().policy(document);
+    let key = |change: fn(&mut Secret)| policy(with_secrets(vec![secret(change)]));
+    let zero = Budgets::default();
+    vec![
+        (
+            new().time_limit(Duration::ZERO),
+            "the time limit can't be used: it is zero",
+        ),
+        (
+            new().request_deadline(Duration::ZERO),
+            "the request deadline can't be used: it is zero",
+        ),
+        (
+            new().memory_limit(0),
+            "the memory limit can't be used: it is 0 bytes",
+        ),
+        (
+            new().memory_limit(1 << 20),
+            "the interpreter alone needs 41943040; give it more",
+        ),
+        (
+            new().name("a\nb"),
+            "the sandbox's name can't be used: it has a control character",
+        ),
+        (
+            new().name("x".repeat(10_000)),
+            "it is longer than 256 bytes",
+        ),
+        (
+            new().dns_servers([]),
+            "the list of DNS servers can't be used: it is empty",
+        ),
+        (
+            new().dns_servers(servers(&["192.0.2.1:53", "192.0.2.1:53"])),
+            "is in it twice",
+        ),
+        (
+            new().dns_servers(servers(&["0.0.0.0:53"])),
+            "0.0.0.0:53 is nowhere",
+        ),
+        (new().arg("a\0b"), "has a NUL"),
+        (
+            new().env("A=B", "1"),
+            "the environment variable 'A=B' has a name or a value",
+        ),
+        (
+            new().env("", "1"),
+            "has a name or a value that can't be set",
+        ),
+        (
+            new().env("PYTHONHASHSEED", "1"),
+            "'PYTHONHASHSEED' can't be set: the interpreter has started",
+        ),
+        (
+            new().env("PYTHONPATH", "/home"),
+            "add to sys.path in the program",
+        ),
+        (
+            new().env("PYTHONWARNINGS", "error"),
+            "use warnings.filterwarnings()",
+        ),
+        (new().env("PYTHONOPTIMIZE", "1"), "assertions are executed"),
+        (
+            new().hook(Willing),
+            "the hook can't be used: it is never asked where nothing is allowed",
+        ),
+        (
+            new().deny("a.test").hook(Willing),
+            "it is never asked where nothing is allowed",
+        ),
+        (
+            new()
+                .allow("a.test")
+                .narrowed_by(Policy::deny_all())
+                .hook(Willing),
+            "it is never asked",
+        ),
+        (
+            new().allow("a.test").hook_deadline(Duration::from_secs(1)),
+            "there is no hook",
+        ),
+        (
+            new()
+                .allow("a.test")
+                .hook(Willing)
+                .hook_deadline(Duration::ZERO),
+            "the hook's deadline can't be used: it is zero",
+        ),
+        (
+            new().audit_sink(AuditStderr).stderr(Output::Inherit),
+            "the audit log can't be used: the program's stderr goes to the same place",
+        ),
+        (
+            new().stderr(Output::Inherit).audit_sink(AuditStderr),
+            "(--audit FILE)",
+        ),
+        (
+            key(|s| s.rule = "any".parse().expect("a rule")),
+            "secret 1: rule: a secret for 'any' host is none",
+        ),
+        (key(|s| s.rule = broad()), "the rule '*.com' is refused"),
+        (
+            key(|s| s.headers.clear()),
+            "secret 1: headers: the secret goes nowhere",
+        ),
+        (
+            key(|s| s.headers = vec!["Host".to_owned()]),
+            "'host' belongs to the connection or to the host",
+        ),
+        (
+            key(|s| s.headers = vec!["X\nY".to_owned()]),
+            "write names of header fields",
+        ),
+        (
+            key(|s| s.name = "a\nb".to_owned()),
+            "secret 1: name: write 1 to 64",
+        ),
+        (
+            key(|s| s.rule = "http://api.test".parse().expect("a rule")),
+            "would send the secret without TLS",
+        ),
+        (
+            key(|s| s.env.clear()),
+            "secret 1: env: the name of a variable is not empty",
+        ),
+        (
+            key(|s| s.source = SecretSource::Command(Vec::new())),
+            "source: a command begins with a program",
+        ),
+        (
+            policy(with_secrets(vec![
+                secret(|_| {}),
+                secret(|s| s.env = "B".to_owned()),
+            ])),
+            "secret 2: name: another secret is already called 'key'",
+        ),
+        (
+            policy(with_secrets(vec![
+                secret(|_| {}),
+                secret(|s| s.name = "b".to_owned()),
+            ])),
+            "secret 2: env: another secret already has",
+        ),
+        (
+            policy(with_secrets(vec![secret(|_| {})])).env("KEY", "mine"),
+            "'KEY' can't be set: a secret of the policy has it",
+        ),
+        (
+            policy(with_budgets(Budgets {
+                requests_per_second: Some(0),
+                ..zero
+            })),
+            "budgets: requests_per_second: expected",
+        ),
+        (
+            policy(with_budgets(Budgets {
+                response_head: Some(0),
+                ..zero
+            })),
+            "budgets: response_head: expected",
+        ),
+        (
+            policy(with_budgets(Budgets {
+                time: Some(Duration::ZERO),
+                ..zero
+            })),
+            "budgets: seconds: expected",
+        ),
+        (
+            policy(with_budgets(Budgets {
+                host_memory: Some(0),
+                ..zero
+            })),
+            "budgets: host_memory: expected",
+        ),
+        (
+            policy(with_budgets(Budgets {
+                connections_per_second: Some(0),
+                ..zero
+            })),
+            "budgets: connections_per_second",
+        ),
+        (
+            new().narrowed_by(
+                with_budgets(Budgets {
+                    response_head: Some(0),
+                    ..zero
+                })
+                .into(),
+            ),
+            "budgets: response_head",
+        ),
+        (
+            policy(Document {
+                allow: vec![broad()],
+                ..Document::default()
+            }),
+            "allow: the rule '*.com' is refused",
+        ),
+        (
+            policy(Document {
+                ask: vec![broad()],
+                ..Document::default()
+            }),
+            "ask: the rule '*.com' is refused",
+        ),
+        (
+            policy(Document {
+                tls: vec![TlsGrants::default()],
+                ..Document::default()
+            }),
+            "tls 1: hosts: name at least one host",
+        ),
+        (
+            new().narrowed_by(
+                Document {
+                    tls: vec![TlsGrants::default()],
+                    ..Document::default()
+                }
+                .into(),
+            ),
+            "tls 1: hosts",
+        ),
+        (new().trust_ca_pem(""), "no certificate is in it"),
+        (new().allow(""), "the rule is empty"),
+    ]
+}
+
+#[tokio::test]
+async fn a_setting_that_would_mean_nothing_is_one_clear_line() {
+    for (index, (builder, expected)) in refused().into_iter().enumerate() {
+        let Err(error) = builder.check() else {
+            panic!("{index} is accepted: {expected}");
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains(expected) && !said.contains('\n'),
+            "{index}: {said}"
+        );
+        // Nothing is made of it either.
+        assert!(builder.build().await.is_err(), "{said}");
+    }
+}
+
+#[test]
+fn a_setting_that_means_something_is_accepted() {
+    let new = || Sandbox::builder().allow("https://api.test");
+    let accepted = [
+        new().time_limit(Duration::from_millis(1)),
+        new().memory_limit(64 << 20),
+        new().name("agent-7/ä"),
+        new().name(""),
+        new().dns_servers(servers(&["192.0.2.1:53", "[2001:db8::1]:53"])),
+        new()
+            .env("PYTHONUNBUFFERED", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
+        new()
+            .env("PYTHONHASHSEED", "0")
+            .env("PYTHONUTF8", "1")
+            .env("PYTHONPATH", ""),
+        new().env("A", "1").env("A", "2"),
+        new().hook(Willing).hook_deadline(Duration::from_secs(1)),
+        Sandbox::builder().ask("a.test").hook(Willing),
+        new().audit_sink(AuditStderr),
+        new()
+            .audit_sink(AuditStderr)
+            .stderr(Output::to(std::io::sink())),
+        Sandbox::builder().policy(with_secrets(vec![secret(|_| {})])),
+        Sandbox::builder().policy(with_budgets(Budgets {
+            requests: Some(0),
+            denials: Some(0),
+            time: Some(Duration::from_millis(1)),
+            ..Budgets::default()
+        })),
+    ];
+    for (index, builder) in accepted.into_iter().enumerate() {
+        builder
+            .check()
+            .unwrap_or_else(|error| panic!("{index}: {error}"));
+    }
+}
+
+#[test]
+fn a_vault_is_never_opened_for_what_a_file_could_not_have() {
+    assert!(Vault::open(&[secret(|_| {})]).is_ok());
+    let bad = secret(|s| s.rule = "any".parse().expect("a rule"));
+    assert!(matches!(Vault::open(&[bad]), Err(VaultError::Refused(_))));
+    assert!(matches!(
+        Vault::open(&[secret(|_| {}), secret(|_| {})]),
+        Err(VaultError::Refused(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_sandbox_refuses_later_what_it_would_have_refused_at_first() {
+    let sandbox = Sandbox::builder().policy(with_secrets(vec![secret(|_| {})]));
+    let sandbox = sandbox.build().await.expect("a sandbox");
+    let placeholder = sandbox.get_env("KEY").expect("a placeholder");
+    for (name, value, expected) in [
+        ("KEY", "mine", "a secret of the policy has it"),
+        ("PYTHONPATH", "/home", "add to sys.path"),
+        ("A=B", "1", "has a name or a value"),
+    ] {
+        let said = sandbox
+            .set_env(name, value)
+            .expect_err("a refusal")
+            .to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    assert_eq!(sandbox.get_env("KEY"), Some(placeholder));
+    sandbox.set_env("OTHER", "1").expect("a variable");
+    let fork = sandbox.fork().await.expect("a fork");
+    assert!(fork.set_env("KEY", "mine").is_err());
+    let broad = Document {
+        allow: vec![broad()],
+        ..Document::default()
+    };
+    let said = sandbox
+        .set_policy(broad.into())
+        .expect_err("a refusal")
+        .to_string();
+    assert!(said.contains("'*.com' is refused"), "{said}");
+    sandbox
+        .set_policy(Policy::allow(["b.test".parse().expect("a rule")]))
+        .expect("a policy");
+}
+
+#[tokio::test]
+async fn variables_that_are_accepted_have_the_effect_that_is_documented() {
+    let code = "import os, sys\n\
+                assert sys.flags.isolated and sys.flags.ignore_environment\n\
+                assert sys.flags.utf8_mode and hash('abc') == hash('abc')\n\
+                print(os.environ['A'], os.environ['PYTHONUNBUFFERED'], hash('sandbox-net'))";
+    let mut hashes = Vec::new();
+    for seed in ["", "0"] {
+        let sandbox = Sandbox::builder()
+            .env("A", "1")
+            .env("A", "2")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("PYTHONHASHSEED", seed);
+        let outcome = sandbox.build().await.expect("a sandbox").run(code).await;
+        let outcome = outcome.expect("a run");
+        let said = outcome.stdout_text().into_owned();
+        assert!(said.starts_with("2 1 "), "{said} {}", outcome.stderr_text());
+        hashes.push(said);
+    }
+    assert_eq!(
+        hashes[0], hashes[1],
+        "texts have the same hashes in every run"
+    );
+}
+
+#[tokio::test]
+async fn too_little_memory_for_the_interpreter_says_how_much_it_needs() {
+    // Enough for the interpreter alone, and not for the one with the network.
+    let sandbox = Sandbox::builder()
+        .allow("https://a.test")
+        .memory_limit(40 << 20);
+    let sandbox = sandbox.build().await.expect("a sandbox");
+    let said = sandbox
+        .run("pass")
+        .await
+        .expect_err("too little")
+        .to_string();
+    let expected =
+        "the memory limit can't be used: it is 41943040 bytes, and the interpreter alone needs";
+    assert!(said.starts_with(expected), "{said}");
+}
+
+/// A log that the guest's own output goes to, too, is refused by whatever name it goes.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_of_its_own_is_needed_where_the_output_is_inherited() {
+    use std::os::fd::AsFd;
+
+    let stderr = std::io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .expect("stderr");
+    let stderr = std::fs::File::from(stderr);
+    let is_null = {
+        use std::os::unix::fs::MetadataExt;
+        let null = std::fs::metadata("/dev/null").expect("a device");
+        stderr.metadata().expect("stderr").rdev() == null.rdev()
+    };
+    let names = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
+    for name in names
+        .into_iter()
+        .filter(|name| !is_null && AuditFile::open(name).is_ok())
+    {
+        for give in [
+            |builder: SandboxBuilder, name: &str| builder.audit_file(name),
+            |builder: SandboxBuilder, name: &str| {
+                builder.audit_sink(AuditFile::open(name).expect("a file"))
+            },
+        ] {
+            let builder = give(Sandbox::builder(), name).stderr(Output::Inherit);
+            let Err(Error::Setting { why, .. }) = builder.build().await else {
+                panic!("{name} is accepted");
+            };
+            assert!(why.contains("stderr goes to the same place"), "{why}");
+            // Captured output is another place.
+            assert!(
+                give(Sandbox::builder(), name).build().await.is_ok(),
+                "{name}"
+            );
+        }
+    }
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let own = directory.path().join("audit.jsonl");
+    let builder = || Sandbox::builder().audit_file(&own).stderr(Output::Inherit);
+    assert!(builder().build().await.is_ok());
+    // Twice the same would have every line twice.
+    let twice = builder().audit_sink(AuditFile::open(&own).expect("a file"));
+    let Err(Error::Setting { why, .. }) = twice.build().await else {
+        panic!("one file is accepted twice");
+    };
+    assert!(why.contains("the same file is given twice"), "{why}");
+}
+
+/// Settings that bound something bound it.
+#[tokio::test]
+async fn a_sandbox_is_called_what_it_was_named_and_asks_the_servers_that_were_named() {
+    let servers = Servers::start().await;
+    servers
+        .dns
+        .set("a.test", [std::net::IpAddr::from([127, 0, 0, 1])]);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let sandbox = Sandbox::builder()
+        .name("agent-7")
+        .allow("http://a.test:1")
+        .dns_servers([servers.dns.address()])
+        .request_deadline(Duration::from_secs(60))
+        .stdout(Output::to(Lines(Arc::clone(&lines))))
+        .arg("x")
+        .arg("y");
+    let sandbox = sandbox.build().await.expect("a sandbox");
+    let code = "import socket, sys\n\
+                try: socket.create_connection(('a.test', 1))\n\
+                except OSError: print(sys.argv[1:], flush=True)";
+    let outcome = sandbox.run(code).await.expect("a run");
+    assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
+    assert_eq!(*lines.lock().expect("no panic"), b"['x', 'y']\n");
+    assert!(outcome.decisions.iter().all(|it| it.sandbox == "agent-7"));
+    assert!(!servers.dns.questions().await.is_empty());
+}

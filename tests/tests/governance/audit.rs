@@ -20,12 +20,25 @@ fn lines(path: &Path) -> Vec<AuditLine> {
     text.lines().map(line).collect()
 }
 
+/// The decisions, each as its last line has it. An appended log has each number for each sandbox.
 fn decisions(lines: &[AuditLine]) -> Vec<&DecisionRecord> {
-    let records = lines.iter().filter_map(|line| match line {
-        AuditLine::Decision(record) => Some(record),
-        _ => None,
-    });
-    records.collect()
+    let mut records: Vec<&DecisionRecord> = Vec::new();
+    for line in lines {
+        let AuditLine::Decision(record) = line else {
+            continue;
+        };
+        let is_same = |other: &&mut &DecisionRecord| {
+            (other.sequence, &other.sandbox) == (record.sequence, &record.sandbox)
+        };
+        match records.iter_mut().find(is_same) {
+            Some(earlier) if record.update => *earlier = record,
+            earlier => {
+                assert!(earlier.is_none() && !record.update, "a number comes once");
+                records.push(record);
+            }
+        }
+    }
+    records
 }
 
 fn exchanges(lines: &[AuditLine]) -> Vec<&ExchangeRecord> {
@@ -117,7 +130,12 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
             AuditLine::Decision(one) => {
                 assert_eq!(one.sandbox, "agent-7");
                 assert!(!one.target.contains('?'), "{}", one.target);
-                assert_eq!(seen.insert(one.sequence, one), None, "a number comes once");
+                // Its address, once it is known.
+                let before = seen.insert(one.sequence, one);
+                assert_eq!(before.is_some(), one.update, "a number comes once");
+                let is_same =
+                    |it: &DecisionRecord| (it.stage, &it.target) == (one.stage, &one.target);
+                assert!(before.is_none_or(is_same));
                 assert!(!one.rule.is_empty());
                 assert_eq!(one.reason.is_some(), one.verdict == Verdict::Deny);
             }
@@ -135,6 +153,7 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
                 assert!(decision.time.0 <= one.time.0 && origins.contains(&decision.rule));
             }
             AuditLine::Lookup(one) => assert_eq!(one.sandbox, "agent-7"),
+            AuditLine::Dropped(one) => panic!("{one:?}"),
         }
     }
     let sequences: Vec<u64> = seen.into_keys().collect();

@@ -47,7 +47,7 @@ fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
         name: "key".to_owned(),
         rule: "https://a.test".parse().unwrap(),
         env: "KEY".to_owned(),
-        headers: Vec::new(),
+        headers: vec!["authorization".to_owned()],
         query: Vec::new(),
         basic: false,
         plain_http: false,
