@@ -3,6 +3,7 @@
 use crate::document::Mode;
 use crate::explain::Effect;
 use crate::layer::Layer;
+use crate::overrides::FieldGrants;
 use crate::policy::Policy;
 use crate::rule::{Ports, Rule};
 use crate::target::Scheme;
@@ -40,6 +41,7 @@ impl Policy {
                         deny: layer.deny.clone(),
                         ask,
                         tls: Vec::new(),
+                        fields: Vec::new(),
                     };
                     self.layers.iter().all(|own| layer_covers(own, &only))
                 };
@@ -48,6 +50,22 @@ impl Policy {
             }
         }
         uncovered
+    }
+
+    /// The fields that `other` grants and this policy refuses, as far as can be shown, each with the
+    /// rule for its hosts.
+    #[must_use]
+    pub fn uncovered_fields<'a>(&self, other: &'a Self) -> Vec<(&'static str, &'a Rule)> {
+        let grants = other.layers.iter().flat_map(|layer| &layer.fields);
+        let is_covered = |(name, rule): &(&str, &Rule)| {
+            self.layers.iter().all(|layer| {
+                layer.mode == Mode::Report
+                    || layer.head_rules_for(rule).next().is_none()
+                    || grants_field(layer, name, rule)
+            })
+        };
+        let pairs = grants.flat_map(FieldGrants::pairs);
+        pairs.filter(|pair| !is_covered(pair)).collect()
     }
 
     /// The TLS settings that `other` grants and this policy does not, as far as can be shown, each
@@ -65,6 +83,29 @@ impl Policy {
         };
         pairs.filter(|pair| !is_covered(pair)).collect()
     }
+}
+
+/// Whether no field that overrides method, path or host passes `inner`, in a request that this rule
+/// grants there, but not `outer`.
+fn fields_are_within(outer: &Layer, inner: &Layer, rule: &Rule) -> bool {
+    let mut refusing = outer.head_rules_for(rule).peekable();
+    if refusing.peek().is_none() {
+        return true;
+    }
+    let refuses_all = inner
+        .head_rules_for(rule)
+        .any(|own| own.host.contains(&rule.host));
+    let refuses = |outer: &Rule| inner.head_rules_for(rule).any(|own| is_same(own, outer));
+    let is_granted = |(name, host): (&str, &Rule)| grants_field(outer, name, host);
+    let grants = inner.fields.iter().flat_map(FieldGrants::pairs);
+    let mut grants = grants.filter(|(_, host)| host.host.shares_hosts_with(&rule.host));
+    (refuses_all || refusing.all(refuses)) && grants.all(is_granted)
+}
+
+/// Whether the layer grants this field to these hosts.
+fn grants_field(outer: &Layer, name: &str, rule: &Rule) -> bool {
+    let mut grants = outer.fields.iter().filter(|grants| grants.has(name));
+    grants.any(|grants| grants.hosts.iter().any(|own| contains(own, rule)))
 }
 
 fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
@@ -101,7 +142,17 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
             settings.all(|setting| grants_within(outer, setting, rule))
         })
     });
+    // A mode that asks or reports lets pass what no rule is about.
+    let default_fields = inner.mode == Mode::Enforce
+        || outer.rules().filter(|rule| rule.names_head()).all(|rule| {
+            let mut same = inner.rules().filter(|own| is_same(own, rule));
+            same.next().is_some() && fields_are_within(outer, inner, rule)
+        });
+    let fields_are_within =
+        |rule: &Rule| outer.mode == Mode::Report || fields_are_within(outer, inner, rule);
     default_is_within
+        && default_fields
+        && inner.allow.iter().chain(&inner.ask).all(fields_are_within)
         && allowed
         && asked
         && tls_is_within

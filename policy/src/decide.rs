@@ -220,7 +220,13 @@ fn exchange<'p>(
         head: Some(head),
         ..query
     };
-    with_filter(&query, policy)
+    let (verdict, filter) = with_filter(&query, policy)?;
+    let verdict = match policy.refuse_fields(&query, fields) {
+        Some(Verdict::Deny(denial)) => return Err(denial),
+        Some(refused) if refused.severity() > verdict.severity() => refused,
+        _ => verdict,
+    };
+    Ok((verdict, filter))
 }
 
 fn with_filter<'p>(

@@ -31,7 +31,7 @@ pub enum DenyReason {
     TlsOptions,
     /// A method that is never sent.
     Method,
-    /// A field that is the host's own to send.
+    /// A field that is the host's own to send, or one that overrides method, path or host.
     Field,
     /// A rule denies it.
     DenyRule,
@@ -336,6 +336,20 @@ impl Target<'_> {
         };
         let remedy = "no rule can allow it: leave the field out";
         self.deny(DenyReason::Field, DEFAULT_DENY, &fault, remedy)
+    }
+
+    /// `field` overrides method, path or host, and `rule` names a method or a path there.
+    pub(super) fn override_field(&self, field: &str, rule: &str) -> Denial {
+        let allowing = suggestion(self.scheme, self.endpoint);
+        let fault = format!(
+            "the field '{field}' can make the server take another method, path or host than the \
+             rules judge"
+        );
+        let remedy = format!(
+            "to allow it, let a [[field]] table of the policy (or --field '{field} {allowing}') \
+             grant it"
+        );
+        self.deny(DenyReason::Field, rule, &fault, &remedy)
     }
 
     pub(super) fn field_fault(&self, fault: FieldFault) -> Denial {

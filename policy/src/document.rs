@@ -17,6 +17,7 @@ pub use fault::{DocumentError, DocumentFault};
 pub use schema::{policy_schema, schema_text};
 
 use crate::budgets::Budgets;
+use crate::overrides::FieldGrants;
 use crate::rule::Rule;
 use crate::secret::Secret;
 use crate::tls::TlsGrants;
@@ -24,7 +25,7 @@ use crate::tls::TlsGrants;
 /// The longest policy file, in bytes: 4 MiB.
 pub const MAX_LENGTH: usize = 4 << 20;
 
-/// The most rules that a policy file may have, in all its lists, secrets and grants of TLS settings.
+/// The most rules that a policy file may have, in all its lists, secrets and grants.
 pub const MAX_RULES: usize = 100_000;
 
 /// A policy file: which requests may be made, how many, and with which secrets.
@@ -49,6 +50,10 @@ pub struct Document {
     pub secrets: Vec<Secret>,
     /// The TLS settings that programs may choose themselves, beyond what the host does of itself.
     pub tls: Vec<TlsGrants>,
+    /// The fields that override method, path or host, such as 'x-http-method-override', and that
+    /// programs may send. Others are refused where a rule for the host names a method or a path.
+    #[schemars(rename = "field")]
+    pub fields: Vec<FieldGrants>,
 }
 
 /// What happens to a request that no rule allows.

@@ -71,6 +71,16 @@ impl HostPattern {
         }
     }
 
+    /// Whether there may be a host that both mean, by itself and not by what its name leads to.
+    pub(crate) fn shares_hosts_with(&self, other: &Self) -> bool {
+        let is_address =
+            |pattern: &Self| matches!(pattern, Self::Network(_) | Self::Exact(Host::Ip(_)));
+        let is_name =
+            |pattern: &Self| matches!(pattern, Self::Subdomains(_) | Self::Exact(Host::Name(_)));
+        let differ = (is_address(self) && is_name(other)) || (is_name(self) && is_address(other));
+        !differ && self.touches(other)
+    }
+
     /// Whether a rule with this pattern that forbids can touch what `granted` grants. Where in
     /// doubt it can.
     pub(crate) fn touches(&self, granted: &Self) -> bool {

@@ -5,6 +5,7 @@ use crate::denial::{Denial, Target};
 use crate::document::Mode;
 use crate::filter::LayerFilter;
 use crate::host::Host;
+use crate::overrides::FieldGrants;
 use crate::query::Query;
 use crate::rule::Rule;
 use crate::tls::{TlsGrants, TlsRequest, TlsSetting};
@@ -20,6 +21,7 @@ pub(crate) struct Layer {
     pub(crate) deny: Vec<Rule>,
     pub(crate) ask: Vec<Rule>,
     pub(crate) tls: Vec<TlsGrants>,
+    pub(crate) fields: Vec<FieldGrants>,
 }
 
 /// What a layer, or a whole policy, says about a request. In the order of severity.
@@ -83,6 +85,36 @@ impl Layer {
         let missing: Vec<TlsSetting> = missing.collect();
         let denial = || Target::from(query).tls_settings(&missing);
         (!missing.is_empty()).then(|| self.refuse(denial()))
+    }
+
+    /// What becomes of a request with these fields, which override method, path or host; none where
+    /// no rule for the host names a method or a path, or all of them are granted.
+    pub(crate) fn refuse_fields(&self, query: &Query<'_>, names: &[&str]) -> Option<Verdict<'_>> {
+        let rule = self.head_rule(&query.endpoint.host)?;
+        let is_granted = |name: &&&str| self.fields.iter().any(|it| it.grants(name, query));
+        let name = names.iter().find(|name| !is_granted(name))?;
+        let denial = Target::from(query).override_field(name, rule.as_str());
+        Some(self.refuse(denial))
+    }
+
+    /// The rules that name a method or a path and may be about a host of this rule's.
+    pub(crate) fn head_rules_for(&self, rule: &Rule) -> impl Iterator<Item = &Rule> {
+        self.rules()
+            .filter(|own| own.names_head() && own.host.shares_hosts_with(&rule.host))
+    }
+
+    /// All rules, whatever they do.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.allow.iter().chain(&self.ask).chain(&self.deny)
+    }
+
+    /// The first rule about this host that names a method or a path.
+    pub(crate) fn head_rule(&self, host: &Host) -> Option<&Rule> {
+        let mut granting = self.allow.iter().chain(&self.ask);
+        let mut denying = self.deny.iter();
+        granting
+            .find(|rule| rule.names_head() && rule.host.grants(host))
+            .or_else(|| denying.find(|rule| rule.names_head() && rule.host.forbids(host)))
     }
 
     fn refuse(&self, denial: Denial) -> Verdict<'_> {

@@ -35,6 +35,7 @@ mod host_pattern;
 mod layer;
 mod lookup;
 mod name;
+mod overrides;
 mod path;
 mod policy;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use explain::{Effect, Step};
 pub use host::{Host, HostError};
 pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
+pub use overrides::{FieldGrants, FieldGrantsError, overriding};
 pub use path::{PathPattern, PathPatternError};
 pub use policy::Policy;
 pub use query::Mismatch;

@@ -7,10 +7,11 @@ use crate::document::Document;
 use crate::document::Mode;
 use crate::filter::LayerFilter;
 use crate::layer::{Layer, Verdict};
+use crate::overrides::{FieldGrants, overriding};
 use crate::query::Query;
 use crate::rule::Rule;
 use crate::secret::Secret;
-use crate::target::{Endpoint, Scheme};
+use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsRequest, TlsSetting};
 
 /// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
@@ -113,6 +114,31 @@ impl Policy {
         TlsSetting::ALL.into_iter().filter(is_granted).collect()
     }
 
+    /// The fields that override method, path or host and that programs may send to this origin,
+    /// whether or not a request to it is allowed; none at all where no such field is refused there,
+    /// since no rule for the host names a method or a path.
+    #[must_use]
+    pub fn granted_fields(&self, origin: &Origin) -> Option<Vec<&'static str>> {
+        let query = Query {
+            scheme: origin.scheme,
+            endpoint: &origin.endpoint,
+            head: None,
+        };
+        let host = &origin.endpoint.host;
+        let refusing: Vec<_> = self
+            .layers
+            .iter()
+            .filter(|layer| layer.mode != Mode::Report && layer.head_rule(host).is_some())
+            .collect();
+        let (first, others) = refusing.split_first()?;
+        let granted = |layer: &Layer, name| layer.fields.iter().any(|it| it.grants(name, &query));
+        let mut names: Vec<_> = first.fields.iter().flat_map(FieldGrants::names).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| granted(first, name) && others.iter().all(|it| granted(it, name)));
+        Some(names)
+    }
+
     /// The bounds of the sandbox.
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
@@ -139,6 +165,21 @@ impl Policy {
         refusals.flatten().max_by_key(Verdict::severity)
     }
 
+    /// The strictest of what the layers say about these fields; none where all let them pass.
+    pub(crate) fn refuse_fields(
+        &self,
+        query: &Query<'_>,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> Option<Verdict<'_>> {
+        let names = overriding(fields);
+        if names.is_empty() {
+            return None;
+        }
+        let layers = self.layers.iter();
+        let refusals = layers.map(|layer| layer.refuse_fields(query, &names));
+        refusals.flatten().max_by_key(Verdict::severity)
+    }
+
     /// What each layer opens for such a request.
     pub(crate) fn filters(&self, query: &Query<'_>) -> Vec<LayerFilter> {
         self.layers
@@ -156,6 +197,7 @@ impl From<Document> for Policy {
             deny: document.deny,
             ask: document.ask,
             tls: document.tls,
+            fields: document.fields,
         };
         Self {
             layers: [layer].into(),

@@ -72,12 +72,19 @@ fn full_rule() -> impl Strategy<Value = String> {
 fn policy() -> impl Strategy<Value = Policy> {
     let allow = prop::collection::vec(full_rule(), 0..5);
     let deny = prop::collection::vec(full_rule(), 0..3);
-    (allow, deny).prop_map(|(allow, deny)| {
+    let names = prop::sample::select(vec!["x-host", "x-original-url", "x-host,x-original-url"]);
+    let field = (names, full_rule()).prop_map(|(names, rule)| format!("{names} {rule}"));
+    let fields = prop::collection::vec(field, 0..2);
+    (allow, deny, fields).prop_map(|(allow, deny, fields)| {
         let document = Document {
             allow: allow.iter().filter_map(|rule| rule.parse().ok()).collect(),
             deny: deny
                 .iter()
                 .filter_map(|rule| Rule::parse_deny(rule).ok())
+                .collect(),
+            fields: fields
+                .iter()
+                .filter_map(|grant| grant.parse().ok())
                 .collect(),
             ..Document::default()
         };
@@ -216,11 +223,13 @@ proptest! {
         method in method(),
         path in path(),
         address in address(),
+        field in prop::option::of(prop::sample::select(vec!["x-original-url", "X_Host", "accept"])),
     ) {
         let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
         let (method, path) = (method.as_bytes(), path.as_bytes());
+        let fields: Vec<_> = field.iter().map(|name| (name.as_bytes().to_vec(), Vec::new())).collect();
         let lets = |policy: &Policy| {
-            let line = policy.check_exchange(&origin, method, path, &[]);
+            let line = policy.check_exchange(&origin, method, path, &fields);
             line.is_ok_and(|line| line.permits(address))
         };
         let both = a.intersect(&b);

@@ -65,6 +65,11 @@ impl Rule {
         self.grants(&query).is_ok()
     }
 
+    /// Whether it is about some methods or paths only.
+    pub(crate) fn names_head(&self) -> bool {
+        !self.methods.is_empty() || self.path.is_some()
+    }
+
     #[cfg(test)]
     pub(crate) fn host(&self) -> &HostPattern {
         &self.host

@@ -1,5 +1,6 @@
 //! What can be wrong with a policy file, in one line each.
 
+use crate::overrides::FieldGrantsError;
 use crate::rule_error::RuleError;
 use crate::secret::SecretError;
 use crate::tls::TlsGrantsError;
@@ -97,6 +98,9 @@ pub enum DocumentFault {
     /// A grant of TLS settings that grants nothing, or says more than which hosts it is for.
     #[error(transparent)]
     Tls(#[from] TlsGrantsError),
+    /// A grant of fields that grants nothing, or says more than which hosts it is for.
+    #[error(transparent)]
+    Field(#[from] FieldGrantsError),
 }
 
 /// The beginning of a text, on one line and short enough for a message.

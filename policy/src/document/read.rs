@@ -9,6 +9,7 @@ use super::fault::{DocumentFault, clip};
 use super::item::{Item, Located, Table};
 use super::{Document, MAX_LENGTH, MAX_RULES, Mode};
 use crate::budgets::Budgets;
+use crate::overrides::{self, FieldGrants};
 use crate::rule::Rule;
 use crate::rule_error::RuleError;
 use crate::secret::{self, Secret, SecretError, SecretSource};
@@ -16,7 +17,7 @@ use crate::tls::{self, TlsGrants};
 
 /// The keys of each table.
 pub(super) const DOCUMENT: &[&str] = &[
-    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "tls", "end",
+    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "tls", "field", "end",
 ];
 pub(super) const BUDGETS: &[&str] = &[
     "requests",
@@ -49,6 +50,7 @@ pub(super) const TLS: &[&str] = &[
     "own-roots",
     "client-certificates",
 ];
+pub(super) const FIELD: &[&str] = &["names", "hosts"];
 pub(super) const SOURCE: &[&str] = &["env", "file", "command"];
 
 pub(super) fn document(text: &str) -> Result<Document, Located> {
@@ -74,6 +76,7 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         budgets: table.read("budgets", budgets)?.unwrap_or_default(),
         secrets: table.read("secret", secrets)?.unwrap_or_default(),
         tls: table.read("tls", tls)?.unwrap_or_default(),
+        fields: table.read("field", fields)?.unwrap_or_default(),
     };
     check_end(text, &table)?;
     // Nothing passes here that would be refused in a document from elsewhere.
@@ -126,13 +129,14 @@ fn check_version(table: &Table<'_>) -> Result<(), Located> {
     }
 }
 
-/// Counted before the first rule is parsed. Every secret has a rule, and every table of TLS grants
-/// has a list of them.
+/// Counted before the first rule is parsed. Every secret has a rule, and every table of grants has
+/// a list of them.
 fn refuse_too_many_rules(table: &Table<'_>) -> Result<(), Located> {
     let lists = ["allow", "deny", "ask", "secret"].map(|key| table.get(key));
     let count: usize = lists.iter().flatten().map(Item::len).sum();
-    let grants = table.get("tls").map_or(0, |tls| tls.len_within("hosts"));
-    if count.saturating_add(grants) > MAX_RULES {
+    let grants = ["tls", "field"].map(|key| table.get(key));
+    let grants = grants.iter().flatten().map(|list| list.len_within("hosts"));
+    if count.saturating_add(grants.sum()) > MAX_RULES {
         return Err(nowhere(DocumentFault::TooManyRules));
     }
     Ok(())
@@ -203,6 +207,35 @@ fn grants(item: &Item<'_>) -> Result<TlsGrants, Located> {
     let place = match grants.hosts.is_empty() {
         true => "hosts",
         false => "",
+    };
+    grants.check().map_err(|error| table.fault(place, error))?;
+    Ok(grants)
+}
+
+fn fields(list: &Item<'_>) -> Result<Vec<FieldGrants>, Located> {
+    let items = list.elements("tables that begin with '[[field]]'")?;
+    items.iter().map(field).collect()
+}
+
+fn field(item: &Item<'_>) -> Result<FieldGrants, Located> {
+    let table = item.table("[[field]]", FIELD)?;
+    let name = |item: &Item<'_>| {
+        let name = item.string()?;
+        overrides::check_name(name).map_err(|error| item.fault(error))?;
+        Ok(name.to_owned())
+    };
+    let host = |item: &Item<'_>| {
+        let host = rule(item, str::parse)?;
+        overrides::check_host(&host).map_err(|error| item.fault(error))?;
+        Ok(host)
+    };
+    let grants = FieldGrants {
+        names: table.require("names")?.list(name)?,
+        hosts: table.require("hosts")?.list(host)?,
+    };
+    let place = match grants.names.is_empty() {
+        true => "names",
+        false => "hosts",
     };
     grants.check().map_err(|error| table.fault(place, error))?;
     Ok(grants)

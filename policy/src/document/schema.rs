@@ -99,6 +99,7 @@ mod tests {
             (&definitions["Budgets"], read::BUDGETS),
             (&definitions["Secret"], read::SECRET),
             (&definitions["TlsGrants"], read::TLS),
+            (&definitions["FieldGrants"], read::FIELD),
         ] {
             assert_eq!(keys(table), known.iter().copied().collect());
             assert_eq!(table["additionalProperties"], false);
@@ -143,6 +144,25 @@ mod tests {
         assert_eq!(grants["properties"]["hosts"]["minItems"], 1);
         for key in keys(grants).difference(&required(grants)) {
             assert_eq!(grants["properties"][key]["type"], "boolean", "{key}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_field_grants_requires_what_the_parser_requires() {
+        let grants = &policy_schema()["$defs"]["FieldGrants"];
+        assert_eq!(required(grants), BTreeSet::from(["names", "hosts"]));
+        for (values, is_ok) in [
+            ("hosts = ['a.test']\nnames = ['x-host']", true),
+            ("names = ['x-host']", false),
+            ("hosts = ['a.test']", false),
+            ("hosts = []\nnames = ['x-host']", false),
+            ("hosts = ['a.test']\nnames = []", false),
+        ] {
+            let text = format!("version = 1\n[[field]]\n{values}\n[end]\n");
+            assert_eq!(Document::parse(&text).is_ok(), is_ok, "{text}");
+        }
+        for key in ["names", "hosts"] {
+            assert_eq!(grants["properties"][key]["minItems"], 1);
         }
     }
 

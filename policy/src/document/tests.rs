@@ -59,6 +59,10 @@ unverified-name = true
 client-certificates = true
 unverified = false
 
+[[field]]
+names = ["X-HTTP-Method-Override", "forwarded"]
+hosts = ["https://api.example.com"]
+
 [end]
 "#;
 
@@ -134,6 +138,10 @@ fn whole() -> Document {
                 ..TlsGrants::default()
             },
         ],
+        fields: vec![FieldGrants {
+            names: strings(&["X-HTTP-Method-Override", "forwarded"]),
+            hosts: rules(&["https://api.example.com"]),
+        }],
     }
 }
 
