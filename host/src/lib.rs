@@ -15,6 +15,7 @@ mod error;
 mod hook;
 mod hooks;
 pub use sandbox_net_policy as policy;
+mod process;
 mod python;
 pub mod runtime;
 mod sandbox;

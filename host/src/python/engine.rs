@@ -12,6 +12,7 @@ use wasmtime::component::{Component, InstancePre};
 use super::build::{BuildError, Builder};
 use super::linker::{self, State};
 use crate::componentize::Capability;
+use crate::process::TimeBox;
 use crate::runtime::{self, Cache, Installed, Manifest, Progress, Silent};
 
 /// How often a running guest gives way, so that its limits and its neighbours get their turn.
@@ -32,6 +33,7 @@ struct Inner {
     manifest: Manifest,
     installed: Installed,
     progress: Arc<dyn Progress>,
+    preparation: Duration,
     network: OnceCell<InstancePre<State>>,
     plain: OnceCell<InstancePre<State>>,
 }
@@ -42,6 +44,7 @@ pub struct EngineBuilder {
     runtime: Option<String>,
     cache_dir: Option<PathBuf>,
     progress: Option<Arc<dyn Progress>>,
+    preparation: Option<Duration>,
 }
 
 impl EngineBuilder {
@@ -63,6 +66,14 @@ impl EngineBuilder {
         self
     }
 
+    /// The most time for fetching the runtime, and for compiling it on first use: 30 minutes each
+    /// otherwise. At its end pip is killed, and the error is
+    /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong).
+    pub fn preparation_limit(mut self, limit: Duration) -> Self {
+        self.preparation = Some(limit);
+        self
+    }
+
     /// Fetches the runtime where it is not in the cache.
     ///
     /// # Errors
@@ -72,13 +83,18 @@ impl EngineBuilder {
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
         let manifest = Manifest::find(self.runtime.as_deref())?;
+        let limit = self.preparation.unwrap_or(super::PREPARATION_LIMIT);
         let (manifest, cache, installed) = {
             let progress = progress.clone();
-            blocking(move || {
-                let installed = runtime::install(&manifest, &cache, &*progress, None)?;
+            let within = TimeBox::new(limit);
+            // Where nobody waits for the runtime any more, pip is killed.
+            let _waiting = within.waiting();
+            let fetching = blocking(move || {
+                let installed =
+                    runtime::install_within(&manifest, &cache, &*progress, None, &within)?;
                 Ok::<_, BuildError>((manifest, cache, installed))
-            })
-            .await?
+            });
+            limited(limit, "fetching the interpreter", fetching).await?
         };
         let wasmtime = wasmtime::Engine::new(&config()).map_err(BuildError::compile)?;
         keep_ticking(&wasmtime)?;
@@ -89,6 +105,7 @@ impl EngineBuilder {
                 manifest,
                 installed,
                 progress,
+                preparation: limit,
                 network: OnceCell::new(),
                 plain: OnceCell::new(),
             }),
@@ -158,7 +175,7 @@ impl Engine {
             Capability::Network => &self.inner.network,
             Capability::None => &self.inner.plain,
         };
-        cell.get_or_try_init(|| {
+        let compiled = cell.get_or_try_init(|| {
             let inner = self.inner.clone();
             blocking(move || {
                 let code = inner.builder().compiled(&inner.wasmtime, capability)?;
@@ -168,7 +185,12 @@ impl Engine {
                     .instantiate_pre(&component)
                     .map_err(BuildError::compile)
             })
-        })
+        });
+        limited(
+            self.inner.preparation,
+            "compiling the interpreter",
+            compiled,
+        )
         .await
     }
 }
@@ -182,6 +204,16 @@ impl Inner {
             progress: &*self.progress,
         }
     }
+}
+
+/// The work goes on where nobody waits for it any more, so that the next one finds it done.
+async fn limited<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, BuildError>>,
+) -> Result<T, BuildError> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(runtime::Error::too_long(what, limit).into()))
 }
 
 async fn blocking<T: Send + 'static>(

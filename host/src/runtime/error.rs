@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A fault while fetching, checking or keeping a runtime or packages.
 ///
@@ -169,6 +170,19 @@ pub enum Error {
         undecided: String,
     },
 
+    /// Fetching, unpacking or compiling took too long.
+    #[error(
+        "{what} took longer than the preparation limit of {}, and was ended; raise the limit with \
+         --prepare-timeout or `preparation_limit`",
+        humantime::format_duration(*limit)
+    )]
+    PreparationTooLong {
+        /// What was going on, as a noun: "downloading requests with pip".
+        what: String,
+        /// The limit.
+        limit: Duration,
+    },
+
     /// The step that the caller runs on unpacked packages failed.
     #[error("the packages could not be prepared: {source}")]
     Prepare {
@@ -178,6 +192,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn too_long(what: &str, limit: Duration) -> Error {
+        Error::PreparationTooLong {
+            what: what.to_owned(),
+            limit,
+        }
+    }
+
     /// Makes a function that turns a system error on `path` into an [`Error::Io`].
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Io {

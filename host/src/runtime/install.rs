@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zip::ZipArchive;
 
+use crate::process::TimeBox;
 use crate::runtime::cache::Entry;
 use crate::runtime::pip::{Download, Pip};
 use crate::runtime::progress::{Amount, Progress};
@@ -53,9 +55,29 @@ pub fn install(
     progress: &dyn Progress,
     from: Option<&Path>,
 ) -> Result<Installed, Error> {
+    install_within(
+        manifest,
+        cache,
+        progress,
+        from,
+        &TimeBox::new(Duration::MAX),
+    )
+}
+
+/// The same, with so much time for pip.
+pub(crate) fn install_within(
+    manifest: &Manifest,
+    cache: &Cache,
+    progress: &dyn Progress,
+    from: Option<&Path>,
+    within: &TimeBox,
+) -> Result<Installed, Error> {
     let directory = entry(manifest, cache)?.get_or_make(progress, |directory| match from {
         Some(wheel) => unpack(manifest, wheel, directory, progress),
-        None => download_and_unpack(manifest, &Pip::find()?, directory, progress),
+        None => {
+            let pip = Pip::find_within(within)?;
+            download_and_unpack(manifest, &pip, directory, progress)
+        }
     })?;
     Ok(Installed::at(manifest, directory))
 }

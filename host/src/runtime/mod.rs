@@ -18,6 +18,7 @@ mod testing;
 
 pub use cache::{Cache, Entry};
 pub use error::Error;
+pub(crate) use install::install_within;
 pub use install::{Installed, install};
 pub use manifest::Manifest;
 pub use packages::{Packages, PackagesBuilder};

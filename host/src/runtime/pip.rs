@@ -7,10 +7,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use crate::process::TimeBox;
 use crate::runtime::Error;
 use crate::runtime::progress::{Amount, Progress, Step};
 
@@ -29,6 +30,7 @@ pub struct Pip {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    within: TimeBox,
 }
 
 /// What to download, and where to.
@@ -74,6 +76,11 @@ impl Pip {
     /// # Errors
     /// [`Error::PipMissing`] if none works.
     pub fn find() -> Result<Pip, Error> {
+        Self::find_within(&TimeBox::new(Duration::MAX))
+    }
+
+    /// The same, with so much time for it and for all that this pip does.
+    pub(crate) fn find_within(within: &TimeBox) -> Result<Pip, Error> {
         let candidates = match std::env::var_os(PIP_VARIABLE).filter(|value| !value.is_empty()) {
             Some(value) => vec![Pip::from_variable(&value)],
             None => [
@@ -87,8 +94,10 @@ impl Pip {
             .map(|words| Pip::command(words[0], &words[1..]))
             .to_vec(),
         };
-        match candidates.iter().find(|pip| pip.works()) {
-            Some(pip) => Ok(pip.clone()),
+        let mut candidates_within = candidates.iter().cloned().map(|pip| pip.within(within));
+        match candidates_within.find(Pip::works) {
+            Some(pip) => Ok(pip),
+            None if within.is_over() => Err(Error::too_long("looking for pip", within.limit())),
             None => {
                 let tried: Vec<_> = candidates.iter().map(Pip::to_string).collect();
                 Err(Error::PipMissing {
@@ -108,7 +117,14 @@ impl Pip {
             program: program.into(),
             arguments,
             environment: Vec::new(),
+            within: TimeBox::new(Duration::MAX),
         }
+    }
+
+    /// The same pip, which is killed with all that it started when the time is over.
+    pub(crate) fn within(mut self, within: &TimeBox) -> Pip {
+        self.within = within.clone();
+        self
     }
 
     /// The same pip with an environment variable set, e.g. `PIP_INDEX_URL`.
@@ -136,12 +152,15 @@ impl Pip {
             return false;
         };
         let mut command = self.start(directory.path());
-        let status = command
+        command
             .arg("--version")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
+            .stderr(Stdio::null());
+        let Ok(mut running) = self.within.spawn(&mut command) else {
+            return false;
+        };
+        matches!(running.has_ended_in_time(), Ok(true))
+            && running.status().is_ok_and(|status| status.success())
     }
 
     /// `python -m pip` imports modules from the directory in which it is run, so this is never the
@@ -193,7 +212,12 @@ impl Pip {
         command.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, &scratch)));
         let total = download.size.map_or(Amount::Unknown, Amount::Bytes);
         let step = progress.start(download.label, total);
-        if self.run(command, &output, || measure(download), &*step)? {
+        let status = self.run(command, &output, || measure(download), &*step)?;
+        let status = status.ok_or_else(|| {
+            let what = format!("downloading {} with pip", download.requirements.join(", "));
+            Error::too_long(&what, self.within.limit())
+        })?;
+        if status.success() {
             return Ok(Ok(list(&wheels)?));
         }
         let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
@@ -203,22 +227,25 @@ impl Pip {
         }))
     }
 
-    /// Runs `command` to its end with all output in the file `output`; tells whether it succeeded.
+    /// Runs `command` to its end with all output in the file `output`; `None` where there was no
+    /// time for that.
     fn run(
         &self,
         mut command: Command,
         output: &Path,
         measure: impl Fn() -> u64 + Send,
         step: &dyn Step,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<ExitStatus>, Error> {
+        let failed = || Error::io("run", Path::new(&self.program));
         let file = File::create(output).map_err(Error::io("create", output))?;
         let copy = file.try_clone().map_err(Error::io("create", output))?;
         command.stdout(file).stderr(copy);
-        let mut child = command
-            .spawn()
-            .map_err(Error::io("run", Path::new(&self.program)))?;
+        if self.within.is_over() {
+            return Ok(None);
+        }
+        let mut running = self.within.spawn(&mut command).map_err(failed())?;
         let (ended, end) = mpsc::channel::<()>();
-        let status = std::thread::scope(|scope| {
+        let has_ended = std::thread::scope(|scope| {
             scope.spawn(move || {
                 let mut told = 0;
                 while end.recv_timeout(MEASURE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
@@ -227,12 +254,15 @@ impl Pip {
                     told = now;
                 }
             });
-            let status = child.wait();
+            let has_ended = running.has_ended_in_time();
             drop(ended);
-            status
+            has_ended
         });
-        let status = status.map_err(Error::io("run", Path::new(&self.program)))?;
-        Ok(status.success())
+        // Whoever no longer waits has the program killed.
+        match has_ended.map_err(failed())? && !self.within.is_over() {
+            true => Ok(Some(running.status().map_err(failed())?)),
+            false => Ok(None),
+        }
     }
 }
 

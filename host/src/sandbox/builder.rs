@@ -6,20 +6,21 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::checks::{self, AuditPlaces};
 use super::files::{DirAccess, Root};
 use super::mounts::{library, mount, packages};
 use super::network::Network;
-use super::stdio::{Output, Stdin};
+use super::stdio::{Destination, Output, Stdin};
 use super::{Sandbox, Settings, variables};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
 use crate::policy::{Document, Policy, Rule, RuleError};
-use crate::python::Engine;
-use crate::secrets::Vault;
+use crate::process::TimeBox;
+use crate::python::{Engine, PREPARATION_LIMIT, Preopen};
+use crate::secrets::{COMMAND_LIMIT, Vault};
 use crate::{Capability, Error};
 
 /// The default limit of a guest's memory.
@@ -56,6 +57,10 @@ pub struct SandboxBuilder {
     memory: Option<usize>,
     host_memory: Option<u64>,
     time: Option<Duration>,
+    deadline: Option<Instant>,
+    preparation: Option<Duration>,
+    /// The packages, once they are there.
+    prepared: Option<Preopen>,
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
     request_deadline: Option<Duration>,
@@ -211,6 +216,7 @@ impl SandboxBuilder {
     /// of a wheel. It is fetched with the user's pip.
     pub fn with_package(mut self, requirement: impl Into<String>) -> Self {
         self.packages.push(requirement.into());
+        self.prepared = None;
         self
     }
 
@@ -251,9 +257,29 @@ impl SandboxBuilder {
         self
     }
 
-    /// The most wall-clock time that a run may take, waiting included; no limit otherwise.
+    /// The most wall-clock time from the call of [`run`](Sandbox::run) to the end of the program,
+    /// with all waiting, that for the reader of its output included; no limit otherwise. Compiling
+    /// the interpreter, once on a machine, is not part of it. What the program wrote before the
+    /// limit and nobody has taken may be dropped a tenth of a second later.
+    ///
+    /// It binds while the runtime has a thread for the run: hooks and audit sinks must not block.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time = Some(limit);
+        self
+    }
+
+    /// When every run has to have ended, whatever its time limit; never otherwise.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The most time for [`prepare`](Self::prepare): for fetching, unpacking and compiling
+    /// packages; 30 minutes otherwise. At its end pip is killed, and the error is
+    /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong). For the interpreter see
+    /// [`EngineBuilder::preparation_limit`](crate::EngineBuilder::preparation_limit).
+    pub fn preparation_limit(mut self, limit: Duration) -> Self {
+        self.preparation = Some(limit);
         self
     }
 
@@ -355,6 +381,29 @@ impl SandboxBuilder {
         places.check(is_inherited(&self.stdout), is_inherited(&self.stderr))
     }
 
+    /// Fetches and compiles what is missing: the interpreter, and the packages that were added. It
+    /// is what takes long; [`build`](Self::build) and the first run do it otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub async fn prepare(mut self) -> Result<Self, Error> {
+        self.check()?;
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => Engine::shared().await?,
+        };
+        let capability = capability(&self.decided()?);
+        engine.interpreter(capability).await?;
+        if !self.packages.is_empty() && self.prepared.is_none() {
+            let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
+            let requirements = self.packages.clone();
+            self.prepared = Some(packages(&engine, requirements, capability, limit).await?);
+        }
+        self.engine = Some(engine);
+        Ok(self)
+    }
+
     /// Makes the sandbox: checks the settings, and fetches what is missing.
     ///
     /// # Errors
@@ -369,10 +418,7 @@ impl SandboxBuilder {
             Some(engine) => engine,
             None => Engine::shared().await?,
         };
-        let capability = match network.policy.denies_everything() {
-            true => Capability::None,
-            false => Capability::Network,
-        };
+        let capability = capability(&network.policy);
         let mut mounts = vec![library(&engine)?];
         for (host, guest, access) in self.dirs {
             let mount = mount(&engine, &writable, &host, &guest, access)?;
@@ -384,8 +430,11 @@ impl SandboxBuilder {
             }
             mounts.push(mount);
         }
-        if !self.packages.is_empty() {
-            mounts.push(packages(&engine, self.packages, capability).await?);
+        if let Some(prepared) = self.prepared {
+            mounts.push(prepared);
+        } else if !self.packages.is_empty() {
+            let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
+            mounts.push(packages(&engine, self.packages, capability, limit).await?);
         }
         let mut env = self.env;
         for (name, value) in [("HOME", "/home"), ("TMPDIR", "/tmp")] {
@@ -400,10 +449,11 @@ impl SandboxBuilder {
             mounts,
             writable,
             stdin: self.stdin,
-            stdout: self.stdout,
-            stderr: self.stderr,
+            stdout: Destination::stdout(self.stdout),
+            stderr: Destination::stderr(self.stderr),
             memory: self.memory.unwrap_or(MEMORY),
             time: self.time,
+            deadline: self.deadline,
         };
         let root = Root::new().map_err(Error::Files)?;
         Ok(Sandbox::new(engine, settings, root))
@@ -413,8 +463,12 @@ impl SandboxBuilder {
         let policy = self.decided()?;
         let secrets = policy.secrets().to_vec();
         // Files are read and commands run for it.
-        let opened = tokio::task::spawn_blocking(move || Vault::open(&secrets));
+        let each = TimeBox::new(COMMAND_LIMIT);
+        // Where nobody waits for the sandbox any more, its commands end.
+        let waiting = each.waiting();
+        let opened = tokio::task::spawn_blocking(move || Vault::open_within(&secrets, &each));
         let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
+        drop(waiting);
         let (mut sinks, mut places) = (self.audit_sinks.clone(), self.audit_places.clone());
         for path in &self.audit_files {
             let file = AuditFile::open(path).map_err(|source| Error::Audit {
@@ -458,6 +512,14 @@ impl SandboxBuilder {
             config.request_deadline = deadline;
         }
         Ok(config)
+    }
+}
+
+/// Without a rule there is no way to the network.
+fn capability(policy: &Policy) -> Capability {
+    match policy.denies_everything() {
+        true => Capability::None,
+        false => Capability::Network,
     }
 }
 

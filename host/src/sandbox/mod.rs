@@ -2,6 +2,7 @@
 
 mod builder;
 mod checks;
+mod drain;
 mod exposure;
 mod files;
 mod handles;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{InstancePre, ResourceTable};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
@@ -28,7 +29,7 @@ use self::files::Root;
 use self::network::Network;
 use self::script::Source;
 use self::script_file::ScriptFile;
-use self::stdio::{Capture, Sink};
+use self::stdio::{Destination, Sink};
 use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
@@ -44,6 +45,8 @@ pub use stdio::{Output, Stdin};
 /// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
 /// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
 const RESOURCES: usize = 1 << 16;
+/// How long output that the time limit cut off may still take to arrive.
+const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 
 /// An interpreter with files, an environment, a policy and limits of its own.
 ///
@@ -89,10 +92,11 @@ struct Settings {
     /// The directories of the host among them that the guest may write to.
     writable: Vec<Writable>,
     stdin: Stdin,
-    stdout: Output,
-    stderr: Output,
+    stdout: Destination,
+    stderr: Destination,
     memory: usize,
     time: Option<Duration>,
+    deadline: Option<Instant>,
 }
 
 impl Sandbox {
@@ -140,57 +144,74 @@ impl Sandbox {
     /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
     /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
-        let (args, script) = self.arguments(script.into()).await?;
+        // Compiling the interpreter is preparation, which has a limit of its own.
         let interpreter = self.engine.interpreter(self.settings.capability).await?;
-
-        let hooks = self.hooks.next_run();
-        let (stdout, stderr) = (Capture::new(hooks.memory()), Capture::new(hooks.memory()));
-        let audit = hooks.audit().clone();
-        let mut store = Store::new(
-            self.engine.wasmtime(),
-            self.state(&args, script.as_ref(), hooks, &stdout, &stderr),
-        );
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(HOSTCALL_FUEL);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-
         let start = Instant::now();
-        let running = async {
-            let instance = interpreter.instantiate_async(&mut store).await?;
-            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
-            run.call_async(&mut store, ()).await
-        };
-        // The guest may wait for more things at once than tokio's budget for one task; it gives way
-        // at every tick of the epoch instead.
-        let running = tokio::task::unconstrained(running);
-        let ended = match self.settings.time {
-            Some(limit) => tokio::time::timeout(limit, running).await.ok(),
-            None => Some(running.await),
-        };
-        let duration = start.elapsed();
-        let exit = match ended {
-            None => Exit::TimeLimit,
-            Some(Ok((code,))) => Exit::Code(code),
-            Some(Err(error)) => exit_of(&error, self.settings.memory)?,
-        };
-        let memory = store.data().limits.held();
-        let handles = Handles::in_table(&mut store.data_mut().table);
-        // Connections that are still open end with the run, and their records with them.
-        drop(store);
+        let until = self.settings.until(start);
+        let hooks = self.hooks.next_run();
+        let stdout = self.settings.stdout.sink(hooks.memory());
+        let stderr = self.settings.stderr.sink(hooks.memory());
+        let audit = hooks.audit().clone();
+        let mut ended = Ended::default();
+        if let Some(arguments) = before(until, self.arguments(script.into())).await {
+            let (args, script) = arguments?;
+            let state = self.state(&args, script.as_ref(), hooks, &stdout, &stderr);
+            ended = self
+                .execute(interpreter, state, until, (&stdout, &stderr))
+                .await?;
+        }
+        // The connections ended with the interpreter, and their records with them.
         audit.settle().await;
+        // What the time limit cut off gets a moment to arrive.
+        let ((stdout, cut), (stderr, also_cut)) =
+            tokio::join!(stdout.end(OUTPUT_GRACE), stderr.end(OUTPUT_GRACE));
         Ok(Outcome {
-            exit,
-            truncated: stdout.is_truncated() || stderr.is_truncated(),
-            stdout: stdout.take(),
-            stderr: stderr.take(),
-            duration,
-            memory,
-            handles,
+            exit: ended.exit,
+            truncated: cut || also_cut,
+            stdout,
+            stderr,
+            duration: start.elapsed(),
+            memory: ended.memory,
+            handles: ended.handles,
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),
             lookups: audit.lookups(),
             dropped: audit.dropped(),
+        })
+    }
+
+    /// Runs the interpreter to its end, and until what it wrote has arrived.
+    async fn execute(
+        &self,
+        interpreter: &InstancePre<State>,
+        state: State,
+        until: Option<Instant>,
+        (stdout, stderr): (&Sink, &Sink),
+    ) -> Result<Ended, Error> {
+        let mut store = Store::new(self.engine.wasmtime(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let running = async {
+            let instance = interpreter.instantiate_async(&mut store).await?;
+            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
+            let ended = run.call_async(&mut store, ()).await;
+            tokio::join!(stdout.written(), stderr.written());
+            ended
+        };
+        // The guest may wait for more things at once than tokio's budget for one task; it gives way
+        // at every tick of the epoch instead.
+        let exit = match before(until, tokio::task::unconstrained(running)).await {
+            None => Exit::TimeLimit,
+            Some(Ok((code,))) => Exit::Code(code),
+            Some(Err(error)) => exit_of(&error, self.settings.memory)?,
+        };
+        // Connections that are still open end here, with the store.
+        Ok(Ended {
+            exit,
+            memory: store.data().limits.held(),
+            handles: Handles::in_table(&mut store.data_mut().table),
         })
     }
 
@@ -329,8 +350,8 @@ impl Sandbox {
         args: &[String],
         script: Option<&ScriptFile>,
         hooks: EgressHooks,
-        stdout: &Capture,
-        stderr: &Capture,
+        stdout: &Sink,
+        stderr: &Sink,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
@@ -347,7 +368,7 @@ impl Sandbox {
         }
     }
 
-    fn wasi(&self, args: &[String], stdout: &Capture, stderr: &Capture) -> WasiCtx {
+    fn wasi(&self, args: &[String], stdout: &Sink, stderr: &Sink) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(args);
         {
@@ -365,24 +386,41 @@ impl Sandbox {
                 wasi.stdin(MemoryInputPipe::new(bytes.clone()));
             }
         }
-        match sink(&self.settings.stdout, stdout) {
-            Some(sink) => wasi.stdout(sink),
-            None => wasi.inherit_stdout(),
-        };
-        match sink(&self.settings.stderr, stderr) {
-            Some(sink) => wasi.stderr(sink),
-            None => wasi.inherit_stderr(),
-        };
+        wasi.stdout(stdout.clone()).stderr(stderr.clone());
         wasi.build()
     }
 }
 
-/// The guest's end of an output; `None` for the process's own.
-fn sink(output: &Output, capture: &Capture) -> Option<Sink> {
-    match output {
-        Output::Capture => Some(Sink::Capture(capture.clone())),
-        Output::Writer(writer) => Some(Sink::Writer(writer.clone())),
-        Output::Inherit => None,
+/// How an interpreter ended; not begun yet at first.
+struct Ended {
+    exit: Exit,
+    memory: usize,
+    handles: Handles,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self {
+            exit: Exit::TimeLimit,
+            memory: 0,
+            handles: Handles::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// When a run that starts now has to end.
+    fn until(&self, start: Instant) -> Option<Instant> {
+        let limit = self.time.and_then(|limit| start.checked_add(limit));
+        limit.into_iter().chain(self.deadline).min()
+    }
+}
+
+/// What comes of `work`, unless it takes too long.
+async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
+        None => Some(work.await),
     }
 }
 

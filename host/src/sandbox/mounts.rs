@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -10,10 +11,11 @@ use super::exposure::{self, Writable};
 use super::files::{DirAccess, Root};
 use super::network::Network;
 use super::script_file::SCRIPTS;
-use super::stdio::{Output, Stdin};
-use super::{Sandbox, SandboxBuilder, Settings};
+use super::stdio::{Destination, Stdin};
+use super::{Exit, Sandbox, SandboxBuilder, Settings};
+use crate::process::TimeBox;
 use crate::python::{Engine, Preopen};
-use crate::runtime::{Amount, PackagesBuilder};
+use crate::runtime::{self, Amount, PackagesBuilder};
 use crate::{Capability, Error, Script};
 
 /// The program that compiles packages, and the name of what it does for the cache.
@@ -21,6 +23,8 @@ const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
 const COMPILED: &str = "pyc-1";
 /// Where the guest sees its packages.
 const PACKAGES: &str = "/packages";
+/// How much longer than its limit the preparation of packages is waited for.
+const STUCK: Duration = Duration::from_secs(5);
 
 /// The host's directory without links, and the guest's path for it without a final slash.
 pub(super) fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), Error> {
@@ -100,30 +104,44 @@ pub(super) async fn packages(
     engine: &Engine,
     requirements: Vec<String>,
     capability: Capability,
+    limit: Duration,
 ) -> Result<Preopen, Error> {
     let engine = engine.clone();
+    let within = TimeBox::new(limit);
+    // Where nobody waits for the packages any more, pip is killed.
+    let waiting = within.waiting();
     let made = tokio::task::spawn_blocking(move || {
         let progress = engine.progress();
         let compiled = |site: &Path| {
             let step = progress.start("compiling the packages", Amount::Unknown);
-            let done = Handle::current().block_on(compile(&engine, capability, site));
+            let done = Handle::current().block_on(compile(&engine, capability, site, &within));
             drop(step);
             done.map_err(Into::into)
         };
         let builder = PackagesBuilder::new(engine.manifest(), engine.cache())
             .progress(&*progress)
+            .within(&within)
             .prepare(COMPILED, compiled);
         let builder = requirements
             .into_iter()
             .fold(builder, PackagesBuilder::with);
         builder.build()
     });
-    let packages = made.await.map_err(|e| Error::Internal(e.to_string()))??;
+    // Each step ends itself and says which it was; one that is stuck in the file system cannot.
+    let made = tokio::time::timeout(limit.saturating_add(STUCK), made).await;
+    let made = made.map_err(|_| runtime::Error::too_long("preparing the packages", limit))?;
+    let packages = made.map_err(|e| Error::Internal(e.to_string()))??;
+    drop(waiting);
     open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
 }
 
 /// Compiles the packages in `site`, in a sandbox without a network.
-async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result<(), Error> {
+async fn compile(
+    engine: &Engine,
+    capability: Capability,
+    site: &Path,
+    within: &TimeBox,
+) -> Result<(), Error> {
     let settings = Settings {
         capability,
         network: Network::none(SandboxBuilder::default().egress()?),
@@ -136,15 +154,20 @@ async fn compile(engine: &Engine, capability: Capability, site: &Path) -> Result
         // It runs nothing but what is ours.
         writable: Vec::new(),
         stdin: Stdin::Empty,
-        stdout: Output::Capture,
-        stderr: Output::Capture,
+        stdout: Destination::Capture,
+        stderr: Destination::Capture,
         memory: MEMORY,
-        time: None,
+        time: Some(within.left()),
+        deadline: None,
     };
     let sandbox = Sandbox::new(engine.clone(), settings, Root::new().map_err(Error::Files)?);
     let outcome = sandbox.run(Script::code(COMPILE)).await?;
-    match outcome.exit_code() {
-        0 => Ok(()),
+    match outcome.exit {
+        Exit::Code(0) => Ok(()),
+        Exit::TimeLimit => {
+            let what = "compiling the packages for Python";
+            Err(runtime::Error::too_long(what, within.limit()).into())
+        }
         _ => Err(Error::Packages(outcome.stderr_text().trim().to_owned())),
     }
 }

@@ -1,14 +1,17 @@
 //! The three standard streams of a run.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use crate::account::{HostMemory, Reservation};
 use bytes::Bytes;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use super::drain::{Drain, DrainStream};
+use crate::account::{HostMemory, Reservation};
 
 /// Bytes that a capture keeps of one stream.
 const CAPTURE_LIMIT: usize = 64 << 20;
@@ -46,7 +49,9 @@ pub enum Output {
     Capture,
     /// To the process's own.
     Inherit,
-    /// To this writer, as it comes. An error of the writer is an error of the guest's write.
+    /// To this writer, as it comes, from a thread of its own. The guest waits for each write; an
+    /// error of the writer is an error of that write. A writer that never returns keeps its thread,
+    /// but no run beyond its time limit.
     Writer(Arc<Mutex<dyn Write + Send>>),
 }
 
@@ -125,7 +130,7 @@ impl Capture {
     }
 
     /// What was captured, which is no longer the sandbox's to hold.
-    pub(super) fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Vec<u8> {
         let mut kept = self.kept();
         kept.held = None;
         std::mem::take(&mut kept.bytes)
@@ -135,7 +140,7 @@ impl Capture {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_truncated(&self) -> bool {
+    fn is_truncated(&self) -> bool {
         self.truncated.load(Ordering::Relaxed)
     }
 
@@ -149,22 +154,89 @@ impl Capture {
     }
 }
 
-/// The guest's end of an output that is captured or written on.
+/// Where an output of every run of a sandbox goes.
+#[derive(Clone)]
+pub(super) enum Destination {
+    Capture,
+    Writer(Drain),
+    /// A stream of the process itself, and whether that is a terminal.
+    Process(Drain, bool),
+}
+
+impl Destination {
+    pub(super) fn stdout(output: Output) -> Self {
+        static STDOUT: OnceLock<Drain> = OnceLock::new();
+        Self::new(output, &STDOUT, io::stdout)
+    }
+
+    pub(super) fn stderr(output: Output) -> Self {
+        static STDERR: OnceLock<Drain> = OnceLock::new();
+        Self::new(output, &STDERR, io::stderr)
+    }
+
+    /// The process's own stream has one thread for all sandboxes.
+    fn new<W>(output: Output, process: &OnceLock<Drain>, own: fn() -> W) -> Self
+    where
+        W: Write + std::io::IsTerminal + Send + 'static,
+    {
+        match output {
+            Output::Capture => Self::Capture,
+            Output::Writer(writer) => Self::Writer(Drain::new(writer)),
+            Output::Inherit => {
+                let drain = process.get_or_init(|| Drain::new(Arc::new(Mutex::new(own()))));
+                Self::Process(drain.clone(), own().is_terminal())
+            }
+        }
+    }
+
+    /// The output of one run; what is captured is taken from `memory`.
+    pub(super) fn sink(&self, memory: &HostMemory) -> Sink {
+        match self {
+            Self::Capture => Sink::Capture(Capture::new(memory)),
+            Self::Writer(drain) => Sink::Drain(drain.stream(), false),
+            Self::Process(drain, is_terminal) => Sink::Drain(drain.stream(), *is_terminal),
+        }
+    }
+}
+
+/// The guest's end of an output.
 #[derive(Clone)]
 pub(super) enum Sink {
     Capture(Capture),
-    Writer(Arc<Mutex<dyn Write + Send>>),
+    /// A stream, and whether that is a terminal.
+    Drain(DrainStream, bool),
+}
+
+impl Sink {
+    /// Waits until all that the guest wrote has arrived.
+    pub(super) async fn written(&self) {
+        if let Self::Drain(stream, _) = self {
+            stream.written().await;
+        }
+    }
+
+    /// Ends the output of a run: what was captured, and whether something is missing. What has not
+    /// arrived gets so much time, and is dropped then.
+    pub(super) async fn end(&self, grace: Duration) -> (Vec<u8>, bool) {
+        match self {
+            Self::Capture(capture) => (capture.take(), capture.is_truncated()),
+            Self::Drain(stream, _) => (Vec::new(), stream.close(grace).await),
+        }
+    }
 }
 
 impl IsTerminal for Sink {
     fn is_terminal(&self) -> bool {
-        false
+        matches!(self, Self::Drain(_, true))
     }
 }
 
 impl StdoutStream for Sink {
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
+        match self {
+            Self::Capture(capture) => Box::new(capture.clone()),
+            Self::Drain(stream, _) => Box::new(stream.clone()),
+        }
     }
 
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
@@ -174,36 +246,22 @@ impl StdoutStream for Sink {
 }
 
 #[async_trait]
-impl Pollable for Sink {
+impl Pollable for Capture {
     async fn ready(&mut self) {}
 }
 
 #[async_trait]
-impl OutputStream for Sink {
+impl OutputStream for Capture {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        match self {
-            Self::Capture(capture) => capture.extend(&bytes),
-            Self::Writer(writer) => {
-                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                writer.write_all(&bytes).map_err(failed)?;
-            }
-        }
+        self.extend(&bytes);
         Ok(())
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        if let Self::Writer(writer) = self {
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.flush().map_err(failed)?;
-        }
         Ok(())
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(WRITE_SIZE)
     }
-}
-
-fn failed(error: std::io::Error) -> StreamError {
-    StreamError::LastOperationFailed(wasmtime::Error::from(error))
 }

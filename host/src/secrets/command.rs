@@ -1,19 +1,20 @@
 //! Runs a command for its output.
 
 use std::io::{self, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::source::{Output, read_limited};
+use crate::process::{Running, TimeBox};
 
 /// How long a command may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
-/// How often a command that has closed its output is asked whether it has ended.
-const POLL: Duration = Duration::from_millis(5);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of a failed command's error output that are looked at.
 const COMPLAINT: u64 = 256;
+/// How long its first line is waited for where something else holds the error output open.
+const COMPLAINT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a command gave no value. Contains neither its arguments nor its output.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +42,9 @@ pub enum CommandError {
         /// its standard output, as the line might repeat it.
         complaint: String,
     },
-    /// The program took too long, and was killed.
-    #[error("{program} took longer than {} s", limit.as_secs_f32())]
+    /// The program took too long, or something that it started held its output open for so long:
+    /// all of them were killed.
+    #[error("{program} took longer than {} s, and was killed", limit.as_secs_f32())]
     TimedOut {
         /// The program.
         program: String,
@@ -59,36 +61,24 @@ struct Ended {
     complaint: String,
 }
 
-/// Runs a program with arguments, and returns its standard output.
-pub(super) fn run(command: &[String], limit: Duration) -> Result<Output, CommandError> {
+/// Runs a program with arguments, and returns its standard output. At the limit its whole process
+/// group is killed.
+pub(super) fn run(command: &[String], within: &TimeBox) -> Result<Output, CommandError> {
     let (program, arguments) = command.split_first().ok_or(CommandError::NoProgram)?;
     let program = program.clone();
-    let deadline = Instant::now() + limit;
-    let spawned = Command::new(&program)
+    let mut command = Command::new(&program);
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) => return Err(CommandError::Run { program, error }),
-    };
-    let ended = follow(&mut child, deadline);
-    if !matches!(
-        ended,
-        Ok(Some(Ended {
-            status: Some(_),
-            ..
-        }))
-    ) {
-        // It may have ended by itself just now: then there is nothing to kill.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+        .stderr(Stdio::piped());
+    let ended = within.spawn(&mut command).and_then(|it| follow(it, within));
     match ended {
         Err(error) => Err(CommandError::Run { program, error }),
-        Ok(None) => Err(CommandError::TimedOut { program, limit }),
+        Ok(None) => Err(CommandError::TimedOut {
+            program,
+            limit: within.limit(),
+        }),
         Ok(Some(Ended {
             output,
             status: Some(status),
@@ -106,15 +96,16 @@ pub(super) fn run(command: &[String], limit: Duration) -> Result<Output, Command
     }
 }
 
-/// Reads a command's outputs and waits for its end; `None` at the deadline. The readers are
-/// threads of their own: a process that the command left running may hold the pipes open.
-fn follow(child: &mut Child, deadline: Instant) -> io::Result<Option<Ended>> {
+/// Reads a command's outputs and waits for its end; `None` at the limit. The readers are threads
+/// of their own: a process that left the command's group may hold the pipes open.
+fn follow(mut running: Running, within: &TimeBox) -> io::Result<Option<Ended>> {
+    let child = running.child();
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
     let output = in_thread(move || read_limited(stdout))?;
     let complaint = in_thread(move || first_line(stderr))?;
-    let Ok(output) = output.recv_timeout(left(deadline)) else {
+    let Ok(output) = output.recv_timeout(within.left()) else {
         return Ok(None);
     };
     let output = output?;
@@ -125,20 +116,15 @@ fn follow(child: &mut Child, deadline: Instant) -> io::Result<Option<Ended>> {
             complaint: String::new(),
         }));
     }
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if left(deadline).is_zero() {
-            return Ok(None);
-        }
-        thread::sleep(POLL.min(left(deadline)));
-    };
+    if !running.has_ended_in_time()? {
+        return Ok(None);
+    }
+    let status = running.status()?;
     // The complaints of a command that succeeded are not waited for.
     let complaint = if status.success() {
         String::new()
     } else {
-        complaint.recv_timeout(left(deadline)).unwrap_or_default()
+        complaint.recv_timeout(COMPLAINT_WAIT).unwrap_or_default()
     };
     Ok(Some(Ended {
         output,
@@ -147,13 +133,8 @@ fn follow(child: &mut Child, deadline: Instant) -> io::Result<Option<Ended>> {
     }))
 }
 
-/// The time until a deadline.
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
 /// Does something in a thread, and sends the result.
-fn in_thread<T: Send + 'static>(
+pub(super) fn in_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Receiver<T>> {
     let (sender, receiver) = mpsc::sync_channel(1);
@@ -214,22 +195,32 @@ mod tests {
                 "sh failed (exit status: 3): no key",
             ),
         ] {
-            let error = run(&command, LIMIT).unwrap_err().to_string();
+            let error = run(&command, &TimeBox::new(LIMIT)).unwrap_err().to_string();
             assert_eq!(error, expected);
         }
-        let error = run(&["/no/such".into()], LIMIT).unwrap_err().to_string();
+        let error = run(&["/no/such".into()], &TimeBox::new(LIMIT))
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("cannot run /no/such: "), "{error}");
     }
 
     #[test]
     fn a_command_that_writes_much_to_its_error_output_is_not_stopped() {
-        let output = run(&shell("head -c 300000 /dev/zero >&2; echo done"), LIMIT).unwrap();
+        let output = run(
+            &shell("head -c 300000 /dev/zero >&2; echo done"),
+            &TimeBox::new(LIMIT),
+        )
+        .unwrap();
         assert_eq!(output.unwrap().as_slice(), b"done\n");
     }
 
     #[test]
     fn a_command_that_writes_too_much_is_not_waited_for() {
-        let output = run(&shell("head -c 300000 /dev/zero; exec sleep 600"), LIMIT).unwrap();
+        let output = run(
+            &shell("head -c 300000 /dev/zero; exec sleep 600"),
+            &TimeBox::new(LIMIT),
+        )
+        .unwrap();
         assert!(output.is_err());
     }
 
@@ -240,7 +231,7 @@ mod tests {
             "exec sleep 600 >&- 2>&-",
             "sleep 20 & exit 0",
         ] {
-            let error = run(&shell(script), Duration::from_millis(300)).unwrap_err();
+            let error = run(&shell(script), &TimeBox::new(Duration::from_millis(300))).unwrap_err();
             assert!(matches!(error, CommandError::TimedOut { .. }), "{error}");
         }
     }

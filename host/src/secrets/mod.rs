@@ -15,6 +15,7 @@ mod variants;
 mod vault;
 
 pub use command::CommandError;
+pub(crate) use command::LIMIT as COMMAND_LIMIT;
 pub(crate) use insert::{Places, Use, insert};
 pub(crate) use mask::{MaskStream, Masker};
 pub(crate) use placeholder::Placeholder;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::command::{self, CommandError};
 use super::value::{LONGEST, SecretValue, ValueError};
+use crate::process::TimeBox;
 
 /// Most bytes that a file or command may hold: a value and a CRLF.
 const LIMIT: usize = LONGEST + 2;
@@ -22,8 +23,9 @@ pub(crate) enum Source {
     /// The content of a file.
     File(PathBuf),
     /// What a program writes to its standard output: its name and its arguments, for no shell.
-    /// It reads nothing, has the host's environment, and is killed after 30 seconds; processes
-    /// that it started itself are not.
+    /// It reads nothing, has the host's environment, and is killed after 30 seconds with its
+    /// process group, which is its own: it cannot read from a terminal. A daemon that left the
+    /// group is not killed, nor waited for.
     Command(Vec<String>),
 }
 
@@ -69,27 +71,23 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Loads a value. Blocks for as long as that takes: up to 30 seconds for a command.
+/// Loads a value, or gives up after `within`: a file may be a pipe that nobody writes to.
 ///
 /// # Errors
 ///
 /// A [`SourceError`], if there is nothing, or nothing that can be a value.
-pub(crate) fn load(source: &Source) -> Result<SecretValue, SourceError> {
+pub(crate) fn load(source: &Source, within: &TimeBox) -> Result<SecretValue, SourceError> {
     let value = match source {
         Source::Env(name) => match std::env::var_os(name) {
             // A value is ASCII: what is not Unicode is refused below.
             Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
             None => return Err(SourceError::NoVariable(name.clone())),
         },
-        Source::File(path) => {
-            File::open(path)
-                .and_then(read_limited)
-                .map_err(|error| SourceError::File {
-                    path: path.clone(),
-                    error,
-                })?
-        }
-        Source::Command(command) => command::run(command, command::LIMIT)?,
+        Source::File(path) => read_file(path, within).map_err(|error| SourceError::File {
+            path: path.clone(),
+            error,
+        })?,
+        Source::Command(command) => command::run(command, within)?,
     };
     value
         .and_then(|mut value| SecretValue::new(mem::take(&mut *value)))
@@ -97,6 +95,17 @@ pub(crate) fn load(source: &Source) -> Result<SecretValue, SourceError> {
             origin: format!("{source:?}"),
             error,
         })
+}
+
+/// The reader is a thread of its own, which stays behind where the file never gives anything.
+fn read_file(path: &Path, within: &TimeBox) -> io::Result<Output> {
+    let path = path.to_path_buf();
+    let read = command::in_thread(move || File::open(path).and_then(read_limited))?;
+    read.recv_timeout(within.left()).unwrap_or_else(|_| {
+        let seconds = within.limit().as_secs_f32();
+        let why = format!("it gave nothing for {seconds} s");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    })
 }
 
 /// Bytes that are to be a value, or too many of them.
@@ -141,7 +150,7 @@ mod tests {
                 VALUE.into(),
             ),
         ] {
-            let value = load(&source).unwrap();
+            let value = load(&source, &TimeBox::new(command::LIMIT)).unwrap();
             assert_eq!(value.expose(), expected.as_bytes(), "{source:?}");
         }
     }
@@ -172,7 +181,9 @@ mod tests {
             ),
             (shell("exit 3"), ["sh failed", "3"]),
         ] {
-            let error = load(&source).unwrap_err().to_string();
+            let error = load(&source, &TimeBox::new(command::LIMIT))
+                .unwrap_err()
+                .to_string();
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         }
     }
@@ -188,11 +199,23 @@ mod tests {
                 "printf %16384s x; echo {VALUE}; echo bad {VALUE} >&2; exit 1"
             )),
         ] {
-            let error = load(&source).unwrap_err();
+            let error = load(&source, &TimeBox::new(command::LIMIT)).unwrap_err();
             assert!(
                 !format!("{error} {error:?} {source:?}").contains(VALUE),
                 "{error}"
             );
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let within = TimeBox::new(std::time::Duration::from_millis(200));
+        let error = load(&Source::File(pipe), &within).unwrap_err().to_string();
+        assert!(error.ends_with("it gave nothing for 0.2 s"), "{error}");
     }
 }

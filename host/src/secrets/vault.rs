@@ -1,12 +1,13 @@
 //! The secrets of one sandbox: their values, and the placeholders that the guest has for them.
 
 use super::{
-    Masker, Placeholder, PlaceholderError, Places, SecretValue, Source, SourceError, Use, insert,
-    load,
+    COMMAND_LIMIT, Masker, Placeholder, PlaceholderError, Places, SecretValue, Source, SourceError,
+    Use, insert, load,
 };
 use crate::policy::{
     Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretSource, check_secrets,
 };
+use crate::process::TimeBox;
 
 /// The values of a policy's secrets, each with its placeholder. Cloning gives another handle.
 #[derive(Clone)]
@@ -51,12 +52,18 @@ impl Default for Vault {
 }
 
 impl Vault {
-    /// Fetches the values of these secrets. It blocks while files are read and commands run.
+    /// Fetches the values of these secrets. It blocks while files are read and commands run, for 30
+    /// seconds each at most.
     ///
     /// # Errors
     ///
     /// The first secret that a policy file could not have, or whose value cannot be had.
     pub fn open(secrets: &[Secret]) -> Result<Self, VaultError> {
+        Self::open_within(secrets, &TimeBox::new(COMMAND_LIMIT))
+    }
+
+    /// The same with so much time for each, and an end when nobody waits any more.
+    pub(crate) fn open_within(secrets: &[Secret], each: &TimeBox) -> Result<Self, VaultError> {
         check_secrets(secrets)?;
         let entry = |secret: &Secret| {
             let source = match &secret.source {
@@ -64,7 +71,7 @@ impl Vault {
                 SecretSource::File(path) => Source::File(path.clone()),
                 SecretSource::Command(words) => Source::Command(words.clone()),
             };
-            let value = load(&source).map_err(|source| VaultError::Source {
+            let value = load(&source, &each.renewed()).map_err(|source| VaultError::Source {
                 name: secret.name.clone(),
                 source,
             })?;

@@ -14,11 +14,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use pep508_rs::pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, PackageName};
 use serde::{Deserialize, Serialize};
 
+use crate::process::TimeBox;
 use crate::runtime::progress::{Amount, Progress, Silent};
 use crate::runtime::{Cache, Error, Manifest, Pip, hash};
 use input::Input;
@@ -88,6 +90,7 @@ pub struct PackagesBuilder<'a> {
     pip: Option<Pip>,
     refresh: bool,
     preparation: Option<Preparation<'a>>,
+    within: TimeBox,
 }
 
 impl<'a> PackagesBuilder<'a> {
@@ -101,6 +104,7 @@ impl<'a> PackagesBuilder<'a> {
             pip: None,
             refresh: false,
             preparation: None,
+            within: TimeBox::new(Duration::MAX),
         }
     }
 
@@ -147,9 +151,22 @@ impl<'a> PackagesBuilder<'a> {
         self
     }
 
+    /// The most time for all of it, from now on; pip is killed at its end. No limit otherwise.
+    #[must_use]
+    pub fn time_limit(self, limit: Duration) -> Self {
+        self.within(&TimeBox::new(limit))
+    }
+
+    /// The same, with an end when nobody waits any more.
+    pub(crate) fn within(mut self, within: &TimeBox) -> Self {
+        self.within = within.clone();
+        self
+    }
+
     /// Resolves, downloads and unpacks what is not in the cache.
     ///
     /// # Errors
+    /// [`Error::PreparationTooLong`] at the end of the time;
     /// [`Error::NoPureWheel`], [`Error::NoSuchPackage`] and [`Error::VersionConflict`] by name of
     /// the package, [`Error::InvalidRequirement`] and [`Error::BadWheel`] for bad input, and those
     /// of pip and the cache.
@@ -174,7 +191,11 @@ impl<'a> PackagesBuilder<'a> {
         identity.extend([FORMAT.to_owned(), self.manifest.cache_key()]);
         let entry = self.cache.entry(RESOLUTION_KIND, &hash::texts(identity))?;
 
-        let find_pip = || self.pip.clone().map_or_else(Pip::find, Ok);
+        let within = &self.within;
+        let find_pip = || match &self.pip {
+            Some(pip) => Ok(pip.clone().within(within)),
+            None => Pip::find_within(within),
+        };
         let make = |directory: &Path| {
             let downloads =
                 tempfile::tempdir_in(directory).map_err(Error::io("create", directory))?;
@@ -192,7 +213,13 @@ impl<'a> PackagesBuilder<'a> {
             true => entry.remake(self.progress, make)?,
             false => entry.get_or_make(self.progress, make)?,
         };
-        site(self.cache, self.progress, &resolution, self.preparation)
+        site(
+            self.cache,
+            self.progress,
+            &resolution,
+            self.preparation,
+            within,
+        )
     }
 }
 
@@ -257,6 +284,7 @@ fn site(
     progress: &dyn Progress,
     resolution: &Path,
     preparation: Option<Preparation<'_>>,
+    within: &TimeBox,
 ) -> Result<Packages, Error> {
     let path = resolution.join(RESOLVED_FILE);
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
@@ -274,6 +302,9 @@ fn site(
         let step = progress.start("Unpacking packages", Amount::Items(wheels.len() as u64));
         let mut limits = Limits::default();
         for wheel in &wheels {
+            if within.is_over() {
+                return Err(Error::too_long("unpacking the packages", within.limit()));
+            }
             let path = resolution.join(WHEELS_DIRECTORY).join(&wheel.file);
             let actual = hash::file(&path, |_| ())?;
             if actual != wheel.sha256 {
