@@ -10,6 +10,7 @@ mod mounts;
 mod network;
 mod script;
 mod script_file;
+mod stdin;
 mod stdio;
 mod variables;
 
@@ -29,6 +30,7 @@ use self::files::Root;
 use self::network::Network;
 use self::script::Source;
 use self::script_file::ScriptFile;
+use self::stdin::ProcessStdin;
 use self::stdio::{Destination, Sink};
 use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
@@ -380,7 +382,7 @@ impl Sandbox {
         match &self.settings.stdin {
             Stdin::Empty => {}
             Stdin::Inherit => {
-                wasi.inherit_stdin();
+                wasi.stdin(ProcessStdin);
             }
             Stdin::Bytes(bytes) => {
                 wasi.stdin(MemoryInputPipe::new(bytes.clone()));

@@ -33,7 +33,8 @@ pub enum Stdin {
     /// Nothing: the first read is the end.
     #[default]
     Empty,
-    /// The process's own.
+    /// The process's own. It is read in a thread of its own, when a program asks for it; whoever
+    /// holds the lock of [`std::io::stdin`] keeps programs from it meanwhile.
     Inherit,
     /// These bytes.
     Bytes(Vec<u8>),
@@ -47,7 +48,9 @@ pub enum Output {
     /// beyond is left out, and [`truncated`](super::Outcome::truncated) says so.
     #[default]
     Capture,
-    /// To the process's own.
+    /// To the process's own, from a thread of its own. Whoever holds the lock of
+    /// [`std::io::stdout`] or [`std::io::stderr`] keeps programs from it meanwhile, until their time
+    /// limit ends them.
     Inherit,
     /// To this writer, as it comes, from a thread of its own. The guest waits for each write; an
     /// error of the writer is an error of that write. A writer that never returns keeps its thread,

@@ -1,12 +1,19 @@
 //! Asks the person at the terminal.
 
+mod question;
+
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
 use tokio::sync::Mutex as Turn;
+
+use crate::printable::printable;
+use question::{Answer, Question};
+
+/// How long a person has for an answer.
+pub(crate) const ANSWER: Duration = Duration::from_secs(120);
 
 /// A hook that puts what rules ask about to the person at the terminal, one question at a time. An
 /// answer counts for the host, the port and the rule, for as long as the program runs.
@@ -22,20 +29,27 @@ impl Hook for Terminal {
             if !request.is_asked {
                 return Ok(HookAnswer::allow());
             }
-            // It is printable: its host was parsed. The scheme is not known at first.
-            // An answer to one rule is none to another.
-            let endpoint = request.origin.endpoint.to_string();
+            // The scheme is not known at first. An answer to one rule is none to another.
+            let endpoint = &request.origin.endpoint;
             let subject = format!("{endpoint} (rule {})", request.rule);
             let _turn = self.turn.lock().await;
             let known = self.answers().get(&subject).copied();
             let is_granted = match known {
                 Some(answer) => answer,
                 None => {
-                    let question = format!(
-                        "sandbox-net: {} asks for {subject}. Allow it? [y/N] ",
-                        request.sandbox
-                    );
-                    tokio::task::spawn_blocking(move || ask(&question)).await??
+                    let text = format!("{} asks for {subject}.", request.sandbox);
+                    let question = Question {
+                        text: printable(&text),
+                        // ASCII without a space: it was parsed as a host.
+                        host: endpoint.host.to_string(),
+                    };
+                    match question.ask(ANSWER).await? {
+                        Answer::Allow => true,
+                        Answer::Deny => false,
+                        Answer::None => {
+                            return Ok(HookAnswer::deny("nobody at the terminal answered"));
+                        }
+                    }
                 }
             };
             self.answers().insert(subject, is_granted);
@@ -51,23 +65,4 @@ impl Terminal {
     fn answers(&self) -> std::sync::MutexGuard<'_, HashMap<String, bool>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Stdin may be the program's: the terminal itself is asked.
-fn ask(question: &str) -> io::Result<bool> {
-    let mut terminal = terminal()?;
-    terminal.write_all(question.as_bytes())?;
-    terminal.flush()?;
-    let mut line = String::new();
-    BufReader::new(terminal).read_line(&mut line)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
-}
-
-fn terminal() -> io::Result<File> {
-    let name = if cfg!(windows) { "CONIN$" } else { "/dev/tty" };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options
-        .open(name)
-        .map_err(|_| io::Error::other("there is no terminal to ask at"))
 }

@@ -22,7 +22,7 @@ pub(crate) struct Componentize {
 
 impl Componentize {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
-        let engine = crate::engine(cache_dir, self.runtime).await?;
+        let engine = crate::engine(cache_dir, self.runtime, None).await?;
         let capability = match self.no_network {
             true => Capability::None,
             false => Capability::Network,

@@ -13,6 +13,7 @@ mod printable;
 mod run;
 mod runtime;
 mod server;
+mod supervise;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -20,10 +21,13 @@ mod url;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use sandbox_net::Engine;
 use sandbox_net::runtime::Terminal;
+
+use crate::supervise::Deadline;
 
 /// The exit code for a failure of the tool itself, as `timeout` and `docker run` have it.
 const TOOL_FAILED: u8 = 125;
@@ -59,10 +63,10 @@ enum Command {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Cli {
-    async fn execute(self) -> Result<u8, Failure> {
+    async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {
         match self.command {
-            Command::Run(run) => run.execute(self.cache_dir).await,
-            Command::Demo => demo::execute(engine(self.cache_dir, None).await?).await,
+            Command::Run(run) => run.execute(self.cache_dir, start, deadline).await,
+            Command::Demo => demo::execute(engine(self.cache_dir, None, None).await?).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
@@ -72,7 +76,11 @@ impl Cli {
 }
 
 /// The engine, with progress on the terminal.
-async fn engine(cache_dir: Option<PathBuf>, runtime: Option<String>) -> Result<Engine, Failure> {
+async fn engine(
+    cache_dir: Option<PathBuf>,
+    runtime: Option<String>,
+    preparation: Option<Duration>,
+) -> Result<Engine, Failure> {
     let mut builder = Engine::builder().progress(Terminal);
     if let Some(directory) = cache_dir {
         builder = builder.cache_dir(directory);
@@ -80,10 +88,14 @@ async fn engine(cache_dir: Option<PathBuf>, runtime: Option<String>) -> Result<E
     if let Some(name) = runtime {
         builder = builder.runtime(name);
     }
+    if let Some(limit) = preparation {
+        builder = builder.preparation_limit(limit);
+    }
     Ok(builder.build().await?)
 }
 
 fn main() -> ExitCode {
+    let start = Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -93,33 +105,17 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let code = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => {
-            let code = runtime.block_on(until_interrupted(cli.execute()));
-            // A read of stdin may still be waiting in a thread.
-            runtime.shutdown_background();
-            code
-        }
-        Err(error) => Err(error.into()),
-    };
-    match code {
+    match supervise::run(|deadline| cli.execute(start, deadline)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("sandbox-net: {}", one_line(&*error));
+            supervise::say_failure(&*error);
             ExitCode::from(TOOL_FAILED)
         }
     }
 }
 
-/// Ctrl-C ends the run, and the sandbox's files go with it.
-async fn until_interrupted(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    tokio::select! {
-        done = work => done,
-        Ok(()) = tokio::signal::ctrl_c() => Ok(130),
-    }
-}
-
-/// The error and its causes, where those say more.
+/// The error and its causes, where those say more, fit for a terminal: some of it is the words of a
+/// package index or of a file.
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -130,5 +126,6 @@ fn one_line(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    text
+    let lines: Vec<_> = text.lines().map(printable::printable).collect();
+    lines.join("\n")
 }

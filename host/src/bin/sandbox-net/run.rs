@@ -1,19 +1,17 @@
 //! `sandbox-net run`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use sandbox_net::{
     AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
 };
 
-use crate::ask::Terminal;
+use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
+use crate::supervise::Deadline;
 use crate::{Failure, json};
-
-/// How long a person has for an answer.
-const ANSWER: Duration = Duration::from_secs(120);
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -38,9 +36,15 @@ pub(crate) struct Run {
     /// Set an environment variable; of one name the last value counts
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// End the run after this much time: 30s, 500ms, 2m
+    /// End the run after this much time from the start of the command: 30s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// Give up fetching and compiling the interpreter or packages, which --timeout does not count,
+    /// after this much time each
+    #[arg(
+        long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30m"
+    )]
+    prepare_timeout: Duration,
     /// The most memory that the program may have, the interpreter's own 41 MiB included
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     memory: bytesize::ByteSize,
@@ -68,7 +72,15 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
+    /// The time limit counts from `start`, but not while the interpreter and packages are prepared.
+    pub(crate) async fn execute(
+        self,
+        cache_dir: Option<PathBuf>,
+        start: Instant,
+        deadline: Deadline,
+    ) -> Result<u8, Failure> {
+        let ends = |start: Instant| self.timeout.and_then(|limit| start.checked_add(limit));
+        deadline.set(ends(start));
         let (script, args) = self.program()?;
         let mut sandbox = self.directories(Sandbox::builder());
         // Nothing is read from where an earlier run could have written.
@@ -100,9 +112,7 @@ impl Run {
         for arg in args {
             sandbox = sandbox.arg(arg);
         }
-        if let Some(limit) = self.timeout {
-            sandbox = sandbox.time_limit(limit);
-        }
+        sandbox = sandbox.preparation_limit(self.prepare_timeout);
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         }
@@ -117,8 +127,18 @@ impl Run {
                 "sandbox-net: mode 'report': what the policy denies is recorded and let pass"
             );
         }
-        let engine = crate::engine(cache_dir, None).await?;
-        let sandbox = sandbox.engine(engine).build().await?;
+        let spent = start.elapsed();
+        deadline.set(None);
+        let limit = Some(self.prepare_timeout);
+        let engine = crate::engine(cache_dir, None, limit).await?;
+        sandbox = sandbox.engine(engine).prepare().await?;
+        // As if the preparation had taken no time.
+        let end = self.timeout.map(|limit| limit.saturating_sub(spent));
+        if let Some(end) = end.and_then(|left| Instant::now().checked_add(left)) {
+            deadline.set(Some(end));
+            sandbox = sandbox.deadline(end);
+        }
+        let sandbox = sandbox.build().await?;
         let outcome = sandbox.run(script).await?;
         if self.json {
             json::print(&outcome)?;

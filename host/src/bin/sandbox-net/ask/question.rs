@@ -1,0 +1,159 @@
+//! One question at the terminal, which the program that it is about can neither answer, fake, nor
+//! overwrite.
+//!
+//! 1. The terminal is taken: while the question is open the program's output waits, and it reads
+//!    nothing from there.
+//! 2. What was typed before counts for nothing: the person had not read the question.
+//! 3. What the program may have made of the terminal (colours, a cut escape sequence) is undone.
+//! 4. The answer is the host's name. A key pressed out of habit is none.
+
+use std::io;
+use std::time::Duration;
+
+/// A question about a host.
+pub(super) struct Question {
+    /// Who asks for what, printable and on one line.
+    pub(super) text: String,
+    /// What is typed to allow it.
+    pub(super) host: String,
+}
+
+/// What the person answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Allow,
+    Deny,
+    /// There was no answer in time, or nobody waits for one any more.
+    None,
+}
+
+impl Question {
+    /// Asks, for at most so long. Dropping the future closes the question.
+    #[cfg(unix)]
+    pub(super) async fn ask(self, limit: Duration) -> io::Result<Answer> {
+        // The end that is dropped with this future wakes the other.
+        let (closed, _open) = io::pipe()?;
+        let asked = tokio::task::spawn_blocking(move || unix::ask(&self, &closed, limit));
+        asked.await?
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn ask(self, _: Duration) -> io::Result<Answer> {
+        Err(io::Error::other(
+            "questions at the terminal are not possible on this system",
+        ))
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{File, OpenOptions};
+    use std::io::{self, IsTerminal, PipeReader, Read, Write};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    use rustix::termios::{QueueSelector, tcflush};
+
+    use super::{Answer, Question};
+
+    /// Ends what a program may have left unfinished or switched on: a cut escape sequence, a cut
+    /// string for the terminal, held-back drawing, modes, colours, another character set.
+    const PLAIN: &str = "\x18\x1b\\\x1b[?2026l\x1b[!p\x1b[0m\x1b(B\x0f\r\n";
+    /// How often the name may be mistyped.
+    const TRIES: usize = 3;
+    /// Bytes that are read of an answer; a host's name has 253 at most.
+    const LONGEST: usize = 512;
+
+    pub(super) fn ask(
+        question: &Question,
+        closed: &PipeReader,
+        limit: Duration,
+    ) -> io::Result<Answer> {
+        let deadline = Instant::now() + limit;
+        let mut terminal = terminal()?;
+        // The library's threads take these locks for whatever the program reads and writes.
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let _stdin = stdin.is_terminal().then(|| stdin.lock());
+        let _stdout = stdout.is_terminal().then(|| stdout.lock());
+        let _stderr = stderr.is_terminal().then(|| stderr.lock());
+        // Output that stopped the terminal may have been waited for.
+        if is_closed(closed)? {
+            return Ok(Answer::None);
+        }
+        let Question { text, host } = question;
+        let mut say = format!("{PLAIN}sandbox-net: {text}");
+        for _ in 0..TRIES {
+            tcflush(&terminal, QueueSelector::IFlush)?;
+            write!(
+                terminal,
+                "{say}\r\nType the host's name, {host}, to allow it, or press Enter to deny: "
+            )?;
+            let Some(line) = answer(&mut terminal, closed, deadline)? else {
+                write!(terminal, "\r\nsandbox-net: no answer, denied\r\n")?;
+                return Ok(Answer::None);
+            };
+            match line.as_slice() {
+                line if line == host.as_bytes() => return Ok(Answer::Allow),
+                b"" => return Ok(Answer::Deny),
+                _ => say = "sandbox-net: that is not the host's name.".to_owned(),
+            }
+        }
+        write!(terminal, "sandbox-net: denied\r\n")?;
+        Ok(Answer::Deny)
+    }
+
+    /// A line without its end and the spaces around it; none at the deadline.
+    fn answer(
+        terminal: &mut File,
+        closed: &PipeReader,
+        deadline: Instant,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        loop {
+            if !is_readable(terminal, closed, deadline)? {
+                return Ok(None);
+            }
+            let mut piece = [0; LONGEST];
+            let count = terminal.read(&mut piece)?;
+            line.extend_from_slice(&piece[..count]);
+            // A terminal that gives no lines is read until one is there.
+            if count == 0 || line.len() >= LONGEST || line.ends_with(b"\n") || line.ends_with(b"\r")
+            {
+                return Ok(Some(line.trim_ascii().to_vec()));
+            }
+        }
+    }
+
+    /// Waits for input; false where the question is closed before.
+    fn is_readable(terminal: &File, closed: &PipeReader, deadline: Instant) -> io::Result<bool> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut waited = [
+                PollFd::new(closed, PollFlags::IN),
+                PollFd::new(terminal, PollFlags::IN),
+            ];
+            match poll(&mut waited, Some(&left)) {
+                Err(Errno::INTR) => {}
+                Ok(0) => return Ok(false),
+                Ok(_) => return Ok(waited[0].revents().is_empty()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_closed(closed: &PipeReader) -> io::Result<bool> {
+        let mut waited = [PollFd::new(closed, PollFlags::IN)];
+        Ok(poll(&mut waited, Some(&Timespec::default()))? > 0)
+    }
+
+    /// Stdin may be the program's: the terminal itself is asked.
+    fn terminal() -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        options
+            .open("/dev/tty")
+            .map_err(|_| io::Error::other("there is no terminal to ask at"))
+    }
+}

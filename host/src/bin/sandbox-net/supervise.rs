@@ -1,0 +1,137 @@
+//! Runs a command and ends it: at its time limit and at a signal, whatever blocks meanwhile.
+//!
+//! The command runs on threads of its own; this one only waits. So a call of the host that blocks
+//! keeps neither the time limit nor Ctrl-C from ending the process.
+
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::{Failure, one_line};
+
+/// How much later than the time limit a command that has not ended by itself is ended.
+const LATE: Duration = Duration::from_secs(1);
+/// How long a command that is ended may take to clean up.
+const CLEANUP: Duration = Duration::from_secs(3);
+/// How long a last word to the user may take: its reader may not read.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// The exit code of what its time limit ended.
+const TIME_LIMIT: u8 = 124;
+
+/// When the command has to have ended; not at all while it is unset.
+#[derive(Clone)]
+pub(crate) struct Deadline(Arc<watch::Sender<Option<Instant>>>);
+
+impl Deadline {
+    pub(crate) fn set(&self, deadline: Option<Instant>) {
+        self.0.send_replace(deadline);
+    }
+}
+
+/// Runs what `work` gives to its end, or until it has to end.
+pub(crate) fn run<F>(work: impl FnOnce(Deadline) -> F) -> Result<u8, Failure>
+where
+    F: Future<Output = Result<u8, Failure>> + Send + 'static,
+{
+    let workers = Runtime::new()?;
+    let here = Builder::new_current_thread().enable_all().build()?;
+    let (deadline, changed) = watch::channel(None);
+    let mut task = workers.spawn(work(Deadline(Arc::new(deadline))));
+    let code = here.block_on(async {
+        tokio::select! {
+            done = &mut task => done.unwrap_or_else(|error| Err(error.into())),
+            () = passed(changed) => {
+                end(&mut task).await;
+                say("the time limit ended the program");
+                Ok(TIME_LIMIT)
+            }
+            signal = signal() => {
+                end(&mut task).await;
+                Ok(signal?)
+            }
+        }
+    });
+    // Threads that wait for something outside end with the process.
+    workers.shutdown_background();
+    code
+}
+
+/// Lets the command clean up, unless that takes too long or there is another signal.
+async fn end(task: &mut JoinHandle<Result<u8, Failure>>) {
+    task.abort();
+    tokio::select! {
+        _ = task => {}
+        () = tokio::time::sleep(CLEANUP) => {}
+        _ = signal() => {}
+    }
+}
+
+/// Waits for the deadline, which may change meanwhile, and a little longer.
+async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
+    loop {
+        let at = *deadline.borrow_and_update();
+        let late = async {
+            match at.and_then(|at| at.checked_add(LATE)) {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = late => return,
+            changed = deadline.changed() => {
+                if changed.is_err() {
+                    // The command has let go of it, and sets no other.
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a signal that ends the process; its exit code.
+#[cfg(unix)]
+async fn signal() -> io::Result<u8> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+        _ = hangup.recv() => 129,
+    })
+}
+
+#[cfg(not(unix))]
+async fn signal() -> io::Result<u8> {
+    tokio::signal::ctrl_c().await.map(|()| 130)
+}
+
+/// Tells the user something on stderr, unless nobody reads that.
+pub(crate) fn say(text: &str) {
+    let line = format!("sandbox-net: {text}\n");
+    let (done, end) = mpsc::channel::<()>();
+    let said = thread::Builder::new().spawn(move || {
+        // Nothing is left to do where stderr is gone. The lock of stderr may be held by a thread
+        // that waits for the same reader.
+        #[cfg(unix)]
+        let _ = rustix::io::write(io::stderr(), line.as_bytes());
+        #[cfg(not(unix))]
+        let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+        drop(done);
+    });
+    if said.is_ok() {
+        let _ = end.recv_timeout(LAST_WORD);
+    }
+}
+
+/// Tells the user why the tool itself failed.
+pub(crate) fn say_failure(error: &(dyn std::error::Error + 'static)) {
+    say(&one_line(error));
+}
