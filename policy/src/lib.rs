@@ -72,5 +72,6 @@ pub use query::Mismatch;
 pub use rule::Rule;
 pub use rule_error::RuleError;
 pub use secret::{Secret, SecretError, SecretSource};
+pub use suggestion::is_pastable;
 pub use target::{Endpoint, Origin, Scheme};
 pub use tls::{TlsGrants, TlsGrantsError, TlsRequest, TlsSetting, Verification};

@@ -4,8 +4,9 @@ use crate::path::PathPattern;
 use crate::query::Head;
 use crate::target::{Endpoint, Scheme};
 
-/// The longest method that is proposed.
+/// The longest method that is proposed, and the longest path.
 const LONGEST_METHOD: usize = 64;
+const LONGEST_PATH: usize = 256;
 
 /// The narrowest rule that allows this request: what a denial proposes. Without a scheme, it is
 /// guessed from a default port.
@@ -23,31 +24,62 @@ pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String 
     }
 }
 
-/// The same for one method and path. A path with several readings is not proposed itself.
+/// The same for one method and path. What a guest chose stands in it only where nobody can take it
+/// for more than a rule; otherwise the rule is for the directory above, or for every path.
 pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
-    let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
-    let path = std::str::from_utf8(path).unwrap_or_default();
-    let is_plain = !path.contains('*')
-        && path.len() <= 256
-        && PathPattern::parse(path).is_ok_and(|pattern| pattern.permits(head.readings));
     let rule = with_method(rule, head);
-    match (is_plain, path) {
-        (true, path) if path != "/" => format!("{rule}{path}"),
-        _ => format!("{rule}/**"),
+    let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
+    let length = path.iter().take_while(|b| is_plain_in_path(**b)).count();
+    let plain = str::from_utf8(&path[..length.min(LONGEST_PATH)]).unwrap_or_default();
+    let permits = |pattern: &str| {
+        PathPattern::parse(pattern).is_ok_and(|pattern| pattern.permits(head.readings))
+    };
+    if plain.len() == path.len() && plain != "/" && permits(plain) {
+        return format!("{rule}{plain}");
+    }
+    let directory = plain.rfind('/').map_or("/", |slash| &plain[..=slash]);
+    let below = format!("{directory}**");
+    match permits(&below) {
+        true => format!("{rule}{below}"),
+        false => format!("{rule}/**"),
     }
 }
 
-/// The same for one method and every path, also one that no pattern of paths allows.
+/// The same for one method and every path, also one that no pattern of paths allows. A method that
+/// is no plain word is left to whoever adds the rule.
 pub(crate) fn with_method(rule: &str, head: Head<'_>) -> String {
-    match head.method.len() <= LONGEST_METHOD {
-        true => format!("{} {rule}", head.method.escape_ascii()),
-        false => rule.to_owned(),
-    }
+    let is_plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_".contains(b);
+    let method = str::from_utf8(head.method).ok();
+    let method =
+        method.filter(|method| method.len() <= LONGEST_METHOD && method.bytes().all(|b| is_plain(&b)));
+    format!("{} {rule}", method.unwrap_or("METHOD"))
+}
+
+/// Slashes and the unreserved characters of RFC 3986: no quotes, no stars, nothing that a shell or
+/// TOML knows.
+fn is_plain_in_path(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~/".contains(&b)
+}
+
+/// Whether a proposed rule means nothing but itself to whatever it is pasted into: a shell, between
+/// single quotes, or TOML, between double ones.
+///
+/// Rules that hold what a guest chose are proposed only if this is so.
+#[must_use]
+pub fn is_pastable(rule: &str) -> bool {
+    rule.bytes()
+        .all(|b| is_plain_in_path(b) || b" :*,[]".contains(&b))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample;
+
     use super::*;
+    use crate::document::Document;
+    use crate::path::Readings;
     use crate::rule::Rule;
 
     #[test]
@@ -71,6 +103,112 @@ mod tests {
                     .any(|scheme| rule.allows(scheme, &endpoint)),
                 "{text}"
             );
+        }
+    }
+
+    /// What a path or a method may hold to make more of a rule than a rule.
+    const HOSTILE: [&str; 14] = [
+        "'$(echo${IFS}pwned>&2)'",
+        "x\",\"any\",\"y",
+        "`id`",
+        "$HOME",
+        "a;b",
+        "a&b",
+        "a|b",
+        "(a)",
+        "a'b",
+        "a\\b",
+        "a!b",
+        "a*b",
+        "\u{202e}",
+        "%27",
+    ];
+
+    fn proposed(method: &str, path: &str) -> String {
+        let readings = Readings::of(path.as_bytes());
+        let head = Head {
+            method: method.as_bytes(),
+            readings: &readings,
+            path: path.as_bytes(),
+        };
+        with_path("https://a.test", head)
+    }
+
+    #[test]
+    fn what_a_guest_chose_is_proposed_only_where_it_is_plain() {
+        for (method, path, rule) in [
+            ("GET", "/v1/x", "GET https://a.test/v1/x"),
+            (
+                "GET",
+                "/v1/x~y_z-1.2?q='",
+                "GET https://a.test/v1/x~y_z-1.2",
+            ),
+            ("GET", "/", "GET https://a.test/**"),
+            ("M-SEARCH", "/x", "M-SEARCH https://a.test/x"),
+            ("GET", "/v1/a'b", "GET https://a.test/v1/**"),
+            ("GET", "/v1/a'b/c", "GET https://a.test/v1/**"),
+            ("GET", "/x\",\"any\",\"y", "GET https://a.test/**"),
+            ("GET", "/'$(echo${IFS}pwned>&2)'", "GET https://a.test/**"),
+            ("GET", "/v1/%27", "GET https://a.test/v1/**"),
+            // Servers differ about where these lead.
+            ("GET", "/v1/..%2fx", "GET https://a.test/**"),
+            ("GET", "/v1//x'", "GET https://a.test/**"),
+            ("A'B", "/x", "METHOD https://a.test/x"),
+            ("'|SH|'", "/x", "METHOD https://a.test/x"),
+        ] {
+            assert_eq!(proposed(method, path), rule, "{method} {path}");
+        }
+        let long = format!("/v1/{}", "x".repeat(LONGEST_PATH));
+        assert_eq!(proposed("GET", &long), "GET https://a.test/v1/**");
+    }
+
+    /// The words that POSIX's shell makes of a text in which nothing is expanded.
+    fn shell_words(text: &str) -> Vec<String> {
+        let (mut words, mut is_quoted, mut word) = (Vec::new(), false, String::new());
+        for c in text.chars() {
+            match c {
+                '\'' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+                c => {
+                    assert!(
+                        is_quoted || c.is_ascii_alphanumeric() || "-/".contains(c),
+                        "{text}"
+                    );
+                    word.push(c);
+                }
+            }
+        }
+        assert!(!is_quoted, "{text}");
+        words.push(word);
+        words
+    }
+
+    proptest! {
+        #[test]
+        fn a_proposed_rule_is_one_word_one_string_and_no_broader_than_the_directory(
+            pieces in vec(prop_oneof![
+                "[a-z.~_-]{1,4}".prop_map(String::from),
+                Just("/".to_owned()),
+                sample::select(HOSTILE.to_vec()).prop_map(str::to_owned),
+            ], 0..8),
+            method in prop_oneof![
+                "[A-Z]{1,8}",
+                "[!#$%&'*+.^_`|~A-Z-]{1,8}",
+            ],
+        ) {
+            let path = format!("/{}", pieces.concat());
+            let text = proposed(&method, &path);
+            prop_assert!(is_pastable(&text), "{}", text);
+            let command = shell_words(&format!("run --allow '{text}'"));
+            prop_assert_eq!(&command[2..], std::slice::from_ref(&text));
+            let document = format!("version = 1\nallow = [\"{text}\"]\n[end]\n");
+            let document = Document::parse(&document).unwrap();
+            prop_assert_eq!(document.allow.len(), 1);
+            prop_assert_eq!(document.allow[0].to_string(), text.clone());
+            // What it covers begins as the path does.
+            let pattern = text.split_once("a.test").unwrap().1;
+            let prefix = pattern.strip_suffix("**").unwrap_or(pattern);
+            prop_assert!(path.starts_with(prefix), "{} for {}", text, path);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use sandbox_net::policy::{
     AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
-    classify, decide,
+    classify, decide, is_pastable,
 };
 
 use super::subject::Subject;
@@ -24,6 +24,9 @@ pub(super) struct Proposals {
     is_full: bool,
     /// Whether some of it was refused by the hook, which may do so again.
     has_hook: bool,
+    /// How often something was asked for that no rule is proposed for, since it could mean more than
+    /// a rule to what it is pasted into.
+    unusual: u64,
     /// How often the metadata of a cloud was asked for, which no rule is proposed for.
     metadata: u64,
 }
@@ -61,8 +64,12 @@ impl Proposals {
             return;
         };
         let address = record.address.map(|address| address.ip());
-        let Some(wish) = wish(reason, &subject, address) else {
-            return;
+        let wish = match wish(reason, &subject, address) {
+            Ok(wish) => wish,
+            Err(why) => {
+                self.unusual += u64::from(why == NoWish::Unusual);
+                return;
+            }
         };
         self.add_wish(subject.endpoint(), wish);
         self.has_hook |= reason == DenyReason::Hook;
@@ -90,10 +97,12 @@ impl Proposals {
         }
     }
 
-    /// The rules, in their order; all of them parse.
+    /// The rules, in their order; all of them parse, and are nothing but rules where they are
+    /// pasted.
     fn rules(&self) -> BTreeSet<String> {
         let endpoints = self.endpoints.iter();
         let texts = endpoints.flat_map(|(endpoint, wanted)| wanted.rules(endpoint));
+        let texts = texts.filter(|text| is_pastable(text));
         texts.filter(|text| text.parse::<Rule>().is_ok()).collect()
     }
 
@@ -106,8 +115,7 @@ impl Proposals {
                 "\nrules for 'allow' that would have allowed what was denied:"
             )?;
             for rule in rules {
-                // Rules have no backslashes and no control characters.
-                writeln!(out, "    \"{}\",", rule.replace('"', "\\\""))?;
+                writeln!(out, "    \"{rule}\",")?;
             }
         }
         if self.is_full {
@@ -117,6 +125,13 @@ impl Proposals {
             writeln!(
                 out,
                 "(some of it was refused by the hook: a rule helps only where one asked)"
+            )?;
+        }
+        if self.unusual > 0 {
+            let count = self.unusual;
+            writeln!(
+                out,
+                "(no rule is proposed for methods with unusual characters, which {count} had)"
             )?;
         }
         if self.metadata > 0 {
@@ -189,14 +204,26 @@ impl Wanted {
     }
 }
 
-/// What a denial lacks; none if that is no rule.
-fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Option<Wish> {
+/// Why nothing is wished for.
+#[derive(Debug, PartialEq, Eq)]
+enum NoWish {
+    /// No rule could allow it.
+    NoRule,
+    /// The rule would hold a method that is no plain word.
+    Unusual,
+}
+
+/// What a denial lacks.
+fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Result<Wish, NoWish> {
     let scheme = match subject {
         Subject::Connect(_) => None,
         Subject::Tls(origin) | Subject::Request { origin, .. } => Some(origin.scheme),
     };
     match (reason, subject) {
-        (DenyReason::Address, _) => Some(Wish::Address(scheme, address?)),
+        (DenyReason::Address, _) => {
+            let address = address.ok_or(NoWish::NoRule)?;
+            Ok(Wish::Address(scheme, address))
+        }
         // Other rules allow its origin, or it would have been denied at an earlier stage.
         (
             DenyReason::NoRule,
@@ -205,17 +232,17 @@ fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Optio
                 method,
                 path,
             },
-        ) => Some(Wish::Head(origin.scheme, head(origin, method, path)?)),
+        ) => Ok(Wish::Head(origin.scheme, head(origin, method, path)?)),
         (DenyReason::NoRule | DenyReason::Hook, _) => {
-            Some(scheme.map_or(Wish::Endpoint, Wish::Scheme))
+            Ok(scheme.map_or(Wish::Endpoint, Wish::Scheme))
         }
-        _ => None,
+        _ => Err(NoWish::NoRule),
     }
 }
 
-/// The rule for the method and directory of a request, or for all paths with that method where
-/// servers differ about the directory; none if neither allows the request.
-fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Option<String> {
+/// The rule for the method and directory of a request, as far as that is plain, or for all paths
+/// with that method where servers differ about it.
+fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Result<String, NoWish> {
     let request = Request::Exchange {
         origin,
         method,
@@ -227,13 +254,17 @@ fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Option<String> {
         let decision = rule.map(|rule| decide(&request, &Policy::allow([rule])));
         matches!(decision, Ok(Decision::Allow { .. }))
     };
-    let method = str::from_utf8(method).ok()?;
+    let method = str::from_utf8(method).map_err(|_| NoWish::NoRule)?;
     let before_query = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let slash = before_query.iter().rposition(|byte| *byte == b'/')?;
-    let directories = [&before_query[..=slash], b"/"];
+    let is_plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    let plain = &before_query[..before_query.iter().take_while(is_plain).count()];
+    let slash = plain.iter().rposition(|byte| *byte == b'/');
+    let directories = [&plain[..=slash.ok_or(NoWish::NoRule)?], b"/"];
     let directories = directories.into_iter().flat_map(str::from_utf8);
     let mut rules = directories.map(|directory| format!("{method} {origin}{directory}**"));
-    rules.find(allows)
+    let rule = rules.find(allows).ok_or(NoWish::NoRule)?;
+    let is_plain = is_pastable(&rule) && !method.contains([',', '*']);
+    is_plain.then_some(rule).ok_or(NoWish::Unusual)
 }
 
 fn origin(scheme: Scheme, endpoint: &Endpoint) -> Origin {

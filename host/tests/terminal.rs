@@ -1,0 +1,205 @@
+//! Questions at a real terminal: what counts as an answer, and what a program can do about it.
+#![cfg(unix)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/drive.py");
+/// The end of the question.
+const QUESTION: &str = "press Enter to deny: ";
+
+/// What programs share: a way to wait for the test, and to ask for the network.
+const SHARED: &str = r#"
+import asyncio, os, sys, urllib.request
+
+def wait_for(name):
+    while not os.path.exists("/steps/" + name):
+        import time; time.sleep(0.01)
+
+def fetch():
+    try:
+        return urllib.request.urlopen(URL).status
+    except OSError as error:
+        return f"no: {error}"
+
+async def connect():
+    try:
+        await asyncio.open_connection("127.0.0.1", PORT)
+        return "connected"
+    except OSError as error:
+        return f"no: {error}"
+"#;
+
+/// Answers every connection with an empty page.
+fn http_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let address = listener.local_addr().expect("a bound address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut head = Vec::new();
+            let mut buffer = [0; 1024];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buffer) {
+                    Ok(count) if count > 0 => head.extend_from_slice(&buffer[..count]),
+                    _ => break,
+                }
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer);
+        }
+    });
+    address
+}
+
+/// Runs a program that has to ask for a server on loopback, at a terminal at which these steps are
+/// done. Gives the screens after each of them and at the end.
+fn at_a_terminal(program: &str, steps: impl FnOnce(&Path) -> Vec<Value>) -> Vec<String> {
+    let server = http_server();
+    let folder = tempfile::tempdir().expect("a directory");
+    let at = folder.path();
+    let url = format!("http://{server}/");
+    let code = format!("URL = {url:?}\nPORT = {}\n{SHARED}\n{program}", server.port());
+    let mut driver = Command::new("python3")
+        .args([DRIVER, env!("CARGO_BIN_EXE_sandbox-net"), "run", "--ask"])
+        .arg(format!("http://{server}"))
+        .arg("--dir")
+        .arg(format!("{}::/steps", at.display()))
+        .args(["-c", &code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python");
+    let steps = serde_json::to_vec(&steps(at)).expect("JSON");
+    let mut stdin = driver.stdin.take().expect("a pipe");
+    stdin.write_all(&steps).expect("a pipe that is read");
+    drop(stdin);
+    let output = driver.wait_with_output().expect("the end of the driver");
+    assert!(output.status.success(), "the steps were not all done");
+    let ended: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(ended["code"], 0, "{ended}");
+    let screens = ended["screens"].as_array().expect("a list").iter();
+    screens
+        .map(|screen| screen.as_str().expect("a text").to_owned())
+        .collect()
+}
+
+#[test]
+fn only_the_hosts_name_allows_it() {
+    for (typed, shown) in [
+        ("127.0.0.1\n", "answer: 200"),
+        (" 127.0.0.1 \n", "answer: 200"),
+        ("\n", "answer: no: "),
+    ] {
+        let screens = at_a_terminal("print('answer:', fetch())", |_| {
+            vec![
+                json!(["wait", "asks for 127.0.0.1:"]),
+                json!(["wait", QUESTION]),
+                json!(["type", typed]),
+                json!(["wait", shown]),
+            ]
+        });
+        let question = "Type the host's name, 127.0.0.1, to allow it, or press Enter to deny: ";
+        assert!(screens[1].contains(question), "{}", screens[1]);
+    }
+}
+
+#[test]
+fn another_answer_is_asked_for_again_and_denies_in_the_end() {
+    let again = "that is not the host's name";
+    at_a_terminal("print('answer:', fetch())", |_| {
+        vec![
+            json!(["wait", QUESTION]),
+            json!(["type", "y\n"]),
+            json!(["wait", again]),
+            json!(["wait", QUESTION]),
+            json!(["type", "127.0.0.11\n"]),
+            json!(["wait", again]),
+            json!(["wait", QUESTION]),
+            json!(["type", "yes\n"]),
+            json!(["wait", "sandbox-net: denied"]),
+            json!(["wait", "the person at the terminal said no"]),
+        ]
+    });
+}
+
+#[test]
+fn what_is_typed_before_the_question_is_no_answer() {
+    let program = "print('innocent?', flush=True); wait_for('typed'); print('answer:', fetch())";
+    for ahead in ["y\n", "127.0.0.1\n", "\n127.0.0.1\n127.0.0.1\n", "127.0.0.1"] {
+        let screens = at_a_terminal(program, |at| {
+            vec![
+                json!(["wait", "innocent?"]),
+                json!(["type", ahead]),
+                json!(["pause", 0.2]),
+                json!(["touch", at.join("typed")]),
+                json!(["wait", QUESTION]),
+                json!(["pause", 0.3]),
+                json!(["type", "\n"]),
+                json!(["wait", "the person at the terminal said no"]),
+            ]
+        });
+        assert!(!screens[5].contains("answer:"), "{ahead:?}: {}", screens[5]);
+    }
+}
+
+#[test]
+fn a_programs_output_waits_while_a_question_is_open() {
+    let program = r#"
+async def main():
+    asked = asyncio.create_task(connect())
+    while not os.path.exists("/steps/asked"):
+        await asyncio.sleep(0.01)
+    print("\x1b[2J\x1b[HFAKED stdout", flush=True)
+    print("FAKED stderr", file=sys.stderr, flush=True)
+    print("answer:", await asked)
+sys.stdout.write("\x1b[8m\x1b]0;cut")
+sys.stdout.flush()
+asyncio.run(main())
+"#;
+    let screens = at_a_terminal(program, |at| {
+        vec![
+            json!(["wait", QUESTION]),
+            json!(["touch", at.join("asked")]),
+            json!(["pause", 0.5]),
+            json!(["type", "127.0.0.1\n"]),
+            json!(["wait", "FAKED stdout"]),
+            json!(["wait", "FAKED stderr"]),
+            json!(["wait", "answer: connected"]),
+        ]
+    });
+    assert!(!screens[2].contains("FAKED"), "{}", screens[2]);
+    // What the program left hidden and unfinished is ended before the question.
+    let question = &screens[0][screens[0].find("]0;cut").expect("the program's own")..];
+    let plain = question.find("\u{18}\u{1b}\\").expect("an end of what was cut");
+    let visible = question.find("\u{1b}[0m").expect("no attributes");
+    let asked = question.find("sandbox-net: ").expect("the question");
+    assert!(plain < visible && visible < asked, "{question:?}");
+}
+
+#[test]
+fn a_program_that_reads_the_terminal_does_not_get_the_answer() {
+    let program = r#"
+async def main():
+    asked = asyncio.create_task(connect())
+    await asyncio.sleep(0.05)
+    line = sys.stdin.readline()
+    print("read:", line.strip())
+    print("answer:", await asked)
+asyncio.run(main())
+"#;
+    at_a_terminal(program, |_| {
+        vec![
+            json!(["wait", QUESTION]),
+            json!(["type", "127.0.0.1\n"]),
+            json!(["pause", 0.3]),
+            json!(["type", "hello\n"]),
+            json!(["wait", "read: hello"]),
+            json!(["wait", "answer: connected"]),
+        ]
+    });
+}
