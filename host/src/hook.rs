@@ -37,7 +37,8 @@ pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookErr
 /// }
 /// ```
 pub trait Hook: Send + Sync {
-    /// Answers one request. A person may be asked meanwhile.
+    /// Answers one request. A person may be asked meanwhile. It must not block its thread: one that
+    /// does takes a thread from the runtime, and all of a runtime that has one.
     ///
     /// # Errors
     ///

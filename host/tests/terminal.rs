@@ -63,7 +63,10 @@ fn at_a_terminal(program: &str, steps: impl FnOnce(&Path) -> Vec<Value>) -> Vec<
     let folder = tempfile::tempdir().expect("a directory");
     let at = folder.path();
     let url = format!("http://{server}/");
-    let code = format!("URL = {url:?}\nPORT = {}\n{SHARED}\n{program}", server.port());
+    let code = format!(
+        "URL = {url:?}\nPORT = {}\n{SHARED}\n{program}",
+        server.port()
+    );
     let mut driver = Command::new("python3")
         .args([DRIVER, env!("CARGO_BIN_EXE_sandbox-net"), "run", "--ask"])
         .arg(format!("http://{server}"))
@@ -130,7 +133,12 @@ fn another_answer_is_asked_for_again_and_denies_in_the_end() {
 #[test]
 fn what_is_typed_before_the_question_is_no_answer() {
     let program = "print('innocent?', flush=True); wait_for('typed'); print('answer:', fetch())";
-    for ahead in ["y\n", "127.0.0.1\n", "\n127.0.0.1\n127.0.0.1\n", "127.0.0.1"] {
+    for ahead in [
+        "y\n",
+        "127.0.0.1\n",
+        "\n127.0.0.1\n127.0.0.1\n",
+        "127.0.0.1",
+    ] {
         let screens = at_a_terminal(program, |at| {
             vec![
                 json!(["wait", "innocent?"]),
@@ -175,7 +183,9 @@ asyncio.run(main())
     assert!(!screens[2].contains("FAKED"), "{}", screens[2]);
     // What the program left hidden and unfinished is ended before the question.
     let question = &screens[0][screens[0].find("]0;cut").expect("the program's own")..];
-    let plain = question.find("\u{18}\u{1b}\\").expect("an end of what was cut");
+    let plain = question
+        .find("\u{18}\u{1b}\\")
+        .expect("an end of what was cut");
     let visible = question.find("\u{1b}[0m").expect("no attributes");
     let asked = question.find("sandbox-net: ").expect("the question");
     assert!(plain < visible && visible < asked, "{question:?}");

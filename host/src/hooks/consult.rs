@@ -101,8 +101,12 @@ impl EgressHooks {
             rule: answer.rule().to_owned(),
             is_asked: matches!(answer, Answer::Ask(_)),
         };
-        // A hook that panics has no answer either.
-        let asking = AssertUnwindSafe(async { hook.decide(&request).await }).catch_unwind();
+        let stage = request.stage;
+        // In a task of its own: a hook that blocks, which it must not, does not block this one. A
+        // hook that panics has no answer either.
+        let hook = Arc::clone(hook);
+        let asking = async move { hook.decide(&request).await };
+        let asking = wasmtime_wasi::runtime::spawn(AssertUnwindSafe(asking).catch_unwind());
         let verdict = match tokio::time::timeout(*deadline, asking).await {
             Ok(Ok(Ok(verdict))) => verdict,
             Ok(Ok(Err(error))) => HookAnswer::Deny(format!("it failed: {error}")),
@@ -112,7 +116,7 @@ impl EgressHooks {
         match verdict {
             HookAnswer::Deny(why) => Err(answer.hook_denial(&why)),
             HookAnswer::Allow(amendments) => {
-                if let Some(fault) = misplaced(&amendments, request.stage) {
+                if let Some(fault) = misplaced(&amendments, stage) {
                     return Err(answer.hook_denial(fault));
                 }
                 let checked = match answer {

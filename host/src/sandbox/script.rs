@@ -85,9 +85,10 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     /// Captured stderr; empty where it was not captured.
     pub stderr: Vec<u8>,
-    /// Whether output went past the capture limit and was dropped.
+    /// Whether output was dropped: past the capture limit, or since nobody had taken it when the
+    /// time limit ended the run.
     pub truncated: bool,
-    /// Wall-clock time from the start of the interpreter to its end.
+    /// Wall-clock time from the call of [`run`](super::Sandbox::run) to the end of the program.
     pub duration: Duration,
     /// The most memory that the guest had, in bytes.
     pub memory: usize,

@@ -40,19 +40,23 @@ where
 {
     let workers = Runtime::new()?;
     let here = Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _here = here.enter();
+        Signals::new()?
+    };
     let (deadline, changed) = watch::channel(None);
     let mut task = workers.spawn(work(Deadline(Arc::new(deadline))));
     let code = here.block_on(async {
         tokio::select! {
             done = &mut task => done.unwrap_or_else(|error| Err(error.into())),
             () = passed(changed) => {
-                end(&mut task).await;
+                end(&mut task, &mut signals).await;
                 say("the time limit ended the program");
                 Ok(TIME_LIMIT)
             }
-            signal = signal() => {
-                end(&mut task).await;
-                Ok(signal?)
+            code = signals.next() => {
+                end(&mut task, &mut signals).await;
+                Ok(code)
             }
         }
     });
@@ -62,12 +66,12 @@ where
 }
 
 /// Lets the command clean up, unless that takes too long or there is another signal.
-async fn end(task: &mut JoinHandle<Result<u8, Failure>>) {
+async fn end(task: &mut JoinHandle<Result<u8, Failure>>, signals: &mut Signals) {
     task.abort();
     tokio::select! {
         _ = task => {}
         () = tokio::time::sleep(CLEANUP) => {}
-        _ = signal() => {}
+        _ = signals.next() => {}
     }
 }
 
@@ -93,24 +97,51 @@ async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
     }
 }
 
-/// Waits for a signal that ends the process; its exit code.
+/// The signals that end the process.
 #[cfg(unix)]
-async fn signal() -> io::Result<u8> {
-    use tokio::signal::unix::{SignalKind, signal};
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
 
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-        _ = hangup.recv() => 129,
-    })
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one; the exit code that it stands for.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+            _ = self.hangup.recv() => 129,
+        }
+    }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> io::Result<u8> {
-    tokio::signal::ctrl_c().await.map(|()| 130)
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> u8 {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => 130,
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 /// Tells the user something on stderr, unless nobody reads that.
