@@ -62,7 +62,7 @@ fn a_reader_that_reads_nothing_does_not_stretch_the_time_limit() {
         (&["-c", &writes("stderr")], false),
         (&["--json", "-c", large], true),
     ] {
-        let arguments = [&["run", "--timeout", "3s"], arguments].concat();
+        let arguments = [&["run", "--timeout", "1s"], arguments].concat();
         let mut child = start(&arguments, Stdio::piped(), Stdio::piped());
         let status = end(&mut child);
         assert_eq!(status.code(), Some(TIME_LIMIT), "{arguments:?}");

@@ -50,8 +50,8 @@ pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
 pub(crate) fn with_method(rule: &str, head: Head<'_>) -> String {
     let is_plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_".contains(b);
     let method = str::from_utf8(head.method).ok();
-    let method =
-        method.filter(|method| method.len() <= LONGEST_METHOD && method.bytes().all(|b| is_plain(&b)));
+    let method = method
+        .filter(|method| method.len() <= LONGEST_METHOD && method.bytes().all(|b| is_plain(&b)));
     format!("{} {rule}", method.unwrap_or("METHOD"))
 }
 

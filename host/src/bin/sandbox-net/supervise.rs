@@ -17,7 +17,7 @@ use crate::{Failure, one_line};
 /// How much later than the time limit a command that has not ended by itself is ended.
 const LATE: Duration = Duration::from_secs(1);
 /// How long a command that is ended may take to clean up.
-const CLEANUP: Duration = Duration::from_secs(3);
+const CLEANUP: Duration = Duration::from_secs(2);
 /// How long a last word to the user may take: its reader may not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// The exit code of what its time limit ended.
