@@ -126,7 +126,7 @@ impl Counting {
 
     /// Answers a request by `first`, `middle` so many times, and `last`.
     async fn answering(first: &str, middle: &str, times: usize, last: &str) -> Self {
-        let parts = [first, middle, last].map(|part| Arc::<str>::from(part));
+        let parts = [first, middle, last].map(Arc::<str>::from);
         Self::start(move |mut stream, seen| {
             let [first, middle, last] = parts.clone();
             async move {
