@@ -19,16 +19,18 @@ pub struct Budgets {
     /// Connections that are open at once.
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub connections: Option<u32>,
-    /// Bytes of request heads and bodies in all.
+    /// Bytes that go out in all, as they are on the wire below TLS: heads, bodies and their framing,
+    /// handshakes, and questions for names.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub bytes_up: Option<u64>,
-    /// Bytes of response heads and bodies in all.
+    /// Bytes that come in in all, counted in the same way. What the kernel receives before it is read
+    /// does not count.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub bytes_down: Option<u64>,
-    /// Bytes of one response head.
+    /// Bytes of one response head, and of the informational ones before it.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub response_head: Option<u32>,
-    /// Distinct hosts that are talked to.
+    /// Distinct hosts that are talked to, or asked for.
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub hosts: Option<u32>,
     /// Wall-clock time, in whole seconds, from the sandbox's first use of the network on.
@@ -38,10 +40,11 @@ pub struct Budgets {
     /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
     #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
     pub host_memory: Option<u64>,
-    /// Names that are looked up in all. 10,000 unless set.
+    /// Names that are asked for in all, by lookups and by connections. 10,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
-    /// Connections that may begin within one second. 1,000 unless set.
+    /// Connections that are dialled within one second, each address that is tried for itself. 2,000
+    /// unless set.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub connections_per_second: Option<u32>,
     /// Attempts that are denied in all; beyond them nothing is allowed any more. 10,000 unless set.
@@ -55,7 +58,7 @@ impl Budgets {
     /// The lookups where the budget names no number.
     pub const LOOKUPS: u64 = 10_000;
     /// The connections in a second where the budget names no number.
-    pub const CONNECTIONS_PER_SECOND: u32 = 1_000;
+    pub const CONNECTIONS_PER_SECOND: u32 = 2_000;
     /// The denials where the budget names no number.
     pub const DENIALS: u64 = 10_000;
 

@@ -77,7 +77,16 @@ impl DnsServer {
     ///
     /// When loopback gives no port.
     pub async fn start() -> Self {
-        let socket = UdpSocket::bind(loopback(0)).await.expect("a loopback port");
+        Self::at(loopback(0)).await
+    }
+
+    /// Starts a server at this address.
+    ///
+    /// # Panics
+    ///
+    /// When it is not to be had.
+    pub async fn at(address: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).await.expect("the address");
         let address = socket.local_addr().expect("a bound address");
         let questions = Arc::new(watch::Sender::new(Vec::new()));
         let script = Arc::new(watch::Sender::new(Script::new()));

@@ -81,6 +81,7 @@ async fn addresses(host: &Host, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, Egres
 pub(crate) async fn ask(name: &str, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, EgressError> {
     let Dialer { resolver, wire } = dialer;
     let questions = resolver.questions() * (name.len() + QUESTION);
+    wire.room().map_err(EgressError::Limit)?;
     wire.ask().map_err(EgressError::Limit)?;
     wire.write(questions).map_err(EgressError::Limit)?;
     let found = resolver.resolve(name).await;

@@ -102,6 +102,7 @@ const EAFNOSUPPORT: i32 = 97;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Endpoint, Policy};
 
     #[test]
     fn the_machine_knows_its_own_addresses_from_those_of_others() {
@@ -121,6 +122,30 @@ mod tests {
         if socket.connect("198.51.100.1:9").is_ok() {
             let own = socket.local_addr().unwrap().ip();
             assert!(Machine::real().is_own(own), "{own}");
+        }
+    }
+
+    #[test]
+    fn an_own_address_is_permitted_only_where_a_rule_names_it() {
+        let address: IpAddr = "93.184.216.34".parse().unwrap();
+        for (rule, host, is_named) in [
+            ("a.test", "a.test", false),
+            ("any", "a.test", false),
+            ("any", "93.184.216.34", false),
+            ("a.test to 93.184.216.34", "a.test", true),
+            ("93.184.216.34", "93.184.216.34", true),
+        ] {
+            let policy = Policy::allow([rule.parse().unwrap()]);
+            let checked = policy.check_connect(Endpoint::new(host, 80).unwrap());
+            let checked = checked.unwrap();
+            for (is_own, permitted) in [(true, is_named), (false, true)] {
+                let machine = Machine::new(move |asked| is_own && asked == address);
+                for dialled in [address, "::ffff:93.184.216.34".parse().unwrap()] {
+                    let is_permitted = machine.permits(&checked.addresses(), dialled);
+                    assert_eq!(is_permitted, permitted, "{rule} {host} {dialled} {is_own}");
+                }
+                assert_eq!(machine.check(&checked, address).is_ok(), permitted);
+            }
         }
     }
 }

@@ -62,6 +62,7 @@ impl Meter {
     /// Counts a host that is to be connected to, or that is to be asked for.
     pub(super) fn connect(&self, host: &Host) -> Result<(), Limit> {
         self.check_time()?;
+        self.check_bytes()?;
         let Some(most) = self.budgets.hosts else {
             return Ok(());
         };
@@ -87,6 +88,7 @@ impl Meter {
     /// Counts a request.
     pub(super) fn request(&self) -> Result<(), Limit> {
         self.check_time()?;
+        self.check_bytes()?;
         let mut state = self.state();
         if self
             .budgets
@@ -148,6 +150,16 @@ impl Meter {
         match self.deadline() {
             Some(deadline) if deadline <= Instant::now() => Err(Limit::Time),
             _ => Ok(()),
+        }
+    }
+
+    /// Where no byte can come or go any more nobody is dialled: what a peer has sent by the time that
+    /// the connection closes would have crossed the wire all the same.
+    fn check_bytes(&self) -> Result<(), Limit> {
+        self.room()?;
+        match self.up.is_over.load(Ordering::Relaxed) {
+            true => Err(Limit::BytesUp),
+            false => Ok(()),
         }
     }
 
@@ -295,7 +307,6 @@ mod tests {
         assert_eq!((meter.has_room_up(10), meter.write(10)), (Ok(()), Ok(())));
         meter.unwritten(4);
         assert_eq!(meter.write(4), Ok(()));
-        assert_eq!(meter.write(1), Err(Limit::BytesUp));
         assert_eq!(meter.read(usize::MAX), Ok(()));
         assert_eq!(meter.room(), Ok(usize::MAX));
         let forever = meter.within_time(std::future::pending::<()>());
@@ -332,6 +343,8 @@ mod tests {
         meter.unwritten(6);
         assert_eq!(meter.write(1), Err(Limit::BytesUp));
         assert_eq!(meter.has_room_up(0), Err(Limit::BytesUp));
+        assert_eq!(meter.request(), Err(Limit::BytesUp));
+        assert_eq!(meter.connect(&host("a.test")), Err(Limit::BytesUp));
     }
 
     #[test]
@@ -343,8 +356,11 @@ mod tests {
         assert_eq!((meter.room(), meter.read(4)), (Ok(11), Ok(())));
         assert_eq!((meter.room(), meter.read(6)), (Ok(7), Ok(())));
         assert_eq!((meter.room(), meter.read(0)), (Ok(1), Ok(())));
+        assert_eq!(meter.connect(&host("a.test")), Ok(()));
         assert_eq!(meter.read(1), Err(Limit::BytesDown));
         assert_eq!(meter.room(), Err(Limit::BytesDown));
+        assert_eq!(meter.request(), Err(Limit::BytesDown));
+        assert_eq!(meter.connect(&host("a.test")), Err(Limit::BytesDown));
     }
 
     #[tokio::test(start_paused = true)]

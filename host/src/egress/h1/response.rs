@@ -78,11 +78,14 @@ impl HeadParser {
         &mut self,
         buffer: &[u8],
     ) -> Result<Option<(u16, HttpVersion, Vec<u8>)>, HeadError> {
-        let Some(end) = newline_from(buffer, self.scanned) else {
-            self.scanned = buffer.len();
-            return match buffer.len() {
-                length if length <= MAX_STATUS_LINE && length < self.max => Ok(None),
-                _ if buffer.starts_with(b"HTTP/") => Err(HeadError::Limit),
+        // The line's end has to lie within the bound, however many bytes came at once with it.
+        let bound = (MAX_STATUS_LINE + 1).min(self.max);
+        let seen = &buffer[..buffer.len().min(bound)];
+        let Some(end) = newline_from(seen, self.scanned) else {
+            self.scanned = seen.len();
+            return match seen.len() {
+                length if length < bound => Ok(None),
+                _ if seen.starts_with(b"HTTP/") => Err(HeadError::Limit),
                 _ => Err(HeadError::Fault(ProtocolFault::NotHttp)),
             };
         };

@@ -17,3 +17,4 @@ mod terms_kept_apart;
 pub(crate) mod tls_support;
 mod trailers;
 mod uploads;
+mod wire;

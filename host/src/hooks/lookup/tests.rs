@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
-use crate::egress::{Afterwards, DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
+use crate::egress::{Afterwards, DnsFailure, EgressConfig, Machine, Resolve, Roots, TlsSettings};
 use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
 use crate::policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
 
@@ -19,6 +19,8 @@ struct Names {
     asked: Mutex<Vec<String>>,
     holds: bool,
     go_on: Notify,
+    /// Where names lead; this machine unless said.
+    address: Option<IpAddr>,
 }
 
 impl Resolve for Names {
@@ -30,7 +32,7 @@ impl Resolve for Names {
             }
             match name {
                 "missing.test" => Err(DnsFailure::NotFound),
-                _ => Ok(vec![[127, 0, 0, 1].into()]),
+                _ => Ok(vec![self.address.unwrap_or([127, 0, 0, 1].into())]),
             }
         })
     }
@@ -282,25 +284,150 @@ async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
         ..document("any")
     };
     let hooks = EgressHooks::builder().build(document.into(), config(&names));
-    // A lookup is no connection: it does not count.
-    for name in ["a.test", "b.test"] {
-        assert_eq!(lookup(&hooks, name).await, Ok(()));
-    }
-    let connecting = hooks.connect(
-        Endpoint::new("a.test", 80).unwrap(),
-        None,
-        Afterwards::Closed,
-    );
-    assert!(connecting.unwrap().await.is_err());
+    // A name that is asked for is a host that is talked to.
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
-    let hosts = EgressError::Limit(Limit::Hosts);
-    assert_eq!(lookup(&hooks, "b.test").await, Err(hosts));
+    let limit = EgressError::Limit(Limit::Hosts);
+    assert_eq!(lookup(&hooks, "b.test").await, Err(limit.clone()));
+    let connecting =
+        |name| hooks.connect(Endpoint::new(name, 80).unwrap(), None, Afterwards::Closed);
+    assert!(connecting("a.test").unwrap().await.is_err());
+    assert_eq!(connecting("b.test").err(), Some(limit));
+    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     tokio::time::advance(Duration::from_secs(61)).await;
     let time = EgressError::Limit(Limit::Time);
     assert_eq!(lookup(&hooks, "a.test").await, Err(time));
-    assert_eq!(names.asked().len(), 3, "{:?}", names.asked());
+    assert_eq!(names.asked(), ["a.test", "a.test"]);
     let last = hooks.audit().lookups().pop().unwrap();
     assert_eq!((last.verdict, &*last.rule), (Verdict::Deny, "budget:time"));
+}
+
+#[tokio::test]
+async fn names_that_are_asked_for_end_at_their_number_and_bytes_whichever_door_asks() {
+    let with = |budgets| {
+        let document = Document {
+            budgets,
+            ..document("any")
+        };
+        let names = Arc::new(Names::default());
+        let hooks = EgressHooks::builder().build(document.into(), config(&names));
+        (names, hooks)
+    };
+    let budgets = |lookups, bytes_up, bytes_down| Budgets {
+        lookups,
+        bytes_up,
+        bytes_down,
+        ..Budgets::default()
+    };
+    // Two questions of 18 bytes beside the name for each name.
+    for (budgets, asked, limit) in [
+        (budgets(Some(3), None, None), 3, Limit::Lookups),
+        (budgets(None, Some(3 * 2 * 25), None), 3, Limit::BytesUp),
+        (budgets(None, Some(3 * 2 * 25 - 1), None), 2, Limit::BytesUp),
+        (budgets(Some(0), None, None), 0, Limit::Lookups),
+        (budgets(None, Some(10), None), 0, Limit::BytesUp),
+        // The answer goes beyond it, and nobody is asked any more.
+        (budgets(None, None, Some(50)), 1, Limit::BytesDown),
+    ] {
+        for is_lookup in [true, false] {
+            let (names, hooks) = with(budgets);
+            let mut errors = Vec::new();
+            for number in 0..5 {
+                let name = format!("n{number}.test");
+                let result = match is_lookup {
+                    true => lookup(&hooks, &name).await,
+                    false => {
+                        let endpoint = Endpoint::new(&name, 80).unwrap();
+                        match hooks.connect(endpoint, None, Afterwards::Closed) {
+                            Ok(connecting) => connecting.await.map(drop),
+                            Err(error) => Err(error),
+                        }
+                    }
+                };
+                errors.extend(result.err());
+            }
+            let is_limit = |error: &&EgressError| matches!(error, EgressError::Limit(_));
+            let limited: Vec<_> = errors.iter().filter(is_limit).collect();
+            assert_eq!(names.asked().len(), asked, "{budgets:?}");
+            assert!(!limited.is_empty(), "{errors:?}");
+            assert!(
+                limited
+                    .iter()
+                    .all(|error| **error == EgressError::Limit(limit))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
+    for (most, is_over) in [(6, true), (7, false)] {
+        let document = Document {
+            budgets: Budgets {
+                denials: Some(most),
+                hosts: Some(1),
+                ..Budgets::default()
+            },
+            ..document("a.test; b.test; *.c.test")
+        };
+        let names = Arc::new(Names::default());
+        let hooks = EgressHooks::builder().build(document.into(), config(&names));
+        let connect = |name: &str| {
+            let endpoint = Endpoint::new(name, 80).unwrap();
+            hooks.connect(endpoint, None, Afterwards::Closed).err()
+        };
+        assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+        // A rule, a rule, no host, no request, a budget, a budget.
+        assert!(lookup(&hooks, "denied.test").await.is_err());
+        assert!(matches!(
+            connect("denied.test"),
+            Some(EgressError::Denied(_))
+        ));
+        hooks.malformed_lookup("a\nb");
+        hooks.malformed(crate::audit::Stage::Connect, "a\nb:80", None);
+        let hosts = EgressError::Limit(Limit::Hosts);
+        assert_eq!(lookup(&hooks, "b.test").await, Err(hosts.clone()));
+        assert_eq!(connect("b.test"), Some(hosts));
+
+        let denials = is_over.then_some(EgressError::Limit(Limit::Denials));
+        assert_eq!(lookup(&hooks, "a.test").await.err(), denials);
+        assert_eq!(connect("a.test"), denials);
+        if is_over {
+            let record = hooks.audit().decisions().pop().unwrap();
+            let expected = (Verdict::Deny, "budget:denials");
+            assert_eq!((record.verdict, &*record.rule), expected);
+        }
+        // What is denied by a rule is refused the same way then.
+        assert_eq!(is_over, connect("denied.test") == denials);
+        assert_eq!(names.asked().len(), if is_over { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn what_leads_to_this_machine_is_denied_unless_its_rule_names_the_address() {
+    // Nobody but the tests' machine has this address: it is denied before it is dialled.
+    let own: IpAddr = [93, 184, 216, 34].into();
+    for (rules, target) in [
+        ("a.test", "a.test"),
+        ("any", "a.test"),
+        ("any", "93.184.216.34"),
+    ] {
+        let names = Arc::new(Names {
+            address: Some(own),
+            ..Names::default()
+        });
+        let machine = Machine::new(move |address| address == own);
+        let builder = EgressHooks::builder().machine(machine);
+        let hooks = builder.build(document(rules).into(), config(&names));
+        let endpoint = Endpoint::new(target, 80).unwrap();
+        let connecting = hooks.connect(endpoint, None, Afterwards::Closed);
+        let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
+            panic!("{rules} {target}");
+        };
+        assert_eq!(denial.reason, DenyReason::Address);
+        let record = hooks.audit().decisions().pop().unwrap();
+        assert_eq!(record.reason, Some(DenyReason::Address.into()));
+        assert_eq!(record.verdict, Verdict::Deny);
+    }
 }
 
 /// A sink that is full.

@@ -118,20 +118,24 @@ async fn a_secret_behind_a_body_is_masked() {
 }
 
 #[tokio::test]
-async fn the_fields_behind_a_body_count_for_the_bytes_of_responses() {
+async fn every_byte_of_an_answer_counts_for_the_bytes_that_come_in() {
     for body in ["", "four"] {
-        let section = format!("A: {}\r\n", "b".repeat(1000));
-        let url = serve(answer(body, &section)).await;
-        let free = hooks(&url, None, false);
-        assert!(get(&free, &url).await.is_some());
-        let counted = free.audit().exchanges()[0].bytes_down;
-        assert!(counted > 1000, "{counted}");
-        for (budget, fits) in [(counted, true), (counted - 1, false)] {
-            let url = serve(answer(body, &section)).await;
+        let answer = answer(body, &format!("A: {}\r\n", "b".repeat(1000)));
+        // The head, the lines of chunks and the fields behind them as they are sent.
+        let bytes = answer.len() as u64;
+        for (budget, fits) in [(bytes, true), (bytes - 1, false)] {
+            let url = serve(answer.clone()).await;
             let bounded = hooks(&url, Some(budget), false);
             assert_eq!(get(&bounded, &url).await.is_some(), fits, "{budget}");
             let error = bounded.audit().exchanges()[0].error.clone();
-            assert_eq!(error.is_none(), fits, "{error:?}");
+            let expected = (!fits).then(|| "limit:bytes-down".to_owned());
+            assert_eq!(error, expected);
         }
+        // The record has what arrived without its coding.
+        let url = serve(answer.clone()).await;
+        let free = hooks(&url, None, false);
+        assert!(get(&free, &url).await.is_some());
+        let recorded = free.audit().exchanges()[0].bytes_down;
+        assert!(1000 < recorded && recorded < bytes, "{recorded}");
     }
 }

@@ -148,6 +148,34 @@ fn the_size_limit_holds_to_the_byte() {
 }
 
 #[test]
+fn a_status_line_beyond_its_bound_is_refused_however_it_arrives() {
+    let limit = Err(HeadError::Limit);
+    let not_http = Err(HeadError::Fault(ProtocolFault::NotHttp));
+    for (start, max, excess, expected) in [
+        ("HTTP/1.1 200 ", 1 << 20, 0, None),
+        ("HTTP/1.1 200 ", 1 << 20, 1, Some(&limit)),
+        ("HTTP/9.9 200 ", 1 << 20, 1, Some(&limit)),
+        ("220 ready ", 1 << 20, 1, Some(&not_http)),
+        ("HTTP/1.1 200 ", 100, 1, Some(&limit)),
+        ("HTTP/9.9 200 ", 100, 1, Some(&limit)),
+        ("220 ready ", 100, 1, Some(&not_http)),
+    ] {
+        let most = MAX_STATUS_LINE.min(max - 1);
+        let reason = "x".repeat(most + excess - start.len());
+        let head = format!("{start}{reason}\n\n");
+        let whole = parse_pieces(&[head.as_bytes()], max);
+        let (first, second) = head.as_bytes().split_at(most);
+        assert_eq!(parse_pieces(&[first, second], max), whole, "{start} {max}");
+        let (first, second) = head.as_bytes().split_at(most + 1);
+        assert_eq!(parse_pieces(&[first, second], max), whole, "{start} {max}");
+        match expected {
+            Some(expected) => assert_eq!(&whole, expected, "{start} {max}"),
+            None => assert!(matches!(whole, Ok(Some(_))), "{start} {max}"),
+        }
+    }
+}
+
+#[test]
 fn many_fields_are_read_and_too_many_are_refused() {
     for (count, is_accepted) in [(1000, true), (10_000, false)] {
         let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a:b\r\n".repeat(count));

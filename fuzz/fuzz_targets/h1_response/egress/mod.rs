@@ -1,0 +1,59 @@
+//! What the reader's sources take for the transport's own types.
+
+pub(crate) mod h1;
+#[path = "../../../../host/src/egress/trailers.rs"]
+pub(crate) mod trailers;
+
+/// As in the transport, unless the reader has a bound of its own.
+#[allow(dead_code, reason = "the reader may have its own")]
+pub(crate) const MAX_FIELDS: usize = 8192;
+
+pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpVersion {
+    Http10,
+    Http11,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: u16,
+    pub(crate) version: HttpVersion,
+    pub(crate) reason: Vec<u8>,
+    pub(crate) fields: Fields,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    ResponseHeadSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProtocolFault {
+    NotHttp,
+    Head(&'static str),
+    Chunk(&'static str),
+    Trailers(&'static str),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProtocolFailure {
+    pub(crate) fault: ProtocolFault,
+    pub(crate) received: bytes::Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EgressError {
+    Protocol(ProtocolFailure),
+    Limit(Limit),
+}
+
+impl EgressError {
+    pub(crate) fn protocol(fault: ProtocolFault) -> Self {
+        Self::Protocol(ProtocolFailure {
+            fault,
+            received: bytes::Bytes::new(),
+        })
+    }
+}
