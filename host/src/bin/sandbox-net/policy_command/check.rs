@@ -86,7 +86,7 @@ fn summary(document: &Document) -> String {
     };
     let grants = |number, what| match number {
         0 => String::new(),
-        number => format!(", {}", count(number, what)),
+        number => format!(", {} {what}", count(number, "grant")),
     };
     format!(
         "{}, {}, {}, {}{}{}, mode {}",
@@ -94,8 +94,8 @@ fn summary(document: &Document) -> String {
         verb(&document.deny, "denies", "deny"),
         verb(&document.ask, "asks", "ask"),
         count(document.secrets.len(), "secret"),
-        grants(document.tls.len(), "grant of TLS settings"),
-        grants(document.fields.len(), "grant of fields"),
+        grants(document.tls.len(), "of TLS settings"),
+        grants(document.fields.len(), "of fields"),
         document.mode,
     )
 }

@@ -59,11 +59,16 @@ impl Explain {
             let granted = granted_tls(&composed.policy, &origin.endpoint);
             writeln!(out, "  tls settings that the program may choose: {granted}")?;
         }
-        writeln!(
-            out,
-            "  fields that override method, path or host: {}",
-            overriding_fields(&composed.policy, origin)
-        )?;
+        if let Some(names) = composed.policy.granted_fields(origin) {
+            let granted = match names.is_empty() {
+                true => String::new(),
+                false => format!(", but for {}", names.join(", ")),
+            };
+            writeln!(
+                out,
+                "  fields that override method, path or host: denied{granted}"
+            )?;
+        }
         if let Host::Name(_) = origin.endpoint.host {
             writeln!(
                 out,
@@ -104,15 +109,6 @@ fn granted_tls(policy: &Policy, endpoint: &Endpoint) -> String {
     match settings.map(TlsSetting::as_str).collect::<Vec<_>>() {
         names if names.is_empty() => "none".to_owned(),
         names => names.join(", "),
-    }
-}
-
-/// What becomes of requests with such fields, such as 'x-http-method-override'.
-fn overriding_fields(policy: &Policy, origin: &Origin) -> String {
-    match policy.granted_fields(origin) {
-        None => "let pass: no rule for this host names a method or a path".to_owned(),
-        Some(names) if names.is_empty() => "denied".to_owned(),
-        Some(names) => format!("denied, but for {}", names.join(", ")),
     }
 }
 
