@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::egress::{NameServersError, TlsSettingsError};
-use crate::policy::{DocumentError, RuleError, TlsGrantsError};
+use crate::policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use crate::python::BuildError;
 use crate::runtime;
 use crate::secrets::VaultError;
@@ -28,6 +28,14 @@ pub enum Error {
         grant: String,
         /// What is wrong with it.
         source: TlsGrantsError,
+    },
+    /// A grant of fields that override method, path or host, that is none.
+    #[error("the grant of fields '{grant}' is refused: {source}")]
+    FieldGrant {
+        /// The grant as it was given.
+        grant: String,
+        /// What is wrong with it.
+        source: FieldGrantsError,
     },
     /// A policy file that can't be read, or that is none.
     #[error("the policy '{}' can't be used: {source}", path.display())]

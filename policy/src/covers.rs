@@ -52,6 +52,17 @@ impl Policy {
         uncovered
     }
 
+    /// Whether some request that this rule means may pass, though not what is in the way of it, as far
+    /// as can be shown.
+    #[must_use]
+    pub fn may_reach(&self, rule: &Rule) -> bool {
+        let mut layers = self.layers.iter();
+        layers.all(|layer| {
+            let mut granting = layer.allow.iter().chain(&layer.ask);
+            layer.mode != Mode::Enforce || granting.any(|own| shares_requests(own, rule))
+        })
+    }
+
     /// The fields that `other` grants and this policy refuses, as far as can be shown, each with the
     /// rule for its hosts.
     #[must_use]
@@ -221,6 +232,25 @@ fn touches(deny: &Rule, granted: &Rule) -> bool {
     deny.host.touches(&granted.host) && schemes && methods && path
 }
 
+/// Whether there may be a request that two rules grant.
+fn shares_requests(a: &Rule, b: &Rule) -> bool {
+    let ports =
+        |rule: &Rule, scheme: Scheme| rule.ports.unwrap_or(Ports::only(scheme.default_port()));
+    let schemes = schemes(a).any(|scheme| {
+        let (own, other) = (ports(a, scheme), ports(b, scheme));
+        let same_scheme = b.scheme.is_none_or(|only| only == scheme);
+        same_scheme && own.first <= other.last && other.first <= own.last
+    });
+    let methods = a.methods.is_empty()
+        || b.methods.is_empty()
+        || a.methods.iter().any(|method| b.methods.contains(method));
+    let path = match (&a.path, &b.path) {
+        (Some(a), Some(b)) => a.overlaps(b),
+        _ => true,
+    };
+    a.host.shares_hosts_with(&b.host) && schemes && methods && path
+}
+
 fn schemes(rule: &Rule) -> impl Iterator<Item = Scheme> {
     let only = rule.scheme;
     Scheme::ALL
@@ -272,6 +302,30 @@ mod tests {
             ("a.test", "?a.test", true),
         ] {
             assert_eq!(policy(outer).covers(&policy(inner)), covers, "{outer} covers {inner}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // one row a line
+    fn what_a_policy_may_reach_shares_a_request_with_one_of_its_rules() {
+        for (rules, rule, reaches) in [
+            ("a.test", "a.test", true),
+            ("https://a.test", "a.test", true),
+            ("http://a.test", "https://a.test", false),
+            ("a.test", "a.test:8443", false),
+            ("a.test:8000-8099", "https://a.test:8050", true),
+            ("*.a.test", "b.a.test", true),
+            ("b.a.test", "*.a.test", true),
+            ("any", "a.test", true),
+            ("10.0.0.0/8", "a.test", false),
+            ("GET a.test", "POST a.test", false),
+            ("GET,POST a.test", "POST a.test/v1/**", true),
+            ("a.test/v1/**", "a.test/v2/**", false),
+            ("?a.test/v1/**", "a.test/v1/x", true),
+            ("ask", "a.test", true),
+            ("", "a.test", false),
+        ] {
+            assert_eq!(policy(rules).may_reach(&rule.parse().unwrap()), reaches, "{rules} {rule}");
         }
     }
 

@@ -45,6 +45,7 @@ mod rule;
 mod rule_error;
 mod rule_parser;
 mod secret;
+mod shared;
 mod suggestion;
 pub mod syntax;
 mod target;

@@ -7,6 +7,7 @@ use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::path::PathPattern;
 use crate::query::{Head, Mismatch, Query};
+use crate::shared;
 use crate::target::{Endpoint, Scheme};
 
 /// One line of a policy: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`.
@@ -65,8 +66,26 @@ impl Rule {
         self.grants(&query).is_ok()
     }
 
+    /// The domain whose subdomains this rule means, if anybody can have such subdomains, or some below
+    /// them: that of a hosting service, such as `github.io` or `s3.amazonaws.com`
+    /// (<https://publicsuffix.org>, its private section).
+    #[must_use]
+    pub fn shared_domain(&self) -> Option<&str> {
+        match &self.host {
+            HostPattern::Subdomains(name) => Some(&**name).filter(|name| shared::is_shared(name)),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be a host that both rules name.
+    #[must_use]
+    pub fn shares_hosts_with(&self, other: &Self) -> bool {
+        self.host.shares_hosts_with(&other.host)
+    }
+
     /// Whether it is about some methods or paths only.
-    pub(crate) fn names_head(&self) -> bool {
+    #[must_use]
+    pub fn names_head(&self) -> bool {
         !self.methods.is_empty() || self.path.is_some()
     }
 

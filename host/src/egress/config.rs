@@ -48,6 +48,11 @@ pub struct EgressConfig {
 }
 
 impl EgressConfig {
+    /// The most TCP connections that may be open at once, unless set.
+    pub const MAX_CONNECTIONS: usize = 1024;
+    /// The most bytes of a response head, unless set.
+    pub const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
     /// The default bounds, with the system's resolver.
     #[must_use]
     pub fn new(tls: TlsSettings) -> Self {
@@ -58,10 +63,10 @@ impl EgressConfig {
             request_deadline: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(60),
             max_idle_per_endpoint: 8,
-            max_connections: 1024,
+            max_connections: Self::MAX_CONNECTIONS,
             max_host_memory: None,
             max_request_head: 256 * 1024,
-            max_response_head: 256 * 1024,
+            max_response_head: Self::MAX_RESPONSE_HEAD,
             accept_tls_truncation: false,
         }
     }

@@ -11,7 +11,7 @@ use super::{Completion, RequestHead, lookup};
 use crate::account::Reservation;
 use crate::egress::{Connection, Egress, Limit};
 use crate::hook::Hook;
-use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest};
+use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
 use crate::secrets::Vault;
 
 /// A connection, as its guest and the policy's changes share it.
@@ -94,7 +94,10 @@ impl Way {
 pub(crate) struct Judgement {
     pub(super) way: Way,
     pub(super) method: Vec<u8>,
+    /// Without its query.
     pub(super) path: Vec<u8>,
+    /// Those that override method, path or host, without their values.
+    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Shared {
@@ -149,14 +152,11 @@ impl Shared {
         let mut policy = self.policy();
         loop {
             let answer = way.answer(&policy, &head.method, &head.path, &head.fields);
+            let judgement = answer.is_ok().then(|| Judgement::new(way, head));
             let mut state = self.state();
             if Arc::ptr_eq(&state.policy, &policy) {
-                if answer.is_ok() {
-                    completion.judged_by(Judgement {
-                        way: way.clone(),
-                        method: head.method.clone(),
-                        path: head.path.clone(),
-                    });
+                if let Some(judgement) = judgement {
+                    completion.judged_by(judgement);
                     state.runs(completion);
                 }
                 return (answer, policy);
@@ -235,9 +235,22 @@ impl State {
 }
 
 impl Judgement {
+    fn new(way: &Way, head: &RequestHead) -> Self {
+        let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
+        let fields = overriding(&head.fields).into_iter();
+        Self {
+            way: way.clone(),
+            method: head.method.clone(),
+            path: path.to_vec(),
+            fields: fields.map(|name| (name.into(), Vec::new())).collect(),
+        }
+    }
+
     /// The denial by a policy that has come since. What had to be granted was granted.
     pub(super) fn denial(&self, policy: &Policy) -> Option<Denial> {
-        let answer = self.way.answer(policy, &self.method, &self.path, &[]);
+        let answer = self
+            .way
+            .answer(policy, &self.method, &self.path, &self.fields);
         answer.err()
     }
 }

@@ -39,6 +39,7 @@ pub struct SandboxBuilder {
     deny: Vec<String>,
     ask: Vec<String>,
     tls_grants: Vec<String>,
+    field_grants: Vec<String>,
     narrowing: Vec<Policy>,
     hook: Option<Arc<dyn Hook>>,
     hook_deadline: Option<Duration>,
@@ -108,8 +109,17 @@ impl SandboxBuilder {
         self
     }
 
-    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask) and
-    /// [`tls_grant`](Self::tls_grant) add. It takes the place of an earlier one.
+    /// Lets the program send fields that override method, path or host: `NAME[,NAME…] RULE`, such as
+    /// `x-http-method-override https://api.example.com`, see
+    /// [`FieldGrants`](crate::policy::FieldGrants). They are refused where a rule for the host names
+    /// a method or a path. It allows no request.
+    pub fn field_grant(mut self, grant: impl Into<String>) -> Self {
+        self.field_grants.push(grant.into());
+        self
+    }
+
+    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
+    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add. It takes the place of an earlier one.
     pub fn policy(mut self, document: Document) -> Self {
         self.document = document;
         self.policy_file = None;
@@ -356,6 +366,13 @@ impl SandboxBuilder {
                 source,
             };
             document.tls.push(grant.parse().map_err(refused)?);
+        }
+        for grant in &self.field_grants {
+            let refused = |source| Error::FieldGrant {
+                grant: grant.clone(),
+                source,
+            };
+            document.fields.push(grant.parse().map_err(refused)?);
         }
         let policy = Policy::from(document);
         if self.narrowing.iter().any(|one| !one.secrets().is_empty()) {

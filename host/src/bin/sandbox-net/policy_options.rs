@@ -29,6 +29,11 @@ pub(crate) struct PolicyOptions {
     /// setting is unverified, unverified-name, own-roots or client-certificates
     #[arg(long, value_name = "GRANT")]
     pub(crate) tls: Vec<String>,
+    /// Let the program send fields that override method, path or host to some hosts:
+    /// 'NAME[,NAME...] RULE', such as 'x-http-method-override https://api.example.com'; otherwise
+    /// they are refused where a rule for the host names a method or a path
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) field: Vec<String>,
 }
 
 /// A policy and where its parts come from.
@@ -46,6 +51,7 @@ impl PolicyOptions {
             && self.deny.is_empty()
             && self.ask.is_empty()
             && self.tls.is_empty()
+            && self.field.is_empty()
     }
 
     /// Reads the files and puts everything together.
@@ -77,6 +83,9 @@ impl PolicyOptions {
         }
         for grant in self.tls {
             sandbox = sandbox.tls_grant(grant);
+        }
+        for grant in self.field {
+            sandbox = sandbox.field_grant(grant);
         }
         Ok(sandbox)
     }

@@ -84,16 +84,18 @@ fn summary(document: &Document) -> String {
         1 => format!("1 {one}"),
         number => format!("{number} {several}"),
     };
-    let grants = match document.tls.len() {
+    let grants = |number, what| match number {
         0 => String::new(),
-        number => format!(", {}", count(number, "grant of TLS settings")),
+        number => format!(", {} {what}", count(number, "grant")),
     };
     format!(
-        "{}, {}, {}, {}{grants}, mode {}",
+        "{}, {}, {}, {}{}{}, mode {}",
         verb(&document.allow, "rule allows", "rules allow"),
         verb(&document.deny, "denies", "deny"),
         verb(&document.ask, "asks", "ask"),
         count(document.secrets.len(), "secret"),
+        grants(document.tls.len(), "of TLS settings"),
+        grants(document.fields.len(), "of fields"),
         document.mode,
     )
 }
@@ -114,7 +116,9 @@ fn print_within(
     let rules = rules.map(|(effect, rule)| format!("'{rule}' of '{}'", effect.as_str()));
     let grants = operator.policy.uncovered_tls(&policy).into_iter();
     let grants = grants.map(|(setting, rule)| format!("'{setting}' for '{rule}' of 'tls'"));
-    let uncovered: Vec<String> = rules.chain(grants).collect();
+    let fields = operator.policy.uncovered_fields(&policy).into_iter();
+    let fields = fields.map(|(name, rule)| format!("'{name}' for '{rule}' of 'field'"));
+    let uncovered: Vec<String> = rules.chain(grants).chain(fields).collect();
     if uncovered.is_empty() {
         let mode = document.mode;
         writeln!(out, "{name}: not within {of}: mode '{mode}' lets more pass")?;

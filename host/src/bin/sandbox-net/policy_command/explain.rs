@@ -59,6 +59,16 @@ impl Explain {
             let granted = granted_tls(&composed.policy, &origin.endpoint);
             writeln!(out, "  tls settings that the program may choose: {granted}")?;
         }
+        if let Some(names) = composed.policy.granted_fields(origin) {
+            let granted = match names.is_empty() {
+                true => String::new(),
+                false => format!(", but for {}", names.join(", ")),
+            };
+            writeln!(
+                out,
+                "  fields that override method, path or host: denied{granted}"
+            )?;
+        }
         if let Host::Name(_) = origin.endpoint.host {
             writeln!(
                 out,

@@ -1,10 +1,13 @@
 //! What is a policy, but probably not the one that was meant.
 
+mod budgets;
+mod reach;
+
 use std::collections::{HashMap, HashSet};
 
 use sandbox_net::policy::{
-    Decision, Document, Endpoint, Mode, Policy, Request, Rule, Secret, TlsRequest, TlsSetting,
-    decide,
+    Decision, Document, Endpoint, Host, Mode, Policy, Request, Rule, Secret, TlsRequest,
+    TlsSetting, decide,
 };
 
 /// Everything in a document that looks like a mistake, one line each.
@@ -27,6 +30,13 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
         let twins = twins(rules).into_iter();
         warnings.extend(twins.map(|rule| format!("'{rule}' is in '{list}' twice")));
     }
+    for grants in &document.fields {
+        let any = grants.hosts.iter().filter(|rule| is_any(rule));
+        warnings.extend(any.map(|rule| {
+            let names = grants.names.join(", ");
+            format!("'{rule}' of 'field' grants {names} for every host")
+        }));
+    }
     for grants in &document.tls {
         let any = grants.hosts.iter().filter(|rule| is_any(rule));
         warnings.extend(any.map(|rule| {
@@ -42,6 +52,10 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     let never_ask = never_ask.filter(|rule| allowed.contains(rule));
     warnings.extend(never_ask.map(|rule| format!("'{rule}' never asks: it is in 'allow' too")));
     warnings.extend(shadowed(document));
+    warnings.extend(reach::shared_domains(document));
+    warnings.extend(reach::weak_denials(document));
+    warnings.extend(reach::needless_fields(document));
+    warnings.extend(budgets::that_never_bind(document));
     let plain = plain_http_rules(document);
     for secret in &document.secrets {
         warnings.extend(about_secret(secret, &policy));
@@ -105,6 +119,16 @@ impl<'a> Parts<'a> {
             path,
         }
     }
+}
+
+/// Whether the rule is for a network of addresses.
+fn is_network(rule: &Rule) -> bool {
+    let Parts { host, path, .. } = Parts::of(rule);
+    let is_address = |host: &str| matches!(Host::parse(host), Ok(Host::Ip(_)));
+    let after = path.strip_prefix('/').unwrap_or_default();
+    let digits = after.split([':', '/']).next().unwrap_or_default();
+    let is_prefix = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    host.contains('/') || (is_address(host) && is_prefix)
 }
 
 fn is_any(rule: &Rule) -> bool {
@@ -188,6 +212,11 @@ fn about_secret(secret: &Secret, policy: &Policy) -> Vec<String> {
     if is_unreachable(secret, policy) {
         warnings.push(format!(
             "secret '{name}' is never used: no rule allows its host"
+        ));
+    } else if !policy.may_reach(&secret.rule) {
+        warnings.push(format!(
+            "secret '{name}' is never used: no rule allows a request that '{}' means",
+            secret.rule
         ));
     }
     warnings

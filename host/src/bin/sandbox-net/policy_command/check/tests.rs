@@ -224,7 +224,152 @@ fn grants_of_tls_settings_are_counted_warned_about_and_compared() {
     );
     assert_eq!(printed.code, Ok(1));
     assert_eq!(check(&directory, &["b"], Some("a")).code, Ok(0));
+    directory.write("c", &text(&format!("{grants}\n{grants}")));
+    let printed = check(&directory, &["c"], None);
+    assert!(
+        printed.out.contains(", 2 grants of TLS settings, "),
+        "{}",
+        printed.out
+    );
     let any = "allow = ['a.test']\n[[tls]]\nhosts = ['any']\nown-roots = true";
     let warned = "'any' of 'tls' grants own-roots for every host";
     assert_eq!(warnings_of(any), [warned]);
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn a_wildcard_for_names_that_anybody_can_have_is_warned_of_wherever_it_is() {
+    let shared = |rule: &str, place: &str, domain: &str| {
+        format!("'{rule}' of {place} means names that anybody can have, since '{domain}' is shared; name the hosts themselves")
+    };
+    for (rule, domain) in [
+        ("https://*.github.io", "github.io"),
+        ("*.s3.amazonaws.com", "s3.amazonaws.com"),
+        ("*.amazonaws.com", "amazonaws.com"),
+        ("GET https://*.Workers.dev:8443/x/**", "workers.dev"),
+        ("*.compute.amazonaws.com", "compute.amazonaws.com"),
+    ] {
+        let secret = format!("allow = ['{rule}']\n[[secret]]\nname = 's'\nsource = {{ env = 'S' }}\nrule = '{rule}'");
+        for (text, places) in [
+            (format!("allow = ['{rule}']"), &["'allow'"][..]),
+            (format!("ask = ['{rule}']"), &["'ask'"]),
+            (secret, &["'allow'", "secret 's'"]),
+        ] {
+            let expected: Vec<_> = places.iter().map(|place| shared(rule, place, domain)).collect();
+            assert_eq!(warnings_of(&text), expected, "{text}");
+        }
+    }
+    let tls = "allow = ['me.github.io']\n[[tls]]\nhosts = ['*.github.io']\nown-roots = true";
+    assert_eq!(warnings_of(tls), [shared("*.github.io", "'tls'", "github.io")]);
+    let field = "allow = ['GET me.github.io']\n[[field]]\nhosts = ['*.github.io']\nnames = ['x-host']";
+    assert_eq!(warnings_of(field), [shared("*.github.io", "'field'", "github.io")]);
+    for rule in ["*.example.com", "me.github.io", "*.me.github.io", "*.bucket.s3.amazonaws.com", "*.github.com"] {
+        assert_eq!(warnings_of(&format!("allow = ['{rule}']")), [""; 0], "{rule}");
+    }
+    // Denying more than one's own is no mistake.
+    assert_eq!(warnings_of("allow = ['me.github.io']\ndeny = ['*.github.io:8443']"), [""; 0]);
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn a_rule_that_denies_less_than_it_seems_to_is_warned_of() {
+    let any = "'any' allows every name and every public address".to_owned();
+    let name = |rule: &str| format!(
+        "'{rule}' of 'deny' is about that name alone: 'any' lets the same server be reached by its address, and by every \
+         other name for it; deny its addresses too"
+    );
+    let to = |rule: &str, to: &str| {
+        format!("'{rule}' of 'deny': 'to {to}' has no effect in a rule that denies; deny the addresses themselves")
+    };
+    for (text, expected) in [
+        ("allow = ['any']\ndeny = ['bad.test']", vec![any.clone(), name("bad.test")]),
+        ("allow = ['any']\ndeny = ['*.bad.test', 'POST a.test/x']", vec![any.clone(), name("*.bad.test"), name("POST a.test/x")]),
+        ("allow = ['any']\ndeny = ['203.0.113.0/24', '192.0.2.1']", vec![any]),
+        ("ask = ['any']\ndeny = ['bad.test']", vec![name("bad.test")]),
+        ("allow = ['*.a.test']\ndeny = ['b.a.test']", vec![]),
+        ("allow = ['*.a.test']\ndeny = ['b.a.test to 10.0.0.1']", vec![to("b.a.test to 10.0.0.1", "10.0.0.1")]),
+        ("allow = ['*.a.test to 10.0.0.1']\ndeny = ['10.0.0.2']", vec![]),
+    ] {
+        assert_eq!(warnings_of(text), expected, "{text}");
+    }
+}
+
+#[test]
+#[rustfmt::skip] // one row a line
+fn a_budget_that_cannot_bind_is_warned_of() {
+    for (budgets, expected) in [
+        ("response_head = 300000", &["'response_head' = 300000 never binds: no response head has more than 262144 bytes"][..]),
+        ("response_head = 65536\nbytes_down = 65536", &["'response_head' = 65536 never binds: 'bytes_down' = 65536 is used up before"]),
+        ("connections = 1024", &["'connections' = 1024 never binds: no more than 1024 are open at once"]),
+        ("requests = 10\nrequests_per_second = 10", &["'requests_per_second' = 10 never binds: 'requests' = 10 is used up before"]),
+        ("requests = 700\nrequests_per_second = 10\nseconds = 60", &["'requests' = 700 never binds: 'requests_per_second' and 'seconds' end it after 610"]),
+        ("hosts = 2", &["'hosts' = 2 never binds: no more than 2 can be talked to by the rules"]),
+        ("host_memory = 100000", &["'response_head' = 262144 never binds: 'host_memory' = 100000 is used up before"]),
+        ("response_head = 65536\nconnections = 8\nrequests = 1000\nrequests_per_second = 20\nbytes_down = 100000000\n\
+          hosts = 1\nseconds = 300\nhost_memory = 67108864\nlookups = 5\nconnections_per_second = 5\ndenials = 5", &[]),
+        ("requests = 0\nhosts = 0\nconnections = 0", &[]),
+    ] {
+        let text = format!("allow = ['a.test', 'https://A.test:8443', 'GET b.test']\n[budgets]\n{budgets}");
+        let expected: Vec<_> = expected.iter().map(|warning| format!("budget {warning}")).collect();
+        assert_eq!(warnings_of(&text), expected, "{budgets}");
+    }
+    for rules in ["allow = ['*.a.test']", "allow = ['10.0.0.0/8:8000-8099']", "allow = ['[fd00::/8]']", "mode = 'ask'\nallow = ['a.test']"] {
+        assert_eq!(warnings_of(&format!("{rules}\n[budgets]\nhosts = 5")), [""; 0], "{rules}");
+    }
+}
+
+#[test]
+fn grants_of_fields_are_counted_warned_about_and_compared() {
+    let directory = Directory::new();
+    let text = |grants: &str| format!("version = 1\nallow = ['GET a.test']\n{grants}\n[end]\n");
+    let grants = "[[field]]\nhosts = ['a.test']\nnames = ['x-host', 'forwarded']";
+    directory.write("a", &text(grants));
+    directory.write("b", &text(&grants.replace(", 'forwarded'", "")));
+    let printed = check(&directory, &["a"], Some("b"));
+    assert_eq!(
+        printed.out,
+        "a: ok: 1 rule allows, 0 deny, 0 ask, 0 secrets, 1 grant of fields, mode enforce\n\
+         a: not within b, as far as can be shown:\n\
+         a:   'forwarded' for 'a.test' of 'field'\n"
+    );
+    assert_eq!(printed.code, Ok(1));
+    assert_eq!(check(&directory, &["b"], Some("a")).code, Ok(0));
+    for (rules, hosts, warning) in [
+        (
+            "a.test",
+            "any",
+            "'any' of 'field' grants x-host for every host",
+        ),
+        (
+            "a.test",
+            "a.test",
+            "'a.test' of 'field' grants what is not refused there: no rule for it names a method \
+             or a path",
+        ),
+    ] {
+        let rules = if hosts == "any" { "GET a.test" } else { rules };
+        let text =
+            format!("allow = ['{rules}']\n[[field]]\nhosts = ['{hosts}']\nnames = ['x-host']");
+        assert_eq!(warnings_of(&text), [warning]);
+    }
+}
+
+#[test]
+fn a_secret_for_requests_that_no_rule_allows_is_warned_of() {
+    let never = |rule: &str| {
+        format!("secret 's' is never used: no rule allows a request that '{rule}' means")
+    };
+    for (allow, rule, is_warned) in [
+        ("GET https://a.test", "POST https://a.test", true),
+        ("https://a.test/v1/**", "https://a.test/v2/**", true),
+        ("https://b.example.com", "https://*.a.example.com", true),
+        ("https://a.test/v1/**", "GET https://a.test/v1/x", false),
+        ("https://*.example.com", "https://*.a.example.com", false),
+    ] {
+        let warnings = warnings_of(&format!(
+            "allow = ['{allow}']\n[[secret]]\nname = 's'\nsource = {{ env = 'S' }}\nrule = '{rule}'"
+        ));
+        let expected: Vec<_> = is_warned.then(|| never(rule)).into_iter().collect();
+        assert_eq!(warnings, expected, "{allow} {rule}");
+    }
 }

@@ -30,6 +30,7 @@ fn every_stage_and_every_rule_has_its_line() {
         "--ask=b.test",
         "--tls=own-roots https://a.test",
         "--tls=unverified b.test",
+        "--field=X-HTTP-Method-Override,x-host https://a.test",
     ]);
     let stages = "\
 GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
@@ -37,6 +38,7 @@ GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls https://a.test: allowed by 'GET a.test/v1/**'
   request GET /v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls settings that the program may choose: own-roots
+  fields that override method, path or host: denied, but for x-host, x-http-method-override
 ";
     let table = "\
 ──────────────────────────────────────────────
