@@ -6,6 +6,7 @@ use super::Completion;
 use super::shared::Shared;
 use crate::audit::Exchanged;
 use crate::egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
+use crate::policy::Origin;
 
 /// The longest line, and the most field lines, that CPython's `http.client` reads (`_MAXLINE` and
 /// `_MAXHEADERS` there).
@@ -17,6 +18,7 @@ const MAX_FIELDS: usize = 100;
 /// any others, and left out where it could take them for something that they are not.
 pub(super) fn for_guest(
     error: EgressError,
+    origin: &Origin,
     shared: &Shared,
     (record, completion): (&Exchanged, &Completion),
 ) -> EgressError {
@@ -28,7 +30,7 @@ pub(super) fn for_guest(
         return EgressError::Limit(Limit::ResponseHeadSize);
     }
     // A part of a secret, or a coded one, could not be masked.
-    if !shared.vault.is_empty() {
+    if shared.vault.is_returned_by(origin) {
         failure.received = Bytes::new();
     }
     // They stay until the guest gives the exchange's handle back.

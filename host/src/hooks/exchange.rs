@@ -211,7 +211,7 @@ impl EgressHooks {
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
         let response = sent.map_err(|error| {
             self.refused_late(&subject, &error);
-            for_guest(error, &self.shared, (&record, &completion))
+            for_guest(error, &line.origin, &self.shared, (&record, &completion))
         })?;
         if link.address.is_none()
             && let machine = self.shared.egress.machine()

@@ -19,7 +19,7 @@ use crate::account::{self, Reservation};
 use crate::audit::Exchanged;
 use crate::egress::{self, EgressError, Fields, Limit, Phase};
 use crate::policy::{Checked, RequestLine};
-use crate::secrets::MaskStream;
+use crate::secrets::{MaskStream, Masker};
 
 /// What follows a response.
 pub(super) struct Tracking {
@@ -85,34 +85,41 @@ pub(super) fn tracked(
     Ok(answer)
 }
 
-/// Masks the head, and gives what masks the body, where the sandbox has secrets. What comes from
-/// where a secret goes to has to be legible: a coding could hide it.
+/// Masks the head, and gives what masks the rest, where a secret may come back. Such an answer has
+/// to be legible: a coding could hide a secret.
 fn mask(
     head: &mut egress::ResponseHead,
     line: &Checked<RequestLine>,
     shared: &Shared,
-) -> Result<Option<MaskStream>, EgressError> {
-    let vault = &shared.vault;
-    if vault.is_empty() {
+) -> Result<Option<Masking>, EgressError> {
+    let masker = shared.vault.masker(&line.origin);
+    if masker.is_empty() {
         return Ok(None);
     }
     let is_coded = head.fields.iter().any(|(name, value)| {
         let is_identity = value.trim_ascii().eq_ignore_ascii_case(b"identity");
         name.eq_ignore_ascii_case(b"content-encoding") && !is_identity
     });
-    if is_coded && vault.is_returned_by(&line.origin) {
+    if is_coded {
         return Err(EgressError::Denied(line.coding_denial()));
     }
-    vault.masker().mask_whole(&mut head.reason);
-    mask_fields(&mut head.fields, shared);
-    Ok(Some(vault.masker().stream()))
+    masker.mask_whole(&mut head.reason);
+    mask_fields(&mut head.fields, &masker);
+    let stream = masker.stream();
+    Ok(Some(Masking { masker, stream }))
 }
 
-fn mask_fields(fields: &mut Fields, shared: &Shared) {
+fn mask_fields(fields: &mut Fields, masker: &Masker) {
     for (name, value) in fields {
-        shared.vault.masker().mask_whole(name);
-        shared.vault.masker().mask_whole(value);
+        masker.mask_whole(name);
+        masker.mask_whole(value);
     }
+}
+
+/// What masks the rest of an answer: its body, and the fields behind it.
+struct Masking {
+    masker: Masker,
+    stream: MaskStream,
 }
 
 /// The fields in `http`'s own type, without what it has no room for.
@@ -147,7 +154,7 @@ struct TrackedBody {
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
-    mask: Option<MaskStream>,
+    mask: Option<Masking>,
     /// What comes last, for a guest that speaks `wasi:http`.
     trailers: Option<HeaderMap>,
     /// The memory of the head: nobody takes the body before the head.
@@ -164,7 +171,7 @@ impl TrackedBody {
         };
         self.tracking.record.received(data.len() as u64);
         Frame::data(match &mut self.mask {
-            Some(mask) => mask.push(data),
+            Some(mask) => mask.stream.push(data),
             None => data,
         })
     }
@@ -193,7 +200,7 @@ impl TrackedBody {
         if let Err(error) = self.settle() {
             return self.failed(error);
         }
-        let rest = self.mask.take().map(|mut mask| mask.finish());
+        let rest = self.mask.take().map(|mut mask| mask.stream.finish());
         match rest.filter(|rest| !rest.is_empty()) {
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
             None => self.last(),
@@ -211,16 +218,16 @@ impl TrackedBody {
             return Ok(());
         };
         let mut fields = inner.take_trailers();
-        let shared = &self.tracking.shared;
         let size = fields.iter().map(field_size).sum::<usize>() as u64;
         self.tracking.record.received(size);
         // As fields of ours, and of `wasi:http`.
+        let shared = &self.tracking.shared;
         let held = shared.egress.memory().reserve(2 * account::fields(&fields));
         self.tracking
             .completion
             .hold(held.map_err(EgressError::Limit)?);
-        if self.mask.is_some() {
-            mask_fields(&mut fields, shared);
+        if let Some(mask) = &self.mask {
+            mask_fields(&mut fields, &mask.masker);
         }
         if !fields.is_empty() {
             self.trailers = Some(header_map(&fields));

@@ -7,11 +7,11 @@
 mod command;
 mod insert;
 mod mask;
+mod matcher;
 mod percent;
 mod placeholder;
 mod source;
 mod value;
-mod variants;
 mod vault;
 
 pub use command::CommandError;

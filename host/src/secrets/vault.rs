@@ -98,13 +98,10 @@ impl Vault {
         entries.map(|entry| (entry.secret.env.as_str(), entry.placeholder.as_str()))
     }
 
-    /// Whether there is nothing to put in or to mask.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub(crate) fn masker(&self) -> &Masker {
-        &self.masker
+    /// What masks the secrets that may come back from this origin, and no others: a guest's own
+    /// server would otherwise tell whether a guess at a secret is right.
+    pub(crate) fn masker(&self, origin: &Origin) -> Masker {
+        self.masker.only(|index| self.entries[index].is_for(origin))
     }
 
     /// Puts values in the place of placeholders; the names of the secrets that were put in.
@@ -172,8 +169,14 @@ impl Vault {
     }
 
     fn returning(&self, origin: &Origin) -> Option<&Entry> {
-        let mut entries = self.entries.iter();
-        entries.find(|entry| entry.secret.rule.allows(origin.scheme, &origin.endpoint))
+        self.entries.iter().find(|entry| entry.is_for(origin))
+    }
+}
+
+impl Entry {
+    /// Whether the secret goes to this origin, and may come back from there.
+    fn is_for(&self, origin: &Origin) -> bool {
+        self.secret.rule.allows(origin.scheme, &origin.endpoint)
     }
 }
 
