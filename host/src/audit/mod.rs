@@ -32,8 +32,9 @@ const METHOD: usize = 32;
 /// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
 ///
 /// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
-/// allowed has 32 MiB of memory for each run; beyond them only the sinks have it, and without a sink
-/// nothing more is allowed. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
+/// allowed has 32 MiB of memory for each run. Beyond them only the sinks have it; without a sink, what
+/// is like something before is counted there ([`DecisionRecord::repeats`]), and nothing else is
+/// allowed any more. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
 /// those beyond are counted by door, host, rule and reason.
 #[derive(Clone, Default)]
 pub struct AuditLog {
@@ -186,6 +187,7 @@ impl AuditLog {
             reason,
             address: None,
             update: false,
+            repeats: 0,
         };
         let address = decided.err().and_then(|denial| denial.address);
         let mut decided = Decided::new(&self.run, record, subject.port);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::kept::{Denied, Full, Kept, Place};
+use super::kept::{Denied, Full, Kept, Slot};
 use super::{AuditLine, Shared, trace};
 
 /// The longest that the end of a run waits for records in the making: what makes them has ended, but
@@ -25,8 +25,14 @@ pub(crate) enum Unrecorded {
 /// A record that was written before what it is about is done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    /// None where only the sinks have it.
-    pub(super) place: Option<Place>,
+    pub(super) slot: Slot,
+}
+
+impl Written {
+    /// Whether the record of its exchange has room, too.
+    pub(super) fn is_kept(self) -> bool {
+        matches!(self.slot, Slot::Own(_))
+    }
 }
 
 /// The log of one run.
@@ -74,18 +80,10 @@ impl Run {
         if self.is_broken() {
             return Err((Unrecorded::Sink, None));
         }
-        let mut kept = self.kept();
-        let place = match kept.reserve(line, has_exchange) {
-            Ok(()) => Some(kept.keep(line.clone())),
-            // The sinks have all of it.
-            Err(Full) if !self.shared.sinks.is_empty() => {
-                kept.drop_one(line);
-                None
-            }
-            Err(Full) => return Err((Unrecorded::Memory, None)),
-        };
-        drop(kept);
-        let written = Written { place };
+        let has_sinks = !self.shared.sinks.is_empty();
+        let allowed = self.kept().allow(line, has_exchange, has_sinks);
+        let slot = allowed.map_err(|Full| (Unrecorded::Memory, None))?;
+        let written = Written { slot };
         match self.write(line) {
             true => Ok(written),
             false => Err((Unrecorded::Sink, Some(written))),
@@ -94,9 +92,7 @@ impl Run {
 
     /// Completes what was written.
     pub(super) fn update(&self, written: Written, kept: AuditLine, line: &AuditLine) {
-        if let Some(place) = written.place {
-            self.kept().replace(place, kept);
-        }
+        self.kept().update(written.slot, kept);
         self.write(line);
     }
 
