@@ -6,9 +6,11 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::dropped::{Counts, Dropped, DroppedRecord};
 use super::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Verdict};
+use crate::account::{HostMemory, Reservation};
 use crate::policy::TlsSetting;
 
-/// Bytes that the records of what was allowed may take, about.
+/// Bytes that the records of what was allowed may take, about; and no more than half of the host's
+/// memory for the guest.
 pub(super) const ALLOWED: usize = 32 << 20;
 /// Bytes that the records of denials may take, about, and how many there may be: those beyond are
 /// counted.
@@ -57,6 +59,8 @@ pub(super) struct Kept {
     /// Where the first of those that are alike is, by a hash that no guest can foresee.
     seen: HashMap<u64, Place>,
     hasher: RandomState,
+    /// What was taken from the host's memory for the guest.
+    held: Option<Reservation>,
     allowed: usize,
     denied: usize,
     denials: usize,
@@ -71,13 +75,15 @@ impl Kept {
         line: &AuditLine,
         has_exchange: bool,
         has_sinks: bool,
+        memory: Option<&HostMemory>,
     ) -> Result<Slot, Full> {
         let key = self.hasher.hash_one(alike(line));
         let known = self.seen.get(&key).copied();
         let known = known.filter(|place| self.is_alike(*place, line));
         let size = size(line) * if has_exchange { 2 } else { 1 };
         let allowed = self.allowed.saturating_add(size);
-        if allowed <= ALLOWED {
+        let most = memory.map_or(ALLOWED, |memory| ALLOWED.min(memory.limit() / 2));
+        if allowed <= most && self.take(size, memory) {
             self.allowed = allowed;
             let place = self.keep(line.clone());
             if known.is_none() {
@@ -99,7 +105,7 @@ impl Kept {
 
     /// Completes what is kept. What was one more of those that were allowed, and was denied after
     /// all, is a denial like others.
-    pub(super) fn update(&mut self, slot: Slot, line: AuditLine) {
+    pub(super) fn update(&mut self, slot: Slot, line: AuditLine, memory: Option<&HostMemory>) {
         let place = match slot {
             Slot::Own(place) => return self.replace(place, line),
             Slot::Repeat(place) => Some(place),
@@ -112,7 +118,7 @@ impl Kept {
             let repeats = self.repeats(place, &line);
             *repeats = repeats.saturating_sub(1);
         }
-        if self.has_room(&line) {
+        if self.has_room(&line, memory) {
             self.dropped.uncount(&line);
             self.count -= u64::from(matches!(line, AuditLine::Decision(_)));
             self.keep(line);
@@ -135,10 +141,23 @@ impl Kept {
         }
     }
 
+    /// Takes bytes of the host's memory for the guest.
+    fn take(&mut self, bytes: usize, memory: Option<&HostMemory>) -> bool {
+        match (&mut self.held, memory) {
+            (Some(held), _) => held.grow(bytes).is_ok(),
+            (None, Some(memory)) => {
+                self.held = memory.reserve(bytes).ok();
+                self.held.is_some()
+            }
+            (None, None) => true,
+        }
+    }
+
     /// Takes room for a denial.
-    fn has_room(&mut self, line: &AuditLine) -> bool {
-        let denied = self.denied.saturating_add(size(line));
-        let has_room = denied <= DENIED && self.denials < DENIALS;
+    fn has_room(&mut self, line: &AuditLine, memory: Option<&HostMemory>) -> bool {
+        let size = size(line);
+        let denied = self.denied.saturating_add(size);
+        let has_room = denied <= DENIED && self.denials < DENIALS && self.take(size, memory);
         if has_room {
             (self.denied, self.denials) = (denied, self.denials + 1);
         }
@@ -177,8 +196,8 @@ impl Kept {
     }
 
     /// Keeps a denial, or counts it.
-    pub(super) fn deny(&mut self, line: &AuditLine) -> Denied {
-        if !self.has_room(line) {
+    pub(super) fn deny(&mut self, line: &AuditLine, memory: Option<&HostMemory>) -> Denied {
+        if !self.has_room(line, memory) {
             self.drop_one(line);
             return Denied::Counted(self.counts.add(line));
         }

@@ -189,6 +189,30 @@ fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
 }
 
 #[test]
+fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
+    let memory = HostMemory::new(1 << 20);
+    let log = AuditLog::new();
+    log.hold_in(&memory);
+    let run = log.next_run();
+    let target = |number: u64| format!("https://a.test/{number}");
+    let allowed = (0..10_000).take_while(|it| request(&run, target(*it)).is_ok());
+    let allowed = allowed.count();
+    assert!((300..3000).contains(&allowed), "{allowed}");
+    // Half of it is left to all else.
+    assert!(memory.used() > 400 << 10 && memory.free() > 400 << 10);
+    // What has no room is counted, denials included.
+    let rest = memory.reserve(memory.free()).unwrap();
+    for _ in 0..10 {
+        drop(run.looked_up("b.test".to_owned(), Err(&denial(DenyReason::NoRule))));
+    }
+    assert_eq!((run.lookups().len(), run.dropped().lookups), (0, 10));
+    assert!(request(&run, target(0)).is_ok(), "it is like one before");
+    drop(rest);
+    drop(run);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
 fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
     const COUNT: u64 = 60_000;
     let log = AuditLog::new();

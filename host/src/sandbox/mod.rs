@@ -146,6 +146,7 @@ impl Sandbox {
         let hooks = self.hooks.next_run();
         let (stdout, stderr) = (Capture::new(hooks.memory()), Capture::new(hooks.memory()));
         let audit = hooks.audit().clone();
+        let _counts = audit.at_end();
         let mut store = Store::new(
             self.engine.wasmtime(),
             self.state(&args, script.as_ref(), hooks, &stdout, &stderr),

@@ -357,3 +357,31 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
         Some("10.0.0.1:80".parse().expect("an address"))
     );
 }
+
+/// As where whoever waits for it goes away.
+#[tokio::test]
+async fn a_run_that_is_dropped_has_told_what_was_counted() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let builder = builder(&["https://allowed.test"]).audit_file(&path);
+    let builder = ["denied", "3000000", "denied.test", "443"]
+        .into_iter()
+        .fold(builder, SandboxBuilder::arg);
+    let sandbox = builder.build().await.expect("a sandbox");
+    let counted = || {
+        lines(&path)
+            .iter()
+            .any(|line| matches!(line, AuditLine::Dropped(_)))
+    };
+    tokio::select! {
+        outcome = run_to_end(&sandbox, "boundary/records.py") => panic!("{outcome:?}"),
+        () = async {
+            while lines(&path).len() < 1000 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // The program goes on meanwhile.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        } => {}
+    }
+    assert!(counted());
+}
