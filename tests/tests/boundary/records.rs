@@ -173,7 +173,7 @@ async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
             let outcome = end_of(builder, &arguments).await;
             assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
         }
-        let taken = sink.taken.lock().expect("no panic");
+        let taken = sink.taken.lock().expect("no panic").clone();
         let before = |stage: Option<Stage>| {
             let is_first = |line: &&AuditLine| match (line, stage) {
                 (AuditLine::Decision(it), Some(stage)) => it.stage == stage && !it.update,
