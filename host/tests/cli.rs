@@ -443,7 +443,7 @@ fn a_log_of_its_own_has_the_hosts_lines_only() {
             .collect()
     };
     let types = |log: &[u8]| -> Vec<String> {
-        let lines = text(log).lines().map(|line| serde_json::from_str(line));
+        let lines = text(log).lines().map(serde_json::from_str);
         let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("JSON lines");
         lines
             .iter()

@@ -36,7 +36,8 @@ pub struct DroppedRecord {
 }
 
 /// How many records of a run are not in its [`Outcome`](crate::Outcome), by kind: denials beyond a
-/// bound, and what was allowed only where a sink has its lines.
+/// bound; and of what was allowed only what a sink has the lines of, or what is counted at a record
+/// like it ([`DecisionRecord::repeats`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Decisions.
@@ -55,11 +56,24 @@ impl Dropped {
     }
 
     pub(super) fn count(&mut self, line: &AuditLine) {
+        if let Some(number) = self.of(line) {
+            *number += 1;
+        }
+    }
+
+    /// Takes back what was counted.
+    pub(super) fn uncount(&mut self, line: &AuditLine) {
+        if let Some(number) = self.of(line) {
+            *number = number.saturating_sub(1);
+        }
+    }
+
+    fn of(&mut self, line: &AuditLine) -> Option<&mut u64> {
         match line {
-            AuditLine::Decision(_) => self.decisions += 1,
-            AuditLine::Exchange(_) => self.exchanges += 1,
-            AuditLine::Lookup(_) => self.lookups += 1,
-            AuditLine::Dropped(_) => {}
+            AuditLine::Decision(_) => Some(&mut self.decisions),
+            AuditLine::Exchange(_) => Some(&mut self.exchanges),
+            AuditLine::Lookup(_) => Some(&mut self.lookups),
+            AuditLine::Dropped(_) => None,
         }
     }
 }
@@ -196,6 +210,7 @@ mod tests {
             reason: Some(DenyReason::NoRule.into()),
             address: None,
             update: false,
+            repeats: 0,
         })
     }
 

@@ -145,7 +145,7 @@ impl Exchanged {
             run: Arc::clone(&log.run),
             begun: Instant::now(),
             record: Mutex::new(Some((record, log.run.open()))),
-            has_room: of.written.is_some_and(|written| written.place.is_some()),
+            has_room: of.written.is_some_and(Written::is_kept),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
         }

@@ -155,6 +155,11 @@ pub struct DecisionRecord {
     /// out of the line where it does not. Never in [`Outcome`](crate::Outcome).
     #[serde(default, skip_serializing_if = "is_false")]
     pub update: bool,
+    /// How many more decisions were the same in everything but time, sequence and address: where
+    /// there is no room for more records in memory, and no sink that has them. Left out where there
+    /// are none, and never in a line of a log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
 }
 
 /// One exchange that is over, whichever way.
@@ -212,6 +217,9 @@ pub struct LookupRecord {
     /// As [`DecisionRecord::update`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub update: bool,
+    /// As [`DecisionRecord::repeats`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
 }
 
 #[expect(
@@ -220,6 +228,14 @@ pub struct LookupRecord {
 )]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A point in time, in JSON as RFC 3339 in UTC with milliseconds.
@@ -281,6 +297,7 @@ mod tests {
             reason: Some(DenyReason::NoRule.into()),
             address: None,
             update: false,
+            repeats: 0,
         };
         let line = AuditLine::Decision(decision);
         let text = serde_json::to_string(&line).unwrap();

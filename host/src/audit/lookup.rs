@@ -39,6 +39,7 @@ impl AuditLog {
                 reason,
                 outcome: None,
                 update: false,
+                repeats: 0,
             },
             written: None,
             run: Arc::clone(&self.run),

@@ -9,8 +9,8 @@ mod place;
 mod run;
 mod sink;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{Decided, Exchanged};
@@ -20,9 +20,10 @@ pub use self::line::{
 };
 pub(crate) use self::lookup::LookedUp;
 pub(crate) use self::place::{Place, Stream};
-use self::run::Run;
 pub(crate) use self::run::Unrecorded;
+use self::run::{AtEnd, Run};
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
+use crate::account::HostMemory;
 use crate::policy::{Denial, TlsRequest};
 
 /// Bytes of a target and of a method that are kept.
@@ -32,8 +33,9 @@ const METHOD: usize = 32;
 /// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
 ///
 /// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
-/// allowed has 32 MiB of memory for each run; beyond them only the sinks have it, and without a sink
-/// nothing more is allowed. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
+/// allowed has 32 MiB of memory for each run, or half of the host's memory for the sandbox. Beyond them only the sinks have it; without a sink, what
+/// is like something before is counted there ([`DecisionRecord::repeats`]), and nothing else is
+/// allowed any more. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
 /// those beyond are counted by door, host, rule and reason.
 #[derive(Clone, Default)]
 pub struct AuditLog {
@@ -48,6 +50,7 @@ struct Shared {
     sinks: Vec<Arc<dyn AuditSink>>,
     next: AtomicU64,
     next_lookup: AtomicU64,
+    memory: OnceLock<HostMemory>,
     is_broken: AtomicBool,
 }
 
@@ -152,6 +155,17 @@ impl AuditLog {
         self.run.settle().await;
     }
 
+    /// Writes how many denials were counted when this is dropped.
+    pub(crate) fn at_end(&self) -> AtEnd {
+        AtEnd(Arc::clone(&self.run))
+    }
+
+    /// Takes what the records need from here, from now on.
+    pub(crate) fn hold_in(&self, memory: &HostMemory) {
+        // A log belongs to one sandbox.
+        let _ = self.run.shared.memory.set(memory.clone());
+    }
+
     /// Whether a sink has lost a line: nothing may be done any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.run.is_broken()
@@ -186,6 +200,7 @@ impl AuditLog {
             reason,
             address: None,
             update: false,
+            repeats: 0,
         };
         let address = decided.err().and_then(|denial| denial.address);
         let mut decided = Decided::new(&self.run, record, subject.port);

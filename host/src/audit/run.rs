@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::kept::{Denied, Full, Kept, Place};
+use super::kept::{Denied, Full, Kept, Slot};
 use super::{AuditLine, Shared, trace};
+use crate::account::HostMemory;
 
 /// The longest that the end of a run waits for records in the making: what makes them has ended, but
 /// the runtime has not dropped it yet.
@@ -25,8 +26,14 @@ pub(crate) enum Unrecorded {
 /// A record that was written before what it is about is done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    /// None where only the sinks have it.
-    pub(super) place: Option<Place>,
+    pub(super) slot: Slot,
+}
+
+impl Written {
+    /// Whether the record of its exchange has room, too.
+    pub(super) fn is_kept(self) -> bool {
+        matches!(self.slot, Slot::Own(_))
+    }
 }
 
 /// The log of one run.
@@ -74,18 +81,12 @@ impl Run {
         if self.is_broken() {
             return Err((Unrecorded::Sink, None));
         }
-        let mut kept = self.kept();
-        let place = match kept.reserve(line, has_exchange) {
-            Ok(()) => Some(kept.keep(line.clone())),
-            // The sinks have all of it.
-            Err(Full) if !self.shared.sinks.is_empty() => {
-                kept.drop_one(line);
-                None
-            }
-            Err(Full) => return Err((Unrecorded::Memory, None)),
-        };
-        drop(kept);
-        let written = Written { place };
+        let has_sinks = !self.shared.sinks.is_empty();
+        let allowed = self
+            .kept()
+            .allow(line, has_exchange, has_sinks, self.memory());
+        let slot = allowed.map_err(|Full| (Unrecorded::Memory, None))?;
+        let written = Written { slot };
         match self.write(line) {
             true => Ok(written),
             false => Err((Unrecorded::Sink, Some(written))),
@@ -94,9 +95,7 @@ impl Run {
 
     /// Completes what was written.
     pub(super) fn update(&self, written: Written, kept: AuditLine, line: &AuditLine) {
-        if let Some(place) = written.place {
-            self.kept().replace(place, kept);
-        }
+        self.kept().update(written.slot, kept, self.memory());
         self.write(line);
     }
 
@@ -114,7 +113,7 @@ impl Run {
 
     /// Records a denial, or counts it.
     pub(super) fn deny(&self, line: &AuditLine) {
-        let denied = self.kept().deny(line);
+        let denied = self.kept().deny(line, self.memory());
         match denied {
             Denied::Kept => {
                 self.write(line);
@@ -124,6 +123,10 @@ impl Run {
             }
             Denied::Counted(None) => {}
         }
+    }
+
+    fn memory(&self) -> Option<&HostMemory> {
+        self.shared.memory.get()
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -149,7 +152,8 @@ impl Run {
         is_written
     }
 
-    fn tell_counts(&self) {
+    /// Writes the numbers of what was counted.
+    pub(super) fn tell_counts(&self) {
         let counts = self.kept().take_counts();
         for record in counts {
             self.write(&AuditLine::Dropped(record));
@@ -157,7 +161,16 @@ impl Run {
     }
 }
 
-/// Also where the run itself was dropped.
+/// Writes what was counted when a run is dropped, whoever has its log by then.
+pub(crate) struct AtEnd(pub(super) Arc<Run>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.tell_counts();
+    }
+}
+
+/// For logs without a sandbox's run.
 impl Drop for Run {
     fn drop(&mut self) {
         self.tell_counts();

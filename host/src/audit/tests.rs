@@ -160,9 +160,9 @@ fn a_few_denials_are_kept_and_written_whole() {
 #[test]
 fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
     const COUNT: u64 = 20_000;
-    let long = "x".repeat(TARGET);
+    let target = |number: u64| format!("https://a.test/{number}{}", "x".repeat(TARGET));
     let log = AuditLog::new();
-    let refused = (0..COUNT).filter(|_| request(&log, long.as_str()) == Err(Unrecorded::Memory));
+    let refused = (0..COUNT).filter(|it| request(&log, target(*it)) == Err(Unrecorded::Memory));
     let refused = refused.count() as u64;
     let kept = log.exchanges().len() as u64;
     assert!(kept > 1000 && kept + refused == COUNT, "{kept} {refused}");
@@ -176,8 +176,8 @@ fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
     assert_eq!(log.count(), COUNT);
 
     let (log, sink) = self::log(None);
-    for _ in 0..COUNT {
-        request(&log, long.as_str()).unwrap();
+    for number in 0..COUNT {
+        request(&log, target(number)).unwrap();
     }
     let (dropped, kept) = (log.dropped(), log.exchanges().len() as u64);
     assert!(kept > 1000);
@@ -186,6 +186,67 @@ fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
         (COUNT - kept, COUNT - kept)
     );
     assert_eq!(sink.taken().len() as u64, 2 * COUNT);
+}
+
+#[test]
+fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
+    let memory = HostMemory::new(1 << 20);
+    let log = AuditLog::new();
+    log.hold_in(&memory);
+    let run = log.next_run();
+    let target = |number: u64| format!("https://a.test/{number}");
+    let allowed = (0..10_000).take_while(|it| request(&run, target(*it)).is_ok());
+    let allowed = allowed.count();
+    assert!((300..3000).contains(&allowed), "{allowed}");
+    // Half of it is left to all else.
+    assert!(memory.used() > 400 << 10 && memory.free() > 400 << 10);
+    // What has no room is counted, denials included.
+    let rest = memory.reserve(memory.free()).unwrap();
+    for _ in 0..10 {
+        drop(run.looked_up("b.test".to_owned(), Err(&denial(DenyReason::NoRule))));
+    }
+    assert_eq!((run.lookups().len(), run.dropped().lookups), (0, 10));
+    assert!(request(&run, target(0)).is_ok(), "it is like one before");
+    drop(rest);
+    drop(run);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
+    const COUNT: u64 = 60_000;
+    let log = AuditLog::new();
+    let targets = ["https://a.test/1", "https://a.test/2"];
+    for number in 0..COUNT {
+        request(&log, targets[usize::try_from(number % 2).unwrap()]).unwrap();
+    }
+    assert_eq!(request(&log, "https://a.test/3"), Err(Unrecorded::Memory));
+    // Names that were never asked for before.
+    let is_full = |number: u64| {
+        let name = format!("n{number}.test");
+        log.looked_up(name, Ok("rule")).commit() == Err(Unrecorded::Memory)
+    };
+    assert!((0..10).any(is_full));
+    let (decisions, dropped) = (log.decisions(), log.dropped());
+    let allowed = decisions.iter().filter(|it| it.verdict == Verdict::Allow);
+    let (mut kept, mut repeats) = (0, 0);
+    for record in allowed {
+        kept += 1;
+        repeats += record.repeats;
+    }
+    assert!(kept > 1000 && repeats > 1000, "{kept} {repeats}");
+    assert_eq!((kept + repeats, repeats), (COUNT, dropped.decisions));
+    assert_eq!(log.exchanges().len() as u64 + dropped.exchanges, COUNT);
+
+    // One that is denied after all is a denial, and no repeat.
+    let mut decided = log.decided(subject(Stage::Request, targets[0]), Ok("rule"));
+    decided.commit().unwrap();
+    decided.overruled(&denial(DenyReason::Address));
+    drop(decided);
+    let again = log.decisions();
+    assert_eq!(again.iter().map(|it| it.repeats).sum::<u64>(), repeats);
+    assert_eq!(again.len(), decisions.len() + 1);
+    assert_eq!(log.dropped(), dropped);
 }
 
 #[test]

@@ -118,6 +118,7 @@ impl EgressHooksBuilder {
         let meter = Arc::new(Meter::new(*budgets));
         let wire = Arc::<Meter>::clone(&meter);
         let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
+        self.audit.hold_in(egress.memory());
         EgressHooks {
             shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
             audit: self.audit,

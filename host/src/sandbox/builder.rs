@@ -138,14 +138,15 @@ impl SandboxBuilder {
         self
     }
 
-    /// Asks `hook` about every request, after the policy. A policy that allows nothing and asks about
+    /// Asks `hook` about every request, after the policy. It takes the place of an earlier one. A policy that allows nothing and asks about
     /// nothing is an error then: the hook would never be asked.
     pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
     }
 
-    /// How long the hook may take for one answer; no answer is a denial. 30 seconds otherwise.
+    /// How long the hook may take for one answer; no answer is a denial. 30 seconds otherwise. Zero,
+    /// and a deadline without a hook, are errors.
     pub fn hook_deadline(mut self, deadline: Duration) -> Self {
         self.hook_deadline = Some(deadline);
         self
@@ -259,8 +260,8 @@ impl SandboxBuilder {
     /// The most memory of the host's own that the sandbox may hold on behalf of the guest, in bytes;
     /// 64 MiB otherwise. Where the policy has the budget `host_memory`, the smaller one counts.
     ///
-    /// Connections, heads, bodies on their way, TLS settings, lookups and captured output are taken
-    /// from it. Beyond it requests raise `OSError` with the limit `host-memory` in Python, and output
+    /// Connections, heads, bodies on their way, TLS settings, lookups, records and captured output are
+    /// taken from it. Zero is an error. Beyond it requests raise `OSError` with the limit `host-memory` in Python, and output
     /// is no longer captured.
     pub fn host_memory_limit(mut self, bytes: u64) -> Self {
         self.host_memory = Some(bytes);
@@ -305,7 +306,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// The most time from the start of a connection attempt, and of a request, to its end.
+    /// The most time from the start of a connection attempt, and of a request, to its end; five
+    /// minutes otherwise. Zero is an error.
     pub fn request_deadline(mut self, deadline: Duration) -> Self {
         self.request_deadline = Some(deadline);
         self
@@ -336,12 +338,16 @@ impl SandboxBuilder {
             self.request_deadline,
             "no request ends in no time; leave it out for the default",
         )?;
+        checks::host_memory(self.host_memory)?;
         checks::name_servers(self.dns_servers.as_deref())?;
         checks::arguments(&self.args)?;
         self.check_audit(&self.audit_places)?;
         exposed::check_secrets(&writable, policy.secrets())?;
         self.egress()?;
-        for (name, value) in &self.env {
+        let secrets = policy.secrets().iter();
+        let placeholders = secrets.map(|secret| (secret.env.as_str(), "a placeholder"));
+        let own = self.env.iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in own.chain(placeholders) {
             variables::check(name, value)?;
         }
         Ok(())

@@ -54,6 +54,17 @@ fn too_little(bytes: usize, needed: usize) -> Error {
     refused("memory limit", why)
 }
 
+/// Without any the first request would fail.
+pub(super) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
+    match bytes {
+        Some(0) => {
+            let why = "it is 0 bytes, so that no request could be made; leave it out for 64 MiB";
+            Err(refused("host memory limit", why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Names are printed, and are in every line of a log.
 pub(super) fn name(name: &str) -> Result<(), Error> {
     if name.contains(char::is_control) {

@@ -154,6 +154,7 @@ impl Sandbox {
         let stdout = self.settings.stdout.sink(hooks.memory());
         let stderr = self.settings.stderr.sink(hooks.memory());
         let audit = hooks.audit().clone();
+        let _counts = audit.at_end();
         let mut ended = Ended::default();
         if let Some(arguments) = before(until, self.arguments(script.into())).await {
             let (args, script) = arguments?;

@@ -173,7 +173,7 @@ async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
             let outcome = end_of(builder, &arguments).await;
             assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
         }
-        let taken = sink.taken.lock().expect("no panic");
+        let taken = sink.taken.lock().expect("no panic").clone();
         let before = |stage: Option<Stage>| {
             let is_first = |line: &&AuditLine| match (line, stage) {
                 (AuditLine::Decision(it), Some(stage)) => it.stage == stage && !it.update,
@@ -356,4 +356,32 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
         denied.address,
         Some("10.0.0.1:80".parse().expect("an address"))
     );
+}
+
+/// As where whoever waits for it goes away.
+#[tokio::test]
+async fn a_run_that_is_dropped_has_told_what_was_counted() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let builder = builder(&["https://allowed.test"]).audit_file(&path);
+    let builder = ["denied", "3000000", "denied.test", "443"]
+        .into_iter()
+        .fold(builder, SandboxBuilder::arg);
+    let sandbox = builder.build().await.expect("a sandbox");
+    let counted = || {
+        lines(&path)
+            .iter()
+            .any(|line| matches!(line, AuditLine::Dropped(_)))
+    };
+    tokio::select! {
+        outcome = run_to_end(&sandbox, "boundary/records.py") => panic!("{outcome:?}"),
+        () = async {
+            while lines(&path).len() < 1000 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // The program goes on meanwhile.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        } => {}
+    }
+    assert!(counted());
 }

@@ -86,6 +86,14 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             "the interpreter alone needs 41943040; give it more",
         ),
         (
+            new().host_memory_limit(0),
+            "the host memory limit can't be used: it is 0 bytes",
+        ),
+        (
+            key(|s| s.env = "PYTHONPATH".to_owned()),
+            "'PYTHONPATH' can't be set",
+        ),
+        (
             new().name("a\nb"),
             "the sandbox's name can't be used: it has a control character",
         ),

@@ -22,6 +22,7 @@ pub(super) fn decision() -> DecisionRecord {
         reason: None,
         address: None,
         update: false,
+        repeats: 0,
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
         reason: reason.map(Into::into),
         outcome,
         update: false,
+        repeats: 0,
     }
 }
 
