@@ -204,3 +204,58 @@ fn what_the_program_could_replace_is_refused_by_its_option_and_nothing_is_run() 
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn directories_and_certificates_that_the_environment_names_are_kept_from_the_program() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    std::fs::create_dir_all(at.join("work/tmp")).expect("directories");
+    std::os::unix::fs::symlink("../beside", at.join("work/link")).expect("a link");
+    for (variable, value, expected) in [
+        (
+            "TMPDIR",
+            "work/tmp",
+            "the temporary directory 'work/tmp' lies in",
+        ),
+        (
+            "TMPDIR",
+            "work",
+            "the temporary directory 'work' is the directory",
+        ),
+        (
+            "TMPDIR",
+            "work/link",
+            "the temporary directory 'work/link' is reached through",
+        ),
+        (
+            "SSL_CERT_FILE",
+            "work/ca.pem",
+            "SSL_CERT_FILE 'work/ca.pem' lies in",
+        ),
+        (
+            "SSL_CERT_DIR",
+            "work/tmp",
+            "SSL_CERT_DIR 'work/tmp' lies in",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sandbox-net"))
+            .args(["run", "--dir", "work::/work:rw", "-c", "print('ran')"])
+            .current_dir(at)
+            .env("SANDBOX_NET_CACHE", at.join("no-such/cache"))
+            .env(variable, value)
+            .output()
+            .expect("the command line runs");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(
+            output.status.code(),
+            Some(125),
+            "{variable}={value}: {stderr}"
+        );
+        assert!(
+            output.stdout.is_empty() && stderr.contains(expected),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

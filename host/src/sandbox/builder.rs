@@ -203,7 +203,8 @@ impl SandboxBuilder {
     /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files and
     /// programs of secrets, wheels, the platform's certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR`
     /// names them, the temporary directory, and the cache; [`Sandbox::run`] refuses a script in one.
-    /// Files of which it holds another hard link are not found so.
+    /// Files of which it holds another hard link are not found so. Nor is that another sandbox's guest
+    /// may write there: until this sandbox is built, that guest decides what the names mean.
     pub fn dir(
         mut self,
         host: impl Into<PathBuf>,

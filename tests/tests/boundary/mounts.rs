@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sandbox_net::policy::Document;
-use sandbox_net::{DirAccess, Error, Outcome, Sandbox, SandboxBuilder, Script};
+use sandbox_net::{DirAccess, Engine, Error, Outcome, Sandbox, SandboxBuilder, Script};
 use tempfile::TempDir;
 
 use DirAccess::{ReadOnly, ReadWrite};
@@ -128,6 +128,109 @@ async fn a_mount_whose_name_is_gone_or_taken_by_a_file_still_works() {
         assert_eq!(outcome.stdout_text(), "given\n");
         assert!(place.at("work/aside/out.txt").is_file());
     }
+}
+
+/// The sandbox's own directory on the host, by a file that is only in it.
+#[cfg(unix)]
+async fn own_directory(sandbox: &Sandbox, marker: &str) -> PathBuf {
+    let written = sandbox.write_file(&format!("/home/{marker}"), "own").await;
+    written.expect("a file");
+    let entries = fs::read_dir(std::env::temp_dir()).expect("the temporary directory");
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let own = paths
+        .into_iter()
+        .find(|path| path.join("files/home").join(marker).is_file());
+    own.expect("the sandbox's own directory")
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_sandboxs_own_files_stay_where_they_were_whatever_takes_their_name() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("outside/files/home")).expect("directories");
+    let script = place.file(
+        "agent.py",
+        "print(open('marker-of-mounts').read()); open('new', 'w')",
+    );
+    let sandbox = Sandbox::builder().build().await.expect("a sandbox");
+    let own = own_directory(&sandbox, "marker-of-mounts").await;
+    let moved = place.at("moved");
+    fs::rename(&own, &moved).expect("it is moved");
+    std::os::unix::fs::symlink(place.at("outside"), &own).expect("a link");
+
+    let outcome = sandbox.run(Script::path(&script)).await.expect("a run");
+    let fork = sandbox.fork().await.expect("a fork");
+    let written = sandbox.write_file("/home/host.txt", "host").await;
+    // Before anything can fail: the directory goes where its end looks for it.
+    fs::remove_file(&own).expect("the link");
+    fs::rename(&moved, &own).expect("it is moved back");
+
+    assert_eq!(outcome.stdout_text(), "own\n", "{}", outcome.stderr_text());
+    written.expect("a file");
+    for name in ["new", "host.txt"] {
+        assert!(own.join("files/home").join(name).is_file(), "{name}");
+    }
+    let read = fork.read_file("/home/marker-of-mounts").await;
+    assert_eq!(read.expect("the file"), b"own");
+    let taken = fs::read_dir(place.at("outside/files/home")).expect("the directory");
+    assert_eq!(taken.count(), 0);
+    assert_eq!(place.outside(), ["files", "in.txt"]);
+}
+
+#[tokio::test]
+async fn the_cache_is_not_writable_to_a_guest_whole_or_in_part() {
+    let engine = Engine::shared().await.expect("an engine");
+    let (library, _) = engine.library();
+    let build = async |host: &Path, access| {
+        let builder = Sandbox::builder().engine(engine.clone());
+        builder.dir(host, "/data", access).build().await
+    };
+    let above = library.ancestors().filter(|path| path.parent().is_some());
+    for directory in above {
+        let error = build(directory, ReadWrite)
+            .await
+            .err()
+            .expect("it is refused");
+        let message = error.to_string();
+        assert!(
+            ["the cache of compiled code", "the temporary directory"]
+                .iter()
+                .any(|what| message.contains(what)),
+            "{message}"
+        );
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    build(library, ReadOnly).await.expect("it is only read");
+}
+
+/// The descriptors of this process that are of `directory` itself.
+#[cfg(target_os = "linux")]
+fn descriptors_of(directory: &Path) -> usize {
+    let directory = directory.canonicalize().expect("the directory");
+    let entries = fs::read_dir("/proc/self/fd").expect("the descriptors");
+    let links = entries.filter_map(|entry| entry.ok()?.path().read_link().ok());
+    links.filter(|link| *link == directory).count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_mount_takes_one_descriptor_however_many_runs_and_forks_use_it() {
+    let place = Place::new();
+    let inputs = place.at("work/inputs");
+    let builder = Sandbox::builder().dir(&inputs, "/inputs", ReadWrite);
+    let sandbox = builder.build().await.expect("a sandbox");
+    assert_eq!(descriptors_of(&inputs), 1);
+    let fork = sandbox.fork().await.expect("a fork");
+    for sandbox in [&sandbox, &fork, &sandbox] {
+        run(sandbox, READ_AND_WRITE).await;
+        sandbox.read_file("/inputs/in.txt").await.expect("the file");
+        assert_eq!(descriptors_of(&inputs), 1);
+    }
+    drop(sandbox);
+    assert_eq!(descriptors_of(&inputs), 1);
+    run(&fork, READ_AND_WRITE).await;
+    drop(fork);
+    assert_eq!(descriptors_of(&inputs), 0);
 }
 
 /// Links that a guest makes in a mount, and what they would show.
