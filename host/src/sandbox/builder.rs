@@ -340,6 +340,11 @@ impl SandboxBuilder {
             "no request ends in no time; leave it out for the default",
         )?;
         checks::host_memory(self.host_memory)?;
+        checks::time(
+            "preparation limit",
+            self.preparation,
+            "give packages more, such as 10m, or leave it out",
+        )?;
         checks::name_servers(self.dns_servers.as_deref())?;
         checks::arguments(&self.args)?;
         self.check_audit(&self.audit_places)?;

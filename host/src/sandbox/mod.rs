@@ -422,6 +422,8 @@ impl Settings {
 /// What comes of `work`, unless it takes too long.
 async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match until {
+        // A timer lets the work begin before it looks at the clock.
+        Some(until) if until <= Instant::now() => None,
         Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
         None => Some(work.await),
     }

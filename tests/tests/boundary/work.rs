@@ -189,7 +189,9 @@ async fn compiling_packages_has_a_limit_of_its_own() {
     let sandbox = Sandbox::builder().with_package(small).prepare();
     let sandbox = guarded(sandbox).await.expect("packages");
     // What is prepared is prepared: this limit is for runs alone.
-    let limited = sandbox.preparation_limit(Duration::ZERO).time_limit(GUARD);
+    let limited = sandbox
+        .preparation_limit(Duration::from_nanos(1))
+        .time_limit(GUARD);
     let sandbox = build(limited).await;
     let outcome = guarded(sandbox.run("import large.m0; print(large.m0.x)")).await;
     let outcome = outcome.expect("a run");

@@ -113,6 +113,9 @@ impl Run {
             sandbox = sandbox.arg(arg);
         }
         sandbox = sandbox.preparation_limit(self.prepare_timeout);
+        if let Some(limit) = self.timeout {
+            sandbox = sandbox.time_limit(limit);
+        }
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         }
