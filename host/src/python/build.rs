@@ -11,7 +11,7 @@ use super::shim;
 use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
 use crate::runtime::manifest::{EntryPoint, Manifest};
 use crate::runtime::progress::Amount;
-use crate::runtime::{self, Cache, Installed, Progress};
+use crate::runtime::{self, Cache, Installed, Progress, private_dir};
 
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
@@ -88,7 +88,7 @@ impl Builder<'_> {
         let directory = entry.get_or_make(self.progress, |directory| {
             let label = "compiling the interpreter (once, about a minute)";
             let _step = self.progress.start(label, Amount::Unknown);
-            let component = std::fs::read(&component)?;
+            let component = private_dir::read(&component)?;
             let code = engine
                 .precompile_component(&component)
                 .map_err(BuildError::compile)?;
@@ -120,7 +120,7 @@ impl Builder<'_> {
             EntryPoint::Reactor { run } if run == "run" => {}
             _ => return Err(unsupported("is no reactor with the export `run`")),
         }
-        let module = std::fs::read(&self.installed.core_wasm)?;
+        let module = private_dir::read(&self.installed.core_wasm)?;
         let stubs = self.stubs()?;
         let recipe = self.manifest.prepare.as_ref();
         let recipe = recipe.ok_or_else(|| unsupported("cannot run a turn before its snapshot"))?;

@@ -1,5 +1,6 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use super::build::{BuildError, Builder};
 use super::linker::{self, State};
 use crate::componentize::Capability;
 use crate::process::TimeBox;
-use crate::runtime::{self, Cache, Installed, Manifest, Progress, Silent};
+use crate::runtime::{self, Cache, Installed, Manifest, Progress, Silent, private_dir};
 
 /// How often a running guest gives way, so that its limits and its neighbours get their turn.
 const TICK: Duration = Duration::from_millis(10);
@@ -235,13 +236,38 @@ fn config() -> Config {
     config
 }
 
-#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
 fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, BuildError> {
-    // SAFETY: the file was written by `Builder::compiled` into a cache that only this user can
-    // write to (`Cache::open` refuses any other), under a name that holds the hash of everything
-    // that it was made of; no guest has a mount that reaches the cache. Wasmtime itself refuses
-    // code of another version or configuration.
-    unsafe { Component::deserialize_file(engine, code) }.map_err(BuildError::compile)
+    let mut file = private_dir::open(code)?;
+    // The name of the open file, whatever has become of its own name.
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        if opened.exists() {
+            return load_file(engine, &opened).map_err(BuildError::compile);
+        }
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    load_bytes(engine, &bytes).map_err(BuildError::compile)
+}
+
+/// Maps compiled code.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
+fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: it was written by `Builder::compiled`, under a name that holds the hash of everything
+    // that it was made of, into a cache that only this user can write to: so `Cache` has found each
+    // directory on the way, and `load` the very file that is mapped. No guest has a mount that
+    // reaches the cache. Wasmtime itself refuses code of another version or configuration.
+    unsafe { Component::deserialize_file(engine, opened) }
+}
+
+/// Copies compiled code, where a file cannot be mapped that is open.
+#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
+fn load_bytes(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: as in `load_file`.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 /// Advances the epoch for as long as the engine lives.

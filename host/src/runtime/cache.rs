@@ -5,6 +5,9 @@
 //! all: readers need no lock. A lock file for each entry keeps two processes from doing the same
 //! work; the system drops the lock of a process that dies. What such a process leaves behind is one
 //! temporary directory, which the next maker of that entry removes while it holds the lock.
+//!
+//! Directories and files are for this user alone, whatever the umask, and each directory is looked
+//! at before it is used: see [`private_dir`].
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -60,17 +63,25 @@ impl Cache {
     /// The key should hold a hash of everything that the entry's contents depend on.
     ///
     /// # Errors
-    /// [`Error::CacheName`] if one of the names is not a plain file name.
+    /// [`Error::CacheName`] if one of the names is not a plain file name;
+    /// [`Error::CacheNotPrivate`] if somebody else can have changed what is there.
     pub fn entry(&self, kind: &str, key: &str) -> Result<Entry, Error> {
         for name in [kind, key] {
             check_name(name)?;
         }
+        // It may have changed since it was opened.
+        private_dir::prepare(&self.root)?;
         let directory = self.root.join(kind);
-        fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
-        Ok(Entry {
+        private_dir::create(&directory)?;
+        private_dir::claim(&directory, &self.root)?;
+        let entry = Entry {
             directory,
             key: key.to_owned(),
-        })
+        };
+        if let Some(path) = entry.get() {
+            private_dir::claim(&path, &entry.directory)?;
+        }
+        Ok(entry)
     }
 
     /// The keys of the finished entries of one kind, sorted.
@@ -157,8 +168,10 @@ impl Entry {
     fn lock(&self, progress: &dyn Progress) -> Result<File, Error> {
         let path = self.beside("lock");
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(Error::io("open", &path))?;
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(Error::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -176,7 +189,7 @@ impl Entry {
     ) -> Result<PathBuf, E> {
         let partial = self.beside("partial");
         remove_directory(&partial)?;
-        fs::create_dir(&partial).map_err(Error::io("create", &partial))?;
+        private_dir::create(&partial)?;
         let made = make(&partial).and_then(|()| Ok(self.publish(&partial)?));
         if made.is_err() {
             // Best effort: the next maker removes it in any case.
@@ -226,7 +239,7 @@ fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes everything below `path` to the disk: a rename may otherwise survive a power failure that
+/// Writes everything below `path` to the disk, for this user alone: a rename may otherwise survive a power failure that
 /// the contents of the renamed files do not.
 fn sync_tree(path: &Path) -> Result<(), Error> {
     for item in fs::read_dir(path).map_err(Error::io("read", path))? {
@@ -242,9 +255,13 @@ fn sync_tree(path: &Path) -> Result<(), Error> {
                 .write(cfg!(windows))
                 .open(&path);
             let file = file.map_err(Error::io("open", &path))?;
+            private_dir::close_off(&file).map_err(Error::io("change the mode of", &path))?;
             file.sync_all().map_err(Error::io("write", &path))?;
         }
     }
+    #[cfg(unix)]
+    private_dir::close_off(&File::open(path).map_err(Error::io("open", path))?)
+        .map_err(Error::io("change the mode of", path))?;
     sync_directory(path)
 }
 

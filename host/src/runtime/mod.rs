@@ -11,7 +11,7 @@ pub mod install;
 pub mod manifest;
 pub mod packages;
 pub mod pip;
-mod private_dir;
+pub(crate) mod private_dir;
 pub mod progress;
 #[cfg(test)]
 mod testing;
