@@ -72,7 +72,12 @@ fuzz_target!(|data: &[u8]| {
     let expected = reading::read(bytes, max, answers_head);
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     let cut = cut(bytes, u32::from_le_bytes([a, b, c, choice]));
-    for (pieces, probes) in [(&[bytes][..], false), (&single, false), (&single, true), (&cut, true)] {
+    for (pieces, probes) in [
+        (&[bytes][..], false),
+        (&single, false),
+        (&single, true),
+        (&cut, true),
+    ] {
         let outcome = egress::h1::read(pieces, max, answers_head, probes);
         assert_eq!(outcome, expected, "in {} pieces", pieces.len());
     }

@@ -130,17 +130,27 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
             values.push(line);
             line
         } else {
-            let colon = line.iter().position(|byte| *byte == b':').ok_or(End::Fault)?;
+            // The field that is one too many is read to its end, and nothing after it.
+            if folded.len() > egress::MAX_FIELDS {
+                return Err(End::Limit);
+            }
+            let colon = line
+                .iter()
+                .position(|byte| *byte == b':')
+                .ok_or(End::Fault)?;
             let (name, value) = (&line[..colon], &line[colon + 1..]);
-            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+            let is_name =
+                |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
             if name.is_empty() || !name.iter().all(is_name) {
                 return Err(End::Fault);
             }
-            // The field that is one too many is read to its end.
             folded.push((name, vec![value]));
             value
         };
-        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=126 | 128..)) {
+        if !value
+            .iter()
+            .all(|byte| matches!(byte, b'\t' | b' '..=126 | 128..))
+        {
             return Err(End::Fault);
         }
     }
@@ -151,7 +161,11 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
         let lines: Vec<&[u8]> = lines.into_iter().map(trimmed).collect();
         let value = lines.join(&b' ');
         let is_empty = lines.iter().all(|line| line.is_empty());
-        let value = if is_empty { Vec::new() } else { within(&lines, value) };
+        let value = if is_empty {
+            Vec::new()
+        } else {
+            within(&lines, value)
+        };
         (name.to_vec(), value)
     };
     Ok(folded.into_iter().map(unfold).collect())
@@ -160,7 +174,11 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
 /// The value from its first line that has something to its last one.
 fn within(lines: &[&[u8]], value: Vec<u8>) -> Vec<u8> {
     let leading = lines.iter().take_while(|line| line.is_empty()).count();
-    let trailing = lines.iter().rev().take_while(|line| line.is_empty()).count();
+    let trailing = lines
+        .iter()
+        .rev()
+        .take_while(|line| line.is_empty())
+        .count();
     value[leading..value.len() - trailing].to_vec()
 }
 
@@ -194,9 +212,13 @@ fn body(head: &Head, rest: &[u8], max: usize, answers_head: bool) -> (Body, bool
     let Some(length) = lengths.first() else {
         return (Body::Close, true);
     };
-    let number = str::from_utf8(length).ok().filter(|text| !text.starts_with('+'));
+    let number = str::from_utf8(length)
+        .ok()
+        .filter(|text| !text.starts_with('+'));
     match number.and_then(|text| text.parse().ok()) {
-        Some(number) if lengths.iter().all(|other| other == length) => (Body::Length(number), false),
+        Some(number) if lengths.iter().all(|other| other == length) => {
+            (Body::Length(number), false)
+        }
         _ => (Body::Unknown, false),
     }
 }
@@ -204,7 +226,9 @@ fn body(head: &Head, rest: &[u8], max: usize, answers_head: bool) -> (Body, bool
 fn persists(head: &Head, ends: bool) -> bool {
     let says = |word: &str| {
         let words = members(head, "connection");
-        words.iter().any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+        words
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
     };
     let is_coded = !members(head, "transfer-encoding").is_empty();
     let is_sized = !members(head, "content-length").is_empty();
@@ -256,7 +280,10 @@ fn chunks(mut rest: &[u8], max: usize) -> Body {
 /// Takes a chunk; false for the last one.
 fn chunk(rest: &mut &[u8], bytes: &mut Vec<u8>) -> Result<bool, End> {
     let (size, after) = bounded(rest, SIZE_LINE, End::Fault)?;
-    let digits = size.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let digits = size
+        .iter()
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .count();
     let behind = size[digits..].iter().find(|byte| !is_space(**byte));
     if digits == 0 || behind.is_some_and(|byte| *byte != b';') {
         return Err(End::Fault);
@@ -273,7 +300,9 @@ fn chunk(rest: &mut &[u8], bytes: &mut Vec<u8>) -> Result<bool, End> {
     if number == 0 {
         return Ok(false);
     }
-    let taken = usize::try_from(number).unwrap_or(usize::MAX).min(rest.len());
+    let taken = usize::try_from(number)
+        .unwrap_or(usize::MAX)
+        .min(rest.len());
     bytes.extend_from_slice(&rest[..taken]);
     *rest = &rest[taken..];
     match **rest {

@@ -324,11 +324,11 @@ mod tests {
             ..Budgets::default()
         });
         assert_eq!(meter.request(), Err(Limit::Requests));
+        assert_eq!(meter.connect(&host("a.test")), Err(Limit::Hosts));
         assert_eq!(meter.room(), Ok(1), "to see whether there is an end");
         assert_eq!(meter.read(0), Ok(()));
         assert_eq!(meter.read(1), Err(Limit::BytesDown));
         assert_eq!(meter.room(), Err(Limit::BytesDown));
-        assert_eq!(meter.connect(&host("a.test")), Err(Limit::Hosts));
     }
 
     #[test]

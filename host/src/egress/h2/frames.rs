@@ -14,14 +14,16 @@ use tokio::time::Instant;
 use crate::egress::stream::Stream;
 
 /// How many frames without data a peer may send ahead of anything that calls for them.
-const MOST: u64 = 1000;
+const MOST: u64 = 10_000;
 
 /// How many of them a request calls for: informational responses, the response's own fields, and
 /// some of the peer's own business.
 const FOR_REQUEST: u64 = 64;
 
-/// How many of them a frame with data calls for: windows that open, and measurements of the way.
+/// How many of them a frame with data calls for, beside one for each so many bytes: windows that open,
+/// which some peers tell of with every little read, and measurements of the way.
 const FOR_DATA: u64 = 4;
+const BYTES_FOR_ONE: u64 = 256;
 
 /// How many of them a second calls for: a peer may ask from time to time whether anybody is there.
 const FOR_SECOND: u64 = 1;
@@ -59,7 +61,7 @@ impl Frames {
             sent, allowance, ..
         } = self;
         sent.scan(bytes, |frame| match frame {
-            Frame::Data => allowance.add(FOR_DATA),
+            Frame::Data(length) => allowance.add(for_data(length)),
             Frame::Headers => allowance.add(FOR_REQUEST),
             Frame::Other => {}
         });
@@ -74,7 +76,7 @@ impl Frames {
         } = self;
         let mut is_kept = true;
         received.scan(bytes, |frame| match frame {
-            Frame::Data => allowance.add(FOR_DATA),
+            Frame::Data(length) => allowance.add(for_data(length)),
             Frame::Headers | Frame::Other => is_kept &= allowance.take(),
         });
         match is_kept {
@@ -85,6 +87,11 @@ impl Frames {
             )),
         }
     }
+}
+
+/// How many frames a frame with so many bytes of data calls for.
+fn for_data(length: usize) -> u64 {
+    FOR_DATA + length as u64 / BYTES_FOR_ONE
 }
 
 /// How many frames without data may still come.
@@ -113,8 +120,8 @@ impl Allowance {
 /// What a frame is, as far as it is of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
-    /// DATA that has some.
-    Data,
+    /// DATA that has so many bytes, and not none.
+    Data(usize),
     Headers,
     Other,
 }
@@ -147,7 +154,7 @@ impl Scanner {
                 let [a, b, c, kind, ..] = self.header;
                 self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                 found(match kind {
-                    0 if self.left > 0 => Frame::Data,
+                    0 if self.left > 0 => Frame::Data(self.left),
                     1 => Frame::Headers,
                     _ => Frame::Other,
                 });
@@ -233,7 +240,7 @@ mod tests {
         ]
         .concat();
         use Frame::{Data, Headers, Other};
-        let expected = [Other, Headers, Other, Data, Other, Other];
+        let expected = [Other, Headers, Other, Data(70_000), Other, Other];
         for size in [1, 2, 7, 8, 9, 10, 23, 24, 25, 1000, bytes.len()] {
             let mut scanner = Scanner {
                 left: PREFACE,
@@ -255,9 +262,11 @@ mod tests {
         };
         assert!((0..MOST).all(|_| allowance.take()));
         assert!(!allowance.take());
-        allowance.add(FOR_DATA);
-        assert!((0..FOR_DATA).all(|_| allowance.take()));
-        assert!(!allowance.take());
+        for (length, frames) in [(1, FOR_DATA), (16_384, FOR_DATA + 64)] {
+            allowance.add(for_data(length));
+            assert!((0..frames).all(|_| allowance.take()));
+            assert!(!allowance.take());
+        }
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!((0..10 * FOR_SECOND).all(|_| allowance.take()));
         assert!(!allowance.take());

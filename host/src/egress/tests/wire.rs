@@ -366,7 +366,7 @@ async fn frames_beside_data_do_not_end_it() {
         };
         let mut body = answer.send_response(Response::new(()), false).unwrap();
         let sending = async {
-            for _ in 0..1500 {
+            for _ in 0..12_000 {
                 body.reserve_capacity(400);
                 while body.capacity() < 400 {
                     let capacity = std::future::poll_fn(|cx| body.poll_capacity(cx));
@@ -387,5 +387,5 @@ async fn frames_beside_data_do_not_end_it() {
     })
     .await;
     let (_, body) = get(&authority.egress(), &server.https()).await.unwrap();
-    assert_eq!(body.len(), 1500 * 400);
+    assert_eq!(body.len(), 12_000 * 400);
 }

@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "it has the marks of an encoder, too")]
 #[path = "../../../../../host/src/egress/h1/chunked.rs"]
 mod chunked;
+// The formatter would look here for its module of tests.
+#[rustfmt::skip]
 #[path = "../../../../../host/src/egress/h1/response.rs"]
 mod response;
 
@@ -28,7 +30,9 @@ pub(crate) fn read(pieces: &[&[u8]], max: usize, answers_head: bool, probes: boo
                 Ok(Some(found)) => break found,
                 Ok(None) => {}
                 Err(HeadError::Limit) => return Outcome::NoHead(End::Limit),
-                Err(HeadError::Fault(ProtocolFault::NotHttp)) => return Outcome::NoHead(End::NotHttp),
+                Err(HeadError::Fault(ProtocolFault::NotHttp)) => {
+                    return Outcome::NoHead(End::NotHttp);
+                }
                 Err(HeadError::Fault(_)) => return Outcome::NoHead(End::Fault),
             }
         }
@@ -83,7 +87,11 @@ fn decode(mut buffer: BytesMut, pieces: &[&[u8]], max: usize, probes: bool) -> B
                 None => break End::More,
             },
             Err(error) => {
-                assert_eq!(decoder.decode(&mut buffer), Err(error.clone()), "it stays so");
+                assert_eq!(
+                    decoder.decode(&mut buffer),
+                    Err(error.clone()),
+                    "it stays so"
+                );
                 break match error {
                     EgressError::Limit(_) => End::Limit,
                     EgressError::Protocol(failure) => {
