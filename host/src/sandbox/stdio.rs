@@ -84,7 +84,7 @@ impl Kept {
     fn grow(&mut self, more: usize) -> usize {
         let wanted = (self.bytes.len() + more).min(CAPTURE_LIMIT);
         // As vectors do, so that it is seldom copied, but never beyond the limit.
-        let doubled = wanted.max(2 * self.held()).max(STEP).min(CAPTURE_LIMIT);
+        let doubled = wanted.max(2 * self.held()).clamp(STEP, CAPTURE_LIMIT);
         if wanted > self.held() && !self.hold(doubled) {
             self.hold(wanted);
         }
