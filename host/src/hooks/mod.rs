@@ -10,6 +10,8 @@ mod consult;
 mod doors;
 mod exchange;
 mod lookup;
+#[cfg(test)]
+mod memory_tests;
 mod meter;
 mod shared;
 #[cfg(test)]

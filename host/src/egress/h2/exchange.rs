@@ -220,3 +220,31 @@ pub(super) fn translate(error: &h2::Error) -> EgressError {
     }
     EgressError::protocol(ProtocolFault::Http2(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_fields_is_bounded_in_bytes_and_in_number() {
+        for (fields, max, fits) in [
+            (1000, usize::MAX, true),
+            (1001, usize::MAX, false),
+            (10_000, usize::MAX, false),
+            (10, 10 * (2 + FIELD_OVERHEAD), true),
+            (10, 10 * (2 + FIELD_OVERHEAD) - 1, false),
+        ] {
+            let mut map = HeaderMap::new();
+            for _ in 0..fields {
+                map.append("a", http::HeaderValue::from_static("b"));
+            }
+            let bounded = bounded_fields(&map, max);
+            let expected = Err(EgressError::Limit(Limit::ResponseHeadSize));
+            assert!(if fits {
+                bounded.is_ok()
+            } else {
+                bounded == expected
+            });
+        }
+    }
+}
