@@ -12,7 +12,7 @@ set -eu
 seconds=$1
 shift
 cd "$(dirname "$0")"
-targets='rule_parser target_parser adapter_frames'
+targets='rule_parser target_parser path_pattern adapter_frames'
 if [ $# -ge 1 ]; then
     targets=$1
     shift
