@@ -12,7 +12,7 @@ set -eu
 seconds=$1
 shift
 cd "$(dirname "$0")"
-targets='rule_parser target_parser adapter_frames h1_response secret_matcher'
+targets='rule_parser target_parser path_pattern adapter_frames h1_response secret_matcher'
 if [ $# -ge 1 ]; then
     targets=$1
     shift

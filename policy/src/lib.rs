@@ -67,6 +67,8 @@ pub use host::{Host, HostError};
 pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
 pub use overrides::{FieldGrants, FieldGrantsError, overriding};
+#[cfg(fuzzing)]
+pub use path::steps as path_steps;
 pub use path::{PathPattern, PathPatternError};
 pub use policy::Policy;
 pub use query::Mismatch;

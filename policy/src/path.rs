@@ -17,5 +17,21 @@ mod symbol;
 #[cfg(test)]
 mod tests;
 
+/// For fuzzing: how many steps all these patterns take for a path, as those of rules that allow and
+/// of rules that deny, and how many they may take.
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(test, allow(unreachable_pub))]
+pub fn steps(patterns: &[PathPattern], path: &[u8]) -> (usize, usize) {
+    let readings = Readings::of(path);
+    for pattern in patterns {
+        pattern.forbids(&readings);
+        pattern.permits(&readings);
+    }
+    // Each pattern is compared with each reading as it is, and loosely in three forms.
+    let count = readings.all().map_or(0, <[_]>::len);
+    let bound = steps::ALLOWANCE + patterns.len() * count * 4 * (steps::FREE + 1);
+    (readings.steps.taken(), bound)
+}
+
 pub use pattern::{PathPattern, PathPatternError};
 pub(crate) use readings::{MAX_PATH, Readings, Unread};

@@ -15,7 +15,7 @@ pub(super) const ALLOWANCE: usize = 1 << 14;
 pub(super) struct Steps {
     free: Cell<usize>,
     left: Cell<usize>,
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     taken: Cell<usize>,
 }
 
@@ -28,7 +28,7 @@ impl Steps {
         Self {
             free: Cell::new(FREE),
             left: Cell::new(ALLOWANCE),
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             taken: Cell::new(0),
         }
     }
@@ -40,7 +40,7 @@ impl Steps {
 
     /// Takes one step.
     pub(super) fn take(&self) -> Result<(), Exhausted> {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         self.taken.set(self.taken.get() + 1);
         let from = if self.free.get() > 0 {
             &self.free
@@ -62,7 +62,7 @@ impl Steps {
     }
 
     /// The steps that were taken.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn taken(&self) -> usize {
         self.taken.get()
     }
