@@ -317,6 +317,10 @@ fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
         (&["runtime", "path", "no-such-runtime"], "no-such-runtime"),
         (&["run", "--timeout", "0s", "-c", "pass"], "time limit"),
         (&["run", "--memory", "0", "-c", "pass"], "memory limit"),
+        (
+            &["run", "--prepare-timeout", "0s", "-c", "pass"],
+            "preparation limit",
+        ),
         (&["run", "--memory", "1MiB", "-c", "pass"], "give it more"),
         (
             &["run", "--name", "a\nb", "-c", "pass"],
