@@ -321,6 +321,10 @@ fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
             "preparation limit",
         ),
         (&["run", "--memory", "0", "-c", "pass"], "memory limit"),
+        (
+            &["run", "--prepare-timeout", "0s", "-c", "pass"],
+            "preparation limit",
+        ),
         (&["run", "--memory", "1MiB", "-c", "pass"], "give it more"),
         (
             &["run", "--name", "a\nb", "-c", "pass"],

@@ -339,6 +339,11 @@ impl SandboxBuilder {
             self.request_deadline,
             "no request ends in no time; leave it out for the default",
         )?;
+        checks::time(
+            "preparation limit",
+            self.preparation,
+            "nothing is prepared in no time; leave it out for 30 minutes",
+        )?;
         checks::host_memory(self.host_memory)?;
         checks::time(
             "preparation limit",

@@ -86,6 +86,10 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             "the interpreter alone needs 41943040; give it more",
         ),
         (
+            new().preparation_limit(Duration::ZERO),
+            "the preparation limit can't be used: it is zero",
+        ),
+        (
             new().host_memory_limit(0),
             "the host memory limit can't be used: it is 0 bytes",
         ),

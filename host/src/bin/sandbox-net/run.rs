@@ -113,6 +113,7 @@ impl Run {
             sandbox = sandbox.arg(arg);
         }
         sandbox = sandbox.preparation_limit(self.prepare_timeout);
+        // The deadline below is earlier; a limit that is none is told here.
         if let Some(limit) = self.timeout {
             sandbox = sandbox.time_limit(limit);
         }
