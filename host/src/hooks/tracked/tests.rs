@@ -45,12 +45,12 @@ fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
     std::fs::write(file.path(), SECRET).unwrap();
     let secret = Secret {
         name: "key".to_owned(),
-        rule: "https://a.test".parse().unwrap(),
+        rule: url.trim_end_matches('/').parse().unwrap(),
         env: "KEY".to_owned(),
         headers: vec!["authorization".to_owned()],
         query: Vec::new(),
         basic: false,
-        plain_http: false,
+        plain_http: true,
         source: SecretSource::File(file.path().to_owned()),
     };
     let document = Document {
