@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,20 @@ const LINE: &str = "sandbox-net: the time limit ended the program";
 /// So long something may take that is to happen.
 const GUARD: Duration = Duration::from_secs(120);
 
+/// Has the interpreters compiled, once on a machine: that may take longer than any guard.
+fn prepare() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        for arguments in [&["-c", "pass"][..], &["--allow", "a.test", "-c", "pass"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
+            let status = command.arg("run").args(arguments).status();
+            assert!(status.expect("the binary of this crate").success());
+        }
+    });
+}
+
 fn start(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Child {
+    prepare();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
     command.args(arguments).stdin(Stdio::null());
     let started = command.stdout(stdout).stderr(stderr).spawn();
@@ -226,6 +240,7 @@ fn a_signal_ends_the_command_at_once_whatever_blocks() {
 
 #[test]
 fn a_run_that_has_ended_does_not_wait_for_its_stdin() {
+    prepare();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox-net"))
         .args(["run", "-c", "import sys; print(sys.stdin.readline())"])
         .stdin(Stdio::piped())
@@ -240,6 +255,7 @@ fn a_run_that_has_ended_does_not_wait_for_its_stdin() {
 
 #[test]
 fn a_limit_for_the_preparation_says_what_it_is() {
+    prepare();
     let folder = tempfile::tempdir().expect("a directory");
     let pip = folder.path().join("pip");
     let mut file = File::create(&pip).expect("a file");

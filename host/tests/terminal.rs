@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use serde_json::{Value, json};
 
@@ -59,6 +60,15 @@ fn http_server() -> SocketAddr {
 /// Runs a program that has to ask for a server on loopback, at a terminal at which these steps are
 /// done. Gives the screens after each of them and at the end.
 fn at_a_terminal(program: &str, steps: impl FnOnce(&Path) -> Vec<Value>) -> Vec<String> {
+    // The interpreter is compiled once on a machine: that may take longer than the driver waits.
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
+        let status = command
+            .args(["run", "--allow", "a.test", "-c", "pass"])
+            .status();
+        assert!(status.expect("the binary of this crate").success());
+    });
     let server = http_server();
     let folder = tempfile::tempdir().expect("a directory");
     let at = folder.path();

@@ -106,6 +106,8 @@ pub(super) async fn packages(
     capability: Capability,
     limit: Duration,
 ) -> Result<Preopen, Error> {
+    // The interpreter that compiles them has a limit of its own.
+    engine.interpreter(capability).await?;
     let engine = engine.clone();
     let within = TimeBox::new(limit);
     // Where nobody waits for the packages any more, pip is killed.
