@@ -41,7 +41,9 @@ def guess(text: str) -> object:
     connection = frames.opened(str(URL.hostname), URL.port or 80)
     exchange = frames.requested(connection, b"/duplex", CHUNKED)
     first, second = text.encode().split(b"|")
-    pieces = [b"-" * 80, first, second, b"-" * 40, b"line\n", first, second + b"\n", b"." * 60]
+    # A newline ends what a value may go on with, but for one behind base64 alone.
+    line = second + b"!\n"
+    pieces = [b"-" * 200, first, second, b"-" * 40, b"line\n", first, line, b"!" * 200]
     arrived, got, sent = [], b"", b""
     for piece in pieces:
         write(exchange, piece)

@@ -1,1 +1,196 @@
 //! Compiled code comes from files that only this user can write to.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use sandbox_net::runtime::Cache;
+use sandbox_net::{Engine, Sandbox, Script};
+use tempfile::TempDir;
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).expect("a file").mode() & 0o777
+}
+
+/// A cache with the interpreter that has no network, made by copying what this user's cache has.
+struct Copied {
+    /// The directory above the cache, and what all is in.
+    outer: PathBuf,
+    cache: PathBuf,
+    _temp: TempDir,
+}
+
+impl Copied {
+    async fn new() -> Self {
+        let plain = Sandbox::builder().build().await.expect("a sandbox");
+        plain.run(Script::code("pass")).await.expect("a run");
+        let temp = TempDir::new().expect("a temporary directory");
+        let outer = temp.path().join("outer");
+        let cache = outer.join("cache");
+        let from = Cache::open(None).expect("this user's cache");
+        for kind in ["runtime", "compiled"] {
+            for key in from.keys(kind).expect("the entries") {
+                if kind == "runtime" || key.contains("-plain-") {
+                    copy(
+                        &from.root().join(kind).join(&key),
+                        &cache.join(kind).join(&key),
+                    );
+                }
+            }
+        }
+        for path in [
+            &outer,
+            &cache,
+            &cache.join("runtime"),
+            &cache.join("compiled"),
+        ] {
+            chmod(path, 0o755);
+        }
+        Self {
+            outer,
+            cache,
+            _temp: temp,
+        }
+    }
+
+    /// The file with native code, and its directory.
+    fn compiled(&self) -> (PathBuf, PathBuf) {
+        let mut entries = fs::read_dir(self.cache.join("compiled")).expect("a directory");
+        let is_entry = |path: &PathBuf| {
+            !path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .starts_with('.')
+        };
+        let entry = entries.find_map(|entry| Some(entry.ok()?.path()).filter(is_entry));
+        let entry = entry.expect("an entry");
+        (entry.join("python.cwasm"), entry)
+    }
+
+    /// What a program prints that runs with this cache, or why it does not.
+    async fn run(&self) -> Result<String, String> {
+        let engine = Engine::builder().cache_dir(&self.cache).build().await;
+        let engine = engine.map_err(|error| error.to_string())?;
+        let sandbox = Sandbox::builder().engine(engine).build().await;
+        let sandbox = sandbox.map_err(|error| error.to_string())?;
+        let outcome = sandbox.run(Script::code("print('ran')")).await;
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        Ok(outcome.stdout_text().into_owned())
+    }
+
+    /// Shows that nothing runs, for this reason and with this remedy, in one line.
+    async fn assert_refused(&self, path: &Path, problem: &str, remedy: &str) {
+        let message = self.run().await.expect_err(problem);
+        for part in [&path.display().to_string(), problem, remedy] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(
+            message.contains("native code") && message.lines().count() == 1,
+            "{message}"
+        );
+    }
+}
+
+/// Copies the directory with its files; a core module is not needed any more once it is compiled.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for item in fs::read_dir(from).expect("a directory") {
+        let item = item.expect("an item").path();
+        let to = to.join(item.file_name().expect("a name"));
+        match item.is_dir() {
+            true => copy(&item, &to),
+            false if item.ends_with("core.wasm") => drop(fs::write(&to, "")),
+            false => drop(fs::copy(&item, &to).expect("a copy")),
+        }
+    }
+    chmod(to, 0o755);
+}
+
+#[tokio::test]
+async fn native_code_is_run_only_if_nobody_else_can_have_changed_it() {
+    let copied = Copied::new().await;
+    let (code, entry) = copied.compiled();
+    let ran = Ok("ran\n".to_owned());
+    // As versions before this one left it with the usual umask: closed off, and used.
+    assert_eq!(copied.run().await, ran);
+    assert_eq!(mode(&entry), 0o700);
+
+    let kind = copied.cache.join("compiled");
+    for (path, others) in [(&code, 0o666), (&code, 0o602)] {
+        chmod(path, others);
+        copied
+            .assert_refused(path, "lets others write to it", "rm -r")
+            .await;
+        chmod(path, 0o600);
+    }
+    // In a directory that others may search; else nobody came as far as the entry.
+    chmod(&kind, 0o755);
+    chmod(&entry, 0o777);
+    copied
+        .assert_refused(&entry, "its mode 777 lets others write to it", "rm -r")
+        .await;
+    chmod(&entry, 0o700);
+    chmod(&kind, 0o777);
+    copied
+        .assert_refused(&kind, "its mode 777 lets others write to it", "rm -r")
+        .await;
+    chmod(&kind, 0o700);
+    chmod(&copied.cache, 0o777);
+    copied
+        .assert_refused(
+            &copied.cache,
+            "its mode 777 lets others write to it",
+            "chmod go-w",
+        )
+        .await;
+    chmod(&copied.cache, 0o700);
+    chmod(&copied.outer, 0o777);
+    let problem = "its mode 777 lets others replace what is in it";
+    copied
+        .assert_refused(&copied.outer, problem, "chmod go-w")
+        .await;
+
+    // As /tmp is: nobody replaces what is another's.
+    chmod(&copied.outer, 0o1777);
+    assert_eq!(copied.run().await, ran);
+}
+
+#[tokio::test]
+async fn what_is_another_users_or_leads_elsewhere_is_not_run() {
+    let copied = Copied::new().await;
+    let (code, entry) = copied.compiled();
+    let elsewhere = copied.outer.join("elsewhere");
+    fs::rename(&entry, &elsewhere).expect("a move");
+    symlink(&elsewhere, &entry).expect("a link");
+    copied
+        .assert_refused(&entry, "it is a symbolic link", "Move it away")
+        .await;
+    fs::remove_file(&entry).expect("the link");
+    fs::rename(&elsewhere, &entry).expect("a move");
+
+    let aside = copied.outer.join("aside");
+    fs::rename(&code, &aside).expect("a move");
+    symlink(&aside, &code).expect("a link");
+    copied
+        .assert_refused(&code, "it is a symbolic link", "Remove it")
+        .await;
+    fs::remove_file(&code).expect("the link");
+    fs::rename(&aside, &code).expect("a move");
+
+    // Only root can give files away.
+    let user = fs::metadata(&code).expect("a file").uid();
+    for path in [&code, &entry, &copied.cache, &copied.outer] {
+        if chown(path, Some(12345), None).is_ok() {
+            copied
+                .assert_refused(path, "belongs to the user with the id 12345", "")
+                .await;
+            chown(path, Some(user), None).expect("an owner");
+        }
+    }
+    assert_eq!(copied.run().await, Ok("ran\n".to_owned()));
+}

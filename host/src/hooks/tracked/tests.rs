@@ -39,7 +39,7 @@ fn answer(body: &str, section: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}0\r\n{section}\r\n")
 }
 
-/// A sandbox that may reach the URL, with a secret and a budget of bytes.
+/// A sandbox that may reach the URL, with a secret for it and a budget of bytes.
 fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), SECRET).unwrap();

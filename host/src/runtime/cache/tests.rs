@@ -141,6 +141,85 @@ fn an_entry_whose_maker_was_killed_midway_is_not_seen_and_is_made_anew() {
     assert!(!entry.beside("partial").exists());
 }
 
+/// Everything below a directory, with the modes.
+#[cfg(unix)]
+fn modes(path: &Path) -> Vec<(PathBuf, u32)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let mut modes = vec![(path.to_owned(), fs::metadata(path).unwrap().mode() & 0o777)];
+    if path.is_dir() {
+        let items = fs::read_dir(path).unwrap();
+        modes.extend(items.flat_map(|item| self::modes(&item.unwrap().path())));
+    }
+    modes
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_the_umask_is_nobody_else_can_use_what_is_made() {
+    for umask in ["0", "022", "077"] {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("above/cache");
+        let mut maker = Maker::start_with(&root, umask);
+        maker.wait_for("making");
+        for (path, mode) in modes(&temp.path().join("above")) {
+            // What is still being made is in a directory that nobody else can enter.
+            let mut above = path.ancestors().skip(1);
+            let is_within = above.any(|above| above.ends_with(".key.partial"));
+            assert!(
+                is_within || mode & 0o077 == 0,
+                "{mode:o} {}",
+                path.display()
+            );
+        }
+        maker.let_go();
+        maker.wait_for("found whole");
+        let modes = modes(&temp.path().join("above"));
+        assert!(
+            modes
+                .iter()
+                .any(|(path, _)| path.ends_with("key/below/deep"))
+        );
+        for (path, mode) in modes {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, expected, "{}", path.display());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_entry_that_others_can_have_changed_is_refused_whenever_it_is_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (_temp, cache) = open();
+    let chmod =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let made = cache
+        .entry("kind", "key")
+        .unwrap()
+        .get_or_make(&Silent, write_result)
+        .unwrap();
+    let kind = cache.root().join("kind");
+    chmod(cache.root(), 0o755);
+    for (changed, mode, usual) in [
+        (cache.root(), 0o777, 0o755),
+        (&kind, 0o777, 0o755),
+        (&kind, 0o757, 0o755),
+        (&made, 0o777, 0o700),
+    ] {
+        chmod(&kind, 0o755);
+        chmod(changed, mode);
+        let error = cache.entry("kind", "key").unwrap_err();
+        assert!(matches!(error, Error::CacheNotPrivate { .. }), "{error}");
+        chmod(changed, usual);
+        assert_eq!(
+            cache.entry("kind", "key").unwrap().get(),
+            Some(made.clone())
+        );
+    }
+}
+
 /// Not a test of its own: what the processes run that the tests above start.
 #[test]
 fn child_maker() {
@@ -153,6 +232,8 @@ fn child_maker() {
         .unwrap();
     let made = entry.get_or_make(&Telling, |directory| {
         fs::write(directory.join("half"), "").map_err(Error::io("write", directory))?;
+        fs::create_dir(directory.join("below")).map_err(Error::io("create", directory))?;
+        fs::write(directory.join("below/deep"), "").map_err(Error::io("write", directory))?;
         println!("making");
         std::io::stdin().read_line(&mut String::new()).unwrap();
         write_result(directory)
@@ -181,10 +262,25 @@ struct Maker {
 
 impl Maker {
     fn start(cache: &Cache) -> Maker {
+        Self::run(
+            &mut Command::new(std::env::current_exe().unwrap()),
+            cache.root(),
+        )
+    }
+
+    #[cfg(unix)]
+    fn start_with(root: &Path, umask: &str) -> Maker {
+        let program = std::env::current_exe().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+        Self::run(shell.arg(program), root)
+    }
+
+    fn run(command: &mut Command, root: &Path) -> Maker {
         let (_crate, module) = module_path!().split_once("::").unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = command
             .args(["--exact", "--nocapture", &format!("{module}::child_maker")])
-            .env(CHILD_CACHE, cache.root())
+            .env(CHILD_CACHE, root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
