@@ -1,1 +1,62 @@
-//! A policy that means more than its author can want is warned about.
+//! A policy that means more than its author can want is warned about, by `policy check` alone (its
+//! own tests are beside it): the policy itself is accepted, and a run prints nothing about it.
+
+use sandbox_net::Sandbox;
+use sandbox_net::policy::{Decision, Document, Endpoint, Origin, Request, Rule, Scheme, decide};
+
+fn rule(text: &str) -> Rule {
+    text.parse().expect("a rule")
+}
+
+#[test]
+fn a_rule_says_whether_anybody_can_have_names_that_it_means() {
+    for (text, domain) in [
+        ("https://*.github.io", Some("github.io")),
+        ("*.s3.amazonaws.com:443", Some("s3.amazonaws.com")),
+        ("GET *.workers.dev/x", Some("workers.dev")),
+        ("*.example.com", None),
+        ("me.github.io", None),
+        ("*.me.github.io", None),
+        ("any", None),
+    ] {
+        assert_eq!(rule(text).shared_domain(), domain, "{text}");
+    }
+}
+
+/// What the warning about a denied name beside `any` says.
+#[test]
+fn a_denied_name_beside_any_leaves_its_address_to_be_reached() {
+    let document = Document {
+        allow: vec![rule("any")],
+        deny: vec![Rule::parse_deny("bad.example.com").expect("a rule")],
+        ..Document::default()
+    };
+    let policy = document.into();
+    let is_allowed = |host: &str| {
+        let endpoint = Endpoint::new(host, 443).expect("a host");
+        let scheme = Scheme::Https;
+        let request = Request::Exchange {
+            origin: &Origin { scheme, endpoint },
+            method: b"GET",
+            path: b"/",
+            fields: &[],
+        };
+        matches!(decide(&request, &policy), Decision::Allow { .. })
+    };
+    assert!(!is_allowed("bad.example.com"));
+    assert!(is_allowed("other.example.com") && is_allowed("8.8.8.8"));
+}
+
+#[tokio::test]
+async fn a_run_prints_nothing_about_a_policy_that_is_warned_about() {
+    let text = "version = 1\nallow = ['*.github.io', 'any']\ndeny = ['bad.test to 10.0.0.1']\n\
+                [budgets]\nconnections = 4096\n[end]\n";
+    let document = Document::parse(text).expect("a policy");
+    let sandbox = Sandbox::builder().policy(document).build().await;
+    let outcome = sandbox.expect("a sandbox").run("print(1)").await;
+    let outcome = outcome.expect("a run");
+    assert_eq!(
+        (outcome.stdout_text(), outcome.stderr_text()),
+        ("1\n".into(), "".into())
+    );
+}
