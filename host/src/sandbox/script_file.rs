@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi::FsPerms;
 
-use super::files::Root;
+use super::root::Root;
 use crate::python::Preopen;
 
 /// Where the guest finds a script that is a file of the host.
