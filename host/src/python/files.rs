@@ -25,6 +25,9 @@ use crate::disk::{Disk, Held};
 /// Files, directories and listings that one run may have open at once: each is a descriptor of the
 /// host's process. The adapter's own bound is 128.
 const OPEN: usize = 256;
+/// Streams of files that one run may have at once: each may hold 64 KiB that were read ahead or are
+/// being written. The adapter has two for a file at most.
+const STREAMS: usize = 512;
 
 /// The files and directories that a run has open.
 #[derive(Default)]
@@ -32,7 +35,12 @@ pub(crate) struct OpenFiles {
     descriptors: HashMap<u32, Entry>,
     /// Descriptors of the host that are in use.
     in_use: usize,
+    /// Held by every stream.
+    streams: Arc<()>,
 }
+
+/// One of the streams that a run may have.
+struct StreamToken(#[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 /// What is known of a descriptor of the guest.
 #[derive(Default)]
@@ -62,6 +70,13 @@ impl OpenFiles {
         }
         self.in_use += 1;
         Ok(())
+    }
+
+    fn stream(&self) -> FsResult<StreamToken> {
+        match Arc::strong_count(&self.streams) <= STREAMS {
+            true => Ok(StreamToken(self.streams.clone())),
+            false => Err(ErrorCode::InsufficientMemory.into()),
+        }
     }
 
     fn end(&mut self) {
@@ -160,6 +175,15 @@ mod tests {
         assert!(open.begin().is_err(), "a preopen has none of its own");
         open.remove(1);
         open.begin().unwrap();
+    }
+
+    #[test]
+    fn streams_are_bounded_while_they_live() {
+        let open = OpenFiles::default();
+        let mut streams: Vec<_> = (0..STREAMS).map(|_| open.stream().unwrap()).collect();
+        assert!(open.stream().is_err());
+        streams.pop();
+        open.stream().unwrap();
     }
 
     #[test]

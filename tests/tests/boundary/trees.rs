@@ -23,13 +23,12 @@ def attempt(action):
     except OSError as error:
         return errno.errorcode[error.errno]
 def fill(path, mode='wb'):
-    taken = 0
     with open(path, mode, buffering=0) as file:
         while True:
             try:
-                taken += file.write(bytes(60_000))
+                file.write(bytes(60_000))
             except OSError as error:
-                return [taken, errno.errorcode[error.errno]]
+                return [os.fstat(file.fileno()).st_size, errno.errorcode[error.errno]]
 def count(make):
     number = 0
     while (result := attempt(lambda: make(number))) is None:
@@ -152,8 +151,8 @@ held = []
 def take(number):
     file = open(f'/tmp/{number}', 'wb', buffering=0)
     held.append(file)
-    file.write(bytes(200_000))
     os.unlink(f'/tmp/{number}')
+    file.write(bytes(200_000))
 taken = count(take)
 for file in held:
     file.close()

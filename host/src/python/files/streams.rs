@@ -8,18 +8,20 @@ use rustix::io::Errno;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{
-    DynInputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
+use super::StreamToken;
 use crate::disk::Held;
 
 /// Bytes that a guest may write at a time.
 const WRITE_SIZE: usize = 64 << 10;
 
-/// A reader that holds its file until it is dropped, as the account of the disk must know.
+/// A reader that counts until it is dropped, and holds its file where that is on a disk.
 pub(super) struct Reader {
     pub(super) inner: DynInputStream,
-    pub(super) _held: Arc<Held>,
+    pub(super) _held: Option<Arc<Held>>,
+    pub(super) _token: StreamToken,
 }
 
 #[async_trait]
@@ -52,9 +54,46 @@ impl InputStream for Reader {
     }
 }
 
+/// A writer to a file of the host that counts until it is dropped.
+pub(super) struct Plain {
+    pub(super) inner: DynOutputStream,
+    pub(super) _token: StreamToken,
+}
+
+#[async_trait]
+impl Pollable for Plain {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for Plain {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.inner.check_write()
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.blocking_write_and_flush(bytes).await
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
 /// A writer whose every byte is counted before it is written.
 pub(super) struct Writer {
     held: Arc<Held>,
+    _token: StreamToken,
     /// Where the next byte goes; `None` is the end of the file.
     position: Option<u64>,
     state: Writing,
@@ -69,9 +108,10 @@ enum Writing {
 }
 
 impl Writer {
-    pub(super) fn new(held: Arc<Held>, position: Option<u64>) -> Self {
+    pub(super) fn new(held: Arc<Held>, position: Option<u64>, token: StreamToken) -> Self {
         Self {
             held,
+            _token: token,
             position,
             state: Writing::Idle,
         }

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::listing::Listing;
-use super::streams::{Reader, Writer};
+use super::streams::{Plain, Reader, Writer};
 use super::{FilesView, blocking};
 use crate::disk::{Disk, Opened, Wanted};
 
@@ -74,17 +74,24 @@ impl FilesView<'_> {
         Ok(fd)
     }
 
-    /// A stream that writes to `fd`, where that is a file of a disk.
-    fn writer(
-        &mut self,
-        fd: &Fd,
-        position: Option<u64>,
-    ) -> FsResult<Option<Resource<DynOutputStream>>> {
-        let Some(held) = self.open.held(fd) else {
-            return Ok(None);
+    /// A stream that writes to `fd`; at its end where there is no position.
+    fn writer(&mut self, fd: Fd, position: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
+        let token = self.open.stream()?;
+        let writer: DynOutputStream = match self.open.held(&fd) {
+            Some(held) => Box::new(Writer::new(held, position, token)),
+            None => {
+                let stream = match position {
+                    Some(position) => self.wasi.write_via_stream(fd, position)?,
+                    None => self.wasi.append_via_stream(fd)?,
+                };
+                let inner = self.wasi.table.delete(stream)?;
+                Box::new(Plain {
+                    inner,
+                    _token: token,
+                })
+            }
         };
-        let writer: DynOutputStream = Box::new(Writer::new(held, position));
-        Ok(Some(self.wasi.table.push(writer)?))
+        Ok(self.wasi.table.push(writer)?)
     }
 }
 
@@ -155,13 +162,14 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
-        let held = self.open.held(&fd);
+        let (held, token) = (self.open.held(&fd), self.open.stream()?);
         let stream = self.wasi.read_via_stream(fd, offset)?;
-        let Some(held) = held else {
-            return Ok(stream);
-        };
         let inner = self.wasi.table.delete(stream)?;
-        let reader: DynInputStream = Box::new(Reader { inner, _held: held });
+        let reader: DynInputStream = Box::new(Reader {
+            inner,
+            _held: held,
+            _token: token,
+        });
         Ok(self.wasi.table.push(reader)?)
     }
 
@@ -170,17 +178,11 @@ impl HostDescriptor for FilesView<'_> {
         fd: Fd,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        match self.writer(&fd, Some(offset))? {
-            Some(stream) => Ok(stream),
-            None => self.wasi.write_via_stream(fd, offset),
-        }
+        self.writer(fd, Some(offset))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
-        match self.writer(&fd, None)? {
-            Some(stream) => Ok(stream),
-            None => self.wasi.append_via_stream(fd),
-        }
+        self.writer(fd, None)
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
