@@ -131,6 +131,7 @@ mod tests {
         let mut view = PreopensView {
             preopens: &preopens,
             table: &mut table,
+            open: &mut OpenFiles::default(),
         };
         for _ in 0..100 {
             for (descriptor, guest) in view.get_directories().unwrap() {

@@ -73,7 +73,7 @@ fn a_signal_ends_a_run_with_its_code_and_nothing_is_left() {
         assert_eq!(status.code(), Some(code), "{signal}");
         assert_eq!(
             directories(temporary.path()),
-            [PathBuf::new(); 0],
+            Vec::<PathBuf>::new(),
             "{signal}"
         );
     }
@@ -101,7 +101,7 @@ fn what_a_killed_run_left_goes_with_a_later_run_and_a_live_one_keeps_its_own() {
     assert!(live[0].join("files/tmp/d").exists());
     kill(&alive, "-TERM");
     alive.wait().expect("an end");
-    assert_eq!(directories(temporary.path()), [PathBuf::new(); 0]);
+    assert_eq!(directories(temporary.path()), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -130,7 +130,7 @@ print(len(os.listdir('/tmp')))
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.stdout, b"40\n", "{stderr}");
     assert_eq!(stderr, "");
-    assert_eq!(directories(temporary.path()), [PathBuf::new(); 0]);
+    assert_eq!(directories(temporary.path()), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn what_cannot_be_removed_is_told_with_its_name() {
     assert!(stderr.contains("can't be removed"), "{stderr}");
     assert!(stderr.contains("a later run tries again"), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert_eq!(directories(&moved), [PathBuf::new(); 0]);
+    assert_eq!(directories(&moved), Vec::<PathBuf>::new());
 }
 
 #[test]
