@@ -98,6 +98,9 @@ pub enum Error {
     /// The sandbox's own directory can't be made or copied.
     #[error("the sandbox's files can't be kept: {0}")]
     Files(#[source] io::Error),
+    /// The sandbox's own directory can't be removed.
+    #[error("{0}")]
+    CleanUp(io::Error),
     /// An environment variable that can't be: an empty name, `=` in a name, or a NUL.
     #[error("the environment variable '{0}' has a name or a value that can't be set")]
     Environment(String),

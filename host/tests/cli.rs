@@ -1,6 +1,10 @@
 //! The command line as a user meets it: exit codes, streams, `--json`, and one clear line for each
 //! mistake.
 
+#[cfg(unix)]
+#[path = "cli/clean_up.rs"]
+mod clean_up;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

@@ -217,7 +217,8 @@ mod tests {
         let thread = std::thread::Builder::new().stack_size(256 << 10);
         let copying = thread.spawn(move || {
             let used = copy(&from, &to, DiskLimits::default()).unwrap();
-            (remove(&from), remove(&to));
+            remove(&from);
+            remove(&to);
             used.entries
         });
         assert_eq!(copying.unwrap().join().unwrap(), 5000);

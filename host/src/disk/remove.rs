@@ -203,7 +203,7 @@ mod tests {
             // What an interrupted clean-up may have left.
             std::fs::create_dir_all(at.join(format!("moved-{number}/full"))).unwrap();
         }
-        let closed = std::os::unix::fs::PermissionsExt::from_mode(0);
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o0);
         std::fs::set_permissions(at.join("7/a"), closed).unwrap();
         remove_contents(File::open(at).unwrap(), c"", u64::MAX).unwrap();
         assert_eq!(names(at), [""; 0]);

@@ -228,7 +228,7 @@ pub(super) mod tests {
 
     /// `tempfile` recurses.
     pub(crate) fn remove(at: &Path) {
-        crate::disk::remove_contents(&File::open(at).unwrap(), c"", u64::MAX).unwrap();
+        crate::disk::remove_contents(File::open(at).unwrap(), c"", u64::MAX).unwrap();
     }
 
     #[test]

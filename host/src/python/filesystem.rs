@@ -21,12 +21,17 @@ use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 
+use super::files::OpenFiles;
+use crate::disk::Disk;
+
 /// An open directory of the host, and the absolute path that the guest has for it. A clone is the same
 /// handle: it takes no descriptor.
 #[derive(Clone)]
 pub(crate) struct Preopen {
     dir: Dir,
     guest: String,
+    /// What counts the changes in it; nothing does in a directory of the host.
+    disk: Option<Arc<Disk>>,
 }
 
 impl Preopen {
@@ -45,7 +50,22 @@ impl Preopen {
         Self {
             dir: Dir::new(dir.into_std_file(), perms, mode, false),
             guest: guest.into(),
+            disk: None,
         }
+    }
+
+    /// The top of a disk, for reading and writing.
+    pub(crate) fn of_disk(disk: Arc<Disk>, guest: impl Into<String>) -> io::Result<Self> {
+        // WASI's own type takes a file of its own, which is then replaced by the one that is shared.
+        let dir = cap_std::fs::Dir::from_std_file(disk.top().try_clone()?);
+        let mut preopen = Self::new(dir, guest, FsPerms::ReadWrite);
+        preopen.dir.dir = disk.top().clone();
+        preopen.disk = Some(disk);
+        Ok(preopen)
+    }
+
+    pub(crate) fn disk(&self) -> Option<&Arc<Disk>> {
+        self.disk.as_ref()
     }
 
     /// The guest's absolute path, without a final slash unless it is `/`.
@@ -72,6 +92,7 @@ impl Preopen {
 pub(super) struct PreopensView<'a> {
     pub(super) preopens: &'a [Preopen],
     pub(super) table: &'a mut ResourceTable,
+    pub(super) open: &'a mut OpenFiles,
 }
 
 pub(super) struct HasPreopens;
@@ -84,9 +105,10 @@ impl preopens::Host for PreopensView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let mut directories = Vec::with_capacity(self.preopens.len());
         for preopen in self.preopens {
-            // A handle that is shared, so that a guest that asks again and again costs the host no
+            // The handle is shared, so that a guest that asks again and again costs the host no
             // descriptors; the table bounds how often it can.
             let descriptor = self.table.push(Descriptor::Dir(preopen.dir.clone()))?;
+            self.open.preopened(descriptor.rep(), preopen.disk.clone());
             directories.push((descriptor, preopen.guest.clone()));
         }
         Ok(directories)
@@ -109,6 +131,7 @@ mod tests {
         let mut view = PreopensView {
             preopens: &preopens,
             table: &mut table,
+            open: &mut OpenFiles::default(),
         };
         for _ in 0..100 {
             for (descriptor, guest) in view.get_directories().unwrap() {

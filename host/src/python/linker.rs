@@ -4,11 +4,12 @@
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::clocks::WasiClocksView as _;
-use wasmtime_wasi::filesystem::WasiFilesystemView as _;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::files::{FilesView, HasFiles, OpenFiles};
 use super::filesystem::{HasPreopens, PreopensView};
 use super::{Limits, Preopen};
 use crate::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
@@ -22,6 +23,14 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// The directories that the guest begins with, and no others.
     pub(crate) preopens: Vec<Preopen>,
+    pub(crate) files: Files,
+}
+
+/// What a run has of the filesystem besides.
+#[derive(Default)]
+pub(crate) struct Files {
+    context: WasiFilesystemCtx,
+    open: OpenFiles,
 }
 
 impl WasiView for State {
@@ -57,7 +66,13 @@ impl State {
         PreopensView {
             preopens: &self.preopens,
             table: &mut self.table,
+            open: &mut self.files.open,
         }
+    }
+
+    fn files(&mut self) -> FilesView<'_> {
+        let Files { context, open } = &mut self.files;
+        FilesView::new(context, &mut self.table, open)
     }
 }
 
@@ -74,7 +89,6 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
 fn add_wasi(l: &mut Linker<State>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::WasiCli;
     use wasmtime_wasi::clocks::WasiClocks;
-    use wasmtime_wasi::filesystem::WasiFilesystem;
     use wasmtime_wasi::p2::bindings::io;
     use wasmtime_wasi::random::WasiRandom;
 
@@ -84,7 +98,7 @@ fn add_wasi(l: &mut Linker<State>) -> wasmtime::Result<()> {
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     filesystem::preopens::add_to_linker::<State, HasPreopens>(l, State::preopens)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::types::add_to_linker::<State, HasFiles>(l, State::files)?;
     random::random::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
     random::insecure::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
     random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;

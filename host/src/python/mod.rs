@@ -2,6 +2,7 @@
 
 mod build;
 mod engine;
+mod files;
 mod filesystem;
 mod limits;
 mod linker;
@@ -14,7 +15,7 @@ pub use build::BuildError;
 pub use engine::{Engine, EngineBuilder};
 pub(crate) use filesystem::Preopen;
 pub(crate) use limits::Limits;
-pub(crate) use linker::State;
+pub(crate) use linker::{Files, State};
 
 /// The default limit for fetching and compiling an interpreter, and for packages: minutes on a
 /// small machine, but not for ever.

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checks::{self, AuditPlaces};
-use super::files::{DirAccess, Root};
+use super::files::DirAccess;
 use super::mounts::{library, mount, packages};
 use super::network::Network;
+use super::root::Root;
 use super::stdio::{Destination, Output, Stdin};
 use super::{Sandbox, Settings, variables};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
+use crate::disk::DiskLimits;
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
 use crate::policy::{Document, Policy, Rule, RuleError};
@@ -57,6 +59,7 @@ pub struct SandboxBuilder {
     stderr: Output,
     memory: Option<usize>,
     host_memory: Option<u64>,
+    disk: Option<u64>,
     time: Option<Duration>,
     deadline: Option<Instant>,
     preparation: Option<Duration>,
@@ -266,6 +269,17 @@ impl SandboxBuilder {
     /// is no longer captured.
     pub fn host_memory_limit(mut self, bytes: u64) -> Self {
         self.host_memory = Some(bytes);
+        self
+    }
+
+    /// The most that the sandbox may keep on disk, in bytes; 1 GiB otherwise. Everything in its own
+    /// files counts together, `/home`, `/tmp` and what [`write_file`](Sandbox::write_file) writes; a
+    /// sparse file counts with its full size. There is one file or directory for every 10 KiB of the
+    /// limit, 1,024 at least, and 256 levels of directories. Beyond any of these Python raises
+    /// `OSError` with `ENOSPC`; what is deleted makes room. Directories of the host that are mounted
+    /// writable are not counted.
+    pub fn disk_limit(mut self, bytes: u64) -> Self {
+        self.disk = Some(bytes);
         self
     }
 
@@ -489,7 +503,10 @@ impl SandboxBuilder {
             time: self.time,
             deadline: self.deadline,
         };
-        let root = Root::new().map_err(Error::Files)?;
+        let limits = self
+            .disk
+            .map_or_else(DiskLimits::default, DiskLimits::of_bytes);
+        let root = Root::new(limits).map_err(Error::Files)?;
         Ok(Sandbox::new(engine, settings, root))
     }
 

@@ -8,6 +8,8 @@ mod files;
 mod handles;
 mod mounts;
 mod network;
+mod reading;
+mod root;
 mod script;
 mod script_file;
 mod stdin;
@@ -26,8 +28,8 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use self::exposure::Writable;
-use self::files::Root;
 use self::network::Network;
+use self::root::Root;
 use self::script::Source;
 use self::script_file::ScriptFile;
 use self::stdin::ProcessStdin;
@@ -35,7 +37,7 @@ use self::stdio::{Destination, Sink};
 use crate::componentize::Capability;
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
-use crate::python::{Engine, Limits, Preopen, State};
+use crate::python::{Engine, Files, Limits, Preopen, State};
 use crate::{Error, HOSTCALL_FUEL, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
@@ -49,6 +51,9 @@ pub use stdio::{Output, Stdin};
 const RESOURCES: usize = 1 << 16;
 /// How long output that the time limit cut off may still take to arrive.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
+
+/// The most bytes that are read of a file where no other bound is given.
+const READ_LIMIT: u64 = 64 << 20;
 
 /// An interpreter with files, an environment, a policy and limits of its own.
 ///
@@ -218,14 +223,26 @@ impl Sandbox {
         })
     }
 
-    /// Reads the file that the guest sees at the absolute path `path`.
+    /// Reads the file that the guest sees at the absolute path `path`, of at most 64 MiB: see
+    /// [`read_file_up_to`](Self::read_file_up_to).
     ///
     /// # Errors
     ///
-    /// Where there is no such file, or a link in its path leads out of the sandbox.
+    /// As there.
     pub async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.read_file_up_to(path, READ_LIMIT).await
+    }
+
+    /// Reads the file that the guest sees at the absolute path `path`, of at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such file, it is no regular file, or a link in its path leads out of the
+    /// sandbox; and where it is longer, before anything is allocated: the guest chose its size, and
+    /// one of a terabyte takes no room on its disk.
+    pub async fn read_file_up_to(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
-        self.file(path, move |path| files::read(&root, &mounts, path))
+        self.file(path, move |path| files::read(&root, &mounts, path, most))
             .await
     }
 
@@ -234,7 +251,8 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// Where it can't be written, as in a directory that is mounted read-only.
+    /// Where it can't be written, as in a directory that is mounted read-only, or beyond the
+    /// [limit of the disk](SandboxBuilder::disk_limit): what was there before stays then.
     pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         let bytes = bytes.into();
@@ -297,6 +315,9 @@ impl Sandbox {
     /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
     /// the two have nothing in common but the directories of the host that are mounted in both.
     ///
+    /// Sparse files stay sparse, and files with several names one. A run under way may change files
+    /// while they are copied.
+    ///
     /// # Errors
     ///
     /// Where the files can't be copied.
@@ -315,6 +336,23 @@ impl Sandbox {
             settings,
             root.map_err(Error::Files)?,
         ))
+    }
+
+    /// Removes the sandbox's files, and tells whether that was done. Dropping it does the same on the
+    /// thread that drops it, and warns (with `tracing`) where it fails.
+    ///
+    /// # Errors
+    ///
+    /// Where something can't be removed; the error names the directory. The next sandbox of this user
+    /// tries again.
+    pub async fn close(self) -> Result<(), Error> {
+        // A call that was given up may still be at work there: the files go with it then.
+        let Some(root) = Arc::into_inner(self.root) else {
+            return Ok(());
+        };
+        let removed = tokio::task::spawn_blocking(move || root.remove()).await;
+        let removed = removed.map_err(|e| Error::Internal(e.to_string()))?;
+        removed.map_err(Error::CleanUp)
     }
 
     /// The interpreter's arguments for `script`, and its copy where it is a file of the host.
@@ -368,6 +406,7 @@ impl Sandbox {
             net: SandboxNetCtx::new(hooks),
             limits: Limits::new(self.settings.memory),
             preopens,
+            files: Files::default(),
         }
     }
 

@@ -8,11 +8,13 @@ use tokio::runtime::Handle;
 
 use super::builder::MEMORY;
 use super::exposure::{self, Writable};
-use super::files::{DirAccess, Root};
+use super::files::DirAccess;
 use super::network::Network;
+use super::root::Root;
 use super::script_file::SCRIPTS;
 use super::stdio::{Destination, Stdin};
 use super::{Exit, Sandbox, SandboxBuilder, Settings};
+use crate::disk::DiskLimits;
 use crate::process::TimeBox;
 use crate::python::{Engine, Preopen};
 use crate::runtime::{self, Amount, PackagesBuilder};
@@ -162,7 +164,8 @@ async fn compile(
         time: Some(within.left()),
         deadline: None,
     };
-    let sandbox = Sandbox::new(engine.clone(), settings, Root::new().map_err(Error::Files)?);
+    let root = Root::new(DiskLimits::default()).map_err(Error::Files)?;
+    let sandbox = Sandbox::new(engine.clone(), settings, root);
     let outcome = sandbox.run(Script::code(COMPILE)).await?;
     match outcome.exit {
         Exit::Code(0) => Ok(()),

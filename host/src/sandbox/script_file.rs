@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi::FsPerms;
 
-use super::files::Root;
+use super::root::Root;
 use crate::python::Preopen;
 
 /// Where the guest finds a script that is a file of the host.
@@ -66,12 +66,13 @@ impl Drop for ScriptFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::DiskLimits;
 
     #[test]
     fn a_copy_is_removed_when_its_run_ends_and_leaves_the_others() {
         let directory = tempfile::tempdir().unwrap();
         let host = directory.path().join("agent.py");
-        let root = Arc::new(Root::new().unwrap());
+        let root = Arc::new(Root::new(DiskLimits::default()).unwrap());
         let read = |script: &ScriptFile| {
             let copy = script.preopen().dir().unwrap().read_to_string("agent.py");
             copy.unwrap()

@@ -167,7 +167,8 @@ import os, sys, time
 name = sys.argv[0].removesuffix('.py').rpartition('/')[2]
 print('begun by', name)
 print('error of', name, file=sys.stderr)
-open(f'/tmp/{name}', 'w').write(name)
+open(f'/tmp/new-{name}', 'w').write(name)
+os.rename(f'/tmp/new-{name}', f'/tmp/{name}')
 other = {'one': 'two', 'two': 'one'}[name]
 while not os.path.exists(f'/tmp/{other}'):
     time.sleep(0.01)

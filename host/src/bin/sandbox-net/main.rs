@@ -7,12 +7,15 @@ mod console;
 mod demo;
 mod input;
 mod json;
+mod left_behind;
 mod policy_command;
 mod policy_options;
 mod printable;
 mod run;
 mod runtime;
 mod server;
+#[cfg(unix)]
+mod signals;
 mod supervise;
 mod table;
 #[cfg(test)]
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    left_behind::report();
     match supervise::run(|deadline| cli.execute(start, deadline)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -48,6 +48,10 @@ pub(crate) struct Run {
     /// The most memory that the program may have, the interpreter's own 41 MiB included
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     memory: bytesize::ByteSize,
+    /// The most that the program may keep on disk, in /home, /tmp and everywhere else but in
+    /// directories of the host
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    disk: bytesize::ByteSize,
     /// Trust the certificates in this PEM file, beside the platform's
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
@@ -88,6 +92,7 @@ impl Run {
         sandbox = self.policy.apply(sandbox)?;
         sandbox = sandbox
             .memory_limit(usize::try_from(self.memory.as_u64())?)
+            .disk_limit(self.disk.as_u64())
             .stdin(Stdin::Inherit);
         sandbox = match self.audit {
             Some(path) if path.as_os_str() == "-" => sandbox.audit_sink(AuditStderr),
@@ -144,6 +149,7 @@ impl Run {
         }
         let sandbox = sandbox.build().await?;
         let outcome = sandbox.run(script).await?;
+        let closed = sandbox.close().await;
         if self.json {
             json::print(&outcome)?;
         } else {
@@ -155,6 +161,9 @@ impl Run {
             if let count @ 1.. = reported.count() {
                 eprintln!("sandbox-net: mode 'report': {count} decisions would have been denials");
             }
+        }
+        if let Err(error) = closed {
+            eprintln!("sandbox-net: {error}");
         }
         Ok(exit_code(&outcome))
     }

@@ -1,0 +1,209 @@
+//! `wasi:filesystem/types` for a guest: the sandbox's own files through their disk's account, the
+//! host's directories as they are.
+//!
+//! What grows or shrinks a [`Disk`] is done by its methods, on a thread that may wait and that goes on
+//! to the end even where the run is over. Everything else is `wasmtime-wasi`'s. A mount is a file
+//! system of its own: a link between two of them, or a rename into the sandbox's own files, is
+//! `EXDEV`, and `shutil.move` copies then.
+
+mod listing;
+mod streams;
+mod types;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+use wasmtime_wasi::p2::{FsError, FsResult};
+
+use crate::disk::{Disk, Held};
+
+/// Files, directories and listings that one run may have open at once: each is a descriptor of the
+/// host's process. The adapter's own bound is 128.
+const OPEN: usize = 256;
+/// Streams of files that one run may have at once: each may hold 64 KiB that were read ahead or are
+/// being written. The adapter has two for a file at most.
+const STREAMS: usize = 512;
+
+/// The files and directories that a run has open.
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    descriptors: HashMap<u32, Entry>,
+    /// Descriptors of the host that are in use.
+    in_use: usize,
+    /// Held by every stream.
+    streams: Arc<()>,
+}
+
+/// One of the streams that a run may have.
+struct StreamToken(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+/// What is known of a descriptor of the guest.
+#[derive(Default)]
+struct Entry {
+    /// The disk that it is on; none for a directory of the host.
+    disk: Option<Arc<Disk>>,
+    /// The file, where it is one on a disk.
+    held: Option<Arc<Held>>,
+    /// Whether it has a descriptor of the host for itself.
+    counts: bool,
+}
+
+impl OpenFiles {
+    /// Notes a directory that the guest begins with.
+    pub(super) fn preopened(&mut self, rep: u32, disk: Option<Arc<Disk>>) {
+        let entry = Entry {
+            disk,
+            ..Entry::default()
+        };
+        self.descriptors.insert(rep, entry);
+    }
+
+    /// Takes one of the descriptors that the run may use.
+    fn begin(&mut self) -> FsResult<()> {
+        if self.in_use == OPEN {
+            return Err(ErrorCode::InsufficientMemory.into());
+        }
+        self.in_use += 1;
+        Ok(())
+    }
+
+    fn stream(&self) -> FsResult<StreamToken> {
+        match Arc::strong_count(&self.streams) <= STREAMS {
+            true => Ok(StreamToken(self.streams.clone())),
+            false => Err(ErrorCode::InsufficientMemory.into()),
+        }
+    }
+
+    fn end(&mut self) {
+        self.in_use -= 1;
+    }
+
+    /// Notes what was opened; its descriptor was [taken](Self::begin).
+    fn insert(&mut self, rep: u32, disk: Option<Arc<Disk>>, held: Option<Held>) {
+        let entry = Entry {
+            disk,
+            held: held.map(Arc::new),
+            counts: true,
+        };
+        self.descriptors.insert(rep, entry);
+    }
+
+    fn remove(&mut self, rep: u32) {
+        if self.descriptors.remove(&rep).is_some_and(|it| it.counts) {
+            self.end();
+        }
+    }
+
+    fn disk<T>(&self, fd: &Resource<T>) -> Option<Arc<Disk>> {
+        self.descriptors.get(&fd.rep())?.disk.clone()
+    }
+
+    fn held<T>(&self, fd: &Resource<T>) -> Option<Arc<Held>> {
+        self.descriptors.get(&fd.rep())?.held.clone()
+    }
+}
+
+/// What `wasi:filesystem/types` needs of a run.
+pub(super) struct FilesView<'a> {
+    wasi: WasiFilesystemCtxView<'a>,
+    open: &'a mut OpenFiles,
+}
+
+impl<'a> FilesView<'a> {
+    pub(super) fn new(
+        context: &'a mut WasiFilesystemCtx,
+        table: &'a mut ResourceTable,
+        open: &'a mut OpenFiles,
+    ) -> Self {
+        let wasi = WasiFilesystemCtxView {
+            ctx: context,
+            table,
+        };
+        Self { wasi, open }
+    }
+}
+
+pub(super) struct HasFiles;
+
+impl HasData for HasFiles {
+    type Data<'a> = FilesView<'a>;
+}
+
+/// Does on a thread of its own what may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> FsResult<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(FsError::trap)?
+        .map_err(|error| code(&error).into())
+}
+
+/// The guest's name for an error.
+fn code(error: &io::Error) -> ErrorCode {
+    use io::ErrorKind::{CrossesDevices, QuotaExceeded, StorageFull};
+
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    match error.kind() {
+        StorageFull | QuotaExceeded => ErrorCode::InsufficientSpace,
+        CrossesDevices => ErrorCode::CrossDevice,
+        _ if is(Errno::MFILE) || is(Errno::NFILE) => ErrorCode::InsufficientMemory,
+        _ => ErrorCode::from(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::DiskLimits;
+
+    #[test]
+    fn a_run_gets_back_what_it_closes_and_no_more_than_its_descriptors() {
+        let mut open = OpenFiles::default();
+        open.preopened(0, None);
+        for rep in 1..=OPEN as u32 {
+            open.begin().unwrap();
+            open.insert(rep, None, None);
+        }
+        let refused = open.begin().unwrap_err().downcast().unwrap();
+        assert_eq!(refused, ErrorCode::InsufficientMemory);
+        open.remove(0);
+        assert!(open.begin().is_err(), "a preopen has none of its own");
+        open.remove(1);
+        open.begin().unwrap();
+    }
+
+    #[test]
+    fn streams_are_bounded_while_they_live() {
+        let open = OpenFiles::default();
+        let mut streams: Vec<_> = (0..STREAMS).map(|_| open.stream().unwrap()).collect();
+        assert!(open.stream().is_err());
+        streams.pop();
+        open.stream().unwrap();
+    }
+
+    #[test]
+    fn no_room_is_no_room_whoever_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = Arc::new(std::fs::File::open(directory.path()).unwrap());
+        let disk = Disk::new(top, DiskLimits::of_bytes(1)).unwrap();
+        let ours = disk
+            .write_file(std::path::Path::new("a"), b"ab")
+            .unwrap_err();
+        for error in [ours, Errno::NOSPC.into(), Errno::DQUOT.into()] {
+            assert_eq!(code(&error), ErrorCode::InsufficientSpace, "{error}");
+        }
+        let others = [
+            (Errno::XDEV, ErrorCode::CrossDevice),
+            (Errno::MFILE, ErrorCode::InsufficientMemory),
+            (Errno::NOENT, ErrorCode::NoEntry),
+        ];
+        for (errno, expected) in others {
+            assert_eq!(code(&errno.into()), expected);
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The functions of `wasi:filesystem/types`.
+
+use std::fs::File as StdFile;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::{Descriptor, Dir, File, OpenMode};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, DescriptorFlags, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
+    OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+
+use super::listing::Listing;
+use super::streams::{Plain, Reader, Writer};
+use super::{FilesView, blocking};
+use crate::disk::{Disk, Opened, Wanted};
+
+/// Bytes that one call writes at most; the guest is told how many were.
+const WRITE_SIZE: usize = 1 << 20;
+
+type Fd = Resource<Descriptor>;
+
+impl FilesView<'_> {
+    /// The open directory `fd`.
+    fn directory(&self, fd: &Fd) -> FsResult<Arc<StdFile>> {
+        match self.wasi.table.get(fd)? {
+            Descriptor::Dir(dir) => Ok(dir.dir.clone()),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+
+    /// The open directory `fd` where it is on a disk.
+    fn on_disk(&self, fd: &Fd) -> FsResult<Option<(Arc<Disk>, Arc<StdFile>)>> {
+        match self.open.disk(fd) {
+            Some(disk) => Ok(Some((disk, self.directory(fd)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens what is at `path` in the directory `at` of a disk.
+    async fn open_on_disk(
+        &mut self,
+        fd: &Fd,
+        (disk, at): (Arc<Disk>, Arc<StdFile>),
+        path: String,
+        wanted: Wanted,
+        directory: bool,
+    ) -> FsResult<Fd> {
+        let opened = {
+            let disk = disk.clone();
+            blocking(move || disk.open(&at, Path::new(&path), wanted)).await?
+        };
+        let Descriptor::Dir(parent) = self.wasi.table.get(fd)? else {
+            return Err(ErrorCode::NotDirectory.into());
+        };
+        let perms = parent.perms;
+        let mut mode = OpenMode::empty();
+        mode.set(OpenMode::READ, wanted.read);
+        mode.set(OpenMode::WRITE, wanted.write);
+        let (descriptor, held) = match opened {
+            Opened::Directory(dir) => (Descriptor::Dir(Dir::new(dir, perms, mode, false)), None),
+            Opened::File(_) if directory => return Err(ErrorCode::NotDirectory.into()),
+            Opened::File(held) => {
+                // It takes a file of its own, which is then replaced by the one that is held.
+                let mut file = File::new(held.file().try_clone()?, perms, mode, false);
+                file.file = held.file().clone();
+                (Descriptor::File(file), Some(held))
+            }
+        };
+        let fd = self.wasi.table.push(descriptor)?;
+        self.open.insert(fd.rep(), Some(disk), held);
+        Ok(fd)
+    }
+
+    /// A stream that writes to `fd`; at its end where there is no position.
+    fn writer(&mut self, fd: Fd, position: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
+        let token = self.open.stream()?;
+        let writer: DynOutputStream = match self.open.held(&fd) {
+            Some(held) => Box::new(Writer::new(held, position, token)),
+            None => {
+                let stream = match position {
+                    Some(position) => self.wasi.write_via_stream(fd, position)?,
+                    None => self.wasi.append_via_stream(fd)?,
+                };
+                let inner = self.wasi.table.delete(stream)?;
+                Box::new(Plain {
+                    inner,
+                    _token: token,
+                })
+            }
+        };
+        Ok(self.wasi.table.push(writer)?)
+    }
+}
+
+impl types::Host for FilesView<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        self.wasi.convert_error_code(error)
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        self.wasi.filesystem_error_code(error)
+    }
+}
+
+/// What changes a disk.
+impl HostDescriptor for FilesView<'_> {
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        path_flags: PathFlags,
+        path: String,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        self.open.begin()?;
+        let opened = match self.on_disk(&fd) {
+            Ok(Some(place)) => match wanted(path_flags, open_flags, flags) {
+                Ok(wanted) => {
+                    let directory = open_flags.contains(OpenFlags::DIRECTORY);
+                    self.open_on_disk(&fd, place, path, wanted, directory).await
+                }
+                Err(code) => Err(code.into()),
+            },
+            Ok(None) => {
+                let opened = self.wasi.open_at(fd, path_flags, path, open_flags, flags);
+                opened
+                    .await
+                    .inspect(|fd| self.open.insert(fd.rep(), None, None))
+            }
+            Err(error) => Err(error),
+        };
+        opened.inspect_err(|_| self.open.end())
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        let rep = fd.rep();
+        HostDescriptor::drop(&mut self.wasi, fd)?;
+        self.open.remove(rep);
+        Ok(())
+    }
+
+    async fn write(&mut self, fd: Fd, mut bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        bytes.truncate(WRITE_SIZE);
+        let Some(held) = self.open.held(&fd) else {
+            return self.wasi.write(fd, bytes, offset).await;
+        };
+        let written = blocking(move || held.disk().write_at(held.file(), &bytes, offset)).await?;
+        Ok(written as u64)
+    }
+
+    async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
+        match self.open.held(&fd) {
+            Some(held) => blocking(move || held.disk().set_size(held.file(), size)).await,
+            None => self.wasi.set_size(fd, size).await,
+        }
+    }
+
+    fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
+        let (held, token) = (self.open.held(&fd), self.open.stream()?);
+        let stream = self.wasi.read_via_stream(fd, offset)?;
+        let inner = self.wasi.table.delete(stream)?;
+        let reader: DynInputStream = Box::new(Reader {
+            inner,
+            _held: held,
+            _token: token,
+        });
+        Ok(self.wasi.table.push(reader)?)
+    }
+
+    fn write_via_stream(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.writer(fd, Some(offset))
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.writer(fd, None)
+    }
+
+    async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        match self.on_disk(&fd)? {
+            Some((disk, at)) => blocking(move || disk.create_dir(&at, Path::new(&path))).await,
+            None => self.wasi.create_directory_at(fd, path).await,
+        }
+    }
+
+    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        match self.on_disk(&fd)? {
+            Some((disk, at)) => blocking(move || disk.remove_dir(&at, Path::new(&path))).await,
+            None => self.wasi.remove_directory_at(fd, path).await,
+        }
+    }
+
+    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        match self.on_disk(&fd)? {
+            Some((disk, at)) => blocking(move || disk.remove_file(&at, Path::new(&path))).await,
+            None => self.wasi.unlink_file_at(fd, path).await,
+        }
+    }
+
+    async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
+        match self.on_disk(&fd)? {
+            Some((disk, at)) => {
+                blocking(move || disk.symlink(Path::new(&target), &at, Path::new(&path))).await
+            }
+            None => self.wasi.symlink_at(fd, target, path).await,
+        }
+    }
+
+    async fn link_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        old: String,
+        new_fd: Fd,
+        new: String,
+    ) -> FsResult<()> {
+        let (from, to) = (self.on_disk(&fd)?, self.on_disk(&new_fd)?);
+        match (from, to) {
+            (None, None) => self.wasi.link_at(fd, flags, old, new_fd, new).await,
+            (Some(_), Some(_)) if flags.contains(PathFlags::SYMLINK_FOLLOW) => {
+                Err(ErrorCode::Invalid.into())
+            }
+            (Some((disk, from)), Some((_, to))) => {
+                let (old, new) = (PathBuf::from(old), PathBuf::from(new));
+                blocking(move || disk.hard_link(&from, &old, &to, &new)).await
+            }
+            _ => Err(ErrorCode::CrossDevice.into()),
+        }
+    }
+
+    async fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> FsResult<()> {
+        let (from, to) = (self.on_disk(&fd)?, self.on_disk(&new_fd)?);
+        let paths = (PathBuf::from(&old), PathBuf::from(&new));
+        match (from, to) {
+            (None, None) => self.wasi.rename_at(fd, old, new_fd, new).await,
+            (Some((disk, from)), Some((_, to))) => {
+                blocking(move || disk.rename(&from, &paths.0, &to, &paths.1)).await
+            }
+            (Some((disk, from)), None) => {
+                let to = match self.wasi.table.get(&new_fd)? {
+                    Descriptor::Dir(dir) if dir.perms.write_not_permitted() => {
+                        return Err(ErrorCode::NotPermitted.into());
+                    }
+                    _ => self.directory(&new_fd)?,
+                };
+                blocking(move || disk.rename_out(&from, &paths.0, &to, &paths.1)).await
+            }
+            (None, Some(_)) => Err(ErrorCode::CrossDevice.into()),
+        }
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<types::DirectoryEntryStream>> {
+        let directory = self.directory(&fd)?;
+        self.open.begin()?;
+        let listing = blocking(move || Listing::of(&directory)).await;
+        let listing = listing.inspect_err(|_| self.open.end())?;
+        // The guest's handle is a number; what it stands for is ours to say.
+        let listing = self.wasi.table.push(listing)?;
+        Ok(Resource::new_own(listing.rep()))
+    }
+
+    // What follows changes nothing that is counted.
+
+    async fn advise(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+        length: Filesize,
+        advice: types::Advice,
+    ) -> FsResult<()> {
+        self.wasi.advise(fd, offset, length, advice).await
+    }
+
+    async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
+        self.wasi.sync_data(fd).await
+    }
+
+    async fn sync(&mut self, fd: Fd) -> FsResult<()> {
+        self.wasi.sync(fd).await
+    }
+
+    async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {
+        self.wasi.get_flags(fd).await
+    }
+
+    async fn get_type(&mut self, fd: Fd) -> FsResult<types::DescriptorType> {
+        self.wasi.get_type(fd).await
+    }
+
+    async fn set_times(
+        &mut self,
+        fd: Fd,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.wasi.set_times(fd, accessed, modified).await
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.wasi
+            .set_times_at(fd, flags, path, accessed, modified)
+            .await
+    }
+
+    async fn read(
+        &mut self,
+        fd: Fd,
+        length: Filesize,
+        offset: Filesize,
+    ) -> FsResult<(Vec<u8>, bool)> {
+        self.wasi.read(fd, length, offset).await
+    }
+
+    async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
+        self.wasi.stat(fd).await
+    }
+
+    async fn stat_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+    ) -> FsResult<types::DescriptorStat> {
+        self.wasi.stat_at(fd, flags, path).await
+    }
+
+    async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        self.wasi.readlink_at(fd, path).await
+    }
+
+    async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
+        self.wasi.is_same_object(a, b).await
+    }
+
+    async fn metadata_hash(&mut self, fd: Fd) -> FsResult<types::MetadataHashValue> {
+        self.wasi.metadata_hash(fd).await
+    }
+
+    async fn metadata_hash_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+    ) -> FsResult<types::MetadataHashValue> {
+        self.wasi.metadata_hash_at(fd, flags, path).await
+    }
+}
+
+impl HostDirectoryEntryStream for FilesView<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<types::DirectoryEntryStream>,
+    ) -> FsResult<Option<types::DirectoryEntry>> {
+        let listing = Resource::<Listing>::new_borrow(stream.rep());
+        self.wasi.table.get_mut(&listing)?.next().await
+    }
+
+    fn drop(&mut self, stream: Resource<types::DirectoryEntryStream>) -> wasmtime::Result<()> {
+        let listing = Resource::<Listing>::new_own(stream.rep());
+        self.wasi.table.delete(listing)?;
+        self.open.end();
+        Ok(())
+    }
+}
+
+/// How to open what a guest asks for.
+fn wanted(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> Result<Wanted, ErrorCode> {
+    let synchronized = DescriptorFlags::FILE_INTEGRITY_SYNC
+        | DescriptorFlags::DATA_INTEGRITY_SYNC
+        | DescriptorFlags::REQUESTED_WRITE_SYNC;
+    if flags.intersects(synchronized) {
+        return Err(ErrorCode::Unsupported);
+    }
+    let changes = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
+    if open.contains(OpenFlags::DIRECTORY) && open.intersects(changes) {
+        return Err(ErrorCode::Invalid);
+    }
+    let writes = flags.contains(DescriptorFlags::WRITE);
+    Ok(Wanted {
+        // A descriptor that is for neither is one for reading.
+        read: flags.contains(DescriptorFlags::READ) || !writes,
+        write: writes || open.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE),
+        create: open.contains(OpenFlags::CREATE),
+        exclusive: open.contains(OpenFlags::EXCLUSIVE),
+        truncate: open.contains(OpenFlags::TRUNCATE),
+        follow: path.contains(PathFlags::SYMLINK_FOLLOW),
+    })
+}

@@ -1,0 +1,198 @@
+//! The sandbox's own directory on the host, from its beginning to its end.
+//!
+//! It has what the guest sees as `/`, and beside that, out of the guest's reach, a directory for every
+//! run that has a script, and a lock file. Who holds the lock is alive; a directory whose lock is free
+//! was left by a process that was killed, and a later sandbox [removes](sweep) it.
+
+mod sweep;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::disk::{Disk, DiskLimits, remove_contents};
+use crate::python::Preopen;
+
+/// How the names of these directories begin.
+const PREFIX: &str = "sandbox-net-";
+/// The lock file.
+const LOCK: &str = "lock";
+/// The guest's `/`.
+const FILES: &str = "files";
+/// Where a copy keeps names of files meanwhile.
+const BESIDE: &str = "beside";
+/// How often a directory is made anew that a sweep took for a dead one before it was locked.
+const ATTEMPTS: usize = 16;
+
+/// The private directory.
+pub(super) struct Root {
+    place: Place,
+    files: Preopen,
+    disk: Arc<Disk>,
+    scripts: AtomicU64,
+}
+
+impl Root {
+    /// An empty one, with the directories that a program expects.
+    pub(super) fn new(limits: DiskLimits) -> io::Result<Self> {
+        sweep::begin();
+        let place = Place::new()?;
+        let files = place.dir.open_dir(FILES)?;
+        for name in ["home", "tmp"] {
+            files.create_dir(name)?;
+        }
+        let disk = Disk::new(Arc::new(files.into_std_file()), limits)?;
+        Self::on(place, disk)
+    }
+
+    fn on(place: Place, disk: Arc<Disk>) -> io::Result<Self> {
+        Ok(Self {
+            place,
+            files: Preopen::of_disk(disk.clone(), "/")?,
+            disk,
+            scripts: AtomicU64::new(0),
+        })
+    }
+
+    /// What the guest sees as `/`.
+    pub(super) fn files(&self) -> &Preopen {
+        &self.files
+    }
+
+    /// A new directory for the script of one run, beside what the guest sees; its name, to
+    /// [remove](Self::remove_script_directory) it with.
+    pub(super) fn make_script_directory(&self) -> io::Result<(String, Dir)> {
+        let number = self.scripts.fetch_add(1, Ordering::Relaxed);
+        let name = format!("script-{number}");
+        self.place.dir.create_dir(&name)?;
+        let dir = self.place.dir.open_dir(&name)?;
+        Ok((name, dir))
+    }
+
+    pub(super) fn remove_script_directory(&self, name: &str) -> io::Result<()> {
+        self.place.dir.remove_dir_all(name)
+    }
+
+    /// A copy that shares nothing with this one.
+    pub(super) fn copy(&self) -> io::Result<Self> {
+        let place = Place::new()?;
+        place.dir.create_dir(BESIDE)?;
+        let files = place.dir.open_dir(FILES)?.into_std_file();
+        let beside = place.dir.open_dir(BESIDE)?;
+        let disk = self.disk.copy_to(Arc::new(files), beside)?;
+        place.dir.remove_dir(BESIDE)?;
+        Self::on(place, disk)
+    }
+
+    /// Removes the directory and all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// Where something can't be removed; a later sandbox tries again.
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        self.place.remove()
+    }
+
+    #[cfg(test)]
+    pub(super) fn path(&self) -> PathBuf {
+        self.place.path.join(FILES)
+    }
+}
+
+/// A directory in the temporary one that is locked while this lives, and removed with it.
+struct Place {
+    path: PathBuf,
+    dir: Dir,
+    /// Holds the lock.
+    _lock: File,
+    removed: bool,
+}
+
+impl Place {
+    /// One with an empty directory [`FILES`].
+    fn new() -> io::Result<Self> {
+        Self::in_directory(&std::env::temp_dir())
+    }
+
+    fn in_directory(parent: &Path) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let mut builder = tempfile::Builder::new();
+            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            let made = builder
+                .prefix(PREFIX)
+                .permissions(owner)
+                .tempdir_in(parent)?;
+            let dir = Dir::open_ambient_dir(made.path(), ambient_authority())?;
+            let Some(lock) = lock_first(&dir)? else {
+                continue;
+            };
+            dir.create_dir(FILES)?;
+            return Ok(Self {
+                path: made.keep(),
+                dir,
+                _lock: lock,
+                removed: false,
+            });
+        }
+        Err(io::Error::other("its lock is taken again and again"))
+    }
+
+    fn remove(&mut self) -> io::Result<()> {
+        self.removed = true;
+        remove_contents(&self.dir, c"lock", u64::MAX)
+            .and_then(|()| self.dir.remove_file(LOCK))
+            .and_then(|()| std::fs::remove_dir(&self.path))
+            .map_err(|error| io::Error::new(error.kind(), left_behind(&self.path, &error)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.removed
+            && let Err(error) = self.remove()
+        {
+            warn_left_behind(&error);
+        }
+    }
+}
+
+/// Makes the lock file of a new directory and takes it; `None` where a sweep was faster, which then
+/// removes the directory.
+fn lock_first(dir: &Dir) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    let file = match dir.open_with(LOCK, &options) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        // Without locks no sweep takes it for dead.
+        Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS) => {}
+        done => done?,
+    }
+    let still_there = file.metadata()?.nlink() > 0;
+    Ok(still_there.then(|| file.into_std()))
+}
+
+fn left_behind(path: &Path, error: &io::Error) -> String {
+    format!(
+        "the sandbox's directory '{}' can't be removed: {error}; a later run tries again, or delete \
+         it yourself",
+        path.display()
+    )
+}
+
+fn warn_left_behind(error: &io::Error) {
+    tracing::warn!(target: "sandbox_net::clean_up", "{error}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn names(at: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(at).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What a process that was killed leaves.
+fn dead(parent: &Path, name: &str) -> PathBuf {
+    let path = parent.join(name);
+    std::fs::create_dir_all(path.join("files/home/a")).unwrap();
+    std::fs::write(path.join("files/home/a/file"), "left").unwrap();
+    std::fs::write(path.join(LOCK), "").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+    path
+}
+
+#[test]
+fn a_directory_is_the_users_alone_and_goes_with_all_that_is_in_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let place = Place::in_directory(parent.path()).unwrap();
+    let mode = std::fs::metadata(&place.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    std::fs::create_dir_all(place.path.join("files/deep/er")).unwrap();
+    drop(place);
+    assert_eq!(names(parent.path()), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_removed_is_an_error_with_its_name_and_goes_later() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut place = Place::in_directory(parent.path()).unwrap();
+    // The last step fails, as on a file system that became read-only.
+    let path = place.path.clone();
+    place.path = path.join("no-such");
+    let error = place.remove().unwrap_err().to_string();
+    assert!(error.contains("no-such' can't be removed"), "{error}");
+    assert!(error.contains("a later run tries again"), "{error}");
+    assert!(path.exists());
+}
+
+#[test]
+fn a_dead_directory_is_swept_and_a_live_one_stays() {
+    let parent = tempfile::tempdir().unwrap();
+    let at = parent.path();
+    let live = Place::in_directory(at).unwrap();
+    for number in 0..3 {
+        dead(at, &format!("sandbox-net-dead{number}"));
+    }
+    assert_eq!(sweep::sweep(at).unwrap(), 3);
+    assert_eq!(at.join(live.path.file_name().unwrap()), live.path);
+    assert_eq!(names(at).len(), 1);
+    assert!(live.path.join(FILES).exists());
+    drop(live);
+    assert_eq!(names(at), [""; 0]);
+}
+
+#[test]
+fn what_may_be_somebody_elses_is_not_swept() {
+    let parent = tempfile::tempdir().unwrap();
+    let at = parent.path();
+    // Others could have written there.
+    let open = dead(at, "sandbox-net-open");
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+    // No lock: just begun, or of a version without one.
+    std::fs::create_dir_all(at.join("sandbox-net-new/home")).unwrap();
+    let new = PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(at.join("sandbox-net-new"), new).unwrap();
+    // Another name, and a link to what would be a dead one.
+    let other = dead(at, "other");
+    std::os::unix::fs::symlink(&other, at.join("sandbox-net-link")).unwrap();
+    std::fs::write(at.join("sandbox-net-file"), "").unwrap();
+    let before = names(at);
+    assert_eq!(sweep::sweep(at).unwrap(), 0);
+    assert_eq!(names(at), before);
+    assert!(other.join("files/home/a/file").exists());
+}
+
+#[test]
+fn a_sweep_takes_a_few_at_a_time() {
+    let parent = tempfile::tempdir().unwrap();
+    for number in 0..20 {
+        dead(parent.path(), &format!("sandbox-net-dead{number}"));
+    }
+    assert_eq!(sweep::sweep(parent.path()).unwrap(), 8);
+    assert_eq!(names(parent.path()).len(), 12);
+}
+
+#[test]
+fn sandboxes_that_begin_beside_sweeps_keep_their_directories() {
+    let parent = tempfile::tempdir().unwrap();
+    let at = parent.path();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    sweep::sweep(at).unwrap();
+                }
+            });
+        }
+        for _ in 0..100 {
+            let place = Place::in_directory(at).unwrap();
+            assert!(place.path.join(FILES).exists());
+        }
+    });
+    assert_eq!(names(at), [""; 0]);
+}
