@@ -75,7 +75,7 @@ fn head(bytes: &[u8], max: usize) -> Result<Head, End> {
                 if without_cr(found).is_empty() {
                     break;
                 }
-                lines.push(found);
+                lines.push(without_cr(found));
             }
         }
     }
@@ -120,11 +120,10 @@ fn status_line(line: &[u8]) -> Option<(Head, bool)> {
     Some((head, is_strict))
 }
 
-/// The fields on these lines, whose CR may still be there.
+/// The fields on these lines, which have lost the CR of their ends: another one is a fault.
 fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
     let mut folded: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
-    for line in lines {
-        let line = without_cr(line);
+    for line in lines.iter().copied() {
         let value = if matches!(line.first(), Some(b' ' | b'\t')) {
             let (_, values) = folded.last_mut().ok_or(End::Fault)?;
             values.push(line);
@@ -326,10 +325,6 @@ fn trailers(mut rest: &[u8], max: usize) -> Result<(Fields, &[u8]), End> {
         }
         lines.push(line);
         left = left.saturating_sub(line.len() + 2);
-    }
-    // A CR before the one that ended the line is none of its own.
-    if lines.iter().any(|line| line.ends_with(b"\r")) {
-        return Err(End::Fault);
     }
     let mut fields = fields(&lines)?;
     fields.retain(|(name, _)| {
