@@ -40,14 +40,16 @@ pub struct Budgets {
     /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
     #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
     pub host_memory: Option<u64>,
-    /// Names that are asked for in all, by lookups and by connections. 10,000 unless set.
+    /// Names that are asked for in all, by lookups and by connections. 100,000
+    /// unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
-    /// Connections that are dialled within one second, each address that is tried for itself. 2,000
-    /// unless set.
+    /// Connections that are dialled within one second, each address that is tried for itself, and as
+    /// many names that are asked for. 2,000 unless set.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub connections_per_second: Option<u32>,
-    /// Attempts that are denied in all; beyond them nothing is allowed any more. 10,000 unless set.
+    /// Attempts that are denied in all; beyond them nothing is allowed any more. 100,000
+    /// unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub denials: Option<u64>,
 }
@@ -56,11 +58,11 @@ impl Budgets {
     /// The host's memory for one guest where the budget names none, in bytes.
     pub const HOST_MEMORY: u64 = 64 << 20;
     /// The lookups where the budget names no number.
-    pub const LOOKUPS: u64 = 10_000;
+    pub const LOOKUPS: u64 = 100_000;
     /// The connections in a second where the budget names no number.
     pub const CONNECTIONS_PER_SECOND: u32 = 2_000;
     /// The denials where the budget names no number.
-    pub const DENIALS: u64 = 10_000;
+    pub const DENIALS: u64 = 100_000;
 
     /// The smaller one of each two budgets.
     #[must_use]

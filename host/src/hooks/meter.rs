@@ -27,6 +27,7 @@ struct State {
     begun: Option<Instant>,
     requests_in_second: Option<Bucket>,
     connections_in_second: Option<Bucket>,
+    questions_in_second: Option<Bucket>,
 }
 
 /// Bytes in one direction.
@@ -163,6 +164,11 @@ impl Meter {
         }
     }
 
+    fn connection_rate(&self) -> u32 {
+        let budget = self.budgets.connections_per_second;
+        budget.unwrap_or(Budgets::CONNECTIONS_PER_SECOND)
+    }
+
     fn most_lookups(&self) -> u64 {
         self.budgets.lookups.unwrap_or(Budgets::LOOKUPS)
     }
@@ -201,8 +207,7 @@ impl Wire for Meter {
     }
 
     fn dial(&self) -> Result<(), Limit> {
-        let budget = self.budgets.connections_per_second;
-        let rate = budget.unwrap_or(Budgets::CONNECTIONS_PER_SECOND);
+        let rate = self.connection_rate();
         match Bucket::take(&mut self.state().connections_in_second, rate) {
             true => Ok(()),
             false => Err(Limit::ConnectionRate),
@@ -210,6 +215,10 @@ impl Wire for Meter {
     }
 
     fn ask(&self) -> Result<(), Limit> {
+        let rate = self.connection_rate();
+        if !Bucket::take(&mut self.state().questions_in_second, rate) {
+            return Err(Limit::ConnectionRate);
+        }
         let most = self.most_lookups();
         let count = |asked: u64| (asked < most).then_some(asked + 1);
         self.lookups
@@ -381,10 +390,15 @@ mod tests {
             ),
         ] {
             let meter = Meter::new(budgets);
-            for _ in 0..lookups {
+            for asked in 0..lookups {
+                if asked > 0 && asked % connections == 0 {
+                    assert_eq!(meter.ask(), Err(Limit::ConnectionRate));
+                    tokio::time::advance(Duration::from_secs(1)).await;
+                }
                 assert_eq!(meter.lookup(&host("a.test")), Ok(()));
                 assert_eq!(meter.ask(), Ok(()));
             }
+            tokio::time::advance(Duration::from_secs(1)).await;
             assert_eq!(meter.ask(), Err(Limit::Lookups));
             assert_eq!(meter.lookup(&host("a.test")), Err(Limit::Lookups));
             for _ in 0..2 {
