@@ -43,7 +43,7 @@ def guess(text: str) -> object:
     first, second = text.encode().split(b"|")
     # A newline ends what a value may go on with, but for one behind base64 alone.
     line = second + b"!\n"
-    pieces = [b"-" * 200, first, second, b"-" * 40, b"line\n", first, line, b"!" * 200]
+    pieces = [b"-" * 200, first, second, b"!" * 40, b"line\n", first, line, b"!" * 200]
     arrived, got, sent = [], b"", b""
     for piece in pieces:
         write(exchange, piece)

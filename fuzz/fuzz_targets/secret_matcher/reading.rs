@@ -29,9 +29,8 @@ struct Text<'a> {
 }
 
 pub fn read(value: &[u8], bytes: &[u8]) -> Expected {
-    let read = (0..bytes.len())
-        .map(|at| characters(bytes, at, 2))
-        .collect();
+    let plain: Vec<Read> = (0..bytes.len()).map(|at| literal(bytes, at)).collect();
+    let read = escaped(&escaped(&plain, &plain), &plain);
     let text = Text {
         bytes,
         read,
@@ -187,7 +186,7 @@ fn literal(bytes: &[u8], at: usize) -> Read {
 }
 
 /// What characters can be that are written as in `inner`: as they stand there, or escaped.
-fn escaped(inner: &Vec<Read>, plain: &[Read]) -> Vec<Read> {
+fn escaped(inner: &[Read], plain: &[Read]) -> Vec<Read> {
     let next = |at: usize| inner.get(at).cloned().unwrap_or_default();
     let mut all = plain.to_vec();
     for (at, read) in all.iter_mut().enumerate() {

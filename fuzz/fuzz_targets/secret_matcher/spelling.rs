@@ -10,10 +10,10 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads the value's length, its characters, the number of cuts, the cuts, and the text.
+    /// Reads the length of the value, from 4 to 12, its characters, the number of cuts, the cuts, and the text.
     pub fn read(data: &[u8], longest: usize) -> Option<Self> {
         let (length, data) = data.split_first()?;
-        let (value, data) = data.split_at_checked(usize::from(length % 12) + 1)?;
+        let (value, data) = data.split_at_checked(usize::from(length % 9) + 4)?;
         let printable = |byte: &u8| b' ' + byte % 95;
         let value: Vec<u8> = value.iter().map(printable).collect();
         let (count, data) = data.split_first()?;
