@@ -109,7 +109,7 @@ fn a_wide_and_deep_tree_goes_with_few_descriptors_and_a_small_stack() {
     let temporary = temporary();
     let code = "
 import os
-for top in range(40):
+for top in range(8):
     fd = os.open('/tmp', os.O_RDONLY)
     for level in range(250):
         name = f'{top}' if level == 0 else 'd'
@@ -128,7 +128,7 @@ print(len(os.listdir('/tmp')))
         .output()
         .expect("a shell");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.stdout, b"40\n", "{stderr}");
+    assert_eq!(output.stdout, b"8\n", "{stderr}");
     assert_eq!(stderr, "");
     assert_eq!(directories(temporary.path()), Vec::<PathBuf>::new());
 }
