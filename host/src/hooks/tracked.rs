@@ -105,8 +105,12 @@ fn mask(
     }
     masker.mask_whole(&mut head.reason);
     mask_fields(&mut head.fields, &masker);
-    let stream = masker.stream();
-    Ok(Some(Masking { masker, stream }))
+    let memory = shared.egress.memory().reserve(masker.most_held());
+    Ok(Some(Masking {
+        stream: masker.stream(),
+        masker,
+        _held: memory.map_err(EgressError::Limit)?,
+    }))
 }
 
 fn mask_fields(fields: &mut Fields, masker: &Masker) {
@@ -120,6 +124,8 @@ fn mask_fields(fields: &mut Fields, masker: &Masker) {
 struct Masking {
     masker: Masker,
     stream: MaskStream,
+    /// For what it holds back.
+    _held: Reservation,
 }
 
 /// The fields in `http`'s own type, without what it has no room for.

@@ -33,6 +33,11 @@ impl Masker {
         self.0.is_none()
     }
 
+    /// The most bytes of a stream that are held back between two chunks.
+    pub(crate) fn most_held(&self) -> usize {
+        self.0.as_ref().map_or(0, Matcher::most_held)
+    }
+
     /// Masks every byte of every occurrence in a text that is given out as one piece: the value
     /// of a header field, a reason phrase, an error text. Returns whether there was any.
     pub(crate) fn mask_whole(&self, bytes: &mut [u8]) -> bool {

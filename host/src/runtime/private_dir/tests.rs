@@ -127,20 +127,16 @@ fn a_directory_with_an_older_mode_is_claimed_only_if_nobody_else_can_have_change
     chmod(&file, 0o644);
     // Readable, or within one that nobody else can search.
     for (within, own, of_file) in [(0o755, 0o755, 0o644), (0o700, 0o777, 0o666)] {
-        (
-            chmod(&outer, within),
-            chmod(&inner, own),
-            chmod(&file, of_file),
-        );
+        chmod(&outer, within);
+        chmod(&inner, own);
+        chmod(&file, of_file);
         claim(&inner, &outer).unwrap();
         assert_eq!(mode(&inner), 0o700);
     }
     for (own, of_file) in [(0o777, 0o644), (0o755, 0o666)] {
-        (
-            chmod(&outer, 0o755),
-            chmod(&inner, own),
-            chmod(&file, of_file),
-        );
+        chmod(&outer, 0o755);
+        chmod(&inner, own);
+        chmod(&file, of_file);
         let message = claim(&inner, &outer).unwrap_err().to_string();
         assert!(
             message.contains(&format!("rm -r {}", inner.display())),

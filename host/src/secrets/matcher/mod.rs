@@ -50,6 +50,11 @@ impl Matcher {
         wanted.contains(&true).then_some(Self { forms, wanted })
     }
 
+    /// The most bytes of a text that are held back between two pieces.
+    pub(crate) fn most_held(&self) -> usize {
+        usize::try_from(held::most(self.forms.window)).unwrap_or(usize::MAX)
+    }
+
     /// Begins with a text.
     pub(crate) fn begin(&self) -> Matching {
         let (forms, wanted) = (Arc::clone(&self.forms), Arc::clone(&self.wanted));

@@ -87,6 +87,11 @@ fn spell(text: &str, how: &[usize]) -> String {
 #[test]
 fn a_base64_secret_is_masked_as_common_encoders_escape_it() {
     let value = "hVs+9/aB0+Zq/Tk==";
+    let utf16 = value
+        .chars()
+        .map(String::from)
+        .collect::<Vec<_>>()
+        .join("\0");
     for text in [
         "hVs+9/aB0+Zq/Tk==",
         // Gson, System.Text.Json, json_encode of PHP.
@@ -106,7 +111,7 @@ fn a_base64_secret_is_masked_as_common_encoders_escape_it() {
         r"hVs\\u002B9\\\/aB0\\u002bZq\\/Tk\\u003d\\u003d",
         r"hVs\u0026#43;9/aB0\u0026#43;Zq/Tk==",
         "hVs&#92;u002b9/aB0&amp;#x2B;Zq/Tk==",
-        "h\0V\0s\0+\09\0/\0a\0B\00\0+\0Z\0q\0/\0T\0k\0=\0=",
+        &utf16,
     ] {
         let framed = format!("({text})");
         let stars = format!("({})", "*".repeat(text.len()));
