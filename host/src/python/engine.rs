@@ -17,7 +17,7 @@ use crate::process::TimeBox;
 use crate::runtime::{self, Cache, Installed, Manifest, Progress, Silent, private_dir};
 
 /// How often a running guest gives way, so that its limits and its neighbours get their turn.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(2);
 
 /// A Python runtime, compiled, and shared by all sandboxes made with it. Cloning is cheap.
 ///

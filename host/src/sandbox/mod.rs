@@ -338,8 +338,9 @@ impl Sandbox {
         ))
     }
 
-    /// Removes the sandbox's files, and tells whether that was done. Dropping it does the same on the
-    /// thread that drops it, and warns (with `tracing`) where it fails.
+    /// Removes the sandbox's files, and tells whether that was done. Dropping it does the same, in a
+    /// blocking task where that is on a runtime of several threads and at once otherwise, and warns
+    /// (with `tracing`) where it fails.
     ///
     /// # Errors
     ///

@@ -16,6 +16,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::disk::{Disk, DiskLimits, remove_contents};
 use crate::python::Preopen;
@@ -33,7 +34,8 @@ const ATTEMPTS: usize = 16;
 
 /// The private directory.
 pub(super) struct Root {
-    place: Place,
+    /// Until it is dropped.
+    place: Option<Place>,
     files: Preopen,
     disk: Arc<Disk>,
     scripts: AtomicU64,
@@ -54,11 +56,17 @@ impl Root {
 
     fn on(place: Place, disk: Arc<Disk>) -> io::Result<Self> {
         Ok(Self {
-            place,
             files: Preopen::of_disk(disk.clone(), "/")?,
             disk,
             scripts: AtomicU64::new(0),
+            place: Some(place),
         })
+    }
+
+    fn dir(&self) -> io::Result<&Dir> {
+        let place = self.place.as_ref();
+        let place = place.ok_or_else(|| io::Error::other("the sandbox's directory is removed"))?;
+        Ok(&place.dir)
     }
 
     /// What the guest sees as `/`.
@@ -71,13 +79,13 @@ impl Root {
     pub(super) fn make_script_directory(&self) -> io::Result<(String, Dir)> {
         let number = self.scripts.fetch_add(1, Ordering::Relaxed);
         let name = format!("script-{number}");
-        self.place.dir.create_dir(&name)?;
-        let dir = self.place.dir.open_dir(&name)?;
+        self.dir()?.create_dir(&name)?;
+        let dir = self.dir()?.open_dir(&name)?;
         Ok((name, dir))
     }
 
     pub(super) fn remove_script_directory(&self, name: &str) -> io::Result<()> {
-        self.place.dir.remove_dir_all(name)
+        self.dir()?.remove_dir_all(name)
     }
 
     /// A copy that shares nothing with this one.
@@ -97,12 +105,29 @@ impl Root {
     ///
     /// Where something can't be removed; a later sandbox tries again.
     pub(super) fn remove(mut self) -> io::Result<()> {
-        self.place.remove()
+        self.place.take().map_or(Ok(()), |mut place| place.remove())
     }
 
     #[cfg(test)]
     pub(super) fn path(&self) -> PathBuf {
-        self.place.path.join(FILES)
+        self.place.as_ref().expect("it is there").path.join(FILES)
+    }
+}
+
+/// A guest chooses how long the removal takes: a worker of the embedder's runtime, which has other
+/// things to do, is not held up by it.
+impl Drop for Root {
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            // A runtime that ends before drops it, and that removes it too.
+            Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                runtime.spawn_blocking(move || drop(place));
+            }
+            _ => drop(place),
+        }
     }
 }
 

@@ -104,6 +104,11 @@ pub(crate) fn all(targets: Targets) -> Result<Vec<Besieger>, Failure> {
 }
 
 impl Besieger {
+    /// What kind it is.
+    pub(crate) fn name(&self) -> &'static str {
+        self.program
+    }
+
     /// Attacks once, in a sandbox of its own, which is gone afterwards.
     pub(crate) async fn attack(&self) -> Result<(), Failure> {
         let directory = tempfile::tempdir()?;

@@ -54,6 +54,7 @@ async fn siege(targets: Targets, seconds: u64, lanes: usize) -> Result<(), Failu
     // Once around, so that what is made once is made.
     for besieger in besiegers.iter() {
         besieger.attack().await?;
+        println!("{}: {:?}", besieger.name(), Held::now()?);
     }
     honest(&targets, 1).await?;
     let before = Held::now()?;

@@ -111,3 +111,26 @@ fn sandboxes_that_begin_beside_sweeps_keep_their_directories() {
     });
     assert_eq!(names(at), [""; 0]);
 }
+
+#[test]
+fn a_worker_of_a_runtime_is_not_held_up_by_the_removal() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let path = runtime.block_on(async {
+        // The only thread for such work is taken.
+        tokio::task::spawn_blocking(move || blocked.recv());
+        let root = Root::new(DiskLimits::default()).unwrap();
+        let path = root.path();
+        drop(root);
+        assert!(path.exists());
+        path
+    });
+    go_on.send(()).unwrap();
+    // What is left to do is done at its end.
+    drop(runtime);
+    assert!(!path.exists());
+}
