@@ -1,6 +1,6 @@
 //! A siege: hostile guests of every kind beside an honest one, in one process.
 //!
-//! `cargo run --release -p sandbox-net-tests --example siege -- SECONDS [LANES]`
+//! `cargo run --release -p sandbox-net-tests --example siege -- SECONDS [LANES]`, such as `600 1`
 //!
 //! The honest guest sends one request after the other over one session: first alone, and then for
 //! `SECONDS` while hostile guests run beside it, one after the other in each of `LANES` lanes. What
@@ -23,7 +23,7 @@ use crate::guests::{Besieger, Targets};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long the honest guest runs alone.
-const ALONE: u64 = 30;
+const ALONE: u64 = 20;
 /// How often the honest guest's 99th percentile alone it may be beside hostile ones.
 const FACTOR: f64 = 5.0;
 /// What may be left of the process's memory: the allocator keeps some of what was freed.
@@ -32,7 +32,7 @@ const LEFT: i64 = 64 << 20;
 fn main() -> Result<(), Failure> {
     let mut words = std::env::args().skip(1);
     let seconds = words.next().map_or(Ok(60), |word| word.parse())?;
-    let lanes = words.next().map_or(Ok(2), |word| word.parse())?;
+    let lanes = words.next().map_or(Ok(1), |word| word.parse())?;
     // The servers are others' machines: what hostile guests do to the runtime of the sandboxes is
     // not done to them.
     let outside = tokio::runtime::Runtime::new()?;
@@ -51,30 +51,40 @@ fn main() -> Result<(), Failure> {
 async fn siege(targets: Targets, seconds: u64, lanes: usize) -> Result<(), Failure> {
     let besiegers = Arc::new(guests::all(targets)?);
     println!("{} kinds of hostile guests, {lanes} lanes", besiegers.len());
-    // Once around, so that what is made once is made.
+    // Every kind once in every lane, so that what is made once is made, and so that the allocator has
+    // what it keeps of what was freed.
     for besieger in besiegers.iter() {
-        besieger.attack().await?;
+        let attacks = (0..lanes).map(|_| besieger.attack());
+        futures_util::future::try_join_all(attacks).await?;
         println!("{}: {:?}", besieger.name(), Held::now()?);
     }
-    honest(&targets, 1).await?;
-    let before = Held::now()?;
     let alone = honest(&targets, ALONE).await?;
     println!("alone:  {alone}");
+    let before = Held::settled().await?;
+    let (beside, attacks) = beside(&targets, &besiegers, seconds, lanes).await?;
+    println!("beside: {beside}");
+    let after = Held::settled().await?;
+    println!("{attacks} attacks; before: {before:?}; after: {after:?}");
+    judge(&alone, &beside, &before, &after)
+}
 
+/// The honest guest beside hostile ones; what it says, and how often they attacked.
+async fn beside(
+    targets: &Targets,
+    besiegers: &Arc<Vec<Besieger>>,
+    seconds: u64,
+    lanes: usize,
+) -> Result<(Value, u64), Failure> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let attacking: Vec<_> = (0..lanes)
-        .map(|lane| tokio::spawn(attack(Arc::clone(&besiegers), lane, end)))
+        .map(|lane| tokio::spawn(attack(Arc::clone(besiegers), lane, end)))
         .collect();
-    let beside = honest(&targets, seconds).await?;
-    println!("beside: {beside}");
+    let said = honest(targets, seconds).await?;
     let mut attacks = 0;
     for lane in attacking {
         attacks += lane.await??;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let after = Held::now()?;
-    println!("{attacks} attacks; before: {before:?}; after: {after:?}");
-    judge(&alone, &beside, &before, &after)
+    Ok((said, attacks))
 }
 
 /// Attacks until `end`, beginning with the kind of this lane.
@@ -113,6 +123,12 @@ struct Held {
 }
 
 impl Held {
+    /// What it holds when everything that was closed has come to its end.
+    async fn settled() -> Result<Self, Failure> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Self::now()
+    }
+
     fn now() -> Result<Self, Failure> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
