@@ -10,15 +10,16 @@
 //! or descriptors are left.
 
 mod guests;
+mod servers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sandbox_net::{Outcome, Sandbox, Script};
-use sandbox_net_tests::{DnsServer, HttpServer, RawServer};
 use serde_json::Value;
 
 use crate::guests::{Besieger, Targets};
+use crate::servers::Elsewhere;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -30,22 +31,14 @@ const FACTOR: f64 = 5.0;
 const LEFT: i64 = 64 << 20;
 
 fn main() -> Result<(), Failure> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if_eq(servers::COMMAND).is_some() {
+        return servers::serve();
+    }
     let seconds = words.next().map_or(Ok(60), |word| word.parse())?;
     let lanes = words.next().map_or(Ok(1), |word| word.parse())?;
-    // The servers are others' machines: what hostile guests do to the runtime of the sandboxes is
-    // not done to them.
-    let outside = tokio::runtime::Runtime::new()?;
-    let (http, raw, dns) = outside.block_on(async {
-        let servers = (HttpServer::plain().await, RawServer::start().await);
-        (servers.0, servers.1, DnsServer::start().await)
-    });
-    let targets = Targets {
-        http: http.address(),
-        raw: raw.address(),
-        dns: dns.address(),
-    };
-    tokio::runtime::Runtime::new()?.block_on(siege(targets, seconds, lanes))
+    let servers = Elsewhere::start()?;
+    tokio::runtime::Runtime::new()?.block_on(siege(servers.targets, seconds, lanes))
 }
 
 async fn siege(targets: Targets, seconds: u64, lanes: usize) -> Result<(), Failure> {

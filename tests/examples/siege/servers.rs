@@ -1,0 +1,65 @@
+//! The servers, in a process of their own: what they keep for tests, and what hostile guests do to the
+//! runtime of the sandboxes, is not part of what is measured.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use sandbox_net_tests::{DnsServer, HttpServer, RawServer};
+
+use crate::Failure;
+use crate::guests::Targets;
+
+/// The argument with which this program is the servers.
+pub(crate) const COMMAND: &str = "serve";
+
+/// The other process, which ends with this value.
+pub(crate) struct Elsewhere {
+    pub(crate) targets: Targets,
+    process: Child,
+}
+
+impl Elsewhere {
+    /// Starts it.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+        let mut address = || -> Result<SocketAddr, Failure> {
+            Ok(lines.next().ok_or("the servers ended")??.parse()?)
+        };
+        Ok(Self {
+            targets: Targets {
+                http: address()?,
+                raw: address()?,
+                dns: address()?,
+            },
+            process,
+        })
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Serves until the other process is gone.
+pub(crate) fn serve() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let servers = runtime.block_on(async {
+        let http = HttpServer::plain().await;
+        (http, RawServer::start().await, DnsServer::start().await)
+    });
+    println!("{}", servers.0.address());
+    println!("{}", servers.1.address());
+    println!("{}", servers.2.address());
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
