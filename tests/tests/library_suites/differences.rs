@@ -29,6 +29,17 @@ impl Differences {
         read_toml(&folder().join(library).join("differences.toml"))
     }
 
+    /// The tests that ran on both sides and end otherwise without being listed.
+    pub(crate) fn unlisted(&self, native: &Outcomes, sandboxed: &Outcomes) -> Vec<String> {
+        let differs = |id: &&str| match (native.get(id), sandboxed.get(id)) {
+            (Some(natively), Some(inside)) => !agree(&natively.word, &inside.word),
+            _ => false,
+        };
+        let is_listed = |id: &&str| self.patterns().any(|(_, pattern)| covers(pattern, id));
+        let ids = native.ids().filter(differs);
+        ids.filter(|id| !is_listed(id)).map(str::to_owned).collect()
+    }
+
     /// Where the list and the two runs do not agree, and what to do about it.
     pub(crate) fn faults(&self, native: &Outcomes, sandboxed: &Outcomes) -> Vec<String> {
         let ids: BTreeSet<&str> = native.ids().chain(sandboxed.ids()).collect();

@@ -19,17 +19,30 @@ use suite::Suite;
 /// A run of which nothing is heard for this long has hung.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// The most tests that are run a second time.
+const MOST_AGAIN: usize = 5;
+
 /// Shows that the tests of `library` end alike, but for its list of differences.
 async fn compare(library: &str) {
     let suite = Suite::read(library);
     let environment = Environment::prepare(&suite);
     // At the same time, as much of it is waiting; each run has servers to itself.
-    let (native, sandboxed) = tokio::join!(
+    let (mut native, mut sandboxed) = tokio::join!(
         runs::native(&suite, &environment),
         runs::sandboxed(&suite, &environment),
     );
     println!("{}", summary(library, &native, &sandboxed));
-    let faults = Differences::read(library).faults(&native, &sandboxed);
+    let differences = Differences::read(library);
+    let unlisted = differences.unlisted(&native, &sandboxed);
+    if (1..=MOST_AGAIN).contains(&unlisted.len()) {
+        // Some tests give a millisecond for a connection, which takes longer on a busy machine. What is
+        // a difference differs again when these tests run for themselves.
+        println!("{library}: once more, {unlisted:?}");
+        let suite = suite.only(unlisted);
+        native.replace(runs::native(&suite, &environment).await);
+        sandboxed.replace(runs::sandboxed(&suite, &environment).await);
+    }
+    let faults = differences.faults(&native, &sandboxed);
     assert!(
         faults.is_empty(),
         "{library}: tests/suites/{library}/differences.toml is not what was found:\n{}",

@@ -77,6 +77,11 @@ impl Outcomes {
         self.0.insert(id, Outcome { word, reason });
     }
 
+    /// Puts the outcomes of tests that were run again in the place of the earlier ones.
+    pub(crate) fn replace(&mut self, again: Self) {
+        self.0.extend(again.0);
+    }
+
     /// The outcome of the test `id`.
     pub(crate) fn get(&self, id: &str) -> Option<&Outcome> {
         self.0.get(id)

@@ -37,6 +37,11 @@ pub(crate) struct Suite {
 }
 
 impl Suite {
+    /// These tests of it alone.
+    pub(crate) fn only(self, ids: Vec<String>) -> Self {
+        Self { tests: ids, ..self }
+    }
+
     pub(crate) fn read(library: &str) -> Self {
         let manifest: Manifest = read_toml(&folder().join(library).join("suite.toml"));
         Self {
