@@ -1,6 +1,7 @@
 """What makes the host keep memory. Arguments: which case, the base URL, what the case needs.
 
-Every case holds on to what it begins until the host refuses, lets go of it, and makes a good request.
+Every case holds on to what it begins until the host refuses, lets go of it, and makes a good
+request.
 """
 
 from __future__ import annotations
