@@ -2,8 +2,8 @@
 
 The arguments are the command. On stdin is a JSON list of steps: `["wait", TEXT]` until that is on
 the screen (after what was waited for before), `["type", TEXT]`, `["touch", PATH]` for the program
-to see, and `["pause", SECONDS]`. On stdout is a JSON object with the screen after each step, and the
-exit code.
+to see, and `["pause", SECONDS]`. On stdout is a JSON object with the screen after each step, and
+the exit code.
 """
 
 import json
