@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::budgets::Budgets;
 use crate::document::{Document, DocumentFault, MAX_RULES};
+use crate::overrides::FieldGrants;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::rule_parser::refuse_broad;
@@ -24,7 +25,8 @@ pub struct PolicyFault {
 
 impl Document {
     /// Checks what a policy file is checked for: rules that are too broad, budgets that are none,
-    /// secrets that could not work or would leak, and grants of TLS settings that grant nothing.
+    /// secrets that could not work or would leak, and grants of TLS settings or of fields that grant
+    /// nothing or something else.
     /// What [`parse`](Self::parse) gives has passed this.
     ///
     /// # Errors
@@ -34,9 +36,12 @@ impl Document {
         check_rules("allow", &self.allow)?;
         check_rules("ask", &self.ask)?;
         check_grants(&self.tls)?;
+        check_fields(&self.fields)?;
         let grants = self.tls.iter().map(|grants| grants.hosts.len());
+        let fields = self.fields.iter().map(|grants| grants.hosts.len());
         let rules = [self.allow.len(), self.deny.len(), self.ask.len()];
-        let rules = rules.into_iter().chain(grants).chain([self.secrets.len()]);
+        let rules = rules.into_iter().chain(grants).chain(fields);
+        let rules = rules.chain([self.secrets.len()]);
         if rules.fold(0, usize::saturating_add) > MAX_RULES {
             return Err(fault("rules", DocumentFault::TooManyRules));
         }
@@ -56,6 +61,7 @@ impl Policy {
             check_rules("allow", &layer.allow)?;
             check_rules("ask", &layer.ask)?;
             check_grants(&layer.tls)?;
+            check_fields(&layer.fields)?;
         }
         self.budgets().check()?;
         check_secrets(self.secrets())
@@ -113,6 +119,17 @@ pub fn check_secrets(secrets: &[Secret]) -> Result<(), PolicyFault> {
 fn check_grants(grants: &[TlsGrants]) -> Result<(), PolicyFault> {
     for (index, grants) in grants.iter().enumerate() {
         let part = format!("tls {}", index + 1);
+        grants
+            .check()
+            .map_err(|error| fault(part.as_str(), error))?;
+        check_rules(&format!("{part}: hosts"), &grants.hosts)?;
+    }
+    Ok(())
+}
+
+fn check_fields(grants: &[FieldGrants]) -> Result<(), PolicyFault> {
+    for (index, grants) in grants.iter().enumerate() {
+        let part = format!("field {}", index + 1);
         grants
             .check()
             .map_err(|error| fault(part.as_str(), error))?;
@@ -329,6 +346,13 @@ mod tests {
             }],
             ..Document::default()
         };
+        let fields = |name: &str, hosts: Vec<Rule>| Document {
+            fields: vec![FieldGrants {
+                names: vec![name.to_owned()],
+                hosts,
+            }],
+            ..Document::default()
+        };
         let with = |list: fn(&mut Document) -> &mut Vec<Rule>, rule: &Rule| {
             let mut document = Document::default();
             list(&mut document).push(rule.clone());
@@ -361,21 +385,41 @@ mod tests {
                 "tls 1: hosts: the rule '*.com' is refused",
             ),
             (grants(vec!["a.test".parse().unwrap()], true), ""),
+            (
+                fields("x-host", Vec::new()),
+                "field 1: hosts: name at least one host",
+            ),
+            (
+                fields("accept", vec!["a.test".parse().unwrap()]),
+                "field 1: names: 'accept' needs no grant",
+            ),
+            (
+                fields("x-host", vec!["a.test/x".parse().unwrap()]),
+                "field 1: hosts: 'a.test/x' has a path",
+            ),
+            (
+                fields("x-host", vec![broad.clone()]),
+                "field 1: hosts: the rule '*.com' is refused",
+            ),
+            (fields("x-host", vec!["a.test".parse().unwrap()]), ""),
         ] {
             let said = told(&document);
             assert!(said.starts_with(expected), "{said}");
             assert_eq!(said.is_empty(), expected.is_empty(), "{said}");
         }
+        let hosts = vec!["a.test".parse().unwrap(); MAX_RULES + 1];
         let many = Document {
             deny: vec![broad; MAX_RULES + 1],
             ..Document::default()
         };
-        assert!(matches!(
-            many.check(),
-            Err(PolicyFault {
-                fault: DocumentFault::TooManyRules,
-                ..
-            })
-        ));
+        for many in [many, fields("x-host", hosts)] {
+            assert!(matches!(
+                many.check(),
+                Err(PolicyFault {
+                    fault: DocumentFault::TooManyRules,
+                    ..
+                })
+            ));
+        }
     }
 }
