@@ -91,6 +91,21 @@ async fn what_waits_for_the_writer_is_bounded_and_stays_in_order() {
 }
 
 #[tokio::test]
+async fn flushes_that_wait_for_the_writer_are_one() {
+    let (gate, drain) = gated();
+    let mut stream = drain.stream();
+    stream.write(Bytes::from_static(b"one")).unwrap();
+    for _ in 0..1000 {
+        stream.flush().unwrap();
+        assert_eq!(stream.stream.progress().flushes, 1);
+    }
+    gate.let_pass(2);
+    let next = stream.blocking_write_and_flush(Bytes::from_static(b"two"));
+    next.await.unwrap();
+    assert_eq!(gate.written(), [b"one", b"two"]);
+}
+
+#[tokio::test]
 async fn an_error_of_the_writer_is_one_of_the_guests_write_and_the_next_write_is_tried() {
     let (gate, drain) = gated();
     let mut stream = drain.stream();
