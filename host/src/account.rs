@@ -136,6 +136,16 @@ impl Reservation {
         self.grow(bytes.saturating_sub(self.bytes))
     }
 
+    /// Takes what is missing to `bytes`, or gives back what it has beyond them.
+    ///
+    /// # Errors
+    ///
+    /// As [`grow`](Self::grow).
+    pub(crate) fn change_to(&mut self, bytes: usize) -> Result<(), Limit> {
+        self.shrink_to(bytes);
+        self.grow_to(bytes)
+    }
+
     /// Gives back what it has beyond `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
@@ -192,6 +202,9 @@ mod tests {
         assert_eq!(first.grow_to(60), Ok(()));
         assert_eq!(first.grow_to(10), Ok(()));
         assert_eq!((first.bytes(), memory.free()), (60, 0));
+        assert_eq!(first.change_to(61), Err(Limit::HostMemory));
+        assert_eq!((first.change_to(20), memory.free()), (Ok(()), 40));
+        assert_eq!((first.change_to(60), memory.free()), (Ok(()), 0));
         drop((first, rest));
         assert_eq!(memory.used(), 0);
     }

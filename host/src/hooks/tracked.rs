@@ -105,11 +105,11 @@ fn mask(
     }
     masker.mask_whole(&mut head.reason);
     mask_fields(&mut head.fields, &masker);
-    let memory = shared.egress.memory().reserve(masker.most_held());
+    let held = shared.egress.memory().reserve(0);
     Ok(Some(Masking {
         stream: masker.stream(),
         masker,
-        _held: memory.map_err(EgressError::Limit)?,
+        held: held.map_err(EgressError::Limit)?,
     }))
 }
 
@@ -124,8 +124,17 @@ fn mask_fields(fields: &mut Fields, masker: &Masker) {
 struct Masking {
     masker: Masker,
     stream: MaskStream,
-    /// For what it holds back.
-    _held: Reservation,
+    /// The memory of what the stream holds back.
+    held: Reservation,
+}
+
+impl Masking {
+    /// Masks a piece.
+    fn push(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
+        let given = self.stream.push(piece);
+        let held = self.held.change_to(self.stream.size());
+        held.map(|()| given).map_err(EgressError::Limit)
+    }
 }
 
 /// The fields in `http`'s own type, without what it has no room for.
@@ -170,16 +179,16 @@ struct TrackedBody {
 
 impl TrackedBody {
     /// Records a piece, and masks it.
-    fn arrived(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+    fn arrived(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, EgressError> {
         let data = match frame.into_data() {
             Ok(data) => data,
-            Err(other) => return other,
+            Err(other) => return Ok(other),
         };
         self.tracking.record.received(data.len() as u64);
-        Frame::data(match &mut self.mask {
-            Some(mask) => mask.stream.push(data),
+        Ok(Frame::data(match &mut self.mask {
+            Some(mask) => mask.push(data)?,
             None => data,
-        })
+        }))
     }
 
     /// The failure without the bytes that go with it where they could not be masked.
@@ -280,8 +289,9 @@ impl Body for TrackedBody {
                     }
                     match self.arrived(frame) {
                         // A mask may hold all of it back.
-                        frame if frame.data_ref().is_some_and(Bytes::is_empty) => {}
-                        frame => return Poll::Ready(Some(Ok(frame))),
+                        Ok(frame) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                        Ok(frame) => return Poll::Ready(Some(Ok(frame))),
+                        Err(error) => return self.failed(error),
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {

@@ -33,11 +33,6 @@ impl Masker {
         self.0.is_none()
     }
 
-    /// The most bytes of a stream that are held back between two chunks.
-    pub(crate) fn most_held(&self) -> usize {
-        self.0.as_ref().map_or(0, Matcher::most_held)
-    }
-
     /// Masks every byte of every occurrence in a text that is given out as one piece: the value
     /// of a header field, a reason phrase, an error text. Returns whether there was any.
     pub(crate) fn mask_whole(&self, bytes: &mut [u8]) -> bool {
@@ -75,6 +70,11 @@ impl MaskStream {
             Some((_, matching)) => matching.push(&chunk).into(),
             None => chunk,
         }
+    }
+
+    /// The memory that is taken by what is held back.
+    pub(crate) fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |(_, matching)| matching.size())
     }
 
     /// Ends the stream: gives out the rest. The next chunk begins another one.

@@ -27,6 +27,8 @@ async fn serve(answer: String) -> String {
             head.push(stream.read_u8().await.unwrap());
         }
         stream.write_all(answer.as_bytes()).await.unwrap();
+        // The connection stays until the other end closes it.
+        let _ = stream.read_u8().await;
     });
     format!("http://{address}/")
 }
@@ -41,8 +43,17 @@ fn answer(body: &str, section: &str) -> String {
 
 /// A sandbox that may reach the URL, with a secret for it and a budget of bytes.
 fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
+    let value = has_secret.then_some(SECRET);
+    let budgets = Budgets {
+        bytes_down,
+        ..Budgets::default()
+    };
+    hooks_with(url, budgets, value)
+}
+
+fn hooks_with(url: &str, budgets: Budgets, value: Option<&str>) -> EgressHooks {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), SECRET).unwrap();
+    std::fs::write(file.path(), value.unwrap_or_default()).unwrap();
     let secret = Secret {
         name: "key".to_owned(),
         rule: url.trim_end_matches('/').parse().unwrap(),
@@ -55,16 +66,10 @@ fn hooks(url: &str, bytes_down: Option<u64>, has_secret: bool) -> EgressHooks {
     };
     let document = Document {
         allow: vec![url.trim_end_matches('/').parse().unwrap()],
-        budgets: Budgets {
-            bytes_down,
-            ..Budgets::default()
-        },
+        budgets,
         ..Document::default()
     };
-    let vault = match has_secret {
-        true => Vault::open(&[secret]).unwrap(),
-        false => Vault::default(),
-    };
+    let vault = value.map_or_else(Vault::default, |_| Vault::open(&[secret]).unwrap());
     let config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
     EgressHooks::builder()
         .secrets(vault)
@@ -137,5 +142,48 @@ async fn every_byte_of_an_answer_counts_for_the_bytes_that_come_in() {
         assert!(get(&free, &url).await.is_some());
         let recorded = free.audit().exchanges()[0].bytes_down;
         assert!(1000 < recorded && recorded < bytes, "{recorded}");
+    }
+}
+
+/// What waits to be known to hold no value is the host's to hold.
+#[tokio::test]
+async fn what_a_mask_holds_back_is_taken_from_the_hosts_memory() {
+    const SIZE: usize = 200_000;
+    let long: String = ('!'..='~').cycle().take(10_000).collect();
+    let body = "-%41".repeat(SIZE / 4);
+    let length = SIZE + 1;
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    for (memory, fits) in [(64 << 20, true), (SIZE as u64, false)] {
+        let url = serve(answer.clone()).await;
+        let budgets = Budgets {
+            host_memory: Some(memory),
+            ..Budgets::default()
+        };
+        let hooks = hooks_with(&url, budgets, Some(&long));
+        let before = hooks.memory().used();
+        let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get(&url).body(body).unwrap();
+        let mut sender = hooks.clone();
+        let sent = sender.send_request(request, None, Box::new(async { Ok(()) }));
+        let (response, _) = Pin::from(sent).await.unwrap();
+        let reading = response.into_body().collect();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), async {
+            let mut reading = std::pin::pin!(reading);
+            let read = std::future::poll_fn(|cx| {
+                let polled = reading.as_mut().poll(cx);
+                match hooks.memory().used() - before > SIZE {
+                    true => std::task::Poll::Ready(None),
+                    false => polled.map(Some),
+                }
+            });
+            read.await
+        });
+        match ended.await.expect("it is held, or refused") {
+            None => assert!(fits),
+            Some(read) => assert!(!fits && read.is_err()),
+        }
+        let error = hooks.audit().exchanges()[0].error.clone();
+        let expected = if fits { "closed" } else { "limit:host-memory" };
+        assert_eq!(error.as_deref(), Some(expected));
     }
 }

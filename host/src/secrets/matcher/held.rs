@@ -13,11 +13,6 @@ pub(super) const MASK: u8 = b'*';
 const LEAST: u64 = 4096;
 const PER_CHARACTER: u64 = 16;
 
-/// The most bytes that are held back, for this window.
-pub(super) const fn most(window: u64) -> u64 {
-    LEAST + PER_CHARACTER * window
-}
-
 /// The parts of the text that are masked.
 #[derive(Default)]
 pub(super) struct Held {
@@ -196,7 +191,8 @@ impl Ranks {
 
     /// The part that is not held back because it would be too much.
     pub(super) fn overflow(&mut self) -> Option<Range<u64>> {
-        let end = self.place.saturating_sub(most(self.window));
+        let most = LEAST + PER_CHARACTER * self.window;
+        let end = self.place.saturating_sub(most);
         let start = self.released;
         (end > start).then(|| {
             self.released = end;

@@ -50,11 +50,6 @@ impl Matcher {
         wanted.contains(&true).then_some(Self { forms, wanted })
     }
 
-    /// The most bytes of a text that are held back between two pieces.
-    pub(crate) fn most_held(&self) -> usize {
-        usize::try_from(held::most(self.forms.window)).unwrap_or(usize::MAX)
-    }
-
     /// Begins with a text.
     pub(crate) fn begin(&self) -> Matching {
         let (forms, wanted) = (Arc::clone(&self.forms), Arc::clone(&self.wanted));
@@ -72,6 +67,11 @@ impl Matching {
     /// Ends the text: gives out the rest. Nothing can be pushed any more.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         self.0.finish()
+    }
+
+    /// The memory that is taken by what is held back.
+    pub(crate) fn size(&self) -> usize {
+        self.0.size()
     }
 
     /// Whether anything has been masked.

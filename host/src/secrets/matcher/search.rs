@@ -112,6 +112,11 @@ impl Search {
         self.held.give(&mut self.text, end)
     }
 
+    /// The memory that the text takes which is held back.
+    pub(super) fn size(&self) -> usize {
+        self.text.size()
+    }
+
     /// Whether something was masked so far.
     pub(super) fn has_found(&self) -> bool {
         self.held.has_masked

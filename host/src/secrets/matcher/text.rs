@@ -37,6 +37,11 @@ impl Escapes {
         });
     }
 
+    /// The memory that they take.
+    pub(super) fn size(&self) -> usize {
+        self.0.capacity() * size_of::<Escaped>()
+    }
+
     /// Forgets those that end before a place.
     pub(super) fn forget(&mut self, before: u64) {
         while self.0.front().is_some_and(|one| one.to <= before) {
@@ -57,6 +62,11 @@ impl Text {
     /// The place behind the last byte.
     pub(super) fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
+    }
+
+    /// The memory that it takes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.capacity() + self.escapes.size()
     }
 
     /// Whether the newline at a place ends nothing: see [`goes_on`].
