@@ -27,16 +27,16 @@ use crate::account::HostMemory;
 use crate::policy::{Denial, TlsRequest};
 
 /// Bytes of a target and of a method that are kept.
-const TARGET: usize = 2048;
-const METHOD: usize = 32;
+pub(crate) const TARGET: usize = 2048;
+pub(crate) const METHOD: usize = 32;
 
 /// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
 ///
 /// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
-/// allowed has 32 MiB of memory for each run, or half of the host's memory for the sandbox. Beyond them only the sinks have it; without a sink, what
-/// is like something before is counted there ([`DecisionRecord::repeats`]), and nothing else is
-/// allowed any more. Of denials the first 1,000 of a run, or 512 KiB, are kept and written;
-/// those beyond are counted by door, host, rule and reason.
+/// allowed has 32 MiB of memory for each run, or half of the host's memory for the sandbox. Beyond
+/// them only the sinks have it; without a sink, what is like something before is counted there
+/// ([`DecisionRecord::repeats`]), and nothing else is allowed any more. Of denials the first 1,000 of
+/// a run, or 512 KiB, are kept and written; those beyond are counted by door, host, rule and reason.
 #[derive(Clone, Default)]
 pub struct AuditLog {
     run: Arc<Run>,

@@ -16,7 +16,7 @@ use super::{
     Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, escaped, no_io,
 };
 use crate::account::{Reservation, fields};
-use crate::audit::{Decided, Exchanged, Stage, Subject};
+use crate::audit::{Decided, Exchanged, METHOD, Stage, Subject, TARGET};
 use crate::egress::{
     self, Afterwards, BodyKind, EgressError, Layout, Limit, MAX_FIELDS, SendOptions, TlsOptions,
     head_size, take_only,
@@ -280,9 +280,9 @@ impl EgressHooks {
         };
         Subject {
             stage: Stage::Request,
-            target: format!("{}{}", link.origin, escaped(&path[..end])),
+            target: format!("{}{}", link.origin, escaped(&path[..end], TARGET)),
             port: link.origin.endpoint.port,
-            method: Some(escaped(method)),
+            method: Some(escaped(method, METHOD)),
             tls: link.asked(),
         }
     }

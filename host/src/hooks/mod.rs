@@ -33,7 +33,7 @@ use self::meter::Meter;
 use self::shared::{Admission, Shared, SharedConnection, Way};
 use crate::Error;
 use crate::account::HostMemory;
-use crate::audit::{AuditLog, Stage, Subject};
+use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
 use crate::egress::{
     self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
 };
@@ -46,9 +46,6 @@ use crate::secrets::Vault;
 type HttpError = wasmtime_wasi_http::Error;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), HttpError>> + Send>;
-
-/// The most of a name, a path or a method that is copied to be recorded.
-const MOST_RECORDED: usize = 4096;
 
 /// A connection attempt under way; dropping it ends it.
 pub(crate) type Connecting = AbortOnDropJoinHandle<Result<Link, EgressError>>;
@@ -263,7 +260,7 @@ impl EgressHooks {
             stage,
             target: beginning(target).escape_default().to_string(),
             port: 0,
-            method: method.map(escaped),
+            method: method.map(|method| escaped(method, METHOD)),
             tls: TlsRequest::default(),
         });
     }
@@ -303,15 +300,15 @@ impl WasiHttpHooks for EgressHooks {
     }
 }
 
-/// As much of a text of the guest's as a record may keep of it, and more, so that it shows that it
-/// was cut.
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MOST_RECORDED)]
+/// As much of a name of the guest's as a record keeps of it, and more, so that it shows that it was
+/// cut.
+fn beginning(name: &str) -> &str {
+    &name[..name.ceil_char_boundary(TARGET + 1)]
 }
 
-/// The same of bytes, escaped.
-fn escaped(bytes: &[u8]) -> String {
-    bytes[..bytes.len().min(MOST_RECORDED)]
+/// The same of bytes, escaped, of which a record keeps `most`.
+fn escaped(bytes: &[u8], most: usize) -> String {
+    bytes[..bytes.len().min(most + 1)]
         .escape_ascii()
         .to_string()
 }
