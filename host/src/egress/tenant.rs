@@ -331,7 +331,7 @@ impl Egress {
         let Some((tcp, peer, mut permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
-        permit.hold(TLS)?;
+        permit.hold(TLS + terms.chain())?;
         let config = era.config(terms);
         let attempt = handshake(&config, &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)

@@ -137,6 +137,8 @@ pub struct TlsTerms {
     request: TlsRequest,
     verifier: Arc<dyn ServerCertVerifier>,
     client: Option<Arc<dyn ResolvesClientCert>>,
+    /// The bytes of the chain that goes with it, which each handshake may send.
+    chain: usize,
     /// Of the options that this came from; none for those of the host.
     digest: Option<[u8; 32]>,
     /// The memory that they take, where a program asked for them.
@@ -157,6 +159,7 @@ impl TlsTerms {
             request: TlsRequest::default(),
             verifier: settings.verifier(),
             client: None,
+            chain: 0,
             digest: None,
             _held: None,
         }
@@ -180,6 +183,11 @@ impl TlsTerms {
     /// that the host trusts.
     pub(crate) fn are_as_strict_as_the_hosts(&self) -> bool {
         self.request.verification == Verification::Full && !self.request.own_roots
+    }
+
+    /// The bytes that a handshake may have to keep until the server reads them.
+    pub(crate) fn chain(&self) -> usize {
+        self.chain
     }
 
     pub(crate) fn digest(&self) -> Option<&[u8; 32]> {
@@ -300,6 +308,7 @@ impl TlsOptions {
             request,
             verifier,
             client,
+            chain: self.chain().iter().map(|der| der.len()).sum(),
             digest: Some(self.digest()),
             _held: None,
         }))

@@ -17,6 +17,9 @@ use crate::policy::Host;
 
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
+/// The most bytes that wait to be sent on one connection, as TLS records. The library's own bound is four
+/// times that, and one record is what is taken from the sandbox's memory.
+const UNSENT: usize = 16 << 10;
 /// What a server is offered (RFC 7301).
 pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
 
@@ -177,7 +180,7 @@ pub(crate) async fn handshake(
         Host::Name(name) => ServerName::try_from(name.to_string())
             .map_err(|_| TlsFailure::Other(format!("'{name}' cannot be in a certificate")))?,
     };
-    let stream = TlsConnector::from(Arc::clone(config))
+    let mut stream = TlsConnector::from(Arc::clone(config))
         .connect(name, tcp)
         .await
         .map_err(|error| {
@@ -187,6 +190,7 @@ pub(crate) async fn handshake(
                 EgressError::from_io(&error, Phase::Tls)
             }
         })?;
+    stream.get_mut().1.set_buffer_limit(Some(UNSENT));
     let info = info(&stream);
     Ok((stream, info))
 }
