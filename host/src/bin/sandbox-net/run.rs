@@ -143,13 +143,18 @@ impl Run {
         sandbox = sandbox.engine(engine).prepare().await?;
         // As if the preparation had taken no time.
         let end = self.timeout.map(|limit| limit.saturating_sub(spent));
-        if let Some(end) = end.and_then(|left| Instant::now().checked_add(left)) {
+        let end = end.and_then(|left| Instant::now().checked_add(left));
+        if let Some(end) = end {
             deadline.set(Some(end));
             sandbox = sandbox.deadline(end);
         }
         let sandbox = sandbox.build().await?;
         let outcome = sandbox.run(script).await?;
+        // What the program left on the disk is bounded, and removing it is not the program's time: a
+        // result that is there is not lost for it.
+        deadline.set(None);
         let closed = sandbox.close().await;
+        deadline.set(end.map(|end| end.max(Instant::now())));
         if self.json {
             json::print(&outcome)?;
         } else {
