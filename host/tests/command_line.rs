@@ -207,7 +207,7 @@ fn what_the_program_could_replace_is_refused_by_its_option_and_nothing_is_run() 
 
 #[cfg(unix)]
 #[test]
-fn directories_and_certificates_that_the_environment_names_are_kept_from_the_program() {
+fn what_the_environment_names_is_kept_from_the_program() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = directory.path();
     std::fs::create_dir_all(at.join("work/tmp")).expect("directories");
@@ -237,6 +237,11 @@ fn directories_and_certificates_that_the_environment_names_are_kept_from_the_pro
             "SSL_CERT_DIR",
             "work/tmp",
             "SSL_CERT_DIR 'work/tmp' lies in",
+        ),
+        (
+            "SANDBOX_NET_PIP",
+            "work/bin/python -m pip",
+            "SANDBOX_NET_PIP 'work/bin/python' lies in",
         ),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_sandbox-net"))

@@ -146,6 +146,13 @@ impl Pip {
         Pip::command(words.next().unwrap_or_default(), words)
     }
 
+    /// The path of the program that `SANDBOX_NET_PIP` names; none where it is looked for in `PATH`.
+    pub(crate) fn named_program() -> Option<PathBuf> {
+        let value = std::env::var_os(PIP_VARIABLE).filter(|value| !value.is_empty())?;
+        let program = PathBuf::from(Pip::from_variable(&value).program);
+        (program.components().count() > 1).then_some(program)
+    }
+
     fn works(&self) -> bool {
         // In a directory of its own, for the reason told at `Pip::run`.
         let Ok(directory) = tempfile::tempdir() else {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::checks::{self, AuditPlaces};
 use super::files::DirAccess;
-use super::mounts::{library, mount, packages};
+use super::mounts::{check_cache, library, mount, packages};
 use super::network::Network;
 use super::root::Root;
 use super::stdio::{Destination, Output, Stdin};
@@ -124,7 +124,8 @@ impl SandboxBuilder {
     }
 
     /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
-    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add. It takes the place of an earlier one.
+    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add. It takes the place
+    /// of an earlier one.
     pub fn policy(mut self, document: Document) -> Self {
         self.document = document;
         self.policy_file = None;
@@ -143,8 +144,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Asks `hook` about every request, after the policy. It takes the place of an earlier one. A policy that allows nothing and asks about
-    /// nothing is an error then: the hook would never be asked.
+    /// Asks `hook` about every request, after the policy. It takes the place of an earlier one. A
+    /// policy that allows nothing and asks about nothing is an error then: the hook would never be
+    /// asked.
     pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
@@ -207,9 +209,10 @@ impl SandboxBuilder {
     /// directory in which anything lies that the host looks up by name: another mounted directory,
     /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files and
     /// programs of secrets, wheels, the platform's certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR`
-    /// names them, the temporary directory, and the cache; [`Sandbox::run`] refuses a script in one.
-    /// Files of which it holds another hard link are not found so. Nor is that another sandbox's guest
-    /// may write there: until this sandbox is built, that guest decides what the names mean.
+    /// names them, pip where `SANDBOX_NET_PIP` does, the temporary directory, and the cache;
+    /// [`Sandbox::run`] refuses a script in one. Files of which it holds another hard link are not found
+    /// so. Nor is that another sandbox's guest may write there: until this sandbox is built, that guest
+    /// decides what the names mean.
     pub fn dir(
         mut self,
         host: impl Into<PathBuf>,
@@ -298,11 +301,6 @@ impl SandboxBuilder {
             "nothing is prepared in no time; leave it out for 30 minutes",
         )?;
         checks::host_memory(self.host_memory)?;
-        checks::time(
-            "preparation limit",
-            self.preparation,
-            "give packages more, such as 10m, or leave it out",
-        )?;
         checks::name_servers(self.dns_servers.as_deref())?;
         checks::arguments(&self.args)?;
         self.check_audit(&self.audit_places)?;
@@ -380,6 +378,8 @@ impl SandboxBuilder {
             Some(engine) => engine.clone(),
             None => Engine::shared().await?,
         };
+        // Before any of its code is loaded.
+        check_cache(&self.writable()?, &engine)?;
         let capability = capability(&self.decided()?);
         engine.interpreter(capability).await?;
         if !self.packages.is_empty() && self.prepared.is_none() {
@@ -405,10 +405,11 @@ impl SandboxBuilder {
             Some(engine) => engine,
             None => Engine::shared().await?,
         };
+        check_cache(&writable, &engine)?;
         let capability = capability(&network.policy);
         let mut mounts = vec![library(&engine)?];
         for (host, guest, access) in self.dirs {
-            let mount = mount(&engine, &writable, &host, &guest, access)?;
+            let mount = mount(&engine, &host, &guest, access)?;
             if mounts.iter().any(|other| other.guest() == mount.guest()) {
                 return Err(Error::Directory {
                     path: host,

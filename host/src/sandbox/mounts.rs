@@ -62,9 +62,13 @@ fn overlaps(one: &str, other: &str) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
+/// Refuses a cache that a guest may write to: it would choose the native code that the host runs next.
+pub(super) fn check_cache(writable: &[Writable], engine: &Engine) -> Result<(), Error> {
+    exposure::check(writable, engine.cache().root(), "the cache of compiled code")
+}
+
 pub(super) fn mount(
     engine: &Engine,
-    writable: &[Writable],
     host: &Path,
     guest: &str,
     access: DirAccess,
@@ -77,9 +81,7 @@ pub(super) fn mount(
     if overlaps(&guest, engine.library().1) {
         return Err(fault("the guest's path for it is the interpreter's own"));
     }
-    // A guest that could write there would choose the native code that the host runs next.
     let cache = engine.cache().root();
-    exposure::check(writable, cache, "the cache of compiled code")?;
     let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_path_buf());
     if access == DirAccess::ReadWrite && found.starts_with(&cache) {
         let why = "a directory within the cache of compiled code can't be writable: mount a copy";

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use sandbox_net::runtime::Cache;
-use sandbox_net::{Engine, Sandbox, Script};
+use sandbox_net::{DirAccess, Engine, Error, Sandbox, Script};
 use tempfile::TempDir;
 
 fn chmod(path: &Path, mode: u32) {
@@ -193,4 +193,18 @@ async fn what_is_another_users_or_leads_elsewhere_is_not_run() {
         }
     }
     assert_eq!(copied.run().await, Ok("ran\n".to_owned()));
+}
+
+/// What an earlier guest left there would run as native code.
+#[tokio::test]
+async fn a_cache_that_a_guest_may_write_to_is_refused_before_its_code_is_loaded() {
+    let copied = Copied::new().await;
+    let engine = Engine::builder().cache_dir(&copied.cache).build().await;
+    let engine = engine.expect("an engine");
+    let (code, _) = copied.compiled();
+    fs::write(&code, "no code").expect("a file");
+    let builder = Sandbox::builder().engine(engine);
+    let builder = builder.dir(&copied.cache, "/data", DirAccess::ReadWrite);
+    let error = builder.prepare().await.err().expect("it is refused");
+    assert!(matches!(error, Error::Exposed { .. }), "{error}");
 }

@@ -6,6 +6,7 @@ use super::SandboxBuilder;
 use crate::Error;
 use crate::policy::{Secret, SecretSource};
 use crate::runtime::packages::wheel_path;
+use crate::runtime::pip::{PIP_VARIABLE, Pip};
 use crate::sandbox::exposure::{self, Writable};
 use crate::sandbox::files::DirAccess;
 use crate::sandbox::mounts::directory;
@@ -59,6 +60,7 @@ impl SandboxBuilder {
         for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
             paths.extend(std::env::var_os(variable).map(|path| (path.into(), variable)));
         }
+        paths.extend(Pip::named_program().map(|path| (path, PIP_VARIABLE)));
         // In it are the sandbox's own files.
         paths.push((std::env::temp_dir(), "the temporary directory"));
         paths
