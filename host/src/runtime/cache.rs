@@ -239,8 +239,8 @@ fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes everything below `path` to the disk, for this user alone: a rename may otherwise survive a power failure that
-/// the contents of the renamed files do not.
+/// Writes everything below `path` to the disk, for this user alone: a rename may otherwise survive a
+/// power failure that the contents of the renamed files do not.
 fn sync_tree(path: &Path) -> Result<(), Error> {
     for item in fs::read_dir(path).map_err(Error::io("read", path))? {
         let item = item.map_err(Error::io("read", path))?;

@@ -62,8 +62,8 @@ impl Reader {
     }
 
     /// Reads the head of the final response, and skips informational ones but for 100, which is
-    /// told. All of them together have at most `max` bytes. What follows it stays in the buffer; its own bytes come with it. `answered` is set with
-    /// the first byte.
+    /// told. All of them together have at most `max` bytes. What follows the final head stays in the
+    /// buffer; its own bytes come with it. `answered` is set with the first byte.
     pub(super) async fn read_head(
         &mut self,
         max: usize,
