@@ -145,6 +145,12 @@ impl Policy {
         &self.budgets
     }
 
+    /// The same policy with other bounds.
+    #[must_use]
+    pub fn with_budgets(self, budgets: Budgets) -> Self {
+        Self { budgets, ..self }
+    }
+
     /// The secrets that may be put into requests.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {

@@ -51,10 +51,11 @@ impl Network {
         builder.build(self.policy.clone(), self.egress.clone())
     }
 
-    /// The same for a fork, whose parent has come to this policy and is called `name`.
+    /// The same for a fork, whose parent has come to this policy and is called `name`. A policy that
+    /// took the place of the first one has no budgets of its own: those of the first one stay.
     pub(super) fn forked(&self, policy: Policy, name: &str) -> Self {
         let mut forked = self.clone();
-        forked.policy = policy;
+        forked.policy = policy.with_budgets(*self.policy.budgets());
         forked.audit.sandbox = format!("{name}/fork-{}", next_number());
         forked
     }
@@ -62,4 +63,29 @@ impl Network {
 
 fn next_number() -> u64 {
     NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::{Roots, TlsSettings};
+    use crate::policy::Budgets;
+
+    #[test]
+    fn a_fork_has_the_budgets_of_the_first_policy_whatever_took_its_place() {
+        let budgets = Budgets {
+            requests: Some(1),
+            ..Budgets::default()
+        };
+        let tls = TlsSettings::new(Roots::Bundled, []).unwrap();
+        let mut network = Network::none(EgressConfig::new(tls));
+        network.policy = network.policy.with_budgets(budgets);
+        let hooks = network.hooks();
+        let other = Policy::allow(["a.test".parse().unwrap()]);
+        hooks.replace_policy(other.clone()).unwrap();
+        let fork = network.forked(hooks.policy(), "one");
+        assert_eq!(fork.policy, other.with_budgets(budgets));
+        let again = fork.forked(fork.hooks().policy(), "two");
+        assert_eq!(*again.policy.budgets(), budgets);
+    }
 }
