@@ -46,32 +46,35 @@ where
     };
     let (deadline, changed) = watch::channel(None);
     let mut task = workers.spawn(work(Deadline(Arc::new(deadline))));
-    let code = here.block_on(async {
+    let (code, left) = here.block_on(async {
         tokio::select! {
-            done = &mut task => done.unwrap_or_else(|error| Err(error.into())),
+            done = &mut task => (done.unwrap_or_else(|error| Err(error.into())), CLEANUP),
             () = passed(changed) => {
-                end(&mut task, &mut signals).await;
+                let left = end(&mut task, &mut signals).await;
                 say("the time limit ended the program");
-                Ok(TIME_LIMIT)
+                (Ok(TIME_LIMIT), left)
             }
             code = signals.next() => {
-                end(&mut task, &mut signals).await;
-                Ok(code)
+                let left = end(&mut task, &mut signals).await;
+                (Ok(code), left)
             }
         }
     });
-    // Threads that wait for something outside end with the process.
-    workers.shutdown_background();
+    // The files of a sandbox that was dropped are removed in a thread of the runtime's. Threads that
+    // wait for something outside end with the process.
+    workers.shutdown_timeout(left);
     code
 }
 
-/// Lets the command clean up, unless that takes too long or there is another signal.
-async fn end(task: &mut JoinHandle<Result<u8, Failure>>, signals: &mut Signals) {
+/// Lets the command clean up, unless that takes too long or there is another signal; the time that is
+/// left for it.
+async fn end(task: &mut JoinHandle<Result<u8, Failure>>, signals: &mut Signals) -> Duration {
+    let start = Instant::now();
     task.abort();
     tokio::select! {
-        _ = task => {}
-        () = tokio::time::sleep(CLEANUP) => {}
-        _ = signals.next() => {}
+        _ = task => CLEANUP.saturating_sub(start.elapsed()),
+        () = tokio::time::sleep(CLEANUP) => Duration::ZERO,
+        _ = signals.next() => Duration::ZERO,
     }
 }
 
