@@ -17,9 +17,10 @@ use crate::policy::Host;
 
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
-/// The most bytes that wait to be sent on one connection, as TLS records. The library's own bound is four
-/// times that, and one record is what is taken from the sandbox's memory.
-const UNSENT: usize = 16 << 10;
+/// The most bytes that wait to be sent on one connection: a record, and what HTTP/2 puts before its
+/// data. The library's own bound is four times that, and one record is what is taken from the
+/// sandbox's memory.
+const UNSENT: usize = 17 << 10;
 /// What a server is offered (RFC 7301).
 pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
 

@@ -64,7 +64,11 @@ fn overlaps(one: &str, other: &str) -> bool {
 
 /// Refuses a cache that a guest may write to: it would choose the native code that the host runs next.
 pub(super) fn check_cache(writable: &[Writable], engine: &Engine) -> Result<(), Error> {
-    exposure::check(writable, engine.cache().root(), "the cache of compiled code")
+    exposure::check(
+        writable,
+        engine.cache().root(),
+        "the cache of compiled code",
+    )
 }
 
 pub(super) fn mount(
