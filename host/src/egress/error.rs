@@ -229,6 +229,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Whether the same attempt may succeed later: what is bounded is a rate, or what is held at once.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::Connections | Self::RequestRate | Self::ConnectionRate | Self::HostMemory
+        )
+    }
+
     /// The name, as in the interface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

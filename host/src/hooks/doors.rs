@@ -57,7 +57,7 @@ impl EgressHooks {
     }
 
     fn limited(&self, decided: &mut Decided, limit: Limit) {
-        self.shared.meter.denied();
+        self.shared.meter.limited(limit);
         let reason = Reason::Budget(BudgetReason::Budget);
         decided.refused(&budget_rule(limit), reason);
     }

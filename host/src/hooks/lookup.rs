@@ -99,7 +99,7 @@ impl EgressHooks {
 
     /// Records that a budget is used up.
     fn lookup_limited(&self, record: &mut LookedUp, limit: Limit) -> EgressError {
-        self.shared.meter.denied();
+        self.shared.meter.limited(limit);
         record.refused(&budget_rule(limit), Reason::Budget(BudgetReason::Budget));
         EgressError::Limit(limit)
     }

@@ -119,6 +119,14 @@ impl Meter {
         self.denials.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts an attempt that a limit refused as denied, unless it may succeed later: a program that
+    /// waits and tries again is no attack.
+    pub(super) fn limited(&self, limit: Limit) {
+        if !limit.passes() {
+            self.denied();
+        }
+    }
+
     /// Whether nothing is allowed any more, since so much was denied.
     pub(super) fn check_denials(&self) -> Result<(), Limit> {
         let most = self.budgets.denials.unwrap_or(Budgets::DENIALS);
@@ -416,6 +424,25 @@ mod tests {
             Meter::new(budgets(Some(0), None, Some(0))).ask(),
             Err(Limit::Lookups)
         );
+    }
+
+    #[test]
+    fn a_program_that_waits_for_its_turn_is_not_shut_out() {
+        let meter = Meter::new(Budgets {
+            denials: Some(1),
+            ..Budgets::default()
+        });
+        for limit in [
+            Limit::RequestRate,
+            Limit::ConnectionRate,
+            Limit::Connections,
+            Limit::HostMemory,
+        ] {
+            meter.limited(limit);
+            assert_eq!(meter.check_denials(), Ok(()), "{limit:?}");
+        }
+        meter.limited(Limit::Hosts);
+        assert_eq!(meter.check_denials(), Err(Limit::Denials));
     }
 
     #[test]
