@@ -40,16 +40,15 @@ pub struct Budgets {
     /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
     #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
     pub host_memory: Option<u64>,
-    /// Names that are asked for in all, by lookups and by connections. 100,000
-    /// unless set.
+    /// Names that are asked for in all, by lookups and by connections. 100,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
     /// Connections that are dialled within one second, each address that is tried for itself, and as
-    /// many names that are asked for. 2,000 unless set.
+    /// many names that are asked for. 2,000 unless set; where `requests_per_second` is, four times
+    /// that, at least 100.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub connections_per_second: Option<u32>,
-    /// Attempts that are denied in all; beyond them nothing is allowed any more. 100,000
-    /// unless set.
+    /// Attempts that are denied in all; beyond them nothing is allowed any more. 100,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub denials: Option<u64>,
 }
@@ -63,6 +62,17 @@ impl Budgets {
     pub const CONNECTIONS_PER_SECOND: u32 = 2_000;
     /// The denials where the budget names no number.
     pub const DENIALS: u64 = 100_000;
+
+    /// The connections in a second that these budgets come to: of a program that may make few
+    /// requests, few connections are expected too. A request may take several, to several addresses.
+    #[must_use]
+    pub fn connection_rate(&self) -> u32 {
+        let of_requests = |requests: u32| requests.saturating_mul(4).max(100);
+        let derived = self.requests_per_second.map(of_requests);
+        let most = Self::CONNECTIONS_PER_SECOND;
+        let default = derived.map_or(most, |rate| rate.min(most));
+        self.connections_per_second.unwrap_or(default)
+    }
 
     /// The smaller one of each two budgets.
     #[must_use]
@@ -114,6 +124,25 @@ mod tests {
             lookups: Some(u64::from(base) + 9),
             connections_per_second: Some(base + 10),
             denials: Some(u64::from(base) + 11),
+        }
+    }
+
+    #[test]
+    fn few_requests_come_with_few_connections_unless_a_budget_says_otherwise() {
+        for (requests_per_second, connections_per_second, rate) in [
+            (None, None, 2_000),
+            (Some(1), None, 100),
+            (Some(50), None, 200),
+            (Some(u32::MAX), None, 2_000),
+            (Some(1), Some(5_000), 5_000),
+            (None, Some(3), 3),
+        ] {
+            let budgets = Budgets {
+                requests_per_second,
+                connections_per_second,
+                ..Budgets::default()
+            };
+            assert_eq!(budgets.connection_rate(), rate, "{budgets:?}");
         }
     }
 

@@ -21,7 +21,7 @@ use crate::rule_error::RuleError;
 ///   convention, Traefik; what a path is relative to: Werkzeug, Spring, ASP.NET, gunicorn, uWSGI;
 /// - host, port and scheme (RFC 7239, and what came before it): Rack, Django, Werkzeug, Spring,
 ///   Symfony, Express, ASP.NET, gunicorn.
-const NAMES: [&str; 37] = [
+const NAMES: [&str; 41] = [
     "forwarded",
     "front-end-https",
     "path-info",
@@ -45,6 +45,8 @@ const NAMES: [&str; 37] = [
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
+    "x-http-path-override",
+    "x-method",
     "x-method-override",
     "x-original-host",
     "x-original-method",
@@ -53,7 +55,9 @@ const NAMES: [&str; 37] = [
     "x-original-proto",
     "x-original-uri",
     "x-original-url",
+    "x-real-url",
     "x-replaced-path",
+    "x-request-uri",
     "x-rewrite-uri",
     "x-rewrite-url",
     "x-scheme",

@@ -173,8 +173,7 @@ impl Meter {
     }
 
     fn connection_rate(&self) -> u32 {
-        let budget = self.budgets.connections_per_second;
-        budget.unwrap_or(Budgets::CONNECTIONS_PER_SECOND)
+        self.budgets.connection_rate()
     }
 
     fn most_lookups(&self) -> u64 {

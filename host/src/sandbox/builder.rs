@@ -303,6 +303,7 @@ impl SandboxBuilder {
         checks::host_memory(self.host_memory)?;
         checks::name_servers(self.dns_servers.as_deref())?;
         checks::arguments(&self.args)?;
+        checks::environment(&self.env)?;
         self.check_audit(&self.audit_places)?;
         exposed::check_secrets(&writable, policy.secrets())?;
         self.egress()?;

@@ -2,7 +2,7 @@
 //! error that says what to do.
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +16,11 @@ const INTERPRETER: usize = 40 << 20;
 
 /// The most bytes of a sandbox's name: every line of its log has it.
 const NAME: usize = 256;
+
+/// The most arguments of a program, and the most variables, and the bytes of either: the upstream
+/// adapter of preview1 lifts them into one page.
+const MOST_WORDS: usize = 4000;
+const BYTES_OF_WORDS: usize = 48 << 10;
 
 /// A time of zero is no time, and never what was wanted.
 pub(super) fn time(name: &'static str, time: Option<Duration>, instead: &str) -> Result<(), Error> {
@@ -106,10 +111,38 @@ pub(super) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> 
 }
 
 pub(super) fn arguments(args: &[String]) -> Result<(), Error> {
-    match args.iter().any(|arg| arg.contains('\0')) {
-        true => Err(Error::Argument),
-        false => Ok(()),
+    if args.iter().any(|arg| arg.contains('\0')) {
+        return Err(Error::Argument);
     }
+    let instead = "pass them in a file or through stdin";
+    words("program's arguments", args.iter().map(String::len), instead)
+}
+
+/// The variables of the guest, which sees all of them at once.
+pub(super) fn environment(env: &BTreeMap<String, String>) -> Result<(), Error> {
+    let lengths = env.iter().map(|(name, value)| name.len() + value.len() + 1);
+    words("environment", lengths, "pass long values in a file")
+}
+
+/// What the adapter of preview1 has room for; beyond it the interpreter would trap before it begins.
+fn words(
+    name: &'static str,
+    lengths: impl Iterator<Item = usize>,
+    instead: &str,
+) -> Result<(), Error> {
+    let (count, bytes) = lengths.fold((0, 0), |(count, bytes), length| {
+        (count + 1, bytes + length + 1)
+    });
+    if count <= MOST_WORDS && bytes <= BYTES_OF_WORDS {
+        return Ok(());
+    }
+    Err(refused(
+        name,
+        format!(
+            "{count} of them have {bytes} bytes in all, and there is room for {MOST_WORDS} with \
+             {BYTES_OF_WORDS} bytes; {instead}"
+        ),
+    ))
 }
 
 /// A hook that is never asked would be taken for a guard.

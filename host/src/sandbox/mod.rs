@@ -371,9 +371,8 @@ impl Sandbox {
             }
         }
         args.extend(self.settings.args.iter().cloned());
-        if args.iter().any(|arg| arg.contains('\0')) {
-            return Err(Error::Argument);
-        }
+        checks::arguments(&args)?;
+        checks::environment(&self.env.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok((args, copy))
     }
 

@@ -42,8 +42,10 @@ pub(super) fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), E
     }
     let plain = !guest.split('/').any(|part| part == ".." || part == ".");
     let trimmed = guest.trim_end_matches('/');
-    if !guest.starts_with('/') || !plain || trimmed.is_empty() {
-        let why = "the guest's path for it must be absolute, without `..`, and not `/`";
+    let is_printable = !guest.contains(char::is_control);
+    if !guest.starts_with('/') || !plain || trimmed.is_empty() || !is_printable {
+        let why = "the guest's path for it must be absolute, without `..` and control characters, \
+                   and not `/`";
         return Err(fault(why));
     }
     for (reserved, holds) in [(PACKAGES, "packages"), (SCRIPTS, "script")] {

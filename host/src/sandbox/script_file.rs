@@ -1,6 +1,6 @@
 //! The place of one run's script.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use crate::python::Preopen;
 
 /// Where the guest finds a script that is a file of the host.
 pub(super) const SCRIPTS: &str = "/run";
+/// The most bytes of a script: the host holds them while it copies them.
+const LARGEST: u64 = 16 << 20;
 /// The name of a script whose own name is not UTF-8.
 const NAMELESS: &str = "script.py";
 
@@ -29,7 +31,13 @@ pub(super) struct ScriptFile {
 impl ScriptFile {
     /// Copies the host's file `path`.
     pub(super) fn install(root: &Arc<Root>, path: &Path) -> io::Result<Self> {
-        let source = std::fs::read(path)?;
+        let mut source = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take(LARGEST + 1).read_to_end(&mut source)?;
+        if source.len() as u64 > LARGEST {
+            let fault = format!("a script may have {LARGEST} bytes; keep data in files of its own");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, fault));
+        }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or(NAMELESS);
         let (directory, dir) = root.make_script_directory()?;
@@ -95,7 +103,12 @@ mod tests {
         drop(first);
         assert!(gone.read("agent.py").is_err());
         assert_eq!(read(&second), "2");
-        // Nothing stays of one that can't be read.
+        // Nothing stays of one that can't be read, or that is too large, of which little is read.
+        let large = std::fs::File::create(directory.path().join("large.py")).unwrap();
+        large.set_len(1 << 40).unwrap();
+        let refused = ScriptFile::install(&root, &directory.path().join("large.py"));
+        let refused = refused.err().unwrap().to_string();
+        assert!(refused.contains("16777216 bytes"), "{refused}");
         assert!(ScriptFile::install(&root, &directory.path().join("missing.py")).is_err());
         assert!(ScriptFile::install(&root, directory.path()).is_err());
         drop(second);

@@ -533,3 +533,47 @@ async fn a_sandbox_is_called_what_it_was_named_and_asks_the_servers_that_were_na
     assert!(outcome.decisions.iter().all(|it| it.sandbox == "agent-7"));
     assert!(!servers.dns.questions().await.is_empty());
 }
+
+#[tokio::test]
+async fn arguments_and_variables_that_the_interpreter_has_no_room_for_are_refused() {
+    let refused = |builder: SandboxBuilder| match builder.check() {
+        Err(error) => error.to_string(),
+        Ok(()) => "accepted".to_owned(),
+    };
+    let many = |count| (0..count).fold(Sandbox::builder(), |builder, _| builder.arg("x"));
+    for (builder, expected) in [
+        (Sandbox::builder().arg("x".repeat(40_000)), "accepted"),
+        (many(4_000), "accepted"),
+        (Sandbox::builder().env("X", "x".repeat(40_000)), "accepted"),
+        (
+            Sandbox::builder().arg("x".repeat(50_000)),
+            "the program's arguments can't be used: 1 of them have 50001 bytes in all",
+        ),
+        (many(4_001), "the program's arguments can't be used: 4001"),
+        (
+            Sandbox::builder().env("X", "x".repeat(50_000)),
+            "the environment can't be used: 1 of them",
+        ),
+    ] {
+        let said = refused(builder);
+        assert!(said.starts_with(expected), "{said}");
+    }
+    // What fits in is all there.
+    let sandbox = Sandbox::builder()
+        .arg("x".repeat(40_000))
+        .env("X", "x".repeat(40_000))
+        .build()
+        .await
+        .expect("a sandbox");
+    let code = "import os, sys; print(len(sys.argv[1]), len(os.environ['X']))";
+    let outcome = sandbox.run(code).await.expect("a run");
+    assert_eq!(outcome.stdout_text(), "40000 40000\n");
+    // Code is an argument too, and variables may come later.
+    let long = sandbox.run(format!("#{}", "x".repeat(50_000))).await;
+    let said = long.expect_err("it would not fit").to_string();
+    assert!(said.contains("in a file or through stdin"), "{said}");
+    sandbox
+        .set_env("Y", &"y".repeat(40_000))
+        .expect("a variable");
+    assert!(sandbox.run(code).await.is_err());
+}

@@ -204,7 +204,8 @@ impl Run {
             name if self.module.is_some() => Script::module(name),
             "-" => Script::stdin(),
             path => {
-                std::fs::File::open(path).map_err(|e| format!("{path}: {e}"))?;
+                // A named pipe is opened once, by who reads it.
+                std::fs::metadata(path).map_err(|e| format!("{path}: {e}"))?;
                 Script::path(path)
             }
         };
@@ -240,6 +241,9 @@ fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
         Some(guest) => (guest, DirAccess::ReadWrite),
         None => (guest, DirAccess::ReadOnly),
     };
+    if guest.contains(':') {
+        return Err("the guest's path may not have ':' in it, and only ':rw' may follow it".into());
+    }
     Ok((host.into(), guest.to_owned(), access))
 }
 
@@ -258,6 +262,9 @@ mod tests {
             ("a::/b", Some(("a", "/b", DirAccess::ReadOnly))),
             ("a::/b:rw", Some(("a", "/b", DirAccess::ReadWrite))),
             ("a:b::/c", Some(("a:b", "/c", DirAccess::ReadOnly))),
+            ("a::/b:ro", None),
+            ("a::/b:RW", None),
+            ("a::/b::rw", None),
             ("a", None),
             ("::/b", None),
             ("a::", None),
