@@ -170,6 +170,7 @@ fn after_backslash(next: u8, mut tell: impl FnMut(Step)) {
     }
     if let Some(value) = hexadecimal(next) {
         tell(More(Escape::Css { left: 5, value }));
+        is(value, tell);
     }
 }
 
@@ -297,6 +298,8 @@ mod tests {
             ("\\\"", b"\""),
             ("\\\\", b"\\"),
             ("\\n", b"\n"),
+            ("\\a", b"\n"),
+            ("\\9", b"\t"),
             ("&#10;", b"\n"),
             ("&sol;", b"/"),
             ("&equals;", b"="),
