@@ -135,8 +135,10 @@ impl Forms {
 
     fn starts(&self, character: u8) -> bool {
         let six = sextet(character).map(|six| self.sixes.automaton.next(START, six));
+        let is_plain = |character| self.plain.automaton.next(START, character) != START;
         Escape::begun_by(character).is_some()
-            || self.plain.automaton.next(START, character) != START
+            || is_plain(character)
+            || character == b'+' && is_plain(b' ')
             || six.is_some_and(|state| state != START)
             || self.is_high(character)
     }
@@ -172,7 +174,8 @@ impl Forms {
             let follows = |symbol| form.automaton.child(state, symbol).is_some();
             state != START && (goes_on || second.is_some_and(follows))
         };
-        let form_space = second == b'+' && starts(&self.plain, first, Some(b' '));
+        // A form has `+` for a space.
+        let form = |byte| if byte == b'+' { b' ' } else { byte };
         let is_six = sextet(first).is_some_and(|first| {
             let is_broken = matches!(second, b'\r' | b'\n');
             let state = self.sixes.automaton.next(START, first);
@@ -183,7 +186,11 @@ impl Forms {
             goes_on && self.is_high(first)
                 || low.is_some_and(|low| self.plain.automaton.next(START, high << 4 | low) != START)
         });
-        starts(&self.plain, first, Some(second)) || form_space || is_six || is_pair
+        let mut plain = [first, form(first)]
+            .into_iter()
+            .flat_map(|first| [(first, second), (first, form(second))]);
+        let is_plain = plain.any(|(first, second)| starts(&self.plain, first, Some(second)));
+        is_plain || is_six || is_pair
     }
 }
 

@@ -120,6 +120,15 @@ fn a_base64_secret_is_masked_as_common_encoders_escape_it() {
 }
 
 #[test]
+fn a_value_is_masked_whose_first_space_a_form_writes_as_plus() {
+    for text in ["+pass+word", "+=\n=\npass+word", "%2Bpass%20word"] {
+        let framed = format!("q={text}&x");
+        let stars = format!("q={}&x", "*".repeat(text.len()));
+        assert_eq!(masked(" pass word", &framed), stars, "{text}");
+    }
+}
+
+#[test]
 fn base64_is_masked_with_the_characters_that_neighbours_share() {
     // As RFC 4648 has it: 3 bytes in 4 characters.
     for (text, expected) in [
