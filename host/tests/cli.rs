@@ -4,6 +4,9 @@
 #[cfg(unix)]
 #[path = "cli/clean_up.rs"]
 mod clean_up;
+#[cfg(unix)]
+#[path = "cli/programs.rs"]
+mod programs;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

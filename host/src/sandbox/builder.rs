@@ -207,9 +207,11 @@ impl SandboxBuilder {
     /// A guest decides what the names in a directory that it may write to lead to. So
     /// [`check`](Self::check) and [`build`](Self::build) refuse, with [`Error::Exposed`], a writable
     /// directory in which anything lies that the host looks up by name: another mounted directory,
-    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files and
-    /// programs of secrets, wheels, the platform's certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR`
-    /// names them, pip where `SANDBOX_NET_PIP` does, the temporary directory, and the cache;
+    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files of
+    /// secrets, their commands (the program, wherever in `PATH` it is looked for, the files that the
+    /// arguments name, the working directory), wheels, the pip that fetches packages, the platform's
+    /// certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR` names them, the temporary directory, and the
+    /// cache;
     /// [`Sandbox::run`] refuses a script in one. Files of which it holds another hard link are not found
     /// so. Nor is that another sandbox's guest may write there: until this sandbox is built, that guest
     /// decides what the names mean.

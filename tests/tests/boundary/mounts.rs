@@ -487,6 +487,75 @@ fn a_wheel_and_an_audit_log_that_are_not_there_yet_are_refused_too() {
     builder.check().expect("nothing is in the way");
 }
 
+/// A sandbox that may write to `work`, with a secret from this command.
+fn with_command(place: &Place, words: &[&str]) -> SandboxBuilder {
+    let text = format!(
+        "version = 1\nallow = [\"https://a.test\"]\n[[secret]]\nname = \"key\"\n\
+         headers = [\"x-key\"]\nrule = \"https://a.test\"\nsource = {{ command = {words:?} }}\n[end]\n"
+    );
+    let builder = mounted(&[(&place.at("work"), "/work", ReadWrite)]);
+    builder.policy(Document::parse(&text).expect("a policy"))
+}
+
+#[test]
+fn a_secrets_command_names_no_file_that_a_guest_could_replace() {
+    let place = Place::new();
+    let inside = place.file("work/key.sh", "echo a-long-secret");
+    let outside = place.file("outside/key.sh", "echo a-long-secret");
+    let (inside, outside) = (inside.to_str().expect("UTF-8"), outside.to_str());
+    let outside = outside.expect("UTF-8");
+    let new = place.at("work/new.conf");
+    let new = new.to_str().expect("UTF-8");
+    let what = "the file that the command of the secret 'key' names '";
+    for words in [
+        &["sh", inside][..],
+        &["sh", outside, &format!("--config={inside}")],
+        &["sh", "-c", &format!("cat '{inside}'")],
+        &["sh", "-c", &format!("cat <{inside}; true")],
+        // The guest could make it.
+        &["sh", outside, &format!("--config={new}")],
+    ] {
+        refused(&with_command(&place, words), &[what, "lies in", "as /work"]);
+    }
+    for words in [
+        &["sh", outside][..],
+        &["sh", outside, &format!("--config={outside}"), "work"],
+        &["sh", "-c", &format!("cat '{outside}' op://work/key")],
+    ] {
+        let builder = with_command(&place, words);
+        builder.check().unwrap_or_else(|e| panic!("{words:?}: {e}"));
+    }
+    let builder = with_command(&place, &["sh", inside]);
+    let text = builder.check().expect_err("it is refused").to_string();
+    assert!(!text.contains("a-long-secret"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secrets_script_has_no_interpreter_that_a_guest_could_replace() {
+    let place = Place::new();
+    let inside = place.file("work/interpreter", "");
+    let second = format!("#!{}\n", inside.display());
+    let second = place.file("outside/second", &second);
+    for (line, is_refused) in [
+        (format!("#!{}\n", inside.display()), true),
+        (format!("#!{} -u\n", second.display()), true),
+        (format!("#!/usr/bin/env {}\n", inside.display()), true),
+        (format!("#!/usr/bin/env -S {} -u\n", inside.display()), true),
+        ("#!/bin/sh\n".to_owned(), false),
+        ("#!/usr/bin/env sh\n".to_owned(), false),
+        ("no script".to_owned(), false),
+    ] {
+        let script = place.file("outside/script", &line);
+        let builder = with_command(&place, &[script.to_str().expect("UTF-8")]);
+        let what = "the interpreter of the program of the secret 'key'";
+        match is_refused {
+            true => refused(&builder, &[what]),
+            false => builder.check().unwrap_or_else(|e| panic!("{line}: {e}")),
+        }
+    }
+}
+
 #[test]
 fn the_temporary_directory_is_not_writable_to_a_guest_but_what_is_in_it_is() {
     let temporary = std::env::temp_dir();
