@@ -5,6 +5,9 @@
 #[path = "cli/clean_up.rs"]
 mod clean_up;
 #[cfg(unix)]
+#[path = "cli/pipes.rs"]
+mod pipes;
+#[cfg(unix)]
 #[path = "cli/programs.rs"]
 mod programs;
 

@@ -10,7 +10,7 @@ use sandbox_net::{
 
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
-use crate::supervise::Deadline;
+use crate::supervise::{Deadline, say};
 use crate::{Failure, json};
 
 #[derive(Args)]
@@ -132,9 +132,7 @@ impl Run {
             sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
         }
         if policy.reports_only() {
-            eprintln!(
-                "sandbox-net: mode 'report': what the policy denies is recorded and let pass"
-            );
+            say("mode 'report': what the policy denies is recorded and let pass");
         }
         let spent = start.elapsed();
         deadline.set(None);
@@ -164,11 +162,13 @@ impl Run {
                 .iter()
                 .filter(|it| it.verdict == Verdict::Report);
             if let count @ 1.. = reported.count() {
-                eprintln!("sandbox-net: mode 'report': {count} decisions would have been denials");
+                say(&format!(
+                    "mode 'report': {count} decisions would have been denials"
+                ));
             }
         }
         if let Err(error) = closed {
-            eprintln!("sandbox-net: {error}");
+            say(&error.to_string());
         }
         Ok(exit_code(&outcome))
     }
@@ -217,13 +217,12 @@ impl Run {
 fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
         // An exception: without a network CPython's own modules name a cause that is none.
-        Exit::Code(1) if had_no_network => eprintln!(
-            "sandbox-net: nothing is allowed, so the program had no network; --allow HOST gives \
-             it one"
-        ),
+        Exit::Code(1) if had_no_network => {
+            say("nothing is allowed, so the program had no network; --allow HOST gives it one")
+        }
         Exit::Code(_) => {}
-        Exit::TimeLimit => eprintln!("sandbox-net: the time limit ended the program"),
-        Exit::Trap(why) => eprintln!("sandbox-net: the interpreter could not go on: {why}"),
+        Exit::TimeLimit => say("the time limit ended the program"),
+        Exit::Trap(why) => say(&format!("the interpreter could not go on: {why}")),
     }
 }
 
