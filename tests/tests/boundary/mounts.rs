@@ -288,6 +288,38 @@ for name in ['root/etc/passwd', 'cwd', 'exe', 'root', 'fd/0', 'task/../root/etc/
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_a_mount_is_refused_at_once_and_files_beside_it_are_not() {
+    let place = Place::new();
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    let made = mkfifo.arg(place.at("work/pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    let builder = Sandbox::builder().dir(place.at("work"), "/work", ReadWrite);
+    let limited = builder.time_limit(std::time::Duration::from_secs(60));
+    let sandbox = limited.build().await.expect("a sandbox");
+    let code = "
+import errno, os
+for mode in ('rb', 'wb', 'ab', 'r+b'):
+    try:
+        open('/work/pipe', mode)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+print(os.path.exists('/work/pipe'), os.listdir('/work/inputs'))
+print(open('/work/inputs/in.txt').read())
+with open('/work/new', 'x') as file:
+    file.write('new')
+with open('/work/new', 'a') as file:
+    file.write('er')
+print(open('/work/new').read(), open('/work/new', 'r+').read())
+os.remove('/work/pipe')
+";
+    let outcome = run(&sandbox, code).await;
+    let refusals = "ENOTSUP\n".repeat(4);
+    let expected = format!("{refusals}True ['in.txt']\ngiven\nnewer newer\n");
+    assert_eq!(outcome.stdout_text(), expected);
+}
+
 /// A sandbox that was refused, with what the one line says.
 fn refused(builder: &SandboxBuilder, expected: &[&str]) {
     let error = builder.check().expect_err("it is refused");
