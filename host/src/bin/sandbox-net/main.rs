@@ -8,6 +8,7 @@ mod demo;
 mod input;
 mod json;
 mod left_behind;
+mod no_network;
 mod policy_command;
 mod policy_options;
 mod printable;
