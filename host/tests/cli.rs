@@ -1,16 +1,27 @@
 //! The command line as a user meets it: exit codes, streams, `--json`, and one clear line for each
 //! mistake.
 
+mod common;
+
 #[cfg(unix)]
 #[path = "cli/clean_up.rs"]
 mod clean_up;
+#[path = "cli/mistakes.rs"]
+mod mistakes;
+#[cfg(unix)]
+#[path = "cli/pipes.rs"]
+mod pipes;
+#[cfg(unix)]
+#[path = "cli/programs.rs"]
+mod programs;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+
+use common::http_server;
 
 /// The exit code of the tool's own errors.
 const TOOL_ERROR: i32 = 125;
@@ -32,28 +43,6 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
-}
-
-/// Answers every connection to a port of loopback with an empty page, and gives the address.
-fn http_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let address = listener.local_addr().expect("a bound address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut head = Vec::new();
-            let mut buffer = [0; 1024];
-            while !head.ends_with(b"\r\n\r\n") {
-                match stream.read(&mut buffer) {
-                    Ok(count) if count > 0 => head.extend_from_slice(&buffer[..count]),
-                    _ => break,
-                }
-            }
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            let _ = stream.write_all(answer);
-        }
-    });
-    address
 }
 
 #[test]
@@ -153,6 +142,33 @@ fn a_program_that_fails_without_a_network_is_told_how_to_get_one() {
     ] {
         let other = run(arguments);
         assert!(!text(&other.stderr).contains(hint), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_mistake_that_has_nothing_to_do_with_the_network_gets_no_hint() {
+    let hint = "--allow HOST gives it one";
+    for (code, expected) in [
+        ("1 / 0", false),
+        ("open('/no/such')", false),
+        ("raise SystemExit(1)", false),
+        ("import sys; sys.exit('the socket is broken')", false),
+        ("import no_such_module", false),
+        ("import ssl", true),
+        ("import socket; socket.socket()", true),
+        (
+            "import socket; socket.create_connection(('a.test', 80))",
+            true,
+        ),
+        (
+            "import asyncio; asyncio.run(asyncio.open_connection('a.test', 80))",
+            true,
+        ),
+    ] {
+        let output = run(&["run", "-c", code]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{code}: {said}");
+        assert_eq!(said.contains(hint), expected, "{code}: {said}");
     }
 }
 
@@ -304,100 +320,6 @@ fn json_tells_of_the_time_limit() {
     let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!(object["exit_code"], TIME_LIMIT);
     assert_eq!(object["ended"], "time-limit");
-}
-
-#[test]
-fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
-    let missing = Path::new("no").join("such").join("place");
-    let missing = missing.to_str().expect("a path in UTF-8");
-    let directory = format!("{missing}::/data");
-    let cases: &[(&[&str], &str)] = &[
-        (&["run", missing], missing),
-        (&["run", "--allow", "http://", "-c", "pass"], "http://"),
-        (&["run", "--allow", "ftp://host", "-c", "pass"], "ftp"),
-        (&["run", "--allow", "host:99999", "-c", "pass"], "99999"),
-        (&["run", "--allow", "", "-c", "pass"], "rule"),
-        (&["run", "--dir", &directory, "-c", "pass"], missing),
-        (&["runtime", "path", "no-such-runtime"], "no-such-runtime"),
-        (&["run", "--timeout", "0s", "-c", "pass"], "time limit"),
-        (
-            &["run", "--prepare-timeout", "0s", "-c", "pass"],
-            "preparation limit",
-        ),
-        (&["run", "--memory", "0", "-c", "pass"], "memory limit"),
-        (
-            &["run", "--prepare-timeout", "0s", "-c", "pass"],
-            "preparation limit",
-        ),
-        (&["run", "--memory", "1MiB", "-c", "pass"], "give it more"),
-        (
-            &["run", "--name", "a\nb", "-c", "pass"],
-            "control character",
-        ),
-        (
-            &["run", "--env", "PYTHONHASHSEED=1", "-c", "pass"],
-            "PYTHONHASHSEED",
-        ),
-        (&["run", "--env", "=1", "-c", "pass"], "variable ''"),
-        (&["run", "--audit", "-", "-c", "pass"], "--audit FILE"),
-        (&["run", "--with", "", "-c", "pass"], "requirement"),
-    ];
-    for (arguments, word) in cases {
-        let output = run(arguments);
-        let stderr = text(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(TOOL_ERROR),
-            "{arguments:?}: {stderr}"
-        );
-        assert!(output.stdout.is_empty(), "{arguments:?}");
-        assert!(
-            stderr.contains(word),
-            "{arguments:?}: {word} is missing in {stderr:?}"
-        );
-        for noise in ["panicked", "backtrace", "Caused by", "    at "] {
-            assert!(!stderr.contains(noise), "{arguments:?}: {stderr}");
-        }
-        assert_eq!(
-            stderr.trim_end().lines().count(),
-            1,
-            "{arguments:?}: {stderr:?}"
-        );
-    }
-}
-
-#[test]
-fn arguments_that_do_not_parse_are_named() {
-    let cases: &[(&[&str], &str)] = &[
-        (
-            &["run", "--dir", "only-one-part", "-c", "pass"],
-            "only-one-part",
-        ),
-        (&["run", "--env", "NO_VALUE", "-c", "pass"], "NO_VALUE"),
-        (&["run", "--timeout", "soon", "-c", "pass"], "soon"),
-        (&["run", "--memory", "much", "-c", "pass"], "much"),
-        (&["run", "--no-such-option"], "--no-such-option"),
-        (&["run"], "Usage"),
-        (&["no-such-command"], "no-such-command"),
-        (&[], "Usage"),
-    ];
-    for (arguments, word) in cases {
-        let output = run(arguments);
-        let stderr = text(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(TOOL_ERROR),
-            "{arguments:?}: {stderr}"
-        );
-        assert!(
-            stderr.contains(word),
-            "{arguments:?}: {word} is missing in {stderr:?}"
-        );
-        assert!(output.stdout.is_empty(), "{arguments:?}");
-    }
-    for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
-        assert_eq!(run(arguments).status.code(), Some(0), "{arguments:?}");
-    }
 }
 
 /// A program that writes what looks like a line of the log.

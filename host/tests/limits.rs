@@ -1,14 +1,16 @@
 //! The command ends at its time limit and at a signal, whatever blocks meanwhile.
 #![cfg(unix)]
 
+mod common;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::prepare;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// The exit code of a run that its time limit ended, and its line.
@@ -16,18 +18,6 @@ const TIME_LIMIT: i32 = 124;
 const LINE: &str = "sandbox-net: the time limit ended the program";
 /// So long something may take that is to happen.
 const GUARD: Duration = Duration::from_secs(120);
-
-/// Has the interpreters compiled, once on a machine: that may take longer than any guard.
-fn prepare() {
-    static PREPARED: Once = Once::new();
-    PREPARED.call_once(|| {
-        for arguments in [&["-c", "pass"][..], &["--allow", "a.test", "-c", "pass"]] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
-            let status = command.arg("run").args(arguments).status();
-            assert!(status.expect("the binary of this crate").success());
-        }
-    });
-}
 
 fn start(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Child {
     prepare();

@@ -1,13 +1,15 @@
 //! Questions at a real terminal: what counts as an answer, and what a program can do about it.
 #![cfg(unix)]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+mod common;
+
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Once;
 
 use serde_json::{Value, json};
+
+use common::{http_server, prepare};
 
 const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/drive.py");
 /// The end of the question.
@@ -35,40 +37,10 @@ async def connect():
         return f"no: {error}"
 "#;
 
-/// Answers every connection with an empty page.
-fn http_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let address = listener.local_addr().expect("a bound address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut head = Vec::new();
-            let mut buffer = [0; 1024];
-            while !head.ends_with(b"\r\n\r\n") {
-                match stream.read(&mut buffer) {
-                    Ok(count) if count > 0 => head.extend_from_slice(&buffer[..count]),
-                    _ => break,
-                }
-            }
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            let _ = stream.write_all(answer);
-        }
-    });
-    address
-}
-
 /// Runs a program that has to ask for a server on loopback, at a terminal at which these steps are
 /// done. Gives the screens after each of them and at the end.
 fn at_a_terminal(program: &str, steps: impl FnOnce(&Path) -> Vec<Value>) -> Vec<String> {
-    // The interpreter is compiled once on a machine: that may take longer than the driver waits.
-    static PREPARED: Once = Once::new();
-    PREPARED.call_once(|| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox-net"));
-        let status = command
-            .args(["run", "--allow", "a.test", "-c", "pass"])
-            .status();
-        assert!(status.expect("the binary of this crate").success());
-    });
+    prepare();
     let server = http_server();
     let folder = tempfile::tempdir().expect("a directory");
     let at = folder.path();

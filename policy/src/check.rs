@@ -160,20 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::secret::SecretSource;
-
-    fn secret() -> Secret {
-        Secret {
-            name: "api".to_owned(),
-            rule: "https://api.test".parse().unwrap(),
-            env: "API".to_owned(),
-            headers: vec!["Authorization".to_owned()],
-            query: Vec::new(),
-            basic: false,
-            plain_http: false,
-            source: SecretSource::Env("API".to_owned()),
-        }
-    }
+    use crate::secret::{SecretSource, tests::secret};
 
     /// What is wrong with a document and with its policy, which is the same.
     fn told(document: &Document) -> String {

@@ -229,10 +229,11 @@ pub(crate) fn first_twin(secrets: &[Secret]) -> Option<(usize, SecretError)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn secret() -> Secret {
+    /// A good secret, for tests.
+    pub(crate) fn secret() -> Secret {
         Secret {
             name: "api".to_owned(),
             rule: "https://api.test".parse().unwrap(),

@@ -4,13 +4,14 @@
 //! all under one lock, so that runs at once can't count past each other. A file that is unlinked
 //! while it is open counts until it is closed.
 
-use std::collections::HashMap;
+mod held;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use cap_primitives::fs::{
     DirOptions, FollowSymlinks, Metadata, MetadataExt as _, OpenOptions, create_dir, hard_link,
@@ -18,9 +19,12 @@ use cap_primitives::fs::{
 };
 use rustix::io::Errno;
 
+use self::held::{Guard, Locked, State};
 use super::copy::copy_tree;
 use super::quota::{DiskLimits, Full, Quota, Usage};
 use super::tree::{self, Identity};
+
+pub(crate) use self::held::Held;
 
 /// One entry of a directory, without the bytes of its file.
 const ENTRY: Usage = Usage {
@@ -35,23 +39,7 @@ pub(crate) struct Disk {
     top: Arc<File>,
     identity: Identity,
     limits: DiskLimits,
-    state: Mutex<State>,
-}
-
-struct State {
-    quota: Quota,
-    open: HashMap<Identity, OpenFile>,
-    /// Whether more may be counted than is there.
-    uncertain: bool,
-}
-
-/// A file that is open.
-struct OpenFile {
-    file: Arc<File>,
-    /// By how many [`Held`].
-    count: usize,
-    /// Whether it was moved off the disk meanwhile.
-    outside: bool,
+    locked: Locked,
 }
 
 /// How to open a file or a directory.
@@ -72,57 +60,6 @@ pub(crate) enum Opened {
     File(Held),
 }
 
-/// An open file of a [`Disk`]. What it holds is counted at least until this is dropped.
-pub(crate) struct Held {
-    disk: Arc<Disk>,
-    file: Arc<File>,
-    identity: Identity,
-}
-
-impl Held {
-    pub(crate) fn file(&self) -> &Arc<File> {
-        &self.file
-    }
-
-    pub(crate) fn disk(&self) -> &Arc<Disk> {
-        &self.disk
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut state = self.disk.lock();
-        let Some(open) = state.open.get_mut(&self.identity) else {
-            return;
-        };
-        open.count -= 1;
-        if open.count > 0 {
-            return;
-        }
-        if let Some(closed) = state.open.remove(&self.identity) {
-            match closed.nameless() {
-                Ok(freed) => state.quota.release(freed),
-                Err(_) => state.uncertain = true,
-            }
-            state.uncertain |= closed.outside;
-        }
-    }
-}
-
-impl OpenFile {
-    /// What it holds on the disk without having a name there.
-    fn nameless(&self) -> io::Result<Usage> {
-        let metadata = self.file.metadata()?;
-        match metadata.nlink() == 0 && !self.outside {
-            true => Ok(Usage {
-                bytes: metadata.len(),
-                entries: 1,
-            }),
-            false => Ok(Usage::default()),
-        }
-    }
-}
-
 impl Disk {
     /// The disk whose top directory is `top`, which counts as empty.
     pub(crate) fn new(top: Arc<File>, limits: DiskLimits) -> io::Result<Arc<Self>> {
@@ -133,11 +70,7 @@ impl Disk {
         Ok(Arc::new(Self {
             identity: tree::identity(&rustix::fs::fstat(&top)?),
             limits: quota.limits(),
-            state: Mutex::new(State {
-                quota,
-                open: HashMap::new(),
-                uncertain: false,
-            }),
+            locked: Locked::new(quota),
             top,
         }))
     }
@@ -236,18 +169,8 @@ impl Disk {
             state.quota.release(Usage { bytes, entries: 0 });
         }
         let identity = (metadata.dev(), metadata.ino());
-        let file = Arc::new(file);
-        let open = state.open.entry(identity).or_insert_with(|| OpenFile {
-            file: file.clone(),
-            count: 0,
-            outside: false,
-        });
-        open.count += 1;
-        Ok(Opened::File(Held {
-            disk: self.clone(),
-            file,
-            identity,
-        }))
+        let held = Held::new(&mut state, self.clone(), file, identity);
+        Ok(Opened::File(held))
     }
 
     /// Removes the name of a file or of a link.
@@ -416,8 +339,8 @@ impl Disk {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        self.locked.lock()
     }
 
     /// Takes `more`; where too much may be counted, what is there is measured before a refusal.

@@ -22,23 +22,32 @@ const ROUNDS: usize = 16;
 /// Where something can't be removed, or `most` were and more are left; what can be is removed all the
 /// same.
 pub(crate) fn remove_contents(top: impl AsFd, keep: &CStr, most: u64) -> io::Result<()> {
+    remove_with(top, keep, most, |at, name, flags| {
+        fs::unlinkat(at, name, flags)
+    })
+}
+
+/// How a name is removed.
+type Unlink = fn(&OwnedFd, &CStr, AtFlags) -> Result<(), Errno>;
+
+fn remove_with(top: impl AsFd, keep: &CStr, most: u64, unlink: Unlink) -> io::Result<()> {
     let mut remover = Remover {
         top: open_dir(top, c".")?,
         keep,
         left: most,
         moved: 0,
+        unlink,
+        failed: 0,
         failure: None,
     };
     loop {
         let before = remover.left;
-        let (seen, failed) = remover.pass()?;
+        let (seen, stays) = remover.pass()?;
         if seen == 0 {
             return Ok(());
         }
-        if remover.left == before || failed == seen {
-            return Err(remover
-                .failure
-                .unwrap_or_else(|| io::Error::other("it fills up again meanwhile")));
+        if remover.left == before || stays == seen {
+            return Err(remover.why());
         }
     }
 }
@@ -49,13 +58,17 @@ struct Remover<'a> {
     left: u64,
     /// Directories that were moved up, for their names.
     moved: u64,
+    unlink: Unlink,
+    /// What can't be removed, in the last pass, and why the first of it can't.
+    failed: u64,
     failure: Option<io::Error>,
 }
 
 impl Remover<'_> {
     /// Goes over what is in the top directory; how much that was, and how much of it stays.
     fn pass(&mut self) -> io::Result<(u64, u64)> {
-        let (mut seen, mut failed) = (0, 0);
+        let (mut seen, mut stays) = (0, 0);
+        (self.failed, self.failure) = (0, None);
         for entry in Dir::read_from(&self.top)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -63,33 +76,64 @@ impl Remover<'_> {
                 continue;
             }
             seen += 1;
-            if let Err(error) = self.remove(name, entry.file_type()) {
-                if self.left == 0 {
-                    return Err(error);
+            match self.remove(name, entry.file_type()) {
+                Ok(true) => {}
+                Ok(false) => stays += 1,
+                Err(error) => {
+                    self.note(error)?;
+                    stays += 1;
                 }
-                self.failure.get_or_insert(error);
-                failed += 1;
             }
         }
-        Ok((seen, failed))
+        Ok((seen, stays))
     }
 
-    fn remove(&mut self, name: &CStr, kind: FileType) -> io::Result<()> {
+    /// Goes on after a failure, unless no more may be removed.
+    fn note(&mut self, error: io::Error) -> io::Result<()> {
+        if self.left == 0 {
+            return Err(error);
+        }
+        self.failed += 1;
+        self.failure.get_or_insert(error);
+        Ok(())
+    }
+
+    /// The first failure, with the number of the others.
+    fn why(self) -> io::Error {
+        match (self.failure, self.failed) {
+            (None, _) => io::Error::other("it fills up again meanwhile"),
+            (Some(error), 0 | 1) => error,
+            (Some(error), failed) => {
+                let others = failed - 1;
+                io::Error::new(
+                    error.kind(),
+                    format!("{error}, and {others} more can't be removed"),
+                )
+            }
+        }
+    }
+
+    /// Whether it is gone; otherwise something in it stays.
+    fn remove(&mut self, name: &CStr, kind: FileType) -> io::Result<bool> {
         let top = self.top.try_clone()?;
         if kind != FileType::Directory && !is_directory(&top, name, kind) {
-            return self.unlink(&top, name, AtFlags::empty());
+            return self.unlink(&top, name, AtFlags::empty()).map(|()| true);
         }
         for _ in 0..ROUNDS {
             match self.unlink(&top, name, AtFlags::REMOVEDIR) {
-                Err(error) if is_not_empty(&error) => self.empty(name)?,
-                done => return done,
+                Err(error) if is_not_empty(&error) => {
+                    if !self.empty(name)? {
+                        return Ok(false);
+                    }
+                }
+                done => return done.map(|()| true),
             }
         }
         Err(io::Error::other("it fills up again meanwhile"))
     }
 
-    /// Removes the files in the directory `name`, and moves its directories up.
-    fn empty(&mut self, name: &CStr) -> io::Result<()> {
+    /// Removes the files in the directory `name`, and moves its directories up; whether that was all.
+    fn empty(&mut self, name: &CStr) -> io::Result<bool> {
         let directory = match open_dir(&self.top, name) {
             // Made under a umask that keeps even its owner out.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -102,22 +146,30 @@ impl Remover<'_> {
         if !mode.contains(Mode::RWXU) {
             fs::fchmod(&directory, Mode::RWXU)?;
         }
+        let mut is_empty = true;
         for entry in Dir::read_from(&directory)? {
             let entry = entry?;
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
             }
-            if !is_directory(&directory, name, entry.file_type()) {
-                self.unlink(&directory, name, AtFlags::empty())?;
-                continue;
-            }
-            match self.unlink(&directory, name, AtFlags::REMOVEDIR) {
-                Err(error) if is_not_empty(&error) => self.move_up(&directory, name)?,
-                done => done?,
+            if let Err(error) = self.take_out(&directory, name, entry.file_type()) {
+                self.note(error)?;
+                is_empty = false;
             }
         }
-        Ok(())
+        Ok(is_empty)
+    }
+
+    /// Removes a file or an empty directory, and moves every other directory up.
+    fn take_out(&mut self, from: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<()> {
+        if !is_directory(from, name, kind) {
+            return self.unlink(from, name, AtFlags::empty());
+        }
+        match self.unlink(from, name, AtFlags::REMOVEDIR) {
+            Err(error) if is_not_empty(&error) => self.move_up(from, name),
+            done => done,
+        }
     }
 
     fn move_up(&mut self, from: &OwnedFd, name: &CStr) -> io::Result<()> {
@@ -136,7 +188,7 @@ impl Remover<'_> {
         if self.left == 0 {
             return Err(io::Error::other("more is left than is removed at a time"));
         }
-        match fs::unlinkat(at, name, flags) {
+        match (self.unlink)(at, name, flags) {
             Ok(()) | Err(Errno::NOENT) => self.left -= 1,
             Err(error) => return Err(error.into()),
         }
@@ -220,5 +272,44 @@ mod tests {
         assert!(error.to_string().contains("at a time"), "{error}");
         remove_contents(&top, c"", 30).unwrap();
         assert_eq!(names(at), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_stays_alone_and_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        for number in 0..50 {
+            let one = at.join(format!("{number}"));
+            std::fs::create_dir_all(one.join("a/b")).unwrap();
+            for name in ["first", "a/b/second", "third"] {
+                std::fs::write(one.join(name), "").unwrap();
+            }
+        }
+        let top = File::open(at).unwrap();
+        for (files, said) in [(3, ", and 2 more can't be removed"), (1, "")] {
+            std::fs::create_dir_all(at.join("7/a/b")).unwrap();
+            for number in 0..files {
+                std::fs::write(at.join(format!("7/a/b/stays-{number}")), "").unwrap();
+            }
+            std::fs::write(at.join("7/a/b/goes"), "").unwrap();
+            let error = remove_with(&top, c"", u64::MAX, |at, name, flags| {
+                match name.to_bytes().starts_with(b"stays") {
+                    true => Err(Errno::PERM),
+                    false => fs::unlinkat(at, name, flags),
+                }
+            });
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with("Operation not permitted"), "{text}");
+            assert!(text.ends_with(said), "{text}");
+            // All but those, and the directory that they are in.
+            let [left] = &names(at)[..] else {
+                panic!("{:?}", names(at));
+            };
+            assert_eq!(names(&at.join(left)).len(), files);
+            remove_contents(&top, c"", u64::MAX).unwrap();
+            assert_eq!(names(at), [""; 0]);
+        }
     }
 }

@@ -28,6 +28,14 @@ pub enum BuildError {
     /// The runtime's module could not be made into a component.
     #[error(transparent)]
     Componentize(#[from] ComponentizeError),
+    /// A setting that can't be meant.
+    #[error("the {name} can't be used: {why}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it, and what to do.
+        why: &'static str,
+    },
     /// The runtime can't be used for this.
     #[error("the runtime {0} {1}")]
     Unsupported(String, &'static str),

@@ -69,7 +69,7 @@ impl EngineBuilder {
 
     /// The most time for fetching the runtime, and for compiling it on first use: 30 minutes each
     /// otherwise. At its end pip is killed, and the error is
-    /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong).
+    /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
         self.preparation = Some(limit);
         self
@@ -81,6 +81,12 @@ impl EngineBuilder {
     ///
     /// A [`BuildError`] that says what to do, such as where pip is missing.
     pub async fn build(self) -> Result<Engine, BuildError> {
+        if self.preparation.is_some_and(|limit| limit.is_zero()) {
+            return Err(BuildError::Setting {
+                name: "preparation limit",
+                why: "it is zero; nothing is prepared in no time; leave it out for 30 minutes",
+            });
+        }
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
         let manifest = Manifest::find(self.runtime.as_deref())?;

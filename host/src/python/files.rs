@@ -7,6 +7,7 @@
 //! `EXDEV`, and `shutil.move` copies then.
 
 mod listing;
+mod mounted;
 mod streams;
 mod types;
 

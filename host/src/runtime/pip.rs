@@ -81,7 +81,23 @@ impl Pip {
 
     /// The same, with so much time for it and for all that this pip does.
     pub(crate) fn find_within(within: &TimeBox) -> Result<Pip, Error> {
-        let candidates = match std::env::var_os(PIP_VARIABLE).filter(|value| !value.is_empty()) {
+        let candidates = Self::candidates();
+        let mut candidates_within = candidates.iter().cloned().map(|pip| pip.within(within));
+        match candidates_within.find(Pip::works) {
+            Some(pip) => Ok(pip),
+            None if within.is_over() => Err(Error::too_long("looking for pip", within.limit())),
+            None => {
+                let tried: Vec<_> = candidates.iter().map(Pip::to_string).collect();
+                Err(Error::PipMissing {
+                    tried: tried.join(", "),
+                })
+            }
+        }
+    }
+
+    /// The commands that [`Pip::find`] tries, in this order.
+    pub(crate) fn candidates() -> Vec<Pip> {
+        match std::env::var_os(PIP_VARIABLE).filter(|value| !value.is_empty()) {
             Some(value) => vec![Pip::from_variable(&value)],
             None => [
                 &["python3", "-m", "pip"][..],
@@ -93,17 +109,6 @@ impl Pip {
             ]
             .map(|words| Pip::command(words[0], &words[1..]))
             .to_vec(),
-        };
-        let mut candidates_within = candidates.iter().cloned().map(|pip| pip.within(within));
-        match candidates_within.find(Pip::works) {
-            Some(pip) => Ok(pip),
-            None if within.is_over() => Err(Error::too_long("looking for pip", within.limit())),
-            None => {
-                let tried: Vec<_> = candidates.iter().map(Pip::to_string).collect();
-                Err(Error::PipMissing {
-                    tried: tried.join(", "),
-                })
-            }
         }
     }
 
@@ -146,14 +151,16 @@ impl Pip {
         Pip::command(words.next().unwrap_or_default(), words)
     }
 
-    /// The path of the program that `SANDBOX_NET_PIP` names; none where it is looked for in `PATH`.
-    pub(crate) fn named_program() -> Option<PathBuf> {
-        let value = std::env::var_os(PIP_VARIABLE).filter(|value| !value.is_empty())?;
-        let program = PathBuf::from(Pip::from_variable(&value).program);
-        (program.components().count() > 1).then_some(program)
+    pub(crate) fn program(&self) -> &OsStr {
+        &self.program
     }
 
-    fn works(&self) -> bool {
+    pub(crate) fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
+    /// Whether it runs at all.
+    pub(crate) fn works(&self) -> bool {
         // In a directory of its own, for the reason told at `Pip::run`.
         let Ok(directory) = tempfile::tempdir() else {
             return false;

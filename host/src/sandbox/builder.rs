@@ -1,12 +1,12 @@
 //! The settings of a sandbox.
 
-mod limits;
-
+mod decided;
 mod exposed;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::disk::DiskLimits;
 use crate::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use crate::hook::Hook;
-use crate::policy::{Document, Policy, Rule, RuleError};
+use crate::policy::{Document, Policy};
 use crate::process::TimeBox;
 use crate::python::{Engine, PREPARATION_LIMIT, Preopen};
 use crate::secrets::{COMMAND_LIMIT, Vault};
@@ -207,9 +207,11 @@ impl SandboxBuilder {
     /// A guest decides what the names in a directory that it may write to lead to. So
     /// [`check`](Self::check) and [`build`](Self::build) refuse, with [`Error::Exposed`], a writable
     /// directory in which anything lies that the host looks up by name: another mounted directory,
-    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files and
-    /// programs of secrets, wheels, the platform's certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR`
-    /// names them, pip where `SANDBOX_NET_PIP` does, the temporary directory, and the cache;
+    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files of
+    /// secrets, their commands (the program, wherever in `PATH` it is looked for, the files that the
+    /// arguments name, the working directory), wheels, the pip that fetches packages, the platform's
+    /// certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR` names them, the temporary directory, and the
+    /// cache;
     /// [`Sandbox::run`] refuses a script in one. Files of which it holds another hard link are not found
     /// so. Nor is that another sandbox's guest may write there: until this sandbox is built, that guest
     /// decides what the names mean.
@@ -314,51 +316,6 @@ impl SandboxBuilder {
             variables::check(name, value)?;
         }
         Ok(())
-    }
-
-    /// The policy as it is after all that was set.
-    ///
-    /// # Errors
-    ///
-    /// The [`Error`] that [`build`](Self::build) would give.
-    pub fn decided(&self) -> Result<Policy, Error> {
-        let mut document = match &self.policy_file {
-            Some(path) => read_policy(path)?,
-            None => self.document.clone(),
-        };
-        document.allow.extend(rules(&self.allow, str::parse)?);
-        document.deny.extend(rules(&self.deny, Rule::parse_deny)?);
-        document.ask.extend(rules(&self.ask, str::parse)?);
-        for grant in &self.tls_grants {
-            let refused = |source| Error::TlsGrant {
-                grant: grant.clone(),
-                source,
-            };
-            document.tls.push(grant.parse().map_err(refused)?);
-        }
-        for grant in &self.field_grants {
-            let refused = |source| Error::FieldGrant {
-                grant: grant.clone(),
-                source,
-            };
-            document.fields.push(grant.parse().map_err(refused)?);
-        }
-        let policy = Policy::from(document);
-        if self.narrowing.iter().any(|one| !one.secrets().is_empty()) {
-            let why = "a policy that narrows another can't bring secrets: they belong in the first";
-            return Err(Error::Policy(why.to_owned()));
-        }
-        if let Some(secret) = policy
-            .secrets()
-            .iter()
-            .find(|secret| self.env.contains_key(&secret.env))
-        {
-            return Err(checks::secrets(&secret.env));
-        }
-        let narrowing = self.narrowing.iter();
-        let policy = narrowing.fold(policy, |all, next| all.intersect(next));
-        checks::policy(&policy)?;
-        Ok(policy)
     }
 
     /// Refuses a guest that would write to its own log.
@@ -513,26 +470,4 @@ fn capability(policy: &Policy) -> Capability {
         true => Capability::None,
         false => Capability::Network,
     }
-}
-
-/// Reads a policy file.
-fn read_policy(path: &Path) -> Result<Document, Error> {
-    let read = || Ok(Document::parse(&std::fs::read_to_string(path)?)?);
-    read().map_err(|source| Error::PolicyFile {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-fn rules(
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<Rule, RuleError>,
-) -> Result<Vec<Rule>, Error> {
-    let rules = texts.iter().map(|text| {
-        parse(text).map_err(|source| Error::Rule {
-            rule: text.clone(),
-            source,
-        })
-    });
-    rules.collect()
 }

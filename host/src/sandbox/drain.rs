@@ -15,6 +15,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 /// Bytes of one run that may wait for the writer. The adapter's guests wait for each write.
 const QUEUE: usize = 64 * 1024;
 
+/// Bytes at the end of an output that are kept.
+pub(super) const LAST: usize = 4096;
+
 /// A writer and the thread that writes to it; the thread begins with the first write, and ends with
 /// the last clone. Each write of each run is done whole, in the order in which they came.
 ///
@@ -48,6 +51,8 @@ struct Progress {
     queued: usize,
     /// Flushes that are not done yet.
     flushes: usize,
+    /// The last bytes that the guest wrote.
+    last: Vec<u8>,
     /// Of the first write that failed since the guest was told last.
     error: Option<io::Error>,
     /// The run has ended: what is not written yet is dropped.
@@ -140,6 +145,13 @@ impl Progress {
         self.queued == 0 && self.flushes == 0
     }
 
+    fn keep(&mut self, bytes: &[u8]) {
+        let new = &bytes[bytes.len().saturating_sub(LAST)..];
+        let old = self.last.len().min(LAST - new.len());
+        self.last.drain(..self.last.len() - old);
+        self.last.extend_from_slice(new);
+    }
+
     fn room(&self) -> usize {
         match self.flushes {
             0 => QUEUE.saturating_sub(self.queued),
@@ -168,6 +180,11 @@ impl DrainStream {
         self.stream.until(Progress::is_idle).await;
     }
 
+    /// The last bytes that the guest wrote, [`LAST`] at most.
+    pub(super) fn last(&self) -> Vec<u8> {
+        self.stream.progress().last.clone()
+    }
+
     /// Gives what is not written yet so much time, and then drops it; tells whether it was dropped.
     pub(super) async fn close(&self, grace: Duration) -> bool {
         let _ = tokio::time::timeout(grace, self.written()).await;
@@ -184,6 +201,7 @@ impl DrainStream {
                 return Err(StreamError::trap("a write beyond what check-write permits"));
             }
             progress.queued += bytes.len();
+            progress.keep(bytes);
         } else if progress.flushes > 0 {
             // Nothing was written behind the flush that waits: one is enough.
             return Ok(());

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use wasmtime_wasi::FsPerms;
 
-use super::reading::read_up_to;
+use super::reading::{read_up_to, write_in};
 use super::root::Root;
 use super::script_file::SCRIPTS;
 use crate::python::Preopen;
@@ -54,7 +54,7 @@ pub(super) fn write(root: &Root, mounts: &[Preopen], path: &str, bytes: &[u8]) -
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         directory.create_dir_all(parent)?;
     }
-    directory.write(path, bytes)
+    write_in(&directory, &path, bytes)
 }
 
 /// The directory that `path` is in: the mount with the longest matching name, or the root.

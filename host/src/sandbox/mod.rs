@@ -171,6 +171,7 @@ impl Sandbox {
         // The connections ended with the interpreter, and their records with them.
         audit.settle().await;
         // What the time limit cut off gets a moment to arrive.
+        let stderr_end = stderr.last();
         let ((stdout, cut), (stderr, also_cut)) =
             tokio::join!(stdout.end(OUTPUT_GRACE), stderr.end(OUTPUT_GRACE));
         Ok(Outcome {
@@ -178,6 +179,7 @@ impl Sandbox {
             truncated: cut || also_cut,
             stdout,
             stderr,
+            stderr_end,
             duration: start.elapsed(),
             memory: ended.memory,
             handles: ended.handles,

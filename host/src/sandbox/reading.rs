@@ -1,10 +1,11 @@
-//! Reading a file of the guest whose size and kind the guest chose.
+//! Reading and writing a file whose size and kind somebody else chose.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Reads the file at `path` where it has at most `most` bytes.
 ///
@@ -14,15 +15,8 @@ use rustix::fs::OFlags;
 /// mounted directory would keep its reader waiting.
 pub(super) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
-    // Opening a pipe waits for its other end otherwise.
-    let not_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    options.read(true).custom_flags(not_waiting);
-    let file = directory.open_with(path, &options)?;
+    let file = open_regular(directory, path, options.read(true))?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        let fault = "only a regular file can be read";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
-    }
     let size = metadata.len();
     if size > most {
         return Err(too_long(&format!("has {size} bytes"), most));
@@ -36,6 +30,40 @@ pub(super) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
     }
 }
 
+/// Writes the file at `path`, in place of what was there.
+///
+/// # Errors
+///
+/// Where something else than a file is there: a pipe would keep its writer waiting.
+pub(super) fn write_in(directory: &Dir, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    let mut file = open_regular(directory, path, &mut options)?;
+    file.set_len(0)?;
+    file.write_all(bytes)
+}
+
+/// Opens a file and nothing else.
+fn open_regular(directory: &Dir, path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let refused = || {
+        let fault = "only a regular file can be read or written";
+        io::Error::new(io::ErrorKind::InvalidInput, fault)
+    };
+    // Opening a pipe waits for its other end otherwise.
+    let not_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = match directory.open_with(path, options.custom_flags(not_waiting)) {
+        // A pipe that nobody reads, or a socket.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            return Err(refused());
+        }
+        opened => opened?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(refused()),
+    }
+}
+
 fn too_long(what: &str, most: u64) -> io::Error {
     let fault = format!(
         "it {what}, more than the {most} that are read at most; read_file_up_to takes another bound"
@@ -45,18 +73,34 @@ fn too_long(what: &str, most: u64) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use cap_std::ambient_authority;
 
     use super::*;
+
+    #[test]
+    fn only_a_file_is_written_and_a_pipe_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        let dir = Dir::open_ambient_dir(at, ambient_authority()).unwrap();
+        let (pipe, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(&dir, "pipe", pipe, mode, 0).unwrap();
+        for text in ["longer", "new"] {
+            write_in(&dir, Path::new("file"), text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(at.join("file")).unwrap(), text);
+        }
+        let (done, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(write_in(&dir, Path::new("pipe"), b"x")));
+        let written = end.recv_timeout(std::time::Duration::from_secs(20));
+        let error = written.expect("it does not wait").unwrap_err().to_string();
+        assert!(error.contains("regular file"), "{error}");
+    }
 
     #[test]
     fn a_file_is_read_to_its_bound_and_nothing_else_is() {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
         std::fs::write(at.join("ten"), [7; 10]).unwrap();
-        let sparse = File::create(at.join("sparse")).unwrap();
+        let sparse = std::fs::File::create(at.join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         let pipe = rustix::fs::FileType::Fifo;
         let mode = rustix::fs::Mode::RWXU;

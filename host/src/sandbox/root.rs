@@ -153,7 +153,8 @@ impl Place {
             let made = builder
                 .prefix(PREFIX)
                 .permissions(owner)
-                .tempdir_in(parent)?;
+                .tempdir_in(parent)
+                .map_err(|error| unusable(parent, &error))?;
             let dir = Dir::open_ambient_dir(made.path(), ambient_authority())?;
             let Some(lock) = lock_first(&dir)? else {
                 continue;
@@ -205,6 +206,17 @@ fn lock_first(dir: &Dir) -> io::Result<Option<File>> {
     }
     let still_there = file.metadata()?.nlink() > 0;
     Ok(still_there.then(|| file.into_std()))
+}
+
+fn unusable(parent: &Path, error: &io::Error) -> io::Error {
+    // The rest of its text names a directory that was not made.
+    let why = error.raw_os_error().map(io::Error::from_raw_os_error);
+    let why = why.map_or_else(|| error.kind().to_string(), |why| why.to_string());
+    let text = format!(
+        "the temporary directory '{}' can't be written to: {why}; set TMPDIR to another",
+        parent.display()
+    );
+    io::Error::new(error.kind(), text)
 }
 
 fn left_behind(path: &Path, error: &io::Error) -> String {

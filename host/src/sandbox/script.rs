@@ -85,6 +85,8 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     /// Captured stderr; empty where it was not captured.
     pub stderr: Vec<u8>,
+    /// The last 4 KiB of stderr, wherever they went.
+    pub stderr_end: Vec<u8>,
     /// Whether output was dropped: past the capture limit, or since nobody had taken it when the
     /// time limit ended the run.
     pub truncated: bool,

@@ -10,7 +10,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::drain::{Drain, DrainStream};
+use super::drain::{Drain, DrainStream, LAST};
 use crate::account::{HostMemory, Reservation};
 
 /// Bytes that a capture keeps of one stream.
@@ -215,6 +215,17 @@ impl Sink {
     pub(super) async fn written(&self) {
         if let Self::Drain(stream, _) = self {
             stream.written().await;
+        }
+    }
+
+    /// The last bytes that the guest wrote, a few of them.
+    pub(super) fn last(&self) -> Vec<u8> {
+        match self {
+            Self::Capture(capture) => {
+                let kept = capture.kept();
+                kept.bytes[kept.bytes.len().saturating_sub(LAST)..].to_vec()
+            }
+            Self::Drain(stream, _) => stream.last(),
         }
     }
 

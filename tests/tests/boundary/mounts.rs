@@ -288,6 +288,38 @@ for name in ['root/etc/passwd', 'cwd', 'exe', 'root', 'fd/0', 'task/../root/etc/
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_a_mount_is_refused_at_once_and_files_beside_it_are_not() {
+    let place = Place::new();
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    let made = mkfifo.arg(place.at("work/pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    let builder = Sandbox::builder().dir(place.at("work"), "/work", ReadWrite);
+    let limited = builder.time_limit(std::time::Duration::from_secs(60));
+    let sandbox = limited.build().await.expect("a sandbox");
+    let code = "
+import errno, os
+for mode in ('rb', 'wb', 'ab', 'r+b'):
+    try:
+        open('/work/pipe', mode)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+print(os.path.exists('/work/pipe'), os.listdir('/work/inputs'))
+print(open('/work/inputs/in.txt').read())
+with open('/work/new', 'x') as file:
+    file.write('new')
+with open('/work/new', 'a') as file:
+    file.write('er')
+print(open('/work/new').read(), open('/work/new', 'r+').read())
+os.remove('/work/pipe')
+";
+    let outcome = run(&sandbox, code).await;
+    let refusals = "ENOTSUP\n".repeat(4);
+    let expected = format!("{refusals}True ['in.txt']\ngiven\nnewer newer\n");
+    assert_eq!(outcome.stdout_text(), expected);
+}
+
 /// A sandbox that was refused, with what the one line says.
 fn refused(builder: &SandboxBuilder, expected: &[&str]) {
     let error = builder.check().expect_err("it is refused");
@@ -485,6 +517,75 @@ fn a_wheel_and_an_audit_log_that_are_not_there_yet_are_refused_too() {
         .expect("a secret's program");
     let builder = builder.dir(place.at("work"), "/work", ReadWrite);
     builder.check().expect("nothing is in the way");
+}
+
+/// A sandbox that may write to `work`, with a secret from this command.
+fn with_command(place: &Place, words: &[&str]) -> SandboxBuilder {
+    let text = format!(
+        "version = 1\nallow = [\"https://a.test\"]\n[[secret]]\nname = \"key\"\n\
+         headers = [\"x-key\"]\nrule = \"https://a.test\"\nsource = {{ command = {words:?} }}\n[end]\n"
+    );
+    let builder = mounted(&[(&place.at("work"), "/work", ReadWrite)]);
+    builder.policy(Document::parse(&text).expect("a policy"))
+}
+
+#[test]
+fn a_secrets_command_names_no_file_that_a_guest_could_replace() {
+    let place = Place::new();
+    let inside = place.file("work/key.sh", "echo a-long-secret");
+    let outside = place.file("outside/key.sh", "echo a-long-secret");
+    let (inside, outside) = (inside.to_str().expect("UTF-8"), outside.to_str());
+    let outside = outside.expect("UTF-8");
+    let new = place.at("work/new.conf");
+    let new = new.to_str().expect("UTF-8");
+    let what = "the file that the command of the secret 'key' names '";
+    for words in [
+        &["sh", inside][..],
+        &["sh", outside, &format!("--config={inside}")],
+        &["sh", "-c", &format!("cat '{inside}'")],
+        &["sh", "-c", &format!("cat <{inside}; true")],
+        // The guest could make it.
+        &["sh", outside, &format!("--config={new}")],
+    ] {
+        refused(&with_command(&place, words), &[what, "lies in", "as /work"]);
+    }
+    for words in [
+        &["sh", outside][..],
+        &["sh", outside, &format!("--config={outside}"), "work"],
+        &["sh", "-c", &format!("cat '{outside}' op://work/key")],
+    ] {
+        let builder = with_command(&place, words);
+        builder.check().unwrap_or_else(|e| panic!("{words:?}: {e}"));
+    }
+    let builder = with_command(&place, &["sh", inside]);
+    let text = builder.check().expect_err("it is refused").to_string();
+    assert!(!text.contains("a-long-secret"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secrets_script_has_no_interpreter_that_a_guest_could_replace() {
+    let place = Place::new();
+    let inside = place.file("work/interpreter", "");
+    let second = format!("#!{}\n", inside.display());
+    let second = place.file("outside/second", &second);
+    for (line, is_refused) in [
+        (format!("#!{}\n", inside.display()), true),
+        (format!("#!{} -u\n", second.display()), true),
+        (format!("#!/usr/bin/env {}\n", inside.display()), true),
+        (format!("#!/usr/bin/env -S {} -u\n", inside.display()), true),
+        ("#!/bin/sh\n".to_owned(), false),
+        ("#!/usr/bin/env sh\n".to_owned(), false),
+        ("no script".to_owned(), false),
+    ] {
+        let script = place.file("outside/script", &line);
+        let builder = with_command(&place, &[script.to_str().expect("UTF-8")]);
+        let what = "the interpreter of the program of the secret 'key'";
+        match is_refused {
+            true => refused(&builder, &[what]),
+            false => builder.check().unwrap_or_else(|e| panic!("{line}: {e}")),
+        }
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sandbox_net::policy::{Budgets, Document, Policy, Rule, Secret, SecretSource, TlsGrants};
 use sandbox_net::{
-    AuditFile, AuditStderr, Error, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
-    SandboxBuilder, Vault, VaultError,
+    AuditFile, AuditStderr, Engine, Error, Hook, HookAnswer, HookFuture, HookRequest, Output,
+    Sandbox, SandboxBuilder, Vault, VaultError,
 };
 use sandbox_net_tests::Servers;
 
@@ -368,6 +368,16 @@ fn a_vault_is_never_opened_for_what_a_file_could_not_have() {
         Vault::open(&[secret(|_| {}), secret(|_| {})]),
         Err(VaultError::Refused(_))
     ));
+}
+
+#[tokio::test]
+async fn an_engine_has_time_to_be_prepared() {
+    let engine = |limit| Engine::builder().preparation_limit(limit).build();
+    let error = engine(Duration::ZERO).await.err().expect("it is refused");
+    let expected = "the preparation limit can't be used: it is zero; nothing is prepared in no time; \
+                    leave it out for 30 minutes";
+    assert_eq!(error.to_string(), expected);
+    engine(Duration::from_secs(600)).await.expect("an engine");
 }
 
 #[tokio::test]

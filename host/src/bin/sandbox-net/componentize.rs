@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sandbox_net::Capability;
 
-use crate::Failure;
+use crate::{Failure, console};
 
 #[derive(Args)]
 pub(crate) struct Componentize {
@@ -31,11 +31,11 @@ impl Componentize {
         std::fs::copy(&component, &self.output)
             .map_err(|error| format!("{}: {error}", self.output.display()))?;
         let (library, guest) = engine.library();
-        println!(
+        console::print(&format!(
             "{}: run it with the directory {} mounted at {guest}",
             self.output.display(),
             library.display()
-        );
+        ))?;
         Ok(0)
     }
 }

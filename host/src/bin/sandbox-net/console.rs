@@ -1,5 +1,6 @@
 //! Where a command writes.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
@@ -15,18 +16,81 @@ pub(crate) struct Console<'a> {
     pub(crate) err: &'a mut dyn Write,
 }
 
+/// Nobody reads what a command prints any more, as behind `| head`. The command ends without a word.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub(crate) struct NobodyReads;
+
+/// A stream of the process, whose reader may leave.
+struct Stream<'a, W> {
+    inner: W,
+    has_left: &'a Cell<bool>,
+}
+
+impl<W: Write> Stream<'_, W> {
+    fn seen<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| {
+            let has_left = error.kind() == io::ErrorKind::BrokenPipe;
+            self.has_left.set(self.has_left.get() || has_left);
+        })
+    }
+}
+
+impl<W: Write> Write for Stream<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes);
+        self.seen(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.inner.flush();
+        self.seen(flushed)
+    }
+}
+
 /// Runs a command with the streams of the process.
+///
+/// # Errors
+///
+/// [`NobodyReads`] where the reader of either has left, and else what the command gives.
 pub(crate) fn with_process_streams(
     run: impl FnOnce(&mut Console<'_>) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
+    let has_left = Cell::new(false);
     // The lock of stdout writes by lines, so that both streams come in their order.
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let mut out = Stream {
+        inner: io::stdout().lock(),
+        has_left: &has_left,
+    };
+    let mut err = Stream {
+        inner: io::stderr().lock(),
+        has_left: &has_left,
+    };
     let code = run(&mut Console {
         out: &mut out,
         err: &mut err,
-    })?;
-    out.flush()?;
-    Ok(code)
+    });
+    let code = code.and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    match has_left.get() {
+        true => Err(NobodyReads.into()),
+        false => code,
+    }
+}
+
+/// Prints one line, or several.
+///
+/// # Errors
+///
+/// [`NobodyReads`], and where stdout can't be written to.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    with_process_streams(|console| {
+        writeln!(console.out, "{text}")?;
+        Ok(0)
+    })
+    .map(drop)
 }
 
 /// Logs and policies are long: no line between two rows.

@@ -3,7 +3,7 @@
 use sandbox_net::{Engine, Output, Sandbox, Script, Verdict};
 
 use crate::server::{Forbidden, Server};
-use crate::{Failure, table};
+use crate::{Failure, console, table};
 
 const SCRIPT: &str = include_str!("demo.py");
 
@@ -12,7 +12,9 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
     let forbidden = Forbidden::start().await?;
     let base = format!("https://localhost:{}", server.address.port());
 
-    println!("A real Python program runs in a WebAssembly sandbox. It may talk to {base} only.\n");
+    console::print(&format!(
+        "A real Python program runs in a WebAssembly sandbox. It may talk to {base} only.\n"
+    ))?;
     let sandbox = Sandbox::builder()
         .engine(engine)
         .allow(&base)
@@ -26,14 +28,15 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
         .await?;
     let outcome = sandbox.run(Script::code(SCRIPT)).await?;
 
-    println!("\nWhat the host decided:\n\n{}", table::decisions(&outcome));
-    println!(
+    let decisions = table::decisions(&outcome);
+    console::print(&format!("\nWhat the host decided:\n\n{decisions}"))?;
+    console::print(&format!(
         "\n{} requests reached the server; {} connections reached the host that was not allowed.",
         server.requests(),
         forbidden.connections()
-    );
+    ))?;
     let recorded = outcome.exchanges.len();
-    println!("{recorded} exchanges are in the audit log.");
+    console::print(&format!("{recorded} exchanges are in the audit log."))?;
     let denied = outcome.decisions.iter().any(|d| d.verdict == Verdict::Deny);
     let complete = recorded as u64 == server.requests();
     if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied || !complete {

@@ -1,11 +1,11 @@
 //! The one object that `run --json` prints.
 
-use std::io::{self, Write};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sandbox_net::{DecisionRecord, Dropped, ExchangeRecord, Exit, LookupRecord, Outcome};
 use serde::Serialize;
+
+use crate::{Failure, console};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -46,7 +46,7 @@ enum Stderr<'a> {
     Bytes(String),
 }
 
-pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
+pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
     let (ended, trap) = match &outcome.exit {
         Exit::Code(_) => ("exit", None),
         Exit::TimeLimit => ("time-limit", None),
@@ -72,7 +72,5 @@ pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
         lookups: &outcome.lookups,
         dropped: outcome.dropped,
     };
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer(&mut stdout, &report)?;
-    writeln!(stdout)
+    console::print(&serde_json::to_string(&report)?)
 }

@@ -8,6 +8,7 @@ mod demo;
 mod input;
 mod json;
 mod left_behind;
+mod no_network;
 mod policy_command;
 mod policy_options;
 mod printable;
@@ -31,6 +32,9 @@ use sandbox_net::Engine;
 use sandbox_net::runtime::Terminal;
 
 use crate::supervise::Deadline;
+
+/// The exit code where the reader of the output has left, as shells have it for SIGPIPE.
+const NOBODY_READS: u8 = 141;
 
 /// The exit code for a failure of the tool itself, as `timeout` and `docker run` have it.
 const TOOL_FAILED: u8 = 125;
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
     left_behind::report();
     match supervise::run(|deadline| cli.execute(start, deadline)) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if error.is::<console::NobodyReads>() => ExitCode::from(NOBODY_READS),
         Err(error) => {
             supervise::say_failure(&*error);
             ExitCode::from(TOOL_FAILED)

@@ -3,17 +3,21 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use sandbox_net::{
     AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
 };
 
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
-use crate::supervise::Deadline;
-use crate::{Failure, json};
+use crate::supervise::{Deadline, say};
+use crate::{Failure, json, no_network};
 
 #[derive(Args)]
+#[command(
+    override_usage = "sandbox-net run [OPTIONS] <SCRIPT | - | -c CODE | -m MODULE> [ARGS]..."
+)]
+#[command(group(ArgGroup::new("program").required(true).args(["script", "code", "module"])))]
 pub(crate) struct Run {
     #[command(flatten)]
     policy: PolicyOptions,
@@ -37,12 +41,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
     /// End the run after this much time from the start of the command: 30s, 500ms, 2m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
     /// Give up fetching and compiling the interpreter or packages, which --timeout does not count,
     /// after this much time each
     #[arg(
-        long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30m"
+        long, value_name = "TIME", value_parser = time, default_value = "30m"
     )]
     prepare_timeout: Duration,
     /// The most memory that the program may have, the interpreter's own 41 MiB included
@@ -69,8 +73,7 @@ pub(crate) struct Run {
     module: Option<Vec<String>>,
     /// The program, or - for stdin, and its arguments
     #[arg(
-        value_names = ["SCRIPT", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true,
-        required_unless_present_any = ["code", "module"]
+        value_names = ["SCRIPT", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true
     )]
     script: Vec<String>,
 }
@@ -132,9 +135,7 @@ impl Run {
             sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
         }
         if policy.reports_only() {
-            eprintln!(
-                "sandbox-net: mode 'report': what the policy denies is recorded and let pass"
-            );
+            say("mode 'report': what the policy denies is recorded and let pass");
         }
         let spent = start.elapsed();
         deadline.set(None);
@@ -164,11 +165,13 @@ impl Run {
                 .iter()
                 .filter(|it| it.verdict == Verdict::Report);
             if let count @ 1.. = reported.count() {
-                eprintln!("sandbox-net: mode 'report': {count} decisions would have been denials");
+                say(&format!(
+                    "mode 'report': {count} decisions would have been denials"
+                ));
             }
         }
         if let Err(error) = closed {
-            eprintln!("sandbox-net: {error}");
+            say(&error.to_string());
         }
         Ok(exit_code(&outcome))
     }
@@ -217,13 +220,12 @@ impl Run {
 fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
         // An exception: without a network CPython's own modules name a cause that is none.
-        Exit::Code(1) if had_no_network => eprintln!(
-            "sandbox-net: nothing is allowed, so the program had no network; --allow HOST gives \
-             it one"
-        ),
+        Exit::Code(1) if had_no_network && no_network::is_missed(&outcome.stderr_end) => {
+            say("nothing is allowed, so the program had no network; --allow HOST gives it one")
+        }
         Exit::Code(_) => {}
-        Exit::TimeLimit => eprintln!("sandbox-net: the time limit ended the program"),
-        Exit::Trap(why) => eprintln!("sandbox-net: the interpreter could not go on: {why}"),
+        Exit::TimeLimit => say("the time limit ended the program"),
+        Exit::Trap(why) => say(&format!("the interpreter could not go on: {why}")),
     }
 }
 
@@ -245,6 +247,15 @@ fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
         return Err("the guest's path may not have ':' in it, and only ':rw' may follow it".into());
     }
     Ok((host.into(), guest.to_owned(), access))
+}
+
+/// A length of time. A bare number could be anything.
+fn time(text: &str) -> Result<Duration, String> {
+    let is_number = text.parse::<f64>().is_ok();
+    humantime::parse_duration(text).map_err(|error| match is_number {
+        true => format!("write it with its unit, such as {text}s or {text}m"),
+        false => error.to_string(),
+    })
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use sandbox_net::runtime::{Cache, Manifest, Terminal, install, install::list, install::remove};
 
-use crate::Failure;
+use crate::{Failure, console};
 
 #[derive(Args)]
 pub(crate) struct Runtime {
@@ -44,7 +44,8 @@ impl Runtime {
             Action::Install { name, from } => {
                 let manifest = Manifest::find(name.as_deref())?;
                 let installed = install(&manifest, &cache, &Terminal, from.as_deref())?;
-                println!("{} is in {}", manifest.name, installed.directory.display());
+                let directory = installed.directory.display();
+                console::print(&format!("{} is in {directory}", manifest.name))?;
             }
             Action::List => {
                 for listed in list(&cache)? {
@@ -52,13 +53,15 @@ impl Runtime {
                     let place = place.map(|i| i.directory.display().to_string());
                     let place = place.unwrap_or_else(|| "not installed".to_owned());
                     let (name, python) = (&listed.manifest.name, &listed.manifest.python);
-                    println!("{name}  Python {python}  {place}");
+                    console::print(&format!("{name}  Python {python}  {place}"))?;
                 }
             }
             Action::Path { name } => {
                 let manifest = Manifest::find(name.as_deref())?;
                 match install::path(&manifest, &cache)? {
-                    Some(installed) => println!("{}", installed.directory.display()),
+                    Some(installed) => {
+                        console::print(&installed.directory.display().to_string())?;
+                    }
                     None => {
                         let name = &manifest.name;
                         return Err(format!(
@@ -76,7 +79,7 @@ impl Runtime {
                 } else {
                     "was not installed"
                 };
-                println!("{} {what}", manifest.name);
+                console::print(&format!("{} {what}", manifest.name))?;
             }
         }
         Ok(0)

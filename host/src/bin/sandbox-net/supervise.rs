@@ -176,5 +176,13 @@ pub(crate) fn say(text: &str) {
 
 /// Tells the user why the tool itself failed.
 pub(crate) fn say_failure(error: &(dyn std::error::Error + 'static)) {
-    say(&one_line(error));
+    let mut text = one_line(error);
+    #[cfg(unix)]
+    if text.contains(&format!(
+        "(os error {})",
+        rustix::io::Errno::MFILE.raw_os_error()
+    )) {
+        text.push_str("; raise the number of files that a process may open: ulimit -n 1024");
+    }
+    say(&text);
 }

@@ -354,3 +354,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_is_closed_without_waiting_for_a_change_and_is_counted_right_after_it() {
+    let case = case(1000, 10, 4);
+    let (first, second) = (case.create("a").unwrap(), case.create("b").unwrap());
+    for file in [&first, &second] {
+        assert_eq!(case.disk.write_at(file.file(), &[1; 100], 0).unwrap(), 100);
+    }
+    case.unlink("a").unwrap();
+    // Somebody walks over the tree meanwhile.
+    let walking = case.disk.lock();
+    let (done, closed) = std::sync::mpsc::channel();
+    let closing = std::thread::spawn(move || {
+        drop(first);
+        drop(second);
+        done.send(()).unwrap();
+    });
+    closed
+        .recv_timeout(std::time::Duration::from_secs(20))
+        .expect("it does not wait");
+    closing.join().unwrap();
+    assert_eq!(walking.quota.used().bytes, 200);
+    drop(walking);
+    // Without anything else that is done to the disk.
+    let state = case.disk.lock();
+    assert!(state.open.is_empty());
+    assert_eq!(
+        (state.quota.used().bytes, state.quota.used().entries),
+        (100, 1)
+    );
+}

@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::listing::Listing;
+use super::mounted;
 use super::streams::{Plain, Reader, Writer};
 use super::{FilesView, blocking};
 use crate::disk::{Disk, Opened, Wanted};
@@ -56,9 +57,7 @@ impl FilesView<'_> {
             return Err(ErrorCode::NotDirectory.into());
         };
         let perms = parent.perms;
-        let mut mode = OpenMode::empty();
-        mode.set(OpenMode::READ, wanted.read);
-        mode.set(OpenMode::WRITE, wanted.write);
+        let mode = mode(wanted);
         let (descriptor, held) = match opened {
             Opened::Directory(dir) => (Descriptor::Dir(Dir::new(dir, perms, mode, false)), None),
             Opened::File(_) if directory => return Err(ErrorCode::NotDirectory.into()),
@@ -71,6 +70,33 @@ impl FilesView<'_> {
         };
         let fd = self.wasi.table.push(descriptor)?;
         self.open.insert(fd.rep(), Some(disk), held);
+        Ok(fd)
+    }
+
+    /// Opens what is at `path` in a directory of the host.
+    async fn open_in_mount(
+        &mut self,
+        fd: &Fd,
+        path: String,
+        wanted: Wanted,
+        directory: bool,
+    ) -> FsResult<Fd> {
+        let Descriptor::Dir(parent) = self.wasi.table.get(fd)? else {
+            return Err(ErrorCode::NotDirectory.into());
+        };
+        let (at, perms) = (parent.dir.clone(), parent.perms);
+        if wanted.write && perms.write_not_permitted() {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        let opened =
+            blocking(move || mounted::open(&at, Path::new(&path), wanted, directory)).await?;
+        let mode = mode(wanted);
+        let descriptor = match opened {
+            mounted::Opened::Directory(dir) => Descriptor::Dir(Dir::new(dir, perms, mode, false)),
+            mounted::Opened::File(file) => Descriptor::File(File::new(file, perms, mode, false)),
+        };
+        let fd = self.wasi.table.push(descriptor)?;
+        self.open.insert(fd.rep(), None, None);
         Ok(fd)
     }
 
@@ -127,12 +153,13 @@ impl HostDescriptor for FilesView<'_> {
                 }
                 Err(code) => Err(code.into()),
             },
-            Ok(None) => {
-                let opened = self.wasi.open_at(fd, path_flags, path, open_flags, flags);
-                opened
-                    .await
-                    .inspect(|fd| self.open.insert(fd.rep(), None, None))
-            }
+            Ok(None) => match wanted(path_flags, open_flags, flags) {
+                Ok(wanted) => {
+                    let directory = open_flags.contains(OpenFlags::DIRECTORY);
+                    self.open_in_mount(&fd, path, wanted, directory).await
+                }
+                Err(code) => Err(code.into()),
+            },
             Err(error) => Err(error),
         };
         opened.inspect_err(|_| self.open.end())
@@ -401,4 +428,11 @@ fn wanted(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> Result<Wa
         truncate: open.contains(OpenFlags::TRUNCATE),
         follow: path.contains(PathFlags::SYMLINK_FOLLOW),
     })
+}
+
+fn mode(wanted: Wanted) -> OpenMode {
+    let mut mode = OpenMode::empty();
+    mode.set(OpenMode::READ, wanted.read);
+    mode.set(OpenMode::WRITE, wanted.write);
+    mode
 }

@@ -24,6 +24,11 @@ pub(crate) fn wheel_path(text: &str) -> Option<PathBuf> {
     is_path.then(|| text.into())
 }
 
+/// Whether a text that means no wheel is a path all the same.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['.', '/', '~']) || text.ends_with('/')
+}
+
 impl FromStr for Input {
     type Err = Error;
 
@@ -39,6 +44,11 @@ impl FromStr for Input {
                 true => Ok(Input::Wheel(path)),
                 false => Err(refused("there is no such file".into())),
             };
+        }
+        if is_path(text) {
+            let problem = "it is a path, and only a wheel is taken from one. Build it with \
+                           `pip wheel --no-deps` and give the wheel's path instead";
+            return Err(refused(problem.into()));
         }
         match Requirement::from_str(text) {
             Ok(requirement) => {
@@ -112,6 +122,12 @@ mod tests {
             "https://example.org/package-1.0-py3-none-any.whl",
             "no-such-file.whl",
         ] {
+            if let Err(error) = text.parse::<Input>() {
+                let mut is_path = ["./p", "../p", "/a", "package/"].iter();
+                let is_path = is_path.any(|start| text.starts_with(start));
+                let said = error.to_string().contains("`pip wheel --no-deps`");
+                assert_eq!(said, is_path, "{text}: {error}");
+            }
             let refused = text.parse::<Input>();
             assert!(
                 matches!(refused, Err(Error::InvalidRequirement { .. })),

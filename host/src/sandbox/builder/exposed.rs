@@ -1,12 +1,14 @@
 //! The settings that name something of the host, held against the directories that a guest may write to.
 
-use std::path::{Path, PathBuf};
+mod programs;
+
+use std::path::PathBuf;
 
 use super::SandboxBuilder;
 use crate::Error;
 use crate::policy::{Secret, SecretSource};
 use crate::runtime::packages::wheel_path;
-use crate::runtime::pip::{PIP_VARIABLE, Pip};
+use crate::runtime::pip::PIP_VARIABLE;
 use crate::sandbox::exposure::{self, Writable};
 use crate::sandbox::files::DirAccess;
 use crate::sandbox::mounts::directory;
@@ -27,7 +29,16 @@ impl SandboxBuilder {
         for (path, what) in self.looked_up() {
             exposure::check(writable, &path, what)?;
         }
-        Ok(())
+        match self.needs_pip() {
+            true => programs::check_pip(writable),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether pip is run, or is named: a name that could be replaced is refused without packages, too.
+    fn needs_pip(&self) -> bool {
+        let is_named = std::env::var_os(PIP_VARIABLE).is_some_and(|it| !it.is_empty());
+        is_named || !self.packages.is_empty()
     }
 
     /// The directories that the guest may write to.
@@ -43,7 +54,7 @@ impl SandboxBuilder {
     }
 
     /// What the host looks up by name, now or for a later sandbox like this one, and what messages call
-    /// it. Secrets' files are not among it: they are named by the policy.
+    /// it. What secrets name is not among it: it is in the policy.
     fn looked_up(&self) -> Vec<(PathBuf, &'static str)> {
         let named = |paths: &[PathBuf], what| {
             let named = paths.iter().map(|path| (path.clone(), what));
@@ -60,36 +71,28 @@ impl SandboxBuilder {
         for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
             paths.extend(std::env::var_os(variable).map(|path| (path.into(), variable)));
         }
-        paths.extend(Pip::named_program().map(|path| (path, PIP_VARIABLE)));
         // In it are the sandbox's own files.
         paths.push((std::env::temp_dir(), "the temporary directory"));
         paths
     }
 }
 
-/// Refuses files and programs of secrets that a guest could replace.
+/// Refuses files and commands of secrets where a guest could replace what they name.
 pub(super) fn check_secrets(writable: &[Writable], secrets: &[Secret]) -> Result<(), Error> {
-    for (path, what) in secrets.iter().filter_map(source_path) {
-        exposure::check(writable, &path, &what)?;
+    if writable.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// The path that the host takes a secret's value from, and what messages call it. A program without a
-/// slash in its name is looked for in `PATH`.
-fn source_path(secret: &Secret) -> Option<(PathBuf, String)> {
-    match &secret.source {
-        SecretSource::Env(_) => None,
-        SecretSource::File(path) => Some((
-            path.clone(),
-            format!("the file of the secret '{}'", secret.name),
-        )),
-        SecretSource::Command(words) => {
-            let program = words
-                .first()
-                .filter(|it| Path::new(it).components().count() > 1)?;
-            let what = format!("the program of the secret '{}'", secret.name);
-            Some((program.into(), what))
+    for secret in secrets {
+        match &secret.source {
+            SecretSource::Env(_) => {}
+            SecretSource::File(path) => {
+                let what = format!("the file of the secret '{}'", secret.name);
+                exposure::check(writable, path, &what)?;
+            }
+            SecretSource::Command(words) => {
+                programs::check_command(writable, words, &secret.name)?;
+            }
         }
     }
+    Ok(())
 }

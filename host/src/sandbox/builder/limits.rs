@@ -31,7 +31,7 @@ impl SandboxBuilder {
     /// sparse file counts with its full size. There is one file or directory for every 10 KiB of the
     /// limit, 1,024 at least, and 256 levels of directories. Beyond any of these Python raises
     /// `OSError` with `ENOSPC`; what is deleted makes room. Directories of the host that are mounted
-    /// writable are not counted.
+    /// writable are not counted. With zero the sandbox's own files stay empty.
     pub fn disk_limit(mut self, bytes: u64) -> Self {
         self.disk = Some(bytes);
         self
@@ -40,7 +40,7 @@ impl SandboxBuilder {
     /// The most wall-clock time from the call of [`run`](Sandbox::run) to the end of the program,
     /// with all waiting, that for the reader of its output included; no limit otherwise. Compiling
     /// the interpreter, once on a machine, is not part of it. What the program wrote before the
-    /// limit and nobody has taken may be dropped a tenth of a second later.
+    /// limit and nobody has taken may be dropped a tenth of a second later. Zero is an error.
     ///
     /// It binds while the runtime has a thread for the run: hooks and audit sinks must not block.
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -48,7 +48,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// When every run has to have ended, whatever its time limit; never otherwise.
+    /// When every run has to have ended, whatever its time limit; never otherwise. A run that begins
+    /// later ends at once.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
@@ -57,7 +58,7 @@ impl SandboxBuilder {
     /// The most time for [`prepare`](Self::prepare): for fetching, unpacking and compiling
     /// packages; 30 minutes otherwise. At its end pip is killed, and the error is
     /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong). For the interpreter see
-    /// [`EngineBuilder::preparation_limit`](crate::EngineBuilder::preparation_limit).
+    /// [`EngineBuilder::preparation_limit`](crate::EngineBuilder::preparation_limit). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
         self.preparation = Some(limit);
         self
