@@ -198,10 +198,7 @@ impl H1Body {
     fn drain(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         let Some(start) = self.taken() else { return };
-        while self
-            .taken()
-            .is_some_and(|taken| taken - start <= MAX_DRAIN)
-        {
+        while self.taken().is_some_and(|taken| taken - start <= MAX_DRAIN) {
             if !matches!(self.poll_data(&mut cx), Poll::Ready(Some(Ok(_)))) {
                 return;
             }

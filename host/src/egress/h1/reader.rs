@@ -61,7 +61,11 @@ impl Reader {
         let needed = 2 * (self.buffer.len() + self.kept + self.read_size);
         self.held.grow_to(needed).map_err(io::Error::other)?;
         self.buffer.reserve(self.read_size);
-        let read = ready!(poll_read_buf(Pin::new(&mut self.half), cx, &mut self.buffer))?;
+        let read = ready!(poll_read_buf(
+            Pin::new(&mut self.half),
+            cx,
+            &mut self.buffer
+        ))?;
         self.received += read as u64;
         Poll::Ready(Ok(read))
     }
