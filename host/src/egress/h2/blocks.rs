@@ -14,7 +14,7 @@ const BLOCK: usize = 1 << 10;
 
 /// What a field costs beside its bytes: a place in a table that grows to twice its size, and blocks
 /// of memory for its name and its value.
-const FIELD: usize = 384;
+const FIELD: usize = 352;
 
 /// What a byte on the wire comes to: the Huffman code has 5 bits for a character at least, and blocks
 /// of memory are rounded up.

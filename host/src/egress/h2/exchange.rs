@@ -24,7 +24,7 @@ use crate::egress::{
 use crate::policy::RequestLine;
 
 /// What a stream holds beside its window, about: the library's state, tasks, and an honest head.
-const STREAM: usize = (4 << 10) + AHEAD;
+const STREAM: usize = (2 << 10) + AHEAD;
 
 /// What a field costs beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;

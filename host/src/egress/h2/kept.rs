@@ -12,8 +12,8 @@ use crate::account::{HostMemory, Reservation};
 use crate::egress::Limit;
 
 /// What an exchange takes from the sandbox's memory for this before it begins: enough for an honest
-/// head with few fields, or for the fields behind most bodies.
-pub(super) const AHEAD: usize = 4 << 10;
+/// head with few fields, or for a few fields behind a body.
+pub(super) const AHEAD: usize = 2 << 10;
 
 /// What a frame with data costs beside the data, at most: the library's own entry, in a list that
 /// grows to twice its size.
