@@ -74,6 +74,7 @@ impl HostExchange {
         let size = head.method.len() + head.path.len();
         let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
         if head.fields.len() > MAX_FIELDS || size + fields.sum::<usize>() > HEAD_SIZE {
+            hooks.malformed_request(&link, &head.method, &head.path);
             return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
         }
         let head = Head {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
 
+use crate::account::HostMemory;
 use crate::egress::answers::Answers;
 use crate::egress::pool::Pool;
 use crate::egress::{EgressConfig, TlsSettings, TlsTerms};
@@ -24,17 +25,19 @@ pub(crate) struct Era {
     /// For others, those that were used last at the end.
     others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
     answers: Answers,
+    memory: HostMemory,
 }
 
 impl Era {
-    pub(crate) fn new(config: &EgressConfig, terms: &TlsTerms) -> Arc<Self> {
+    pub(crate) fn new(config: &EgressConfig, terms: &TlsTerms, memory: &HostMemory) -> Arc<Self> {
         let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
         Arc::new(Self {
             pool: Arc::new(pool),
             settings: config.tls.clone(),
-            config: terms.client_config(&config.tls),
+            config: terms.client_config(&config.tls, memory),
             others: Mutex::default(),
             answers: Answers::default(),
+            memory: memory.clone(),
         })
     }
 
@@ -55,7 +58,10 @@ impl Era {
         let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, terms));
         let entry = match at {
             Some(at) => others.remove(at),
-            None => (Arc::clone(terms), terms.client_config(&self.settings)),
+            None => (
+                Arc::clone(terms),
+                terms.client_config(&self.settings, &self.memory),
+            ),
         };
         if others.len() >= MOST_CONFIGS {
             others.remove(0);

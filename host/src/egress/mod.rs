@@ -30,6 +30,7 @@ mod resolve;
 mod stream;
 mod tenant;
 mod terms;
+mod tickets;
 mod tls;
 mod trailers;
 mod verifier;

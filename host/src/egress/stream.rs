@@ -81,7 +81,12 @@ impl TlsIo {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     self.failure = Some(error);
                 }
-                result => return Poll::Ready(result),
+                result => {
+                    // A message of its own is never under way where data comes (RFC 8446 section
+                    // 5.1).
+                    self.session.get_mut().0.settle();
+                    return Poll::Ready(result);
+                }
             }
         }
         let mut rest = self.session.get_mut().1.reader();

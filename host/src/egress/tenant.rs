@@ -104,11 +104,12 @@ impl Egress {
     /// The same, on which `wire` counts, and which dials from `machine`.
     pub(crate) fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
         let terms = Arc::new(TlsTerms::host(&config.tls));
+        let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
         let inner = Inner {
-            era: RwLock::new(Era::new(&config, &terms)),
+            era: RwLock::new(Era::new(&config, &terms, &memory)),
             terms,
             others: Mutex::default(),
-            memory: HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY)),
+            memory,
             permits: Arc::new(Semaphore::new(
                 config.max_connections.min(Semaphore::MAX_PERMITS),
             )),
@@ -125,7 +126,7 @@ impl Egress {
     /// policy is another one from now on: nothing that was set up before is used for anything that
     /// is checked after. Exchanges under way go on.
     pub fn renew(&self) {
-        let era = Era::new(self.config(), self.host_terms());
+        let era = Era::new(self.config(), self.host_terms(), self.memory());
         let mut current = self
             .inner
             .era
@@ -328,10 +329,11 @@ impl Egress {
             None => self.dial(reach, era, None, phase).await?,
         };
         *phase = Phase::Tls;
-        let Some((tcp, peer, mut permit)) = stream.into_plain() else {
+        let Some((mut tcp, peer, mut permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
         permit.hold(TLS + terms.chain())?;
+        tcp.hold_unsettled(self.memory())?;
         let config = era.config(terms);
         let attempt = handshake(&config, &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)

@@ -11,8 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 
-use crate::account::{Reservation, strings};
+use crate::account::{HostMemory, Reservation, strings};
 use crate::egress::TlsSettings;
+use crate::egress::tickets::Tickets;
 use crate::egress::tls::ALPN;
 use crate::egress::verifier::Verifier;
 use crate::policy::{TlsRequest, Verification};
@@ -25,9 +26,10 @@ const MOST_BYTES: usize = 1 << 20;
 /// What a configuration takes beside its certificates, about: the host's roots among others.
 const CONFIGURATION: usize = 128 << 10;
 
-/// The most TLS sessions that are kept to be resumed on terms of a program's own. What one takes is
-/// the server's choice.
-const OWN_SESSIONS: usize = 16;
+/// The servers whose TLS sessions are kept to be resumed, on the host's terms and on those of a
+/// program's own.
+const SERVERS: usize = 32;
+const OWN_SERVERS: usize = 2;
 
 /// The versions of TLS that are offered to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -199,8 +201,12 @@ impl TlsTerms {
         self.digest.is_none()
     }
 
-    /// A client configuration with a session cache of its own.
-    pub(crate) fn client_config(&self, settings: &TlsSettings) -> Arc<ClientConfig> {
+    /// A client configuration with a session cache of its own, which takes what it keeps from `memory`.
+    pub(crate) fn client_config(
+        &self,
+        settings: &TlsSettings,
+        memory: &HostMemory,
+    ) -> Arc<ClientConfig> {
         let config = ClientConfig::builder_with_provider(Arc::clone(settings.provider()))
             .with_protocol_versions(self.versions.list())
             .expect("the ring provider has suites for TLS 1.2 and 1.3")
@@ -210,9 +216,12 @@ impl TlsTerms {
             Some(client) => config.with_client_cert_resolver(Arc::clone(client)),
             None => config.with_no_client_auth(),
         };
-        if !self.are_the_hosts() {
-            config.resumption = Resumption::in_memory_sessions(OWN_SESSIONS);
-        }
+        let servers = match self.are_the_hosts() {
+            true => SERVERS,
+            false => OWN_SERVERS,
+        };
+        let tickets = Tickets::new(memory.clone(), servers);
+        config.resumption = Resumption::store(Arc::new(tickets));
         config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }

@@ -191,7 +191,9 @@ pub(crate) async fn handshake(
                 EgressError::from_io(&error, Phase::Tls)
             }
         })?;
-    stream.get_mut().1.set_buffer_limit(Some(UNSENT));
+    let (tcp, session) = stream.get_mut();
+    session.set_buffer_limit(Some(UNSENT));
+    tcp.settle();
     let info = info(&stream);
     Ok((stream, info))
 }

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::egress::Limit;
+use crate::account::{HostMemory, Reservation};
+use crate::egress::{EgressError, Limit};
 
 /// Who counts for one sandbox, and says where it ends.
 pub(crate) trait Wire: Send + Sync {
@@ -69,6 +70,33 @@ pub(crate) struct Metered {
     tcp: TcpStream,
     wire: Arc<dyn Wire>,
     ended: Ended,
+    unsettled: Option<Unsettled>,
+}
+
+/// The memory of bytes of which the TLS layer has made nothing yet: it puts messages of up to 64 KiB
+/// together, as a chain of certificates is one, or a ticket. How much it keeps it does not tell.
+struct Unsettled {
+    bytes: usize,
+    held: Reservation,
+}
+
+/// How many of such bytes TLS has memory for in any case: a whole record, and a read beyond it.
+const SETTLED: usize = 21 << 10;
+
+/// What each byte beyond them comes to: in a buffer that grows to twice its size, and in the message
+/// that is made of it.
+const UNSETTLED: usize = 3;
+
+/// The most that they come to: with more than so many the TLS layer fails.
+const MOST_UNSETTLED: usize = UNSETTLED * (64 << 10);
+
+impl Unsettled {
+    fn add(&mut self, bytes: usize) -> Result<(), Limit> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let beyond = self.bytes.saturating_sub(SETTLED);
+        let cost = beyond.saturating_mul(UNSETTLED).min(MOST_UNSETTLED);
+        self.held.grow_to(cost)
+    }
 }
 
 impl fmt::Debug for Metered {
@@ -83,6 +111,22 @@ impl Metered {
             tcp,
             wire,
             ended: Ended::default(),
+            unsettled: None,
+        }
+    }
+
+    /// Takes memory for what is read, from now on and until it is [`settled`](Self::settle).
+    pub(crate) fn hold_unsettled(&mut self, memory: &HostMemory) -> Result<(), EgressError> {
+        let held = memory.reserve(0).map_err(EgressError::Limit)?;
+        self.unsettled = Some(Unsettled { bytes: 0, held });
+        Ok(())
+    }
+
+    /// Everything that was read has become data, or what a handshake settled.
+    pub(crate) fn settle(&mut self) {
+        if let Some(unsettled) = &mut self.unsettled {
+            unsettled.bytes = 0;
+            unsettled.held.shrink_to(0);
         }
     }
 
@@ -139,7 +183,12 @@ impl AsyncRead for Metered {
             ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
         }
         let read = buf.filled().len() - before;
-        Poll::Ready(self.wire.read(read).map_err(|limit| self.end(limit)))
+        let counted = self.wire.read(read);
+        let counted = counted.and_then(|()| match &mut self.unsettled {
+            Some(unsettled) => unsettled.add(read),
+            None => Ok(()),
+        });
+        Poll::Ready(counted.map_err(|limit| self.end(limit)))
     }
 }
 

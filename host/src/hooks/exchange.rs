@@ -95,6 +95,7 @@ impl EgressHooks {
     ) -> Result<Judged, EgressError> {
         let RequestHead { method, path, .. } = head;
         if head.fields.len() > MAX_FIELDS {
+            self.malformed_request(&link, method, path);
             return Err(EgressError::Limit(Limit::RequestHeadSize));
         }
         let (answer, policy) = self.shared.judge(&link.way(), head, completion);

@@ -150,6 +150,11 @@ async fn a_request_head_of_wasi_http_has_at_most_a_thousand_fields() {
     let hooks = hooks(&[url.trim_end_matches('/')], 64 << 20, 10);
     for (fields, fits) in [(1000, true), (1001, false), (20_000, false)] {
         assert_eq!(get(&hooks, &url, fields).await.is_ok(), fits, "{fields}");
+        let decisions = hooks.audit().decisions();
+        let reason = decisions.last().and_then(|one| one.reason);
+        let reason = reason.map(|it| it.to_string());
+        let expected = (!fits).then_some("malformed");
+        assert_eq!(reason.as_deref(), expected, "{fields}");
     }
 }
 

@@ -6,10 +6,12 @@ request.
 
 from __future__ import annotations
 
+import collections
 import gc
 import http.client
 import ssl
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -113,6 +115,32 @@ def unread() -> None:
         return connection, response, response.read(10)
 
     until_refused(asked, 1000)
+
+
+def trailers() -> None:
+    """Responses that wait with what is behind their bodies, and are read at the end."""
+
+    def begun() -> http.client.HTTPResponse:
+        connection = client()
+        connection.request("POST", "/")
+        response = connection.getresponse()
+        response.read(10)
+        return response
+
+    def end(action: Callable[[], object]) -> str:
+        try:
+            action()
+        except (OSError, http.client.HTTPException) as error:
+            return str(getattr(error, "limit", None) or type(error).__name__)
+        return "done"
+
+    held: list[http.client.HTTPResponse] = []
+    ends = [end(lambda: held.append(begun())) for _ in range(int(REST[0]))]
+    emit("begun", collections.Counter(ends))
+    time.sleep(1)
+    emit("read", collections.Counter([end(response.read) for response in held]))
+    held.clear()
+    gc.collect()
 
 
 def uploads() -> None:

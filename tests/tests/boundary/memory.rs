@@ -100,7 +100,7 @@ async fn a_budget_of_the_policy_and_the_builders_limit_bind_whichever_is_smaller
 #[tokio::test]
 async fn a_request_head_has_at_most_a_thousand_fields() {
     let (server, ca) = (silent().await, TestCa::new("unused"));
-    let (report, _) = end_of(builder("too_many_fields", &server.origin(), &ca)).await;
+    let (report, outcome) = end_of(builder("too_many_fields", &server.origin(), &ca)).await;
     for fields in ["1001", "5000", "52000"] {
         let error = report.error(fields, "OSError");
         assert_eq!(error["limit"], "request-head-size", "{fields}: {error}");
@@ -113,6 +113,15 @@ async fn a_request_head_has_at_most_a_thousand_fields() {
         Some(1002),
         "the request line, the fields, and nothing"
     );
+    // What was refused is in the log, as any other request that is none.
+    let denied: Vec<_> = outcome
+        .decisions
+        .iter()
+        .filter(|one| one.verdict == Verdict::Deny)
+        .map(|one| (one.stage.as_str(), one.reason.map(|it| it.to_string())))
+        .collect();
+    let malformed = ("request", Some("malformed".to_owned()));
+    assert_eq!(denied, [malformed.clone(), malformed.clone(), malformed]);
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
 use crate::egress::{EgressError, Fields, Phase, ProtocolFault};
 
-/// How much of an unread rest is read to keep a connection; more costs more than a new one.
-const MAX_DRAIN: usize = 64 * 1024;
+/// How many bytes of the wire are read of an unread rest to keep a connection; more costs more than a
+/// new one.
+const MAX_DRAIN: u64 = 64 * 1024;
 
 /// The body of one response, and with it the connection until the body's end.
 #[derive(Debug)]
@@ -192,16 +193,22 @@ impl H1Body {
         }
     }
 
-    /// Reads a small rest that is already there, so that the connection can be used again.
+    /// Reads a small rest that is already there, so that the connection can be used again. Chunk
+    /// extensions count as data does: a peer may send any number of them.
     fn drain(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut left = MAX_DRAIN;
-        while self.receiving.as_ref().is_some_and(|it| it.persistent) {
-            match self.poll_data(&mut cx) {
-                Poll::Ready(Some(Ok(data))) if data.len() <= left => left -= data.len(),
-                _ => return,
+        let Some(start) = self.taken() else { return };
+        while self.taken().is_some_and(|taken| taken - start <= MAX_DRAIN) {
+            if !matches!(self.poll_data(&mut cx), Poll::Ready(Some(Ok(_)))) {
+                return;
             }
         }
+    }
+
+    /// Bytes of the wire that were taken so far, where the connection may be used again.
+    fn taken(&self) -> Option<u64> {
+        let receiving = self.receiving.as_ref().filter(|it| it.persistent)?;
+        Some(receiving.reader.taken())
     }
 }
 

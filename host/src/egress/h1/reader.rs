@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::ReadHalf;
@@ -29,6 +29,8 @@ pub(super) struct Reader {
     read_size: usize,
     /// Bytes that were taken out and are kept: the lines of a trailer section.
     pub(super) kept: usize,
+    /// Bytes that came in all.
+    received: u64,
     /// The memory of the buffer, and of a piece of it that was taken out and is being read.
     held: Reservation,
 }
@@ -41,6 +43,7 @@ impl Reader {
             buffer: BytesMut::new(),
             read_size: held.bytes() / 2,
             kept: 0,
+            received: 0,
             held,
         })
     }
@@ -58,7 +61,18 @@ impl Reader {
         let needed = 2 * (self.buffer.len() + self.kept + self.read_size);
         self.held.grow_to(needed).map_err(io::Error::other)?;
         self.buffer.reserve(self.read_size);
-        poll_read_buf(Pin::new(&mut self.half), cx, &mut self.buffer)
+        let read = ready!(poll_read_buf(
+            Pin::new(&mut self.half),
+            cx,
+            &mut self.buffer
+        ))?;
+        self.received += read as u64;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Bytes of the wire that were taken out of the buffer, whatever they were.
+    pub(super) fn taken(&self) -> u64 {
+        self.received - self.buffer.len() as u64
     }
 
     /// Reads the head of the final response, and skips informational ones but for 100, which is

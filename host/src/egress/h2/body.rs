@@ -63,6 +63,9 @@ impl H2Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, EgressError>>> {
         let mut next = ready!(self.poll_receive(cx));
+        if let (Some(Ok(_)), Some(stream)) = (&next, self.slot.as_ref().and_then(Slot::stream)) {
+            stream.took_data_frame();
+        }
         if let (Some(Err(error)), Some(slot)) = (&mut next, &self.slot) {
             *error = slot.session().limited(error.clone());
         }
@@ -130,8 +133,11 @@ impl H2Body {
     fn finish(&mut self) {
         self.receiving = None;
         self.held.shrink_to(0);
-        if self.pump.is_none() {
-            self.slot = None;
+        match &self.slot {
+            Some(slot) if self.pump.is_some() => {
+                slot.stream().inspect(|stream| stream.took_all());
+            }
+            _ => self.slot = None,
         }
     }
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, Response};
 use crate::account::{HostMemory, Reservation};
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h2::body::H2Body;
+use crate::egress::h2::kept::{AHEAD, OpenError};
 use crate::egress::h2::request::head;
 use crate::egress::h2::session::Slot;
 use crate::egress::message::{MAX_INFORMATIONAL, RequestBody};
@@ -22,8 +23,8 @@ use crate::egress::{
 };
 use crate::policy::RequestLine;
 
-/// What a stream holds beside its window, about.
-const STREAM: usize = 4 << 10;
+/// What a stream holds beside its window, about: the library's state, tasks, and an honest head.
+const STREAM: usize = (2 << 10) + AHEAD;
 
 /// What a field costs beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
@@ -33,7 +34,7 @@ const FIELD_OVERHEAD: usize = 32;
 ///
 /// Dropping the future resets the stream.
 pub(crate) async fn exchange(
-    slot: Slot,
+    mut slot: Slot,
     (request, kind): (&RequestLine, BodyKind),
     body: &mut Option<RequestBody>,
     (max_head, memory): (usize, &HostMemory),
@@ -41,11 +42,13 @@ pub(crate) async fn exchange(
 ) -> Result<(ResponseHead, H2Body), Failure> {
     *phase = Phase::Request;
     let held = window(&slot, memory).map_err(Failure::last)?;
-    let (response, mut pump) = open(&slot, request, kind, body).await?;
+    let (response, mut pump) = open(&mut slot, request, kind, body).await?;
     let mut answer = Answer::new(response, max_head);
     let response = until_head(&mut answer, &mut pump, phase).await?;
     let (parts, received) = response.into_parts();
     let head = response_head(&parts, answer.left).map_err(Failure::last)?;
+    drop(parts);
+    slot.stream().inspect(|stream| stream.took_head());
     let body = H2Body::new(received, pump, (slot, held), max_head);
     Ok((head, body))
 }
@@ -60,7 +63,7 @@ type Sending = Pump<SendStream<Bytes>>;
 
 /// Opens a stream with the request's head, and begins to send the body if there is one.
 async fn open(
-    slot: &Slot,
+    slot: &mut Slot,
     request: &RequestLine,
     kind: BodyKind,
     body: &mut Option<RequestBody>,
@@ -68,9 +71,16 @@ async fn open(
     let head = head(request, kind).map_err(Failure::last)?;
     let sender = slot.session().sender();
     let mut sender = sender.ready().await.map_err(|error| unsent(&error))?;
-    let (response, stream) = sender
-        .send_request(head, kind.is_empty())
-        .map_err(|error| unsent(&error))?;
+    let send = || {
+        let (response, stream) = sender.send_request(head, kind.is_empty())?;
+        Ok((stream.stream_id().as_u32(), (response, stream)))
+    };
+    let opened = slot.session().streams().open(send);
+    let (kept, (response, stream)) = opened.map_err(|error| match error {
+        OpenError::Library(error) => unsent(&error),
+        OpenError::Limit(limit) => Failure::last(EgressError::Limit(limit)),
+    })?;
+    slot.keep(kept);
     if kind.is_empty() {
         return Ok((response, None));
     }

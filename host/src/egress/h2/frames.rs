@@ -2,8 +2,10 @@
 //!
 //! What the library bounds by itself: CONTINUATION frames of one list, small and empty DATA frames,
 //! and streams that were reset. What it answers or drops without a bound: PING, SETTINGS,
-//! WINDOW_UPDATE, PRIORITY and unknown frames, and lists of fields of informational responses.
+//! WINDOW_UPDATE, PRIORITY and unknown frames, and lists of fields of informational responses. What it
+//! keeps until somebody takes it is counted by [`Blocks`].
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +13,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::egress::h2::blocks::Blocks;
+use crate::egress::h2::kept::Streams;
 use crate::egress::stream::Stream;
+use crate::egress::wire::{Ended, limit_of};
 
 /// How many frames without data a peer may send ahead of anything that calls for them.
 const MOST: u64 = 10_000;
@@ -37,11 +42,16 @@ pub(super) struct Frames {
     received: Scanner,
     sent: Scanner,
     allowance: Allowance,
+    blocks: Blocks,
+    ended: Ended,
 }
 
 impl Frames {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// What is kept of what comes on `stream` is counted in `streams`.
+    pub(super) fn new(stream: Stream, streams: Streams) -> Self {
         Self {
+            ended: stream.ended(),
+            blocks: Blocks::new(streams),
             stream,
             received: Scanner::default(),
             sent: Scanner {
@@ -67,26 +77,44 @@ impl Frames {
         });
     }
 
-    /// Looks at bytes that were read.
+    /// Looks at bytes that were read, before the library does.
     fn note_received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Self {
             received,
             allowance,
+            blocks,
+            ended,
             ..
         } = self;
-        let mut is_kept = true;
-        received.scan(bytes, |frame| match frame {
-            Frame::Data(length) => allowance.add(for_data(length)),
-            Frame::Headers | Frame::Other => is_kept &= allowance.take(),
+        let seen = received.walk(bytes, |piece| match piece {
+            Piece::Payload(bytes) => blocks.read(bytes),
+            Piece::Begins(header) => {
+                let is_allowed = match header.frame() {
+                    Frame::Data(length) => {
+                        allowance.add(for_data(length));
+                        true
+                    }
+                    Frame::Headers | Frame::Other => allowance.take(),
+                };
+                match is_allowed {
+                    true => blocks.begin(header),
+                    false => Err(too_many()),
+                }
+            }
         });
-        match is_kept {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "the peer sent too many frames without data",
-            )),
-        }
+        seen.inspect_err(|error| {
+            if let Some(limit) = limit_of(error) {
+                ended.get_or_init(|| limit);
+            }
+        })
     }
+}
+
+fn too_many() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::QuotaExceeded,
+        "the peer sent too many frames without data",
+    )
 }
 
 /// How many frames a frame with so many bytes of data calls for.
@@ -126,24 +154,85 @@ enum Frame {
     Other,
 }
 
-/// Finds the frames in bytes that come in pieces (RFC 9113 section 4.1).
+/// The header of a frame (RFC 9113 section 4.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) length: usize,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+}
+
+impl Header {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const PUSH_PROMISE: u8 = 5;
+    pub(super) const CONTINUATION: u8 = 9;
+
+    fn read([a, b, c, kind, flags, stream @ ..]: [u8; 9]) -> Self {
+        Self {
+            length: usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c),
+            kind,
+            flags,
+            // The first bit means nothing.
+            stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
+        }
+    }
+
+    pub(super) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn frame(self) -> Frame {
+        match self.kind {
+            Self::DATA if self.length > 0 => Frame::Data(self.length),
+            Self::HEADERS => Frame::Headers,
+            _ => Frame::Other,
+        }
+    }
+}
+
+/// What is found next.
+enum Piece<'a> {
+    Begins(Header),
+    /// Bytes of the payload of the frame that began last.
+    Payload(&'a [u8]),
+}
+
+/// Finds the frames in bytes that come in pieces.
 #[derive(Debug, Default)]
 struct Scanner {
     /// The part of a frame's header that came.
     header: [u8; 9],
     length: usize,
-    /// Bytes to skip before the next one.
+    /// Bytes to the end of the frame's payload.
     left: usize,
 }
 
 impl Scanner {
-    fn scan(&mut self, mut bytes: &[u8], mut found: impl FnMut(Frame)) {
+    fn scan(&mut self, bytes: &[u8], mut found: impl FnMut(Frame)) {
+        let Ok(()) = self.walk(bytes, |piece| {
+            if let Piece::Begins(header) = piece {
+                found(header.frame());
+            }
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    fn walk<E>(
+        &mut self,
+        mut bytes: &[u8],
+        mut found: impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         loop {
-            let skipped = self.left.min(bytes.len());
-            self.left -= skipped;
-            bytes = &bytes[skipped..];
+            let (payload, rest) = bytes.split_at(self.left.min(bytes.len()));
+            if !payload.is_empty() {
+                self.left -= payload.len();
+                found(Piece::Payload(payload))?;
+            }
+            bytes = rest;
             if bytes.is_empty() {
-                return;
+                return Ok(());
             }
             let taken = (self.header.len() - self.length).min(bytes.len());
             self.header[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
@@ -151,13 +240,9 @@ impl Scanner {
             bytes = &bytes[taken..];
             if self.length == self.header.len() {
                 self.length = 0;
-                let [a, b, c, kind, ..] = self.header;
-                self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                found(match kind {
-                    0 if self.left > 0 => Frame::Data(self.left),
-                    1 => Frame::Headers,
-                    _ => Frame::Other,
-                });
+                let header = Header::read(self.header);
+                self.left = header.length;
+                found(Piece::Begins(header))?;
             }
         }
     }

@@ -1,9 +1,12 @@
 //! HTTP/2 (RFC 9113) as a client, over the `h2` crate: sessions that exchanges share, and one
 //! exchange on a session.
 
+mod blocks;
 mod body;
 mod exchange;
+mod fields;
 mod frames;
+mod kept;
 mod pump;
 mod request;
 mod session;

@@ -15,6 +15,7 @@ use crate::account::{HostMemory, Reservation};
 use crate::egress::EgressError;
 use crate::egress::h2::exchange::translate;
 use crate::egress::h2::frames::Frames;
+use crate::egress::h2::kept::{KeptStream, Streams};
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::wire::Ended;
 
@@ -58,6 +59,7 @@ pub(crate) struct Session {
     last_use: Mutex<Instant>,
     /// The window of each of its streams.
     window: usize,
+    streams: Streams,
     _held: Reservation,
 }
 
@@ -83,6 +85,7 @@ impl Session {
             [window, window * MAX_STREAMS].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
         // The exchange applies the bound itself; far beyond it, the session does.
         let max_list = u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX);
+        let streams = Streams::new(memory.clone());
         let (sender, connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(window_of_stream)
@@ -90,7 +93,7 @@ impl Session {
             .max_header_list_size(max_list)
             .max_send_buffer_size(SEND_BUFFER)
             .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
-            .handshake(Frames::new(stream))
+            .handshake(Frames::new(stream, streams.clone()))
             .await
             .map_err(|error| limited(&ended, translate(&error)))?;
         let driver = tokio::spawn(async move {
@@ -110,6 +113,7 @@ impl Session {
             is_retired: AtomicBool::new(false),
             last_use: Mutex::new(now),
             window,
+            streams,
             _held: held,
         }))
     }
@@ -141,6 +145,11 @@ impl Session {
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// What is kept of its streams.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Takes no new exchange from now on. Those under way go on.
@@ -189,6 +198,7 @@ impl Session {
             .ok()?;
         Some(Slot {
             session: Arc::clone(self),
+            stream: None,
         })
     }
 
@@ -211,11 +221,22 @@ fn limited(ended: &Ended, failure: EgressError) -> EgressError {
 #[derive(Debug)]
 pub(crate) struct Slot {
     session: Arc<Session>,
+    /// What is kept of its stream, once it is open.
+    stream: Option<KeptStream>,
 }
 
 impl Slot {
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// Gives back what is kept of the stream together with the room.
+    pub(super) fn keep(&mut self, stream: KeptStream) {
+        self.stream = Some(stream);
+    }
+
+    pub(super) fn stream(&self) -> Option<&KeptStream> {
+        self.stream.as_ref()
     }
 }
 

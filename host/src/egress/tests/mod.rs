@@ -14,6 +14,7 @@ mod secure;
 pub(crate) mod support;
 mod terms;
 mod terms_kept_apart;
+mod tls_memory;
 pub(crate) mod tls_support;
 mod trailers;
 mod uploads;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use tokio::io::AsyncReadExt;
@@ -401,4 +402,33 @@ async fn a_connection_that_is_a_socket_is_closed_with_it_and_shares_nothing() {
     drop(response);
     closed.notified().await;
     assert!(get(&egress, &origin).await.unwrap().0.reused);
+}
+
+#[tokio::test]
+async fn an_unread_rest_is_read_for_its_connection_as_far_as_its_bytes_on_the_wire_are_few() {
+    // Where each byte of the body comes with so many others.
+    for (extension, is_used_again) in [(0, true), (100, true), (900, false)] {
+        let chunk = format!("1;{}\r\na\r\n", "x".repeat(extension));
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = format!("{head}{}0\r\n\r\n", chunk.repeat(100));
+        let server = Server::start(move |mut stream, _| {
+            let answer = answer.clone();
+            async move {
+                while !read_request(&mut stream).await.is_empty() {
+                    write(&mut stream, answer.as_bytes()).await;
+                }
+            }
+        })
+        .await;
+        let origin = server.http();
+        let egress = egress();
+        let mut connection = connect(&egress, &origin).await.unwrap();
+        let response = send(&mut connection, &origin, "GET").await.unwrap();
+        // All of it waits in the kernel by then.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop((response, connection));
+        get(&egress, &origin).await.unwrap();
+        let accepted = if is_used_again { 1 } else { 2 };
+        assert_eq!(server.accepted(), accepted, "{extension}");
+    }
 }
