@@ -11,12 +11,15 @@ from .channel import Channel, ChannelError, Entry
 from .endpoint import Address, Endpoint
 from .errors import (
     CLOSED,
-    DENIED,
+    again,
     exception_for,
     is_denied_setting,
     is_name_mismatch,
     is_of_tls,
+    is_refusal,
+    is_told_once,
     os_error,
+    refusal,
     timed_out,
     unsupported,
     would_block,
@@ -72,7 +75,7 @@ class Connection(Endpoint):
         self._port = 0
         self._error: OSError | None = None
         self.refusal: OSError | None = None
-        """Why the policy denied the connection: `SO_ERROR` gives a number only."""
+        """Why sandbox-net made no connection: `SO_ERROR` and `connect_ex` give a number only."""
         self._tls_begun = False
         self._denied_setting: ChannelError | None = None
         # TLS that was asked for, and is answered, in the stream itself.
@@ -81,6 +84,8 @@ class Connection(Endpoint):
         self._parser = RequestParser()
         self._exchange: Exchange | None = None
         self._over = False
+        self._broken: OSError | None = None
+        """What ended the connection: clients that make nothing of it where they send, then read."""
         self._reading = self._writing = True
 
     @property
@@ -105,7 +110,10 @@ class Connection(Endpoint):
         try:
             self._handle = self._channel.call(ch.CONNECT, 0, port, payload).value
         except ChannelError as error:
-            raise exception_for(error, host) from None
+            failure = exception_for(error, host)
+            self.refusal = again(failure) if is_refusal(failure) else None
+            raise failure from None
+        self.refusal = None
         self.host = host
         self._peer = peer
         self._port = self._port or _own_port()
@@ -117,6 +125,7 @@ class Connection(Endpoint):
         except TimeoutError:
             self._give_up()
             if deadline.remaining_ns() < _CLOCK_SLACK_NS:
+                self.refusal = None
                 raise timed_out() from None
             raise
 
@@ -164,9 +173,8 @@ class Connection(Endpoint):
                 self._tls_record.feed(piece)
                 taken += len(piece)
         except NotOurs:
-            self._over = True
             text = "TLS is spoken by the host: use Python's ssl module, or plain HTTP"
-            raise unsupported(text) from None
+            raise self._broken_by(unsupported(text)) from None
         if missing:
             return taken
         settings, *_ = record = self._tls_record.take()
@@ -174,7 +182,7 @@ class Connection(Endpoint):
             self.start_tls(settings, record[1:])
         except ChannelError as error:
             if not is_of_tls(error):
-                raise exception_for(error, self.host) from None
+                raise self._broken_by(exception_for(error, self.host)) from None
             self._tell_tls_failure(error)
         return taken
 
@@ -217,7 +225,7 @@ class Connection(Endpoint):
             self._tell_tls_failure(error)
         else:
             self._error = exception_for(error, self.host)
-            self.refusal = self._error if error.code == DENIED else None
+            self.refusal = again(self._error) if is_refusal(self._error) else None
             self._give_up()
 
     def _tell_tls_failure(self, error: ChannelError) -> None:
@@ -264,6 +272,7 @@ class Connection(Endpoint):
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         self._require_open(errno.EPIPE)
+        self._raise_broken()
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
         if not self._tls_begun and (self._tls_record or self._begins_tls(data)):
@@ -274,11 +283,22 @@ class Connection(Endpoint):
         try:
             for event in self._parser.feed(data):
                 self._carry(event)
-        except OSError:
-            self._over = True
+        except OSError as error:
+            self._broken_by(error)
             raise
         self._after_send(deadline)
         return len(data)
+
+    def _broken_by(self, error: OSError) -> OSError:
+        """Ends the connection for `error`, which whoever uses it later meets again."""
+        self._over = True
+        if not is_told_once(error):
+            self._broken = again(refusal(error))
+        return error
+
+    def _raise_broken(self) -> None:
+        if self._broken is not None:
+            raise again(self._broken)
 
     def _begins_tls(self, data: memoryview) -> bool:
         is_first = self._exchange is None and self._parser.between_requests
@@ -299,6 +319,7 @@ class Connection(Endpoint):
         if exchange is None or not self._parser.between_requests:
             return
         if exchange.over and exchange.delivered:
+            exchange.raise_failure()
             self._over = True
             raise os_error(errno.EPIPE)
         if exchange.delivered:
@@ -356,11 +377,11 @@ class Connection(Endpoint):
         self._raise_error()
         if not self._reading:
             return 0
-        if self.phase is Phase.NEW:
-            raise os_error(errno.ENOTCONN)
+        self._require_begun(errno.ENOTCONN)
         exchange = self._exchange
         if exchange is not None and (got := exchange.receive(view)) is not None:
             return got
+        self._raise_broken()
         return 0 if self._over else None
 
     def push_back(self, data: bytes) -> None:
@@ -376,10 +397,13 @@ class Connection(Endpoint):
 
     def _require_open(self, otherwise: int) -> None:
         self._raise_error()
-        if self.phase is Phase.NEW:
-            raise os_error(otherwise)
+        self._require_begun(otherwise)
         if self.phase is not Phase.OPEN:
             raise would_block()
+
+    def _require_begun(self, otherwise: int) -> None:
+        if self.phase is Phase.NEW:
+            raise again(self.refusal) if self.refusal is not None else os_error(otherwise)
 
     # Waiting.
 

@@ -1,7 +1,9 @@
 """The host's errors as the exceptions that CPython raises for the same fault."""
 
+import copy
 import errno
 import os
+from typing import Final
 
 from . import constants
 from .channel import ChannelError
@@ -83,6 +85,35 @@ _PLAIN = {
 }
 _TEXT = {INVALID: errno.EINVAL, SIZE: errno.EMSGSIZE}
 
+# What the network itself, or TLS, does to a connection; everything else is sandbox-net's own word.
+_OF_NETWORK = frozenset((DNS, REFUSED, UNREACHABLE, RESET, TLS, CLOSED))
+
+_REFUSAL: Final = "_sandbox_net_refusal"
+
+
+def refusal(error: OSError) -> OSError:
+    """Marks `error` as sandbox-net's own word, which clients must not lose."""
+    setattr(error, _REFUSAL, True)
+    return error
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether `error` is sandbox-net's own word: a denial, a budget, what is not carried."""
+    return getattr(error, _REFUSAL, False)
+
+
+def is_told_once(error: OSError) -> bool:
+    """Whether a socket tells of `error` once and is at its end then, as a kernel's does."""
+    return isinstance(error, ConnectionError)
+
+
+def again(error: OSError) -> OSError:
+    """The same error to raise anew: one that was raised keeps the frames that it went through."""
+    fresh = copy.copy(error)
+    if hasattr(fresh, "__notes__"):
+        fresh.__notes__ = list(fresh.__notes__)
+    return fresh
+
 
 def os_error(number: int, text: str = "") -> OSError:
     """The `OSError` of `number`, with the system's own text unless another is given."""
@@ -96,7 +127,7 @@ def would_block() -> OSError:
 
 def unsupported(text: str) -> OSError:
     """Something that sandbox-net does not carry."""
-    return OSError(errno.EPROTONOSUPPORT, f"sandbox-net: {text}")
+    return refusal(OSError(errno.EPROTONOSUPPORT, f"sandbox-net: {text}"))
 
 
 def timed_out() -> TimeoutError:
@@ -150,6 +181,11 @@ def _tls(error: ChannelError, host: str) -> OSError:
 
 def exception_for(error: ChannelError, host: str = "") -> OSError:
     """The exception of CPython for an error reply; `host` is the peer's name, for texts."""
+    exception = _exception_for(error, host)
+    return exception if error.code in _OF_NETWORK else refusal(exception)
+
+
+def _exception_for(error: ChannelError, host: str) -> OSError:
     code, text = error.code, error.text
     if code == DENIED:
         return _denied(error)

@@ -1,4 +1,4 @@
-"""What asyncio does in threads, done without, and what it would not tell."""
+"""What asyncio does in threads, done without, and how it connects."""
 
 import asyncio
 import signal
@@ -7,9 +7,10 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
 from typing import Any
 
-from . import names
+from . import anyio_refusals, names, told_refusals
 from .connection import Connection
 from .endpoint import TABLE
+from .errors import again
 from .lookup import Lookup
 
 _stock_sock_connect = BaseSelectorEventLoop.sock_connect
@@ -20,6 +21,7 @@ def adapt() -> None:
     BaseEventLoop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
     BaseEventLoop.getnameinfo = getnameinfo  # type: ignore[method-assign]
     BaseSelectorEventLoop.sock_connect = sock_connect  # type: ignore[method-assign,assignment]
+    told_refusals.adapt()
     if not hasattr(signal, "set_wakeup_fd"):  # as on WASI
         loop: Any = asyncio.SelectorEventLoop
         loop.add_signal_handler = loop.remove_signal_handler = refuse_signals
@@ -31,13 +33,14 @@ def refuse_signals(*_args: object) -> None:
 
 
 async def sock_connect(self: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
-    """As CPython's, with the host's own words where the policy denies the connection."""
+    """As CPython's, with the host's own words where sandbox-net makes no connection."""
+    anyio_refusals.adapt()  # whoever uses it has loaded it by now
     try:
         await _stock_sock_connect(self, sock, address)
-    except PermissionError:
+    except OSError:
         endpoint = TABLE.find(sock.fileno())
         if isinstance(endpoint, Connection) and endpoint.refusal is not None:
-            raise endpoint.refusal from None
+            raise again(endpoint.refusal) from None
         raise
 
 

@@ -7,7 +7,15 @@ from typing import Final
 
 from . import channel as ch
 from .channel import Channel, ChannelError, Entry
-from .errors import CLOSED, PROTOCOL, exception_for, os_error
+from .errors import (
+    CLOSED,
+    PROTOCOL,
+    again,
+    exception_for,
+    is_refusal,
+    is_told_once,
+    os_error,
+)
 from .http1_request import NO_BODY, RequestHead
 from .http1_response import (
     CHUNK_END,
@@ -43,8 +51,8 @@ class _State(Enum):
 class Exchange:
     """Moves a request's body out and makes the bytes of the response.
 
-    Nothing here waits but `settle`. A failure is kept, and raised to the reader when what came
-    before it was read.
+    Nothing here waits but `settle`. A failure is kept, and raised to whoever sends, and to the
+    reader when what came before it was read.
     """
 
     def __init__(self, channel: Channel, host: str, handle: int, request: RequestHead) -> None:
@@ -117,16 +125,24 @@ class Exchange:
         """A server may answer before it has the body: then the rest of the body is dropped."""
         self._dropping = True
         self._queue.clear()
-        if self._state is _State.HEAD and not self._fetch_head():
+        if self._state is not _State.HEAD:
+            return
+        failure = exception_for(error, self._host)
+        if not self._fetch_head():
             self._fail(error)
             if error.code == CLOSED:
                 self._failure = os_error(errno.EPIPE)
+        elif self._plan is None and is_refusal(failure) and not is_refusal(self._failure):
+            self._failure = failure  # it says more than that the exchange is over
 
     def raise_failure(self) -> None:
-        """Raises a failure that the program has not seen."""
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        """Raises what the exchange failed with: a program may have made nothing of it before."""
+        failure = self._failure
+        if failure is None:
+            return
+        if is_told_once(failure):
+            self._failure = None
+        raise again(failure)
 
     # The response.
 

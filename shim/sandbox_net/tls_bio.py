@@ -4,7 +4,7 @@ from typing import Any, overload
 
 from .buffers import Buffer, bytes_view, writable_view
 from .channel import ChannelError
-from .errors import exception_for
+from .errors import again, exception_for
 from .memory_bio import MemoryBIO
 from .ssl_errors import SSL_ERROR_EOF, SSLEOFError, ssl_error, want_read
 from .tls_context import _SSLContext
@@ -35,7 +35,7 @@ class BufferSession(_SSLSocket):
         if self._info is not None:
             return
         if self._failure is not None:
-            raise self._failure
+            raise again(self._failure)
         if self._answer is None:
             self._outgoing.write(pack_request(self._request()))
             self._answer = RecordReader()
@@ -47,10 +47,11 @@ class BufferSession(_SSLSocket):
         try:
             self._settle(unpack_outcome(self._answer.take()))
         except ChannelError as error:
-            self._failure = exception_for(error, self._server_hostname or "")
-            raise self._failure from None
+            failure = exception_for(error, self._server_hostname or "")
+            self._failure = again(failure)
+            raise failure from None
         except OSError as error:
-            self._failure = error
+            self._failure = again(error)
             raise
 
     def _more(self, count: int) -> bytes:

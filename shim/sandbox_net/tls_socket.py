@@ -6,7 +6,7 @@ from typing import Any, overload
 from .buffers import Buffer, bytes_view, writable_view
 from .channel import ChannelError
 from .connection import Connection
-from .errors import exception_for
+from .errors import again, exception_for
 from .sockets import MAX_RECEIVE, socket
 from .ssl_errors import refused_setting, ssl_error, want_read, want_write
 from .tls_context import _SSLContext
@@ -25,6 +25,7 @@ class SocketSession(_SSLSocket):
         super().__init__(context, server_hostname, owner)
         self._sock = weakref.ref(sock)
         self._begun = False
+        self._failure: OSError | None = None
 
     def _connection(self) -> tuple[Connection, Deadline]:
         sock = self._sock()
@@ -38,6 +39,8 @@ class SocketSession(_SSLSocket):
     def do_handshake(self) -> None:
         if self._info is not None:
             return
+        if self._failure is not None:
+            raise again(self._failure)
         connection, deadline = self._connection()
         try:
             self._begin(connection)
@@ -48,6 +51,10 @@ class SocketSession(_SSLSocket):
             if error.errno is not None:
                 raise
             raise TimeoutError("_ssl.c:1000: The handshake operation timed out") from None
+        except OSError as error:
+            if self._begun:  # otherwise it can begin later
+                self._failure = again(error)
+            raise
         self._settle(connection.tls_info())
 
     def _begin(self, connection: Connection) -> None:

@@ -50,18 +50,25 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// When the index is reached and the libraries still can't be had.
 pub async fn native_python() -> Option<&'static Path> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
-    let make = || async {
-        let making = tokio::task::spawn_blocking(environment);
-        match making.await.expect("no panic") {
-            Ok(python) => Some(python),
-            Err(why) if index_is_reached() => panic!("the packages can't be had: {why}"),
-            Err(why) => {
-                eprintln!("skipped: the packages can't be fetched: {why}");
-                None
-            }
-        }
-    };
+    let make = || native_python_with(LIBRARIES);
     PYTHON.get_or_init(make).await.as_deref()
+}
+
+/// The same with other `packages`.
+///
+/// # Panics
+///
+/// As [`native_python`].
+pub async fn native_python_with(packages: &'static [&'static str]) -> Option<PathBuf> {
+    let making = tokio::task::spawn_blocking(|| environment(packages));
+    match making.await.expect("no panic") {
+        Ok(python) => Some(python),
+        Err(why) if index_is_reached() => panic!("the packages can't be had: {why}"),
+        Err(why) => {
+            eprintln!("skipped: the packages can't be fetched: {why}");
+            None
+        }
+    }
 }
 
 /// What `program` prints with the interpreter `python`, trusting `ca`.
@@ -90,11 +97,11 @@ pub async fn run_natively(
 }
 
 /// Makes the environment, or finds it in the cache by its pins.
-fn environment() -> Result<PathBuf, Failure> {
+fn environment(names: &[&str]) -> Result<PathBuf, Failure> {
     let cache = Cache::open(None)?;
     let manifest = Manifest::find(None)?;
     let packages = PackagesBuilder::new(&manifest, &cache);
-    let packages = LIBRARIES
+    let packages = names
         .iter()
         .fold(packages, |packages, one| packages.with(*one))
         .build()?;

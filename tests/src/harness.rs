@@ -48,7 +48,12 @@ impl Servers {
 const SHARED: [&str; 2] = ["frames.py", "report.py"];
 
 /// What the programs of a folder below `programs/` share beside [`SHARED`].
-const SHARED_IN_FOLDERS: [&str; 3] = ["libraries/columns.py", "soak/plan.py", "streaming/steps.py"];
+const SHARED_IN_FOLDERS: [&str; 4] = [
+    "libraries/columns.py",
+    "refusals/clients.py",
+    "soak/plan.py",
+    "streaming/steps.py",
+];
 
 /// Runs `program`, a file of `programs/` or of a folder in it, in `sandbox` to its end, whatever
 /// that is.

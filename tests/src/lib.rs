@@ -29,7 +29,7 @@ mod streams;
 pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity};
 pub use content::{pattern, pattern_pieces, pattern_sha256, sha256};
 pub use dns_server::{DnsAnswer, DnsQuestion, DnsServer};
-pub use environment::{LIBRARIES, LIMIT, native_python, run_natively};
+pub use environment::{LIBRARIES, LIMIT, native_python, native_python_with, run_natively};
 pub use fault_server::FaultServer;
 pub use forbidden::Forbidden;
 pub use harness::{Servers, run, run_to_end};

@@ -18,6 +18,7 @@ pub(super) const BOOTSTRAP: &str = include_str!("../../../shim/bootstrap.py");
 const FILES: &[(&str, &str)] = shim![
     "__init__.py",
     "addresses.py",
+    "anyio_refusals.py",
     "buffers.py",
     "certificate.py",
     "channel.py",
@@ -60,6 +61,7 @@ const FILES: &[(&str, &str)] = shim![
     "tls_request.py",
     "tls_session.py",
     "tls_socket.py",
+    "told_refusals.py",
     "trust.py",
     "waiting.py",
 ];

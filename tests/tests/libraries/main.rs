@@ -6,6 +6,7 @@ mod framing;
 mod heads;
 mod matrix;
 mod outcome;
+mod refusals;
 mod table;
 mod upgrades;
 mod world;

@@ -34,10 +34,11 @@ async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
             text.contains("not upgraded, to WebSocket"),
             "{case}: {text}"
         );
-        // It says only that there was no answer; the reason is in the log.
+        // It says only that there was no answer; the reason is in its traceback.
         let case = format!("websockets / {server}");
         let first = &report.errors(&case)[0];
         assert_eq!(first["bases"][0], "InvalidHandshake", "{case}: {first}");
+        report.error(&case, "PermissionError");
     }
     let denied = outcome.decisions.iter();
     let denied =
