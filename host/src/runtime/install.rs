@@ -12,7 +12,7 @@ use crate::runtime::cache::Entry;
 use crate::runtime::packages::unpack::{Limits, extract};
 use crate::runtime::pip::{Download, Pip};
 use crate::runtime::progress::{Amount, Progress};
-use crate::runtime::{Cache, Error, Manifest, hash};
+use crate::runtime::{Cache, Error, Manifest, additions, hash};
 
 /// The kind of the cache entries that hold runtimes.
 pub const RUNTIME_KIND: &str = "runtime";
@@ -195,7 +195,7 @@ fn unpack(
 }
 
 /// Unpacks the library `packed`, which is the one that the manifest names, into the new directory
-/// `target`, and then the archives inside it. No archive stays.
+/// `target`, then the archives inside it, and adds what the manifest says. No archive stays.
 fn unpack_library(
     manifest: &Manifest,
     packed: &Path,
@@ -221,6 +221,12 @@ fn unpack_library(
         unpacked.map_err(|problem| unusable(manifest, &format!("{path}: {problem}")))?;
         fs::remove_file(&archive).map_err(Error::io("remove", &archive))?;
         advance(before - limits.bytes);
+    }
+    for path in &library.additions {
+        let (text, path) = (additions::text(path).unwrap_or_default(), target.join(path));
+        let parent = path.parent().unwrap_or(target);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
     }
     Ok(())
 }
@@ -406,6 +412,8 @@ mod tests {
         let font = fs::read_to_string(drawing.join("data").join(DATA)).unwrap();
         assert_eq!(font, "a font");
         assert!(!drawing.join("data.zip").exists());
+        let added = fs::read_to_string(installed.library.join("mmap.py")).unwrap();
+        assert!(added.contains("class mmap"), "{added}");
         let names = fs::read_dir(&installed.directory).unwrap();
         assert_eq!(names.count(), 2, "the core module and the library");
     }

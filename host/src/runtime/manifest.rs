@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::runtime::{Error, hash};
+use crate::runtime::{Error, additions, hash};
 
 /// How an installed runtime lies in the cache. What is installed in another way is no entry of this
 /// program.
@@ -86,6 +86,10 @@ pub struct Library {
     /// Archives inside it that are unpacked, too.
     #[serde(default)]
     pub archives: Vec<InnerArchive>,
+    /// Modules of this program that are put into it, by their paths: they stand in for what the
+    /// runtime was built without. As a source each comes before a compiled file of its name.
+    #[serde(default)]
+    pub additions: Vec<String>,
 }
 
 /// An archive inside the library whose package looks for it unpacked.
@@ -194,7 +198,9 @@ impl Manifest {
         ];
         let inner = library.archives.iter();
         let inner = inner.flat_map(|archive| [&*archive.path, &archive.directory]);
-        let identity = hash::texts(identity.into_iter().chain(inner));
+        let added = library.additions.iter();
+        let added = added.flat_map(|path| [&**path, additions::text(path).unwrap_or_default()]);
+        let identity = hash::texts(identity.into_iter().chain(inner).chain(added));
         format!("{}-{}", self.name, &identity[..16])
     }
 }
@@ -254,7 +260,11 @@ impl Manifest {
         let inside = |path: &str| path.split('/').all(plain);
         let archives = self.library.archives.iter().flat_map(|archive| {
             [
-                (inside(&archive.path), "library.archives.path", &archive.path),
+                (
+                    inside(&archive.path),
+                    "library.archives.path",
+                    &archive.path,
+                ),
                 (
                     inside(&archive.directory),
                     "library.archives.directory",
@@ -262,7 +272,11 @@ impl Manifest {
                 ),
             ]
         });
-        match rules.into_iter().chain(archives).find(|(valid, ..)| !valid) {
+        let known = |path: &String| additions::text(path).is_some();
+        let added = self.library.additions.iter();
+        let added = added.map(|path| (known(path), "library.additions", path));
+        let mut rules = rules.into_iter().chain(archives).chain(added);
+        match rules.find(|(valid, ..)| !valid) {
             None => Ok(()),
             Some((_, key, value)) => Err(Error::Manifest {
                 problem: format!("`{value}` is no valid {key}"),
@@ -326,6 +340,7 @@ mod tests {
                 "into = \"matplotlib",
                 "unknown field `into`",
             ),
+            ("\"mmap.py\"", "\"nmap.py\"", "library.additions"),
             ("python = \"3.15.0\"", "python = \"3.15\"", "python"),
             ("sha256 = \"3bfb", "sha256 = \"XXXX", "wheel.sha256"),
             ("[wheel]", "unknown = 1\n[wheel]", "unknown"),
@@ -347,6 +362,9 @@ mod tests {
         assert_ne!(manifest.cache_key(), other.cache_key());
         let mut other = manifest.clone();
         other.library.archives.clear();
+        assert_ne!(manifest.cache_key(), other.cache_key());
+        let mut other = manifest.clone();
+        other.library.additions.clear();
         assert_ne!(manifest.cache_key(), other.cache_key());
     }
 }
