@@ -5,6 +5,7 @@ mod builtin;
 mod cookies;
 mod framing;
 mod heads;
+mod mapped;
 mod matrix;
 mod outcome;
 mod table;

@@ -4,6 +4,7 @@ That is all the same to who only reads, or whose changes are private. A mapping 
 file is refused: nothing here would see a store, and no other mapping would see it either.
 """
 
+import errno
 import io
 import os
 
@@ -38,15 +39,15 @@ class mmap:
         if offset < 0:
             raise OverflowError("memory mapped offset must be positive")
         if offset % ALLOCATIONGRANULARITY:
-            raise OSError(22, "Invalid argument")
+            raise OSError(errno.EINVAL, "Invalid argument")
         if fileno == -1:
             if length == 0:
-                raise OSError(22, "Invalid argument")
+                raise OSError(errno.EINVAL, "Invalid argument")
             contents = bytearray(length)
         else:
             shared = access == ACCESS_DEFAULT and not flags & MAP_PRIVATE and prot & PROT_WRITE
             if access == ACCESS_WRITE or shared:
-                raise PermissionError(13, _REFUSED)
+                raise PermissionError(errno.EACCES, _REFUSED)
             contents = _read(fileno, length, offset)
         readonly = access == ACCESS_READ or (access == ACCESS_DEFAULT and not prot & PROT_WRITE)
         self._file: io.BytesIO | None = io.BytesIO(contents)
