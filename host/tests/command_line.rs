@@ -264,3 +264,24 @@ fn what_the_environment_names_is_kept_from_the_program() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+#[test]
+fn what_is_built_into_a_runtime_is_listed_with_its_versions_where_it_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let list = |arguments: &[&str]| {
+        let arguments = [&["runtime", "list"], arguments].concat();
+        let (code, out, err) = run(directory.path(), &arguments);
+        assert_eq!((code, &*err), (0, ""));
+        out
+    };
+    let manifest = sandbox_net::runtime::Manifest::find(None).expect("a manifest");
+    let short = list(&[]);
+    assert_eq!(short.lines().count(), 1, "{short}");
+    for option in ["-v", "--verbose"] {
+        let long = list(&[option]);
+        assert!(long.starts_with(&short), "{long}");
+        let built_in = manifest.provides.iter();
+        let built_in = built_in.map(|(name, version)| format!("  {name} {version}"));
+        assert!(built_in.eq(long.lines().skip(1)), "{long}");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::prepare::{Preparation, prepare};
+use super::prepare::{LIBRARY, Preparation, prepare};
 use super::shim;
 use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
 use crate::runtime::manifest::{EntryPoint, Manifest};
@@ -111,6 +111,7 @@ impl Builder<'_> {
         hash.update(env!("CARGO_PKG_VERSION"));
         hash.update(&self.manifest.core.sha256);
         hash.update(&self.manifest.library.sha256);
+        hash.update(LIBRARY);
         hash.update(componentize::digest());
         hash.update(shim::digest());
         let name = match capability {

@@ -19,6 +19,9 @@ use crate::runtime::manifest::Prepare;
 /// Where the shim's files are while the turn runs.
 const SHIM_DIR: &str = "/shim";
 
+/// Makes an interpreter that was started with its library in an archive use the directory.
+pub(super) const LIBRARY: &str = include_str!("library.py");
+
 /// What the turn needs to know of the runtime.
 pub(super) struct Preparation<'a> {
     pub(super) module: &'a [u8],
@@ -110,7 +113,7 @@ async fn run_turn(
     instance: &Instance,
     recipe: &Prepare,
 ) -> Result<(), BuildError> {
-    let source = shim::BOOTSTRAP.as_bytes();
+    let source = [LIBRARY, shim::BOOTSTRAP].concat();
     let length = i32::try_from(source.len())
         .map_err(|_| BuildError::Snapshot("the bootstrap is too large".into()))?;
     let alloc = instance
@@ -128,7 +131,7 @@ async fn run_turn(
         .await
         .map_err(BuildError::snapshot)?;
     memory
-        .write(&mut *store, pointer as u32 as usize, source)
+        .write(&mut *store, pointer as u32 as usize, source.as_bytes())
         .map_err(|e| BuildError::Snapshot(e.to_string()))?;
     let status = turn
         .call_async(&mut *store, (pointer, length))

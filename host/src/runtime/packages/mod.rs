@@ -7,7 +7,7 @@
 mod absence;
 mod input;
 mod resolve;
-mod unpack;
+pub(super) mod unpack;
 mod wheel;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Unpacking wheels into one directory that Python can import from.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
@@ -42,22 +42,28 @@ pub(crate) fn unpack(path: &Path, target: &Path, limits: &mut Limits) -> Result<
         problem,
     };
     let source = File::open(path).map_err(Error::io("open", path))?;
-    let mut archive =
-        ZipArchive::new(BufReader::new(source)).map_err(|error| bad(error.to_string()))?;
+    extract(BufReader::new(source), target, limits, place).map_err(bad)
+}
+
+/// Unpacks the ZIP archive `source` into `target`, and takes what it uses from `limits`. Each file
+/// goes where `place` says, or is left out. The error says what is wrong with the archive.
+pub(crate) fn extract(
+    source: impl Read + Seek,
+    target: &Path,
+    limits: &mut Limits,
+    place: impl Fn(&Path) -> Option<PathBuf>,
+) -> Result<(), String> {
+    let mut archive = ZipArchive::new(source).map_err(|error| error.to_string())?;
     for index in 0..archive.len() {
-        let member = archive
-            .by_index(index)
-            .map_err(|error| bad(error.to_string()))?;
-        let name = member
-            .name()
-            .map_err(|error| bad(error.to_string()))?
-            .into_owned();
+        let member = archive.by_index(index).map_err(|error| error.to_string())?;
+        let name = member.name().map_err(|error| error.to_string())?;
+        let name = name.into_owned();
         let relative = safe_relative(&name)
-            .ok_or_else(|| bad(format!("it holds the path `{name}`, which is not allowed")))?;
+            .ok_or_else(|| format!("it holds the path `{name}`, which is not allowed"))?;
         if member.is_symlink() {
-            return Err(bad(format!(
+            return Err(format!(
                 "it holds the symbolic link `{name}`, which is not allowed"
-            )));
+            ));
         }
         if member.is_dir() {
             continue;
@@ -66,13 +72,13 @@ pub(crate) fn unpack(path: &Path, target: &Path, limits: &mut Limits) -> Result<
             continue;
         };
         if limits.files == 0 {
-            return Err(bad("there are too many files in the wheels".into()));
+            return Err("there are too many files in it".into());
         }
         limits.files -= 1;
         let written = write(member, &target.join(relative), limits.bytes);
         limits.bytes -= written.map_err(|error| match error.kind() {
-            io::ErrorKind::FileTooLarge => bad("the unpacked wheels are too large".into()),
-            _ => bad(format!("cannot unpack `{name}`: {error}")),
+            io::ErrorKind::FileTooLarge => "what it unpacks to is too large".into(),
+            _ => format!("cannot unpack `{name}`: {error}"),
         })?;
     }
     Ok(())
