@@ -62,13 +62,15 @@ impl EgressHooks {
         decided.refused(&budget_rule(limit), reason);
     }
 
-    /// Records what was decided, before it is done. `denial` is what holds where a sink fails.
-    pub(super) fn recorded(
+    /// Records what was decided, before it is done, and waits until every sink has it. `denial` is what
+    /// holds where a sink fails.
+    pub(super) async fn recorded(
         &self,
         decided: &mut Decided,
         denial: impl FnOnce() -> Denial,
     ) -> Result<(), EgressError> {
-        match decided.commit() {
+        let committed = self.shared.meter.within_time(decided.commit()).await;
+        match self.metered(decided, committed)? {
             Ok(()) => Ok(()),
             Err(Unrecorded::Sink) => self.overruling(decided, Err(EgressError::Denied(denial()))),
             Err(Unrecorded::Memory) => self.metered(decided, Err(Limit::HostMemory)),
@@ -92,7 +94,7 @@ impl EgressHooks {
         });
         let (route, amendments) =
             self.overruling(decided, consulted.map_err(EgressError::Denied))?;
-        self.recorded(decided, || route.audit_denial())?;
+        self.recorded(decided, || route.audit_denial()).await?;
         let addresses = route.addresses();
         let check = route.clone();
         let connecting = self
@@ -197,7 +199,7 @@ impl EgressHooks {
             self.present(&policy, was_asked, origin, judge)
         });
         let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
-        self.recorded(decided, || origin.audit_denial())?;
+        self.recorded(decided, || origin.audit_denial()).await?;
         let mut connection = link.connection.lock().await;
         let settled = connection
             .start_tls_on(origin, Arc::clone(&link.terms))
