@@ -8,11 +8,15 @@ use tokio::sync::Mutex;
 use wasmtime_wasi::runtime::spawn;
 
 use super::consult::Question;
+use super::meter::Opened;
 use super::shared::Admission;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
 use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use crate::policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
+
+/// How to connect, and what the connection takes of its sandbox.
+type How = (Option<Duration>, Afterwards, (Admission, Opened));
 
 impl EgressHooks {
     /// Decides, and begins to connect.
@@ -35,9 +39,10 @@ impl EgressHooks {
         let judged = (answer?, policy);
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
         let admission = self.metered(&mut decided, self.shared.admit_connection())?;
+        let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
         let this = self.clone();
         Ok(spawn(async move {
-            let how = (timeout, afterwards, admission);
+            let how = (timeout, afterwards, (admission, opened));
             let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
@@ -81,7 +86,7 @@ impl EgressHooks {
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
-        (timeout, afterwards, admission): (Option<Duration>, Afterwards, Admission),
+        (timeout, afterwards, (admission, opened)): How,
         decided: &mut Decided,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
@@ -126,6 +131,7 @@ impl EgressHooks {
             tls: Arc::default(),
             terms: Arc::clone(self.shared.egress.host_terms()),
             admission: Some(Arc::new(admission)),
+            opened: Arc::new(opened),
         })
     }
 

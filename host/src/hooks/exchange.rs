@@ -103,6 +103,7 @@ impl EgressHooks {
         }
         let answer = answer?;
         self.metered(&mut decided, self.shared.meter.request())?;
+        link.opened.carries();
         let admission = self.metered(&mut decided, self.shared.admit_exchange())?;
         completion.admit(admission);
         let held = self.metered(&mut decided, self.memory().reserve(self.cost(head)))?;
