@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Budgets {
-    /// Requests in all.
+    /// Requests in all. As many connections may carry no request, or 100 where that is more.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub requests: Option<u64>,
     /// Requests that may begin within one second.
@@ -43,9 +43,9 @@ pub struct Budgets {
     /// Names that are asked for in all, by lookups and by connections. 100,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
-    /// Connections that are dialled within one second, each address that is tried for itself, and as
-    /// many names that are asked for. 2,000 unless set; where `requests_per_second` is, four times
-    /// that, at least 100.
+    /// Connections that are dialled within one second, each address that is tried for itself; as many
+    /// that carry no request, whether they are dialled or use an open session; and as many names that
+    /// are asked for. 2,000 unless set; where `requests_per_second` is, four times that, at least 100.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub connections_per_second: Option<u32>,
     /// Attempts that are denied in all; beyond them nothing is allowed any more. 100,000 unless set.

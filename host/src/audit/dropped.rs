@@ -116,6 +116,13 @@ impl Counts {
         is_told_at(count.total).then(|| count.take())
     }
 
+    /// Takes back that the number of a line was told.
+    pub(super) fn put_back(&mut self, record: &DroppedRecord) {
+        if let Some(count) = self.kinds.get_mut(&Kind::of(record)) {
+            count.record.count += record.count;
+        }
+    }
+
     /// The lines for what was not told yet.
     pub(super) fn take(&mut self) -> Vec<DroppedRecord> {
         let counts = self.kinds.values_mut();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::run::{Open, Run, Unrecorded, Written};
+use super::run::{Following, Open, Run, Unrecorded, Written};
 use super::{AuditLine, AuditLog, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict};
 use crate::policy::Denial;
 
@@ -18,7 +18,7 @@ pub(crate) struct Decided {
     record: DecisionRecord,
     /// That of the target, for addresses that were refused.
     port: u16,
-    /// None before it is recorded.
+    /// None before any sink may have it.
     written: Option<Written>,
     has_changed: bool,
     _open: Open,
@@ -40,22 +40,26 @@ impl Decided {
         self.record.sequence
     }
 
-    /// Records it, before it is done.
+    /// Records it, before it is done: waits until every sink has it.
     ///
     /// # Errors
     ///
     /// Where it can't be recorded: then it must not be done, and the caller says so with
     /// [`overruled`](Self::overruled) or [`refused`](Self::refused).
-    pub(crate) fn commit(&mut self) -> Result<(), Unrecorded> {
+    pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
         let line = AuditLine::Decision(self.record.clone());
         self.has_changed = false;
         let has_exchange = self.record.stage == Stage::Request;
-        let (written, result) = match self.run.commit(&line, has_exchange) {
-            Ok(written) => (Some(written), Ok(())),
-            Err((why, written)) => (written, Err(why)),
-        };
-        self.written = written;
-        result
+        let committing = self.run.commit(line, has_exchange, &mut self.written);
+        committing.await
+    }
+
+    /// It ended before it was done.
+    fn abandon(&mut self) {
+        if self.record.verdict != Verdict::Deny {
+            (self.record.verdict, self.record.reason) = (Verdict::Abandoned, None);
+        }
+        self.has_changed = true;
     }
 
     pub(crate) fn dialled(&mut self, address: SocketAddr) {
@@ -93,20 +97,19 @@ impl Decided {
 
 impl Drop for Decided {
     fn drop(&mut self) {
+        if !self.written.as_ref().is_some_and(|it| it.is_certain) {
+            self.abandon();
+        }
         let mut record = self.record.clone();
-        match self.written {
+        match &self.written {
             Some(written) if self.has_changed => {
                 let kept = AuditLine::Decision(record.clone());
                 record.update = true;
-                self.run.update(written, kept, &AuditLine::Decision(record));
+                let line = AuditLine::Decision(record);
+                self.run.update(written, kept, line);
             }
             Some(_) => {}
-            None => {
-                if record.verdict != Verdict::Deny {
-                    (record.verdict, record.reason) = (Verdict::Abandoned, None);
-                }
-                self.run.deny(&AuditLine::Decision(record));
-            }
+            None => self.run.deny(AuditLine::Decision(record)),
         }
     }
 }
@@ -117,7 +120,7 @@ pub(crate) struct Exchanged {
     begun: Instant,
     /// None once it is recorded.
     record: Mutex<Option<(ExchangeRecord, Open)>>,
-    has_room: bool,
+    following: Following,
     up: AtomicU64,
     down: AtomicU64,
 }
@@ -145,7 +148,11 @@ impl Exchanged {
             run: Arc::clone(&log.run),
             begun: Instant::now(),
             record: Mutex::new(Some((record, log.run.open()))),
-            has_room: of.written.is_some_and(Written::is_kept),
+            following: of
+                .written
+                .as_ref()
+                .map(Written::following)
+                .unwrap_or_default(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
         }
@@ -187,7 +194,8 @@ impl Exchanged {
         record.bytes_up = self.up.load(Ordering::Relaxed);
         record.bytes_down = self.down.load(Ordering::Relaxed);
         record.duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.run.finish(AuditLine::Exchange(record), self.has_room);
+        self.run
+            .finish(AuditLine::Exchange(record), &self.following);
         drop(open);
     }
 

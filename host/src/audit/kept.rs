@@ -111,7 +111,7 @@ impl Kept {
             Slot::Repeat(place) => Some(place),
             Slot::Nothing => None,
         };
-        if !is_denied(&line) {
+        if !is_refused(&line) {
             return;
         }
         if let Some(place) = place {
@@ -196,13 +196,24 @@ impl Kept {
     }
 
     /// Keeps a denial, or counts it.
-    pub(super) fn deny(&mut self, line: &AuditLine, memory: Option<&HostMemory>) -> Denied {
-        if !self.has_room(line, memory) {
+    /// Without a place on its way to the sinks it is counted.
+    pub(super) fn deny(
+        &mut self,
+        line: &AuditLine,
+        has_place: bool,
+        memory: Option<&HostMemory>,
+    ) -> Denied {
+        if !has_place || !self.has_room(line, memory) {
             self.drop_one(line);
             return Denied::Counted(self.counts.add(line));
         }
         self.keep(line.clone());
         Denied::Kept
+    }
+
+    /// Counts what could not be told to be told later.
+    pub(super) fn put_back(&mut self, record: &DroppedRecord) {
+        self.counts.put_back(record);
     }
 
     /// The lines with the numbers that were not told yet.
@@ -257,20 +268,26 @@ fn alike_lookup(it: &LookupRecord) -> Alike<'_> {
     Alike(texts, &[])
 }
 
-fn is_denied(line: &AuditLine) -> bool {
-    match line {
-        AuditLine::Decision(it) => it.verdict == Verdict::Deny,
-        AuditLine::Lookup(it) => it.verdict == Verdict::Deny,
-        AuditLine::Exchange(_) | AuditLine::Dropped(_) => false,
-    }
+/// Whether it was not done.
+fn is_refused(line: &AuditLine) -> bool {
+    let verdict = match line {
+        AuditLine::Decision(it) => it.verdict,
+        AuditLine::Lookup(it) => it.verdict,
+        AuditLine::Exchange(_) | AuditLine::Dropped(_) => return false,
+    };
+    matches!(verdict, Verdict::Deny | Verdict::Abandoned)
 }
 
-fn size(line: &AuditLine) -> usize {
+/// What a record takes, about.
+pub(super) fn size(line: &AuditLine) -> usize {
     let texts = match line {
         AuditLine::Decision(it) => it.target.len() + it.rule.len() + it.sandbox.len(),
         AuditLine::Exchange(it) => it.target.len() + it.sandbox.len(),
         AuditLine::Lookup(it) => it.name.len() + it.rule.len() + it.sandbox.len(),
-        AuditLine::Dropped(_) => 0,
+        AuditLine::Dropped(it) => {
+            let texts = [&it.host, &it.rule].map(|text| text.as_ref().map_or(0, String::len));
+            it.sandbox.len() + texts.iter().sum::<usize>()
+        }
     };
     RECORD + texts
 }

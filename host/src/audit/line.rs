@@ -63,8 +63,8 @@ pub enum Verdict {
     Deny,
     /// It would have been denied, but the policy's mode is `report`.
     Report,
-    /// It ended before anybody had granted it, as where the program or a time limit gave it up while
-    /// the hook was asked. Nothing was done.
+    /// It ended before anybody had granted it, or before every sink had its line, as where the program
+    /// or a time limit gave it up while the hook was asked. Nothing was done.
     Abandoned,
 }
 

@@ -15,7 +15,7 @@ const ASKED: &str = "asked";
 pub(crate) struct LookedUp {
     run: Arc<Run>,
     record: LookupRecord,
-    /// None before it is recorded.
+    /// None before any sink may have it.
     written: Option<Written>,
     _open: Open,
 }
@@ -49,21 +49,17 @@ impl AuditLog {
 }
 
 impl LookedUp {
-    /// Records it, before a name server is asked.
+    /// Records it, before a name server is asked: waits until every sink has it.
     ///
     /// # Errors
     ///
     /// Where it can't be recorded: then nobody may be asked, and the caller says so with
     /// [`refused`](Self::refused).
-    pub(crate) fn commit(&mut self) -> Result<(), Unrecorded> {
+    pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
         self.record.outcome = Some(ASKED.to_owned());
         let line = AuditLine::Lookup(self.record.clone());
-        let (written, result) = match self.run.commit(&line, false) {
-            Ok(written) => (Some(written), Ok(())),
-            Err((why, written)) => (written, Err(why)),
-        };
-        self.written = written;
-        result
+        let committing = self.run.commit(line, false, &mut self.written);
+        committing.await
     }
 
     /// It is denied after all: nobody was asked.
@@ -90,12 +86,13 @@ impl Drop for LookedUp {
     fn drop(&mut self) {
         let mut record = self.record.clone();
         record.time = Time::now();
-        let Some(written) = self.written else {
-            if record.verdict != Verdict::Deny {
-                (record.verdict, record.reason) = (Verdict::Abandoned, None);
-            }
-            self.run.deny(&AuditLine::Lookup(record));
-            return;
+        let is_certain = self.written.as_ref().is_some_and(|it| it.is_certain);
+        if !is_certain && record.verdict != Verdict::Deny {
+            (record.verdict, record.reason) = (Verdict::Abandoned, None);
+            record.outcome = None;
+        }
+        let Some(written) = &self.written else {
+            return self.run.deny(AuditLine::Lookup(record));
         };
         if record.outcome.as_deref() == Some(ASKED) {
             // The guest has given the question up.
@@ -103,6 +100,6 @@ impl Drop for LookedUp {
         }
         let kept = AuditLine::Lookup(record.clone());
         record.update = true;
-        self.run.update(written, kept, &AuditLine::Lookup(record));
+        self.run.update(written, kept, AuditLine::Lookup(record));
     }
 }

@@ -8,6 +8,8 @@ mod lookup;
 mod place;
 mod run;
 mod sink;
+mod waiting;
+mod writer;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +25,8 @@ pub(crate) use self::place::{Place, Stream};
 pub(crate) use self::run::Unrecorded;
 use self::run::{AtEnd, Run};
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
+use self::waiting::Places;
+use self::writer::Writer;
 use crate::account::HostMemory;
 use crate::policy::{Denial, TlsRequest};
 
@@ -47,11 +51,13 @@ pub struct AuditLog {
 struct Shared {
     sandbox: String,
     has_queries: bool,
-    sinks: Vec<Arc<dyn AuditSink>>,
+    sinks: Vec<Writer>,
+    /// For the lines that wait for them.
+    places: Places,
     next: AtomicU64,
     next_lookup: AtomicU64,
     memory: OnceLock<HostMemory>,
-    is_broken: AtomicBool,
+    is_broken: Arc<AtomicBool>,
 }
 
 /// Settings of an [`AuditLog`].
@@ -98,7 +104,7 @@ impl AuditLog {
         let shared = Shared {
             sandbox: settings.sandbox,
             has_queries: settings.queries,
-            sinks: settings.sinks,
+            sinks: settings.sinks.into_iter().map(Writer::of).collect(),
             ..Shared::default()
         };
         Self {
@@ -148,8 +154,10 @@ impl AuditLog {
         self.run.kept().count
     }
 
-    /// Waits, for a second at most, until everything that has ended is recorded, and writes how many
-    /// denials were counted. For the end of a run, once its store is dropped;
+    /// Waits, for a second at most, until everything that has ended is recorded, writes how many
+    /// denials were counted, and waits until the sinks have all lines. A sink that is at one line for
+    /// more than a second, or at all of them for more than ten, has lost the rest, and nothing is
+    /// allowed any more. For the end of a run, once its store is dropped;
     /// [`Sandbox::run`](crate::Sandbox::run) does it of itself.
     pub async fn settle(&self) {
         self.run.settle().await;
@@ -253,5 +261,7 @@ fn shortened(mut text: String, most: usize) -> String {
     text
 }
 
+#[cfg(test)]
+mod blocking_tests;
 #[cfg(test)]
 mod tests;

@@ -10,11 +10,15 @@ use super::{AuditLine, Place};
 /// A place for audit lines. A line that it cannot take ends the sandbox's network: what is not
 /// recorded is not done.
 pub trait AuditSink: Send + Sync {
-    /// Takes one line. It is called before what the line is about is done, and must not take long.
+    /// Takes one line. It is called before what the line is about is done: that waits, in this sandbox
+    /// and in others that share the sink, and so does the end of the run. It is called from a thread of
+    /// the sink's own, one line after the other, and may block: nothing else does then, and a time
+    /// limit ends whatever waits. The lines of a run that a sink has not taken a second after the run's
+    /// end are lost, unless it takes others meanwhile.
     ///
     /// # Errors
     ///
-    /// Where the line is lost. Nothing is allowed any more from then on.
+    /// Where the line is lost. Nothing is allowed any more from then on. A panic counts as one.
     fn write(&self, line: &AuditLine) -> io::Result<()>;
 }
 

@@ -70,9 +70,9 @@ fn denial(reason: DenyReason) -> Denial {
 }
 
 /// A request that is allowed and ends; whether it was.
-fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unrecorded> {
+async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unrecorded> {
     let mut decided = log.decided(subject(Stage::Request, target), Ok("rule"));
-    if let Err(why) = decided.commit() {
+    if let Err(why) = decided.commit().await {
         decided.refused("budget:host-memory", Reason::Budget(BudgetReason::Budget));
         return Err(why);
     }
@@ -91,8 +91,8 @@ fn denials(lines: &[AuditLine]) -> u64 {
     lines.iter().map(of).sum()
 }
 
-#[test]
-fn no_number_of_denials_displaces_what_was_allowed_and_each_is_counted() {
+#[tokio::test]
+async fn no_number_of_denials_displaces_what_was_allowed_and_each_is_counted() {
     type Deny = fn(&AuditLog, usize);
     let floods: [(&str, Deny); 5] = [
         ("lookups of one name", |log, _| {
@@ -121,7 +121,8 @@ fn no_number_of_denials_displaces_what_was_allowed_and_each_is_counted() {
             deny(&log, usize::try_from(number).unwrap());
         }
         for number in 0..3 {
-            request(&log, format!("https://a.test/{number}")).unwrap();
+            let target = format!("https://a.test/{number}");
+            request(&log, target).await.unwrap();
         }
         let allowed = log.decisions().into_iter();
         let allowed = allowed.filter(|it| it.verdict == Verdict::Allow).count();
@@ -132,6 +133,7 @@ fn no_number_of_denials_displaces_what_was_allowed_and_each_is_counted() {
         let missing = dropped.decisions + dropped.lookups;
         assert_eq!(missing + denied as u64, COUNT, "{name}");
         assert_eq!(dropped.exchanges, 0);
+        log.settle().await;
         drop(log);
         let lines = sink.taken();
         let abandoned = lines.iter().filter(
@@ -142,8 +144,8 @@ fn no_number_of_denials_displaces_what_was_allowed_and_each_is_counted() {
     }
 }
 
-#[test]
-fn a_few_denials_are_kept_and_written_whole() {
+#[tokio::test]
+async fn a_few_denials_are_kept_and_written_whole() {
     let (log, sink) = log(None);
     for number in 0..900 {
         let subject = subject(Stage::Connect, format!("h{number}.test:443"));
@@ -153,17 +155,21 @@ fn a_few_denials_are_kept_and_written_whole() {
         (log.decisions().len(), log.dropped().is_empty()),
         (900, true)
     );
+    log.settle().await;
     drop(log);
     assert_eq!(sink.taken().len(), 900);
 }
 
-#[test]
-fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
+#[tokio::test]
+async fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
     const COUNT: u64 = 20_000;
     let target = |number: u64| format!("https://a.test/{number}{}", "x".repeat(TARGET));
     let log = AuditLog::new();
-    let refused = (0..COUNT).filter(|it| request(&log, target(*it)) == Err(Unrecorded::Memory));
-    let refused = refused.count() as u64;
+    let mut refused = 0;
+    for number in 0..COUNT {
+        let is_refused = request(&log, target(number)).await == Err(Unrecorded::Memory);
+        refused += u64::from(is_refused);
+    }
     let kept = log.exchanges().len() as u64;
     assert!(kept > 1000 && kept + refused == COUNT, "{kept} {refused}");
     let allowed = log.decisions().into_iter();
@@ -177,8 +183,9 @@ fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
 
     let (log, sink) = self::log(None);
     for number in 0..COUNT {
-        request(&log, target(number)).unwrap();
+        request(&log, target(number)).await.unwrap();
     }
+    log.settle().await;
     let (dropped, kept) = (log.dropped(), log.exchanges().len() as u64);
     assert!(kept > 1000);
     assert_eq!(
@@ -188,15 +195,17 @@ fn what_finds_no_room_in_memory_is_not_allowed_unless_a_sink_has_it() {
     assert_eq!(sink.taken().len() as u64, 2 * COUNT);
 }
 
-#[test]
-fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
+#[tokio::test]
+async fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
     let memory = HostMemory::new(1 << 20);
     let log = AuditLog::new();
     log.hold_in(&memory);
     let run = log.next_run();
     let target = |number: u64| format!("https://a.test/{number}");
-    let allowed = (0..10_000).take_while(|it| request(&run, target(*it)).is_ok());
-    let allowed = allowed.count();
+    let mut allowed = 0;
+    while allowed < 10_000 && request(&run, target(allowed)).await.is_ok() {
+        allowed += 1;
+    }
     assert!((300..3000).contains(&allowed), "{allowed}");
     // Half of it is left to all else.
     assert!(memory.used() > 400 << 10 && memory.free() > 400 << 10);
@@ -206,27 +215,33 @@ fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
         drop(run.looked_up("b.test".to_owned(), Err(&denial(DenyReason::NoRule))));
     }
     assert_eq!((run.lookups().len(), run.dropped().lookups), (0, 10));
-    assert!(request(&run, target(0)).is_ok(), "it is like one before");
+    assert!(
+        request(&run, target(0)).await.is_ok(),
+        "it is like one before"
+    );
     drop(rest);
     drop(run);
     assert_eq!(memory.used(), 0);
 }
 
-#[test]
-fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
+#[tokio::test]
+async fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
     const COUNT: u64 = 60_000;
     let log = AuditLog::new();
     let targets = ["https://a.test/1", "https://a.test/2"];
     for number in 0..COUNT {
-        request(&log, targets[usize::try_from(number % 2).unwrap()]).unwrap();
+        let target = targets[usize::try_from(number % 2).unwrap()];
+        request(&log, target).await.unwrap();
     }
-    assert_eq!(request(&log, "https://a.test/3"), Err(Unrecorded::Memory));
+    let other = request(&log, "https://a.test/3").await;
+    assert_eq!(other, Err(Unrecorded::Memory));
     // Names that were never asked for before.
-    let is_full = |number: u64| {
-        let name = format!("n{number}.test");
-        log.looked_up(name, Ok("rule")).commit() == Err(Unrecorded::Memory)
-    };
-    assert!((0..10).any(is_full));
+    let mut full = 0;
+    for number in 0..10 {
+        let mut lookup = log.looked_up(format!("n{number}.test"), Ok("rule"));
+        full += u64::from(lookup.commit().await == Err(Unrecorded::Memory));
+    }
+    assert!(full > 0);
     let (decisions, dropped) = (log.decisions(), log.dropped());
     let allowed = decisions.iter().filter(|it| it.verdict == Verdict::Allow);
     let (mut kept, mut repeats) = (0, 0);
@@ -240,7 +255,7 @@ fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
 
     // One that is denied after all is a denial, and no repeat.
     let mut decided = log.decided(subject(Stage::Request, targets[0]), Ok("rule"));
-    decided.commit().unwrap();
+    decided.commit().await.unwrap();
     decided.overruled(&denial(DenyReason::Address));
     drop(decided);
     let again = log.decisions();
@@ -249,12 +264,12 @@ fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_full() {
     assert_eq!(log.dropped(), dropped);
 }
 
-#[test]
-fn a_line_is_written_before_what_it_is_about_and_completed_after() {
+#[tokio::test]
+async fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     let (log, sink) = log(None);
     let mut decided = log.decided(subject(Stage::Connect, "a.test:443"), Ok("rule"));
     assert!(sink.taken().is_empty());
-    decided.commit().unwrap();
+    decided.commit().await.unwrap();
     let [AuditLine::Decision(before)] = &sink.taken()[..] else {
         panic!("a line before the connection");
     };
@@ -265,6 +280,7 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     let address = "127.0.0.1:443".parse().unwrap();
     decided.dialled(address);
     drop(decided);
+    log.settle().await;
     let [_, AuditLine::Decision(after)] = &sink.taken()[..] else {
         panic!("a line after it");
     };
@@ -281,7 +297,7 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     );
 
     let mut decided = log.decided(subject(Stage::Connect, "a.test:443"), Ok("rule"));
-    decided.commit().unwrap();
+    decided.commit().await.unwrap();
     let refused = Denial {
         address: Some([10, 0, 0, 1].into()),
         ..denial(DenyReason::Address)
@@ -296,16 +312,18 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     assert_eq!(kept.address, Some("10.0.0.1:443".parse().unwrap()));
 
     // What is known before needs no second line, and neither does what stays so.
+    log.settle().await;
     let count = sink.taken().len();
     let mut decided = log.decided(subject(Stage::Tls, "https://a.test"), Ok("rule"));
     decided.dialled(address);
-    decided.commit().unwrap();
+    decided.commit().await.unwrap();
     decided.dialled(address);
     drop(decided);
+    log.settle().await;
     assert_eq!(sink.taken().len(), count + 1);
 
     let mut lookup = log.looked_up("a.test".to_owned(), Ok("rule"));
-    lookup.commit().unwrap();
+    lookup.commit().await.unwrap();
     let Some(AuditLine::Lookup(before)) = sink.taken().pop() else {
         panic!("a line before the question");
     };
@@ -315,6 +333,7 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     );
     lookup.ended("found".to_owned());
     drop(lookup);
+    log.settle().await;
     let Some(AuditLine::Lookup(after)) = sink.taken().pop() else {
         panic!("a line after the answer");
     };
@@ -325,8 +344,8 @@ fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     assert_eq!((after.sequence, log.lookups().len()), (before.sequence, 1));
 }
 
-#[test]
-fn what_nobody_granted_is_abandoned_and_never_allowed() {
+#[tokio::test]
+async fn what_nobody_granted_is_abandoned_and_never_allowed() {
     let (log, sink) = log(None);
     for stage in [Stage::Connect, Stage::Tls, Stage::Request] {
         drop(log.decided(subject(stage, "https://a.test"), Ok("asking")));
@@ -339,24 +358,25 @@ fn what_nobody_granted_is_abandoned_and_never_allowed() {
         assert_eq!((record.verdict, record.reason), (Verdict::Abandoned, None));
     }
     assert_eq!(log.lookups()[0].verdict, Verdict::Abandoned);
+    log.settle().await;
     assert_eq!(sink.taken().len(), 5);
     let text = serde_json::to_string(&sink.taken()[0]).unwrap();
     assert!(text.contains("\"verdict\":\"abandoned\""), "{text}");
 }
 
-#[test]
-fn a_sink_that_loses_a_line_breaks_the_log_of_every_run_and_that_very_thing_is_not_done() {
+#[tokio::test]
+async fn a_sink_that_loses_a_line_breaks_the_log_of_every_run_and_that_very_thing_is_not_done() {
     for room in 0..4 {
         let (log, sink) = log(Some(room));
         let next = log.next_run();
         // Each is two lines.
         for number in 0..4 {
-            let is_recorded = request(&next, "https://a.test/");
+            let is_recorded = request(&next, "https://a.test/").await;
             assert_eq!(is_recorded.is_ok(), 2 * number < room, "{room} {number}");
         }
         assert!(log.is_broken() && sink.taken().len() == room);
         let mut lookup = log.looked_up("a.test".to_owned(), Ok("rule"));
-        assert_eq!(lookup.commit(), Err(Unrecorded::Sink));
+        assert_eq!(lookup.commit().await, Err(Unrecorded::Sink));
     }
 }
 

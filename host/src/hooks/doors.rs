@@ -8,11 +8,15 @@ use tokio::sync::Mutex;
 use wasmtime_wasi::runtime::spawn;
 
 use super::consult::Question;
+use super::meter::Opened;
 use super::shared::Admission;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
 use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use crate::policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
+
+/// How to connect, and what the connection takes of its sandbox.
+type How = (Option<Duration>, Afterwards, (Admission, Opened));
 
 impl EgressHooks {
     /// Decides, and begins to connect.
@@ -35,9 +39,10 @@ impl EgressHooks {
         let judged = (answer?, policy);
         self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
         let admission = self.metered(&mut decided, self.shared.admit_connection())?;
+        let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
         let this = self.clone();
         Ok(spawn(async move {
-            let how = (timeout, afterwards, admission);
+            let how = (timeout, afterwards, (admission, opened));
             let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
@@ -62,13 +67,15 @@ impl EgressHooks {
         decided.refused(&budget_rule(limit), reason);
     }
 
-    /// Records what was decided, before it is done. `denial` is what holds where a sink fails.
-    pub(super) fn recorded(
+    /// Records what was decided, before it is done, and waits until every sink has it. `denial` is what
+    /// holds where a sink fails.
+    pub(super) async fn recorded(
         &self,
         decided: &mut Decided,
         denial: impl FnOnce() -> Denial,
     ) -> Result<(), EgressError> {
-        match decided.commit() {
+        let committed = self.shared.meter.within_time(decided.commit()).await;
+        match self.metered(decided, committed)? {
             Ok(()) => Ok(()),
             Err(Unrecorded::Sink) => self.overruling(decided, Err(EgressError::Denied(denial()))),
             Err(Unrecorded::Memory) => self.metered(decided, Err(Limit::HostMemory)),
@@ -79,7 +86,7 @@ impl EgressHooks {
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
-        (timeout, afterwards, admission): (Option<Duration>, Afterwards, Admission),
+        (timeout, afterwards, (admission, opened)): How,
         decided: &mut Decided,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
@@ -92,7 +99,7 @@ impl EgressHooks {
         });
         let (route, amendments) =
             self.overruling(decided, consulted.map_err(EgressError::Denied))?;
-        self.recorded(decided, || route.audit_denial())?;
+        self.recorded(decided, || route.audit_denial()).await?;
         let addresses = route.addresses();
         let check = route.clone();
         let connecting = self
@@ -124,6 +131,7 @@ impl EgressHooks {
             tls: Arc::default(),
             terms: Arc::clone(self.shared.egress.host_terms()),
             admission: Some(Arc::new(admission)),
+            opened: Arc::new(opened),
         })
     }
 
@@ -197,7 +205,7 @@ impl EgressHooks {
             self.present(&policy, was_asked, origin, judge)
         });
         let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
-        self.recorded(decided, || origin.audit_denial())?;
+        self.recorded(decided, || origin.audit_denial()).await?;
         let mut connection = link.connection.lock().await;
         let settled = connection
             .start_tls_on(origin, Arc::clone(&link.terms))

@@ -4,13 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 use super::broken::for_guest;
 use super::consult::Question;
 use super::tracked::{Tracking, tracked};
-use super::upload::CountedBody;
 use super::wasi_http::{disassemble, to_http_error};
 use super::{
     Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, escaped, no_io,
@@ -106,6 +104,7 @@ impl EgressHooks {
         }
         let answer = answer?;
         self.metered(&mut decided, self.shared.meter.request())?;
+        link.opened.carries();
         let admission = self.metered(&mut decided, self.shared.admit_exchange())?;
         completion.admit(admission);
         let held = self.metered(&mut decided, self.memory().reserve(self.cost(head)))?;
@@ -165,6 +164,7 @@ impl EgressHooks {
         Ok((line, amendments))
     }
 
+    /// Does what was judged: the hook's word, the record, the request, the response's beginning.
     async fn carry_out(
         &self,
         judged: Judged,
@@ -182,54 +182,86 @@ impl EgressHooks {
             mut decided,
             held: _held,
         } = judged;
-        let granted = self.granted(answer, (&link, &policy)).await;
-        let (mut line, amendments) =
-            self.overruling(&mut decided, granted.map_err(EgressError::Denied))?;
-        let prepared = self
-            .prepare(&mut line, amendments, &link)
-            .map_err(EgressError::Denied);
-        let secrets = self.overruling(&mut decided, prepared)?;
+        let approved = self.approved(answer, (&link, &policy), &mut decided).await;
+        let (line, secrets) = approved?;
         let head_size = head_size(&line, kind, &options);
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
-
         // What is not recorded is not done.
-        self.recorded(&mut decided, || line.audit_denial())?;
+        self.recorded(&mut decided, || line.audit_denial()).await?;
         let record = Arc::new(Exchanged::new(&self.audit, &decided));
         drop(decided);
         record.with_secrets(secrets);
         record.sent(head_size);
         completion.record_in(Arc::clone(&record));
-        let body = CountedBody::new(
-            body,
-            Arc::clone(&self.shared),
-            Arc::clone(&record),
-            Arc::clone(&completion),
-        );
-        let body = (kind, body.boxed_unsync(), options);
-        let line = Arc::new(line);
-        let sent = self.send(&link, Arc::clone(&line), body, &completion);
-        let sent = self.shared.meter.within_time(sent).await;
-        let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
-        let response = sent.map_err(|error| {
-            self.refused_late(&subject, &error);
-            for_guest(error, &line.origin, &self.shared, (&record, &completion))
-        })?;
-        if link.address.is_none()
-            && let machine = self.shared.egress.machine()
-            && let Err(denial) = machine.check(&line, response.peer.ip())
-        {
-            let mut decided = self.audit.decided(subject, Err(&denial));
-            decided.dialled(response.peer);
-            decided.reported(&denial);
-            self.recorded(&mut decided, || line.audit_denial())?;
-        }
         let tracking = Tracking {
             shared: Arc::clone(&self.shared),
             record,
             completion,
             between,
         };
+        let line = Arc::new(line);
+        let request = (kind, tracking.counted(body), options);
+        let response = self.response(&link, &line, request, &subject, &tracking);
+        let response = response.await?;
+        self.note_own(&link, &line, &response, subject).await?;
         Ok((tracked(response, &line, tracking)?, no_io()))
+    }
+
+    /// The request as it is to be sent, once the hook has had its word and the secrets are in it; the
+    /// names of those.
+    async fn approved(
+        &self,
+        answer: Answer<RequestLine>,
+        (link, policy): (&Link, &Arc<Policy>),
+        decided: &mut Decided,
+    ) -> Result<(Checked<RequestLine>, Vec<String>), EgressError> {
+        let granted = self.granted(answer, (link, policy)).await;
+        let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
+        let (mut line, amendments) = granted?;
+        let prepared = self.prepare(&mut line, amendments, link);
+        let secrets = self.overruling(decided, prepared.map_err(EgressError::Denied))?;
+        Ok((line, secrets))
+    }
+
+    /// Sends a request that is recorded; the beginning of its response.
+    async fn response(
+        &self,
+        link: &Link,
+        line: &Arc<Checked<RequestLine>>,
+        request: (BodyKind, WasiBody, SendOptions),
+        subject: &Subject,
+        Tracking {
+            record, completion, ..
+        }: &Tracking,
+    ) -> Result<egress::Response, EgressError> {
+        let sent = self.send(link, Arc::clone(line), request, completion);
+        let sent = self.shared.meter.within_time(sent).await;
+        let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
+        sent.map_err(|error| {
+            self.refused_late(subject, &error);
+            for_guest(error, &line.origin, &self.shared, (record, completion))
+        })
+    }
+
+    /// Records where a request went to this machine itself, as far as that was not known before.
+    async fn note_own(
+        &self,
+        link: &Link,
+        line: &Checked<RequestLine>,
+        response: &egress::Response,
+        subject: Subject,
+    ) -> Result<(), EgressError> {
+        if link.address.is_some() {
+            return Ok(());
+        }
+        let machine = self.shared.egress.machine();
+        let Err(denial) = machine.check(line, response.peer.ip()) else {
+            return Ok(());
+        };
+        let mut decided = self.audit.decided(subject, Err(&denial));
+        decided.dialled(response.peer);
+        decided.reported(&denial);
+        self.recorded(&mut decided, || line.audit_denial()).await
     }
 
     /// What the hook and the secrets add; the names of those that were put in.

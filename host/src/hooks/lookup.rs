@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn};
 
 use super::{EgressHooks, beginning, budget_rule, malformed};
 use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
@@ -64,25 +64,44 @@ impl EgressHooks {
         };
         let held = self.memory().reserve(LOOKUP);
         let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;
-        // What is not recorded is not asked.
-        match record.commit() {
-            Ok(()) => {}
-            Err(Unrecorded::Sink) => {
-                self.shared.meter.denied();
-                let denial = checked.audit_denial();
-                record.refused(&denial.rule, denial.reason.into());
-                return Err(EgressError::Denied(denial));
-            }
-            Err(Unrecorded::Memory) => {
-                return Err(self.lookup_limited(&mut record, Limit::HostMemory));
-            }
-        }
+        let this = self.clone();
+        let mut recording = Box::pin(async move {
+            let recorded = this.lookup_recorded(&checked, &mut record).await;
+            recorded.map(|()| (checked, record))
+        });
+        // Where no sink has to be waited for it is recorded, or refused, now.
+        let recorded = poll_noop(recording.as_mut()).transpose()?;
         let this = self.clone();
         Ok(Looking::Asking(spawn(async move {
+            let (checked, record) = match recorded {
+                Some(recorded) => recorded,
+                None => recording.await?,
+            };
             let result = this.asked(&checked, record).await;
             drop((under_way, held));
             result
         })))
+    }
+
+    /// Records what is to be asked, and waits until every sink has it: what is not recorded is not
+    /// asked.
+    async fn lookup_recorded(
+        &self,
+        checked: &CheckedName,
+        record: &mut LookedUp,
+    ) -> Result<(), EgressError> {
+        let committed = self.shared.meter.within_time(record.commit()).await;
+        match committed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unrecorded::Sink)) => {
+                self.shared.meter.denied();
+                let denial = checked.audit_denial();
+                record.refused(&denial.rule, denial.reason.into());
+                Err(EgressError::Denied(denial))
+            }
+            Ok(Err(Unrecorded::Memory)) => Err(self.lookup_limited(record, Limit::HostMemory)),
+            Err(limit) => Err(self.lookup_limited(record, limit)),
+        }
     }
 
     /// Asks, and records what came of it.

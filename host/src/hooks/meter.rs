@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,9 +20,22 @@ pub(super) struct Meter {
     denials: AtomicU64,
 }
 
+/// So many connections may carry no request where few requests may be made: clients keep a spare
+/// one, try two at once, or look whether somebody is there.
+const SPARE: u64 = 100;
+
+/// A connection that was opened. It counts as one that carries nothing, until it carries a request.
+pub(super) struct Opened {
+    meter: Arc<Meter>,
+    has_carried: AtomicBool,
+}
+
 #[derive(Default)]
 struct State {
     requests: u64,
+    /// Connections that have not carried a request, open or closed.
+    bare: u64,
+    bare_in_second: Option<Bucket>,
     hosts: HashSet<Host>,
     begun: Option<Instant>,
     requests_in_second: Option<Bucket>,
@@ -76,6 +89,29 @@ impl Meter {
         }
         state.hosts.insert(host.clone());
         Ok(())
+    }
+
+    /// Counts a connection that is to be opened, whatever will carry it: over a session that is there
+    /// nothing is dialled, but each is a line of the log. It counts until it carries a request.
+    fn open(&self) -> Result<(), Limit> {
+        let mut state = self.state();
+        let most = self.budgets.requests.map(|most| most.max(SPARE));
+        if most.is_some_and(|most| state.bare >= most) {
+            return Err(Limit::Requests);
+        }
+        if !Bucket::take(&mut state.bare_in_second, self.connection_rate()) {
+            return Err(Limit::ConnectionRate);
+        }
+        state.bare += 1;
+        Ok(())
+    }
+
+    /// A connection has carried a request, which has budgets of its own.
+    fn carried(&self) {
+        let rate = self.connection_rate();
+        let mut state = self.state();
+        state.bare = state.bare.saturating_sub(1);
+        Bucket::put_back(&mut state.bare_in_second, rate);
     }
 
     /// Counts the host of a lookup. The question itself is counted when it is asked.
@@ -234,6 +270,24 @@ impl Wire for Meter {
     }
 }
 
+impl Opened {
+    /// Counts a connection.
+    pub(super) fn new(meter: &Arc<Meter>) -> Result<Self, Limit> {
+        meter.open()?;
+        Ok(Self {
+            meter: Arc::clone(meter),
+            has_carried: AtomicBool::new(false),
+        })
+    }
+
+    /// It carries a request, which was counted.
+    pub(super) fn carries(&self) {
+        if !self.has_carried.swap(true, Ordering::Relaxed) {
+            self.meter.carried();
+        }
+    }
+}
+
 impl Bytes {
     /// Counts bytes; the sum.
     fn add(&self, bytes: u64) -> u64 {
@@ -289,170 +343,14 @@ impl Bucket {
         bucket.tokens -= 1.0;
         true
     }
+
+    /// Puts one back.
+    fn put_back(bucket: &mut Option<Self>, rate: u32) {
+        if let Some(bucket) = bucket {
+            bucket.tokens = (bucket.tokens + 1.0).min(f64::from(rate));
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host(text: &str) -> Host {
-        Host::parse(text).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_budget_ends_at_its_own_number() {
-        let meter = Meter::new(Budgets {
-            requests: Some(5),
-            requests_per_second: Some(2),
-            bytes_up: Some(10),
-            hosts: Some(1),
-            time: Some(Duration::from_secs(60)),
-            ..Budgets::default()
-        });
-        assert_eq!(meter.connect(&host("a.test")), Ok(()));
-        assert_eq!(meter.connect(&host("a.test")), Ok(()));
-        assert_eq!(meter.connect(&host("b.test")), Err(Limit::Hosts));
-        assert_eq!((meter.request(), meter.request()), (Ok(()), Ok(())));
-        assert_eq!(meter.request(), Err(Limit::RequestRate));
-        tokio::time::advance(Duration::from_millis(600)).await;
-        assert_eq!(meter.request(), Ok(()));
-        assert_eq!(meter.request(), Err(Limit::RequestRate));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!((meter.request(), meter.request()), (Ok(()), Ok(())));
-        assert_eq!(meter.request(), Err(Limit::Requests));
-        assert_eq!((meter.has_room_up(10), meter.write(10)), (Ok(()), Ok(())));
-        meter.unwritten(4);
-        assert_eq!(meter.write(4), Ok(()));
-        assert_eq!(meter.read(usize::MAX), Ok(()));
-        assert_eq!(meter.room(), Ok(usize::MAX));
-        let forever = meter.within_time(std::future::pending::<()>());
-        assert_eq!(forever.await, Err(Limit::Time));
-        assert_eq!(meter.request(), Err(Limit::Time));
-        assert_eq!(meter.connect(&host("a.test")), Err(Limit::Time));
-    }
-
-    #[test]
-    fn a_budget_of_nothing_allows_nothing() {
-        let meter = Meter::new(Budgets {
-            requests: Some(0),
-            bytes_down: Some(0),
-            hosts: Some(0),
-            ..Budgets::default()
-        });
-        assert_eq!(meter.request(), Err(Limit::Requests));
-        assert_eq!(meter.connect(&host("a.test")), Err(Limit::Hosts));
-        assert_eq!(meter.room(), Ok(1), "to see whether there is an end");
-        assert_eq!(meter.read(0), Ok(()));
-        assert_eq!(meter.read(1), Err(Limit::BytesDown));
-        assert_eq!(meter.room(), Err(Limit::BytesDown));
-    }
-
-    #[test]
-    fn what_does_not_fit_ends_the_bytes_that_go_out_and_is_not_sent() {
-        let meter = Meter::new(Budgets {
-            bytes_up: Some(10),
-            ..Budgets::default()
-        });
-        assert_eq!(meter.write(6), Ok(()));
-        assert_eq!(meter.write(5), Err(Limit::BytesUp));
-        assert_eq!(meter.write(1), Err(Limit::BytesUp));
-        meter.unwritten(6);
-        assert_eq!(meter.write(1), Err(Limit::BytesUp));
-        assert_eq!(meter.has_room_up(0), Err(Limit::BytesUp));
-        assert_eq!(meter.request(), Err(Limit::BytesUp));
-        assert_eq!(meter.connect(&host("a.test")), Err(Limit::BytesUp));
-    }
-
-    #[test]
-    fn bytes_that_come_in_end_one_byte_beyond_the_budget() {
-        let meter = Meter::new(Budgets {
-            bytes_down: Some(10),
-            ..Budgets::default()
-        });
-        assert_eq!((meter.room(), meter.read(4)), (Ok(11), Ok(())));
-        assert_eq!((meter.room(), meter.read(6)), (Ok(7), Ok(())));
-        assert_eq!((meter.room(), meter.read(0)), (Ok(1), Ok(())));
-        assert_eq!(meter.connect(&host("a.test")), Ok(()));
-        assert_eq!(meter.read(1), Err(Limit::BytesDown));
-        assert_eq!(meter.room(), Err(Limit::BytesDown));
-        assert_eq!(meter.request(), Err(Limit::BytesDown));
-        assert_eq!(meter.connect(&host("a.test")), Err(Limit::BytesDown));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn names_connections_and_denials_are_bounded_where_no_budget_says_so_too() {
-        let budgets = |lookups, connections_per_second, denials| Budgets {
-            lookups,
-            connections_per_second,
-            denials,
-            ..Budgets::default()
-        };
-        for (budgets, lookups, connections, denials) in [
-            (budgets(Some(3), Some(2), Some(1)), 3, 2, 1),
-            (
-                Budgets::default(),
-                Budgets::LOOKUPS,
-                u64::from(Budgets::CONNECTIONS_PER_SECOND),
-                Budgets::DENIALS,
-            ),
-        ] {
-            let meter = Meter::new(budgets);
-            for asked in 0..lookups {
-                if asked > 0 && asked % connections == 0 {
-                    assert_eq!(meter.ask(), Err(Limit::ConnectionRate));
-                    tokio::time::advance(Duration::from_secs(1)).await;
-                }
-                assert_eq!(meter.lookup(&host("a.test")), Ok(()));
-                assert_eq!(meter.ask(), Ok(()));
-            }
-            tokio::time::advance(Duration::from_secs(1)).await;
-            assert_eq!(meter.ask(), Err(Limit::Lookups));
-            assert_eq!(meter.lookup(&host("a.test")), Err(Limit::Lookups));
-            for _ in 0..2 {
-                assert!((0..connections).all(|_| meter.dial().is_ok()));
-                assert_eq!(meter.dial(), Err(Limit::ConnectionRate));
-                tokio::time::advance(Duration::from_secs(1)).await;
-            }
-            for _ in 0..denials {
-                assert_eq!(meter.check_denials(), Ok(()));
-                meter.denied();
-            }
-            assert_eq!(meter.check_denials(), Err(Limit::Denials));
-        }
-        assert_eq!(
-            Meter::new(budgets(Some(0), None, Some(0))).ask(),
-            Err(Limit::Lookups)
-        );
-    }
-
-    #[test]
-    fn a_program_that_waits_for_its_turn_is_not_shut_out() {
-        let meter = Meter::new(Budgets {
-            denials: Some(1),
-            ..Budgets::default()
-        });
-        for limit in [
-            Limit::RequestRate,
-            Limit::ConnectionRate,
-            Limit::Connections,
-            Limit::HostMemory,
-        ] {
-            meter.limited(limit);
-            assert_eq!(meter.check_denials(), Ok(()), "{limit:?}");
-        }
-        meter.limited(Limit::Hosts);
-        assert_eq!(meter.check_denials(), Err(Limit::Denials));
-    }
-
-    #[test]
-    fn a_host_that_is_asked_for_is_counted_like_one_that_is_connected_to() {
-        let meter = Meter::new(Budgets {
-            hosts: Some(1),
-            ..Budgets::default()
-        });
-        assert_eq!(meter.lookup(&host("a.test")), Ok(()));
-        assert_eq!(meter.connect(&host("a.test")), Ok(()));
-        assert_eq!(meter.lookup(&host("b.test")), Err(Limit::Hosts));
-        assert_eq!(meter.connect(&host("b.test")), Err(Limit::Hosts));
-    }
-}
+mod tests;

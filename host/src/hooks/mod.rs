@@ -29,7 +29,7 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
 pub(crate) use self::lookup::Looking;
-use self::meter::Meter;
+use self::meter::{Meter, Opened};
 use self::shared::{Admission, Shared, SharedConnection, Way};
 use crate::Error;
 use crate::account::HostMemory;
@@ -137,6 +137,8 @@ pub(crate) struct Link {
     /// Its place among the guest's connections. The guest's own handle has it, so that the place is
     /// free as soon as that is closed.
     admission: Option<Arc<Admission>>,
+    /// Whether it has carried a request.
+    opened: Arc<Opened>,
 }
 
 impl Link {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use wasmtime_wasi_http::WasiBody;
 
 use super::shared::Shared;
+use super::upload::CountedBody;
 use super::wasi_http::to_http_error;
 use super::{Completion, HttpError};
 use crate::account::{self, Reservation};
@@ -28,6 +29,19 @@ pub(super) struct Tracking {
     pub(super) completion: Arc<Completion>,
     /// The longest that the body may have nothing to give.
     pub(super) between: Option<Duration>,
+}
+
+impl Tracking {
+    /// The request's body, counted.
+    pub(super) fn counted(&self, body: WasiBody) -> WasiBody {
+        let body = CountedBody::new(
+            body,
+            Arc::clone(&self.shared),
+            Arc::clone(&self.record),
+            Arc::clone(&self.completion),
+        );
+        body.boxed_unsync()
+    }
 }
 
 /// Hands the response on, with its head as it was on the wire but for secrets, and follows its

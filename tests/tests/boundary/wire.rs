@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sandbox_net::policy::Document;
-use sandbox_net::{Outcome, Sandbox, Script};
+use sandbox_net::{AuditLine, Outcome, Sandbox, Script, Stage, Verdict};
 use sandbox_net_tests::{DnsServer, Servers};
 use serde_json::json;
 use socket2::SockRef;
@@ -39,6 +40,16 @@ async fn run_recorded(
     ca: Option<&Servers>,
     dns: Option<&DnsServer>,
 ) -> (Ends, Outcome) {
+    run_logged(budgets, call, ca, dns, None).await
+}
+
+async fn run_logged(
+    budgets: &str,
+    call: &str,
+    ca: Option<&Servers>,
+    dns: Option<&DnsServer>,
+    log: Option<&Path>,
+) -> (Ends, Outcome) {
     let rules = json!(["127.0.0.1:1-65535", "*.allowed.test:1-65535 to 127.0.0.1"]);
     let text = format!("version = 1\nallow = {rules}\n[budgets]\n{budgets}\n[end]\n");
     let document = Document::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -48,6 +59,9 @@ async fn run_recorded(
     }
     if let Some(dns) = dns {
         builder = builder.dns_servers([dns.address()]);
+    }
+    if let Some(log) = log {
+        builder = builder.audit_file(log);
     }
     let sandbox = builder.build().await.expect("a sandbox");
     let program = format!("{PROGRAM}\n{call}\n");
@@ -341,6 +355,8 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
         // Few requests come with few connections.
         ("requests_per_second = 1", Some(100)),
         ("requests = 1", None),
+        ("requests = 500", None),
+        ("bytes_up = 1_000", None),
     ] {
         let server =
             Counting::start(
@@ -363,11 +379,101 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
             let refused = outcome.decisions.iter();
             let refused = refused.filter(|one| one.rule == "budget:connection-rate");
             assert_eq!(refused.count() as u64, got["connection-rate"]);
+        } else if budgets == "requests = 1" {
+            // A spare one, a second try, a look whether somebody is there: but no more.
+            assert_eq!(got, ends([("done", 100), ("requests", 400)]));
+            assert_eq!(accepted, 100);
         } else {
             assert_eq!(got, ends([("done", 500)]));
             assert_eq!(accepted, 500);
         }
     }
+}
+
+/// How many connections a log has as allowed, and how many lines it has in all.
+fn logged(path: &Path) -> (u64, u64) {
+    let text = std::fs::read_to_string(path).expect("the audit log");
+    let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let lines: Vec<AuditLine> = text.lines().map(line).collect();
+    let is_allowed = |line: &&AuditLine| match line {
+        AuditLine::Decision(it) => {
+            it.stage == Stage::Connect && it.verdict == Verdict::Allow && !it.update
+        }
+        _ => false,
+    };
+    let allowed = lines.iter().filter(is_allowed).count();
+    (allowed as u64, lines.len() as u64)
+}
+
+/// Over a session that is there nothing is dialled, and each connection is a line all the same.
+#[tokio::test]
+async fn connections_that_use_an_open_session_again_are_counted_unless_they_carry_requests() {
+    let servers = Servers::start().await;
+    let rate = "connections_per_second = 20";
+    for (budgets, action, reached) in [
+        (
+            rate,
+            "open_and_close({port})",
+            Some(("connection-rate", 20)),
+        ),
+        (
+            "requests = 2",
+            "open_and_close({port})",
+            Some(("requests", 0)),
+        ),
+        // Each carries a request, which has its own budgets, and none is dialled.
+        (rate, "fetch({port}, tls=True)", None),
+        ("requests = 501", "fetch({port}, tls=True)", None),
+        // Where nothing is open each is dialled.
+        (
+            rate,
+            "open_and_close({plain})",
+            Some(("connection-rate", 20)),
+        ),
+    ] {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let server = Counting::before(servers.http2.address()).await;
+        let plain = Counting::before(servers.http.address()).await;
+        let action = action.replace("{port}", &server.port().to_string());
+        let action = action.replace("{plain}", &plain.port().to_string());
+        let call = format!(
+            "fetch({}, tls=True)\nrepeat(500, lambda _: {action})",
+            server.port()
+        );
+        let (got, outcome) = run_logged(budgets, &call, Some(&servers), None, Some(&path)).await;
+        let (allowed, lines) = logged(&path);
+        println!("{budgets} {action}: {got:?}, {allowed} allowed, {lines} lines");
+        assert_eq!(server.seen.connections(), 1, "{budgets} {action}");
+        let Some((limit, rate)) = reached else {
+            assert_eq!(got, ends([("done", 500)]), "{budgets} {action}");
+            continue;
+        };
+        let most = 101 + rate * (outcome.duration.as_secs() + 1);
+        assert!(allowed <= most, "{allowed} of {most}");
+        assert!(allowed > got["done"], "{budgets} {action}");
+        assert_eq!(got[limit], 500 - got["done"], "{got:?}");
+    }
+}
+
+/// What is refused at the door is a denial like others: it is counted in the log, not repeated.
+#[tokio::test]
+async fn connections_beyond_their_rate_do_not_grow_the_log_without_end() {
+    let server =
+        Counting::start(|mut stream, _| async move { stream.read(&mut [0; 64]).await.map(drop) })
+            .await;
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let call = format!("repeat(4000, lambda _: open_and_close({}))", server.port());
+    let budgets = "connections_per_second = 10";
+    let (got, outcome) = run_logged(budgets, &call, None, None, Some(&path)).await;
+    let (allowed, lines) = logged(&path);
+    println!("{got:?}, {allowed} allowed, {lines} lines");
+    assert_eq!(got["connection-rate"], 4000 - got["done"]);
+    let rate = 10 * (outcome.duration.as_secs() + 2);
+    // Two lines for each connection, a thousand denials, and their numbers.
+    assert!(lines <= 2 * rate + 1000 + 10, "{lines}");
+    assert!((got["done"]..=rate).contains(&allowed), "{allowed}");
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use sandbox_net::{
-    Exit, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
+    AuditLine, AuditSink, Exit, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    SandboxBuilder, Script,
 };
+use sandbox_net_tests::Servers;
 
 /// So long something may take that is to happen.
 const GUARD: Duration = Duration::from_secs(120);
@@ -235,4 +238,129 @@ async fn a_hook_that_blocks_its_thread_is_denied_at_its_deadline() {
         "{outcome:?}"
     );
     drop(open);
+}
+
+/// A sink that takes so many lines, and then none before it is opened.
+#[derive(Clone)]
+struct Gate {
+    free: usize,
+    given: Arc<AtomicUsize>,
+    is_open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gate {
+    fn after(free: usize) -> Self {
+        Self {
+            free,
+            given: Arc::default(),
+            is_open: Arc::default(),
+        }
+    }
+
+    fn open(&self) {
+        *self.is_open.0.lock().expect("no panic") = true;
+        self.is_open.1.notify_all();
+    }
+
+    /// Opens it some day, whatever becomes of the test: where the sink holds the runtime's only
+    /// thread, nothing in the runtime can.
+    fn open_after(&self, time: Duration) {
+        let gate = self.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(time);
+            gate.open();
+        });
+    }
+}
+
+impl AuditSink for Gate {
+    fn write(&self, _: &AuditLine) -> io::Result<()> {
+        if self.given.fetch_add(1, Ordering::SeqCst) >= self.free {
+            let (is_open, opened) = &*self.is_open;
+            let shut = opened.wait_while(is_open.lock().expect("no panic"), |it| !*it);
+            drop(shut.expect("no panic"));
+        }
+        Ok(())
+    }
+}
+
+/// One request, or the exception that it ends in.
+fn get(url: &str) -> String {
+    format!(
+        "import urllib.request\ntry: print(urllib.request.urlopen('{url}').status)\n\
+         except OSError as e: print(type(e).__name__)"
+    )
+}
+
+/// The runtime has one thread: whatever blocks it blocks the time limit, too.
+#[tokio::test]
+async fn a_sink_that_never_returns_holds_no_run_beyond_its_limit_and_no_other_sandbox() {
+    const SHUT: Duration = Duration::from_secs(30);
+    // The lines of a request: the connection, its address, the request, and what came of it.
+    for (free, arrived) in [(0, (0, 0)), (1, (1, 0)), (2, (1, 0)), (3, (1, 1))] {
+        let servers = Servers::start().await;
+        let (origin, url) = (servers.http.origin(), servers.http.origin() + "/get");
+        let gate = Gate::after(free);
+        let blocked = Sandbox::builder().allow(origin.as_str());
+        let blocked = blocked.audit_sink(gate.clone());
+        let blocked = build(blocked.time_limit(Duration::from_secs(2))).await;
+        let other = build(Sandbox::builder().allow(origin.as_str()).time_limit(GUARD)).await;
+        gate.open_after(SHUT);
+        let start = Instant::now();
+        // A first answer may have come: the next request waits.
+        let code = get(&url) + "\nurllib.request.urlopen('" + &url + "')";
+        let outcome = guarded(blocked.run(code.as_str()));
+        let others = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let outcome = guarded(other.run(get(&url))).await.expect("a run");
+            (outcome.stdout_text().into_owned(), start.elapsed())
+        };
+        let (outcome, (said, took)) = tokio::join!(outcome, others);
+        let outcome = outcome.expect("a run");
+        assert_eq!(outcome.exit, Exit::TimeLimit, "{free}");
+        assert!(outcome.duration < Duration::from_secs(6), "{outcome:?}");
+        assert_eq!(said, "200\n");
+        assert!(took < SHUT, "{took:?}");
+        // The other one has one of each.
+        let seen = (servers.http.connections(), servers.http.requests().len());
+        assert_eq!(seen, (arrived.0 + 1, arrived.1 + 1), "{free}");
+        // What was lost is not passed over in silence: nothing is done any more.
+        let outcome = guarded(blocked.run(get(&url))).await.expect("a run");
+        assert!(outcome.duration < Duration::from_secs(6), "{outcome:?}");
+        let seen = (servers.http.connections(), servers.http.requests().len());
+        assert_eq!(seen, (arrived.0 + 1, arrived.1 + 1), "{free}");
+        gate.open();
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_sink_blocks_can_be_dropped() {
+    let servers = Servers::start().await;
+    let gate = Gate::after(0);
+    let sandbox = Sandbox::builder().allow(servers.http.origin());
+    let sandbox = build(sandbox.audit_sink(gate.clone())).await;
+    gate.open_after(Duration::from_secs(30));
+    let start = Instant::now();
+    let url = servers.http.origin() + "/get";
+    let run = tokio::time::timeout(Duration::from_secs(1), sandbox.run(get(&url)));
+    assert!(run.await.is_err());
+    drop(sandbox);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(servers.http.connections(), 0);
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_sink_that_takes_its_time_gets_every_line_and_the_program_every_answer() {
+    let servers = Servers::start().await;
+    let gate = Gate::after(0);
+    let sandbox = Sandbox::builder().allow(servers.http.origin());
+    let sandbox = build(sandbox.audit_sink(gate.clone()).time_limit(GUARD)).await;
+    let url = servers.http.origin() + "/get";
+    gate.open_after(Duration::from_secs(2));
+    let outcome = guarded(sandbox.run(get(&url))).await.expect("a run");
+    assert_eq!(outcome.stdout_text(), "200\n", "{}", outcome.stderr_text());
+    assert!(outcome.duration > Duration::from_secs(1));
+    // The connection, its address, the request, and what came of it; before `run` returned.
+    assert_eq!(gate.given.load(Ordering::SeqCst), 4);
 }

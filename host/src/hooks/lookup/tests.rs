@@ -430,20 +430,21 @@ async fn what_leads_to_this_machine_is_denied_unless_its_rule_names_the_address(
     }
 }
 
-/// A sink that is full.
-struct Full;
+/// A sink that is a function.
+struct Sink<F>(F);
 
-impl AuditSink for Full {
+impl<F: Fn() -> std::io::Result<()> + Send + Sync> AuditSink for Sink<F> {
     fn write(&self, _: &AuditLine) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::StorageFull.into())
+        (self.0)()
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_asked() {
     let names = Arc::new(Names::default());
+    let full = || Err(std::io::ErrorKind::StorageFull.into());
     let audit = AuditLog::with(AuditSettings {
-        sinks: vec![Arc::new(Full)],
+        sinks: vec![Arc::new(Sink(full))],
         ..AuditSettings::default()
     });
     let policy = Policy::from(document("a.test"));
@@ -463,6 +464,27 @@ async fn what_cannot_be_recorded_is_not_asked() {
         told.iter().all(|it| one(it) == (Verdict::Deny, true, true)),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn what_a_sink_does_not_have_yet_is_not_asked_and_the_call_returns_all_the_same() {
+    let (open, shut) = std::sync::mpsc::channel::<()>();
+    let shut = Mutex::new(shut);
+    let wait = move || shut.lock().unwrap().recv().or(Ok(()));
+    let names = Arc::new(Names::default());
+    let audit = AuditLog::with(AuditSettings {
+        sinks: vec![Arc::new(Sink(wait))],
+        ..AuditSettings::default()
+    });
+    let hooks = EgressHooks::new(Policy::from(document("a.test")), config(&names), audit);
+    let Ok(Looking::Asking(task)) = hooks.lookup(host("a.test")) else {
+        panic!("asked");
+    };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(names.asked(), [""; 0]);
+    drop(open);
+    assert_eq!(task.await, Ok(()));
+    assert_eq!(names.asked(), ["a.test"]);
 }
 
 #[tokio::test]
