@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use sandbox_net::runtime::Cache;
-use sandbox_net::{DirAccess, Engine, Error, Sandbox, Script};
+use sandbox_net::{Capability, DirAccess, Engine, Error, Sandbox, Script};
 use tempfile::TempDir;
 
 fn chmod(path: &Path, mode: u32) {
@@ -32,9 +32,15 @@ impl Copied {
         let outer = temp.path().join("outer");
         let cache = outer.join("cache");
         let from = Cache::open(None).expect("this user's cache");
+        // Others may lie there, of other versions.
+        let engine = Engine::shared().await.expect("an engine");
+        let component = engine.component(Capability::None).await;
+        let component = component.expect("a component");
+        let interpreter = component.parent().and_then(Path::file_name);
+        let interpreter = interpreter.expect("an entry").to_string_lossy();
         for kind in ["runtime", "compiled"] {
             for key in from.keys(kind).expect("the entries") {
-                if kind == "runtime" || key.contains("-plain-") {
+                if kind == "runtime" || key.starts_with(&*interpreter) {
                     copy(
                         &from.root().join(kind).join(&key),
                         &cache.join(kind).join(&key),
