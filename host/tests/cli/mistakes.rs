@@ -1,9 +1,21 @@
 //! Mistakes in a command, and machines that have no room for a run: what is said, and the exit code.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use super::{TOOL_ERROR, command, run, text};
+
+/// What the command says to arguments that it refuses.
+fn refused(arguments: &[&str]) -> Output {
+    let output = run(arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(TOOL_ERROR),
+        "{arguments:?}: {stderr}"
+    );
+    output
+}
 
 #[test]
 fn a_mistake_in_the_command_says_what_to_write() {
@@ -95,13 +107,8 @@ fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
         (&["run", "--with", "", "-c", "pass"], "requirement"),
     ];
     for (arguments, word) in cases {
-        let output = run(arguments);
+        let output = refused(arguments);
         let stderr = text(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(TOOL_ERROR),
-            "{arguments:?}: {stderr}"
-        );
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(
             stderr.contains(word),
@@ -134,13 +141,8 @@ fn arguments_that_do_not_parse_are_named() {
         (&[], "Usage"),
     ];
     for (arguments, word) in cases {
-        let output = run(arguments);
+        let output = refused(arguments);
         let stderr = text(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(TOOL_ERROR),
-            "{arguments:?}: {stderr}"
-        );
         assert!(
             stderr.contains(word),
             "{arguments:?}: {word} is missing in {stderr:?}"

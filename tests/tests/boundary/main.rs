@@ -4,6 +4,7 @@
 mod cache;
 mod dialled;
 mod escapes;
+mod exposed;
 mod memory;
 mod mounts;
 mod overrides;
