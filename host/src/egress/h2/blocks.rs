@@ -1,10 +1,11 @@
-//! The header blocks that a peer sends (RFC 9113 section 4.3), counted before the library decodes
-//! them.
+//! The header blocks (RFC 9113 section 4.3) and the data that a peer sends, counted before the library
+//! decodes them.
 
 use std::io;
 
 use crate::account::Reservation;
 use crate::egress::Limit;
+use crate::egress::h2::buffers::Landing;
 use crate::egress::h2::fields::FieldCounter;
 use crate::egress::h2::frames::Header;
 use crate::egress::h2::kept::{Part, Streams};
@@ -39,6 +40,13 @@ pub(super) struct Blocks {
     buffers: Option<Reservation>,
     block: Option<Block>,
     payload: Payload,
+    data: Option<Data>,
+}
+
+/// A frame with data under way.
+struct Data {
+    stream: u32,
+    left: usize,
 }
 
 /// A block under way.
@@ -67,7 +75,13 @@ impl Blocks {
             buffers: None,
             block: None,
             payload: Payload::default(),
+            data: None,
         }
+    }
+
+    /// Takes notice of where the bytes are that are shown next.
+    pub(super) fn land(&mut self, landing: Landing) -> io::Result<()> {
+        self.streams.read(landing).map_err(out_of_memory)
     }
 
     /// Takes notice of a frame that begins.
@@ -76,7 +90,12 @@ impl Blocks {
         match header.kind {
             Header::DATA if header.length > 0 || header.has(END_STREAM) => {
                 let kept = self.streams.keep_data_frame(header.stream);
-                return kept.map_err(out_of_memory);
+                kept.map_err(out_of_memory)?;
+                self.data = Some(Data {
+                    stream: header.stream,
+                    left: header.length,
+                });
+                return self.read_data(&[]);
             }
             Header::HEADERS => {
                 self.block = Some(Block {
@@ -111,6 +130,7 @@ impl Blocks {
 
     /// Takes notice of a piece of the payload of the frame that began last.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.read_data(bytes)?;
         let payload = &mut self.payload;
         if let (true, [padding, rest @ ..]) = (payload.is_padded, bytes) {
             payload.is_padded = false;
@@ -133,6 +153,19 @@ impl Blocks {
             self.block = None;
         }
         Ok(())
+    }
+
+    fn read_data(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(data) = &mut self.data else {
+            return Ok(());
+        };
+        data.left = data.left.saturating_sub(bytes.len());
+        if data.left > 0 {
+            return Ok(());
+        }
+        let ended = self.streams.end_data_frame(data.stream);
+        self.data = None;
+        ended.map_err(out_of_memory)
     }
 
     fn read_block(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -203,7 +236,7 @@ mod tests {
 
     fn session(memory: u64) -> (HostMemory, Streams, Blocks) {
         let memory = HostMemory::new(memory);
-        let streams = Streams::new(memory.clone());
+        let streams = Streams::new(memory.clone()).unwrap();
         (memory, streams.clone(), Blocks::new(streams))
     }
 
@@ -235,6 +268,41 @@ mod tests {
         frame(&mut blocks, CONTINUATION, END_HEADERS, &[0x90; 400]).unwrap();
         let kept = memory.used();
         assert!(kept > 800 * FIELD - AHEAD, "{kept}");
+        drop(stream);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn a_frame_with_data_keeps_the_buffer_that_it_ends_in_until_the_exchange_has_it() {
+        const ROOM: usize = 16 << 10;
+        let landing = |address, carried| Landing {
+            address,
+            room: ROOM,
+            length: 20,
+            carried,
+        };
+        let (memory, streams, mut blocks) = session(1 << 20);
+        let stream = opened(&streams, 1);
+        blocks.land(landing(1 << 20, 0)).unwrap();
+        frame(&mut blocks, DATA, 0, b"one").unwrap();
+        frame(&mut blocks, DATA, 0, b"two").unwrap();
+        assert_eq!(memory.used(), ROOM, "once for both");
+        let header = Header {
+            length: 5,
+            kind: DATA,
+            flags: 0,
+            stream: 1,
+        };
+        blocks.begin(header).unwrap();
+        blocks.read(b"th").unwrap();
+        blocks.land(landing(1 << 21, 11)).unwrap();
+        assert_eq!(memory.used(), ROOM, "it has not ended");
+        blocks.read(b"ree").unwrap();
+        assert_eq!(memory.used(), 2 * ROOM + 11);
+        stream.took_data_frame();
+        assert_eq!(memory.used(), 2 * ROOM + 11);
+        stream.took_data_frame();
+        assert_eq!(memory.used(), ROOM + 11);
         drop(stream);
         assert_eq!(memory.used(), 0);
     }

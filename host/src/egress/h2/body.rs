@@ -14,6 +14,9 @@ use crate::egress::pump::{Pump, Sent};
 use crate::egress::trailers::permitted;
 use crate::egress::{EgressError, Fields};
 
+/// Less data than this is copied out of the buffer that it was read into: half of the library's.
+const COPIED: usize = 8 << 10;
+
 /// The body of one response. The peer may send ahead as much as the stream's window holds; the
 /// window opens again as the bytes are taken. Dropping it before the end resets the stream.
 #[derive(Debug)]
@@ -63,9 +66,6 @@ impl H2Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, EgressError>>> {
         let mut next = ready!(self.poll_receive(cx));
-        if let (Some(Ok(_)), Some(stream)) = (&next, self.slot.as_ref().and_then(Slot::stream)) {
-            stream.took_data_frame();
-        }
         if let (Some(Err(error)), Some(slot)) = (&mut next, &self.slot) {
             *error = slot.session().limited(error.clone());
         }
@@ -93,7 +93,12 @@ impl H2Body {
             return Poll::Ready(None);
         };
         loop {
-            return Poll::Ready(match ready!(receiving.poll_data(cx)) {
+            let next = ready!(receiving.poll_data(cx)).map(|data| data.map(without_its_buffer));
+            if let (Some(Ok(_)), Some(stream)) = (&next, self.slot.as_ref().and_then(Slot::stream))
+            {
+                stream.took_data_frame();
+            }
+            return Poll::Ready(match next {
                 Some(Ok(data)) if data.is_empty() => continue,
                 Some(Ok(data)) => match receiving.flow_control().release_capacity(data.len()) {
                     Ok(()) => Some(Ok(data)),
@@ -139,6 +144,14 @@ impl H2Body {
             }
             _ => self.slot = None,
         }
+    }
+}
+
+/// Data that does not keep a buffer which is much larger than itself.
+fn without_its_buffer(data: Bytes) -> Bytes {
+    match data.len() {
+        ..COPIED => Bytes::copy_from_slice(&data),
+        _ => data,
     }
 }
 

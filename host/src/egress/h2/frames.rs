@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::egress::h2::blocks::Blocks;
+use crate::egress::h2::buffers::Landing;
 use crate::egress::h2::kept::Streams;
 use crate::egress::stream::Stream;
 use crate::egress::wire::{Ended, limit_of};
@@ -77,8 +78,8 @@ impl Frames {
         });
     }
 
-    /// Looks at bytes that were read, before the library does.
-    fn note_received(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Looks at bytes that were read where there was so much room, before the library does.
+    fn note_received(&mut self, bytes: &[u8], room: usize) -> io::Result<()> {
         let Self {
             received,
             allowance,
@@ -86,7 +87,13 @@ impl Frames {
             ended,
             ..
         } = self;
-        let seen = received.walk(bytes, |piece| match piece {
+        let landed = blocks.land(Landing {
+            address: bytes.as_ptr().addr(),
+            room,
+            length: bytes.len(),
+            carried: received.unfinished(),
+        });
+        let note = |piece: Piece<'_>| match piece {
             Piece::Payload(bytes) => blocks.read(bytes),
             Piece::Begins(header) => {
                 let is_allowed = match header.frame() {
@@ -101,7 +108,8 @@ impl Frames {
                     false => Err(too_many()),
                 }
             }
-        });
+        };
+        let seen = landed.and_then(|()| received.walk(bytes, note));
         seen.inspect_err(|error| {
             if let Some(limit) = limit_of(error) {
                 ended.get_or_init(|| limit);
@@ -210,6 +218,17 @@ struct Scanner {
 }
 
 impl Scanner {
+    /// The bytes of the frame that is not complete.
+    fn unfinished(&self) -> usize {
+        match self.left {
+            0 => self.length,
+            left => {
+                let length = self.header.len() + Header::read(self.header).length;
+                length.saturating_sub(left)
+            }
+        }
+    }
+
     fn scan(&mut self, bytes: &[u8], mut found: impl FnMut(Frame)) {
         let Ok(()) = self.walk(bytes, |piece| {
             if let Piece::Begins(header) = piece {
@@ -254,9 +273,10 @@ impl AsyncRead for Frames {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining());
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        Poll::Ready(self.note_received(&buf.filled()[before..]))
+        let bytes = &buf.filled()[before..];
+        Poll::Ready(self.note_received(bytes, room))
     }
 }
 
@@ -334,7 +354,9 @@ mod tests {
             let mut found = Vec::new();
             for piece in bytes.chunks(size) {
                 scanner.scan(piece, |frame| found.push(frame));
+                assert!(scanner.unfinished() < 9 + 70_000);
             }
+            assert_eq!(scanner.unfinished(), 0);
             assert_eq!(found, expected, "in pieces of {size}");
         }
     }

@@ -4,19 +4,20 @@
 //! library keeps all of it, and says nothing about how much. So the frames are counted before it
 //! gets them, and what they cost is taken from the sandbox's memory until the exchange has taken it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::{HostMemory, Reservation};
 use crate::egress::Limit;
+use crate::egress::h2::buffers::{BufferId, Buffers, Landing};
 
 /// What an exchange takes from the sandbox's memory for this before it begins: enough for an honest
 /// head with few fields, or for a few fields behind a body.
 pub(super) const AHEAD: usize = 2 << 10;
 
-/// What a frame with data costs beside the data, at most: the library's own entry, in a list that
-/// grows to twice its size.
+/// What a frame with data costs beside the buffer that it is in, at most: the library's own entry, in
+/// a list that grows to twice its size, and one here.
 const DATA_FRAME: usize = 512;
 
 /// What a list of fields is kept for.
@@ -34,7 +35,12 @@ pub(super) struct Streams(Arc<Inner>);
 
 struct Inner {
     memory: HostMemory,
-    streams: Mutex<HashMap<u32, Kept>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    streams: HashMap<u32, Kept>,
+    buffers: Buffers,
 }
 
 /// What is kept for one stream.
@@ -43,6 +49,8 @@ struct Kept {
     heads: usize,
     trailers: usize,
     data_frames: usize,
+    /// The buffers of those that are complete, in their order.
+    buffers: VecDeque<BufferId>,
     /// Whether any head came.
     has_begun: bool,
 }
@@ -57,25 +65,37 @@ impl Kept {
 
 impl fmt::Debug for Streams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.lock().keys()).finish()
+        f.debug_set().entries(self.lock().streams.keys()).finish()
     }
 }
 
 impl Streams {
-    pub(super) fn new(memory: HostMemory) -> Self {
-        Self(Arc::new(Inner {
+    /// # Errors
+    ///
+    /// Those of the account.
+    pub(super) fn new(memory: HostMemory) -> Result<Self, Limit> {
+        let state = State {
+            streams: HashMap::new(),
+            buffers: Buffers::new(memory.reserve(0)?),
+        };
+        Ok(Self(Arc::new(Inner {
             memory,
-            streams: Mutex::default(),
-        }))
+            state: Mutex::new(state),
+        })))
     }
 
     pub(super) fn memory(&self) -> &HostMemory {
         &self.0.memory
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Kept>> {
-        let streams = self.0.streams.lock();
-        streams.unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.0.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes notice of where bytes were read to.
+    pub(super) fn read(&self, landing: Landing) -> Result<(), Limit> {
+        self.lock().buffers.read(landing)
     }
 
     /// Opens a stream by `open`, which gives its number. Nothing that comes on it is looked at
@@ -85,24 +105,26 @@ impl Streams {
         open: impl FnOnce() -> Result<(u32, T), E>,
     ) -> Result<(KeptStream, T), OpenError<E>> {
         let held = self.0.memory.reserve(0).map_err(OpenError::Limit)?;
-        let mut streams = self.lock();
+        let mut state = self.lock();
         let (id, opened) = open().map_err(OpenError::Library)?;
         let kept = Kept {
             held,
             heads: 0,
             trailers: 0,
             data_frames: 0,
+            buffers: VecDeque::new(),
             has_begun: false,
         };
-        streams.insert(id, kept);
+        state.streams.insert(id, kept);
+        drop(state);
         let streams = self.clone();
         Ok((KeptStream { streams, id }, opened))
     }
 
     /// Which list begins on a stream; none where the library drops whatever comes there.
     pub(super) fn begin_block(&self, id: u32, is_last: bool) -> Option<Part> {
-        let mut streams = self.lock();
-        let kept = streams.get_mut(&id)?;
+        let mut state = self.lock();
+        let kept = state.streams.get_mut(&id)?;
         let has_begun = std::mem::replace(&mut kept.has_begun, true);
         Some(match has_begun && is_last {
             true => Part::Trailers,
@@ -112,8 +134,8 @@ impl Streams {
 
     /// Keeps so many bytes of a list that comes on a stream.
     pub(super) fn keep(&self, id: u32, part: Part, bytes: usize) -> Result<(), Limit> {
-        let mut streams = self.lock();
-        let Some(kept) = streams.get_mut(&id) else {
+        let mut state = self.lock();
+        let Some(kept) = state.streams.get_mut(&id) else {
             return Ok(());
         };
         match part {
@@ -123,14 +145,25 @@ impl Streams {
         kept.settle()
     }
 
-    /// Keeps a frame with data.
+    /// Keeps a frame with data, which begins.
     pub(super) fn keep_data_frame(&self, id: u32) -> Result<(), Limit> {
-        let mut streams = self.lock();
-        let Some(kept) = streams.get_mut(&id) else {
+        let mut state = self.lock();
+        let Some(kept) = state.streams.get_mut(&id) else {
             return Ok(());
         };
         kept.data_frames += 1;
         kept.settle()
+    }
+
+    /// A frame with data is complete, and keeps the buffer that it is in.
+    pub(super) fn end_data_frame(&self, id: u32) -> Result<(), Limit> {
+        let State { streams, buffers } = &mut *self.lock();
+        let Some(kept) = streams.get_mut(&id) else {
+            return Ok(());
+        };
+        buffers.hold(buffers.reading())?;
+        kept.buffers.push_back(buffers.reading());
+        Ok(())
     }
 }
 
@@ -160,28 +193,45 @@ impl KeptStream {
         self.took(|kept| kept.heads = 0);
     }
 
-    /// The exchange has a frame with data.
+    /// The exchange has a frame with data, and what it keeps of it is its own.
     pub(super) fn took_data_frame(&self) {
-        self.took(|kept| kept.data_frames = kept.data_frames.saturating_sub(1));
+        let buffer = self.took(|kept| {
+            kept.data_frames = kept.data_frames.saturating_sub(1);
+            kept.buffers.pop_front()
+        });
+        self.release(buffer.flatten());
     }
 
     /// The exchange has all of the response.
     pub(super) fn took_all(&self) {
-        self.took(|kept| (kept.heads, kept.trailers, kept.data_frames) = (0, 0, 0));
+        let buffers = self.took(|kept| {
+            (kept.heads, kept.trailers, kept.data_frames) = (0, 0, 0);
+            std::mem::take(&mut kept.buffers)
+        });
+        self.release(buffers.into_iter().flatten());
     }
 
-    fn took(&self, less: impl FnOnce(&mut Kept)) {
-        if let Some(kept) = self.streams.lock().get_mut(&self.id) {
-            less(kept);
-            // It is never more than before.
-            let _ = kept.settle();
+    fn took<T>(&self, less: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        let mut state = self.streams.lock();
+        let kept = state.streams.get_mut(&self.id)?;
+        let taken = less(kept);
+        // It is never more than before.
+        let _ = kept.settle();
+        Some(taken)
+    }
+
+    fn release(&self, buffers: impl IntoIterator<Item = BufferId>) {
+        let mut state = self.streams.lock();
+        for id in buffers {
+            state.buffers.release(id);
         }
     }
 }
 
 impl Drop for KeptStream {
     fn drop(&mut self) {
-        self.streams.lock().remove(&self.id);
+        self.took_all();
+        self.streams.lock().streams.remove(&self.id);
     }
 }
 
@@ -197,7 +247,7 @@ mod tests {
     #[test]
     fn what_comes_for_a_stream_is_taken_until_the_exchange_has_it() {
         let memory = HostMemory::new(10 * AHEAD as u64);
-        let streams = Streams::new(memory.clone());
+        let streams = Streams::new(memory.clone()).unwrap();
         let stream = opened(&streams, 1);
         assert_eq!(streams.begin_block(1, false), Some(Part::Head));
         streams.keep(1, Part::Head, AHEAD).unwrap();
@@ -223,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_response_without_a_body_is_a_head_and_what_nobody_asked_for_is_not_kept() {
-        let streams = Streams::new(HostMemory::new(100));
+        let streams = Streams::new(HostMemory::new(100)).unwrap();
         let stream = opened(&streams, 3);
         assert_eq!(streams.begin_block(3, true), Some(Part::Head));
         drop(stream);

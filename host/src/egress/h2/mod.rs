@@ -3,6 +3,7 @@
 
 mod blocks;
 mod body;
+mod buffers;
 mod exchange;
 mod fields;
 mod frames;

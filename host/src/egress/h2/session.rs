@@ -85,7 +85,7 @@ impl Session {
             [window, window * MAX_STREAMS].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
         // The exchange applies the bound itself; far beyond it, the session does.
         let max_list = u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX);
-        let streams = Streams::new(memory.clone());
+        let streams = Streams::new(memory.clone()).map_err(EgressError::Limit)?;
         let (sender, connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(window_of_stream)

@@ -1,5 +1,5 @@
-//! A server of HTTP/2 that fills the host with lists of fields: whatever waits behind bodies that
-//! nobody reads is within the sandbox's host memory.
+//! A server of HTTP/2 that fills the host with what nobody reads, lists of fields and small frames among
+//! large ones: all of it is within the sandbox's host memory.
 //!
 //! This is a test binary of its own, since it looks at the memory of the whole process.
 
@@ -22,6 +22,7 @@ const SLACK: u64 = 32 << 20;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const UNKNOWN: u8 = 0xfa;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -32,8 +33,35 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&[a, b, c, kind, flags][..], &stream, payload].concat()
 }
 
-/// Answers a POST by a body and these fields behind it, and anything else by a body alone.
-async fn converse(tcp: TcpStream, tls: TlsAcceptor, trailers: Arc<[u8]>) -> std::io::Result<()> {
+/// What comes behind the first 100 bytes of a body.
+#[derive(Clone)]
+enum Rest {
+    Trailers(Vec<u8>),
+    /// So many frames of one byte each, and behind each one a frame of this size that means nothing.
+    Frames(usize, usize),
+}
+
+impl Rest {
+    fn frames(&self, id: u32) -> Vec<u8> {
+        match self {
+            Self::Trailers(fields) => frame(HEADERS, END_HEADERS | END_STREAM, id, fields),
+            Self::Frames(number, size) => {
+                let pair = [
+                    frame(DATA, 0, id, b"y"),
+                    frame(UNKNOWN, 0, 0, &vec![0; *size]),
+                ];
+                [
+                    pair.concat().repeat(*number),
+                    frame(DATA, END_STREAM, id, b"z"),
+                ]
+                .concat()
+            }
+        }
+    }
+}
+
+/// Answers a POST by a body with this behind its beginning, and anything else by a body alone.
+async fn converse(tcp: TcpStream, tls: TlsAcceptor, rest: Arc<Rest>) -> std::io::Result<()> {
     let mut stream = tls.accept(tcp).await?;
     stream.read_exact(&mut [0; 24]).await?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
@@ -50,7 +78,7 @@ async fn converse(tcp: TcpStream, tls: TlsAcceptor, trailers: Arc<[u8]>) -> std:
             (HEADERS, _) if payload.first() == Some(&0x83) => [
                 frame(HEADERS, END_HEADERS, id, &[0x88]),
                 frame(DATA, 0, id, &[b'x'; 100]),
-                frame(HEADERS, END_HEADERS | END_STREAM, id, &trailers),
+                rest.frames(id),
             ]
             .concat(),
             (HEADERS, _) => [
@@ -65,15 +93,15 @@ async fn converse(tcp: TcpStream, tls: TlsAcceptor, trailers: Arc<[u8]>) -> std:
 }
 
 /// Lets a program wait with many exchanges at once, and then read them.
-async fn wait(ca: &TestCa, trailers: Vec<u8>) -> Report {
+async fn wait(ca: &TestCa, rest: Rest) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("https://{}", listener.local_addr().expect("an address"));
     let tls = TlsAcceptor::from(ca.loopback_leaf().server_config(&[b"h2"]));
-    let trailers: Arc<[u8]> = trailers.into();
+    let rest = Arc::new(rest);
     let serving = tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             // How a connection ends is the client's part.
-            let conversation = converse(tcp, tls.clone(), Arc::clone(&trailers));
+            let conversation = converse(tcp, tls.clone(), Arc::clone(&rest));
             tokio::spawn(async move { drop(conversation.await) });
         }
     });
@@ -109,29 +137,43 @@ fn honest() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fields_behind_bodies_that_nobody_reads_stay_within_the_host_memory() {
-    let ca = TestCa::new("trailers");
-    let report = wait(&ca, honest()).await;
-    assert_eq!(report.result("begun"), &json!({"done": EXCHANGES}));
-    assert_eq!(report.result("read"), &json!({"done": EXCHANGES}));
-    assert_eq!(report.result("after it"), &json!(200));
-    let before = peak_memory();
+async fn what_nobody_reads_stays_within_the_host_memory() {
+    let ca = TestCa::new("unread");
+    for honest in [Rest::Trailers(honest()), Rest::Frames(20, 0)] {
+        let report = wait(&ca, honest).await;
+        assert_eq!(report.result("begun"), &json!({"done": EXCHANGES}));
+        assert_eq!(report.result("read"), &json!({"done": EXCHANGES}));
+        assert_eq!(report.result("after it"), &json!(200));
+    }
+    let hostile = [
+        // `age` without a value, in one byte each.
+        ("fields", Rest::Trailers(vec![0x95; 14_900])),
+        ("frames", Rest::Frames(100, 16_000)),
+    ];
+    for (name, rest) in hostile {
+        let before = peak_memory_from_now();
+        let report = wait(&ca, rest).await;
+        let peaks = before.zip(peak_memory());
+        let begun = report.result("begun");
+        println!(
+            "{name}: begun: {begun}, read: {}, peaks: {peaks:?}",
+            report.result("read")
+        );
+        assert!(begun["host-memory"].as_u64() > Some(0), "{name}: {report}");
+        assert_eq!(report.result("after it"), &json!(200), "{name}: {report}");
+        let Some((before, after)) = peaks else {
+            eprintln!("skipped in part: this system does not tell a process's peak memory");
+            return;
+        };
+        assert!(after - before < HOST_MEMORY + SLACK, "{before}, {after}");
+    }
+}
 
-    // `age` without a value, in one byte each.
-    let report = wait(&ca, vec![0x95; 14_900]).await;
-    let peaks = before.zip(peak_memory());
-    let begun = report.result("begun");
-    println!(
-        "begun: {begun}, read: {}, peaks: {peaks:?}",
-        report.result("read")
-    );
-    assert!(begun["host-memory"].as_u64() > Some(0), "{report}");
-    assert_eq!(report.result("after it"), &json!(200), "{report}");
-    let Some((before, after)) = peaks else {
-        eprintln!("skipped in part: this system does not tell a process's peak memory");
-        return;
-    };
-    assert!(after - before < HOST_MEMORY + SLACK, "{before}, {after}");
+/// The memory that this process has, which is its peak from now on where the system can forget one.
+fn peak_memory_from_now() -> Option<u64> {
+    // Where it can't, the peak is that of before, which is no less.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    peak_memory()
 }
 
 /// The most memory that this process ever held, in bytes, where the system tells it.
