@@ -2,6 +2,7 @@
 //! sandbox and in the machine's own Python.
 #![deny(missing_docs)]
 
+mod api_server;
 mod background;
 mod ca;
 mod content;
@@ -26,6 +27,7 @@ mod sigv4;
 mod stream_routes;
 mod streams;
 
+pub use api_server::{Api, ApiAnswer, ApiRequest, ApiServer};
 pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity};
 pub use content::{pattern, pattern_pieces, pattern_sha256, sha256};
 pub use dns_server::{DnsAnswer, DnsQuestion, DnsServer};

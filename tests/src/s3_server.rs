@@ -42,6 +42,8 @@ struct Object {
 #[derive(Debug, Default)]
 struct Store {
     objects: BTreeMap<String, Object>,
+    /// The parts of the uploads that are not complete, by key and number.
+    parts: BTreeMap<(String, u32), Bytes>,
     refused: Vec<&'static str>,
     versions: Vec<String>,
 }
@@ -232,6 +234,9 @@ impl Store {
         if key.is_empty() {
             return self.list(request.query);
         }
+        if request.query.contains("upload") {
+            return self.upload(method, key, request.query, bytes);
+        }
         match *method {
             Method::PUT => {
                 let kept = |name: &str| name.starts_with("x-amz-meta-") || name == "content-type";
@@ -249,19 +254,57 @@ impl Store {
                 respond(StatusCode::NO_CONTENT, Bytes::new())
             }
             _ => match self.objects.get(key) {
-                Some(object) => object.answer(true),
+                Some(object) => match request.field("range") {
+                    Some(range) => object.part(&range),
+                    None => object.answer(true),
+                },
                 None => failure(StatusCode::NOT_FOUND, "NoSuchKey", "no such key"),
             },
         }
     }
 
+    /// An upload in parts: its beginning, each part, and its end. A key has one at a time.
+    fn upload(&mut self, method: &Method, key: &str, query: &str, bytes: Bytes) -> Answer {
+        let number = parameter(query, "partNumber").and_then(|number| number.parse().ok());
+        match (method, number) {
+            (&Method::PUT, Some(number)) => {
+                let tag = format!("\"{}\"", &sha256(&bytes)[..32]);
+                self.parts.insert((key.to_owned(), number), bytes);
+                let mut answer = respond(StatusCode::OK, Bytes::new());
+                let tag = HeaderValue::try_from(tag).expect("hexadecimal digits");
+                answer.headers_mut().insert("etag", tag);
+                answer
+            }
+            (&Method::POST, _) if parameter(query, "uploadId").is_none() => {
+                let text = "<?xml version=\"1.0\"?><InitiateMultipartUploadResult>\
+                            <UploadId>1</UploadId></InitiateMultipartUploadResult>";
+                respond(StatusCode::OK, text.into())
+            }
+            (&Method::POST, _) => {
+                let all = std::mem::take(&mut self.parts).into_iter();
+                let (these, others): (Vec<_>, Vec<_>) = all.partition(|((of, _), _)| of == key);
+                self.parts.extend(others);
+                let bytes: Vec<u8> = these.into_iter().flat_map(|(_, part)| part).collect();
+                let object = Object {
+                    bytes: bytes.into(),
+                    fields: Vec::new(),
+                };
+                self.objects.insert(key.to_owned(), object);
+                let text = "<?xml version=\"1.0\"?><CompleteMultipartUploadResult>\
+                            <ETag>all</ETag></CompleteMultipartUploadResult>";
+                respond(StatusCode::OK, text.into())
+            }
+            _ => failure(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "no such step",
+            ),
+        }
+    }
+
     /// `ListObjectsV2`: the keys behind the continuation token, which is the last key so far.
     fn list(&self, query: &str) -> Answer {
-        let parameter = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            let (_, value) = pairs.find(|(key, _)| *key == name)?;
-            String::from_utf8(percent_decode(value)).ok()
-        };
+        let parameter = |name: &str| parameter(query, name);
         let after = parameter("continuation-token").unwrap_or_default();
         let prefix = parameter("prefix").unwrap_or_default();
         let most = parameter("max-keys").and_then(|most| most.parse().ok());
@@ -290,6 +333,33 @@ impl Store {
 }
 
 impl Object {
+    /// The bytes of a range such as `bytes=5-9` or `bytes=5-`.
+    fn part(&self, range: &str) -> Answer {
+        let ends = range
+            .strip_prefix("bytes=")
+            .and_then(|ends| ends.split_once('-'));
+        let (first, last) = ends.unwrap_or_default();
+        let first = first.parse().unwrap_or(0);
+        let last = last
+            .parse()
+            .map_or(self.bytes.len(), |last: usize| last + 1);
+        let Some(bytes) = self.bytes.get(first..last.min(self.bytes.len())) else {
+            return failure(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "InvalidRange",
+                "no such bytes",
+            );
+        };
+        let mut answer = self.answer(true);
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let end = first + bytes.len() - 1;
+        let told = format!("bytes {first}-{end}/{}", self.bytes.len());
+        let told = HeaderValue::try_from(told).expect("digits");
+        answer.headers_mut().insert("content-range", told);
+        *answer.body_mut() = Full::new(self.bytes.slice(first..first + bytes.len()));
+        answer
+    }
+
     /// The object with its fields; without its bytes if it has just been stored.
     fn answer(&self, with_bytes: bool) -> Answer {
         let bytes = if with_bytes {
@@ -309,6 +379,13 @@ impl Object {
         }
         response
     }
+}
+
+/// The value of a parameter.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    String::from_utf8(percent_decode(value)).ok()
 }
 
 fn respond(status: StatusCode, body: Bytes) -> Answer {

@@ -9,6 +9,7 @@ mod mapped;
 mod matrix;
 mod outcome;
 mod refusals;
+mod sdks;
 mod table;
 mod upgrades;
 mod world;
