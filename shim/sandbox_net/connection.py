@@ -28,7 +28,7 @@ from .exchange import Exchange
 from .http1_request import BodyEnd, RequestHead, RequestParser
 from .inbox import Inbox
 from .own_address import own_name, own_port
-from .shared_address import connect_to_first, host_field, other_host, server_name
+from .shared_address import connect_to_first, host_field, other_host, tls_target
 from .stock import gaierror
 from .tls_records import FIRST, NotOurs, RecordReader, pack_failure, pack_settled
 from .tls_request import with_name_checked
@@ -153,8 +153,9 @@ class Connection(Endpoint):
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
         self._tls_begun = True
+        payload, meant = tls_target(settings, payload, self.host, self._peer)
         try:
-            goes_over = self._go_over(server_name(payload), Deadline(0))
+            goes_over = self._go_over(meant, Deadline(0))
         except OSError as error:
             raise self._broken_by(error) from None
         if goes_over:
@@ -227,13 +228,10 @@ class Connection(Endpoint):
         except ChannelError as error:
             self._phase_failed(error)
             return True
-        self._phase_succeeded()
-        return True
-
-    def _phase_succeeded(self) -> None:
         if self.phase is Phase.HANDSHAKING and self._tls_record is not None:
             self._notes.append(pack_settled(self.tls_info()))
         self.phase = Phase.OPEN
+        return True
 
     def _phase_failed(self, error: ChannelError) -> None:
         if self._denied_setting is not None and is_name_mismatch(error):

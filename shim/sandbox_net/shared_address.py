@@ -7,10 +7,11 @@ from typing import Final
 
 from . import channel as ch
 from .addresses import parse_literal
-from .answers import ANSWERS, plain_name
+from .answers import ANSWERS, is_loopback, plain_name
 from .channel import Channel, ChannelError
 from .endpoint import Address, Hosts
 from .errors import DENIED, exception_for, os_error
+from .tls_request import VERIFICATION, VERIFIED
 
 _LENGTH: Final = struct.Struct("<H")
 
@@ -33,10 +34,18 @@ def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) ->
     raise failure or os_error(errno.EINVAL) from None
 
 
-def server_name(payload: bytes) -> str:
-    """The server name in the payload of a `start-tls` frame."""
+def tls_target(settings: int, payload: bytes, host: str, peer: Address | None) -> tuple[bytes, str]:
+    """The payload of a `start-tls` frame as it is to be sent, and the server name that it means.
+
+    TLS sends no addresses (RFC 6066 section 3): the peer's own one says nothing of the name where
+    nobody checks it, as programs do that pin an address and check the certificate themselves."""
     (size,) = _LENGTH.unpack_from(payload)
-    return payload[_LENGTH.size : _LENGTH.size + size].decode("utf-8", "replace")
+    end = _LENGTH.size + size
+    name = payload[_LENGTH.size : end].decode("utf-8", "replace")
+    is_address = isinstance(peer, tuple) and name == peer[0] != host and not is_loopback(name)
+    if is_address and settings & VERIFICATION != VERIFIED:
+        return _LENGTH.pack(0) + payload[end:], ""
+    return payload, name
 
 
 def host_field(fields: Iterable[tuple[bytes, bytes]], port: int) -> str:

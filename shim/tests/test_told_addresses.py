@@ -324,6 +324,19 @@ class SharedAddresses(ToldTest):
                 call("a.test")
             self.assertEqual(self.host.open_handles, 0)
 
+    def test_an_address_as_the_server_name_means_the_name_where_the_program_checks_it(self) -> None:
+        self.site(V4, 443)
+        for checks, expected in ((False, "b.test"), (True, V4)):
+            self.ask()
+            context = ssl.create_default_context()
+            context.check_hostname = checks
+            plain = socket.create_connection((V4, 443), timeout=5)
+            with plain, context.wrap_socket(plain, server_hostname=V4):
+                connection = self.host.connections[-1]
+            self.assertEqual(connection.host, expected)
+            settings = connection.tls_settings
+            self.assertEqual(settings and settings.server_name, V4 if checks else "")
+
     def test_asyncio_over_plain_http_goes_over_too(self) -> None:
         for name in ("a.test", "b.test"):
             self.ask()
