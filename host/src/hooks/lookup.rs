@@ -183,3 +183,5 @@ pub(super) fn room() -> Arc<Semaphore> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
