@@ -34,7 +34,10 @@ def pretend() -> None:
     getaddrinfo = socket.getaddrinfo
     connect = socket.socket.connect
 
-    def lead(host: str, port: object, family: int = 0, *args: int, **more: int) -> list[object]:
+    def lead(
+        host: str | bytes, port: object, family: int = 0, *args: int, **more: int
+    ) -> list[object]:
+        host = host.decode() if isinstance(host, bytes) else host
         if host not in NAMES:
             return getaddrinfo(host, port, family, *args, **more)
         families = {True: socket.AF_INET6, False: socket.AF_INET}
@@ -65,7 +68,7 @@ def pretend() -> None:
 
 def infos(name: str, family: int = 0) -> list[object]:
     found = socket.getaddrinfo(name, 80, family, socket.SOCK_STREAM)
-    return [[int(info[0]), int(info[1]), *info[2:]] for info in found]
+    return [[info[0].name, info[1].name, *info[2:]] for info in found]
 
 
 def is_public(name: str) -> bool:
@@ -117,7 +120,7 @@ def with_url(name: str) -> object:
 async def _loop_infos(name: str) -> object:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
-    return [[int(info[0]), int(info[1]), *info[2:]] for info in found]
+    return [[info[0].name, info[1].name, *info[2:]] for info in found]
 
 
 async def _sock_connect(name: str) -> object:
@@ -257,7 +260,7 @@ def main() -> None:
         attempt(f"all of {name}", lambda name=name: socket.gethostbyname_ex(name))
         attempt(f"guarded {name}", is_public, name)
         for family in (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6):
-            attempt(f"getaddrinfo {name} {int(family)}", infos, name, family)
+            attempt(f"getaddrinfo {name} {family.name}", infos, name, family)
         attempt(f"loop {name}", lambda name=name: asyncio.run(_loop_infos(name)))
     attempt("localhost", lambda: socket.gethostbyname("localhost"))
     attempt("pinned", asked_both, pinned)
