@@ -35,6 +35,7 @@ IMPORTS = {
     (CLIENT, "[method]exchange.response-body"),
     (CLIENT, "[method]exchange.subscribe"),
     (CLIENT, "[method]exchange.trailers"),
+    (CLIENT, "[method]lookup.addresses"),
     (CLIENT, "[method]lookup.status"),
     (CLIENT, "[method]lookup.subscribe"),
     (CLIENT, "[resource-drop]connection"),

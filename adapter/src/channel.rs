@@ -46,7 +46,7 @@ fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<A
     let payload = || payload(buffers, size, arena);
     match header.command {
         Command::Connect => connection::connect(header, Fields(&payload()?), handles),
-        Command::Status => connection::status(header, handles),
+        Command::Status => connection::status(header, handles, arena),
         Command::StartTls => tls::start_tls(header, Fields(&payload()?), handles, arena),
         Command::TlsInfo => tls::tls_info(header, handles, arena),
         Command::Request => exchange::request(header, Fields(&payload()?), handles, arena),

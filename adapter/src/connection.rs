@@ -1,10 +1,12 @@
 //! The commands on connections.
 
+use crate::arena::Arena;
 use crate::bindings::client;
 use crate::bindings::types::ConnectOptions;
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
 use crate::handles::{Handles, Resource};
+use crate::lookup;
 use crate::reply::Answer;
 use crate::utf8;
 
@@ -24,20 +26,24 @@ pub(crate) fn connect(
     Ok(Answer::value(id))
 }
 
-/// 2: how the phase under way ended, of a connection or of a lookup.
-pub(crate) fn status(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
+/// 2: how the phase under way ended, of a connection or of a lookup, and what a lookup found.
+pub(crate) fn status(
+    header: Header,
+    handles: &mut Handles,
+    arena: &Arena,
+) -> Result<Answer, Failure> {
     header.no_arg()?;
-    let status = match handles.resource(header.id)? {
+    let resource = handles.resource(header.id)?;
+    let status = match resource {
         Resource::Connection(connection) => connection.status(),
         Resource::Lookup(lookup) => lookup.status(),
         Resource::Exchange(_) => return Err(Fault::Handle.into()),
     };
-    match status {
-        None => Ok(Answer::pending()),
-        Some(ended) => {
-            ended?;
-            Ok(Answer::done())
-        }
+    match (status, resource) {
+        (None, _) => Ok(Answer::pending()),
+        (Some(Err(error)), _) => Err(error.into()),
+        (Some(Ok(())), Resource::Lookup(lookup)) => lookup::addresses(lookup, arena),
+        (Some(Ok(())), _) => Ok(Answer::done()),
     }
 }
 

@@ -62,13 +62,13 @@ pub(super) fn is_host(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"host")
 }
 
-/// Whether the value of a `Host` field (RFC 9110 section 7.2) names this origin; its default port
-/// may be there or not.
+/// Whether the value of a `Host` field (RFC 9110 section 7.2) names this origin. Its port may be
+/// left out, whichever it is: programs do that, and no other host is named so.
 fn is_authority(origin: &Origin, value: &[u8]) -> bool {
     match split_authority(value.trim_ascii()) {
         Some((host, port)) => {
             Host::parse(host).is_ok_and(|host| host == origin.endpoint.host)
-                && port.unwrap_or(origin.scheme.default_port()) == origin.endpoint.port
+                && port.is_none_or(|port| port == origin.endpoint.port)
         }
         None => false,
     }
@@ -115,6 +115,7 @@ mod tests {
         let https = origin(Scheme::Https, "api.test", 443);
         let other_port = origin(Scheme::Http, "api.test", 8080);
         let v6 = origin(Scheme::Http, "::1", 80);
+        let other_v6 = origin(Scheme::Http, "::1", 8080);
         let v4 = origin(Scheme::Http, "127.0.0.1", 80);
         for (origin, value, same) in [
             (&https, &b"api.test"[..], true),
@@ -132,7 +133,13 @@ mod tests {
             (&https, b"api.test\xff", false),
             (&https, "\u{ff41}\u{ff50}i.test".as_bytes(), false),
             (&other_port, b"api.test:8080", true),
-            (&other_port, b"api.test", false),
+            (&other_port, b"api.test", true),
+            (&other_port, b"api.test:80", false),
+            (&other_port, b"api.test:", false),
+            (&other_port, b"other.test", false),
+            (&other_v6, b"[::1]", true),
+            (&other_v6, b"::1", false),
+            (&other_v6, b"[::1]:80", false),
             (&v6, b"[::1]", true),
             (&v6, b"[0:0::1]:80", true),
             (&v6, b"::1", false),

@@ -49,7 +49,8 @@ impl Host {
     }
 
     /// The host as it stands in an authority: IPv6 in brackets (RFC 3986 section 3.2.2).
-    pub(super) fn in_authority(&self) -> String {
+    #[must_use]
+    pub fn in_authority(&self) -> String {
         match self {
             Self::Ip(IpAddr::V6(address)) => format!("[{address}]"),
             other => other.to_string(),

@@ -1,6 +1,10 @@
 //! Which names may be asked about before it is known what for.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::address::{AddressClass, classify};
 use crate::denial::{DEFAULT_DENY, Denial, DenyReason, refusal};
+use crate::filter::{AddressFilter, Leads};
 use crate::host::Host;
 use crate::layer::Verdict;
 use crate::name::DnsName;
@@ -30,6 +34,7 @@ pub struct CheckedName {
     name: DnsName,
     rule: String,
     reported: Option<Denial>,
+    filter: AddressFilter,
 }
 
 impl CheckedName {
@@ -49,6 +54,14 @@ impl CheckedName {
     #[must_use]
     pub fn reported(&self) -> Option<&Denial> {
         self.reported.as_ref()
+    }
+
+    /// Whether the program may hear that the name leads to this address, one of another machine: a
+    /// public one, at which some connection to the name may be dialled without asking anybody. Of
+    /// others, which a `to` list may open too, it hears nothing.
+    #[must_use]
+    pub fn tells(&self, address: IpAddr) -> bool {
+        classify(address) == AddressClass::Public && self.filter.permits(address, Leads::Elsewhere)
     }
 
     /// The denial where the host cannot record what it would do.
@@ -90,17 +103,48 @@ impl Policy {
             name: name.clone(),
             rule,
             reported,
+            filter: self.lookup_filter(&host),
         }))
+    }
+
+    /// The addresses of a host that everybody knows, at which it may be dialled: those of
+    /// `localhost`, if [`answer_lookup`](Self::answer_lookup) lets it be asked about.
+    #[must_use]
+    pub fn local_addresses(&self, host: &Host) -> Vec<IpAddr> {
+        if !host.is_localhost() {
+            return Vec::new();
+        }
+        let filter = self.lookup_filter(host);
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let permitted = |address: &IpAddr| filter.permits(*address, Leads::Here);
+        loopback.into_iter().filter(permitted).collect()
+    }
+
+    /// The addresses of all connections to the host that need nobody's leave.
+    fn lookup_filter(&self, host: &Host) -> AddressFilter {
+        let mut filters = Vec::new();
+        for endpoint in self.deciding_endpoints(host) {
+            for scheme in Scheme::ALL {
+                let query = Query {
+                    scheme,
+                    endpoint: &endpoint,
+                    head: None,
+                };
+                if matches!(self.judge(&query), Verdict::Allow(_) | Verdict::Report(_)) {
+                    let filter = self.filters(&query);
+                    if !filters.contains(&filter) {
+                        filters.push(filter);
+                    }
+                }
+            }
+        }
+        AddressFilter::new(host.clone(), filters)
     }
 
     /// The kindest verdict on any connection to the host; of equal ones that on its HTTPS port.
     fn judge_name(&self, host: &Host) -> Verdict<'_> {
         let mut kindest: Option<Verdict<'_>> = None;
-        for port in self.deciding_ports(host) {
-            let endpoint = Endpoint {
-                host: host.clone(),
-                port,
-            };
+        for endpoint in self.deciding_endpoints(host) {
             for scheme in [Scheme::Https, Scheme::Http] {
                 let query = Query {
                     scheme,
@@ -118,6 +162,14 @@ impl Policy {
             }
         }
         kindest.expect("there are always ports to judge")
+    }
+
+    fn deciding_endpoints(&self, host: &Host) -> impl Iterator<Item = Endpoint> {
+        let endpoint = |port| Endpoint {
+            host: host.clone(),
+            port,
+        };
+        self.deciding_ports(host).into_iter().map(endpoint)
     }
 
     /// Ports of which one gets the kindest verdict: rules have ranges of ports, so that the verdict
@@ -219,6 +271,64 @@ mod tests {
             ("", "::1", "local"),
         ] {
             assert_eq!(answer(rules, name), expected, "{rules} {name}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // one row a line
+    fn only_public_addresses_are_told_at_which_some_connection_may_be_dialled() {
+        let addresses = ["93.184.216.34", "2606:2800:220:1::1", "10.0.0.1", "127.0.0.1",
+            "169.254.169.254", "::ffff:93.184.216.34", "64:ff9b::10.0.0.1"];
+        for (rules, expected) in [
+            ("a.test", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"][..]),
+            ("any", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+            ("http://a.test:7000/x", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+            ("report", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+            ("a.test to 10.0.0.1", &[]),
+            ("a.test to 10.0.0.1,public", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+            ("a.test to 93.184.0.0/16", &["93.184.216.34", "::ffff:93.184.216.34"]),
+            ("a.test to 10.0.0.1; a.test:8080", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+            ("a.test to 10.0.0.1; ?a.test:8080", &[]),
+            ("a.test; !93.184.0.0/16", &["2606:2800:220:1::1"]),
+            ("a.test; !a.test:443", &["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"]),
+        ] {
+            let Ok(Lookup::Name(name)) = policy(rules).answer_lookup(host("a.test")) else {
+                panic!("{rules} lets it be asked about");
+            };
+            let told: Vec<_> = addresses.into_iter().filter(|it| name.tells(it.parse().unwrap())).collect();
+            assert_eq!(told, expected, "{rules}");
+        }
+    }
+
+    #[test]
+    fn localhost_alone_has_addresses_that_need_no_question() {
+        for (rules, name, expected) in [
+            ("localhost:80", "localhost", &["127.0.0.1", "::1"][..]),
+            ("localhost:80; ![::1]", "localhost", &["127.0.0.1"]),
+            ("any", "localhost", &[]),
+            ("?localhost", "localhost", &[]),
+            ("127.0.0.1", "127.0.0.1", &[]),
+            ("a.test", "a.test", &[]),
+        ] {
+            let expected: Vec<IpAddr> = expected.iter().map(|ip| ip.parse().unwrap()).collect();
+            let told = policy(rules).local_addresses(&host(name));
+            assert_eq!(told, expected, "{rules}");
+        }
+    }
+
+    #[test]
+    fn every_author_has_to_let_an_address_be_told() {
+        let address = "93.184.216.34".parse().unwrap();
+        for (one, other, expected) in [
+            ("a.test", "a.test", true),
+            ("a.test", "a.test to 10.0.0.1", false),
+            ("a.test", "a.test; !93.184.216.34", false),
+        ] {
+            let both = policy(one).intersect(&policy(other));
+            let Ok(Lookup::Name(name)) = both.answer_lookup(host("a.test")) else {
+                panic!("{one} and {other} let it be asked about");
+            };
+            assert_eq!(name.tells(address), expected, "{one} and {other}");
         }
     }
 

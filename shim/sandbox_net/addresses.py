@@ -1,13 +1,14 @@
-"""Host names as addresses.
+"""Addresses that stand for names.
 
 Programs resolve a name first and connect to an address then. Here the host resolves, and decides
-by the name. So a name gets an address of its own from a range that is never used on any network,
-and `connect` turns that address back into the name:
+by the name. It does not tell the addresses of every name (`lookup`). A name of which it tells none
+gets an address of its own from a range that is never used on any network, and `connect` turns that
+address back into the name:
 
 - IPv4: 240.0.0.0/8, of the reserved class E (RFC 1112 section 4);
 - IPv6: the same 32 bits under fd53:4e45:5400::/96, of the unique local range (RFC 4193).
 
-`localhost` is a name like any other. An address literal stands for itself.
+An address literal stands for itself.
 """
 
 import re

@@ -1,14 +1,14 @@
 """A TCP connection as a program sees it: a byte stream, which the host carries as HTTP."""
 
 import errno
-import struct
 from enum import Enum, auto
 from typing import Final
 
 from . import channel as ch
-from . import constants, control
+from . import control
+from .answers import is_loopback
 from .channel import Channel, ChannelError, Entry
-from .endpoint import Address, Endpoint
+from .endpoint import Address, Endpoint, Hosts
 from .errors import (
     CLOSED,
     again,
@@ -27,19 +27,18 @@ from .errors import (
 from .exchange import Exchange
 from .http1_request import BodyEnd, RequestHead, RequestParser
 from .inbox import Inbox
+from .own_address import own_name, own_port
+from .shared_address import connect_to_first, host_field, other_host, tls_target
 from .stock import gaierror
 from .tls_records import FIRST, NotOurs, RecordReader, pack_failure, pack_settled
 from .tls_request import with_name_checked
 from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
 
 _MAX_SEND: Final = 256 * 1024
-_FIRST_EPHEMERAL: Final = 49152
 
 # The host counts the same timeout from a moment later or earlier: a deadline of its that passes
 # so close to ours is ours.
 _CLOCK_SLACK_NS: Final = 50_000_000
-
-_next_port = _FIRST_EPHEMERAL
 
 
 class Phase(Enum):
@@ -51,17 +50,6 @@ class Phase(Enum):
     HANDSHAKING = auto()
 
 
-def _own_port() -> int:
-    global _next_port
-    port = _next_port
-    _next_port = port + 1 if port < 0xFFFF else _FIRST_EPHEMERAL
-    return port
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
 class Connection(Endpoint):
     """One connection to a host and port, with its requests one after the other."""
 
@@ -71,12 +59,16 @@ class Connection(Endpoint):
         self.host = ""
         self._handle = 0
         self._peer: Address | None = None
+        self._peer_port = 0
         self._own_host = ""
         self._port = 0
         self._error: OSError | None = None
         self.refusal: OSError | None = None
         """Why sandbox-net made no connection: `SO_ERROR` and `connect_ex` give a number only."""
         self._tls_begun = False
+        # TLS that begins once the connection to the host that its server name means is there.
+        self._postponed: tuple[int, bytes] | None = None
+        self._carried = False
         self._denied_setting: ChannelError | None = None
         # TLS that was asked for, and is answered, in the stream itself.
         self._tls_record: RecordReader | None = None
@@ -94,30 +86,19 @@ class Connection(Endpoint):
 
     # Connecting, and TLS.
 
-    def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
+    def connect(self, hosts: Hosts, port: int, peer: Address, deadline: Deadline) -> None:
         if self.phase is Phase.CONNECTING:
             self._raise_error()
             raise os_error(errno.EALREADY)
         if self.phase is not Phase.NEW:
             raise os_error(errno.EISCONN)
         self._raise_error()
-        if _is_loopback(self._own_host) and not _is_loopback(host):
+        if is_loopback(self._own_host) and not is_loopback(hosts[0]):
             raise os_error(errno.EINVAL)  # as Linux: there is no way from there
-        # The host gives up at the same time: waiting on for us would serve nobody.
-        timeout = max(1, deadline.remaining_ns()) if deadline.blocking else 0
-        timeout = 0 if timeout == ch.FOREVER else timeout
-        payload = struct.pack("<Q", timeout) + host.encode("utf-8")
-        try:
-            self._handle = self._channel.call(ch.CONNECT, 0, port, payload).value
-        except ChannelError as error:
-            failure = exception_for(error, host)
-            self.refusal = again(failure) if is_refusal(failure) else None
-            raise failure from None
-        self.refusal = None
-        self.host = host
+        self._open(hosts, port, deadline)
         self._peer = peer
-        self._port = self._port or _own_port()
-        self.phase = Phase.CONNECTING
+        self._peer_port = port
+        self._port = self._port or own_port()
         if not deadline.blocking:
             raise os_error(errno.EINPROGRESS)
         try:
@@ -129,10 +110,31 @@ class Connection(Endpoint):
                 raise timed_out() from None
             raise
 
+    def _open(self, hosts: Hosts, port: int, deadline: Deadline) -> None:
+        # The host gives up at the same time: waiting on for us would serve nobody.
+        timeout = max(1, deadline.remaining_ns()) if deadline.blocking else 0
+        timeout = 0 if timeout == ch.FOREVER else timeout
+        try:
+            self._handle, self.host = connect_to_first(self._channel, hosts, port, timeout)
+        except OSError as error:
+            self.refusal = again(error) if is_refusal(error) else None
+            raise
+        self.refusal = None
+        self.phase = Phase.CONNECTING
+
+    def _go_over(self, meant: str, deadline: Deadline) -> bool:
+        """Connects anew, before anything was sent, where another name at this address is meant."""
+        host = other_host(meant, self.host, self._peer)
+        if host is None:
+            return False
+        self._give_up()
+        self._open((host,), self._peer_port, deadline)
+        return True
+
     def bind(self, host: str) -> None:
         if self._port:
             raise os_error(errno.EINVAL)
-        self._port = _own_port()
+        self._port = own_port()
         self._own_host = host
 
     def start_tls(self, settings: int, payload: bytes) -> None:
@@ -150,16 +152,28 @@ class Connection(Endpoint):
             raise unsupported("TLS has to begin before anything is sent")
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
+        self._tls_begun = True
+        payload, meant = tls_target(settings, payload, self.host, self._peer)
+        try:
+            goes_over = self._go_over(meant, Deadline(0))
+        except OSError as error:
+            raise self._broken_by(error) from None
+        if goes_over:
+            self._postponed = (settings, payload)
+        else:
+            self._begin_tls(settings, payload)
+
+    def _begin_tls(self, settings: int, payload: bytes) -> None:
         try:
             self._channel.call(ch.START_TLS, self._handle, settings, payload)
         except ChannelError as error:
             checked = with_name_checked(settings)
             if checked == settings or not is_denied_setting(error):
+                self._tls_begun = False
                 raise
             # A name that is right needs no leave to be unchecked; one that is wrong will.
             self._denied_setting = error
             self._channel.call(ch.START_TLS, self._handle, checked, payload)
-        self._tls_begun = True
         self.phase = Phase.HANDSHAKING
 
     def _take_tls_record(self, data: memoryview) -> int:
@@ -204,18 +218,20 @@ class Connection(Endpoint):
         if self.phase not in (Phase.CONNECTING, Phase.HANDSHAKING):
             return True
         try:
-            reply = self._channel.call(ch.STATUS, self._handle)
+            if self._channel.call(ch.STATUS, self._handle).pending:
+                return False
+            if self._postponed is not None:
+                self.phase = Phase.HANDSHAKING
+                postponed, self._postponed = self._postponed, None
+                self._begin_tls(*postponed)
+                return False
         except ChannelError as error:
             self._phase_failed(error)
             return True
-        if not reply.pending:
-            self._phase_succeeded()
-        return not reply.pending
-
-    def _phase_succeeded(self) -> None:
         if self.phase is Phase.HANDSHAKING and self._tls_record is not None:
             self._notes.append(pack_settled(self.tls_info()))
         self.phase = Phase.OPEN
+        return True
 
     def _phase_failed(self, error: ChannelError) -> None:
         if self._denied_setting is not None and is_name_mismatch(error):
@@ -237,6 +253,7 @@ class Connection(Endpoint):
 
     def _give_up(self) -> None:
         self._leave()
+        self._postponed = None
         self.phase = Phase.NEW
 
     def _raise_error(self) -> None:
@@ -260,13 +277,8 @@ class Connection(Endpoint):
 
     def own_name(self) -> Address:
         """The host's side is not shown: a connection seems to come from the sandbox's loopback."""
-        v6 = self.family == constants.AF_INET6
-        any_host, loopback = ("::", "::1") if v6 else ("0.0.0.0", "127.0.0.1")
         connected = self.phase not in (Phase.NEW, Phase.CONNECTING)
-        host = self._own_host or any_host
-        if connected and host == any_host:
-            host = loopback
-        return (host, self._port, 0, 0) if v6 else (host, self._port)
+        return own_name(self.family, self._own_host, self._port, connected)
 
     # Sending.
 
@@ -282,7 +294,7 @@ class Connection(Endpoint):
         data = data[:_MAX_SEND]
         try:
             for event in self._parser.feed(data):
-                self._carry(event)
+                self._carry(event, deadline)
         except OSError as error:
             self._broken_by(error)
             raise
@@ -326,9 +338,9 @@ class Connection(Endpoint):
             exchange.settle(deadline)
             self._exchange = None
 
-    def _carry(self, event: RequestHead | memoryview | BodyEnd) -> None:
+    def _carry(self, event: RequestHead | memoryview | BodyEnd, deadline: Deadline) -> None:
         if isinstance(event, RequestHead):
-            self._begin(event)
+            self._begin(event, deadline)
             return
         exchange = self._exchange
         if exchange is None:
@@ -338,11 +350,17 @@ class Connection(Endpoint):
         else:
             exchange.offer(event)
 
-    def _begin(self, request: RequestHead) -> None:
+    def _begin(self, request: RequestHead, deadline: Deadline) -> None:
         if self._exchange is not None:
             raise unsupported(
                 "pipelining is not carried: read a response to its end before the next request"
             )
+        if not self._tls_begun and not self._carried:
+            # The bytes are taken, so a socket that does not wait has to wait here, for once.
+            deadline = deadline if deadline.blocking else Deadline(None)
+            if self._go_over(host_field(request.fields, self._peer_port), deadline):
+                self.finish_phase(deadline)
+        self._carried = True
         payload = request.payload()
         try:
             reply = self._channel.call(ch.REQUEST, self._handle, request.body, payload)

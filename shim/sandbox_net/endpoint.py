@@ -6,6 +6,7 @@ The descriptors are virtual: numbers above every real one. Several sockets may a
 
 import errno
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 from .channel import Entry
@@ -13,6 +14,9 @@ from .errors import os_error
 from .waiting import READABLE, WRITABLE, Deadline
 
 Address = tuple[str, int] | tuple[str, int, int, int] | str
+
+Hosts = Sequence[str]
+"""What an address may mean, the likeliest first."""
 
 FIRST_FD: Final = 0x1000_0000
 
@@ -47,7 +51,7 @@ class Endpoint(Watched):
         self.options: dict[tuple[int, int], int | bytes] = {}
 
     @abstractmethod
-    def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
+    def connect(self, hosts: Hosts, port: int, peer: Address, deadline: Deadline) -> None:
         """Connects, or begins to if the deadline allows no waiting."""
 
     def bind(self, host: str) -> None:

@@ -11,7 +11,7 @@ from . import anyio_refusals, names, told_refusals
 from .connection import Connection
 from .endpoint import TABLE
 from .errors import again
-from .lookup import Lookup
+from .lookup import Found, Lookup
 
 _stock_sock_connect = BaseSelectorEventLoop.sock_connect
 
@@ -57,12 +57,11 @@ async def getaddrinfo(
     """As `socket.getaddrinfo`; other tasks go on while the host looks the name up."""
     if socket.getaddrinfo is not _getaddrinfo:  # somebody put another one in its place
         return socket.getaddrinfo(host, port, family, type, proto, flags)
-    infos = names.unasked_infos(host, port, family, type, proto, flags)
-    name = names.name_to_ask(host)
-    if name is not None:
-        await _look_up(self, name)
+    query = names.Query(host, port, family, type, proto, flags)
+    found = await _look_up(self, query.name) if query.name is not None else ()
     return [
-        (socket.AddressFamily(info[0]), socket.SocketKind(info[1]), *info[2:]) for info in infos
+        (socket.AddressFamily(info[0]), socket.SocketKind(info[1]), *info[2:])
+        for info in query.infos(found)
     ]
 
 
@@ -76,10 +75,10 @@ async def getnameinfo(
     return socket.getnameinfo(sockaddr, flags)
 
 
-async def _look_up(loop: asyncio.AbstractEventLoop, name: str) -> None:
+async def _look_up(loop: asyncio.AbstractEventLoop, name: str) -> tuple[Found, ...]:
     lookup = Lookup(name)
     if lookup.is_over():
-        return
+        return lookup.found
     fd = TABLE.add(lookup)
     answered = loop.create_future()
     try:
@@ -90,6 +89,7 @@ async def _look_up(loop: asyncio.AbstractEventLoop, name: str) -> None:
             loop.remove_reader(fd)
     finally:
         TABLE.close(fd)
+    return lookup.found
 
 
 def _finish(lookup: Lookup, answered: "asyncio.Future[None]") -> None:

@@ -1,15 +1,21 @@
-"""The question whether a name leads anywhere.
+"""The question where a name leads.
 
-Names have addresses of their own here (`addresses`), so nothing of an answer is needed but that
-there is one: a name that does not exist fails where CPython lets it fail.
+The host tells the public addresses at which the policy lets the name be dialled. Where it tells
+none (other addresses, a name that is denied, or that somebody has to grant first), a name gets an
+address that stands for it (`addresses`). A name that does not exist fails where CPython lets it
+fail.
 """
 
 from . import channel as ch
-from . import control
+from . import constants, control
 from .channel import ChannelError, Entry
 from .endpoint import Watched
 from .errors import DENIED, TIMEOUT, exception_for, gai_error
+from .inet import inet_ntop
 from .waiting import READABLE, Deadline, wait
+
+Found = tuple[int, str]
+"""A family, and an address of it."""
 
 
 class Lookup(Watched):
@@ -17,6 +23,8 @@ class Lookup(Watched):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self.found: tuple[Found, ...] = ()
+        """The addresses that the host told, once it is over."""
         self._name = name
         self._handle = 0
         self._error: OSError | None = None
@@ -42,18 +50,20 @@ class Lookup(Watched):
             raise self._error
         return self._over
 
-    def wait(self) -> None:
-        """Waits for the answer; raises as `is_over` does."""
+    def wait(self) -> tuple[Found, ...]:
+        """Waits for the answer, and gives its addresses; raises as `is_over` does."""
         while not self.is_over():
             wait(control.channel(), [(self._handle, ch.PHASE)], Deadline(None))
+        return self.found
 
     def _look(self) -> None:
         try:
-            pending = control.channel().call(ch.STATUS, self._handle).pending
+            reply = control.channel().call(ch.STATUS, self._handle)
         except ChannelError as error:
             self._end(error)
         else:
-            if not pending:
+            if not reply.pending:
+                self.found = _addresses(reply.payload)
                 self._end(None)
 
     def _end(self, error: ChannelError | None) -> None:
@@ -76,6 +86,18 @@ class Lookup(Watched):
         handle, self._handle = self._handle, 0
         if handle:
             control.channel().close(handle)
+
+
+def _addresses(payload: bytes) -> tuple[Found, ...]:
+    """The addresses in a `status` reply, each behind its length."""
+    found: list[Found] = []
+    at = 0
+    while at < len(payload):
+        end = at + 1 + payload[at]
+        family = constants.AF_INET if payload[at] == 4 else constants.AF_INET6
+        found.append((family, inet_ntop(family, payload[at + 1 : end])))
+        at = end
+    return tuple(found)
 
 
 def _too_late() -> OSError:

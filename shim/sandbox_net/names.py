@@ -1,11 +1,13 @@
 """The functions of `_socket` that look up names, hosts, services and protocols."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from . import constants
 from .addresses import address_of, name_of, parse_literal, require_name
+from .answers import ANSWERS, plain_name
 from .errors import gai_error
-from .lookup import Lookup
+from .lookup import Found, Lookup
 from .stock import herror
 
 _AF_INET: Final = constants.AF_INET
@@ -51,6 +53,11 @@ def _unknown() -> OSError:
     return gai_error("EAI_NONAME", "Name or service not known")
 
 
+def _no_address() -> OSError:
+    name = "EAI_NODATA" if "EAI_NODATA" in constants.SOCKET else "EAI_NONAME"
+    return gai_error(name, "No address associated with hostname")
+
+
 def _wrong_family() -> OSError:
     name = "EAI_ADDRFAMILY" if "EAI_ADDRFAMILY" in constants.SOCKET else "EAI_NONAME"
     return gai_error(name, "Address family for hostname not supported")
@@ -65,47 +72,58 @@ def getaddrinfo(
     flags: int = 0,
 ) -> list[AddrInfo]:
     """The ways to connect to `host` and `port`: family, type, protocol, canonical name, address."""
-    infos = unasked_infos(host, port, family, type, proto, flags)
-    name = name_to_ask(host)
-    if name is not None:
-        Lookup(name).wait()
-    return infos
+    query = Query(host, port, family, type, proto, flags)
+    return query.infos(Lookup(query.name).wait() if query.name is not None else ())
 
 
-def name_to_ask(host: str | bytes | None) -> str | None:
-    """What the host has to look up before `unasked_infos` hold; `None` for an address."""
-    name = _host_text(host)
-    is_known = name is None or name == HOST_NAME or parse_literal(name) is not None
-    return None if is_known else name
+class Query:
+    """What `getaddrinfo` is asked, checked.
 
+    Raises:
+        gaierror: it makes no sense, as far as that is known before anybody is asked.
+    """
 
-def unasked_infos(
-    host: str | bytes | None,
-    port: str | bytes | int | None,
-    family: int = 0,
-    type: int = 0,
-    proto: int = 0,
-    flags: int = 0,
-) -> list[AddrInfo]:
-    """As `getaddrinfo`, without asking whether there is such a name."""
-    name = _host_text(host)
-    numeric_port = _port_number(port, flags)
-    if name is None and port is None:
-        raise _unknown()
-    kinds = _kinds(type, proto)
-    if family not in (constants.AF_UNSPEC, _AF_INET, _AF_INET6):
-        raise gai_error("EAI_FAMILY", "ai_family not supported")
-    found = _loopback(family, flags) if name is None else _addresses(name, family, flags)
-    canonical = name if name is not None and flags & constants.SOCKET["AI_CANONNAME"] else ""
-    infos: list[AddrInfo] = []
-    for found_family, address, scope in found:
-        sockaddr: SockAddr = (address, numeric_port)
-        if found_family == _AF_INET6:
-            sockaddr = (address, numeric_port, 0, scope)
-        for kind, kind_proto in kinds:
-            infos.append((found_family, kind, kind_proto, canonical, sockaddr))
-            canonical = ""
-    return infos
+    name: str | None
+    """The name to look up; `None` where the answer is known."""
+
+    def __init__(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        family: int,
+        type: int,
+        proto: int,
+        flags: int,
+    ) -> None:
+        text = _host_text(host)
+        self._port = _port_number(port, flags)
+        if text is None and port is None:
+            raise _unknown()
+        self._kinds = _kinds(type, proto)
+        if family not in (constants.AF_UNSPEC, _AF_INET, _AF_INET6):
+            raise gai_error("EAI_FAMILY", "ai_family not supported")
+        self._family = family
+        self._flags = flags
+        self._known = _loopback(family, flags) if text is None else _known(text, family, flags)
+        self.name = require_name(text) if text is not None and self._known is None else None
+        wants_name = text is not None and flags & constants.SOCKET["AI_CANONNAME"]
+        self._canonical = text if text is not None and wants_name else ""
+
+    def infos(self, found: Sequence[Found]) -> list[AddrInfo]:
+        """The answer, where a lookup of `name` has found these addresses."""
+        known = self._known
+        if self.name is not None:
+            known = _addresses(self.name, found, self._family, self._flags, self._port)
+        canonical = self._canonical
+        infos: list[AddrInfo] = []
+        for family, address, scope in known or ():
+            sockaddr: SockAddr = (address, self._port)
+            if family == _AF_INET6:
+                sockaddr = (address, self._port, 0, scope)
+            for kind, proto in self._kinds:
+                infos.append((family, kind, proto, canonical, sockaddr))
+                canonical = ""
+        return infos
 
 
 def _host_text(host: object) -> str | None:
@@ -164,7 +182,8 @@ def _loopback(family: int, flags: int) -> list[tuple[int, str, int]]:
     return [found for found in (v4, v6) if family in (0, found[0])]
 
 
-def _addresses(name: str, family: int, flags: int) -> list[tuple[int, str, int]]:
+def _known(name: str, family: int, flags: int) -> list[tuple[int, str, int]] | None:
+    """The addresses of a host about which nobody has to be asked; `None` for any other."""
     if name == HOST_NAME:
         return _loopback(family, 0)
     literal = parse_literal(name)
@@ -178,8 +197,31 @@ def _addresses(name: str, family: int, flags: int) -> list[tuple[int, str, int]]
         return [literal]
     if flags & constants.SOCKET["AI_NUMERICHOST"]:
         raise _unknown()
-    family = family or _AF_INET
-    return [(family, address_of(require_name(name), family), 0)]
+    return None
+
+
+def _addresses(
+    name: str, found: Sequence[Found], family: int, flags: int, port: int
+) -> list[tuple[int, str, int]]:
+    """The addresses of a name that was looked up: the one that stands for it where none is told.
+
+    Raises:
+        gaierror: there are none of this family.
+    """
+    if not found:
+        family = family or _AF_INET
+        return [(family, address_of(name, family), 0)]
+    if not family and plain_name(name) == "localhost":
+        family = _AF_INET  # whichever it is, the host dials both
+    chosen = [one for one in found if family in (0, one[0])]
+    everything = flags & constants.SOCKET.get("AI_ALL", 0)
+    is_mapped = family == _AF_INET6 and flags & constants.SOCKET.get("AI_V4MAPPED", 0)
+    if is_mapped and (everything or not chosen):
+        v4 = [address for its, address in found if its == _AF_INET]
+        chosen += [(_AF_INET6, f"::ffff:{address}") for address in v4]
+    if not chosen:
+        raise _no_address()
+    return [(its, ANSWERS.add(name, address, port), 0) for its, address in chosen]
 
 
 def host_argument(host: object) -> str:
@@ -199,8 +241,17 @@ def host_argument(host: object) -> str:
     return encoded.decode("ascii", "surrogateescape")
 
 
-def target_of(host: object, family: int) -> tuple[str, str]:
-    """What to tell the host to connect to, and the address that the program gets to see.
+class Target(NamedTuple):
+    """What an address, or the host in one, means."""
+
+    hosts: tuple[str, ...]
+    """What to tell the host to connect to, the likeliest first."""
+    addresses: tuple[str, ...]
+    """What the program gets to see: one at least."""
+
+
+def target_of(host: object, family: int, port: int = 0) -> Target:
+    """What to connect to for `host` and `port`.
 
     Raises:
         gaierror: there is no such host in this family.
@@ -215,40 +266,46 @@ def target_of(host: object, family: int) -> tuple[str, str]:
     literal = parse_literal(text)
     if literal is None:
         name = require_name(text)
-        Lookup(name).wait()
-        return name, address_of(name, family)
+        found = _addresses(name, Lookup(name).wait(), family, 0, port)
+        return Target((name,), tuple(address for _, address, _ in found))
     if literal[0] != family:
         raise _wrong_family()
-    return name_of(literal[1]) or literal[1], literal[1]
+    address = literal[1]
+    stands_for = name_of(address)
+    hosts = ANSWERS.hosts(host, address, port) if stands_for is None else (stands_for,)
+    return Target(hosts, (address,))
 
 
 def _name(address: str) -> str | None:
     """The name of an address, as a machine tells without asking anybody."""
-    return name_of(address) or _LOOPBACK_NAMES.get(address)
+    return name_of(address) or ANSWERS.latest_name(address) or _LOOPBACK_NAMES.get(address)
 
 
 def gethostbyname(hostname: str, /) -> str:
-    """The IPv4 address of a host, or the one that stands for its name."""
-    return target_of(hostname, _AF_INET)[1]
+    """The first IPv4 address of a host, or the one that stands for its name."""
+    return target_of(hostname, _AF_INET).addresses[0]
 
 
 def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
-    """A host by name: its name, no aliases, its address."""
-    name, address = target_of(hostname, _AF_INET)
-    return HOST_NAME if hostname == HOST_NAME else name, [], [address]
+    """A host by name: its name, no aliases, its addresses."""
+    target = target_of(hostname, _AF_INET)
+    text = host_argument(hostname)
+    is_itself = hostname == HOST_NAME or parse_literal(text) is None
+    name = text if is_itself else name_of(target.addresses[0]) or target.addresses[0]
+    return name, [], list(target.addresses)
 
 
 def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
-    """A host by address: its name, no aliases, its address."""
-    literal = parse_literal(host_argument(host))
+    """A host by address: the name that it was asked for by, no aliases, its addresses."""
+    text = host_argument(host)
+    literal = parse_literal(text)
     family = literal[0] if literal is not None else _AF_INET
-    name, address = target_of(host, family)
-    name = _LOOPBACK_NAMES.get(name, name)
-    if host == HOST_NAME:
-        name = HOST_NAME
-    if name == address:
+    target = target_of(host, family)
+    is_itself = host == HOST_NAME or literal is None
+    name = text if is_itself else _name(target.addresses[0])
+    if name is None:
         raise herror(1, "Unknown host")
-    return name, [], [address]
+    return name, [], list(target.addresses)
 
 
 def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import errno
 
 from . import constants
 from .channel import Entry
-from .endpoint import Address, Endpoint
+from .endpoint import Address, Endpoint, Hosts
 from .errors import os_error, timed_out, would_block
 from .inbox import Inbox
 from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline
@@ -29,7 +29,7 @@ class PairEnd(Endpoint):
         one._other, two._other = two, one
         return one, two
 
-    def connect(self, host: str, port: int, peer: Address, deadline: Deadline) -> None:
+    def connect(self, hosts: Hosts, port: int, peer: Address, deadline: Deadline) -> None:
         raise os_error(errno.EISCONN)
 
     def _name(self) -> Address:

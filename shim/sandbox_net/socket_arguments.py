@@ -5,7 +5,7 @@ import operator
 from typing import Final
 
 from . import constants
-from .endpoint import Address
+from .endpoint import Address, Hosts
 from .names import target_of
 
 _MAX_TIMEOUT: Final = (1 << 63) / 1e9
@@ -26,8 +26,8 @@ def parse_timeout(value: float | None) -> float | None:
     return seconds
 
 
-def connect_target(family: int, address: object, call: str) -> tuple[str, int, Address]:
-    """The host to connect to, its port, and the address in the form of this family."""
+def connect_target(family: int, address: object, call: str) -> tuple[Hosts, int, Address]:
+    """What to connect to, the likeliest first, the port, and the address as this family has it."""
     v6 = family == constants.AF_INET6
     if not isinstance(address, tuple):
         name, kind = "AF_INET6" if v6 else "AF_INET", type(address).__name__
@@ -39,9 +39,10 @@ def connect_target(family: int, address: object, call: str) -> tuple[str, int, A
     host, port, *more = address
     port = operator.index(port)
     flow, scope = ([operator.index(number) for number in more] + [0, 0])[:2]
-    target, literal = target_of(host, family)
+    target = target_of(host, family, port)
     if not 0 <= port <= 0xFFFF:
         raise OverflowError(f"{call}(): port must be 0-65535.")
     if not 0 <= flow <= _MAX_FLOW:
         raise OverflowError(f"{call}(): flowinfo must be 0-1048575.")
-    return target, port, (literal, port, flow, scope) if v6 else (literal, port)
+    literal = target.addresses[0]
+    return target.hosts, port, (literal, port, flow, scope) if v6 else (literal, port)

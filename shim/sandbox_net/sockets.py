@@ -155,15 +155,15 @@ class socket:
 
     def connect(self, address: object, /) -> None:
         """Connects to `address`: for IPv4 `(host, port)`, for IPv6 also flow and scope."""
-        host, port, peer = connect_target(self._family, address, "connect")
-        self._endpoint.connect(host, port, peer, self._deadline())
+        hosts, port, peer = connect_target(self._family, address, "connect")
+        self._endpoint.connect(hosts, port, peer, self._deadline())
 
     def connect_ex(self, address: object, /) -> int:
         """Connects as `connect` does; gives the errno, or 0. A name that fails is still raised."""
-        host, port, peer = connect_target(self._family, address, "connect_ex")
+        hosts, port, peer = connect_target(self._family, address, "connect_ex")
         endpoint = self._endpoint
         try:
-            endpoint.connect(host, port, peer, self._deadline())
+            endpoint.connect(hosts, port, peer, self._deadline())
         except stock.gaierror:
             raise
         except OSError as error:
@@ -184,9 +184,9 @@ class socket:
 
     def bind(self, address: object, /) -> None:
         """Accepts what clients bind to: any address or loopback, with port 0."""
-        target, port, own = connect_target(self._family, address, "bind")
+        hosts, port, own = connect_target(self._family, address, "bind")
         loopback = _LOOPBACK[self._family]
-        host = loopback if target == "localhost" else own[0]
+        host = loopback if hosts[0] == "localhost" else own[0]
         if port or host not in (*_ANY, loopback):
             self._refuse_server()
         self._endpoint.bind(host)

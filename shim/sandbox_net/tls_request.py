@@ -10,7 +10,7 @@ UNVERIFIED: Final = 0
 VERIFIED: Final = 1
 NAME_UNCHECKED: Final = 2
 
-_VERIFICATION: Final = 3  # the bits that say which
+VERIFICATION: Final = 3  # the bits that say which
 _HOST_ROOTS: Final = 4
 
 # One version of TLS alone: `types.tls-versions`.
@@ -77,6 +77,6 @@ def _certificates(ders: Iterable[bytes]) -> bytes:
 
 def with_name_checked(settings: int) -> int:
     """The same settings with the name verified too, where only that is left out."""
-    if settings & _VERIFICATION != NAME_UNCHECKED:
+    if settings & VERIFICATION != NAME_UNCHECKED:
         return settings
-    return settings & ~_VERIFICATION | VERIFIED
+    return settings & ~VERIFICATION | VERIFIED

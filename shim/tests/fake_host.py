@@ -4,6 +4,7 @@ What a site answers is scripted, so that every order of events can be played wit
 without time. `WAIT` in a script means: pending until the next poll.
 """
 
+import ipaddress
 import struct
 import time
 from collections.abc import Iterator
@@ -67,13 +68,16 @@ class FakeConnection:
 @dataclass
 class FakeLookup:
     script: list[Wait | Failure]
+    addresses: list[str]
 
-    def status(self) -> None:
+    def status(self) -> bytes:
         step = self.script[0] if self.script else None
         if isinstance(step, Wait):
             raise Pending
         if isinstance(step, Failure):
             raise step
+        packed = [ipaddress.ip_address(address).packed for address in self.addresses]
+        return b"".join(bytes((len(one),)) + one for one in packed)
 
 
 class FakeExchange:
@@ -202,6 +206,8 @@ class FakeHost:
         self.lookups: list[str] = []
         self.names: dict[str, list[Wait | Failure]] = {}
         """How looking a name up goes; at once, and well, without an entry."""
+        self.addresses: dict[str, list[str]] = {}
+        """The addresses that are told of a name."""
         self.piece: int | None = None
         """The most bytes that one read gives; `None` for any number."""
         self._last = 0
@@ -305,13 +311,15 @@ class FakeHost:
             raise Failure(BAD_FRAME)
         name = payload.decode()
         self.lookups.append(name)
-        return self._add(FakeLookup(list(self.names.get(name, [])))), b""
+        return self._add(
+            FakeLookup(list(self.names.get(name, [])), self.addresses.get(name.lower(), []))
+        ), b""
 
     def _status(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
         thing = self.handles.get(handle)
-        if not isinstance(thing, FakeLookup):
-            thing = self._connection(handle)
-        thing.status()
+        if isinstance(thing, FakeLookup):
+            return 0, thing.status()
+        self._connection(handle).status()
         return 0, b""
 
     def _start_tls(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:

@@ -228,6 +228,72 @@ def attack_lookup(name: str) -> object:
     return len(socket.getaddrinfo(name, 80))
 
 
+def first_address(asked: str) -> str:
+    """The address of the first of these names; the others are asked for behind it."""
+    first, *_ = [socket.gethostbyname(name) for name in asked.split(",")]
+    return first
+
+
+def attack_pinned(asked: str, authority: str, *host: str) -> object:
+    """A request with this `Host` to the address that a name was found at, as guards pin it."""
+    import http.client
+
+    address, port = first_address(asked), authority.rsplit(":", 1)[-1]
+    connection = http.client.HTTPConnection(address, int(port), timeout=TIMEOUT)
+    try:
+        connection.request("GET", "/attack", headers=dict(zip(("Host",), host, strict=False)))
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def attack_pinned_tls(asked: str, authority: str, server_name: str, host: str) -> object:
+    """The same over TLS with this server name."""
+    import ssl
+
+    address, port = first_address(asked), authority.rsplit(":", 1)[-1]
+    context = ssl.create_default_context()
+    plain = socket.create_connection((address, int(port)), timeout=TIMEOUT)
+    with plain, context.wrap_socket(plain, server_hostname=server_name) as sock:
+        sock.sendall(b"GET /attack HTTP/1.1\r\nHost: %b\r\n\r\n" % host.encode())
+        return sock.recv(12).decode("latin-1")
+
+
+def attack_second(asked: str, authority: str, host: str) -> object:
+    """A second request on a connection, with another `Host` than the first one."""
+    import http.client
+
+    names, port = asked.split(","), authority.rsplit(":", 1)[-1]
+    connection = http.client.HTTPConnection(first_address(asked), int(port), timeout=TIMEOUT)
+    try:
+        for value in (f"{names[0]}:{port}", host):
+            connection.request("GET", "/ok", headers={"Host": value})
+            response = connection.getresponse()
+            response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def attack_inside(name: str, port: str) -> object:
+    """A name at which a guard sees nothing of this machine or its networks."""
+    import ipaddress
+
+    address = socket.gethostbyname(name)
+    kind = ipaddress.ip_address(address)
+    if kind.is_loopback or kind.is_link_local or address.startswith(("10.", "192.168.")):
+        raise AssertionError(f"{address} was told")
+    return attack_pinned(name, port)
+
+
+def attack_moving(name: str, port: str) -> object:
+    """The address that a name had before it was asked for again."""
+    address = socket.gethostbyname(name)
+    if socket.gethostbyname(name) == address:
+        raise AssertionError("it has not moved")
+    return attack_url(f"http://{address}:{port}/")
+
+
 def attack_environment(name: str, value: str, url: str) -> object:
     """A proxy by an environment variable of the program's own making."""
     os.environ[name] = value

@@ -40,6 +40,11 @@ pub(crate) mod types {
         Invalid(String),
     }
 
+    pub(crate) enum IpAddress {
+        Ipv4((u8, u8, u8, u8)),
+        Ipv6((u16, u16, u16, u16, u16, u16, u16, u16)),
+    }
+
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) struct Denial {
         pub(crate) reason: u8,

@@ -56,6 +56,15 @@ impl Lookup {
         record(Call::Asked);
         (next() & 3 != 3).then(outcome)
     }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddress> {
+        record(Call::Asked);
+        let address = |number: u8| match number & 1 {
+            0 => IpAddress::Ipv4((number, next(), 0, 1)),
+            _ => IpAddress::Ipv6((number.into(), next().into(), 0, 0, 0, 0, 0, 1)),
+        };
+        (0..next() & 3).map(|_| address(next())).collect()
+    }
 }
 
 pub(crate) fn close(connection: Connection) {

@@ -1,5 +1,7 @@
 //! Between the crate's types and the interface's.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::CertificateDer;
 
 use super::types;
@@ -33,6 +35,14 @@ pub(super) fn tls_options(options: types::TlsOptions) -> TlsOptions {
         host_roots: options.host_roots,
         roots: ders(options.roots),
         client_certificate: client,
+    }
+}
+
+/// An address as the guest sees it.
+pub(super) fn address(address: IpAddr) -> types::IpAddress {
+    match address {
+        IpAddr::V4(address) => types::IpAddress::Ipv4(address.octets().into()),
+        IpAddr::V6(address) => types::IpAddress::Ipv6(address.segments().into()),
     }
 }
 

@@ -7,30 +7,30 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop};
 
-use super::types::ErrorCode;
+use super::types::{ErrorCode, IpAddress};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::egress::EgressError;
-use crate::hooks::Looking;
+use crate::hooks::{Found, Looking};
 
 /// The host's side of a `lookup`: how far it is.
 pub struct HostLookup(State);
 
 enum State {
-    Asking(AbortOnDropJoinHandle<Result<(), EgressError>>),
-    Over(Result<(), EgressError>),
+    Asking(AbortOnDropJoinHandle<Result<Found, EgressError>>),
+    Over(Result<Found, EgressError>),
 }
 
 impl HostLookup {
     pub(super) fn new(looking: Looking) -> Self {
         Self(match looking {
-            Looking::Done => State::Over(Ok(())),
+            Looking::Done(found) => State::Over(Ok(found)),
             Looking::Asking(task) => State::Asking(task),
         })
     }
 
     /// How it ended, if it has.
-    fn poll(&mut self) -> Option<Result<(), EgressError>> {
+    fn poll(&mut self) -> Option<Result<Found, EgressError>> {
         let ended = match &mut self.0 {
             State::Over(result) => return Some(result.clone()),
             State::Asking(task) => poll_noop(Pin::new(task))?,
@@ -62,7 +62,16 @@ impl wit::HostLookup for SandboxNetCtxView<'_> {
         lookup: Resource<HostLookup>,
     ) -> wasmtime::Result<Option<Result<(), ErrorCode>>> {
         let ended = self.table.get_mut(&lookup)?.poll();
-        Ok(ended.map(|result| result.map_err(convert::error)))
+        Ok(ended.map(|result| result.map(drop).map_err(convert::error)))
+    }
+
+    fn addresses(&mut self, lookup: Resource<HostLookup>) -> wasmtime::Result<Vec<IpAddress>> {
+        let found = match self.table.get_mut(&lookup)?.poll() {
+            Some(Ok(found)) => found,
+            Some(Err(_)) | None => return Ok(Vec::new()),
+        };
+        let addresses = found.addresses().iter().copied();
+        Ok(addresses.map(convert::address).collect())
     }
 
     fn drop(&mut self, lookup: Resource<HostLookup>) -> wasmtime::Result<()> {

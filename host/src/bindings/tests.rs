@@ -8,13 +8,16 @@ use tokio::net::TcpListener;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::{DynInputStream, Pollable, StreamError};
 
-use super::types::{BodyKind, ConnectOptions, DenyReason, DnsFailure, ErrorCode, RequestHead};
+use super::types::{
+    BodyKind, ConnectOptions, DenyReason, DnsFailure, ErrorCode, IpAddress, RequestHead,
+};
 use super::wit::{Host, HostConnection, HostExchange, HostLookup};
 use crate::egress::{self, EgressConfig, Resolve, Roots, TlsSettings};
 use crate::policy::Policy;
 use crate::{AuditLog, EgressHooks, SandboxNetCtx, SandboxNetCtxView};
 
-/// A resolver that leads every name but `missing.test` to 127.0.0.1.
+/// A resolver that leads every name but `missing.test` to 127.0.0.1, and `*.public.test` to other
+/// addresses before and behind that one.
 #[derive(Default)]
 struct Names(Mutex<Vec<String>>);
 
@@ -26,6 +29,12 @@ impl Resolve for Names {
         self.0.lock().unwrap().push(name.to_owned());
         let answer = match name {
             "missing.test" => Err(egress::DnsFailure::NotFound),
+            name if name.ends_with(".public.test") => Ok(vec![
+                [93, 184, 216, 34].into(),
+                [127, 0, 0, 1].into(),
+                "2606:2800:220:1::1".parse().unwrap(),
+                [93, 184, 216, 34].into(),
+            ]),
             _ => Ok(vec![[127, 0, 0, 1].into()]),
         };
         Box::pin(std::future::ready(answer))
@@ -94,7 +103,7 @@ impl Guest {
 }
 
 #[tokio::test]
-async fn a_lookup_tells_how_it_ended_and_never_where_the_name_leads() {
+async fn a_lookup_tells_how_it_ended() {
     let mut guest = Guest::new(&["a.test".to_owned(), "missing.test".to_owned()]);
     assert!(guest.resolve("a.test").await.is_ok());
     let missing = guest.resolve("missing.test").await;
@@ -112,6 +121,69 @@ async fn a_lookup_tells_how_it_ended_and_never_where_the_name_leads() {
     assert_eq!(*guest.names.0.lock().unwrap(), ["a.test", "missing.test"]);
     assert_eq!(guest.audit.lookups().len(), 7);
     assert_eq!(guest.table.iter_mut().count(), 0);
+}
+
+#[tokio::test]
+async fn a_lookup_tells_the_public_addresses_that_may_be_dialled_and_no_others() {
+    let told = vec![
+        IpAddress::Ipv4((93, 184, 216, 34)),
+        IpAddress::Ipv6((0x2606, 0x2800, 0x220, 1, 0, 0, 0, 1)),
+    ];
+    let loopback = vec![
+        IpAddress::Ipv4((127, 0, 0, 1)),
+        IpAddress::Ipv6((0, 0, 0, 0, 0, 0, 0, 1)),
+    ];
+    for (rule, name, expected) in [
+        ("a.public.test", "a.public.test", told.clone()),
+        ("*.public.test:81", "A.public.test.", told.clone()),
+        (
+            "a.public.test to public,127.0.0.1",
+            "a.public.test",
+            told.clone(),
+        ),
+        ("a.public.test to 127.0.0.1", "a.public.test", vec![]),
+        (
+            "a.public.test to 93.184.216.34",
+            "a.public.test",
+            told[..1].to_vec(),
+        ),
+        ("any", "a.public.test", told),
+        ("a.test to 127.0.0.1", "a.test", vec![]),
+        ("localhost:81", "localhost", loopback),
+        ("93.184.216.34", "93.184.216.34", vec![]),
+        ("missing.test", "missing.test", vec![]),
+    ] {
+        let mut guest = Guest::new(&[rule.to_owned()]);
+        let lookup = guest.view().resolve(name.to_owned()).unwrap().unwrap();
+        let it = || Resource::new_borrow(lookup.rep());
+        guest.ready(&lookup).await;
+        for _ in 0..2 {
+            let addresses = guest.view().addresses(it()).unwrap();
+            assert_eq!(format!("{addresses:?}"), format!("{expected:?}"), "{rule}");
+        }
+        assert!(
+            HostLookup::status(&mut guest.view(), it())
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_that_is_not_over_tells_nothing_and_what_it_tells_is_counted() {
+    let mut guest = Guest::new(&["a.public.test".to_owned()]);
+    let lookup = guest.view().resolve("a.public.test".to_owned());
+    let lookup = lookup.unwrap().unwrap();
+    let it = || Resource::new_borrow(lookup.rep());
+    assert!(
+        guest.view().addresses(it()).unwrap().is_empty(),
+        "not asked yet"
+    );
+    guest.ready(&lookup).await;
+    assert_eq!(guest.view().addresses(it()).unwrap().len(), 2);
+    let used = guest.ctx.hooks.memory().used();
+    HostLookup::drop(&mut guest.view(), lookup).unwrap();
+    assert!(guest.ctx.hooks.memory().used() < used);
 }
 
 /// Asks for a body of four bytes before it reads it, and answers with it and a trailer.

@@ -4,16 +4,20 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use crate::egress::{BodyKind, Fields};
+use crate::policy::Origin;
 
 /// Where the field lines of a request stand, and how it spells those that the host sends itself:
 /// `Host`, what frames the message, and `Connection`. Their values are the host's own, but for
-/// `Connection`, which has two known ones. HTTP/2 has no use for any of this.
+/// `Connection`, which has two known ones, and a `Host` without a port. HTTP/2 has no use for any of
+/// this.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
     /// The names of all lines, in order.
     names: Vec<Vec<u8>>,
     /// `close` or `keep-alive`, as it was spelled.
     connection: Option<Vec<u8>>,
+    /// The value of the first `Host`, which the policy has yet to see.
+    host: Option<Vec<u8>>,
 }
 
 /// A line of a head, and whether it is the host's own.
@@ -57,6 +61,10 @@ impl Layout {
     #[must_use]
     pub fn take(fields: &mut Fields, kind: BodyKind) -> Self {
         let names = fields.iter().map(|(name, _)| name.clone()).collect();
+        let host = fields
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(b"host"));
+        let host = host.map(|(_, value)| value.trim_ascii().to_vec());
         take_only(fields, "content-length", |value| match kind {
             BodyKind::Sized(length) => number(value) == Some(length),
             BodyKind::None | BodyKind::Chunked => false,
@@ -67,7 +75,20 @@ impl Layout {
         let connection = take_only(fields, "connection", |value| {
             value.eq_ignore_ascii_case(b"close") || value.eq_ignore_ascii_case(b"keep-alive")
         });
-        Self { names, connection }
+        Self {
+            names,
+            connection,
+            host,
+        }
+    }
+
+    /// The value of `Host`: as the guest wrote it where that is the origin's host alone, since many
+    /// programs leave out the port; else the origin's authority.
+    pub(crate) fn host(&self, origin: &Origin) -> Vec<u8> {
+        let alone = origin.endpoint.host.in_authority();
+        let written = self.host.as_deref();
+        let written = written.filter(|value| value.eq_ignore_ascii_case(alone.as_bytes()));
+        written.map_or_else(|| origin.authority().into_bytes(), <[u8]>::to_vec)
     }
 
     /// What it asks of the connection: `close`, `keep-alive`, or nothing.
@@ -129,6 +150,7 @@ fn number(value: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Endpoint, Scheme};
 
     fn fields(lines: &[(&str, &str)]) -> Fields {
         let line = |(name, value): &(&str, &str)| (name.as_bytes().into(), value.as_bytes().into());
@@ -197,6 +219,34 @@ mod tests {
             assert_eq!(layout.connection(), Some(value.as_bytes()));
         }
         assert!(!Layout::default().closes());
+    }
+
+    #[test]
+    fn a_host_is_sent_as_it_was_written_only_where_that_is_the_origins_host_alone() {
+        for (host, port, value, sent) in [
+            ("a.test", 8080, "a.test", "a.test"),
+            ("a.test", 8080, " A.test\t", "A.test"),
+            ("a.test", 8080, "a.test:8080", "a.test:8080"),
+            ("a.test", 8080, "a.test:08080", "a.test:8080"),
+            ("a.test", 8080, "a.test.", "a.test:8080"),
+            ("a.test", 80, "a.test:80", "a.test"),
+            ("a.test", 8080, "b.test", "a.test:8080"),
+            ("a.test", 8080, "a.test\r\nX: y", "a.test:8080"),
+            ("::1", 8080, "[::1]", "[::1]"),
+            ("::1", 8080, "::1", "[::1]:8080"),
+        ] {
+            let layout = Layout::take(&mut fields(&[("hOST", value)]), BodyKind::None);
+            let origin = Origin {
+                scheme: Scheme::Http,
+                endpoint: Endpoint::new(host, port).unwrap(),
+            };
+            let own = layout.host(&origin);
+            assert_eq!(
+                String::from_utf8(own).unwrap(),
+                sent,
+                "{host}:{port} {value:?}"
+            );
+        }
     }
 
     #[test]

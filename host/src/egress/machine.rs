@@ -6,7 +6,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use crate::policy::{Addresses, Checked, Denial};
+use crate::policy::{Addresses, Checked, CheckedName, Denial};
+
+/// The most addresses of one name that a program hears of.
+const MAX_TOLD: usize = 64;
 
 /// Says which addresses are this machine's own.
 #[derive(Clone)]
@@ -28,6 +31,20 @@ impl Machine {
     pub(crate) fn permits(&self, addresses: &Addresses, address: IpAddr) -> bool {
         // The machine is asked only where it makes a difference.
         addresses.permits_own(address) || (addresses.permits(address) && !self.is_own(address))
+    }
+
+    /// Those of the addresses of a name that the program may hear of, each once.
+    pub(crate) fn told(&self, name: &CheckedName, found: &[IpAddr]) -> Vec<IpAddr> {
+        let mut told = Vec::new();
+        for address in found {
+            if told.len() == MAX_TOLD {
+                break;
+            }
+            if !told.contains(address) && name.tells(*address) && !self.is_own(*address) {
+                told.push(*address);
+            }
+        }
+        told
     }
 
     /// The denial for an address that may be dialled only because the policy's mode is `report`.
@@ -102,7 +119,7 @@ const EAFNOSUPPORT: i32 = 97;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Endpoint, Policy};
+    use crate::policy::{Endpoint, Host, Lookup, Policy};
 
     #[test]
     fn the_machine_knows_its_own_addresses_from_those_of_others() {
@@ -147,5 +164,28 @@ mod tests {
                 assert_eq!(machine.check(&checked, address).is_ok(), permitted);
             }
         }
+    }
+
+    #[test]
+    fn told_are_so_many_addresses_of_other_machines_each_once() {
+        let policy = Policy::allow(["a.test".parse().unwrap()]);
+        let Ok(Lookup::Name(name)) = policy.answer_lookup(Host::parse("a.test").unwrap()) else {
+            panic!("it may be asked about");
+        };
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = ip("93.184.216.34");
+        let machine = Machine::new(move |address| address == own);
+        let found = [
+            "93.184.216.35",
+            "93.184.216.34",
+            "10.0.0.1",
+            "2606:2800:220:1::1",
+        ]
+        .map(ip);
+        let found = [found, found].concat();
+        let expected = ["93.184.216.35", "2606:2800:220:1::1"].map(ip);
+        assert_eq!(machine.told(&name, &found), expected);
+        let many: Vec<IpAddr> = (0..200).map(|last| [93, 184, 217, last].into()).collect();
+        assert_eq!(machine.told(&name, &many), many[..MAX_TOLD]);
     }
 }

@@ -138,23 +138,25 @@ impl Egress {
     }
 
     /// Asks for the addresses of a name, within the configured time. What is found is used by the
-    /// next [`connect`](Self::connect) to that name, if it follows soon, and told to nobody.
+    /// next [`connect`](Self::connect) to that name, if it follows soon; given are those that the
+    /// program may hear of.
     ///
     /// Dropping the future gives the question up.
     ///
     /// # Errors
     ///
     /// `Dns`; `Limit`; `Timeout` in the phase `resolve`.
-    pub async fn lookup(&self, name: &CheckedName) -> Result<(), EgressError> {
+    pub async fn lookup(&self, name: &CheckedName) -> Result<Vec<IpAddr>, EgressError> {
         let era = self.era();
         let asking = ask(name.name().as_str(), self.dialer());
         let found = timeout(self.config().connect_timeout, asking)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
+        let told = self.machine().told(name, &found);
         // Where the policy was replaced meanwhile, nobody looks there any more.
         era.answers()
             .keep(name.name().clone(), found, self.memory());
-        Ok(())
+        Ok(told)
     }
 
     /// Resolves the route's host and connects, within `timeout` and the configured one. With

@@ -1,11 +1,13 @@
 //! Lookups: the door before the first one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn};
 
 use super::{EgressHooks, beginning, budget_rule, malformed};
+use crate::account::{HostMemory, Reservation, block};
 use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
 use crate::egress::{EgressError, Limit};
 use crate::policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
@@ -16,12 +18,40 @@ pub(super) const MAX_LOOKUPS: usize = 256;
 /// What a lookup under way holds, about: its task, its socket, questions and answers.
 const LOOKUP: usize = 8 << 10;
 
+/// What addresses that are kept for a program take beside themselves, about: their counts.
+const FOUND: usize = 96;
+
 /// A lookup: its answer, or the task that waits for it. Dropping that gives the question up.
 pub(crate) enum Looking {
     /// Nobody had to be asked.
-    Done,
+    Done(Found),
     /// A name server is being asked.
-    Asking(AbortOnDropJoinHandle<Result<(), EgressError>>),
+    Asking(AbortOnDropJoinHandle<Result<Found, EgressError>>),
+}
+
+/// The addresses of a host that the program hears of, and the memory that they take.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    addresses: Arc<[IpAddr]>,
+    _held: Option<Arc<Reservation>>,
+}
+
+impl Found {
+    fn new(addresses: Vec<IpAddr>, memory: &HostMemory) -> Result<Self, Limit> {
+        if addresses.is_empty() {
+            return Ok(Self::default());
+        }
+        let held = memory.reserve(FOUND + block(size_of_val(&addresses[..])))?;
+        Ok(Self {
+            addresses: addresses.into(),
+            _held: Some(Arc::new(held)),
+        })
+    }
+
+    /// The addresses, in the order of the answer.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
 }
 
 impl EgressHooks {
@@ -36,7 +66,8 @@ impl EgressHooks {
             let mut record = self.audit.looked_up(name, Ok(DEFAULT_DENY));
             return Err(self.lookup_limited(&mut record, limit));
         }
-        let answer = self.shared.policy().answer_lookup(host.clone());
+        let policy = self.shared.policy();
+        let answer = policy.answer_lookup(host.clone());
         let answer = answer.and_then(|answer| match answer {
             Lookup::Ask { denial, .. } if !has_hook => Err(denial),
             Lookup::Name(checked) if self.audit.is_broken() => Err(checked.audit_denial()),
@@ -44,7 +75,9 @@ impl EgressHooks {
         });
         let checked = match answer {
             Ok(Lookup::Name(checked)) if !has_hook => checked,
-            Ok(_) => return Ok(Looking::Done),
+            Ok(Lookup::Local) => return self.known(policy.local_addresses(&host)),
+            // Somebody is asked before any name server is, and may give another address.
+            Ok(_) => return Ok(Looking::Done(Found::default())),
             Err(denial) => {
                 self.shared.meter.denied();
                 drop(self.audit.looked_up(name, Err(&denial)));
@@ -79,8 +112,15 @@ impl EgressHooks {
             };
             let result = this.asked(&checked, record).await;
             drop((under_way, held));
-            result
+            let found = Found::new(result?, this.memory());
+            found.map_err(EgressError::Limit)
         })))
+    }
+
+    /// The answer for a host that needs no question.
+    fn known(&self, addresses: Vec<IpAddr>) -> Result<Looking, EgressError> {
+        let found = Found::new(addresses, self.memory());
+        found.map(Looking::Done).map_err(EgressError::Limit)
     }
 
     /// Records what is to be asked, and waits until every sink has it: what is not recorded is not
@@ -105,12 +145,16 @@ impl EgressHooks {
     }
 
     /// Asks, and records what came of it.
-    async fn asked(&self, name: &CheckedName, mut record: LookedUp) -> Result<(), EgressError> {
+    async fn asked(
+        &self,
+        name: &CheckedName,
+        mut record: LookedUp,
+    ) -> Result<Vec<IpAddr>, EgressError> {
         let asking = self.shared.egress.lookup(name);
         let result = self.shared.meter.within_time(asking).await;
         let result = result.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
         record.ended(match &result {
-            Ok(()) => "found".to_owned(),
+            Ok(_) => "found".to_owned(),
             Err(error) => error.code(),
         });
         result
@@ -139,3 +183,5 @@ pub(super) fn room() -> Arc<Semaphore> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

@@ -186,7 +186,7 @@ async fn lookups_under_way_are_taken_from_the_hosts_memory() {
         let refused = loop {
             match ask(asking.len()) {
                 Ok(Looking::Asking(task)) => asking.push(task),
-                Ok(Looking::Done) => panic!("nobody was asked"),
+                Ok(Looking::Done(_)) => panic!("nobody was asked"),
                 Err(error) => break error,
             }
         };

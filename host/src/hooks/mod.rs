@@ -28,7 +28,7 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
-pub(crate) use self::lookup::Looking;
+pub(crate) use self::lookup::{Found, Looking};
 use self::meter::{Meter, Opened};
 use self::shared::{Admission, Shared, SharedConnection, Way};
 use crate::Error;

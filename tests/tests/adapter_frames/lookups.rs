@@ -3,7 +3,7 @@
 use crate::frames::command::{CLOSE, CONNECT, POLL, RESOLVE, STATUS};
 use crate::frames::{FOREVER, PROGRESS, Reply, connect, fault, frame, poll};
 use crate::guest::{CONTROL, Guest};
-use crate::mock::{Denial, DenyReason, DnsFailure, ErrorCode, Phase};
+use crate::mock::{Denial, DenyReason, DnsFailure, ErrorCode, IpAddress, Phase};
 
 #[tokio::test]
 async fn resolve_passes_the_host_however_it_is_written() {
@@ -48,6 +48,38 @@ async fn the_status_of_a_lookup_is_pending_until_it_is_answered_and_then_stays()
             let reply = guest.call(command, id, 0, b"").await;
             assert_eq!(reply, Reply::fault(fault::HANDLE));
         }
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_a_lookup_tells_its_addresses_in_order_once_it_has_ended_well() {
+    let v4 = IpAddress::Ipv4((93, 184, 216, 34));
+    let v6 = IpAddress::Ipv6((0x2001, 0xdb8, 0, 0, 0, 0, 0xff, 0xfe01));
+    let v4_bytes = [4, 93, 184, 216, 34];
+    let v6_bytes = [
+        16, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 1,
+    ];
+    for (addresses, payload) in [
+        (vec![], vec![]),
+        (vec![v4], v4_bytes.to_vec()),
+        (vec![v6, v4], [&v6_bytes[..], &v4_bytes].concat()),
+        (vec![v6; 64], v6_bytes.repeat(64)),
+    ] {
+        let mut guest = Guest::new().await;
+        let id = guest.call(RESOLVE, 0, 0, b"a").await.id();
+        let state = guest.host().lookups[0].clone();
+        state.send_modify(|state| state.addresses = addresses);
+        assert_eq!(guest.call(STATUS, id, 0, b"").await, Reply::Pending);
+        state.send_modify(|state| state.answer = Some(Ok(())));
+        for _ in 0..2 {
+            let payload = payload.clone();
+            let expected = Reply::Ok { value: 0, payload };
+            assert_eq!(guest.call(STATUS, id, 0, b"").await, expected);
+        }
+        let failed = ErrorCode::Dns(DnsFailure::NotFound);
+        state.send_modify(|state| state.answer = Some(Err(failed)));
+        let reply = guest.call(STATUS, id, 0, b"").await;
+        assert_eq!(reply, Reply::error(2, 0, "", b""));
     }
 }
 

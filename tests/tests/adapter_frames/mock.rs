@@ -56,6 +56,8 @@ pub struct LookupState {
     pub host: String,
     /// What `status` gives.
     pub answer: Option<Result<(), ErrorCode>>,
+    /// What `addresses` gives.
+    pub addresses: Vec<IpAddress>,
     pub closed: bool,
 }
 
@@ -270,6 +272,10 @@ impl client::HostLookup for Host {
 
     fn status(&mut self, this: Resource<Lookup>) -> Result<Option<Result<(), ErrorCode>>> {
         Ok(self.table.get(&this)?.0.borrow().answer.clone())
+    }
+
+    fn addresses(&mut self, this: Resource<Lookup>) -> Result<Vec<IpAddress>> {
+        Ok(self.table.get(&this)?.0.borrow().addresses.clone())
     }
 
     fn drop(&mut self, this: Resource<Lookup>) -> Result<()> {

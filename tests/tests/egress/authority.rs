@@ -5,6 +5,8 @@ use sandbox_net::policy::DenyReason::{HostMismatch, NoRule};
 use crate::row::Refusal::{Denied, Harmless, Invalid, NotCarried, Raised};
 use crate::row::Trace::Head;
 use crate::row::{Row, run_all};
+use crate::runner;
+use crate::world::World;
 
 /// A URL that names an allowed host somewhere and leads, natively or in plain spelling, to the
 /// forbidden server.
@@ -96,7 +98,15 @@ pub const TARGETS: &[Row] = &[
         .but_as(&["url", "http://127.0.0.1:{port}/attack"]),
     target("another Host field", &["client", "{raw}", "GET", "/ok", "Host", "127.0.0.1:{port}"])
         .refused(Denied(HostMismatch)).seen(Head("Host: 127.0.0.1:{port}")),
-    target("a Host field with another port", &["client", "{raw}", "GET", "/ok", "Host", "127.0.0.1"])
+    target("a Host field with the default port", &["client", "{raw}", "GET", "/ok", "Host", "127.0.0.1:80"])
+        .refused(Denied(HostMismatch)).seen(Head("Host: 127.0.0.1:80\r")),
+    target("a Host field with an empty port", &["client", "{raw}", "GET", "/ok", "Host", "127.0.0.1:"])
+        .refused(Denied(HostMismatch)).seen(Head("Host: 127.0.0.1:\r")),
+    target("a Host field of another name without a port", &["client", "{raw}", "GET", "/ok", "Host", "localhost"])
+        .refused(Denied(HostMismatch)).seen(Head("Host: localhost\r")),
+    target("a Host field of another address without a port", &["client", "{raw}", "GET", "/ok", "Host", "127.0.0.2"])
+        .refused(Denied(HostMismatch)).seen(Head("Host: 127.0.0.2\r")),
+    target("a second Host field without a port", &["client", "{raw}", "GET", "/ok", "Host", "{raw}", "Host", "127.0.0.1"])
         .refused(Denied(HostMismatch)).seen(Head("Host: 127.0.0.1\r")),
     target("a Host field with a user", &["client", "{raw}", "GET", "/ok", "Host", "{raw}@evil.test"])
         .refused(Denied(HostMismatch)).seen(Head("@evil.test")),
@@ -153,4 +163,28 @@ async fn a_target_names_no_other_server() {
 #[tokio::test]
 async fn no_server_is_a_proxy() {
     run_all(PROXIES).await;
+}
+
+/// The host of the connection is the same host without its port, and programs leave that out.
+#[tokio::test]
+async fn a_host_without_the_port_arrives_as_the_program_wrote_it() {
+    const ROW: Row = Row::new("a Host field without the port", &[]).under(&["http://{raw}"]);
+    for value in ["127.0.0.1", "{raw}"] {
+        let attack = ["client", "{raw}", "GET", "/ok", "Host", value];
+        let world = World::start(&[]).await;
+        let inside = runner::in_sandbox(&world, &ROW, &attack, ROW.rules, ROW.good).await;
+        let outside = runner::natively(&world, &ROW, &attack).await;
+        assert_eq!(inside.line("attack"), outside.line("attack"));
+        let heads = world.raw.heads();
+        let expected = format!("Host: {}\r\n", world.fill(value));
+        let head = heads[0].escape_ascii().to_string();
+        assert!(
+            head.contains(&expected.escape_default().to_string()),
+            "{head}"
+        );
+        assert_eq!(
+            heads[0], heads[1],
+            "the sandbox's head is left, native right"
+        );
+    }
 }

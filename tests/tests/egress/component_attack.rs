@@ -1,5 +1,7 @@
 //! What a hostile component does: connect, then TLS, then a request, and where it ends.
 
+use std::net::IpAddr;
+
 use crate::component_guest::Hostile;
 use crate::world::World;
 
@@ -165,6 +167,14 @@ fn latin(world: &World, text: &str) -> Vec<u8> {
 
 /// Looks a name up, to the end.
 pub async fn look_up(guest: &mut Hostile, host: &str) -> wasmtime::Result<Result<(), Failure>> {
+    Ok(told(guest, host).await?.map(drop))
+}
+
+/// Looks a name up, to the end: the addresses that the component is told.
+pub async fn told(
+    guest: &mut Hostile,
+    host: &str,
+) -> wasmtime::Result<Result<Vec<IpAddr>, Failure>> {
     let [host] = guest.put([host.as_bytes()]).await;
     guest.call::<_, ()>("resolve", host).await?;
     let lookup = match guest.result(Step::Resolve).await {
@@ -177,8 +187,11 @@ pub async fn look_up(guest: &mut Hostile, host: &str) -> wasmtime::Result<Result
         0 => Ok(()),
         _ => Err(guest.failure(Step::Answer, 8).await),
     };
+    guest.call::<_, ()>("addresses", (lookup,)).await?;
+    let addresses = guest.addresses().await;
     guest.call::<_, ()>("drop-lookup", (lookup,)).await?;
-    Ok(end)
+    assert!(end.is_ok() || addresses.is_empty(), "{addresses:?}");
+    Ok(end.map(|()| addresses))
 }
 
 /// Waits for the end of the phase that a connection is in.

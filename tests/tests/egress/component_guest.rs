@@ -1,6 +1,7 @@
 //! A hostile component: it passes any core value on to `sandbox:net/client`, without the adapter
 //! and the stand-ins for `_socket`. The test chooses the values, forged handles included.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -31,6 +32,7 @@ const WORLD: &str = "
         export connect: func(host: u32, length: u32, port: u32);
         export resolve: func(host: u32, length: u32);
         export answer: func(lookup: u32);
+        export addresses: func(lookup: u32);
         export drop-lookup: func(lookup: u32);
         export wait: func(kind: u32, handle: u32);
         export status: func(connection: u32);
@@ -58,6 +60,8 @@ const PROGRAM: &str = r#"(module
     (import "sandbox:net/client@0.1.0" "[method]lookup.subscribe"
         (func $subscribe_lookup (param i32) (result i32)))
     (import "sandbox:net/client@0.1.0" "[method]lookup.status" (func $answer (param i32 i32)))
+    (import "sandbox:net/client@0.1.0" "[method]lookup.addresses"
+        (func $addresses (param i32 i32)))
     (import "sandbox:net/client@0.1.0" "[resource-drop]lookup" (func $drop_lookup (param i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.subscribe"
         (func $subscribe_connection (param i32) (result i32)))
@@ -98,6 +102,8 @@ const PROGRAM: &str = r#"(module
     (func (export "resolve") (param i32 i32)
         (call $resolve (local.get 0) (local.get 1) (i32.const 1024)))
     (func (export "answer") (param i32) (call $answer (local.get 0) (i32.const 1024)))
+    (func (export "addresses") (param i32)
+        (call $addresses (local.get 0) (i32.const 1024)))
     (func (export "drop-lookup") (param i32) (call $drop_lookup (local.get 0)))
     (func (export "wait") (param i32 i32)
         (local $pollable i32)
@@ -248,6 +254,21 @@ impl Hostile {
     pub async fn word(&mut self, offset: u32) -> u32 {
         let bytes = self.peek(RESULT + offset, 4).await;
         u32::from_le_bytes(bytes.try_into().expect("four bytes"))
+    }
+
+    /// The last result as a list of addresses.
+    pub async fn addresses(&mut self) -> Vec<IpAddr> {
+        const SIZE: usize = 18;
+        let (address, count) = (self.word(0).await, self.word(4).await);
+        let bytes = self.peek(address, count * SIZE as u32).await;
+        let read = |one: &[u8]| match one[0] {
+            0 => IpAddr::from([one[2], one[3], one[4], one[5]]),
+            _ => {
+                let group = |at: usize| u16::from_le_bytes([one[2 + 2 * at], one[3 + 2 * at]]);
+                IpAddr::from(std::array::from_fn::<u16, 8, _>(group))
+            }
+        };
+        bytes.chunks_exact(SIZE).map(read).collect()
     }
 
     /// The text whose address is at an offset of the last result.

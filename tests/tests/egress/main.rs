@@ -14,6 +14,7 @@ mod component_attack;
 mod component_guest;
 mod component_handles;
 mod component_lookups;
+mod component_told;
 mod dns;
 mod host_side;
 mod names;
@@ -24,6 +25,7 @@ mod rules;
 mod runner;
 mod syntax;
 mod tls;
+mod told;
 mod world;
 
 /// Every row, of all groups.
@@ -34,10 +36,12 @@ const ROWS: usize = addresses::COUNT
     + redirects::COUNT
     + syntax::COUNT
     + tls::COUNT
+    + told::COUNT
     + host_side::COUNT
     + component::COUNT
     + component_handles::COUNT
     + component_lookups::COUNT
+    + component_told::COUNT
     + rules::COUNT;
 
 // The suite does not shrink unnoticed.

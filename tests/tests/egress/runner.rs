@@ -14,13 +14,14 @@ use crate::row::{Refusal, Row};
 use crate::world::{World, document};
 
 /// One run of an attack.
-struct Run {
+pub struct Run {
     report: Report,
     decisions: Vec<DecisionRecord>,
 }
 
 impl Run {
-    fn line(&self, case: &str) -> &Value {
+    /// What was reported of the case.
+    pub fn line(&self, case: &str) -> &Value {
         let line = self.report.lines.iter().find(|line| line["case"] == case);
         line.unwrap_or(&Value::Null)
     }
@@ -137,7 +138,14 @@ fn argument(world: &World, attack: &[&str]) -> String {
     json!(texts).to_string()
 }
 
-async fn in_sandbox(world: &World, row: &Row, attack: &[&str], rules: &[&str], host: &str) -> Run {
+/// Runs an attack in a sandbox with these rules, in which `host` is the good server's.
+pub async fn in_sandbox(
+    world: &World,
+    row: &Row,
+    attack: &[&str],
+    rules: &[&str],
+    host: &str,
+) -> Run {
     let good = world.good.origin_as(host);
     let rules = rules.iter().map(|rule| world.fill(rule));
     let mut builder = Sandbox::builder()
@@ -161,7 +169,8 @@ async fn in_sandbox(world: &World, row: &Row, attack: &[&str], rules: &[&str], h
     }
 }
 
-async fn natively(world: &World, row: &Row, attack: &[&str]) -> Run {
+/// Runs an attack on the machine's own Python.
+pub async fn natively(world: &World, row: &Row, attack: &[&str]) -> Run {
     let good = world.good.origin();
     let mut native = Native::new(program::FILE, [argument(world, attack), good]);
     for (name, value) in row.env {

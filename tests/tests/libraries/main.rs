@@ -4,6 +4,7 @@
 mod builtin;
 mod cookies;
 mod framing;
+mod guards;
 mod heads;
 mod mapped;
 mod matrix;

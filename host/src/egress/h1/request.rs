@@ -47,7 +47,7 @@ pub(crate) fn head_size(request: &RequestLine, kind: BodyKind, options: &SendOpt
 
 /// The guest's fields and the host's own, in the order that they have without a layout.
 fn lines<'a>(request: &'a RequestLine, kind: BodyKind, options: &'a SendOptions) -> Vec<Line<'a>> {
-    let authority = request.origin.authority().into_bytes();
+    let host = options.layout.host(&request.origin);
     let expects = options.continued.is_some();
     let framing = match kind {
         BodyKind::None => None,
@@ -57,7 +57,7 @@ fn lines<'a>(request: &'a RequestLine, kind: BodyKind, options: &'a SendOptions)
         }
         BodyKind::Chunked => Some(Line::own(b"Transfer-Encoding", &b"chunked"[..])),
     };
-    let mut lines = vec![Line::own(b"Host", authority)];
+    let mut lines = vec![Line::own(b"Host", host)];
     let fields = request.fields.iter();
     lines.extend(fields.map(|(name, value)| Line::of_guest(name, value)));
     lines.extend(expects.then(|| Line::own(b"Expect", &b"100-continue"[..])));
