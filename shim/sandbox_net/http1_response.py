@@ -76,6 +76,10 @@ class ResponsePlan:
     """Whether the connection goes on after the response."""
 
 
+UNFRAMED: Final = ResponsePlan(b"", Framing.CLOSE, 0, keep_alive=False)
+"""Of bytes that are no response, or a bad one: the program finds out itself what they mean."""
+
+
 def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
     """How to tell the response to `request` in HTTP/1."""
     framing, length = _framing(head, request)
