@@ -326,8 +326,8 @@ class Connection(Endpoint):
             exchange.settle(deadline)
             self._exchange = None
         elif exchange.unframed:
-            # The program has found an end. What may follow belongs to no other request: that one gets
-            # a connection of its own.
+            # The program has found an end. What may follow answers no other request: that one
+            # gets a connection of its own.
             exchange.release(abandon=True)
             self._exchange = None
 

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fake_frames import (
     BAD_COMMAND,
@@ -141,11 +142,16 @@ class FakeExchange:
         if answer.before:
             if isinstance(answer.before[0], Wait):
                 raise Pending
+            self.head_given = bool(answer.unframed)
+            self.body = iter(answer.unframed)
             raise answer.before[0]
         self.head_given = True
         self.body = iter(() if self.seen.method == "HEAD" else answer.body)
-        head = struct.pack("<HBxH", answer.status, answer.version, len(answer.reason))
-        return head + answer.reason + pack_fields(answer.fields)
+        reason = answer.reason
+        if reason is None:
+            reason = b"" if answer.version == 20 else HTTPStatus(answer.status).phrase.encode()
+        head = struct.pack("<HBxH", answer.status, answer.version, len(reason))
+        return head + reason + pack_fields(answer.fields)
 
     def read(self, most: int) -> tuple[int, bytes]:
         if not self.head_given:

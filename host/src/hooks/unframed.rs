@@ -51,11 +51,15 @@ pub(super) fn unframed(
     Ok(response)
 }
 
-/// Whether the whole head is there, is that of a final response, and names no coding: one could hide
-/// a secret, as chunks could cut it.
+/// Whether the whole head, or whole lines of it, are there, it is that of a final response, and it
+/// names no coding: one could hide a secret, as chunks could cut it.
 fn is_legible(failure: &ProtocolFailure) -> bool {
     let ProtocolFailure { fault, received } = failure;
-    let is_whole = matches!(fault, ProtocolFault::Head(_) | ProtocolFault::HeadCut);
+    let is_whole = match fault {
+        ProtocolFault::Head(_) => true,
+        ProtocolFault::HeadCut => received.ends_with(b"\n"),
+        _ => false,
+    };
     let status = received.get(8..).unwrap_or_default().trim_ascii_start();
     let is_final = matches!(status.first(), Some(b'2'..=b'9'));
     let coding = b"encoding";
@@ -74,7 +78,8 @@ mod tests {
         use ProtocolFault::{Head, HeadCut, NotHttp, Switched};
         for (fault, received, expected) in [
             (HeadCut, "HTTP/1.1 200 OK\r\nX-A: 1\r\n", true),
-            (HeadCut, "HTTP/1.1 200 OK", true),
+            (HeadCut, "HTTP/1.1 200 OK", false),
+            (HeadCut, "HTTP/1.1 200 OK\r\nX-A: hal", false),
             (HeadCut, "HTTP/1.1", false),
             (Head("x"), "HTTP/1.1 200 OK\r\nno colon\r\n\r\nbody", true),
             (Head("x"), "HTTP/1.1 100 Go\r\nno colon\r\n\r\n", false),

@@ -7,6 +7,7 @@ mod framing;
 mod heads;
 mod mapped;
 mod matrix;
+mod odd_answers;
 mod outcome;
 mod refusals;
 mod table;
