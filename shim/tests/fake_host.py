@@ -464,4 +464,6 @@ class FakeHost:
             raise Failure(BAD_HANDLE)
         if isinstance(thing, FakeConnection):
             thing.closed = True
+        elif isinstance(thing, FakeExchange):
+            thing.ended = True
         return 0, b""
