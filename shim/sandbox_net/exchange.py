@@ -219,8 +219,11 @@ class Exchange:
         first = memoryview(bytearray(_CHUNK))
         try:
             chunk = self._channel.read_into(self._handle, first)
-        except ChannelError:
-            return False
+        except ChannelError as error:
+            if error.code == CLOSED:
+                return False
+            self._fail(error)
+            return True
         self._plan = UNFRAMED
         self._state = _State.BODY
         self._inbox.append(bytes(first[: chunk.size]))

@@ -88,6 +88,7 @@ class FakeExchange:
         self.body: Iterator[bytes | Wait | Failure] = iter(())
         self.next: bytes | Wait | Failure | None = None
         self.head_given = False
+        self.head_failed = False
         self.ended = False
         expect = ("Expect", "100-continue") in seen.fields
         self.asks_for_body = expect and self.site.continues
@@ -143,6 +144,7 @@ class FakeExchange:
             if isinstance(answer.before[0], Wait):
                 raise Pending
             self.head_given = bool(answer.unframed)
+            self.head_failed = not self.head_given
             self.body = iter(answer.unframed)
             raise answer.before[0]
         self.head_given = True
@@ -154,6 +156,8 @@ class FakeExchange:
         return head + reason + pack_fields(answer.fields)
 
     def read(self, most: int) -> tuple[int, bytes]:
+        if self.head_failed:
+            raise Failure(CLOSED)
         if not self.head_given:
             raise Failure(INVALID, text="the head was not read")
         if self.next is None:

@@ -247,6 +247,16 @@ class HttpClient(HostTest):
         self.assertIn("bytes-down", str(caught.exception))
         connection.close()
 
+    def test_a_limit_at_the_first_byte_of_such_an_answer_is_raised(self) -> None:
+        refused = Failure(8, text="malformed")
+        self.site(handler=lambda _: Answer(before=[refused], unframed=[Failure(9, 0)]))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        with self.assertRaises(OSError) as caught:
+            connection.getresponse()
+        self.assertIn("response-head-size", str(caught.exception))
+        connection.close()
+
     def test_a_list_of_equal_lengths_ends_the_connection(self) -> None:
         fields = (("Content-Length", "4, 4"),)
         self.site(handler=lambda _: Answer(fields=fields, body=[b"body"]))

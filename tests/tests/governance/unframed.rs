@@ -20,7 +20,7 @@ fn key(head: &str) -> &str {
 
 /// A head that is not accepted, with these fields.
 fn odd(fields: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nX-Odd : 1\r\n{fields}\r\n")
+    format!("HTTP/1.1 200 OK\r\n{fields}X-Odd : 1\r\n\r\n")
 }
 
 /// The answers by path; the piece's size follows in it.
