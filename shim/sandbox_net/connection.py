@@ -330,12 +330,17 @@ class Connection(Endpoint):
         exchange = self._exchange
         if exchange is None or not self._parser.between_requests:
             return
-        if exchange.over and exchange.delivered:
+        if exchange.over and (exchange.delivered or exchange.unframed):
             exchange.raise_failure()
             self._over = True
             raise os_error(errno.EPIPE)
         if exchange.delivered:
             exchange.settle(deadline)
+            self._exchange = None
+        elif exchange.unframed:
+            # The program has found an end. What may follow answers no other request: that one
+            # gets a connection of its own.
+            exchange.release(abandon=True)
             self._exchange = None
 
     def _carry(self, event: RequestHead | memoryview | BodyEnd, deadline: Deadline) -> None:

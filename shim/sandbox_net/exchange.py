@@ -20,6 +20,7 @@ from .http1_request import NO_BODY, RequestHead
 from .http1_response import (
     CHUNK_END,
     CONTINUE,
+    UNFRAMED,
     Framing,
     ResponseHead,
     ResponsePlan,
@@ -198,7 +199,8 @@ class Exchange:
         try:
             reply = self._channel.call(ch.HEAD, self._handle)
         except ChannelError as error:
-            self._fail(error)
+            if error.code != PROTOCOL or not self._hand_on():
+                self._fail(error)
             return True
         if reply.pending:
             if reply.value == _GO_ON:
@@ -211,6 +213,28 @@ class Exchange:
         if plan.framing is Framing.NONE or (plan.framing is Framing.LENGTH and not self._left):
             self._take_end()
         return True
+
+    def _hand_on(self) -> bool:
+        """Begins to give the program what came in place of a response, if the host has it."""
+        first = memoryview(bytearray(_CHUNK))
+        try:
+            chunk = self._channel.read_into(self._handle, first)
+        except ChannelError as error:
+            if error.code == CLOSED:
+                return False
+            self._fail(error)
+            return True
+        self._plan = UNFRAMED
+        self._state = _State.BODY
+        self._inbox.append(bytes(first[: chunk.size]))
+        if chunk.end:
+            self._finish()
+        return True
+
+    @property
+    def unframed(self) -> bool:
+        """Whether only the program knows where the response ends."""
+        return self._plan is UNFRAMED
 
     def _read_body(self, view: memoryview) -> int | None:
         """Reads into `view` or, where something has to stand around the bytes, into the inbox."""

@@ -76,6 +76,10 @@ class ResponsePlan:
     """Whether the connection goes on after the response."""
 
 
+UNFRAMED: Final = ResponsePlan(b"", Framing.CLOSE, 0, keep_alive=False)
+"""Of bytes that are no response, or a bad one: the program finds out itself what they mean."""
+
+
 def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
     """How to tell the response to `request` in HTTP/1."""
     framing, length = _framing(head, request)
@@ -90,6 +94,9 @@ def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
         fields = tuple(field for field in fields if not _is_keep_alive(field))
         fields += ((b"Connection", b"close"),)
     keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
+    if framing is Framing.LENGTH:
+        # Some clients can't read a list of equal lengths, and read to the end instead.
+        keep_alive = keep_alive and all(map(_is_number, head.values(b"content-length")))
     return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
 
 
@@ -117,7 +124,11 @@ def _content_length(values: list[bytes]) -> int | None:
     if len(texts) != 1:
         return None
     text = texts.pop()
-    return int(text) if re.fullmatch(rb"[0-9]{1,19}", text) else None
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(text: bytes) -> bool:
+    return re.fullmatch(rb"[0-9]{1,19}", text) is not None
 
 
 def _options(head: ResponseHead) -> list[bytes]:
@@ -141,7 +152,7 @@ def _stays_open(head: ResponseHead) -> bool:
 
 
 def _reason(head: ResponseHead) -> bytes:
-    if head.reason:
+    if head.reason or head.version != _HTTP_2:
         return head.reason
     try:
         return HTTPStatus(head.status).phrase.encode("ascii")

@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fake_frames import (
     BAD_COMMAND,
@@ -91,6 +92,7 @@ class FakeExchange:
         self.body: Iterator[bytes | Wait | Failure] = iter(())
         self.next: bytes | Wait | Failure | None = None
         self.head_given = False
+        self.head_failed = False
         self.ended = False
         expect = ("Expect", "100-continue") in seen.fields
         self.asks_for_body = expect and self.site.continues
@@ -145,13 +147,21 @@ class FakeExchange:
         if answer.before:
             if isinstance(answer.before[0], Wait):
                 raise Pending
+            self.head_given = bool(answer.unframed)
+            self.head_failed = not self.head_given
+            self.body = iter(answer.unframed)
             raise answer.before[0]
         self.head_given = True
         self.body = iter(() if self.seen.method == "HEAD" else answer.body)
-        head = struct.pack("<HBxH", answer.status, answer.version, len(answer.reason))
-        return head + answer.reason + pack_fields(answer.fields)
+        reason = answer.reason
+        if reason is None:
+            reason = b"" if answer.version == 20 else HTTPStatus(answer.status).phrase.encode()
+        head = struct.pack("<HBxH", answer.status, answer.version, len(reason))
+        return head + reason + pack_fields(answer.fields)
 
     def read(self, most: int) -> tuple[int, bytes]:
+        if self.head_failed:
+            raise Failure(CLOSED)
         if not self.head_given:
             raise Failure(INVALID, text="the head was not read")
         if self.next is None:
@@ -466,4 +476,6 @@ class FakeHost:
             raise Failure(BAD_HANDLE)
         if isinstance(thing, FakeConnection):
             thing.closed = True
+        elif isinstance(thing, FakeExchange):
+            thing.ended = True
         return 0, b""

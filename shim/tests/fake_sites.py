@@ -20,9 +20,12 @@ class Answer:
     fields: tuple[tuple[str, str], ...] = ()
     body: Iterable[bytes | Wait | Failure] = ()
     version: int = 11
-    reason: bytes = b""
+    reason: bytes | None = None
+    """By itself that of the status; over HTTP/2 there is none."""
     before: list[Wait | Failure] = field(default_factory=list)
     trailers: tuple[tuple[str, str], ...] = ()
+    unframed: list[bytes | Wait | Failure] = field(default_factory=list)
+    """What comes in place of a response, after a failure in `before`."""
 
 
 @dataclass

@@ -198,6 +198,81 @@ class HttpClient(HostTest):
         self.assertIn("no number", str(caught.exception))
         connection.close()
 
+    def test_what_the_host_can_not_frame_is_framed_by_the_clients_reader(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nno colon\r\n\r\n"
+        for pieces, expected in (
+            ([head + b"body"], b"body"),
+            ([WAIT, head, WAIT, b"bo", WAIT, b"dy"], b"body"),
+            ([b"HTTP/1.1 200 OK\r\nX-A: 1\r\n"], b""),
+            ([b"HTTP/1.1 200 OK\r\nno colon\r\n\r\nto the ", WAIT, b"end"], b"to the end"),
+        ):
+            with self.subTest(pieces=pieces):
+                refused = Failure(8, text="malformed")
+                odd = Answer(before=[refused], unframed=list(pieces))
+                self.site(handler=lambda _, a=odd: a)
+                connection = http.client.HTTPConnection("example.com")
+                connection.request("GET", "/")
+                response = connection.getresponse()
+                self.assertEqual((response.status, response.read()), (200, expected))
+                connection.close()
+
+    def test_the_request_after_an_answer_that_only_the_client_could_frame_is_an_exchange_of_its_own(
+        self,
+    ) -> None:
+        odd = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nno colon\r\n\r\nbody"
+        # What comes behind the body is no answer to the next request.
+        rest = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse"
+        for unframed in ([odd, *[WAIT] * 1000], [odd + rest, *[WAIT] * 1000]):
+            first = Answer(before=[Failure(8, text="malformed")], unframed=unframed)
+            answers = [first, Answer(fields=(("Content-Length", "4"),), body=[b"true"])]
+            self.site(handler=lambda _, a=answers: a.pop(0))
+            connection = http.client.HTTPConnection("example.com", timeout=5)
+            bodies = []
+            for _ in range(2):
+                connection.request("GET", "/")
+                bodies.append(connection.getresponse().read())
+            self.assertEqual(bodies, [b"body", b"true"])
+            connection.close()
+
+    def test_a_limit_in_an_answer_that_only_the_client_can_frame_is_raised(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nno colon\r\n\r\nbody"
+        unframed = [head, Failure(9, 6)]
+        refused = Failure(8, text="malformed")
+        self.site(handler=lambda _: Answer(before=[refused], unframed=unframed))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        with self.assertRaises(OSError) as caught:
+            response.read()
+        self.assertIn("bytes-down", str(caught.exception))
+        connection.close()
+
+    def test_a_limit_at_the_first_byte_of_such_an_answer_is_raised(self) -> None:
+        refused = Failure(8, text="malformed")
+        self.site(handler=lambda _: Answer(before=[refused], unframed=[Failure(9, 0)]))
+        connection = http.client.HTTPConnection("example.com")
+        connection.request("GET", "/")
+        with self.assertRaises(OSError) as caught:
+            connection.getresponse()
+        self.assertIn("response-head-size", str(caught.exception))
+        connection.close()
+
+    def test_a_list_of_equal_lengths_ends_the_connection(self) -> None:
+        fields = (("Content-Length", "4, 4"),)
+        self.site(handler=lambda _: Answer(fields=fields, body=[b"body"]))
+        connection = http.client.HTTPConnection("example.com", timeout=5)
+        connection.request("GET", "/")
+        self.assertEqual(connection.getresponse().read(), b"body")
+        connection.close()
+
+    def test_an_empty_reason_stays_empty_but_for_http2_which_has_none(self) -> None:
+        for version, reason in ((10, ""), (11, ""), (20, "OK")):
+            self.site(handler=lambda _, v=version: Answer(version=v, reason=b""))
+            connection = http.client.HTTPConnection("example.com")
+            connection.request("GET", "/")
+            self.assertEqual(connection.getresponse().reason, reason)
+            connection.close()
+
     def test_reset_in_the_body_is_a_reset(self) -> None:
         fields = (("Content-Length", "10"),)
         self.site(handler=lambda _: Answer(fields=fields, body=[b"four", Failure(5)]))

@@ -178,6 +178,15 @@ impl Exchanged {
         });
     }
 
+    /// Something came back that is no response: there is no status, and that is the exchange's fault.
+    pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
+        self.change(|record| {
+            record.address = Some(address);
+            record.tls = tls.map(tls_version);
+            record.error.get_or_insert_with(|| "protocol".to_owned());
+        });
+    }
+
     /// The first failure counts.
     pub(crate) fn failed(&self, error: &str) {
         self.change(|record| {

@@ -19,7 +19,7 @@ use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::account::HostMemory;
 use crate::egress::{self, EgressError, MAX_FIELDS};
-use crate::hooks::{Completion, EgressHooks, Link, Outgoing, RequestHead as Head};
+use crate::hooks::{Completion, EgressHooks, Link, NoHead, Outgoing, RequestHead as Head};
 use crate::policy::syntax::check_head;
 
 /// Bytes of a request's body that one write may carry, at most and at least: as the sandbox's
@@ -97,6 +97,7 @@ impl HostExchange {
             head,
             kind,
             completion: completion.clone(),
+            takes_unframed: true,
         });
 
         let failure = completion.clone();
@@ -187,9 +188,13 @@ impl HostExchange {
         }
         match std::mem::replace(&mut self.response, Response::Failed) {
             Response::Head(Ok(response)) => {
-                let (parts, body) = response.into_parts();
+                let (mut parts, body) = response.into_parts();
                 self.response = Response::Body(Some(body));
-                Some(Ok(convert::response_head(parts)))
+                Some(match parts.extensions.remove() {
+                    // The exchange goes on: what came is there for whoever asks for it.
+                    Some(NoHead(failure)) => Err(convert::error(EgressError::Protocol(failure))),
+                    None => Ok(convert::response_head(parts)),
+                })
             }
             Response::Head(Err(error)) => {
                 self.completion.fail(error.clone());

@@ -1,5 +1,7 @@
 //! A connection as the guest sees it.
 
+mod exchange;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +11,19 @@ use tokio::time::{Instant, timeout};
 
 use crate::egress::body::Source;
 use crate::egress::era::Era;
-use crate::egress::failure::{Delivery, Failure};
-use crate::egress::h1::{self, Afterwards, Home, encode_head};
-use crate::egress::h2::{self, H2Body, Session, Slot};
-use crate::egress::message::{RequestBody, erase};
+use crate::egress::h1::{Afterwards, Arrived, Home, encode_head};
+use crate::egress::h2::{Session, Slot};
+use crate::egress::message::{Answer, RequestBody, erase};
 use crate::egress::reach::Reach;
 use crate::egress::stream::{Secured, Stream};
 use crate::egress::tenant::Transport;
 use crate::egress::{
-    BodyKind, Egress, EgressError, Phase, Response, ResponseHead, SendOptions, TlsInfo, TlsTerms,
+    BodyKind, Egress, EgressError, Phase, Response, SendOptions, TlsInfo, TlsTerms,
 };
 use crate::policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
 /// How often a request is tried, where it is certain that trying again does no harm.
 const MAX_ATTEMPTS: usize = 3;
-
-/// In how many forms a response's head is held: as it was sent, and in the types of `http`.
-const FORMS: usize = 2;
 
 /// One connection of the guest: the right to talk to one endpoint, and whatever transport carries
 /// its exchanges. Between two exchanges the transport may change without the guest's notice: the
@@ -57,6 +55,7 @@ struct Sending<'a> {
     request: &'a RequestLine,
     kind: BodyKind,
     options: &'a SendOptions,
+    takes_unframed: bool,
 }
 
 impl Connection {
@@ -307,6 +306,18 @@ impl Connection {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let request = request.into();
+        let sent = self.answer(&request, (kind, erase(body)), &options, false);
+        sent.await?.framed()
+    }
+
+    /// The same; with `takes_unframed` an answer over HTTP/1 whose head is not accepted comes as it is.
+    pub(crate) async fn answer(
+        &mut self,
+        request: &Checked<RequestLine>,
+        (kind, body): (BodyKind, RequestBody),
+        options: &SendOptions,
+        takes_unframed: bool,
+    ) -> Result<Answer, EgressError> {
         if self.reach.origin().is_none() {
             self.reach.settle(Scheme::Http);
         }
@@ -319,16 +330,17 @@ impl Connection {
             return Err(EgressError::Closed);
         }
         self.follow();
-        self.reach.narrow(&request);
+        self.reach.narrow(request);
         let spent = std::mem::take(&mut self.spent);
         let left = self.egress.config().request_deadline.saturating_sub(spent);
         let mut phase = Phase::Connect;
         let sending = Sending {
-            request: &request,
+            request,
             kind,
-            options: &options,
+            options,
+            takes_unframed,
         };
-        let exchange = self.exchange(sending, erase(body), left, &mut phase);
+        let exchange = self.exchange(sending, body, left, &mut phase);
         let Ok(result) = timeout(left, exchange).await else {
             // Whatever is wrong with the session, the next exchange shall not meet it too.
             self.session.take().inspect(|session| session.retire());
@@ -343,12 +355,13 @@ impl Connection {
         body: RequestBody,
         left: Duration,
         phase: &mut Phase,
-    ) -> Result<Response, EgressError> {
+    ) -> Result<Answer, EgressError> {
         let started = Instant::now();
         let Sending {
             request,
             kind,
             options,
+            ..
         } = sending;
         let max = self.egress.config().max_request_head;
         let head = encode_head(request, kind, options, max)?;
@@ -364,8 +377,11 @@ impl Connection {
             let result = match transport {
                 Transport::H1 { stream, .. } => {
                     let exchange = self.h1_exchange(&head, sending);
-                    let result = exchange.run(stream, &mut body, phase).await;
-                    result.map(|(head, body)| (head, Source::H1(Box::new(body))))
+                    let arrived = exchange.run(stream, &mut body, phase).await;
+                    arrived.map(|arrived| match arrived {
+                        Arrived::Framed(head, body) => (Ok(head), Source::H1(Box::new(body))),
+                        Arrived::Unframed(why, body) => (Err(why), Source::H1(Box::new(body))),
+                    })
                 }
                 Transport::H2 { slot } => {
                     if let Some(continued) = &options.continued {
@@ -374,23 +390,13 @@ impl Connection {
                     let result = self
                         .h2_exchange(slot, request, kind, &mut body, phase)
                         .await;
-                    result.map(|(head, body)| (head, Source::H2(Box::new(body))))
+                    result.map(|(head, body)| (Ok(head), Source::H2(Box::new(body))))
                 }
             };
             let failure = match result {
                 Ok((head, body)) => {
-                    let left = left.saturating_sub(started.elapsed());
-                    let body = body.until(left);
-                    let held = self.egress.memory().reserve(FORMS * head.cost());
-                    let held = held.map_err(EgressError::Limit)?;
-                    return Ok(Response {
-                        head,
-                        body,
-                        peer,
-                        tls: self.tls.as_ref().map(|info| info.version),
-                        reused,
-                        held,
-                    });
+                    let body = body.until(left.saturating_sub(started.elapsed()));
+                    return self.answered(head, body, (peer, reused));
                 }
                 Err(failure) => failure,
             };
@@ -399,45 +405,6 @@ impl Connection {
                 return Err(failure.error);
             }
             attempt += 1;
-        }
-    }
-
-    async fn h2_exchange(
-        &mut self,
-        slot: Slot,
-        request: &RequestLine,
-        kind: BodyKind,
-        body: &mut Option<RequestBody>,
-        phase: &mut Phase,
-    ) -> Result<(ResponseHead, H2Body), Failure> {
-        let session = Arc::clone(slot.session());
-        self.session = Some(Arc::clone(&session));
-        let bounds = (self.egress.config().max_response_head, self.egress.memory());
-        let result = h2::exchange(slot, (request, kind), body, bounds, phase).await;
-        if result
-            .as_ref()
-            .is_err_and(|it| it.delivery == Delivery::Nothing)
-        {
-            session.retire();
-        }
-        result.map_err(|failure| match session.is_limited() {
-            true => Failure::last(session.limited(failure.error)),
-            false => failure,
-        })
-    }
-
-    fn h1_exchange<'a>(&'a self, head: &'a [u8], sending: Sending<'a>) -> h1::Exchange<'a> {
-        let config = self.egress.config();
-        h1::Exchange {
-            head,
-            kind: sending.kind,
-            continued: sending.options.continued.as_ref(),
-            closes: sending.options.layout.closes(),
-            answers_head: sending.request.method == b"HEAD",
-            max_response_head: config.max_response_head,
-            accept_tls_truncation: config.accept_tls_truncation,
-            memory: self.egress.memory(),
-            home: Arc::clone(&self.home),
         }
     }
 

@@ -10,7 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
 use crate::account::{Reservation, fields};
-use crate::egress::{EgressError, Layout, ResponseBody};
+use crate::egress::{EgressError, Layout, ProtocolFailure, ResponseBody};
 
 /// Field lines in order, names and values as the bytes that were or will be sent, without the
 /// whitespace around values.
@@ -96,6 +96,48 @@ pub struct Response {
     pub reused: bool,
     /// The memory of the head.
     pub(crate) held: Reservation,
+}
+
+/// What a peer answered.
+pub(crate) enum Answer {
+    /// With a response.
+    Framed(Response),
+    /// With something else, for whoever asked for it as it comes.
+    Unframed(Unframed),
+}
+
+/// Bytes in HTTP/1's place whose head says nothing that holds. Their connection is for nothing else.
+pub(crate) struct Unframed {
+    /// What is wrong with the head, and its beginning.
+    pub(crate) failure: ProtocolFailure,
+    /// All bytes, from the head's first one to the end of the connection.
+    pub(crate) body: ResponseBody,
+    /// The address that answered.
+    pub(crate) peer: SocketAddr,
+    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    pub(crate) tls: Option<u16>,
+}
+
+impl Answer {
+    /// The response.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with anything else.
+    pub(crate) fn framed(self) -> Result<Response, EgressError> {
+        match self {
+            Self::Framed(response) => Ok(response),
+            Self::Unframed(unframed) => Err(EgressError::Protocol(unframed.failure)),
+        }
+    }
+
+    /// The address that answered.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Framed(response) => response.peer,
+            Self::Unframed(unframed) => unframed.peer,
+        }
+    }
 }
 
 impl ResponseHead {

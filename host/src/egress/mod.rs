@@ -51,7 +51,7 @@ pub(crate) use h1::head_size;
 pub use layout::Layout;
 pub(crate) use layout::take_only;
 pub(crate) use machine::Machine;
-pub(crate) use message::MAX_FIELDS;
+pub(crate) use message::{Answer, MAX_FIELDS, Unframed, erase};
 pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead, SendOptions};
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};

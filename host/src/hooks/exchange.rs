@@ -1,5 +1,6 @@
 //! Requests: the third door.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody};
 use super::broken::for_guest;
 use super::consult::Question;
 use super::tracked::{Tracking, tracked};
+use super::unframed::unframed;
 use super::wasi_http::{disassemble, to_http_error};
 use super::{
     Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, escaped, no_io,
@@ -33,7 +35,8 @@ struct Judged {
     /// As it is recorded: without what the host puts in later.
     subject: Subject,
     kind: BodyKind,
-    options: SendOptions,
+    /// With whether an answer that is no HTTP is taken as it comes.
+    options: (SendOptions, bool),
     completion: Arc<Completion>,
     decided: Decided,
     /// The memory of its head.
@@ -58,11 +61,13 @@ impl EgressHooks {
             mut head,
             kind,
             completion,
+            takes_unframed,
         } = outgoing;
         let options = SendOptions {
             layout: Layout::take(&mut head.fields, kind),
             continued: takes_expectation(&mut head.fields, kind).then(|| completion.continuing()),
         };
+        let options = (options, takes_unframed);
         let judged = match self.judge(link, &head, (kind, options), &completion) {
             Ok(judged) => judged,
             Err(error) => {
@@ -88,7 +93,7 @@ impl EgressHooks {
         &self,
         link: Link,
         head: &RequestHead,
-        (kind, options): (BodyKind, SendOptions),
+        (kind, options): (BodyKind, (SendOptions, bool)),
         completion: &Arc<Completion>,
     ) -> Result<Judged, EgressError> {
         let RequestHead { method, path, .. } = head;
@@ -184,7 +189,7 @@ impl EgressHooks {
         } = judged;
         let approved = self.approved(answer, (&link, &policy), &mut decided).await;
         let (line, secrets) = approved?;
-        let head_size = head_size(&line, kind, &options);
+        let head_size = head_size(&line, kind, &options.0);
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
         // What is not recorded is not done.
         self.recorded(&mut decided, || line.audit_denial()).await?;
@@ -201,10 +206,14 @@ impl EgressHooks {
         };
         let line = Arc::new(line);
         let request = (kind, tracking.counted(body), options);
-        let response = self.response(&link, &line, request, &subject, &tracking);
-        let response = response.await?;
-        self.note_own(&link, &line, &response, subject).await?;
-        Ok((tracked(response, &line, tracking)?, no_io()))
+        let answer = self.answer(&link, &line, request, &subject, &tracking);
+        let answer = answer.await?;
+        self.note_own(&link, &line, answer.peer(), subject).await?;
+        let response = match answer {
+            egress::Answer::Framed(response) => tracked(response, &line, tracking)?,
+            egress::Answer::Unframed(answer) => unframed(answer, &line, tracking)?,
+        };
+        Ok((response, no_io()))
     }
 
     /// The request as it is to be sent, once the hook has had its word and the secrets are in it; the
@@ -224,16 +233,16 @@ impl EgressHooks {
     }
 
     /// Sends a request that is recorded; the beginning of its response.
-    async fn response(
+    async fn answer(
         &self,
         link: &Link,
         line: &Arc<Checked<RequestLine>>,
-        request: (BodyKind, WasiBody, SendOptions),
+        request: (BodyKind, WasiBody, (SendOptions, bool)),
         subject: &Subject,
         Tracking {
             record, completion, ..
         }: &Tracking,
-    ) -> Result<egress::Response, EgressError> {
+    ) -> Result<egress::Answer, EgressError> {
         let sent = self.send(link, Arc::clone(line), request, completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
@@ -248,18 +257,18 @@ impl EgressHooks {
         &self,
         link: &Link,
         line: &Checked<RequestLine>,
-        response: &egress::Response,
+        peer: SocketAddr,
         subject: Subject,
     ) -> Result<(), EgressError> {
         if link.address.is_some() {
             return Ok(());
         }
         let machine = self.shared.egress.machine();
-        let Err(denial) = machine.check(line, response.peer.ip()) else {
+        let Err(denial) = machine.check(line, peer.ip()) else {
             return Ok(());
         };
         let mut decided = self.audit.decided(subject, Err(&denial));
-        decided.dialled(response.peer);
+        decided.dialled(peer);
         decided.reported(&denial);
         self.recorded(&mut decided, || line.audit_denial()).await
     }
@@ -281,12 +290,13 @@ impl EgressHooks {
         &self,
         link: &Link,
         line: Arc<Checked<RequestLine>>,
-        (kind, body, options): (BodyKind, WasiBody, SendOptions),
+        (kind, body, (options, takes_unframed)): (BodyKind, WasiBody, (SendOptions, bool)),
         completion: &Completion,
-    ) -> Result<egress::Response, EgressError> {
+    ) -> Result<egress::Answer, EgressError> {
         let sending = async {
             let mut connection = link.connection.lock().await;
-            let sent = connection.send_with(line, kind, body, options);
+            let body = (kind, egress::erase(body));
+            let sent = connection.answer(&line, body, &options, takes_unframed);
             sent.await
         };
         tokio::select! {
@@ -354,6 +364,7 @@ impl EgressHooks {
                 head,
                 kind,
                 completion,
+                takes_unframed: false,
             };
             let between = options.between_bytes_timeout;
             let answer = Pin::from(this.exchange(outgoing, body, between));

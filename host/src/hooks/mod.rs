@@ -17,6 +17,7 @@ mod shared;
 #[cfg(test)]
 mod tls_tests;
 mod tracked;
+mod unframed;
 mod upload;
 mod wasi_http;
 
@@ -31,6 +32,7 @@ pub(crate) use self::completion::Completion;
 pub(crate) use self::lookup::{Found, Looking};
 use self::meter::{Meter, Opened};
 use self::shared::{Admission, Shared, SharedConnection, Way};
+pub(crate) use self::unframed::NoHead;
 use crate::Error;
 use crate::account::HostMemory;
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
@@ -196,6 +198,8 @@ pub(crate) struct Outgoing {
     pub(crate) head: RequestHead,
     pub(crate) kind: BodyKind,
     pub(crate) completion: Arc<Completion>,
+    /// Whether the guest takes an answer that is no HTTP as it comes.
+    pub(crate) takes_unframed: bool,
 }
 
 impl EgressHooks {

@@ -74,6 +74,7 @@ async fn get(hooks: &EgressHooks, link: &Link, authorization: &str) -> Result<()
         },
         kind: BodyKind::None,
         completion: Arc::clone(&completion),
+        takes_unframed: false,
     };
     let empty = Empty::new().map_err(|never| match never {});
     let body: WasiBody = empty.boxed_unsync();

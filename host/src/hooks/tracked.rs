@@ -69,21 +69,7 @@ pub(super) fn tracked(
     record.received(size);
     let mask = mask(&mut head, line, shared)?;
     let is_over = body.is_end_stream();
-    let mut body = TrackedBody {
-        ended: Box::pin({
-            let completion = tracking.completion.clone();
-            async move { completion.ended().await }
-        }),
-        inner: Some(Box::pin(body)),
-        silence: tracking
-            .between
-            .map(|limit| (limit, Box::pin(sleep(limit)))),
-        deadline: shared.meter.deadline().map(|at| Box::pin(sleep_until(at))),
-        mask,
-        trailers: None,
-        _head: held,
-        tracking,
-    };
+    let mut body = TrackedBody::new(body, mask, Some(held), tracking);
     if is_over {
         // It may never be read.
         body.settle()?;
@@ -119,12 +105,7 @@ fn mask(
     }
     masker.mask_whole(&mut head.reason);
     mask_fields(&mut head.fields, &masker);
-    let held = shared.egress.memory().reserve(0);
-    Ok(Some(Masking {
-        stream: masker.stream(),
-        masker,
-        held: held.map_err(EgressError::Limit)?,
-    }))
+    Masking::new(masker, shared).map(Some)
 }
 
 fn mask_fields(fields: &mut Fields, masker: &Masker) {
@@ -135,7 +116,7 @@ fn mask_fields(fields: &mut Fields, masker: &Masker) {
 }
 
 /// What masks the rest of an answer: its body, and the fields behind it.
-struct Masking {
+pub(super) struct Masking {
     masker: Masker,
     stream: MaskStream,
     /// The memory of what the stream holds back.
@@ -143,6 +124,15 @@ struct Masking {
 }
 
 impl Masking {
+    pub(super) fn new(masker: Masker, shared: &Shared) -> Result<Self, EgressError> {
+        let held = shared.egress.memory().reserve(0);
+        Ok(Self {
+            stream: masker.stream(),
+            masker,
+            held: held.map_err(EgressError::Limit)?,
+        })
+    }
+
     /// Masks a piece.
     fn push(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
         let given = self.stream.push(piece);
@@ -178,7 +168,7 @@ fn field_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
 }
 
 /// A response's body that tells the exchange how it ended, and ends when the exchange does.
-struct TrackedBody {
+pub(super) struct TrackedBody {
     inner: Option<Pin<Box<egress::ResponseBody>>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -187,11 +177,34 @@ struct TrackedBody {
     /// What comes last, for a guest that speaks `wasi:http`.
     trailers: Option<HeaderMap>,
     /// The memory of the head: nobody takes the body before the head.
-    _head: Reservation,
+    _head: Option<Reservation>,
     tracking: Tracking,
 }
 
 impl TrackedBody {
+    pub(super) fn new(
+        body: egress::ResponseBody,
+        mask: Option<Masking>,
+        head: Option<Reservation>,
+        tracking: Tracking,
+    ) -> Self {
+        let between = tracking.between;
+        let deadline = tracking.shared.meter.deadline();
+        Self {
+            ended: Box::pin({
+                let completion = tracking.completion.clone();
+                async move { completion.ended().await }
+            }),
+            inner: Some(Box::pin(body)),
+            silence: between.map(|limit| (limit, Box::pin(sleep(limit)))),
+            deadline: deadline.map(|at| Box::pin(sleep_until(at))),
+            mask,
+            trailers: None,
+            _head: head,
+            tracking,
+        }
+    }
+
     /// Records a piece, and masks it.
     fn arrived(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, EgressError> {
         let data = match frame.into_data() {

@@ -10,6 +10,7 @@ mod reflection;
 mod replacement;
 mod secrets;
 mod sinks;
+mod unframed;
 
 use std::time::Duration;
 

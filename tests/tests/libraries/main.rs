@@ -8,6 +8,7 @@ mod guards;
 mod heads;
 mod mapped;
 mod matrix;
+mod odd_answers;
 mod outcome;
 mod refusals;
 mod sdks;

@@ -12,6 +12,7 @@ use crate::egress::h1::chunked::{ChunkedDecoder, Decoded};
 use crate::egress::h1::reader::{Reader, is_end};
 use crate::egress::h1::response::Framing;
 use crate::egress::h1::transport::{Home, Parked, Writing};
+use crate::egress::h1::unframed::Unframed;
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
 use crate::egress::{EgressError, Fields, Phase, ProtocolFault};
@@ -38,8 +39,8 @@ pub(super) struct Receiving {
     /// Whether the connection may carry another exchange after this one.
     pub(super) persistent: bool,
     pub(super) accept_tls_truncation: bool,
-    /// The most bytes that the fields behind the body may have.
-    pub(super) max_trailers: usize,
+    /// The most bytes that a head, or the fields behind the body, may have.
+    pub(super) max_head: usize,
     pub(super) home: Arc<Home>,
 }
 
@@ -48,6 +49,7 @@ enum Decoder {
     Length(u64),
     Chunked(ChunkedDecoder),
     Close,
+    Unframed(Unframed),
 }
 
 impl Decoder {
@@ -64,6 +66,10 @@ impl Decoder {
                 Ok(Decoded::Data(buffer.split_to(take).freeze()))
             }
             Self::Close => Ok(Decoded::Data(buffer.split().freeze())),
+            Self::Unframed(bound) => {
+                bound.count(buffer)?;
+                Ok(Decoded::Data(buffer.split().freeze()))
+            }
         }
     }
 
@@ -71,7 +77,7 @@ impl Decoder {
     fn kept(&self) -> usize {
         match self {
             Self::Chunked(chunked) => chunked.kept(),
-            Self::Length(_) | Self::Close => 0,
+            Self::Length(_) | Self::Close | Self::Unframed(_) => 0,
         }
     }
 
@@ -80,7 +86,7 @@ impl Decoder {
         match self {
             Self::Length(left) => *left == 0,
             Self::Chunked(chunked) => chunked.is_at_end(buffer),
-            Self::Close => false,
+            Self::Close | Self::Unframed(_) => false,
         }
     }
 }
@@ -89,16 +95,28 @@ impl H1Body {
     pub(super) fn new(framing: Framing, receiving: Receiving) -> Self {
         let decoder = match framing {
             Framing::Length(length) => Decoder::Length(length),
-            Framing::Chunked => Decoder::Chunked(ChunkedDecoder::new(receiving.max_trailers)),
+            Framing::Chunked => Decoder::Chunked(ChunkedDecoder::new(receiving.max_head)),
             Framing::Close => Decoder::Close,
         };
-        let mut body = Self {
+        let mut body = Self::decoding(decoder, receiving);
+        body.finish_if_complete();
+        body
+    }
+
+    /// All that comes, beginning with what waits in the buffer.
+    pub(super) fn unframed(receiving: Receiving) -> Self {
+        Self::decoding(
+            Decoder::Unframed(Unframed::new(receiving.max_head)),
+            receiving,
+        )
+    }
+
+    fn decoding(decoder: Decoder, receiving: Receiving) -> Self {
+        Self {
             decoder,
             receiving: Some(receiving),
             lingering: None,
-        };
-        body.finish_if_complete();
-        body
+        }
     }
 
     /// Whether the end was reached; the connection is free by then.
@@ -110,7 +128,7 @@ impl H1Body {
     pub(crate) fn take_trailers(&mut self) -> Fields {
         match &mut self.decoder {
             Decoder::Chunked(chunked) => chunked.take_trailers(),
-            Decoder::Length(_) | Decoder::Close => Fields::new(),
+            Decoder::Length(_) | Decoder::Close | Decoder::Unframed(_) => Fields::new(),
         }
     }
 
@@ -158,7 +176,7 @@ impl H1Body {
                 Err(error) => return Poll::Ready(Some(Err(broken(&error)))),
             };
             return Poll::Ready(match self.decoder {
-                Decoder::Close if clean => None,
+                Decoder::Close | Decoder::Unframed(_) if clean => None,
                 _ => Some(Err(EgressError::protocol(ProtocolFault::BodyCut))),
             });
         }

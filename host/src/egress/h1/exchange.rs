@@ -9,13 +9,24 @@ use crate::account::HostMemory;
 use crate::egress::failure::{Delivery, Failure};
 use crate::egress::h1::body::{H1Body, Receiving};
 use crate::egress::h1::reader::Reader;
-use crate::egress::h1::response::{framing, is_persistent};
+use crate::egress::h1::response::{Framing, is_persistent};
 use crate::egress::h1::transport::{Home, Writing};
 use crate::egress::message::RequestBody;
 use crate::egress::pump::{Pump, Sent};
 use crate::egress::stream::Stream;
 use crate::egress::wire::limit_of;
-use crate::egress::{BodyKind, Continued, EgressError, Phase, ProtocolFailure, ResponseHead};
+use crate::egress::{
+    BodyKind, Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead,
+};
+
+/// What came of a request.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// A response.
+    Framed(ResponseHead, H1Body),
+    /// Bytes whose head is not accepted, from its first one on to the connection's end.
+    Unframed(ProtocolFailure, H1Body),
+}
 
 /// A request that is ready to be sent, on whichever connection.
 #[derive(Debug)]
@@ -31,6 +42,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) answers_head: bool,
     pub(crate) max_response_head: usize,
     pub(crate) accept_tls_truncation: bool,
+    /// Whether bytes that are no response are wanted as they come.
+    pub(crate) takes_unframed: bool,
     /// What is read ahead is taken from here.
     pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
@@ -47,7 +60,7 @@ impl Exchange<'_> {
         stream: Stream,
         body: &mut Option<RequestBody>,
         phase: &mut Phase,
-    ) -> Result<(ResponseHead, H1Body), Failure> {
+    ) -> Result<Arrived, Failure> {
         *phase = Phase::Request;
         let (read, write) = tokio::io::split(stream);
         let reader = Reader::new(read, self.memory);
@@ -55,34 +68,46 @@ impl Exchange<'_> {
         let (mut sent, mut answered) = (0, false);
         let result = self
             .until_head(&mut reader, &mut answered, write, &mut sent, body, phase)
-            .await
-            .and_then(|(head, raw, writing)| {
-                let framing = framing(&head, self.answers_head).map_err(|fault| {
-                    EgressError::Protocol(ProtocolFailure {
-                        fault,
-                        received: raw,
-                    })
-                })?;
-                let persistent = is_persistent(&head, framing) && !self.closes;
-                Ok((head, framing, persistent, writing))
-            });
-        let (head, framing, persistent, writing) = result.map_err(|error| {
-            let delivery = match (answered, sent) {
-                (true, _) => Delivery::Final,
-                (false, 0) => Delivery::Nothing,
-                (false, _) => Delivery::Unanswered,
-            };
-            Failure { error, delivery }
-        })?;
-        let receiving = Receiving {
+            .await;
+        let (head, framing, writing) = match result {
+            Ok(found) => found,
+            Err(EgressError::Protocol(failure)) if self.hands_on(&failure, &reader) => {
+                // Nothing more is sent, and nothing else is ever received, on such a connection.
+                let receiving = self.receiving(reader, Writing::Broken, false);
+                return Ok(Arrived::Unframed(failure, H1Body::unframed(receiving)));
+            }
+            Err(error) => {
+                let delivery = match (answered, sent) {
+                    (true, _) => Delivery::Final,
+                    (false, 0) => Delivery::Nothing,
+                    (false, _) => Delivery::Unanswered,
+                };
+                return Err(Failure { error, delivery });
+            }
+        };
+        let persistent = is_persistent(&head, framing) && !self.closes;
+        let receiving = self.receiving(reader, writing, persistent);
+        Ok(Arrived::Framed(head, H1Body::new(framing, receiving)))
+    }
+
+    /// Whether a head that is not accepted is handed on as it came. One that is too large is not, nor
+    /// is one that an attacker on the way may have cut.
+    fn hands_on(&self, failure: &ProtocolFailure, reader: &Reader) -> bool {
+        use ProtocolFault::{Head, HeadCut, NotHttp, Switched};
+        self.takes_unframed
+            && matches!(failure.fault, Head(_) | HeadCut | NotHttp | Switched)
+            && (self.accept_tls_truncation || !reader.was_truncated)
+    }
+
+    fn receiving(&self, reader: Reader, writing: Writing, persistent: bool) -> Receiving {
+        Receiving {
             reader,
             writing,
             persistent,
             accept_tls_truncation: self.accept_tls_truncation,
-            max_trailers: self.max_response_head,
+            max_head: self.max_response_head,
             home: Arc::clone(&self.home),
-        };
-        Ok((head, H1Body::new(framing, receiving)))
+        }
     }
 
     /// Sends and receives at once: a peer may answer, and stop to read, at any time.
@@ -94,8 +119,9 @@ impl Exchange<'_> {
         sent: &mut usize,
         body: &mut Option<RequestBody>,
         phase: &mut Phase,
-    ) -> Result<(ResponseHead, bytes::Bytes, Writing), EgressError> {
-        let mut receive = pin!(reader.read_head(self.max_response_head, answered, self.continued));
+    ) -> Result<(ResponseHead, Framing, Writing), EgressError> {
+        let bounds = (self.max_response_head, self.answers_head);
+        let mut receive = pin!(reader.read_head(bounds, answered, self.continued));
         let head_is_sent = tokio::select! {
             biased;
             result = send_head(&mut write, self.head, sent) => match result {
@@ -107,8 +133,8 @@ impl Exchange<'_> {
             },
             result = &mut receive => {
                 // Answered before the request was complete: the connection has no future.
-                let (head, raw) = result?;
-                return Ok((head, raw.freeze(), Writing::Broken));
+                let (head, framing) = result?;
+                return Ok((head, framing, Writing::Broken));
             }
         };
         let mut writing = match (head_is_sent, self.kind) {
@@ -123,13 +149,13 @@ impl Exchange<'_> {
         loop {
             let Writing::Body(pump) = &mut writing else {
                 *phase = Phase::Head;
-                let (head, raw) = receive.await?;
-                return Ok((head, raw.freeze(), writing));
+                let (head, framing) = receive.await?;
+                return Ok((head, framing, writing));
             };
             tokio::select! {
                 result = &mut receive => {
-                    let (head, raw) = result?;
-                    return Ok((head, raw.freeze(), writing));
+                    let (head, framing) = result?;
+                    return Ok((head, framing, writing));
                 }
                 end = &mut pump.end => writing = match end {
                     Ok(Sent::Whole(half)) => Writing::Done(half),

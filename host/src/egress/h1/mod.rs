@@ -13,9 +13,10 @@ mod reader;
 mod request;
 mod response;
 mod transport;
+mod unframed;
 
 pub(crate) use body::H1Body;
-pub(crate) use exchange::Exchange;
+pub(crate) use exchange::{Arrived, Exchange};
 pub(crate) use request::{encode_head, head_size};
 pub use transport::Afterwards;
 pub(crate) use transport::Home;

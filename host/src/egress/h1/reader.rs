@@ -5,12 +5,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use crate::account::{HostMemory, Reservation};
-use crate::egress::h1::response::{HeadError, HeadParser};
+use crate::egress::h1::response::{Framing, HeadError, HeadParser, framing};
 use crate::egress::message::MAX_INFORMATIONAL;
 use crate::egress::stream::Stream;
 use crate::egress::{
@@ -31,6 +31,8 @@ pub(super) struct Reader {
     pub(super) kept: usize,
     /// Bytes that came in all.
     received: u64,
+    /// Whether TLS ended without a word while a head was read.
+    pub(super) was_truncated: bool,
     /// The memory of the buffer, and of a piece of it that was taken out and is being read.
     held: Reservation,
 }
@@ -44,6 +46,7 @@ impl Reader {
             read_size: held.bytes() / 2,
             kept: 0,
             received: 0,
+            was_truncated: false,
             held,
         })
     }
@@ -77,13 +80,13 @@ impl Reader {
 
     /// Reads the head of the final response, and skips informational ones but for 100, which is
     /// told. All of them together have at most `max` bytes. What follows the final head stays in the
-    /// buffer; its own bytes come with it. `answered` is set with the first byte.
+    /// buffer, and so does a head that is not accepted. `answered` is set with the first byte.
     pub(super) async fn read_head(
         &mut self,
-        max: usize,
+        (max, answers_head): (usize, bool),
         answered: &mut bool,
         continued: Option<&Continued>,
-    ) -> Result<(ResponseHead, BytesMut), EgressError> {
+    ) -> Result<(ResponseHead, Framing), EgressError> {
         let mut left = max;
         for _ in 0..=MAX_INFORMATIONAL {
             let (head, length) = self.read_one_head(left, answered).await?;
@@ -96,7 +99,12 @@ impl Reader {
                         continued.send_replace(true);
                     }
                 }
-                _ => return Ok((head, self.buffer.split_to(length))),
+                _ => {
+                    let framing = framing(&head, answers_head)
+                        .map_err(|fault| self.fault_in(fault, length))?;
+                    drop(self.buffer.split_to(length));
+                    return Ok((head, framing));
+                }
             }
         }
         Err(self.fault(ProtocolFault::Informational))
@@ -122,7 +130,10 @@ impl Reader {
             match poll_fn(|cx| self.poll_fill(cx)).await {
                 Ok(0) => return Err(self.cut()),
                 Ok(_) => *answered = true,
-                Err(error) if is_end(&error) => return Err(self.cut()),
+                Err(error) if is_end(&error) => {
+                    self.was_truncated = true;
+                    return Err(self.cut());
+                }
                 Err(error) => return Err(EgressError::from_io(&error, Phase::Head)),
             }
         }
@@ -139,7 +150,12 @@ impl Reader {
 
     /// A failure together with the bytes that show it.
     fn fault(&self, fault: ProtocolFault) -> EgressError {
-        let received = self.buffer.clone().freeze();
+        self.fault_in(fault, self.buffer.len())
+    }
+
+    /// The same of a head of so many bytes.
+    fn fault_in(&self, fault: ProtocolFault, length: usize) -> EgressError {
+        let received = Bytes::copy_from_slice(&self.buffer[..length]);
         EgressError::Protocol(ProtocolFailure { fault, received })
     }
 }

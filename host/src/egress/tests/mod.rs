@@ -17,5 +17,6 @@ mod terms_kept_apart;
 mod tls_memory;
 pub(crate) mod tls_support;
 mod trailers;
+mod unframed;
 mod uploads;
 mod wire;

@@ -1,0 +1,88 @@
+//! Answers whose heads the host can't frame are for the libraries what they are natively.
+
+use sandbox_net_tests::{ODD_ANSWERS, OddServer, native_python, run, run_natively};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Where the host reads more than a client, or less, and what the sandbox gives then: a folded line
+/// and blanks are as RFC 9112 has them, a status line has at most 64 KiB. The last one is CPython's
+/// own: the two versions differ.
+const DIFFERENT: [(&str, &str); 6] = [
+    ("http.client: /folded", "200"),
+    ("httpx: /status-spaced", "200"),
+    ("httpx: /long-reason", "httpx.ReadError"),
+    ("http.client: /coding-trailing-blank", "200"),
+    ("requests: /coding-trailing-blank", "200"),
+    ("http.client: /length-huge", "http.client.IncompleteRead"),
+];
+
+fn paths(stay: bool) -> String {
+    let paths = ODD_ANSWERS.iter().filter(|answer| answer.stays == stay);
+    paths.map(|it| it.path).collect::<Vec<_>>().join(",")
+}
+
+#[tokio::test]
+async fn odd_answers_reach_the_libraries_as_natively_and_their_connections_carry_nothing_else() {
+    let Some(python) = native_python().await else {
+        return;
+    };
+    let (world, odd) = (World::start().await, OddServer::start().await);
+    let program = "libraries/with_odd_answers.py";
+    let arguments = [
+        ("odd", odd.origin()),
+        ("ends", paths(false)),
+        ("stays", paths(true)),
+    ];
+    let outside = arguments.iter().map(|(name, it)| format!("{name}={it}"));
+    let outside = run_natively(python, &world.ca, program, outside).await;
+    let natively = odd.connections();
+    let mut sandbox = world.sandbox(&arguments[..1]);
+    for (name, paths) in &arguments[1..] {
+        sandbox = sandbox.arg(format!("{name}={paths}"));
+    }
+    let (inside, _) = run(&sandbox.build().await.expect("a sandbox"), program).await;
+
+    let mut faults = Vec::new();
+    for line in &outside.lines {
+        let case = line["case"].as_str().expect("a name");
+        let ours = inside.case(case);
+        if let Some((_, expected)) = DIFFERENT.iter().find(|(it, _)| *it == case) {
+            let found = [&ours["result"][0], &ours["errors"][0]["type"]].map(Value::to_string);
+            assert!(
+                found.iter().any(|it| it.trim_matches('"') == *expected),
+                "{ours}"
+            );
+        } else if outcome(ours) != outcome(line) {
+            faults.push(format!("sandbox: {ours}\n native: {line}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(inside.lines.len(), outside.lines.len());
+    assert_kept_apart(&odd.connections()[natively.len()..]);
+}
+
+/// Shows that a connection with an answer that the host could not frame carried nothing else, and
+/// that ordinary ones go on being used.
+fn assert_kept_apart(connections: &[Vec<String>]) {
+    let is_odd = |path: &&String| path.starts_with("/kept");
+    for paths in connections {
+        assert!(
+            paths.len() == 1 || !paths.iter().any(|path| is_odd(&path)),
+            "{paths:?}"
+        );
+    }
+    let count = |paths: &[&str]| connections.iter().filter(|it| it == &paths).count();
+    let odd = connections.iter().flatten().filter(is_odd).count();
+    assert_eq!(odd, 4 * 6);
+    assert_eq!(count(&["/fine", "/fine"]), odd);
+    assert_eq!(count(&["/fine", "/fine", "/fine"]), 4);
+}
+
+/// The result, or the type and the text of the exception that the program saw.
+fn outcome(line: &Value) -> Value {
+    match line.get("result") {
+        Some(result) => json!({ "result": result }),
+        None => json!({ "raises": [line["errors"][0]["type"], line["errors"][0]["text"]] }),
+    }
+}
