@@ -8,6 +8,7 @@ mod demo;
 mod input;
 mod json;
 mod left_behind;
+mod missing_module;
 mod no_network;
 mod policy_command;
 mod policy_options;
