@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod budgets;
 mod componentize;
 mod console;
 mod demo;

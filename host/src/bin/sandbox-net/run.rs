@@ -11,7 +11,7 @@ use sandbox_net::{
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
 use crate::supervise::{Deadline, say};
-use crate::{Failure, json, missing_module, no_network};
+use crate::{Failure, budgets, json, missing_module, no_network};
 
 #[derive(Args)]
 #[command(
@@ -164,6 +164,9 @@ impl Run {
             json::print(&outcome)?;
         } else {
             explain(&outcome, policy.denies_everything());
+            for sentence in budgets::reached(&outcome, policy.budgets()) {
+                say(&sentence);
+            }
             let reported = outcome
                 .decisions
                 .iter()
