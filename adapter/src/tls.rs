@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::arena::Arena;
 use crate::bindings::types::{
     ClientCertificate, ErrorCode, TlsInfo, TlsOptions, TlsVersions, Verification,
+    VerificationChecks,
 };
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
@@ -16,6 +17,8 @@ use crate::utf8;
 const HOST_ROOTS: u32 = 4;
 /// The bits that choose the versions: one alone, or all.
 const VERSIONS: u32 = 8 | 16;
+/// The bits of the checks that are added or left out: strict, partial chain.
+const CHECKS: u32 = 32 | 64;
 
 /// 3: begins a TLS handshake.
 pub(crate) fn start_tls(
@@ -24,7 +27,7 @@ pub(crate) fn start_tls(
     handles: &mut Handles,
     arena: &Arena,
 ) -> Result<Answer, Failure> {
-    let verification = match header.arg & !(HOST_ROOTS | VERSIONS) {
+    let verification = match header.arg & !(HOST_ROOTS | VERSIONS | CHECKS) {
         0 => Verification::None,
         1 => Verification::Full,
         2 => Verification::NameUnchecked,
@@ -52,9 +55,20 @@ pub(crate) fn start_tls(
             key,
         }),
         alpn: &alpn,
+        checks: checks(header.arg),
     };
     handles.connection(header.id)?.start_tls(name, options)?;
     Ok(Answer::done())
+}
+
+fn checks(arg: u32) -> VerificationChecks {
+    [
+        (32, VerificationChecks::STRICT),
+        (64, VerificationChecks::PARTIAL_CHAIN),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| arg & bit != 0)
+    .fold(VerificationChecks::empty(), |all, (_, check)| all | check)
 }
 
 /// What follows the server's name: every list is whole, and nothing is behind them.

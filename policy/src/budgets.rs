@@ -74,6 +74,29 @@ impl Budgets {
         self.connections_per_second.unwrap_or(default)
     }
 
+    /// The key in `[budgets]` that raises a limit, and its value here: the one that was set, or what
+    /// holds without. `limit` is its name in the interface, such as `request-rate`; none where there
+    /// is no key for it.
+    #[must_use]
+    pub fn of_limit(&self, limit: &str) -> Option<(&'static str, Option<u64>)> {
+        let of = |number: Option<u32>| number.map(u64::from);
+        Some(match limit {
+            "requests" => ("requests", self.requests),
+            "request-rate" => ("requests_per_second", of(self.requests_per_second)),
+            "connections" => ("connections", of(self.connections)),
+            "bytes-up" => ("bytes_up", self.bytes_up),
+            "bytes-down" => ("bytes_down", self.bytes_down),
+            "response-head-size" => ("response_head", of(self.response_head)),
+            "hosts" => ("hosts", of(self.hosts)),
+            "time" => ("seconds", self.time.map(|time| time.as_secs())),
+            "host-memory" => ("host_memory", self.host_memory.or(Some(Self::HOST_MEMORY))),
+            "lookups" => ("lookups", self.lookups.or(Some(Self::LOOKUPS))),
+            "connection-rate" => ("connections_per_second", of(Some(self.connection_rate()))),
+            "denials" => ("denials", self.denials.or(Some(Self::DENIALS))),
+            _ => return None,
+        })
+    }
+
     /// The smaller one of each two budgets.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
@@ -125,6 +148,33 @@ mod tests {
             connections_per_second: Some(base + 10),
             denials: Some(u64::from(base) + 11),
         }
+    }
+
+    #[test]
+    fn each_limit_has_a_key_of_the_document_and_its_value() {
+        let budgets = all(100);
+        let schema = schemars::schema_for!(Budgets);
+        let keys = schema.get("properties").unwrap().as_object().unwrap();
+        let limits = [
+            "requests",
+            "request-rate",
+            "connections",
+            "bytes-up",
+            "bytes-down",
+            "response-head-size",
+            "hosts",
+            "time",
+            "host-memory",
+            "lookups",
+            "connection-rate",
+            "denials",
+        ];
+        for (index, limit) in (0..).zip(limits) {
+            let (key, value) = budgets.of_limit(limit).unwrap();
+            assert!(keys.contains_key(key), "{key}");
+            assert_eq!(value, Some(100 + index), "{limit}");
+        }
+        assert_eq!(budgets.of_limit("request-head-size"), None);
     }
 
     #[test]

@@ -67,6 +67,22 @@ LIMITS = (
     "connection-rate",
     "denials",
 )
+# What each of them bounds, and the key of the policy's budgets that raises it.
+_RAISED_BY: Final = {
+    "response-head-size": ("the head of a response is too large", "response_head"),
+    "connections": ("too many connections are open at once", "connections"),
+    "requests": ("no more requests are sent", "requests"),
+    "request-rate": ("too many requests in a second", "requests_per_second"),
+    "bytes-up": ("no more bytes are sent", "bytes_up"),
+    "bytes-down": ("no more bytes are received", "bytes_down"),
+    "hosts": ("no other host is connected to", "hosts"),
+    "time": ("the time for the network is over", "seconds"),
+    "host-memory": ("the host holds too much for this program at once", "host_memory"),
+    "lookups": ("no more names are looked up", "lookups"),
+    "connection-rate": ("too many connections in a second", "connections_per_second"),
+    "denials": ("too much was denied, and nothing is allowed any more", "denials"),
+}
+_FIXED: Final = {"request-head-size": "send fewer or shorter fields"}
 TLS_OTHER = 255
 
 _DNS = (
@@ -173,6 +189,18 @@ def _denied(error: ChannelError) -> OSError:
     return denied
 
 
+def _limit_text(limit: str, text: str) -> str:
+    """What was reached, and who can change it how."""
+    reached = f"sandbox-net: the host's limit {limit} was reached"
+    if text:
+        return f"{reached}. {text}"
+    if limit in _RAISED_BY:
+        what, key = _RAISED_BY[limit]
+        raised = f"whoever runs this program can raise '{key}' in the policy's [budgets]"
+        return f"{reached}: {what}; {raised}"
+    return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
+
+
 def _tls(error: ChannelError, host: str) -> OSError:
     if error.detail != TLS_OTHER:
         return certificate_error(error.detail, host, error.text)
@@ -198,9 +226,7 @@ def _exception_for(error: ChannelError, host: str) -> OSError:
         return _tls(error, host)
     if code == LIMIT:
         limit = _name(LIMITS, error.detail)
-        reached = OSError(
-            errno.ENOBUFS, f"sandbox-net: the host's limit {limit} was reached. {text}"
-        )
+        reached = OSError(errno.ENOBUFS, _limit_text(limit, text))
         # For programs that would rather not read the text.
         reached.limit = limit  # type: ignore[attr-defined]
         return reached

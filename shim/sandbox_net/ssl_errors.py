@@ -5,19 +5,50 @@ import re
 # CPython names the line of `_ssl.c` that raised. Programs cut it off; none reads the number.
 _LINE = "(_ssl.c:1000)"
 
-# Values of `verify_code` (OpenSSL's X509_V_ERR_*) by `types.certificate-fault`.
-_EXPIRED = (10, "certificate has expired")
-_NOT_YET_VALID = (9, "certificate is not yet valid")
-_UNKNOWN_ISSUER = (20, "unable to get local issuer certificate")
-_SELF_SIGNED = (18, "self-signed certificate")
-_HOSTNAME_MISMATCH = 62
+# `verify_code` (OpenSSL's X509_V_ERR_*) and its text, by the number of `types.certificate-fault`.
+_FAULTS = (
+    (10, "certificate has expired"),
+    (9, "certificate is not yet valid"),
+    (20, "unable to get local issuer certificate"),
+    (62, "hostname mismatch"),
+    (23, "certificate revoked"),
+    (1, "unspecified certificate verification error"),
+    (18, "self-signed certificate"),
+    (19, "self-signed certificate in certificate chain"),
+    (2, "unable to get issuer certificate"),
+    (22, "certificate chain too long"),
+    (7, "certificate signature failure"),
+    (25, "path length constraint exceeded"),
+    (26, "unsuitable certificate purpose"),
+    (32, "key usage does not include certificate signing"),
+    (34, "unhandled critical extension"),
+    (37, "invalid non-CA certificate (has CA markings)"),
+    (40, "proxy certificates not allowed, please set the appropriate flag"),
+    (47, "permitted subtree violation"),
+    (48, "excluded subtree violation"),
+    (66, "EE certificate key too weak"),
+    (67, "CA certificate key too weak"),
+    (68, "CA signature digest algorithm too weak"),
+    (79, "invalid CA certificate"),
+    (80, "Path length invalid for non-CA cert"),
+    (81, "Path length given without key usage keyCertSign"),
+    (82, "Key usage keyCertSign invalid for non-CA cert"),
+    (83, "Issuer name empty"),
+    (84, "Subject name empty"),
+    (85, "Missing Authority Key Identifier"),
+    (86, "Missing Subject Key Identifier"),
+    (87, "Empty Subject Alternative Name extension"),
+    (88, "Subject empty and Subject Alt Name extension not critical"),
+    (89, "Basic Constraints of CA cert not marked critical"),
+    (90, "Authority Key Identifier marked critical"),
+    (91, "Subject Key Identifier marked critical"),
+    (92, "CA cert does not include key usage extension"),
+    (93, "Using cert extension requires at least X509v3"),
+    (78, "cert info signature and signature algorithm mismatch"),
+)
+_OTHER = 5
 _IP_MISMATCH = 64
-_REVOKED = (23, "certificate revoked")
-_UNSPECIFIED = (1, "unspecified certificate verification error")
-
-_FAULTS = {0: _EXPIRED, 1: _NOT_YET_VALID, 2: _UNKNOWN_ISSUER, 4: _REVOKED}
 NAME_MISMATCH = 3
-_UNKNOWN_ISSUER_FAULT = 2
 
 SSL_ERROR_SSL = 1
 SSL_ERROR_WANT_READ = 2
@@ -113,19 +144,16 @@ def _is_address(host: str) -> bool:
 
 
 def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
+    known = fault < len(_FAULTS)
+    code, message = _FAULTS[fault if known else _OTHER]
     if fault == NAME_MISMATCH:
+        what = "Hostname"
         if _is_address(host):
-            return _IP_MISMATCH, f"IP address mismatch, certificate is not valid for '{host}'."
-        return (
-            _HOSTNAME_MISMATCH,
-            f"Hostname mismatch, certificate is not valid for '{host}'.",
-        )
-    if fault == _UNKNOWN_ISSUER_FAULT and re.search(r"self.?signed", text, re.IGNORECASE):
-        return _SELF_SIGNED
-    if fault in _FAULTS:
-        return _FAULTS[fault]
-    code, message = _UNSPECIFIED
-    return code, f"{message}: {text}" if text else message
+            code, what = _IP_MISMATCH, "IP address"
+        return code, f"{what} mismatch, certificate is not valid for '{host}'."
+    if (fault == _OTHER or not known) and text and text != message:
+        return code, f"{message}: {text}"
+    return code, message
 
 
 # What OpenSSL calls what the host's TLS library says: an alert of the peer (RFC 8446 section 6) ...

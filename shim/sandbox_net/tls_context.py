@@ -11,7 +11,15 @@ from . import ssl_constants as c
 from .memory_bio import MemoryBIO
 from .ssl_errors import SSLError, refused_setting, ssl_error
 from .tls_host_settings import HostSettings
-from .tls_request import NAME_UNCHECKED, UNVERIFIED, VERIFIED, ClientCertificate, TlsRequest
+from .tls_request import (
+    NAME_UNCHECKED,
+    PARTIAL_CHAIN,
+    STRICT,
+    UNVERIFIED,
+    VERIFIED,
+    ClientCertificate,
+    TlsRequest,
+)
 from .trust import TrustedRoots
 
 _PROTOCOLS: Final = {
@@ -48,6 +56,13 @@ _DEFAULT_OPTIONS: Final = (
 _NO_VERSION: Final = (
     c.OP_NO_SSLv3 | c.OP_NO_TLSv1 | c.OP_NO_TLSv1_1 | c.OP_NO_TLSv1_2 | c.OP_NO_TLSv1_3
 )
+
+# Lists of revoked certificates are asked for in vain (`tls_session.py`). Other flags change
+# nothing: the host looks among what is trusted first, and accepts no proxy certificates.
+_CHECKS: Final = {
+    c.VERIFY_X509_STRICT: STRICT,
+    c.VERIFY_X509_PARTIAL_CHAIN: PARTIAL_CHAIN,
+}
 
 
 def _deprecated(what: str) -> None:
@@ -209,7 +224,11 @@ class _SSLContext(HostSettings):
             roots=self.roots.own if is_verified else (),
             client=self._client,
             alpn=self._alpn,
+            checks=self._checks() if is_verified else 0,
         )
+
+    def _checks(self) -> int:
+        return sum(check for flag, check in _CHECKS.items() if self._verify_flags & flag)
 
     # Versions and ciphers.
 

@@ -13,6 +13,10 @@ NAME_UNCHECKED: Final = 2
 VERIFICATION: Final = 3  # the bits that say which
 _HOST_ROOTS: Final = 4
 
+# `types.verification-checks`.
+STRICT: Final = 32
+PARTIAL_CHAIN: Final = 64
+
 # One version of TLS alone: `types.tls-versions`.
 _ALONE: Final[dict[tuple[int, ...], int]] = {(0x0303,): 8, (0x0304,): 16}
 
@@ -40,12 +44,14 @@ class TlsRequest:
     """Other roots, in DER."""
     client: ClientCertificate | None
     alpn: tuple[bytes, ...]
+    checks: int = 0
+    """Of the peer's certificate: `STRICT` and what else is there, in one number."""
 
     @property
     def settings(self) -> int:
         """The `arg` of the frame."""
         roots = _HOST_ROOTS if self.host_roots else 0
-        return _ALONE.get(self.versions, 0) | roots | self.verification
+        return _ALONE.get(self.versions, 0) | roots | self.checks | self.verification
 
     def payload(self) -> bytes:
         """The payload of the frame."""

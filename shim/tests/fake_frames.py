@@ -58,6 +58,7 @@ class TlsSettings:
     client: tuple[bytes, ...]
     key: bytes
     alpn: tuple[bytes, ...]
+    checks: int = 0
 
 
 def pack_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
@@ -96,7 +97,15 @@ def parse_tls_settings(arg: int, data: bytes) -> TlsSettings:
         alpn.append(protocols.take(protocols.number(1)))
     roots, client = payload.certificates(), payload.certificates()
     key = payload.take(payload.number(4))
-    if payload.data or arg > 23 or arg & 3 == 3 or not all(alpn) or bool(client) != bool(key):
+    if (
+        payload.data
+        or arg > 127
+        or (arg & 24) == 24
+        or arg & 3 == 3
+        or not all(alpn)
+        or bool(client) != bool(key)
+    ):
         raise Failure(BAD_FRAME)
-    versions = ((0x0303, 0x0304), (0x0303,), (0x0304,))[arg >> 3]
-    return TlsSettings(name, versions, arg & 3, bool(arg & 4), roots, client, key, tuple(alpn))
+    versions = ((0x0303, 0x0304), (0x0303,), (0x0304,))[arg >> 3 & 3]
+    trust = (arg & 3, bool(arg & 4), roots, client, key)
+    return TlsSettings(name, versions, *trust, tuple(alpn), arg & ~31)

@@ -21,7 +21,32 @@ ERRORS = [
     (5, 0, "", ConnectionResetError, errno.ECONNRESET, None),
     (6, 0, "", TimeoutError, errno.ETIMEDOUT, "the host's deadline passed during name resolution"),
     (6, 4, "too slow", TimeoutError, errno.ETIMEDOUT, "too slow"),
-    (9, 1, "", OSError, errno.ENOBUFS, "sandbox-net: the host's limit connections was reached. "),
+    (
+        9,
+        1,
+        "",
+        OSError,
+        errno.ENOBUFS,
+        "sandbox-net: the host's limit connections was reached: too many connections are open at "
+        "once; whoever runs this program can raise 'connections' in the policy's [budgets]",
+    ),
+    (
+        9,
+        2,
+        "",
+        OSError,
+        errno.ENOBUFS,
+        "sandbox-net: the host's limit request-head-size was reached: send fewer or shorter fields",
+    ),
+    (
+        9,
+        3,
+        "3 of 3",
+        OSError,
+        errno.ENOBUFS,
+        "sandbox-net: the host's limit requests was reached. 3 of 3",
+    ),
+    (9, 99, "", OSError, errno.ENOBUFS, "sandbox-net: the host's limit 99 was reached"),
     (10, 0, "", OSError, errno.EBADF, None),
     (11, 0, "bad port", OSError, errno.EINVAL, "sandbox-net: bad port"),
     (128, 0, "", OSError, errno.EPROTO, "sandbox-net: channel error 128"),
@@ -36,7 +61,12 @@ CERTIFICATES = [
     (0, "a.example", "", 10, "certificate has expired"),
     (1, "a.example", "", 9, "certificate is not yet valid"),
     (2, "a.example", "", 20, "unable to get local issuer certificate"),
-    (2, "a.example", "the certificate is self-signed", 18, "self-signed certificate"),
+    (6, "a.example", "self-signed certificate", 18, "self-signed certificate"),
+    (7, "a.example", "", 19, "self-signed certificate in certificate chain"),
+    (28, "a.example", "", 85, "Missing Authority Key Identifier"),
+    (37, "a.example", "", 78, "cert info signature and signature algorithm mismatch"),
+    (250, "a.example", "what is new", 1,
+     "unspecified certificate verification error: what is new"),
     (3, "a.example", "", 62, "Hostname mismatch, certificate is not valid for 'a.example'."),
     (3, "192.0.2.1", "", 64, "IP address mismatch, certificate is not valid for '192.0.2.1'."),
     (3, "2001:db8::1", "", 64, "IP address mismatch, certificate is not valid for '2001:db8::1'."),
@@ -88,6 +118,8 @@ class Errors(unittest.TestCase):
             error = exception_for(ChannelError(9, detail))
             self.assertEqual((error.errno, error.limit), (errno.ENOBUFS, name))
             self.assertIn(f"limit {name} was reached", error.strerror)
+            advice = "send fewer" if name == "request-head-size" else "in the policy's [budgets]"
+            self.assertIn(advice, error.strerror)
 
     def test_certificate_faults_read_like_openssl(self) -> None:
         for fault, host, text, code, message in CERTIFICATES:

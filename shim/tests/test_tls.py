@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from fake_host import WAIT, Failure, Tls, TlsSettings
-from sandbox_net.tls_request import NAME_UNCHECKED, UNVERIFIED, VERIFIED, ClientCertificate
+from sandbox_net.tls_request import (
+    NAME_UNCHECKED,
+    PARTIAL_CHAIN,
+    STRICT,
+    UNVERIFIED,
+    VERIFIED,
+    ClientCertificate,
+)
 from test_sockets import GET, HELLO
 
 DATA = Path(__file__).parent / "data"
@@ -275,6 +282,18 @@ class Settings(TlsTest):
             self.connected(context, tls=tls)
         self.assertNotIsInstance(caught.exception, ssl.SSLCertVerificationError)
         self.assertIn("grant 'verification 2'", str(caught.exception))
+
+    def test_the_checks_of_certificates_are_the_hosts_to_make(self) -> None:
+        context = ssl.create_default_context()
+        for flags, checks in [
+            (ssl.VERIFY_X509_STRICT, STRICT),
+            (ssl.VERIFY_X509_PARTIAL_CHAIN, PARTIAL_CHAIN),
+            (ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN, STRICT | PARTIAL_CHAIN),
+            (ssl.VERIFY_X509_TRUSTED_FIRST, 0),
+        ]:
+            context.verify_flags = ssl.VerifyFlags(flags)
+            self.connected(context)
+            self.assertEqual(self.settings().checks, checks)
 
     def test_other_denials_are_permission_errors(self) -> None:
         with self.assertRaises(PermissionError) as caught:

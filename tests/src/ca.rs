@@ -8,6 +8,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// The names of every server that listens on loopback.
 pub const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -19,7 +20,7 @@ pub struct TestCa {
 
 /// A server's certificate with its key.
 pub struct Leaf {
-    certificate: CertificateDer<'static>,
+    certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
@@ -97,27 +98,35 @@ impl TestCa {
         let certificate = params
             .signed_by(&key, &self.issuer)
             .expect("a leaf certificate");
-        Leaf {
-            certificate: certificate.der().clone(),
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        }
+        Leaf::with_chain(vec![certificate.der().clone()], &key)
     }
 }
 
 impl Leaf {
+    /// A certificate made elsewhere, its own first in a chain that may be anything.
+    pub fn with_chain(certificates: Vec<CertificateDer<'static>>, key: &KeyPair) -> Self {
+        Self {
+            certificates,
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        }
+    }
+
     /// A TLS server configuration with this certificate that offers `alpn`, in that order.
     ///
     /// # Panics
     ///
-    /// When the key does not fit the certificate, which this module never makes.
+    /// When the key is of a kind that the library does not know, which this module never makes.
     pub fn server_config(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = provider.key_provider.load_private_key(self.key.clone_key());
+        let key = key.expect("a key of a known kind");
+        // Not checked against the certificate, which may be one that no verifier reads.
+        let certified = CertifiedKey::new(self.certificates.clone(), key);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("protocol versions of ring")
             .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())
-            .expect("a key that fits its certificate");
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }

@@ -1,5 +1,10 @@
 //! Servers that fail: Python raises what it raises natively, and goes on.
 
+#[path = "failures/certificates.rs"]
+mod certificates;
+#[path = "failures/chains.rs"]
+mod chains;
+
 use std::time::Duration;
 
 use sandbox_net::Sandbox;

@@ -6,8 +6,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::types;
 use crate::egress::{
-    CertificateFault, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit, Phase,
-    ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
+    CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
+    Phase, ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
 };
 use crate::policy::{Denial, DenyReason, Verification};
 
@@ -35,6 +35,12 @@ pub(super) fn tls_options(options: types::TlsOptions) -> TlsOptions {
         host_roots: options.host_roots,
         roots: ders(options.roots),
         client_certificate: client,
+        checks: Checks {
+            strict: options.checks.contains(types::VerificationChecks::STRICT),
+            partial_chain: options
+                .checks
+                .contains(types::VerificationChecks::PARTIAL_CHAIN),
+        },
     }
 }
 
@@ -113,18 +119,61 @@ fn phase(phase: Phase) -> types::Phase {
 fn tls(failure: TlsFailure) -> types::TlsFailure {
     match failure {
         TlsFailure::Certificate { fault, message } => {
-            let fault = match fault {
-                CertificateFault::Expired => types::CertificateFault::Expired,
-                CertificateFault::NotYetValid => types::CertificateFault::NotYetValid,
-                CertificateFault::UnknownIssuer => types::CertificateFault::UnknownIssuer,
-                CertificateFault::NameMismatch => types::CertificateFault::NameMismatch,
-                CertificateFault::Revoked => types::CertificateFault::Revoked,
-                CertificateFault::Other => types::CertificateFault::Other,
-            };
-            types::TlsFailure::Certificate((fault, message))
+            types::TlsFailure::Certificate((certificate(fault), message))
         }
         TlsFailure::Other(message) => types::TlsFailure::Other(message),
     }
+}
+
+fn certificate(fault: CertificateFault) -> types::CertificateFault {
+    /// Both enumerations have the same cases.
+    macro_rules! of_both {
+        ($($case:ident),+ $(,)?) => {
+            match fault {
+                $(CertificateFault::$case => types::CertificateFault::$case,)+
+            }
+        };
+    }
+    of_both!(
+        Expired,
+        NotYetValid,
+        UnknownIssuer,
+        NameMismatch,
+        Revoked,
+        Other,
+        SelfSigned,
+        SelfSignedInChain,
+        IssuerUnavailable,
+        ChainTooLong,
+        BadSignature,
+        PathLength,
+        Purpose,
+        NoCertificateSigning,
+        CriticalExtension,
+        NotAnEndEntity,
+        Proxy,
+        PermittedSubtree,
+        ExcludedSubtree,
+        WeakKey,
+        WeakAuthorityKey,
+        WeakSignature,
+        InvalidAuthority,
+        PathLengthWithoutAuthority,
+        PathLengthWithoutSigning,
+        SigningWithoutAuthority,
+        NoIssuerName,
+        NoSubjectName,
+        NoAuthorityKeyIdentifier,
+        NoSubjectKeyIdentifier,
+        NoAlternativeName,
+        AlternativeNameNotCritical,
+        ConstraintsNotCritical,
+        AuthorityKeyIdentifierCritical,
+        SubjectKeyIdentifierCritical,
+        NoKeyUsage,
+        ExtensionsBeforeVersion3,
+        InconsistentSignatureAlgorithm,
+    )
 }
 
 fn limit(limit: Limit) -> types::Limit {

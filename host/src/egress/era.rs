@@ -19,9 +19,9 @@ const MOST_CONFIGS: usize = 16;
 pub(crate) struct Era {
     pool: Arc<Pool>,
     settings: TlsSettings,
-    /// For the host's own terms. Each configuration has a session cache of its own, so that no
+    /// For the host's own terms, and for those with strict checks. Each configuration has a session cache of its own, so that no
     /// session is resumed on other terms than those it was verified by.
-    config: Arc<ClientConfig>,
+    hosts: [Arc<ClientConfig>; 2],
     /// For others, those that were used last at the end.
     others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
     answers: Answers,
@@ -29,12 +29,18 @@ pub(crate) struct Era {
 }
 
 impl Era {
-    pub(crate) fn new(config: &EgressConfig, terms: &TlsTerms, memory: &HostMemory) -> Arc<Self> {
+    pub(crate) fn new(
+        config: &EgressConfig,
+        terms: &[Arc<TlsTerms>; 2],
+        memory: &HostMemory,
+    ) -> Arc<Self> {
         let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
         Arc::new(Self {
             pool: Arc::new(pool),
             settings: config.tls.clone(),
-            config: terms.client_config(&config.tls, memory),
+            hosts: terms
+                .each_ref()
+                .map(|terms| terms.client_config(&config.tls, memory)),
             others: Mutex::default(),
             answers: Answers::default(),
             memory: memory.clone(),
@@ -52,7 +58,7 @@ impl Era {
     /// The configuration for handshakes on these terms.
     pub(crate) fn config(&self, terms: &Arc<TlsTerms>) -> Arc<ClientConfig> {
         if terms.are_the_hosts() {
-            return Arc::clone(&self.config);
+            return Arc::clone(&self.hosts[usize::from(terms.are_strict())]);
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, terms));

@@ -116,21 +116,132 @@ pub enum TlsFailure {
     Other(String),
 }
 
-/// Why a certificate was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl TlsFailure {
+    /// What is wrong, without saying that it is about TLS.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Self::Certificate { message, .. } | Self::Other(message) => message,
+        }
+    }
+}
+
+/// Why a certificate was not accepted. Displays as in OpenSSL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
     /// Its validity has ended.
+    #[error("certificate has expired")]
     Expired,
     /// Its validity has not begun.
+    #[error("certificate is not yet valid")]
     NotYetValid,
     /// No trusted root signs it.
+    #[error("unable to get local issuer certificate")]
     UnknownIssuer,
     /// It is for another name.
+    #[error("the certificate is for another name")]
     NameMismatch,
     /// It was revoked.
+    #[error("certificate revoked")]
     Revoked,
-    /// Anything else: a bad signature, a bad encoding, a wrong purpose.
+    /// Anything else, such as a bad encoding.
+    #[error("unspecified certificate verification error")]
     Other,
+    /// It signs itself, and is not trusted.
+    #[error("self-signed certificate")]
+    SelfSigned,
+    /// The chain ends with a certificate that signs itself and is not trusted.
+    #[error("self-signed certificate in certificate chain")]
+    SelfSignedInChain,
+    /// A trusted certificate that is no root lacks its own issuer.
+    #[error("unable to get issuer certificate")]
+    IssuerUnavailable,
+    /// The chain has too many certificates.
+    #[error("certificate chain too long")]
+    ChainTooLong,
+    /// A signature in the chain is not that of its issuer.
+    #[error("certificate signature failure")]
+    BadSignature,
+    /// More authorities follow than an authority's path length allows.
+    #[error("path length constraint exceeded")]
+    PathLength,
+    /// A certificate is for another purpose than a TLS server.
+    #[error("unsuitable certificate purpose")]
+    Purpose,
+    /// The key of an issuer is not for signing certificates.
+    #[error("key usage does not include certificate signing")]
+    NoCertificateSigning,
+    /// A critical extension is not known.
+    #[error("unhandled critical extension")]
+    CriticalExtension,
+    /// The server's own certificate is that of an authority.
+    #[error("invalid non-CA certificate (has CA markings)")]
+    NotAnEndEntity,
+    /// A proxy certificate (RFC 3820).
+    #[error("proxy certificates not allowed, please set the appropriate flag")]
+    Proxy,
+    /// A name is outside of those that an authority may sign for.
+    #[error("permitted subtree violation")]
+    PermittedSubtree,
+    /// A name is among those that an authority may not sign for.
+    #[error("excluded subtree violation")]
+    ExcludedSubtree,
+    /// The server's key is too weak.
+    #[error("EE certificate key too weak")]
+    WeakKey,
+    /// An authority's key is too weak.
+    #[error("CA certificate key too weak")]
+    WeakAuthorityKey,
+    /// A signature's digest is too weak.
+    #[error("CA signature digest algorithm too weak")]
+    WeakSignature,
+    /// An issuer is no authority.
+    #[error("invalid CA certificate")]
+    InvalidAuthority,
+    /// A path length where there is no authority.
+    #[error("Path length invalid for non-CA cert")]
+    PathLengthWithoutAuthority,
+    /// A path length, and a key that is not for signing certificates.
+    #[error("Path length given without key usage keyCertSign")]
+    PathLengthWithoutSigning,
+    /// A key for signing certificates where there is no authority.
+    #[error("Key usage keyCertSign invalid for non-CA cert")]
+    SigningWithoutAuthority,
+    /// The issuer has no name.
+    #[error("Issuer name empty")]
+    NoIssuerName,
+    /// The subject has no name.
+    #[error("Subject name empty")]
+    NoSubjectName,
+    /// The authority key identifier is missing.
+    #[error("Missing Authority Key Identifier")]
+    NoAuthorityKeyIdentifier,
+    /// The subject key identifier of an authority is missing.
+    #[error("Missing Subject Key Identifier")]
+    NoSubjectKeyIdentifier,
+    /// The list of alternative names is empty.
+    #[error("Empty Subject Alternative Name extension")]
+    NoAlternativeName,
+    /// The subject has no name, and its alternative names are not critical.
+    #[error("Subject empty and Subject Alt Name extension not critical")]
+    AlternativeNameNotCritical,
+    /// The basic constraints of an authority are not critical.
+    #[error("Basic Constraints of CA cert not marked critical")]
+    ConstraintsNotCritical,
+    /// The authority key identifier is critical.
+    #[error("Authority Key Identifier marked critical")]
+    AuthorityKeyIdentifierCritical,
+    /// The subject key identifier is critical.
+    #[error("Subject Key Identifier marked critical")]
+    SubjectKeyIdentifierCritical,
+    /// An authority does not say what its key is for.
+    #[error("CA cert does not include key usage extension")]
+    NoKeyUsage,
+    /// Extensions in a certificate of an earlier version than 3.
+    #[error("Using cert extension requires at least X509v3")]
+    ExtensionsBeforeVersion3,
+    /// The two mentions of the signature's algorithm differ.
+    #[error("cert info signature and signature algorithm mismatch")]
+    InconsistentSignatureAlgorithm,
 }
 
 /// A peer that broke HTTP.
@@ -188,43 +299,59 @@ pub enum ProtocolFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
     /// The size of a response head.
-    #[error("the response head is larger than the limit")]
+    #[error("the response head is larger than the limit: raise 'response_head' in [budgets]")]
     ResponseHeadSize,
     /// The number of connections that are open at once.
-    #[error("too many connections are open at once")]
+    #[error("too many connections are open at once: raise 'connections' in [budgets]")]
     Connections,
     /// The size of a request head.
     #[error("the request head is larger than the limit")]
     RequestHeadSize,
     /// The number of requests.
-    #[error("the sandbox has made as many requests as its budget has")]
+    #[error(
+        "the sandbox has made as many requests as its budget has: raise 'requests' in [budgets]"
+    )]
     Requests,
     /// The number of requests within a second.
-    #[error("the sandbox makes more requests in a second than its budget has")]
+    #[error(
+        "the sandbox makes more requests in a second than its budget has: raise 'requests_per_second' in [budgets]"
+    )]
     RequestRate,
     /// The bytes that go out, whatever they are for.
-    #[error("the sandbox has sent as many bytes as its budget has")]
+    #[error("the sandbox has sent as many bytes as its budget has: raise 'bytes_up' in [budgets]")]
     BytesUp,
     /// The bytes that come in, whatever they are for.
-    #[error("the sandbox has received as many bytes as its budget has")]
+    #[error(
+        "the sandbox has received as many bytes as its budget has: raise 'bytes_down' in [budgets]"
+    )]
     BytesDown,
     /// The number of hosts that were connected to or asked for.
-    #[error("the sandbox has connected to as many hosts as its budget has")]
+    #[error(
+        "the sandbox has connected to as many hosts as its budget has: raise 'hosts' in [budgets]"
+    )]
     Hosts,
     /// The time since the first use of the network.
-    #[error("the sandbox has used the network for as long as its budget has")]
+    #[error(
+        "the sandbox has used the network for as long as its budget has: raise 'seconds' in [budgets]"
+    )]
     Time,
     /// The memory of the host that is held on behalf of the guest.
-    #[error("the host holds as much memory for the sandbox as its budget has")]
+    #[error(
+        "the host holds as much memory for the sandbox as its budget has: raise 'host_memory' in [budgets]"
+    )]
     HostMemory,
     /// The number of names that were looked up.
-    #[error("the sandbox has looked up as many names as its budget has")]
+    #[error(
+        "the sandbox has looked up as many names as its budget has: raise 'lookups' in [budgets]"
+    )]
     Lookups,
     /// The number of connections that begin within a second.
-    #[error("the sandbox begins more connections in a second than its budget has")]
+    #[error(
+        "the sandbox begins more connections in a second than its budget has: raise 'connections_per_second' in [budgets]"
+    )]
     ConnectionRate,
     /// The number of attempts that were denied.
-    #[error("the sandbox was denied as often as its budget has")]
+    #[error("the sandbox was denied as often as its budget has: raise 'denials' in [budgets]")]
     Denials,
 }
 
@@ -308,28 +435,35 @@ impl EgressError {
     }
 }
 
-impl From<&rustls::Error> for TlsFailure {
-    fn from(error: &rustls::Error) -> Self {
-        match error {
-            rustls::Error::InvalidCertificate(reason) => Self::Certificate {
-                fault: reason.into(),
-                message: reason.to_string(),
-            },
-            other => Self::Other(other.to_string()),
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Budgets;
 
-impl From<&rustls::CertificateError> for CertificateFault {
-    fn from(error: &rustls::CertificateError) -> Self {
-        use rustls::CertificateError as E;
-        match error {
-            E::Expired | E::ExpiredContext { .. } => Self::Expired,
-            E::NotValidYet | E::NotValidYetContext { .. } => Self::NotYetValid,
-            E::UnknownIssuer => Self::UnknownIssuer,
-            E::NotValidForName | E::NotValidForNameContext { .. } => Self::NameMismatch,
-            E::Revoked => Self::Revoked,
-            _ => Self::Other,
+    #[test]
+    fn each_limit_says_which_key_raises_it() {
+        use Limit::*;
+        for limit in [
+            ResponseHeadSize,
+            Connections,
+            Requests,
+            RequestRate,
+            BytesUp,
+            BytesDown,
+            Hosts,
+            Time,
+            HostMemory,
+            Lookups,
+            ConnectionRate,
+            Denials,
+        ] {
+            let key = Budgets::default().of_limit(limit.as_str()).unwrap().0;
+            let text = limit.to_string();
+            assert!(
+                text.ends_with(&format!(": raise '{key}' in [budgets]")),
+                "{text}"
+            );
         }
+        assert!(!RequestHeadSize.to_string().contains("[budgets]"));
     }
 }

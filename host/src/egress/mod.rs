@@ -10,6 +10,7 @@
 
 mod answers;
 mod body;
+mod certificates;
 mod config;
 mod connection;
 mod dial;
@@ -26,6 +27,7 @@ mod nameservers;
 mod pool;
 mod pump;
 mod reach;
+mod refusal;
 mod resolve;
 mod stream;
 mod tenant;
@@ -56,6 +58,6 @@ pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHe
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;
-pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
+pub use terms::{Checks, ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
 pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};
 pub(crate) use wire::Wire;

@@ -49,7 +49,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     memory: HostMemory,
     /// The host's own.
-    terms: Arc<TlsTerms>,
+    terms: [Arc<TlsTerms>; 2],
     /// Those that programs asked for, as long as anybody holds them.
     others: Mutex<Vec<Weak<TlsTerms>>>,
 }
@@ -103,7 +103,7 @@ impl Egress {
 
     /// The same, on which `wire` counts, and which dials from `machine`.
     pub(crate) fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
-        let terms = Arc::new(TlsTerms::host(&config.tls));
+        let terms = [false, true].map(|strict| Arc::new(TlsTerms::host(&config.tls, strict)));
         let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
         let inner = Inner {
             era: RwLock::new(Era::new(&config, &terms, &memory)),
@@ -126,7 +126,7 @@ impl Egress {
     /// policy is another one from now on: nothing that was set up before is used for anything that
     /// is checked after. Exchanges under way go on.
     pub fn renew(&self) {
-        let era = Era::new(self.config(), self.host_terms(), self.memory());
+        let era = Era::new(self.config(), &self.inner.terms, self.memory());
         let mut current = self
             .inner
             .era
@@ -203,7 +203,8 @@ impl Egress {
     pub fn terms(&self, options: &TlsOptions) -> Result<Arc<TlsTerms>, EgressError> {
         let refused = |error: TlsOptionsError| EgressError::Invalid(error.to_string());
         options.check_size().map_err(refused)?;
-        let host = || Arc::clone(self.host_terms());
+        let [usual, strict] = &self.inner.terms;
+        let host = || Arc::clone(if options.checks.strict { strict } else { usual });
         if options.are_default() {
             return Ok(host());
         }
@@ -234,7 +235,7 @@ impl Egress {
 
     /// The host's own terms.
     pub(crate) fn host_terms(&self) -> &Arc<TlsTerms> {
-        &self.inner.terms
+        &self.inner.terms[0]
     }
 
     fn others(&self) -> Others<'_> {

@@ -12,10 +12,11 @@ use rustls::{ClientConfig, InconsistentKeys, RootCertStore, SupportedProtocolVer
 use sha2::{Digest, Sha256};
 
 use crate::account::{HostMemory, Reservation, strings};
-use crate::egress::TlsSettings;
+use crate::egress::certificates::signs_itself;
 use crate::egress::tickets::Tickets;
 use crate::egress::tls::ALPN;
-use crate::egress::verifier::Verifier;
+use crate::egress::verifier::{Given, Verifier};
+use crate::egress::{TlsFailure, TlsSettings};
 use crate::policy::{TlsRequest, Verification};
 
 /// The most certificates that a program may bring in one list.
@@ -55,6 +56,25 @@ impl TlsVersions {
     }
 }
 
+/// Checks of certificates that a program asks for, or leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checks {
+    /// All of what RFC 5280 asks for is checked, such as key identifiers. The host's own roots are
+    /// taken as they are, unless the program gave them, too.
+    pub strict: bool,
+    /// A certificate among the program's roots is trusted even if it does not sign itself.
+    pub partial_chain: bool,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            strict: false,
+            partial_chain: true,
+        }
+    }
+}
+
 /// What a program asks for when TLS begins. The default is what the host does of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsOptions {
@@ -68,6 +88,8 @@ pub struct TlsOptions {
     pub roots: Vec<CertificateDer<'static>>,
     /// Shown to a server that asks for one.
     pub client_certificate: Option<ClientCertificate>,
+    /// Which checks of certificates are made.
+    pub checks: Checks,
 }
 
 impl Default for TlsOptions {
@@ -78,6 +100,7 @@ impl Default for TlsOptions {
             host_roots: true,
             roots: Vec::new(),
             client_certificate: None,
+            checks: Checks::default(),
         }
     }
 }
@@ -141,6 +164,8 @@ pub struct TlsTerms {
     client: Option<Arc<dyn ResolvesClientCert>>,
     /// The bytes of the chain that goes with it, which each handshake may send.
     chain: usize,
+    /// Whether certificates are checked strictly.
+    strict: bool,
     /// Of the options that this came from; none for those of the host.
     digest: Option<[u8; 32]>,
     /// The memory that they take, where a program asked for them.
@@ -154,14 +179,15 @@ impl fmt::Debug for TlsTerms {
 }
 
 impl TlsTerms {
-    /// Those of the host.
-    pub(crate) fn host(settings: &TlsSettings) -> Self {
+    /// Those of the host, with or without strict checks.
+    pub(crate) fn host(settings: &TlsSettings, strict: bool) -> Self {
         Self {
             versions: TlsVersions::All,
             request: TlsRequest::default(),
-            verifier: settings.verifier(),
+            verifier: settings.verifier(strict),
             client: None,
             chain: 0,
+            strict,
             digest: None,
             _held: None,
         }
@@ -194,6 +220,11 @@ impl TlsTerms {
 
     pub(crate) fn digest(&self) -> Option<&[u8; 32]> {
         self.digest.as_ref()
+    }
+
+    /// Whether certificates are checked strictly.
+    pub(crate) fn are_strict(&self) -> bool {
+        self.strict
     }
 
     /// Whether they are those of the host.
@@ -263,9 +294,14 @@ impl TlsOptions {
         client.map_or(&[][..], |client| &client.key)
     }
 
-    /// Whether they are what the host does of itself.
+    /// Whether they are what the host does of itself, but for being strict. A partial chain is one
+    /// that ends with a root of the program's own.
     pub(crate) fn are_default(&self) -> bool {
-        *self == Self::default()
+        *self
+            == Self {
+                checks: self.checks,
+                ..Self::default()
+            }
     }
 
     /// Options with the same digest are the same ones.
@@ -275,6 +311,8 @@ impl TlsOptions {
             self.versions as u8,
             self.verification as u8,
             u8::from(self.host_roots),
+            u8::from(self.checks.strict),
+            u8::from(self.checks.partial_chain),
         ]);
         add_all(&mut hash, &self.roots);
         if let Some(client) = &self.client_certificate {
@@ -298,26 +336,29 @@ impl TlsOptions {
             own_roots: !trust.own.is_empty() && self.verification != Verification::None,
             client_certificate: client.is_some(),
         };
-        let are_usual = self.host_roots && self.versions == TlsVersions::All;
+        let are_usual = self.host_roots
+            && self.versions == TlsVersions::All
+            && (trust.given.is_empty() || !self.checks.strict);
         if request == TlsRequest::default() && are_usual {
             return Ok(None);
         }
-        let is_the_hosts = self.verification == Verification::Full && trust.is_the_hosts;
-        let verifier = match is_the_hosts {
-            true => settings.verifier(),
-            false => Arc::new(Verifier::new(
-                self.verification,
-                trust.roots,
-                &trust.own,
-                settings.provider().signature_verification_algorithms,
-            )),
-        };
+        let verifier = Arc::new(Verifier::new(
+            self.verification,
+            trust.roots.into(),
+            Given {
+                own: trust.own.len(),
+                certificates: trust.given,
+            },
+            self.checks,
+            settings.provider().signature_verification_algorithms,
+        ));
         Ok(Some(TlsTerms {
             versions: self.versions,
             request,
             verifier,
             client,
             chain: self.chain().iter().map(|der| der.len()).sum(),
+            strict: self.checks.strict,
             digest: Some(self.digest()),
             _held: None,
         }))
@@ -334,24 +375,25 @@ fn add_all(hash: &mut Sha256, list: &[CertificateDer<'_>]) {
 }
 
 /// Who is trusted.
-struct Trust<'a> {
+struct Trust {
     roots: RootCertStore,
-    /// Those among them that the host does not trust.
-    own: Vec<CertificateDer<'a>>,
-    /// Whether the host trusts the same ones.
-    is_the_hosts: bool,
+    /// The certificates of the options that the host does not trust.
+    own: Vec<CertificateDer<'static>>,
+    /// All of the options: those that the host does not trust first.
+    given: Vec<CertificateDer<'static>>,
 }
 
-impl<'a> Trust<'a> {
+impl Trust {
     /// A root that the host trusts too, by name and key, is taken as the host has it: with the
     /// constraints that it has there.
-    fn of(options: &'a TlsOptions, settings: &TlsSettings) -> Result<Self, TlsOptionsError> {
+    fn of(options: &TlsOptions, settings: &TlsSettings) -> Result<Self, TlsOptionsError> {
         let host = settings.roots();
-        let (mut known, mut own) = (RootCertStore::empty(), Vec::new());
-        let mut roots = RootCertStore::empty();
+        let (mut known, mut own) = (Vec::new(), Vec::new());
+        let (mut roots, mut hosts) = (RootCertStore::empty(), RootCertStore::empty());
         for (index, der) in options.roots.iter().enumerate() {
-            let refused =
-                |error: rustls::Error| TlsOptionsError::Root(index + 1, error.to_string());
+            let refused = |error: rustls::Error| {
+                TlsOptionsError::Root(index + 1, TlsFailure::from(&error).message())
+            };
             roots.add(der.clone()).map_err(refused)?;
             let Some(given) = roots.roots.last() else {
                 continue;
@@ -361,22 +403,23 @@ impl<'a> Trust<'a> {
                     && root.subject_public_key_info == given.subject_public_key_info
             });
             if let Some(same) = same {
-                known.roots.push(same.clone());
+                hosts.roots.push(same.clone());
+                known.push(der.clone());
                 roots.roots.pop();
             } else {
                 own.push(der.clone());
+                // It may lead to a root then, and is none.
+                if !options.checks.partial_chain && !signs_itself(der) {
+                    roots.roots.pop();
+                }
             }
         }
-        let is_the_hosts = options.host_roots && own.is_empty();
         roots.roots.extend(match options.host_roots {
             true => host.roots.clone(),
-            false => known.roots,
+            false => hosts.roots,
         });
-        Ok(Self {
-            roots,
-            own,
-            is_the_hosts,
-        })
+        let given = [own.clone(), known].concat();
+        Ok(Self { roots, own, given })
     }
 }
 

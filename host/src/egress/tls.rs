@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -11,9 +10,11 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::egress::terms::Checks;
+use crate::egress::verifier::{Given, Verifier};
 use crate::egress::wire::Metered;
 use crate::egress::{EgressError, Phase, TlsFailure};
-use crate::policy::Host;
+use crate::policy::{Host, Verification};
 
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
@@ -43,7 +44,8 @@ pub enum Roots {
 pub struct TlsSettings {
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
-    verifier: Arc<WebPkiServerVerifier>,
+    /// The host's own verification, and the same with strict checks.
+    verifiers: [Arc<Verifier>; 2],
 }
 
 /// Why TLS cannot be set up as the operator wants it.
@@ -55,13 +57,10 @@ pub enum TlsSettingsError {
     Encoding(String),
     /// A certificate that cannot be trusted as an authority.
     #[error("not usable as a certificate authority: {0}")]
-    Authority(#[source] rustls::Error),
+    Authority(String),
     /// No root is trusted, so that no connection could succeed.
     #[error("no certificate authority is trusted: give one, or use the platform's")]
     NoRoots,
-    /// The verifier cannot be built.
-    #[error("certificate verification cannot be set up: {0}")]
-    Verifier(String),
 }
 
 impl TlsSettings {
@@ -76,21 +75,36 @@ impl TlsSettings {
     ) -> Result<Self, TlsSettingsError> {
         let mut store = public_roots(roots);
         for authority in authorities {
-            store.add(authority).map_err(TlsSettingsError::Authority)?;
+            let refused = |error: rustls::Error| {
+                TlsSettingsError::Authority(TlsFailure::from(&error).message())
+            };
+            store.add(authority).map_err(refused)?;
         }
         if store.is_empty() {
             return Err(TlsSettingsError::NoRoots);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let roots = Arc::new(store);
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsSettingsError::Verifier(error.to_string()))?;
+        let verifier = |strict| {
+            let checks = Checks {
+                strict,
+                ..Checks::default()
+            };
+            let algorithms = provider.signature_verification_algorithms;
+            let (full, roots) = (Verification::Full, Arc::clone(&roots));
+            Arc::new(Verifier::new(
+                full,
+                roots,
+                Given::default(),
+                checks,
+                algorithms,
+            ))
+        };
+        let verifiers = [verifier(false), verifier(true)];
         Ok(Self {
             provider,
             roots,
-            verifier,
+            verifiers,
         })
     }
 
@@ -103,9 +117,10 @@ impl TlsSettings {
         &self.roots
     }
 
-    /// The host's own verification.
-    pub(crate) fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
-        Arc::<WebPkiServerVerifier>::clone(&self.verifier)
+    /// The host's own verification, with or without strict checks.
+    pub(crate) fn verifier(&self, strict: bool) -> Arc<dyn ServerCertVerifier> {
+        let [usual, strictly] = &self.verifiers;
+        Arc::<Verifier>::clone(if strict { strictly } else { usual })
     }
 }
 

@@ -1,6 +1,6 @@
-//! The verification of a server's certificate in another way than the host's own.
+//! The verification of a server's certificate.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -8,8 +8,12 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use sha2::{Digest, Sha256};
+use webpki::{EndEntityCert, KeyUsage};
 
+use crate::egress::CertificateFault;
+use crate::egress::certificates::Case;
+use crate::egress::refusal::Refusal;
+use crate::egress::terms::Checks;
 use crate::policy::Verification;
 
 /// Verifies as a program asked for. Whatever that is, the server has to prove that it has the key
@@ -17,66 +21,137 @@ use crate::policy::Verification;
 #[derive(Debug)]
 pub(crate) struct Verifier {
     verification: Verification,
-    roots: RootCertStore,
-    /// The digests of the program's own roots.
-    own: HashSet<[u8; 32]>,
+    roots: Arc<RootCertStore>,
+    given: Given,
+    checks: Checks,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
+/// The certificates that the program gave, whole: roots, and what may lead to one.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// How many of them, from the first on, the host does not trust.
+    pub(crate) own: usize,
+}
+
 impl Verifier {
-    /// `own` are those of the `roots` that the program brought, as it gave them.
     pub(crate) fn new(
         verification: Verification,
-        roots: RootCertStore,
-        own: &[CertificateDer<'_>],
+        roots: Arc<RootCertStore>,
+        given: Given,
+        checks: Checks,
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
         Self {
             verification,
             roots,
-            own: own.iter().map(|der| Sha256::digest(der).into()).collect(),
+            given,
+            checks,
             algorithms,
         }
     }
 
-    /// Whether a trusted root signs the certificate, now.
-    fn check_chain(
+    /// Whether the name counts and is another one.
+    fn is_for(&self, leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+        self.verification != Verification::Full
+            || ParsedCertificate::try_from(leaf)
+                .is_ok_and(|leaf| verify_server_name(&leaf, name).is_ok())
+    }
+
+    /// Whether a trusted root signs the certificate, now, and it is for the name.
+    fn verify(&self, case: &Case<'_>, name: &ServerName<'_>) -> Result<(), Error> {
+        if case.is_pinned() {
+            return case
+                .judge(self.is_for(case.leaf, name))
+                .map_err(|fault| Error::from(named(case, fault, name)));
+        }
+        let refused = self
+            .check_chain(case)
+            .and_then(|()| match self.is_for(case.leaf, name) {
+                true => Ok(()),
+                false => Err(named(case, CertificateFault::NameMismatch, name)),
+            });
+        let Err(refusal) = refused else {
+            return Ok(());
+        };
+        // The library stops at another fault than OpenSSL, or has no word for it.
+        match case.judge(self.is_for(case.leaf, name)) {
+            Err(CertificateFault::Other) | Ok(()) => Err(refusal.into()),
+            Err(fault) if fault == refusal.fault => Err(refusal.into()),
+            Err(fault) => Err(named(case, fault, name).into()),
+        }
+    }
+
+    fn check_chain(&self, case: &Case<'_>) -> Result<(), Refusal> {
+        let certificate = ParsedCertificate::try_from(case.leaf).map_err(|error| told(&error))?;
+        let intermediates = self.intermediates(case);
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            &intermediates,
+            case.now,
+            self.algorithms.all,
+        )
+        .map_err(|error| told(&error))?;
+        let path = self.path(case, &intermediates);
+        let path = path.ok_or(Refusal::from(CertificateFault::Other))?;
+        Ok(case.check_verified(&path)?)
+    }
+
+    /// What may lead to a root: what the server showed, and without a partial chain what the
+    /// program trusts only as far as it does.
+    fn intermediates<'a>(&'a self, case: &Case<'a>) -> Vec<CertificateDer<'a>> {
+        let given = self.given.certificates.iter();
+        let own = given.filter(|_| !self.checks.partial_chain);
+        case.shown.iter().chain(own).cloned().collect()
+    }
+
+    /// The chain that was verified, without its root.
+    fn path(
         &self,
-        certificate: &ParsedCertificate<'_>,
-        der: &CertificateDer<'_>,
+        case: &Case<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let algorithms = self.algorithms.all;
-        let roots = &self.roots;
-        let chain = verify_server_cert_signed_by_trust_anchor(
-            certificate,
-            roots,
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        let leaf = EndEntityCert::try_from(case.leaf).ok()?;
+        let path = leaf.verify_for_usage(
+            self.algorithms.all,
+            &self.roots.roots,
             intermediates,
-            now,
-            algorithms,
+            case.now,
+            KeyUsage::server_auth(),
+            None,
+            None,
         );
-        match chain {
-            Err(error) if is_authority(&error) && self.is_own(der) => Ok(()),
-            chain => chain,
-        }
-    }
-
-    fn is_own(&self, der: &CertificateDer<'_>) -> bool {
-        let digest: [u8; 32] = Sha256::digest(der).into();
-        self.own.contains(&digest)
+        let path = path.ok()?;
+        let others = path.intermediate_certificates();
+        let others = others.map(|each| each.der().into_owned());
+        let leaf = case.leaf.clone().into_owned();
+        Some(std::iter::once(leaf).chain(others).collect())
     }
 }
 
-/// Whether a certificate was refused as a server's because it is an authority's, as self-signed
-/// ones often are. Its validity was checked before. Where it is itself one of the certificates that
-/// the program trusts, there is nothing else to check about the chain: OpenSSL accepts it as well.
-fn is_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
-        return false;
-    };
-    let error = other.0.downcast_ref::<webpki::Error>();
-    error == Some(&webpki::Error::CaUsedAsEndEntity)
+fn told(error: &Error) -> Refusal {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            CertificateFault::BadSignature.into()
+        }
+        Error::InvalidCertificate(reason) => reason.into(),
+        _ => (&CertificateError::BadEncoding).into(),
+    }
+}
+
+/// A refusal; a name that is another one is told with those that the certificate has.
+fn named(case: &Case<'_>, fault: CertificateFault, name: &ServerName<'_>) -> Refusal {
+    let mut refusal = Refusal::from(fault);
+    if fault == CertificateFault::NameMismatch {
+        let names = case.names();
+        refusal.message = format!(
+            "the certificate is not valid for '{}': it is for {names}",
+            name.to_str()
+        );
+    }
+    refusal
 }
 
 impl ServerCertVerifier for Verifier {
@@ -89,11 +164,16 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if self.verification != Verification::None {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            self.check_chain(&certificate, end_entity, intermediates, now)?;
-            if self.verification == Verification::Full {
-                verify_server_name(&certificate, server_name)?;
-            }
+            let case = Case {
+                leaf: end_entity,
+                shown: intermediates,
+                given: &self.given.certificates,
+                own: self.given.own,
+                roots: &self.roots,
+                checks: self.checks,
+                now,
+            };
+            self.verify(&case, server_name)?;
         }
         Ok(ServerCertVerified::assertion())
     }

@@ -94,7 +94,7 @@ impl Builder<'_> {
         }
         let component = self.component(capability)?;
         let directory = entry.get_or_make(self.progress, |directory| {
-            let label = "compiling the interpreter (once, about a minute)";
+            let label = "compiling the interpreter (once, a few minutes)";
             let _step = self.progress.start(label, Amount::Unknown);
             let component = private_dir::read(&component)?;
             let code = engine
@@ -133,7 +133,7 @@ impl Builder<'_> {
         let stubs = self.stubs()?;
         let recipe = self.manifest.prepare.as_ref();
         let recipe = recipe.ok_or_else(|| unsupported("cannot run a turn before its snapshot"))?;
-        let label = "preparing the interpreter (once, about a minute)";
+        let label = "preparing the interpreter (once, a few minutes)";
         let _step = self.progress.start(label, Amount::Unknown);
         let module = tokio::runtime::Handle::current().block_on(prepare(Preparation {
             module: &module,

@@ -1,6 +1,9 @@
 //! Telling the user how far a long step is.
 
-use std::time::Duration;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -44,15 +47,32 @@ impl Step for SilentStep {
     fn advance(&self, _by: u64) {}
 }
 
-/// Draws bars and spinners on stderr if it is a terminal, and nothing otherwise. A step that has
-/// ended leaves nothing behind on the screen.
+/// Draws bars and spinners on stderr if it is a terminal; a step that has ended leaves nothing behind
+/// on the screen. Otherwise a step that takes long says so in lines: when it is known to be long, and
+/// every ten seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal;
 
 struct TerminalStep(ProgressBar);
 
+/// When a step is a long one.
+const LONG: Duration = Duration::from_secs(1);
+/// How often a long step says that it goes on.
+const EACH: Duration = Duration::from_secs(10);
+
+/// Writes a line for people.
+type Say = fn(&str);
+
+fn say(line: &str) {
+    // Where nobody reads it, the work goes on.
+    let _ = writeln!(std::io::stderr(), "sandbox-net: {line}");
+}
+
 impl Progress for Terminal {
     fn start(&self, label: &str, total: Amount) -> Box<dyn Step> {
+        if !std::io::stderr().is_terminal() {
+            return Box::new(LineStep::start(label, total, (LONG, EACH), say));
+        }
         let (length, template) = match total {
             Amount::Unknown => (None, "{spinner} {msg} ({elapsed})"),
             Amount::Bytes(bytes) => (
@@ -80,5 +100,119 @@ impl Step for TerminalStep {
 impl Drop for TerminalStep {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// A step that is told in lines, by a thread of its own: whoever does the work may have nothing to
+/// tell for minutes.
+struct LineStep(Arc<Telling>);
+
+struct Telling {
+    label: String,
+    total: Amount,
+    done: AtomicU64,
+    is_over: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl LineStep {
+    fn start(label: &str, total: Amount, (long, each): (Duration, Duration), say: Say) -> Self {
+        let telling = Arc::new(Telling {
+            label: label.to_owned(),
+            total,
+            done: AtomicU64::new(0),
+            is_over: Mutex::new(false),
+            ended: Condvar::new(),
+        });
+        let told = Arc::clone(&telling);
+        // Without a thread the step is silent, and does its work all the same.
+        let _ = std::thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(move || told.tell(long, each, say));
+        Self(telling)
+    }
+}
+
+impl Telling {
+    fn over(&self) -> MutexGuard<'_, bool> {
+        self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, long: Duration, each: Duration, say: Say) {
+        let begun = Instant::now();
+        let (mut over, mut wait, mut is_first) = (self.over(), long, true);
+        loop {
+            let waited = self.ended.wait_timeout_while(over, wait, |over| !*over);
+            over = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if *over {
+                return;
+            }
+            // Held meanwhile, so that nothing is said of a step that has ended.
+            match is_first {
+                true => say(&format!("{} …", self.label)),
+                false => say(&self.state(begun.elapsed())),
+            }
+            wait = match is_first {
+                true => each.saturating_sub(long),
+                false => each,
+            };
+            is_first = false;
+        }
+    }
+
+    fn state(&self, elapsed: Duration) -> String {
+        let (label, seconds) = (&self.label, elapsed.as_secs());
+        match self.total {
+            Amount::Bytes(total @ 1..) | Amount::Items(total @ 1..) => {
+                let done = self.done.load(Ordering::Relaxed).min(total);
+                let percent = u128::from(done) * 100 / u128::from(total);
+                format!("{label} … {percent} %, {seconds} s")
+            }
+            _ => format!("{label} … {seconds} s"),
+        }
+    }
+}
+
+impl Step for LineStep {
+    fn advance(&self, by: u64) {
+        self.0.done.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+impl Drop for LineStep {
+    fn drop(&mut self) {
+        *self.0.over() = true;
+        self.0.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    fn keep(line: &str) {
+        SAID.lock().unwrap().push(line.to_owned());
+    }
+
+    #[test]
+    fn a_long_step_says_so_and_how_far_it_is_and_a_short_one_nothing() {
+        let times = (Duration::from_millis(100), Duration::from_millis(400));
+        drop(LineStep::start("short", Amount::Unknown, times, keep));
+        let step = LineStep::start("long", Amount::Items(4), times, keep);
+        step.advance(3);
+        std::thread::sleep(Duration::from_millis(1000));
+        drop(step);
+        let said = SAID.lock().unwrap().clone();
+        std::thread::sleep(Duration::from_millis(600));
+        assert_eq!(*SAID.lock().unwrap(), said, "lines after its end");
+        assert_eq!(said[0], "long …");
+        assert!(
+            said.len() > 1
+                && said[1..]
+                    .iter()
+                    .all(|line| line.starts_with("long … 75 %, "))
+        );
     }
 }

@@ -3,7 +3,7 @@
 use crate::frames::command::{CLOSE, CONNECT, REQUEST, START_TLS, STATUS, TLS_INFO, WRITE};
 use crate::frames::{Reply, Tls, connect, fault, request, start_tls};
 use crate::guest::Guest;
-use crate::mock::{ErrorCode, TlsInfo, TlsVersions, Verification};
+use crate::mock::{ErrorCode, TlsInfo, TlsVersions, Verification, VerificationChecks};
 
 #[tokio::test]
 async fn connect_passes_host_port_and_timeout() {
@@ -77,6 +77,9 @@ async fn start_tls_passes_every_setting() {
         (4, Verification::None, everything),
         (16 | 5, Verification::Full, names),
         (6, Verification::NameUnchecked, Tls::default()),
+        (32 | 1, Verification::Full, Tls::default()),
+        (64 | 16 | 1, Verification::Full, names),
+        (64 | 32 | 1, Verification::Full, many),
     ];
     for (settings, verification, tls) in cases {
         let reply = guest.call(START_TLS, id, settings, &tls.payload()).await;
@@ -86,7 +89,14 @@ async fn start_tls_passes_every_setting() {
         assert_eq!(options.verification, verification);
         assert_eq!(options.host_roots, settings & 4 != 0);
         let versions = [TlsVersions::All, TlsVersions::V12, TlsVersions::V13];
-        assert_eq!(options.versions, versions[(settings >> 3) as usize]);
+        assert_eq!(options.versions, versions[(settings >> 3) as usize & 3]);
+        let checks = [
+            (32, VerificationChecks::STRICT),
+            (64, VerificationChecks::PARTIAL_CHAIN),
+        ];
+        for (bit, check) in checks {
+            assert_eq!(options.checks.contains(check), settings & bit != 0);
+        }
         assert!(options.roots == owned(tls.roots) && options.alpn == owned(tls.alpn));
         let client = options.client_certificate;
         let client = client.map(|client| (client.certificates, client.key));

@@ -74,6 +74,14 @@ fn table() -> Vec<(ErrorCode, Reply)> {
             Reply::error(7, 5, "cert", b""),
         ),
         (
+            certificate(CertificateFault::SelfSigned),
+            Reply::error(7, 6, "cert", b""),
+        ),
+        (
+            certificate(CertificateFault::InconsistentSignatureAlgorithm),
+            Reply::error(7, 37, "cert", b""),
+        ),
+        (
             ErrorCode::Tls(TlsFailure::Other("alert 40".to_owned())),
             Reply::error(7, 255, "alert 40", b""),
         ),

@@ -2,12 +2,14 @@
 
 mod ask;
 mod audit_command;
+mod budgets;
 mod componentize;
 mod console;
 mod demo;
 mod input;
 mod json;
 mod left_behind;
+mod missing_module;
 mod no_network;
 mod policy_command;
 mod policy_options;

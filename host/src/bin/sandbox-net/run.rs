@@ -11,7 +11,7 @@ use sandbox_net::{
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
 use crate::supervise::{Deadline, say};
-use crate::{Failure, json, no_network};
+use crate::{Failure, budgets, json, missing_module, no_network};
 
 #[derive(Args)]
 #[command(
@@ -88,6 +88,10 @@ impl Run {
     ) -> Result<u8, Failure> {
         let ends = |start: Instant| self.timeout.and_then(|limit| start.checked_add(limit));
         deadline.set(ends(start));
+        let module = self.module.iter().flatten().next();
+        if module.is_some_and(|name| name == "pip" || name.starts_with("pip.")) {
+            return Err(missing_module::NO_PIP.into());
+        }
         let (script, args) = self.program()?;
         let mut sandbox = self.directories(Sandbox::builder());
         // Nothing is read from where an earlier run could have written.
@@ -160,6 +164,9 @@ impl Run {
             json::print(&outcome)?;
         } else {
             explain(&outcome, policy.denies_everything());
+            for sentence in budgets::reached(&outcome, policy.budgets()) {
+                say(&sentence);
+            }
             let reported = outcome
                 .decisions
                 .iter()
@@ -222,6 +229,11 @@ fn explain(outcome: &Outcome, had_no_network: bool) {
         // An exception: without a network CPython's own modules name a cause that is none.
         Exit::Code(1) if had_no_network && no_network::is_missed(&outcome.stderr_end) => {
             say("nothing is allowed, so the program had no network; --allow HOST gives it one")
+        }
+        Exit::Code(1) => {
+            if let Some(hint) = missing_module::hint(&outcome.stderr_end) {
+                say(&hint);
+            }
         }
         Exit::Code(_) => {}
         Exit::TimeLimit => say("the time limit ended the program"),

@@ -147,7 +147,7 @@ async fn certificates_that_do_not_fit_are_told_apart() {
             &authority,
             "127.0.0.1",
             wrong_purpose,
-            CertificateFault::Other,
+            CertificateFault::Purpose,
         ),
     ] {
         let config = issuer.server_with(&[], &[name], change);

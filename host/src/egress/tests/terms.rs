@@ -112,7 +112,7 @@ async fn what_is_wrong_with_a_certificate_counts_as_far_as_it_is_verified() {
             &unknown,
             [Some(UnknownIssuer), Some(UnknownIssuer)],
         ),
-        ("self-signed", &own, [Some(CertificateFault::Other); 2]),
+        ("self-signed", &own, [Some(CertificateFault::SelfSigned); 2]),
     ];
     for (what, server, [full, name_unchecked]) in rows {
         for (verification, expected) in VERIFICATIONS.into_iter().zip([full, name_unchecked, None])
