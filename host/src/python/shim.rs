@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::componentize::Capability;
+
 macro_rules! shim {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../../shim/sandbox_net/", $name)))),*]
@@ -14,9 +16,23 @@ macro_rules! shim {
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../../../shim/bootstrap.py");
 
-/// The package `sandbox_net`, file by file.
-const FILES: &[(&str, &str)] = shim![
+/// What of the package `sandbox_net` needs no network, file by file: it goes into every interpreter.
+const PORTABLE: &[(&str, &str)] = shim![
     "__init__.py",
+    "after_import.py",
+    "anyio_threads.py",
+    "cooperation.py",
+    "exits.py",
+    "pools.py",
+    "portable.py",
+    "prepare.py",
+    "threads.py",
+    "turns.py",
+    "unsupported.py",
+];
+
+/// The rest of the package.
+const NETWORK: &[(&str, &str)] = shim![
     "addresses.py",
     "anyio_refusals.py",
     "buffers.py",
@@ -45,7 +61,6 @@ const FILES: &[(&str, &str)] = shim![
     "pair.py",
     "pem.py",
     "polling.py",
-    "prepare.py",
     "socket_arguments.py",
     "socket_module.py",
     "sockets.py",
@@ -53,7 +68,6 @@ const FILES: &[(&str, &str)] = shim![
     "ssl_errors.py",
     "ssl_module.py",
     "stock.py",
-    "threads.py",
     "tls_bio.py",
     "tls_context.py",
     "tls_host_settings.py",
@@ -66,20 +80,28 @@ const FILES: &[(&str, &str)] = shim![
     "waiting.py",
 ];
 
-/// Writes the package into the directory `into`.
-pub(super) fn write_to(into: &Path) -> io::Result<()> {
+/// Writes the package into the directory `into`, as far as an interpreter has it.
+pub(super) fn write_to(into: &Path, capability: Capability) -> io::Result<()> {
     let package = into.join("sandbox_net");
     std::fs::create_dir_all(&package)?;
-    for (name, text) in FILES {
+    for (name, text) in files(capability) {
         std::fs::write(package.join(name), text)?;
     }
     Ok(())
 }
 
+fn files(capability: Capability) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let network = match capability {
+        Capability::Network => NETWORK,
+        Capability::None => &[],
+    };
+    PORTABLE.iter().chain(network)
+}
+
 /// A hash of everything that goes into the snapshot from here, for the key of its cache entry.
-pub(super) fn digest() -> [u8; 32] {
+pub(super) fn digest(capability: Capability) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for (name, text) in FILES.iter().chain([&("bootstrap.py", BOOTSTRAP)]) {
+    for (name, text) in files(capability).chain([&("bootstrap.py", BOOTSTRAP)]) {
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name);
         hash.update((text.len() as u64).to_le_bytes());
@@ -102,7 +124,9 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.ends_with(".py"))
             .collect();
-        let embedded = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let embedded = files(Capability::Network)
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         assert_eq!(there, embedded);
     }
 }
