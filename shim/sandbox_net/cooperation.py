@@ -150,7 +150,7 @@ def run_next() -> bool:
 def wait(
     is_met: Callable[[], bool],
     timeout: float | None = None,
-    what: str = "this",
+    what: str = "this wait",
     sleeps: bool = False,
 ) -> bool:
     """Waits until `is_met`, and runs what is pending meanwhile; false where the time is over.
@@ -206,7 +206,7 @@ def _nothing() -> None:
 
 
 def _stuck(what: str) -> str:
-    text = f"sandbox-net: there are no threads, so {what} would wait for ever"
+    text = f"sandbox-net: there are no threads, so {what} would never end"
     if _given_up:
         text += f" ({'; '.join(_given_up)})"
     return text

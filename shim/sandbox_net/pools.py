@@ -185,9 +185,7 @@ def submit(
     return call.future
 
 
-def shut_down(
-    self: ThreadPoolExecutor, wait: bool = True, *, cancel_futures: bool = False
-) -> None:
+def shut_down(self: ThreadPoolExecutor, wait: bool = True, *, cancel_futures: bool = False) -> None:
     """As CPython's; its calls run now where they are waited for."""
     own: _Own | None = getattr(self, _OWN, None)
     if own is not None:
@@ -242,7 +240,9 @@ class _Tasks(Work):
     outlives = False
     is_patient = True
 
-    def __init__(self, pool: Any, entry: tuple[Iterator[Any], Callable[[int], None] | None]) -> None:
+    def __init__(
+        self, pool: Any, entry: tuple[Iterator[Any], Callable[[int], None] | None]
+    ) -> None:
         self.pool = pool
         self.tasks, self.set_length = iter(entry[0]), entry[1]
         self.thread = pool._sandbox_net_thread
@@ -266,7 +266,10 @@ class _Tasks(Work):
         try:
             outcome = (True, contextvars.Context().run(function, *args, **kwargs))
         except GivenUp:
-            outcome = (False, Stuck("sandbox-net: there are no threads, and a call of a pool waits"))
+            outcome = (
+                False,
+                Stuck("sandbox-net: there are no threads, and a call of a pool waits"),
+            )
         except Exception as error:
             outcome = (False, error)
         found = pool._cache.get(job)
@@ -339,5 +342,3 @@ def join_thread_pool(self: Any) -> None:
     if self._state not in (multiprocessing.pool.CLOSE, multiprocessing.pool.TERMINATE):
         raise ValueError("In unknown state")
     cooperation.run_all(lambda work: isinstance(work, _Tasks) and work.pool is self)
-
-

@@ -91,7 +91,7 @@ class Lock:
                 return self._try(blocking, timeout)
             cooperation.wait(self._is_free, timeout)
             return self._try(False)
-        cooperation.wait(self._is_free, what="a lock that nobody can release")
+        cooperation.wait(self._is_free, what="waiting for a lock that nobody can release")
         return self._try(False)
 
     acquire_lock = acquire
@@ -210,7 +210,7 @@ def join(self: threading.Thread, timeout: float | None = None) -> None:
         raise RuntimeError("cannot join current thread")
     if timeout is not None:
         timeout = max(timeout, 0.0)
-    what = f"the end of thread {self.name!r}"
+    what = f"waiting for the end of thread {self.name!r}"
     cooperation.wait(lambda: not _is_going_on(work), timeout, what)
 
 

@@ -16,67 +16,75 @@ macro_rules! shim {
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../../../shim/bootstrap.py");
 
-/// What of the package `sandbox_net` needs no network, file by file: it goes into every interpreter.
-const PORTABLE: &[(&str, &str)] = shim![
+/// What goes into every interpreter, file by file. It asks no host for anything before a program
+/// connects, which none does that has no network.
+const EVERYWHERE: &[(&str, &str)] = shim![
     "__init__.py",
     "after_import.py",
     "anyio_threads.py",
+    "buffers.py",
+    "certificate.py",
+    "ciphers.py",
+    "client_certificate.py",
     "cooperation.py",
+    "der.py",
+    "digests.py",
     "exits.py",
+    "file_locks.py",
+    "finder.py",
+    "memory_bio.py",
+    "oids.py",
+    "os_functions.py",
+    "pem.py",
+    "pipes.py",
     "pools.py",
     "portable.py",
     "prepare.py",
+    "processes.py",
+    "signals.py",
+    "ssl_constants.py",
+    "ssl_errors.py",
+    "ssl_module.py",
     "threads.py",
+    "tls_context.py",
+    "tls_host_settings.py",
+    "tls_request.py",
+    "tls_session.py",
+    "trust.py",
     "turns.py",
     "unsupported.py",
+    "users.py",
 ];
 
-/// The rest of the package.
+/// What puts the stand-ins in place, and goes only into interpreters with a network.
 const NETWORK: &[(&str, &str)] = shim![
     "addresses.py",
     "anyio_refusals.py",
-    "buffers.py",
-    "certificate.py",
     "channel.py",
-    "ciphers.py",
-    "client_certificate.py",
     "connection.py",
     "constants.py",
     "control.py",
-    "der.py",
     "endpoint.py",
     "errors.py",
     "event_loop.py",
     "exchange.py",
-    "finder.py",
     "http1_request.py",
     "http1_response.py",
     "inbox.py",
     "inet.py",
     "install.py",
     "lookup.py",
-    "memory_bio.py",
     "names.py",
-    "oids.py",
     "pair.py",
-    "pem.py",
     "polling.py",
     "socket_arguments.py",
     "socket_module.py",
     "sockets.py",
-    "ssl_constants.py",
-    "ssl_errors.py",
-    "ssl_module.py",
     "stock.py",
     "tls_bio.py",
-    "tls_context.py",
-    "tls_host_settings.py",
     "tls_records.py",
-    "tls_request.py",
-    "tls_session.py",
     "tls_socket.py",
     "told_refusals.py",
-    "trust.py",
     "waiting.py",
 ];
 
@@ -95,7 +103,7 @@ fn files(capability: Capability) -> impl Iterator<Item = &'static (&'static str,
         Capability::Network => NETWORK,
         Capability::None => &[],
     };
-    PORTABLE.iter().chain(network)
+    EVERYWHERE.iter().chain(network)
 }
 
 /// A hash of everything that goes into the snapshot from here, for the key of its cache entry.
