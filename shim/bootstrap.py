@@ -1,7 +1,8 @@
 """What the interpreter runs before its snapshot is taken.
 
-The host mounts the package ``sandbox_net`` at ``/shim`` for this one turn, without a network the
-modules of it that need none. It leaves an interpreter that a program finds as if it had just been started.
+The host mounts the package ``sandbox_net`` at ``/shim`` for this one turn; without a network, the
+modules of it that need none. It leaves an interpreter that a program finds as if it had just been
+started.
 """
 
 import builtins

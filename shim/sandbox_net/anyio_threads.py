@@ -1,4 +1,4 @@
-"""The worker threads of anyio: each waits for its next call, and begins again where it was given up."""
+"""The worker threads of anyio: each waits for its next call, and begins again then."""
 
 from typing import Any
 

@@ -236,8 +236,8 @@ def give_way(is_endless: bool, sleeps: bool, loop: Any = None) -> float:
         if is_endless or left <= 0:
             _given_up.append(f"{work.name} was given up where it waited")
             raise Stuck(
-                f"sandbox-net: there are no threads, and {work.name} is given up where it waits, so "
-                "that the program can go on"
+                f"sandbox-net: there are no threads, and {work.name} is given up where it waits, "
+                "so that the program can go on"
             )
         return left
     until = min([outer.left() for outer in further], default=_ENDLESS)

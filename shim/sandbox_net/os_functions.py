@@ -1,7 +1,7 @@
 """Functions of `os` that WASI lacks and that one process of one user can have.
 
-Files have no permissions here: whoever has a file open may do with it what its directory allows, and
-`os.chmod` changes nothing. So does what is here for permissions.
+Files have no permissions here: whoever has a file open may do with it what its directory allows,
+and `os.chmod` changes nothing. So does what is here for permissions.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """`os.pipe` within the process: bytes that wait in memory.
 
-The functions of `os` that take descriptors know pipes from the first one on, and not before, so that
-programs without pipes pay nothing.
+The functions of `os` that take descriptors know pipes from the first one on, and not before, so
+that programs without pipes pay nothing.
 """
 
 import errno
@@ -15,10 +15,19 @@ from . import cooperation
 CAPACITY: Final = 65536
 _FIRST: Final = 1 << 29
 
+_FUNCTIONS: Final = (
+    "read",
+    "write",
+    "close",
+    "fdopen",
+    "fstat",
+    "isatty",
+    "set_blocking",
+    "get_blocking",
+    "get_inheritable",
+)
 _stock: Final[dict[str, Any]] = {
-    name: getattr(os, name)
-    for name in "read write close fdopen fstat isatty set_blocking get_blocking get_inheritable".split()
-    if hasattr(os, name)
+    name: getattr(os, name) for name in _FUNCTIONS if hasattr(os, name)
 }
 _ends: Final[dict[int, "_End"]] = {}
 
@@ -40,7 +49,7 @@ def add() -> None:
     """Adds `os.pipe` where it is missing."""
     if not hasattr(os, "pipe"):
         os.pipe = pipe
-        os.pipe2 = pipe2  # type: ignore[attr-defined]
+        os.pipe2 = pipe2
         os.__all__ += ["pipe", "pipe2"]
 
 
@@ -171,7 +180,7 @@ class _Raw(io.RawIOBase):
         self.name = fd
 
     def fileno(self) -> int:
-        self._checkClosed()  # type: ignore[attr-defined]
+        self._checkClosed()
         return self._fd
 
     def readable(self) -> bool:
@@ -222,4 +231,5 @@ def fdopen(
     buffered: Any = io.BufferedReader(raw, size) if raw.readable() else io.BufferedWriter(raw, size)
     if "b" in mode:
         return buffered
-    return io.TextIOWrapper(buffered, encoding, *rest, line_buffering=buffering == 1, **more)
+    text: Any = io.TextIOWrapper
+    return text(buffered, encoding, *rest, line_buffering=buffering == 1, **more)

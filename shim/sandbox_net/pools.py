@@ -71,7 +71,7 @@ class _Own:
         """The thread that a call finds itself in: one for each depth."""
         depth = sum(1 for work in cooperation.running if getattr(work, "own", None) is self)
         if depth not in self.threads:
-            prefix = pool._thread_name_prefix  # type: ignore[attr-defined]
+            prefix = pool._thread_name_prefix
             self.threads[depth] = threading.Thread(name=f"{prefix}_{depth}")
         return self.threads[depth]
 
@@ -141,7 +141,8 @@ class _Initializer(Work):
         except BaseException:
             concurrent.futures._base.LOGGER.critical("Exception in initializer:", exc_info=True)
             text = "A thread initializer failed, the thread pool is not usable anymore"
-            self.pool._broken = text  # type: ignore[attr-defined]
+            pool: Any = self.pool
+            pool._broken = text
             for work in tuple(cooperation.pending):
                 if isinstance(work, _Call) and work.own is self.own:
                     cooperation.pending.remove(work)
@@ -169,8 +170,8 @@ def submit(
     own: _Own | None = getattr(self, _OWN, None)
     if own is None or isinstance(self, _INTERPRETERS):
         return _stock_submit(self, fn, *args, **kwargs)
-    if self._broken:  # type: ignore[attr-defined]
-        raise BrokenThreadPool(self._broken)  # type: ignore[attr-defined]
+    if self._broken:
+        raise BrokenThreadPool(self._broken)
     if self._shutdown:
         raise RuntimeError("cannot schedule new futures after shutdown")
     if own.initializer is not None:
@@ -189,11 +190,10 @@ def shut_down(self: ThreadPoolExecutor, wait: bool = True, *, cancel_futures: bo
     """As CPython's; its calls run now where they are waited for."""
     own: _Own | None = getattr(self, _OWN, None)
     if own is not None:
-        self._shutdown = True
         if cancel_futures:
             for call in tuple(own.waiting):
                 call.future.cancel()
-        if wait:
+        if wait:  # natively calls had begun by now, and may submit others
             cooperation.run_all(lambda work: getattr(work, "own", None) is own)
     _stock_shutdown(self, wait, cancel_futures=cancel_futures)
 

@@ -1,6 +1,8 @@
 """Refuses other processes, and servers, with the one kind of error."""
 
 import concurrent.futures
+import multiprocessing
+import multiprocessing.context
 import multiprocessing.process
 import os
 import subprocess
@@ -16,6 +18,16 @@ _COMMANDS: Final = (
     "spawnlpe spawnv spawnve spawnvp spawnvpe posix_spawn posix_spawnp startfile"
 )
 _FORKS: Final = "fork forkpty"
+# What processes share.
+_SHARED: Final = (
+    "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool Queue "
+    "RLock RawArray RawValue Semaphore SimpleQueue Value"
+)
+# Those that `multiprocessing.dummy` has, for threads.
+_OF_DUMMY: Final = (
+    "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool Queue "
+    "RLock Semaphore Value"
+)
 
 
 def add() -> None:
@@ -30,7 +42,14 @@ def add() -> None:
     popen.__init__ = _refuse_popen
     base: Any = multiprocessing.process.BaseProcess
     base.start = refusing("multiprocessing.Process.start", _WHY, _THREADS)
-    concurrent.futures.ProcessPoolExecutor = ProcessPoolExecutor  # type: ignore[misc]
+    context: Any = multiprocessing.context.BaseContext
+    for name in _SHARED.split():
+        instead = f"use multiprocessing.dummy.{name}" if name in _OF_DUMMY.split() else _THREADS
+        refuse = refusing(f"multiprocessing.{name}", _WHY, instead)
+        setattr(context, name, refuse)
+        setattr(multiprocessing, name, refuse)
+    futures: Any = concurrent.futures
+    futures.ProcessPoolExecutor = ProcessPoolExecutor
 
 
 def _refuse_popen(self: Any, args: Any = None, *_more: Any, **_options: Any) -> None:

@@ -34,7 +34,7 @@ def changes() -> dict[str, Callable[..., Any]]:
 
 def add() -> None:
     """Adds what is missing, and has signals end the process as natively."""
-    signal.raise_signal = raise_signal  # type: ignore[assignment]
+    signal.raise_signal = raise_signal
     for name, function in changes().items():
         if not hasattr(signal, name):
             function.__name__ = function.__qualname__ = name

@@ -6,6 +6,8 @@ its own, lets those go on that wait further out as soon as it would only wait.
 """
 
 import asyncio
+import inspect
+import signal
 from asyncio import events, tasks
 from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
@@ -18,6 +20,7 @@ from .unsupported import Stuck
 
 _loops: Final[Any] = BaseEventLoop
 _selecting: Final[Any] = BaseSelectorEventLoop
+_loop_class: Final[Any] = asyncio.SelectorEventLoop
 _stock_run_once: Final = _loops._run_once
 _stock_run_until_complete: Final = _loops.run_until_complete
 _COMPLETES: Final = "_sandbox_net_completes"
@@ -27,8 +30,31 @@ def do_without() -> None:
     """Has loops run what is pending."""
     _loops._run_once = run_once
     _loops.run_until_complete = run_until_complete
+    _loop_class.add_signal_handler = add_signal_handler
+    _loop_class.remove_signal_handler = remove_signal_handler
     if put_no_loop not in cooperation.around:
         cooperation.around.append(put_no_loop)
+
+
+def add_signal_handler(self: Any, sig: int, callback: Any, *args: Any) -> None:
+    """As CPython's. Only the program itself sends signals, so nothing has to wake the loop up."""
+    if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+        raise TypeError("coroutines cannot be used with add_signal_handler()")
+    self._check_signal(sig)
+    self._check_closed()
+    handle = events.Handle(callback, args, self, None)
+    signal.signal(sig, lambda *_: self._add_callback_signalsafe(handle))
+    self._signal_handlers[sig] = handle
+
+
+def remove_signal_handler(self: Any, sig: int) -> bool:
+    """As CPython's."""
+    self._check_signal(sig)
+    if self._signal_handlers.pop(sig, None) is None:
+        return False
+    is_int = sig == signal.SIGINT
+    signal.signal(sig, signal.default_int_handler if is_int else signal.SIG_DFL)
+    return True
 
 
 def without_self_pipes() -> None:

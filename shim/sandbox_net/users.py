@@ -9,7 +9,7 @@ ID: Final = 0
 HOME: Final = "/home"
 
 
-class struct_passwd(  # noqa: N801 - CPython's name
+class struct_passwd(
     namedtuple("struct_passwd", "pw_name pw_passwd pw_uid pw_gid pw_gecos pw_dir pw_shell")
 ):
     """An entry of `pwd`."""
@@ -17,7 +17,7 @@ class struct_passwd(  # noqa: N801 - CPython's name
     __slots__ = ()
 
 
-class struct_group(namedtuple("struct_group", "gr_name gr_passwd gr_gid gr_mem")):  # noqa: N801
+class struct_group(namedtuple("struct_group", "gr_name gr_passwd gr_gid gr_mem")):
     """An entry of `grp`."""
 
     __slots__ = ()

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +54,13 @@ async def main() -> None:
         await asyncio.to_thread(no_loop)
     except RuntimeError as error:
         print(error)
+
+    signals: list[int] = []
+    loop.add_signal_handler(signal.SIGTERM, signals.append, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.02)
+    print(signals, loop.remove_signal_handler(signal.SIGTERM))
+    print(loop.remove_signal_handler(signal.SIGTERM))
 
 
 asyncio.run(main())

@@ -4,11 +4,14 @@
 mod builtin;
 mod cookies;
 mod framing;
+mod functions;
 mod heads;
 mod mapped;
 mod matrix;
 mod outcome;
+mod portable;
 mod refusals;
 mod table;
+mod threads;
 mod upgrades;
 mod world;
