@@ -2,8 +2,8 @@
 
 import json
 
-from elastic_transport import BaseNode, HttpHeaders, NodeApiResponse
-from elastic_transport._models import ApiResponseMeta
+from elastic_transport import ApiResponseMeta, BaseNode, HttpHeaders
+from elastic_transport._node._base import NodeApiResponse
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import parallel_bulk
 

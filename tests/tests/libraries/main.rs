@@ -6,6 +6,7 @@ mod cookies;
 mod framing;
 mod functions;
 mod heads;
+mod hub;
 mod mapped;
 mod matrix;
 mod outcome;
