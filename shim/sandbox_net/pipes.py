@@ -116,6 +116,10 @@ def write(fd: int, data: Any, /) -> int:
 
 def _write_in_pieces(both: _Pipe, data: bytes) -> int:
     rest = memoryview(data)
+    if cooperation.is_busy():
+        # Who reads could not go on waiting for more when there is room: see `threads.put`.
+        both.bytes += data
+        return len(data)
     while rest:
         what = "waiting for room in a pipe that nobody reads"
         cooperation.wait(lambda: len(both.bytes) < CAPACITY or not both.readers, what=what)

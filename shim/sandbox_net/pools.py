@@ -13,7 +13,7 @@ from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.thread import BrokenThreadPool
-from multiprocessing.pool import ThreadPool
+from multiprocessing.pool import ApplyResult, ThreadPool
 from typing import Any, Final, TypeVar
 
 from . import cooperation
@@ -31,6 +31,7 @@ _stock_submit = ThreadPoolExecutor.submit
 _stock_shutdown = ThreadPoolExecutor.shutdown
 _stock_result: Final[Any] = Future.result
 _stock_exception: Final[Any] = Future.exception
+_stock_get: Final[Any] = ApplyResult.get
 _stock_done: Final[Any] = Future.done
 
 
@@ -44,6 +45,7 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
         (Future, "exception", exception),
         (Future, "done", is_done),
         (BaseEventLoop, "shutdown_default_executor", shut_down_default_executor),
+        (ApplyResult, "get", get_result),
         (ThreadPool, "__init__", init_thread_pool),
         (ThreadPool, "close", close_thread_pool),
         (ThreadPool, "terminate", terminate_thread_pool),
@@ -109,7 +111,7 @@ class _Call(Work):
         try:
             value = contextvars.Context().run(function, *args, **kwargs)
         except GivenUp:
-            why = f"sandbox-net: there are no threads, and {self.name} would wait for ever"
+            why = f"sandbox-net: there are no threads, and {self.name} could only wait"
             self.future.set_exception(Stuck(why))
         except BaseException as error:
             self.future.set_exception(error)
@@ -285,6 +287,15 @@ class _TaskQueue:
 
     def put(self, entry: Any) -> None:
         cooperation.add(_Tasks(self._pool, entry))
+
+
+def get_result(self: Any, timeout: float | None = None) -> Any:
+    """As CPython's, also where the call was done but took too long."""
+    is_set = self._event.is_set
+    has_to_wait = timeout is not None and cooperation.is_busy() and not is_set()
+    if has_to_wait and not cooperation.wait(is_set, timeout):
+        raise multiprocessing.TimeoutError
+    return _stock_get(self, timeout)
 
 
 def init_thread_pool(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import cooperation
+from . import cooperation, thread_locals
 from .cooperation import GivenUp, Work
 from .unsupported import Stuck
 
@@ -21,6 +21,7 @@ _WORK: Final = "_sandbox_net_work"
 _stock: Final[dict[str, Any]] = {
     name: getattr(threading.Thread, name) for name in ("join", "is_alive")
 }
+_stock_put: Final[Any] = queue.Queue.put
 _stock_shutdown: Final[Any] = getattr(threading, "_shutdown", None)
 _allocate: Final = _thread.allocate_lock
 
@@ -53,6 +54,8 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
         (threading.Thread, "is_alive", is_alive),
         (threading.Condition, "wait", wait_on_condition),
         (threading, "Lock", Lock),
+        (threading, "local", thread_locals.local),
+        (queue.Queue, "put", put),
         (threading, "_shutdown", shut_down),
         (_thread, "start_new_thread", start_new_thread),
         # The one in C waits in C.
@@ -67,7 +70,7 @@ def do_without() -> None:
         if hasattr(holder, name):
             setattr(holder, name, replacement)
     if put_thread not in cooperation.around:
-        cooperation.around.append(put_thread)
+        cooperation.around += [thread_locals.put_data, put_thread]
 
 
 class Lock:
@@ -263,6 +266,24 @@ def wait_on_condition(self: threading.Condition, timeout: float | None = None) -
         self._acquire_restore(saved)  # type: ignore[attr-defined]
         if not is_met and waiter in waiters:
             waiters.remove(waiter)
+
+
+def put(
+    self: "queue.Queue[Any]", item: Any, block: bool = True, timeout: float | None = None
+) -> None:
+    """As CPython's, but for a queue that is full while somebody is there who could make room.
+
+    Who takes from it could not go on waiting for the next item when this one is in, so it is let in
+    at once.
+    """
+    if block and 0 < self.maxsize <= self._qsize() and cooperation.is_busy():
+        with self.not_full:
+            if not getattr(self, "is_shutdown", False):
+                self._put(item)
+                self.unfinished_tasks += 1
+                self.not_empty.notify()
+                return
+    _stock_put(self, item, block, timeout)
 
 
 def shut_down() -> None:

@@ -139,8 +139,6 @@ def put_no_loop(_work: Work) -> Callable[[], None]:
 
 def _swap(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Replaces the task that a loop is at."""
-    if hasattr(tasks, "_swap_current_task"):  # since CPython 3.12
-        return tasks._swap_current_task(loop, task)
     found = asyncio.current_task(loop)
     if found is not None:
         tasks._leave_task(loop, found)

@@ -128,6 +128,34 @@ class WithoutThreads(HostTest):
             self.assertTrue(lock.locked())
         self.assertFalse(lock.locked())
 
+    def test_each_thread_has_data_of_its_own(self) -> None:
+        data = threading.local()
+        data.value = 1
+        seen: list[bool] = []
+        thread = threading.Thread(target=lambda: seen.append(hasattr(data, "value")))
+        thread.start()
+        thread.join()
+        self.assertEqual((seen, data.value), ([False], 1))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(setattr, data, "value", 2)
+            self.assertEqual(pool.submit(lambda: data.value).result(), 2)
+        self.assertEqual(data.value, 1)
+
+    def test_a_full_queue_takes_more_while_somebody_could_empty_it(self) -> None:
+        narrow: queue.Queue[int] = queue.Queue(maxsize=1)
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.extend(narrow.get() for _ in range(3)))
+        thread.start()
+        for number in range(3):
+            narrow.put(number)
+        thread.join()
+        self.assertEqual(found, [0, 1, 2])
+        narrow.put(0)
+        with self.assertRaises(queue.Full):
+            narrow.put_nowait(1)
+        with self.assertRaises(Stuck):
+            narrow.put(1)
+
     def test_an_exception_is_the_futures(self) -> None:
         with ThreadPoolExecutor() as pool:
             future = pool.submit(divmod, 1, 0)

@@ -45,6 +45,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "ssl_constants.py",
     "ssl_errors.py",
     "ssl_module.py",
+    "thread_locals.py",
     "threads.py",
     "tls_context.py",
     "tls_host_settings.py",

@@ -19,4 +19,4 @@ for call in (
     try:
         call()
     except (ValueError, TypeError) as error:
-        print(type(error).__name__)
+        print(isinstance(error, ValueError))

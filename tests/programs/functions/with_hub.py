@@ -8,7 +8,7 @@ os.environ.update(
     HF_ENDPOINT=sys.argv[1], HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1"
 )
 
-from filelock import FileLock, SoftFileLock, Timeout  # noqa: E402
+from filelock import FileLock, SoftFileLock, Timeout
 
 folder = tempfile.mkdtemp()
 for kind in (FileLock, SoftFileLock):
@@ -30,7 +30,8 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError  
 
 cache = os.path.join(folder, "cache")
 path = hf_hub_download("some/model", "config.json", cache_dir=cache)
-print(open(path).read(), os.path.relpath(path, cache))
+with open(path) as file:
+    print(len(file.read()), os.path.relpath(path, cache))
 print(try_to_load_from_cache("some/model", "config.json", cache_dir=cache) == path)
 print(hf_hub_download("some/model", "config.json", cache_dir=cache, local_files_only=True) == path)
 try:

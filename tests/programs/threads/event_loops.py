@@ -26,7 +26,7 @@ async def main() -> None:
     try:
         await asyncio.to_thread(divmod, 1, 0)
     except ZeroDivisionError as error:
-        print(error)
+        print(type(error).__name__)
     try:
         await asyncio.wait_for(asyncio.to_thread(time.sleep, 0.3), 0.05)
     except TimeoutError:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 stop = threading.Event()
 beats = []
@@ -56,6 +57,27 @@ print(semaphore.acquire(), semaphore.acquire(), semaphore.acquire(blocking=False
 condition = threading.Condition()
 with condition:
     print(condition.wait(0.01), condition.wait_for(lambda: True))
-local = threading.local()
-local.value = 1
-print(local.value)
+
+
+class Named(threading.local):
+    name = "unset"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+local, named = threading.local(), Named("made")
+local.value, named.name = 1, "of the main thread"
+inside = []
+thread = threading.Thread(
+    target=lambda: (
+        inside.append((hasattr(local, "value"), named.name)),
+        setattr(local, "value", 2),
+    )
+)
+thread.start()
+thread.join()
+print(inside, local.value, named.name)
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(setattr, local, "value", 3).result()
+    print(pool.submit(lambda: local.value).result(), local.value)

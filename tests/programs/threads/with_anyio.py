@@ -24,7 +24,7 @@ async def main() -> None:
     try:
         await to_thread.run_sync(divmod, 1, 0)
     except ZeroDivisionError as error:
-        print(error)
+        print(type(error).__name__)
     found = []
     async with anyio.create_task_group() as group:
         for number in range(3):
