@@ -11,4 +11,6 @@ def adapt_when_imported() -> None:
 
 
 def _adapt(module: Any) -> None:
-    module.WorkerThread._sandbox_net_is_ready = lambda self: not self.queue.empty()
+    worker = module.WorkerThread
+    worker._sandbox_net_idle_at = property(lambda self: self.queue.not_empty)
+    worker._sandbox_net_due = lambda self: float("inf") if self.queue.empty() else 0.0

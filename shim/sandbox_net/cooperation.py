@@ -24,6 +24,8 @@ OVERDUE: Final = 30.0
 OVERDUE_DAEMON: Final = 5.0
 # How many waits may be inside of each other: beyond that the stack would end.
 DEEPEST: Final = 60
+# How long one event loop waits for its sockets while another does.
+_SLICE: Final = 0.005
 _ENDLESS: Final = float("inf")
 
 monotonic: Final = time.monotonic
@@ -50,10 +52,16 @@ class Work:
     outlives = True
     # Which wait it runs in, counted from the outermost.
     depth = -1
+    # The condition at which it waits for its next task, to begin again when there is one.
+    idle_at: object = None
 
     def is_ready(self) -> bool:
         """Whether running it now would do something."""
-        return True
+        return self.due() <= 0
+
+    def due(self) -> float:
+        """How long it is until running it does something."""
+        return 0.0
 
     def run(self) -> None:
         """Runs it to its end. Raises nothing."""
@@ -90,12 +98,17 @@ _waits: Final[list[_Wait]] = []
 _loops: Final[list[tuple[Any, Callable[[Any], None]]]] = []
 # Puts in place what a thread has of its own, for a time.
 around: list[Callable[[Work], Any]] = []
-_given_up: Final[list[str]] = []
+_given_up: Final[deque[str]] = deque(maxlen=4)
 
 
 def is_busy() -> bool:
     """Whether a wait has to be done here."""
     return bool(pending or running or standing)
+
+
+def is_waiting() -> bool:
+    """Whether the program itself waits further out."""
+    return bool(_waits)
 
 
 def add(work: Work) -> None:
@@ -182,7 +195,7 @@ def _block(here: _Wait, what: str) -> None:
     if _loops and _turn_a_loop(here.left()):
         return
     until = give_way(here.timeout is None, here.sleeps)
-    left = here.left()
+    left = min([here.left(), *(work.due() for work in standing)])
     if min(left, until) == _ENDLESS:
         raise Stuck(_stuck(what))
     if left > 0:
@@ -192,13 +205,18 @@ def _block(here: _Wait, what: str) -> None:
 def _turn_a_loop(left: float) -> bool:
     """Has the innermost loop go on for a turn, where it has something to do or to wait for."""
     loop, turn = _loops[-1]
-    if not (loop._ready or loop._scheduled or len(loop._selector.get_map()) > loop._internal_fds):
+    if loop._stopping or not (loop._ready or loop._scheduled or has_files(loop)):
         return False
     wake = None if left == _ENDLESS else loop.call_later(max(0.0, left), _nothing)
     turn(loop)
     if wake is not None:
         wake.cancel()
     return True
+
+
+def has_files(loop: Any) -> bool:
+    """Whether an event loop waits for sockets."""
+    return bool(len(loop._selector.get_map()) > loop._internal_fds)
 
 
 def _nothing() -> None:
@@ -258,8 +276,12 @@ def run_all(of: Callable[[Work], bool]) -> None:
 def between_turns(loop: Any, turn: Callable[[Any], None]) -> Iterator[None]:
     """What runs inside may have `loop` go on."""
     _loops.append((loop, turn))
-    # A loop waits for nothing longer than until something is ready in it.
-    _waits.append(_Wait(lambda: bool(loop._ready), None))
+    timeout = None
+    if loop._scheduled:
+        timeout = max(0.0, loop._scheduled[0]._when - loop.time())
+    if has_files(loop):
+        timeout = min(_SLICE, _SLICE if timeout is None else timeout)
+    _waits.append(_Wait(lambda: bool(loop._ready or loop._stopping), timeout))
     try:
         yield
     finally:

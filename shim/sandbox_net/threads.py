@@ -123,12 +123,13 @@ class ThreadWork(Work):
         self.outlives = not thread.daemon
         self.is_done = self.was_asked_for = False
         self.again: Callable[[], object] = thread.run
-        self.ready: Callable[[], bool] | None = getattr(thread, "_sandbox_net_is_ready", None)
-        if self.ready is not None:
-            self.is_daemon = True
+        self.begins_again: Callable[[], float] | None = None
+        self.idle_at = getattr(thread, "_sandbox_net_idle_at", None)
+        if self.idle_at is not None:
+            self.begins_again = lambda: thread._sandbox_net_due()  # type: ignore[attr-defined]
 
-    def is_ready(self) -> bool:
-        return self.ready is None or self.ready()
+    def due(self) -> float:
+        return 0.0 if self.begins_again is None else self.begins_again()
 
     def run(self) -> None:
         threading._limbo.pop(self.thread, None)  # type: ignore[attr-defined]
@@ -140,19 +141,34 @@ class ThreadWork(Work):
         except BaseException:
             self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
 
+    def _tell(self) -> None:
+        """Says at the end of the program that this one would hold it up."""
+        try:
+            raise Stuck(f"sandbox-net: there are no threads, and {self.name} would wait for ever")
+        except Stuck:
+            self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
+
     def _give_up(self, given_up: GivenUp) -> None:
         loop = given_up.loop
         if loop is not None and not loop.is_closed():
-            self.again, self.ready = loop.run_forever, lambda: _has_something(loop)
-        if self.ready is not None:
+            self.again, self.begins_again = loop.run_forever, lambda: _due(loop)
+        if self.begins_again is not None:
             self.is_done = False
             cooperation.standing.append(self)
         elif given_up.is_deadlock:
             self.is_done = False
+            if not self.is_daemon and not cooperation.is_waiting():
+                self._tell()
 
 
-def _has_something(loop: Any) -> bool:
-    return bool(loop._ready or loop._scheduled or len(loop._selector.get_map()) > 1)
+def _due(loop: Any) -> float:
+    """How long it is until a loop that was given up has something to do."""
+    if loop._ready or cooperation.has_files(loop):
+        return 0.0
+    if not loop._scheduled:
+        return float("inf")
+    left: float = loop._scheduled[0]._when - loop.time()
+    return max(0.0, left)
 
 
 def put_thread(work: Work) -> Callable[[], None]:
@@ -253,6 +269,8 @@ def wait_on_condition(self: threading.Condition, timeout: float | None = None) -
     """As CPython's; what is pending runs meanwhile."""
     if not self._is_owned():  # type: ignore[attr-defined]
         raise RuntimeError("cannot wait on un-acquired lock")
+    if cooperation.running and cooperation.running[-1].idle_at is self:
+        raise GivenUp(False)
     waiter = _allocate()
     waiter.acquire()
     waiters: Any = self._waiters  # type: ignore[attr-defined]

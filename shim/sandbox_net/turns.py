@@ -87,7 +87,11 @@ def run_once(self: Any) -> None:
         return
     work = cooperation._next()
     if work is None:
+        due = min(work.due() for work in cooperation.standing)
+        wake = None if due == float("inf") else self.call_later(due, _nothing)
         _stock_run_once(self)
+        if wake is not None:
+            wake.cancel()
         return
     cooperation.pending.appendleft(work)
     self.call_soon(_nothing)
@@ -106,7 +110,7 @@ def run_once_without_sockets(self: Any) -> None:
 
 def _bound(loop: Any) -> None:
     """Has a loop that runs in line wait no longer than those further out do."""
-    has_something = loop._scheduled or len(loop._selector.get_map()) > loop._internal_fds
+    has_something = loop._scheduled or cooperation.has_files(loop)
     forever = None if getattr(loop, _COMPLETES, False) else loop
     until = cooperation.give_way(not has_something, True, forever)
     if until != float("inf"):

@@ -13,6 +13,7 @@ mod outcome;
 mod portable;
 mod refusals;
 mod table;
+mod there;
 mod threads;
 mod upgrades;
 mod world;
