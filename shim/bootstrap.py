@@ -1,7 +1,8 @@
 """What the interpreter runs before its snapshot is taken.
 
-Where the program is to have a network, the host mounts the package ``sandbox_net`` at ``/shim`` for
-this one turn. It leaves an interpreter that a program finds as if it had just been started.
+The host mounts the package ``sandbox_net`` at ``/shim`` for this one turn; without a network, the
+modules of it that need none. It leaves an interpreter that a program finds as if it had just been
+started.
 """
 
 import builtins
@@ -11,12 +12,11 @@ import sys
 SHIM = "/shim"
 PACKAGES = "/packages"
 
-if os.path.isdir(SHIM):
-    sys.path.insert(0, SHIM)
-    import sandbox_net.prepare
+sys.path.insert(0, SHIM)
+import sandbox_net.prepare  # noqa: E402
 
-    sandbox_net.prepare.prepare()
-    sys.path.remove(SHIM)
+sandbox_net.prepare.prepare()
+sys.path.remove(SHIM)
 sys.path_importer_cache.clear()
 # As with `python -c` and `python -m`, the working directory comes first. Packages are found after
 # the standard library, which carries the compiled ones.

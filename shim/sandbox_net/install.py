@@ -61,11 +61,10 @@ def install() -> None:
 
 
 def _adapt_asyncio() -> None:
-    from . import event_loop, threads  # they stand on the modules that were loaded anew
+    from . import event_loop, portable  # they stand on the modules that were loaded anew
 
     event_loop.adapt()
-    if not threads.can_start():
-        threads.do_without()
+    portable.install(has_sockets=True)
 
 
 def _drop(name: str) -> None:

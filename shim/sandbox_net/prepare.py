@@ -1,17 +1,18 @@
 """What a snapshot of an interpreter runs, once, when it is made.
 
-Installs the stand-ins and imports what network programs import first, so that a sandbox does not
-pay for it. Nothing here speaks to a host.
+Installs what this interpreter is to have and imports what programs import first, so that a sandbox
+does not pay for it. Without a network the modules that stand in for sockets are not here at all.
+Nothing here speaks to a host.
 """
 
 import contextlib
 import gc
 import importlib
+import importlib.util
 import pkgutil
 import sys
 
-from .install import install
-
+# What network programs import.
 MODULES = (
     "asyncio",
     "base64",
@@ -46,15 +47,24 @@ OPTIONAL = ("charset_normalizer",)
 
 
 def prepare(modules: tuple[str, ...] = MODULES) -> None:
-    """Installs the stand-ins, imports `modules`, and takes what is loaded out of the collector."""
-    install()
+    """Installs, imports `modules` for a network, and takes what is loaded out of the collector."""
+    if importlib.util.find_spec(f"{__package__}.install") is None:
+        from . import portable
+
+        portable.install(has_sockets=False)
+        modules = ()
+    else:
+        from .install import install
+
+        install()
     # The package's files are not there when the snapshot runs.
     for module in pkgutil.iter_modules(sys.modules[__package__].__path__):
         importlib.import_module(f"{__package__}.{module.name}")
     for name in modules:
         importlib.import_module(name)
     for name in OPTIONAL:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+        if modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()

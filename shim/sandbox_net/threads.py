@@ -1,34 +1,36 @@
-"""What is left of threads in an interpreter that has none.
+"""Threads in an interpreter that has none: they run in line, when the program waits.
 
-A build for WASI cannot start a thread. `ThreadPoolExecutor`, and with it `asyncio.to_thread` and
-`run_in_executor`, then run what they are given in line: at once, and to its end, before `submit`
-returns. The results are those of a pool that is idle; nothing runs at the same time.
-
-Waiting for another thread could never end, and the C library answers it with a trap. Here it is a
-`RuntimeError`, and a wait with a timeout lasts until that.
+A build for WASI cannot start a thread. `Thread.start` makes one pending instead (`cooperation`),
+and whatever waits runs it. Waiting for nobody is an error and not a hang.
 """
 
 import _thread
-import concurrent.futures
+import contextvars
 import queue
+import sys
 import threading
 import time
-from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-_T = TypeVar("_T")
-_INITIALIZER: Final = "_sandbox_net_initializer"
-# Its calls are for other interpreters, so they cannot run in this one.
-_INTERPRETERS: Final = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
+from . import cooperation, thread_locals
+from .cooperation import GivenUp, Work
+from .unsupported import Stuck
 
-_stock_init = ThreadPoolExecutor.__init__
-_stock_submit = ThreadPoolExecutor.submit
+_WORK: Final = "_sandbox_net_work"
+_stock: Final[dict[str, Any]] = {
+    name: getattr(threading.Thread, name) for name in ("join", "is_alive")
+}
+_stock_put: Final[Any] = queue.Queue.put
+_stock_shutdown: Final[Any] = getattr(threading, "_shutdown", None)
+_allocate: Final = _thread.allocate_lock
 
 
-def can_start() -> bool:
-    """Whether this interpreter starts threads."""
+def _nothing() -> None:
+    pass
+
+
+def _try_to_start() -> bool:
     try:
         _thread.start_new_thread(_nothing, ())
     except RuntimeError:
@@ -36,84 +38,276 @@ def can_start() -> bool:
     return True
 
 
-def _nothing() -> None:
-    pass
+_CAN_START: Final = _try_to_start()
+
+
+def can_start() -> bool:
+    """Whether this interpreter starts threads."""
+    return _CAN_START
+
+
+def changes() -> tuple[tuple[Any, str, object], ...]:
+    """What of which module or class is replaced by what."""
+    return (
+        (threading.Thread, "start", start),
+        (threading.Thread, "join", join),
+        (threading.Thread, "is_alive", is_alive),
+        (threading.Condition, "wait", wait_on_condition),
+        (threading, "Lock", Lock),
+        (threading, "local", thread_locals.local),
+        (queue.Queue, "put", put),
+        (threading, "_shutdown", shut_down),
+        (_thread, "start_new_thread", start_new_thread),
+        # The one in C waits in C.
+        (queue, "SimpleQueue", getattr(queue, "_PySimpleQueue", queue.SimpleQueue)),
+        (time, "sleep", cooperation.sleep),
+    )
 
 
 def do_without() -> None:
     """Makes the changes that this module tells of."""
-    changes: tuple[tuple[Any, str, object], ...] = (
-        (ThreadPoolExecutor, "__init__", init_in_line),
-        (ThreadPoolExecutor, "submit", submit_in_line),
-        (BaseEventLoop, "shutdown_default_executor", shut_down_default_executor),
-        (threading.Condition, "wait", wait_alone),
-        # The one in C waits in C.
-        (queue, "SimpleQueue", getattr(queue, "_PySimpleQueue", queue.SimpleQueue)),
-        # What `Thread.start` calls: the former until CPython 3.12, the latter since.
-        (threading, "_start_new_thread", refuse_thread),
-        (threading, "_start_joinable_thread", refuse_thread),
-    )
-    for holder, name, replacement in changes:
+    for holder, name, replacement in changes():
         if hasattr(holder, name):
             setattr(holder, name, replacement)
+    if put_thread not in cooperation.around:
+        cooperation.around += [thread_locals.put_data, put_thread]
 
 
-def refuse_thread(*_args: object, **_options: object) -> None:
-    """Fails as CPython does, and says more."""
-    raise RuntimeError(
-        "can't start new thread: sandbox-net has none; asyncio, and executors, do without"
-    )
+class Lock:
+    """A lock. What is held by nobody that runs cannot be waited for: that is an error."""
+
+    __slots__ = ("__exit__", "__weakref__", "_try", "locked", "release")
+
+    def __init__(self) -> None:
+        lock = _allocate()
+        self._try = lock.acquire
+        self.locked = lock.locked
+        self.release = lock.release
+        self.__exit__ = lock.__exit__
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock; false where it is held and may not be waited for."""
+        if self._try(False):
+            return True
+        if not blocking or timeout != -1:
+            if not blocking or not timeout > 0:
+                return self._try(blocking, timeout)
+            cooperation.wait(self._is_free, timeout)
+            return self._try(False)
+        cooperation.wait(self._is_free, what="waiting for a lock that nobody can release")
+        return self._try(False)
+
+    acquire_lock = acquire
+
+    def __enter__(self) -> bool:
+        return self._try(False) or self.acquire()
+
+    def _is_free(self) -> bool:
+        return not self.locked()
+
+    def _at_fork_reinit(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        return f"<{state} _thread.lock object at {id(self):#x}>"
 
 
-def init_in_line(
-    self: ThreadPoolExecutor,
-    max_workers: int | None = None,
-    thread_name_prefix: str = "",
-    initializer: Callable[..., object] | None = None,
-    initargs: tuple[Any, ...] = (),
-    **more: Any,
-) -> None:
-    """Remembers the initializer, which the first call runs."""
-    _stock_init(self, max_workers, thread_name_prefix, initializer, initargs, **more)
-    setattr(self, _INITIALIZER, (initializer, initargs))
+class ThreadWork(Work):
+    """A started thread."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self.thread = thread
+        self.name = f"thread {thread.name!r}"
+        self.is_daemon = thread.daemon
+        self.outlives = not thread.daemon
+        self.is_done = self.was_asked_for = False
+        self.again: Callable[[], object] = thread.run
+        self.begins_again: Callable[[], float] | None = None
+        self.idle_at = getattr(thread, "_sandbox_net_idle_at", None)
+        if self.idle_at is not None:
+            self.begins_again = lambda: thread._sandbox_net_due()  # type: ignore[attr-defined]
+
+    def due(self) -> float:
+        return 0.0 if self.begins_again is None else self.begins_again()
+
+    def run(self) -> None:
+        threading._limbo.pop(self.thread, None)  # type: ignore[attr-defined]
+        self.is_done = True
+        try:
+            contextvars.Context().run(self.again)
+        except GivenUp as given_up:
+            self._give_up(given_up)
+        except BaseException:
+            self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
+
+    def _tell(self) -> None:
+        """Says at the end of the program that this one would hold it up."""
+        try:
+            raise Stuck(f"sandbox-net: there are no threads, and {self.name} would wait for ever")
+        except Stuck:
+            self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
+
+    def _give_up(self, given_up: GivenUp) -> None:
+        loop = given_up.loop
+        if loop is not None and not loop.is_closed():
+            self.again, self.begins_again = loop.run_forever, lambda: _due(loop)
+        if self.begins_again is not None:
+            self.is_done = False
+            cooperation.standing.append(self)
+        elif given_up.is_deadlock:
+            self.is_done = False
+            if not self.is_daemon and not cooperation.is_waiting():
+                self._tell()
 
 
-def submit_in_line(
-    self: ThreadPoolExecutor, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
-) -> Future[_T]:
-    """Runs a call at once; the future has its result or its exception."""
-    if isinstance(self, _INTERPRETERS):
-        return _stock_submit(self, fn, *args, **kwargs)
-    if self._shutdown:
-        raise RuntimeError("cannot schedule new futures after shutdown")
-    initializer, initargs = getattr(self, _INITIALIZER, (None, ()))
-    setattr(self, _INITIALIZER, (None, ()))
-    if initializer is not None:
-        initializer(*initargs)
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()
-    try:
-        result = fn(*args, **kwargs)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-    return future
+def _due(loop: Any) -> float:
+    """How long it is until a loop that was given up has something to do."""
+    if loop._ready or cooperation.has_files(loop):
+        return 0.0
+    if not loop._scheduled:
+        return float("inf")
+    left: float = loop._scheduled[0]._when - loop.time()
+    return max(0.0, left)
 
 
-async def shut_down_default_executor(self: Any, timeout: float | None = None) -> None:
-    """Ends the loop's executor: it has nothing to wait for."""
-    self._executor_shutdown_called = True
-    if self._default_executor is not None:
-        self._default_executor.shutdown(wait=False)
+def put_thread(work: Work) -> Callable[[], None]:
+    """Makes the thread of `work` the current one."""
+    thread = getattr(work, "thread", None)
+    if thread is None:
+        return _nothing
+    active: dict[int, Any] = threading._active  # type: ignore[attr-defined]
+    ident = _thread.get_ident()
+    outer = active.get(ident)
+    active[ident] = thread
+    thread._ident = ident
+
+    def restore() -> None:
+        if outer is None:
+            active.pop(ident, None)
+        else:
+            active[ident] = outer
+
+    return restore
 
 
-def wait_alone(self: threading.Condition, timeout: float | None = None) -> bool:
-    """Waits until the timeout: there is nobody who could notify."""
+def start(self: threading.Thread) -> None:
+    """Makes the thread pending."""
+    if not getattr(self, "_initialized", False):
+        raise RuntimeError("thread.__init__() not called")
+    if self._started.is_set():  # type: ignore[attr-defined]
+        raise RuntimeError("threads can only be started once")
+    threading._limbo[self] = self  # type: ignore[attr-defined]
+    self._started.set()  # type: ignore[attr-defined]
+    work = ThreadWork(self)
+    setattr(self, _WORK, work)
+    cooperation.add(work)
+
+
+def is_alive(self: threading.Thread) -> bool:
+    """Whether the thread is still to end."""
+    work = getattr(self, _WORK, None)
+    if work is None:
+        return bool(_stock["is_alive"](self))
+    if not work.is_done and work.was_asked_for:  # a program that asks again wants it to go on
+        cooperation.run_next()
+    work.was_asked_for = True
+    return _is_going_on(work)
+
+
+def _is_going_on(work: ThreadWork) -> bool:
+    return not work.is_done or work in cooperation.running
+
+
+def join(self: threading.Thread, timeout: float | None = None) -> None:
+    """Waits for the end of the thread, and runs it meanwhile."""
+    work = getattr(self, _WORK, None)
+    if work is None:
+        _stock["join"](self, timeout)
+        return
+    if self is threading.current_thread():
+        raise RuntimeError("cannot join current thread")
+    if timeout is not None:
+        timeout = max(timeout, 0.0)
+    what = f"waiting for the end of thread {self.name!r}"
+    cooperation.wait(lambda: not _is_going_on(work), timeout, what)
+
+
+class _CallWork(Work):
+    is_daemon = True
+    outlives = False
+
+    def __init__(self, function: Callable[..., object], args: Any, kwargs: Any) -> None:
+        self._call = (function, args, kwargs)
+
+    def run(self) -> None:
+        function, args, kwargs = self._call
+        try:
+            contextvars.Context().run(function, *args, **kwargs)
+        except (GivenUp, SystemExit):
+            pass
+        except BaseException as error:
+            info = (f"Exception ignored in thread started by {function!r}", error)
+            sys.unraisablehook(_Unraisable(*info))  # type: ignore[arg-type]
+
+
+class _Unraisable:
+    def __init__(self, text: str, error: BaseException) -> None:
+        self.exc_type, self.exc_value = type(error), error
+        self.exc_traceback, self.err_msg, self.object = error.__traceback__, text, None
+
+
+def start_new_thread(
+    function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, /
+) -> int:
+    """Makes a call pending."""
+    cooperation.add(_CallWork(function, args, kwargs or {}))
+    return _thread.get_ident()
+
+
+def wait_on_condition(self: threading.Condition, timeout: float | None = None) -> bool:
+    """As CPython's; what is pending runs meanwhile."""
     if not self._is_owned():  # type: ignore[attr-defined]
         raise RuntimeError("cannot wait on un-acquired lock")
-    if timeout is None:
-        raise RuntimeError("sandbox-net: there are no threads, so this would wait for ever")
-    if timeout > 0:
-        time.sleep(timeout)
-    return False
+    if cooperation.running and cooperation.running[-1].idle_at is self:
+        raise GivenUp(False)
+    waiter = _allocate()
+    waiter.acquire()
+    waiters: Any = self._waiters  # type: ignore[attr-defined]
+    waiters.append(waiter)
+    saved = self._release_save()  # type: ignore[attr-defined]
+    is_met = False
+    try:
+        is_met = cooperation.wait(lambda: not waiter.locked(), timeout)
+        return is_met
+    finally:
+        self._acquire_restore(saved)  # type: ignore[attr-defined]
+        if not is_met and waiter in waiters:
+            waiters.remove(waiter)
+
+
+def put(
+    self: "queue.Queue[Any]", item: Any, block: bool = True, timeout: float | None = None
+) -> None:
+    """As CPython's, but for a queue that is full while somebody is there who could make room.
+
+    Who takes from it could not go on waiting for the next item when this one is in, so it is let in
+    at once.
+    """
+    if block and 0 < self.maxsize <= self._qsize() and cooperation.is_busy():
+        with self.not_full:
+            if not getattr(self, "is_shutdown", False):
+                self._put(item)
+                self.unfinished_tasks += 1
+                self.not_empty.notify()
+                return
+    _stock_put(self, item, block, timeout)
+
+
+def shut_down() -> None:
+    """The end of the program waits for threads that are no daemons, and for calls of pools."""
+    try:
+        cooperation.run_all(lambda work: work.outlives)
+    except Stuck:
+        sys.excepthook(*sys.exc_info())
+    _stock_shutdown()

@@ -3,6 +3,7 @@
 import time
 from typing import Final
 
+from . import cooperation
 from .channel import FOREVER, Channel, Entry
 from .errors import timed_out, would_block
 
@@ -32,7 +33,7 @@ class Deadline:
     def sleep_out(self) -> None:
         """Waits for the end, where there is nothing else to wait for."""
         while (left := self.remaining_ns()) > 0:
-            time.sleep(left / _NS)
+            cooperation.stock_sleep(left / _NS)
 
 
 def wait(channel: Channel, entries: list[Entry], deadline: Deadline) -> list[int]:

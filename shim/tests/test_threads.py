@@ -1,4 +1,4 @@
-"""Executors and waits in an interpreter without threads."""
+"""Threads, pools and waits in an interpreter without threads."""
 
 from support import HostTest  # noqa: I001 - first: it installs the stand-ins
 
@@ -6,32 +6,30 @@ import asyncio
 import concurrent.futures
 import queue
 import threading
+import time
 import unittest
 import unittest.mock
 from asyncio.base_events import BaseEventLoop
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 
-from sandbox_net import threads
+from sandbox_net import cooperation, pools, threads, turns
+from sandbox_net.unsupported import Stuck
 
 
 class WithoutThreads(HostTest):
     def setUp(self) -> None:
         super().setUp()
-        kept = [
-            (ThreadPoolExecutor, "__init__"),
-            (ThreadPoolExecutor, "submit"),
-            (BaseEventLoop, "shutdown_default_executor"),
-            (threading.Condition, "wait"),
-            (queue, "SimpleQueue"),
-            (threading, "_start_new_thread"),
-            (threading, "_start_joinable_thread"),
-        ]
+        kept = [(holder, name) for holder, name, _ in (*threads.changes(), *pools.changes())]
+        kept += [(BaseEventLoop, "_run_once"), (BaseEventLoop, "run_until_complete")]
         for holder, name in kept:
             stock = getattr(holder, name, None)
             patch = unittest.mock.patch.object(holder, name, stock, create=stock is None)
             patch.start()
             self.addCleanup(patch.stop)
         threads.do_without()
+        pools.do_without()
+        turns.do_without()
 
     def test_a_pool_runs_its_calls_in_line_and_in_order(self) -> None:
         seen: list[str] = []
@@ -44,11 +42,119 @@ class WithoutThreads(HostTest):
             done, pending = concurrent.futures.wait(futures)
         self.assertEqual((len(done), len(pending), seen), (3, 0, ["first"]))
 
-    def test_a_thread_says_what_does_without_threads(self) -> None:
-        with self.assertRaisesRegex(RuntimeError, "^can't start new thread: .* executors"):
-            threading.Thread(target=print).start()
-        with self.assertRaisesRegex(RuntimeError, "can't start new thread"):
-            threading.Timer(0, print).start()
+    def test_a_thread_runs_when_it_is_waited_for(self) -> None:
+        seen: list[str] = []
+        thread = threading.Thread(target=lambda: seen.append(threading.current_thread().name))
+        thread.start()
+        self.assertEqual((seen, thread.is_alive()), ([], True))
+        thread.join()
+        self.assertEqual((seen, thread.is_alive()), ([thread.name], False))
+        with self.assertRaisesRegex(RuntimeError, "can only be started once"):
+            thread.start()
+
+    def test_a_consumer_that_is_left_waiting_gives_way(self) -> None:
+        tasks: queue.Queue[int] = queue.Queue()
+        found: list[int] = []
+
+        def work() -> None:
+            while True:
+                found.append(tasks.get())
+                tasks.task_done()
+
+        threading.Thread(target=work, daemon=True).start()
+        for number in range(3):
+            tasks.put(number)
+        tasks.join()
+        self.assertEqual(found, [0, 1, 2])
+
+    def test_a_thread_that_is_no_daemon_says_that_it_was_given_up(self) -> None:
+        asked: queue.Queue[int] = queue.Queue()
+        answered: queue.Queue[int] = queue.Queue()
+
+        def work() -> None:
+            while True:
+                answered.put(asked.get())
+
+        told: list[BaseException | None] = []
+        with unittest.mock.patch.object(
+            threading, "excepthook", lambda args: told.append(args.exc_value)
+        ):
+            threading.Thread(target=work, name="worker").start()
+            asked.put(1)
+            self.assertEqual(answered.get(), 1)
+        self.assertRegex(str(told), "thread 'worker' is given up where it waits")
+        asked.put(2)
+        with self.assertRaisesRegex(Stuck, "thread 'worker' was given up where it waited"):
+            answered.get()
+
+    def test_a_daemon_that_ticks_gives_way_to_what_waits(self) -> None:
+        stop, ticks = threading.Event(), []
+
+        def tick() -> None:
+            while not stop.wait(0.001):
+                ticks.append(1)
+
+        threading.Thread(target=tick, daemon=True).start()
+        time.sleep(0.02)
+        self.assertGreater(len(ticks), 2)
+
+    def test_the_time_of_calls_counts_as_if_they_ran_at_once(self) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(time.sleep, 0.05) for _ in range(4)]
+            self.assertIsNone(futures[-1].result(timeout=0.15))
+
+    def test_a_result_that_comes_too_late_is_a_timeout(self) -> None:
+        with ThreadPoolExecutor() as pool:
+            future = pool.submit(time.sleep, 0.05)
+            with self.assertRaises(concurrent.futures.TimeoutError):
+                future.result(0.01)
+            self.assertIsNone(future.result(0.01))
+
+    def test_a_pool_of_threads_runs_in_line(self) -> None:
+        with ThreadPool(2) as pool:
+            self.assertEqual(pool.map(abs, [-1, 2]), [1, 2])
+            self.assertEqual(list(pool.imap(abs, [-1, 2])), [1, 2])
+            self.assertEqual(pool.apply_async(abs, (-3,)).get(5), 3)
+
+    def test_a_lock_that_nobody_can_release_is_an_error(self) -> None:
+        lock = threading.Lock()
+        self.assertTrue(lock.acquire())
+        self.assertFalse(lock.acquire(blocking=False))
+        self.assertFalse(lock.acquire(timeout=0.001))
+        with self.assertRaisesRegex(Stuck, "a lock that nobody can release"):
+            lock.acquire()
+        lock.release()
+        with lock:
+            self.assertTrue(lock.locked())
+        self.assertFalse(lock.locked())
+
+    def test_each_thread_has_data_of_its_own(self) -> None:
+        data = threading.local()
+        data.value = 1
+        seen: list[bool] = []
+        thread = threading.Thread(target=lambda: seen.append(hasattr(data, "value")))
+        thread.start()
+        thread.join()
+        self.assertEqual((seen, data.value), ([False], 1))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(setattr, data, "value", 2)
+            self.assertEqual(pool.submit(lambda: data.value).result(), 2)
+        self.assertEqual(data.value, 1)
+
+    def test_a_full_queue_takes_more_while_somebody_could_empty_it(self) -> None:
+        narrow: queue.Queue[int] = queue.Queue(maxsize=1)
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.extend(narrow.get() for _ in range(3)))
+        thread.start()
+        for number in range(3):
+            narrow.put(number)
+        thread.join()
+        self.assertEqual(found, [0, 1, 2])
+        narrow.put(0)
+        with self.assertRaises(queue.Full):
+            narrow.put_nowait(1)
+        with self.assertRaises(Stuck):
+            narrow.put(1)
 
     def test_an_exception_is_the_futures(self) -> None:
         with ThreadPoolExecutor() as pool:
@@ -67,15 +173,30 @@ class WithoutThreads(HostTest):
             pool.submit(pow, 1, 1)
 
     def test_asyncio_runs_calls_in_line(self) -> None:
-        async def main() -> list[int]:
+        async def main() -> list[object]:
             loop = asyncio.get_running_loop()
             return [
                 await asyncio.to_thread(pow, 2, 3),
                 await loop.run_in_executor(None, pow, 2, 4),
                 await loop.run_in_executor(ThreadPoolExecutor(), pow, 2, 5),
+                await asyncio.to_thread(lambda: asyncio.run(asyncio.sleep(0.001, 64))),
+                await asyncio.to_thread(
+                    lambda: asyncio.run_coroutine_threadsafe(
+                        asyncio.sleep(0.001, 128), loop
+                    ).result()
+                ),
             ]
 
-        self.assertEqual(asyncio.run(main()), [8, 16, 32])
+        self.assertEqual(asyncio.run(main()), [8, 16, 32, 64, 128])
+
+    def test_a_loop_in_a_thread_answers_more_than_once(self) -> None:
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        threading.Thread(target=loop.run_forever, daemon=True).start()
+        for number in range(3):
+            future = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.001, number), loop)
+            self.assertEqual(future.result(5), number)
+        cooperation.standing.clear()
 
     def test_waiting_for_nobody_is_an_error_and_not_for_ever(self) -> None:
         cases = [
@@ -106,7 +227,8 @@ class WithoutThreads(HostTest):
 class WithThreads(unittest.TestCase):
     @unittest.skipUnless(threads.can_start(), "needs threads")
     def test_nothing_is_changed(self) -> None:
-        self.assertIsNot(ThreadPoolExecutor.submit, threads.submit_in_line)
+        self.assertIsNot(ThreadPoolExecutor.submit, pools.submit)
+        self.assertIsNot(threading.Thread.start, threads.start)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,21 @@ impl Native {
         Self { command }
     }
 
+    /// A run of a piece of code.
+    pub fn code(code: &str) -> Self {
+        let mut command = Command::new(interpreter());
+        command
+            .args(["-B", "-c", code])
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Self { command }
+    }
+
+    /// Where `program`, a file of `programs/`, is.
+    pub fn path(program: &str) -> PathBuf {
+        programs().join(program)
+    }
+
     /// Adds the certificates in the PEM file `path` to those that Python trusts.
     pub fn trust(mut self, path: &Path) -> Self {
         self.command.env("SSL_CERT_FILE", path);
@@ -85,5 +100,22 @@ impl Native {
         let output = self.command.output().await.expect("python3 on the path");
         let code = output.status.code().unwrap_or(-1);
         Report::of_success("native", code, &output.stdout, &output.stderr)
+    }
+
+    /// Runs it to its end, whatever that is: what it printed, and its exit code as a shell says it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `python3`.
+    pub async fn end(mut self) -> (String, i32) {
+        let output = self.command.output().await.expect("python3 on the path");
+        let status = output.status;
+        #[cfg(unix)]
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        #[cfg(not(unix))]
+        let signal = None;
+        let code = status.code().or(signal.map(|signal: i32| 128 + signal));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (text, code.unwrap_or(-1))
     }
 }

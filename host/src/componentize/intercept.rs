@@ -11,7 +11,7 @@ use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
 use wasm_encoder::{EntityType, ExportKind, ExportSection, ImportSection, Module};
 use wasmparser::{ExportSectionReader, ImportSectionReader, Parser, Payload, TypeRef};
 
-use super::{ComponentizeError, StubImport};
+use super::{ComponentizeError, StubImport, exit};
 
 /// The module name of WASI preview1, which every C program for WASI imports.
 pub(super) const PREVIEW1: &str = "wasi_snapshot_preview1";
@@ -111,6 +111,19 @@ struct Plain;
 impl Reencode for Plain {
     type Error = ComponentizeError;
 
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Result<(), ReencodeError<Self::Error>> {
+        for import in section.into_imports() {
+            let import = import?;
+            let module = exit::module_of(import.module, import.name);
+            imports.import(module, import.name, self.entity_type(import.ty)?);
+        }
+        Ok(())
+    }
+
     fn parse_custom_section(
         &mut self,
         module: &mut Module,
@@ -154,7 +167,7 @@ impl Reencode for Intercept {
                     self.types.insert(name, ty);
                     ADAPTER
                 }
-                _ => import.module,
+                _ => exit::module_of(import.module, import.name),
             };
             let ty = self.entity_type(import.ty)?;
             imports.import(module, import.name, ty);

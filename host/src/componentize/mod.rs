@@ -1,5 +1,6 @@
 //! From a preview1 CPython to a WebAssembly component.
 
+mod exit;
 mod intercept;
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
@@ -78,6 +79,8 @@ pub fn componentize(
         .module(&module)
         .map_err(encode)?
         .adapter(intercept::PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+        .map_err(encode)?
+        .adapter(exit::EXIT, &exit::module()?)
         .map_err(encode)?;
     for stub in stubs {
         encoder = encoder
@@ -102,6 +105,7 @@ pub(crate) fn digest() -> [u8; 32] {
     hash.update(ADAPTER_MODULE);
     hash.update(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     hash.update(MAIN_WORLD);
+    hash.update(exit::WORLD);
     hash.finalize().into()
 }
 

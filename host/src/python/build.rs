@@ -113,7 +113,7 @@ impl Builder<'_> {
         hash.update(&self.manifest.library.sha256);
         hash.update(LIBRARY);
         hash.update(componentize::digest());
-        hash.update(shim::digest());
+        hash.update(shim::digest(capability));
         let name = match capability {
             Capability::Network => "network",
             Capability::None => "plain",
@@ -143,7 +143,7 @@ impl Builder<'_> {
                 &self.installed.library_dir,
                 &self.manifest.library.guest_dir,
             ),
-            shim: capability == Capability::Network,
+            capability,
         }))?;
         Ok(componentize(&module, &stubs, capability)?)
     }

@@ -1,4 +1,4 @@
-//! The snapshot: a runtime with the shim and the modules of network programs already imported.
+//! The snapshot: a runtime with the shim and the modules that programs need of it already imported.
 //!
 //! It is taken of the *core* module, before it becomes a component, so that no handle of an adapter
 //! is frozen in. The interpreter runs one turn that installs the shim; what that turn leaves in the
@@ -13,7 +13,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{BuildError, shim};
-use crate::componentize::StubImport;
+use crate::componentize::{Capability, StubImport};
 use crate::runtime::manifest::Prepare;
 
 /// Where the shim's files are while the turn runs.
@@ -29,8 +29,8 @@ pub(super) struct Preparation<'a> {
     pub(super) recipe: &'a Prepare,
     /// A host directory with the standard library, and where the guest sees it.
     pub(super) library: (&'a Path, &'a str),
-    /// Whether the shim goes in.
-    pub(super) shim: bool,
+    /// Whether what stands in for sockets goes in, too.
+    pub(super) capability: Capability,
 }
 
 /// Runs the turn and gives the module with the state that it left.
@@ -57,7 +57,7 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
     };
 
     let files = tempfile::tempdir()?;
-    shim::write_to(files.path())?;
+    shim::write_to(files.path(), preparation.capability)?;
     // `/home` must be there for the interpreter to make it its working directory.
     let root = tempfile::tempdir()?;
     std::fs::create_dir(root.path().join("home"))?;
@@ -94,13 +94,11 @@ fn wasi(preparation: &Preparation<'_>, shim: &Path, root: &Path) -> Result<WasiP
     let (library, guest) = preparation.library;
     let mut wasi = WasiCtxBuilder::new();
     wasi.args(&["python"]).inherit_stderr();
-    let mut mounts = vec![
+    let mounts = [
         (root, "/", FsPerms::ReadWrite),
         (library, guest, FsPerms::ReadOnly),
+        (shim, SHIM_DIR, FsPerms::ReadOnly),
     ];
-    if preparation.shim {
-        mounts.push((shim, SHIM_DIR, FsPerms::ReadOnly));
-    }
     for (host, guest, perms) in mounts {
         wasi.preopened_dir(host, guest, perms)
             .map_err(BuildError::snapshot)?;

@@ -1,0 +1,16 @@
+"""The worker threads of anyio: each waits for its next call, and begins again then."""
+
+from typing import Any
+
+from .after_import import when_imported
+
+
+def adapt_when_imported() -> None:
+    """Has anyio's workers begin again when there is something for them to do."""
+    when_imported("anyio._backends._asyncio", _adapt)
+
+
+def _adapt(module: Any) -> None:
+    worker = module.WorkerThread
+    worker._sandbox_net_idle_at = property(lambda self: self.queue.not_empty)
+    worker._sandbox_net_due = lambda self: float("inf") if self.queue.empty() else 0.0

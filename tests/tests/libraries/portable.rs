@@ -1,0 +1,69 @@
+//! Programs of the standard library that need no network end, inside and natively, with the same
+//! output and the same exit code, whether the sandbox has a network or none.
+
+use sandbox_net::{Sandbox, Script};
+use sandbox_net_tests::{LIMIT, Native, native_python_with};
+
+/// What gives a sandbox a network: nothing is ever asked of it.
+const RULE: &str = "https://sandbox-net.test";
+
+/// What a program printed, and its exit code.
+type End = (String, i32);
+
+/// Runs `program` in a sandbox. A run on stderr is told where something differs.
+async fn inside(program: &str, packages: &[&str], rule: Option<&str>) -> (End, String) {
+    let path = Native::path(program);
+    let builder = Sandbox::builder().time_limit(LIMIT);
+    let builder = packages.iter().fold(builder, |builder, package| {
+        builder.with_package(*package)
+    });
+    let builder = match rule {
+        Some(rule) => builder.allow(rule),
+        None => builder,
+    };
+    let sandbox = builder.build().await.expect("a sandbox");
+    let outcome = sandbox.run(Script::path(path)).await.expect("a run");
+    let end = (outcome.stdout_text().into_owned(), outcome.exit_code());
+    (end, outcome.stderr_text().into_owned())
+}
+
+/// Compares the sandbox, with a network and without, with native CPython.
+pub(crate) async fn as_natively(program: &str, packages: &'static [&'static str]) {
+    let native = match packages {
+        [] => Native::new::<&str>(program, []),
+        packages => match native_python_with(packages).await {
+            Some(python) => Native::with::<&str>(&python, program, []),
+            None => return,
+        },
+    };
+    let native = native.end().await;
+    for rule in [None, Some(RULE)] {
+        let (found, stderr) = inside(program, packages, rule).await;
+        assert_eq!(found, native, "{program}, rule {rule:?}:\n{stderr}");
+    }
+}
+
+/// What a program prints with a network and without, which has to be the same.
+pub(crate) async fn alike(program: &str) -> String {
+    let (with, stderr) = inside(program, &[], Some(RULE)).await;
+    let (without, _) = inside(program, &[], None).await;
+    assert_eq!(with, without, "{program}:\n{stderr}");
+    assert_eq!(with.1, 0, "{stderr}");
+    with.0
+}
+
+/// Runs pieces of code and gives their exit codes.
+pub(crate) async fn exit_codes(codes: &[&str], rule: Option<&str>) -> Vec<i32> {
+    let builder = Sandbox::builder().time_limit(LIMIT);
+    let builder = match rule {
+        Some(rule) => builder.allow(rule),
+        None => builder,
+    };
+    let sandbox = builder.build().await.expect("a sandbox");
+    let mut found = Vec::new();
+    for code in codes {
+        let outcome = sandbox.run(Script::code(*code)).await.expect("a run");
+        found.push(outcome.exit_code());
+    }
+    found
+}

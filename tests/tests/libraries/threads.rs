@@ -1,0 +1,34 @@
+//! Threads, pools and executors do in line what they do natively.
+
+use crate::portable::{alike, as_natively};
+
+/// Makes a test of each program.
+macro_rules! programs {
+    ($($test:ident: $program:literal, $packages:expr;)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            as_natively(concat!("threads/", $program), $packages).await;
+        })*
+    };
+}
+
+programs! {
+    threads_that_are_started_and_joined_run: "fan_out.py", &[];
+    queues_between_threads_are_filled_and_emptied: "producers.py", &[];
+    executors_run_their_calls: "executors.py", &[];
+    event_loops_and_threads_use_each_other: "event_loops.py", &[];
+    pools_of_threads_run_their_calls: "thread_pools.py", &[];
+    threads_wait_for_time_as_natively: "time.py", &[];
+    anyio_has_threads_and_files: "with_anyio.py", &["anyio"];
+    elasticsearch_sends_in_parallel: "with_elasticsearch.py", &["elasticsearch"];
+}
+
+#[tokio::test]
+async fn a_wait_that_nobody_can_end_says_so() {
+    let told = alike("threads/stuck.py").await;
+    for line in told.lines() {
+        let is_told = line.starts_with("Stuck True sandbox-net: there are no threads");
+        assert!(is_told, "{line}");
+    }
+    assert_eq!(told.lines().count(), 8, "{told}");
+}
