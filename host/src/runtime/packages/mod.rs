@@ -5,8 +5,12 @@
 //! *site* is those wheels unpacked, and is shared by all resolutions that have the same wheels.
 
 mod absence;
+mod catalog;
+mod explain;
 mod input;
 mod resolve;
+mod slow_index;
+mod solver;
 pub(super) mod unpack;
 mod wheel;
 
@@ -23,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::process::TimeBox;
 use crate::runtime::progress::{Amount, Progress, Silent};
 use crate::runtime::{Cache, Error, Manifest, Pip, hash};
+use catalog::Catalog;
 use input::Input;
 pub(crate) use input::wheel_path;
 use resolve::Target;
@@ -199,12 +204,22 @@ impl<'a> PackagesBuilder<'a> {
         let make = |directory: &Path| {
             let downloads =
                 tempfile::tempdir_in(directory).map_err(Error::io("create", directory))?;
+            let given = local.into_iter().map(|wheel| (wheel.name.clone(), wheel));
+            let downloads = downloads.path();
+            let mut catalog = Catalog::new(
+                &target,
+                given.collect(),
+                &find_pip,
+                downloads,
+                self.progress,
+            );
+            let catalog = &mut catalog;
             let wheels = resolve::resolve(
                 &target,
                 &requirements,
-                local,
-                &find_pip,
-                downloads.path(),
+                catalog,
+                within,
+                downloads,
                 self.progress,
             )?;
             keep(&wheels, directory)
