@@ -1,5 +1,7 @@
 //! Packages from an offline index, from wheels on the disk, and from the user's own index.
 
+mod pypi;
+
 use super::*;
 use crate::runtime::testing::{WheelBuilder, offline_pip};
 

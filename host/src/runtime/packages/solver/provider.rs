@@ -107,11 +107,11 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         if solver.is_built_in(name, version) || solver.holds_machine_code(name, version) {
             return Ok(Ok(Vec::new()));
         }
-        let known =
-            solver
-                .catalog
-                .borrow_mut()
-                .requires(name, version, &self.ahead(name, version)?)?;
+        let ahead = self.ahead(name, version)?;
+        let known = solver
+            .catalog
+            .borrow_mut()
+            .requires(name, version, &ahead)?;
         let requires = match known {
             Ok(requires) => requires,
             Err(problem) => return Ok(Err(problem)),
