@@ -1,6 +1,6 @@
 //! What the indexes have, kept while a set of packages is looked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ pub(crate) struct Listing {
     pub(crate) wheels: BTreeMap<Version, Found>,
     /// The files that can't, and why.
     pub(crate) left_out: Vec<(Version, Absence)>,
+    /// The versions that hold machine code only.
+    pub(crate) machine_code: BTreeSet<Version>,
 }
 
 /// What a version requires, or why it can't be used.
@@ -291,25 +293,24 @@ impl Listing {
             let (project, version) = wheel::parse_file_name(&found.file).ok()?;
             (project == *name).then_some((version, found))
         };
+        let wheels: BTreeMap<Version, Found> = wheels.into_iter().filter_map(of).collect();
+        let left_out = left_out(log, name);
+        let only = |(version, why): &&(Version, Absence)| {
+            *why == Absence::PlatformWheels && !wheels.contains_key(version)
+        };
+        let machine_code = left_out
+            .iter()
+            .filter(only)
+            .map(|(version, _)| version.clone());
         Listing {
-            wheels: wheels.into_iter().filter_map(of).collect(),
-            left_out: left_out(log, name),
+            machine_code: machine_code.collect(),
+            wheels,
+            left_out,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.wheels.is_empty() && self.left_out.is_empty()
-    }
-
-    /// The versions that hold machine code only.
-    pub(crate) fn machine_code(&self) -> impl Iterator<Item = &Version> {
-        let only = |(version, why): &&(Version, Absence)| {
-            *why == Absence::PlatformWheels && !self.wheels.contains_key(version)
-        };
-        self.left_out
-            .iter()
-            .filter(only)
-            .map(|(version, _)| version)
     }
 }
 

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use pep508_rs::pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, PackageName, Requirement, VerbatimUrl};
@@ -33,12 +34,14 @@ use crate::runtime::progress::Progress;
 const SEARCH: Effort = Effort {
     steps: 100_000,
     asked: 4_000,
+    time: Duration::MAX,
 };
 
 /// For a search that only improves a message.
 const PROPOSAL: Effort = Effort {
     steps: 50_000,
     asked: 2_000,
+    time: Duration::from_secs(90),
 };
 
 /// What wheels are resolved for.

@@ -8,9 +8,10 @@
 mod provider;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use pep508_rs::pep440_rs::{Operator, Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
@@ -19,7 +20,7 @@ use pubgrub::{DerivationTree, PubGrubError, Ranges};
 use crate::process::TimeBox;
 use crate::runtime::Error;
 use crate::runtime::packages::absence::Absence;
-use crate::runtime::packages::catalog::Catalog;
+use crate::runtime::packages::catalog::{Catalog, Listing};
 use crate::runtime::packages::resolve::Target;
 use provider::Provider;
 
@@ -49,7 +50,7 @@ impl fmt::Display for Package {
 
 /// Whether releases that hold machine code count as there. They are never used; a search that takes
 /// them for usable tells what would be chosen without the sandbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MachineCode {
     Counts,
     LeftOut,
@@ -62,6 +63,8 @@ pub(crate) struct Effort {
     pub(crate) steps: usize,
     /// Versions whose metadata is asked for.
     pub(crate) asked: usize,
+    /// Time for one search.
+    pub(crate) time: Duration,
 }
 
 /// Somebody asks for a project.
@@ -109,6 +112,7 @@ pub(crate) struct Solver<'a, 'c> {
     catalog: RefCell<&'a mut Catalog<'c>>,
     within: &'a TimeBox,
     learned: RefCell<Learned>,
+    universes: RefCell<HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>>,
 }
 
 impl<'a, 'c> Solver<'a, 'c> {
@@ -122,6 +126,7 @@ impl<'a, 'c> Solver<'a, 'c> {
             catalog: RefCell::new(catalog),
             within,
             learned: RefCell::default(),
+            universes: RefCell::default(),
         }
     }
 
@@ -204,9 +209,7 @@ impl<'a, 'c> Solver<'a, 'c> {
     /// Whether a version exists with machine code only.
     pub(crate) fn holds_machine_code(&self, name: &PackageName, version: &Version) -> bool {
         let catalog = self.catalog.borrow();
-        let is_there = |listing: &super::catalog::Listing| {
-            !listing.wheels.contains_key(version) && listing.machine_code().any(|it| it == version)
-        };
+        let is_there = |it: &Listing| it.machine_code.contains(version);
         !self.is_built_in(name, version) && catalog.known(name).is_some_and(is_there)
     }
 
@@ -224,7 +227,7 @@ impl<'a, 'c> Solver<'a, 'c> {
     pub(crate) fn with_listing<T>(
         &self,
         name: &PackageName,
-        look: impl FnOnce(Option<&super::catalog::Listing>) -> T,
+        look: impl FnOnce(Option<&Listing>) -> T,
     ) -> T {
         look(self.catalog.borrow().known(name))
     }
@@ -244,7 +247,7 @@ impl<'a, 'c> Solver<'a, 'c> {
     pub(crate) fn next_release(&self, name: &PackageName, version: &Version) -> Option<Version> {
         self.with_listing(name, |listing| {
             let listing = listing?;
-            let all = listing.wheels.keys().chain(listing.machine_code());
+            let all = listing.wheels.keys().chain(&listing.machine_code);
             all.filter(|it| *it > version && !it.any_prerelease())
                 .min()
                 .cloned()
@@ -257,20 +260,29 @@ impl<'a, 'c> Solver<'a, 'c> {
         name: &PackageName,
         machine_code: MachineCode,
     ) -> Result<Rc<[Version]>, Error> {
-        let mut catalog = self.catalog.borrow_mut();
-        if let Some(wheel) = catalog.wheels.get(name) {
-            return Ok([wheel.version.clone()].into());
-        }
         let built_in = self.target.provides.get(name);
-        let mut all: BTreeSet<Version> = built_in.into_iter().cloned().collect();
-        if built_in.is_none() || self.learned.borrow().replaced.contains(name) {
-            let listing = catalog.listing(name)?;
-            all.extend(listing.wheels.keys().cloned());
-            if machine_code == MachineCode::Counts {
-                all.extend(listing.machine_code().cloned());
+        let is_listed = built_in.is_none() || self.learned.borrow().replaced.contains(name);
+        let key = (name.clone(), machine_code, is_listed);
+        if let Some(known) = self.universes.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let mut catalog = self.catalog.borrow_mut();
+        let mut all: BTreeSet<Version> = BTreeSet::new();
+        if let Some(wheel) = catalog.wheels.get(name) {
+            all.insert(wheel.version.clone());
+        } else {
+            all.extend(built_in.cloned());
+            if is_listed {
+                let listing = catalog.listing(name)?;
+                all.extend(listing.wheels.keys().cloned());
+                if machine_code == MachineCode::Counts {
+                    all.extend(listing.machine_code.iter().cloned());
+                }
             }
         }
-        Ok(all.into_iter().collect())
+        let all: Rc<[Version]> = all.into_iter().collect();
+        self.universes.borrow_mut().insert(key, all.clone());
+        Ok(all)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use pep508_rs::pep440_rs::Version;
 use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
@@ -24,6 +25,7 @@ pub(super) struct Provider<'s, 'a, 'c> {
     machine_code: MachineCode,
     effort: Effort,
     steps: Cell<usize>,
+    start: Instant,
     /// How many versions had been asked about when the search began.
     asked_before: usize,
     gave_up: Cell<bool>,
@@ -46,6 +48,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
             machine_code,
             effort,
             steps: Cell::new(0),
+            start: Instant::now(),
             asked_before: solver.catalog.borrow().asked,
             gave_up: Cell::new(false),
             order: RefCell::default(),
@@ -384,7 +387,12 @@ impl DependencyProvider for Provider<'_, '_, '_> {
         }
         self.steps.set(self.steps.get() + 1);
         let asked = self.solver.catalog.borrow().asked - self.asked_before;
-        if self.steps.get() > self.effort.steps || asked > self.effort.asked {
+        let Effort {
+            steps,
+            asked: most,
+            time,
+        } = self.effort;
+        if self.steps.get() > steps || asked > most || self.start.elapsed() > time {
             self.gave_up.set(true);
             // Nobody reads this one: see `Solver::solve`.
             return Err(Error::ResolutionTooLong {
