@@ -125,8 +125,8 @@ pub enum Error {
 
     /// A package exists, but not as a wheel that runs on every platform.
     #[error(
-        "the package {name} cannot be used in the sandbox: {reason}. {}",
-        remedy(instead)
+        "the package {name} cannot be used in the sandbox: {reason}. {}{}",
+        remedy(instead), told(*age)
     )]
     NoPureWheel {
         /// The package's normalized name.
@@ -136,6 +136,8 @@ pub enum Error {
         /// Requirements, added to what was asked for, with which it resolves: the newest releases
         /// that run here. Empty where none were found.
         instead: Vec<String>,
+        /// How long ago the index was asked, where the answer was remembered.
+        age: Option<Duration>,
     },
 
     /// No index offers a package of that name.
@@ -213,10 +215,16 @@ fn remedy(instead: &[String]) -> String {
         return pure.to_owned();
     }
     let options: Vec<_> = instead.iter().map(|it| format!("--with '{it}'")).collect();
-    format!(
-        "The newest releases that work here come with: {}",
-        options.join(" ")
-    )
+    let options = options.join(" ");
+    format!("The newest release that works here: {options} (checked, with all that it needs)")
+}
+
+fn told(age: Option<Duration>) -> String {
+    let Some(age) = age else {
+        return String::new();
+    };
+    let age = humantime::format_duration(age);
+    format!("; the index was asked {age} ago, and is asked again after a day")
 }
 
 impl Error {

@@ -172,6 +172,11 @@ impl Pip {
         Pip::command(words.next().unwrap_or_default(), words)
     }
 
+    /// Names the command and what it was given.
+    pub(crate) fn identity(&self) -> String {
+        format!("{:?}", (&self.program, &self.arguments, &self.environment))
+    }
+
     pub(crate) fn program(&self) -> &OsStr {
         &self.program
     }

@@ -115,7 +115,7 @@ impl<'a> Catalog<'a> {
             Some(Source {
                 index: Backend::Open(index),
                 ..
-            }) => Some(&index.configuration),
+            }) => index.configuration.as_deref(),
             _ => None,
         }
     }

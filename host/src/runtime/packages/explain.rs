@@ -53,6 +53,7 @@ pub(crate) fn machine_code(
         name,
         reason: format!("{} ({})", reason(Absence::PlatformWheels, ""), asked(&asks)),
         instead,
+        age: None,
     }
 }
 
@@ -212,6 +213,7 @@ impl Culprit {
                 name,
                 reason: format!("{reason} ({asked})"),
                 instead: Vec::new(),
+                age: None,
             };
         }
         let given = solver.given(&self.name);

@@ -8,6 +8,7 @@ mod absence;
 mod catalog;
 mod explain;
 mod input;
+mod remember;
 mod resolve;
 mod slow_index;
 mod solver;
@@ -30,6 +31,7 @@ use crate::runtime::{Cache, Error, Manifest, Pip, hash};
 use catalog::Catalog;
 use input::Input;
 pub(crate) use input::wheel_path;
+use remember::Memory;
 use resolve::Target;
 use unpack::Limits;
 use wheel::Wheel;
@@ -194,7 +196,15 @@ impl<'a> PackagesBuilder<'a> {
         identity.sort();
         identity.dedup();
         identity.extend([FORMAT.to_owned(), self.manifest.cache_key()]);
-        let entry = self.cache.entry(RESOLUTION_KIND, &hash::texts(identity))?;
+        let key = hash::texts(identity);
+        let entry = self.cache.entry(RESOLUTION_KIND, &key)?;
+        let memory = Memory::new(self.cache, key, self.pip.as_ref());
+        if !self.refresh
+            && entry.get().is_none()
+            && let Some(refused) = memory.recall()?
+        {
+            return Err(refused);
+        }
 
         let within = &self.within;
         let find_pip = || match &self.pip {
@@ -221,7 +231,11 @@ impl<'a> PackagesBuilder<'a> {
                 within,
                 downloads,
                 self.progress,
-            )?;
+            );
+            if let (Err(refused), Some(files)) = (&wheels, catalog.configuration()) {
+                memory.keep(refused, files)?;
+            }
+            let wheels = wheels?;
             keep(&wheels, directory)
         };
         let resolution = match self.refresh {

@@ -121,6 +121,7 @@ pub(crate) fn parse_file_name(file: &str) -> Result<(PackageName, Version), Erro
             name: name.to_string(),
             reason,
             instead: Vec::new(),
+            age: None,
         });
     }
     Ok((name, version))

@@ -210,7 +210,8 @@ def serve(index: Index, requests: TextIO, answers: TextIO) -> None:
 
     files = sorted({file for group in get_configuration_files().values() for file in group})
     pre = bool(getattr(index.options, "pre", False))
-    reply({"pip": pip.__version__, "configuration": files, "pre": pre})
+    local = bool(index.options.find_links)
+    reply({"pip": pip.__version__, "configuration": files, "pre": pre, "local": local})
     with ThreadPoolExecutor(WORKERS) as pool:
         for line in requests:
             pool.submit(lambda request: reply(answer(index, request)), json.loads(line))

@@ -32,8 +32,9 @@ pub(crate) struct Index {
     _process: Running,
     within: TimeBox,
     errors: PathBuf,
-    /// The files of pip's configuration, whether they exist or not.
-    pub(crate) configuration: Vec<PathBuf>,
+    /// The files of pip's configuration, whether they exist or not. None where pip looks into
+    /// directories, too, which change without a word.
+    pub(crate) configuration: Option<Vec<PathBuf>>,
     /// Whether pip is configured to take pre-releases.
     pub(crate) takes_pre_releases: bool,
 }
@@ -66,6 +67,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Ready {
     configuration: Vec<PathBuf>,
+    local: bool,
     pre: bool,
 }
 
@@ -147,13 +149,13 @@ impl Pip {
             _process: process,
             within: self.within.clone(),
             errors,
-            configuration: Vec::new(),
+            configuration: None,
             takes_pre_releases: false,
         };
         let first = index.next(Some(START))?;
         let ready = first.and_then(|line| serde_json::from_str::<Ready>(&line).ok());
         Ok(ready.map(|ready| {
-            index.configuration = ready.configuration;
+            index.configuration = (!ready.local).then_some(ready.configuration);
             index.takes_pre_releases = ready.pre;
             index
         }))
