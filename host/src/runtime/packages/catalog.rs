@@ -115,7 +115,7 @@ impl<'a> Catalog<'a> {
             Some(Source {
                 index: Backend::Open(index),
                 ..
-            }) => index.configuration.as_deref(),
+            }) => Some(&index.configuration),
             _ => None,
         }
     }

@@ -40,7 +40,7 @@ struct Refusal {
     requirements: String,
     /// Seconds since 1970.
     made: u64,
-    /// pip's files, whether they exist or not.
+    /// pip's files, whether they exist or not, and the directories in which it looks.
     files: Vec<PathBuf>,
     /// The hash of all that decides where pip looks.
     configuration: String,
@@ -155,11 +155,27 @@ impl<'a> Memory<'a> {
         texts.append(&mut variables);
         for file in files {
             // A secret in it is not kept: only its hash is.
-            let contents = hash::file(file, |_| ()).unwrap_or_default();
+            let contents = match file.is_dir() {
+                true => listing(file),
+                false => hash::file(file, |_| ()).unwrap_or_default(),
+            };
             texts.push(format!("{} {contents}", file.display()));
         }
         hash::texts(texts)
     }
+}
+
+/// Names the files in a directory in which pip looks for wheels.
+fn listing(directory: &Path) -> String {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut texts: Vec<String> = files
+        .map(|it| {
+            let length = it.metadata().map_or(0, |it| it.len());
+            format!("{} {length}", it.file_name().display())
+        })
+        .collect();
+    texts.sort();
+    hash::texts(texts)
 }
 
 fn now() -> u64 {

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import zipfile
@@ -209,9 +210,10 @@ def serve(index: Index, requests: TextIO, answers: TextIO) -> None:
             answers.flush()
 
     files = sorted({file for group in get_configuration_files().values() for file in group})
+    # What lies in a directory changes without a word.
+    files += [os.path.abspath(it) for it in index.options.find_links if os.path.isdir(it)]
     pre = bool(getattr(index.options, "pre", False))
-    local = bool(index.options.find_links)
-    reply({"pip": pip.__version__, "configuration": files, "pre": pre, "local": local})
+    reply({"pip": pip.__version__, "configuration": files, "pre": pre})
     with ThreadPoolExecutor(WORKERS) as pool:
         for line in requests:
             pool.submit(lambda request: reply(answer(index, request)), json.loads(line))

@@ -32,9 +32,9 @@ pub(crate) struct Index {
     _process: Running,
     within: TimeBox,
     errors: PathBuf,
-    /// The files of pip's configuration, whether they exist or not. None where pip looks into
-    /// directories, too, which change without a word.
-    pub(crate) configuration: Option<Vec<PathBuf>>,
+    /// The files of pip's configuration, whether they exist or not, and the directories in which it
+    /// looks.
+    pub(crate) configuration: Vec<PathBuf>,
     /// Whether pip is configured to take pre-releases.
     pub(crate) takes_pre_releases: bool,
 }
@@ -67,7 +67,6 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Ready {
     configuration: Vec<PathBuf>,
-    local: bool,
     pre: bool,
 }
 
@@ -149,13 +148,13 @@ impl Pip {
             _process: process,
             within: self.within.clone(),
             errors,
-            configuration: None,
+            configuration: Vec::new(),
             takes_pre_releases: false,
         };
         let first = index.next(Some(START))?;
         let ready = first.and_then(|line| serde_json::from_str::<Ready>(&line).ok());
         Ok(ready.map(|ready| {
-            index.configuration = (!ready.local).then_some(ready.configuration);
+            index.configuration = ready.configuration;
             index.takes_pre_releases = ready.pre;
             index
         }))
