@@ -30,7 +30,7 @@ use crate::runtime::progress::{Amount, Progress, Silent};
 use crate::runtime::{Cache, Error, Manifest, Pip, hash};
 use catalog::Catalog;
 use input::Input;
-pub(crate) use input::wheel_path;
+pub(crate) use input::{requirement, wheel_path};
 use remember::Memory;
 use resolve::Target;
 use unpack::Limits;
