@@ -21,6 +21,9 @@ pub enum Error {
         /// What is wrong with it.
         source: RuleError,
     },
+    /// A script that needs what the sandbox does not have.
+    #[error("the script's metadata: {0}")]
+    ScriptMetadata(#[from] crate::ScriptMetadataError),
     /// A grant of TLS settings that is none.
     #[error("the grant of TLS settings '{grant}' is refused: {source}")]
     TlsGrant {

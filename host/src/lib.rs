@@ -19,6 +19,7 @@ mod process;
 mod python;
 pub mod runtime;
 mod sandbox;
+mod script_metadata;
 mod secrets;
 
 pub use audit::{
@@ -36,4 +37,5 @@ pub use python::{BuildError, Engine, EngineBuilder};
 pub use sandbox::{
     DirAccess, Exit, Handles, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin,
 };
+pub use script_metadata::{ScriptMetadata, ScriptMetadataError, parse_requirements};
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};

@@ -125,27 +125,44 @@ pub enum Error {
 
     /// A package exists, but not as a wheel that runs on every platform.
     #[error(
-        "the package {name} cannot be used in the sandbox: {reason}. Only pure-Python wheels \
-         (`*-none-any.whl`) can be added; if you have or can build one, give its path with --with"
+        "the package {name} cannot be used in the sandbox: {reason}. {}{}",
+        remedy(instead), told(*age)
     )]
     NoPureWheel {
         /// The package's normalized name.
         name: String,
         /// What the index offers instead, and who asked for the package.
         reason: String,
+        /// Requirements, added to what was asked for, with which it resolves: the newest releases
+        /// that run here. Empty where none were found.
+        instead: Vec<String>,
+        /// How long ago the index was asked, where the answer was remembered.
+        age: Option<Duration>,
     },
 
     /// No index offers a package of that name.
     #[error(
         "no package {name} was found ({wanted}). Check the name, the network and pip's \
-         configuration (`pip config list`). The end of pip's output:\n{detail}"
+         configuration (`pip config list`): {detail}"
     )]
     NoSuchPackage {
         /// The package's normalized name.
         name: String,
         /// Who asked for it, and in which versions.
         wanted: String,
-        /// The last lines of pip's output.
+        /// What pip says.
+        detail: String,
+    },
+
+    /// An index, or pip itself, gave no answer that can be used.
+    #[error(
+        "the package index gave no usable answer about {what}: {detail}. Nothing was installed; \
+         check the network and pip's configuration (`pip config list`)"
+    )]
+    Index {
+        /// What was asked for.
+        what: String,
+        /// What went wrong, on one line.
         detail: String,
     },
 
@@ -160,11 +177,11 @@ pub enum Error {
 
     /// The search for a set of packages that suit each other did not end.
     #[error(
-        "no set of packages was found in {rounds} rounds; pin some of them with `NAME==VERSION`: \
+        "no set of packages was found in {rounds} steps; pin some of them with `NAME==VERSION`: \
          {undecided}"
     )]
     ResolutionTooLong {
-        /// How many rounds were tried.
+        /// How many steps were tried.
         rounds: usize,
         /// The packages whose version kept changing, separated by commas.
         undecided: String,
@@ -189,6 +206,25 @@ pub enum Error {
         /// The caller's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+fn remedy(instead: &[String]) -> String {
+    let pure = "Only pure-Python wheels (`*-none-any.whl`) can be added; if you have or can build \
+                one, give its path with --with";
+    if instead.is_empty() {
+        return pure.to_owned();
+    }
+    let options: Vec<_> = instead.iter().map(|it| format!("--with '{it}'")).collect();
+    let options = options.join(" ");
+    format!("The newest release that works here: {options} (checked, with all that it needs)")
+}
+
+fn told(age: Option<Duration>) -> String {
+    let Some(age) = age else {
+        return String::new();
+    };
+    let age = humantime::format_duration(age);
+    format!("; the index was asked {age} ago, and is asked again after a day")
 }
 
 impl Error {

@@ -4,6 +4,8 @@
 //! called so that it never runs code of a package: wheels only, one file for each requirement
 //! (`--no-deps`), and requirements of the form `NAME SPECIFIERS` only.
 
+mod index;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,8 +17,21 @@ use crate::process::TimeBox;
 use crate::runtime::Error;
 use crate::runtime::progress::{Amount, Progress, Step};
 
+pub(crate) use index::{Files, Found, Index};
+
 /// The environment variable that names the command which runs pip.
 pub const PIP_VARIABLE: &str = "SANDBOX_NET_PIP";
+
+/// Only wheels that run everywhere.
+const TARGET: [&str; 7] = [
+    "--only-binary=:all:",
+    "--platform",
+    "any",
+    "--implementation",
+    "py",
+    "--abi",
+    "none",
+];
 
 /// How often the files that pip is writing are measured.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
@@ -57,6 +72,12 @@ pub(crate) struct Refusal {
 }
 
 impl Download<'_> {
+    /// pip's log, which tells what it found in the index and why it did not take it.
+    pub(crate) fn log(&self) -> String {
+        let bytes = fs::read(self.directory.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn wheels(&self) -> PathBuf {
         self.directory.join("wheels")
     }
@@ -151,6 +172,11 @@ impl Pip {
         Pip::command(words.next().unwrap_or_default(), words)
     }
 
+    /// Names the command and what it was given.
+    pub(crate) fn identity(&self) -> String {
+        format!("{:?}", (&self.program, &self.arguments, &self.environment))
+    }
+
     pub(crate) fn program(&self) -> &OsStr {
         &self.program
     }
@@ -204,15 +230,8 @@ impl Pip {
         let output = download.directory.join("output");
         let mut command = self.start(&scratch);
         command
-            .args(["download", "--no-deps", "--only-binary=:all:"])
-            .args([
-                "--platform",
-                "any",
-                "--implementation",
-                "py",
-                "--abi",
-                "none",
-            ])
+            .args(["download", "--no-deps"])
+            .args(TARGET)
             .args(["--python-version", download.python])
             .args(["--disable-pip-version-check", "--no-input", "--no-color"])
             .args(["--progress-bar", "off"])

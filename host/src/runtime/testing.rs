@@ -106,10 +106,15 @@ pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// The user's pip, with the wheels in `directory` as its only index.
-pub(crate) fn offline_pip(directory: &Path) -> Pip {
+/// The user's pip, which is looked for once.
+pub(crate) fn users_pip() -> Pip {
     static PIP: LazyLock<Pip> = LazyLock::new(|| Pip::find().unwrap());
     PIP.clone()
+}
+
+/// The user's pip, with the wheels in `directory` as its only index.
+pub(crate) fn offline_pip(directory: &Path) -> Pip {
+    users_pip()
         .env("PIP_NO_INDEX", "1")
         .env("PIP_FIND_LINKS", directory)
 }

@@ -9,7 +9,7 @@ use pep508_rs::PackageName;
 use pep508_rs::pep440_rs::Version;
 
 /// What the index has instead of a usable wheel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Absence {
     /// Wheels in the versions asked for, but not for this version of Python.
     OtherPython,
@@ -23,14 +23,12 @@ pub(crate) enum Absence {
     Unknown,
 }
 
-/// Finds out why pip found no wheel of `name` in a version that is `wanted`.
-pub(crate) fn absence(log: &str, name: &PackageName, wanted: impl Fn(&Version) -> bool) -> Absence {
-    let mut best = Absence::Unknown;
-    for line in log.lines() {
-        let Some(version) = version_of(line, name) else {
-            continue;
-        };
-        let found = if !wanted(&version) || line.contains("Found link") {
+/// The files of the project `name` that a log tells of, by their version and why they can't be used.
+/// Those that can count as [`Absence::NoSuchVersion`]: whoever looks for a reason wants another.
+pub(crate) fn left_out(log: &str, name: &PackageName) -> Vec<(Version, Absence)> {
+    let one = |line: &str| {
+        let version = version_of(line, name)?;
+        let why = if line.contains("Found link") {
             Absence::NoSuchVersion
         } else if line.contains("Link requires a different Python") {
             Absence::OtherPython
@@ -39,14 +37,24 @@ pub(crate) fn absence(log: &str, name: &PackageName, wanted: impl Fn(&Version) -
         } else if line.contains("No sources permitted") {
             Absence::SourcesOnly
         } else {
-            continue;
+            return None;
         };
-        // In the order in which they are declared, the first says most.
-        if (found as u8) < (best as u8) {
-            best = found;
-        }
-    }
-    best
+        Some((version, why))
+    };
+    log.lines().filter_map(one).collect()
+}
+
+/// Why there is no wheel in a version that is `wanted`.
+pub(crate) fn absence(
+    left_out: &[(Version, Absence)],
+    wanted: impl Fn(&Version) -> bool,
+) -> Absence {
+    let found = left_out.iter().map(|(version, why)| match wanted(version) {
+        true => *why,
+        false => Absence::NoSuchVersion,
+    });
+    // In the order in which they are declared, the first says most.
+    found.min().unwrap_or(Absence::Unknown)
 }
 
 /// The version of the file of the project `name` that a line of the log names, if it names one.
@@ -127,7 +135,7 @@ mod tests {
             };
             let log: String = lines.iter().map(line).collect();
             assert_eq!(
-                absence(&log, &name, |version| *version == wanted),
+                absence(&left_out(&log, &name), |version| *version == wanted),
                 *expected,
                 "{log}"
             );

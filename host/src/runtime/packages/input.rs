@@ -64,6 +64,18 @@ impl FromStr for Input {
     }
 }
 
+/// Checks that a text is a requirement, and no path of a wheel: a file that names what it needs does
+/// not choose files of the host.
+pub(crate) fn requirement(text: &str) -> Result<(), Error> {
+    match wheel_path(text) {
+        Some(_) => Err(Error::InvalidRequirement {
+            text: text.trim().into(),
+            problem: "it is a path; give a wheel with --with".into(),
+        }),
+        None => text.parse::<Input>().map(drop),
+    }
+}
+
 /// The versions that a requirement allows.
 ///
 /// # Errors

@@ -5,8 +5,13 @@
 //! *site* is those wheels unpacked, and is shared by all resolutions that have the same wheels.
 
 mod absence;
+mod catalog;
+mod explain;
 mod input;
+mod remember;
 mod resolve;
+mod slow_index;
+mod solver;
 pub(super) mod unpack;
 mod wheel;
 
@@ -23,8 +28,10 @@ use serde::{Deserialize, Serialize};
 use crate::process::TimeBox;
 use crate::runtime::progress::{Amount, Progress, Silent};
 use crate::runtime::{Cache, Error, Manifest, Pip, hash};
+use catalog::Catalog;
 use input::Input;
-pub(crate) use input::wheel_path;
+pub(crate) use input::{requirement, wheel_path};
+use remember::Memory;
 use resolve::Target;
 use unpack::Limits;
 use wheel::Wheel;
@@ -189,7 +196,15 @@ impl<'a> PackagesBuilder<'a> {
         identity.sort();
         identity.dedup();
         identity.extend([FORMAT.to_owned(), self.manifest.cache_key()]);
-        let entry = self.cache.entry(RESOLUTION_KIND, &hash::texts(identity))?;
+        let key = hash::texts(identity);
+        let entry = self.cache.entry(RESOLUTION_KIND, &key)?;
+        let memory = Memory::new(self.cache, key, self.pip.as_ref());
+        if !self.refresh
+            && entry.get().is_none()
+            && let Some(refused) = memory.recall()?
+        {
+            return Err(refused);
+        }
 
         let within = &self.within;
         let find_pip = || match &self.pip {
@@ -199,14 +214,28 @@ impl<'a> PackagesBuilder<'a> {
         let make = |directory: &Path| {
             let downloads =
                 tempfile::tempdir_in(directory).map_err(Error::io("create", directory))?;
+            let given = local.into_iter().map(|wheel| (wheel.name.clone(), wheel));
+            let downloads = downloads.path();
+            let mut catalog = Catalog::new(
+                &target,
+                given.collect(),
+                &find_pip,
+                downloads,
+                self.progress,
+            );
+            let catalog = &mut catalog;
             let wheels = resolve::resolve(
                 &target,
                 &requirements,
-                local,
-                &find_pip,
-                downloads.path(),
+                catalog,
+                within,
+                downloads,
                 self.progress,
-            )?;
+            );
+            if let (Err(refused), Some(files)) = (&wheels, catalog.configuration()) {
+                memory.keep(refused, files)?;
+            }
+            let wheels = wheels?;
             keep(&wheels, directory)
         };
         let resolution = match self.refresh {

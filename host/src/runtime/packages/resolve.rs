@@ -1,36 +1,48 @@
-//! Which wheels a set of requirements needs.
+//! Which wheels a set of requirements needs, and fetching them.
 //!
 //! pip can resolve by itself, but it evaluates environment markers for the Python that pip runs on,
 //! with no option to change that: what it finds for `foo; sys_platform == "win32"` or `python_version
 //! < "3.14"` is right for the host and wrong for the sandbox, and a dependency for the host alone
 //! that has no pure wheel makes it give up (SQLAlchemy needs greenlet on x86-64 before Python 3.14).
 //! It also looks for wheels of the packages that are compiled into the runtime, and finds none.
-//! So pip only finds and downloads single wheels, and the dependencies are followed here:
+//! So pip only looks into the user's indexes and downloads, and the search is made here:
 //!
-//! 1. Follow the wheels known so far from what the user asked for, with the sandbox's markers, and
-//!    collect for each package all the versions that are asked for.
-//! 2. Have pip download, in one call, every package that is missing or whose wheel does not suit.
-//! 3. Repeat until nothing is missing.
-//!
-//! There is no search backwards: if the newest A asks for an older B than the newest C does, that is
-//! an error where pip would try an older A or C. The user can pin one of them.
+//! 1. Search as if releases with machine code could be used. If the result has none, it is it.
+//! 2. Else search without them. The result is taken if it has what the user named in the same
+//!    versions as before; an older release of it is proposed, and not taken silently.
+//! 3. Have pip download the wheels, in one call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use pep508_rs::pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
-use pep508_rs::{ExtraName, MarkerEnvironment, PackageName, Requirement, VerbatimUrl};
+use pep508_rs::pep440_rs::Version;
+use pep508_rs::{MarkerEnvironment, PackageName, Requirement, VerbatimUrl};
 
+use crate::process::TimeBox;
 use crate::runtime::Error;
-use crate::runtime::packages::absence::{Absence, absence};
-use crate::runtime::packages::input::specifiers;
+use crate::runtime::packages::catalog::Catalog;
+use crate::runtime::packages::explain;
+use crate::runtime::packages::solver::{Effort, MachineCode, Outcome, Solution, Solver};
 use crate::runtime::packages::wheel::Wheel;
-use crate::runtime::pip::{Download, Pip, Refusal};
+use crate::runtime::pip::Download;
 use crate::runtime::progress::Progress;
 
-/// Each round follows the dependencies one level deeper; real sets need three to six.
-const MAX_ROUNDS: usize = 40;
+/// For a search whose result is used. Real ones take a few hundred steps, and ask about a hundred
+/// versions.
+const SEARCH: Effort = Effort {
+    steps: 100_000,
+    asked: 4_000,
+    time: Duration::MAX,
+};
+
+/// For a search that only improves a message.
+const PROPOSAL: Effort = Effort {
+    steps: 50_000,
+    asked: 2_000,
+    time: Duration::from_secs(90),
+};
 
 /// What wheels are resolved for.
 pub(crate) struct Target {
@@ -44,294 +56,224 @@ pub(crate) struct Target {
     pub(crate) provides: BTreeMap<PackageName, Version>,
 }
 
-/// All that is asked of one package.
-#[derive(Debug, Default)]
-struct Want {
-    versions: Vec<VersionSpecifier>,
-    extras: BTreeSet<ExtraName>,
-    /// For messages: `urllib3>=2 by requests`.
-    by: Vec<String>,
+type Roots = [Requirement<VerbatimUrl>];
+
+/// How requirements were decided.
+enum Decision {
+    /// These versions suit.
+    Take(Solution),
+    /// With machine code there is this, and without it the other, if that is known.
+    Refuse(Solution, Option<Solution>),
 }
 
-type Wants = BTreeMap<PackageName, Want>;
-type Wheels = BTreeMap<PackageName, Wheel>;
-
-/// Finds and downloads the wheels for `roots` and `local`; `directory` is for the downloads.
+/// Finds and downloads the wheels for `roots` and those that the catalog was given; `directory` is
+/// for the downloads.
 ///
-/// The wheels in `local` are taken in any case. A package that is part of the runtime counts as
-/// there, and what extras of it would add is left out.
+/// The given wheels are taken in any case. A package that is part of the runtime counts as there,
+/// and what extras of it would add is left out.
 pub(crate) fn resolve(
     target: &Target,
-    roots: &[Requirement<VerbatimUrl>],
-    local: Vec<Wheel>,
-    find_pip: &dyn Fn() -> Result<Pip, Error>,
+    roots: &Roots,
+    catalog: &mut Catalog<'_>,
+    within: &TimeBox,
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Wheel>, Error> {
-    let fixed: Wheels = local
-        .into_iter()
-        .map(|wheel| (wheel.name.clone(), wheel))
-        .collect();
-    let mut wheels = fixed.clone();
-    let mut pip = None;
-    for round in 0..=MAX_ROUNDS {
-        let wants = follow(target, roots, &fixed, &wheels)?;
-        let missing = missing(target, &wants, &fixed, &wheels)?;
-        if missing.is_empty() {
-            wheels.retain(|name, _| wants.contains_key(name));
-            return Ok(wheels.into_values().collect());
+    let given = catalog.wheels.values();
+    for (name, version) in given.filter_map(|it| target.provides.get_key_value(&it.name)) {
+        return Err(Error::VersionConflict {
+            name: name.to_string(),
+            problem: format!("the runtime has {version} built in; leave the wheel out"),
+        });
+    }
+    let solver = Solver::new(target, catalog, within);
+    let found = match decide(&solver, roots, SEARCH)? {
+        Decision::Take(solution) => solution,
+        Decision::Refuse(with, without) => {
+            let instead = match &without {
+                Some(without) => propose(&solver, roots, &with, without)?,
+                None => Vec::new(),
+            };
+            return Err(explain::machine_code(&solver, &with, instead));
         }
-        if round == MAX_ROUNDS {
-            let undecided = missing
+    };
+    catalog.end_step();
+    fetch(target, &found, catalog, directory, progress)
+}
+
+fn decide(solver: &Solver<'_, '_>, roots: &Roots, effort: Effort) -> Result<Decision, Error> {
+    let with = match solver.solve(roots, MachineCode::Counts, effort)? {
+        Outcome::Found(solution) => solution,
+        Outcome::None(reasons) => return Err(explain::no_solution(solver, &reasons)),
+        Outcome::GaveUp(names) => return Err(gave_up(effort, &names)),
+    };
+    if !with
+        .iter()
+        .any(|(name, version)| solver.holds_machine_code(name, version))
+    {
+        return Ok(Decision::Take(with));
+    }
+    match solver.solve(roots, MachineCode::LeftOut, PROPOSAL)? {
+        Outcome::Found(without) => {
+            let older = older(roots, &with, &without).next().is_some();
+            Ok(match older {
+                true => Decision::Refuse(with, Some(without)),
+                false => Decision::Take(without),
+            })
+        }
+        Outcome::None(_) | Outcome::GaveUp(_) => Ok(Decision::Refuse(with, None)),
+    }
+}
+
+/// What the user named and would get in an older version than with machine code.
+fn older<'a>(
+    roots: &'a Roots,
+    with: &'a Solution,
+    without: &'a Solution,
+) -> impl Iterator<Item = &'a Requirement<VerbatimUrl>> {
+    roots
+        .iter()
+        .filter(|root| without.get(&root.name) < with.get(&root.name))
+}
+
+/// Requirements to be given instead of those that can't be met, if a search with them finds what the
+/// search without machine code found.
+fn propose(
+    solver: &Solver<'_, '_>,
+    roots: &Roots,
+    with: &Solution,
+    without: &Solution,
+) -> Result<Vec<String>, Error> {
+    type Bound<'a> = dyn Fn(&PackageName, &Version) -> Option<String> + 'a;
+    let below = |name: &PackageName, version: &Version| {
+        let next = solver.next_release(name, version)?;
+        Some(format!("<{}", short(&next)))
+    };
+    let same = |_: &PackageName, version: &Version| Some(format!("=={version}"));
+    let bounds: [&Bound<'_>; 2] = [&below, &same];
+    let older: Vec<_> = older(roots, with, without).collect();
+    for bound in bounds {
+        let narrowed = |root: &Requirement<VerbatimUrl>| {
+            let bound = bound(&root.name, without.get(&root.name)?)?;
+            explain::narrowed(root, &bound)
+        };
+        let Some(instead) = older
+            .iter()
+            .map(|it| narrowed(it))
+            .collect::<Option<Vec<_>>>()
+        else {
+            continue;
+        };
+        let kept = roots.iter().filter(|root| !older.contains(root)).cloned();
+        let proposal: Vec<_> = kept.chain(instead.iter().cloned()).collect();
+        let is_right = match decide(solver, &proposal, PROPOSAL) {
+            Ok(Decision::Take(found)) => older
                 .iter()
-                .map(|(name, _)| name.to_string())
-                .collect::<Vec<_>>();
-            return Err(Error::ResolutionTooLong {
-                rounds: MAX_ROUNDS,
-                undecided: undecided.join(", "),
+                .all(|it| found.get(&it.name) == without.get(&it.name)),
+            Ok(Decision::Refuse(..)) => false,
+            Err(error @ Error::PreparationTooLong { .. }) => return Err(error),
+            Err(_) => false,
+        };
+        if is_right {
+            return Ok(instead.iter().map(ToString::to_string).collect());
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// A version without the zeros at its end: `2` for `2.0.0`.
+fn short(version: &Version) -> String {
+    let mut text = version.to_string();
+    while let Some(shorter) = text.strip_suffix(".0") {
+        text = shorter.to_owned();
+    }
+    text
+}
+
+fn gave_up(effort: Effort, names: &[PackageName]) -> Error {
+    let undecided: Vec<_> = names.iter().map(ToString::to_string).collect();
+    Error::ResolutionTooLong {
+        rounds: effort.steps,
+        undecided: undecided.join(", "),
+    }
+}
+
+/// Downloads what was found and is not here, and reads it.
+fn fetch(
+    target: &Target,
+    found: &Solution,
+    catalog: &mut Catalog<'_>,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<Wheel>, Error> {
+    let mut wheels = Vec::new();
+    let mut missing = Vec::new();
+    for (name, version) in found {
+        if target.provides.get(name) == Some(version) {
+            continue;
+        }
+        if let Some(wheel) = catalog.wheels.get(name) {
+            wheels.push(wheel.clone());
+        } else if let Some(wheel) = catalog.fetched(name, version) {
+            wheels.push(wheel);
+        } else {
+            missing.push((name, version));
+        }
+    }
+    if !missing.is_empty() {
+        let directory = directory.join("chosen");
+        fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
+        wheels.extend(download(target, &missing, catalog, &directory, progress)?);
+    }
+    wheels.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(wheels)
+}
+
+fn download(
+    target: &Target,
+    missing: &[(&PackageName, &Version)],
+    catalog: &mut Catalog<'_>,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<Wheel>, Error> {
+    let pins: Vec<_> = missing
+        .iter()
+        .map(|(name, version)| format!("{name}=={version}"))
+        .collect();
+    let names: Vec<_> = missing.iter().map(|(name, _)| name.as_ref()).collect();
+    let download = Download {
+        requirements: &pins,
+        python: &target.python_minor,
+        directory,
+        label: &format!("Downloading {}", names.join(", ")),
+        size: None,
+    };
+    let failed = |what: &str, detail: String| Error::PipFailed {
+        what: what.to_owned(),
+        detail,
+    };
+    let paths = catalog
+        .pip()?
+        .download(&download, progress)?
+        .map_err(|refusal| failed(&pins.join(", "), refusal.detail))?;
+    let mut wheels = Vec::new();
+    for path in &paths {
+        wheels.push(Wheel::open(path, &target.python)?);
+    }
+    for ((name, version), pin) in missing.iter().zip(&pins) {
+        let is_it = |wheel: &&Wheel| (&wheel.name, &wheel.version) == (*name, *version);
+        let wheel = wheels.iter().find(is_it);
+        let wheel =
+            wheel.ok_or_else(|| failed(pin, "it succeeded and saved no such wheel".into()))?;
+        // Otherwise the index decides what is resolved, and the wheel what is imported.
+        if let Ok(told) = catalog.requires(name, version, &[])?
+            && told[..] != wheel.requires[..]
+        {
+            return Err(Error::BadWheel {
+                file: wheel.file.clone(),
+                problem: "it requires other packages than the index says".into(),
             });
         }
-        let directory = directory.join(format!("round-{round}"));
-        // Not before it is needed: wheels that need nothing else can be used without pip.
-        let pip = match &mut pip {
-            Some(pip) => pip,
-            None => pip.insert(find_pip()?),
-        };
-        let found = Fetcher {
-            target,
-            pip,
-            directory: &directory,
-            progress,
-        }
-        .fetch(&missing)?;
-        wheels.extend(found.into_iter().map(|wheel| (wheel.name.clone(), wheel)));
     }
-    unreachable!("the last round returns")
-}
-
-/// Collects what is asked of every package that can be reached from the roots.
-fn follow(
-    target: &Target,
-    roots: &[Requirement<VerbatimUrl>],
-    fixed: &Wheels,
-    wheels: &Wheels,
-) -> Result<Wants, Error> {
-    let mut wants = Wants::new();
-    let mut open: Vec<PackageName> = fixed.keys().cloned().collect();
-    wants.extend(open.iter().map(|name| (name.clone(), Want::default())));
-    for root in roots
-        .iter()
-        .filter(|root| root.evaluate_markers(&target.markers, &[]))
-    {
-        wants
-            .entry(root.name.clone())
-            .or_default()
-            .add(root, "you")?;
-        open.push(root.name.clone());
-    }
-    while let Some(name) = open.pop() {
-        if target.provides.contains_key(&name) {
-            continue;
-        }
-        let Some(wheel) = wheels.get(&name) else {
-            continue;
-        };
-        let extras: Vec<ExtraName> = wants
-            .get(&name)
-            .into_iter()
-            .flat_map(|want| want.extras.iter().cloned())
-            .collect();
-        for required in &wheel.requires {
-            if required.evaluate_markers(&target.markers, &extras) {
-                let new = wants.entry(required.name.clone()).or_default();
-                if new.add(required, wheel.name.as_ref())? {
-                    open.push(required.name.clone());
-                }
-            }
-        }
-    }
-    Ok(wants)
-}
-
-impl Want {
-    /// Adds a requirement of the package `by`; tells whether the want has grown by it.
-    fn add(&mut self, requirement: &Requirement<VerbatimUrl>, by: &str) -> Result<bool, Error> {
-        let versions = specifiers(requirement)?;
-        let asked = format!("{requirement} by {by}");
-        let new = !self.by.contains(&asked);
-        if new {
-            self.by.push(asked);
-        }
-        for version in versions.iter() {
-            if !self.versions.contains(version) {
-                self.versions.push(version.clone());
-            }
-        }
-        self.extras.extend(requirement.extras.iter().cloned());
-        Ok(new)
-    }
-
-    fn allows(&self, version: &Version) -> bool {
-        self.versions
-            .iter()
-            .all(|specifier| specifier.contains(version))
-    }
-
-    fn asked(&self) -> String {
-        format!("asked for: {}", self.by.join("; "))
-    }
-
-    /// The package as a requirement for pip: no extras, no marker, no URL.
-    fn for_pip(&self, name: &PackageName) -> String {
-        format!(
-            "{name}{}",
-            self.versions.iter().cloned().collect::<VersionSpecifiers>()
-        )
-    }
-}
-
-/// The packages for which pip must look.
-fn missing<'a>(
-    target: &Target,
-    wants: &'a Wants,
-    fixed: &Wheels,
-    wheels: &Wheels,
-) -> Result<Vec<(&'a PackageName, &'a Want)>, Error> {
-    let mut missing = Vec::new();
-    for (name, want) in wants {
-        let conflict = |problem| {
-            Err(Error::VersionConflict {
-                name: name.to_string(),
-                problem,
-            })
-        };
-        let given = fixed.get(name);
-        match target.provides.get(name) {
-            Some(version) if given.is_some() => {
-                return conflict(format!(
-                    "the runtime has {version} built in; leave the wheel out"
-                ));
-            }
-            Some(version) if want.allows(version) => continue,
-            Some(version) => {
-                return conflict(format!(
-                    "the runtime has {version} built in, which cannot be replaced; {}",
-                    want.asked()
-                ));
-            }
-            None => {}
-        }
-        match (wheels.get(name), given) {
-            (Some(wheel), _) if want.allows(&wheel.version) => {}
-            (_, Some(wheel)) => {
-                return conflict(format!("you gave {}; {}", wheel.file, want.asked()));
-            }
-            _ => missing.push((name, want)),
-        }
-    }
-    Ok(missing)
-}
-
-/// Downloads the wheels of one round.
-struct Fetcher<'a> {
-    target: &'a Target,
-    pip: &'a Pip,
-    directory: &'a Path,
-    progress: &'a dyn Progress,
-}
-
-impl Fetcher<'_> {
-    fn fetch(&self, missing: &[(&PackageName, &Want)]) -> Result<Vec<Wheel>, Error> {
-        fs::create_dir(self.directory).map_err(Error::io("create", self.directory))?;
-        let together = self.download("all", missing)?;
-        match together {
-            Ok(wheels) => Ok(wheels),
-            Err(refusal) if missing.len() == 1 => Err(self.explain(missing[0], refusal)),
-            // pip does not tell programs which one it was.
-            Err(_) => {
-                let mut wheels = Vec::new();
-                for one in missing {
-                    let found = self.download(one.0.as_ref(), &[*one])?;
-                    wheels.extend(found.map_err(|refusal| self.explain(*one, refusal))?);
-                }
-                Ok(wheels)
-            }
-        }
-    }
-
-    fn download(
-        &self,
-        directory: &str,
-        missing: &[(&PackageName, &Want)],
-    ) -> Result<Result<Vec<Wheel>, Refusal>, Error> {
-        let directory = self.directory.join(directory);
-        fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
-        let requirements: Vec<_> = missing
-            .iter()
-            .map(|(name, want)| want.for_pip(name))
-            .collect();
-        let names: Vec<_> = missing.iter().map(|(name, _)| name.as_ref()).collect();
-        let download = Download {
-            requirements: &requirements,
-            python: &self.target.python_minor,
-            directory: &directory,
-            label: &format!("Downloading {}", names.join(", ")),
-            size: None,
-        };
-        let paths = match self.pip.download(&download, self.progress)? {
-            Ok(paths) => paths,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let wheels = paths
-            .iter()
-            .map(|path| Wheel::open(path, &self.target.python));
-        let wheels = wheels.collect::<Result<Vec<_>, _>>()?;
-        for (name, want) in missing {
-            // Otherwise the same would be asked for in every round.
-            if !wheels
-                .iter()
-                .any(|wheel| wheel.name == **name && want.allows(&wheel.version))
-            {
-                let detail = "it succeeded and saved no such wheel".to_owned();
-                return Err(Error::PipFailed {
-                    what: want.for_pip(name),
-                    detail,
-                });
-            }
-        }
-        Ok(Ok(wheels))
-    }
-
-    fn explain(&self, (name, want): (&PackageName, &Want), refusal: Refusal) -> Error {
-        let python = &self.target.python_minor;
-        let asked = want.asked();
-        let reason = match absence(&refusal.log, name, |version| want.allows(version)) {
-            Absence::NoSuchVersion => {
-                let problem = format!("the index has none in these versions; {asked}");
-                return Error::VersionConflict {
-                    name: name.to_string(),
-                    problem,
-                };
-            }
-            Absence::Unknown => {
-                let (name, detail) = (name.to_string(), refusal.detail);
-                return Error::NoSuchPackage {
-                    name,
-                    wanted: asked,
-                    detail,
-                };
-            }
-            Absence::OtherPython => format!("it has no pure-Python wheel for Python {python}"),
-            Absence::PlatformWheels => {
-                "its wheels hold machine code for other platforms".to_owned()
-            }
-            Absence::SourcesOnly => "it comes as source only, and building it would run its code \
-                                     on this machine"
-                .to_owned(),
-        };
-        Error::NoPureWheel {
-            name: name.to_string(),
-            reason: format!("{reason} ({asked})"),
-        }
-    }
+    Ok(wheels)
 }

@@ -1,5 +1,9 @@
 //! Packages from an offline index, from wheels on the disk, and from the user's own index.
 
+mod index;
+mod pypi;
+mod server;
+
 use super::*;
 use crate::runtime::testing::{WheelBuilder, offline_pip};
 

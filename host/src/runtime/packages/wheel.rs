@@ -44,25 +44,7 @@ impl Wheel {
             problem,
         };
         let metadata = read_metadata(path).map_err(&bad)?;
-        let mut requires = Vec::new();
-        for (header, value) in headers(&metadata) {
-            match header.to_ascii_lowercase().as_str() {
-                "requires-dist" => requires.push(
-                    Requirement::from_str(value)
-                        .map_err(|error| bad(format!("it requires `{value}`: {error}")))?,
-                ),
-                "requires-python" => {
-                    let range = VersionSpecifiers::from_str(value)
-                        .map_err(|error| bad(format!("it requires Python `{value}`: {error}")))?;
-                    if !range.contains(python) {
-                        return Err(bad(format!(
-                            "it requires Python {range}, and the runtime's is {python}"
-                        )));
-                    }
-                }
-                _ => {}
-            }
-        }
+        let requires = requires(&metadata, &name, &version, python).map_err(&bad)?;
         let sha256 = hash::file(path, |_| ())?;
         Ok(Wheel {
             path: path.to_path_buf(),
@@ -75,8 +57,49 @@ impl Wheel {
     }
 }
 
+/// What the wheel of this name and version requires, by the text of its metadata.
+///
+/// # Errors
+/// Metadata of another package, which a wheel may not bring under this name; requirements that can't be
+/// read; and a wheel that is not for the version `python`.
+pub(crate) fn requires(
+    metadata: &str,
+    name: &PackageName,
+    version: &Version,
+    python: &Version,
+) -> Result<Vec<Requirement<VerbatimUrl>>, String> {
+    let mut requires = Vec::new();
+    for (header, value) in headers(metadata) {
+        match header.to_ascii_lowercase().as_str() {
+            "name" if PackageName::from_str(value).ok().as_ref() != Some(name) => {
+                return Err(format!("its metadata is that of `{value}`, not of {name}"));
+            }
+            "version" if Version::from_str(value).ok().as_ref() != Some(version) => {
+                return Err(format!(
+                    "its metadata is that of version `{value}`, not of {version}"
+                ));
+            }
+            "requires-dist" => requires.push(
+                Requirement::from_str(value)
+                    .map_err(|error| format!("it requires `{value}`: {}", error.message))?,
+            ),
+            "requires-python" => {
+                let range = VersionSpecifiers::from_str(value)
+                    .map_err(|error| format!("it requires Python `{value}`: {error}"))?;
+                if !range.contains(python) {
+                    return Err(format!(
+                        "it requires Python {range}, and the runtime's is {python}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(requires)
+}
+
 /// Takes a wheel's file name apart: `NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl`.
-fn parse_file_name(file: &str) -> Result<(PackageName, Version), Error> {
+pub(crate) fn parse_file_name(file: &str) -> Result<(PackageName, Version), Error> {
     let bad = |problem: &str| Error::BadWheel {
         file: file.to_owned(),
         problem: problem.to_owned(),
@@ -97,6 +120,8 @@ fn parse_file_name(file: &str) -> Result<(PackageName, Version), Error> {
         return Err(Error::NoPureWheel {
             name: name.to_string(),
             reason,
+            instead: Vec::new(),
+            age: None,
         });
     }
     Ok((name, version))
