@@ -63,14 +63,16 @@ class Answers:
     def hosts(self, given: object, address: str, port: int) -> tuple[str, ...]:
         """What `address` and `port` mean, the likeliest first; `given` is how the program says it.
 
-        A loopback address means itself rather than a name that was asked with other ports only."""
+        The very string that a lookup gave means its name alone. A loopback address means itself
+        rather than a name that was asked with other ports only."""
         names = self._known.get(_plain_address(address))
         if not names:
             return (address,)
         latest = list(reversed(names))
-        told = [name for name in latest if names[name].text is given]
-        asked = [name for name in latest if names[name].is_for(port)]
-        likely = list(dict.fromkeys([*told, *asked]))[:_MAX_TRIED]
+        for name in latest:
+            if names[name].text is given:
+                return (name,)
+        likely = [name for name in latest if names[name].is_for(port)][:_MAX_TRIED]
         if likely and is_loopback(address):
             return (*likely, address)
         if is_loopback(address):

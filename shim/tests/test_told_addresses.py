@@ -162,6 +162,15 @@ class Connecting(ToldTest):
             socket.create_connection((V4, 81))
         self.assertEqual(self.host.open_handles, 0)
 
+    def test_what_a_lookup_gave_is_denied_once_for_each_address(self) -> None:
+        self.site(V4, 81)
+        with self.assertRaisesRegex(PermissionError, "b.test:81 is not allowed"):
+            socket.create_connection(("b.test", 81))
+        with self.assertRaisesRegex(PermissionError, "b.test:81 is not allowed"):
+            asyncio.run(asyncio.open_connection("b.test", 81))
+        self.assertEqual(self.host.frames.count(1), 2)
+        self.assertEqual(self.host.connections, [])
+
     def test_what_fails_otherwise_is_not_tried_again(self) -> None:
         self.site("a.test", denied=Failure(9, 1))
         self.site(V4)

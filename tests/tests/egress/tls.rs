@@ -45,7 +45,9 @@ pub const ROWS: &[Row] = &[
         .denied(HostMismatch),
     secure("another Host field, by urllib", &["url", "https://one.test:{tls_port}/attack", "Host", "two.test:{tls_port}"])
         .denied(HostMismatch).but_as(&["url", "https://one.test:{tls_port}/attack"]),
-    secure("a Host field without the port", &["start_tls", "one.test:{tls_port}", "one.test", "verified", "Host", "one.test"])
+    secure("another Host field without the port", &["start_tls", "one.test:{tls_port}", "one.test", "verified", "Host", "two.test"])
+        .denied(HostMismatch),
+    secure("a Host field with the default port", &["start_tls", "one.test:{tls_port}", "one.test", "verified", "Host", "one.test:443"])
         .denied(HostMismatch),
     secure("TLS after a request in plain text", &["late_tls", "{good}"]).refused(Invalid).asking(&[]),
     secure("a name that the certificate has not", &["url", "https://other.test:{tls_port}/attack"])
