@@ -257,3 +257,71 @@ async fn a_guest_waits_for_the_word_of_the_peer_and_finds_the_fields_behind_the_
         assert_eq!(guest.view().trailers(it()).unwrap(), expected);
     }
 }
+
+/// Answers every request with what is no head of HTTP, and goes on for ever.
+async fn serve_odd() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                stream.read_u8().await.unwrap();
+                stream.write_all(ODD).await.unwrap();
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+    });
+    port
+}
+
+const ODD: &[u8] = b"HTTP/1.1 200 OK\r\nX-A : 1\r\n\r\nbody";
+
+#[tokio::test]
+async fn a_bad_head_is_an_error_for_a_guest_that_does_not_ask_for_what_came() {
+    let port = serve_odd().await;
+    let mut guest = Guest::new(&[format!("http://api.test:{port} to 127.0.0.1")]);
+    let options = ConnectOptions { timeout: None };
+    let connection = guest.view().connect("api.test".to_owned(), port, options);
+    let connection = connection.unwrap().unwrap();
+    guest.ready(&connection).await;
+    for asks in [false, true, false] {
+        let head = RequestHead {
+            method: b"GET".to_vec(),
+            path: b"/".to_vec(),
+            fields: Vec::new(),
+        };
+        let on = Resource::new_borrow(connection.rep());
+        let exchange = guest.view().request(on, head, BodyKind::None);
+        let exchange = exchange.unwrap().unwrap();
+        let it = || Resource::new_borrow(exchange.rep());
+        let too_early = guest.view().response_body(it()).unwrap();
+        assert!(matches!(too_early, Err(ErrorCode::Invalid(_))));
+        guest.ready(&exchange).await;
+        let head = guest.view().head(it()).unwrap();
+        let Some(Err(ErrorCode::Protocol(failure))) = head else {
+            panic!("{head:?}");
+        };
+        assert_eq!(failure.received, b"", "it comes once");
+        assert!(failure.message.contains("malformed"), "{failure:?}");
+        if asks {
+            let body = guest.view().response_body(it()).unwrap().unwrap();
+            let mut got = Vec::new();
+            while got.len() < ODD.len() {
+                let stream = guest.table.get_mut(&body).unwrap();
+                stream.ready().await;
+                got.extend_from_slice(&stream.read(1000).unwrap());
+            }
+            assert_eq!(got, ODD);
+            guest.table.delete(body).unwrap();
+            let again = guest.view().response_body(it()).unwrap();
+            assert!(matches!(again, Err(ErrorCode::Closed)));
+        }
+        HostExchange::drop(&mut guest.view(), exchange).unwrap();
+    }
+    let exchanges = guest.audit.exchanges();
+    let recorded: Vec<_> = exchanges
+        .iter()
+        .map(|one| (one.status, one.error.as_deref()))
+        .collect();
+    assert_eq!(recorded, [(None, Some("protocol")); 3]);
+}
