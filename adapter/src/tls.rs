@@ -4,8 +4,7 @@ use alloc::vec::Vec;
 
 use crate::arena::Arena;
 use crate::bindings::types::{
-    ClientCertificate, ErrorCode, TlsInfo, TlsOptions, TlsVersions, Verification,
-    VerificationChecks,
+    ChainChecks, ClientCertificate, ErrorCode, TlsInfo, TlsOptions, TlsVersions, Verification,
 };
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
@@ -17,8 +16,9 @@ use crate::utf8;
 const HOST_ROOTS: u32 = 4;
 /// The bits that choose the versions: one alone, or all.
 const VERSIONS: u32 = 8 | 16;
-/// The bits of the checks that are added or left out: strict, partial chain.
-const CHECKS: u32 = 32 | 64;
+/// The bits of the checks that are added or left out.
+const STRICT: u32 = 32;
+const PARTIAL: u32 = 64;
 
 /// 3: begins a TLS handshake.
 pub(crate) fn start_tls(
@@ -27,7 +27,7 @@ pub(crate) fn start_tls(
     handles: &mut Handles,
     arena: &Arena,
 ) -> Result<Answer, Failure> {
-    let verification = match header.arg & !(HOST_ROOTS | VERSIONS | CHECKS) {
+    let verification = match header.arg & !(HOST_ROOTS | VERSIONS | STRICT | PARTIAL) {
         0 => Verification::None,
         1 => Verification::Full,
         2 => Verification::NameUnchecked,
@@ -61,14 +61,13 @@ pub(crate) fn start_tls(
     Ok(Answer::done())
 }
 
-fn checks(arg: u32) -> VerificationChecks {
-    [
-        (32, VerificationChecks::STRICT),
-        (64, VerificationChecks::PARTIAL_CHAIN),
-    ]
-    .into_iter()
-    .filter(|(bit, _)| arg & bit != 0)
-    .fold(VerificationChecks::empty(), |all, (_, check)| all | check)
+fn checks(arg: u32) -> ChainChecks {
+    match (arg & STRICT != 0, arg & PARTIAL != 0) {
+        (false, false) => ChainChecks::Usual,
+        (true, false) => ChainChecks::Strict,
+        (false, true) => ChainChecks::Partial,
+        (true, true) => ChainChecks::StrictPartial,
+    }
 }
 
 /// What follows the server's name: every list is whole, and nothing is behind them.

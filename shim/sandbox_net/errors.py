@@ -67,8 +67,8 @@ LIMITS = (
     "connection-rate",
     "denials",
 )
-# What each of them bounds, and the key of the policy's budgets that raises it.
-_RAISED_BY: Final = {
+# What each of them bounds, and the key of the policy's budgets that sets it.
+_SET_BY: Final = {
     "response-head-size": ("the head of a response is too large", "response_head"),
     "connections": ("too many connections are open at once", "connections"),
     "requests": ("no more requests are sent", "requests"),
@@ -194,10 +194,10 @@ def _limit_text(limit: str, text: str) -> str:
     reached = f"sandbox-net: the host's limit {limit} was reached"
     if text:
         return f"{reached}. {text}"
-    if limit in _RAISED_BY:
-        what, key = _RAISED_BY[limit]
-        raised = f"whoever runs this program can raise '{key}' in the policy's [budgets]"
-        return f"{reached}: {what}; {raised}"
+    if limit in _SET_BY:
+        what, key = _SET_BY[limit]
+        how = f"whoever runs this program sets it as '{key}' in the policy's [budgets]"
+        return f"{reached}: {what}; {how}"
     return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 

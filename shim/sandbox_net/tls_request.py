@@ -13,7 +13,7 @@ NAME_UNCHECKED: Final = 2
 VERIFICATION: Final = 3  # the bits that say which
 _HOST_ROOTS: Final = 4
 
-# `types.verification-checks`.
+# `types.chain-checks`.
 STRICT: Final = 32
 PARTIAL_CHAIN: Final = 64
 

@@ -28,7 +28,7 @@ ERRORS = [
         OSError,
         errno.ENOBUFS,
         "sandbox-net: the host's limit connections was reached: too many connections are open at "
-        "once; whoever runs this program can raise 'connections' in the policy's [budgets]",
+        "once; whoever runs this program sets it as 'connections' in the policy's [budgets]",
     ),
     (
         9,

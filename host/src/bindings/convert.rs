@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
 
-use super::types;
+use super::types::{self, ChainChecks as Chain};
 use crate::egress::{
     CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
     Phase, ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
@@ -36,10 +36,8 @@ pub(super) fn tls_options(options: types::TlsOptions) -> TlsOptions {
         roots: ders(options.roots),
         client_certificate: client,
         checks: Checks {
-            strict: options.checks.contains(types::VerificationChecks::STRICT),
-            partial_chain: options
-                .checks
-                .contains(types::VerificationChecks::PARTIAL_CHAIN),
+            strict: matches!(options.checks, Chain::Strict | Chain::StrictPartial),
+            partial_chain: matches!(options.checks, Chain::Partial | Chain::StrictPartial),
         },
     }
 }

@@ -3,7 +3,7 @@
 use crate::frames::command::{CLOSE, CONNECT, REQUEST, START_TLS, STATUS, TLS_INFO, WRITE};
 use crate::frames::{Reply, Tls, connect, fault, request, start_tls};
 use crate::guest::Guest;
-use crate::mock::{ErrorCode, TlsInfo, TlsVersions, Verification, VerificationChecks};
+use crate::mock::{ChainChecks, ErrorCode, TlsInfo, TlsVersions, Verification};
 
 #[tokio::test]
 async fn connect_passes_host_port_and_timeout() {
@@ -91,12 +91,12 @@ async fn start_tls_passes_every_setting() {
         let versions = [TlsVersions::All, TlsVersions::V12, TlsVersions::V13];
         assert_eq!(options.versions, versions[(settings >> 3) as usize & 3]);
         let checks = [
-            (32, VerificationChecks::STRICT),
-            (64, VerificationChecks::PARTIAL_CHAIN),
+            ChainChecks::Usual,
+            ChainChecks::Strict,
+            ChainChecks::Partial,
+            ChainChecks::StrictPartial,
         ];
-        for (bit, check) in checks {
-            assert_eq!(options.checks.contains(check), settings & bit != 0);
-        }
+        assert_eq!(options.checks, checks[(settings >> 5) as usize]);
         assert!(options.roots == owned(tls.roots) && options.alpn == owned(tls.alpn));
         let client = options.client_certificate;
         let client = client.map(|client| (client.certificates, client.key));
