@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::address::{AddressClass, classify};
 use crate::denial::{DEFAULT_DENY, Denial, DenyReason, refusal};
-use crate::filter::{AddressFilter, Leads};
+use crate::filter::{AddressFilter, LayerFilter, Leads};
 use crate::host::Host;
 use crate::layer::Verdict;
 use crate::name::DnsName;
@@ -114,31 +114,45 @@ impl Policy {
         if !host.is_localhost() {
             return Vec::new();
         }
-        let filter = self.lookup_filter(host);
-        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        let permitted = |address: &IpAddr| filter.permits(*address, Leads::Here);
-        loopback.into_iter().filter(permitted).collect()
+        let mut refused: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let mut permitted = refused.clone();
+        // Nothing counts these lookups: the first filter has nearly always all that there is.
+        let mut filters = self.free_filters(host);
+        while let (false, Some(filter)) = (refused.is_empty(), filters.next()) {
+            let filter = AddressFilter::new(host.clone(), vec![filter]);
+            refused.retain(|address| !filter.permits(*address, Leads::Here));
+        }
+        permitted.retain(|address| !refused.contains(address));
+        permitted
     }
 
     /// The addresses of all connections to the host that need nobody's leave.
     fn lookup_filter(&self, host: &Host) -> AddressFilter {
         let mut filters = Vec::new();
-        for endpoint in self.deciding_endpoints(host) {
-            for scheme in Scheme::ALL {
-                let query = Query {
-                    scheme,
-                    endpoint: &endpoint,
-                    head: None,
-                };
-                if matches!(self.judge(&query), Verdict::Allow(_) | Verdict::Report(_)) {
-                    let filter = self.filters(&query);
-                    if !filters.contains(&filter) {
-                        filters.push(filter);
-                    }
-                }
+        for filter in self.free_filters(host) {
+            if !filters.contains(&filter) {
+                filters.push(filter);
             }
         }
         AddressFilter::new(host.clone(), filters)
+    }
+
+    /// What each layer opens for each connection to the host that needs nobody's leave.
+    fn free_filters(&self, host: &Host) -> impl Iterator<Item = Vec<LayerFilter>> {
+        self.deciding_endpoints(host)
+            .flat_map(|endpoint| {
+                Scheme::ALL.map(|scheme| {
+                    let query = Query {
+                        scheme,
+                        endpoint: &endpoint,
+                        head: None,
+                    };
+                    let verdict = self.judge(&query);
+                    let is_free = matches!(verdict, Verdict::Allow(_) | Verdict::Report(_));
+                    is_free.then(|| self.filters(&query))
+                })
+            })
+            .flatten()
     }
 
     /// The kindest verdict on any connection to the host; of equal ones that on its HTTPS port.
