@@ -63,10 +63,20 @@ fn is_legible(failure: &ProtocolFailure) -> bool {
     let status = received.get(8..).unwrap_or_default().trim_ascii_start();
     let is_final = matches!(status.first(), Some(b'2'..=b'9'));
     let coding = b"encoding";
-    let names_coding = received
+    let names_coding = head_of(received)
         .windows(coding.len())
         .any(|part| part.eq_ignore_ascii_case(coding));
     is_whole && is_final && !names_coding
+}
+
+/// What comes before the blank line.
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let first = |end: &[u8]| bytes.windows(end.len()).position(|part| part == end);
+    let end = [first(b"\n\n"), first(b"\n\r\n")]
+        .into_iter()
+        .flatten()
+        .min();
+    &bytes[..end.unwrap_or(bytes.len())]
 }
 
 #[cfg(test)]
@@ -83,6 +93,12 @@ mod tests {
             (HeadCut, "HTTP/1.1", false),
             (Head("x"), "HTTP/1.1 200 OK\r\nno colon\r\n\r\nbody", true),
             (Head("x"), "HTTP/1.1 100 Go\r\nno colon\r\n\r\n", false),
+            (
+                Head("x"),
+                "HTTP/1.1 200 OK\r\nno colon\r\n\r\nencoding",
+                true,
+            ),
+            (Head("x"), "HTTP/1.1 200 OK\nno colon\n\nencoding", true),
             (
                 Head("x"),
                 "HTTP/1.1 200 OK\r\nContent-Encoding : gzip\r\n\r\n",
