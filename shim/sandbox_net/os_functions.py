@@ -6,14 +6,20 @@ and `os.chmod` changes nothing. So does what is here for permissions.
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from typing import Any, Final
 
 from . import signals, users
+from .unsupported import refusing
 
 _mask = 0o022
 _FIRST: Final = 1
+_ROOM: Final = (
+    "WASI does not say how much room there is on a disk",
+    "use an `except OSError` where you write: the disk's limit is one",
+)
 
 
 def changes() -> dict[str, Callable[..., object]]:
@@ -44,6 +50,8 @@ def changes() -> dict[str, Callable[..., object]]:
         "getrandom": lambda size, flags=0: os.urandom(size),
         "register_at_fork": register_at_fork,
         "kill": kill,
+        "statvfs": refusing("os.statvfs", *_ROOM),
+        "fstatvfs": refusing("os.fstatvfs", *_ROOM),
         "wait": _no_children,
         "waitpid": _no_children,
     }
@@ -56,6 +64,8 @@ def add() -> None:
             function.__name__ = function.__qualname__ = name
             setattr(os, name, function)
             os.__all__.append(name)
+    if not hasattr(shutil, "disk_usage"):
+        shutil.disk_usage = refusing("shutil.disk_usage", *_ROOM)
 
 
 def _failed(number: int) -> OSError:

@@ -87,7 +87,7 @@ class _Call(Work):
         self.pool, self.own, self.call = pool, own, call
         self.future: Future[Any] = Future()
         setattr(self.future, _OWN, self)
-        self.name = f"a call of {call[0]!r}"
+        self.name = f"a call of {getattr(call[0], '__qualname__', type(call[0]).__name__)}"
 
     @property
     def thread(self) -> threading.Thread:

@@ -103,6 +103,7 @@ def run_once(self: Any) -> None:
 def run_once_without_sockets(self: Any) -> None:
     """As `run_once`, where nothing comes from outside."""
     idle = not (self._ready or self._scheduled or cooperation.pending or self._stopping)
+    idle = idle and all(work.due() == float("inf") for work in cooperation.standing)
     if idle and not cooperation.running:
         raise Stuck("sandbox-net: there are no threads, so this event loop would wait for ever")
     run_once(self)

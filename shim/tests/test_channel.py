@@ -124,7 +124,7 @@ class Descriptor(unittest.TestCase):
         self.assertEqual(caught.exception.errno, errno.EACCES)
         self.assertIn("no network", str(caught.exception))
 
-    @unittest.skipUnless(hasattr(os, "pipe"), "needs a pipe")
+    @unittest.skipUnless(HAS_LOOPBACK, "needs a pipe of the system")
     def test_a_frame_is_one_write(self) -> None:
         reader, writer = os.pipe()
         try:

@@ -11,6 +11,7 @@ Lines: `{"begin": number, "test": id}`, `{"test": id, "outcome": outcome, "detai
 `{"end": true}` at last. An outcome under the id of a module or a class is that of all its tests.
 """
 
+import _thread
 import asyncio
 import importlib
 import importlib.util
@@ -18,6 +19,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import traceback
 import unittest
 from collections.abc import Iterator
@@ -130,6 +132,11 @@ def load_package(folder: str) -> None:
     spec.loader.exec_module(sys.modules["test"])
 
 
+def refuse_thread(*_: object) -> None:
+    """Fails as CPython does where it can start none."""
+    raise RuntimeError("can't start new thread")
+
+
 def settle() -> None:
     """Says to the package `test` what it can rely on here."""
     from test import support
@@ -138,6 +145,9 @@ def settle() -> None:
     support.use_resources = []  # nothing that regrtest would have to be asked for with -u
     if not support.is_wasi:
         return
+    # These tests' threads are servers, which are not carried: run in line they would only wait.
+    threading.Thread.start = refuse_thread  # type: ignore[method-assign]
+    _thread.start_new_thread = refuse_thread  # type: ignore[assignment]
     # Of wasi it takes for granted that it has no sockets, and would skip nearly everything.
     support.is_wasi = False
     support.has_socket_support = True

@@ -3,6 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 
@@ -32,5 +33,7 @@ attempt("ProcessPoolExecutor", concurrent.futures.ProcessPoolExecutor)
 attempt("multiprocessing.Pool", lambda: multiprocessing.Pool(2))
 attempt("multiprocessing.Queue", multiprocessing.Queue)
 attempt("multiprocessing.Manager", multiprocessing.Manager)
+attempt("shutil.disk_usage", lambda: shutil.disk_usage("."))
+attempt("os.statvfs", lambda: os.statvfs("."))
 attempt("signal.alarm", lambda: signal.alarm(1))
 attempt("signal.setitimer", lambda: signal.setitimer(signal.ITIMER_REAL, 1))

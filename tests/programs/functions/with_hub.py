@@ -8,22 +8,21 @@ os.environ.update(
     HF_ENDPOINT=sys.argv[1], HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1"
 )
 
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import FileLock, Timeout
 
 folder = tempfile.mkdtemp()
-for kind in (FileLock, SoftFileLock):
-    path = os.path.join(folder, f"{kind.__name__}.lock")
-    first, second = kind(path), kind(path)
+path = os.path.join(folder, "lock")
+first, second = FileLock(path), FileLock(path)
+with first:
+    print(first.is_locked, second.is_locked)
+    try:
+        second.acquire(timeout=0.05)
+    except Timeout as error:
+        print(type(error).__name__)
     with first:
-        print(first.is_locked, second.is_locked)
-        try:
-            second.acquire(timeout=0.05)
-        except Timeout as error:
-            print(type(error).__name__)
-        with first:
-            print(first.lock_counter)
-    with second:
-        print(second.is_locked, first.is_locked)
+        print(first.lock_counter)
+with second:
+    print(second.is_locked, first.is_locked)
 
 from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache  # noqa: E402
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError  # noqa: E402

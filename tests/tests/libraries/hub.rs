@@ -25,7 +25,11 @@ fn answer(head: &str) -> sandbox_net_tests::Script {
             let size = content(name).len();
             format!(r#"{{"type": "file", "path": "{name}", "size": {size}, "oid": "{name}-1"}}"#)
         });
-        ("200 OK", "application/json", format!("[{}]", files.join(", ")))
+        (
+            "200 OK",
+            "application/json",
+            format!("[{}]", files.join(", ")),
+        )
     } else if path.starts_with("/api/models/some/model") {
         let files = FILES.map(|name| format!(r#"{{"rfilename": "{name}"}}"#));
         let body = format!(
@@ -36,7 +40,11 @@ fn answer(head: &str) -> sandbox_net_tests::Script {
     } else if path.contains("/resolve/") && FILES.contains(&name) {
         ("200 OK", "text/plain", content(name))
     } else {
-        ("404 Not Found\r\nX-Error-Code: EntryNotFound", "text/plain", String::new())
+        (
+            "404 Not Found\r\nX-Error-Code: EntryNotFound",
+            "text/plain",
+            String::new(),
+        )
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nX-Repo-Commit: {COMMIT}\r\n\
@@ -63,9 +71,9 @@ async fn huggingface_hub_downloads_files_and_snapshots() {
         .time_limit(LIMIT)
         .allow(hub.origin())
         .arg(hub.origin());
-    let builder = PACKAGES.iter().fold(builder, |builder, package| {
-        builder.with_package(*package)
-    });
+    let builder = PACKAGES
+        .iter()
+        .fold(builder, |builder, package| builder.with_package(*package));
     let sandbox = builder.build().await.expect("a sandbox");
     let outcome = sandbox.run(Script::path(Native::path(PROGRAM))).await;
     let outcome = outcome.expect("a run");

@@ -14,9 +14,9 @@ type End = (String, i32);
 async fn inside(program: &str, packages: &[&str], rule: Option<&str>) -> (End, String) {
     let path = Native::path(program);
     let builder = Sandbox::builder().time_limit(LIMIT);
-    let builder = packages.iter().fold(builder, |builder, package| {
-        builder.with_package(*package)
-    });
+    let builder = packages
+        .iter()
+        .fold(builder, |builder, package| builder.with_package(*package));
     let builder = match rule {
         Some(rule) => builder.allow(rule),
         None => builder,

@@ -27,8 +27,6 @@ enum Kind {
     Http,
     /// Whatever it sends asks for an upgrade, so that is what is refused.
     WebSocket,
-    /// It begins with a thread, which there is none of: it sends nothing but to a proxy.
-    Threads,
 }
 
 /// A row of the table.
@@ -137,7 +135,6 @@ fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
     };
     match (row.kind, kind) {
         (_, "proxy") => proxy(),
-        (Kind::Threads, _) => vec!["sandbox-net has none".to_owned()],
         (Kind::WebSocket, "budget") => vec![upgrade, spent.to_owned()],
         (Kind::WebSocket, _) | (_, "upgrade") => vec![upgrade],
         (_, "path") => vec![no_rule("GET", "/denied")],
@@ -232,7 +229,7 @@ macro_rules! rows {
     };
 }
 
-use Kind::{Http, Threads, WebSocket};
+use Kind::{Http, WebSocket};
 
 rows! {
     http_client_says_what_was_refused: Http, LIBRARIES, "http_client";
@@ -251,5 +248,5 @@ rows! {
     openai_with_asyncio_says_what_was_refused: Http, OPENAI, "openai_asyncio";
     websocket_client_says_what_was_refused: WebSocket, LIBRARIES, "websocket_client";
     websockets_with_asyncio_says_what_was_refused: WebSocket, LIBRARIES, "websockets_asyncio";
-    websockets_with_threads_says_what_was_refused: Threads, LIBRARIES, "websockets_sync";
+    websockets_with_threads_says_what_was_refused: WebSocket, LIBRARIES, "websockets_sync";
 }

@@ -88,7 +88,7 @@ const ROWS: &[Row] = &[
         &["functions/refused.py"],
     ),
     (
-        "`signal.alarm`, `signal.setitimer`",
+        "`signal.alarm`, `signal.setitimer`, `os.statvfs`, `shutil.disk_usage`",
         "the same `OSError`",
         &["functions/refused.py"],
     ),
