@@ -14,6 +14,8 @@ mod pipes;
 #[cfg(unix)]
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/scripts.rs"]
+mod scripts;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};

@@ -195,3 +195,58 @@ asyncio.run(main())
         ]
     });
 }
+
+#[test]
+fn rules_that_a_script_asks_for_are_granted_by_the_number_alone() {
+    prepare();
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = folder.path().join("agent.py");
+    let rule = "GET https://example.com/v1/**";
+    let comment = format!("# /// script\n# tool.sandbox-net.allow = ['{rule}']\n# ///\n");
+    std::fs::write(&script, comment + "print('ran')\n").expect("a script");
+    // The number is on the screen only: what a script's author can foresee grants nothing.
+    for typed in ["\n", "yes\nyes\nyes\n"] {
+        let steps = json!([
+            ["wait", "asks for these rules:"],
+            ["wait", "    allow GET https://example.com/v1/**"],
+            ["wait", "Type the number, "],
+            ["wait", QUESTION],
+            ["type", typed.split_inclusive('\n').next()],
+            [
+                "wait",
+                if typed == "\n" {
+                    "were not granted"
+                } else {
+                    QUESTION
+                }
+            ],
+            ["type", "\n"],
+            ["wait", "were not granted"],
+            ["wait", "ran"]
+        ]);
+        let steps = match typed {
+            "\n" => steps
+                .as_array()
+                .expect("a list")
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| ![6, 7].contains(at))
+                .map(|(_, it)| it.clone())
+                .collect(),
+            _ => steps,
+        };
+        let mut driver = Command::new("python3")
+            .args([DRIVER, env!("CARGO_BIN_EXE_sandbox-net"), "run"])
+            .arg(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python");
+        let mut stdin = driver.stdin.take().expect("a pipe");
+        let steps = serde_json::to_vec(&steps).expect("JSON");
+        stdin.write_all(&steps).expect("a pipe that is read");
+        drop(stdin);
+        let output = driver.wait_with_output().expect("the end of the driver");
+        assert!(output.status.success(), "the steps were not all done");
+    }
+}

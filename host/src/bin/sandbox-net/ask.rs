@@ -41,7 +41,8 @@ impl Hook for Terminal {
                     let question = Question {
                         text: printable(&text),
                         // ASCII without a space: it was parsed as a host.
-                        host: endpoint.host.to_string(),
+                        word: endpoint.host.to_string(),
+                        kind: "the host's name",
                     };
                     match question.ask(ANSWER).await? {
                         Answer::Allow => true,
@@ -59,6 +60,24 @@ impl Hook for Terminal {
             })
         })
     }
+}
+
+/// Whether the person at the terminal grants rules that a script asks for. `rules` are printable.
+pub(crate) async fn grants(script: &str, rules: &[String], limit: Duration) -> bool {
+    let Ok(number) = getrandom::u32() else {
+        return false;
+    };
+    let list: Vec<_> = rules
+        .iter()
+        .map(|rule| format!("    allow {rule}"))
+        .collect();
+    let question = Question {
+        text: format!("{script} asks for these rules:\r\n{}", list.join("\r\n")),
+        // A script can't tell its reader what to type.
+        word: format!("{:04}", number % 10_000),
+        kind: "the number",
+    };
+    matches!(question.ask(limit).await, Ok(Answer::Allow))
 }
 
 impl Terminal {

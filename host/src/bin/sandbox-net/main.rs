@@ -16,6 +16,7 @@ mod policy_options;
 mod printable;
 mod run;
 mod runtime;
+mod script_wishes;
 mod server;
 #[cfg(unix)]
 mod signals;

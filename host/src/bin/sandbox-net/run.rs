@@ -1,6 +1,6 @@
 //! `sandbox-net run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
@@ -10,6 +10,7 @@ use sandbox_net::{
 
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
+use crate::script_wishes::Wishes;
 use crate::supervise::{Deadline, say};
 use crate::{Failure, budgets, json, missing_module, no_network};
 
@@ -33,8 +34,15 @@ pub(crate) struct Run {
     /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
     #[arg(long = "with", value_name = "PKG")]
     packages: Vec<String>,
+    /// Add the packages in this file: one requirement on each line, without options and URLs
+    #[arg(long, value_name = "FILE")]
+    with_requirements: Vec<PathBuf>,
+    /// Grant the rules that the script asks for in its comment: see [tool.sandbox-net]
+    #[arg(long)]
+    allow_requested: bool,
     /// Show a directory of the host; read-only unless it ends in :rw, and then without anything in it
-    /// that the host looks up by name: the script, --policy, --audit, --ca, another --dir
+    /// that the host looks up by name: the script, --policy, --audit, --ca, --with-requirements,
+    /// another --dir
     #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
     dir: Vec<(PathBuf, String, DirAccess)>,
     /// Set an environment variable; of one name the last value counts
@@ -81,9 +89,9 @@ pub(crate) struct Run {
 impl Run {
     /// The time limit counts from `start`, but not while the interpreter and packages are prepared.
     pub(crate) async fn execute(
-        self,
+        mut self,
         cache_dir: Option<PathBuf>,
-        start: Instant,
+        mut start: Instant,
         deadline: Deadline,
     ) -> Result<u8, Failure> {
         let ends = |start: Instant| self.timeout.and_then(|limit| start.checked_add(limit));
@@ -96,6 +104,17 @@ impl Run {
         let mut sandbox = self.directories(Sandbox::builder());
         // Nothing is read from where an earlier run could have written.
         sandbox.check()?;
+        let wishes = Wishes::read(self.script_file(), &self.with_requirements)?;
+        if wishes.asks_for_rules() {
+            // The person's time is not the program's.
+            let asked = Instant::now();
+            deadline.set(None);
+            let granted = wishes.granted(self.allow_requested).await;
+            self.policy.allow.extend(granted);
+            start += asked.elapsed();
+            deadline.set(ends(start));
+        }
+        self.packages.extend(wishes.packages);
         sandbox = self.policy.apply(sandbox)?;
         sandbox = sandbox
             .memory_limit(usize::try_from(self.memory.as_u64())?)
@@ -196,13 +215,20 @@ impl Run {
         let mut named = files(&self.policy.policy, "--policy");
         named.extend(files(self.audit.as_slice(), "--audit"));
         named.extend(files(&self.ca, "--ca"));
+        named.extend(files(&self.with_requirements, "--with-requirements"));
         for (path, option) in named {
             sandbox = sandbox.protect(path, option);
         }
-        match self.script.first().filter(|script| *script != "-") {
+        match self.script_file() {
             Some(script) => sandbox.protect(script, "the script"),
             None => sandbox,
         }
+    }
+
+    /// The script, if it is a file.
+    fn script_file(&self) -> Option<&Path> {
+        let script = self.script.first().filter(|script| *script != "-");
+        script.map(Path::new)
     }
 
     fn program(&self) -> Result<(Script, Vec<String>), Failure> {

@@ -261,7 +261,8 @@ impl<'a, 'c> Solver<'a, 'c> {
         machine_code: MachineCode,
     ) -> Result<Rc<[Version]>, Error> {
         let built_in = self.target.provides.get(name);
-        let is_listed = built_in.is_none() || self.learned.borrow().replaced.contains(name);
+        // The guest imports what is built in before its packages, so that no other version counts.
+        let is_listed = built_in.is_none();
         let key = (name.clone(), machine_code, is_listed);
         if let Some(known) = self.universes.borrow().get(&key) {
             return Ok(known.clone());

@@ -5,17 +5,20 @@
 //!    nothing from there.
 //! 2. What was typed before counts for nothing: the person had not read the question.
 //! 3. What the program may have made of the terminal (colours, a cut escape sequence) is undone.
-//! 4. The answer is the host's name. A key pressed out of habit is none.
+//! 4. The answer is the host's name, or a number that is new each time. A key pressed out of habit is
+//!    none.
 
 use std::io;
 use std::time::Duration;
 
-/// A question about a host.
+/// A question about a host, or about what a script asks for.
 pub(super) struct Question {
-    /// Who asks for what, printable and on one line.
+    /// Who asks for what, printable, with `\r\n` between its lines.
     pub(super) text: String,
     /// What is typed to allow it.
-    pub(super) host: String,
+    pub(super) word: String,
+    /// What that is: "the host's name".
+    pub(super) kind: &'static str,
 }
 
 /// What the person answered.
@@ -81,22 +84,22 @@ mod unix {
         if is_closed(closed)? {
             return Ok(Answer::None);
         }
-        let Question { text, host } = question;
+        let Question { text, word, kind } = question;
         let mut say = format!("{PLAIN}sandbox-net: {text}");
         for _ in 0..TRIES {
             tcflush(&terminal, QueueSelector::IFlush)?;
             write!(
                 terminal,
-                "{say}\r\nType the host's name, {host}, to allow it, or press Enter to deny: "
+                "{say}\r\nType {kind}, {word}, to allow it, or press Enter to deny: "
             )?;
             let Some(line) = answer(&mut terminal, closed, deadline)? else {
                 write!(terminal, "\r\nsandbox-net: no answer, denied\r\n")?;
                 return Ok(Answer::None);
             };
             match line.as_slice() {
-                line if line == host.as_bytes() => return Ok(Answer::Allow),
+                line if line == word.as_bytes() => return Ok(Answer::Allow),
                 b"" => return Ok(Answer::Deny),
-                _ => say = "sandbox-net: that is not the host's name.".to_owned(),
+                _ => say = format!("sandbox-net: that is not {kind}."),
             }
         }
         write!(terminal, "sandbox-net: denied\r\n")?;

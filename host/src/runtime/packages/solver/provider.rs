@@ -183,8 +183,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         let catalog = self.solver.catalog.borrow();
         let is_here = |it: &Requirement<VerbatimUrl>| {
             let built_in = self.solver.target.provides.get(&it.name);
-            let suits = |version| specifiers(it).is_ok_and(|all| all.contains(version));
-            catalog.wheels.contains_key(&it.name) || built_in.is_some_and(suits)
+            catalog.wheels.contains_key(&it.name) || built_in.is_some()
         };
         let needed = requirements.iter().filter(|it| !is_here(it));
         needed.map(|it| it.name.clone()).collect()

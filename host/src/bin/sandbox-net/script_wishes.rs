@@ -1,0 +1,100 @@
+//! What a script and files of requirements ask for: packages, which are added, and rules, which somebody
+//! has to grant.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use sandbox_net::runtime::Manifest;
+use sandbox_net::{ScriptMetadata, parse_requirements};
+
+use crate::Failure;
+use crate::ask::{ANSWER, grants};
+use crate::printable::printable;
+use crate::supervise::say;
+
+/// The most bytes of a script, as the library has it, and of a file of requirements.
+const LONGEST: u64 = 16 << 20;
+
+/// What is asked for.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) packages: Vec<String>,
+    rules: Vec<String>,
+    script: String,
+}
+
+impl Wishes {
+    /// Reads the comment of a script that is a file, and the files of requirements.
+    pub(crate) fn read(script: Option<&Path>, requirements: &[PathBuf]) -> Result<Self, Failure> {
+        let mut wishes = Wishes::default();
+        // A named pipe is read once, by whoever runs it.
+        if let Some(script) = script.filter(|script| script.is_file()) {
+            wishes.script = name(script);
+            // Python takes other encodings, too; the comment is in ASCII in all of them that matter.
+            let source = String::from_utf8_lossy(&bytes(script)?).into_owned();
+            let at = |error| format!("{}: {error}", name(script));
+            if let Some(metadata) = ScriptMetadata::parse(&source).map_err(at)? {
+                let python = &Manifest::find(None)?.python;
+                metadata.check_python(python).map_err(at)?;
+                wishes.packages.extend_from_slice(metadata.dependencies());
+                wishes.rules.extend_from_slice(metadata.requested_rules());
+            }
+        }
+        for file in requirements {
+            let text = String::from_utf8(bytes(file)?);
+            let text = text.map_err(|_| format!("{}: not a text in UTF-8", name(file)))?;
+            let found = parse_requirements(&text);
+            wishes
+                .packages
+                .extend(found.map_err(|error| format!("{}: {error}", name(file)))?);
+        }
+        Ok(wishes)
+    }
+
+    pub(crate) fn asks_for_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// The rules that are granted: all or none. Without the option a person at the terminal decides.
+    pub(crate) async fn granted(&self, by_option: bool) -> Vec<String> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
+        let script = &self.script;
+        let shown: Vec<_> = self.rules.iter().map(|rule| printable(rule)).collect();
+        if by_option {
+            say(&format!(
+                "{script} asked for rules, and was granted: {}",
+                shown.join("; ")
+            ));
+            return self.rules.clone();
+        }
+        let is_watched = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if is_watched && grants(script, &shown, ANSWER).await {
+            return self.rules.clone();
+        }
+        say(&format!(
+            "{script} asks for rules that were not granted: {}; --allow-requested grants them",
+            shown.join("; ")
+        ));
+        Vec::new()
+    }
+}
+
+fn name(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| format!("{}: {error}", name(path));
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(format!("{}: it has more than {LONGEST} bytes", name(path)).into());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,176 @@
+//! Scripts that bring their needs: packages, a Python version, and rules that they ask for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A directory with one pure wheel, as pip's only index, and a script.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(lines: &[&str]) -> Place {
+        let place = Place(tempfile::tempdir().expect("a directory"));
+        let path = place.path("brought-1.0-py3-none-any.whl");
+        let mut wheel = zip::ZipWriter::new(fs::File::create(path).expect("a file"));
+        for (name, text) in [
+            ("brought.py", "value = 'brought along'"),
+            (
+                "brought-1.0.dist-info/WHEEL",
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
+            ),
+            (
+                "brought-1.0.dist-info/METADATA",
+                "Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n",
+            ),
+        ] {
+            let options = zip::write::SimpleFileOptions::default();
+            wheel.start_file(name, options).expect("a member");
+            wheel.write_all(text.as_bytes()).expect("a member");
+        }
+        wheel.finish().expect("a wheel");
+        fs::write(place.path("agent.py"), lines.join("\n")).expect("a script");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, options: &[&str]) -> Output {
+        command(&["run"])
+            .args(options)
+            .arg(self.path("agent.py"))
+            .env("PIP_NO_INDEX", "1")
+            .env("PIP_FIND_LINKS", self.0.path())
+            .output()
+            .expect("the binary of this crate")
+    }
+}
+
+fn begins(output: &Output, path: &Path, rest: &str) {
+    let told = text(&output.stderr);
+    let begin = format!("sandbox-net: {}: {rest}", path.display());
+    assert!(told.starts_with(&begin), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(output.status.code(), Some(TOOL_ERROR), "{told}");
+}
+
+#[test]
+fn a_script_and_a_file_of_requirements_bring_packages() {
+    let place = Place::new(&[
+        "# /// script",
+        "# requires-python = '>=3.11'",
+        "# dependencies = ['brought']",
+        "# ///",
+        "import brought; print(brought.value)",
+    ]);
+    let output = place.run(&[]);
+    assert_eq!(
+        text(&output.stdout),
+        "brought along\n",
+        "{}",
+        text(&output.stderr)
+    );
+    let plain = Place::new(&["import brought; print(brought.value)"]);
+    assert_eq!(plain.run(&[]).status.code(), Some(1));
+    let file = plain.path("requirements.txt");
+    fs::write(&file, "# ours\nbrought>=1 # this one\n").expect("a file");
+    let output = plain.run(&["--with-requirements", file.to_str().expect("UTF-8")]);
+    assert_eq!(
+        text(&output.stdout),
+        "brought along\n",
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn rules_that_a_script_asks_for_are_granted_by_the_option_alone() {
+    let server = http_server();
+    let url = format!("http://{server}/");
+    let asks = format!("# allow = ['GET {url}**']");
+    let place = Place::new(&[
+        "# /// script",
+        "# [tool.sandbox-net]",
+        &asks,
+        "# ///",
+        "import urllib.request",
+        "try:",
+        &format!("    print(urllib.request.urlopen('{url}').status)"),
+        "except Exception:",
+        "    print('denied')",
+    ]);
+    let denied = ["--deny", url.trim_end_matches('/')];
+    for (options, printed, told) in [
+        (
+            &[][..],
+            "denied\n",
+            "asks for rules that were not granted: GET http",
+        ),
+        (&["--allow-requested"], "200\n", "was granted: GET http"),
+        (
+            &["--allow-requested", denied[0], denied[1]],
+            "denied\n",
+            "was granted: GET http",
+        ),
+    ] {
+        let output = place.run(options);
+        let stderr = text(&output.stderr);
+        assert_eq!(text(&output.stdout), printed, "{options:?}: {stderr}");
+        assert!(stderr.contains(told), "{options:?}: {stderr}");
+    }
+}
+
+/// A script with this in its comment.
+fn block<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    [&["# /// script"][..], lines, &["# ///", "print('ran')"]].concat()
+}
+
+#[test]
+fn a_fault_in_what_a_script_asks_for_is_one_line_with_file_and_line() {
+    for (lines, rest) in [
+        (
+            block(&["# dependencies = ["]),
+            "line 2: the script's metadata can't be used",
+        ),
+        (
+            block(&["# ///", "", "# /// script"]),
+            "line 4: there are two comments",
+        ),
+        (
+            block(&["# dependencies = ['???']"]),
+            "line 2: the requirement `???`",
+        ),
+        (
+            block(&["# requires-python = '<3.12'"]),
+            "line 2: the script requires Python <3.12",
+        ),
+        (
+            block(&["# [tool.sandbox-net]", "# deny = []"]),
+            "line 3: the script's metadata can't",
+        ),
+        (
+            block(&["# [tool.sandbox-net]", "# allow = ['*']"]),
+            "line 3: the rule '*' is refused",
+        ),
+    ] {
+        let place = Place::new(&lines);
+        begins(&place.run(&[]), &place.path("agent.py"), rest);
+    }
+    let place = Place::new(&["print('ran')"]);
+    let file = place.path("requirements.txt");
+    for (line, rest) in [
+        (
+            "--index-url https://a.example",
+            "line 2: `--index-url https://a.example` has an option",
+        ),
+        ("six @ https://a.example/six.whl", "line 2: the requirement"),
+        ("six===", "line 2: the requirement `six===`"),
+    ] {
+        fs::write(&file, format!("brought\n{line}\n")).expect("a file");
+        let output = place.run(&["--with-requirements", file.to_str().expect("UTF-8")]);
+        begins(&output, &file, rest);
+        assert_eq!(text(&output.stdout), "");
+    }
+}
