@@ -79,8 +79,9 @@ pub(crate) fn resolve(
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Wheel>, Error> {
-    let given = catalog.wheels.values();
-    for (name, version) in given.filter_map(|it| target.provides.get_key_value(&it.name)) {
+    let mut given = catalog.wheels.values();
+    let replacing = given.find_map(|it| target.provides.get_key_value(&it.name));
+    if let Some((name, version)) = replacing {
         return Err(Error::VersionConflict {
             name: name.to_string(),
             problem: format!("the runtime has {version} built in; leave the wheel out"),

@@ -87,6 +87,9 @@ pub(crate) enum Outcome {
     GaveUp(Vec<PackageName>),
 }
 
+/// The versions that there are, from the oldest, by what counts.
+type Universes = HashMap<(PackageName, MachineCode), Rc<[Version]>>;
+
 /// What is learned about projects while searching. It only grows.
 #[derive(Default)]
 struct Learned {
@@ -94,15 +97,13 @@ struct Learned {
     pre_releases: BTreeSet<PackageName>,
     /// Versions that are pinned.
     pins: BTreeSet<(PackageName, Version)>,
-    /// Projects that are part of the runtime, of which another version is asked for.
-    replaced: BTreeSet<PackageName>,
     /// All that was asked for, in this order.
     asks: BTreeMap<PackageName, Vec<Ask>>,
 }
 
 impl Learned {
     fn size(&self) -> usize {
-        self.pre_releases.len() + self.pins.len() + self.replaced.len()
+        self.pre_releases.len() + self.pins.len()
     }
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Solver<'a, 'c> {
     catalog: RefCell<&'a mut Catalog<'c>>,
     within: &'a TimeBox,
     learned: RefCell<Learned>,
-    universes: RefCell<HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>>,
+    universes: RefCell<Universes>,
 }
 
 impl<'a, 'c> Solver<'a, 'c> {
@@ -138,15 +139,11 @@ impl<'a, 'c> Solver<'a, 'c> {
         effort: Effort,
     ) -> Result<Outcome, Error> {
         loop {
-            let (size, replaced) = self.grown();
+            let size = self.learned.borrow().size();
             let provider = Provider::new(self, roots, machine_code, effort);
             let result = pubgrub::resolve(&provider, Package::Root, Version::new([0]));
-            let (now, now_replaced) = self.grown();
             // What was excluded before something was learned has to be looked at again.
-            let is_stale = match &result {
-                Err(PubGrubError::NoSolution(_)) => now > size,
-                _ => now_replaced > replaced,
-            };
+            let is_stale = self.learned.borrow().size() > size;
             match result {
                 Err(_) if provider.gave_up() => return Ok(Outcome::GaveUp(provider.conflicting())),
                 Err(
@@ -154,7 +151,7 @@ impl<'a, 'c> Solver<'a, 'c> {
                     | PubGrubError::ErrorChoosingVersion { source, .. }
                     | PubGrubError::ErrorInShouldCancel(source),
                 ) => return Err(source),
-                _ if is_stale => {}
+                Err(PubGrubError::NoSolution(_)) if is_stale => {}
                 Err(PubGrubError::NoSolution(reasons)) => return Ok(Outcome::None(reasons)),
                 Ok(selected) => {
                     let project = |(package, version)| match package {
@@ -167,11 +164,6 @@ impl<'a, 'c> Solver<'a, 'c> {
                 }
             }
         }
-    }
-
-    fn grown(&self) -> (usize, usize) {
-        let learned = self.learned.borrow();
-        (learned.size(), learned.replaced.len())
     }
 
     /// Whether a version is the one in the runtime.
@@ -261,9 +253,7 @@ impl<'a, 'c> Solver<'a, 'c> {
         machine_code: MachineCode,
     ) -> Result<Rc<[Version]>, Error> {
         let built_in = self.target.provides.get(name);
-        // The guest imports what is built in before its packages, so that no other version counts.
-        let is_listed = built_in.is_none();
-        let key = (name.clone(), machine_code, is_listed);
+        let key = (name.clone(), machine_code);
         if let Some(known) = self.universes.borrow().get(&key) {
             return Ok(known.clone());
         }
@@ -272,12 +262,17 @@ impl<'a, 'c> Solver<'a, 'c> {
         if let Some(wheel) = catalog.wheels.get(name) {
             all.insert(wheel.version.clone());
         } else {
-            all.extend(built_in.cloned());
-            if is_listed {
-                let listing = catalog.listing(name)?;
-                all.extend(listing.wheels.keys().cloned());
-                if machine_code == MachineCode::Counts {
-                    all.extend(listing.machine_code.iter().cloned());
+            // The guest imports what is built in before its packages, so that no other version counts.
+            match built_in {
+                Some(version) => {
+                    all.insert(version.clone());
+                }
+                None => {
+                    let listing = catalog.listing(name)?;
+                    all.extend(listing.wheels.keys().cloned());
+                    if machine_code == MachineCode::Counts {
+                        all.extend(listing.machine_code.iter().cloned());
+                    }
                 }
             }
         }

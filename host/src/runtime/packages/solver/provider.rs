@@ -198,7 +198,6 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         let solver = self.solver;
         let name = &requirement.name;
         let versions = specifiers(requirement)?;
-        let built_in = solver.target.provides.get(name);
         let ask = Ask {
             by: by.clone(),
             requirement: requirement.to_string(),
@@ -217,14 +216,6 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
             .extend(pins(&versions).map(|version| (name.clone(), version.clone())));
         if asks_for_pre_release(&versions) {
             learned.pre_releases.insert(name.clone());
-        }
-        match built_in {
-            Some(version) if !versions.contains(version) => {
-                learned.replaced.insert(name.clone());
-            }
-            // Any other version stays possible, if somebody else asks for one: see `Learned`.
-            Some(_) if !learned.replaced.contains(name) => return Ok(Ranges::full()),
-            _ => {}
         }
         drop(learned);
         let universe = solver.universe(name, self.machine_code)?;

@@ -220,7 +220,8 @@ fn an_index_or_a_wheel_with_a_fault_is_told_on_one_line_and_nothing_stays() {
         let directory = index.server.directory.path();
         fs::rename(directory.join(from), directory.join(to)).unwrap();
     };
-    let faults: [(&str, &dyn Fn(&Index), &[&str]); 6] = [
+    type Case<'a> = (&'a str, &'a dyn Fn(&Index), &'a [&'a str]);
+    let faults: [Case<'_>; 6] = [
         (
             "page 500",
             &|it| it.server.fail("/two/", Fault::Status),
