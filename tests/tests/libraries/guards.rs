@@ -66,7 +66,7 @@ async fn guards_and_pins_work_as_natively_on_the_public_addresses_of_allowed_nam
         return;
     };
     let arguments = ports.into_iter().chain(["outside".to_owned()]);
-    let native = run_natively(&python, &ca, PROGRAM, arguments).await;
+    let native = run_natively(python, &ca, PROGRAM, arguments).await;
     assert!(native.lines.len() > 30);
     for line in &native.lines {
         let case = line["case"].as_str().expect("a name");
