@@ -190,7 +190,9 @@ impl<'a> Facts<'a> {
 
     /// Whether names and key identifiers fit.
     pub(super) fn may_be_issued_by(&self, issuer: &Facts<'_>) -> bool {
-        if self.issuer().as_raw() != issuer.subject().as_raw() {
+        // A proxy has the name of whom it speaks for, and no other ones (RFC 3820 section 3.5).
+        let is_broken = self.is_proxy && self.alternative_names().is_some();
+        if is_broken || self.issuer().as_raw() != issuer.subject().as_raw() {
             return false;
         }
         let Some((key, serial)) = self.issuer_key().map(|found| found.value) else {
