@@ -80,7 +80,7 @@ async fn arguments_and_ids_where_none_belong_are_refused() {
     .await;
     refused(&mut guest, &frame(POLL, 1, 0, &poll(0, &[])), fault::FRAME).await;
     refused(&mut guest, &frame(POLL, 0, 1, &poll(0, &[])), fault::FRAME).await;
-    for settings in [3, 7, 11, 19, 24, 29, 32, 33, 0x100, u32::MAX] {
+    for settings in [3, 7, 11, 19, 24, 29, 35, 99, 128, 129, 0x100, u32::MAX] {
         refused(
             &mut guest,
             &frame(START_TLS, connection, settings, &start_tls(b"a", &[])),

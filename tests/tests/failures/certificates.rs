@@ -78,6 +78,7 @@ impl Table {
 
 /// What an authority has by itself, for one without: its constraints, as given.
 fn with_constraints(params: &mut rcgen::CertificateParams, critical: bool) {
+    params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(b"abcd".to_vec());
     without_constraints(params);
     params.custom_extensions = vec![
         extension(oid::SUBJECT_KEY, false, b"\x04\x04abcd"),
@@ -132,6 +133,11 @@ fn leaves(table: &mut Table) {
         let content = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x15\x01";
         params.custom_extensions = vec![extension(oid::PROXY, true, content)];
     });
+    table.leaf("a proxy certificate without names", &[], |params| {
+        let content = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x15\x01";
+        params.custom_extensions = vec![extension(oid::PROXY, true, content)];
+        params.subject_alt_names.clear();
+    });
     table.leaf("no authority key identifier", &[], |params| {
         params.use_authority_key_identifier_extension = false;
     });
@@ -152,10 +158,14 @@ fn leaves(table: &mut Table) {
     table.leaf("no subject", STRICT, |params| {
         params.distinguished_name = rcgen::DistinguishedName::new();
     });
-    table.leaf("an authority key identifier without a key", STRICT, |params| {
-        params.use_authority_key_identifier_extension = false;
-        params.custom_extensions = vec![extension(oid::AUTHORITY_KEY, false, b"\x30\x00")];
-    });
+    table.leaf(
+        "an authority key identifier without a key",
+        STRICT,
+        |params| {
+            params.use_authority_key_identifier_extension = false;
+            params.custom_extensions = vec![extension(oid::AUTHORITY_KEY, false, b"\x30\x00")];
+        },
+    );
     table.leaf("a critical authority key identifier", STRICT, |params| {
         params.use_authority_key_identifier_extension = false;
         params.custom_extensions = vec![extension(oid::AUTHORITY_KEY, true, b"\x30\x00")];
@@ -203,6 +213,10 @@ fn authorities(table: &mut Table) {
     table.below("no usage", &[], |params| params.key_usages.clear());
     table.below("no usage, strictly", STRICT, |params| {
         params.key_usages.clear()
+    });
+    table.below("another key identifier", &[], |params| {
+        with_constraints(params, true);
+        params.key_identifier_method = rcgen::KeyIdMethod::Sha256;
     });
     table.below("constraints that are not critical", &[], |params| {
         with_constraints(params, false)

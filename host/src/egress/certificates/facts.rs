@@ -188,9 +188,19 @@ impl<'a> Facts<'a> {
         self.may_be_issued_by(self)
     }
 
+    /// Whether its issuer has the other's name. A proxy has the name of whom it speaks for and no
+    /// other ones (RFC 3820 section 3.5): one that has is nobody's.
+    pub(super) fn names_as_issuer(&self, issuer: &Facts<'_>) -> bool {
+        !self.is_broken_proxy() && self.issuer().as_raw() == issuer.subject().as_raw()
+    }
+
+    pub(super) fn is_broken_proxy(&self) -> bool {
+        self.is_proxy && self.alternative_names().is_some()
+    }
+
     /// Whether names and key identifiers fit.
     pub(super) fn may_be_issued_by(&self, issuer: &Facts<'_>) -> bool {
-        if self.issuer().as_raw() != issuer.subject().as_raw() {
+        if !self.names_as_issuer(issuer) {
             return false;
         }
         let Some((key, serial)) = self.issuer_key().map(|found| found.value) else {
