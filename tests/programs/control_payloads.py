@@ -105,7 +105,7 @@ for case, payload in (
     ("a certificate that is none", tls_payload(certificates=(b"leaf",), key=b"key")),
 ):
     attempt(f"start-tls: {case}", on_connection, START_TLS, TRUSTED, payload)
-for settings in (3, 7, 11, 24, 29, 32):
+for settings in (3, 7, 11, 24, 29, 128):
     attempt(f"start-tls: settings {settings}", on_connection, START_TLS, settings, tls_payload())
 attempt("start-tls: unverified", on_connection, START_TLS, frames.UNVERIFIED, tls_payload())
 attempt("tls-info without tls", on_connection, TLS_INFO, 0, b"")

@@ -155,7 +155,7 @@ async fn payloads_that_make_no_sense_get_an_error_and_send_nothing() {
         ("start-tls: settings 11", &[FRAME]),
         ("start-tls: settings 24", &[FRAME]),
         ("start-tls: settings 29", &[FRAME]),
-        ("start-tls: settings 32", &[FRAME]),
+        ("start-tls: settings 128", &[FRAME]),
         ("start-tls: another name", &[DENIED]),
         ("start-tls: roots that are none", &[INVALID]),
         ("start-tls: too many roots", &[INVALID]),

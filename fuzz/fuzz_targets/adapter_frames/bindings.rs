@@ -85,6 +85,13 @@ pub(crate) mod types {
         V13,
     }
 
+    pub(crate) enum ChainChecks {
+        Usual,
+        Strict,
+        Partial,
+        StrictPartial,
+    }
+
     pub(crate) struct TlsOptions<'a> {
         pub(crate) versions: TlsVersions,
         pub(crate) verification: Verification,
@@ -92,6 +99,7 @@ pub(crate) mod types {
         pub(crate) roots: &'a [&'a [u8]],
         pub(crate) client_certificate: Option<ClientCertificate<'a>>,
         pub(crate) alpn: &'a [&'a [u8]],
+        pub(crate) checks: ChainChecks,
     }
 
     pub(crate) struct TlsInfo {

@@ -94,7 +94,14 @@ impl Connection {
             TlsVersions::V12 => 1,
             TlsVersions::V13 => 2,
         };
-        let settings: u32 = verification | u32::from(options.host_roots) << 2 | versions << 3;
+        let checks = match options.checks {
+            ChainChecks::Usual => 0,
+            ChainChecks::Strict => 1,
+            ChainChecks::Partial => 2,
+            ChainChecks::StrictPartial => 3,
+        };
+        let roots = u32::from(options.host_roots);
+        let settings: u32 = verification | roots << 2 | versions << 3 | checks << 5;
         let mut told = settings.to_le_bytes().to_vec();
         sized::<2>(&mut told, name.len());
         told.extend_from_slice(name.as_bytes());

@@ -58,7 +58,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn is_plain(&self) -> bool {
         match self.command {
             CONNECT => self.id == 0 && self.arg <= 0xFFFF,
-            START_TLS => self.arg < 24 && self.arg & 3 != 3,
+            START_TLS => self.arg < 128 && self.arg & 3 != 3 && self.arg & 24 != 24,
             REQUEST => self.arg <= 2,
             READ => self.arg != 0,
             RESOLVE => self.id == 0 && self.arg == 0,

@@ -70,7 +70,7 @@ const PROGRAM: &str = r#"(module
     (import "sandbox:net/client@0.1.0" "[method]connection.status" (func $status (param i32 i32)))
     (import "sandbox:net/client@0.1.0" "[method]connection.start-tls"
         (func $start_tls
-            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
     (import "sandbox:net/client@0.1.0" "request"
         (func $request (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32)))
     (import "sandbox:net/client@0.1.0" "[method]exchange.head" (func $head (param i32 i32)))
@@ -124,6 +124,7 @@ const PROGRAM: &str = r#"(module
             (i32.const 0) (i32.const 0) ;; no others
             (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) ;; no certificate
             (i32.const 0) (i32.const 0) ;; no protocols
+            (i32.const 0) ;; the usual checks
             (i32.const 1024)))
     (func (export "request") (param i32 i32 i32 i32 i32 i32 i32 i32 i64)
         (call $request (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
