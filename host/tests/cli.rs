@@ -156,7 +156,10 @@ fn a_mistake_that_has_nothing_to_do_with_the_network_gets_no_hint() {
         ("raise SystemExit(1)", false),
         ("import sys; sys.exit('the socket is broken')", false),
         ("import no_such_module", false),
-        ("import ssl", true),
+        (
+            "import socket, ssl; ssl.create_default_context().wrap_socket(socket.socket())",
+            true,
+        ),
         ("import socket; socket.socket()", true),
         (
             "import socket; socket.create_connection(('a.test', 80))",

@@ -213,6 +213,11 @@ def exception_for(error: ChannelError, host: str = "") -> OSError:
     return exception if error.code in _OF_NETWORK else refusal(exception)
 
 
+def is_of_one_host(error: ChannelError) -> bool:
+    """Whether another host may still be connected to: one that is allowed, or was met before."""
+    return error.code == DENIED or (error.code == LIMIT and _name(LIMITS, error.detail) == "hosts")
+
+
 def _exception_for(error: ChannelError, host: str) -> OSError:
     code, text = error.code, error.text
     if code == DENIED:

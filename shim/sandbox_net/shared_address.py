@@ -10,14 +10,14 @@ from .addresses import parse_literal
 from .answers import ANSWERS, is_loopback, plain_name
 from .channel import Channel, ChannelError
 from .endpoint import Address, Hosts
-from .errors import DENIED, exception_for, os_error
+from .errors import exception_for, is_of_one_host, os_error
 from .tls_request import VERIFICATION, VERIFIED
 
 _LENGTH: Final = struct.Struct("<H")
 
 
 def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) -> tuple[int, str]:
-    """Begins to connect to the first of `hosts` that is not denied: the id, and which one it is.
+    """Begins to connect to the first of `hosts` that the host takes: the id, and which one it is.
 
     Raises:
         OSError: what became of the likeliest one.
@@ -29,7 +29,7 @@ def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) ->
             return channel.call(ch.CONNECT, 0, port, payload).value, host
         except ChannelError as error:
             failure = failure or exception_for(error, host)
-            if error.code != DENIED:
+            if not is_of_one_host(error):
                 break
     raise failure or os_error(errno.EINVAL) from None
 

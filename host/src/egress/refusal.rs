@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError};
 
 use crate::egress::{CertificateFault as Fault, TlsFailure};
@@ -30,6 +32,27 @@ impl From<Fault> for Refusal {
     }
 }
 
+/// Faults for which OpenSSL sends the alert "unknown CA" (RFC 8446 section 6.2), beside an unknown issuer.
+const UNKNOWN_CA: [Fault; 6] = [
+    Fault::SelfSigned,
+    Fault::SelfSignedInChain,
+    Fault::IssuerUnavailable,
+    Fault::ChainTooLong,
+    Fault::PathLength,
+    Fault::InvalidAuthority,
+];
+
+/// One of them on its way. Of the library's errors with that alert only one carries anything: it is that
+/// of old revocation lists, of which the host has none.
+fn with_alert(fault: Fault) -> Option<CertificateError> {
+    let number = UNKNOWN_CA.iter().position(|known| *known == fault)?;
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(number as u64));
+    Some(CertificateError::ExpiredRevocationListContext {
+        time: at,
+        next_update: at,
+    })
+}
+
 /// With the alert that a server expects for the fault: the library sends that of its own error.
 /// Only what has one of its own gets through without the message.
 impl From<Refusal> for rustls::Error {
@@ -40,7 +63,8 @@ impl From<Refusal> for rustls::Error {
             Fault::UnknownIssuer => CertificateError::UnknownIssuer,
             Fault::CriticalExtension => CertificateError::UnhandledCriticalExtension,
             Fault::Purpose => CertificateError::InvalidPurpose,
-            _ => CertificateError::Other(OtherError(Arc::new(refusal))),
+            fault => with_alert(fault)
+                .unwrap_or_else(|| CertificateError::Other(OtherError(Arc::new(refusal)))),
         };
         Self::InvalidCertificate(reason)
     }
@@ -54,6 +78,11 @@ impl From<&CertificateError> for Refusal {
                 Some(refusal) => return refusal.clone(),
                 None => of_library(other.downcast_ref()),
             },
+            E::ExpiredRevocationListContext { time, .. } => {
+                let number = usize::try_from(time.as_secs()).ok();
+                let fault = number.and_then(|number| UNKNOWN_CA.get(number));
+                fault.copied().unwrap_or(Fault::Other)
+            }
             E::Expired | E::ExpiredContext { .. } => Fault::Expired,
             E::NotValidYet | E::NotValidYetContext { .. } => Fault::NotYetValid,
             E::UnknownIssuer => Fault::UnknownIssuer,
@@ -133,4 +162,24 @@ fn words(name: &str) -> String {
         before = c;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::AlertDescription;
+
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_of_an_authority_that_is_not_known_as_openssl_tells_it() {
+        for fault in UNKNOWN_CA {
+            let error = rustls::Error::from(Refusal::from(fault));
+            let rustls::Error::InvalidCertificate(reason) = &error else {
+                panic!("{error:?}");
+            };
+            let alert = AlertDescription::from(reason.clone());
+            assert_eq!(alert, AlertDescription::UnknownCA, "{fault:?}");
+            assert_eq!(Refusal::from(reason), Refusal::from(fault));
+        }
+    }
 }

@@ -174,3 +174,22 @@ fn a_fault_in_what_a_script_asks_for_is_one_line_with_file_and_line() {
         assert_eq!(text(&output.stdout), "");
     }
 }
+
+#[test]
+fn a_module_that_a_package_would_bring_ends_with_the_option_that_adds_it() {
+    for (module, last) in [
+        ("httpx", "run again with --with httpx"),
+        ("websocket", "run again with --with websocket-client"),
+        ("cv2", "does not run in a sandbox"),
+        (
+            "pip",
+            "add packages with --with PKG, such as --with requests",
+        ),
+    ] {
+        let output = run(&["-c", &format!("import {module}")]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{module}: {stderr}");
+        assert!(stderr.trim_end().ends_with(last), "{module}: {stderr}");
+        assert!(!stderr.contains("site-packages"), "{module}: {stderr}");
+    }
+}

@@ -12,6 +12,8 @@ os.kill(os.getpid(), signal.SIGTERM)
 print(seen)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.kill(os.getpid(), signal.SIGTERM)
+# Whoever runs this may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     os.kill(os.getpid(), signal.SIGINT)
 except KeyboardInterrupt:

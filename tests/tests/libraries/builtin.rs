@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt as _, stream};
 use sandbox_net::runtime::Manifest;
 use sandbox_net::{Sandbox, Script};
-use sandbox_net_tests::LIMIT;
+use sandbox_net_tests::{LIMIT, native_python};
 
 use crate::table;
 
@@ -95,6 +95,31 @@ async fn fault(name: &str, expected: &str, rule: Option<&str>) -> Option<String>
         let stderr = outcome.stderr_text();
         format!("--- {name} ended with {code} and printed\n{found}and not\n{expected}{stderr}")
     })
+}
+
+/// Says which `six` is imported, and which one its metadata describes; what is built in beside it
+/// goes on.
+const WHICH_SIX: &str = "
+import importlib.metadata, dateutil.parser, six
+print(six.__version__, importlib.metadata.version('six'), dateutil.parser.parse('2026-01-02').day)
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_built_in_is_replaced_by_another_version_where_a_pin_asks_for_it() {
+    if native_python().await.is_none() {
+        return;
+    }
+    for (pin, expected) in [
+        ("six", "1.17.0 1.17.0 2\n"),
+        ("six==1.16.0", "1.16.0 1.16.0 2\n"),
+    ] {
+        let builder = Sandbox::builder().time_limit(LIMIT).with_package(pin);
+        let sandbox = builder.build().await.expect("a sandbox");
+        let outcome = sandbox.run(Script::code(WHICH_SIX)).await;
+        let outcome = outcome.expect("a run of the sandbox");
+        let printed = (outcome.stdout_text(), outcome.stderr_text());
+        assert_eq!(printed.0, expected, "{pin}: {}", printed.1);
+    }
 }
 
 #[test]

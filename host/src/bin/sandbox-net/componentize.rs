@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sandbox_net::Capability;
+use sandbox_net::runtime::Terminal;
 
 use crate::{Failure, console};
 
@@ -22,7 +23,7 @@ pub(crate) struct Componentize {
 
 impl Componentize {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
-        let engine = crate::engine(cache_dir, self.runtime, None).await?;
+        let engine = crate::engine(cache_dir, self.runtime, None, Terminal).await?;
         let capability = match self.no_network {
             true => Capability::None,
             false => Capability::Network,

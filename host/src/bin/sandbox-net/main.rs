@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use sandbox_net::Engine;
 use sandbox_net::runtime::Terminal;
+use sandbox_net::runtime::progress::Progress;
 
 use crate::supervise::Deadline;
 
@@ -76,7 +77,9 @@ impl Cli {
     async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {
         match self.command {
             Command::Run(run) => run.execute(self.cache_dir, start, deadline).await,
-            Command::Demo => demo::execute(engine(self.cache_dir, None, None).await?).await,
+            Command::Demo => {
+                demo::execute(engine(self.cache_dir, None, None, Terminal).await?).await
+            }
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
@@ -85,13 +88,14 @@ impl Cli {
     }
 }
 
-/// The engine, with progress on the terminal.
+/// The engine. Long steps are told by `progress`.
 async fn engine(
     cache_dir: Option<PathBuf>,
     runtime: Option<String>,
     preparation: Option<Duration>,
+    progress: impl Progress + 'static,
 ) -> Result<Engine, Failure> {
-    let mut builder = Engine::builder().progress(Terminal);
+    let mut builder = Engine::builder().progress(progress);
     if let Some(directory) = cache_dir {
         builder = builder.cache_dir(directory);
     }

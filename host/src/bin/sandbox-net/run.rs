@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
+use sandbox_net::runtime::progress;
 use sandbox_net::{
     AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
 };
@@ -120,8 +121,12 @@ impl Run {
             .memory_limit(usize::try_from(self.memory.as_u64())?)
             .disk_limit(self.disk.as_u64())
             .stdin(Stdin::Inherit);
+        let logs_to_stderr = self
+            .audit
+            .as_ref()
+            .is_some_and(|path| path.as_os_str() == "-");
         sandbox = match self.audit {
-            Some(path) if path.as_os_str() == "-" => sandbox.audit_sink(AuditStderr),
+            Some(_) if logs_to_stderr => sandbox.audit_sink(AuditStderr),
             Some(path) => sandbox.audit_file(path),
             None => sandbox,
         };
@@ -163,7 +168,11 @@ impl Run {
         let spent = start.elapsed();
         deadline.set(None);
         let limit = Some(self.prepare_timeout);
-        let engine = crate::engine(cache_dir, None, limit).await?;
+        // A log has no lines of another kind.
+        let engine = match logs_to_stderr {
+            true => crate::engine(cache_dir, None, limit, progress::Silent).await?,
+            false => crate::engine(cache_dir, None, limit, progress::Terminal).await?,
+        };
         sandbox = sandbox.engine(engine).prepare().await?;
         // As if the preparation had taken no time.
         let end = self.timeout.map(|limit| limit.saturating_sub(spent));

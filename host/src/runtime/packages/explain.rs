@@ -219,9 +219,10 @@ impl Culprit {
         let given = solver.given(&self.name);
         let problem = match (&self.problem, solver.built_in(&self.name)) {
             (Some(problem), _) => format!("version {}; {asked}", problem.trim()),
-            (None, Some(version)) => {
-                format!("the runtime has {version} built in, which cannot be replaced; {asked}")
-            }
+            (None, Some(version)) => format!(
+                "the runtime has {version} built in, and the index has no pure-Python wheel of \
+                 another version that suits; {asked}"
+            ),
             (None, None) if given.is_some() => {
                 format!("you gave {}; {asked}", given.unwrap_or_default())
             }

@@ -49,6 +49,10 @@ const RESOLVED_FILE: &str = "resolved.toml";
 const WHEELS_DIRECTORY: &str = "wheels";
 const SITE_DIRECTORY: &str = "site-packages";
 
+/// Below [`SITE_DIRECTORY`]: what the interpreter finds before its own library, which are other versions of
+/// what is built in. No module can have this name.
+const REPLACING: &str = ".before-the-library";
+
 /// Packages that are ready to be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages {
@@ -246,7 +250,7 @@ impl<'a> PackagesBuilder<'a> {
             self.cache,
             self.progress,
             &resolution,
-            self.preparation,
+            (&target.provides, self.preparation),
             within,
         )
     }
@@ -312,7 +316,7 @@ fn site(
     cache: &Cache,
     progress: &dyn Progress,
     resolution: &Path,
-    preparation: Option<Preparation<'_>>,
+    (provides, preparation): (&BTreeMap<PackageName, Version>, Option<Preparation<'_>>),
     within: &TimeBox,
 ) -> Result<Packages, Error> {
     let path = resolution.join(RESOLVED_FILE);
@@ -344,7 +348,14 @@ fn site(
                     remedy: "The cache is damaged: remove this file's entry from it, and try again",
                 });
             }
-            unpack::unpack(&path, &site, &mut limits)?;
+            let name = PackageName::from_str(&wheel.name);
+            let replaces = name.is_ok_and(|name| provides.contains_key(&name));
+            let place = match replaces {
+                true => site.join(REPLACING),
+                false => site.clone(),
+            };
+            fs::create_dir_all(&place).map_err(Error::io("create", &place))?;
+            unpack::unpack(&path, &place, &mut limits)?;
             step.advance(1);
         }
         drop(step);

@@ -87,9 +87,6 @@ pub(crate) enum Outcome {
     GaveUp(Vec<PackageName>),
 }
 
-/// The versions that there are, from the oldest, by what counts.
-type Universes = HashMap<(PackageName, MachineCode), Rc<[Version]>>;
-
 /// What is learned about projects while searching. It only grows.
 #[derive(Default)]
 struct Learned {
@@ -97,13 +94,15 @@ struct Learned {
     pre_releases: BTreeSet<PackageName>,
     /// Versions that are pinned.
     pins: BTreeSet<(PackageName, Version)>,
+    /// Projects that are part of the runtime, of which another version is asked for.
+    replaced: BTreeSet<PackageName>,
     /// All that was asked for, in this order.
     asks: BTreeMap<PackageName, Vec<Ask>>,
 }
 
 impl Learned {
     fn size(&self) -> usize {
-        self.pre_releases.len() + self.pins.len()
+        self.pre_releases.len() + self.pins.len() + self.replaced.len()
     }
 }
 
@@ -113,7 +112,7 @@ pub(crate) struct Solver<'a, 'c> {
     catalog: RefCell<&'a mut Catalog<'c>>,
     within: &'a TimeBox,
     learned: RefCell<Learned>,
-    universes: RefCell<Universes>,
+    universes: RefCell<HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>>,
 }
 
 impl<'a, 'c> Solver<'a, 'c> {
@@ -139,11 +138,15 @@ impl<'a, 'c> Solver<'a, 'c> {
         effort: Effort,
     ) -> Result<Outcome, Error> {
         loop {
-            let size = self.learned.borrow().size();
+            let (size, replaced) = self.grown();
             let provider = Provider::new(self, roots, machine_code, effort);
             let result = pubgrub::resolve(&provider, Package::Root, Version::new([0]));
+            let (now, now_replaced) = self.grown();
             // What was excluded before something was learned has to be looked at again.
-            let is_stale = self.learned.borrow().size() > size;
+            let is_stale = match &result {
+                Err(PubGrubError::NoSolution(_)) => now > size,
+                _ => now_replaced > replaced,
+            };
             match result {
                 Err(_) if provider.gave_up() => return Ok(Outcome::GaveUp(provider.conflicting())),
                 Err(
@@ -151,7 +154,7 @@ impl<'a, 'c> Solver<'a, 'c> {
                     | PubGrubError::ErrorChoosingVersion { source, .. }
                     | PubGrubError::ErrorInShouldCancel(source),
                 ) => return Err(source),
-                Err(PubGrubError::NoSolution(_)) if is_stale => {}
+                _ if is_stale => {}
                 Err(PubGrubError::NoSolution(reasons)) => return Ok(Outcome::None(reasons)),
                 Ok(selected) => {
                     let project = |(package, version)| match package {
@@ -164,6 +167,11 @@ impl<'a, 'c> Solver<'a, 'c> {
                 }
             }
         }
+    }
+
+    fn grown(&self) -> (usize, usize) {
+        let learned = self.learned.borrow();
+        (learned.size(), learned.replaced.len())
     }
 
     /// Whether a version is the one in the runtime.
@@ -253,7 +261,8 @@ impl<'a, 'c> Solver<'a, 'c> {
         machine_code: MachineCode,
     ) -> Result<Rc<[Version]>, Error> {
         let built_in = self.target.provides.get(name);
-        let key = (name.clone(), machine_code);
+        let is_listed = built_in.is_none() || self.learned.borrow().replaced.contains(name);
+        let key = (name.clone(), machine_code, is_listed);
         if let Some(known) = self.universes.borrow().get(&key) {
             return Ok(known.clone());
         }
@@ -262,17 +271,12 @@ impl<'a, 'c> Solver<'a, 'c> {
         if let Some(wheel) = catalog.wheels.get(name) {
             all.insert(wheel.version.clone());
         } else {
-            // The guest imports what is built in before its packages, so that no other version counts.
-            match built_in {
-                Some(version) => {
-                    all.insert(version.clone());
-                }
-                None => {
-                    let listing = catalog.listing(name)?;
-                    all.extend(listing.wheels.keys().cloned());
-                    if machine_code == MachineCode::Counts {
-                        all.extend(listing.machine_code.iter().cloned());
-                    }
+            all.extend(built_in.cloned());
+            if is_listed {
+                let listing = catalog.listing(name)?;
+                all.extend(listing.wheels.keys().cloned());
+                if machine_code == MachineCode::Counts {
+                    all.extend(listing.machine_code.iter().cloned());
                 }
             }
         }

@@ -34,7 +34,7 @@ pub(super) fn openai(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> Ap
         ("POST", "/v1/chat/completions") if text.contains("weather in") => {
             ApiAnswer::json(200, completion(code(&text)))
         }
-        ("POST", "/v1/chat/completions") if asked_before(request, before) == 0 => {
+        ("POST", "/v1/chat/completions") if is_first_of_openai(request, before) => {
             ApiAnswer::json(500, json!({"error": {"message": "try again"}}))
                 .with("retry-after-ms", "10")
         }
@@ -47,6 +47,11 @@ pub(super) fn openai(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> Ap
         ),
         _ => ApiAnswer::json(404, json!({"error": {"message": "not found"}})),
     }
+}
+
+/// Whether it is to be asked again, as OpenAI's own client does.
+fn is_first_of_openai(request: &ApiRequest, before: &[ApiRequest]) -> bool {
+    request.field("authorization") == Some("Bearer sk-1") && asked_before(request, before) == 0
 }
 
 /// What the model says of the weather: first a call, then the answer.

@@ -3,7 +3,7 @@
 use sandbox_net_tests::{ApiAnswer, ApiRequest};
 use serde_json::{Value, json};
 
-use super::{asked_before, parameter};
+use super::{asked_before, parameter, plain};
 
 /// The answer of Slack's API.
 pub(super) fn slack(request: &ApiRequest, origin: &str, before: &[ApiRequest]) -> ApiAnswer {
@@ -80,7 +80,7 @@ pub(super) fn elasticsearch(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> 
             .collect();
         json!({"total": {"value": 3, "relation": "eq"}, "hits": hits})
     };
-    let body = plain(request);
+    let body = String::from_utf8_lossy(&plain(request)).into_owned();
     let shards = json!({"total": 1, "successful": 1, "skipped": 0, "failed": 0});
     let (status, answer) = match (request.method.as_str(), request.path()) {
         ("GET", "/") => (
@@ -118,17 +118,4 @@ pub(super) fn elasticsearch(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> 
         _ => (404, json!({"_index": "books", "found": false})),
     };
     ApiAnswer::json(status, answer).with("x-elastic-product", "Elasticsearch")
-}
-
-fn plain(request: &ApiRequest) -> String {
-    use std::io::Read;
-
-    let mut text = String::new();
-    match request.field("content-encoding") {
-        Some("gzip") => {
-            let read = flate2::read::GzDecoder::new(&request.body[..]).read_to_string(&mut text);
-            read.map(|_| text).unwrap_or_default()
-        }
-        _ => request.text(),
-    }
 }

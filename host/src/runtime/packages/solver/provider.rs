@@ -183,7 +183,8 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         let catalog = self.solver.catalog.borrow();
         let is_here = |it: &Requirement<VerbatimUrl>| {
             let built_in = self.solver.target.provides.get(&it.name);
-            catalog.wheels.contains_key(&it.name) || built_in.is_some()
+            let suits = |version| specifiers(it).is_ok_and(|all| all.contains(version));
+            catalog.wheels.contains_key(&it.name) || built_in.is_some_and(suits)
         };
         let needed = requirements.iter().filter(|it| !is_here(it));
         needed.map(|it| it.name.clone()).collect()
@@ -198,6 +199,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         let solver = self.solver;
         let name = &requirement.name;
         let versions = specifiers(requirement)?;
+        let built_in = solver.target.provides.get(name);
         let ask = Ask {
             by: by.clone(),
             requirement: requirement.to_string(),
@@ -216,6 +218,14 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
             .extend(pins(&versions).map(|version| (name.clone(), version.clone())));
         if asks_for_pre_release(&versions) {
             learned.pre_releases.insert(name.clone());
+        }
+        match built_in {
+            Some(version) if !versions.contains(version) => {
+                learned.replaced.insert(name.clone());
+            }
+            // Any other version stays possible, if somebody else asks for one: see `Learned`.
+            Some(_) if !learned.replaced.contains(name) => return Ok(Ranges::full()),
+            _ => {}
         }
         drop(learned);
         let universe = solver.universe(name, self.machine_code)?;

@@ -93,35 +93,31 @@ fn extras_hold_in_the_release_that_is_chosen_in_the_end() {
 }
 
 #[test]
-fn what_is_built_in_counts_in_its_version_and_the_search_goes_back_for_it() {
+fn what_is_built_in_is_preferred_and_replaced_where_another_version_is_asked_for() {
     let index = Index::new([
         wheel("six", "1.10.0"),
         wheel("six", "99.0"),
-        wheel("any", "1.0").requires("six>=1.5"),
-        wheel("uses", "2.0").requires("six>=90"),
-        wheel("uses", "1.0").requires("six>=1.5"),
         wheel("old", "1.0").requires("six<1.15"),
+        wheel("any", "1.0").requires("six>=1.5"),
+        native("numpy", "1.0"),
+        wheel("uses", "1.0").requires("numpy<2"),
+        wheel("uses", "0.9").requires("numpy"),
     ]);
     for (wanted, found) in [
         (&["any"][..], &["any 1.0"][..]),
         (&["six"], &[]),
-        (&["uses"], &["uses 1.0"]),
+        (&["six==1.10.0"], &["six 1.10.0"]),
+        (&["any", "old"], &["any 1.0", "old 1.0", "six 1.10.0"]),
+        (&["six>90", "any"], &["any 1.0", "six 99.0"]),
     ] {
         assert_eq!(index.resolve(wanted).unwrap(), found, "{wanted:?}");
     }
-    for (wanted, asked) in [
-        ("six==1.10.0", "six==1.10.0 by you"),
-        ("old", "six<1.15 by old"),
-    ] {
-        let refused = index.refused(&[wanted]);
-        for part in [
-            "no version of six",
-            "1.17.0 built in, which cannot be replaced",
-            asked,
-        ] {
-            assert!(refused.contains(part), "`{part}` is not in: {refused}");
-        }
+    let refused = index.refused(&["uses"]);
+    for part in ["package numpy cannot", "machine code", "--with 'uses<1'"] {
+        assert!(refused.contains(part), "`{part}` is not in: {refused}");
     }
+    let refused = index.refused(&["six<1.15", "six>2"]);
+    assert!(refused.contains("1.17.0 built in"), "{refused}");
 }
 
 #[test]
