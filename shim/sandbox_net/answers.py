@@ -2,9 +2,10 @@
 
 The host tells the public addresses of a name that the policy allows, and decides and dials by the
 name all the same. So `connect` turns such an address back into a name: the one whose lookup gave
-this very address, else the latest one that was found there. Where names share an address, the
-server name of TLS or the `Host` field may mean another one of them: the connection goes over to
-that then (`shared_address`). Nothing here grants anything: the policy decides on every name.
+this very address, else the latest one that was found there; on loopback an address means itself
+first. Where names share an address, the server name of TLS or the `Host` field may mean another one
+of them: the connection goes over to that then (`shared_address`). Nothing here grants anything: the
+policy decides on every name.
 """
 
 from collections import OrderedDict
@@ -63,8 +64,8 @@ class Answers:
     def hosts(self, given: object, address: str, port: int) -> tuple[str, ...]:
         """What `address` and `port` mean, the likeliest first; `given` is how the program says it.
 
-        The very string that a lookup gave means its name alone. A loopback address means itself
-        rather than a name that was asked with other ports only."""
+        The very string that a lookup gave means its name alone. Any other loopback address means
+        itself, and a name only where the policy does not have the address."""
         names = self._known.get(_plain_address(address))
         if not names:
             return (address,)
@@ -72,12 +73,9 @@ class Answers:
         for name in latest:
             if names[name].text is given:
                 return (name,)
-        likely = [name for name in latest if names[name].is_for(port)][:_MAX_TRIED]
-        if likely and is_loopback(address):
-            return (*likely, address)
-        if is_loopback(address):
-            return (address, *latest[:_MAX_TRIED])
-        return (*list(dict.fromkeys([*likely, *latest]))[:_MAX_TRIED], address)
+        likely = [name for name in latest if names[name].is_for(port)]
+        tried = list(dict.fromkeys([*likely, *latest]))[:_MAX_TRIED]
+        return (address, *tried) if is_loopback(address) else (*tried, address)
 
     def is_at(self, name: str, address: str) -> bool:
         """Whether `name` was found at `address`, or is that address."""

@@ -1,7 +1,9 @@
 """The frames of `adapter/FRAMES.md`, as the tests' host reads and writes them."""
 
 import struct
+import sys
 from dataclasses import dataclass
+from typing import Final
 
 FRAME = struct.Struct("<BBHIII")
 REPLY = struct.Struct("<BBBBIII")
@@ -44,6 +46,10 @@ class Pending(Exception):
     def __init__(self, value: int = 0) -> None:
         super().__init__(value)
         self.value = value
+
+
+DEFAULT_CHECKS: Final = 0b110_0000 if sys.version_info >= (3, 13) else 0
+"""Strict and partial-chain: what `ssl.create_default_context` asks for."""
 
 
 @dataclass

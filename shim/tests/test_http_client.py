@@ -11,6 +11,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+from fake_frames import DEFAULT_CHECKS
 from fake_host import WAIT, Failure, TlsSettings
 
 
@@ -44,7 +45,17 @@ class Urllib(HostTest):
         (connection,) = self.host.connections
         self.assertEqual(
             connection.tls_settings,
-            TlsSettings("example.com", (0x0303, 0x0304), 1, True, (), (), b"", (b"http/1.1",)),
+            TlsSettings(
+                "example.com",
+                (0x0303, 0x0304),
+                1,
+                True,
+                (),
+                (),
+                b"",
+                (b"http/1.1",),
+                DEFAULT_CHECKS,
+            ),
         )
         self.assertEqual(self.host.open_handles, 0)
 

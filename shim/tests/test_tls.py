@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from fake_frames import DEFAULT_CHECKS
 from fake_host import WAIT, Failure, Tls, TlsSettings
 from sandbox_net.tls_request import (
     NAME_UNCHECKED,
@@ -99,7 +100,15 @@ class Handshake(TlsTest):
         sock = self.connected(context, tls=tls)
         (connection,) = self.host.connections
         expected = TlsSettings(
-            "example.com", BOTH, VERIFIED, True, (), (), b"", (b"h2", b"http/1.1")
+            "example.com",
+            BOTH,
+            VERIFIED,
+            True,
+            (),
+            (),
+            b"",
+            (b"h2", b"http/1.1"),
+            DEFAULT_CHECKS,
         )
         self.assertEqual(connection.tls_settings, expected)
         self.assertEqual(sock.version(), "TLSv1.3")

@@ -43,7 +43,7 @@ struct Client {
 const CLIENTS: [Client; 3] = [
     Client {
         program: "soak/soak_requests.py",
-        refused_here: &["wrong-length/2"],
+        refused_here: &[],
     },
     Client {
         program: "soak/soak_httpx.py",
