@@ -87,6 +87,9 @@ pub(crate) enum Outcome {
     GaveUp(Vec<PackageName>),
 }
 
+/// The versions that there are, from the oldest, by what counts and whether the index does.
+type Universes = HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>;
+
 /// What is learned about projects while searching. It only grows.
 #[derive(Default)]
 struct Learned {
@@ -112,7 +115,7 @@ pub(crate) struct Solver<'a, 'c> {
     catalog: RefCell<&'a mut Catalog<'c>>,
     within: &'a TimeBox,
     learned: RefCell<Learned>,
-    universes: RefCell<HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>>,
+    universes: RefCell<Universes>,
 }
 
 impl<'a, 'c> Solver<'a, 'c> {
