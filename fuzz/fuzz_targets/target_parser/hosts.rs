@@ -72,14 +72,14 @@ pub(crate) fn check_canonical(text: &str) {
     }
 }
 
-/// Whether the value of a `Host` field is this origin's host and port, by its letters.
+/// Whether the value of a `Host` field is this origin's host, and its port or none, by its letters.
 pub(crate) fn names(origin: &Origin, value: &[u8]) -> bool {
     let value = String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase();
-    // Zeros before a port change nothing, and `Host` is not sent on as it was written.
+    // Zeros before a port change nothing, and such a `Host` is not sent on as it was written.
     let end = value.trim_end_matches(|c: char| c.is_ascii_digit());
     let (host, port) = match end.strip_suffix(':').filter(|_| end.len() < value.len()) {
         Some(host) => (host, value[end.len()..].parse().ok()),
-        None => (&*value, Some(origin.scheme.default_port())),
+        None => (&*value, Some(origin.endpoint.port)),
     };
     if port != Some(origin.endpoint.port) {
         return false;

@@ -186,7 +186,7 @@ fn a_module_that_a_package_would_bring_ends_with_the_option_that_adds_it() {
             "add packages with --with PKG, such as --with requests",
         ),
     ] {
-        let output = run(&["-c", &format!("import {module}")]);
+        let output = run(&["run", "-c", &format!("import {module}")]);
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{module}: {stderr}");
         assert!(stderr.trim_end().ends_with(last), "{module}: {stderr}");

@@ -261,13 +261,13 @@ impl Run {
 /// Says on stderr what the program itself could not.
 fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
-        // An exception: without a network CPython's own modules name a cause that is none.
-        Exit::Code(1) if had_no_network && no_network::is_missed(&outcome.stderr_end) => {
-            say("nothing is allowed, so the program had no network; --allow HOST gives it one")
-        }
         Exit::Code(1) => {
+            // An exception: without a network CPython's own modules name a cause that is none.
+            let is_missed = || had_no_network && no_network::is_missed(&outcome.stderr_end);
             if let Some(hint) = missing_module::hint(&outcome.stderr_end) {
                 say(&hint);
+            } else if is_missed() {
+                say("nothing is allowed, so the program had no network; --allow HOST gives it one");
             }
         }
         Exit::Code(_) => {}
