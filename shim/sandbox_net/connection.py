@@ -36,8 +36,7 @@ from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
 
 _MAX_SEND: Final = 256 * 1024
 
-# The host counts the same timeout from a moment later or earlier: a deadline of its that passes
-# so close to ours is ours.
+# The host counts the same timeout from another moment: a deadline of its so close to ours is ours.
 _CLOCK_SLACK_NS: Final = 50_000_000
 
 
@@ -124,8 +123,7 @@ class Connection(Endpoint):
 
     def _go_over(self, meant: str, deadline: Deadline) -> bool:
         """Connects anew, before anything was sent, where another name at this address is meant."""
-        host = other_host(meant, self.host, self._peer)
-        if host is None:
+        if (host := other_host(meant, self.host, self._peer)) is None:
             return False
         self._give_up()
         self._open((host,), self._peer_port, deadline)

@@ -5,13 +5,17 @@ import multiprocessing
 import multiprocessing.context
 import multiprocessing.process
 import os
+import re
 import subprocess
+from collections.abc import Callable
 from typing import Any, Final
 
 from .unsupported import error, refusing
 
 _WHY: Final = "the program is one process and starts no other"
 _PYTHON: Final = "use a function or an import instead of a command"
+_PACKAGES: Final = "use --with PKG, such as --with requests, to add a package"
+_PIP: Final = re.compile(r"\bpip3?\b")
 _THREADS: Final = "use concurrent.futures.ThreadPoolExecutor or multiprocessing.pool.ThreadPool"
 _COMMANDS: Final = (
     "system popen execl execle execlp execlpe execv execve execvp execvpe spawnl spawnle spawnlp "
@@ -34,7 +38,7 @@ def add() -> None:
     """Adds what is missing, and replaces what could only fail."""
     for name in _COMMANDS.split():
         if name != "startfile":
-            setattr(os, name, refusing(f"os.{name}", _WHY, _PYTHON))
+            setattr(os, name, _refusing_command(name))
     for name in _FORKS.split():
         setattr(os, name, refusing(f"os.{name}", _WHY, _THREADS))
     popen: Any = subprocess.Popen
@@ -56,7 +60,20 @@ def _refuse_popen(self: Any, args: Any = None, *_more: Any, **_options: Any) -> 
     # What `Popen.__del__` looks at.
     self._child_created = False
     self.returncode = None
-    raise error(f"starting {args!r}", _WHY, _PYTHON)
+    raise error(f"starting {args!r}", _WHY, _instead_of(args))
+
+
+def _refusing_command(name: str) -> Callable[..., Any]:
+    def refuse(*args: object, **options: object) -> Any:
+        raise error(f"os.{name}", _WHY, _instead_of((args, options)))
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"Raises `OSError`: {_WHY}."
+    return refuse
+
+
+def _instead_of(command: object) -> str:
+    return _PACKAGES if _PIP.search(repr(command)) else _PYTHON
 
 
 _refuse_child = refusing("subprocess", _WHY, _PYTHON)

@@ -29,7 +29,11 @@ async fn what_one_process_cannot_have_is_refused_with_one_kind_of_error() {
     let mut count = 0;
     for line in told.lines() {
         let (name, text) = line.split_once(": ").expect("a name and a text");
-        let is_told = text.starts_with("True sandbox-net: ") && text.contains("; use ");
+        let instead = match name.starts_with("pip ") {
+            true => "; use --with PKG",
+            false => "; use ",
+        };
+        let is_told = text.starts_with("True sandbox-net: ") && text.contains(instead);
         assert!(is_told, "{name}: {text}");
         count += 1;
     }
