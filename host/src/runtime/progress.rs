@@ -198,14 +198,25 @@ mod tests {
 
     #[test]
     fn a_long_step_says_so_and_how_far_it_is_and_a_short_one_nothing() {
-        let times = (Duration::from_millis(100), Duration::from_millis(400));
-        drop(LineStep::start("short", Amount::Unknown, times, keep));
+        let never = Duration::from_secs(3600);
+        drop(LineStep::start(
+            "short",
+            Amount::Unknown,
+            (never, never),
+            keep,
+        ));
+        let times = (Duration::from_millis(50), Duration::from_millis(100));
         let step = LineStep::start("long", Amount::Items(4), times, keep);
         step.advance(3);
-        std::thread::sleep(Duration::from_millis(1000));
+        while SAID.lock().unwrap().len() < 3 {
+            std::thread::yield_now();
+        }
+        let telling = Arc::downgrade(&step.0);
         drop(step);
         let said = SAID.lock().unwrap().clone();
-        std::thread::sleep(Duration::from_millis(600));
+        while telling.strong_count() > 0 {
+            std::thread::yield_now();
+        }
         assert_eq!(*SAID.lock().unwrap(), said, "lines after its end");
         assert_eq!(said[0], "long …");
         assert!(
