@@ -168,12 +168,13 @@ class Exchange:
             OSError: the exchange failed.
         """
         while True:
+            # Before the inbox is looked at: an upload that fails here may find the head.
+            self.flush()
             if self._inbox:
                 return self._inbox.take(view)
             self.raise_failure()
             if self.over:
                 return 0
-            self.flush()
             if self._state is _State.HEAD:
                 if self._fetch_head():
                     return self._take_with_body(view)

@@ -334,6 +334,24 @@ class HttpClient(HostTest):
         self.assertEqual((response.status, response.read()), (413, b"big"))
         connection.close()
 
+    def test_the_head_comes_first_where_a_read_finds_that_the_upload_failed(self) -> None:
+        self.site(
+            handler=lambda _: Answer(413, (("Content-Length", "3"),), [b"big"]),
+            early=True,
+            window=1000,
+        )
+        with socket.create_connection(("example.com", 80)) as connection:
+            connection.setblocking(False)
+            connection.sendall(
+                b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 9000\r\n\r\n"
+            )
+            connection.send(b"x" * 9000)
+            exchange = self.host.connections[0].exchange
+            assert exchange is not None
+            exchange.failure = Failure(5)
+            answer = connection.recv(1000)
+        self.assertRegex(answer, rb"(?s)\AHTTP/1.1 413 .*\r\n\r\n(big)?\Z")
+
     def test_reset_while_the_body_is_sent(self) -> None:
         self.site(write_failure=(100_000, Failure(5)))
         connection = http.client.HTTPConnection("example.com")
