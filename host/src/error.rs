@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::egress::{NameServersError, TlsSettingsError};
 use crate::policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use crate::python::BuildError;
 use crate::runtime;
 use crate::secrets::VaultError;
+use sandbox_net_egress::{NameServersError, TlsSettingsError};
 
 /// Why a sandbox could not be made, or a run not be started.
 #[derive(Debug, thiserror::Error)]

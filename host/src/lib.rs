@@ -4,13 +4,12 @@
 //! `sandbox:net/client`; the host decides, dials and records every request. [`Sandbox`] is the
 //! whole of it; [`add_to_linker`] gives the interface to a linker of your own.
 
-mod account;
 mod audit;
 mod bindings;
 mod componentize;
 mod ctx;
 mod disk;
-pub mod egress;
+pub use sandbox_net_egress as egress;
 mod error;
 mod hook;
 mod hooks;

@@ -6,8 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::dropped::{Counts, Dropped, DroppedRecord};
 use super::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Verdict};
-use crate::account::{HostMemory, Reservation};
 use crate::policy::TlsSetting;
+use sandbox_net_egress::account::{HostMemory, Reservation};
 
 /// Bytes that the records of what was allowed may take, about; and no more than half of the host's
 /// memory for the guest.

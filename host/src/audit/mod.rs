@@ -27,8 +27,8 @@ use self::run::{AtEnd, Run};
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
-use crate::account::HostMemory;
 use crate::policy::{Denial, TlsRequest};
+use sandbox_net_egress::account::HostMemory;
 
 /// Bytes of a target and of a method that are kept.
 pub(crate) const TARGET: usize = 2048;

@@ -10,7 +10,7 @@ use super::kept::{Denied, Full, Kept, Slot, size};
 use super::waiting::{Line, Room, Waiting};
 use super::writer::Writer;
 use super::{AuditLine, DroppedRecord, Shared, trace};
-use crate::account::{HostMemory, Reservation};
+use sandbox_net_egress::account::{HostMemory, Reservation};
 
 /// The longest that the end of a run waits for records in the making: what makes them has ended, but
 /// the runtime has not dropped it yet. So long a sink may also take for one line.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::AuditLine;
-use crate::account::Reservation;
+use sandbox_net_egress::account::Reservation;
 
 /// The most lines of one sandbox that wait for a sink, without those that complete a line that
 /// waits or that was written: of each there are two at most.

@@ -11,8 +11,8 @@ use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::audit::Stage;
-use crate::egress::Afterwards;
 use crate::policy::{Endpoint, Host};
+use sandbox_net_egress::Afterwards;
 
 impl wit::Host for SandboxNetCtxView<'_> {
     fn resolve(

@@ -12,8 +12,8 @@ use super::exchange::HostExchange;
 use super::types::{ErrorCode, TlsInfo, TlsOptions};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
-use crate::egress::EgressError;
 use crate::hooks::{Completion, Connecting, Link};
+use sandbox_net_egress::EgressError;
 
 /// The host's side of a `connection`: the phase that it is in, and what it is connected to.
 pub struct HostConnection {

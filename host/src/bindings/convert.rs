@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use rustls::pki_types::CertificateDer;
 
 use super::types::{self, ChainChecks as Chain};
-use crate::egress::{
+use crate::policy::{Denial, DenyReason, Verification};
+use sandbox_net_egress::{
     CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
     Phase, ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
 };
-use crate::policy::{Denial, DenyReason, Verification};
 
 /// The protocol that a guest of `sandbox:net` speaks (RFC 7301 section 6).
 pub(super) const HTTP11: &[u8] = b"http/1.1";
@@ -206,7 +206,10 @@ pub(super) fn tls_info(info: &TlsInfo, speaks_http11: bool) -> types::TlsInfo {
 
 /// The head as it was on the wire, which travels beside `http`'s own types.
 pub(super) fn response_head(mut parts: http::response::Parts) -> types::ResponseHead {
-    match parts.extensions.remove::<crate::egress::ResponseHead>() {
+    match parts
+        .extensions
+        .remove::<sandbox_net_egress::ResponseHead>()
+    {
         Some(head) => types::ResponseHead {
             status: head.status,
             version: match head.version {

@@ -17,10 +17,10 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
-use crate::account::HostMemory;
-use crate::egress::{self, EgressError, MAX_FIELDS};
 use crate::hooks::{Completion, EgressHooks, Link, NoHead, Outgoing, RequestHead as Head};
 use crate::policy::syntax::check_head;
+use sandbox_net_egress::account::HostMemory;
+use sandbox_net_egress::{EgressError, MAX_FIELDS};
 
 /// Bytes of a request's body that one write may carry, at most and at least: as the sandbox's
 /// memory is used up, bodies make do with less.
@@ -232,7 +232,7 @@ fn no_body() -> ErrorCode {
     ErrorCode::Invalid("the request was announced without a body".into())
 }
 
-type Parts = (RequestBody, WasiBody, egress::BodyKind);
+type Parts = (RequestBody, WasiBody, sandbox_net_egress::BodyKind);
 
 /// The two ends of a request's body, with the memory of what is between them.
 fn request_body(kind: BodyKind, memory: &HostMemory) -> Result<Parts, EgressError> {
@@ -242,11 +242,11 @@ fn request_body(kind: BodyKind, memory: &HostMemory) -> Result<Parts, EgressErro
             return Ok((
                 RequestBody::None,
                 empty.boxed_unsync(),
-                egress::BodyKind::None,
+                sandbox_net_egress::BodyKind::None,
             ));
         }
-        BodyKind::Sized(size) => (Some(size), egress::BodyKind::Sized(size)),
-        BodyKind::Chunked => (None, egress::BodyKind::Chunked),
+        BodyKind::Sized(size) => (Some(size), sandbox_net_egress::BodyKind::Sized(size)),
+        BodyKind::Chunked => (None, sandbox_net_egress::BodyKind::Chunked),
     };
     let held = memory.reserve_share(WRITES * SMALLEST_WRITE, WRITES * LARGEST_WRITE);
     let held = held.map_err(EgressError::Limit)?;
@@ -385,7 +385,7 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::{Limit, Phase, ProtocolFault};
+    use sandbox_net_egress::{Limit, Phase, ProtocolFault};
 
     #[test]
     fn what_the_peer_did_is_told_where_the_response_would_be() {

@@ -10,8 +10,8 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop};
 use super::types::{ErrorCode, IpAddress};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
-use crate::egress::EgressError;
 use crate::hooks::{Found, Looking};
+use sandbox_net_egress::EgressError;
 
 /// The host's side of a `lookup`: how far it is.
 pub struct HostLookup(State);

@@ -12,9 +12,9 @@ use super::types::{
     BodyKind, ConnectOptions, DenyReason, DnsFailure, ErrorCode, IpAddress, RequestHead,
 };
 use super::wit::{Host, HostConnection, HostExchange, HostLookup};
-use crate::egress::{self, EgressConfig, Resolve, Roots, TlsSettings};
 use crate::policy::Policy;
 use crate::{AuditLog, EgressHooks, SandboxNetCtx, SandboxNetCtxView};
+use sandbox_net_egress::{EgressConfig, Resolve, Roots, TlsSettings};
 
 /// A resolver that leads every name but `missing.test` to 127.0.0.1, and `*.public.test` to other
 /// addresses before and behind that one.
@@ -25,10 +25,10 @@ impl Resolve for Names {
     fn resolve<'a>(
         &'a self,
         name: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<std::net::IpAddr>, egress::DnsFailure>> {
+    ) -> BoxFuture<'a, Result<Vec<std::net::IpAddr>, sandbox_net_egress::DnsFailure>> {
         self.0.lock().unwrap().push(name.to_owned());
         let answer = match name {
-            "missing.test" => Err(egress::DnsFailure::NotFound),
+            "missing.test" => Err(sandbox_net_egress::DnsFailure::NotFound),
             name if name.ends_with(".public.test") => Ok(vec![
                 [93, 184, 216, 34].into(),
                 [127, 0, 0, 1].into(),

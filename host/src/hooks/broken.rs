@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::Completion;
 use super::shared::Shared;
 use crate::audit::Exchanged;
-use crate::egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
 use crate::policy::Origin;
+use sandbox_net_egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
 
 /// The longest line, and the most field lines, that CPython's `http.client` reads (`_MAXLINE` and
 /// `_MAXHEADERS` there).

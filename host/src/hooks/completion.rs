@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 use super::shared::{Admission, Judgement};
-use crate::account::Reservation;
 use crate::audit::Exchanged;
-use crate::egress::{Continued, EgressError, Fields};
 use crate::policy::Policy;
+use sandbox_net_egress::account::Reservation;
+use sandbox_net_egress::{Continued, EgressError, Fields};
 
 /// What the two ends of an exchange, its connection and its streams, know of one another.
 pub(crate) struct Completion {

@@ -7,9 +7,9 @@ use futures_util::FutureExt;
 
 use super::EgressHooks;
 use crate::audit::{Decided, Stage, Subject};
-use crate::egress::EgressError;
 use crate::hook::{Amendments, HookAnswer, HookRequest};
 use crate::policy::{Answer, Checked, Denial, Origin, Policy};
+use sandbox_net_egress::EgressError;
 
 /// What a hook sees of a request besides its rule.
 pub(super) struct Question {

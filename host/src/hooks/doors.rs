@@ -12,8 +12,8 @@ use super::meter::Opened;
 use super::shared::Admission;
 use super::{Connecting, EgressHooks, Handshake, Link, budget_rule};
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
-use crate::egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use crate::policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
+use sandbox_net_egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 
 /// How to connect, and what the connection takes of its sandbox.
 type How = (Option<Duration>, Afterwards, (Admission, Opened));

@@ -15,14 +15,14 @@ use super::wasi_http::{disassemble, to_http_error};
 use super::{
     Completion, EgressHooks, HttpError, Link, Outgoing, RequestHead, Sent, escaped, no_io,
 };
-use crate::account::{Reservation, fields};
 use crate::audit::{Decided, Exchanged, METHOD, Stage, Subject, TARGET};
-use crate::egress::{
+use crate::hook::Amendments;
+use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
+use sandbox_net_egress::account::{Reservation, fields};
+use sandbox_net_egress::{
     self, Afterwards, BodyKind, EgressError, Layout, Limit, MAX_FIELDS, SendOptions, TlsOptions,
     head_size, take_only,
 };
-use crate::hook::Amendments;
-use crate::policy::{Answer, Checked, Denial, Policy, RequestLine, Scheme};
 
 /// Bytes of a field's name that a denial has.
 const NAME: usize = 64;
@@ -210,8 +210,8 @@ impl EgressHooks {
         let answer = answer.await?;
         self.note_own(&link, &line, answer.peer(), subject).await?;
         let response = match answer {
-            egress::Answer::Framed(response) => tracked(response, &line, tracking)?,
-            egress::Answer::Unframed(answer) => unframed(answer, &line, tracking)?,
+            sandbox_net_egress::Answer::Framed(response) => tracked(response, &line, tracking)?,
+            sandbox_net_egress::Answer::Unframed(answer) => unframed(answer, &line, tracking)?,
         };
         Ok((response, no_io()))
     }
@@ -242,7 +242,7 @@ impl EgressHooks {
         Tracking {
             record, completion, ..
         }: &Tracking,
-    ) -> Result<egress::Answer, EgressError> {
+    ) -> Result<sandbox_net_egress::Answer, EgressError> {
         let sent = self.send(link, Arc::clone(line), request, completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
@@ -292,10 +292,10 @@ impl EgressHooks {
         line: Arc<Checked<RequestLine>>,
         (kind, body, (options, takes_unframed)): (BodyKind, WasiBody, (SendOptions, bool)),
         completion: &Completion,
-    ) -> Result<egress::Answer, EgressError> {
+    ) -> Result<sandbox_net_egress::Answer, EgressError> {
         let sending = async {
             let mut connection = link.connection.lock().await;
-            let body = (kind, egress::erase(body));
+            let body = (kind, sandbox_net_egress::erase(body));
             let sent = connection.answer(&line, body, &options, takes_unframed);
             sent.await
         };
@@ -379,7 +379,7 @@ impl EgressHooks {
 }
 
 /// Puts the hook's fields in. A bad one is the hook's fault, not the guest's.
-fn amend(line: &mut Checked<RequestLine>, with: egress::Fields) -> Result<(), Denial> {
+fn amend(line: &mut Checked<RequestLine>, with: sandbox_net_egress::Fields) -> Result<(), Denial> {
     if with.is_empty() {
         return Ok(());
     }
@@ -404,7 +404,7 @@ fn amend(line: &mut Checked<RequestLine>, with: egress::Fields) -> Result<(), De
 }
 
 /// Puts fields in the place of others of the same names.
-fn replace(fields: &mut egress::Fields, with: egress::Fields) {
+fn replace(fields: &mut sandbox_net_egress::Fields, with: sandbox_net_egress::Fields) {
     let is_new = |name: &[u8]| with.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     fields.retain(|(name, _)| !is_new(name));
     fields.extend(with);
@@ -412,7 +412,7 @@ fn replace(fields: &mut egress::Fields, with: egress::Fields) {
 
 /// Takes the field `Expect: 100-continue` of a request with a body: it is between the host and the
 /// peer. Any other one stays, to be refused.
-fn takes_expectation(fields: &mut egress::Fields, kind: BodyKind) -> bool {
+fn takes_expectation(fields: &mut sandbox_net_egress::Fields, kind: BodyKind) -> bool {
     let is_known = |value: &[u8]| !kind.is_empty() && value.eq_ignore_ascii_case(b"100-continue");
     take_only(fields, "expect", is_known).is_some()
 }
@@ -436,7 +436,7 @@ mod tests {
             (&["x"], sized, false),
         ] {
             let field = |value: &&str| (b"eXpect".to_vec(), value.as_bytes().to_vec());
-            let mut fields: egress::Fields = values.iter().map(field).collect();
+            let mut fields: sandbox_net_egress::Fields = values.iter().map(field).collect();
             fields.push((b"Other".to_vec(), b"100-continue".to_vec()));
             assert_eq!(takes_expectation(&mut fields, kind), takes, "{values:?}");
             let left = if takes { 0 } else { values.len() };

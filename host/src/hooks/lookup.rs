@@ -7,10 +7,10 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn};
 
 use super::{EgressHooks, beginning, budget_rule, malformed};
-use crate::account::{HostMemory, Reservation, block};
 use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
-use crate::egress::{EgressError, Limit};
 use crate::policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
+use sandbox_net_egress::account::{HostMemory, Reservation, block};
+use sandbox_net_egress::{EgressError, Limit};
 
 /// How many lookups of one sandbox may be under way at once.
 pub(super) const MAX_LOOKUPS: usize = 256;

@@ -11,8 +11,10 @@ use tokio::net::TcpListener;
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
 use super::{EgressHooks, HttpError, Looking};
-use crate::egress::{DnsFailure, EgressConfig, EgressError, Limit, Resolve, Roots, TlsSettings};
 use crate::policy::{Document, Host, Policy};
+use sandbox_net_egress::{
+    DnsFailure, EgressConfig, EgressError, Limit, Resolve, Roots, TlsSettings,
+};
 
 /// A resolver that never answers.
 struct Silent;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::egress::{Limit, Wire};
 use crate::policy::{Budgets, Host};
+use sandbox_net_egress::{Limit, Wire};
 
 /// What one sandbox has used, in all its runs.
 pub(super) struct Meter {

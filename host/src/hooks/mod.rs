@@ -34,16 +34,16 @@ use self::meter::{Meter, Opened};
 use self::shared::{Admission, Shared, SharedConnection, Way};
 pub(crate) use self::unframed::NoHead;
 use crate::Error;
-use crate::account::HostMemory;
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
-use crate::egress::{
-    self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
-};
 use crate::hook::Hook;
 use crate::policy::{
     Budgets, DEFAULT_DENY, Denial, DenyReason, Origin, Policy, Scheme, TlsRequest,
 };
 use crate::secrets::Vault;
+use sandbox_net_egress::account::HostMemory;
+use sandbox_net_egress::{
+    self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
+};
 
 type HttpError = wasmtime_wasi_http::Error;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -187,7 +187,7 @@ impl Link {
 pub(crate) struct RequestHead {
     pub(crate) method: Vec<u8>,
     pub(crate) path: Vec<u8>,
-    pub(crate) fields: egress::Fields,
+    pub(crate) fields: sandbox_net_egress::Fields,
 }
 
 /// A request of `sandbox:net`, as it travels through [`WasiHttpHooks::send_request`]: `http`'s own

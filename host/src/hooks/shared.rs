@@ -8,11 +8,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::meter::Meter;
 use super::{Completion, RequestHead, lookup};
-use crate::account::Reservation;
-use crate::egress::{Connection, Egress, Limit};
 use crate::hook::Hook;
 use crate::policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
 use crate::secrets::Vault;
+use sandbox_net_egress::account::Reservation;
+use sandbox_net_egress::{Connection, Egress, Limit};
 
 /// A connection, as its guest and the policy's changes share it.
 pub(super) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;

@@ -6,10 +6,10 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::*;
 use crate::audit::{DecisionRecord, Verdict};
-use crate::egress::tests::support::{Server, ok, read_request, write};
-use crate::egress::tests::tls_support::{Authority, serve_tls};
-use crate::egress::{Afterwards, TlsOptions};
 use crate::policy::{DenyReason, Document, TlsSetting, Verification};
+use sandbox_net_egress::test_support::tls::{Authority, serve_tls};
+use sandbox_net_egress::test_support::{Server, ok, read_request, write};
+use sandbox_net_egress::{Afterwards, TlsOptions};
 
 const VALUE: &str = "real-value-1234";
 
@@ -176,7 +176,7 @@ async fn a_secret_goes_only_to_servers_that_the_host_itself_verifies() {
         ..TlsOptions::default()
     };
     let client = TlsOptions {
-        client_certificate: Some(crate::egress::ClientCertificate {
+        client_certificate: Some(sandbox_net_egress::ClientCertificate {
             certificates: vec![certificate],
             key,
         }),

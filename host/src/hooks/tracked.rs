@@ -16,11 +16,11 @@ use super::shared::Shared;
 use super::upload::CountedBody;
 use super::wasi_http::to_http_error;
 use super::{Completion, HttpError};
-use crate::account::{self, Reservation};
 use crate::audit::Exchanged;
-use crate::egress::{self, EgressError, Fields, Limit, Phase};
 use crate::policy::{Checked, RequestLine};
 use crate::secrets::{MaskStream, Masker};
+use sandbox_net_egress::account::{self, Reservation};
+use sandbox_net_egress::{EgressError, Fields, Limit, Phase};
 
 /// What follows a response.
 pub(super) struct Tracking {
@@ -51,11 +51,11 @@ impl Tracking {
 ///
 /// A response in which secrets could not be masked, and one whose last fields there is no memory for.
 pub(super) fn tracked(
-    response: egress::Response,
+    response: sandbox_net_egress::Response,
     line: &Checked<RequestLine>,
     tracking: Tracking,
 ) -> Result<http::Response<WasiBody>, EgressError> {
-    let egress::Response {
+    let sandbox_net_egress::Response {
         mut head,
         body,
         peer,
@@ -88,7 +88,7 @@ pub(super) fn tracked(
 /// Masks the head, and gives what masks the rest, where a secret may come back. Such an answer has
 /// to be legible: a coding could hide a secret.
 fn mask(
-    head: &mut egress::ResponseHead,
+    head: &mut sandbox_net_egress::ResponseHead,
     line: &Checked<RequestLine>,
     shared: &Shared,
 ) -> Result<Option<Masking>, EgressError> {
@@ -156,7 +156,7 @@ fn header_map(fields: &Fields) -> HeaderMap {
 }
 
 /// The bytes of a head as HTTP/1.1 text.
-fn response_size(head: &egress::ResponseHead) -> u64 {
+fn response_size(head: &sandbox_net_egress::ResponseHead) -> u64 {
     const FIXED: usize = "HTTP/1.1 200 \r\n\r\n".len();
     let fields = head.fields.iter().map(field_size);
     (FIXED + head.reason.len() + fields.sum::<usize>()) as u64
@@ -169,7 +169,7 @@ fn field_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
 
 /// A response's body that tells the exchange how it ended, and ends when the exchange does.
 pub(super) struct TrackedBody {
-    inner: Option<Pin<Box<egress::ResponseBody>>>,
+    inner: Option<Pin<Box<sandbox_net_egress::ResponseBody>>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -183,7 +183,7 @@ pub(super) struct TrackedBody {
 
 impl TrackedBody {
     pub(super) fn new(
-        body: egress::ResponseBody,
+        body: sandbox_net_egress::ResponseBody,
         mask: Option<Masking>,
         head: Option<Reservation>,
         tracking: Tracking,

@@ -7,8 +7,8 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::broken::for_guest;
 use super::tracked::{Masking, TrackedBody, Tracking};
-use crate::egress::{self, EgressError, ProtocolFailure, ProtocolFault};
 use crate::policy::{Checked, RequestLine};
+use sandbox_net_egress::{EgressError, ProtocolFailure, ProtocolFault};
 
 /// What such an answer has in the place of a head, in the extensions of its response.
 #[derive(Clone)]
@@ -21,11 +21,11 @@ pub(crate) struct NoHead(pub(crate) ProtocolFailure);
 ///
 /// What is wrong with it, where a secret could not be masked in it.
 pub(super) fn unframed(
-    answer: egress::Unframed,
+    answer: sandbox_net_egress::Unframed,
     line: &Checked<RequestLine>,
     tracking: Tracking,
 ) -> Result<http::Response<WasiBody>, EgressError> {
-    let egress::Unframed {
+    let sandbox_net_egress::Unframed {
         mut failure,
         body,
         peer,

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::shared::Shared;
 use super::{Completion, HttpError};
 use crate::audit::Exchanged;
-use crate::egress::EgressError;
+use sandbox_net_egress::EgressError;
 
 /// A request's body that counts its bytes for the record, and ends in an error where they do not fit
 /// into the budget: none of such a piece goes out.

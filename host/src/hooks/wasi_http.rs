@@ -4,8 +4,8 @@ use http_body::Body;
 use wasmtime_wasi_http::WasiBody;
 
 use super::{HttpError, RequestHead};
-use crate::egress::{BodyKind, DnsFailure, EgressError, Phase, TlsFailure};
 use crate::policy::{Endpoint, Origin, Scheme};
+use sandbox_net_egress::{BodyKind, DnsFailure, EgressError, Phase, TlsFailure};
 
 /// Takes a `wasi:http` request apart.
 pub(super) fn disassemble(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::EgressHooks;
 use crate::audit::{AuditLog, AuditSettings};
-use crate::egress::EgressConfig;
 use crate::hook::Hook;
 use crate::policy::Policy;
 use crate::secrets::Vault;
+use sandbox_net_egress::EgressConfig;
 
 /// Sandboxes of this process that were given no name, and forks, are numbered.
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -68,8 +68,8 @@ fn next_number() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::{Roots, TlsSettings};
     use crate::policy::Budgets;
+    use sandbox_net_egress::{Roots, TlsSettings};
 
     #[test]
     fn a_fork_has_the_budgets_of_the_first_policy_whatever_took_its_place() {

@@ -11,7 +11,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::drain::{Drain, DrainStream, LAST};
-use crate::account::{HostMemory, Reservation};
+use sandbox_net_egress::account::{HostMemory, Reservation};
 
 /// Bytes that a capture keeps of one stream.
 const CAPTURE_LIMIT: usize = 64 << 20;

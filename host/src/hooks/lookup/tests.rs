@@ -9,9 +9,11 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
-use crate::egress::{Afterwards, DnsFailure, EgressConfig, Machine, Resolve, Roots, TlsSettings};
 use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
 use crate::policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
+use sandbox_net_egress::{
+    Afterwards, DnsFailure, EgressConfig, Machine, Resolve, Roots, TlsSettings,
+};
 
 /// A resolver that knows every name but `missing.test`, and answers when it may.
 #[derive(Default)]

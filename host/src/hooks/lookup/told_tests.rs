@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
 use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
 use crate::policy::{Document, Mode};
+use sandbox_net_egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
 
 const PUBLIC: [u8; 4] = [93, 184, 216, 34];
 

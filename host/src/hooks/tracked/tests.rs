@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
 use crate::EgressHooks;
-use crate::egress::{EgressConfig, Roots, TlsSettings};
 use crate::policy::{Budgets, Document, Secret, SecretSource};
 use crate::secrets::Vault;
+use sandbox_net_egress::{EgressConfig, Roots, TlsSettings};
 
 const SECRET: &str = "sk-0123456789abcdef";
 

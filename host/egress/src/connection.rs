@@ -1,0 +1,459 @@
+//! A connection as the guest sees it.
+
+mod exchange;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+
+use crate::body::Source;
+use crate::era::Era;
+use crate::h1::{Afterwards, Arrived, Home, encode_head};
+use crate::h2::{Session, Slot};
+use crate::message::{Answer, RequestBody, erase};
+use crate::reach::Reach;
+use crate::stream::{Secured, Stream};
+use crate::tenant::Transport;
+use crate::{BodyKind, Egress, EgressError, Phase, Response, SendOptions, TlsInfo, TlsTerms};
+use sandbox_net_policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
+
+/// How often a request is tried, where it is certain that trying again does no harm.
+const MAX_ATTEMPTS: usize = 3;
+
+/// One connection of the guest: the right to talk to one endpoint, and whatever transport carries
+/// its exchanges. Between two exchanges the transport may change without the guest's notice: the
+/// peer closed it, and the next request dials again, with every check done again.
+///
+/// Dropping it leaves a response that is still arriving alone. What becomes of its transport is in
+/// [`Afterwards`]; an HTTP/2 session stays with the tenant.
+pub struct Connection {
+    afterwards: Afterwards,
+    egress: Egress,
+    era: Arc<Era>,
+    reach: Reach,
+    /// A transport that has not carried an exchange of this connection yet, and whether it
+    /// carried any before.
+    fresh: Option<(Stream, bool)>,
+    session: Option<Arc<Session>>,
+    home: Arc<Home>,
+    peer: Option<SocketAddr>,
+    tls: Option<Arc<TlsInfo>>,
+    /// Those of every handshake that is made for this connection, now and later.
+    terms: Option<Arc<TlsTerms>>,
+    /// Time that setting up took, which counts for the first exchange.
+    spent: Duration,
+}
+
+/// A request on its way, but for its body.
+#[derive(Clone, Copy)]
+struct Sending<'a> {
+    request: &'a RequestLine,
+    kind: BodyKind,
+    options: &'a SendOptions,
+    takes_unframed: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(egress: Egress, reach: Reach, afterwards: Afterwards) -> Self {
+        let era = egress.era();
+        let home = Home::new(Arc::clone(era.pool()), reach.endpoint().clone(), afterwards);
+        Self {
+            afterwards,
+            egress,
+            era,
+            reach,
+            fresh: None,
+            session: None,
+            home: Arc::new(home),
+            peer: None,
+            tls: None,
+            terms: None,
+            spent: Duration::ZERO,
+        }
+    }
+
+    /// Counts the time since `started` as time that the first exchange has used.
+    pub(crate) fn count(&mut self, started: Instant) {
+        self.spent += started.elapsed();
+    }
+
+    /// Whether the tenant has a transport that may do.
+    pub(crate) fn has_pooled(&self) -> bool {
+        let pool = self.era.pool();
+        let endpoint = self.endpoint();
+        pool.has_session(endpoint) || self.takes_idle() && pool.has_idle(endpoint)
+    }
+
+    /// Whether it may use what another connection left.
+    fn takes_idle(&self) -> bool {
+        self.afterwards == Afterwards::Kept
+    }
+
+    /// Closes what was set up before the tenant's network was renewed.
+    pub fn follow(&mut self) {
+        let era = self.egress.era();
+        if Arc::ptr_eq(&era, &self.era) {
+            return;
+        }
+        let home = Home::new(
+            Arc::clone(era.pool()),
+            self.endpoint().clone(),
+            self.afterwards,
+        );
+        // The old pool is closed: what is given to it is closed too.
+        std::mem::replace(&mut self.home, Arc::new(home)).close();
+        (self.fresh, self.session) = (None, None);
+        // So is what was asked before.
+        self.reach.take_found();
+        self.era = era;
+    }
+
+    /// Connects now.
+    pub(crate) async fn dial(&mut self, asked: Option<Duration>) -> Result<(), EgressError> {
+        let stream = self
+            .egress
+            .dial(&self.reach, &self.era, asked, &mut Phase::Resolve)
+            .await?;
+        self.peer = Some(stream.peer());
+        self.fresh = Some((stream, false));
+        Ok(())
+    }
+
+    /// Where this connection goes.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        self.reach.endpoint()
+    }
+
+    /// Whether TLS was set up.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What the TLS handshake settled; `None` without one.
+    #[must_use]
+    pub fn tls_info(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
+    }
+
+    /// The same, to be shared.
+    pub fn shared_tls_info(&self) -> Option<Arc<TlsInfo>> {
+        self.tls.clone()
+    }
+
+    /// The address of the transport that was used last; `None` while there was none.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// [`start_tls_on`](Self::start_tls_on) the host's own terms.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
+        let terms = Arc::clone(self.egress.host_terms());
+        self.start_tls_on(origin, terms).await
+    }
+
+    /// Sets up TLS for the origin, whose host is the name that is sent and verified. The peer is
+    /// offered HTTP/2 and HTTP/1.1. Whoever calls this has asked the policy about `terms`, and they
+    /// hold for every handshake that becomes necessary later.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an origin of another endpoint or scheme, and on a connection that has TLS or
+    /// has carried a request; `Tls`, `Timeout`, `Reset`, and what connecting can fail with.
+    pub async fn start_tls_on(
+        &mut self,
+        origin: Checked<Origin>,
+        terms: Arc<TlsTerms>,
+    ) -> Result<&TlsInfo, EgressError> {
+        let started = Instant::now();
+        if self.reach.origin().is_some() {
+            return Err(EgressError::Invalid(
+                "TLS was begun or a request was sent before".into(),
+            ));
+        }
+        if origin.scheme != Scheme::Https || origin.endpoint != *self.reach.endpoint() {
+            return Err(EgressError::Invalid(
+                "TLS is not for this connection's origin".into(),
+            ));
+        }
+        self.follow();
+        self.reach.settle(Scheme::Https);
+        self.reach.narrow(&origin);
+        self.terms = Some(Arc::clone(&terms));
+        let dialled = self.fresh().map(|(stream, _)| stream);
+        let mut phase = Phase::Tls;
+        let deadline = self
+            .egress
+            .config()
+            .request_deadline
+            .saturating_sub(self.spent);
+        let transport = timeout(deadline, self.secure(&terms, dialled, true, &mut phase)).await;
+        match transport.map_err(|_| EgressError::Timeout(phase))?? {
+            Transport::H1 { stream, reused } => {
+                self.note(stream.peer(), stream.secured());
+                self.fresh = Some((stream, reused));
+            }
+            Transport::H2 { slot } => {
+                let session = Arc::clone(slot.session());
+                self.note(session.peer(), session.secured());
+                self.session = Some(session);
+            }
+        }
+        self.count(started);
+        self.tls_info().ok_or(EgressError::Closed)
+    }
+
+    fn note(&mut self, peer: SocketAddr, secured: Option<&Secured>) {
+        self.peer = Some(peer);
+        self.tls = secured.map(|secured| Arc::clone(&secured.info));
+    }
+
+    /// A transport with TLS: a session, an idle connection, or a new one.
+    async fn secure(
+        &self,
+        terms: &Arc<TlsTerms>,
+        dialled: Option<Stream>,
+        may_be_idle: bool,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        if let Some(slot) = self.slot(terms) {
+            return Ok(Transport::H2 { slot });
+        }
+        if may_be_idle && let Some(stream) = self.idle(Some(terms)).await {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        self.egress
+            .secure((&self.reach, terms), &self.era, dialled, phase)
+            .await
+    }
+
+    /// What setting up gave, if its address is still permitted now that the scheme is known.
+    fn fresh(&mut self) -> Option<(Stream, bool)> {
+        let fresh = self.fresh.take();
+        fresh.filter(|(stream, _)| self.reach.permits(stream.peer().ip()))
+    }
+
+    /// Room on this connection's session, or on another one of the tenant.
+    fn slot(&self, terms: &Arc<TlsTerms>) -> Option<Slot> {
+        let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
+        let own = self.session.as_ref().filter(is_permitted);
+        own.and_then(Session::slot).or_else(|| {
+            let pool = self.era.pool();
+            pool.slot(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
+        })
+    }
+
+    async fn idle(&self, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
+        if !self.takes_idle() {
+            return None;
+        }
+        let pool = self.era.pool();
+        pool.take(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
+            .await
+    }
+
+    /// Sends a request and waits for the head of its response. The body is sent at the same time,
+    /// and goes on being sent while the response's body arrives.
+    ///
+    /// Dropping the future, or the response, ends the exchange.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for another origin, for a head that is no HTTP, and for a body that differs from
+    /// its announced size; otherwise whatever connecting, TLS or the peer did wrong.
+    pub async fn send<B>(
+        &mut self,
+        request: Checked<RequestLine>,
+        kind: BodyKind,
+        body: B,
+    ) -> Result<Response, EgressError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.send_with(request, kind, body, SendOptions::default())
+            .await
+    }
+
+    /// The same with a layout of its head, or with `Expect: 100-continue`, as `options` have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_with<B>(
+        &mut self,
+        request: impl Into<Arc<Checked<RequestLine>>>,
+        kind: BodyKind,
+        body: B,
+        options: SendOptions,
+    ) -> Result<Response, EgressError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = request.into();
+        let sent = self.answer(&request, (kind, erase(body)), &options, false);
+        sent.await?.framed()
+    }
+
+    /// The same; with `takes_unframed` an answer over HTTP/1 whose head is not accepted comes as it is.
+    pub async fn answer(
+        &mut self,
+        request: &Checked<RequestLine>,
+        (kind, body): (BodyKind, RequestBody),
+        options: &SendOptions,
+        takes_unframed: bool,
+    ) -> Result<Answer, EgressError> {
+        if self.reach.origin().is_none() {
+            self.reach.settle(Scheme::Http);
+        }
+        if self.reach.origin() != Some(&request.origin) {
+            return Err(EgressError::Invalid(
+                "the request is for another origin".into(),
+            ));
+        }
+        if request.origin.scheme == Scheme::Https && !self.is_tls() {
+            return Err(EgressError::Closed);
+        }
+        self.follow();
+        self.reach.narrow(request);
+        let spent = std::mem::take(&mut self.spent);
+        let left = self.egress.config().request_deadline.saturating_sub(spent);
+        let mut phase = Phase::Connect;
+        let sending = Sending {
+            request,
+            kind,
+            options,
+            takes_unframed,
+        };
+        let exchange = self.exchange(sending, body, left, &mut phase);
+        let Ok(result) = timeout(left, exchange).await else {
+            // Whatever is wrong with the session, the next exchange shall not meet it too.
+            self.session.take().inspect(|session| session.retire());
+            return Err(EgressError::Timeout(phase));
+        };
+        result
+    }
+
+    async fn exchange(
+        &mut self,
+        sending: Sending<'_>,
+        body: RequestBody,
+        left: Duration,
+        phase: &mut Phase,
+    ) -> Result<Answer, EgressError> {
+        let started = Instant::now();
+        let Sending {
+            request,
+            kind,
+            options,
+            ..
+        } = sending;
+        let max = self.egress.config().max_request_head;
+        let head = encode_head(request, kind, options, max)?;
+        let mut body = Some(body);
+        let mut attempt = 1;
+        loop {
+            let transport = self.transport(attempt == 1, phase).await?;
+            let (peer, reused) = match &transport {
+                Transport::H1 { stream, reused } => (stream.peer(), *reused),
+                Transport::H2 { slot } => (slot.session().peer(), slot.session().count() > 0),
+            };
+            self.peer = Some(peer);
+            let result = match transport {
+                Transport::H1 { stream, .. } => {
+                    let exchange = self.h1_exchange(&head, sending);
+                    let arrived = exchange.run(stream, &mut body, phase).await;
+                    arrived.map(|arrived| match arrived {
+                        Arrived::Framed(head, body) => (Ok(head), Source::H1(Box::new(body))),
+                        Arrived::Unframed(why, body) => (Err(why), Source::H1(Box::new(body))),
+                    })
+                }
+                Transport::H2 { slot } => {
+                    if let Some(continued) = &options.continued {
+                        continued.send_replace(true);
+                    }
+                    let result = self
+                        .h2_exchange(slot, request, kind, &mut body, phase)
+                        .await;
+                    result.map(|(head, body)| (Ok(head), Source::H2(Box::new(body))))
+                }
+            };
+            let failure = match result {
+                Ok((head, body)) => {
+                    let body = body.until(left.saturating_sub(started.elapsed()));
+                    return self.answered(head, body, (peer, reused));
+                }
+                Err(failure) => failure,
+            };
+            let may_retry = reused && body.is_some() && attempt < MAX_ATTEMPTS;
+            if !may_retry || !failure.delivery.allows_retry(request, kind) {
+                return Err(failure.error);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// The transport for the next exchange: what setting up gave, what the last exchange left,
+    /// what the tenant has, or a new one.
+    async fn transport(
+        &mut self,
+        may_be_idle: bool,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        if let Some((stream, reused)) = self.fresh() {
+            return Ok(Transport::H1 { stream, reused });
+        }
+        if may_be_idle
+            && let Some(parked) = self.home.take()
+            && let Some(mut stream) = parked.settle().await
+            && self.reach.permits(stream.peer().ip())
+            && stream.is_quiet().await
+        {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        if let Some(terms) = &self.terms {
+            return self.secure(terms, None, may_be_idle, phase).await;
+        }
+        if may_be_idle && let Some(stream) = self.idle(None).await {
+            return Ok(Transport::H1 {
+                stream,
+                reused: true,
+            });
+        }
+        let stream = self
+            .egress
+            .dial(&self.reach, &self.era, None, phase)
+            .await?;
+        Ok(Transport::H1 {
+            stream,
+            reused: false,
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.takes_idle()
+            && let Some((stream, true)) = self.fresh.take()
+        {
+            self.era.pool().put(self.reach.endpoint(), stream);
+        }
+        self.home.close();
+    }
+}

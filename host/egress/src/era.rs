@@ -1,0 +1,86 @@
+//! What connections share for as long as the policy stays the same.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::ClientConfig;
+
+use crate::account::HostMemory;
+use crate::answers::Answers;
+use crate::pool::Pool;
+use crate::{EgressConfig, TlsSettings, TlsTerms};
+
+/// The most session caches that are kept for terms of programs' own.
+const MOST_CONFIGS: usize = 16;
+
+/// The pool, the TLS sessions and the answers of lookups of one sandbox under one version of its
+/// policy: they are found by nobody who comes from another sandbox, or was checked by another
+/// version.
+#[derive(Debug)]
+pub(crate) struct Era {
+    pool: Arc<Pool>,
+    settings: TlsSettings,
+    /// For the host's own terms, and for those with strict checks. Each configuration has a session cache of its own, so that no
+    /// session is resumed on other terms than those it was verified by.
+    hosts: [Arc<ClientConfig>; 2],
+    /// For others, those that were used last at the end.
+    others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
+    answers: Answers,
+    memory: HostMemory,
+}
+
+impl Era {
+    pub(crate) fn new(
+        config: &EgressConfig,
+        terms: &[Arc<TlsTerms>; 2],
+        memory: &HostMemory,
+    ) -> Arc<Self> {
+        let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
+        Arc::new(Self {
+            pool: Arc::new(pool),
+            settings: config.tls.clone(),
+            hosts: terms
+                .each_ref()
+                .map(|terms| terms.client_config(&config.tls, memory)),
+            others: Mutex::default(),
+            answers: Answers::default(),
+            memory: memory.clone(),
+        })
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// The configuration for handshakes on these terms.
+    pub(crate) fn config(&self, terms: &Arc<TlsTerms>) -> Arc<ClientConfig> {
+        if terms.are_the_hosts() {
+            return Arc::clone(&self.hosts[usize::from(terms.are_strict())]);
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, terms));
+        let entry = match at {
+            Some(at) => others.remove(at),
+            None => (
+                Arc::clone(terms),
+                terms.client_config(&self.settings, &self.memory),
+            ),
+        };
+        if others.len() >= MOST_CONFIGS {
+            others.remove(0);
+        }
+        let config = Arc::clone(&entry.1);
+        others.push(entry);
+        config
+    }
+
+    /// Forgets what is kept for terms of programs' own, while nobody uses it.
+    pub(crate) fn forget_programs_own(&self) {
+        self.pool.close_programs_own();
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.clear();
+    }
+}

@@ -1,0 +1,183 @@
+//! One request and its response on one connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncWriteExt, WriteHalf};
+
+use crate::account::HostMemory;
+use crate::failure::{Delivery, Failure};
+use crate::h1::body::{H1Body, Receiving};
+use crate::h1::reader::Reader;
+use crate::h1::response::{Framing, is_persistent};
+use crate::h1::transport::{Home, Writing};
+use crate::message::RequestBody;
+use crate::pump::{Pump, Sent};
+use crate::stream::Stream;
+use crate::wire::limit_of;
+use crate::{
+    BodyKind, Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead,
+};
+
+/// What came of a request.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// A response.
+    Framed(ResponseHead, H1Body),
+    /// Bytes whose head is not accepted, from its first one on to the connection's end.
+    Unframed(ProtocolFailure, H1Body),
+}
+
+/// A request that is ready to be sent, on whichever connection.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    /// The encoded request head.
+    pub(crate) head: &'a [u8],
+    pub(crate) kind: BodyKind,
+    /// Who wants to know that the peer asks for the body.
+    pub(crate) continued: Option<&'a Continued>,
+    /// Whether the request asks for the connection's end.
+    pub(crate) closes: bool,
+    /// Whether the method is HEAD, whose response has no body whatever its fields say.
+    pub(crate) answers_head: bool,
+    pub(crate) max_response_head: usize,
+    pub(crate) accept_tls_truncation: bool,
+    /// Whether bytes that are no response are wanted as they come.
+    pub(crate) takes_unframed: bool,
+    /// What is read ahead is taken from here.
+    pub(crate) memory: &'a HostMemory,
+    /// Where the connection goes afterwards.
+    pub(crate) home: Arc<Home>,
+}
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the response's head. The body is taken out of `body` when
+    /// the head is sent, and not before. `phase` says at any time what is going on.
+    ///
+    /// Dropping the future closes the connection.
+    pub(crate) async fn run(
+        &self,
+        stream: Stream,
+        body: &mut Option<RequestBody>,
+        phase: &mut Phase,
+    ) -> Result<Arrived, Failure> {
+        *phase = Phase::Request;
+        let (read, write) = tokio::io::split(stream);
+        let reader = Reader::new(read, self.memory);
+        let mut reader = reader.map_err(|limit| Failure::last(EgressError::Limit(limit)))?;
+        let (mut sent, mut answered) = (0, false);
+        let result = self
+            .until_head(&mut reader, &mut answered, write, &mut sent, body, phase)
+            .await;
+        let (head, framing, writing) = match result {
+            Ok(found) => found,
+            Err(EgressError::Protocol(failure)) if self.hands_on(&failure, &reader) => {
+                // Nothing more is sent, and nothing else is ever received, on such a connection.
+                let receiving = self.receiving(reader, Writing::Broken, false);
+                return Ok(Arrived::Unframed(failure, H1Body::unframed(receiving)));
+            }
+            Err(error) => {
+                let delivery = match (answered, sent) {
+                    (true, _) => Delivery::Final,
+                    (false, 0) => Delivery::Nothing,
+                    (false, _) => Delivery::Unanswered,
+                };
+                return Err(Failure { error, delivery });
+            }
+        };
+        let persistent = is_persistent(&head, framing) && !self.closes;
+        let receiving = self.receiving(reader, writing, persistent);
+        Ok(Arrived::Framed(head, H1Body::new(framing, receiving)))
+    }
+
+    /// Whether a head that is not accepted is handed on as it came. One that is too large is not, nor
+    /// is one that an attacker on the way may have cut.
+    fn hands_on(&self, failure: &ProtocolFailure, reader: &Reader) -> bool {
+        use ProtocolFault::{Head, HeadCut, NotHttp, Switched};
+        self.takes_unframed
+            && matches!(failure.fault, Head(_) | HeadCut | NotHttp | Switched)
+            && (self.accept_tls_truncation || !reader.was_truncated)
+    }
+
+    fn receiving(&self, reader: Reader, writing: Writing, persistent: bool) -> Receiving {
+        Receiving {
+            reader,
+            writing,
+            persistent,
+            accept_tls_truncation: self.accept_tls_truncation,
+            max_head: self.max_response_head,
+            home: Arc::clone(&self.home),
+        }
+    }
+
+    /// Sends and receives at once: a peer may answer, and stop to read, at any time.
+    async fn until_head(
+        &self,
+        reader: &mut Reader,
+        answered: &mut bool,
+        mut write: WriteHalf<Stream>,
+        sent: &mut usize,
+        body: &mut Option<RequestBody>,
+        phase: &mut Phase,
+    ) -> Result<(ResponseHead, Framing, Writing), EgressError> {
+        let bounds = (self.max_response_head, self.answers_head);
+        let mut receive = pin!(reader.read_head(bounds, answered, self.continued));
+        let head_is_sent = tokio::select! {
+            biased;
+            result = send_head(&mut write, self.head, sent) => match result {
+                Ok(()) => true,
+                Err(error) => match limit_of(&error) {
+                    Some(limit) => return Err(EgressError::Limit(limit)),
+                    None => false,
+                },
+            },
+            result = &mut receive => {
+                // Answered before the request was complete: the connection has no future.
+                let (head, framing) = result?;
+                return Ok((head, framing, Writing::Broken));
+            }
+        };
+        let mut writing = match (head_is_sent, self.kind) {
+            // The peer takes nothing more, but may have said why.
+            (false, _) => Writing::Broken,
+            (true, BodyKind::None | BodyKind::Sized(0)) => Writing::Done(write),
+            (true, kind) => match body.take() {
+                Some(body) => Writing::Body(Pump::start(write, kind, body)),
+                None => return Err(EgressError::Closed),
+            },
+        };
+        loop {
+            let Writing::Body(pump) = &mut writing else {
+                *phase = Phase::Head;
+                let (head, framing) = receive.await?;
+                return Ok((head, framing, writing));
+            };
+            tokio::select! {
+                result = &mut receive => {
+                    let (head, framing) = result?;
+                    return Ok((head, framing, writing));
+                }
+                end = &mut pump.end => writing = match end {
+                    Ok(Sent::Whole(half)) => Writing::Done(half),
+                    Ok(Sent::Failed(error)) => return Err(error),
+                    Ok(Sent::Broken) | Err(_) => Writing::Broken,
+                },
+            }
+        }
+    }
+}
+
+/// Writes the head; `sent` counts the bytes that the connection took.
+async fn send_head(
+    write: &mut WriteHalf<Stream>,
+    head: &[u8],
+    sent: &mut usize,
+) -> std::io::Result<()> {
+    while *sent < head.len() {
+        match write.write(&head[*sent..]).await? {
+            0 => return Err(std::io::ErrorKind::WriteZero.into()),
+            n => *sent += n,
+        }
+    }
+    write.flush().await
+}

@@ -1,0 +1,160 @@
+//! A response body on a session.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+use http::HeaderMap;
+
+use crate::account::Reservation;
+use crate::h2::exchange::{bounded_fields, translate};
+use crate::h2::session::Slot;
+use crate::pump::{Pump, Sent};
+use crate::trailers::permitted;
+use crate::{EgressError, Fields};
+
+/// Less data than this is copied out of the buffer that it was read into: half of the library's.
+const COPIED: usize = 8 << 10;
+
+/// The body of one response. The peer may send ahead as much as the stream's window holds; the
+/// window opens again as the bytes are taken. Dropping it before the end resets the stream.
+#[derive(Debug)]
+pub(crate) struct H2Body {
+    receiving: Option<RecvStream>,
+    pump: Option<Pump<SendStream<Bytes>>>,
+    slot: Option<Slot>,
+    /// The memory of its window, and of what it sends ahead.
+    held: Reservation,
+    /// The most that the fields behind the body may have, as RFC 9113 section 6.5.2 counts it.
+    max_trailers: usize,
+    trailers: Fields,
+}
+
+impl H2Body {
+    pub(super) fn new(
+        receiving: RecvStream,
+        pump: Option<Pump<SendStream<Bytes>>>,
+        (slot, held): (Slot, Reservation),
+        max_trailers: usize,
+    ) -> Self {
+        let mut body = Self {
+            receiving: Some(receiving),
+            pump,
+            slot: Some(slot),
+            held,
+            max_trailers,
+            trailers: Fields::new(),
+        };
+        body.finish_if_complete();
+        body
+    }
+
+    /// Whether the end was reached.
+    pub(crate) fn is_over(&self) -> bool {
+        self.receiving.is_none()
+    }
+
+    /// The trailer fields, once, at the end.
+    pub(crate) fn take_trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(crate) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, EgressError>>> {
+        let mut next = ready!(self.poll_receive(cx));
+        if let (Some(Err(error)), Some(slot)) = (&mut next, &self.slot) {
+            *error = slot.session().limited(error.clone());
+        }
+        match &next {
+            Some(Ok(_)) => self.finish_if_complete(),
+            Some(Err(_)) => {
+                (self.receiving, self.pump, self.slot) = (None, None, None);
+                self.held.shrink_to(0);
+            }
+            None => self.finish(),
+        }
+        Poll::Ready(next)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+        if let Some(pump) = &mut self.pump
+            && let Poll::Ready(end) = Pin::new(&mut pump.end).poll(cx)
+        {
+            self.pump = None;
+            if let Ok(Sent::Failed(error)) = end {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Ready(None);
+        };
+        loop {
+            let next = ready!(receiving.poll_data(cx)).map(|data| data.map(without_its_buffer));
+            if let (Some(Ok(_)), Some(stream)) = (&next, self.slot.as_ref().and_then(Slot::stream))
+            {
+                stream.took_data_frame();
+            }
+            return Poll::Ready(match next {
+                Some(Ok(data)) if data.is_empty() => continue,
+                Some(Ok(data)) => match receiving.flow_control().release_capacity(data.len()) {
+                    Ok(()) => Some(Ok(data)),
+                    Err(error) => Some(Err(translate(&error))),
+                },
+                // A body that fails ends its stream: that is the cause then.
+                Some(Err(error)) => {
+                    let cause = self.pump.as_mut().and_then(Pump::failure);
+                    Some(Err(cause.unwrap_or_else(|| translate(&error))))
+                }
+                None => match ready!(receiving.poll_trailers(cx)) {
+                    Ok(None) => None,
+                    Ok(Some(fields)) => match trailers(&fields, self.max_trailers) {
+                        Ok(fields) => {
+                            self.trailers = fields;
+                            None
+                        }
+                        Err(error) => Some(Err(error)),
+                    },
+                    Err(error) => Some(Err(translate(&error))),
+                },
+            });
+        }
+    }
+
+    fn finish_if_complete(&mut self) {
+        if self
+            .receiving
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
+        {
+            self.finish();
+        }
+    }
+
+    /// The response is complete. A body that is still being sent goes on, on its session.
+    fn finish(&mut self) {
+        self.receiving = None;
+        self.held.shrink_to(0);
+        match &self.slot {
+            Some(slot) if self.pump.is_some() => {
+                slot.stream().inspect(|stream| stream.took_all());
+            }
+            _ => self.slot = None,
+        }
+    }
+}
+
+/// Data that does not keep a buffer which is much larger than itself.
+fn without_its_buffer(data: Bytes) -> Bytes {
+    match data.len() {
+        ..COPIED => Bytes::copy_from_slice(&data),
+        _ => data,
+    }
+}
+
+fn trailers(fields: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
+    Ok(permitted(bounded_fields(fields, max)?))
+}

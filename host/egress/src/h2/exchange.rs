@@ -1,0 +1,260 @@
+//! One request and its response on a session.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, Response};
+
+use crate::account::{HostMemory, Reservation};
+use crate::failure::{Delivery, Failure};
+use crate::h2::body::H2Body;
+use crate::h2::kept::{AHEAD, OpenError};
+use crate::h2::request::head;
+use crate::h2::session::Slot;
+use crate::message::{MAX_INFORMATIONAL, RequestBody};
+use crate::pump::{Pump, Sent};
+use crate::{
+    BodyKind, EgressError, Fields, HttpVersion, Limit, MAX_FIELDS, Phase, ProtocolFault,
+    ResponseHead,
+};
+use sandbox_net_policy::RequestLine;
+
+/// What a stream holds beside its window, about: the library's state, tasks, and an honest head.
+const STREAM: usize = (2 << 10) + AHEAD;
+
+/// What a field costs beside its name and value (RFC 9113 section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+
+/// Sends the request and waits for the response's head. The body is taken out of `body` when the
+/// stream is open, and not before. `phase` says at any time what is going on.
+///
+/// Dropping the future resets the stream.
+pub(crate) async fn exchange(
+    mut slot: Slot,
+    (request, kind): (&RequestLine, BodyKind),
+    body: &mut Option<RequestBody>,
+    (max_head, memory): (usize, &HostMemory),
+    phase: &mut Phase,
+) -> Result<(ResponseHead, H2Body), Failure> {
+    *phase = Phase::Request;
+    let held = window(&slot, memory).map_err(Failure::last)?;
+    let (response, mut pump) = open(&mut slot, request, kind, body).await?;
+    let mut answer = Answer::new(response, max_head);
+    let response = until_head(&mut answer, &mut pump, phase).await?;
+    let (parts, received) = response.into_parts();
+    let head = response_head(&parts, answer.left).map_err(Failure::last)?;
+    drop(parts);
+    slot.stream().inspect(|stream| stream.took_head());
+    let body = H2Body::new(received, pump, (slot, held), max_head);
+    Ok((head, body))
+}
+
+/// The memory for what the peer may send ahead of the reader.
+fn window(slot: &Slot, memory: &HostMemory) -> Result<Reservation, EgressError> {
+    let held = memory.reserve(STREAM + slot.session().window());
+    held.map_err(EgressError::Limit)
+}
+
+type Sending = Pump<SendStream<Bytes>>;
+
+/// Opens a stream with the request's head, and begins to send the body if there is one.
+async fn open(
+    slot: &mut Slot,
+    request: &RequestLine,
+    kind: BodyKind,
+    body: &mut Option<RequestBody>,
+) -> Result<(ResponseFuture, Option<Sending>), Failure> {
+    let head = head(request, kind).map_err(Failure::last)?;
+    let sender = slot.session().sender();
+    let mut sender = sender.ready().await.map_err(|error| unsent(&error))?;
+    let send = || {
+        let (response, stream) = sender.send_request(head, kind.is_empty())?;
+        Ok((stream.stream_id().as_u32(), (response, stream)))
+    };
+    let opened = slot.session().streams().open(send);
+    let (kept, (response, stream)) = opened.map_err(|error| match error {
+        OpenError::Library(error) => unsent(&error),
+        OpenError::Limit(limit) => Failure::last(EgressError::Limit(limit)),
+    })?;
+    slot.keep(kept);
+    if kind.is_empty() {
+        return Ok((response, None));
+    }
+    let body = body.take().ok_or(Failure::last(EgressError::Closed))?;
+    Ok((response, Some(Pump::start(stream, kind, body))))
+}
+
+fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHead, EgressError> {
+    Ok(ResponseHead {
+        status: parts.status.as_u16(),
+        version: HttpVersion::Http2,
+        reason: Vec::new(),
+        fields: bounded_fields(&parts.headers, max)?,
+    })
+}
+
+/// The final response, as it is waited for. Informational ones are skipped, and bounded as in
+/// HTTP/1: in their number, and in their bytes together with those of the final head.
+struct Answer {
+    response: ResponseFuture,
+    informational: usize,
+    /// The bytes that the final head may have.
+    left: usize,
+}
+
+impl Answer {
+    fn new(response: ResponseFuture, max: usize) -> Self {
+        Self {
+            response,
+            informational: 0,
+            left: max,
+        }
+    }
+
+    /// Counts an informational response.
+    fn skip(&mut self, fields: &HeaderMap) -> Result<(), EgressError> {
+        self.informational += 1;
+        if self.informational > MAX_INFORMATIONAL {
+            return Err(EgressError::protocol(ProtocolFault::Informational));
+        }
+        let left = self.left.checked_sub(size(fields));
+        self.left = left.ok_or(EgressError::Limit(Limit::ResponseHeadSize))?;
+        Ok(())
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<RecvStream>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Poll::Ready(Some(Ok(head))) = self.response.poll_informational(cx) {
+            self.skip(head.headers()).map_err(Failure::last)?;
+        }
+        let polled = Pin::new(&mut self.response).poll(cx);
+        polled.map_err(|error| failure(&error))
+    }
+}
+
+/// The bytes of a list as RFC 9113 section 6.5.2 counts them.
+fn size(map: &HeaderMap) -> usize {
+    let sizes = map
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
+    sizes.sum()
+}
+
+/// The fields of a list that has at most `max` bytes, and no more fields than a head may have.
+pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
+    if map.len() > MAX_FIELDS || size(map) > max {
+        return Err(EgressError::Limit(Limit::ResponseHeadSize));
+    }
+    let fields = map.iter();
+    Ok(fields
+        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+        .collect())
+}
+
+/// Waits for the response while the body is sent.
+async fn until_head(
+    answer: &mut Answer,
+    pump: &mut Option<Sending>,
+    phase: &mut Phase,
+) -> Result<Response<RecvStream>, Failure> {
+    loop {
+        let Some(sending) = pump else {
+            *phase = Phase::Head;
+            return answer.await;
+        };
+        tokio::select! {
+            biased;
+            end = &mut sending.end => {
+                if let Ok(Sent::Failed(error)) = end {
+                    return Err(Failure::last(error));
+                }
+                *pump = None;
+            }
+            response = &mut *answer => return response.map_err(|failure| {
+                // A body that fails ends its stream: that is the cause then.
+                sending.failure().map_or(failure, Failure::last)
+            }),
+        }
+    }
+}
+
+/// A failure to open a stream. The session is at its end, if the request is not at fault.
+fn unsent(error: &h2::Error) -> Failure {
+    let is_session = error.is_io() || error.is_go_away() || error.is_reset();
+    Failure {
+        error: translate(error),
+        delivery: if is_session {
+            Delivery::Nothing
+        } else {
+            Delivery::Final
+        },
+    }
+}
+
+/// A failure before the response's head.
+fn failure(error: &h2::Error) -> Failure {
+    // GOAWAY reaches only streams that the peer did not begin to process.
+    let is_refused =
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+    let delivery = match (is_refused, error.is_io() || error.is_go_away()) {
+        (true, _) => Delivery::Nothing,
+        (false, true) => Delivery::Unanswered,
+        (false, false) => Delivery::Final,
+    };
+    Failure {
+        error: translate(error),
+        delivery,
+    }
+}
+
+/// Translates an error of the library.
+pub(super) fn translate(error: &h2::Error) -> EgressError {
+    if let Some(io) = error.get_io() {
+        return match io.kind() {
+            io::ErrorKind::UnexpectedEof => EgressError::Reset,
+            io::ErrorKind::QuotaExceeded => {
+                EgressError::protocol(ProtocolFault::Http2(io.to_string()))
+            }
+            _ => EgressError::from_io(io, Phase::Head),
+        };
+    }
+    if error.is_remote() {
+        return EgressError::Reset;
+    }
+    EgressError::protocol(ProtocolFault::Http2(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_fields_is_bounded_in_bytes_and_in_number() {
+        for (fields, max, fits) in [
+            (1000, usize::MAX, true),
+            (1001, usize::MAX, false),
+            (10_000, usize::MAX, false),
+            (10, 10 * (2 + FIELD_OVERHEAD), true),
+            (10, 10 * (2 + FIELD_OVERHEAD) - 1, false),
+        ] {
+            let mut map = HeaderMap::new();
+            for _ in 0..fields {
+                map.append("a", http::HeaderValue::from_static("b"));
+            }
+            let bounded = bounded_fields(&map, max);
+            let expected = Err(EgressError::Limit(Limit::ResponseHeadSize));
+            assert!(if fits {
+                bounded.is_ok()
+            } else {
+                bounded == expected
+            });
+        }
+    }
+}

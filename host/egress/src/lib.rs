@@ -1,0 +1,68 @@
+//! The sockets of sandbox-net: resolve, dial, TLS, HTTP/1.1, HTTP/2 and pools.
+//!
+//! It takes [`Checked`](sandbox_net_policy::Checked) values only, so that nothing is dialled, named in
+//! TLS or sent that the policy has not seen. [`Egress::connect`] resolves, filters every address
+//! through the policy and dials; [`Connection::start_tls`] verifies the peer;
+//! [`Connection::send`] makes one exchange, in HTTP/1.1 or HTTP/2 as TLS settled. Environment
+//! variables for proxies are not read.
+//!
+//! Futures can be dropped at any time: what they had in flight is closed.
+
+pub mod account;
+mod answers;
+mod body;
+mod certificates;
+mod config;
+mod connection;
+mod dial;
+mod era;
+mod error;
+mod failure;
+mod h1;
+mod h2;
+mod hosts;
+mod layout;
+mod machine;
+mod message;
+mod nameservers;
+mod pool;
+mod pump;
+mod reach;
+mod refusal;
+mod resolve;
+mod stream;
+mod tenant;
+mod terms;
+mod tickets;
+mod tls;
+mod trailers;
+mod verifier;
+mod wire;
+
+#[cfg(any(test, feature = "test-support"))]
+#[doc(hidden)]
+#[allow(missing_docs, reason = "for this project's own tests")]
+pub mod test_support;
+#[cfg(test)]
+mod tests;
+
+pub use body::ResponseBody;
+pub use config::EgressConfig;
+pub use connection::Connection;
+pub use error::{
+    CertificateFault, DnsFailure, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault,
+    TlsFailure,
+};
+pub use h1::Afterwards;
+pub use h1::head_size;
+pub use layout::Layout;
+pub use layout::take_only;
+pub use machine::Machine;
+pub use message::{Answer, MAX_FIELDS, Unframed, erase};
+pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead, SendOptions};
+pub use nameservers::{NameServers, NameServersError};
+pub use resolve::{Resolve, SystemResolver};
+pub use tenant::Egress;
+pub use terms::{Checks, ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
+pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};
+pub use wire::Wire;

@@ -1,0 +1,177 @@
+//! The values that go in and come out: bodies, response heads, responses.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::watch;
+
+use crate::account::{Reservation, fields};
+use crate::{EgressError, Layout, ProtocolFailure, ResponseBody};
+
+/// Field lines in order, names and values as the bytes that were or will be sent, without the
+/// whitespace around values.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// How many informational responses may come before the final one. Their bytes count toward its head.
+pub(crate) const MAX_INFORMATIONAL: usize = 32;
+/// The most fields that one head, or one trailer section, may have: many tiny ones would cost far
+/// more memory than their bytes.
+pub const MAX_FIELDS: usize = 1000;
+
+/// Whether a request has a body, and how its end is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// No body, and no `Content-Length`.
+    None,
+    /// A body of exactly so many bytes, announced by `Content-Length`.
+    Sized(u64),
+    /// A body of unknown length: `Transfer-Encoding: chunked` in HTTP/1.1, frames in HTTP/2.
+    Chunked,
+}
+
+impl BodyKind {
+    /// Whether no byte of a body is to be sent.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Sized(0))
+    }
+}
+
+/// Where it is told that the peer asks for a request's body: whoever sends `Expect: 100-continue`
+/// (RFC 9110 section 10.1.1) waits for `true` here, for a while, before it writes the body.
+pub type Continued = Arc<watch::Sender<bool>>;
+
+/// How a request is sent, beyond what the policy decided on.
+#[derive(Debug, Clone, Default)]
+pub struct SendOptions {
+    /// How its head is laid out in HTTP/1.1.
+    pub layout: Layout,
+    /// Given, the request has `Expect: 100-continue`, and this is told of the answer. Over HTTP/2,
+    /// where a peer ends an upload that it does not want, the word is given at once.
+    pub continued: Option<Continued>,
+}
+
+/// The version of HTTP that the peer answered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The head of a final response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status code, 200 to 999.
+    pub status: u16,
+    /// The version that the peer spoke.
+    pub version: HttpVersion,
+    /// The reason phrase as sent; empty in HTTP/2.
+    pub reason: Vec<u8>,
+    /// Every field, framing fields included. In HTTP/1 order and spelling are the peer's; in
+    /// HTTP/2 names are in lower case, and the lines of one name stand together.
+    pub fields: Fields,
+}
+
+/// A response: its head, and its body as it arrives.
+#[derive(Debug)]
+pub struct Response {
+    /// The head.
+    pub head: ResponseHead,
+    /// The body, without transfer coding. Dropping it before its end ends the exchange: an
+    /// HTTP/1 connection is closed, an HTTP/2 stream is reset.
+    pub body: ResponseBody,
+    /// The address that answered.
+    pub peer: SocketAddr,
+    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    pub tls: Option<u16>,
+    /// Whether an earlier exchange used the same transport connection.
+    pub reused: bool,
+    /// The memory of the head.
+    pub held: Reservation,
+}
+
+/// What a peer answered.
+pub enum Answer {
+    /// With a response.
+    Framed(Response),
+    /// With something else, for whoever asked for it as it comes.
+    Unframed(Unframed),
+}
+
+/// Bytes in HTTP/1's place whose head says nothing that holds. Their connection is for nothing else.
+pub struct Unframed {
+    /// What is wrong with the head, and its beginning.
+    pub failure: ProtocolFailure,
+    /// All bytes, from the head's first one to the end of the connection.
+    pub body: ResponseBody,
+    /// The address that answered.
+    pub peer: SocketAddr,
+    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    pub tls: Option<u16>,
+}
+
+impl Answer {
+    /// The response.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with anything else.
+    pub(crate) fn framed(self) -> Result<Response, EgressError> {
+        match self {
+            Self::Framed(response) => Ok(response),
+            Self::Unframed(unframed) => Err(EgressError::Protocol(unframed.failure)),
+        }
+    }
+
+    /// The address that answered.
+    pub fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Framed(response) => response.peer,
+            Self::Unframed(unframed) => unframed.peer,
+        }
+    }
+}
+
+impl ResponseHead {
+    /// What it costs in memory, in each of the forms in which it is held.
+    pub(crate) fn cost(&self) -> usize {
+        self.reason.len() + fields(&self.fields)
+    }
+}
+
+/// A request body on its way out, whatever its source was.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, EgressError>;
+
+/// Boxes a request body and translates its errors.
+pub fn erase<B>(body: B) -> RequestBody
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.map_err(|error| {
+        let error = error.into();
+        match error.downcast_ref::<EgressError>() {
+            Some(own) => own.clone(),
+            None => EgressError::Invalid(format!("the request body failed: {error}")),
+        }
+    })
+    .boxed_unsync()
+}
+
+impl fmt::Display for HttpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! Connections of one tenant that wait for their next exchange, and its HTTP/2 sessions.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::TlsTerms;
+use crate::h2::{Session, Slot};
+use crate::stream::{Secured, Stream};
+use sandbox_net_policy::Endpoint;
+
+/// What is kept, and for how long. There is one pool for each tenant: a connection of one tenant
+/// is never seen by another.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle_timeout: Duration,
+    max_idle_per_endpoint: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    endpoints: HashMap<Endpoint, Entry>,
+    /// Whether a task runs that closes what has waited too long.
+    is_reaped: bool,
+    /// Whether nothing is kept any more.
+    is_closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    idle: Vec<Idle>,
+    sessions: Vec<Arc<Session>>,
+    turn: Arc<Turn>,
+}
+
+/// Who may make a TLS handshake with an endpoint. The first one decides: while it goes on the
+/// others wait, since it may give a session that all can share; if it does not, they need not wait
+/// for each other any more.
+pub(crate) type Turn = tokio::sync::Mutex<Handshakes>;
+
+/// How handshakes with an endpoint are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Handshakes {
+    /// One after the other: the peer may speak, or speaks, HTTP/2.
+    #[default]
+    InTurn,
+    /// All at once.
+    AtOnce,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    since: Instant,
+}
+
+impl Entry {
+    fn expire(&mut self, idle_timeout: Duration) {
+        self.idle.retain(|idle| idle.since.elapsed() < idle_timeout);
+        self.sessions
+            .retain(|session| session.is_open() && session.idle_for() < idle_timeout);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.idle.is_empty() && self.sessions.is_empty() && Arc::strong_count(&self.turn) == 1
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(idle_timeout: Duration, max_idle_per_endpoint: usize) -> Self {
+        Self {
+            idle_timeout,
+            max_idle_per_endpoint,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on an endpoint's entry, and sees to it that the entry goes away when it is empty.
+    fn with<T>(self: &Arc<Self>, endpoint: &Endpoint, work: impl FnOnce(&mut Entry) -> T) -> T {
+        let mut state = self.state();
+        if state.is_closed {
+            return work(&mut Entry::default());
+        }
+        let result = work(state.endpoints.entry(endpoint.clone()).or_default());
+        if !state.is_reaped
+            && let Ok(runtime) = Handle::try_current()
+        {
+            state.is_reaped = true;
+            runtime.spawn(reap(Arc::downgrade(self), self.idle_timeout));
+        }
+        result
+    }
+
+    /// Keeps a connection whose last exchange is over. Where the endpoint has its share already,
+    /// the one that waited longest is closed.
+    pub(crate) fn put(self: &Arc<Self>, endpoint: &Endpoint, stream: Stream) {
+        // Without a runtime nobody would close it again.
+        if self.max_idle_per_endpoint == 0 || Handle::try_current().is_err() {
+            return;
+        }
+        self.with(endpoint, |entry| {
+            if entry.idle.len() >= self.max_idle_per_endpoint {
+                entry.idle.remove(0);
+            }
+            entry.idle.push(Idle {
+                stream,
+                since: Instant::now(),
+            });
+        });
+    }
+
+    /// Shares a session with the tenant's other connections to the endpoint.
+    pub(crate) fn share(self: &Arc<Self>, endpoint: &Endpoint, session: Arc<Session>) {
+        self.with(endpoint, |entry| entry.sessions.push(session));
+    }
+
+    /// The right to make handshakes with an endpoint.
+    pub(crate) fn turn(self: &Arc<Self>, endpoint: &Endpoint) -> Arc<Turn> {
+        self.with(endpoint, |entry| Arc::clone(&entry.turn))
+    }
+
+    /// The connection that waited least, if one is fit for use: it was made on the same TLS terms,
+    /// or without TLS where there are none, `permits` is asked again about its address, and its peer
+    /// must neither have closed it nor said anything.
+    pub(crate) async fn take(
+        &self,
+        endpoint: &Endpoint,
+        terms: Option<&Arc<TlsTerms>>,
+        permits: impl Fn(IpAddr) -> bool,
+    ) -> Option<Stream> {
+        while let Some(mut stream) = self.pop(endpoint, terms) {
+            if permits(stream.peer().ip()) && stream.is_quiet().await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    fn pop(&self, endpoint: &Endpoint, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
+        let mut state = self.state();
+        let entry = state.endpoints.get_mut(endpoint)?;
+        entry.expire(self.idle_timeout);
+        let at = entry
+            .idle
+            .iter()
+            .rposition(|idle| is_on(idle.stream.secured(), terms))?;
+        Some(entry.idle.remove(at).stream)
+    }
+
+    /// Room on a session, if one is fit for use: it began on the same TLS terms, and `permits` is
+    /// asked again about its address.
+    pub(crate) fn slot(
+        &self,
+        endpoint: &Endpoint,
+        terms: &Arc<TlsTerms>,
+        permits: impl Fn(IpAddr) -> bool,
+    ) -> Option<Slot> {
+        let mut state = self.state();
+        let entry = state.endpoints.get_mut(endpoint)?;
+        entry.expire(self.idle_timeout);
+        let is_fit = |session: &&Arc<Session>| {
+            is_on(session.secured(), Some(terms)) && permits(session.peer().ip())
+        };
+        entry.sessions.iter().filter(is_fit).find_map(Session::slot)
+    }
+
+    /// Closes what waits and was made on terms of a program's own. Exchanges under way go on.
+    pub(crate) fn close_programs_own(&self) {
+        let is_the_hosts =
+            |secured: Option<&Secured>| secured.is_none_or(|secured| secured.terms.are_the_hosts());
+        for entry in self.state().endpoints.values_mut() {
+            entry
+                .idle
+                .retain(|idle| is_the_hosts(idle.stream.secured()));
+            entry.sessions.retain(|session| {
+                let stays = is_the_hosts(session.secured());
+                if !stays {
+                    session.retire();
+                }
+                stays
+            });
+        }
+    }
+
+    /// Closes what waits, and keeps nothing from now on. Exchanges under way go on.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        let entries = std::mem::take(&mut state.endpoints);
+        drop(state);
+        for session in entries.values().flat_map(|entry| &entry.sessions) {
+            session.retire();
+        }
+    }
+
+    /// Whether a connection to this endpoint waits.
+    pub(crate) fn has_idle(&self, endpoint: &Endpoint) -> bool {
+        self.any(endpoint, |entry| !entry.idle.is_empty())
+    }
+
+    /// Whether a session with this endpoint has room.
+    pub(crate) fn has_session(&self, endpoint: &Endpoint) -> bool {
+        self.any(endpoint, |entry| {
+            entry.sessions.iter().any(|session| session.has_room())
+        })
+    }
+
+    fn any(&self, endpoint: &Endpoint, is_so: impl FnOnce(&Entry) -> bool) -> bool {
+        let mut state = self.state();
+        state.endpoints.get_mut(endpoint).is_some_and(|entry| {
+            entry.expire(self.idle_timeout);
+            is_so(entry)
+        })
+    }
+
+    /// Closes the connection that has waited longest, whatever its endpoint, or a session without
+    /// exchanges, to make room. `false` where there is none.
+    pub(crate) fn evict(&self) -> bool {
+        let mut state = self.state();
+        let waiting = state
+            .endpoints
+            .values_mut()
+            .filter(|entry| !entry.idle.is_empty());
+        if let Some(oldest) = waiting.min_by_key(|entry| entry.idle[0].since) {
+            oldest.idle.remove(0);
+            return true;
+        }
+        state.endpoints.values_mut().any(|entry| {
+            let unused = |session: &Arc<Session>| !session.idle_for().is_zero();
+            let at = entry.sessions.iter().position(unused);
+            at.map(|at| entry.sessions.remove(at)).is_some()
+        })
+    }
+}
+
+/// Whether a connection was made on these terms, and no others. There is one value for the same
+/// ones as long as anybody holds it.
+fn is_on(secured: Option<&Secured>, terms: Option<&Arc<TlsTerms>>) -> bool {
+    match (secured, terms) {
+        (Some(secured), Some(terms)) => Arc::ptr_eq(&secured.terms, terms),
+        (secured, terms) => secured.is_none() && terms.is_none(),
+    }
+}
+
+/// Closes connections that have waited too long, until none is left.
+async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
+    let pause = idle_timeout.max(Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state();
+        state.endpoints.retain(|_, entry| {
+            entry.expire(idle_timeout);
+            !entry.is_empty()
+        });
+        if state.endpoints.is_empty() {
+            state.is_reaped = false;
+            return;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Which addresses a connection may use, as far as is known what it will carry.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::answers::Answer;
+use crate::machine::Machine;
+use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
+
+/// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
+/// and before a connection to it that was kept is used again.
+pub(crate) struct Reach {
+    endpoint: Endpoint,
+    origin: Option<Origin>,
+    addresses: Addresses,
+    machine: Machine,
+    pinned: Option<IpAddr>,
+    /// What a lookup found, for the first dial alone.
+    found: Mutex<Option<Answer>>,
+}
+
+impl Reach {
+    /// A filter for a connection whose scheme is still open. With `pinned` it goes to that address
+    /// and no other, if the policy permits it.
+    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>, machine: Machine) -> Self {
+        Self {
+            addresses: route.addresses(),
+            machine,
+            endpoint: route.into_inner(),
+            origin: None,
+            pinned,
+            found: Mutex::default(),
+        }
+    }
+
+    /// The first dial need not ask for the addresses of the host: these are filtered like any.
+    pub(crate) fn with_found(self, answer: Option<Answer>) -> Self {
+        Self {
+            found: Mutex::new(answer),
+            ..self
+        }
+    }
+
+    /// The addresses that a lookup found, once, if they are not too old.
+    pub(crate) fn take_found(&self) -> Option<Vec<IpAddr>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.take().and_then(Answer::into_addresses)
+    }
+
+    /// The scheme is known from now on.
+    pub(crate) fn settle(&mut self, scheme: Scheme) {
+        let endpoint = self.endpoint.clone();
+        self.origin = Some(Origin { scheme, endpoint });
+    }
+
+    /// Only what is permitted for this, the next thing to do, is permitted from now on.
+    pub(crate) fn narrow<T>(&mut self, next: &Checked<T>) {
+        self.addresses = next.addresses();
+    }
+
+    /// The origin, once the scheme is known.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The only address that may be dialled, where there is such a one.
+    pub(crate) fn pinned(&self) -> Option<IpAddr> {
+        self.pinned
+    }
+
+    pub(crate) fn permits(&self, address: IpAddr) -> bool {
+        self.pinned.is_none_or(|only| only == address)
+            && self.machine.permits(&self.addresses, address)
+    }
+
+    /// The denial where no address is permitted.
+    pub(crate) fn denial(&self, refused: Option<IpAddr>) -> Denial {
+        self.addresses.denial(refused)
+    }
+}

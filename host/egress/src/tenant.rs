@@ -1,0 +1,384 @@
+//! The network of one sandbox.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::account::{HostMemory, strings};
+use crate::dial::{Dialer, ask, dial};
+use crate::era::Era;
+use crate::h2::{Session, Slot};
+use crate::machine::Machine;
+use crate::pool::Handshakes;
+use crate::reach::Reach;
+use crate::stream::{Permit, Secured, Stream};
+use crate::tls::{self, handshake};
+use crate::wire::{Unmetered, Wire};
+use crate::{
+    Afterwards, Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError,
+    TlsTerms,
+};
+use sandbox_net_policy::{Budgets, Checked, CheckedName, Endpoint, Host};
+
+/// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
+const MOST_TERMS: usize = 64;
+
+/// What a TCP connection holds, about: its socket's state, and the tasks and tables that know it.
+const TCP: usize = 4 << 10;
+/// What TLS holds beside that, about: its keys and hashes, and a record in each direction.
+const TLS: usize = 24 << 10;
+
+/// How long a connection that was evicted, or that the guest has just closed, may take to close.
+const CLOSING: Duration = Duration::from_millis(100);
+
+/// The network of one sandbox under its policy: its connections and its TLS sessions, which are
+/// shared with no other value of this type. Clones are the same sandbox.
+#[derive(Clone)]
+pub struct Egress {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    era: RwLock<Arc<Era>>,
+    config: EgressConfig,
+    wire: Arc<dyn Wire>,
+    machine: Machine,
+    permits: Arc<Semaphore>,
+    memory: HostMemory,
+    /// The host's own.
+    terms: [Arc<TlsTerms>; 2],
+    /// Those that programs asked for, as long as anybody holds them.
+    others: Mutex<Vec<Weak<TlsTerms>>>,
+}
+
+/// Which addresses a connection with TLS may go to, and on which terms.
+pub(crate) type Way<'a> = (&'a Reach, &'a Arc<TlsTerms>);
+
+/// The terms that programs asked for.
+struct Others<'a>(MutexGuard<'a, Vec<Weak<TlsTerms>>>);
+
+impl Others<'_> {
+    fn find(&self, digest: &[u8; 32]) -> Option<Arc<TlsTerms>> {
+        let mut live = self.0.iter().filter_map(Weak::upgrade);
+        live.find(|terms| terms.digest() == Some(digest))
+    }
+
+    fn is_full(&self) -> bool {
+        self.0
+            .iter()
+            .filter(|terms| terms.strong_count() > 0)
+            .count()
+            >= MOST_TERMS
+    }
+
+    fn add(&mut self, terms: TlsTerms) -> Arc<TlsTerms> {
+        let terms = Arc::new(terms);
+        self.0.retain(|other| other.strong_count() > 0);
+        self.0.push(Arc::downgrade(&terms));
+        terms
+    }
+}
+
+/// What can carry an exchange.
+pub(crate) enum Transport {
+    /// A connection for itself, in HTTP/1.1.
+    H1 {
+        stream: Stream,
+        /// Whether it carried exchanges before.
+        reused: bool,
+    },
+    /// Room on a session, in HTTP/2.
+    H2 { slot: Slot },
+}
+
+impl Egress {
+    /// A network without connections yet, on which nothing is counted.
+    #[must_use]
+    pub fn new(config: EgressConfig) -> Self {
+        Self::on(config, Arc::new(Unmetered), Machine::real())
+    }
+
+    /// The same, on which `wire` counts, and which dials from `machine`.
+    pub fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
+        let terms = [false, true].map(|strict| Arc::new(TlsTerms::host(&config.tls, strict)));
+        let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
+        let inner = Inner {
+            era: RwLock::new(Era::new(&config, &terms, &memory)),
+            terms,
+            others: Mutex::default(),
+            memory,
+            permits: Arc::new(Semaphore::new(
+                config.max_connections.min(Semaphore::MAX_PERMITS),
+            )),
+            wire,
+            machine,
+            config,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Forgets every connection, TLS session and answer that is kept for the next request, as where the
+    /// policy is another one from now on: nothing that was set up before is used for anything that
+    /// is checked after. Exchanges under way go on.
+    pub fn renew(&self) {
+        let era = Era::new(self.config(), &self.inner.terms, self.memory());
+        let mut current = self
+            .inner
+            .era
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, era);
+        drop(current);
+        old.pool().close();
+    }
+
+    /// Asks for the addresses of a name, within the configured time. What is found is used by the
+    /// next [`connect`](Self::connect) to that name, if it follows soon; given are those that the
+    /// program may hear of.
+    ///
+    /// Dropping the future gives the question up.
+    ///
+    /// # Errors
+    ///
+    /// `Dns`; `Limit`; `Timeout` in the phase `resolve`.
+    pub async fn lookup(&self, name: &CheckedName) -> Result<Vec<IpAddr>, EgressError> {
+        let era = self.era();
+        let asking = ask(name.name().as_str(), self.dialer());
+        let found = timeout(self.config().connect_timeout, asking)
+            .await
+            .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
+        let told = self.machine().told(name, &found);
+        // Where the policy was replaced meanwhile, nobody looks there any more.
+        era.answers()
+            .keep(name.name().clone(), found, self.memory());
+        Ok(told)
+    }
+
+    /// Resolves the route's host and connects, within `timeout` and the configured one. With
+    /// `pinned` the host is not resolved, and that address is dialled if the route permits it; nor
+    /// is it where a [`lookup`](Self::lookup) has found its addresses already.
+    ///
+    /// Where the tenant has something to the same endpoint that it may use (an HTTP/2 session, and
+    /// an idle connection where it is to be kept `afterwards`), nothing happens yet: that is used if
+    /// what is asked next fits it, and otherwise the connecting is done then.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` where the name resolves only to addresses that the route does not permit; `Dns`,
+    /// `Refused`, `Unreachable`, `Reset`, `Timeout`, `Limit`.
+    pub async fn connect(
+        &self,
+        route: Checked<Endpoint>,
+        timeout: Option<Duration>,
+        pinned: Option<IpAddr>,
+        afterwards: Afterwards,
+    ) -> Result<Connection, EgressError> {
+        let started = Instant::now();
+        let found = match &route.host {
+            Host::Name(name) => self.era().answers().take(name),
+            Host::Ip(_) => None,
+        };
+        let machine = self.machine().clone();
+        let reach = Reach::new(route, pinned, machine).with_found(found);
+        let mut connection = Connection::new(self.clone(), reach, afterwards);
+        if !connection.has_pooled() {
+            connection.dial(timeout).await?;
+            connection.count(started);
+        }
+        Ok(connection)
+    }
+
+    /// What a program's options come to. The same ones give the same value again, while it is in
+    /// use.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for certificates and keys that are none, or are too many, and while too many
+    /// different terms are in use.
+    pub fn terms(&self, options: &TlsOptions) -> Result<Arc<TlsTerms>, EgressError> {
+        let refused = |error: TlsOptionsError| EgressError::Invalid(error.to_string());
+        options.check_size().map_err(refused)?;
+        let [usual, strict] = &self.inner.terms;
+        let host = || Arc::clone(if options.checks.strict { strict } else { usual });
+        if options.are_default() {
+            return Ok(host());
+        }
+        let digest = options.digest();
+        if let Some(terms) = self.others().find(&digest) {
+            return Ok(terms);
+        }
+        let held = self.memory().reserve(options.cost());
+        let held = held.map_err(EgressError::Limit)?;
+        // Before the lock is taken: this may take a moment.
+        let Some(terms) = options.settle(&self.config().tls).map_err(refused)? else {
+            return Ok(host());
+        };
+        let terms = terms.holding(held);
+        if self.others().is_full() {
+            self.era().forget_programs_own();
+        }
+        let mut others = self.others();
+        match others.find(&digest) {
+            Some(same) => Ok(same),
+            None if others.is_full() => Err(EgressError::Invalid(format!(
+                "more than {MOST_TERMS} different TLS settings are in use at once: use the same \
+                 ones for several connections"
+            ))),
+            None => Ok(others.add(terms)),
+        }
+    }
+
+    /// The host's own terms.
+    pub fn host_terms(&self) -> &Arc<TlsTerms> {
+        &self.inner.terms[0]
+    }
+
+    fn others(&self) -> Others<'_> {
+        let lock = self.inner.others.lock();
+        Others(lock.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is held in memory for this sandbox is taken from here.
+    pub fn memory(&self) -> &HostMemory {
+        &self.inner.memory
+    }
+
+    /// How it sends: the settings that it was made with.
+    pub fn config(&self) -> &EgressConfig {
+        &self.inner.config
+    }
+
+    /// The machine that dials.
+    pub fn machine(&self) -> &Machine {
+        &self.inner.machine
+    }
+
+    fn dialer(&self) -> Dialer<'_> {
+        Dialer {
+            resolver: &*self.config().resolver,
+            wire: &self.inner.wire,
+        }
+    }
+
+    /// What is shared by the connections that are made from now on.
+    pub(crate) fn era(&self) -> Arc<Era> {
+        let current = self
+            .inner
+            .era
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// A new TCP connection, within `asked` and the configured time.
+    pub(crate) async fn dial(
+        &self,
+        reach: &Reach,
+        era: &Era,
+        asked: Option<Duration>,
+        phase: &mut Phase,
+    ) -> Result<Stream, EgressError> {
+        let permit = self.permit(era).await?;
+        let longest = self.config().connect_timeout;
+        let limit = asked.map_or(longest, |asked| asked.min(longest));
+        match timeout(limit, dial(reach, self.dialer(), phase)).await {
+            Ok(connected) => connected.map(|(tcp, peer)| Stream::plain(tcp, peer, permit)),
+            Err(_) => Err(EgressError::Timeout(*phase)),
+        }
+    }
+
+    /// A transport with TLS: a session that there is, or a new connection. It is made from
+    /// `dialled` where that is given.
+    pub(crate) async fn secure(
+        &self,
+        (reach, terms): Way<'_>,
+        era: &Era,
+        dialled: Option<Stream>,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        let turn = era.pool().turn(reach.endpoint());
+        *phase = Phase::Tls;
+        let mut handshakes = turn.lock().await;
+        if let Some(slot) = era
+            .pool()
+            .slot(reach.endpoint(), terms, |ip| reach.permits(ip))
+        {
+            return Ok(Transport::H2 { slot });
+        }
+        if *handshakes == Handshakes::AtOnce {
+            drop(handshakes);
+            return self.handshake((reach, terms), era, dialled, phase).await;
+        }
+        let result = self.handshake((reach, terms), era, dialled, phase).await;
+        if !matches!(result, Ok(Transport::H2 { .. })) {
+            *handshakes = Handshakes::AtOnce;
+        }
+        result
+    }
+
+    async fn handshake(
+        &self,
+        (reach, terms): Way<'_>,
+        era: &Era,
+        dialled: Option<Stream>,
+        phase: &mut Phase,
+    ) -> Result<Transport, EgressError> {
+        let stream = match dialled {
+            Some(stream) => stream,
+            None => self.dial(reach, era, None, phase).await?,
+        };
+        *phase = Phase::Tls;
+        let Some((mut tcp, peer, mut permit)) = stream.into_plain() else {
+            return Err(EgressError::Invalid("TLS has already begun".into()));
+        };
+        permit.hold(TLS + terms.chain())?;
+        tcp.hold_unsettled(self.memory())?;
+        let config = era.config(terms);
+        let attempt = handshake(&config, &reach.endpoint().host, tcp);
+        let (stream, info) = timeout(self.config().connect_timeout, attempt)
+            .await
+            .map_err(|_| EgressError::Timeout(Phase::Tls))??;
+        // The TLS layer keeps them as well.
+        permit.hold(2 * strings(info.certificates.iter().map(Vec::as_slice)))?;
+        let speaks_h2 = info.alpn == tls::H2;
+        let secured = Secured {
+            info: Arc::new(info),
+            terms: Arc::clone(terms),
+        };
+        let stream = Stream::tls(stream, peer, permit, secured);
+        if !speaks_h2 {
+            return Ok(Transport::H1 {
+                stream,
+                reused: false,
+            });
+        }
+        let max_head = self.config().max_response_head;
+        let session = Session::start(stream, max_head, self.memory()).await?;
+        let slot = session.slot().ok_or(EgressError::Reset)?;
+        era.pool().share(reach.endpoint(), session);
+        Ok(Transport::H2 { slot })
+    }
+
+    /// Room for one more connection. An idle one makes room if it must, and one that is closing has a
+    /// moment to do so: sessions and exchanges end in tasks of their own.
+    async fn permit(&self, era: &Era) -> Result<Permit, EgressError> {
+        let held = self.memory().reserve(TCP).map_err(EgressError::Limit)?;
+        loop {
+            if let Ok(permit) = Arc::clone(&self.inner.permits).try_acquire_owned() {
+                return Ok(Permit::new(permit, held));
+            }
+            let has_evicted = era.pool().evict();
+            let room = Arc::clone(&self.inner.permits).acquire_owned();
+            match timeout(CLOSING, room).await {
+                Ok(Ok(permit)) => return Ok(Permit::new(permit, held)),
+                _ if has_evicted => {}
+                _ => return Err(EgressError::Limit(Limit::Connections)),
+            }
+        }
+    }
+}

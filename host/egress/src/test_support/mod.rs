@@ -1,0 +1,278 @@
+//! Servers that tests write as scripts, and the shortest way to send them a request.
+
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Full};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::{
+    Afterwards, BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault,
+    Response, Roots, TlsOptions, TlsSettings,
+};
+use sandbox_net_policy::{
+    Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsRequest,
+};
+
+/// A server that runs one script for each connection.
+pub struct Server {
+    pub address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    /// Serves each connection by `script`, which also gets the connection's number from 0.
+    pub async fn start<F, S>(script: S) -> Self
+    where
+        S: Fn(TcpStream, usize) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(script(stream, counter.fetch_add(1, Ordering::SeqCst)));
+            }
+        });
+        Self {
+            address,
+            accepted,
+            task,
+        }
+    }
+
+    /// Answers the first request of each connection with these bytes, and hangs up.
+    pub async fn answering(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::start(move |mut stream, _| {
+            let bytes = bytes.clone();
+            async move {
+                read_request(&mut stream).await;
+                write(&mut stream, &bytes).await;
+            }
+        })
+        .await
+    }
+
+    /// Answers every request with its own body, for as long as the client likes.
+    pub async fn echo() -> Self {
+        Self::start(|stream, _| echo(stream)).await
+    }
+
+    /// How many connections were accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    pub fn http(&self) -> Origin {
+        self.origin(Scheme::Http)
+    }
+
+    pub fn https(&self) -> Origin {
+        self.origin(Scheme::Https)
+    }
+
+    fn origin(&self, scheme: Scheme) -> Origin {
+        let host = self.address.ip().to_string();
+        let endpoint = Endpoint::new(&host, self.address.port()).unwrap();
+        Origin { scheme, endpoint }
+    }
+}
+
+/// Answers every request on a connection with its own body.
+pub async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    loop {
+        let request = read_request(&mut stream).await;
+        let Some((_, body)) = request.split_once("\r\n\r\n") else {
+            return;
+        };
+        write(&mut stream, ok(body).as_bytes()).await;
+    }
+}
+
+/// A response with this body.
+pub fn ok(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// Writes as far as the client lets.
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.flush().await;
+}
+
+/// Closes a connection by a reset.
+pub fn reset(stream: TcpStream) {
+    stream.set_zero_linger().unwrap();
+}
+
+/// Reads a request head, and a body by its `Content-Length`. Empty where the client hung up.
+pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let head = read_head(stream).await;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .map_or(0, |value| value.parse().unwrap());
+    let mut body = vec![0; length];
+    match stream.read_exact(&mut body).await {
+        Ok(_) => head + &String::from_utf8_lossy(&body),
+        Err(_) => String::new(),
+    }
+}
+
+/// Reads a request head. Empty where the client hung up.
+pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => return String::new(),
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The policy that allows an endpoint, at 127.0.0.1 where it is a name.
+pub fn policy_for(endpoint: &Endpoint) -> Policy {
+    let to = match &endpoint.host {
+        Host::Name(name) if name.as_str() != "localhost" => " to 127.0.0.1",
+        _ => "",
+    };
+    Policy::allow([format!("{endpoint}{to}").parse().unwrap()])
+}
+
+/// A tenant of its own.
+pub fn egress() -> Egress {
+    egress_with(config())
+}
+
+pub fn egress_with(config: EgressConfig) -> Egress {
+    Egress::new(config)
+}
+
+pub fn config() -> EgressConfig {
+    EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
+}
+
+/// Connects, with TLS on the host's own terms where the origin has it.
+pub async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
+    connect_on(egress, origin, &TlsOptions::default()).await
+}
+
+/// Connects, with TLS on the terms of these options where the origin has it. The policy grants
+/// nothing but what they need.
+pub async fn connect_on(
+    egress: &Egress,
+    origin: &Origin,
+    options: &TlsOptions,
+) -> Result<Connection, EgressError> {
+    let policy = policy_for(&origin.endpoint);
+    let route = policy.check_connect(origin.endpoint.clone()).unwrap();
+    let mut connection = egress.connect(route, None, None, Afterwards::Kept).await?;
+    if origin.scheme == Scheme::Https {
+        let terms = egress.terms(options)?;
+        let policy = granting(&origin.endpoint, terms.request());
+        let origin = policy.check_tls(&origin.endpoint, None, terms.request());
+        connection.start_tls_on(origin.unwrap(), terms).await?;
+    }
+    Ok(connection)
+}
+
+/// The policy that allows an endpoint, with these TLS settings.
+fn granting(endpoint: &Endpoint, request: TlsRequest) -> Policy {
+    let rule: Rule = policy_for(endpoint).allow_rules().next().unwrap().clone();
+    let grant = |setting| format!("{setting} {endpoint}").parse().unwrap();
+    let document = Document {
+        allow: vec![rule],
+        tls: request.settings().map(grant).collect(),
+        ..Document::default()
+    };
+    document.into()
+}
+
+/// A request that the policy has seen.
+pub fn request(
+    origin: &Origin,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Checked<RequestLine> {
+    let fields: Fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    policy_for(&origin.endpoint)
+        .check_exchange(origin, method.as_bytes(), path.as_bytes(), &fields)
+        .unwrap()
+}
+
+/// Sends a request without a body.
+pub async fn send(
+    connection: &mut Connection,
+    origin: &Origin,
+    method: &str,
+) -> Result<Response, EgressError> {
+    let request = request(origin, method, "/", &[]);
+    let body = Empty::<Bytes>::new();
+    connection.send(request, BodyKind::None, body).await
+}
+
+/// Sends a POST with a body in one piece.
+pub async fn post(
+    connection: &mut Connection,
+    origin: &Origin,
+    body: impl Into<Bytes>,
+) -> Result<Response, EgressError> {
+    let body = body.into();
+    let kind = BodyKind::Sized(body.len() as u64);
+    let request = request(origin, "POST", "/", &[]);
+    connection.send(request, kind, Full::new(body)).await
+}
+
+/// Connects, sends a GET and reads the whole response.
+pub async fn get(egress: &Egress, origin: &Origin) -> Result<(Response, Bytes), EgressError> {
+    get_on(egress, origin, &TlsOptions::default()).await
+}
+
+/// The same on the terms of these options.
+pub async fn get_on(
+    egress: &Egress,
+    origin: &Origin,
+    options: &TlsOptions,
+) -> Result<(Response, Bytes), EgressError> {
+    let mut connection = connect_on(egress, origin, options).await?;
+    let mut response = send(&mut connection, origin, "GET").await?;
+    let body = collect(&mut response).await?;
+    Ok((response, body))
+}
+
+/// Reads the rest of the body.
+pub async fn collect(response: &mut Response) -> Result<Bytes, EgressError> {
+    Ok((&mut response.body).collect().await?.to_bytes())
+}
+
+/// The fault of a peer that broke HTTP, and the bytes that show it.
+pub fn fault(error: EgressError) -> (ProtocolFault, Bytes) {
+    match error {
+        EgressError::Protocol(failure) => (failure.fault, failure.received),
+        other => panic!("not a fault of the protocol: {other:?}"),
+    }
+}

@@ -1,0 +1,20 @@
+//! Tests of the module against real servers on the loopback interface.
+
+mod agreement;
+mod expect;
+mod faults;
+mod http1;
+mod http2;
+mod http2_faults;
+mod lookups;
+mod names;
+mod properties;
+mod reuse;
+mod secure;
+mod terms;
+mod terms_kept_apart;
+mod tls_memory;
+mod trailers;
+mod unframed;
+mod uploads;
+mod wire;

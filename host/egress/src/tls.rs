@@ -1,0 +1,233 @@
+//! TLS towards the peer: trusted roots, one handshake, and what it settled.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::terms::Checks;
+use crate::verifier::{Given, Verifier};
+use crate::wire::Metered;
+use crate::{EgressError, Phase, TlsFailure};
+use sandbox_net_policy::{Host, Verification};
+
+/// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
+pub(crate) const H2: &[u8] = b"h2";
+/// The most bytes that wait to be sent on one connection: a record, and what HTTP/2 puts before its
+/// data. The library's own bound is four times that, and one record is what is taken from the
+/// sandbox's memory.
+const UNSENT: usize = 17 << 10;
+/// What a server is offered (RFC 7301).
+pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
+
+/// Which public roots are trusted, besides the operator's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Roots {
+    /// The platform's store (and `SSL_CERT_FILE`, `SSL_CERT_DIR`); Mozilla's where the platform
+    /// has none.
+    #[default]
+    Platform,
+    /// Mozilla's roots, as compiled in.
+    Bundled,
+    /// None: only the operator's own.
+    None,
+}
+
+/// TLS settings, read once and cheap to clone. Sessions are not part of them: those belong to one
+/// [`Egress`](crate::Egress).
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
+    /// The host's own verification, and the same with strict checks.
+    verifiers: [Arc<Verifier>; 2],
+}
+
+/// Why TLS cannot be set up as the operator wants it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsSettingsError {
+    /// A text that has no certificate in it, or a broken one.
+    #[error("not a certificate in PEM or DER: {0}")]
+    Encoding(String),
+    /// A certificate that cannot be trusted as an authority.
+    #[error("not usable as a certificate authority: {0}")]
+    Authority(String),
+    /// No root is trusted, so that no connection could succeed.
+    #[error("no certificate authority is trusted: give one, or use the platform's")]
+    NoRoots,
+}
+
+impl TlsSettings {
+    /// Trusts `roots` and the operator's `authorities`.
+    ///
+    /// # Errors
+    ///
+    /// An authority that is none; no root at all.
+    pub fn new(
+        roots: Roots,
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, TlsSettingsError> {
+        let mut store = public_roots(roots);
+        for authority in authorities {
+            let refused = |error: rustls::Error| {
+                TlsSettingsError::Authority(TlsFailure::from(&error).message())
+            };
+            store.add(authority).map_err(refused)?;
+        }
+        if store.is_empty() {
+            return Err(TlsSettingsError::NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = Arc::new(store);
+        let verifier = |strict| {
+            let checks = Checks {
+                strict,
+                ..Checks::default()
+            };
+            let algorithms = provider.signature_verification_algorithms;
+            let (full, roots) = (Verification::Full, Arc::clone(&roots));
+            Arc::new(Verifier::new(
+                full,
+                roots,
+                Given::default(),
+                checks,
+                algorithms,
+            ))
+        };
+        let verifiers = [verifier(false), verifier(true)];
+        Ok(Self {
+            provider,
+            roots,
+            verifiers,
+        })
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    /// The roots that the host trusts.
+    pub(crate) fn roots(&self) -> &RootCertStore {
+        &self.roots
+    }
+
+    /// The host's own verification, with or without strict checks.
+    pub(crate) fn verifier(&self, strict: bool) -> Arc<dyn ServerCertVerifier> {
+        let [usual, strictly] = &self.verifiers;
+        Arc::<Verifier>::clone(if strict { strictly } else { usual })
+    }
+}
+
+/// The certificates of a PEM text (one or more), or the one of a DER file.
+///
+/// # Errors
+///
+/// [`TlsSettingsError::Encoding`] where there is none, or one is broken.
+pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
+    // DER begins with a SEQUENCE whose length takes more than one byte (X.690 section 8.1.3.5).
+    if matches!(bytes, [0x30, 0x81..=0x84, ..]) {
+        return Ok(vec![CertificateDer::from(bytes.to_vec())]);
+    }
+    let certificates = CertificateDer::pem_slice_iter(bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TlsSettingsError::Encoding(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(TlsSettingsError::Encoding("no certificate is in it".into()));
+    }
+    Ok(certificates)
+}
+
+fn public_roots(roots: Roots) -> RootCertStore {
+    match roots {
+        Roots::Platform => platform_roots().clone(),
+        Roots::Bundled => bundled_roots(),
+        Roots::None => RootCertStore::empty(),
+    }
+}
+
+/// The platform's roots, read once in a process: they are some hundred files.
+fn platform_roots() -> &'static RootCertStore {
+    static STORE: OnceLock<RootCertStore> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let mut store = RootCertStore::empty();
+        // Platforms carry certificates that no verifier accepts: those are left out.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if store.is_empty() {
+            store = bundled_roots();
+        }
+        store
+    })
+}
+
+fn bundled_roots() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    store
+}
+
+/// What a finished handshake settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// The protocol version as its two wire bytes: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub version: u16,
+    /// The cipher suite by its IANA name.
+    pub cipher: String,
+    /// The application protocol that the peer chose (RFC 7301); empty for none.
+    pub alpn: Vec<u8>,
+    /// The peer's certificates in DER, its own first.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// Makes the handshake. The name that is sent and verified is the host's; an address is verified
+/// against the certificate's addresses, and not sent (RFC 6066 section 3).
+pub(crate) async fn handshake(
+    config: &Arc<ClientConfig>,
+    host: &Host,
+    tcp: Metered,
+) -> Result<(TlsStream<Metered>, TlsInfo), EgressError> {
+    let name = match host {
+        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+        Host::Name(name) => ServerName::try_from(name.to_string())
+            .map_err(|_| TlsFailure::Other(format!("'{name}' cannot be in a certificate")))?,
+    };
+    let mut stream = TlsConnector::from(Arc::clone(config))
+        .connect(name, tcp)
+        .await
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                TlsFailure::Other("the peer closed the connection in the handshake".into()).into()
+            } else {
+                EgressError::from_io(&error, Phase::Tls)
+            }
+        })?;
+    let (tcp, session) = stream.get_mut();
+    session.set_buffer_limit(Some(UNSENT));
+    tcp.settle();
+    let info = info(&stream);
+    Ok((stream, info))
+}
+
+fn info(stream: &TlsStream<Metered>) -> TlsInfo {
+    let session = stream.get_ref().1;
+    let cipher = session
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str());
+    TlsInfo {
+        version: session.protocol_version().map_or(0, u16::from),
+        // The library marks the suites of TLS 1.3 in its own way; IANA does not.
+        cipher: cipher.unwrap_or_default().replacen("TLS13_", "TLS_", 1),
+        alpn: session.alpn_protocol().unwrap_or_default().to_vec(),
+        certificates: session
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|certificate| certificate.to_vec())
+            .collect(),
+    }
+}
