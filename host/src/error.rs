@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
-use crate::python::BuildError;
-use crate::runtime;
 use crate::secrets::VaultError;
 use sandbox_net_egress::{NameServersError, TlsSettingsError};
+use sandbox_net_python;
+use sandbox_net_python::BuildError;
 
 /// Why a sandbox could not be made, or a run not be started.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +134,7 @@ pub enum Error {
     NameServers(#[source] NameServersError),
     /// A runtime or a package that can't be had.
     #[error(transparent)]
-    Runtime(#[from] runtime::Error),
+    Runtime(#[from] sandbox_net_python::Error),
     /// Packages that the interpreter can't compile.
     #[error("the packages can't be compiled: {0}")]
     Packages(String),

@@ -6,17 +6,15 @@
 
 mod audit;
 mod bindings;
-mod componentize;
 mod ctx;
 mod disk;
+mod engine;
 pub use sandbox_net_egress as egress;
 mod error;
 mod hook;
 mod hooks;
 pub use sandbox_net_policy as policy;
-mod process;
-mod python;
-pub mod runtime;
+pub use sandbox_net_python as python;
 mod sandbox;
 mod script_metadata;
 mod secrets;
@@ -27,14 +25,14 @@ pub use audit::{
     Verdict,
 };
 pub use bindings::{HostConnection, HostExchange, HostLookup};
-pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
+pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, PolicyFileError};
 pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use hooks::{EgressHooks, EgressHooksBuilder};
-pub use python::{BuildError, Engine, EngineBuilder};
 pub use sandbox::{
     DirAccess, Exit, Handles, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin,
 };
+pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use script_metadata::{ScriptMetadata, ScriptMetadataError, parse_requirements};
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};

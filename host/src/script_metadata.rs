@@ -11,9 +11,9 @@ use sandbox_net_policy::Rule;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::runtime::Manifest;
-use crate::runtime::packages::requirement;
 use crate::{Error, SandboxBuilder};
+use sandbox_net_python::Manifest;
+use sandbox_net_python::packages::requirement;
 
 /// The most bytes of the comment.
 const LONGEST: usize = 64 << 10;
@@ -248,7 +248,7 @@ fn fault(line: usize, problem: String) -> ScriptMetadataError {
 }
 
 fn dependency(line: usize, text: &str) -> Result<String, ScriptMetadataError> {
-    let refused = |error: crate::runtime::Error| {
+    let refused = |error: sandbox_net_python::Error| {
         let text = error.to_string();
         fault(line, text.lines().collect::<Vec<_>>().join(" "))
     };

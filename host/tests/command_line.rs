@@ -274,7 +274,7 @@ fn what_is_built_into_a_runtime_is_listed_with_its_versions_where_it_is_asked_fo
         assert_eq!((code, &*err), (0, ""));
         out
     };
-    let manifest = sandbox_net::runtime::Manifest::find(None).expect("a manifest");
+    let manifest = sandbox_net::python::Manifest::find(None).expect("a manifest");
     let short = list(&[]);
     assert_eq!(short.lines().count(), 1, "{short}");
     for option in ["-v", "--verbose"] {

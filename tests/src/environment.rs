@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use sandbox_net::runtime::progress::Silent;
-use sandbox_net::runtime::{Cache, Manifest, PackagesBuilder};
+use sandbox_net::python::progress::Silent;
+use sandbox_net::python::{Cache, Manifest, PackagesBuilder};
 use tokio::sync::OnceCell;
 
 use crate::native::interpreter;

@@ -19,13 +19,13 @@ use super::stdio::{Destination, Output, Stdin};
 use super::{Sandbox, Settings, variables};
 use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::disk::DiskLimits;
+use crate::engine::{Engine, PREPARATION_LIMIT, Preopen};
 use crate::hook::Hook;
 use crate::policy::{Document, Policy};
-use crate::process::TimeBox;
-use crate::python::{Engine, PREPARATION_LIMIT, Preopen};
 use crate::secrets::{COMMAND_LIMIT, Vault};
 use crate::{Capability, Error};
 use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
+use sandbox_net_process::TimeBox;
 
 /// The default limit of a guest's memory.
 pub(super) const MEMORY: usize = 1 << 30;

@@ -12,7 +12,7 @@ use wasmtime_wasi::FsPerms;
 use super::reading::{read_up_to, write_in};
 use super::root::Root;
 use super::script_file::SCRIPTS;
-use crate::python::Preopen;
+use crate::engine::Preopen;
 
 /// Whether a mounted directory may be written to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

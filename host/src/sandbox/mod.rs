@@ -34,11 +34,11 @@ use self::script::Source;
 use self::script_file::ScriptFile;
 use self::stdin::ProcessStdin;
 use self::stdio::{Destination, Sink};
-use crate::componentize::Capability;
+use crate::engine::{Engine, Files, Limits, Preopen, State};
 use crate::hooks::EgressHooks;
 use crate::policy::Policy;
-use crate::python::{Engine, Files, Limits, Preopen, State};
 use crate::{Error, HOSTCALL_FUEL, SandboxNetCtx};
+use sandbox_net_python::Capability;
 
 pub use builder::SandboxBuilder;
 pub use files::DirAccess;

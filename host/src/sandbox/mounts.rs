@@ -15,10 +15,10 @@ use super::script_file::SCRIPTS;
 use super::stdio::{Destination, Stdin};
 use super::{Exit, Sandbox, SandboxBuilder, Settings};
 use crate::disk::DiskLimits;
-use crate::process::TimeBox;
-use crate::python::{Engine, Preopen};
-use crate::runtime::{self, Amount, PackagesBuilder};
+use crate::engine::{Engine, Preopen};
 use crate::{Capability, Error, Script};
+use sandbox_net_process::TimeBox;
+use sandbox_net_python::{Amount, PackagesBuilder};
 
 /// The program that compiles packages, and the name of what it does for the cache.
 const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
@@ -141,7 +141,8 @@ pub(super) async fn packages(
     });
     // Each step ends itself and says which it was; one that is stuck in the file system cannot.
     let made = tokio::time::timeout(limit.saturating_add(STUCK), made).await;
-    let made = made.map_err(|_| runtime::Error::too_long("preparing the packages", limit))?;
+    let made =
+        made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
     let packages = made.map_err(|e| Error::Internal(e.to_string()))??;
     drop(waiting);
     open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
@@ -179,7 +180,7 @@ async fn compile(
         Exit::Code(0) => Ok(()),
         Exit::TimeLimit => {
             let what = "compiling the packages for Python";
-            Err(runtime::Error::too_long(what, within.limit()).into())
+            Err(sandbox_net_python::Error::too_long(what, within.limit()).into())
         }
         _ => Err(Error::Packages(outcome.stderr_text().trim().to_owned())),
     }

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::disk::{Disk, DiskLimits, remove_contents};
-use crate::python::Preopen;
+use crate::engine::Preopen;
 
 /// How the names of these directories begin.
 const PREFIX: &str = "sandbox-net-";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime_wasi::FsPerms;
 
 use super::root::Root;
-use crate::python::Preopen;
+use crate::engine::Preopen;
 
 /// Where the guest finds a script that is a file of the host.
 pub(super) const SCRIPTS: &str = "/run";

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::source::{Output, read_limited};
-use crate::process::{Running, TimeBox};
+use sandbox_net_process::{Running, TimeBox};
 
 /// How long a command may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

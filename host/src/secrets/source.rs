@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::command::{self, CommandError};
 use super::value::{LONGEST, SecretValue, ValueError};
-use crate::process::TimeBox;
+use sandbox_net_process::TimeBox;
 
 /// Most bytes that a file or command may hold: a value and a CRLF.
 const LIMIT: usize = LONGEST + 2;

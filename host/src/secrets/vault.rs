@@ -7,7 +7,7 @@ use super::{
 use crate::policy::{
     Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretSource, check_secrets,
 };
-use crate::process::TimeBox;
+use sandbox_net_process::TimeBox;
 
 /// The values of a policy's secrets, each with its placeholder. Cloning gives another handle.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use sandbox_net::runtime::Cache;
+use sandbox_net::python::Cache;
 use sandbox_net::{Capability, DirAccess, Engine, Error, Sandbox, Script};
 use tempfile::TempDir;
 

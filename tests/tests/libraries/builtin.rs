@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, stream};
-use sandbox_net::runtime::Manifest;
+use sandbox_net::python::Manifest;
 use sandbox_net::{Sandbox, Script};
 use sandbox_net_tests::{LIMIT, native_python};
 

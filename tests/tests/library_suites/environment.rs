@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use sandbox_net::runtime::{Cache, Error, Silent};
+use sandbox_net::python::{Cache, Error, Silent};
 use sandbox_net_tests::sha256;
 
 use crate::suite::{Suite, folder, requirements};

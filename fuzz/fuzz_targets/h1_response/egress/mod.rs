@@ -1,7 +1,7 @@
 //! What the reader's sources take for the transport's own types.
 
 pub(crate) mod h1;
-#[path = "../../../../host/src/egress/trailers.rs"]
+#[path = "../../../../host/egress/src/trailers.rs"]
 pub(crate) mod trailers;
 
 /// The most fields of a head: fewer than in the transport, so that short inputs have too many.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sandbox_net::Capability;
-use sandbox_net::runtime::Terminal;
+use sandbox_net::python::Terminal;
 
 use crate::{Failure, console};
 

@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use sandbox_net::Engine;
-use sandbox_net::runtime::Terminal;
-use sandbox_net::runtime::progress::Progress;
+use sandbox_net::python::Terminal;
+use sandbox_net::python::progress::Progress;
 
 use crate::supervise::Deadline;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
-use sandbox_net::runtime::progress;
+use sandbox_net::python::progress;
 use sandbox_net::{
     AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
 };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sandbox_net::runtime::{Cache, Manifest, Terminal, install, install::list, install::remove};
+use sandbox_net::python::{Cache, Manifest, Terminal, install, install::list, install::remove};
 
 use crate::{Failure, console};
 

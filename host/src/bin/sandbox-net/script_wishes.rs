@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use sandbox_net::runtime::Manifest;
+use sandbox_net::python::Manifest;
 use sandbox_net::{ScriptMetadata, parse_requirements};
 
 use crate::Failure;

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use super::SandboxBuilder;
 use crate::Error;
 use crate::policy::{Secret, SecretSource};
-use crate::runtime::packages::wheel_path;
-use crate::runtime::pip::PIP_VARIABLE;
 use crate::sandbox::exposure::{self, Writable};
 use crate::sandbox::files::DirAccess;
 use crate::sandbox::mounts::directory;
+use sandbox_net_python::packages::wheel_path;
+use sandbox_net_python::pip::PIP_VARIABLE;
 
 impl SandboxBuilder {
     /// Refuses directories in which a guest could replace what the host looks up by name.

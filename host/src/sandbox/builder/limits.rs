@@ -57,7 +57,7 @@ impl SandboxBuilder {
 
     /// The most time for [`prepare`](Self::prepare): for fetching, unpacking and compiling
     /// packages; 30 minutes otherwise. At its end pip is killed, and the error is
-    /// [`PreparationTooLong`](crate::runtime::Error::PreparationTooLong). For the interpreter see
+    /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). For the interpreter see
     /// [`EngineBuilder::preparation_limit`](crate::EngineBuilder::preparation_limit). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
         self.preparation = Some(limit);

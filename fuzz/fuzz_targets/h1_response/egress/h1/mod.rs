@@ -1,12 +1,12 @@
 //! The reader's own sources, and a run over bytes that arrive in pieces.
 
 #[allow(dead_code, reason = "it has the marks of an encoder, too")]
-#[path = "../../../../../host/src/egress/h1/chunked.rs"]
+#[path = "../../../../../host/egress/src/h1/chunked.rs"]
 mod chunked;
 // The formatter would look here for its module of tests.
 #[rustfmt::skip]
-#[path = "../../../../../host/src/egress/h1/response.rs"]
-mod response;
+#[path = "../../../../../host/egress/src/h1/response.rs"]
+pub(crate) mod response;
 
 use bytes::BytesMut;
 

@@ -9,8 +9,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::runtime::pip::{PIP_VARIABLE, Pip};
 use crate::sandbox::exposure::{self, Writable};
+use sandbox_net_python::pip::{PIP_VARIABLE, Pip};
 
 /// Scripts whose interpreter is a script, after which the operating system gives up.
 const INTERPRETERS: usize = 5;

