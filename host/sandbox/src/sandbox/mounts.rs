@@ -21,7 +21,7 @@ use sandbox_net_process::TimeBox;
 use sandbox_net_python::{Amount, PackagesBuilder};
 
 /// The program that compiles packages, and the name of what it does for the cache.
-const COMPILE: &str = include_str!("../../../shim/compile_packages.py");
+const COMPILE: &str = include_str!("../../../../shim/compile_packages.py");
 const COMPILED: &str = "pyc-1";
 /// Where the guest sees its packages.
 const PACKAGES: &str = "/packages";
