@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sandbox_net::egress::{EgressConfig, Roots, TlsSettings};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
-    AuditLog, Capability, EgressHooks, Engine, Sandbox, SandboxNetCtx, SandboxNetCtxView,
+    AuditLog, Capability, Engine, Gateway, Sandbox, SandboxNetCtx, SandboxNetCtxView,
     SandboxNetView, Verdict, add_to_linker,
 };
 use sandbox_net_tests::{Forbidden, HttpServer};
@@ -208,7 +208,7 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
     let state = Embedder {
         wasi: wasi(&python, &code, &stdout).build(),
         table: ResourceTable::new(),
-        net: SandboxNetCtx::new(EgressHooks::new(policy, config, audit.clone())),
+        net: SandboxNetCtx::new(Gateway::new(policy, config, audit.clone())),
     };
     let mut store = Store::new(&engine, state);
     let instance = linker.instantiate_async(&mut store, &component).await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use sandbox_net::egress::{EgressConfig, Roots, TlsSettings, read_certificates};
 use sandbox_net::policy::Policy;
-use sandbox_net::{AuditLog, EgressHooks, Stage, Verdict};
+use sandbox_net::{AuditLog, Gateway, OutgoingHandler, Stage, Verdict};
 use sandbox_net_tests::{Alpn, Forbidden, HttpServer, RawServer, TestCa};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
@@ -28,7 +28,7 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     let policy = Policy::allow([server.origin().parse().expect("a rule")]);
     let config = EgressConfig::new(tls);
     let audit = AuditLog::new();
-    let mut hooks = EgressHooks::new(policy, config, audit.clone());
+    let mut hooks = OutgoingHandler::new(Gateway::new(policy, config, audit.clone()));
 
     let echo = request(&(server.origin() + "/echo?secret=1"), "over wasi:http");
     let sent = hooks.send_request(echo, None, Box::new(async { Ok(()) }));
@@ -64,7 +64,7 @@ async fn the_time_limits_of_wasi_http_are_kept() {
     let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
     let policy = Policy::allow([raw.origin().parse().expect("a rule")]);
     let config = EgressConfig::new(tls);
-    let mut hooks = EgressHooks::new(policy, config, AuditLog::new());
+    let mut hooks = OutgoingHandler::new(Gateway::new(policy, config, AuditLog::new()));
     let soon = Some(Duration::from_millis(100));
 
     let first = RequestOptions {

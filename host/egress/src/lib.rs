@@ -41,7 +41,11 @@ mod wire;
 
 #[cfg(any(test, feature = "test-support"))]
 #[doc(hidden)]
-#[allow(missing_docs, reason = "for this project's own tests")]
+#[allow(
+    missing_docs,
+    clippy::new_without_default,
+    reason = "for this project's own tests"
+)]
 pub mod test_support;
 #[cfg(test)]
 mod tests;

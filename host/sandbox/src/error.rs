@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
-use crate::secrets::VaultError;
 use sandbox_net_egress::{NameServersError, TlsSettingsError};
-use sandbox_net_python;
+use sandbox_net_gateway::secrets::VaultError;
+use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::BuildError;
 
 /// Why a sandbox could not be made, or a run not be started.

@@ -11,7 +11,8 @@ use sandbox_net_policy::Rule;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{Error, SandboxBuilder};
+use crate::error::Error;
+use crate::sandbox::SandboxBuilder;
 use sandbox_net_python::Manifest;
 use sandbox_net_python::packages::requirement;
 

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use sandbox_net::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
-    AuditLog, EgressHooks, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker,
+    AuditLog, Gateway, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker,
 };
 use wasmtime::component::{
     Component, ComponentNamedList, Instance, Lift, Linker, Lower, ResourceTable,
@@ -203,7 +203,7 @@ impl Hostile {
         let state = State {
             wasi: WasiCtx::builder().build(),
             table: ResourceTable::new(),
-            net: SandboxNetCtx::new(EgressHooks::new(policy, config, audit.clone())),
+            net: SandboxNetCtx::new(Gateway::new(policy, config, audit.clone())),
         };
         let mut store = Store::new(&ENGINE, state);
         let instance = linker.instantiate_async(&mut store, &COMPONENT).await;

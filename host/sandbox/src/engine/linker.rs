@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::files::{FilesView, HasFiles, OpenFiles};
 use super::filesystem::{HasPreopens, PreopensView};
 use super::{Limits, Preopen};
-use crate::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
+use sandbox_net_wasi::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
 
 /// What the store of one run holds.
 pub(crate) struct State {
@@ -54,7 +54,7 @@ impl SandboxNetView for State {
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            hooks: self.net.hooks(),
+            hooks: self.net.outgoing_handler(),
             table: &mut self.table,
             ctx: &mut self.http,
         }
@@ -81,7 +81,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     let mut linker = Linker::new(engine);
     add_wasi(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    crate::add_to_linker(&mut linker)?;
+    sandbox_net_wasi::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -17,15 +17,16 @@ use super::network::Network;
 use super::root::Root;
 use super::stdio::{Destination, Output, Stdin};
 use super::{Sandbox, Settings, variables};
-use crate::audit::{AuditFile, AuditSettings, AuditSink};
 use crate::disk::DiskLimits;
 use crate::engine::{Engine, PREPARATION_LIMIT, Preopen};
-use crate::hook::Hook;
-use crate::policy::{Document, Policy};
-use crate::secrets::{COMMAND_LIMIT, Vault};
-use crate::{Capability, Error};
+use crate::error::Error;
 use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
+use sandbox_net_gateway::Hook;
+use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
+use sandbox_net_gateway::secrets::{COMMAND_LIMIT, Vault};
+use sandbox_net_policy::{Document, Policy};
 use sandbox_net_process::TimeBox;
+use sandbox_net_python::Capability;
 
 /// The default limit of a guest's memory.
 pub(super) const MEMORY: usize = 1 << 30;
@@ -107,7 +108,7 @@ impl SandboxBuilder {
     }
 
     /// Lets the program choose TLS settings itself: `SETTING[,SETTING…] RULE`, such as
-    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](crate::policy::TlsGrants). It
+    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](sandbox_net_policy::TlsGrants). It
     /// allows no connection.
     pub fn tls_grant(mut self, grant: impl Into<String>) -> Self {
         self.tls_grants.push(grant.into());
@@ -116,7 +117,7 @@ impl SandboxBuilder {
 
     /// Lets the program send fields that override method, path or host: `NAME[,NAME…] RULE`, such as
     /// `x-http-method-override https://api.example.com`, see
-    /// [`FieldGrants`](crate::policy::FieldGrants). They are refused where a rule for the host names
+    /// [`FieldGrants`](sandbox_net_policy::FieldGrants). They are refused where a rule for the host names
     /// a method or a path. It allows no request.
     pub fn field_grant(mut self, grant: impl Into<String>) -> Self {
         self.field_grants.push(grant.into());
@@ -166,7 +167,7 @@ impl SandboxBuilder {
     }
 
     /// Gives the lines of the audit log to `sink`. Where the guest's output goes to the same place,
-    /// as with [`AuditStderr`](crate::AuditStderr) and an inherited stderr, [`build`](Self::build) is
+    /// as with [`AuditStderr`](sandbox_net_gateway::AuditStderr) and an inherited stderr, [`build`](Self::build) is
     /// an error: the guest could forge lines. It cannot tell where an
     /// [`Output::Writer`](super::Output::Writer) or a sink of another type writes to.
     pub fn audit_sink(mut self, sink: impl AuditSink + 'static) -> Self {

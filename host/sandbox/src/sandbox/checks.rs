@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::Error;
-use crate::audit::{AuditFile, AuditStderr, Place, Stream};
-use crate::policy::Policy;
-use crate::secrets::Vault;
+use crate::error::Error;
+use sandbox_net_gateway::audit::{AuditFile, AuditStderr, Place, Stream};
+use sandbox_net_gateway::secrets::Vault;
+use sandbox_net_policy::Policy;
 
 /// The memory that the interpreter has before it runs anything. It traps where it can have no more.
 const INTERPRETER: usize = 40 << 20;

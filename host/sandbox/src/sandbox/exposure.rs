@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Links in one path after which it is given up; the operating system refuses it then, too.
 const LINKS: usize = 40;

@@ -2,7 +2,7 @@
 
 use wasmtime::component::ResourceTable;
 
-use crate::bindings::{HostConnection, HostExchange};
+use sandbox_net_wasi::{HostConnection, HostExchange};
 
 /// How many of the host's resources a guest holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

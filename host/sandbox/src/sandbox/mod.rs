@@ -35,10 +35,11 @@ use self::script_file::ScriptFile;
 use self::stdin::ProcessStdin;
 use self::stdio::{Destination, Sink};
 use crate::engine::{Engine, Files, Limits, Preopen, State};
-use crate::hooks::EgressHooks;
-use crate::policy::Policy;
-use crate::{Error, HOSTCALL_FUEL, SandboxNetCtx};
+use crate::error::Error;
+use sandbox_net_gateway::Gateway;
+use sandbox_net_policy::Policy;
 use sandbox_net_python::Capability;
+use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
 
 pub use builder::SandboxBuilder;
 pub use files::DirAccess;
@@ -82,7 +83,7 @@ pub struct Sandbox {
     engine: Engine,
     settings: Settings,
     env: Mutex<BTreeMap<String, String>>,
-    hooks: EgressHooks,
+    gateway: Gateway,
     root: Arc<Root>,
 }
 
@@ -121,7 +122,7 @@ impl Sandbox {
             engine,
             env: Mutex::new(env),
             // Each sandbox has its own: nothing is pooled across them, and each has its budgets.
-            hooks: settings.network.hooks(),
+            gateway: settings.network.gateway(),
             settings,
             root: Arc::new(root),
         }
@@ -155,15 +156,15 @@ impl Sandbox {
         let interpreter = self.engine.interpreter(self.settings.capability).await?;
         let start = Instant::now();
         let until = self.settings.until(start);
-        let hooks = self.hooks.next_run();
-        let stdout = self.settings.stdout.sink(hooks.memory());
-        let stderr = self.settings.stderr.sink(hooks.memory());
-        let audit = hooks.audit().clone();
+        let gateway = self.gateway.next_run();
+        let stdout = self.settings.stdout.sink(gateway.memory());
+        let stderr = self.settings.stderr.sink(gateway.memory());
+        let audit = gateway.audit().clone();
         let _counts = audit.at_end();
         let mut ended = Ended::default();
         if let Some(arguments) = before(until, self.arguments(script.into())).await {
             let (args, script) = arguments?;
-            let state = self.state(&args, script.as_ref(), hooks, &stdout, &stderr);
+            let state = self.state(&args, script.as_ref(), gateway, &stdout, &stderr);
             ended = self
                 .execute(interpreter, state, until, (&stdout, &stderr))
                 .await?;
@@ -296,7 +297,7 @@ impl Sandbox {
 
     /// The policy that decides at the moment.
     pub fn policy(&self) -> Policy {
-        self.hooks.policy()
+        self.gateway.policy()
     }
 
     /// Lets `policy` decide from now on, in runs under way too: connections that were made before
@@ -311,7 +312,8 @@ impl Sandbox {
             let why = "the sandbox was made without a network, for a policy that denies everything";
             return Err(Error::Policy(why.to_owned()));
         }
-        self.hooks.replace_policy(policy)
+        let replaced = self.gateway.replace_policy(policy);
+        replaced.map_err(|error| Error::Policy(error.to_string()))
     }
 
     /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
@@ -328,7 +330,7 @@ impl Sandbox {
         let copied = tokio::task::spawn_blocking(move || root.copy());
         let root = copied.await.map_err(|e| Error::Internal(e.to_string()))?;
         let mut settings = self.settings.clone();
-        let (policy, name) = (self.hooks.policy(), self.hooks.audit().sandbox());
+        let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         settings.network = settings.network.forked(policy, name);
         let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
         settings.env = env.clone();
@@ -392,7 +394,7 @@ impl Sandbox {
         &self,
         args: &[String],
         script: Option<&ScriptFile>,
-        hooks: EgressHooks,
+        gateway: Gateway,
         stdout: &Sink,
         stderr: &Sink,
     ) -> State {
@@ -405,7 +407,7 @@ impl Sandbox {
             table,
             wasi: self.wasi(args, stdout, stderr),
             http: WasiHttpCtx::new(),
-            net: SandboxNetCtx::new(hooks),
+            net: SandboxNetCtx::new(gateway),
             limits: Limits::new(self.settings.memory),
             preopens,
             files: Files::default(),

@@ -16,8 +16,10 @@ use super::stdio::{Destination, Stdin};
 use super::{Exit, Sandbox, SandboxBuilder, Settings};
 use crate::disk::DiskLimits;
 use crate::engine::{Engine, Preopen};
-use crate::{Capability, Error, Script};
+use crate::error::Error;
+use crate::sandbox::Script;
 use sandbox_net_process::TimeBox;
+use sandbox_net_python::Capability;
 use sandbox_net_python::{Amount, PackagesBuilder};
 
 /// The program that compiles packages, and the name of what it does for the cache.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::EgressHooks;
-use crate::audit::{AuditLog, AuditSettings};
-use crate::hook::Hook;
-use crate::policy::Policy;
-use crate::secrets::Vault;
 use sandbox_net_egress::EgressConfig;
+use sandbox_net_gateway::Gateway;
+use sandbox_net_gateway::Hook;
+use sandbox_net_gateway::audit::{AuditLog, AuditSettings};
+use sandbox_net_gateway::secrets::Vault;
+use sandbox_net_policy::Policy;
 
 /// Sandboxes of this process that were given no name, and forks, are numbered.
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -37,12 +37,12 @@ impl Network {
     }
 
     /// Pool, budgets and log of one sandbox.
-    pub(super) fn hooks(&self) -> EgressHooks {
+    pub(super) fn gateway(&self) -> Gateway {
         let mut audit = self.audit.clone();
         if audit.sandbox.is_empty() {
             audit.sandbox = format!("sandbox-{}", next_number());
         }
-        let mut builder = EgressHooks::builder()
+        let mut builder = Gateway::builder()
             .secrets(self.vault.clone())
             .audit(AuditLog::with(audit));
         if let Some((hook, deadline)) = &self.hook {
@@ -68,8 +68,8 @@ fn next_number() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Budgets;
     use sandbox_net_egress::{Roots, TlsSettings};
+    use sandbox_net_policy::Budgets;
 
     #[test]
     fn a_fork_has_the_budgets_of_the_first_policy_whatever_took_its_place() {
@@ -80,11 +80,11 @@ mod tests {
         let tls = TlsSettings::new(Roots::Bundled, []).unwrap();
         let mut network = Network::none(EgressConfig::new(tls));
         network.policy = network.policy.with_budgets(budgets);
-        let hooks = network.hooks();
+        let gateway = network.gateway();
         let other = Policy::allow(["a.test".parse().unwrap()]);
-        hooks.replace_policy(other).unwrap();
-        let fork = network.forked(hooks.policy(), "one");
-        let again = fork.forked(fork.hooks().policy(), "two");
+        gateway.replace_policy(other).unwrap();
+        let fork = network.forked(gateway.policy(), "one");
+        let again = fork.forked(fork.gateway().policy(), "two");
         for policy in [fork.policy, again.policy] {
             assert_eq!(*policy.budgets(), budgets);
             assert!(!policy.denies_everything());

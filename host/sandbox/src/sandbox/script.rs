@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Handles;
-use crate::audit::{DecisionRecord, Dropped, ExchangeRecord, LookupRecord};
+use sandbox_net_gateway::audit::{DecisionRecord, Dropped, ExchangeRecord, LookupRecord};
 
 /// A Python program.
 #[derive(Clone, Debug, Eq, PartialEq)]

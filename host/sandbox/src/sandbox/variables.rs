@@ -7,7 +7,7 @@
 //! `PYTHONSTARTUP`, `PYTHONPYCACHEPREFIX`, `PYTHONMALLOC`, `PYTHONNODEBUGRANGES`,
 //! `PYTHON_CPU_COUNT`, `PYTHON_GIL`, `PYTHON_JIT` and others of their kind.
 
-use crate::Error;
+use crate::error::Error;
 
 /// What is refused: the variable, the values that are what the interpreter does anyway, and what to
 /// do instead.

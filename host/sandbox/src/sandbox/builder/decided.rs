@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::SandboxBuilder;
-use crate::Error;
-use crate::policy::{Document, Policy, Rule, RuleError};
+use crate::error::Error;
 use crate::sandbox::checks;
+use sandbox_net_policy::{Document, Policy, Rule, RuleError};
 
 impl SandboxBuilder {
     /// The policy as it is after all that was set.

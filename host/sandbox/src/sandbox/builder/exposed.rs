@@ -5,11 +5,11 @@ mod programs;
 use std::path::PathBuf;
 
 use super::SandboxBuilder;
-use crate::Error;
-use crate::policy::{Secret, SecretSource};
+use crate::error::Error;
 use crate::sandbox::exposure::{self, Writable};
 use crate::sandbox::files::DirAccess;
 use crate::sandbox::mounts::directory;
+use sandbox_net_policy::{Secret, SecretSource};
 use sandbox_net_python::packages::wheel_path;
 use sandbox_net_python::pip::PIP_VARIABLE;
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::error::Error;
 use crate::sandbox::exposure::{self, Writable};
 use sandbox_net_python::pip::{PIP_VARIABLE, Pip};
 

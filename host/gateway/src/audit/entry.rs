@@ -1,0 +1,235 @@
+//! Records in the making.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::run::{Following, Open, Run, Unrecorded, Written};
+use super::{AuditLine, AuditLog, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict};
+use sandbox_net_policy::Denial;
+
+/// A decision on something that is not done yet. [`commit`](Self::commit) records it, and comes
+/// before whatever it is about; what becomes known later is recorded when it is dropped. What was
+/// dropped without a commit was not done.
+pub(crate) struct Decided {
+    run: Arc<Run>,
+    record: DecisionRecord,
+    /// That of the target, for addresses that were refused.
+    port: u16,
+    /// None before any sink may have it.
+    written: Option<Written>,
+    has_changed: bool,
+    _open: Open,
+}
+
+impl Decided {
+    pub(super) fn new(run: &Arc<Run>, record: DecisionRecord, port: u16) -> Self {
+        Self {
+            run: Arc::clone(run),
+            record,
+            port,
+            written: None,
+            has_changed: false,
+            _open: run.open(),
+        }
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.record.sequence
+    }
+
+    /// Records it, before it is done: waits until every sink has it.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be recorded: then it must not be done, and the caller says so with
+    /// [`overruled`](Self::overruled) or [`refused`](Self::refused).
+    pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
+        let line = AuditLine::Decision(self.record.clone());
+        self.has_changed = false;
+        let has_exchange = self.record.stage == Stage::Request;
+        let committing = self.run.commit(line, has_exchange, &mut self.written);
+        committing.await
+    }
+
+    /// It ended before it was done.
+    fn abandon(&mut self) {
+        if self.record.verdict != Verdict::Deny {
+            (self.record.verdict, self.record.reason) = (Verdict::Abandoned, None);
+        }
+        self.has_changed = true;
+    }
+
+    pub(crate) fn dialled(&mut self, address: SocketAddr) {
+        if self.record.address != Some(address) {
+            self.record.address = Some(address);
+            self.has_changed = true;
+        }
+    }
+
+    /// It was denied after all.
+    pub(crate) fn overruled(&mut self, denial: &Denial) {
+        self.refused(&denial.rule, denial.reason.into());
+        if let Some(address) = denial.address {
+            self.dialled(SocketAddr::new(address, self.port));
+        }
+    }
+
+    /// A budget is used up.
+    pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
+        self.judge(Verdict::Deny, rule, reason);
+    }
+
+    /// It would be denied if the policy's mode were not `report`.
+    pub(crate) fn reported(&mut self, denial: &Denial) {
+        self.judge(Verdict::Report, &denial.rule, denial.reason.into());
+    }
+
+    fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
+        rule.clone_into(&mut self.record.rule);
+        self.record.verdict = verdict;
+        self.record.reason = Some(reason);
+        self.has_changed = true;
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        if !self.written.as_ref().is_some_and(|it| it.is_certain) {
+            self.abandon();
+        }
+        let mut record = self.record.clone();
+        match &self.written {
+            Some(written) if self.has_changed => {
+                let kept = AuditLine::Decision(record.clone());
+                record.update = true;
+                let line = AuditLine::Decision(record);
+                self.run.update(written, kept, line);
+            }
+            Some(_) => {}
+            None => self.run.deny(AuditLine::Decision(record)),
+        }
+    }
+}
+
+/// An exchange under way. It is recorded when it is over.
+pub(crate) struct Exchanged {
+    run: Arc<Run>,
+    begun: Instant,
+    /// None once it is recorded.
+    record: Mutex<Option<(ExchangeRecord, Open)>>,
+    following: Following,
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Exchanged {
+    /// `of` is the decision on it, which is recorded already.
+    pub(crate) fn new(log: &AuditLog, of: &Decided) -> Self {
+        let decision = &of.record;
+        let record = ExchangeRecord {
+            time: Time::now(),
+            sandbox: decision.sandbox.clone(),
+            sequence: of.sequence(),
+            method: decision.method.clone().unwrap_or_default(),
+            target: decision.target.clone(),
+            address: decision.address,
+            tls: None,
+            status: None,
+            bytes_up: 0,
+            bytes_down: 0,
+            duration_ms: 0,
+            secrets: Vec::new(),
+            error: None,
+        };
+        Self {
+            run: Arc::clone(&log.run),
+            begun: Instant::now(),
+            record: Mutex::new(Some((record, log.run.open()))),
+            following: of
+                .written
+                .as_ref()
+                .map(Written::following)
+                .unwrap_or_default(),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.up.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, bytes: u64) {
+        self.down.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn with_secrets(&self, names: Vec<String>) {
+        self.change(|record| record.secrets = names);
+    }
+
+    pub(crate) fn answered(&self, address: SocketAddr, tls: Option<u16>, status: u16) {
+        self.change(|record| {
+            record.address = Some(address);
+            record.tls = tls.map(tls_version);
+            record.status = Some(status);
+        });
+    }
+
+    /// Something came back that is no response: there is no status, and that is the exchange's fault.
+    pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
+        self.change(|record| {
+            record.address = Some(address);
+            record.tls = tls.map(tls_version);
+            record.error.get_or_insert_with(|| "protocol".to_owned());
+        });
+    }
+
+    /// The first failure counts.
+    pub(crate) fn failed(&self, error: &str) {
+        self.change(|record| {
+            record.error.get_or_insert_with(|| error.to_owned());
+        });
+    }
+
+    /// Records it, once.
+    pub(crate) fn finish(&self) {
+        let Some((mut record, open)) = self.record().take() else {
+            return;
+        };
+        record.time = Time::now();
+        record.bytes_up = self.up.load(Ordering::Relaxed);
+        record.bytes_down = self.down.load(Ordering::Relaxed);
+        record.duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.run
+            .finish(AuditLine::Exchange(record), &self.following);
+        drop(open);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ExchangeRecord)) {
+        if let Some((record, _)) = &mut *self.record() {
+            change(record);
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Option<(ExchangeRecord, Open)>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Exchanged {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// The version by its two wire bytes (RFC 8446 section 4.2.1).
+fn tls_version(wire: u16) -> String {
+    match wire {
+        0x0303 => "1.2".to_owned(),
+        0x0304 => "1.3".to_owned(),
+        other => format!("{other:#06x}"),
+    }
+}

@@ -1,0 +1,293 @@
+//! What a log keeps in memory of one run. What was allowed has room of its own, so that no number of
+//! denials displaces it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use super::dropped::{Counts, Dropped, DroppedRecord};
+use super::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Verdict};
+use sandbox_net_egress::account::{HostMemory, Reservation};
+use sandbox_net_policy::TlsSetting;
+
+/// Bytes that the records of what was allowed may take, about; and no more than half of the host's
+/// memory for the guest.
+pub(super) const ALLOWED: usize = 32 << 20;
+/// Bytes that the records of denials may take, about, and how many there may be: those beyond are
+/// counted.
+const DENIED: usize = 512 << 10;
+const DENIALS: usize = 1000;
+/// Bytes that a record takes besides its texts, about.
+const RECORD: usize = 384;
+
+/// There is no room for one more record of what is allowed.
+#[derive(Debug)]
+pub(super) struct Full;
+
+/// Where a record is, to be completed later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place(usize);
+
+/// What memory has of something that was allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Slot {
+    /// Its own record.
+    Own(Place),
+    /// A number at the record of something like it.
+    Repeat(Place),
+    /// Nothing: the sinks have it.
+    Nothing,
+}
+
+/// What becomes of a denial.
+pub(super) enum Denied {
+    /// It is kept, and belongs into every sink.
+    Kept,
+    /// It is counted, and this line with the number is due, if there is one.
+    Counted(Option<DroppedRecord>),
+}
+
+/// The records of one run.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) decisions: Vec<DecisionRecord>,
+    pub(super) exchanges: Vec<ExchangeRecord>,
+    pub(super) lookups: Vec<LookupRecord>,
+    pub(super) dropped: Dropped,
+    /// Decisions, those that are not kept included.
+    pub(super) count: u64,
+    counts: Counts,
+    /// Where the first of those that are alike is, by a hash that no guest can foresee.
+    seen: HashMap<u64, Place>,
+    hasher: RandomState,
+    /// What was taken from the host's memory for the guest.
+    held: Option<Reservation>,
+    allowed: usize,
+    denied: usize,
+    denials: usize,
+}
+
+impl Kept {
+    /// Keeps what is to be done: as a record with room for that of its exchange, which has to be kept
+    /// too; where there is no more room as one more of those that are alike; or not at all where the
+    /// sinks have it.
+    pub(super) fn allow(
+        &mut self,
+        line: &AuditLine,
+        has_exchange: bool,
+        has_sinks: bool,
+        memory: Option<&HostMemory>,
+    ) -> Result<Slot, Full> {
+        let key = self.hasher.hash_one(alike(line));
+        let known = self.seen.get(&key).copied();
+        let known = known.filter(|place| self.is_alike(*place, line));
+        let size = size(line) * if has_exchange { 2 } else { 1 };
+        let allowed = self.allowed.saturating_add(size);
+        let most = memory.map_or(ALLOWED, |memory| ALLOWED.min(memory.limit() / 2));
+        if allowed <= most && self.take(size, memory) {
+            self.allowed = allowed;
+            let place = self.keep(line.clone());
+            if known.is_none() {
+                self.seen.insert(key, place);
+            }
+            return Ok(Slot::Own(place));
+        }
+        let slot = match known {
+            _ if has_sinks => Slot::Nothing,
+            Some(place) => {
+                *self.repeats(place, line) += 1;
+                Slot::Repeat(place)
+            }
+            None => return Err(Full),
+        };
+        self.drop_one(line);
+        Ok(slot)
+    }
+
+    /// Completes what is kept. What was one more of those that were allowed, and was denied after
+    /// all, is a denial like others.
+    pub(super) fn update(&mut self, slot: Slot, line: AuditLine, memory: Option<&HostMemory>) {
+        let place = match slot {
+            Slot::Own(place) => return self.replace(place, line),
+            Slot::Repeat(place) => Some(place),
+            Slot::Nothing => None,
+        };
+        if !is_refused(&line) {
+            return;
+        }
+        if let Some(place) = place {
+            let repeats = self.repeats(place, &line);
+            *repeats = repeats.saturating_sub(1);
+        }
+        if self.has_room(&line, memory) {
+            self.dropped.uncount(&line);
+            self.count -= u64::from(matches!(line, AuditLine::Decision(_)));
+            self.keep(line);
+        }
+    }
+
+    fn is_alike(&self, Place(index): Place, line: &AuditLine) -> bool {
+        let kept = match line {
+            AuditLine::Decision(_) => self.decisions.get(index).map(alike_decision),
+            AuditLine::Lookup(_) => self.lookups.get(index).map(alike_lookup),
+            AuditLine::Exchange(_) | AuditLine::Dropped(_) => None,
+        };
+        kept.is_some() && kept == alike(line)
+    }
+
+    fn repeats(&mut self, Place(index): Place, line: &AuditLine) -> &mut u64 {
+        match line {
+            AuditLine::Lookup(_) => &mut self.lookups[index].repeats,
+            _ => &mut self.decisions[index].repeats,
+        }
+    }
+
+    /// Takes bytes of the host's memory for the guest.
+    fn take(&mut self, bytes: usize, memory: Option<&HostMemory>) -> bool {
+        match (&mut self.held, memory) {
+            (Some(held), _) => held.grow(bytes).is_ok(),
+            (None, Some(memory)) => {
+                self.held = memory.reserve(bytes).ok();
+                self.held.is_some()
+            }
+            (None, None) => true,
+        }
+    }
+
+    /// Takes room for a denial.
+    fn has_room(&mut self, line: &AuditLine, memory: Option<&HostMemory>) -> bool {
+        let size = size(line);
+        let denied = self.denied.saturating_add(size);
+        let has_room = denied <= DENIED && self.denials < DENIALS && self.take(size, memory);
+        if has_room {
+            (self.denied, self.denials) = (denied, self.denials + 1);
+        }
+        has_room
+    }
+
+    /// Keeps what there is room for.
+    pub(super) fn keep(&mut self, line: AuditLine) -> Place {
+        match line {
+            AuditLine::Decision(record) => {
+                self.count += 1;
+                push(&mut self.decisions, record)
+            }
+            AuditLine::Exchange(record) => push(&mut self.exchanges, record),
+            AuditLine::Lookup(record) => push(&mut self.lookups, record),
+            AuditLine::Dropped(_) => Place(0),
+        }
+    }
+
+    /// Counts what is not kept.
+    pub(super) fn drop_one(&mut self, line: &AuditLine) {
+        self.count += u64::from(matches!(line, AuditLine::Decision(_)));
+        self.dropped.count(line);
+    }
+
+    /// Puts a completed record in the place of what it was.
+    fn replace(&mut self, place: Place, line: AuditLine) {
+        let (Place(index), repeats) = (place, *self.repeats(place, &line));
+        match line {
+            AuditLine::Decision(record) => {
+                self.decisions[index] = DecisionRecord { repeats, ..record };
+            }
+            AuditLine::Lookup(record) => self.lookups[index] = LookupRecord { repeats, ..record },
+            AuditLine::Exchange(_) | AuditLine::Dropped(_) => {}
+        }
+    }
+
+    /// Keeps a denial, or counts it.
+    /// Without a place on its way to the sinks it is counted.
+    pub(super) fn deny(
+        &mut self,
+        line: &AuditLine,
+        has_place: bool,
+        memory: Option<&HostMemory>,
+    ) -> Denied {
+        if !has_place || !self.has_room(line, memory) {
+            self.drop_one(line);
+            return Denied::Counted(self.counts.add(line));
+        }
+        self.keep(line.clone());
+        Denied::Kept
+    }
+
+    /// Counts what could not be told to be told later.
+    pub(super) fn put_back(&mut self, record: &DroppedRecord) {
+        self.counts.put_back(record);
+    }
+
+    /// The lines with the numbers that were not told yet.
+    pub(super) fn take_counts(&mut self) -> Vec<DroppedRecord> {
+        self.counts.take()
+    }
+}
+
+fn push<T>(records: &mut Vec<T>, record: T) -> Place {
+    records.push(record);
+    Place(records.len() - 1)
+}
+
+/// What those that are alike have in common, and no other: the kind, door, method, target, rule,
+/// verdict, reason and TLS settings.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike<'a>([&'a str; 7], &'a [TlsSetting]);
+
+fn alike(line: &AuditLine) -> Option<Alike<'_>> {
+    match line {
+        AuditLine::Decision(it) => Some(alike_decision(it)),
+        AuditLine::Lookup(it) => Some(alike_lookup(it)),
+        AuditLine::Exchange(_) | AuditLine::Dropped(_) => None,
+    }
+}
+
+fn alike_decision(it: &DecisionRecord) -> Alike<'_> {
+    let (method, reason) = (it.method.as_deref(), it.reason.map(Reason::as_str));
+    let texts = [
+        "decision",
+        it.stage.as_str(),
+        method.unwrap_or_default(),
+        &it.target,
+        &it.rule,
+        it.verdict.as_str(),
+        reason.unwrap_or_default(),
+    ];
+    Alike(texts, &it.tls)
+}
+
+fn alike_lookup(it: &LookupRecord) -> Alike<'_> {
+    let reason = it.reason.map(Reason::as_str).unwrap_or_default();
+    let texts = [
+        "lookup",
+        "",
+        "",
+        &it.name,
+        &it.rule,
+        it.verdict.as_str(),
+        reason,
+    ];
+    Alike(texts, &[])
+}
+
+/// Whether it was not done.
+fn is_refused(line: &AuditLine) -> bool {
+    let verdict = match line {
+        AuditLine::Decision(it) => it.verdict,
+        AuditLine::Lookup(it) => it.verdict,
+        AuditLine::Exchange(_) | AuditLine::Dropped(_) => return false,
+    };
+    matches!(verdict, Verdict::Deny | Verdict::Abandoned)
+}
+
+/// What a record takes, about.
+pub(super) fn size(line: &AuditLine) -> usize {
+    let texts = match line {
+        AuditLine::Decision(it) => it.target.len() + it.rule.len() + it.sandbox.len(),
+        AuditLine::Exchange(it) => it.target.len() + it.sandbox.len(),
+        AuditLine::Lookup(it) => it.name.len() + it.rule.len() + it.sandbox.len(),
+        AuditLine::Dropped(it) => {
+            let texts = [&it.host, &it.rule].map(|text| text.as_ref().map_or(0, String::len));
+            it.sandbox.len() + texts.iter().sum::<usize>()
+        }
+    };
+    RECORD + texts
+}

@@ -1,0 +1,328 @@
+//! The lines of an audit log: for each decision, for each finished exchange, for each lookup that
+//! asks a name server or was denied, and for denials that are counted instead of repeated.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::DroppedRecord;
+use sandbox_net_policy::{DenyReason, TlsSetting};
+
+/// One line of an audit log, as JSON: `"type"` is `decision`, `exchange`, `lookup` or `dropped`.
+///
+/// A decision or a lookup is written before anything is done about it. What becomes known later, the
+/// address that was dialled or a denial by the address filter, comes in a second line with the same
+/// `sandbox` and `sequence`, all fields, and `"update":true`: the last line counts.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum AuditLine {
+    /// What was decided.
+    Decision(DecisionRecord),
+    /// What came of it.
+    Exchange(ExchangeRecord),
+    /// A question for the addresses of a name.
+    Lookup(LookupRecord),
+    /// Denials that are counted, since there were too many to be written one by one.
+    Dropped(DroppedRecord),
+}
+
+/// At which door a decision was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// `connect`: a host and port, before any name is resolved.
+    Connect,
+    /// `start-tls`: the connection is to carry https.
+    Tls,
+    /// `request`: method, path and fields.
+    Request,
+}
+
+impl Stage {
+    /// The name, as in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// Whether the policy let it pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A rule allows it, or the hook granted what a rule wanted to be asked about.
+    Allow,
+    /// No rule does, or something about it is never allowed.
+    Deny,
+    /// It would have been denied, but the policy's mode is `report`.
+    Report,
+    /// It ended before anybody had granted it, or before every sink had its line, as where the program
+    /// or a time limit gave it up while the hook was asked. Nothing was done.
+    Abandoned,
+}
+
+impl Verdict {
+    /// The name, as in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Report => "report",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why something was denied, from a closed list: the policy's reasons, and `budget`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reason {
+    /// The policy refused.
+    Policy(DenyReason),
+    /// A budget was used up.
+    Budget(BudgetReason),
+}
+
+/// The reason that is no policy's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetReason {
+    /// A budget was used up.
+    Budget,
+}
+
+impl Reason {
+    /// The reason code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy(reason) => reason.as_str(),
+            Self::Budget(_) => "budget",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<DenyReason> for Reason {
+    fn from(reason: DenyReason) -> Self {
+        Self::Policy(reason)
+    }
+}
+
+/// One decision.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// When it was made.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The place among all decisions of one sandbox, from 0.
+    pub sequence: u64,
+    /// Where it was made.
+    pub stage: Stage,
+    /// `host:port` at [`Stage::Connect`], an origin at [`Stage::Tls`], and a URL at
+    /// [`Stage::Request`], without its query unless that was asked for.
+    pub target: String,
+    /// The method, at [`Stage::Request`].
+    pub method: Option<String>,
+    /// The TLS settings of the program's own that were asked for, at [`Stage::Tls`], or that the
+    /// connection has, at [`Stage::Request`]: what was let pass used the policy's grants of these.
+    /// Left out of the line where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<TlsSetting>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
+    pub rule: String,
+    /// Why it was denied, or would have been.
+    pub reason: Option<Reason>,
+    /// The address that was dialled; where its address was refused, the first one that was.
+    pub address: Option<SocketAddr>,
+    /// Whether this line takes the place of an earlier one with the same sandbox and sequence; left
+    /// out of the line where it does not. Never in outcome.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub update: bool,
+    /// How many more decisions were the same in everything but time, sequence and address: where
+    /// there is no room for more records in memory, and no sink that has them. Left out where there
+    /// are none, and never in a line of a log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
+}
+
+/// One exchange that is over, whichever way.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ExchangeRecord {
+    /// When it was over.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The [`DecisionRecord::sequence`] of the decision on it.
+    pub sequence: u64,
+    /// The method.
+    pub method: String,
+    /// The URL, as in the decision.
+    pub target: String,
+    /// The address that it went to; none where no connection came about.
+    pub address: Option<SocketAddr>,
+    /// The version of TLS, such as `1.3`; none over plain HTTP.
+    pub tls: Option<String>,
+    /// The status code; none where no response came.
+    pub status: Option<u16>,
+    /// Bytes of the request, head and body.
+    pub bytes_up: u64,
+    /// Bytes of the response, head and body, as far as they came.
+    pub bytes_down: u64,
+    /// From the decision to the end, in milliseconds.
+    pub duration_ms: u64,
+    /// The names of the secrets that were put into it.
+    pub secrets: Vec<String>,
+    /// What ended it, such as `reset`; none where the response came to its end.
+    pub error: Option<String>,
+}
+
+/// One question for the addresses of a name: before it is asked, when it is answered, or denied.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LookupRecord {
+    /// When it was decided, or over.
+    pub time: Time,
+    /// The name of the sandbox.
+    pub sandbox: String,
+    /// The place among all lookups of one sandbox, from 0; none in logs of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// The name that was asked about.
+    pub name: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
+    pub rule: String,
+    /// Why it was denied, or would have been.
+    pub reason: Option<Reason>,
+    /// What came of the question: `asked` before there is an answer, then `found`, or the failure,
+    /// such as `dns`; none where no name server was asked.
+    pub outcome: Option<String>,
+    /// As [`DecisionRecord::update`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub update: bool,
+    /// As [`DecisionRecord::repeats`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A point in time, in JSON as RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Time(pub SystemTime);
+
+impl Time {
+    /// The present.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(SystemTime::now())
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_rfc3339(text).map(Self)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_as_it_was_written() {
+        let time: Time = "2026-11-21T10:20:30.123Z".parse().unwrap();
+        let decision = DecisionRecord {
+            time,
+            sandbox: "agent-7".to_owned(),
+            sequence: 3,
+            stage: Stage::Connect,
+            target: "a.test:443".to_owned(),
+            method: None,
+            tls: Vec::new(),
+            verdict: Verdict::Deny,
+            rule: "default-deny".to_owned(),
+            reason: Some(DenyReason::NoRule.into()),
+            address: None,
+            update: false,
+            repeats: 0,
+        };
+        let line = AuditLine::Decision(decision);
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(
+            text,
+            "{\"type\":\"decision\",\"time\":\"2026-11-21T10:20:30.123Z\",\"sandbox\":\"agent-7\",\
+             \"sequence\":3,\"stage\":\"connect\",\"target\":\"a.test:443\",\"method\":null,\
+             \"verdict\":\"deny\",\"rule\":\"default-deny\",\"reason\":\"no-rule\",\
+             \"address\":null}"
+        );
+        assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
+        let AuditLine::Decision(decision) = line else {
+            panic!("a decision");
+        };
+        let line = AuditLine::Decision(DecisionRecord {
+            tls: vec![TlsSetting::UnverifiedName, TlsSetting::OwnRoots],
+            ..decision
+        });
+        let text = serde_json::to_string(&line).unwrap();
+        assert!(
+            text.contains("\"tls\":[\"unverified-name\",\"own-roots\"],"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
+        let budget: Reason = serde_json::from_str("\"budget\"").unwrap();
+        assert_eq!(budget.as_str(), "budget");
+    }
+}

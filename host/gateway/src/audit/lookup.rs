@@ -1,0 +1,105 @@
+//! The record of a lookup in the making.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::run::{Open, Run, Unrecorded, Written};
+use super::{AuditLine, AuditLog, LookupRecord, Reason, TARGET, Time, Verdict, shortened};
+use sandbox_net_policy::Denial;
+
+/// What the outcome of a lookup is before there is one.
+const ASKED: &str = "asked";
+
+/// A lookup that is denied, or that is to ask a name server: [`commit`](Self::commit) records it
+/// before the question. What came of it is recorded when it is dropped.
+pub(crate) struct LookedUp {
+    run: Arc<Run>,
+    record: LookupRecord,
+    /// None before any sink may have it.
+    written: Option<Written>,
+    _open: Open,
+}
+
+impl AuditLog {
+    /// Begins to record a lookup that a rule allows, or that was denied.
+    pub(crate) fn looked_up(&self, name: String, decided: Result<&str, &Denial>) -> LookedUp {
+        let (verdict, rule, reason) = match decided {
+            Ok(rule) => (Verdict::Allow, rule, None),
+            Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
+        };
+        let sequence = self.run.shared.next_lookup.fetch_add(1, Ordering::Relaxed);
+        LookedUp {
+            record: LookupRecord {
+                time: Time::now(),
+                sandbox: self.sandbox().to_owned(),
+                sequence: Some(sequence),
+                name: shortened(name, TARGET),
+                verdict,
+                rule: rule.to_owned(),
+                reason,
+                outcome: None,
+                update: false,
+                repeats: 0,
+            },
+            written: None,
+            run: Arc::clone(&self.run),
+            _open: self.run.open(),
+        }
+    }
+}
+
+impl LookedUp {
+    /// Records it, before a name server is asked: waits until every sink has it.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be recorded: then nobody may be asked, and the caller says so with
+    /// [`refused`](Self::refused).
+    pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
+        self.record.outcome = Some(ASKED.to_owned());
+        let line = AuditLine::Lookup(self.record.clone());
+        let committing = self.run.commit(line, false, &mut self.written);
+        committing.await
+    }
+
+    /// It is denied after all: nobody was asked.
+    pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
+        self.record.verdict = Verdict::Deny;
+        rule.clone_into(&mut self.record.rule);
+        (self.record.reason, self.record.outcome) = (Some(reason), None);
+    }
+
+    /// It would be denied if the policy's mode were not `report`.
+    pub(crate) fn reported(&mut self, denial: &Denial) {
+        self.record.verdict = Verdict::Report;
+        self.record.rule.clone_from(&denial.rule);
+        self.record.reason = Some(denial.reason.into());
+    }
+
+    /// What came of the question.
+    pub(crate) fn ended(&mut self, outcome: String) {
+        self.record.outcome = Some(outcome);
+    }
+}
+
+impl Drop for LookedUp {
+    fn drop(&mut self) {
+        let mut record = self.record.clone();
+        record.time = Time::now();
+        let is_certain = self.written.as_ref().is_some_and(|it| it.is_certain);
+        if !is_certain && record.verdict != Verdict::Deny {
+            (record.verdict, record.reason) = (Verdict::Abandoned, None);
+            record.outcome = None;
+        }
+        let Some(written) = &self.written else {
+            return self.run.deny(AuditLine::Lookup(record));
+        };
+        if record.outcome.as_deref() == Some(ASKED) {
+            // The guest has given the question up.
+            record.outcome = Some("closed".to_owned());
+        }
+        let kept = AuditLine::Lookup(record.clone());
+        record.update = true;
+        self.run.update(written, kept, AuditLine::Lookup(record));
+    }
+}

@@ -1,0 +1,269 @@
+//! What the host records of every decision, and of what came of it.
+
+mod dropped;
+mod entry;
+mod kept;
+mod line;
+mod lookup;
+mod place;
+mod run;
+mod sink;
+mod waiting;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+pub use self::dropped::{Dropped, DroppedRecord};
+pub(crate) use self::entry::{Decided, Exchanged};
+pub use self::line::{
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
+};
+pub(crate) use self::lookup::LookedUp;
+pub use self::place::{Place, Stream};
+pub use self::run::AtEnd;
+use self::run::Run;
+pub(crate) use self::run::Unrecorded;
+pub use self::sink::{AuditFile, AuditSink, AuditStderr};
+use self::waiting::Places;
+use self::writer::Writer;
+use sandbox_net_egress::account::HostMemory;
+use sandbox_net_policy::{Denial, TlsRequest};
+
+/// Bytes of a target and of a method that are kept.
+pub(crate) const TARGET: usize = 2048;
+pub(crate) const METHOD: usize = 32;
+
+/// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
+///
+/// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
+/// allowed has 32 MiB of memory for each run, or half of the host's memory for the sandbox. Beyond
+/// them only the sinks have it; without a sink, what is like something before is counted there
+/// ([`DecisionRecord::repeats`]), and nothing else is allowed any more. Of denials the first 1,000 of
+/// a run, or 512 KiB, are kept and written; those beyond are counted by door, host, rule and reason.
+#[derive(Clone, Default)]
+pub struct AuditLog {
+    run: Arc<Run>,
+}
+
+/// What the logs of all runs of one sandbox have in common.
+#[derive(Default)]
+struct Shared {
+    sandbox: String,
+    has_queries: bool,
+    sinks: Vec<Writer>,
+    /// For the lines that wait for them.
+    places: Places,
+    next: AtomicU64,
+    next_lookup: AtomicU64,
+    memory: OnceLock<HostMemory>,
+    is_broken: Arc<AtomicBool>,
+}
+
+/// Settings of an [`AuditLog`].
+#[derive(Clone, Default)]
+pub struct AuditSettings {
+    /// The name of the sandbox in every line.
+    pub sandbox: String,
+    /// Whether URLs are recorded with their queries, which may have credentials in them.
+    pub queries: bool,
+    /// Where the lines go, beside the log's own memory and `tracing` (target
+    /// `sandbox_net::audit`).
+    pub sinks: Vec<Arc<dyn AuditSink>>,
+}
+
+impl std::fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("sandbox", &self.sandbox())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was decided on: the parts of a record that are known beforehand.
+#[derive(Clone)]
+pub(crate) struct Subject {
+    pub(crate) stage: Stage,
+    pub(crate) target: String,
+    /// That of the target; 0 where there is none.
+    pub(crate) port: u16,
+    pub(crate) method: Option<String>,
+    pub(crate) tls: TlsRequest,
+}
+
+impl AuditLog {
+    /// An empty log in memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty log with these settings.
+    #[must_use]
+    pub fn with(settings: AuditSettings) -> Self {
+        let shared = Shared {
+            sandbox: settings.sandbox,
+            has_queries: settings.queries,
+            sinks: settings.sinks.into_iter().map(Writer::of).collect(),
+            ..Shared::default()
+        };
+        Self {
+            run: Run::new(Arc::new(shared)),
+        }
+    }
+
+    /// A log of the same sandbox, for its next run: what is kept in memory begins anew.
+    #[must_use]
+    pub fn next_run(&self) -> Self {
+        Self {
+            run: Run::new(Arc::clone(&self.run.shared)),
+        }
+    }
+
+    /// The decisions so far that are kept, in their order.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<DecisionRecord> {
+        let mut records = self.run.kept().decisions.clone();
+        records.sort_by_key(|record| record.sequence);
+        records
+    }
+
+    /// The exchanges that are over, in the order in which they ended.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<ExchangeRecord> {
+        self.run.kept().exchanges.clone()
+    }
+
+    /// The lookups that asked a name server or were denied, in their order.
+    #[must_use]
+    pub fn lookups(&self) -> Vec<LookupRecord> {
+        let mut records = self.run.kept().lookups.clone();
+        records.sort_by_key(|record| record.sequence);
+        records
+    }
+
+    /// How many records were not kept.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.run.kept().dropped
+    }
+
+    /// How many decisions there were, those that were not kept included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.run.kept().count
+    }
+
+    /// Waits, for a second at most, until everything that has ended is recorded, writes how many
+    /// denials were counted, and waits until the sinks have all lines. A sink that is at one line for
+    /// more than a second, or at all of them for more than ten, has lost the rest, and nothing is
+    /// allowed any more. For the end of a run, once its store is dropped;
+    /// `Sandbox::run` does it of itself.
+    pub async fn settle(&self) {
+        self.run.settle().await;
+    }
+
+    /// Writes how many denials were counted when this is dropped.
+    pub fn at_end(&self) -> AtEnd {
+        AtEnd(Arc::clone(&self.run))
+    }
+
+    /// Takes what the records need from here, from now on.
+    pub(crate) fn hold_in(&self, memory: &HostMemory) {
+        // A log belongs to one sandbox.
+        let _ = self.run.shared.memory.set(memory.clone());
+    }
+
+    /// Whether a sink has lost a line: nothing may be done any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.run.is_broken()
+    }
+
+    /// Whether URLs are recorded with their queries.
+    pub fn has_queries(&self) -> bool {
+        self.run.shared.has_queries
+    }
+
+    /// The name of the sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> &str {
+        &self.run.shared.sandbox
+    }
+
+    /// Begins to record a decision.
+    pub(crate) fn decided(&self, subject: Subject, decided: Result<&str, &Denial>) -> Decided {
+        let (verdict, rule, reason) = match decided {
+            Ok(rule) => (Verdict::Allow, rule, None),
+            Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
+        };
+        let record = DecisionRecord {
+            time: Time::now(),
+            sandbox: self.sandbox().to_owned(),
+            sequence: self.run.shared.next.fetch_add(1, Ordering::Relaxed),
+            stage: subject.stage,
+            target: shortened(subject.target, TARGET),
+            method: subject.method.map(|method| shortened(method, METHOD)),
+            tls: subject.tls.settings().collect(),
+            verdict,
+            rule: rule.to_owned(),
+            reason,
+            address: None,
+            update: false,
+            repeats: 0,
+        };
+        let address = decided.err().and_then(|denial| denial.address);
+        let mut decided = Decided::new(&self.run, record, subject.port);
+        if let Some(address) = address {
+            decided.dialled((address, subject.port).into());
+        }
+        decided
+    }
+}
+
+fn trace(line: &AuditLine) {
+    match line {
+        AuditLine::Decision(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, sequence = it.sequence, stage = ?it.stage, verdict = ?it.verdict,
+            subject = it.target, method = it.method, rule = it.rule,
+            reason = it.reason.map(Reason::as_str),
+            address = it.address.map(tracing::field::display), update = it.update,
+            "decision",
+        ),
+        AuditLine::Exchange(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, sequence = it.sequence, subject = it.target, method = it.method,
+            status = it.status, bytes_up = it.bytes_up, bytes_down = it.bytes_down,
+            duration_ms = it.duration_ms, error = it.error,
+            address = it.address.map(tracing::field::display),
+            "exchange",
+        ),
+        AuditLine::Lookup(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, verdict = ?it.verdict, subject = it.name, rule = it.rule,
+            reason = it.reason.map(Reason::as_str), outcome = it.outcome, update = it.update,
+            "lookup",
+        ),
+        AuditLine::Dropped(it) => tracing::info!(
+            target: "sandbox_net::audit",
+            sandbox = it.sandbox, stage = ?it.stage, verdict = ?it.verdict, subject = it.host,
+            rule = it.rule, reason = it.reason.map(Reason::as_str), count = it.count,
+            "dropped",
+        ),
+    }
+}
+
+/// What the guest wrote is kept up to a bound: it chooses its length.
+fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod blocking_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! How far an exchange is.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::audit::Exchanged;
+use crate::shared::{Admission, Judgement};
+use sandbox_net_egress::account::Reservation;
+use sandbox_net_egress::{Continued, EgressError, Fields};
+use sandbox_net_policy::Policy;
+
+/// What the two ends of an exchange, its connection and its streams, know of one another.
+pub struct Completion {
+    failure: OnceLock<EgressError>,
+    over: watch::Sender<bool>,
+    record: OnceLock<Arc<Exchanged>>,
+    trailers: OnceLock<Fields>,
+    continued: Continued,
+    judgement: OnceLock<Judgement>,
+    held: Mutex<Held>,
+}
+
+/// What an exchange takes of its sandbox.
+#[derive(Default)]
+struct Held {
+    /// Its place, until it is over.
+    admission: Option<Admission>,
+    /// For as long as anybody may ask about it.
+    memory: Vec<Reservation>,
+}
+
+impl Completion {
+    /// That of an exchange that has not begun.
+    #[allow(clippy::new_ret_no_self, reason = "both ends have it")]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            failure: OnceLock::new(),
+            over: watch::Sender::new(false),
+            record: OnceLock::new(),
+            trailers: OnceLock::new(),
+            continued: Arc::new(watch::Sender::new(false)),
+            judgement: OnceLock::new(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Whether nothing more will come: the response was read to its end, or the exchange failed.
+    pub fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+
+    /// What it was judged by.
+    pub(super) fn judged_by(&self, judgement: Judgement) {
+        // There is one exchange for each completion.
+        let _ = self.judgement.set(judgement);
+    }
+
+    /// It has a place.
+    pub(super) fn admit(&self, admission: Admission) {
+        self.held().admission = Some(admission);
+    }
+
+    /// Keeps memory for as long as anybody may ask about the exchange.
+    pub(super) fn hold(&self, memory: Reservation) {
+        self.held().memory.push(memory);
+    }
+
+    /// Whether it may go on under a policy that has come since; what may not has ended.
+    pub(super) fn is_permitted(&self, policy: &Policy) -> bool {
+        let judgement = self.judgement.get();
+        if let Some(denial) = judgement.and_then(|judgement| judgement.denial(policy)) {
+            self.fail(EgressError::Denied(denial));
+        }
+        !self.is_over()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record to finish at the end.
+    pub(crate) fn record_in(&self, record: Arc<Exchanged>) {
+        // There is one exchange for each completion.
+        let _ = self.record.set(record);
+    }
+
+    /// The response's body has ended as its framing says, with these fields behind it.
+    pub(crate) fn complete(&self, trailers: Fields) {
+        // There is one end.
+        let _ = self.trailers.set(trailers);
+        self.end();
+    }
+
+    /// The fields behind the response's body, once it has ended completely.
+    pub fn trailers(&self) -> Fields {
+        match self.is_over() && self.failure.get().is_none() {
+            true => self.trailers.get().cloned().unwrap_or_default(),
+            false => Fields::new(),
+        }
+    }
+
+    /// Where the transport tells that the peer asks for the body.
+    pub(super) fn continuing(&self) -> Continued {
+        Arc::clone(&self.continued)
+    }
+
+    /// Whether the peer has asked for the body.
+    pub fn is_continued(&self) -> bool {
+        *self.continued.borrow()
+    }
+
+    /// Waits until the peer asks for the body, which it may never do.
+    pub async fn continued(&self) {
+        // The sender is `self`: it can't have gone.
+        let _ = self.continued.subscribe().wait_for(|asks| *asks).await;
+    }
+
+    /// Notes the first failure.
+    pub fn fail(&self, error: EgressError) {
+        if !self.is_over()
+            && let Some(record) = self.record.get()
+        {
+            record.failed(&error.code());
+        }
+        let _ = self.failure.set(error);
+        self.end();
+    }
+
+    /// Notes a failure; gives the first one.
+    pub(crate) fn failed(&self, error: EgressError) -> EgressError {
+        self.fail(error.clone());
+        self.failure().unwrap_or(error)
+    }
+
+    /// The connection was closed.
+    pub fn cancel(&self) {
+        if !self.is_over() {
+            self.fail(EgressError::Closed);
+        }
+    }
+
+    /// The first failure.
+    pub fn failure(&self) -> Option<EgressError> {
+        self.failure.get().cloned()
+    }
+
+    /// Waits for the end, whichever it is.
+    pub async fn ended(&self) {
+        // The sender is `self`: it can't have gone.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+
+    fn end(&self) {
+        if let Some(record) = self.record.get() {
+            record.finish();
+        }
+        if let Some(admission) = &mut self.held().admission {
+            admission.end();
+        }
+        self.over.send_replace(true);
+    }
+}

@@ -1,0 +1,300 @@
+//! Connections: from the decision to the dial, and to TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
+use crate::consult::Question;
+use crate::gateway::{Gateway, budget_rule};
+use crate::link::{Connecting, Handshake, Link};
+use crate::meter::Opened;
+use crate::shared::Admission;
+use crate::task::Task;
+use sandbox_net_egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
+use sandbox_net_policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
+
+/// How to connect, and what the connection takes of its sandbox.
+type How = (Option<Duration>, Afterwards, (Admission, Opened));
+
+impl Gateway {
+    /// Decides, and begins to connect.
+    ///
+    /// # Errors
+    ///
+    /// What is refused without waiting for anybody; everything else is the task's.
+    pub fn connect(
+        &self,
+        endpoint: Endpoint,
+        timeout: Option<Duration>,
+        afterwards: Afterwards,
+    ) -> Result<Connecting, EgressError> {
+        let subject = Subject {
+            stage: Stage::Connect,
+            target: endpoint.to_string(),
+            port: endpoint.port,
+            method: None,
+            tls: TlsRequest::default(),
+        };
+        let policy = self.shared.policy();
+        let answer = policy.answer_connect(endpoint.clone());
+        let (answer, mut decided) = self.judged(subject, answer);
+        let judged = (answer?, policy);
+        self.metered(&mut decided, self.shared.meter.connect(&endpoint.host))?;
+        let admission = self.metered(&mut decided, self.shared.admit_connection())?;
+        let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
+        let this = self.clone();
+        Ok(Task::spawn(async move {
+            let how = (timeout, afterwards, (admission, opened));
+            let work = this.connected(judged, endpoint, how, &mut decided);
+            let done = this.shared.meter.within_time(work).await;
+            done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
+        }))
+    }
+
+    /// Records where a budget is used up.
+    pub(super) fn metered<T>(
+        &self,
+        decided: &mut Decided,
+        counted: Result<T, Limit>,
+    ) -> Result<T, EgressError> {
+        counted.map_err(|limit| {
+            self.limited(decided, limit);
+            EgressError::Limit(limit)
+        })
+    }
+
+    fn limited(&self, decided: &mut Decided, limit: Limit) {
+        self.shared.meter.limited(limit);
+        let reason = Reason::Budget(BudgetReason::Budget);
+        decided.refused(&budget_rule(limit), reason);
+    }
+
+    /// Records what was decided, before it is done, and waits until every sink has it. `denial` is what
+    /// holds where a sink fails.
+    pub(super) async fn recorded(
+        &self,
+        decided: &mut Decided,
+        denial: impl FnOnce() -> Denial,
+    ) -> Result<(), EgressError> {
+        let committed = self.shared.meter.within_time(decided.commit()).await;
+        match self.metered(decided, committed)? {
+            Ok(()) => Ok(()),
+            Err(Unrecorded::Sink) => self.overruling(decided, Err(EgressError::Denied(denial()))),
+            Err(Unrecorded::Memory) => self.metered(decided, Err(Limit::HostMemory)),
+        }
+    }
+
+    async fn connected(
+        &self,
+        (answer, policy): (Answer<Endpoint>, Arc<Policy>),
+        endpoint: Endpoint,
+        (timeout, afterwards, (admission, opened)): How,
+        decided: &mut Decided,
+    ) -> Result<Link, EgressError> {
+        let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
+        let was_asked = matches!(answer, Answer::Ask(_));
+        let consulted = self.consult(answer, question).await;
+        let consulted = consulted.and_then(|(route, amendments)| {
+            let judge = |policy: &Policy| policy.answer_connect(endpoint.clone());
+            let route = self.present(&policy, was_asked, route, judge)?;
+            Ok((route, amendments))
+        });
+        let (route, amendments) =
+            self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        self.recorded(decided, || route.audit_denial()).await?;
+        let addresses = route.addresses();
+        let check = route.clone();
+        let connecting = self
+            .shared
+            .egress
+            .connect(route, timeout, amendments.address, afterwards);
+        let connection = self.overruling(decided, connecting.await)?;
+        let address = connection.peer();
+        if let Some(address) = address {
+            decided.dialled(address);
+            let machine = self.shared.egress.machine();
+            if let Err(denial) = machine.check(&check, address.ip()) {
+                decided.reported(&denial);
+            }
+        }
+        let connection = Arc::new(Mutex::new(connection));
+        // The policy may be another one by now.
+        let policy = self.shared.holds(&connection);
+        let still = policy.answer_connect(endpoint.clone());
+        let still = still.and_then(|now| self.still_permitted(&now, &addresses, address));
+        self.overruling(decided, still.map_err(EgressError::Denied))?;
+        Ok(Link {
+            connection,
+            origin: Origin {
+                scheme: Scheme::Http,
+                endpoint,
+            },
+            address,
+            tls: Arc::default(),
+            terms: Arc::clone(self.shared.egress.host_terms()),
+            admission: Some(Arc::new(admission)),
+            opened: Arc::new(opened),
+        })
+    }
+
+    /// Decides, and begins the handshake: the link to use from now on, and its end.
+    ///
+    /// # Errors
+    ///
+    /// What is refused without waiting for anybody; everything else is the handshake's.
+    pub fn start_tls(
+        &self,
+        link: &Link,
+        server_name: Option<&str>,
+        options: &TlsOptions,
+    ) -> Result<(Link, Handshake), EgressError> {
+        let endpoint = &link.origin.endpoint;
+        let terms = self.shared.egress.terms(options);
+        let terms = self.within_memory(terms, || Subject {
+            stage: Stage::Tls,
+            target: format!("https://{endpoint}"),
+            port: endpoint.port,
+            method: None,
+            tls: TlsRequest::default(),
+        })?;
+        let secured = Link {
+            origin: Origin {
+                scheme: Scheme::Https,
+                endpoint: endpoint.clone(),
+            },
+            tls: Arc::default(),
+            terms,
+            ..link.clone()
+        };
+        let subject = Subject {
+            stage: Stage::Tls,
+            target: secured.origin.to_string(),
+            port: endpoint.port,
+            method: None,
+            tls: secured.asked(),
+        };
+        let policy = self.shared.policy();
+        let answer = policy.answer_tls(endpoint, server_name, secured.asked());
+        // What is connected already may be at an address that is open for plain HTTP only.
+        let answer = answer.and_then(|answer| match link.address {
+            Some(address) if !self.permits(&answer.addresses(), address) => {
+                Err(answer.addresses().denial(Some(address.ip())))
+            }
+            _ => Ok(answer),
+        });
+        let (answer, mut decided) = self.judged(subject, answer);
+        let judged = (answer?, policy);
+        if let Some(address) = link.address {
+            decided.dialled(address);
+        }
+        let (this, settled) = (self.clone(), secured.for_exchange());
+        let handshake = Task::spawn(async move {
+            let work = this.secured(judged, &settled, &mut decided);
+            let done = this.shared.meter.within_time(work).await;
+            done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
+        });
+        Ok((secured, handshake))
+    }
+
+    async fn secured(
+        &self,
+        (answer, policy): (Answer<Origin>, Arc<Policy>),
+        link: &Link,
+        decided: &mut Decided,
+    ) -> Result<(), EgressError> {
+        let question = || Question::new(Stage::Tls, link.origin.clone());
+        let was_asked = matches!(answer, Answer::Ask(_));
+        let consulted = self.consult(answer, question).await;
+        let consulted = consulted.and_then(|(origin, _)| {
+            let endpoint = &link.origin.endpoint;
+            let judge = |policy: &Policy| policy.answer_tls(endpoint, None, link.asked());
+            self.present(&policy, was_asked, origin, judge)
+        });
+        let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        self.recorded(decided, || origin.audit_denial()).await?;
+        let mut connection = link.connection.lock().await;
+        let settled = connection
+            .start_tls_on(origin, Arc::clone(&link.terms))
+            .await;
+        self.overruling(decided, settled.map(drop))?;
+        note_address(decided, &connection);
+        if let Some(info) = connection.shared_tls_info() {
+            // Only this handshake writes the cell.
+            let _ = link.tls.set(info);
+        }
+        Ok(())
+    }
+
+    /// Whether what was connected to under one policy may be so under the present one.
+    fn still_permitted(
+        &self,
+        now: &Answer<Endpoint>,
+        then: &Addresses,
+        address: Option<SocketAddr>,
+    ) -> Result<(), Denial> {
+        let addresses = now.addresses();
+        match address {
+            Some(address) if addresses != *then && !self.permits(&addresses, address) => {
+                Err(addresses.denial(Some(address.ip())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn permits(&self, addresses: &Addresses, address: SocketAddr) -> bool {
+        let machine = self.shared.egress.machine();
+        machine.permits(addresses, address.ip())
+    }
+
+    /// Records an attempt for which there was no memory, before there was a decision on it.
+    pub(crate) fn within_memory<T>(
+        &self,
+        result: Result<T, EgressError>,
+        subject: impl FnOnce() -> Subject,
+    ) -> Result<T, EgressError> {
+        if let Err(EgressError::Limit(limit @ Limit::HostMemory)) = &result {
+            let rule = budget_rule(*limit);
+            self.limited(&mut self.audit.decided(subject(), Ok(&rule)), *limit);
+        }
+        result
+    }
+
+    /// Corrects the record where something else refused what the rules had allowed: the hook, a
+    /// budget, or the address filter, at any stage, since a pooled connection may have to be dialled
+    /// anew.
+    pub(super) fn overruling<T>(
+        &self,
+        decided: &mut Decided,
+        result: Result<T, EgressError>,
+    ) -> Result<T, EgressError> {
+        match &result {
+            Err(EgressError::Denied(denial)) => {
+                self.shared.meter.denied();
+                decided.overruled(denial);
+            }
+            Err(EgressError::Limit(limit)) => self.limited(decided, *limit),
+            _ => {}
+        }
+        result
+    }
+}
+
+fn note_address(decided: &mut Decided, connection: &Connection) {
+    if let Some(address) = connection.peer() {
+        decided.dialled(address);
+    }
+}
+
+/// Before TLS it is not known what a connection will carry.
+fn likely_origin(endpoint: &Endpoint) -> Origin {
+    let by_port = Scheme::ALL
+        .into_iter()
+        .find(|scheme| scheme.default_port() == endpoint.port);
+    Origin {
+        scheme: by_port.unwrap_or(Scheme::Http),
+        endpoint: endpoint.clone(),
+    }
+}

@@ -1,0 +1,51 @@
+//! Whole requests: connection, TLS and exchange in one call.
+
+use std::pin::pin;
+
+use sandbox_net_egress::{Afterwards, EgressError, Phase, TlsOptions};
+use sandbox_net_policy::Scheme;
+
+use crate::completion::Completion;
+use crate::gateway::Gateway;
+use crate::request::{Answer, Body, Outgoing, Request};
+
+impl Gateway {
+    /// Connects to the request's origin, does TLS where its scheme says so, and sends the request;
+    /// each step is decided and recorded like any other.
+    ///
+    /// # Errors
+    ///
+    /// An [`EgressError`]: [`Denied`](EgressError::Denied) where the policy, a hook or the log
+    /// refuses, [`Limit`](EgressError::Limit) where a budget is used up, and otherwise what happened
+    /// on the wire.
+    pub async fn fetch(&self, request: Request, body: Body) -> Result<Answer, EgressError> {
+        let Request {
+            origin,
+            head,
+            kind,
+            timeouts,
+        } = request;
+        let connecting = self.connect(origin.endpoint, timeouts.connect, Afterwards::Kept)?;
+        let mut link = connecting.await?;
+        if origin.scheme == Scheme::Https {
+            let (secured, handshake) = self.start_tls(&link, None, &TlsOptions::default())?;
+            handshake.await?;
+            link = secured;
+        }
+        let outgoing = Outgoing {
+            link,
+            head,
+            kind,
+            completion: Completion::new(),
+            takes_unframed: false,
+            between_bytes: timeouts.between_bytes,
+        };
+        let answer = pin!(self.send(outgoing, body));
+        match timeouts.first_byte {
+            Some(limit) => tokio::time::timeout(limit, answer)
+                .await
+                .unwrap_or(Err(EgressError::Timeout(Phase::Head))),
+            None => answer.await,
+        }
+    }
+}

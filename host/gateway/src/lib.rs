@@ -1,0 +1,49 @@
+//! The one door to the network: decide, ask, fill in, meter, record, and only then send.
+//!
+//! A [`Gateway`] has the policy of one sandbox. Every connection ([`Gateway::connect`],
+//! [`Gateway::start_tls`]), every request ([`Gateway::send`], [`Gateway::fetch`]) and every lookup
+//! ([`Gateway::lookup`]) of its program comes through it, whatever the program runs in: this crate
+//! knows of no WebAssembly. The order is always the same:
+//!
+//! 1. the policy's rules (`sandbox-net-policy`);
+//! 2. the budgets;
+//! 3. the embedder's hook ([`Hook`]);
+//! 4. the secrets' values ([`Vault`]);
+//! 5. the audit log ([`AuditLog`]): what is not recorded is not done;
+//! 6. the sockets (`sandbox-net-egress`).
+
+pub mod audit;
+mod completion;
+mod connect;
+mod consult;
+mod fetch;
+mod gateway;
+mod hook;
+mod link;
+mod lookup;
+mod malformed;
+mod meter;
+mod request;
+mod response;
+pub mod secrets;
+mod send;
+mod shared;
+mod task;
+#[cfg(test)]
+mod tls_tests;
+mod unframed;
+mod upload;
+
+pub use audit::{
+    AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
+};
+pub use completion::Completion;
+pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
+pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
+pub use link::{Connecting, Handshake, Link};
+pub use lookup::{Found, Looking};
+pub use request::{Answer, Body, Outgoing, Request, RequestHead, Timeouts};
+pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
+pub use task::Task;

@@ -1,0 +1,73 @@
+//! A connection of a program, as it travels through the gateway.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use sandbox_net_egress::{EgressError, TlsInfo, TlsTerms};
+use sandbox_net_policy::{Origin, Scheme, TlsRequest};
+
+use crate::meter::Opened;
+use crate::shared::{Admission, SharedConnection, Way};
+use crate::task::Task;
+
+/// A connection attempt under way; dropping it ends it.
+pub type Connecting = Task<Result<Link, EgressError>>;
+/// A TLS handshake under way; dropping it ends it.
+pub type Handshake = Task<Result<(), EgressError>>;
+
+/// A connection that was made, and what it may carry.
+#[derive(Clone)]
+pub struct Link {
+    pub(crate) connection: SharedConnection,
+    pub(crate) origin: Origin,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) tls: Arc<OnceLock<Arc<TlsInfo>>>,
+    /// Those of its TLS; the host's own until that begins.
+    pub(crate) terms: Arc<TlsTerms>,
+    /// Its place among the guest's connections. The guest's own handle has it, so that the place is
+    /// free as soon as that is closed.
+    pub(crate) admission: Option<Arc<Admission>>,
+    /// Whether it has carried a request.
+    pub(crate) opened: Arc<Opened>,
+}
+
+impl Link {
+    /// Whether it speaks TLS, or is about to.
+    pub fn is_tls(&self) -> bool {
+        self.origin.scheme == Scheme::Https
+    }
+
+    /// The connection for one exchange, which may take a moment longer to end than its handle.
+    pub fn for_exchange(&self) -> Self {
+        Self {
+            admission: None,
+            ..self.clone()
+        }
+    }
+
+    /// The connection in the place of another one.
+    pub fn in_place_of(self, other: &Self) -> Self {
+        Self {
+            admission: other.admission.clone(),
+            ..self
+        }
+    }
+
+    /// What the policy has to grant for its TLS.
+    pub(crate) fn asked(&self) -> TlsRequest {
+        self.terms.request()
+    }
+
+    /// What its requests are judged by.
+    pub(crate) fn way(&self) -> Way {
+        Way {
+            origin: self.origin.clone(),
+            tls: self.asked(),
+        }
+    }
+
+    /// What its handshake settled, once it has.
+    pub fn tls_info(&self) -> Option<&TlsInfo> {
+        self.tls.get().map(Arc::as_ref)
+    }
+}

@@ -1,0 +1,192 @@
+//! Policy checks for DNS lookups.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+
+use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
+use crate::gateway::{Gateway, beginning, budget_rule, malformed};
+use crate::task::Task;
+use sandbox_net_egress::account::{HostMemory, Reservation, block};
+use sandbox_net_egress::{EgressError, Limit};
+use sandbox_net_policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
+
+/// How many lookups of one sandbox may be under way at once.
+pub(super) const MAX_LOOKUPS: usize = 256;
+
+/// What a lookup under way holds, about: its task, its socket, questions and answers.
+const LOOKUP: usize = 8 << 10;
+
+/// What addresses that are kept for a program take beside themselves, about: their counts.
+const FOUND: usize = 96;
+
+/// A lookup: its answer, or the task that waits for it. Dropping that gives the question up.
+pub enum Looking {
+    /// Nobody had to be asked.
+    Done(Found),
+    /// A name server is being asked.
+    Asking(Task<Result<Found, EgressError>>),
+}
+
+/// The addresses of a host that the program hears of, and the memory that they take.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    addresses: Arc<[IpAddr]>,
+    _held: Option<Arc<Reservation>>,
+}
+
+impl Found {
+    fn new(addresses: Vec<IpAddr>, memory: &HostMemory) -> Result<Self, Limit> {
+        if addresses.is_empty() {
+            return Ok(Self::default());
+        }
+        let held = memory.reserve(FOUND + block(size_of_val(&addresses[..])))?;
+        Ok(Self {
+            addresses: addresses.into(),
+            _held: Some(Arc::new(held)),
+        })
+    }
+
+    /// The addresses, in the order of the answer.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+}
+
+impl Gateway {
+    /// Decides, and begins to ask for the addresses of a host where that is of use.
+    ///
+    /// A hook may deny a connection, or give it an address, and no name server is asked before it
+    /// was: where there is one the connection asks, and not the lookup.
+    ///
+    /// # Errors
+    ///
+    /// What is refused without waiting for anybody; everything else is the task's.
+    pub fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
+        let name = host.to_string();
+        let has_hook = self.shared.hook.is_some();
+        if let Err(limit) = self.shared.meter.check_denials() {
+            let mut record = self.audit.looked_up(name, Ok(DEFAULT_DENY));
+            return Err(self.lookup_limited(&mut record, limit));
+        }
+        let policy = self.shared.policy();
+        let answer = policy.answer_lookup(host.clone());
+        let answer = answer.and_then(|answer| match answer {
+            Lookup::Ask { denial, .. } if !has_hook => Err(denial),
+            Lookup::Name(checked) if self.audit.is_broken() => Err(checked.audit_denial()),
+            answer => Ok(answer),
+        });
+        let checked = match answer {
+            Ok(Lookup::Name(checked)) if !has_hook => checked,
+            Ok(Lookup::Local) => return self.known(policy.local_addresses(&host)),
+            // Somebody is asked before any name server is, and may give another address.
+            Ok(_) => return Ok(Looking::Done(Found::default())),
+            Err(denial) => {
+                self.shared.meter.denied();
+                drop(self.audit.looked_up(name, Err(&denial)));
+                return Err(EgressError::Denied(denial));
+            }
+        };
+        let mut record = self.audit.looked_up(name, Ok(checked.rule()));
+        if let Some(denial) = checked.reported() {
+            record.reported(denial);
+        }
+        if let Err(limit) = self.shared.meter.lookup(&host) {
+            return Err(self.lookup_limited(&mut record, limit));
+        }
+        let under_way = Arc::clone(&self.shared.lookups).try_acquire_owned();
+        let Ok(under_way) = under_way else {
+            return Err(self.lookup_limited(&mut record, Limit::Connections));
+        };
+        let held = self.memory().reserve(LOOKUP);
+        let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;
+        let this = self.clone();
+        let mut recording = Box::pin(async move {
+            let recorded = this.lookup_recorded(&checked, &mut record).await;
+            recorded.map(|()| (checked, record))
+        });
+        // Where no sink has to be waited for it is recorded, or refused, now.
+        let recorded = recording.as_mut().now_or_never().transpose()?;
+        let this = self.clone();
+        Ok(Looking::Asking(Task::spawn(async move {
+            let (checked, record) = match recorded {
+                Some(recorded) => recorded,
+                None => recording.await?,
+            };
+            let result = this.asked(&checked, record).await;
+            drop((under_way, held));
+            let found = Found::new(result?, this.memory());
+            found.map_err(EgressError::Limit)
+        })))
+    }
+
+    /// The answer for a host that needs no question.
+    fn known(&self, addresses: Vec<IpAddr>) -> Result<Looking, EgressError> {
+        let found = Found::new(addresses, self.memory());
+        found.map(Looking::Done).map_err(EgressError::Limit)
+    }
+
+    /// Records what is to be asked, and waits until every sink has it: what is not recorded is not
+    /// asked.
+    async fn lookup_recorded(
+        &self,
+        checked: &CheckedName,
+        record: &mut LookedUp,
+    ) -> Result<(), EgressError> {
+        let committed = self.shared.meter.within_time(record.commit()).await;
+        match committed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unrecorded::Sink)) => {
+                self.shared.meter.denied();
+                let denial = checked.audit_denial();
+                record.refused(&denial.rule, denial.reason.into());
+                Err(EgressError::Denied(denial))
+            }
+            Ok(Err(Unrecorded::Memory)) => Err(self.lookup_limited(record, Limit::HostMemory)),
+            Err(limit) => Err(self.lookup_limited(record, limit)),
+        }
+    }
+
+    /// Asks, and records what came of it.
+    async fn asked(
+        &self,
+        name: &CheckedName,
+        mut record: LookedUp,
+    ) -> Result<Vec<IpAddr>, EgressError> {
+        let asking = self.shared.egress.lookup(name);
+        let result = self.shared.meter.within_time(asking).await;
+        let result = result.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
+        record.ended(match &result {
+            Ok(_) => "found".to_owned(),
+            Err(error) => error.code(),
+        });
+        result
+    }
+
+    /// Records that a budget is used up.
+    fn lookup_limited(&self, record: &mut LookedUp, limit: Limit) -> EgressError {
+        self.shared.meter.limited(limit);
+        record.refused(&budget_rule(limit), Reason::Budget(BudgetReason::Budget));
+        EgressError::Limit(limit)
+    }
+
+    /// Records a host that is none.
+    pub fn malformed_lookup(&self, host: &str) {
+        self.shared.meter.denied();
+        let denial = malformed();
+        let name = beginning(host).escape_default().to_string();
+        drop(self.audit.looked_up(name, Err(&denial)));
+    }
+}
+
+/// Room for the lookups of one sandbox.
+pub(super) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_LOOKUPS))
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod told_tests;

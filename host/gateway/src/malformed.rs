@@ -1,0 +1,50 @@
+//! Answers that are no HTTP, as far as the guest may see them.
+
+use bytes::Bytes;
+
+use crate::audit::Exchanged;
+use crate::completion::Completion;
+use crate::shared::Shared;
+use sandbox_net_egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
+use sandbox_net_policy::Origin;
+
+/// The longest line, and the most field lines, that CPython's `http.client` reads (`_MAXLINE` and
+/// `_MAXHEADERS` there).
+const MAX_LINE: usize = 65536;
+const MAX_FIELDS: usize = 100;
+
+/// What the guest is told of a failed exchange. Python's own HTTP client reads the bytes of an
+/// answer that is no HTTP, so that it raises what it raises anywhere else; they are recorded like
+/// any others, and left out where it could take them for something that they are not.
+pub(super) fn for_guest(
+    error: EgressError,
+    origin: &Origin,
+    shared: &Shared,
+    (record, completion): (&Exchanged, &Completion),
+) -> EgressError {
+    let EgressError::Protocol(mut failure) = error else {
+        return error;
+    };
+    record.received(failure.received.len() as u64);
+    if failure.fault == ProtocolFault::HeadTooLarge && is_cut(&failure, shared) {
+        return EgressError::Limit(Limit::ResponseHeadSize);
+    }
+    // A part of a secret, or a coded one, could not be masked.
+    if shared.vault.is_returned_by(origin) {
+        failure.received = Bytes::new();
+    }
+    // They stay until the guest gives the exchange's handle back.
+    match shared.egress.memory().reserve(failure.received.len()) {
+        Ok(held) => completion.hold(held),
+        Err(limit) => return EgressError::Limit(limit),
+    }
+    EgressError::Protocol(failure)
+}
+
+/// Whether the beginning of a head that is too large would pass for a whole one.
+fn is_cut(failure: &ProtocolFailure, shared: &Shared) -> bool {
+    let lines = || failure.received.split(|byte| *byte == b'\n');
+    let is_refused = lines().any(|line| line.len() > MAX_LINE) || lines().count() > MAX_FIELDS + 2;
+    let is_budgeted = shared.meter.budgets().response_head.is_some();
+    is_budgeted || !is_refused
+}

@@ -1,0 +1,77 @@
+//! What a program sends and gets: the gateway's own requests, answers and bodies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use sandbox_net_egress::{BodyKind, EgressError, Fields, ProtocolFailure, ResponseHead};
+use sandbox_net_policy::Origin;
+
+use crate::completion::Completion;
+use crate::link::Link;
+
+/// A body, of a request or of a response: its bytes, and the fields behind them.
+pub type Body = UnsyncBoxBody<Bytes, EgressError>;
+
+/// The head of a request as the program wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Vec<u8>,
+    /// The path and the query.
+    pub path: Vec<u8>,
+    /// The fields, in their spelling and order. Framing comes from the body's kind.
+    pub fields: Fields,
+}
+
+/// A request on a connection that the program has.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// The connection.
+    pub link: Link,
+    /// The head.
+    pub head: RequestHead,
+    /// How the body is framed.
+    pub kind: BodyKind,
+    /// What its two ends know of one another.
+    pub completion: Arc<Completion>,
+    /// Whether the program takes an answer that is no HTTP as it comes.
+    pub takes_unframed: bool,
+    /// The longest that the response's body may have nothing to give.
+    pub between_bytes: Option<Duration>,
+}
+
+/// A request that names its own origin, on a connection that the gateway chooses.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where it goes.
+    pub origin: Origin,
+    /// The head.
+    pub head: RequestHead,
+    /// How the body is framed.
+    pub kind: BodyKind,
+    /// The longest waits.
+    pub timeouts: Timeouts,
+}
+
+/// The longest waits of a [`Request`]; none where there is no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the connection.
+    pub connect: Option<Duration>,
+    /// For the response's head, from when the connection is there.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the response's body.
+    pub between_bytes: Option<Duration>,
+}
+
+/// What a request was answered with.
+#[derive(Debug)]
+pub struct Answer {
+    /// The head, but for secrets as it was on the wire; or what is wrong with it. In the latter case
+    /// the body has all of its bytes.
+    pub head: Result<ResponseHead, ProtocolFailure>,
+    /// The body. Dropping it before its end ends the exchange.
+    pub body: Body,
+}

@@ -1,0 +1,258 @@
+//! What all runs of one sandbox have in common: its policy, and what goes on under it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::completion::Completion;
+use crate::hook::Hook;
+use crate::lookup;
+use crate::meter::Meter;
+use crate::request::RequestHead;
+use crate::secrets::Vault;
+use sandbox_net_egress::account::Reservation;
+use sandbox_net_egress::{Connection, Egress, Limit};
+use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
+
+/// A connection, as its guest and the policy's changes share it.
+pub(super) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;
+
+/// How many dead entries a list may have before it is tidied.
+const TIDY: usize = 64;
+
+/// What a connection of the guest holds beside its transport, about: its handle, its task and its
+/// record.
+const CONNECTION: usize = 2 << 10;
+/// What an exchange holds beside its head, its bodies and its transport, about: its handle, its
+/// tasks and its record.
+const EXCHANGE: usize = 6 << 10;
+/// What is left of an exchange that is over, while the guest has its handle.
+const HANDLE: usize = 1 << 10;
+
+/// The state of one sandbox.
+pub(super) struct Shared {
+    pub(super) egress: Egress,
+    pub(super) meter: Arc<Meter>,
+    pub(super) vault: Vault,
+    pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
+    /// Room for lookups.
+    pub(super) lookups: Arc<Semaphore>,
+    /// Room for the guest's connections, whatever carries them, and for its exchanges: over HTTP/2
+    /// many of them would fit on one transport.
+    connections: Arc<Semaphore>,
+    exchanges: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+/// A place among the connections, or among the exchanges, that go on at once, and the memory that
+/// it takes in any case.
+pub(crate) struct Admission {
+    place: Option<OwnedSemaphorePermit>,
+    held: Reservation,
+}
+
+impl Admission {
+    /// What goes on is over: only its handle is left.
+    pub(super) fn end(&mut self) {
+        self.place = None;
+        self.held.shrink_to(HANDLE);
+    }
+}
+
+/// What the policy rules over at the moment.
+struct State {
+    policy: Arc<Policy>,
+    running: Vec<Weak<Completion>>,
+    connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
+}
+
+/// What requests are sent on, as far as the policy has a say in it.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) origin: Origin,
+    pub(super) tls: TlsRequest,
+}
+
+impl Way {
+    /// The policy's answer to a request: the TLS settings that the connection has still have to be
+    /// granted, too.
+    pub(super) fn answer(
+        &self,
+        policy: &Policy,
+        method: &[u8],
+        path: &[u8],
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Answer<RequestLine>, Denial> {
+        if self.tls != TlsRequest::default() {
+            policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
+        }
+        policy.answer_exchange(&self.origin, method, path, fields)
+    }
+}
+
+/// What an exchange under way was judged by.
+pub(crate) struct Judgement {
+    pub(super) way: Way,
+    pub(super) method: Vec<u8>,
+    /// Without its query.
+    pub(super) path: Vec<u8>,
+    /// Those that override method, path or host, without their values.
+    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        policy: Policy,
+        egress: Egress,
+        meter: Arc<Meter>,
+        vault: Vault,
+        hook: Option<(Arc<dyn Hook>, Duration)>,
+    ) -> Self {
+        let most = egress.config().max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            connections: Arc::new(Semaphore::new(most)),
+            exchanges: Arc::new(Semaphore::new(most)),
+            egress,
+            meter,
+            vault,
+            hook,
+            lookups: lookup::room(),
+            state: Mutex::new(State {
+                policy: Arc::new(policy),
+                running: Vec::new(),
+                connections: Vec::new(),
+            }),
+        }
+    }
+
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.state().policy)
+    }
+
+    /// Nothing that takes longer the more a guest asks for is done while this is held.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a connection until it is dropped; the policy of the present.
+    pub(super) fn holds(&self, connection: &SharedConnection) -> Arc<Policy> {
+        let mut state = self.state();
+        state.holds(connection);
+        Arc::clone(&state.policy)
+    }
+
+    /// Judges a request, and by which policy. What that lets pass is remembered until it is over,
+    /// so that from here on a change of the policy reaches it.
+    pub(super) fn judge(
+        &self,
+        way: &Way,
+        head: &RequestHead,
+        completion: &Arc<Completion>,
+    ) -> (Result<Answer<RequestLine>, Denial>, Arc<Policy>) {
+        let mut policy = self.policy();
+        loop {
+            let answer = way.answer(&policy, &head.method, &head.path, &head.fields);
+            let judgement = answer.is_ok().then(|| Judgement::new(way, head));
+            let mut state = self.state();
+            if Arc::ptr_eq(&state.policy, &policy) {
+                if let Some(judgement) = judgement {
+                    completion.judged_by(judgement);
+                    state.runs(completion);
+                }
+                return (answer, policy);
+            }
+            policy = Arc::clone(&state.policy);
+        }
+    }
+
+    /// A place for one more connection of the guest.
+    pub(super) fn admit_connection(&self) -> Result<Admission, Limit> {
+        self.admit(&self.connections, CONNECTION)
+    }
+
+    /// A place for one more exchange.
+    pub(super) fn admit_exchange(&self) -> Result<Admission, Limit> {
+        self.admit(&self.exchanges, EXCHANGE)
+    }
+
+    fn admit(&self, room: &Arc<Semaphore>, bytes: usize) -> Result<Admission, Limit> {
+        let place = Arc::clone(room).try_acquire_owned();
+        Ok(Admission {
+            place: Some(place.map_err(|_| Limit::Connections)?),
+            held: self.egress.memory().reserve(bytes)?,
+        })
+    }
+
+    /// Lets another policy decide from now on. What goes on and is denied by it ends with that
+    /// denial; connections are closed as soon as no exchange is on them, and made anew.
+    pub(super) fn replace(&self, policy: Policy) {
+        let mut policy = Arc::new(policy);
+        let mut state = self.state();
+        state.policy = Arc::clone(&policy);
+        self.egress.renew();
+        let mut running = std::mem::take(&mut state.running);
+        let connections: Vec<_> = state.connections.iter().filter_map(Weak::upgrade).collect();
+        drop(state);
+        // Guests go on meanwhile: what they begin is judged by the new policy already.
+        loop {
+            let is_permitted =
+                |one: &Weak<Completion>| one.upgrade().is_some_and(|one| one.is_permitted(&policy));
+            running.retain(is_permitted);
+            let mut state = self.state();
+            if Arc::ptr_eq(&state.policy, &policy) {
+                state.running.append(&mut running);
+                break;
+            }
+            // Somebody else replaced it, and did not see these.
+            policy = Arc::clone(&state.policy);
+        }
+        // Without a runtime there is no connection either.
+        if let Ok(runtime) = Handle::try_current() {
+            for connection in connections {
+                runtime.spawn(async move { connection.lock().await.follow() });
+            }
+        }
+    }
+}
+
+impl State {
+    /// Remembers an exchange until it is over.
+    fn runs(&mut self, completion: &Arc<Completion>) {
+        if self.running.len() >= TIDY && self.running.len().is_power_of_two() {
+            let is_over = |one: &Weak<Completion>| one.upgrade().is_none_or(|one| one.is_over());
+            self.running.retain(|one| !is_over(one));
+        }
+        self.running.push(Arc::downgrade(completion));
+    }
+
+    /// Remembers a connection until it is dropped.
+    fn holds(&mut self, connection: &SharedConnection) {
+        if self.connections.len() >= TIDY && self.connections.len().is_power_of_two() {
+            self.connections.retain(|other| other.strong_count() > 0);
+        }
+        self.connections.push(Arc::downgrade(connection));
+    }
+}
+
+impl Judgement {
+    fn new(way: &Way, head: &RequestHead) -> Self {
+        let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
+        let fields = overriding(&head.fields).into_iter();
+        Self {
+            way: way.clone(),
+            method: head.method.clone(),
+            path: path.to_vec(),
+            fields: fields.map(|name| (name.into(), Vec::new())).collect(),
+        }
+    }
+
+    /// The denial by a policy that has come since. What had to be granted was granted.
+    pub(super) fn denial(&self, policy: &Policy) -> Option<Denial> {
+        let answer = self
+            .way
+            .answer(policy, &self.method, &self.path, &self.fields);
+        answer.err()
+    }
+}

@@ -1,0 +1,35 @@
+//! Work that goes on by itself, and ends with whoever waits for it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio_util::task::AbortOnDropHandle;
+
+/// A task of the tokio runtime. It gives what the task gives; dropping it ends the task.
+pub struct Task<T>(AbortOnDropHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    /// Begins.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(AbortOnDropHandle::new(tokio::spawn(work)))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(value) => Poll::Ready(value),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and whoever polls with it.
+                Err(_) => Poll::Pending,
+            },
+        }
+    }
+}

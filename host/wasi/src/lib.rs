@@ -1,0 +1,19 @@
+//! The gateway of sandbox-net, linked to WebAssembly components.
+//!
+//! [`add_to_linker`] adds the WIT interface `sandbox:net/client` to a wasmtime linker. It works on a
+//! [`SandboxNetCtx`] in the store, which has an [`OutgoingHandler`]: the one handler that carries out
+//! the typed requests of `sandbox:net` and those of `wasi:http`, by the same gateway.
+
+mod bindings;
+mod ctx;
+#[cfg(test)]
+mod memory_tests;
+mod outgoing_handler;
+#[cfg(test)]
+mod response_tests;
+mod typed;
+mod wasi_http;
+
+pub use bindings::{HostConnection, HostExchange, HostLookup};
+pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
+pub use outgoing_handler::OutgoingHandler;

@@ -1,0 +1,79 @@
+//! The one handler of outgoing requests: those of `wasi:http`, and the typed ones of `sandbox:net`.
+
+use sandbox_net_gateway::{Gateway, Request, Stage, Timeouts};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::typed::Typed;
+use crate::wasi_http::{disassemble, outgoing, response, to_http_error};
+
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+pub(crate) type Sent =
+    Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), Error>> + Send>;
+
+/// Carries out every request of a guest by a [`Gateway`].
+///
+/// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside `sandbox:net`
+/// gives both the same policy, pool and log: both arrive at [`Gateway::send`].
+#[derive(Clone)]
+pub struct OutgoingHandler {
+    gateway: Gateway,
+}
+
+impl OutgoingHandler {
+    /// A handler whose guest reaches what `gateway` allows.
+    #[must_use]
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway }
+    }
+
+    /// The gateway that it sends by.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
+    fn plain(&self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
+        let gateway = self.gateway.clone();
+        let options = options.unwrap_or_default();
+        Box::new(async move {
+            let uri = request.uri().to_string();
+            let (origin, head, kind, body) = disassemble(request).inspect_err(|_| {
+                let end = uri.find('?').filter(|_| !gateway.audit().has_queries());
+                gateway.malformed(Stage::Request, &uri[..end.unwrap_or(uri.len())], None);
+            })?;
+            let request = Request {
+                origin,
+                head,
+                kind,
+                timeouts: Timeouts {
+                    connect: options.connect_timeout,
+                    first_byte: options.first_byte_timeout,
+                    between_bytes: options.between_bytes_timeout,
+                },
+            };
+            let answer = gateway.fetch(request, outgoing(body)).await;
+            let answer = answer.map_err(|error| to_http_error(&error))?;
+            let head = answer.head.map_err(|_| Error::HttpProtocolError)?;
+            Ok((response(&head, answer.body), no_io()))
+        })
+    }
+}
+
+impl WasiHttpHooks for OutgoingHandler {
+    fn send_request(
+        &mut self,
+        mut request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Io,
+    ) -> Sent {
+        match request.extensions_mut().remove::<Typed>() {
+            Some(typed) => typed.carry_out(&self.gateway, request.into_body()),
+            None => self.plain(request, options),
+        }
+    }
+}
+
+pub(crate) fn no_io() -> Io {
+    Box::new(async { Ok(()) })
+}
