@@ -163,7 +163,7 @@ async fn what_a_mask_holds_back_is_taken_from_the_hosts_memory() {
         let before = gateway.memory().used();
         let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get(&url).body(body).unwrap();
-        let mut sender = gateway.clone();
+        let mut sender = OutgoingHandler::new(gateway.clone());
         let sent = sender.send_request(request, None, Box::new(async { Ok(()) }));
         let (response, _) = Pin::from(sent).await.unwrap();
         let reading = response.into_body().collect();
