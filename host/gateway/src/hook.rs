@@ -21,7 +21,7 @@ pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookErr
 /// ([`HookRequest::is_asked`]). An error, a panic, and no answer within its deadline deny.
 ///
 /// ```
-/// use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
+/// use sandbox_net_gateway::{Hook, HookAnswer, HookFuture, HookRequest};
 ///
 /// struct Reading;
 ///
