@@ -31,6 +31,7 @@ pub use manifest::Manifest;
 pub use packages::{Packages, PackagesBuilder};
 pub use pip::Pip;
 pub use progress::{Amount, Progress, Silent, Step, Terminal};
+pub use shim::COMPILE_PACKAGES;
 
 /// WebAssembly stack of an interpreter, in bytes: deep recursion in Python takes this much.
 pub const WASM_STACK: usize = 8 << 20;

@@ -9,12 +9,15 @@ use crate::componentize::Capability;
 
 macro_rules! shim {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../shim/sandbox_net/", $name)))),*]
+        &[$(($name, include_str!(concat!("../shim/sandbox_net/", $name)))),*]
     };
 }
 
+/// The program that compiles the packages of a sandbox, inside of one.
+pub const COMPILE_PACKAGES: &str = include_str!("../shim/compile_packages.py");
+
 /// What the interpreter runs before the snapshot.
-pub(super) const BOOTSTRAP: &str = include_str!("../../../shim/bootstrap.py");
+pub(super) const BOOTSTRAP: &str = include_str!("../shim/bootstrap.py");
 
 /// What goes into every interpreter, file by file. It asks no host for anything before a program
 /// connects, which none does that has no network.
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_shim_is_embedded() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shim/sandbox_net");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/sandbox_net");
         let there: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -9,7 +9,7 @@ use wit_parser::Resolve;
 
 /// The built adapter (`adapter/`), which turns frames on fd `0xFFFFFFFE` into calls of
 /// `sandbox:net/client`.
-const ADAPTER_MODULE: &[u8] = include_bytes!("../../../../adapter/sandbox_net_preview1.wasm");
+const ADAPTER_MODULE: &[u8] = include_bytes!("../../sandbox_net_preview1.wasm");
 
 /// The component's own world: what it exports besides what its adapters import.
 const MAIN_WORLD: &str = "package sandbox:python@0.1.0; world main { export run: func() -> s32; }";

@@ -19,11 +19,9 @@ use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::sandbox::Script;
 use sandbox_net_process::TimeBox;
-use sandbox_net_python::Capability;
-use sandbox_net_python::{Amount, PackagesBuilder};
+use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, PackagesBuilder};
 
-/// The program that compiles packages, and the name of what it does for the cache.
-const COMPILE: &str = include_str!("../../../../shim/compile_packages.py");
+/// The name of what compiling packages does, for the cache.
 const COMPILED: &str = "pyc-1";
 /// Where the guest sees its packages.
 const PACKAGES: &str = "/packages";
@@ -177,7 +175,7 @@ async fn compile(
     };
     let root = Root::new(DiskLimits::default()).map_err(Error::Files)?;
     let sandbox = Sandbox::new(engine.clone(), settings, root);
-    let outcome = sandbox.run(Script::code(COMPILE)).await?;
+    let outcome = sandbox.run(Script::code(COMPILE_PACKAGES)).await?;
     match outcome.exit {
         Exit::Code(0) => Ok(()),
         Exit::TimeLimit => {

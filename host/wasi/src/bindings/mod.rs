@@ -16,7 +16,7 @@ pub use lookup::HostLookup;
 #[allow(clippy::all, reason = "generated")]
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "wit",
         world: "sandbox:net/sandbox-net",
         imports: { default: trappable },
         require_store_data_send: true,
