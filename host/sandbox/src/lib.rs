@@ -5,21 +5,39 @@
 //! whole of it; [`add_to_linker`] gives the interface to a linker of your own; a [`Gateway`] alone
 //! serves programs that are no WebAssembly.
 
+mod builder;
+mod checks;
+mod compile;
 mod disk;
+mod drain;
 mod engine;
 mod error;
+mod exposure;
+mod files;
+mod guest;
+mod handles;
+mod mounts;
+mod network;
+mod reading;
+mod root;
 mod sandbox;
+mod script;
+mod script_file;
 mod script_metadata;
+mod stdin;
+mod stdio;
+mod variables;
 
 pub use sandbox_net_egress as egress;
 pub use sandbox_net_policy as policy;
 pub use sandbox_net_python as python;
 
+pub use builder::SandboxBuilder;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, PolicyFileError};
-pub use sandbox::{
-    DirAccess, Exit, Handles, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin,
-};
+pub use files::DirAccess;
+pub use handles::Handles;
+pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Gateway,
@@ -32,4 +50,6 @@ pub use sandbox_net_wasi::{
     HOSTCALL_FUEL, HostConnection, HostExchange, HostLookup, OutgoingHandler, SandboxNetCtx,
     SandboxNetCtxView, SandboxNetView, add_to_linker,
 };
+pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, ScriptMetadataError, parse_requirements};
+pub use stdio::{Output, Stdin};

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::Error;
-use crate::sandbox::SandboxBuilder;
+use crate::builder::SandboxBuilder;
 use sandbox_net_python::Manifest;
 use sandbox_net_python::packages::requirement;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::SandboxBuilder;
+use crate::checks;
 use crate::error::Error;
-use crate::sandbox::checks;
 use sandbox_net_policy::{Document, Policy, Rule, RuleError};
 
 impl SandboxBuilder {

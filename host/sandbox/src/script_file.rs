@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use wasmtime_wasi::FsPerms;
 
-use super::root::Root;
 use crate::engine::Preopen;
+use crate::root::Root;
 
 /// Where the guest finds a script that is a file of the host.
-pub(super) const SCRIPTS: &str = "/run";
+pub(crate) const SCRIPTS: &str = "/run";
 /// The most bytes of a script: the host holds them while it copies them.
 const LARGEST: u64 = 16 << 20;
 /// The name of a script whose own name is not UTF-8.
@@ -21,7 +21,7 @@ const NAMELESS: &str = "script.py";
 ///
 /// The directory is new for every run and out of every guest's reach, so that no other run and nothing
 /// that an earlier guest left decides what is executed.
-pub(super) struct ScriptFile {
+pub(crate) struct ScriptFile {
     root: Arc<Root>,
     directory: String,
     preopen: Preopen,
@@ -30,7 +30,7 @@ pub(super) struct ScriptFile {
 
 impl ScriptFile {
     /// Copies the host's file `path`.
-    pub(super) fn install(root: &Arc<Root>, path: &Path) -> io::Result<Self> {
+    pub(crate) fn install(root: &Arc<Root>, path: &Path) -> io::Result<Self> {
         let mut source = Vec::new();
         let file = std::fs::File::open(path)?;
         file.take(LARGEST + 1).read_to_end(&mut source)?;
@@ -53,12 +53,12 @@ impl ScriptFile {
     }
 
     /// The directory, as this run sees it.
-    pub(super) fn preopen(&self) -> &Preopen {
+    pub(crate) fn preopen(&self) -> &Preopen {
         &self.preopen
     }
 
     /// The guest's path of the script.
-    pub(super) fn guest(&self) -> &str {
+    pub(crate) fn guest(&self) -> &str {
         &self.guest
     }
 }

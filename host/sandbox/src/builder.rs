@@ -10,16 +10,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::checks::{self, AuditPlaces};
-use super::files::DirAccess;
-use super::mounts::{check_cache, library, mount, packages};
-use super::network::Network;
-use super::root::Root;
-use super::stdio::{Destination, Output, Stdin};
-use super::{Sandbox, Settings, variables};
+use crate::checks::{self, AuditPlaces};
+use crate::compile::packages;
 use crate::disk::DiskLimits;
 use crate::engine::{Engine, PREPARATION_LIMIT, Preopen};
 use crate::error::Error;
+use crate::files::DirAccess;
+use crate::guest::MEMORY;
+use crate::mounts::{check_cache, library, mount};
+use crate::network::Network;
+use crate::root::Root;
+use crate::sandbox::{Sandbox, Settings};
+use crate::stdio::{Destination, Output, Stdin};
+use crate::variables;
 use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
 use sandbox_net_gateway::Hook;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
@@ -28,8 +31,6 @@ use sandbox_net_policy::{Document, Policy};
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::Capability;
 
-/// The default limit of a guest's memory.
-pub(super) const MEMORY: usize = 1 << 30;
 /// How long a hook may take for one answer by default.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -71,6 +72,13 @@ pub struct SandboxBuilder {
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
     request_deadline: Option<Duration>,
+}
+
+impl Sandbox {
+    /// Settings to choose.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder::default()
+    }
 }
 
 impl SandboxBuilder {
@@ -169,7 +177,7 @@ impl SandboxBuilder {
     /// Gives the lines of the audit log to `sink`. Where the guest's output goes to the same place,
     /// as with [`AuditStderr`](sandbox_net_gateway::AuditStderr) and an inherited stderr, [`build`](Self::build) is
     /// an error: the guest could forge lines. It cannot tell where an
-    /// [`Output::Writer`](super::Output::Writer) or a sink of another type writes to.
+    /// [`Output::Writer`](crate::Output::Writer) or a sink of another type writes to.
     pub fn audit_sink(mut self, sink: impl AuditSink + 'static) -> Self {
         self.audit_places.add(&sink);
         self.audit_sinks.push(Arc::new(sink));
@@ -177,7 +185,7 @@ impl SandboxBuilder {
     }
 
     /// Records URLs with their queries, which may have credentials in them: in the audit log and in
-    /// the [`Outcome`](super::Outcome).
+    /// the [`Outcome`](crate::Outcome).
     pub fn audit_queries(mut self) -> Self {
         self.audit_queries = true;
         self
@@ -446,7 +454,7 @@ impl SandboxBuilder {
         })
     }
 
-    pub(super) fn egress(&self) -> Result<EgressConfig, Error> {
+    pub(crate) fn egress(&self) -> Result<EgressConfig, Error> {
         let mut authorities = Vec::new();
         for pem in &self.roots {
             authorities.extend(read_certificates(pem).map_err(Error::Certificate)?);

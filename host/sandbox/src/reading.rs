@@ -13,7 +13,7 @@ use rustix::io::Errno;
 ///
 /// Where it is longer, before anything is allocated for it; and where it is no file: a pipe in a
 /// mounted directory would keep its reader waiting.
-pub(super) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     let file = open_regular(directory, path, options.read(true))?;
     let metadata = file.metadata()?;
@@ -35,7 +35,7 @@ pub(super) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
 /// # Errors
 ///
 /// Where something else than a file is there: a pipe would keep its writer waiting.
-pub(super) fn write_in(directory: &Dir, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_in(directory: &Dir, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true);
     let mut file = open_regular(directory, path, &mut options)?;

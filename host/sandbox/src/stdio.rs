@@ -10,7 +10,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::drain::{Drain, DrainStream, LAST};
+use crate::drain::{Drain, DrainStream, LAST};
 use sandbox_net_egress::account::{HostMemory, Reservation};
 
 /// Bytes that a capture keeps of one stream.
@@ -43,9 +43,9 @@ pub enum Stdin {
 /// Where an output stream of the guest goes.
 #[derive(Clone, Default)]
 pub enum Output {
-    /// Into the [`Outcome`](super::Outcome), up to 64 MiB of each stream, and up to three quarters
-    /// of the sandbox's [host memory](super::SandboxBuilder::host_memory_limit) together; what is
-    /// beyond is left out, and [`truncated`](super::Outcome::truncated) says so.
+    /// Into the [`Outcome`](crate::Outcome), up to 64 MiB of each stream, and up to three quarters
+    /// of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together; what is
+    /// beyond is left out, and [`truncated`](crate::Outcome::truncated) says so.
     #[default]
     Capture,
     /// To the process's own, from a thread of its own. Whoever holds the lock of
@@ -67,7 +67,7 @@ impl Output {
 
 /// What was captured of one stream.
 #[derive(Clone)]
-pub(super) struct Capture {
+pub(crate) struct Capture {
     kept: Arc<Mutex<Kept>>,
     truncated: Arc<AtomicBool>,
 }
@@ -119,7 +119,7 @@ impl Kept {
 
 impl Capture {
     /// A capture whose bytes are taken from `memory`.
-    pub(super) fn new(memory: &HostMemory) -> Self {
+    pub(crate) fn new(memory: &HostMemory) -> Self {
         let guaranteed = GUARANTEED.min(memory.limit() / GUARANTEED_PART);
         Self {
             kept: Arc::new(Mutex::new(Kept {
@@ -159,7 +159,7 @@ impl Capture {
 
 /// Where an output of every run of a sandbox goes.
 #[derive(Clone)]
-pub(super) enum Destination {
+pub(crate) enum Destination {
     Capture,
     Writer(Drain),
     /// A stream of the process itself, and whether that is a terminal.
@@ -167,12 +167,12 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    pub(super) fn stdout(output: Output) -> Self {
+    pub(crate) fn stdout(output: Output) -> Self {
         static STDOUT: OnceLock<Drain> = OnceLock::new();
         Self::new(output, &STDOUT, io::stdout)
     }
 
-    pub(super) fn stderr(output: Output) -> Self {
+    pub(crate) fn stderr(output: Output) -> Self {
         static STDERR: OnceLock<Drain> = OnceLock::new();
         Self::new(output, &STDERR, io::stderr)
     }
@@ -193,7 +193,7 @@ impl Destination {
     }
 
     /// The output of one run; what is captured is taken from `memory`.
-    pub(super) fn sink(&self, memory: &HostMemory) -> Sink {
+    pub(crate) fn sink(&self, memory: &HostMemory) -> Sink {
         match self {
             Self::Capture => Sink::Capture(Capture::new(memory)),
             Self::Writer(drain) => Sink::Drain(drain.stream(), false),
@@ -204,7 +204,7 @@ impl Destination {
 
 /// The guest's end of an output.
 #[derive(Clone)]
-pub(super) enum Sink {
+pub(crate) enum Sink {
     Capture(Capture),
     /// A stream, and whether that is a terminal.
     Drain(DrainStream, bool),
@@ -212,14 +212,14 @@ pub(super) enum Sink {
 
 impl Sink {
     /// Waits until all that the guest wrote has arrived.
-    pub(super) async fn written(&self) {
+    pub(crate) async fn written(&self) {
         if let Self::Drain(stream, _) = self {
             stream.written().await;
         }
     }
 
     /// The last bytes that the guest wrote, a few of them.
-    pub(super) fn last(&self) -> Vec<u8> {
+    pub(crate) fn last(&self) -> Vec<u8> {
         match self {
             Self::Capture(capture) => {
                 let kept = capture.kept();
@@ -231,7 +231,7 @@ impl Sink {
 
     /// Ends the output of a run: what was captured, and whether something is missing. What has not
     /// arrived gets so much time, and is dropped then.
-    pub(super) async fn end(&self, grace: Duration) -> (Vec<u8>, bool) {
+    pub(crate) async fn end(&self, grace: Duration) -> (Vec<u8>, bool) {
         match self {
             Self::Capture(capture) => (capture.take(), capture.is_truncated()),
             Self::Drain(stream, _) => (Vec::new(), stream.close(grace).await),

@@ -16,7 +16,7 @@ pub struct Handles {
 }
 
 impl Handles {
-    pub(super) fn in_table(table: &mut ResourceTable) -> Self {
+    pub(crate) fn in_table(table: &mut ResourceTable) -> Self {
         let mut handles = Self::default();
         for resource in table.iter_mut() {
             let count = if resource.is::<HostConnection>() {

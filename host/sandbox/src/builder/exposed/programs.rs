@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::sandbox::exposure::{self, Writable};
+use crate::exposure::{self, Writable};
 use sandbox_net_python::pip::{PIP_VARIABLE, Pip};
 
 /// Scripts whose interpreter is a script, after which the operating system gives up.

@@ -9,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 
 use wasmtime_wasi::FsPerms;
 
-use super::reading::{read_up_to, write_in};
-use super::root::Root;
-use super::script_file::SCRIPTS;
 use crate::engine::Preopen;
+use crate::reading::{read_up_to, write_in};
+use crate::root::Root;
+use crate::script_file::SCRIPTS;
 
 /// Whether a mounted directory may be written to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +24,7 @@ pub enum DirAccess {
 }
 
 impl DirAccess {
-    pub(super) fn perms(self) -> FsPerms {
+    pub(crate) fn perms(self) -> FsPerms {
         match self {
             Self::ReadOnly => FsPerms::ReadOnly,
             Self::ReadWrite => FsPerms::ReadWrite,
@@ -33,13 +33,13 @@ impl DirAccess {
 }
 
 /// Reads the file that the guest sees at `path` where it has at most `most` bytes.
-pub(super) fn read(root: &Root, mounts: &[Preopen], path: &str, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(root: &Root, mounts: &[Preopen], path: &str, most: u64) -> io::Result<Vec<u8>> {
     let (directory, path) = locate(root, mounts, path)?;
     read_up_to(&directory.dir()?, &path, most)
 }
 
 /// Writes the file that the guest sees at `path`, with the directories above it.
-pub(super) fn write(root: &Root, mounts: &[Preopen], path: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(root: &Root, mounts: &[Preopen], path: &str, bytes: &[u8]) -> io::Result<()> {
     let (directory, path) = locate(root, mounts, path)?;
     if let Some(disk) = directory.disk() {
         return disk.write_file(&path, bytes);

@@ -17,7 +17,7 @@ const READ: usize = 64 * 1024;
 /// The process's own stdin. Nothing is read before a guest asks for it, and nobody waits in a read:
 /// whoever holds the lock of [`io::stdin`] has the stream for himself, to ask a person something.
 #[derive(Clone, Copy)]
-pub(super) struct ProcessStdin;
+pub(crate) struct ProcessStdin;
 
 #[derive(Default)]
 struct Shared {

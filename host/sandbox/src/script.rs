@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Handles;
+use crate::Handles;
 use sandbox_net_gateway::audit::{DecisionRecord, Dropped, ExchangeRecord, LookupRecord};
 
 /// A Python program.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Script(pub(super) Source);
+pub struct Script(pub(crate) Source);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Path(PathBuf),
     Code(String),
     Module(String),
@@ -90,7 +90,7 @@ pub struct Outcome {
     /// Whether output was dropped: past the capture limit, or since nobody had taken it when the
     /// time limit ended the run.
     pub truncated: bool,
-    /// Wall-clock time from the call of [`run`](super::Sandbox::run) to the end of the program.
+    /// Wall-clock time from the call of [`run`](crate::Sandbox::run) to the end of the program.
     pub duration: Duration,
     /// The most memory that the guest had, in bytes.
     pub memory: usize,

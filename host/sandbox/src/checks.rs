@@ -23,14 +23,14 @@ const MOST_WORDS: usize = 4000;
 const BYTES_OF_WORDS: usize = 48 << 10;
 
 /// A time of zero is no time, and never what was wanted.
-pub(super) fn time(name: &'static str, time: Option<Duration>, instead: &str) -> Result<(), Error> {
+pub(crate) fn time(name: &'static str, time: Option<Duration>, instead: &str) -> Result<(), Error> {
     match time {
         Some(time) if time.is_zero() => Err(refused(name, format!("it is zero; {instead}"))),
         _ => Ok(()),
     }
 }
 
-pub(super) fn memory(bytes: Option<usize>) -> Result<(), Error> {
+pub(crate) fn memory(bytes: Option<usize>) -> Result<(), Error> {
     match bytes {
         Some(bytes) if bytes <= INTERPRETER => Err(too_little(bytes, INTERPRETER)),
         _ => Ok(()),
@@ -39,7 +39,7 @@ pub(super) fn memory(bytes: Option<usize>) -> Result<(), Error> {
 
 /// What an interpreter says that could not begin: one that needs more memory than it may have is told
 /// as that. `limit` is in bytes.
-pub(super) fn start_error(text: String, limit: usize) -> Error {
+pub(crate) fn start_error(text: String, limit: usize) -> Error {
     let pages = text
         .split_once("memory minimum size of ")
         .and_then(|(_, rest)| {
@@ -60,7 +60,7 @@ fn too_little(bytes: usize, needed: usize) -> Error {
 }
 
 /// Without any the first request would fail.
-pub(super) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
+pub(crate) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
     match bytes {
         Some(0) => {
             let why = "it is 0 bytes, so that no request could be made; leave it out for 64 MiB";
@@ -71,7 +71,7 @@ pub(super) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
 }
 
 /// Names are printed, and are in every line of a log.
-pub(super) fn name(name: &str) -> Result<(), Error> {
+pub(crate) fn name(name: &str) -> Result<(), Error> {
     if name.contains(char::is_control) {
         let why = "it has a control character in it; write a plain text";
         return Err(refused("sandbox's name", why));
@@ -84,7 +84,7 @@ pub(super) fn name(name: &str) -> Result<(), Error> {
 }
 
 /// No servers are not the system's resolver.
-pub(super) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> {
+pub(crate) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> {
     let setting = "list of DNS servers";
     let Some(servers) = servers else {
         return Ok(());
@@ -110,7 +110,7 @@ pub(super) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> 
     Ok(())
 }
 
-pub(super) fn arguments(args: &[String]) -> Result<(), Error> {
+pub(crate) fn arguments(args: &[String]) -> Result<(), Error> {
     if args.iter().any(|arg| arg.contains('\0')) {
         return Err(Error::Argument);
     }
@@ -119,7 +119,7 @@ pub(super) fn arguments(args: &[String]) -> Result<(), Error> {
 }
 
 /// The variables of the guest, which sees all of them at once.
-pub(super) fn environment(env: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(crate) fn environment(env: &BTreeMap<String, String>) -> Result<(), Error> {
     let lengths = env.iter().map(|(name, value)| name.len() + value.len() + 1);
     words("environment", lengths, "pass long values in a file")
 }
@@ -146,7 +146,7 @@ fn words(
 }
 
 /// A hook that is never asked would be taken for a guard.
-pub(super) fn hook(
+pub(crate) fn hook(
     has_hook: bool,
     deadline: Option<Duration>,
     policy: &Policy,
@@ -167,21 +167,21 @@ pub(super) fn hook(
 }
 
 /// Policies that were put together by hand are held to what files are held to.
-pub(super) fn policy(policy: &Policy) -> Result<(), Error> {
+pub(crate) fn policy(policy: &Policy) -> Result<(), Error> {
     policy
         .check()
         .map_err(|fault| Error::Policy(fault.to_string()))
 }
 
 /// A variable that holds a secret's placeholder has no other value.
-pub(super) fn is_no_secrets(name: &str, vault: &Vault) -> Result<(), Error> {
+pub(crate) fn is_no_secrets(name: &str, vault: &Vault) -> Result<(), Error> {
     match vault.variables().any(|(variable, _)| variable == name) {
         true => Err(secrets(name)),
         false => Ok(()),
     }
 }
 
-pub(super) fn secrets(name: &str) -> Error {
+pub(crate) fn secrets(name: &str) -> Error {
     Error::Variable {
         name: name.to_owned(),
         why: "a secret of the policy has it for its placeholder; use another name, or give the \
@@ -192,14 +192,14 @@ pub(super) fn secrets(name: &str) -> Error {
 
 /// The places of a sandbox's audit log, as far as they are known.
 #[derive(Clone, Default)]
-pub(super) struct AuditPlaces {
+pub(crate) struct AuditPlaces {
     files: Vec<Place>,
     has_stderr: bool,
 }
 
 impl AuditPlaces {
     /// Notes where a sink's lines go.
-    pub(super) fn add(&mut self, sink: &dyn Any) {
+    pub(crate) fn add(&mut self, sink: &dyn Any) {
         self.has_stderr |= sink.is::<AuditStderr>();
         if let Some(Ok(place)) = sink.downcast_ref::<AuditFile>().map(AuditFile::place) {
             self.files.push(place);
@@ -207,7 +207,7 @@ impl AuditPlaces {
     }
 
     /// Refuses two logs that are one file, and a guest that would write to its own log.
-    pub(super) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
+    pub(crate) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
         let is_twice = |(index, place): (usize, &Place)| {
             self.files[..index].iter().any(|other| other.meets(place))
         };

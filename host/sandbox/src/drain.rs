@@ -16,14 +16,14 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 const QUEUE: usize = 64 * 1024;
 
 /// Bytes at the end of an output that are kept.
-pub(super) const LAST: usize = 4096;
+pub(crate) const LAST: usize = 4096;
 
 /// A writer and the thread that writes to it; the thread begins with the first write, and ends with
 /// the last clone. Each write of each run is done whole, in the order in which they came.
 ///
 /// Where a write never returns, this one thread stays behind: what comes later waits for it.
 #[derive(Clone)]
-pub(super) struct Drain {
+pub(crate) struct Drain {
     writer: Arc<Mutex<dyn Write + Send>>,
     jobs: Arc<Mutex<Option<Sender<Job>>>>,
 }
@@ -60,7 +60,7 @@ struct Progress {
 }
 
 impl Drain {
-    pub(super) fn new(writer: Arc<Mutex<dyn Write + Send>>) -> Self {
+    pub(crate) fn new(writer: Arc<Mutex<dyn Write + Send>>) -> Self {
         Self {
             writer,
             jobs: Arc::default(),
@@ -68,7 +68,7 @@ impl Drain {
     }
 
     /// The output of a run.
-    pub(super) fn stream(&self) -> DrainStream {
+    pub(crate) fn stream(&self) -> DrainStream {
         DrainStream {
             drain: self.clone(),
             stream: Arc::default(),
@@ -169,24 +169,24 @@ impl Progress {
 
 /// The guest's end of a [`Drain`].
 #[derive(Clone)]
-pub(super) struct DrainStream {
+pub(crate) struct DrainStream {
     drain: Drain,
     stream: Arc<Stream>,
 }
 
 impl DrainStream {
     /// Waits until all that the guest wrote has been written.
-    pub(super) async fn written(&self) {
+    pub(crate) async fn written(&self) {
         self.stream.until(Progress::is_idle).await;
     }
 
     /// The last bytes that the guest wrote, [`LAST`] at most.
-    pub(super) fn last(&self) -> Vec<u8> {
+    pub(crate) fn last(&self) -> Vec<u8> {
         self.stream.progress().last.clone()
     }
 
     /// Gives what is not written yet so much time, and then drops it; tells whether it was dropped.
-    pub(super) async fn close(&self, grace: Duration) -> bool {
+    pub(crate) async fn close(&self, grace: Duration) -> bool {
         let _ = tokio::time::timeout(grace, self.written()).await;
         let mut progress = self.stream.progress();
         progress.is_closed = true;

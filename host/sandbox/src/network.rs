@@ -16,28 +16,17 @@ static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// The settings of a sandbox's network, for itself and for its forks.
 #[derive(Clone)]
-pub(super) struct Network {
-    pub(super) policy: Policy,
-    pub(super) egress: EgressConfig,
-    pub(super) vault: Vault,
-    pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
-    pub(super) audit: AuditSettings,
+pub(crate) struct Network {
+    pub(crate) policy: Policy,
+    pub(crate) egress: EgressConfig,
+    pub(crate) vault: Vault,
+    pub(crate) hook: Option<(Arc<dyn Hook>, Duration)>,
+    pub(crate) audit: AuditSettings,
 }
 
 impl Network {
-    /// A network that leads nowhere.
-    pub(super) fn none(egress: EgressConfig) -> Self {
-        Self {
-            policy: Policy::deny_all(),
-            egress,
-            vault: Vault::default(),
-            hook: None,
-            audit: AuditSettings::default(),
-        }
-    }
-
     /// Pool, budgets and log of one sandbox.
-    pub(super) fn gateway(&self) -> Gateway {
+    pub(crate) fn gateway(&self) -> Gateway {
         let mut audit = self.audit.clone();
         if audit.sandbox.is_empty() {
             audit.sandbox = format!("sandbox-{}", next_number());
@@ -53,7 +42,7 @@ impl Network {
 
     /// The same for a fork, whose parent has come to this policy and is called `name`. A policy that
     /// took the place of the first one has no budgets of its own: those of the first one stay.
-    pub(super) fn forked(&self, policy: Policy, name: &str) -> Self {
+    pub(crate) fn forked(&self, policy: Policy, name: &str) -> Self {
         let mut forked = self.clone();
         forked.policy = policy.with_budgets(*self.policy.budgets());
         forked.audit.sandbox = format!("{name}/fork-{}", next_number());
@@ -68,6 +57,18 @@ fn next_number() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A network that leads nowhere.
+    fn nowhere(egress: EgressConfig) -> Network {
+        Network {
+        Self {
+            policy: Policy::deny_all(),
+            egress,
+            vault: Vault::default(),
+            hook: None,
+            audit: AuditSettings::default(),
+        }
+    }
     use sandbox_net_egress::{Roots, TlsSettings};
     use sandbox_net_policy::Budgets;
 
@@ -78,7 +79,7 @@ mod tests {
             ..Budgets::default()
         };
         let tls = TlsSettings::new(Roots::Bundled, []).unwrap();
-        let mut network = Network::none(EgressConfig::new(tls));
+        let mut network = nowhere(EgressConfig::new(tls));
         network.policy = network.policy.with_budgets(budgets);
         let gateway = network.gateway();
         let other = Policy::allow(["a.test".parse().unwrap()]);

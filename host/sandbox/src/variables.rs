@@ -43,7 +43,7 @@ const REFUSED: &[Refused] = &[
 ];
 
 /// Refuses what can't be set, and what would be without effect.
-pub(super) fn check(name: &str, value: &str) -> Result<(), Error> {
+pub(crate) fn check(name: &str, value: &str) -> Result<(), Error> {
     if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
         return Err(Error::Environment(name.to_owned()));
     }

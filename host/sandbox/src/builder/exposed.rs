@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::SandboxBuilder;
 use crate::error::Error;
-use crate::sandbox::exposure::{self, Writable};
-use crate::sandbox::files::DirAccess;
-use crate::sandbox::mounts::directory;
+use crate::exposure::{self, Writable};
+use crate::files::DirAccess;
+use crate::mounts::directory;
 use sandbox_net_policy::{Secret, SecretSource};
 use sandbox_net_python::packages::wheel_path;
 use sandbox_net_python::pip::PIP_VARIABLE;

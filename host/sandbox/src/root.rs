@@ -33,7 +33,7 @@ const BESIDE: &str = "beside";
 const ATTEMPTS: usize = 16;
 
 /// The private directory.
-pub(super) struct Root {
+pub(crate) struct Root {
     /// Until it is dropped.
     place: Option<Place>,
     files: Preopen,
@@ -43,7 +43,7 @@ pub(super) struct Root {
 
 impl Root {
     /// An empty one, with the directories that a program expects.
-    pub(super) fn new(limits: DiskLimits) -> io::Result<Self> {
+    pub(crate) fn new(limits: DiskLimits) -> io::Result<Self> {
         sweep::begin();
         let place = Place::new()?;
         let files = place.dir.open_dir(FILES)?;
@@ -70,13 +70,13 @@ impl Root {
     }
 
     /// What the guest sees as `/`.
-    pub(super) fn files(&self) -> &Preopen {
+    pub(crate) fn files(&self) -> &Preopen {
         &self.files
     }
 
     /// A new directory for the script of one run, beside what the guest sees; its name, to
     /// [remove](Self::remove_script_directory) it with.
-    pub(super) fn make_script_directory(&self) -> io::Result<(String, Dir)> {
+    pub(crate) fn make_script_directory(&self) -> io::Result<(String, Dir)> {
         let number = self.scripts.fetch_add(1, Ordering::Relaxed);
         let name = format!("script-{number}");
         self.dir()?.create_dir(&name)?;
@@ -84,12 +84,12 @@ impl Root {
         Ok((name, dir))
     }
 
-    pub(super) fn remove_script_directory(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove_script_directory(&self, name: &str) -> io::Result<()> {
         self.dir()?.remove_dir_all(name)
     }
 
     /// A copy that shares nothing with this one.
-    pub(super) fn copy(&self) -> io::Result<Self> {
+    pub(crate) fn copy(&self) -> io::Result<Self> {
         let place = Place::new()?;
         place.dir.create_dir(BESIDE)?;
         let files = place.dir.open_dir(FILES)?.into_std_file();
@@ -104,12 +104,12 @@ impl Root {
     /// # Errors
     ///
     /// Where something can't be removed; a later sandbox tries again.
-    pub(super) fn remove(mut self) -> io::Result<()> {
+    pub(crate) fn remove(mut self) -> io::Result<()> {
         self.place.take().map_or(Ok(()), |mut place| place.remove())
     }
 
     #[cfg(test)]
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.place.as_ref().expect("it is there").path.join(FILES)
     }
 }

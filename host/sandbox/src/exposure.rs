@@ -16,7 +16,7 @@ const LINKS: usize = 40;
 
 /// A directory of the host that is mounted writable.
 #[derive(Clone, Debug)]
-pub(super) struct Writable {
+pub(crate) struct Writable {
     /// As it was given, for messages.
     given: PathBuf,
     /// Without links.
@@ -26,7 +26,7 @@ pub(super) struct Writable {
 
 impl Writable {
     /// `path` has no links in it.
-    pub(super) fn new(given: &Path, path: PathBuf, guest: &str) -> Self {
+    pub(crate) fn new(given: &Path, path: PathBuf, guest: &str) -> Self {
         Self {
             given: given.to_path_buf(),
             path,
@@ -42,7 +42,7 @@ impl Writable {
     }
 
     /// Whether this is the directory at `guest`.
-    pub(super) fn is_at(&self, guest: &str) -> bool {
+    pub(crate) fn is_at(&self, guest: &str) -> bool {
         self.guest == guest
     }
 
@@ -62,7 +62,7 @@ impl Writable {
 /// # Errors
 ///
 /// [`Error::Exposed`], and [`Error::File`] where the working directory is gone.
-pub(super) fn check(writable: &[Writable], path: &Path, what: &str) -> Result<(), Error> {
+pub(crate) fn check(writable: &[Writable], path: &Path, what: &str) -> Result<(), Error> {
     let way = way(path, what)?;
     for directory in writable {
         // Names in a directory that is the end of the way are looked up later.
@@ -81,7 +81,7 @@ pub(super) fn check(writable: &[Writable], path: &Path, what: &str) -> Result<()
 
 /// Refuses the mount of `host` at `guest` as [`check`] does; it may itself be one of the writable ones,
 /// but not lead through itself.
-pub(super) fn check_mount(writable: &[Writable], host: &Path, guest: &str) -> Result<(), Error> {
+pub(crate) fn check_mount(writable: &[Writable], host: &Path, guest: &str) -> Result<(), Error> {
     let what = format!("the mount at {guest}");
     let (own, others): (Vec<_>, Vec<_>) = writable
         .iter()

@@ -1,55 +1,26 @@
 //! A sandbox: an interpreter with files, an environment, a policy and limits of its own.
 
-mod builder;
-mod checks;
-mod drain;
-mod exposure;
-mod files;
-mod handles;
-mod mounts;
-mod network;
-mod reading;
-mod root;
-mod script;
-mod script_file;
-mod stdin;
-mod stdio;
-mod variables;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{InstancePre, ResourceTable};
-use wasmtime::{Store, Trap};
-use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
-use wasmtime_wasi_http::WasiHttpCtx;
-
-use self::exposure::Writable;
-use self::network::Network;
-use self::root::Root;
-use self::script::Source;
-use self::script_file::ScriptFile;
-use self::stdin::ProcessStdin;
-use self::stdio::{Destination, Sink};
-use crate::engine::{Engine, Files, Limits, Preopen, State};
-use crate::error::Error;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_policy::Policy;
 use sandbox_net_python::Capability;
-use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
 
-pub use builder::SandboxBuilder;
-pub use files::DirAccess;
-pub use handles::Handles;
-pub use script::{Exit, Outcome, Script};
-pub use stdio::{Output, Stdin};
+use crate::engine::{Engine, Preopen};
+use crate::error::Error;
+use crate::exposure::{self, Writable};
+use crate::files;
+use crate::guest::{Ended, Guest, before};
+use crate::network::Network;
+use crate::root::Root;
+use crate::script::{Outcome, Script, Source};
+use crate::script_file::ScriptFile;
+use crate::stdio::{Destination, Stdin};
+use crate::{checks, variables};
 
-/// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
-/// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
-const RESOURCES: usize = 1 << 16;
 /// How long output that the time limit cut off may still take to arrive.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 
@@ -88,32 +59,27 @@ pub struct Sandbox {
 }
 
 #[derive(Clone)]
-struct Settings {
+pub(crate) struct Settings {
     /// Whether there is a way to the network: without a rule there is none.
-    capability: Capability,
-    network: Network,
-    env: BTreeMap<String, String>,
-    args: Vec<String>,
+    pub(crate) capability: Capability,
+    pub(crate) network: Network,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) args: Vec<String>,
     /// What the guest sees besides its own files: the interpreter's library, directories of the host,
     /// packages.
-    mounts: Vec<Preopen>,
+    pub(crate) mounts: Vec<Preopen>,
     /// The directories of the host among them that the guest may write to.
-    writable: Vec<Writable>,
-    stdin: Stdin,
-    stdout: Destination,
-    stderr: Destination,
-    memory: usize,
-    time: Option<Duration>,
-    deadline: Option<Instant>,
+    pub(crate) writable: Vec<Writable>,
+    pub(crate) stdin: Stdin,
+    pub(crate) stdout: Destination,
+    pub(crate) stderr: Destination,
+    pub(crate) memory: usize,
+    pub(crate) time: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Sandbox {
-    /// Settings to choose.
-    pub fn builder() -> SandboxBuilder {
-        SandboxBuilder::default()
-    }
-
-    fn new(engine: Engine, settings: Settings, root: Root) -> Self {
+    pub(crate) fn new(engine: Engine, settings: Settings, root: Root) -> Self {
         let mut env = settings.env.clone();
         for (name, placeholder) in settings.network.vault.variables() {
             env.insert(name.to_owned(), placeholder.to_owned());
@@ -153,7 +119,7 @@ impl Sandbox {
     /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         // Compiling the interpreter is preparation, which has a limit of its own.
-        let interpreter = self.engine.interpreter(self.settings.capability).await?;
+        self.engine.interpreter(self.settings.capability).await?;
         let start = Instant::now();
         let until = self.settings.until(start);
         let gateway = self.gateway.next_run();
@@ -164,10 +130,19 @@ impl Sandbox {
         let mut ended = Ended::default();
         if let Some(arguments) = before(until, self.arguments(script.into())).await {
             let (args, script) = arguments?;
-            let state = self.state(&args, script.as_ref(), gateway, &stdout, &stderr);
-            ended = self
-                .execute(interpreter, state, until, (&stdout, &stderr))
-                .await?;
+            let guest = Guest {
+                engine: &self.engine,
+                capability: self.settings.capability,
+                args,
+                env: self.environment().clone(),
+                stdin: &self.settings.stdin,
+                stdout: &stdout,
+                stderr: &stderr,
+                preopens: self.preopens(script.as_ref()),
+                gateway,
+                memory: self.settings.memory,
+            };
+            ended = guest.run(until).await?;
         }
         // The connections ended with the interpreter, and their records with them.
         audit.settle().await;
@@ -188,41 +163,6 @@ impl Sandbox {
             exchanges: audit.exchanges(),
             lookups: audit.lookups(),
             dropped: audit.dropped(),
-        })
-    }
-
-    /// Runs the interpreter to its end, and until what it wrote has arrived.
-    async fn execute(
-        &self,
-        interpreter: &InstancePre<State>,
-        state: State,
-        until: Option<Instant>,
-        (stdout, stderr): (&Sink, &Sink),
-    ) -> Result<Ended, Error> {
-        let mut store = Store::new(self.engine.wasmtime(), state);
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(HOSTCALL_FUEL);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        let running = async {
-            let instance = interpreter.instantiate_async(&mut store).await?;
-            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
-            let ended = run.call_async(&mut store, ()).await;
-            tokio::join!(stdout.written(), stderr.written());
-            ended
-        };
-        // The guest may wait for more things at once than tokio's budget for one task; it gives way
-        // at every tick of the epoch instead.
-        let exit = match before(until, tokio::task::unconstrained(running)).await {
-            None => Exit::TimeLimit,
-            Some(Ok((code,))) => Exit::Code(code),
-            Some(Err(error)) => exit_of(&error, self.settings.memory)?,
-        };
-        // Connections that are still open end here, with the store.
-        Ok(Ended {
-            exit,
-            memory: store.data().limits.held(),
-            handles: Handles::in_table(&mut store.data_mut().table),
         })
     }
 
@@ -255,7 +195,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// Where it can't be written, as in a directory that is mounted read-only, or beyond the
-    /// [limit of the disk](SandboxBuilder::disk_limit): what was there before stays then.
+    /// [limit of the disk](crate::SandboxBuilder::disk_limit): what was there before stays then.
     pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         let bytes = bytes.into();
@@ -280,18 +220,18 @@ impl Sandbox {
     /// # Errors
     ///
     /// For a name that is empty or has `=` in it, for a NUL in either, for a variable that would have
-    /// no effect (see [`SandboxBuilder::env`]), and for one that a secret has.
+    /// no effect (see [`SandboxBuilder::env`](crate::SandboxBuilder::env)), and for one that a secret has.
     pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
         variables::check(name, value)?;
         checks::is_no_secrets(name, &self.settings.network.vault)?;
-        let mut env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut env = self.environment();
         env.insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 
     /// An environment variable of the guest.
     pub fn get_env(&self, name: &str) -> Option<String> {
-        let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        let env = self.environment();
         env.get(name).cloned()
     }
 
@@ -332,7 +272,7 @@ impl Sandbox {
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         settings.network = settings.network.forked(policy, name);
-        let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        let env = self.environment();
         settings.env = env.clone();
         drop(env);
         Ok(Self::new(
@@ -360,6 +300,18 @@ impl Sandbox {
         removed.map_err(Error::CleanUp)
     }
 
+    fn environment(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.env.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directories that a run begins with.
+    fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
+        let mut preopens = vec![self.root.files().clone()];
+        preopens.extend(script.map(|script| script.preopen().clone()));
+        preopens.extend(self.settings.mounts.iter().cloned());
+        preopens
+    }
+
     /// The interpreter's arguments for `script`, and its copy where it is a file of the host.
     async fn arguments(&self, script: Script) -> Result<(Vec<String>, Option<ScriptFile>), Error> {
         let mut args = vec!["python".to_owned()];
@@ -376,7 +328,7 @@ impl Sandbox {
         }
         args.extend(self.settings.args.iter().cloned());
         checks::arguments(&args)?;
-        checks::environment(&self.env.lock().unwrap_or_else(PoisonError::into_inner))?;
+        checks::environment(&self.environment())?;
         Ok((args, copy))
     }
 
@@ -389,69 +341,6 @@ impl Sandbox {
         })
         .await
     }
-
-    fn state(
-        &self,
-        args: &[String],
-        script: Option<&ScriptFile>,
-        gateway: Gateway,
-        stdout: &Sink,
-        stderr: &Sink,
-    ) -> State {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES);
-        let mut preopens = vec![self.root.files().clone()];
-        preopens.extend(script.map(|script| script.preopen().clone()));
-        preopens.extend(self.settings.mounts.iter().cloned());
-        State {
-            table,
-            wasi: self.wasi(args, stdout, stderr),
-            http: WasiHttpCtx::new(),
-            net: SandboxNetCtx::new(gateway),
-            limits: Limits::new(self.settings.memory),
-            preopens,
-            files: Files::default(),
-        }
-    }
-
-    fn wasi(&self, args: &[String], stdout: &Sink, stderr: &Sink) -> WasiCtx {
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.args(args);
-        {
-            let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
-            for (name, value) in env.iter() {
-                wasi.env(name, value);
-            }
-        }
-        match &self.settings.stdin {
-            Stdin::Empty => {}
-            Stdin::Inherit => {
-                wasi.stdin(ProcessStdin);
-            }
-            Stdin::Bytes(bytes) => {
-                wasi.stdin(MemoryInputPipe::new(bytes.clone()));
-            }
-        }
-        wasi.stdout(stdout.clone()).stderr(stderr.clone());
-        wasi.build()
-    }
-}
-
-/// How an interpreter ended; not begun yet at first.
-struct Ended {
-    exit: Exit,
-    memory: usize,
-    handles: Handles,
-}
-
-impl Default for Ended {
-    fn default() -> Self {
-        Self {
-            exit: Exit::TimeLimit,
-            memory: 0,
-            handles: Handles::default(),
-        }
-    }
 }
 
 impl Settings {
@@ -459,26 +348,5 @@ impl Settings {
     fn until(&self, start: Instant) -> Option<Instant> {
         let limit = self.time.and_then(|limit| start.checked_add(limit));
         limit.into_iter().chain(self.deadline).min()
-    }
-}
-
-/// What comes of `work`, unless it takes too long.
-async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-    match until {
-        // A timer lets the work begin before it looks at the clock.
-        Some(until) if until <= Instant::now() => None,
-        Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
-        None => Some(work.await),
-    }
-}
-
-/// What an error of the interpreter says about the run.
-fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
-    if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return Ok(Exit::Code(exit.0));
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(trap) => Ok(Exit::Trap(trap.to_string())),
-        None => Err(checks::start_error(format!("{error:#}"), memory)),
     }
 }

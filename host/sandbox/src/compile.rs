@@ -1,0 +1,115 @@
+//! Packages: resolved and unpacked by `sandbox-net-python`, compiled by an interpreter of their own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sandbox_net_egress::{EgressConfig, Roots, TlsSettings};
+use sandbox_net_gateway::{AuditLog, Gateway};
+use sandbox_net_policy::Policy;
+use sandbox_net_process::TimeBox;
+use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, PackagesBuilder};
+use tokio::runtime::Handle;
+
+use crate::disk::DiskLimits;
+use crate::engine::{Engine, Preopen};
+use crate::error::Error;
+use crate::files::DirAccess;
+use crate::guest::{Guest, MEMORY};
+use crate::mounts::{PACKAGES, library, open};
+use crate::root::Root;
+use crate::script::Exit;
+use crate::stdio::{Destination, Stdin};
+
+/// The name of what compiling packages does, for the cache.
+const COMPILED: &str = "pyc-1";
+/// How much longer than its limit the preparation of packages is waited for.
+const STUCK: Duration = Duration::from_secs(5);
+
+pub(crate) async fn packages(
+    engine: &Engine,
+    requirements: Vec<String>,
+    capability: Capability,
+    limit: Duration,
+) -> Result<Preopen, Error> {
+    // The interpreter that compiles them has a limit of its own.
+    engine.interpreter(capability).await?;
+    let engine = engine.clone();
+    let within = TimeBox::new(limit);
+    // Where nobody waits for the packages any more, pip is killed.
+    let waiting = within.waiting();
+    let made = tokio::task::spawn_blocking(move || {
+        let progress = engine.progress();
+        let compiled = |site: &Path| {
+            let step = progress.start("compiling the packages", Amount::Unknown);
+            let done = Handle::current().block_on(compile(&engine, capability, site, &within));
+            drop(step);
+            done.map_err(Into::into)
+        };
+        let builder = PackagesBuilder::new(engine.manifest(), engine.cache())
+            .progress(&*progress)
+            .within(&within)
+            .prepare(COMPILED, compiled);
+        let builder = requirements
+            .into_iter()
+            .fold(builder, PackagesBuilder::with);
+        builder.build()
+    });
+    // Each step ends itself and says which it was; one that is stuck in the file system cannot.
+    let made = tokio::time::timeout(limit.saturating_add(STUCK), made).await;
+    let made =
+        made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
+    let packages = made.map_err(|e| Error::Internal(e.to_string()))??;
+    drop(waiting);
+    open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
+}
+
+/// Compiles the packages in `site`, by an interpreter without a network.
+async fn compile(
+    engine: &Engine,
+    capability: Capability,
+    site: &Path,
+    within: &TimeBox,
+) -> Result<(), Error> {
+    let root = Root::new(DiskLimits::default()).map_err(Error::Files)?;
+    let gateway = nowhere()?;
+    let memory = gateway.memory();
+    let output = || Destination::Capture.sink(memory);
+    let (stdout, stderr) = (output(), output());
+    let guest = Guest {
+        engine,
+        capability,
+        args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
+        env: BTreeMap::new(),
+        stdin: &Stdin::Empty,
+        stdout: &stdout,
+        stderr: &stderr,
+        preopens: vec![
+            root.files().clone(),
+            library(engine)?,
+            open(site, PACKAGES, DirAccess::ReadWrite)?,
+        ],
+        gateway: gateway.clone(),
+        memory: MEMORY,
+    };
+    let ended = guest.run(Instant::now().checked_add(within.left())).await?;
+    match ended.exit {
+        Exit::Code(0) => Ok(()),
+        Exit::TimeLimit => {
+            let what = "compiling the packages for Python";
+            Err(sandbox_net_python::Error::too_long(what, within.limit()).into())
+        }
+        _ => {
+            let (said, _) = stderr.end(Duration::ZERO).await;
+            let said = String::from_utf8_lossy(&said);
+            Err(Error::Packages(said.trim().to_owned()))
+        }
+    }
+}
+
+/// A network that leads nowhere.
+fn nowhere() -> Result<Gateway, Error> {
+    let tls = TlsSettings::new(Roots::None, []).map_err(Error::Certificate)?;
+    let config = EgressConfig::new(tls);
+    Ok(Gateway::new(Policy::deny_all(), config, AuditLog::new()))
+}

@@ -1,0 +1,147 @@
+//! One interpreter, from its first instruction to its end.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use sandbox_net_gateway::Gateway;
+use sandbox_net_python::Capability;
+use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::checks;
+use crate::engine::{Engine, Files, Limits, Preopen, State};
+use crate::error::Error;
+use crate::handles::Handles;
+use crate::script::Exit;
+use crate::stdin::ProcessStdin;
+use crate::stdio::{Sink, Stdin};
+
+/// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
+/// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
+const RESOURCES: usize = 1 << 16;
+/// The default limit of a guest's memory.
+pub(crate) const MEMORY: usize = 1 << 30;
+
+/// What an interpreter is given.
+pub(crate) struct Guest<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) capability: Capability,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) stdin: &'a Stdin,
+    pub(crate) stdout: &'a Sink,
+    pub(crate) stderr: &'a Sink,
+    /// The directories that it begins with.
+    pub(crate) preopens: Vec<Preopen>,
+    pub(crate) gateway: Gateway,
+    /// The most bytes of memory that it may have.
+    pub(crate) memory: usize,
+}
+
+/// How an interpreter ended; not begun yet at first.
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) memory: usize,
+    pub(crate) handles: Handles,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self {
+            exit: Exit::TimeLimit,
+            memory: 0,
+            handles: Handles::default(),
+        }
+    }
+}
+
+impl Guest<'_> {
+    /// Runs the interpreter to its end, and until what it wrote has arrived.
+    pub(crate) async fn run(self, until: Option<Instant>) -> Result<Ended, Error> {
+        let interpreter = self.engine.interpreter(self.capability).await?;
+        let (stdout, stderr, memory) = (self.stdout, self.stderr, self.memory);
+        let mut store = Store::new(self.engine.wasmtime(), self.state());
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let running = async {
+            let instance = interpreter.instantiate_async(&mut store).await?;
+            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
+            let ended = run.call_async(&mut store, ()).await;
+            tokio::join!(stdout.written(), stderr.written());
+            ended
+        };
+        // The guest may wait for more things at once than tokio's budget for one task; it gives way
+        // at every tick of the epoch instead.
+        let exit = match before(until, tokio::task::unconstrained(running)).await {
+            None => Exit::TimeLimit,
+            Some(Ok((code,))) => Exit::Code(code),
+            Some(Err(error)) => exit_of(&error, memory)?,
+        };
+        // Connections that are still open end here, with the store.
+        Ok(Ended {
+            exit,
+            memory: store.data().limits.held(),
+            handles: Handles::in_table(&mut store.data_mut().table),
+        })
+    }
+
+    fn state(self) -> State {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
+        State {
+            table,
+            wasi: self.wasi(),
+            http: WasiHttpCtx::new(),
+            net: SandboxNetCtx::new(self.gateway),
+            limits: Limits::new(self.memory),
+            preopens: self.preopens,
+            files: Files::default(),
+        }
+    }
+
+    fn wasi(&self) -> WasiCtx {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.args(&self.args);
+        for (name, value) in &self.env {
+            wasi.env(name, value);
+        }
+        match self.stdin {
+            Stdin::Empty => {}
+            Stdin::Inherit => {
+                wasi.stdin(ProcessStdin);
+            }
+            Stdin::Bytes(bytes) => {
+                wasi.stdin(MemoryInputPipe::new(bytes.clone()));
+            }
+        }
+        wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());
+        wasi.build()
+    }
+}
+
+/// What comes of `work`, unless it takes too long.
+pub(crate) async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        // A timer lets the work begin before it looks at the clock.
+        Some(until) if until <= Instant::now() => None,
+        Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// What an error of the interpreter says about the run.
+fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Ok(Exit::Code(exit.0));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Ok(Exit::Trap(trap.to_string())),
+        None => Err(checks::start_error(format!("{error:#}"), memory)),
+    }
+}
