@@ -61,7 +61,6 @@ mod tests {
     /// A network that leads nowhere.
     fn nowhere(egress: EgressConfig) -> Network {
         Network {
-        Self {
             policy: Policy::deny_all(),
             egress,
             vault: Vault::default(),
@@ -69,8 +68,6 @@ mod tests {
             audit: AuditSettings::default(),
         }
     }
-    use sandbox_net_egress::{Roots, TlsSettings};
-    use sandbox_net_policy::Budgets;
 
     #[test]
     fn a_fork_has_the_budgets_of_the_first_policy_whatever_took_its_place() {

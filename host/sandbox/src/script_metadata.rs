@@ -11,8 +11,8 @@ use sandbox_net_policy::Rule;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::error::Error;
 use crate::builder::SandboxBuilder;
+use crate::error::Error;
 use sandbox_net_python::Manifest;
 use sandbox_net_python::packages::requirement;
 
