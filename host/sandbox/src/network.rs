@@ -56,6 +56,9 @@ fn next_number() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use sandbox_net_egress::{Roots, TlsSettings};
+    use sandbox_net_policy::Budgets;
+
     use super::*;
 
     /// A network that leads nowhere.
