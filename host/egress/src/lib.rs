@@ -12,6 +12,7 @@ pub mod account;
 mod answers;
 mod body;
 mod certificates;
+mod chain_checks;
 mod config;
 mod connection;
 mod dial;
@@ -51,6 +52,7 @@ pub mod test_support;
 mod tests;
 
 pub use body::ResponseBody;
+pub use chain_checks::Checks;
 pub use config::EgressConfig;
 pub use connection::Connection;
 pub use error::{
@@ -67,6 +69,6 @@ pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHe
 pub use nameservers::{NameServers, NameServersError};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;
-pub use terms::{Checks, ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
+pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
 pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};
 pub use wire::Wire;

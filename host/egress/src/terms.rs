@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account::{HostMemory, Reservation, strings};
 use crate::certificates::signs_itself;
+use crate::chain_checks::Checks;
 use crate::tickets::Tickets;
 use crate::tls::ALPN;
 use crate::verifier::{Given, Verifier};
@@ -52,25 +53,6 @@ impl TlsVersions {
             Self::All => rustls::ALL_VERSIONS,
             Self::V12 => V12,
             Self::V13 => V13,
-        }
-    }
-}
-
-/// Checks of certificates that a program asks for, or leaves out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checks {
-    /// All of what RFC 5280 asks for is checked, such as key identifiers. The host's own roots are
-    /// taken as they are, unless the program gave them, too.
-    pub strict: bool,
-    /// A certificate among the program's roots is trusted even if it does not sign itself.
-    pub partial_chain: bool,
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self {
-            strict: false,
-            partial_chain: true,
         }
     }
 }

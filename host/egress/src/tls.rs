@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::terms::Checks;
+use crate::chain_checks::Checks;
 use crate::verifier::{Given, Verifier};
 use crate::wire::Metered;
 use crate::{EgressError, Phase, TlsFailure};

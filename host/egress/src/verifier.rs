@@ -12,8 +12,8 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::CertificateFault;
 use crate::certificates::Case;
+use crate::chain_checks::Checks;
 use crate::refusal::Refusal;
-use crate::terms::Checks;
 use sandbox_net_policy::Verification;
 
 /// Verifies as a program asked for. Whatever that is, the server has to prove that it has the key

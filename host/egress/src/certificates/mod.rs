@@ -16,7 +16,7 @@ use x509_parser::extensions::GeneralName;
 use crate::CertificateFault as Fault;
 use crate::certificates::facts::Facts;
 use crate::certificates::path::{Chain, Trusted};
-use crate::terms::Checks;
+use crate::chain_checks::Checks;
 
 /// The most of a certificate's names that a message lists.
 const MOST_NAMES: usize = 5;

@@ -7,7 +7,7 @@ use crate::Limit;
 use crate::account::Reservation;
 use crate::h2::buffers::Landing;
 use crate::h2::fields::FieldCounter;
-use crate::h2::frames::Header;
+use crate::h2::header::Header;
 use crate::h2::kept::{Part, Streams};
 
 /// What a block costs beside its fields: an entry of the library's, and the smallest table.

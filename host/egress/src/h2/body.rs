@@ -8,7 +8,8 @@ use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
 use crate::account::Reservation;
-use crate::h2::exchange::{bounded_fields, translate};
+use crate::h2::failure::translate;
+use crate::h2::field_lists::bounded_fields;
 use crate::h2::session::Slot;
 use crate::pump::{Pump, Sent};
 use crate::trailers::permitted;

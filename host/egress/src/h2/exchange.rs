@@ -1,6 +1,5 @@
 //! One request and its response on a session.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,22 +11,18 @@ use http::{HeaderMap, Response};
 use crate::account::{HostMemory, Reservation};
 use crate::failure::{Delivery, Failure};
 use crate::h2::body::H2Body;
+use crate::h2::failure::translate;
+use crate::h2::field_lists::{bounded_fields, size};
 use crate::h2::kept::{AHEAD, OpenError};
 use crate::h2::request::head;
 use crate::h2::session::Slot;
 use crate::message::{MAX_INFORMATIONAL, RequestBody};
 use crate::pump::{Pump, Sent};
-use crate::{
-    BodyKind, EgressError, Fields, HttpVersion, Limit, MAX_FIELDS, Phase, ProtocolFault,
-    ResponseHead,
-};
+use crate::{BodyKind, EgressError, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead};
 use sandbox_net_policy::RequestLine;
 
 /// What a stream holds beside its window, about: the library's state, tasks, and an honest head.
 const STREAM: usize = (2 << 10) + AHEAD;
-
-/// What a field costs beside its name and value (RFC 9113 section 6.5.2).
-const FIELD_OVERHEAD: usize = 32;
 
 /// Sends the request and waits for the response's head. The body is taken out of `body` when the
 /// stream is open, and not before. `phase` says at any time what is going on.
@@ -139,25 +134,6 @@ impl Future for Answer {
     }
 }
 
-/// The bytes of a list as RFC 9113 section 6.5.2 counts them.
-fn size(map: &HeaderMap) -> usize {
-    let sizes = map
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
-    sizes.sum()
-}
-
-/// The fields of a list that has at most `max` bytes, and no more fields than a head may have.
-pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
-    if map.len() > MAX_FIELDS || size(map) > max {
-        return Err(EgressError::Limit(Limit::ResponseHeadSize));
-    }
-    let fields = map.iter();
-    Ok(fields
-        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
-        .collect())
-}
-
 /// Waits for the response while the body is sent.
 async fn until_head(
     answer: &mut Answer,
@@ -211,50 +187,5 @@ fn failure(error: &h2::Error) -> Failure {
     Failure {
         error: translate(error),
         delivery,
-    }
-}
-
-/// Translates an error of the library.
-pub(super) fn translate(error: &h2::Error) -> EgressError {
-    if let Some(io) = error.get_io() {
-        return match io.kind() {
-            io::ErrorKind::UnexpectedEof => EgressError::Reset,
-            io::ErrorKind::QuotaExceeded => {
-                EgressError::protocol(ProtocolFault::Http2(io.to_string()))
-            }
-            _ => EgressError::from_io(io, Phase::Head),
-        };
-    }
-    if error.is_remote() {
-        return EgressError::Reset;
-    }
-    EgressError::protocol(ProtocolFault::Http2(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_fields_is_bounded_in_bytes_and_in_number() {
-        for (fields, max, fits) in [
-            (1000, usize::MAX, true),
-            (1001, usize::MAX, false),
-            (10_000, usize::MAX, false),
-            (10, 10 * (2 + FIELD_OVERHEAD), true),
-            (10, 10 * (2 + FIELD_OVERHEAD) - 1, false),
-        ] {
-            let mut map = HeaderMap::new();
-            for _ in 0..fields {
-                map.append("a", http::HeaderValue::from_static("b"));
-            }
-            let bounded = bounded_fields(&map, max);
-            let expected = Err(EgressError::Limit(Limit::ResponseHeadSize));
-            assert!(if fits {
-                bounded.is_ok()
-            } else {
-                bounded == expected
-            });
-        }
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::h2::blocks::Blocks;
 use crate::h2::buffers::Landing;
+use crate::h2::header::{Frame, Header};
 use crate::h2::kept::Streams;
 use crate::stream::Stream;
 use crate::wire::{Ended, limit_of};
@@ -150,53 +151,6 @@ impl Allowance {
         let is_left = self.left > 0;
         self.left = self.left.saturating_sub(1);
         is_left
-    }
-}
-
-/// What a frame is, as far as it is of interest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Frame {
-    /// DATA that has so many bytes, and not none.
-    Data(usize),
-    Headers,
-    Other,
-}
-
-/// The header of a frame (RFC 9113 section 4.1).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
-    pub(super) length: usize,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-}
-
-impl Header {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const PUSH_PROMISE: u8 = 5;
-    pub(super) const CONTINUATION: u8 = 9;
-
-    fn read([a, b, c, kind, flags, stream @ ..]: [u8; 9]) -> Self {
-        Self {
-            length: usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c),
-            kind,
-            flags,
-            // The first bit means nothing.
-            stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
-        }
-    }
-
-    pub(super) fn has(self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    fn frame(self) -> Frame {
-        match self.kind {
-            Self::DATA if self.length > 0 => Frame::Data(self.length),
-            Self::HEADERS => Frame::Headers,
-            _ => Frame::Other,
-        }
     }
 }
 

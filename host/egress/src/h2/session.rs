@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::EgressError;
 use crate::account::{HostMemory, Reservation};
-use crate::h2::exchange::translate;
+use crate::h2::failure::translate;
 use crate::h2::frames::Frames;
 use crate::h2::kept::{KeptStream, Streams};
 use crate::stream::{Secured, Stream};
