@@ -7,6 +7,7 @@
 mod account;
 mod audit;
 mod bindings;
+mod bounds;
 mod componentize;
 mod ctx;
 mod disk;
@@ -24,8 +25,8 @@ mod secrets;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
+    Stage, Time, Verdict,
 };
 pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};

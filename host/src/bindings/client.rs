@@ -28,7 +28,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
         };
         match self.ctx.hooks.lookup(host) {
             Ok(looking) => Ok(Ok(self.table.push(HostLookup::new(looking))?)),
-            Err(error) => Ok(Err(convert::error(error))),
+            Err(error) => Ok(Err(convert::lookup_error(error, self.ctx.hooks.bounds()))),
         }
     }
 
@@ -53,7 +53,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
             .connect(endpoint, timeout, Afterwards::Closed)
         {
             Ok(connecting) => Ok(Ok(self.table.push(HostConnection::new(connecting))?)),
-            Err(error) => Ok(Err(convert::error(error))),
+            Err(error) => Ok(Err(convert::error(error, self.ctx.hooks.bounds()))),
         }
     }
 
@@ -64,7 +64,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
         body: BodyKind,
     ) -> wasmtime::Result<Result<Resource<HostExchange>, ErrorCode>> {
         let connection = self.table.get_mut(&on)?;
-        let lease = match connection.lease() {
+        let lease = match connection.lease(self.ctx.hooks.bounds()) {
             Ok(lease) => lease,
             Err(error) => return Ok(Err(error)),
         };

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use rustls::pki_types::CertificateDer;
 
 use super::types::{self, ChainChecks as Chain};
+use crate::audit::ReachedBudget;
+use crate::bounds::Bounds;
 use crate::egress::{
     CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
     Phase, ProtocolFault, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
@@ -51,7 +53,30 @@ pub(super) fn address(address: IpAddr) -> types::IpAddress {
 }
 
 /// A failure as the guest sees it.
-pub(super) fn error(error: EgressError) -> types::ErrorCode {
+pub(super) fn error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
+    match error {
+        EgressError::Limit(reached) => limit_failure(reached, bounds.of(reached.as_str())),
+        other => failure(other),
+    }
+}
+
+/// That of a lookup.
+pub(super) fn lookup_error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
+    match error {
+        EgressError::Limit(reached) => limit_failure(reached, bounds.of_lookup(reached.as_str())),
+        other => failure(other),
+    }
+}
+
+fn limit_failure(reached: Limit, budget: Option<ReachedBudget>) -> types::ErrorCode {
+    types::ErrorCode::Limit(types::LimitFailure {
+        limit: limit(reached),
+        can_be_raised: budget.as_ref().is_some_and(|budget| !budget.fixed),
+        value: budget.map(|budget| budget.value),
+    })
+}
+
+fn failure(error: EgressError) -> types::ErrorCode {
     use types::ErrorCode as Code;
     match error {
         EgressError::Denied(denied) => Code::Denied(denial(denied)),
@@ -69,7 +94,7 @@ pub(super) fn error(error: EgressError) -> types::ErrorCode {
                 _ => failure.received.into(),
             },
         }),
-        EgressError::Limit(reached) => Code::Limit(limit(reached)),
+        EgressError::Limit(reached) => limit_failure(reached, None),
         EgressError::Closed => Code::Closed,
         EgressError::Invalid(why) => Code::Invalid(why),
     }

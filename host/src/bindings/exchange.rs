@@ -18,7 +18,8 @@ use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::SandboxNetCtxView;
 use crate::account::HostMemory;
-use crate::egress::{self, EgressError, MAX_FIELDS};
+use crate::bounds::Bounds;
+use crate::egress::{self, EgressError, Limit, MAX_FIELDS};
 use crate::hooks::{Completion, EgressHooks, Link, NoHead, Outgoing, RequestHead as Head};
 use crate::policy::syntax::check_head;
 
@@ -75,7 +76,8 @@ impl HostExchange {
         let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
         if head.fields.len() > MAX_FIELDS || size + fields.sum::<usize>() > HEAD_SIZE {
             hooks.malformed_request(&link, &head.method, &head.path);
-            return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
+            let error = EgressError::Limit(Limit::RequestHeadSize);
+            return Err(convert::error(error, hooks.bounds()));
         }
         let head = Head {
             method: head.method,
@@ -89,7 +91,7 @@ impl HostExchange {
         let body = hooks.within_memory(request_body(kind, hooks.memory()), || {
             hooks.subject(&link, &head.method, &head.path)
         });
-        let (body, outgoing, kind) = body.map_err(convert::error)?;
+        let (body, outgoing, kind) = body.map_err(|error| convert::error(error, hooks.bounds()))?;
         let completion = Completion::new();
         let mut request = http::Request::new(outgoing);
         request.extensions_mut().insert(Outgoing {
@@ -115,7 +117,9 @@ impl HostExchange {
         // What is refused is refused before the first await; a peer that answers at once may break
         // off as early.
         let response = match poll_noop(sending.as_mut()) {
-            Some(Err(error)) if is_refusal(&error) => return Err(convert::error(error)),
+            Some(Err(error)) if is_refusal(&error) => {
+                return Err(convert::error(error, hooks.bounds()));
+            }
             Some(ended) => Response::Head(ended),
             None => Response::Sending(spawn(sending)),
         };
@@ -178,7 +182,7 @@ impl HostExchange {
         is_new
     }
 
-    fn take_head(&mut self) -> Option<Result<ResponseHead, ErrorCode>> {
+    fn take_head(&mut self, bounds: &Bounds) -> Option<Result<ResponseHead, ErrorCode>> {
         if let Response::Sending(task) = &mut self.response {
             let ended = poll_noop(Pin::new(task)).or_else(|| {
                 // Nothing comes any more where the connection was closed.
@@ -192,13 +196,15 @@ impl HostExchange {
                 self.response = Response::Body(Some(body));
                 Some(match parts.extensions.remove() {
                     // The exchange goes on: what came is there for whoever asks for it.
-                    Some(NoHead(failure)) => Err(convert::error(EgressError::Protocol(failure))),
+                    Some(NoHead(failure)) => {
+                        Err(convert::error(EgressError::Protocol(failure), bounds))
+                    }
                     None => Ok(convert::response_head(parts)),
                 })
             }
             Response::Head(Err(error)) => {
                 self.completion.fail(error.clone());
-                Some(Err(convert::error(error)))
+                Some(Err(convert::error(error, bounds)))
             }
             taken => {
                 self.response = taken;
@@ -350,7 +356,8 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
         &mut self,
         exchange: Resource<HostExchange>,
     ) -> wasmtime::Result<Option<Result<ResponseHead, ErrorCode>>> {
-        Ok(self.table.get_mut(&exchange)?.take_head())
+        let bounds = self.ctx.hooks.bounds();
+        Ok(self.table.get_mut(&exchange)?.take_head(bounds))
     }
 
     fn response_body(
@@ -373,7 +380,7 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
             .get(&exchange)?
             .completion
             .failure()
-            .map(convert::error))
+            .map(|error| convert::error(error, self.ctx.hooks.bounds())))
     }
 
     fn drop(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<()> {

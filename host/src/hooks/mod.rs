@@ -29,13 +29,14 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 pub(crate) use self::completion::Completion;
-pub(crate) use self::lookup::{Found, Looking};
+pub(crate) use self::lookup::{Found, Looking, MAX_LOOKUPS};
 use self::meter::{Meter, Opened};
 use self::shared::{Admission, Shared, SharedConnection, Way};
 pub(crate) use self::unframed::NoHead;
 use crate::Error;
 use crate::account::HostMemory;
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
+use crate::bounds::Bounds;
 use crate::egress::{
     self, BodyKind, Egress, EgressConfig, EgressError, Limit, Machine, TlsInfo, TlsTerms,
 };
@@ -62,6 +63,7 @@ pub(crate) type Handshake = AbortOnDropJoinHandle<Result<(), EgressError>>;
 pub struct EgressHooks {
     shared: Arc<Shared>,
     audit: AuditLog,
+    bounds: Arc<Bounds>,
 }
 
 /// Settings of [`EgressHooks`] beside the policy.
@@ -108,6 +110,7 @@ impl EgressHooksBuilder {
     /// was put together by hand is not checked here: see [`Policy::check`].
     #[must_use]
     pub fn build(self, policy: Policy, mut config: EgressConfig) -> EgressHooks {
+        let bounds = Arc::new(Bounds::new(policy.budgets(), &config));
         let size = |bound: Option<u32>| bound.and_then(|bound| usize::try_from(bound).ok());
         let budgets = policy.budgets();
         let connections = size(budgets.connections).unwrap_or(usize::MAX);
@@ -120,9 +123,11 @@ impl EgressHooksBuilder {
         let wire = Arc::<Meter>::clone(&meter);
         let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         self.audit.hold_in(egress.memory());
+        self.audit.bounded_by(&bounds);
         EgressHooks {
             shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
             audit: self.audit,
+            bounds,
         }
     }
 }
@@ -222,6 +227,11 @@ impl EgressHooks {
         &self.audit
     }
 
+    /// What each limit allows.
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// What the host holds in memory on behalf of the guest, in all its runs, is taken from here.
     pub(crate) fn memory(&self) -> &HostMemory {
         self.shared.egress.memory()
@@ -238,6 +248,7 @@ impl EgressHooks {
         Self {
             shared: Arc::clone(&self.shared),
             audit: self.audit.next_run(),
+            bounds: Arc::clone(&self.bounds),
         }
     }
 

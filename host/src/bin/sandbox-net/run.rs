@@ -192,8 +192,8 @@ impl Run {
             json::print(&outcome)?;
         } else {
             explain(&outcome, policy.denies_everything());
-            for sentence in budgets::reached(&outcome, policy.budgets()) {
-                say(&sentence);
+            for reached in budgets::reached(&outcome) {
+                say(reached.message());
             }
             let reported = outcome
                 .decisions
