@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "cli/budgets.rs"]
+mod budgets;
 #[cfg(unix)]
 #[path = "cli/clean_up.rs"]
 mod clean_up;
