@@ -3,6 +3,7 @@
 mod index;
 mod pypi;
 mod server;
+mod slow;
 
 use super::*;
 use crate::runtime::testing::{WheelBuilder, offline_pip};
