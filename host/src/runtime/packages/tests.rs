@@ -2,6 +2,7 @@
 
 mod index;
 mod pypi;
+mod remembered;
 mod server;
 mod slow;
 
