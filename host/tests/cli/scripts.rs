@@ -5,30 +5,36 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+/// Writes the wheel of `brought` 1.0.
+pub(super) fn write_wheel(directory: &Path) -> PathBuf {
+    let path = directory.join("brought-1.0-py3-none-any.whl");
+    let mut wheel = zip::ZipWriter::new(fs::File::create(&path).expect("a file"));
+    for (name, text) in [
+        ("brought.py", "value = 'brought along'"),
+        (
+            "brought-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
+        ),
+        (
+            "brought-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n",
+        ),
+    ] {
+        let options = zip::write::SimpleFileOptions::default();
+        wheel.start_file(name, options).expect("a member");
+        wheel.write_all(text.as_bytes()).expect("a member");
+    }
+    wheel.finish().expect("a wheel");
+    path
+}
+
 /// A directory with one pure wheel, as pip's only index, and a script.
 struct Place(tempfile::TempDir);
 
 impl Place {
     fn new(lines: &[&str]) -> Place {
         let place = Place(tempfile::tempdir().expect("a directory"));
-        let path = place.path("brought-1.0-py3-none-any.whl");
-        let mut wheel = zip::ZipWriter::new(fs::File::create(path).expect("a file"));
-        for (name, text) in [
-            ("brought.py", "value = 'brought along'"),
-            (
-                "brought-1.0.dist-info/WHEEL",
-                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
-            ),
-            (
-                "brought-1.0.dist-info/METADATA",
-                "Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n",
-            ),
-        ] {
-            let options = zip::write::SimpleFileOptions::default();
-            wheel.start_file(name, options).expect("a member");
-            wheel.write_all(text.as_bytes()).expect("a member");
-        }
-        wheel.finish().expect("a wheel");
+        write_wheel(place.0.path());
         fs::write(place.path("agent.py"), lines.join("\n")).expect("a script");
         place
     }
