@@ -22,7 +22,7 @@ const BUDGETS: [(&str, u64, &str, &str); 12] = [
         "connections",
         "held = [connect(), connect()]",
     ),
-    ("bytes_up", 2000, "bytes-up", "get(b'x' * 100_000)"),
+    ("bytes_up", 2000, "bytes-up", "get('x' * 4000)"),
     ("bytes_down", 30, "bytes-down", "get()"),
     ("response_head", 20, "response-head-size", "get()"),
     ("hosts", 1, "hosts", "connect(); connect('localhost')"),
@@ -55,8 +55,8 @@ import socket, time, urllib.request
 def connect(host='127.0.0.1', port=PORT):
     return socket.create_connection((host, port))
 
-def get(data=None):
-    return urllib.request.urlopen('http://127.0.0.1:PORT/', data).read()
+def get(path=''):
+    return urllib.request.urlopen('http://127.0.0.1:PORT/' + path).read()
 
 def denied():
     try:
