@@ -4,8 +4,8 @@ use crate::frames::command::{CONNECT, REQUEST};
 use crate::frames::{Reply, connect, request};
 use crate::guest::Guest;
 use crate::mock::{
-    CertificateFault, Denial, DenyReason, DnsFailure, ErrorCode, Limit, LimitFailure, Phase, ProtocolFailure,
-    TlsFailure,
+    CertificateFault, Denial, DenyReason, DnsFailure, ErrorCode, Limit, LimitFailure, Phase,
+    ProtocolFailure, TlsFailure,
 };
 
 fn denied(reason: DenyReason) -> ErrorCode {
@@ -111,7 +111,12 @@ fn table() -> Vec<(ErrorCode, Reply)> {
         ),
         (
             limit(Limit::BytesUp, Some(u64::MAX), true),
-            Reply::error(9, 5, "", &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
+            Reply::error(
+                9,
+                5,
+                "",
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            ),
         ),
         (ErrorCode::Closed, plain(10, 0)),
         (
