@@ -49,6 +49,8 @@ pub(crate) struct Report<'a> {
     pub(crate) text: &'a str,
     /// What follows the text.
     pub(crate) rest: &'a [u8],
+    /// What follows that: a limit's value, and whether it can be raised.
+    pub(crate) bound: Option<(u64, bool)>,
 }
 
 impl<'a> Report<'a> {
@@ -66,7 +68,7 @@ impl<'a> Report<'a> {
             }
             ErrorCode::Tls(TlsFailure::Other(text)) => (7, 255, text.as_str()),
             ErrorCode::Protocol(failure) => (8, 0, failure.message.as_str()),
-            ErrorCode::Limit(limit) => (9, *limit as u8, ""),
+            ErrorCode::Limit(failure) => (9, failure.limit as u8, ""),
             ErrorCode::Closed => (10, 0, ""),
             ErrorCode::Invalid(text) => (11, 0, text.as_str()),
         };
@@ -75,11 +77,16 @@ impl<'a> Report<'a> {
             ErrorCode::Protocol(failure) => &failure.received,
             _ => Default::default(),
         };
+        let bound = match error {
+            ErrorCode::Limit(failure) => failure.value.map(|value| (value, failure.can_be_raised)),
+            _ => None,
+        };
         Report {
             code,
             detail,
             text,
             rest,
+            bound,
         }
     }
 }

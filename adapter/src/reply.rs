@@ -9,6 +9,9 @@ use crate::errors::{Failure, Fault, Report};
 use crate::frame::{HEADER, VERSION};
 use crate::guest::Buffers;
 
+/// The size of a limit's value, and of whether it can be raised.
+const BOUND: usize = 9;
+
 /// What a command that did not fail answers.
 pub(crate) enum Answer {
     /// Nothing happened; it may later. The number says what did meanwhile.
@@ -66,10 +69,15 @@ impl Reply {
     fn error(error: &ErrorCode, arena: &Arena) -> Result<Reply, Fault> {
         arena.intact()?;
         let report = Report::new(error);
-        let mut payload = Payload::new(4 + report.text.len() + report.rest.len(), arena)?;
+        let size = 4 + report.text.len() + report.rest.len() + BOUND;
+        let mut payload = Payload::new(size, arena)?;
         payload.long(report.text.len())?;
         payload.put(report.text.as_bytes());
         payload.put(report.rest);
+        if let Some((value, can_be_raised)) = report.bound {
+            payload.put(&value.to_le_bytes());
+            payload.put(&[can_be_raised as u8]);
+        }
         Ok(Reply::of([2, report.code, report.detail], 0, payload.0))
     }
 

@@ -3,6 +3,7 @@
 import copy
 import errno
 import os
+import struct
 from typing import Final
 
 from . import constants
@@ -189,15 +190,36 @@ def _denied(error: ChannelError) -> OSError:
     return denied
 
 
-def _limit_text(limit: str, text: str) -> str:
+_BOUND: Final = struct.Struct("<Q?")
+
+
+def _bound(error: ChannelError) -> tuple[int | None, bool]:
+    """What a limit allows, and whether the policy may allow more."""
+    if len(error.rest) != _BOUND.size:
+        return None, False
+    return _BOUND.unpack(error.rest)
+
+
+def _bound_text(key: str, error: ChannelError) -> str:
+    value, can_be_raised = _bound(error)
+    if value is None:
+        return f"; whoever runs this program sets it as '{key}' in the policy's [budgets]"
+    if can_be_raised:
+        return (
+            f". The budget {key} = {value} is used up; whoever runs this program can raise "
+            f"'{key}' in the policy's [budgets]"
+        )
+    return f". It is {key} = {value}; '{key}' in the policy's [budgets] can only lower it"
+
+
+def _limit_text(limit: str, error: ChannelError) -> str:
     """What was reached, and who can change it how."""
     reached = f"sandbox-net: the host's limit {limit} was reached"
-    if text:
-        return f"{reached}. {text}"
+    if error.text:
+        return f"{reached}. {error.text}"
     if limit in _SET_BY:
         what, key = _SET_BY[limit]
-        how = f"whoever runs this program sets it as '{key}' in the policy's [budgets]"
-        return f"{reached}: {what}; {how}"
+        return f"{reached}: {what}{_bound_text(key, error)}"
     return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 
@@ -231,9 +253,10 @@ def _exception_for(error: ChannelError, host: str) -> OSError:
         return _tls(error, host)
     if code == LIMIT:
         limit = _name(LIMITS, error.detail)
-        reached = OSError(errno.ENOBUFS, _limit_text(limit, text))
+        reached = OSError(errno.ENOBUFS, _limit_text(limit, error))
         # For programs that would rather not read the text.
         reached.limit = limit  # type: ignore[attr-defined]
+        reached.limit_value = _bound(error)[0]  # type: ignore[attr-defined]
         return reached
     if code in _PLAIN:
         return os_error(_PLAIN[code], text)

@@ -5,6 +5,7 @@ import support  # noqa: F401, I001 - first: it installs the stand-ins
 import errno
 import socket
 import ssl
+import struct
 import unittest
 
 from sandbox_net.channel import ChannelError
@@ -55,6 +56,23 @@ ERRORS = [
     (133, 0, "", OSError, errno.EMSGSIZE, "sandbox-net: a frame that is too large"),
     (134, 0, "", OSError, errno.ENOMEM, None),
     (99, 0, "", OSError, errno.EPROTO, "sandbox-net: channel error 99"),
+]
+
+# Each limit of the interface, and the key that sets it.
+KEYS = [
+    ("response-head-size", "response_head"),
+    ("connections", "connections"),
+    ("request-head-size", None),
+    ("requests", "requests"),
+    ("request-rate", "requests_per_second"),
+    ("bytes-up", "bytes_up"),
+    ("bytes-down", "bytes_down"),
+    ("hosts", "hosts"),
+    ("time", "seconds"),
+    ("host-memory", "host_memory"),
+    ("lookups", "lookups"),
+    ("connection-rate", "connections_per_second"),
+    ("denials", "denials"),
 ]
 
 CERTIFICATES = [
@@ -120,6 +138,29 @@ class Errors(unittest.TestCase):
             self.assertIn(f"limit {name} was reached", error.strerror)
             advice = "send fewer" if name == "request-head-size" else "in the policy's [budgets]"
             self.assertIn(advice, error.strerror)
+
+    def test_a_budget_that_is_used_up_is_told_with_its_value_and_its_key(self) -> None:
+        for detail, (limit, key) in enumerate(KEYS):
+            reached = f"sandbox-net: the host's limit {limit} was reached: "
+            raised = struct.pack("<Q?", 10 + detail, True)
+            error = exception_for(ChannelError(9, detail, "", raised))
+            self.assertEqual((error.limit, error.limit_value), (limit, 10 + detail))
+            self.assertTrue(error.strerror.startswith(reached), error.strerror)
+            told = (
+                f". The budget {key} = {10 + detail} is used up; whoever runs this program can "
+                f"raise '{key}' in the policy's [budgets]"
+            )
+            if key is not None:
+                self.assertTrue(error.strerror.endswith(told), error.strerror)
+            fixed = struct.pack("<Q?", 2**64 - 1, False)
+            error = exception_for(ChannelError(9, detail, "", fixed))
+            told = (
+                f". It is {key} = {2**64 - 1}; '{key}' in the policy's [budgets] can only lower it"
+            )
+            if key is not None:
+                self.assertTrue(error.strerror.endswith(told), error.strerror)
+            error = exception_for(ChannelError(9, detail, "", b"odd"))
+            self.assertIsNone(error.limit_value)
 
     def test_certificate_faults_read_like_openssl(self) -> None:
         for fault, host, text, code, message in CERTIFICATES:

@@ -35,7 +35,7 @@ pub(crate) mod types {
         Timeout(u8),
         Tls(TlsFailure),
         Protocol(ProtocolFailure),
-        Limit(u8),
+        Limit(LimitFailure),
         Closed,
         Invalid(String),
     }
@@ -62,6 +62,13 @@ pub(crate) mod types {
     pub(crate) struct ProtocolFailure {
         pub(crate) message: String,
         pub(crate) received: Vec<u8>,
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct LimitFailure {
+        pub(crate) limit: u8,
+        pub(crate) value: Option<u64>,
+        pub(crate) can_be_raised: bool,
     }
 
     pub(crate) struct ConnectOptions {

@@ -86,7 +86,11 @@ pub(crate) fn fail() -> ErrorCode {
             message: text(),
             received: give(usize::from(next()) * 16),
         }),
-        10 => ErrorCode::Limit(next()),
+        10 => ErrorCode::Limit(LimitFailure {
+            limit: next(),
+            value: (next() & 1 == 1).then(|| (u64::from(next()) << 56) | u64::from(next())),
+            can_be_raised: next() & 1 == 1,
+        }),
         _ => ErrorCode::Invalid(text()),
     };
     record(Call::Failed(error.clone()));

@@ -225,6 +225,7 @@ fn check_error(reply: &Reply, error: &ErrorCode) {
         return;
     }
     let (text, rest) = reply.text();
+    let bound;
     let (code, detail, expected, behind): (_, _, _, &[u8]) = match error {
         ErrorCode::Denied(denial) => (1, denial.reason, &*denial.message, denial.rule.as_bytes()),
         ErrorCode::Dns(detail) => (2, *detail, "", b""),
@@ -235,7 +236,12 @@ fn check_error(reply: &Reply, error: &ErrorCode) {
         ErrorCode::Tls(TlsFailure::Certificate((detail, text))) => (7, *detail, text, b""),
         ErrorCode::Tls(TlsFailure::Other(text)) => (7, 255, text, b""),
         ErrorCode::Protocol(failure) => (8, 0, &failure.message, &failure.received),
-        ErrorCode::Limit(detail) => (9, *detail, "", b""),
+        ErrorCode::Limit(failure) => {
+            let flag = u8::from(failure.can_be_raised);
+            let value = failure.value.map(|value| [&value.to_le_bytes()[..], &[flag]].concat());
+            bound = value.unwrap_or_default();
+            (9, failure.limit, "", &bound)
+        }
         ErrorCode::Closed => (10, 0, "", b""),
         ErrorCode::Invalid(text) => (11, 0, text, b""),
     };

@@ -2,47 +2,65 @@
 
 use std::collections::BTreeMap;
 
-use sandbox_net::Outcome;
-use sandbox_net::policy::Budgets;
+use sandbox_net::{Outcome, ReachedBudget};
+use serde::Serialize;
 
-/// What marks a budget in the place of a decision's rule, and in an exchange's error.
-const RULE: &str = "budget:";
-const ERROR: &str = "limit:";
+/// A budget, and how often it refused something.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reached<'a> {
+    #[serde(flatten)]
+    budget: &'a ReachedBudget,
+    times: u64,
+    message: String,
+}
 
-/// A sentence for each limit that was reached.
-pub(crate) fn reached(outcome: &Outcome, budgets: &Budgets) -> Vec<String> {
-    let decisions = outcome.decisions.iter().map(|record| record.rule.as_str());
-    let lookups = outcome.lookups.iter().map(|record| record.rule.as_str());
-    let rules = decisions.chain(lookups);
-    let rules = rules.filter_map(|rule| rule.strip_prefix(RULE));
-    let exchanges = outcome.exchanges.iter();
-    let errors = exchanges.filter_map(|record| record.error.as_deref()?.strip_prefix(ERROR));
-    let mut counts = BTreeMap::new();
-    for limit in rules.chain(errors) {
-        *counts.entry(limit).or_insert(0_usize) += 1;
+impl Reached<'_> {
+    /// What was reached, and how it is raised.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
-    counts
-        .into_iter()
-        .filter_map(|(limit, count)| sentence(limit, count, budgets))
+}
+
+/// The limits that were reached, by their keys.
+pub(crate) fn reached(outcome: &Outcome) -> Vec<Reached<'_>> {
+    let decisions = outcome.decisions.iter();
+    let decisions = decisions.map(|record| (&record.budget, record.repeats));
+    let lookups = outcome.lookups.iter();
+    let lookups = lookups.map(|record| (&record.budget, record.repeats));
+    let exchanges = outcome.exchanges.iter().map(|record| (&record.budget, 0));
+    let mut counts = BTreeMap::new();
+    for (budget, repeats) in decisions.chain(lookups).chain(exchanges) {
+        if let Some(budget) = budget {
+            let entry = (budget.key.as_ref(), budget.value);
+            counts.entry(entry).or_insert((budget, 0_u64)).1 += 1 + repeats;
+        }
+    }
+    let counted = counts.into_values();
+    counted
+        .map(|(budget, times)| Reached {
+            message: sentence(budget, times),
+            budget,
+            times,
+        })
         .collect()
 }
 
-fn sentence(limit: &str, count: usize, budgets: &Budgets) -> Option<String> {
-    let (key, value) = budgets.of_limit(limit)?;
-    let times = match count {
+fn sentence(budget: &ReachedBudget, times: u64) -> String {
+    let ReachedBudget { key, value, fixed } = budget;
+    let times = match times {
         1 => "once".to_owned(),
-        count => format!("{count} times"),
+        times => format!("{times} times"),
     };
-    Some(match value {
-        Some(value) => format!(
+    match fixed {
+        false => format!(
             "the budget {key} = {value} was reached, and refused something {times}; raise '{key}' \
              in the policy's [budgets]"
         ),
-        None => format!(
-            "the host's limit {limit} was reached, and refused something {times}; '{key}' in the \
-             policy's [budgets] can only lower it"
+        true => format!(
+            "the host's limit {key} = {value} was reached, and refused something {times}; '{key}' in \
+             the policy's [budgets] can only lower it"
         ),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -51,32 +69,35 @@ mod tests {
 
     #[test]
     fn a_budget_is_told_with_its_value_and_its_key() {
-        let budgets = Budgets {
-            requests: Some(3),
-            ..Budgets::default()
-        };
-        for (limit, count, expected) in [
+        for (key, value, fixed, times, expected) in [
             (
                 "requests",
+                3,
+                false,
                 2,
                 "the budget requests = 3 was reached, and refused something 2 times; raise \
                  'requests' in the policy's [budgets]",
             ),
             (
                 "denials",
+                100_000,
+                false,
                 1,
                 "the budget denials = 100000 was reached, and refused something once; raise \
                  'denials' in the policy's [budgets]",
             ),
             (
                 "connections",
+                1024,
+                true,
                 1,
-                "the host's limit connections was reached, and refused something once; \
+                "the host's limit connections = 1024 was reached, and refused something once; \
                  'connections' in the policy's [budgets] can only lower it",
             ),
         ] {
-            assert_eq!(sentence(limit, count, &budgets).unwrap(), expected);
+            let key = key.into();
+            let budget = ReachedBudget { key, value, fixed };
+            assert_eq!(sentence(&budget, times), expected);
         }
-        assert_eq!(sentence("request-head-size", 1, &budgets), None);
     }
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sandbox_net::{DecisionRecord, Dropped, ExchangeRecord, Exit, LookupRecord, Outcome};
 use serde::Serialize;
 
+use crate::budgets::{self, Reached};
 use crate::{Failure, console};
 
 #[derive(Serialize)]
@@ -25,6 +26,8 @@ struct Report<'a> {
     decisions: &'a [DecisionRecord],
     exchanges: &'a [ExchangeRecord],
     lookups: &'a [LookupRecord],
+    /// The budgets that refused something: key, value, how often, and what to do about it.
+    budgets_reached: Vec<Reached<'a>>,
     /// How many of each are missing above.
     dropped: Dropped,
 }
@@ -70,6 +73,7 @@ pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
         decisions: &outcome.decisions,
         exchanges: &outcome.exchanges,
         lookups: &outcome.lookups,
+        budgets_reached: budgets::reached(outcome),
         dropped: outcome.dropped,
     };
     console::print(&serde_json::to_string(&report)?)

@@ -11,7 +11,7 @@ use sandbox_net::{
 
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
-use crate::script_wishes::Wishes;
+use crate::script_wishes::{Wishes, read_once};
 use crate::supervise::{Deadline, say};
 use crate::{Failure, budgets, json, missing_module, no_network};
 
@@ -105,7 +105,13 @@ impl Run {
         let mut sandbox = self.directories(Sandbox::builder());
         // Nothing is read from where an earlier run could have written.
         sandbox.check()?;
-        let wishes = Wishes::read(self.script_file(), &self.with_requirements)?;
+        let name = self.script.first().cloned();
+        let source = match name.clone() {
+            Some(name) => read_once(name).await?,
+            None => None,
+        };
+        let (asking, requirements) = (name.as_deref(), &self.with_requirements);
+        let wishes = Wishes::read(asking, source.as_deref(), requirements)?;
         if wishes.asks_for_rules() {
             // The person's time is not the program's.
             let asked = Instant::now();
@@ -121,6 +127,15 @@ impl Run {
             .memory_limit(usize::try_from(self.memory.as_u64())?)
             .disk_limit(self.disk.as_u64())
             .stdin(Stdin::Inherit);
+        let script = match (source, name.as_deref()) {
+            // What the program itself would read is its source.
+            (Some(source), Some("-")) => {
+                sandbox = sandbox.stdin(Stdin::Bytes(source));
+                script
+            }
+            (Some(source), Some(name)) => Script::named(name, source),
+            _ => script,
+        };
         let logs_to_stderr = self
             .audit
             .as_ref()
@@ -192,8 +207,8 @@ impl Run {
             json::print(&outcome)?;
         } else {
             explain(&outcome, policy.denies_everything());
-            for sentence in budgets::reached(&outcome, policy.budgets()) {
-                say(&sentence);
+            for reached in budgets::reached(&outcome) {
+                say(reached.message());
             }
             let reported = outcome
                 .decisions

@@ -1,12 +1,15 @@
 //! What a script and files of requirements ask for: packages, which are added, and rules, which somebody
 //! has to grant.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use sandbox_net::python::Manifest;
 use sandbox_net::{ScriptMetadata, parse_requirements};
+use tokio::sync::oneshot;
 
 use crate::Failure;
 use crate::ask::{ANSWER, grants};
@@ -24,16 +27,53 @@ pub(crate) struct Wishes {
     script: String,
 }
 
+/// The source of a script that can be read only once: stdin, unless a person types it there, or a pipe.
+pub(crate) async fn read_once(script: String) -> Result<Option<Vec<u8>>, Failure> {
+    let (done, end) = oneshot::channel();
+    // Nobody waits for this thread: whoever writes may never end.
+    thread::spawn(move || done.send(source_once(&script)));
+    end.await?
+}
+
+fn source_once(script: &str) -> Result<Option<Vec<u8>>, Failure> {
+    if script == "-" {
+        let stdin = io::stdin();
+        return match stdin.is_terminal() {
+            true => Ok(None),
+            false => at_most(stdin.lock(), "stdin").map(Some),
+        };
+    }
+    let path = Path::new(script);
+    match path.is_file() || path.is_dir() {
+        true => Ok(None),
+        false => bytes(path).map(Some),
+    }
+}
+
 impl Wishes {
-    /// Reads the comment of a script that is a file, and the files of requirements.
-    pub(crate) fn read(script: Option<&Path>, requirements: &[PathBuf]) -> Result<Self, Failure> {
+    /// Reads the comment of a script that is a file, or whose source was read already, and the files of
+    /// requirements.
+    pub(crate) fn read(
+        script: Option<&str>,
+        source: Option<&[u8]>,
+        requirements: &[PathBuf],
+    ) -> Result<Self, Failure> {
         let mut wishes = Wishes::default();
-        // A named pipe is read once, by whoever runs it.
-        if let Some(script) = script.filter(|script| script.is_file()) {
-            wishes.script = name(script);
+        let file = script.map(Path::new).filter(|script| script.is_file());
+        let source = match (source, file) {
+            (Some(source), _) => Some(source.into()),
+            (None, Some(file)) => Some(bytes(file)?.into()),
+            (None, None) => None,
+        };
+        if let (Some(script), Some::<Cow<'_, [u8]>>(source)) = (script, source) {
+            wishes.script = match script {
+                "-" => "stdin".to_owned(),
+                script => printable(script),
+            };
             // Python takes other encodings, too; the comment is in ASCII in all of them that matter.
-            let source = String::from_utf8_lossy(&bytes(script)?).into_owned();
-            let at = |error| format!("{}: {error}", name(script));
+            let source = String::from_utf8_lossy(&source).into_owned();
+            let script = wishes.script.clone();
+            let at = |error| format!("{script}: {error}");
             if let Some(metadata) = ScriptMetadata::parse(&source).map_err(at)? {
                 let python = &Manifest::find(None)?.python;
                 metadata.check_python(python).map_err(at)?;
@@ -87,14 +127,18 @@ fn name(path: &Path) -> String {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: io::Error| format!("{}: {error}", name(path));
-    let file = File::open(path).map_err(failed)?;
+    let name = name(path);
+    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+    at_most(file, &name)
+}
+
+/// All of it, unless it is too long.
+fn at_most(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    let read = from.take(LONGEST + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("{name}: {error}"))?;
     if bytes.len() as u64 > LONGEST {
-        return Err(format!("{}: it has more than {LONGEST} bytes", name(path)).into());
+        return Err(format!("{name}: it has more than {LONGEST} bytes").into());
     }
     Ok(bytes)
 }

@@ -3,9 +3,14 @@
 
 mod common;
 
+#[path = "cli/budgets.rs"]
+mod budgets;
 #[cfg(unix)]
 #[path = "cli/clean_up.rs"]
 mod clean_up;
+#[cfg(target_os = "linux")]
+#[path = "cli/interrupt.rs"]
+mod interrupt;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
 #[cfg(unix)]
@@ -23,7 +28,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use common::http_server;
+use common::{http_server, prepare};
 
 /// The exit code of the tool's own errors.
 const TOOL_ERROR: i32 = 125;

@@ -8,6 +8,7 @@ use sandbox_net_egress::{Egress, EgressConfig, Limit, Machine};
 use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsRequest};
 
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
+use crate::bounds::Bounds;
 use crate::hook::Hook;
 use crate::link::Link;
 use crate::meter::Meter;
@@ -23,6 +24,7 @@ use crate::shared::Shared;
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     pub(crate) audit: AuditLog,
+    bounds: Arc<Bounds>,
 }
 
 /// Why a policy does not take the place of another one.
@@ -82,6 +84,7 @@ impl GatewayBuilder {
     /// was put together by hand is not checked here: see [`Policy::check`].
     #[must_use]
     pub fn build(self, policy: Policy, mut config: EgressConfig) -> Gateway {
+        let bounds = Arc::new(Bounds::new(policy.budgets(), &config));
         let size = |bound: Option<u32>| bound.and_then(|bound| usize::try_from(bound).ok());
         let budgets = policy.budgets();
         let connections = size(budgets.connections).unwrap_or(usize::MAX);
@@ -94,9 +97,11 @@ impl GatewayBuilder {
         let wire = Arc::<Meter>::clone(&meter);
         let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         self.audit.hold_in(egress.memory());
+        self.audit.bounded_by(&bounds);
         Gateway {
             shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
             audit: self.audit,
+            bounds,
         }
     }
 }
@@ -121,6 +126,11 @@ impl Gateway {
         &self.audit
     }
 
+    /// What each limit allows.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// What the host holds in memory on behalf of the guest, in all its runs, is taken from here.
     pub fn memory(&self) -> &HostMemory {
         self.shared.egress.memory()
@@ -137,6 +147,7 @@ impl Gateway {
         Self {
             shared: Arc::clone(&self.shared),
             audit: self.audit.next_run(),
+            bounds: Arc::clone(&self.bounds),
         }
     }
 

@@ -13,6 +13,7 @@
 //! 6. the sockets (`sandbox-net-egress`).
 
 pub mod audit;
+mod bounds;
 mod completion;
 mod connect;
 mod consult;
@@ -36,9 +37,10 @@ mod upload;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
+    Stage, Time, Verdict,
 };
+pub use bounds::Bounds;
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
 pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};

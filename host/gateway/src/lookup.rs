@@ -14,7 +14,7 @@ use sandbox_net_egress::{EgressError, Limit};
 use sandbox_net_policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
 
 /// How many lookups of one sandbox may be under way at once.
-pub(super) const MAX_LOOKUPS: usize = 256;
+pub(crate) const MAX_LOOKUPS: usize = 256;
 
 /// What a lookup under way holds, about: its task, its socket, questions and answers.
 const LOOKUP: usize = 8 << 10;

@@ -46,6 +46,8 @@ pub struct Pip {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     within: TimeBox,
+    /// So long its Python may take to say that it is there.
+    start: Duration,
 }
 
 /// What to download, and where to.
@@ -144,7 +146,14 @@ impl Pip {
             arguments,
             environment: Vec::new(),
             within: TimeBox::new(Duration::MAX),
+            start: index::START,
         }
+    }
+
+    /// The same pip, whose Python has so long to say that it is there.
+    #[cfg(test)]
+    pub(crate) fn answers_within(self, start: Duration) -> Pip {
+        Pip { start, ..self }
     }
 
     /// The same pip, which is killed with all that it started when the time is over.

@@ -42,8 +42,8 @@ pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Gateway,
     GatewayBuilder, Hook, HookAnswer, HookError, HookFuture, HookRequest, LookupRecord,
-    PlaceholderError, Reason, ReplacePolicyError, SourceError, Stage, Time, ValueError, Vault,
-    VaultError, Verdict,
+    PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage, Time,
+    ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use sandbox_net_wasi::{

@@ -325,6 +325,13 @@ impl Sandbox {
                 args.push(script.guest().to_owned());
                 copy = Some(script);
             }
+            Source::Named(name, source) => {
+                let root = self.root.clone();
+                let write = move |name: &str| ScriptFile::write(&root, name.as_ref(), &source);
+                let script = self.file(&name, write).await?;
+                args.push(script.guest().to_owned());
+                copy = Some(script);
+            }
         }
         args.extend(self.settings.args.iter().cloned());
         checks::arguments(&args)?;

@@ -14,6 +14,7 @@ pub struct Script(pub(crate) Source);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
     Path(PathBuf),
+    Named(String, Vec<u8>),
     Code(String),
     Module(String),
     Stdin,
@@ -24,6 +25,12 @@ impl Script {
     /// refused where it lies in a directory that the guest may write to.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self(Source::Path(path.into()))
+    }
+
+    /// The source of a file, which was read already, such as a pipe. The guest sees it in `/run`, under
+    /// this name.
+    pub fn named(name: impl Into<String>, source: impl Into<Vec<u8>>) -> Self {
+        Self(Source::Named(name.into(), source.into()))
     }
 
     /// Source text, as for `python -c`.

@@ -34,6 +34,11 @@ impl ScriptFile {
         let mut source = Vec::new();
         let file = std::fs::File::open(path)?;
         file.take(LARGEST + 1).read_to_end(&mut source)?;
+        Self::write(root, path, &source)
+    }
+
+    /// Writes the source of a script, under the last part of `path`.
+    pub(super) fn write(root: &Arc<Root>, path: &Path, source: &[u8]) -> io::Result<Self> {
         if source.len() as u64 > LARGEST {
             let fault = format!("a script may have {LARGEST} bytes; keep data in files of its own");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, fault));

@@ -4,8 +4,8 @@ use crate::frames::command::{CONNECT, REQUEST};
 use crate::frames::{Reply, connect, request};
 use crate::guest::Guest;
 use crate::mock::{
-    CertificateFault, Denial, DenyReason, DnsFailure, ErrorCode, Limit, Phase, ProtocolFailure,
-    TlsFailure,
+    CertificateFault, Denial, DenyReason, DnsFailure, ErrorCode, Limit, LimitFailure, Phase,
+    ProtocolFailure, TlsFailure,
 };
 
 fn denied(reason: DenyReason) -> ErrorCode {
@@ -24,6 +24,14 @@ fn protocol(received: &[u8]) -> ErrorCode {
     ErrorCode::Protocol(ProtocolFailure {
         message: "bad line".to_owned(),
         received: received.to_vec(),
+    })
+}
+
+fn limit(limit: Limit, value: Option<u64>, can_be_raised: bool) -> ErrorCode {
+    ErrorCode::Limit(LimitFailure {
+        limit,
+        value,
+        can_be_raised,
     })
 }
 
@@ -90,9 +98,26 @@ fn table() -> Vec<(ErrorCode, Reply)> {
             Reply::error(8, 0, "bad line", b"\xff\x00\r\n"),
         ),
         (protocol(b""), Reply::error(8, 0, "bad line", b"")),
-        (ErrorCode::Limit(Limit::ResponseHeadSize), plain(9, 0)),
-        (ErrorCode::Limit(Limit::Connections), plain(9, 1)),
-        (ErrorCode::Limit(Limit::RequestHeadSize), plain(9, 2)),
+        (limit(Limit::ResponseHeadSize, None, false), plain(9, 0)),
+        (limit(Limit::Connections, None, true), plain(9, 1)),
+        (limit(Limit::RequestHeadSize, None, false), plain(9, 2)),
+        (
+            limit(Limit::Requests, Some(10), true),
+            Reply::error(9, 3, "", b"\x0a\0\0\0\0\0\0\0\x01"),
+        ),
+        (
+            limit(Limit::Denials, Some(0x0123_4567_89ab_cdef), false),
+            Reply::error(9, 12, "", b"\xef\xcd\xab\x89\x67\x45\x23\x01\0"),
+        ),
+        (
+            limit(Limit::BytesUp, Some(u64::MAX), true),
+            Reply::error(
+                9,
+                5,
+                "",
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            ),
+        ),
         (ErrorCode::Closed, plain(10, 0)),
         (
             ErrorCode::Invalid("no".to_owned()),

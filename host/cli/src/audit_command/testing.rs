@@ -20,6 +20,7 @@ pub(super) fn decision() -> DecisionRecord {
         verdict: Verdict::Allow,
         rule: "a.test".to_owned(),
         reason: None,
+        budget: None,
         address: None,
         update: false,
         repeats: 0,
@@ -47,6 +48,7 @@ pub(super) fn denied(what: &str, reason: DenyReason, address: Option<&str>) -> D
         verdict: Verdict::Deny,
         rule: "default-deny".to_owned(),
         reason: Some(reason.into()),
+        budget: None,
         address: address.map(|it| SocketAddr::new(it.parse().unwrap(), 443)),
         ..decision_on(what)
     }
@@ -66,6 +68,7 @@ pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
         verdict,
         rule,
         reason: reason.map(Into::into),
+        budget: None,
         outcome,
         update: false,
         repeats: 0,
@@ -88,6 +91,7 @@ pub(super) fn exchange(target: &str) -> ExchangeRecord {
         duration_ms: 12,
         secrets: Vec::new(),
         error: None,
+        budget: None,
     }
 }
 

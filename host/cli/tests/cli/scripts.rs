@@ -5,30 +5,36 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+/// Writes the wheel of `brought` 1.0.
+pub(super) fn write_wheel(directory: &Path) -> PathBuf {
+    let path = directory.join("brought-1.0-py3-none-any.whl");
+    let mut wheel = zip::ZipWriter::new(fs::File::create(&path).expect("a file"));
+    for (name, text) in [
+        ("brought.py", "value = 'brought along'"),
+        (
+            "brought-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
+        ),
+        (
+            "brought-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n",
+        ),
+    ] {
+        let options = zip::write::SimpleFileOptions::default();
+        wheel.start_file(name, options).expect("a member");
+        wheel.write_all(text.as_bytes()).expect("a member");
+    }
+    wheel.finish().expect("a wheel");
+    path
+}
+
 /// A directory with one pure wheel, as pip's only index, and a script.
 struct Place(tempfile::TempDir);
 
 impl Place {
     fn new(lines: &[&str]) -> Place {
         let place = Place(tempfile::tempdir().expect("a directory"));
-        let path = place.path("brought-1.0-py3-none-any.whl");
-        let mut wheel = zip::ZipWriter::new(fs::File::create(path).expect("a file"));
-        for (name, text) in [
-            ("brought.py", "value = 'brought along'"),
-            (
-                "brought-1.0.dist-info/WHEEL",
-                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
-            ),
-            (
-                "brought-1.0.dist-info/METADATA",
-                "Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n",
-            ),
-        ] {
-            let options = zip::write::SimpleFileOptions::default();
-            wheel.start_file(name, options).expect("a member");
-            wheel.write_all(text.as_bytes()).expect("a member");
-        }
-        wheel.finish().expect("a wheel");
+        write_wheel(place.0.path());
         fs::write(place.path("agent.py"), lines.join("\n")).expect("a script");
         place
     }
@@ -37,15 +43,36 @@ impl Place {
         self.0.path().join(name)
     }
 
-    fn run(&self, options: &[&str]) -> Output {
-        command(&["run"])
-            .args(options)
-            .arg(self.path("agent.py"))
-            .env("PIP_NO_INDEX", "1")
-            .env("PIP_FIND_LINKS", self.0.path())
-            .output()
-            .expect("the binary of this crate")
+    /// `run`, which finds packages here alone.
+    fn command(&self) -> Command {
+        let mut command = command(&["run"]);
+        command.env("PIP_NO_INDEX", "1");
+        command.env("PIP_FIND_LINKS", self.0.path());
+        command
     }
+
+    fn run(&self, options: &[&str]) -> Output {
+        let mut command = self.command();
+        let command = command.args(options).arg(self.path("agent.py"));
+        command.output().expect("the binary of this crate")
+    }
+
+    /// With this on stdin.
+    fn piped(&self, arguments: &[&str], source: &str) -> Output {
+        with_stdin(self.command().args(arguments), source)
+    }
+}
+
+/// Runs a command with this on its stdin.
+fn with_stdin(command: &mut Command, source: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("a program");
+    let mut stdin = child.stdin.take().expect("its stdin");
+    // It may not read all of it.
+    let _ = stdin.write_all(source.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("its end")
 }
 
 fn begins(output: &Output, path: &Path, rest: &str) {
@@ -82,6 +109,71 @@ fn a_script_and_a_file_of_requirements_bring_packages() {
         "brought along\n",
         "{}",
         text(&output.stderr)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_script_on_stdin_or_in_a_pipe_brings_packages_and_asks_as_one_in_a_file_does() {
+    let server = http_server();
+    let asks = format!("# allow = ['GET http://{server}/**']");
+    let lines = [
+        "# /// script",
+        "# dependencies = ['brought']",
+        "# [tool.sandbox-net]",
+        &asks,
+        "# ///",
+        "import brought, sys, urllib.request",
+        "try:",
+        &format!("    status = urllib.request.urlopen('http://{server}/').status"),
+        "except Exception:",
+        "    status = 'denied'",
+        "print(brought.value, sys.argv[1:], status, repr(sys.stdin.read()))",
+    ];
+    let place = Place::new(&lines);
+    let source = lines.join("\n");
+    for script in ["-", "/dev/stdin"] {
+        let output = place.piped(&[script, "one", "two"], &source);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let expected = "brought along ['one', 'two'] denied ''\n";
+        assert_eq!(stdout, expected, "{script}: {stderr}");
+        let asked = "asks for rules that were not granted: GET http";
+        assert!(stderr.contains(asked), "{script}: {stderr}");
+        let output = place.piped(&["--allow-requested", script], &source);
+        let expected = "brought along [] 200 ''\n";
+        assert_eq!(text(&output.stdout), expected, "{script}");
+        let output = place.piped(&[script], &block(&["# dependencies = ["]).join("\n"));
+        let named = script.replace('-', "stdin");
+        begins(&output, Path::new(&named), "line 2: the script's metadata");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_script_on_stdin_or_in_a_pipe_is_what_it_is_for_cpython() {
+    let source = "import sys\nprint(sys.argv, __name__, repr(sys.stdin.read()))\n\
+                  try: input()\nexcept EOFError: print('no more')\nsys.exit(3)\n";
+    let place = Place::new(&[]);
+    for arguments in [&["-"][..], &["-", "one", "-x"]] {
+        let natively = with_stdin(Command::new("python3").args(arguments), source);
+        let inside = place.piped(arguments, source);
+        assert_eq!(
+            text(&inside.stdout),
+            text(&natively.stdout),
+            "{arguments:?}"
+        );
+        assert_eq!(inside.status.code(), natively.status.code());
+    }
+    // A file's name is told, as that of a script that is none.
+    let inside = place.piped(&["/dev/stdin"], "import sys; print(sys.argv); 1 / 0");
+    assert_eq!(text(&inside.stdout), "['/run/stdin']\n");
+    assert!(text(&inside.stderr).contains("File \"/run/stdin\", line 1"));
+    let long = place.piped(&["-"], &"#".repeat((16 << 20) + 1));
+    let said = text(&long.stderr);
+    assert_eq!(long.status.code(), Some(TOOL_ERROR), "{said}");
+    assert!(
+        said.starts_with("sandbox-net: stdin: it has more than"),
+        "{said}"
     );
 }
 

@@ -215,6 +215,7 @@ mod tests {
             verdict: Verdict::Deny,
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
+            budget: None,
             address: None,
             update: false,
             repeats: 0,

@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::run::{Following, Open, Run, Unrecorded, Written};
-use super::{AuditLine, AuditLog, DecisionRecord, ExchangeRecord, Reason, Stage, Time, Verdict};
+use super::{
+    AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, RULE, Reason, Stage, Time, Verdict,
+};
 use sandbox_net_policy::Denial;
 
 /// A decision on something that is not done yet. [`commit`](Self::commit) records it, and comes
@@ -90,6 +92,11 @@ impl Decided {
     fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
         rule.clone_into(&mut self.record.rule);
         self.record.verdict = verdict;
+        let limit = match reason {
+            Reason::Budget(_) => rule.strip_prefix(RULE),
+            Reason::Policy(_) => None,
+        };
+        self.record.budget = self.run.shared.budget(limit);
         self.record.reason = Some(reason);
         self.has_changed = true;
     }
@@ -143,6 +150,7 @@ impl Exchanged {
             duration_ms: 0,
             secrets: Vec::new(),
             error: None,
+            budget: None,
         };
         Self {
             run: Arc::clone(&log.run),
@@ -190,7 +198,10 @@ impl Exchanged {
     /// The first failure counts.
     pub(crate) fn failed(&self, error: &str) {
         self.change(|record| {
-            record.error.get_or_insert_with(|| error.to_owned());
+            if record.error.is_none() {
+                record.error = Some(error.to_owned());
+                record.budget = self.run.shared.budget(error.strip_prefix(ERROR));
+            }
         });
     }
 

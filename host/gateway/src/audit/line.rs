@@ -1,6 +1,7 @@
 //! The lines of an audit log: for each decision, for each finished exchange, for each lookup that
 //! asks a name server or was denied, and for denials that are counted instead of repeated.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -122,6 +123,19 @@ impl From<DenyReason> for Reason {
     }
 }
 
+/// A limit that was reached, as whoever runs the program knows it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ReachedBudget {
+    /// The key in the policy's `[budgets]`, such as `requests`.
+    pub key: Cow<'static, str>,
+    /// What it allows: a number, bytes, or seconds.
+    pub value: u64,
+    /// Whether it is the host's own bound, which a policy may lower and not raise. Left out of the
+    /// line where it is not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fixed: bool,
+}
+
 /// One decision.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
@@ -149,6 +163,9 @@ pub struct DecisionRecord {
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,
+    /// The budget that refused it. Left out of the line where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<ReachedBudget>,
     /// The address that was dialled; where its address was refused, the first one that was.
     pub address: Option<SocketAddr>,
     /// Whether this line takes the place of an earlier one with the same sandbox and sequence; left
@@ -191,6 +208,9 @@ pub struct ExchangeRecord {
     pub secrets: Vec<String>,
     /// What ended it, such as `reset`; none where the response came to its end.
     pub error: Option<String>,
+    /// The budget that ended it. Left out of the line where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<ReachedBudget>,
 }
 
 /// One question for the addresses of a name: before it is asked, when it is answered, or denied.
@@ -211,6 +231,9 @@ pub struct LookupRecord {
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,
+    /// The budget that refused it. Left out of the line where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<ReachedBudget>,
     /// What came of the question: `asked` before there is an answer, then `found`, or the failure,
     /// such as `dns`; none where no name server was asked.
     pub outcome: Option<String>,
@@ -295,6 +318,7 @@ mod tests {
             verdict: Verdict::Deny,
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
+            budget: None,
             address: None,
             update: false,
             repeats: 0,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::run::{Open, Run, Unrecorded, Written};
-use super::{AuditLine, AuditLog, LookupRecord, Reason, TARGET, Time, Verdict, shortened};
+use super::{
+    AuditLine, AuditLog, ERROR, LookupRecord, RULE, Reason, TARGET, Time, Verdict, shortened,
+};
 use sandbox_net_policy::Denial;
 
 /// What the outcome of a lookup is before there is one.
@@ -37,6 +39,7 @@ impl AuditLog {
                 verdict,
                 rule: rule.to_owned(),
                 reason,
+                budget: None,
                 outcome: None,
                 update: false,
                 repeats: 0,
@@ -66,6 +69,11 @@ impl LookedUp {
     pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
         self.record.verdict = Verdict::Deny;
         rule.clone_into(&mut self.record.rule);
+        let limit = match reason {
+            Reason::Budget(_) => rule.strip_prefix(RULE),
+            Reason::Policy(_) => None,
+        };
+        self.record.budget = self.run.shared.lookup_budget(limit);
         (self.record.reason, self.record.outcome) = (Some(reason), None);
     }
 
@@ -78,6 +86,7 @@ impl LookedUp {
 
     /// What came of the question.
     pub(crate) fn ended(&mut self, outcome: String) {
+        self.record.budget = self.run.shared.budget(outcome.strip_prefix(ERROR));
         self.record.outcome = Some(outcome);
     }
 }

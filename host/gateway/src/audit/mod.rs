@@ -17,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{Decided, Exchanged};
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
+    Stage, Time, Verdict,
 };
 pub(crate) use self::lookup::LookedUp;
 pub use self::place::{Place, Stream};
@@ -28,6 +28,7 @@ pub(crate) use self::run::Unrecorded;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
+use crate::bounds::Bounds;
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_policy::{Denial, TlsRequest};
 
@@ -58,6 +59,7 @@ struct Shared {
     next: AtomicU64,
     next_lookup: AtomicU64,
     memory: OnceLock<HostMemory>,
+    bounds: OnceLock<Arc<Bounds>>,
     is_broken: Arc<AtomicBool>,
 }
 
@@ -71,6 +73,23 @@ pub struct AuditSettings {
     /// Where the lines go, beside the log's own memory and `tracing` (target
     /// `sandbox_net::audit`).
     pub sinks: Vec<Arc<dyn AuditSink>>,
+}
+
+/// What marks a limit in the place of a decision's rule.
+const RULE: &str = "budget:";
+/// What marks one in an exchange's error.
+const ERROR: &str = "limit:";
+
+impl Shared {
+    /// The budget that a decision's rule or an exchange's error names.
+    fn budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
+        self.bounds.get()?.of(of?)
+    }
+
+    /// The same for a lookup's rule.
+    fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
+        self.bounds.get()?.of_lookup(of?)
+    }
 }
 
 impl std::fmt::Debug for AuditLog {
@@ -175,6 +194,12 @@ impl AuditLog {
         let _ = self.run.shared.memory.set(memory.clone());
     }
 
+    /// Tells in records what each limit allows, from now on.
+    pub(crate) fn bounded_by(&self, bounds: &Arc<Bounds>) {
+        // A log belongs to one sandbox.
+        let _ = self.run.shared.bounds.set(Arc::clone(bounds));
+    }
+
     /// Whether a sink has lost a line: nothing may be done any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.run.is_broken()
@@ -208,6 +233,7 @@ impl AuditLog {
             verdict,
             rule: rule.to_owned(),
             reason,
+            budget: None,
             address: None,
             update: false,
             repeats: 0,

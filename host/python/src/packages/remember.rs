@@ -14,13 +14,13 @@ use crate::progress::Silent;
 use crate::{Cache, Error, Pip, hash};
 
 /// The kind of the one cache entry that holds refusals.
-const KIND: &str = "refusals";
-const KEY: &str = "1";
+pub(super) const KIND: &str = "refusals";
+pub(super) const KEY: &str = "1";
 const FILE: &str = "refusals.toml";
 /// After this time the indexes are asked again.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// So many refusals are kept, the newest.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// The most bytes of one, and of the file.
 const LENGTH: usize = 8 << 10;
 const FILE_LENGTH: u64 = (MOST * LENGTH * 2) as u64;
@@ -105,15 +105,15 @@ impl<'a> Memory<'a> {
             reason: reason.clone(),
             instead: instead.clone(),
         };
+        // One that is too long displaces none.
+        if toml::to_string(&new).map_or(usize::MAX, |text| text.len()) > LENGTH {
+            return Ok(());
+        }
         let mut all = self.read()?;
         all.refusals
             .retain(|it| it.requirements != self.requirements);
         all.refusals.insert(0, new);
         all.refusals.truncate(MOST);
-        all.refusals.retain(|it| {
-            let text = toml::to_string(it);
-            text.is_ok_and(|text| text.len() <= LENGTH)
-        });
         let write = |directory: &Path| {
             let path = directory.join(FILE);
             let text = toml::to_string(&all).map_err(std::io::Error::other);

@@ -12,7 +12,7 @@ use pep508_rs::pep440_rs::Version;
 use crate::Error;
 use crate::packages::catalog::{Listing, one_line};
 use crate::packages::resolve::Target;
-use crate::packages::wheel::Wheel;
+use crate::packages::wheel::{self, Wheel};
 use crate::pip::{Download, Found, Pip};
 use crate::progress::Progress;
 
@@ -45,17 +45,19 @@ impl SlowIndex {
     ) -> Result<Vec<Listing>, Error> {
         let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         let logs = self.downloads(pip, target, &texts, progress)?;
-        let read = |(name, (log, _)): (&PackageName, (String, _))| {
-            let unanswered = |line: &&str| {
-                let absent = [" 403 ", " 404 ", " 410 "];
-                line.contains("Could not fetch URL") && !absent.iter().any(|it| line.contains(it))
+        let read =
+            |(name, (log, saved)): (&PackageName, (String, Result<Vec<PathBuf>, String>))| {
+                let unanswered = |line: &&str| {
+                    let absent = [" 403 ", " 404 ", " 410 "];
+                    line.contains("Could not fetch URL")
+                        && !absent.iter().any(|it| line.contains(it))
+                };
+                if let Some(fault) = log.lines().find(unanswered) {
+                    let (what, detail) = (name.to_string(), one_line(fault));
+                    return Err(Error::Index { what, detail });
+                }
+                Ok(listing(name, &log, saved.ok().as_deref()))
             };
-            if let Some(fault) = log.lines().find(unanswered) {
-                let (what, detail) = (name.to_string(), one_line(fault));
-                return Err(Error::Index { what, detail });
-            }
-            Ok(listing(name, &log))
-        };
         names.iter().zip(logs).map(read).collect()
     }
 
@@ -143,8 +145,16 @@ impl SlowIndex {
     }
 }
 
-/// The files that a log tells of.
-fn listing(name: &PackageName, log: &str) -> Listing {
+/// The files that a log tells of. It does not tell which were withdrawn: a release that is newer than
+/// the one that pip `saved`, and no pre-release, is one that pip passed over for that.
+fn listing(name: &PackageName, log: &str, saved: Option<&[PathBuf]>) -> Listing {
+    let version = |file: &str| Some(wheel::parse_file_name(file).ok()?.1);
+    let saved = saved.and_then(|paths| paths.first()?.file_name()?.to_str());
+    let best = saved.and_then(version);
+    let is_passed_over = |file: &str| match (version(file), &best) {
+        (Some(version), Some(best)) => version > *best && !version.any_prerelease(),
+        _ => false,
+    };
     let found = |line: &str| {
         let (_, address) = line.split_once("Found link ")?;
         let url = address.split_whitespace().next()?;
@@ -152,7 +162,7 @@ fn listing(name: &PackageName, log: &str) -> Listing {
         Some(Found {
             file: file.to_owned(),
             url: url.to_owned(),
-            yanked: line.contains("(yanked"),
+            yanked: is_passed_over(file),
         })
     };
     Listing::new(name, log.lines().filter_map(found).collect(), log)

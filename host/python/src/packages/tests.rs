@@ -2,7 +2,9 @@
 
 mod index;
 mod pypi;
+mod remembered;
 mod server;
+mod slow;
 
 use super::*;
 use crate::testing::{WheelBuilder, offline_pip};

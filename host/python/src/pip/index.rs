@@ -21,7 +21,7 @@ use sandbox_net_process::{Running, TimeBox};
 const PROGRAM: &str = include_str!("index.py");
 
 /// So long pip's Python may take to say that it is there.
-const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_secs(60);
 /// How often the end of the time is looked for.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -151,7 +151,7 @@ impl Pip {
             configuration: Vec::new(),
             takes_pre_releases: false,
         };
-        let first = index.next(Some(START))?;
+        let first = index.next(Some(self.start))?;
         let ready = first.and_then(|line| serde_json::from_str::<Ready>(&line).ok());
         Ok(ready.map(|ready| {
             index.configuration = ready.configuration;

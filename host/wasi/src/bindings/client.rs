@@ -30,7 +30,10 @@ impl wit::Host for SandboxNetCtxView<'_> {
         let gateway = self.ctx.gateway();
         match with_ambient_tokio_runtime(|| gateway.lookup(host)) {
             Ok(looking) => Ok(Ok(self.table.push(HostLookup::new(looking))?)),
-            Err(error) => Ok(Err(convert::error(error))),
+            Err(error) => Ok(Err(convert::lookup_error(
+                error,
+                self.ctx.gateway().bounds(),
+            ))),
         }
     }
 
@@ -54,7 +57,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
             with_ambient_tokio_runtime(|| gateway.connect(endpoint, timeout, Afterwards::Closed));
         match begun {
             Ok(connecting) => Ok(Ok(self.table.push(HostConnection::new(connecting))?)),
-            Err(error) => Ok(Err(convert::error(error))),
+            Err(error) => Ok(Err(convert::error(error, self.ctx.gateway().bounds()))),
         }
     }
 
@@ -65,7 +68,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
         body: BodyKind,
     ) -> wasmtime::Result<Result<Resource<HostExchange>, ErrorCode>> {
         let connection = self.table.get_mut(&on)?;
-        let lease = match connection.lease() {
+        let lease = match connection.lease(self.ctx.gateway().bounds()) {
             Ok(lease) => lease,
             Err(error) => return Ok(Err(error)),
         };

@@ -13,7 +13,7 @@ use super::types::{ErrorCode, TlsInfo, TlsOptions};
 use super::{convert, wit};
 use crate::ctx::SandboxNetCtxView;
 use sandbox_net_egress::EgressError;
-use sandbox_net_gateway::{Completion, Connecting, Handshake, Link};
+use sandbox_net_gateway::{Bounds, Completion, Connecting, Handshake, Link};
 
 /// The host's side of a `connection`: the phase that it is in, and what it is connected to.
 pub struct HostConnection {
@@ -42,8 +42,8 @@ impl HostConnection {
     }
 
     /// The connection for one exchange.
-    pub(super) fn lease(&mut self) -> Result<Link, ErrorCode> {
-        let link = self.established()?;
+    pub(super) fn lease(&mut self, bounds: &Bounds) -> Result<Link, ErrorCode> {
+        let link = self.established(bounds)?;
         if self.exchange.upgrade().is_some_and(|e| !e.is_over()) {
             return Err(ErrorCode::Invalid(
                 "the connection's previous exchange is not over; requests are not pipelined".into(),
@@ -57,10 +57,10 @@ impl HostConnection {
         self.exchange = Arc::downgrade(exchange.completion());
     }
 
-    fn established(&mut self) -> Result<Link, ErrorCode> {
+    fn established(&mut self, bounds: &Bounds) -> Result<Link, ErrorCode> {
         match (self.poll_phase(), &self.link) {
             (Some(Ok(())), Some(link)) => Ok(link.for_exchange()),
-            (Some(Err(error)), _) => Err(convert::error(error)),
+            (Some(Err(error)), _) => Err(convert::error(error, bounds)),
             _ => Err(ErrorCode::Invalid(
                 "the connection's phase is not over; wait for its status".into(),
             )),
@@ -143,7 +143,8 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
         connection: Resource<HostConnection>,
     ) -> wasmtime::Result<Option<Result<(), ErrorCode>>> {
         let ended = self.table.get_mut(&connection)?.poll_phase();
-        Ok(ended.map(|result| result.map_err(convert::error)))
+        let bounds = self.ctx.gateway().bounds();
+        Ok(ended.map(|result| result.map_err(|error| convert::error(error, bounds))))
     }
 
     fn start_tls(
@@ -153,7 +154,7 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
         options: TlsOptions,
     ) -> wasmtime::Result<Result<(), ErrorCode>> {
         let connection = self.table.get_mut(&connection)?;
-        let link = match connection.established() {
+        let link = match connection.established(self.ctx.gateway().bounds()) {
             Ok(link) => link,
             Err(error) => return Ok(Err(error)),
         };
@@ -176,7 +177,7 @@ impl wit::HostConnection for SandboxNetCtxView<'_> {
                 connection.phase = Phase::Handshake(handshake);
                 Ok(Ok(()))
             }
-            Err(error) => Ok(Err(convert::error(error))),
+            Err(error) => Ok(Err(convert::error(error, self.ctx.gateway().bounds()))),
         }
     }
 

@@ -9,6 +9,7 @@ use sandbox_net_egress::{
     CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
     Phase, ProtocolFault, ResponseHead, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
 };
+use sandbox_net_gateway::{Bounds, ReachedBudget};
 use sandbox_net_policy::{Denial, DenyReason, Verification};
 
 /// The protocol that a guest of `sandbox:net` speaks (RFC 7301 section 6).
@@ -51,7 +52,30 @@ pub(super) fn address(address: IpAddr) -> types::IpAddress {
 }
 
 /// A failure as the guest sees it.
-pub(super) fn error(error: EgressError) -> types::ErrorCode {
+pub(super) fn error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
+    match error {
+        EgressError::Limit(reached) => limit_failure(reached, bounds.of(reached.as_str())),
+        other => failure(other),
+    }
+}
+
+/// That of a lookup.
+pub(super) fn lookup_error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
+    match error {
+        EgressError::Limit(reached) => limit_failure(reached, bounds.of_lookup(reached.as_str())),
+        other => failure(other),
+    }
+}
+
+fn limit_failure(reached: Limit, budget: Option<ReachedBudget>) -> types::ErrorCode {
+    types::ErrorCode::Limit(types::LimitFailure {
+        limit: limit(reached),
+        can_be_raised: budget.as_ref().is_some_and(|budget| !budget.fixed),
+        value: budget.map(|budget| budget.value),
+    })
+}
+
+fn failure(error: EgressError) -> types::ErrorCode {
     use types::ErrorCode as Code;
     match error {
         EgressError::Denied(denied) => Code::Denied(denial(denied)),
@@ -69,7 +93,7 @@ pub(super) fn error(error: EgressError) -> types::ErrorCode {
                 _ => failure.received.into(),
             },
         }),
-        EgressError::Limit(reached) => Code::Limit(limit(reached)),
+        EgressError::Limit(reached) => limit_failure(reached, None),
         EgressError::Closed => Code::Closed,
         EgressError::Invalid(why) => Code::Invalid(why),
     }

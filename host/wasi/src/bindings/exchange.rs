@@ -17,12 +17,12 @@ use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody, StreamCon
 use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::ctx::SandboxNetCtxView;
-use sandbox_net_gateway::{Completion, Link, Outgoing, RequestHead as Head};
+use sandbox_net_gateway::{Bounds, Completion, Link, Outgoing, RequestHead as Head};
 
 use crate::outgoing_handler::OutgoingHandler;
 use crate::typed::{self, TypedAnswer};
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_egress::{EgressError, MAX_FIELDS};
+use sandbox_net_egress::{EgressError, Limit, MAX_FIELDS};
 use sandbox_net_policy::syntax::check_head;
 
 /// Bytes of a request's body that one write may carry, at most and at least: as the sandbox's
@@ -79,7 +79,8 @@ impl HostExchange {
         let fields = head.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
         if head.fields.len() > MAX_FIELDS || size + fields.sum::<usize>() > HEAD_SIZE {
             gateway.malformed_request(&link, &head.method, &head.path);
-            return Err(ErrorCode::Limit(super::types::Limit::RequestHeadSize));
+            let error = EgressError::Limit(Limit::RequestHeadSize);
+            return Err(convert::error(error, gateway.bounds()));
         }
         let head = Head {
             method: head.method,
@@ -92,7 +93,8 @@ impl HostExchange {
         }
         let body = request_body(kind, gateway.memory());
         let body = gateway.request_within_memory(body, (&link, &head));
-        let (body, outgoing, kind) = body.map_err(convert::error)?;
+        let (body, outgoing, kind) =
+            body.map_err(|error| convert::error(error, gateway.bounds()))?;
         let completion = Completion::new();
         let request = Outgoing {
             link,
@@ -107,7 +109,9 @@ impl HostExchange {
         // off as early.
         let begun = with_ambient_tokio_runtime(|| poll_noop(sending.as_mut()));
         let response = match begun {
-            Some(Err(error)) if is_refusal(&error) => return Err(convert::error(error)),
+            Some(Err(error)) if is_refusal(&error) => {
+                return Err(convert::error(error, handler.gateway().bounds()));
+            }
             Some(ended) => Response::Head(ended),
             None => Response::Sending(spawn(sending)),
         };
@@ -170,7 +174,7 @@ impl HostExchange {
         is_new
     }
 
-    fn take_head(&mut self) -> Option<Result<ResponseHead, ErrorCode>> {
+    fn take_head(&mut self, bounds: &Bounds) -> Option<Result<ResponseHead, ErrorCode>> {
         if let Response::Sending(task) = &mut self.response {
             let ended = poll_noop(Pin::new(task)).or_else(|| {
                 // Nothing comes any more where the connection was closed.
@@ -184,12 +188,12 @@ impl HostExchange {
                 Some(match answer.head {
                     Ok(head) => Ok(convert::response_head(head)),
                     // The exchange goes on: what came is there for whoever asks for it.
-                    Err(failure) => Err(convert::error(EgressError::Protocol(failure))),
+                    Err(failure) => Err(convert::error(EgressError::Protocol(failure), bounds)),
                 })
             }
             Response::Head(Err(error)) => {
                 self.completion.fail(error.clone());
-                Some(Err(convert::error(error)))
+                Some(Err(convert::error(error, bounds)))
             }
             taken => {
                 self.response = taken;
@@ -341,7 +345,8 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
         &mut self,
         exchange: Resource<HostExchange>,
     ) -> wasmtime::Result<Option<Result<ResponseHead, ErrorCode>>> {
-        Ok(self.table.get_mut(&exchange)?.take_head())
+        let bounds = self.ctx.gateway().bounds();
+        Ok(self.table.get_mut(&exchange)?.take_head(bounds))
     }
 
     fn response_body(
@@ -364,7 +369,7 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
             .get(&exchange)?
             .completion
             .failure()
-            .map(convert::error))
+            .map(|error| convert::error(error, self.ctx.gateway().bounds())))
     }
 
     fn drop(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<()> {

@@ -62,7 +62,9 @@ impl wit::HostLookup for SandboxNetCtxView<'_> {
         lookup: Resource<HostLookup>,
     ) -> wasmtime::Result<Option<Result<(), ErrorCode>>> {
         let ended = self.table.get_mut(&lookup)?.poll();
-        Ok(ended.map(|result| result.map(drop).map_err(convert::error)))
+        let bounds = self.ctx.gateway().bounds();
+        let told = |error| convert::lookup_error(error, bounds);
+        Ok(ended.map(|result| result.map(drop).map_err(told)))
     }
 
     fn addresses(&mut self, lookup: Resource<HostLookup>) -> wasmtime::Result<Vec<IpAddress>> {

@@ -56,13 +56,17 @@ impl Server {
 
     /// The user's pip, with this as its only index.
     pub(super) fn pip(&self) -> Pip {
-        users_pip()
-            .env(
-                "PIP_INDEX_URL",
-                format!("http://127.0.0.1:{}/simple", self.port),
-            )
-            .env("PIP_RETRIES", "0")
-            .env("PIP_NO_CACHE_DIR", "1")
+        self.configure(users_pip())
+    }
+
+    /// A pip with this as its only index.
+    pub(super) fn configure(&self, pip: Pip) -> Pip {
+        pip.env(
+            "PIP_INDEX_URL",
+            format!("http://127.0.0.1:{}/simple", self.port),
+        )
+        .env("PIP_RETRIES", "0")
+        .env("PIP_NO_CACHE_DIR", "1")
     }
 
     pub(super) fn add(&self, wheel: WheelBuilder) -> PathBuf {

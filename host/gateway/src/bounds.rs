@@ -1,0 +1,138 @@
+//! What each limit of a sandbox allows, for whoever is told that it was reached.
+
+use std::borrow::Cow;
+
+use crate::audit::ReachedBudget;
+use crate::lookup::MAX_LOOKUPS;
+use sandbox_net_egress::EgressConfig;
+use sandbox_net_policy::Budgets;
+
+/// The limits of one sandbox.
+#[derive(Debug)]
+pub struct Bounds {
+    /// What holds: the policy's budgets, where they are below the host's own bounds.
+    budgets: Budgets,
+    /// The host's own bounds, which no policy raises.
+    fixed: Fixed,
+}
+
+#[derive(Debug)]
+struct Fixed {
+    connections: u64,
+    response_head: u64,
+    host_memory: Option<u64>,
+}
+
+impl Bounds {
+    /// The limits under a policy's budgets and the host's configuration.
+    pub(crate) fn new(policy: &Budgets, host: &EgressConfig) -> Self {
+        let fixed = Fixed {
+            connections: host.max_connections as u64,
+            response_head: host.max_response_head as u64,
+            host_memory: host.max_host_memory,
+        };
+        let number = |bound: u64| u32::try_from(bound).unwrap_or(u32::MAX);
+        let budgets = policy.tightest(Budgets {
+            connections: Some(number(fixed.connections)),
+            response_head: Some(number(fixed.response_head)),
+            host_memory: fixed.host_memory,
+            ..Budgets::default()
+        });
+        Self { budgets, fixed }
+    }
+
+    /// What a limit allows, by its name in the interface, such as `request-rate`; none where that
+    /// has no key, or is more than one number.
+    pub fn of(&self, limit: &str) -> Option<ReachedBudget> {
+        let (key, value) = self.budgets.of_limit(limit)?;
+        let value = value?;
+        let most = match limit {
+            "connections" => Some(self.fixed.connections),
+            "response-head-size" => Some(self.fixed.response_head),
+            "host-memory" => self.fixed.host_memory,
+            _ => None,
+        };
+        Some(ReachedBudget {
+            key: Cow::Borrowed(key),
+            value,
+            fixed: most.is_some_and(|most| value >= most),
+        })
+    }
+
+    /// The same for a lookup, of which fewer go on at once than connections.
+    pub fn of_lookup(&self, limit: &str) -> Option<ReachedBudget> {
+        let reached = self.of(limit);
+        match limit {
+            "connections" => reached.map(|reached| ReachedBudget {
+                value: MAX_LOOKUPS as u64,
+                fixed: true,
+                ..reached
+            }),
+            _ => reached,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandbox_net_egress::{Roots, TlsSettings};
+
+    fn config() -> EgressConfig {
+        EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
+    }
+
+    fn told(policy: Budgets, host: &EgressConfig, limit: &str) -> Option<(u64, bool)> {
+        let reached = Bounds::new(&policy, host).of(limit);
+        reached.map(|reached| (reached.value, reached.fixed))
+    }
+
+    #[test]
+    fn the_smaller_of_policy_and_host_is_told_and_whether_a_policy_raises_it() {
+        let host = EgressConfig {
+            max_connections: 100,
+            max_response_head: 1000,
+            max_host_memory: Some(5000),
+            ..config()
+        };
+        for (limit, most) in [
+            ("connections", 100_u32),
+            ("response-head-size", 1000),
+            ("host-memory", 5000),
+        ] {
+            let with = |value: u32| Budgets {
+                connections: Some(value),
+                response_head: Some(value),
+                host_memory: Some(u64::from(value)),
+                ..Budgets::default()
+            };
+            for (policy, expected) in [
+                (Budgets::default(), (most, true)),
+                (with(7), (7, false)),
+                (with(most), (most, true)),
+                (with(most + 1), (most, true)),
+            ] {
+                let expected = Some((u64::from(expected.0), expected.1));
+                assert_eq!(told(policy, &host, limit), expected, "{limit}");
+            }
+        }
+        let default = config();
+        let memory = Some((Budgets::HOST_MEMORY, false));
+        assert_eq!(told(Budgets::default(), &default, "host-memory"), memory);
+        let lookups = Some((Budgets::LOOKUPS, false));
+        assert_eq!(told(Budgets::default(), &default, "lookups"), lookups);
+        assert_eq!(
+            told(Budgets::default(), &default, "request-head-size"),
+            None
+        );
+        assert_eq!(told(Budgets::default(), &default, "requests"), None);
+    }
+
+    #[test]
+    fn lookups_at_once_have_a_bound_of_their_own() {
+        let bounds = Bounds::new(&Budgets::default(), &config());
+        let reached = bounds.of_lookup("connections").unwrap();
+        assert_eq!((reached.value, reached.fixed), (256, true));
+        assert_eq!(bounds.of_lookup("lookups"), bounds.of("lookups"));
+    }
+}
