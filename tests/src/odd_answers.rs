@@ -119,15 +119,15 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
     ),
     ends(
         "/folded-empty",
-        b"HTTP/1.1 200 OK\r\nX-A: 1\r\n \r\nX-B:\r\n\t2\r\nContent-Length: 4\r\n\r\nbody",
+        b"HTTP/1.1 200 OK\r\nX-A: 1\r\n \r\nX-B: 2\r\n\t\r\n 3\r\nContent-Length: 4\r\n\r\nbody",
     ),
     ends(
         "/folded-length",
-        b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 4\r\n\r\nbody and more",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n \r\n\r\nbody and more",
     ),
     ends(
         "/folded-coding",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\n\r\n4\r\nbody\r\n0\r\n\r\n",
     ),
     ends(
         "/nul-in-value",

@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Where the host reads more than a client, or less, and what the sandbox gives then: a folded line
-/// and blanks are as RFC 9112 has them, a status line has at most 64 KiB. The last one is CPython's
-/// own: the two versions differ.
+/// What the sandbox gives where it differs: here the two versions of CPython do.
 const DIFFERENT: [(&str, &str); 1] = [("http.client: /length-huge", "http.client.IncompleteRead")];
 
 fn paths(stay: bool) -> String {
