@@ -311,8 +311,7 @@ class Connection(Endpoint):
             raise again(self._broken)
 
     def _begins_tls(self, data: memoryview) -> bool:
-        is_first = self._exchange is None and self._parser.between_requests
-        return is_first and data[:1] == FIRST
+        return self._exchange is None and self._parser.between_requests and data[:1] == FIRST
 
     def _drain(self, deadline: Deadline) -> None:
         """Waits until the host has taken what an earlier call left."""
@@ -386,11 +385,9 @@ class Connection(Endpoint):
     # Receiving.
 
     def receive(self, view: memoryview, deadline: Deadline) -> int:
-        while True:
-            got = self._receive_now(view)
-            if got is not None:
-                return got
+        while (got := self._receive_now(view)) is None:
             self._wait(READABLE, deadline)
+        return got
 
     def _receive_now(self, view: memoryview) -> int | None:
         if self._notes:
@@ -406,10 +403,12 @@ class Connection(Endpoint):
         return 0 if self._over else None
 
     def push_back(self, data: bytes) -> None:
-        if self._exchange is None:
-            self._notes.push_back(data)
-        else:
-            self._exchange.push_back(data)
+        # What was read of the notes goes before the rest of them.
+        reader = self._notes if self._notes or self._exchange is None else self._exchange
+        reader.push_back(data)
+
+    def put_off(self, error: OSError) -> None:
+        self._error = error
 
     @property
     def unread(self) -> int:

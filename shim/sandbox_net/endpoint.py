@@ -78,6 +78,9 @@ class Endpoint(Watched):
     def push_back(self, data: bytes) -> None:
         """Takes back bytes that were read."""
 
+    def put_off(self, error: OSError) -> None:
+        """Keeps an error that ended a read which has bytes to give, for the next call."""
+
     def take_error(self) -> int:
         """The error that is pending (`SO_ERROR`), and forgets it."""
         return 0

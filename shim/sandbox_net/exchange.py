@@ -1,6 +1,5 @@
 """One request and its response, between the byte stream of a program and the host."""
 
-import errno
 from collections import deque
 from enum import Enum, auto
 from typing import Final
@@ -14,7 +13,6 @@ from .errors import (
     exception_for,
     is_refusal,
     is_told_once,
-    os_error,
 )
 from .http1_request import NO_BODY, RequestHead
 from .http1_response import (
@@ -130,9 +128,9 @@ class Exchange:
             return
         failure = exception_for(error, self._host)
         if not self._fetch_head():
-            self._fail(error)
-            if error.code == CLOSED:
-                self._failure = os_error(errno.EPIPE)
+            # Where only the body's way is closed, the head may be on its way: it will tell.
+            if error.code != CLOSED:
+                self._fail(error)
         elif self._plan is None and is_refusal(failure) and not is_refusal(self._failure):
             self._failure = failure  # it says more than that the exchange is over
 

@@ -12,7 +12,7 @@ from . import constants, stock
 from .buffers import Buffer, bytes_view, writable_view
 from .connection import Connection
 from .endpoint import FIRST_FD, TABLE, Address, Endpoint
-from .errors import os_error, unsupported
+from .errors import again, os_error, unsupported
 from .socket_arguments import connect_target, parse_timeout
 from .waiting import Deadline
 
@@ -301,8 +301,20 @@ class socket:
         if flags & _PEEK:
             endpoint.push_back(bytes(view[:got]))
         elif flags & _WAITALL:
+            got += self._receive_rest(endpoint, view[got:], deadline)
+        return got
+
+    @staticmethod
+    def _receive_rest(endpoint: Endpoint, view: memoryview, deadline: Deadline) -> int:
+        """Fills `view` as far as that goes: what came is given, whatever comes after it."""
+        got = 0
+        try:
             while got < len(view) and (more := endpoint.receive(view[got:], deadline)):
                 got += more
+        except (BlockingIOError, TimeoutError):
+            pass
+        except OSError as error:
+            endpoint.put_off(again(error))
         return got
 
     # Settings.

@@ -182,7 +182,7 @@ class FakeExchange:
         if self.head_given and self.next is None:
             self.next = next(self.body, b"")
         found = 0
-        if self.failure is not None:
+        if self.failure is not None and self.answer is None:
             return 7
         if self.answer is not None and not (
             self.answer.before and isinstance(self.answer.before[0], Wait)
@@ -191,7 +191,7 @@ class FakeExchange:
         found |= self.asks_for_body
         if not self.head_given or not isinstance(self.next, Wait):
             found |= 2
-        if self.room != 0 or self.seen.finished:
+        if self.room != 0 or self.seen.finished or self.failure is not None:
             found |= 4
         return found
 

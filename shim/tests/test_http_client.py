@@ -352,6 +352,38 @@ class HttpClient(HostTest):
             answer = connection.recv(1000)
         self.assertRegex(answer, rb"(?s)\AHTTP/1.1 413 .*\r\n\r\n(big)?\Z")
 
+    def test_a_response_on_its_way_is_read_where_the_server_takes_no_more_of_the_body(self) -> None:
+        length = (("Content-Length", "3"),)
+        for blocking in (True, False):
+            self.site(
+                handler=lambda _: Answer(413, length, [b"big"], before=[WAIT, WAIT]),
+                early=True,
+                write_failure=(1000, Failure(10)),
+            )
+            connection = http.client.HTTPConnection("example.com")
+            connection.connect()
+            assert connection.sock is not None
+            connection.sock.setblocking(blocking)
+            connection.request("POST", "/", b"x" * 9000)
+            connection.sock.setblocking(True)
+            response = connection.getresponse()
+            self.assertEqual((response.status, response.read()), (413, b"big"))
+            connection.close()
+
+    def test_a_server_that_takes_no_more_and_says_nothing_is_an_error(self) -> None:
+        for failure in (Failure(5), Failure(9, 6)):
+            self.site(
+                handler=lambda _, it=failure: Answer(before=[WAIT, it]),
+                early=True,
+                write_failure=(1000, Failure(10)),
+            )
+            connection = http.client.HTTPConnection("example.com")
+            connection.request("POST", "/", b"x" * 9000)
+            with self.assertRaises(OSError) as caught:
+                connection.getresponse()
+            self.assertEqual(isinstance(caught.exception, ConnectionResetError), failure.code == 5)
+            connection.close()
+
     def test_reset_while_the_body_is_sent(self) -> None:
         self.site(write_failure=(100_000, Failure(5)))
         connection = http.client.HTTPConnection("example.com")

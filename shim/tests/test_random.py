@@ -8,7 +8,7 @@ import select
 import socket
 import unittest
 
-from fake_frames import WAIT, Wait
+from fake_frames import WAIT, Failure, Wait
 
 CASES = 150
 
@@ -96,6 +96,59 @@ class Random(HostTest):
         for seed in range(CASES):
             with self.subTest(seed=seed):
                 self.exchange(random.Random(seed))
+
+    def test_any_bytes_come_as_they_are_whenever_the_upload_fails(self) -> None:
+        for seed in range(3 * CASES):
+            with self.subTest(seed=seed):
+                self.odd_exchange(random.Random(seed))
+
+    def odd_exchange(self, rng: random.Random) -> None:
+        """No response, or one whose upload fails: the program gets just what came."""
+        self.host.piece = rng.choice((None, 1, 100))
+        data = [rng.randbytes(rng.choice((1, 2, 700, 70_000))) for _ in range(rng.randrange(4))]
+        script: list[bytes | Wait | Failure] = []
+        for piece in data:
+            script += [WAIT] * rng.randrange(3) + [piece]
+        is_broken = rng.random() < 0.3
+        script += [WAIT] * rng.randrange(3) + [Failure(5)] * is_broken
+        waits: list[Wait | Failure] = [WAIT] * rng.randrange(3)
+        if rng.random() < 0.5:
+            answer = Answer(before=[*waits, Failure(8, text="odd")], unframed=script)
+            expected = b"".join(data)
+        else:
+            answer = Answer(body=script, before=waits)
+            expected = b"HTTP/1.1 200 OK\r\n\r\n" + b"".join(data)
+        failure = rng.choice((None, Failure(10)))
+        self.site(handler=lambda _: answer, early=True, window=rng.choice((None, 1000)))
+        with socket.create_connection(("example.com", 80)) as sock:
+            sock.settimeout(0)
+            head = b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 9000\r\n\r\n"
+            self.send(rng, sock, head)
+            sock.send(b"x" * rng.randrange(1, 9000))
+            exchange = self.host.connections[-1].exchange
+            assert exchange is not None
+            exchange.failure = failure
+            got, is_reset = self.receive_all(rng, sock)
+        self.assertEqual(is_reset, is_broken)
+        self.assertEqual(got, expected)
+
+    def receive_all(self, rng: random.Random, sock: socket.socket) -> tuple[bytes, bool]:
+        """All that comes, and whether a reset comes behind it."""
+        response = bytearray()
+        while True:
+            size = rng.choice((1, 17, 4096, 100_000))
+            try:
+                peeked = sock.recv(size, socket.MSG_PEEK) if rng.random() < 0.2 else b""
+                got = sock.recv(size, rng.choice((0, socket.MSG_WAITALL)))
+            except BlockingIOError:
+                self.assertEqual(select.select([sock], [], [], 30)[0], [sock])
+                continue
+            except ConnectionResetError:
+                return bytes(response), True
+            self.assertEqual(got[: len(peeked)], peeked)
+            if not got:
+                return bytes(response), False
+            response += got
 
     def exchange(self, rng: random.Random) -> None:
         """Some requests on one connection."""

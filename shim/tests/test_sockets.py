@@ -18,6 +18,9 @@ from typing import Any
 
 from fake_host import WAIT, Failure, Site
 
+from sandbox_net.connection import Connection
+from sandbox_net.endpoint import TABLE
+
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 HELLO = (("Content-Length", "5"),)
 
@@ -228,6 +231,31 @@ class Data(HostTest):
         sock = self.connected(handler=lambda _: Answer(fields=HELLO, body=[b"he", WAIT, b"llo"]))
         sock.sendall(GET)
         self.assertEqual(sock.recv(43, socket.MSG_WAITALL)[-5:], b"hello")
+
+    def test_what_came_is_given_where_the_rest_of_all_does_not_come(self) -> None:
+        for after, expected in (
+            (Failure(5), ConnectionResetError),
+            (Failure(9, 6), OSError),
+            (WAIT, TimeoutError),
+        ):
+            later = [WAIT] * 1000 if after is WAIT else []
+            body = [b"he", WAIT, after, *later]
+            sock = self.connected(handler=lambda _, it=body: Answer(fields=HELLO, body=it))
+            sock.settimeout(0.01)
+            sock.sendall(GET)
+            self.assertEqual(sock.recv(43, socket.MSG_WAITALL)[-4:], b"\r\nhe")
+            with self.assertRaises(expected):
+                sock.recv(43, socket.MSG_WAITALL)
+
+    def test_a_peek_into_what_tls_settled_does_not_change_its_order(self) -> None:
+        sock = self.connected()
+        sock.sendall(GET)
+        connection = TABLE.get(sock.fileno())
+        assert isinstance(connection, Connection)
+        connection._notes.append(b"notes")
+        self.assertEqual(sock.recv(2, socket.MSG_PEEK), b"no")
+        self.assertEqual(sock.recv(5), b"notes")
+        self.assertEqual(sock.recv(5), b"HTTP/")
 
     def test_recv_into_writes_only_what_it_says(self) -> None:
         sock = self.connected()

@@ -47,21 +47,24 @@ static LONG_FIELD: [u8; 70_000] = long(b"HTTP/1.1 200 OK\r\nX-A: ", b"\r\n\r\nbo
 static LONG_REASON: [u8; 70_000] = long(b"HTTP/1.1 200 ", b"\r\n\r\nbody");
 static LONG_BAD_LINE: [u8; 40_000] = long(b"HTTP/1.1 200 OK\r\n", b"\r\n\r\nbody");
 
-/// A head with 150 fields.
-static MANY_FIELDS: [u8; 17 + 150 * 8 + 2] = {
-    let mut bytes = [0; 17 + 150 * 8 + 2];
+/// A head with many fields.
+const fn fields<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     let (start, field) = (b"HTTP/1.1 200 OK\r\n", b"X-A: 1\r\n");
     let mut at = 0;
-    while at < bytes.len() {
+    while at < N {
         bytes[at] = match at {
             0..17 => start[at],
-            _ if at >= 17 + 150 * 8 => field[6 + at - (17 + 150 * 8)],
+            _ if at >= N - 2 => field[8 + at - N],
             _ => field[(at - 17) % 8],
         };
         at += 1;
     }
     bytes
-};
+}
+
+static MANY_FIELDS: [u8; 17 + 150 * 8 + 2] = fields();
+static VERY_MANY_FIELDS: [u8; 17 + 3000 * 8 + 2] = fields();
 
 /// Every answer.
 pub static ODD_ANSWERS: &[OddAnswer] = &[
@@ -115,6 +118,18 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
         b"HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 4\r\n\r\nbody",
     ),
     ends(
+        "/folded-empty",
+        b"HTTP/1.1 200 OK\r\nX-A: 1\r\n \r\nX-B: 2\r\n\t\r\n 3\r\nContent-Length: 4\r\n\r\nbody",
+    ),
+    ends(
+        "/folded-length",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n \r\n\r\nbody and more",
+    ),
+    ends(
+        "/folded-coding",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ),
+    ends(
         "/nul-in-value",
         b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 4\r\n\r\nbody",
     ),
@@ -136,6 +151,7 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
     ),
     ends("/long-field", &LONG_FIELD),
     ends("/many-fields", &MANY_FIELDS),
+    ends("/very-many-fields", &VERY_MANY_FIELDS),
     ends(
         "/line-feeds",
         b"HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 4\n\nbody",
@@ -219,6 +235,26 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n4\r\nbody\r\n0\r\n\r\n",
     ),
     ends(
+        "/coding-empty",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 4\r\n\r\nbody and more",
+    ),
+    ends(
+        "/coding-identity-with-length",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\nbody and more",
+    ),
+    ends(
+        "/coding-behind-identity",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ),
+    ends(
+        "/coding-and-length",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ),
+    ends(
+        "/coding-in-http10",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ),
+    ends(
         "/chunk-extension",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nbody\r\n0\r\n\r\n",
     ),
@@ -258,6 +294,10 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
     ends(
         "/status-spaced",
         b"HTTP/1.1   200   OK\r\nContent-Length: 4\r\n\r\nbody",
+    ),
+    ends(
+        "/reason-spaced",
+        b"HTTP/1.1 200  Quite  OK \r\nContent-Length: 4\r\n\r\nbody",
     ),
     ends(
         "/status-tabs",
@@ -344,6 +384,18 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
     stays(
         "/kept-status",
         b"HTTP/1.2 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+    ),
+    stays(
+        "/kept-folded",
+        b"HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 4\r\n\r\nbody",
+    ),
+    stays(
+        "/kept-spaced",
+        b"HTTP/1.1  200 OK\r\nContent-Length: 4\r\n\r\nbody",
+    ),
+    stays(
+        "/kept-identity",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\nbody",
     ),
     stays("/kept-204", b"HTTP/1.1 204 No Content\r\nX-A : 1\r\n\r\n"),
     stays(

@@ -275,6 +275,14 @@ pub enum ProtocolFault {
     /// A field line that is none (RFC 9112 section 5), or a field that contradicts itself.
     #[error("the response head is malformed: {0}")]
     Head(&'static str),
+    /// A head that HTTP clients read in different ways, with the status that it has all the same.
+    #[error("the response head is ambiguous: clients differ over {what}")]
+    Ambiguous {
+        /// The status.
+        status: u16,
+        /// In what they differ.
+        what: &'static str,
+    },
     /// The peer switched protocols, which nobody asked for (status 101).
     #[error("the peer switched to another protocol")]
     Switched,

@@ -53,6 +53,9 @@ pub struct SendOptions {
     /// Given, the request has `Expect: 100-continue`, and this is told of the answer. Over HTTP/2,
     /// where a peer ends an upload that it does not want, the word is given at once.
     pub continued: Option<Continued>,
+    /// Whether a response that clients read in different ways is handed on as it comes, too, where
+    /// bytes that are no response are.
+    pub ambiguous_as_it_comes: bool,
 }
 
 /// The version of HTTP that the peer answered in.

@@ -66,6 +66,8 @@ impl Gateway {
         let options = SendOptions {
             layout: Layout::take(&mut head.fields, kind),
             continued: takes_expectation(&mut head.fields, kind).then(|| completion.continuing()),
+            // A head that names a coding can't be masked as it comes: the host reads it then.
+            ambiguous_as_it_comes: !self.shared.vault.is_returned_by(&link.origin),
         };
         let options = (options, takes_unframed);
         let judged = self.judge(link, &head, (kind, options), &completion);

@@ -10,8 +10,8 @@ use crate::response::{Masking, TrackedBody, Tracking};
 use sandbox_net_egress::{EgressError, ProtocolFailure, ProtocolFault};
 use sandbox_net_policy::{Checked, RequestLine};
 
-/// Hands the answer on, masked like any other, and follows it to the end. It is recorded without a
-/// status, with what is wrong with it.
+/// Hands the answer on, masked like any other, and follows it to the end. It is recorded as a fault,
+/// without a status where no head says one.
 ///
 /// # Errors
 ///
@@ -38,6 +38,9 @@ pub(super) fn unframed(
         true => None,
         false => Some(Masking::new(masker, shared)?),
     };
+    if let ProtocolFault::Ambiguous { status, .. } = failure.fault {
+        tracking.record.answered(peer, tls, status);
+    }
     tracking.record.unframed(peer, tls);
     // They come as all the others do.
     failure.received = Bytes::new();

@@ -47,6 +47,17 @@ fn answer(head: &str) -> Script {
             let chunks: String = chunks.collect();
             odd("Transfer-Encoding: chunked\r\n") + &chunks + "0\r\n\r\n"
         }
+        // Clients differ over these two, which the host can read.
+        "fold" => format!("HTTP/1.1 200 OK\r\nX-Fold: a\r\n b\r\n{length}\r\n{body}"),
+        "fold-chunked" => {
+            let chunks = body
+                .bytes()
+                .map(|byte| format!("1\r\n{}\r\n", char::from(byte)));
+            let chunks: String = chunks.collect();
+            format!(
+                "HTTP/1.1 200 OK\r\nX-Fold: a\r\n b\r\nTransfer-Encoding: chunked \r\n\r\n{chunks}0\r\n\r\n"
+            )
+        }
         "coded" => odd(&format!("{length}Content-Encoding: x-odd\r\n")) + &body,
         "large" => odd("") + &"body".repeat(LARGE / 4),
         "endless" => "HTTP/1.2 200 OK\r\nX: ".to_owned() + &"x".repeat(LARGE),
@@ -130,6 +141,41 @@ async fn what_could_hide_a_value_does_not_come_as_it_is() {
             assert!(line.contains("errors") && !line.contains(MARK), "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn stars_stand_for_a_value_in_an_answer_over_which_clients_differ() {
+    let paths = ["/fold/1", "/fold/7", "/fold-chunked/1", "/fold-chunked/7"];
+    let (report, outcome) = masked(&paths).await;
+    let stars = "*".repeat(VALUE.len());
+    for client in ["http.client", "requests"] {
+        for path in paths {
+            let result = report.result(&format!("{client} {path}"));
+            assert_eq!(result["body"], format!("{MARK}{stars};"), "{client} {path}");
+        }
+    }
+    let statuses = outcome.exchanges.iter().map(|exchange| exchange.status);
+    assert!(statuses.eq([Some(200); 8]), "{:?}", outcome.exchanges);
+}
+
+#[tokio::test]
+async fn an_answer_over_which_clients_differ_is_recorded_with_its_status_and_carried_alone() {
+    let (server, sandbox) = budgeted("requests = 100").await;
+    let paths = ["/fold", "/fine", "/fold", "/fine"];
+    let case = |(number, path): (usize, &&str)| {
+        get_with("requests", &format!("{number}"), server.origin() + path)
+    };
+    let cases: Vec<Value> = paths.iter().enumerate().map(case).collect();
+    let (report, outcome) = fetch(&sandbox, &cases).await;
+    for (number, (path, exchange)) in paths.iter().zip(&outcome.exchanges).enumerate() {
+        assert_status(&report, &number.to_string(), 200);
+        let error = (*path == "/fold").then_some("protocol");
+        assert_eq!(exchange.error.as_deref(), error, "{exchange:?}");
+        assert_eq!(exchange.status, Some(200), "{exchange:?}");
+        assert!(exchange.bytes_down > 0, "{exchange:?}");
+    }
+    // Two odd ones; the others share one.
+    assert_eq!(server.connections(), 3);
 }
 
 /// A sandbox for a plain server, with this budget.

@@ -54,6 +54,7 @@ impl Connection {
             max_response_head: config.max_response_head,
             accept_tls_truncation: config.accept_tls_truncation,
             takes_unframed: sending.takes_unframed,
+            takes_ambiguous: sending.options.ambiguous_as_it_comes,
             memory: self.egress.memory(),
             home: Arc::clone(&self.home),
         }

@@ -44,6 +44,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) accept_tls_truncation: bool,
     /// Whether bytes that are no response are wanted as they come.
     pub(crate) takes_unframed: bool,
+    /// Whether responses that clients read in different ways are wanted so, too.
+    pub(crate) takes_ambiguous: bool,
     /// What is read ahead is taken from here.
     pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
@@ -73,7 +75,8 @@ impl Exchange<'_> {
             Ok(found) => found,
             Err(EgressError::Protocol(failure)) if self.hands_on(&failure, &reader) => {
                 // Nothing more is sent, and nothing else is ever received, on such a connection.
-                let receiving = self.receiving(reader, Writing::Broken, false);
+                let mut receiving = self.receiving(reader, Writing::Broken, false);
+                receiving.max_head = receiving.reader.head_room;
                 return Ok(Arrived::Unframed(failure, H1Body::unframed(receiving)));
             }
             Err(error) => {
@@ -90,13 +93,17 @@ impl Exchange<'_> {
         Ok(Arrived::Framed(head, H1Body::new(framing, receiving)))
     }
 
-    /// Whether a head that is not accepted is handed on as it came. One that is too large is not, nor
-    /// is one that an attacker on the way may have cut.
+    /// Whether a head that is not accepted is handed on as it came. One that is larger than the bound
+    /// is not, nor is one that an attacker on the way may have cut. The reader's own bounds of a part
+    /// of the head are not the client's.
     fn hands_on(&self, failure: &ProtocolFailure, reader: &Reader) -> bool {
-        use ProtocolFault::{Head, HeadCut, NotHttp, Switched};
-        self.takes_unframed
-            && matches!(failure.fault, Head(_) | HeadCut | NotHttp | Switched)
-            && (self.accept_tls_truncation || !reader.was_truncated)
+        use ProtocolFault::{Ambiguous, Head, HeadCut, HeadTooLarge, NotHttp, Switched};
+        let is_bounded = match failure.fault {
+            Head(_) | HeadCut | NotHttp | Switched | Ambiguous { .. } => true,
+            HeadTooLarge => reader.buffer.len() < reader.head_room,
+            _ => false,
+        };
+        self.takes_unframed && is_bounded && (self.accept_tls_truncation || !reader.was_truncated)
     }
 
     fn receiving(&self, reader: Reader, writing: Writing, persistent: bool) -> Receiving {
@@ -120,7 +127,8 @@ impl Exchange<'_> {
         body: &mut Option<RequestBody>,
         phase: &mut Phase,
     ) -> Result<(ResponseHead, Framing, Writing), EgressError> {
-        let bounds = (self.max_response_head, self.answers_head);
+        let takes_ambiguous = self.takes_unframed && self.takes_ambiguous;
+        let bounds = (self.max_response_head, self.answers_head, takes_ambiguous);
         let mut receive = pin!(reader.read_head(bounds, answered, self.continued));
         let head_is_sent = tokio::select! {
             biased;

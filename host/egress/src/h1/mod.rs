@@ -5,6 +5,7 @@
 //! instead of HTTP is handed on as it came; and a request is never sent a second time unless it is
 //! certain that this does no harm.
 
+mod ambiguous;
 mod body;
 mod chunked;
 mod exchange;

@@ -10,6 +10,7 @@ use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use crate::account::{HostMemory, Reservation};
+use crate::h1::ambiguous::ambiguity;
 use crate::h1::response::{Framing, HeadError, HeadParser, framing};
 use crate::message::MAX_INFORMATIONAL;
 use crate::stream::Stream;
@@ -31,6 +32,8 @@ pub(super) struct Reader {
     received: u64,
     /// Whether TLS ended without a word while a head was read.
     pub(super) was_truncated: bool,
+    /// The bytes that the head under way may have.
+    pub(super) head_room: usize,
     /// The memory of the buffer, and of a piece of it that was taken out and is being read.
     held: Reservation,
 }
@@ -45,6 +48,7 @@ impl Reader {
             kept: 0,
             received: 0,
             was_truncated: false,
+            head_room: 0,
             held,
         })
     }
@@ -78,21 +82,22 @@ impl Reader {
 
     /// Reads the head of the final response, and skips informational ones but for 100, which is
     /// told. All of them together have at most `max` bytes. What follows the final head stays in the
-    /// buffer, and so does a head that is not accepted. `answered` is set with the first byte.
+    /// buffer, and so does a head that is not accepted, as one is that clients read in different ways
+    /// where that one is wanted as it comes. `answered` is set with the first byte.
     pub(super) async fn read_head(
         &mut self,
-        (max, answers_head): (usize, bool),
+        (max, answers_head, takes_ambiguous): (usize, bool, bool),
         answered: &mut bool,
         continued: Option<&Continued>,
     ) -> Result<(ResponseHead, Framing), EgressError> {
-        let mut left = max;
+        self.head_room = max;
         for _ in 0..=MAX_INFORMATIONAL {
-            let (head, length) = self.read_one_head(left, answered).await?;
+            let (head, length) = self.read_one_head(self.head_room, answered).await?;
             match head.status {
                 101 => return Err(self.fault(ProtocolFault::Switched)),
                 100..=199 => {
                     drop(self.buffer.split_to(length));
-                    left -= length;
+                    self.head_room -= length;
                     if let (100, Some(continued)) = (head.status, continued) {
                         continued.send_replace(true);
                     }
@@ -100,6 +105,12 @@ impl Reader {
                 _ => {
                     let framing = framing(&head, answers_head)
                         .map_err(|fault| self.fault_in(fault, length))?;
+                    let found = ambiguity(&self.buffer[..length], &head);
+                    if let Some(what) = found.filter(|_| takes_ambiguous) {
+                        let status = head.status;
+                        let fault = ProtocolFault::Ambiguous { status, what };
+                        return Err(self.fault_in(fault, length));
+                    }
                     drop(self.buffer.split_to(length));
                     return Ok((head, framing));
                 }

@@ -193,7 +193,7 @@ mod tests {
         fields.retain(|(name, _)| name != b"HOST");
         let options = SendOptions {
             layout,
-            continued: None,
+            ..SendOptions::default()
         };
         let request = RequestLine {
             fields,
@@ -273,7 +273,7 @@ mod tests {
             let layout = Layout::take(&mut fields, kind);
             // As the policy does with the one that names the origin.
             fields.retain(|(name, _)| name != b"Host");
-            let options = SendOptions { layout, continued: None };
+            let options = SendOptions { layout, ..SendOptions::default() };
             let request = RequestLine { fields, ..request(b"PUT", b"/", b"", b"") };
             let Ok(head) = encode_head(&request, kind, &options, 9999) else {
                 return Ok(());

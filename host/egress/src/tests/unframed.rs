@@ -27,6 +27,17 @@ async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Answer, Egr
     connection.answer(&request, body, &options, true).await
 }
 
+/// Asks, and takes what clients differ over as it comes, too.
+async fn ask_exactly(connection: &mut Connection, origin: &Origin) -> Result<Answer, EgressError> {
+    let request = request(origin, "GET", "/", &[]);
+    let body = (BodyKind::None, erase(Empty::<Bytes>::new()));
+    let options = SendOptions {
+        ambiguous_as_it_comes: true,
+        ..SendOptions::default()
+    };
+    connection.answer(&request, body, &options, true).await
+}
+
 async fn unframed(connection: &mut Connection, origin: &Origin) -> Unframed {
     match ask(connection, origin).await.unwrap() {
         Answer::Unframed(unframed) => unframed,
@@ -246,4 +257,82 @@ async fn whoever_does_not_take_it_gets_an_error() {
     let body = Full::new(Bytes::from_static(b"body"));
     let sent = connection.send(request, BodyKind::Sized(4), body).await;
     assert!(matches!(sent, Err(EgressError::Protocol(_))), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_head_that_clients_differ_over_is_handed_on_only_to_whoever_wants_it_so() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 4\r\n\r\nbody",
+        "HTTP/1.1  200 OK\r\nContent-Length: 4\r\n\r\nbody",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ] {
+        let server = Server::start(move |mut stream, _| async move {
+            while !read_request(&mut stream).await.is_empty() {
+                write(&mut stream, answer.as_bytes()).await;
+            }
+        })
+        .await;
+        let origin = server.http();
+        let mut connection = connect(&egress(), &origin).await.unwrap();
+        // As the host reads it, its end is known.
+        for _ in 0..2 {
+            let Ok(Answer::Framed(mut response)) = ask(&mut connection, &origin).await else {
+                panic!("no response: {answer}");
+            };
+            assert_eq!(collect(&mut response).await.unwrap(), "body");
+        }
+        assert_eq!(server.accepted(), 1);
+        let Ok(Answer::Unframed(mut odd)) = ask_exactly(&mut connection, &origin).await else {
+            panic!("a response: {answer}");
+        };
+        let first = odd.body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), answer);
+        // Its connection stays open, and carries nothing else, even when it is over.
+        drop(odd);
+        let Ok(Answer::Framed(mut response)) = ask(&mut connection, &origin).await else {
+            panic!("no response: {answer}");
+        };
+        assert!(!response.reused);
+        assert_eq!(collect(&mut response).await.unwrap(), "body");
+        assert_eq!(server.accepted(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_readers_own_bounds_are_not_the_clients_and_those_of_the_head_hold() {
+    let long = |length| format!("HTTP/1.1 200 {}\r\n\r\nbody", "x".repeat(length));
+    let many = |count| format!("HTTP/1.1 200 OK\r\n{}\r\nbody", "A: b\r\n".repeat(count));
+    let informed = "HTTP/1.1 103 Hints\r\n".to_owned() + &"A: b\r\n".repeat(900) + "\r\n";
+    let config = || EgressConfig {
+        max_response_head: 100_000,
+        ..config()
+    };
+    for (before, answer, fits) in [
+        ("", long(70_000), true),
+        ("", long(110_000), false),
+        ("", many(3000), true),
+        ("", many(30_000), false),
+        (&informed[..], long(70_000), true),
+        // All heads together have the bound.
+        (&informed[..], long(97_000), false),
+    ] {
+        let server = Server::answering(before.to_owned() + &answer).await;
+        let origin = server.http();
+        let mut connection = connect(&egress_with(config()), &origin).await.unwrap();
+        match ask(&mut connection, &origin).await {
+            Ok(Answer::Unframed(odd)) => match all(odd).await {
+                Ok(got) => assert!(fits && got == answer, "{} bytes", answer.len()),
+                Err(error) => {
+                    assert!(!fits, "{} bytes", answer.len());
+                    assert_eq!(error, EgressError::Limit(Limit::ResponseHeadSize));
+                }
+            },
+            Ok(Answer::Framed(_)) => panic!("a response"),
+            Err(EgressError::Protocol(failure)) => {
+                assert!(!fits, "{} bytes", answer.len());
+                assert_eq!(failure.fault, ProtocolFault::HeadTooLarge);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

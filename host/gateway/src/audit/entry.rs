@@ -186,7 +186,7 @@ impl Exchanged {
         });
     }
 
-    /// Something came back that is no response: there is no status, and that is the exchange's fault.
+    /// Something came back that is no response, or an ambiguous one: that is the exchange's fault.
     pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
         self.change(|record| {
             record.address = Some(address);
