@@ -393,7 +393,9 @@ def note_asking(what: object) -> None:
     _times = _times + 1 if _asked is what else 0
     _asked = what
     if _times >= _OFTEN:
+        _times = 0  # what goes on may ask, too
         wait(lambda: False, _MOMENT, sleeps=True)
+        _asked, _times = what, _OFTEN
 
 
 def sleep(seconds: float, /) -> None:

@@ -50,7 +50,7 @@ poll(threads)
 print(sorted(seen), variable.get(), local.number)
 
 # Errors, with the lines of the program in their tracebacks.
-told: list[object] = []
+told: list[tuple[str, str, str, object]] = []
 
 
 def tell(args: threading.ExceptHookArgs) -> None:
@@ -81,7 +81,7 @@ def leave() -> None:
 
 
 poll(start(fail_again, ()) + start(leave, ()))
-print(told)
+print(sorted(told))
 
 
 # Closures and parameters of every kind.
