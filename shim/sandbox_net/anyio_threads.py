@@ -13,4 +13,4 @@ def adapt_when_imported() -> None:
 def _adapt(module: Any) -> None:
     worker = module.WorkerThread
     worker._sandbox_net_idle_at = property(lambda self: self.queue.not_empty)
-    worker._sandbox_net_due = lambda self: float("inf") if self.queue.empty() else 0.0
+    worker._sandbox_net_due = lambda self: 0.0 if self.queue._qsize() else float("inf")

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from .live_locks import Activity
+
 VERSION: Final = 1
 
 # Commands.
@@ -200,6 +202,7 @@ class Channel:
             self._busy = False
 
     def _call(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> Reply:
+        Activity.count += 1
         self._send(command, handle, arg, payload)
         scratch = self._scratch
         got = self._transport.read_into(scratch)

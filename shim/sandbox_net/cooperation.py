@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from .live_locks import Asking
 from .unsupported import Stuck
 
 # How long a thread may go on sleeping when a wait further out is over, a daemon, and go on
@@ -26,6 +27,9 @@ OVERDUE_DAEMON: Final = 5.0
 DEEPEST: Final = 60
 # How long one event loop waits for its sockets while another does.
 _SLICE: Final = 0.005
+# How often a program asks for something before it is taken for waiting, and for how long then.
+_OFTEN: Final = 100
+_MOMENT: Final = 0.0001
 _ENDLESS: Final = float("inf")
 
 monotonic: Final = time.monotonic
@@ -52,12 +56,23 @@ class Work:
     outlives = True
     # Which wait it runs in, counted from the outermost.
     depth = -1
+    # Whether its frames were left in the middle, so that running it goes on with them.
+    is_midway = False
+    asking = Asking()
     # The condition at which it waits for its next task, to begin again when there is one.
     idle_at: object = None
 
     def is_ready(self) -> bool:
         """Whether running it now would do something."""
         return self.due() <= 0
+
+    def can_be_left(self) -> bool:
+        """Whether its frames can be left, if it has not begun."""
+        return False
+
+    def may_begin(self) -> bool:
+        """Whether it may run as soon as somebody waits."""
+        return True
 
     def due(self) -> float:
         """How long it is until running it does something."""
@@ -68,6 +83,20 @@ class Work:
         raise NotImplementedError
 
 
+class Request:
+    """What work waits for whose frames were left meanwhile (`resumable`)."""
+
+    __slots__ = ("_end", "is_met")
+
+    def __init__(self, is_met: Callable[[], bool], timeout: float | None = None) -> None:
+        self.is_met = is_met
+        self._end = _ENDLESS if timeout is None else monotonic() + timeout
+
+    def due(self) -> float:
+        """How long it is until the work goes on."""
+        return 0.0 if self.is_met() else max(0.0, self._end - monotonic())
+
+
 class _Wait:
     def __init__(self, is_met: Callable[[], bool], timeout: float | None) -> None:
         self.is_met = is_met
@@ -75,8 +104,15 @@ class _Wait:
         self.timeout = timeout
         # What ran inside would have run at the same time natively: the longest counts.
         self.sum = self.longest = 0.0
+        self._lasted: dict[int, float] = {}
         self.over_since: float | None = None
         self.sleeps = False
+
+    def count(self, work: "Work", lasted: float) -> None:
+        """Work ran inside for that long, maybe not for the first time."""
+        whole = self._lasted[id(work)] = self._lasted.get(id(work), 0.0) + lasted
+        self.sum += lasted
+        self.longest = max(self.longest, whole)
 
     def left(self) -> float:
         if self.timeout is None:
@@ -99,11 +135,22 @@ _loops: Final[list[tuple[Any, Callable[[Any], None]]]] = []
 # Puts in place what a thread has of its own, for a time.
 around: list[Callable[[Work], Any]] = []
 _given_up: Final[deque[str]] = deque(maxlen=4)
+# Threads that do nothing any more, since their frames could not be left.
+lost: Final[deque[str]] = deque(maxlen=4)
+_asking: Final = Asking()
+# What the program asked last, and how often in a row.
+_asked: object = None
+_times = 0
 
 
 def is_busy() -> bool:
     """Whether a wait has to be done here."""
     return bool(pending or running or standing)
+
+
+def could_lose() -> bool:
+    """Whether something is there that would be given up if it waited too long."""
+    return not all(work.is_midway for work in (*pending, *running, *standing))
 
 
 def is_waiting() -> bool:
@@ -117,8 +164,9 @@ def add(work: Work) -> None:
 
 
 def _next() -> Work | None:
-    if pending:
-        return pending.popleft()
+    if (work := next((work for work in pending if work.may_begin()), None)) is not None:
+        pending.remove(work)
+        return work
     for index, work in enumerate(standing):
         if work.is_ready():
             return standing.pop(index)
@@ -136,9 +184,7 @@ def run(work: Work) -> None:
     finally:
         running.pop()
         if _waits:
-            lasted = monotonic() - begun
-            _waits[-1].sum += lasted
-            _waits[-1].longest = max(_waits[-1].longest, lasted)
+            _waits[-1].count(work, monotonic() - begun)
 
 
 @contextmanager
@@ -160,6 +206,29 @@ def run_next() -> bool:
     return True
 
 
+def go_on_beside(is_ready: Callable[[], bool], timeout: float | None) -> float:
+    """Has one piece of work go on beside a wait for the host; how long until the next one does.
+
+    Only work whose frames can be left: other work could hold up what the host has ready.
+    """
+    if not (pending or standing):
+        return _ENDLESS
+    work = next((work for work in pending if work.can_be_left() and work.may_begin()), None)
+    if work is not None:
+        pending.remove(work)
+    else:
+        work = next((work for work in standing if work.is_midway and work.is_ready()), None)
+        if work is None:
+            return min([work.due() for work in standing if work.is_midway], default=_ENDLESS)
+        standing.remove(work)
+    _waits.append(_Wait(is_ready, timeout))
+    try:
+        run(work)
+    finally:
+        _waits.pop()
+    return 0.0
+
+
 def wait(
     is_met: Callable[[], bool],
     timeout: float | None = None,
@@ -171,6 +240,8 @@ def wait(
     Raises:
         Stuck: nobody can end this wait.
     """
+    if timeout is not None:
+        _tell_if_endless()
     if is_met():
         return True
     here = _Wait(is_met, timeout)
@@ -194,8 +265,11 @@ def _block(here: _Wait, what: str) -> None:
     """Nothing is left to run: lets time pass, or whoever is further out go on."""
     if _loops and _turn_a_loop(here.left()):
         return
-    until = give_way(here.timeout is None, here.sleeps)
-    left = min([here.left(), *(work.due() for work in standing)])
+    due = min([work.due() for work in standing], default=_ENDLESS)
+    # Who is midway goes on inside of this wait, too, and may end it.
+    others = min([work.due() for work in standing if work.is_midway], default=_ENDLESS)
+    until = give_way(here.timeout is None and others == _ENDLESS, here.sleeps)
+    left = min(here.left(), due)
     if min(left, until) == _ENDLESS:
         raise Stuck(_stuck(what))
     if left > 0:
@@ -223,10 +297,21 @@ def _nothing() -> None:
     pass
 
 
+def _tell_if_endless() -> None:
+    """Ends a loop of short waits for a thread that is there no more."""
+    if lost and not (pending or running) and _asking.is_endless():
+        raise Stuck(
+            "sandbox-net: there are no threads, and the program goes on asking for what "
+            f"{lost[-1]} would do, which was given up: what it ran could not be left where it "
+            "waited. Let it wait in a plain function of a file, or use asyncio"
+        )
+
+
 def _stuck(what: str) -> str:
     text = f"sandbox-net: there are no threads, so {what} would never end"
-    if _given_up:
-        text += f" ({'; '.join(_given_up)})"
+    told = [*_given_up, *(f"{work.name} waits, too" for work in standing if work.is_midway)]
+    if told:
+        text += f" ({'; '.join(told[-4:])})"
     return text
 
 
@@ -246,12 +331,15 @@ def give_way(is_endless: bool, sleeps: bool, loop: Any = None) -> float:
     over = [outer.over_since or 0.0 for outer in further if outer.is_over()]
     if over:
         if loop is not None or (work.is_daemon and not sleeps):
+            if loop is None and work.idle_at is None:
+                lost.append(work.name)
             raise GivenUp(False, loop)
-        if work.is_patient and not is_endless:
+        if work.is_patient and not is_endless and not work.asking.is_endless():
             return _ENDLESS
         patience = OVERDUE if sleeps and not work.is_daemon else OVERDUE_DAEMON
         left = min(over) + patience - monotonic()
-        if is_endless or left <= 0:
+        if is_endless or left <= 0 or work.is_patient:
+            lost.append(work.name)
             _given_up.append(f"{work.name} was given up where it waited")
             raise Stuck(
                 f"sandbox-net: there are no threads, and {work.name} is given up where it waits, "
@@ -267,9 +355,19 @@ def give_way(is_endless: bool, sleeps: bool, loop: Any = None) -> float:
 
 def run_all(of: Callable[[Work], bool]) -> None:
     """Runs all pending work that `of` picks, as at the end of a pool or of the program."""
-    while work := next((work for work in pending if of(work)), None):
-        pending.remove(work)
-        run(work)
+    while True:
+        if work := next((work for work in pending if of(work) and work.may_begin()), None):
+            pending.remove(work)
+            run(work)
+        elif any(work.is_midway and of(work) for work in standing):
+            wait(lambda: not _is_any_midway(of), what="waiting for the end of threads")
+        else:
+            return
+
+
+def _is_any_midway(of: Callable[[Work], bool]) -> bool:
+    left = (work for work in (*standing, *running) if work.is_midway)
+    return any(of(work) for work in left) or any(of(work) for work in pending)
 
 
 @contextmanager
@@ -289,12 +387,26 @@ def between_turns(loop: Any, turn: Callable[[Any], None]) -> Iterator[None]:
         _loops.pop()
 
 
+def note_asking(what: object) -> None:
+    """A program that asks the same a hundred times waits for it: threads go on."""
+    global _asked, _times
+    _times = _times + 1 if _asked is what else 0
+    _asked = what
+    if _times >= _OFTEN:
+        _times = 0  # what goes on may ask, too
+        wait(lambda: False, _MOMENT, sleeps=True)
+        _asked, _times = what, _OFTEN
+
+
 def sleep(seconds: float, /) -> None:
     """As `time.sleep`; what is pending runs meanwhile."""
     if not is_busy() or not isinstance(seconds, int | float) or not seconds >= 0:
+        if lost:
+            _tell_if_endless()
         stock_sleep(seconds)
         return
     if seconds == 0:
+        _tell_if_endless()
         run_next()
         return
     wait(lambda: False, seconds, sleeps=True)

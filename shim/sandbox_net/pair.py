@@ -1,6 +1,7 @@
 """`socketpair`: two connected endpoints in memory. Event loops wake themselves with one."""
 
 import errno
+from collections.abc import Callable
 
 from . import constants
 from .channel import Entry
@@ -53,26 +54,30 @@ class PairEnd(Endpoint):
             raise os_error(errno.EPIPE)
         room = self._room()
         if not room:
-            self._cannot_wait(deadline)
+            self._wait(self._room, deadline)
+            room = self._room()
+        if self._other is None:
+            raise os_error(errno.EPIPE)
         self._other._inbox.append(bytes(data[:room]))
         return min(len(data), room)
 
     def receive(self, view: memoryview, deadline: Deadline) -> int:
         if not self._inbox and not self._at_end():
-            self._cannot_wait(deadline)
+            self._wait(lambda: self._inbox or self._at_end(), deadline)
         return self._inbox.take(view)
 
     def _at_end(self) -> bool:
         return self._other is None or not self._other._writing or not self._reading
 
-    def _cannot_wait(self, deadline: Deadline) -> None:
-        """There are no threads: while this end waits, nobody could use the other."""
+    def _wait(self, is_met: Callable[[], object], deadline: Deadline) -> None:
+        """Waits for a thread to use the other end. Where there is none, nobody could."""
         if not deadline.blocking:
             raise would_block()
-        if deadline.timeout is None:
-            raise os_error(errno.EDEADLK, "nobody is left to use the other end of the pair")
-        deadline.sleep_out()
-        raise timed_out()
+        while not is_met():
+            if not deadline.sleep():
+                raise os_error(errno.EDEADLK, "nobody is left to use the other end of the pair")
+            if not deadline.remaining_ns() and not is_met():
+                raise timed_out()
 
     def push_back(self, data: bytes) -> None:
         self._inbox.push_back(data)

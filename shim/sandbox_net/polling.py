@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from . import constants, control, stock
+from . import constants, control, stock, waiting
 from .channel import Entry
 from .endpoint import FIRST_FD, TABLE
 from .errors import os_error
@@ -48,18 +48,16 @@ def wait_for(wanted: dict[int, int], deadline: Deadline) -> dict[int, int]:
         ready, entries = _look(wanted)
         if entries:
             timeout = 0 if ready else deadline.remaining_ns()
-            found = control.channel().poll([entry for _, entry in entries], timeout)
+            found = waiting.poll(control.channel(), [entry for _, entry in entries], timeout)
             for (fd, _), interests in zip(entries, found, strict=True):
                 endpoint = TABLE.find(fd)
                 now = endpoint.notice(interests) if endpoint is not None else 0
                 now &= wanted[fd] | HUNG_UP
                 if now:
                     ready[fd] = ready.get(fd, 0) | now
-        elif not ready and deadline.blocking:
-            if deadline.timeout is None:
-                # Nothing can happen any more: better an error than a sandbox that hangs.
-                raise os_error(errno.EDEADLK, "nothing can become ready: this would wait for ever")
-            deadline.sleep_out()
+        elif not ready and deadline.blocking and not deadline.sleep():
+            # Nothing can happen any more: better an error than a sandbox that hangs.
+            raise os_error(errno.EDEADLK, "nothing can become ready: this would wait for ever")
         if ready or not deadline.remaining_ns():
             return ready
 

@@ -16,7 +16,7 @@ from concurrent.futures.thread import BrokenThreadPool
 from multiprocessing.pool import ApplyResult, ThreadPool
 from typing import Any, Final, TypeVar
 
-from . import cooperation
+from . import cooperation, resumable
 from .cooperation import GivenUp, Work
 from .unsupported import Stuck
 
@@ -68,14 +68,21 @@ class _Own:
         self.waiting: list[_Call] = []
         self.threads: dict[int, threading.Thread] = {}
         self.begun = 0
+        # The calls that have begun, by the number of their thread.
+        self.busy: dict[int, Work] = {}
 
-    def thread(self, pool: ThreadPoolExecutor) -> threading.Thread:
-        """The thread that a call finds itself in: one for each depth."""
-        depth = sum(1 for work in cooperation.running if getattr(work, "own", None) is self)
-        if depth not in self.threads:
+    def take_thread(self, pool: ThreadPoolExecutor, work: Work) -> threading.Thread:
+        """The thread that a call finds itself in: the first that no other call is in."""
+        number = next(number for number in range(len(self.busy) + 1) if number not in self.busy)
+        self.busy[number] = work
+        if number not in self.threads:
             prefix = pool._thread_name_prefix
-            self.threads[depth] = threading.Thread(name=f"{prefix}_{depth}")
-        return self.threads[depth]
+            self.threads[number] = threading.Thread(name=f"{prefix}_{number}")
+        return self.threads[number]
+
+    def leave_thread(self, work: Work) -> None:
+        """The call is over."""
+        self.busy = {number: each for number, each in self.busy.items() if each is not work}
 
 
 class _Call(Work):
@@ -84,7 +91,10 @@ class _Call(Work):
     is_patient = True
 
     def __init__(self, pool: ThreadPoolExecutor, own: _Own, call: Any) -> None:
-        self.pool, self.own, self.call = pool, own, call
+        self.pool, self.own = pool, own
+        self.call: Any = call
+        self._going: resumable.Going | None = None
+        self._thread: threading.Thread | None = None
         self.future: Future[Any] = Future()
         setattr(self.future, _OWN, self)
         self.name = f"a call of {getattr(call[0], '__qualname__', type(call[0]).__name__)}"
@@ -92,7 +102,23 @@ class _Call(Work):
     @property
     def thread(self) -> threading.Thread:
         """The thread that the call finds itself in."""
-        return self.own.thread(self.pool)
+        if self._thread is None:
+            self._thread = self.own.take_thread(self.pool, self)
+        return self._thread
+
+    def may_begin(self) -> bool:
+        midway = sum(work.is_midway for work in self.own.busy.values())
+        return self not in self.own.waiting or midway < self.pool._max_workers
+
+    def can_be_left(self) -> bool:
+        if self._going is None and self.call is not None:
+            self._going = resumable.begin(*self.call)
+            if self._going is not None:
+                self.call = None
+        return self._going is not None
+
+    def due(self) -> float:
+        return self._going.due() if self.is_midway and self._going is not None else 0.0
 
     def begin(self) -> None:
         """As where a thread takes the call."""
@@ -100,29 +126,45 @@ class _Call(Work):
             self.own.begun += 1
 
     def run(self) -> None:
+        self.is_midway = False
         if self.future._state == "PENDING":
             self.begin()
         if self in self.own.waiting:
             self.own.waiting.remove(self)
         if self.future._state in _DONE:
+            self.own.leave_thread(self)
             return
-        function, args, kwargs = self.call
-        del self.call
         try:
-            value = contextvars.Context().run(function, *args, **kwargs)
+            value = self._go_on()
         except GivenUp:
             why = f"sandbox-net: there are no threads, and {self.name} could only wait"
             self.future.set_exception(Stuck(why))
         except BaseException as error:
             self.future.set_exception(error)
         else:
+            if self.is_midway:
+                cooperation.standing.append(self)
+                return
             self.future.set_result(value)
         finally:
-            self.own.begun -= 1
-            for call in tuple(self.own.waiting):
-                if self.own.begun < self.pool._max_workers:
-                    self.own.waiting.remove(call)
-                    call.begin()
+            if not self.is_midway:
+                self._end()
+
+    def _go_on(self) -> Any:
+        if self.can_be_left() and self._going is not None:
+            self.is_midway = self._going.go_on()
+            return self._going.value
+        (function, args, kwargs), self.call = self.call, None
+        return contextvars.Context().run(function, *args, **kwargs)
+
+    def _end(self) -> None:
+        self._going = None
+        self.own.leave_thread(self)
+        self.own.begun -= 1
+        for call in tuple(self.own.waiting):
+            if self.own.begun < self.pool._max_workers:
+                self.own.waiting.remove(call)
+                call.begin()
 
 
 class _Initializer(Work):
@@ -134,7 +176,9 @@ class _Initializer(Work):
     @property
     def thread(self) -> threading.Thread:
         """The thread that it finds itself in."""
-        return self.own.thread(self.pool)
+        thread = self.own.take_thread(self.pool, self)
+        self.own.leave_thread(self)
+        return thread
 
     def run(self) -> None:
         function, args = self.call
@@ -224,8 +268,9 @@ def exception(self: Future[Any], timeout: float | None = None) -> BaseException 
 def is_done(self: Future[Any]) -> bool:
     """Whether there is a result. Whoever asks lets the call run: nothing else would."""
     call = getattr(self, _OWN, None)
-    while self._state not in _DONE and call in cooperation.pending:
-        cooperation.run_next()
+    is_left = call in cooperation.pending or call in cooperation.standing
+    while self._state not in _DONE and is_left and cooperation.run_next():
+        is_left = call in cooperation.pending
     return bool(_stock_done(self))
 
 

@@ -15,6 +15,7 @@ from . import (
     pools,
     processes,
     signals,
+    thread_waits,
     threads,
     turns,
     users,
@@ -50,6 +51,7 @@ def install(has_sockets: bool) -> None:
     threads.do_without()
     pools.do_without()
     turns.do_without()
+    thread_waits.register()
     if not has_sockets:
         turns.without_self_pipes()
     anyio_threads.adapt_when_imported()

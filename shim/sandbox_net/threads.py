@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import cooperation, thread_locals
+from . import cooperation, resumable, rlock, thread_locals
 from .cooperation import GivenUp, Work
 from .unsupported import Stuck
 
@@ -54,8 +54,12 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
         (threading.Thread, "is_alive", is_alive),
         (threading.Condition, "wait", wait_on_condition),
         (threading, "Lock", Lock),
+        (threading, "RLock", rlock.RLock),
         (threading, "local", thread_locals.local),
+        (threading.Event, "is_set", is_set),
         (queue.Queue, "put", put),
+        (queue.Queue, "empty", is_empty),
+        (queue.Queue, "qsize", size),
         (threading, "_shutdown", shut_down),
         (_thread, "start_new_thread", start_new_thread),
         # The one in C waits in C.
@@ -94,8 +98,11 @@ class Lock:
                 return self._try(blocking, timeout)
             cooperation.wait(self._is_free, timeout)
             return self._try(False)
-        cooperation.wait(self._is_free, what="waiting for a lock that nobody can release")
-        return self._try(False)
+        what = "waiting for a lock that nobody can release"
+        while not self._try(False):
+            # Who holds it gives it back soon, unless it can do nothing more.
+            cooperation.wait(self._is_free, what=what, sleeps=True)
+        return True
 
     acquire_lock = acquire
 
@@ -121,22 +128,44 @@ class ThreadWork(Work):
         self.name = f"thread {thread.name!r}"
         self.is_daemon = thread.daemon
         self.outlives = not thread.daemon
-        self.is_done = self.was_asked_for = False
+        self.is_done = self.is_begun = self.was_asked_for = False
         self.again: Callable[[], object] = thread.run
         self.begins_again: Callable[[], float] | None = None
+        self._going: resumable.Going | None = None
         self.idle_at = getattr(thread, "_sandbox_net_idle_at", None)
         if self.idle_at is not None:
             self.begins_again = lambda: thread._sandbox_net_due()  # type: ignore[attr-defined]
 
     def due(self) -> float:
+        if self.is_midway and self._going is not None:
+            return self._going.due()
         return 0.0 if self.begins_again is None else self.begins_again()
+
+    def can_be_left(self) -> bool:
+        if self._going is None and self.begins_again is None and not self.is_begun:
+            self._going = resumable.begin(self.again)
+            self.is_begun = True
+        return self._going is not None
+
+    def _go_on(self) -> None:
+        """Runs the thread to its next wait; to its end where its frames cannot be left."""
+        if not self.can_be_left() or self._going is None:
+            contextvars.Context().run(self.again)
+        else:
+            self.is_midway = self._going.go_on()
 
     def run(self) -> None:
         threading._limbo.pop(self.thread, None)  # type: ignore[attr-defined]
-        self.is_done = True
+        self.is_done, self.is_midway = True, False
         try:
-            contextvars.Context().run(self.again)
+            self._go_on()
+            if self.is_midway:
+                self.is_done = False
+                cooperation.standing.append(self)
+                # It lives on, though it does not run.
+                threading._limbo[self.thread] = self.thread  # type: ignore[attr-defined]
         except GivenUp as given_up:
+            self._going = None
             self._give_up(given_up)
         except BaseException:
             self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
@@ -222,7 +251,7 @@ def _is_going_on(work: ThreadWork) -> bool:
 def join(self: threading.Thread, timeout: float | None = None) -> None:
     """Waits for the end of the thread, and runs it meanwhile."""
     work = getattr(self, _WORK, None)
-    if work is None:
+    if work is None and self is not threading.main_thread():
         _stock["join"](self, timeout)
         return
     if self is threading.current_thread():
@@ -230,7 +259,7 @@ def join(self: threading.Thread, timeout: float | None = None) -> None:
     if timeout is not None:
         timeout = max(timeout, 0.0)
     what = f"waiting for the end of thread {self.name!r}"
-    cooperation.wait(lambda: not _is_going_on(work), timeout, what)
+    cooperation.wait(lambda: work is not None and not _is_going_on(work), timeout, what)
 
 
 class _CallWork(Work):
@@ -286,15 +315,35 @@ def wait_on_condition(self: threading.Condition, timeout: float | None = None) -
             waiters.remove(waiter)
 
 
+def is_set(self: threading.Event) -> bool:
+    """As CPython's. A program that asks again and again without a wait lets threads go on."""
+    if not self._flag and cooperation.is_busy():  # type: ignore[attr-defined]
+        cooperation.note_asking(self)
+    return bool(self._flag)  # type: ignore[attr-defined]
+
+
+def is_empty(self: "queue.Queue[Any]") -> bool:
+    """As CPython's, with what `is_set` does besides."""
+    return not size(self)
+
+
+def size(self: "queue.Queue[Any]") -> int:
+    """As CPython's, with what `is_set` does besides."""
+    if cooperation.is_busy():
+        cooperation.note_asking(self)
+    with self.mutex:
+        return self._qsize()
+
+
 def put(
     self: "queue.Queue[Any]", item: Any, block: bool = True, timeout: float | None = None
 ) -> None:
     """As CPython's, but for a queue that is full while somebody is there who could make room.
 
-    Who takes from it could not go on waiting for the next item when this one is in, so it is let in
-    at once.
+    Who takes from it in frames that cannot be left could not go on waiting for the next item when
+    this one is in, so it is let in at once.
     """
-    if block and 0 < self.maxsize <= self._qsize() and cooperation.is_busy():
+    if block and 0 < self.maxsize <= self._qsize() and cooperation.could_lose():
         with self.not_full:
             if not getattr(self, "is_shutdown", False):
                 self._put(item)

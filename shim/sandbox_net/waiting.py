@@ -1,5 +1,6 @@
 """Waiting for the host, within what a socket's timeout allows."""
 
+import math
 import time
 from typing import Final
 
@@ -32,8 +33,31 @@ class Deadline:
 
     def sleep_out(self) -> None:
         """Waits for the end, where there is nothing else to wait for."""
-        while (left := self.remaining_ns()) > 0:
-            cooperation.stock_sleep(left / _NS)
+        while self.remaining_ns() > 0:
+            self.sleep()
+
+    def sleep(self) -> bool:
+        """Waits for the end, or until a thread has gone on, which may have changed something.
+
+        False where neither can be.
+        """
+        left = None if self._end is None else self.remaining_ns() / _NS
+        until = cooperation.go_on_beside(lambda: False, left)
+        until = until if left is None else min(left, until)
+        if until == math.inf:
+            return False
+        cooperation.stock_sleep(until)
+        return True
+
+
+def poll(channel: Channel, entries: list[Entry], timeout_ns: int) -> list[int]:
+    """As `Channel.poll`; threads go on beside it. It may end early, with nothing ready."""
+    if timeout_ns and cooperation.is_busy():
+        timeout = None if timeout_ns == FOREVER else timeout_ns / _NS
+        until = cooperation.go_on_beside(lambda: any(channel.poll(entries, 0)), timeout)
+        if until * _NS < timeout_ns:
+            timeout_ns = int(until * _NS)
+    return channel.poll(entries, timeout_ns)
 
 
 def wait(channel: Channel, entries: list[Entry], deadline: Deadline) -> list[int]:
@@ -47,7 +71,7 @@ def wait(channel: Channel, entries: list[Entry], deadline: Deadline) -> list[int
         raise would_block()
     while True:
         left = deadline.remaining_ns()
-        ready = channel.poll(entries, left)
+        ready = poll(channel, entries, left)
         if any(ready):
             return ready
         if not left:

@@ -7,13 +7,14 @@ import concurrent.futures
 import queue
 import threading
 import time
+import types
 import unittest
 import unittest.mock
 from asyncio.base_events import BaseEventLoop
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
-from sandbox_net import cooperation, pools, threads, turns
+from sandbox_net import cooperation, live_locks, pools, resumable, thread_waits, threads, turns
 from sandbox_net.unsupported import Stuck
 
 
@@ -30,6 +31,10 @@ class WithoutThreads(HostTest):
         threads.do_without()
         pools.do_without()
         turns.do_without()
+        thread_waits.register()
+        every = (cooperation.pending, cooperation.standing, cooperation._given_up, cooperation.lost)
+        for left in every:
+            self.addCleanup(left.clear)
 
     def test_a_pool_runs_its_calls_in_line_and_in_order(self) -> None:
         seen: list[str] = []
@@ -71,9 +76,8 @@ class WithoutThreads(HostTest):
         asked: queue.Queue[int] = queue.Queue()
         answered: queue.Queue[int] = queue.Queue()
 
-        def work() -> None:
-            while True:
-                answered.put(asked.get())
+        def work() -> None:  # what C calls cannot be left in the middle
+            sorted(range(9), key=lambda _: answered.put(asked.get()))
 
         told: list[BaseException | None] = []
         with unittest.mock.patch.object(
@@ -108,7 +112,7 @@ class WithoutThreads(HostTest):
             future = pool.submit(time.sleep, 0.05)
             with self.assertRaises(concurrent.futures.TimeoutError):
                 future.result(0.01)
-            self.assertIsNone(future.result(0.01))
+            self.assertIsNone(future.result(1))
 
     def test_a_pool_of_threads_runs_in_line(self) -> None:
         with ThreadPool(2) as pool:
@@ -222,6 +226,142 @@ class WithoutThreads(HostTest):
     def test_waiting_without_the_lock_is_an_error(self) -> None:
         with self.assertRaisesRegex(RuntimeError, "un-acquired lock"):
             threading.Condition().wait(0.001)
+
+    def test_a_thread_goes_on_across_many_short_waits(self) -> None:
+        ticks: list[int] = []
+
+        def tick() -> None:
+            while True:
+                ticks.append(1)
+                time.sleep(0.002)
+
+        threading.Thread(target=tick, daemon=True).start()
+        begun = time.monotonic()
+        while len(ticks) <= 20:
+            time.sleep(0.0005)
+        self.assertLess(time.monotonic() - begun, 2)
+
+    def test_a_call_of_a_pool_goes_on_while_its_future_is_asked(self) -> None:
+        asked = threading.Event()
+
+        def wait() -> str:
+            while not asked.is_set():
+                time.sleep(0.001)
+            return "seen"
+
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(wait)
+            time.sleep(0.01)
+            self.assertFalse(future.done())
+            asked.set()
+            while not future.done():
+                time.sleep(0)
+            self.assertEqual(future.result(), "seen")
+
+    def test_a_pool_has_no_more_calls_midway_than_threads(self) -> None:
+        now: list[int] = []
+        most: list[int] = []
+
+        def call() -> str:
+            now.append(1)
+            most.append(len(now))
+            time.sleep(0.002)
+            now.pop()
+            return threading.current_thread().name
+
+        with ThreadPoolExecutor(2, thread_name_prefix="pool") as pool:
+            futures = [pool.submit(call) for _ in range(6)]
+            names = {future.result() for future in futures}
+        self.assertEqual((max(most), names), (2, {"pool_0", "pool_1"}))
+
+    def test_a_lock_keeps_threads_apart_across_their_waits(self) -> None:
+        for lock in (threading.Lock(), threading.RLock()):
+            inside: list[int] = []
+
+            def enter(lock: object = lock, inside: list[int] = inside) -> None:
+                with lock:  # type: ignore[attr-defined]
+                    inside.append(1)
+                    time.sleep(0.002)
+                    inside.pop()
+
+            started = [threading.Thread(target=enter) for _ in range(3)]
+            for thread in started:
+                thread.start()
+            while any(thread.is_alive() for thread in started):
+                time.sleep(0.0005)
+                with lock:
+                    self.assertEqual(inside, [])
+
+    def test_a_loop_that_asks_for_what_a_lost_thread_would_do_is_an_error(self) -> None:
+        ticks: list[int] = []
+
+        def tick(_: int) -> int:
+            ticks.append(1)
+            threading.Event().wait(0.001)
+            return 0
+
+        threading.Thread(
+            target=lambda: sorted(range(10), key=tick), name="lost", daemon=True
+        ).start()
+        begun = time.monotonic()
+        with (
+            unittest.mock.patch.object(live_locks, "LASTS", 0.2),
+            self.assertRaisesRegex(Stuck, "asking for what thread 'lost' would do"),
+        ):
+            while len(ticks) < 10:
+                time.sleep(0.0005)
+        self.assertLess(time.monotonic() - begun, 5)
+
+    def test_a_loop_that_does_something_itself_is_none(self) -> None:
+        cooperation.lost.append("thread 'lost'")
+        with unittest.mock.patch.object(live_locks, "LASTS", 0.05):
+            for _number in range(200):
+                time.sleep(0.0005)
+            for _ in range(200):
+                live_locks.Activity.count += 1
+                time.sleep(0.0005)
+
+    def test_a_call_that_asks_for_what_the_program_would_do_is_an_error(self) -> None:
+        flag: list[int] = []
+
+        def ask(_: int) -> int:
+            while not flag:
+                time.sleep(0.0005)
+            return 0
+
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(lambda: sorted([1], key=ask))
+            with unittest.mock.patch.object(live_locks, "LASTS", 0.2):
+                time.sleep(0.01)
+            with self.assertRaisesRegex(Stuck, "given up where it waits"):
+                future.result()
+
+    def test_only_functions_that_may_wait_are_compiled_again(self) -> None:
+        self.assertIsNone(resumable.steps_of(_count))
+        self.assertIsNotNone(resumable.steps_of(_nap))
+        self.assertIsNotNone(resumable.steps_of(_nap_below))
+        without_source: dict[str, object] = {}
+        exec("import time\ndef nap(): time.sleep(1)", without_source)
+        self.assertIsNone(resumable.steps_of(without_source["nap"]))
+
+    def test_what_was_compiled_again_is_what_runs(self) -> None:
+        """Another definition in its place, as where the file was changed, is not taken."""
+        function = types.FunctionType(
+            _nap.__code__.replace(co_names=("queue", "get")), globals(), "_nap"
+        )
+        self.assertIsNone(resumable.steps_of(function, is_first=True))
+
+
+def _count(number: int) -> int:
+    return 1 if number < 2 else _count(number - 1) + _count(number - 2)
+
+
+def _nap() -> None:
+    time.sleep(0.001)
+
+
+def _nap_below() -> None:
+    _nap()
 
 
 class WithThreads(unittest.TestCase):

@@ -4,6 +4,8 @@
 mod certificates;
 #[path = "failures/chains.rs"]
 mod chains;
+#[path = "failures/weak.rs"]
+mod weak;
 
 use std::time::Duration;
 

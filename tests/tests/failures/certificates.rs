@@ -19,7 +19,7 @@ const BOTH: &[&str] = &["VERIFY_X509_STRICT", "VERIFY_X509_PARTIAL_CHAIN"];
 const PARTIAL: &[&str] = &["VERIFY_X509_PARTIAL_CHAIN"];
 const USUAL: Change = |_| {};
 
-type Der = CertificateDer<'static>;
+pub(crate) type Der = CertificateDer<'static>;
 
 /// What a server shows, and what the program trusts.
 struct Case {
@@ -33,10 +33,11 @@ struct Case {
 
 /// The cases in the making.
 #[derive(Default)]
-struct Table(Vec<Case>);
+pub(crate) struct Table(Vec<Case>);
 
 impl Table {
-    fn add(
+    /// A case in which a server shows `leaf` and `others` to a program that trusts `trusted`.
+    pub(crate) fn add(
         &mut self,
         name: &str,
         trusted: &[&Der],
@@ -430,7 +431,7 @@ async fn chains_end_where_they_end_for_openssl() {
 
 /// Runs the cases natively and inside, and shows that both see the same, and that a server that is
 /// refused gets no request. `least` of them are refused.
-async fn compare(fill: fn(&mut Table), least: usize) {
+pub(crate) async fn compare(fill: fn(&mut Table), least: usize) {
     let mut table = Table::default();
     fill(&mut table);
     let (mut arguments, mut servers, mut sandbox) = (Vec::new(), Vec::new(), Sandbox::builder());

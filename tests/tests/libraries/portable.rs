@@ -29,6 +29,19 @@ async fn inside(program: &str, packages: &[&str], rule: Option<&str>) -> (End, S
 
 /// Compares the sandbox, with a network and without, with native CPython.
 pub(crate) async fn as_natively(program: &str, packages: &'static [&'static str]) {
+    as_natively_with(program, packages, &[None, Some(RULE)]).await;
+}
+
+/// Compares a sandbox that has sockets with native CPython.
+pub(crate) async fn as_natively_with_sockets(program: &str) {
+    as_natively_with(program, &[], &[Some(RULE)]).await;
+}
+
+async fn as_natively_with(
+    program: &str,
+    packages: &'static [&'static str],
+    rules: &[Option<&str>],
+) {
     let native = match packages {
         [] => Native::new::<&str>(program, []),
         packages => match native_python_with(packages).await {
@@ -37,7 +50,7 @@ pub(crate) async fn as_natively(program: &str, packages: &'static [&'static str]
         },
     };
     let native = native.end().await;
-    for rule in [None, Some(RULE)] {
+    for &rule in rules {
         let (found, stderr) = inside(program, packages, rule).await;
         assert_eq!(found, native, "{program}, rule {rule:?}:\n{stderr}");
     }

@@ -14,8 +14,12 @@ type Row = (&'static str, &'static str, &'static [&'static str]);
 const ROWS: &[Row] = &[
     (
         "`threading`: `Thread`, `Timer`, locks, events, conditions, barriers, `local`",
-        "runs in line, in order, when the program waits for anything",
-        &["threads/fan_out.py", "threads/time.py"],
+        "take turns: one goes on whenever another one waits, for however short a time",
+        &[
+            "threads/fan_out.py",
+            "threads/time.py",
+            "threads/tickers.py",
+        ],
     ),
     (
         "`queue` between threads",
@@ -24,7 +28,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "`ThreadPoolExecutor`, `as_completed`, `result(timeout)`",
-        "as natively, one call after the other",
+        "as natively; calls take turns when they wait",
         &["threads/executors.py"],
     ),
     (
@@ -46,6 +50,11 @@ const ROWS: &[Row] = &[
         "`elasticsearch.helpers.parallel_bulk`; filelock, huggingface_hub",
         "as natively",
         &["threads/with_elasticsearch.py", "functions/with_hub.py"],
+    ),
+    (
+        "threads beside `select`, `socket.settimeout` and socket pairs",
+        "as natively; while a thread itself waits for a server, the others wait",
+        &["threads/beside_sockets.py"],
     ),
     (
         "a wait that nobody can end",

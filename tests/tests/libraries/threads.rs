@@ -1,6 +1,6 @@
 //! Threads, pools and executors do in line what they do natively.
 
-use crate::portable::{alike, as_natively};
+use crate::portable::{alike, as_natively, as_natively_with_sockets};
 
 /// Makes a test of each program.
 macro_rules! programs {
@@ -19,8 +19,15 @@ programs! {
     event_loops_and_threads_use_each_other: "event_loops.py", &[];
     pools_of_threads_run_their_calls: "thread_pools.py", &[];
     threads_wait_for_time_as_natively: "time.py", &[];
+    a_thread_goes_on_whenever_another_one_waits: "tickers.py", &[];
+    functions_do_across_waits_what_they_do_natively: "across_waits.py", &[];
     anyio_has_threads_and_files: "with_anyio.py", &["anyio"];
     elasticsearch_sends_in_parallel: "with_elasticsearch.py", &["elasticsearch"];
+}
+
+#[tokio::test]
+async fn a_thread_goes_on_whenever_another_one_waits_for_sockets() {
+    as_natively_with_sockets("threads/beside_sockets.py").await;
 }
 
 #[tokio::test]

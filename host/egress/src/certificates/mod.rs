@@ -93,6 +93,10 @@ impl<'a> Case<'a> {
                 None => return Ok(()),
             }
         }
+        // The library looks at the key of a server only when that has signed something.
+        if chain.first().is_some_and(Facts::has_weak_key) {
+            return Err(Fault::WeakKey);
+        }
         if chain.len() == 1 && chain[0].is_self_signed() {
             // It is itself what is trusted.
             return checks::check(&chain, true, self.checks.strict);

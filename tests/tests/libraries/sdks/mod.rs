@@ -3,6 +3,7 @@
 
 mod models;
 mod payments;
+mod table;
 mod words;
 
 use std::io::Read as _;
@@ -116,6 +117,7 @@ async fn shows(program: &str, packages: &'static [&'static str], api: Api) {
     let Some(python) = native_python_with(packages).await else {
         return;
     };
+    table::assert_version(program, &python);
     let ca = TestCa::new("sandbox-net tests");
     let server = ApiServer::plain(api).await;
     let program = format!("sdks/{program}");
@@ -163,6 +165,7 @@ async fn boto3_moves_files_with_threads_as_it_does_natively() {
     };
     let ca = TestCa::new("sandbox-net tests");
     let program = "sdks/with_boto3.py";
+    table::assert_version(program, &python);
     let (first, second) = (S3Server::plain().await, S3Server::plain().await);
     let outside = run_natively(&python, &ca, program, [first.origin()]).await;
     let inside = inside(program, TOGETHER, &ca, &second.origin()).await;
