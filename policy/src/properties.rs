@@ -4,10 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
-use crate::{
-    AddressClass, Decision, DenyReason, Document, Endpoint, Host, Origin, Policy, Request, Rule,
-    Scheme, TlsGrants, TlsRequest, TlsSetting, classify, decide, syntax,
-};
+use crate::address::{AddressClass, classify};
+use crate::decide::{Decision, Request, decide};
+use crate::denial::DenyReason;
+use crate::document::Document;
+use crate::host::Host;
+use crate::policy::Policy;
+use crate::rule::Rule;
+use crate::syntax;
+use crate::target::{Endpoint, Origin, Scheme};
+use crate::tls::{TlsGrants, TlsRequest, TlsSetting};
 
 /// Hosts from so few labels that rules and targets often meet.
 fn host() -> impl Strategy<Value = String> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Resolve, SystemResolver, TlsSettings};
+use crate::resolve::{Resolve, SystemResolver};
+use crate::tls::TlsSettings;
 
 /// What the operator settles for a sandbox's traffic. Each bound is enforced as it is written: one of
 /// zero leaves nothing, so that every connection, request or head fails by it.

@@ -11,13 +11,17 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Source;
 use crate::era::Era;
+use crate::error::{EgressError, Phase};
 use crate::h1::{Afterwards, Arrived, Home, encode_head};
 use crate::h2::{Session, Slot};
 use crate::message::{Answer, RequestBody, erase};
+use crate::message::{BodyKind, Response, SendOptions};
 use crate::reach::Reach;
 use crate::stream::{Secured, Stream};
+use crate::tenant::Egress;
 use crate::tenant::Transport;
-use crate::{BodyKind, Egress, EgressError, Phase, Response, SendOptions, TlsInfo, TlsTerms};
+use crate::terms::TlsTerms;
+use crate::tls::TlsInfo;
 use sandbox_net_policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
 /// How often a request is tried, where it is certain that trying again does no harm.

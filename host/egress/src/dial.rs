@@ -9,9 +9,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
+use crate::error::{DnsFailure, EgressError, Limit, Phase};
 use crate::reach::Reach;
+use crate::resolve::Resolve;
 use crate::wire::{Metered, Wire};
-use crate::{DnsFailure, EgressError, Limit, Phase, Resolve};
 use sandbox_net_policy::Host;
 
 /// How long one address may keep the next one waiting (RFC 8305 section 8).

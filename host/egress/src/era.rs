@@ -6,8 +6,10 @@ use rustls::ClientConfig;
 
 use crate::account::HostMemory;
 use crate::answers::Answers;
+use crate::config::EgressConfig;
 use crate::pool::Pool;
-use crate::{EgressConfig, TlsSettings, TlsTerms};
+use crate::terms::TlsTerms;
+use crate::tls::TlsSettings;
 
 /// The most session caches that are kept for terms of programs' own.
 const MOST_CONFIGS: usize = 16;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
-use crate::{BodyKind, Fields};
+use crate::message::{BodyKind, Fields};
 use sandbox_net_policy::Origin;
 
 /// Where the field lines of a request stand, and how it spells those that the host sends itself:

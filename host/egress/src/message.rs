@@ -10,7 +10,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
 use crate::account::{Reservation, fields};
-use crate::{EgressError, Layout, ProtocolFailure, ResponseBody};
+use crate::body::ResponseBody;
+use crate::error::{EgressError, ProtocolFailure};
+use crate::layout::Layout;
 
 /// Field lines in order, names and values as the bytes that were or will be sent, without the
 /// whitespace around values.

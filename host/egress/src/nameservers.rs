@@ -13,7 +13,8 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::Name;
 
-use crate::{DnsFailure, Resolve};
+use crate::error::DnsFailure;
+use crate::resolve::Resolve;
 
 /// Asks given name servers by DNS over UDP, and over TCP where an answer does not fit. The
 /// machine's own configuration, hosts file and search list included, plays no part. Answers are

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::TlsTerms;
 use crate::h2::{Session, Slot};
 use crate::stream::{Secured, Stream};
+use crate::terms::TlsTerms;
 use sandbox_net_policy::Endpoint;
 
 /// What is kept, and for how long. There is one pool for each tenant: a connection of one tenant

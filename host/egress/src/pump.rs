@@ -8,9 +8,10 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use crate::error::EgressError;
+use crate::message::BodyKind;
 use crate::message::RequestBody;
 use crate::wire::limit_of;
-use crate::{BodyKind, EgressError};
 
 /// How the sending of a body ended.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError};
 
-use crate::{CertificateFault as Fault, TlsFailure};
+use crate::error::{CertificateFault as Fault, TlsFailure};
 
 /// Why a verifier refused a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

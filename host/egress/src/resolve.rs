@@ -7,7 +7,8 @@ use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::{DnsFailure, hosts};
+use crate::error::DnsFailure;
+use crate::hosts;
 
 /// Turns names into addresses. It is asked only about names that the policy allowed, and every
 /// answer is filtered again by the policy before it is dialled.

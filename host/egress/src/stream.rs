@@ -15,8 +15,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
 use crate::account::Reservation;
+use crate::error::EgressError;
+use crate::terms::TlsTerms;
+use crate::tls::TlsInfo;
 use crate::wire::{Ended, Metered};
-use crate::{EgressError, TlsInfo, TlsTerms};
 
 /// How often a look for silence reads what the TLS layer keeps for itself.
 const MAX_CONTROL_RECORDS: usize = 16;

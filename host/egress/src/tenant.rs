@@ -8,19 +8,20 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::account::{HostMemory, strings};
+use crate::config::EgressConfig;
+use crate::connection::Connection;
 use crate::dial::{Dialer, ask, dial};
 use crate::era::Era;
+use crate::error::{EgressError, Limit, Phase};
+use crate::h1::Afterwards;
 use crate::h2::{Session, Slot};
 use crate::machine::Machine;
 use crate::pool::Handshakes;
 use crate::reach::Reach;
 use crate::stream::{Permit, Secured, Stream};
+use crate::terms::{TlsOptions, TlsOptionsError, TlsTerms};
 use crate::tls::{self, handshake};
 use crate::wire::{Unmetered, Wire};
-use crate::{
-    Afterwards, Connection, EgressConfig, EgressError, Limit, Phase, TlsOptions, TlsOptionsError,
-    TlsTerms,
-};
 use sandbox_net_policy::{Budgets, Checked, CheckedName, Endpoint, Host};
 
 /// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.

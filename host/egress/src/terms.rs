@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::account::{HostMemory, Reservation, strings};
 use crate::certificates::signs_itself;
 use crate::chain_checks::Checks;
+use crate::error::TlsFailure;
 use crate::tickets::Tickets;
 use crate::tls::ALPN;
+use crate::tls::TlsSettings;
 use crate::verifier::{Given, Verifier};
-use crate::{TlsFailure, TlsSettings};
 use sandbox_net_policy::{TlsRequest, Verification};
 
 /// The most certificates that a program may bring in one list.

@@ -11,9 +11,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::chain_checks::Checks;
+use crate::error::{EgressError, Phase, TlsFailure};
 use crate::verifier::{Given, Verifier};
 use crate::wire::Metered;
-use crate::{EgressError, Phase, TlsFailure};
 use sandbox_net_policy::{Host, Verification};
 
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).

@@ -10,9 +10,9 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::CertificateFault;
 use crate::certificates::Case;
 use crate::chain_checks::Checks;
+use crate::error::CertificateFault;
 use crate::refusal::Refusal;
 use sandbox_net_policy::Verification;
 

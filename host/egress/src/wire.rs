@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::account::{HostMemory, Reservation};
-use crate::{EgressError, Limit};
+use crate::error::{EgressError, Limit};
 
 /// Who counts for one sandbox, and says where it ends.
 pub trait Wire: Send + Sync {

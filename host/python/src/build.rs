@@ -6,12 +6,15 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::cache::Cache;
 use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
+use crate::install::Installed;
 use crate::manifest::{EntryPoint, Manifest};
 use crate::prepare::{LIBRARY, Preparation, prepare};
+use crate::private_dir;
 use crate::progress::Amount;
+use crate::progress::Progress;
 use crate::shim;
-use crate::{Cache, Installed, Progress, private_dir};
 
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
@@ -24,7 +27,7 @@ const NO_HOST_FUNCTION: i32 = -1;
 pub enum BuildError {
     /// Fetching or caching failed.
     #[error(transparent)]
-    Runtime(#[from] crate::Error),
+    Runtime(#[from] crate::error::Error),
     /// The runtime's module could not be made into a component.
     #[error(transparent)]
     Componentize(#[from] ComponentizeError),

@@ -14,8 +14,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+use crate::private_dir;
 use crate::progress::{Amount, Progress};
-use crate::{Error, private_dir};
 
 /// The environment variable that names the cache directory.
 pub const CACHE_VARIABLE: &str = "SANDBOX_NET_CACHE";

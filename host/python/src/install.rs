@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use zip::ZipArchive;
 
+use crate::additions;
+use crate::cache::Cache;
 use crate::cache::Entry;
+use crate::error::Error;
+use crate::hash;
+use crate::manifest::Manifest;
 use crate::packages::unpack::{Limits, extract};
 use crate::pip::{Download, Pip};
 use crate::progress::{Amount, Progress};
-use crate::{Cache, Error, Manifest, additions, hash};
 use sandbox_net_process::TimeBox;
 
 /// The kind of the cache entries that hold runtimes.

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::{Error, additions, hash};
+use crate::additions;
+use crate::error::Error;
+use crate::hash;
 
 /// How an installed runtime lies in the cache. What is installed in another way is no entry of this
 /// program.

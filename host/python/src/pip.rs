@@ -13,7 +13,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::Error;
+use crate::error::Error;
 use crate::progress::{Amount, Progress, Step};
 use sandbox_net_process::TimeBox;
 

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::Error;
+use crate::error::Error;
 
 #[cfg(unix)]
 mod way;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::Pip;
+use crate::pip::Pip;
 
 /// A wheel to be written.
 pub(crate) struct WheelBuilder {

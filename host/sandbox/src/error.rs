@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// A script that needs what the sandbox does not have.
     #[error("the script's metadata: {0}")]
-    ScriptMetadata(#[from] crate::ScriptMetadataError),
+    ScriptMetadata(#[from] crate::script_metadata::ScriptMetadataError),
     /// A grant of TLS settings that is none.
     #[error("the grant of TLS settings '{grant}' is refused: {source}")]
     TlsGrant {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Handles;
+use crate::handles::Handles;
 use sandbox_net_gateway::audit::{DecisionRecord, Dropped, ExchangeRecord, LookupRecord};
 
 /// A Python program.

@@ -67,7 +67,7 @@ fn each_setting_needs_a_grant_for_its_host_in_every_layer() {
     ] {
         let endpoint = Endpoint::new("a.test", 443).unwrap();
         let policy = policy(&format!("https://a.test; {rules}"));
-        let check = |policy: &crate::Policy| policy.check_tls(&endpoint, None, request(asked));
+        let check = |policy: &crate::policy::Policy| policy.check_tls(&endpoint, None, request(asked));
         match (check(&policy), denied) {
             (Ok(origin), None) => assert_eq!(origin.endpoint, endpoint),
             (Err(denial), Some(names)) => {

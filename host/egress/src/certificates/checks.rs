@@ -3,8 +3,8 @@
 
 use rustls::pki_types::UnixTime;
 
-use crate::CertificateFault as Fault;
 use crate::certificates::facts::{Facts, usage};
+use crate::error::CertificateFault as Fault;
 
 /// How sure it is that a certificate is an authority's.
 #[derive(Clone, Copy, PartialEq, Eq)]

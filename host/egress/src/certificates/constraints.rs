@@ -2,8 +2,8 @@
 
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
-use crate::CertificateFault as Fault;
 use crate::certificates::facts::Facts;
+use crate::error::CertificateFault as Fault;
 
 /// The most comparisons of a name with a constraint, as in OpenSSL.
 const MOST_COMPARISONS: usize = 1 << 20;

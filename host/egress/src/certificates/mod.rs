@@ -13,10 +13,10 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::GeneralName;
 
-use crate::CertificateFault as Fault;
 use crate::certificates::facts::Facts;
 use crate::certificates::path::{Chain, Trusted};
 use crate::chain_checks::Checks;
+use crate::error::CertificateFault as Fault;
 
 /// The most of a certificate's names that a message lists.
 const MOST_NAMES: usize = 5;

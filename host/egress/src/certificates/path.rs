@@ -2,8 +2,8 @@
 
 use rustls::pki_types::{TrustAnchor, UnixTime};
 
-use crate::CertificateFault as Fault;
 use crate::certificates::facts::Facts;
+use crate::error::CertificateFault as Fault;
 
 /// The most certificates of a chain, as in OpenSSL.
 const DEPTH: usize = 100;

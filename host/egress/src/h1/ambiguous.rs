@@ -3,7 +3,7 @@
 //! A guest's client gets a response as the reader's values, written anew. That says the same as the
 //! peer's own bytes only where every client reads these as the reader does.
 
-use crate::{HttpVersion, ResponseHead};
+use crate::message::{HttpVersion, ResponseHead};
 
 /// In what clients differ over the head in these bytes; `None` where they agree.
 pub(super) fn ambiguity(bytes: &[u8], head: &ResponseHead) -> Option<&'static str> {

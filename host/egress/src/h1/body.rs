@@ -8,14 +8,15 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::io::WriteHalf;
 
+use crate::error::{EgressError, Phase, ProtocolFault};
 use crate::h1::chunked::{ChunkedDecoder, Decoded};
 use crate::h1::reader::{Reader, is_end};
 use crate::h1::response::Framing;
 use crate::h1::transport::{Home, Parked, Writing};
 use crate::h1::unframed::Unframed;
+use crate::message::Fields;
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
-use crate::{EgressError, Fields, Phase, ProtocolFault};
 
 /// How many bytes of the wire are read of an unread rest to keep a connection; more costs more than a
 /// new one.

@@ -3,8 +3,9 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::error::{EgressError, Limit, ProtocolFailure, ProtocolFault};
 use crate::h1::response::parse_trailers;
-use crate::{EgressError, Fields, Limit, ProtocolFailure, ProtocolFault};
+use crate::message::Fields;
 
 /// The longest line with a chunk's size and its extensions, which are skipped.
 const MAX_SIZE_LINE: usize = 4096;

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 
 use crate::account::HostMemory;
+use crate::error::{EgressError, Phase, ProtocolFailure, ProtocolFault};
 use crate::failure::{Delivery, Failure};
 use crate::h1::body::{H1Body, Receiving};
 use crate::h1::reader::Reader;
 use crate::h1::response::{Framing, is_persistent};
 use crate::h1::transport::{Home, Writing};
 use crate::message::RequestBody;
+use crate::message::{BodyKind, Continued, ResponseHead};
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
 use crate::wire::limit_of;
-use crate::{
-    BodyKind, Continued, EgressError, Phase, ProtocolFailure, ProtocolFault, ResponseHead,
-};
 
 /// What came of a request.
 #[derive(Debug)]

@@ -10,11 +10,12 @@ use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use crate::account::{HostMemory, Reservation};
+use crate::error::{EgressError, Limit, Phase, ProtocolFailure, ProtocolFault};
 use crate::h1::ambiguous::ambiguity;
 use crate::h1::response::{Framing, HeadError, HeadParser, framing};
 use crate::message::MAX_INFORMATIONAL;
+use crate::message::{Continued, ResponseHead};
 use crate::stream::Stream;
-use crate::{Continued, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault, ResponseHead};
 
 /// How much is read ahead of whoever takes the bytes, at most and at least: as the sandbox's memory
 /// is used up, connections make do with less.

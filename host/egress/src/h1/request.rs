@@ -1,7 +1,8 @@
 //! The head of a request on the wire (RFC 9112 section 3).
 
+use crate::error::{EgressError, Limit};
 use crate::layout::Line;
-use crate::{BodyKind, EgressError, Limit, SendOptions};
+use crate::message::{BodyKind, SendOptions};
 use sandbox_net_policy::RequestLine;
 
 /// Fields that this module sends itself, or that would change where a message ends.
@@ -134,7 +135,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Continued, Layout};
+    use crate::layout::Layout;
+    use crate::message::Continued;
     use sandbox_net_policy::{Endpoint, Origin, Scheme};
 
     fn request(method: &[u8], path: &[u8], name: &[u8], value: &[u8]) -> RequestLine {

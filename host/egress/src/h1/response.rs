@@ -1,7 +1,8 @@
 //! The head of a response on the wire, and what it says about the body (RFC 9112 sections 4 to 6).
 
+use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::message::{Fields, HttpVersion, MAX_FIELDS, ResponseHead};
 use crate::trailers::permitted;
-use crate::{EgressError, Fields, HttpVersion, Limit, MAX_FIELDS, ProtocolFault, ResponseHead};
 
 /// The longest status line; the same bound as in CPython's `http.client`.
 const MAX_STATUS_LINE: usize = 65_536;

@@ -3,8 +3,8 @@
 
 use std::io;
 
-use crate::Limit;
 use crate::account::Reservation;
+use crate::error::Limit;
 use crate::h2::buffers::Landing;
 use crate::h2::fields::FieldCounter;
 use crate::h2::header::Header;

@@ -8,12 +8,13 @@ use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
 use crate::account::Reservation;
+use crate::error::EgressError;
 use crate::h2::failure::translate;
 use crate::h2::field_lists::bounded_fields;
 use crate::h2::session::Slot;
+use crate::message::Fields;
 use crate::pump::{Pump, Sent};
 use crate::trailers::permitted;
-use crate::{EgressError, Fields};
 
 /// Less data than this is copied out of the buffer that it was read into: half of the library's.
 const COPIED: usize = 8 << 10;

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use crate::Limit;
 use crate::account::Reservation;
+use crate::error::Limit;
 
 /// Names a buffer of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

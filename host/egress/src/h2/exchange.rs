@@ -9,6 +9,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
 use crate::account::{HostMemory, Reservation};
+use crate::error::{EgressError, Limit, Phase, ProtocolFault};
 use crate::failure::{Delivery, Failure};
 use crate::h2::body::H2Body;
 use crate::h2::failure::translate;
@@ -16,9 +17,9 @@ use crate::h2::field_lists::{bounded_fields, size};
 use crate::h2::kept::{AHEAD, OpenError};
 use crate::h2::request::head;
 use crate::h2::session::Slot;
+use crate::message::{BodyKind, HttpVersion, ResponseHead};
 use crate::message::{MAX_INFORMATIONAL, RequestBody};
 use crate::pump::{Pump, Sent};
-use crate::{BodyKind, EgressError, HttpVersion, Limit, Phase, ProtocolFault, ResponseHead};
 use sandbox_net_policy::RequestLine;
 
 /// What a stream holds beside its window, about: the library's state, tasks, and an honest head.

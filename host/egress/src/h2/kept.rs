@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Limit;
 use crate::account::{HostMemory, Reservation};
+use crate::error::Limit;
 use crate::h2::buffers::{BufferId, Buffers, Landing};
 
 /// What an exchange takes from the sandbox's memory for this before it begins: enough for an honest

@@ -11,8 +11,8 @@ use h2::client::{Builder, SendRequest};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::EgressError;
 use crate::account::{HostMemory, Reservation};
+use crate::error::EgressError;
 use crate::h2::failure::translate;
 use crate::h2::frames::Frames;
 use crate::h2::kept::{KeptStream, Streams};

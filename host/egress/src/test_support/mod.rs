@@ -12,10 +12,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::{
-    Afterwards, BodyKind, Connection, Egress, EgressConfig, EgressError, Fields, ProtocolFault,
-    Response, Roots, TlsOptions, TlsSettings,
-};
+use crate::config::EgressConfig;
+use crate::connection::Connection;
+use crate::error::{EgressError, ProtocolFault};
+use crate::h1::Afterwards;
+use crate::message::{BodyKind, Fields, Response};
+use crate::tenant::Egress;
+use crate::terms::TlsOptions;
+use crate::tls::{Roots, TlsSettings};
 use sandbox_net_policy::{
     Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsRequest,
 };

@@ -13,8 +13,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::config::EgressConfig;
+use crate::tenant::Egress;
 use crate::test_support::{Server, config};
-use crate::{Egress, EgressConfig, Roots, TlsSettings};
+use crate::tls::{Roots, TlsSettings};
 
 /// A certificate authority.
 pub struct Authority {

@@ -7,8 +7,13 @@ use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 use tokio::net::TcpListener;
 
+use crate::config::EgressConfig;
+use crate::error::{DnsFailure, EgressError};
+use crate::h1::Afterwards;
+use crate::message::BodyKind;
+use crate::resolve::Resolve;
+use crate::tenant::Egress;
 use crate::test_support::{config, ok, read_request, write};
-use crate::{Afterwards, BodyKind, DnsFailure, Egress, EgressConfig, EgressError, Resolve};
 use sandbox_net_policy::{
     Decision, Document, Endpoint, Origin, Policy, Request, Rule, Scheme, decide,
 };

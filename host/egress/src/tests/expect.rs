@@ -8,11 +8,13 @@ use http::Response as Answer;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, watch};
 
+use crate::connection::Connection;
+use crate::error::EgressError;
+use crate::message::{BodyKind, Continued, Response, SendOptions};
 use crate::test_support::tls::Authority;
 use crate::test_support::{Server, collect, connect, egress, ok, read_head, request, write};
 use crate::tests::http2::serve;
 use crate::tests::uploads::{piece, pieces};
-use crate::{BodyKind, Connection, Continued, EgressError, Response, SendOptions};
 use sandbox_net_policy::Origin;
 
 fn continued() -> Continued {

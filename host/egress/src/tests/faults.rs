@@ -7,11 +7,13 @@ use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, Limit, Phase, ProtocolFault};
+use crate::h1::Afterwards;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, read_request, reset,
     send, write,
 };
-use crate::{Afterwards, EgressConfig, EgressError, Limit, Phase, ProtocolFault};
 use sandbox_net_policy::{Endpoint, Origin, Scheme, TlsRequest};
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use http_body::Body;
 use http_body_util::Empty;
 use tokio::sync::mpsc;
 
+use crate::message::{BodyKind, HttpVersion};
 use crate::test_support::{
     Server, collect, connect, egress, get, ok, read_head, read_request, request, send, write,
 };
-use crate::{BodyKind, HttpVersion};
 
 #[tokio::test]
 async fn a_response_keeps_every_field_with_order_case_and_duplicates() {

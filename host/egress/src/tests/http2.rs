@@ -11,9 +11,11 @@ use http::{Request, Response};
 use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
 
+use crate::error::EgressError;
+use crate::message::{BodyKind, HttpVersion};
+use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, collect, connect, get, post, request, send};
-use crate::{BodyKind, Egress, EgressError, HttpVersion};
 use sandbox_net_policy::Origin;
 
 pub(super) type Answer = SendResponse<Bytes>;

@@ -9,10 +9,11 @@ use http::Response;
 use http_body_util::Full;
 use tokio::sync::Notify;
 
+use crate::error::{EgressError, Limit, Phase, ProtocolFault};
+use crate::message::BodyKind;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{collect, connect, fault, get, post, request, send};
 use crate::tests::http2::{echo, serve};
-use crate::{BodyKind, EgressError, Limit, Phase, ProtocolFault};
 
 #[tokio::test]
 async fn a_stream_that_the_peer_resets_is_a_reset() {

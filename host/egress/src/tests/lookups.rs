@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
 
+use crate::error::{DnsFailure, EgressError, Phase};
+use crate::h1::Afterwards;
+use crate::resolve::Resolve;
+use crate::tenant::Egress;
 use crate::test_support::{Server, send};
 use crate::tests::names::{Script, api, tenant};
-use crate::{Afterwards, DnsFailure, Egress, EgressError, Phase, Resolve};
 use sandbox_net_policy::{CheckedName, DenyReason, Host, Lookup, Policy, Scheme};
 
 fn checked(policy: &Policy) -> CheckedName {

@@ -10,12 +10,14 @@ use hickory_resolver::proto::rr::rdata::{A, AAAA};
 use hickory_resolver::proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
+use crate::config::EgressConfig;
+use crate::error::{DnsFailure, EgressError, Phase};
+use crate::h1::Afterwards;
+use crate::nameservers::{NameServers, NameServersError};
+use crate::resolve::{Resolve, SystemResolver};
+use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, config, connect, egress_with, send};
-use crate::{
-    Afterwards, DnsFailure, Egress, EgressConfig, EgressError, NameServers, NameServersError,
-    Phase, Resolve, SystemResolver,
-};
 use sandbox_net_policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsRequest};
 
 /// A resolver that gives one answer after the other, the last one again and again.

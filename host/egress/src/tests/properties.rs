@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::EgressError;
+use crate::error::EgressError;
 use crate::test_support::{Server, egress, get, ok};
 
 /// Bytes that look more or less like a response.

@@ -8,11 +8,14 @@ use http_body_util::BodyExt;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, mpsc};
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::h1::Afterwards;
+use crate::tenant::Egress;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, policy_for, post,
     read_request, send, write,
 };
-use crate::{Afterwards, Egress, EgressConfig, EgressError, Limit, ProtocolFault};
 use sandbox_net_policy::Origin;
 
 #[tokio::test]
@@ -363,7 +366,7 @@ async fn a_connection_that_waits_too_long_is_closed() {
 }
 
 /// A connection that is to be closed as a socket is.
-async fn socket(egress: &Egress, origin: &Origin) -> crate::Connection {
+async fn socket(egress: &Egress, origin: &Origin) -> crate::connection::Connection {
     let route = policy_for(&origin.endpoint).check_connect(origin.endpoint.clone());
     let connecting = egress.connect(route.unwrap(), None, None, Afterwards::Closed);
     connecting.await.unwrap()

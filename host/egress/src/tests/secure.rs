@@ -7,15 +7,17 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use rustls::HandshakeKind;
 use tokio::sync::mpsc;
 
+use crate::config::EgressConfig;
+use crate::error::{CertificateFault, EgressError, ProtocolFault, TlsFailure};
+use crate::h1::Afterwards;
+use crate::message::HttpVersion;
+use crate::terms::{TlsOptions, TlsVersions};
 use crate::test_support::tls::{Authority, expired, not_yet_valid, serve_tls};
 use crate::test_support::{
     Server, collect, connect, connect_on, echo, egress_with, fault, get, ok, policy_for, post,
     read_request, send, write,
 };
-use crate::{
-    Afterwards, CertificateFault, EgressConfig, EgressError, HttpVersion, ProtocolFault, Roots,
-    TlsFailure, TlsOptions, TlsSettings, TlsSettingsError, TlsVersions, read_certificates,
-};
+use crate::tls::{Roots, TlsSettings, TlsSettingsError, read_certificates};
 
 use sandbox_net_policy::TlsRequest;
 

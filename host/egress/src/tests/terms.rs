@@ -10,14 +10,15 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::sync::mpsc;
 
+use crate::config::EgressConfig;
+use crate::error::{CertificateFault, EgressError, TlsFailure};
+use crate::tenant::Egress;
+use crate::terms::{ClientCertificate, TlsOptions};
 use crate::test_support::tls::{
     Authority, builder, expired, not_yet_valid, self_signed, serve_tls,
 };
 use crate::test_support::{Server, config, get_on, ok, read_request, write};
-use crate::{
-    CertificateFault, ClientCertificate, Egress, EgressConfig, EgressError, Roots, TlsFailure,
-    TlsOptions, TlsSettings,
-};
+use crate::tls::{Roots, TlsSettings};
 use sandbox_net_policy::{TlsSetting, Verification};
 
 const VERIFICATIONS: [Verification; 3] = [

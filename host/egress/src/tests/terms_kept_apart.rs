@@ -8,13 +8,14 @@ use rustls::HandshakeKind;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, TlsFailure};
+use crate::tenant::Egress;
+use crate::terms::{ClientCertificate, TlsOptions, TlsVersions};
 use crate::test_support as support;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect_on, echo, get_on, ok, read_request, send, write};
 use crate::tests::http2;
-use crate::{
-    ClientCertificate, Egress, EgressConfig, EgressError, TlsFailure, TlsOptions, TlsVersions,
-};
 use sandbox_net_policy::Verification;
 
 fn unverified() -> TlsOptions {

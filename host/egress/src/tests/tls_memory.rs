@@ -8,9 +8,10 @@ use rustls::{HandshakeKind, SupportedProtocolVersion};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, Limit};
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect, egress_with, get, policy_for, read_request, write};
-use crate::{EgressConfig, EgressError, Limit};
 use sandbox_net_policy::TlsRequest;
 
 /// Tickets that are so much longer than they need to be.

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use h2::server::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, Limit, ProtocolFault};
 use crate::test_support::tls::Authority;
 use crate::test_support::{Server, collect, config, connect, egress_with, fault, send};
 use crate::tests::http2::serve;
-use crate::{EgressConfig, EgressError, Limit, ProtocolFault};
 
 fn lines(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<String> {
     let line = |(name, value): &(Vec<u8>, Vec<u8>)| {

@@ -7,16 +7,16 @@ use http_body_util::{BodyExt, Empty, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::config::EgressConfig;
+use crate::connection::Connection;
+use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::message::{Answer, BodyKind, SendOptions, Unframed, erase};
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, ok, read_head, read_request, request,
     send, write,
 };
 use crate::tests::uploads::pieces;
-use crate::{
-    Answer, BodyKind, Connection, EgressConfig, EgressError, Limit, ProtocolFault, SendOptions,
-    Unframed, erase,
-};
 use sandbox_net_policy::Origin;
 
 /// Asks, and takes what comes.

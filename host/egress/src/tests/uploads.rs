@@ -7,12 +7,13 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::error::{EgressError, Phase};
+use crate::message::BodyKind;
 use crate::test_support::tls::Authority;
 use crate::test_support::{
     Server, collect, connect, egress, ok, post, read_head, read_request, request, reset, write,
 };
 use crate::tests::http2::serve;
-use crate::{BodyKind, EgressError, Phase};
 
 /// A body that the test writes piece by piece. Dropping the sender ends it.
 pub(super) type Pieces = mpsc::Sender<Result<Frame<Bytes>, EgressError>>;

@@ -8,12 +8,16 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::config::EgressConfig;
+use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::machine::Machine;
+use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
     Server, collect, config, connect, fault, get, ok, post, read_request, send, write,
 };
 use crate::tests::http2::{echo, serve};
-use crate::{Egress, EgressConfig, EgressError, Limit, Machine, ProtocolFault, Wire};
+use crate::wire::Wire;
 use sandbox_net_policy::{Origin, Scheme};
 
 /// Counts, and ends what goes beyond its bounds.

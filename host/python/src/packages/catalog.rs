@@ -7,7 +7,7 @@ use std::rc::Rc;
 use pep508_rs::pep440_rs::Version;
 use pep508_rs::{PackageName, Requirement, VerbatimUrl};
 
-use crate::Error;
+use crate::error::Error;
 use crate::packages::absence::{Absence, left_out};
 use crate::packages::resolve::Target;
 use crate::packages::slow_index::SlowIndex;

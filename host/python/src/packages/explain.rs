@@ -8,7 +8,7 @@ use pep508_rs::pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{PackageName, Requirement, VerbatimUrl, VersionOrUrl};
 use pubgrub::{DerivationTree, External};
 
-use crate::Error;
+use crate::error::Error;
 use crate::packages::absence::Absence;
 use crate::packages::input::specifiers;
 use crate::packages::solver::{Ask, Package, Reasons, Solution, Solver};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use pep508_rs::pep440_rs::VersionSpecifiers;
 use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
 
-use crate::Error;
+use crate::error::Error;
 
 /// One thing to add.
 #[derive(Clone, Debug)]

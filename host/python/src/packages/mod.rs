@@ -25,8 +25,12 @@ use pep508_rs::pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, PackageName};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::hash;
+use crate::manifest::Manifest;
+use crate::pip::Pip;
 use crate::progress::{Amount, Progress, Silent};
-use crate::{Cache, Error, Manifest, Pip, hash};
 use catalog::Catalog;
 use input::Input;
 pub use input::{requirement, wheel_path};

@@ -10,8 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::hash;
+use crate::pip::Pip;
 use crate::progress::Silent;
-use crate::{Cache, Error, Pip, hash};
 
 /// The kind of the one cache entry that holds refusals.
 pub(super) const KIND: &str = "refusals";

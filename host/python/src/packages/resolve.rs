@@ -20,7 +20,7 @@ use std::time::Duration;
 use pep508_rs::pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, PackageName, Requirement, VerbatimUrl};
 
-use crate::Error;
+use crate::error::Error;
 use crate::packages::catalog::Catalog;
 use crate::packages::explain;
 use crate::packages::solver::{Effort, MachineCode, Outcome, Solution, Solver};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pep508_rs::PackageName;
 use pep508_rs::pep440_rs::Version;
 
-use crate::Error;
+use crate::error::Error;
 use crate::packages::catalog::{Listing, one_line};
 use crate::packages::resolve::Target;
 use crate::packages::wheel::{self, Wheel};

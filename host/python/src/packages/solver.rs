@@ -17,7 +17,7 @@ use pep508_rs::pep440_rs::{Operator, Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
 use pubgrub::{DerivationTree, PubGrubError, Ranges};
 
-use crate::Error;
+use crate::error::Error;
 use crate::packages::absence::Absence;
 use crate::packages::catalog::{Catalog, Listing};
 use crate::packages::resolve::Target;

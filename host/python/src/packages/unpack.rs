@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use crate::Error;
+use crate::error::Error;
 
 /// What a set of wheels may unpack to: against files made to fill the disk.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,8 @@ use pep508_rs::pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{PackageName, Requirement, VerbatimUrl};
 use zip::ZipArchive;
 
-use crate::{Error, hash};
+use crate::error::Error;
+use crate::hash;
 
 /// No metadata file comes near this size, which bounds the memory that a hostile one can take.
 const METADATA_LIMIT: u64 = 8 * 1024 * 1024;

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Pip, TARGET, tail};
-use crate::Error;
+use crate::error::Error;
 use sandbox_net_process::{Running, TimeBox};
 
 const PROGRAM: &str = include_str!("index.py");

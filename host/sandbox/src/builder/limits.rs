@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::SandboxBuilder;
 #[cfg(doc)]
-use crate::Sandbox;
+use crate::sandbox::Sandbox;
 
 impl SandboxBuilder {
     /// The most memory that the guest may have, in bytes; 1 GiB otherwise. Beyond it Python raises

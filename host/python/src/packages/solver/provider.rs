@@ -10,7 +10,7 @@ use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
 use pubgrub::{Dependencies, DependencyProvider, PackageResolutionStatistics, Ranges};
 
 use super::{Ask, Effort, MachineCode, Package, Solver, asks_for_pre_release, pins, ranges};
-use crate::Error;
+use crate::error::Error;
 use crate::packages::input::specifiers;
 
 type Versions = Ranges<Version>;
