@@ -2,10 +2,26 @@
 
 use std::borrow::Cow;
 
-use crate::audit::ReachedBudget;
-use crate::lookup::MAX_LOOKUPS;
+use serde::{Deserialize, Serialize};
+
 use sandbox_net_egress::EgressConfig;
 use sandbox_net_policy::Budgets;
+
+/// How many lookups of one sandbox may be under way at once.
+pub(crate) const MAX_LOOKUPS: usize = 256;
+
+/// A limit that was reached, as whoever runs the program knows it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ReachedBudget {
+    /// The key in the policy's `[budgets]`, such as `requests`.
+    pub key: Cow<'static, str>,
+    /// What it allows: a number, bytes, or seconds.
+    pub value: u64,
+    /// Whether it is the host's own bound, which a policy may lower and not raise. Left out of the
+    /// line where it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fixed: bool,
+}
 
 /// The limits of one sandbox.
 #[derive(Debug)]

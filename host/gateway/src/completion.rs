@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::admission::Admission;
 use crate::audit::Exchanged;
-use crate::shared::{Admission, Judgement};
+use crate::judgement::Judgement;
 use sandbox_net_egress::account::Reservation;
 use sandbox_net_egress::{Continued, EgressError, Fields};
 use sandbox_net_policy::Policy;

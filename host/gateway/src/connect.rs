@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::admission::Admission;
 use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
 use crate::consult::Question;
 use crate::gateway::{Gateway, budget_rule};
 use crate::link::{Connecting, Handshake, Link};
 use crate::meter::Opened;
-use crate::shared::Admission;
 use crate::task::Task;
 use sandbox_net_egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
 use sandbox_net_policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};

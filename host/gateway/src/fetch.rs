@@ -7,7 +7,8 @@ use sandbox_net_policy::Scheme;
 
 use crate::completion::Completion;
 use crate::gateway::Gateway;
-use crate::request::{Answer, Body, Outgoing, Request};
+use crate::outgoing::Outgoing;
+use crate::request::{Answer, Body, Request};
 
 impl Gateway {
     /// Connects to the request's origin, does TLS where its scheme says so, and sends the request;

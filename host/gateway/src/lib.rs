@@ -12,6 +12,7 @@
 //! 5. the audit log ([`AuditLog`]): what is not recorded is not done;
 //! 6. the sockets (`sandbox-net-egress`).
 
+mod admission;
 pub mod audit;
 mod bounds;
 mod completion;
@@ -20,10 +21,12 @@ mod consult;
 mod fetch;
 mod gateway;
 mod hook;
+mod judgement;
 mod link;
 mod lookup;
 mod malformed;
 mod meter;
+mod outgoing;
 mod request;
 mod response;
 pub mod secrets;
@@ -37,15 +40,16 @@ mod upload;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
-    Stage, Time, Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
 };
-pub use bounds::Bounds;
+pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
 pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
-pub use request::{Answer, Body, Outgoing, Request, RequestHead, Timeouts};
+pub use outgoing::Outgoing;
+pub use request::{Answer, Body, Request, RequestHead, Timeouts};
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
 pub use task::Task;

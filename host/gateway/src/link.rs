@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use sandbox_net_egress::{EgressError, TlsInfo, TlsTerms};
+use sandbox_net_egress::{Connection, EgressError, TlsInfo, TlsTerms};
 use sandbox_net_policy::{Origin, Scheme, TlsRequest};
 
+use crate::admission::Admission;
+use crate::judgement::Way;
 use crate::meter::Opened;
-use crate::shared::{Admission, SharedConnection, Way};
 use crate::task::Task;
+
+/// A connection, as its guest and the policy's changes share it.
+pub(crate) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;
 
 /// A connection attempt under way; dropping it ends it.
 pub type Connecting = Task<Result<Link, EgressError>>;

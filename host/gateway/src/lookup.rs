@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 
 use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
 use crate::gateway::{Gateway, beginning, budget_rule, malformed};
@@ -12,9 +11,6 @@ use crate::task::Task;
 use sandbox_net_egress::account::{HostMemory, Reservation, block};
 use sandbox_net_egress::{EgressError, Limit};
 use sandbox_net_policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
-
-/// How many lookups of one sandbox may be under way at once.
-pub(crate) const MAX_LOOKUPS: usize = 256;
 
 /// What a lookup under way holds, about: its task, its socket, questions and answers.
 const LOOKUP: usize = 8 << 10;
@@ -179,11 +175,6 @@ impl Gateway {
         let name = beginning(host).escape_default().to_string();
         drop(self.audit.looked_up(name, Err(&denial)));
     }
-}
-
-/// Room for the lookups of one sandbox.
-pub(super) fn room() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MAX_LOOKUPS))
 }
 
 #[cfg(test)]

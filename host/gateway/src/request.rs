@@ -1,15 +1,11 @@
 //! What a program sends and gets: the gateway's own requests, answers and bodies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use sandbox_net_egress::{BodyKind, EgressError, Fields, ProtocolFailure, ResponseHead};
 use sandbox_net_policy::Origin;
-
-use crate::completion::Completion;
-use crate::link::Link;
 
 /// A body, of a request or of a response: its bytes, and the fields behind them.
 pub type Body = UnsyncBoxBody<Bytes, EgressError>;
@@ -23,23 +19,6 @@ pub struct RequestHead {
     pub path: Vec<u8>,
     /// The fields, in their spelling and order. Framing comes from the body's kind.
     pub fields: Fields,
-}
-
-/// A request on a connection that the program has.
-#[derive(Clone)]
-pub struct Outgoing {
-    /// The connection.
-    pub link: Link,
-    /// The head.
-    pub head: RequestHead,
-    /// How the body is framed.
-    pub kind: BodyKind,
-    /// What its two ends know of one another.
-    pub completion: Arc<Completion>,
-    /// Whether the program takes an answer that is no HTTP as it comes.
-    pub takes_unframed: bool,
-    /// The longest that the response's body may have nothing to give.
-    pub between_bytes: Option<Duration>,
 }
 
 /// A request that names its own origin, on a connection that the gateway chooses.

@@ -4,32 +4,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::admission::{Admission, CONNECTION, EXCHANGE};
+use crate::bounds::MAX_LOOKUPS;
 use crate::completion::Completion;
 use crate::hook::Hook;
-use crate::lookup;
+use crate::judgement::{Judgement, Way};
+use crate::link::SharedConnection;
 use crate::meter::Meter;
 use crate::request::RequestHead;
 use crate::secrets::Vault;
-use sandbox_net_egress::account::Reservation;
 use sandbox_net_egress::{Connection, Egress, Limit};
-use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
-
-/// A connection, as its guest and the policy's changes share it.
-pub(super) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;
+use sandbox_net_policy::{Answer, Denial, Policy, RequestLine};
 
 /// How many dead entries a list may have before it is tidied.
 const TIDY: usize = 64;
-
-/// What a connection of the guest holds beside its transport, about: its handle, its task and its
-/// record.
-const CONNECTION: usize = 2 << 10;
-/// What an exchange holds beside its head, its bodies and its transport, about: its handle, its
-/// tasks and its record.
-const EXCHANGE: usize = 6 << 10;
-/// What is left of an exchange that is over, while the guest has its handle.
-const HANDLE: usize = 1 << 10;
 
 /// The state of one sandbox.
 pub(super) struct Shared {
@@ -46,60 +36,11 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
-/// A place among the connections, or among the exchanges, that go on at once, and the memory that
-/// it takes in any case.
-pub(crate) struct Admission {
-    place: Option<OwnedSemaphorePermit>,
-    held: Reservation,
-}
-
-impl Admission {
-    /// What goes on is over: only its handle is left.
-    pub(super) fn end(&mut self) {
-        self.place = None;
-        self.held.shrink_to(HANDLE);
-    }
-}
-
 /// What the policy rules over at the moment.
 struct State {
     policy: Arc<Policy>,
     running: Vec<Weak<Completion>>,
     connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
-}
-
-/// What requests are sent on, as far as the policy has a say in it.
-#[derive(Clone)]
-pub(super) struct Way {
-    pub(super) origin: Origin,
-    pub(super) tls: TlsRequest,
-}
-
-impl Way {
-    /// The policy's answer to a request: the TLS settings that the connection has still have to be
-    /// granted, too.
-    pub(super) fn answer(
-        &self,
-        policy: &Policy,
-        method: &[u8],
-        path: &[u8],
-        fields: &[(Vec<u8>, Vec<u8>)],
-    ) -> Result<Answer<RequestLine>, Denial> {
-        if self.tls != TlsRequest::default() {
-            policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
-        }
-        policy.answer_exchange(&self.origin, method, path, fields)
-    }
-}
-
-/// What an exchange under way was judged by.
-pub(crate) struct Judgement {
-    pub(super) way: Way,
-    pub(super) method: Vec<u8>,
-    /// Without its query.
-    pub(super) path: Vec<u8>,
-    /// Those that override method, path or host, without their values.
-    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Shared {
@@ -118,7 +59,7 @@ impl Shared {
             meter,
             vault,
             hook,
-            lookups: lookup::room(),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             state: Mutex::new(State {
                 policy: Arc::new(policy),
                 running: Vec::new(),
@@ -233,26 +174,5 @@ impl State {
             self.connections.retain(|other| other.strong_count() > 0);
         }
         self.connections.push(Arc::downgrade(connection));
-    }
-}
-
-impl Judgement {
-    fn new(way: &Way, head: &RequestHead) -> Self {
-        let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
-        let fields = overriding(&head.fields).into_iter();
-        Self {
-            way: way.clone(),
-            method: head.method.clone(),
-            path: path.to_vec(),
-            fields: fields.map(|name| (name.into(), Vec::new())).collect(),
-        }
-    }
-
-    /// The denial by a policy that has come since. What had to be granted was granted.
-    pub(super) fn denial(&self, policy: &Policy) -> Option<Denial> {
-        let answer = self
-            .way
-            .answer(policy, &self.method, &self.path, &self.fields);
-        answer.err()
     }
 }

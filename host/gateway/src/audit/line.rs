@@ -1,7 +1,6 @@
 //! The lines of an audit log: for each decision, for each finished exchange, for each lookup that
 //! asks a name server or was denied, and for denials that are counted instead of repeated.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -10,6 +9,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DroppedRecord;
+use crate::bounds::ReachedBudget;
 use sandbox_net_policy::{DenyReason, TlsSetting};
 
 /// One line of an audit log, as JSON: `"type"` is `decision`, `exchange`, `lookup` or `dropped`.
@@ -121,19 +121,6 @@ impl From<DenyReason> for Reason {
     fn from(reason: DenyReason) -> Self {
         Self::Policy(reason)
     }
-}
-
-/// A limit that was reached, as whoever runs the program knows it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct ReachedBudget {
-    /// The key in the policy's `[budgets]`, such as `requests`.
-    pub key: Cow<'static, str>,
-    /// What it allows: a number, bytes, or seconds.
-    pub value: u64,
-    /// Whether it is the host's own bound, which a policy may lower and not raise. Left out of the
-    /// line where it is not.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub fixed: bool,
 }
 
 /// One decision.

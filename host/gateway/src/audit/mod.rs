@@ -17,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{Decided, Exchanged};
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
-    Stage, Time, Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
+    Verdict,
 };
 pub(crate) use self::lookup::LookedUp;
 pub use self::place::{Place, Stream};
@@ -28,7 +28,7 @@ pub(crate) use self::run::Unrecorded;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, ReachedBudget};
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_policy::{Denial, TlsRequest};
 

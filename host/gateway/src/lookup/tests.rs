@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
+use crate::bounds::MAX_LOOKUPS;
 use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
 use sandbox_net_egress::{
     Afterwards, DnsFailure, EgressConfig, Machine, Resolve, Roots, TlsSettings,

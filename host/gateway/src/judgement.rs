@@ -1,0 +1,60 @@
+//! What a request is judged by, now and under a policy that comes later.
+
+use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
+
+use crate::request::RequestHead;
+
+/// What requests are sent on, as far as the policy has a say in it.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) origin: Origin,
+    pub(crate) tls: TlsRequest,
+}
+
+impl Way {
+    /// The policy's answer to a request: the TLS settings that the connection has still have to be
+    /// granted, too.
+    pub(crate) fn answer(
+        &self,
+        policy: &Policy,
+        method: &[u8],
+        path: &[u8],
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Answer<RequestLine>, Denial> {
+        if self.tls != TlsRequest::default() {
+            policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
+        }
+        policy.answer_exchange(&self.origin, method, path, fields)
+    }
+}
+
+/// What an exchange under way was judged by.
+pub(crate) struct Judgement {
+    pub(crate) way: Way,
+    pub(crate) method: Vec<u8>,
+    /// Without its query.
+    pub(crate) path: Vec<u8>,
+    /// Those that override method, path or host, without their values.
+    pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Judgement {
+    pub(crate) fn new(way: &Way, head: &RequestHead) -> Self {
+        let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
+        let fields = overriding(&head.fields).into_iter();
+        Self {
+            way: way.clone(),
+            method: head.method.clone(),
+            path: path.to_vec(),
+            fields: fields.map(|name| (name.into(), Vec::new())).collect(),
+        }
+    }
+
+    /// The denial by a policy that has come since. What had to be granted was granted.
+    pub(crate) fn denial(&self, policy: &Policy) -> Option<Denial> {
+        let answer = self
+            .way
+            .answer(policy, &self.method, &self.path, &self.fields);
+        answer.err()
+    }
+}
