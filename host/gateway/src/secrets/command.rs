@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use super::source::{Output, read_limited};
+use super::output::{Output, read_limited};
 use sandbox_net_process::{Running, TimeBox};
 
 /// How long a command may take.

@@ -8,6 +8,7 @@ mod command;
 mod insert;
 mod mask;
 mod matcher;
+mod output;
 mod percent;
 mod placeholder;
 mod source;

@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::command::{self, CommandError};
-use super::value::{LONGEST, SecretValue, ValueError};
+use super::output::{Output, read_limited};
+use super::value::{SecretValue, ValueError};
 use sandbox_net_process::TimeBox;
-
-/// Most bytes that a file or command may hold: a value and a CRLF.
-const LIMIT: usize = LONGEST + 2;
 
 /// Where a value comes from.
 #[derive(Clone, Eq, PartialEq)]
@@ -108,21 +106,6 @@ fn read_file(path: &Path, within: &TimeBox) -> io::Result<Output> {
     })
 }
 
-/// Bytes that are to be a value, or too many of them.
-pub(super) type Output = Result<Zeroizing<Vec<u8>>, ValueError>;
-
-/// Reads until the end, or until it is clear that this is too long for a value.
-pub(super) fn read_limited(reader: impl Read) -> io::Result<Output> {
-    // Room for all: no copy stays behind when the buffer grows.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
-    reader.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(if bytes.len() > LIMIT {
-        Err(ValueError::TooLong)
-    } else {
-        Ok(bytes)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_source_and_says_why() {
-        let large = file(&[b'x'; LIMIT + 1]);
+        let large = file(&[b'x'; super::super::value::LONGEST + 3]);
         let path = large.path().display().to_string();
         for (source, parts) in [
             (
