@@ -11,7 +11,7 @@ use sandbox_net_egress::{EgressError, ProtocolFailure, ResponseHead};
 use sandbox_net_gateway::{Gateway, Outgoing};
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
-use crate::outgoing_handler::{OutgoingHandler, Sent, no_io};
+use crate::outgoing_handler::{Sent, no_io};
 use crate::wasi_http::{incoming, outgoing, to_http_error};
 
 /// The head of an answer, or what is wrong with it.
@@ -55,11 +55,11 @@ impl Typed {
 }
 
 /// Sends a typed request by the handler that carries out those of `wasi:http`.
-pub(crate) fn send(
-    handler: &mut OutgoingHandler,
+pub(crate) fn send<H: WasiHttpHooks>(
+    handler: &mut H,
     outgoing: Outgoing,
     body: WasiBody,
-) -> impl Future<Output = Result<TypedAnswer, EgressError>> + Send + use<> {
+) -> impl Future<Output = Result<TypedAnswer, EgressError>> + Send + use<H> {
     let answer = Arc::new(OnceLock::new());
     let mut request = http::Request::new(body);
     request.extensions_mut().insert(Typed {
@@ -76,5 +76,101 @@ pub(crate) fn send(
             head,
             body: response.into_body(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Empty};
+    use sandbox_net_egress::test_support::{Server, config};
+    use sandbox_net_egress::{Afterwards, BodyKind};
+    use sandbox_net_gateway::{AuditLog, Completion, RequestHead, Stage};
+    use sandbox_net_policy::{Origin, Policy};
+    use wasmtime_wasi_http::{Error, RequestOptions};
+
+    use super::*;
+    use crate::outgoing_handler::OutgoingHandler;
+
+    /// The handler, with the calls of it counted.
+    struct Counted {
+        handler: OutgoingHandler,
+        calls: usize,
+    }
+
+    impl WasiHttpHooks for Counted {
+        fn send_request(
+            &mut self,
+            request: http::Request<WasiBody>,
+            options: Option<RequestOptions>,
+            processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+        ) -> Sent {
+            self.calls += 1;
+            self.handler.send_request(request, options, processed)
+        }
+    }
+
+    fn nothing() -> WasiBody {
+        Empty::<Bytes>::new()
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    }
+
+    async fn typed(
+        counted: &mut Counted,
+        origin: &Origin,
+        path: &str,
+    ) -> Result<Head, EgressError> {
+        let gateway = counted.handler.gateway().clone();
+        let connecting = gateway.connect(origin.endpoint.clone(), None, Afterwards::Closed)?;
+        let outgoing = Outgoing {
+            link: connecting.await?,
+            head: RequestHead {
+                method: b"GET".to_vec(),
+                path: path.into(),
+                fields: Vec::new(),
+            },
+            kind: BodyKind::None,
+            completion: Completion::new(),
+            takes_unframed: true,
+            between_bytes: None,
+        };
+        send(counted, outgoing, nothing()).await.map(|it| it.head)
+    }
+
+    #[tokio::test]
+    async fn typed_requests_and_those_of_wasi_http_arrive_at_the_same_handler() {
+        let server = Server::echo().await;
+        let origin = server.http();
+        let rule = format!("GET {origin}/allowed");
+        let audit = AuditLog::new();
+        let policy = Policy::allow([rule.parse().unwrap()]);
+        let mut counted = Counted {
+            handler: OutgoingHandler::new(Gateway::new(policy, config(), audit.clone())),
+            calls: 0,
+        };
+        for (path, is_allowed) in [("/allowed", true), ("/denied", false)] {
+            let answer = typed(&mut counted, &origin, path).await;
+            assert_eq!(
+                answer.map(|head| head.unwrap().status).ok(),
+                is_allowed.then_some(200)
+            );
+
+            let request = http::Request::get(format!("{origin}{path}"));
+            let sent = counted.send_request(request.body(nothing()).unwrap(), None, no_io());
+            let answer = Pin::from(sent).await;
+            let status = answer.map(|(response, _)| response.status().as_u16());
+            assert_eq!(status.ok(), is_allowed.then_some(200));
+        }
+        assert_eq!(counted.calls, 4);
+        let requests = audit.decisions().into_iter();
+        let requests = requests.filter(|decision| decision.stage == Stage::Request);
+        let requests: Vec<_> = requests
+            .map(|it| (it.target, it.verdict, it.rule))
+            .collect();
+        // Each is recorded as the other one is.
+        assert_eq!(requests.len(), 4);
+        assert_eq!(requests[0], requests[1]);
+        assert_eq!(requests[2], requests[3]);
     }
 }
