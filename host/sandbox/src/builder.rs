@@ -96,8 +96,8 @@ impl SandboxBuilder {
     }
 
     /// Allows what `rule` means: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`, see
-    /// [`Rule`]. Without anything that is allowed the guest has no network at all: its component
-    /// does not import `sandbox:net`.
+    /// [`Rule`](crate::policy::Rule). Without anything that is allowed the guest has no network at
+    /// all: its component does not import `sandbox:net`.
     pub fn allow(mut self, rule: impl Into<String>) -> Self {
         self.allow.push(rule.into());
         self

@@ -1,5 +1,5 @@
 //! What is built into the runtime does its main job: a program for each distribution, with and
-//! without a network. The README's table of them is made here.
+//! without a network. The table of them in `docs/libraries.md` is made here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -123,7 +123,7 @@ async fn what_is_built_in_is_replaced_by_another_version_where_a_pin_asks_for_it
 }
 
 #[test]
-fn the_table_of_what_is_built_in_in_the_readme_is_that_of_the_manifest() {
+fn the_table_of_what_is_built_in_in_the_documentation_is_that_of_the_manifest() {
     let rows = provided().into_iter().map(|(name, version)| {
         let program = program(&name);
         let does = program

@@ -31,7 +31,7 @@ impl Column {
         Self::Denied,
     ];
 
-    /// The name of its cases in the programs, and its heading in the README.
+    /// The name of its cases in the programs, and its heading in `docs/libraries.md`.
     pub(crate) fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Get => ("get", "GET"),
@@ -52,7 +52,7 @@ impl Column {
 /// A library and the program that uses it.
 #[derive(Debug)]
 pub(crate) struct Library {
-    /// Its name in the README.
+    /// Its name in `docs/libraries.md`.
     pub(crate) name: &'static str,
     /// A file of `programs/libraries/`.
     pub(crate) program: &'static str,
@@ -85,7 +85,7 @@ pub(crate) enum Expected {
 /// Makes the list of libraries, and a test of each.
 macro_rules! libraries {
     ($($test:ident: $library:expr,)*) => {
-        /// Every library of the README's table, in its order.
+        /// Every library of the table in `docs/libraries.md`, in its order.
         pub(crate) const LIBRARIES: &[Library] = &[$($library,)*];
 
         $(#[tokio::test]

@@ -1,35 +1,35 @@
-//! The README's table of libraries is the list that the tests go through.
+//! The table of libraries in `docs/libraries.md` is the list that the tests go through.
 
 use std::path::PathBuf;
 
 use crate::matrix::{Column, LIBRARIES};
 
 /// The variable that lets the test write the table.
-const UPDATE: &str = "UPDATE_README";
+const UPDATE: &str = "UPDATE_DOCS";
 
 const BEGIN: &str = "<!-- libraries: made by tests/tests/libraries/table.rs -->\n";
 const END: &str = "<!-- end of libraries -->\n";
 
 #[test]
-fn the_table_in_the_readme_is_that_of_the_tests() {
+fn the_table_of_libraries_in_the_documentation_is_that_of_the_tests() {
     check(BEGIN, END, &table());
 }
 
-/// Compares a table of the README with what it has to be, or writes it.
+/// Compares a table of `docs/libraries.md` with what it has to be, or writes it.
 pub(crate) fn check(begin: &str, end: &str, expected: &str) {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(begin).expect("the table's beginning");
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/libraries.md"));
+    let page = std::fs::read_to_string(&path).expect("the page");
+    let (before, rest) = page.split_once(begin).expect("the table's beginning");
     let (found, after) = rest.split_once(end).expect("the table's end");
     if found == expected {
         return;
     }
     assert!(
         std::env::var_os(UPDATE).is_some(),
-        "run this test with {UPDATE}=1 to write the README's table:\n{expected}"
+        "run this test with {UPDATE}=1 to write the table of docs/libraries.md:\n{expected}"
     );
     let text = [before, begin, expected, end, after].concat();
-    std::fs::write(&path, text).expect("the README is written");
+    std::fs::write(&path, text).expect("the page is written");
 }
 
 fn table() -> String {

@@ -1,5 +1,5 @@
-//! The README's table of what there is of threads, processes and the system, and what is not. Each row
-//! names the program that shows it.
+//! The table in `docs/libraries.md` of what there is of threads, processes and the system, and what is
+//! not. Each row names the program that shows it.
 
 use std::path::Path;
 
@@ -104,7 +104,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn the_table_of_what_there_is_in_the_readme_is_that_of_the_tests() {
+fn the_table_of_what_there_is_in_the_documentation_is_that_of_the_tests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
     let mut text = "| | in the sandbox |\n|---|---|\n".to_owned();
     for (what, how, programs) in ROWS {

@@ -1,8 +1,7 @@
 //! Secrets that the guest uses without ever seeing them.
 //!
-//! The guest holds a [`Placeholder`]. The host puts the [`SecretValue`] in its place in the
-//! requests that may carry it ([`insert()`]), and masks the value in all that comes back
-//! ([`Masker`]).
+//! The guest holds a placeholder. The host replaces it with the value in the requests that may carry
+//! it (`insert`), and masks the value in the responses of the hosts that its rule names (`mask`).
 
 mod command;
 mod insert;

@@ -1,4 +1,4 @@
-//! The README's table of SDKs is the list of those that the tests run.
+//! The table of SDKs in `docs/libraries.md` is the list of those that the tests run.
 
 use std::path::Path;
 use std::process::Command;
@@ -79,7 +79,7 @@ const SDKS: &[Sdk] = &[
 ];
 
 #[test]
-fn the_table_of_sdks_in_the_readme_is_that_of_the_tests() {
+fn the_table_of_sdks_in_the_documentation_is_that_of_the_tests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/sdks");
     let mut programs: Vec<String> = std::fs::read_dir(folder)
         .expect("the programs")
@@ -122,7 +122,7 @@ pub(super) fn assert_version(program: &str, python: &Path) {
     let found = String::from_utf8(found.expect("the interpreter").stdout).expect("a version");
     assert!(
         numbers(found.trim()) >= numbers(sdk.version),
-        "{}: the test runs {found}, the README says {}",
+        "{}: the test runs {found}, docs/libraries.md says {}",
         sdk.name,
         sdk.version
     );
