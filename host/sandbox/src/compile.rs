@@ -109,7 +109,7 @@ async fn compile(
 
 /// A network that leads nowhere.
 fn nowhere() -> Result<Gateway, Error> {
-    let tls = TlsSettings::new(Roots::None, []).map_err(Error::Certificate)?;
+    let tls = TlsSettings::new(Roots::Bundled, []).map_err(Error::Certificate)?;
     let config = EgressConfig::new(tls);
     Ok(Gateway::new(Policy::deny_all(), config, AuditLog::new()))
 }
