@@ -11,6 +11,7 @@ mod subject;
 mod testing;
 mod totals;
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use crate::Failure;
@@ -42,7 +43,7 @@ impl AuditCommand {
             (Some(Action::Replay(command)), _) => command.run(console),
             (None, Some(command)) => command.run(console),
             // What clap does not let through.
-            (None, None) => Err("no audit log is named".into()),
+            (None, None) => Err(anyhow!("no audit log is named")),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use sandbox_net::Capability;
 use sandbox_net::python::Terminal;
@@ -30,7 +31,7 @@ impl Componentize {
         };
         let component = engine.component(capability).await?;
         std::fs::copy(&component, &self.output)
-            .map_err(|error| format!("{}: {error}", self.output.display()))?;
+            .with_context(|| self.output.display().to_string())?;
         let (library, guest) = engine.library();
         console::print(&format!(
             "{}: run it with the directory {} mounted at {guest}",

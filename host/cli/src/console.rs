@@ -127,7 +127,7 @@ pub(crate) fn captured(run: impl FnOnce(&mut Console<'_>) -> Result<u8, Failure>
     });
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Captured {
-        code: code.map_err(|error| error.to_string()),
+        code: code.map_err(|error| format!("{error:#}")),
         out: text(out),
         err: text(err),
     }

@@ -71,7 +71,8 @@ enum Command {
     Runtime(runtime::Runtime),
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Why a command did not do its work, with the file or the option that it is about as context.
+type Failure = anyhow::Error;
 
 impl Cli {
     async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use sandbox_net::python::progress;
 use sandbox_net::{
@@ -99,7 +100,7 @@ impl Run {
         deadline.set(ends(start));
         let module = self.module.iter().flatten().next();
         if module.is_some_and(|name| name == "pip" || name.starts_with("pip.")) {
-            return Err(missing_module::NO_PIP.into());
+            bail!(missing_module::NO_PIP);
         }
         let (script, args) = self.program()?;
         let mut sandbox = self.directories(Sandbox::builder());
@@ -136,7 +137,7 @@ impl Run {
         let name = self.name;
         sandbox = sandbox.name(name.unwrap_or_else(|| format!("run-{}", std::process::id())));
         for path in &self.ca {
-            let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
             sandbox = sandbox.trust_ca_pem(pem);
         }
         for package in self.packages {
@@ -250,7 +251,7 @@ impl Run {
             "-" => Script::stdin(),
             path => {
                 // A named pipe is opened once, by who reads it.
-                std::fs::metadata(path).map_err(|e| format!("{path}: {e}"))?;
+                std::fs::metadata(path).with_context(|| path.to_owned())?;
                 Script::path(path)
             }
         };

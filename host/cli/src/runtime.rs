@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use sandbox_net::python::{Cache, Manifest, Terminal, install, install::list, install::remove};
 
@@ -72,10 +73,7 @@ impl Runtime {
                     }
                     None => {
                         let name = &manifest.name;
-                        return Err(format!(
-                            "{name} is not installed; run 'sandbox-net runtime install {name}'"
-                        )
-                        .into());
+                        bail!("{name} is not installed; run 'sandbox-net runtime install {name}'");
                     }
                 }
             }

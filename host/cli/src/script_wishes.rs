@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, anyhow, bail};
 use sandbox_net::python::Manifest;
 use sandbox_net::{ScriptMetadata, parse_requirements};
 
@@ -33,21 +34,19 @@ impl Wishes {
             wishes.script = name(script);
             // Python takes other encodings, too; the comment is in ASCII in all of them that matter.
             let source = String::from_utf8_lossy(&bytes(script)?).into_owned();
-            let at = |error| format!("{}: {error}", name(script));
-            if let Some(metadata) = ScriptMetadata::parse(&source).map_err(at)? {
+            let at = || name(script);
+            if let Some(metadata) = ScriptMetadata::parse(&source).with_context(at)? {
                 let python = &Manifest::find(None)?.python;
-                metadata.check_python(python).map_err(at)?;
+                metadata.check_python(python).with_context(at)?;
                 wishes.packages.extend_from_slice(metadata.dependencies());
                 wishes.rules.extend_from_slice(metadata.requested_rules());
             }
         }
         for file in requirements {
             let text = String::from_utf8(bytes(file)?);
-            let text = text.map_err(|_| format!("{}: not a text in UTF-8", name(file)))?;
+            let text = text.map_err(|_| anyhow!("{}: not a text in UTF-8", name(file)))?;
             let found = parse_requirements(&text);
-            wishes
-                .packages
-                .extend(found.map_err(|error| format!("{}: {error}", name(file)))?);
+            wishes.packages.extend(found.with_context(|| name(file))?);
         }
         Ok(wishes)
     }
@@ -87,14 +86,14 @@ fn name(path: &Path) -> String {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: io::Error| format!("{}: {error}", name(path));
-    let file = File::open(path).map_err(failed)?;
+    let failed = || name(path);
+    let file = File::open(path).with_context(failed)?;
     let mut bytes = Vec::new();
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
-        .map_err(failed)?;
+        .with_context(failed)?;
     if bytes.len() as u64 > LONGEST {
-        return Err(format!("{}: it has more than {LONGEST} bytes", name(path)).into());
+        bail!("{}: it has more than {LONGEST} bytes", name(path));
     }
     Ok(bytes)
 }

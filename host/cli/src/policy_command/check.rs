@@ -48,7 +48,7 @@ impl Check {
                     is_good &= print(console, &name, &document, operator.as_ref())?;
                 }
                 Err(error) => {
-                    writeln!(console.err, "{error}")?;
+                    writeln!(console.err, "{error:#}")?;
                     is_good = false;
                 }
             }
