@@ -182,13 +182,13 @@ mod tests {
             (|_| {}, ""),
             (
                 |s| s.rule = "any".parse().unwrap(),
-                "a secret for 'any' host is none",
+                "a secret cannot use 'any'",
             ),
             (
                 |s| s.rule = Rule::parse_deny("*.com").unwrap(),
                 "'*.com' is refused",
             ),
-            (|s| s.headers.clear(), "the secret goes nowhere"),
+            (|s| s.headers.clear(), "the secret is never sent"),
             (
                 |s| s.headers = vec!["Host".to_owned()],
                 "'host' belongs to the connection",

@@ -27,7 +27,7 @@ pub(crate) enum UrlError {
     #[error("the scheme is missing")]
     NoScheme,
     /// `user@`.
-    #[error("'@' before the host: leave the user information out")]
+    #[error("'@' before the host: remove the user information")]
     Userinfo,
     /// An IPv6 address without brackets.
     #[error("an IPv6 address is written in brackets: '[::1]'")]

@@ -175,12 +175,12 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             key(|s| s.rule = "any".parse().expect("a rule")),
-            "secret 1: rule: a secret for 'any' host is none",
+            "secret 1: rule: a secret cannot use 'any'",
         ),
         (key(|s| s.rule = broad()), "the rule '*.com' is refused"),
         (
             key(|s| s.headers.clear()),
-            "secret 1: headers: the secret goes nowhere",
+            "secret 1: headers: the secret is never sent",
         ),
         (
             key(|s| s.headers = vec!["Host".to_owned()]),
