@@ -12,7 +12,7 @@ use crate::query::{Head, Query};
 use crate::suggestion::{suggestion, with_method, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::TlsSetting;
+use crate::tls::{TlsSetting, quoted};
 
 /// The name of the rule in a denial that no rule of the operator decided.
 pub const DEFAULT_DENY: &str = "default-deny";
@@ -310,7 +310,8 @@ impl Target<'_> {
         let names: Vec<_> = missing.iter().map(|setting| setting.as_str()).collect();
         let rule = suggestion(self.scheme, self.endpoint);
         let remedy = format!(
-            "to allow it, grant it in a [[tls]] table of the policy, or with --tls '{} {rule}'",
+            "to allow it, grant {} in a [[tls]] table of the policy, or with --tls '{} {rule}'",
+            quoted(missing.iter().copied(), " and "),
             names.join(",")
         );
         self.deny(DenyReason::TlsOptions, DEFAULT_DENY, &fault, &remedy)

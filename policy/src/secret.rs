@@ -41,7 +41,7 @@ pub struct Secret {
     /// credentials (RFC 7617).
     #[schemars(default)]
     pub basic: bool,
-    /// Whether the secret also goes into requests without TLS, for everybody on the way to read.
+    /// Whether the secret is also sent without TLS, where anybody on the way can read it.
     #[schemars(default)]
     pub plain_http: bool,
     /// Where the host gets the value from.

@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use crate::Failure;
 use crate::console::{self, Console};
 
-/// Reads an audit log.
+/// Show an audit log, or replay it.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct AuditCommand {
@@ -29,7 +29,7 @@ pub(crate) struct AuditCommand {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Decide again, by another policy, what is in a log
+    /// Apply another policy to the decisions in a log and show what changes
     Replay(replay::Replay),
 }
 

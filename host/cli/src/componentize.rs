@@ -11,13 +11,13 @@ use crate::{Failure, console};
 
 #[derive(Args)]
 pub(crate) struct Componentize {
-    /// The runtime to make it from
+    /// Build from this runtime instead of the default one
     #[arg(long, value_name = "NAME")]
     runtime: Option<String>,
-    /// Leave the network out: the component does not import sandbox:net
+    /// Build without the network: the component does not import sandbox:net
     #[arg(long)]
     no_network: bool,
-    /// The file to write
+    /// Write the component to this file
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }

@@ -44,7 +44,7 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
     let denied = outcome.decisions.iter().any(|d| d.verdict == Verdict::Deny);
     let complete = recorded as u64 == server.requests();
     if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied || !complete {
-        bail!("the demo did not go as it should");
+        bail!("the demo failed: the numbers above are not the expected ones");
     }
     Ok(0)
 }

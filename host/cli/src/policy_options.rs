@@ -10,29 +10,29 @@ use sandbox_net::{Sandbox, SandboxBuilder};
 
 use crate::{Failure, input};
 
-/// The policy that a command is about.
+/// The policy that a command uses.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct PolicyOptions {
-    /// A policy file; of several, each has to let a request pass
+    /// Read the policy from this file; with several files, a request must pass each of them
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Vec<PathBuf>,
-    /// Allow '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', in addition to the first
-    /// file; HOST may be *.domain, a network, or any
+    /// Allow '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', in addition to the first policy
+    /// file; HOST is a name, '*.domain', an address, a network or 'any'
     #[arg(long, value_name = "RULE")]
     pub(crate) allow: Vec<String>,
-    /// Deny, whatever other rules allow
+    /// Deny what this rule matches, even if another rule allows it
     #[arg(long, value_name = "RULE")]
     pub(crate) deny: Vec<String>,
-    /// Ask whether to allow
+    /// Ask before allowing what this rule matches
     #[arg(long, value_name = "RULE")]
     pub(crate) ask: Vec<String>,
-    /// Let the program choose TLS settings for some hosts: 'SETTING[,SETTING...] RULE', where a
-    /// setting is unverified, unverified-name, own-roots or client-certificates
+    /// Let the program choose TLS settings for the hosts of a rule: 'SETTING[,SETTING...] RULE'; the
+    /// settings are unverified, unverified-name, own-roots and client-certificates
     #[arg(long, value_name = "GRANT")]
     pub(crate) tls: Vec<String>,
-    /// Let the program send fields that override method, path or host to some hosts:
-    /// 'NAME[,NAME...] RULE', such as 'x-http-method-override https://api.example.com'; otherwise
-    /// they are refused where a rule for the host names a method or a path
+    /// Let the program send fields that override method, path or host to the hosts of a rule:
+    /// 'NAME[,NAME...] RULE', such as 'x-http-method-override https://api.example.com'; without a
+    /// grant they are denied where a rule for the host names a method or a path
     #[arg(long, value_name = "GRANT")]
     pub(crate) field: Vec<String>,
 }

@@ -138,6 +138,6 @@ fn nearest(key: &str, known: &[&str]) -> String {
             format!("did you mean '{known}'?")
         }
         _ if known.is_empty() => "this table has no keys".to_owned(),
-        _ => format!("known are '{}'", known.join("', '")),
+        _ => format!("known keys: '{}'", known.join("', '")),
     }
 }

@@ -115,7 +115,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             new().dns_servers(servers(&["0.0.0.0:53"])),
-            "0.0.0.0:53 is nowhere",
+            "0.0.0.0:53 is not a server's address",
         ),
         (new().arg("a\0b"), "has a NUL"),
         (
@@ -374,8 +374,7 @@ fn a_vault_is_never_opened_for_what_a_file_could_not_have() {
 async fn an_engine_has_time_to_be_prepared() {
     let engine = |limit| Engine::builder().preparation_limit(limit).build();
     let error = engine(Duration::ZERO).await.err().expect("it is refused");
-    let expected = "the preparation limit can't be used: it is zero; nothing is prepared in no time; \
-                    leave it out for 30 minutes";
+    let expected = "the preparation limit can't be used: it is zero; omit it for 30 minutes";
     assert_eq!(error.to_string(), expected);
     engine(Duration::from_secs(600)).await.expect("an engine");
 }

@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 
 #[derive(Args, Debug)]
 pub(super) struct Replay {
-    /// An audit log; '-' is stdin
+    /// The audit log; '-' is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -33,10 +33,10 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// The exit code is 1 if some decisions would be others.
+    /// The exit code is 1 if some decisions would change.
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
         if self.policy.is_empty() {
-            bail!("no policy to replay the log by: give '--policy FILE', or rules");
+            bail!("no policy to apply to the log: give '--policy FILE', or rules");
         }
         let composed = self.policy.compose()?;
         let mut changes = Changes::new(&composed.policy);

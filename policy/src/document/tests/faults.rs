@@ -98,7 +98,7 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test']\nverify = false",
-            "line 4: unknown key 'verify' in [[tls]]; known are 'hosts', 'unverified', \
+            "line 4: unknown key 'verify' in [[tls]]; known keys: 'hosts', 'unverified', \
              'unverified-name', 'own-roots', 'client-certificates'",
         ),
         (
@@ -170,7 +170,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "b = 1\nallow = 1\na = 2",
-            "line 2: unknown key 'b'; known settings: 'version', 'mode', 'allow', 'deny', 'ask', \
+            "line 2: unknown key 'b'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
              'budgets', 'secret', 'tls', 'field', 'end'",
         ),
         (
@@ -188,7 +188,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "[budgets]\ntime = 1",
-            "line 3: unknown key 'time' in [budgets]; known are 'requests', \
+            "line 3: unknown key 'time' in [budgets]; known keys: 'requests', \
              'requests_per_second', 'connections', 'bytes_up', 'bytes_down', 'response_head', \
              'hosts', 'seconds', 'host_memory', 'lookups', 'connections_per_second', 'denials'",
         ),
@@ -202,7 +202,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "\"a\\nb\" = 1\n",
-            "line 2: unknown key 'a\\nb'; known settings: 'version', 'mode', 'allow', 'deny', 'ask', \
+            "line 2: unknown key 'a\\nb'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
              'budgets', 'secret', 'tls', 'field', 'end'",
         ),
     ] {

@@ -17,8 +17,8 @@ fn explain(arguments: &[&str]) -> Captured {
     captured(|console| line.explain.run(console))
 }
 
-const NOTE: &str = "(addresses are not looked up: a name that leads only to addresses which its \
-                    rule does not open is denied later)\n";
+const NOTE: &str = "(addresses are not looked up here: if a name's rule allows none of its \
+                    addresses, the name is denied later)\n";
 
 #[test]
 fn every_stage_and_every_rule_has_its_line() {
