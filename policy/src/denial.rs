@@ -310,9 +310,9 @@ impl Target<'_> {
         let names: Vec<_> = missing.iter().map(|setting| setting.as_str()).collect();
         let rule = suggestion(self.scheme, self.endpoint);
         let remedy = format!(
-            "to allow it, grant {} in a [[tls]] table of the policy, or with --tls '{} {rule}'",
-            quoted(missing.iter().copied(), " and "),
-            names.join(",")
+            "to allow it, use a [[tls]] table of the policy or --tls '{} {rule}' to grant {}",
+            names.join(","),
+            quoted(missing.iter().copied(), " and ")
         );
         self.deny(DenyReason::TlsOptions, DEFAULT_DENY, &fault, &remedy)
     }
@@ -348,8 +348,8 @@ impl Target<'_> {
              policy checked"
         );
         let remedy = format!(
-            "to allow it, grant it in a [[field]] table of the policy, or with --field '{field} \
-             {allowing}'"
+            "to allow it, use a [[field]] table of the policy or --field '{field} {allowing}' to \
+             grant it"
         );
         self.deny(DenyReason::Field, rule, &fault, &remedy)
     }

@@ -263,8 +263,8 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
                 tls: [TlsSetting::Unverified].into_iter().collect(),
             },
             "https://api.test:8443: TLS without verification is not granted (reason \
-             tls-options, rule default-deny); to allow it, grant 'unverified' in a [[tls]] table \
-             of the policy, or with --tls 'unverified https://api.test:8443'",
+             tls-options, rule default-deny); to allow it, use a [[tls]] table of the policy or \
+             --tls 'unverified https://api.test:8443' to grant 'unverified'",
         ),
         (
             exchange(&https, b"Trace", &[]),

@@ -143,8 +143,8 @@ fn a_refusal_says_what_to_do_and_that_does_it() {
         denial.message,
         "sandbox-net denied https://a.test:443: the field 'x-original-url' can make the server use \
          another method, path or host than the policy checked (reason field, rule GET \
-         https://a.test/v1/**); to allow it, grant it in a [[field]] table of the policy, or with \
-         --field 'x-original-url https://a.test'"
+         https://a.test/v1/**); to allow it, use a [[field]] table of the policy or --field \
+         'x-original-url https://a.test' to grant it"
     );
     for name in NAMES {
         let rules = "GET https://a.test/v1/**";

@@ -142,8 +142,8 @@ fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
             .map(|method| no_rule(method, "/get"))
             .to_vec(),
         (_, "field") => vec![format!(
-            "to allow it, grant it in a [[field]] table of the policy, or with --field \
-             'x-http-method-override {origin}'"
+            "to allow it, use a [[field]] table of the policy or --field \
+             'x-http-method-override {origin}' to grant it"
         )],
         (_, "budget") => vec![spent.to_owned()],
         (_, other) => panic!("no kind {other}"),

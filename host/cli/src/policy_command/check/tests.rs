@@ -140,7 +140,7 @@ fn secrets_that_leak_or_are_never_used_are_warned_of() {
             "rule = 'https://a.test'",
             &[
                 "'HTTP://A.test:8080' allows requests without TLS to the host of secret 's', which \
-               does not go into them",
+               is not sent in them",
             ],
         ),
     ] {
@@ -276,7 +276,7 @@ fn a_rule_that_denies_less_than_it_seems_to_is_warned_of() {
     let any = "'any' allows every name and every public address".to_owned();
     let name = |rule: &str| format!(
         "'{rule}' of 'deny' denies that name only: 'any' still allows the same server by its address and by every \
-         other name for it; deny its addresses too"
+         other name; deny its addresses too"
     );
     let to = |rule: &str, to: &str| {
         format!("'{rule}' of 'deny': 'to {to}' has no effect in a rule that denies; deny the addresses themselves")

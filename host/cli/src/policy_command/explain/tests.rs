@@ -38,7 +38,7 @@ GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls https://a.test: allowed by 'GET a.test/v1/**'
   request GET /v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls settings that the program may choose: own-roots
-  fields that override method, path or host: denied, but for x-host, x-http-method-override
+  fields that override method, path or host: denied, except x-host, x-http-method-override
 ";
     let table = "\
 ──────────────────────────────────────────────
