@@ -117,7 +117,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             new().dns_servers(servers(&["0.0.0.0:53"])),
             "0.0.0.0:53 is not a server's address",
         ),
-        (new().arg("a\0b"), "has a NUL"),
+        (new().arg("a\0b"), "contains a NUL"),
         (
             new().env("A=B", "1"),
             "the environment variable 'A=B' has a name or a value",
@@ -184,7 +184,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             key(|s| s.headers = vec!["Host".to_owned()]),
-            "'host' belongs to the connection or to the host",
+            "'host' is set by the host",
         ),
         (
             key(|s| s.headers = vec!["X\nY".to_owned()]),
@@ -200,7 +200,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             key(|s| s.env.clear()),
-            "secret 1: env: the name of a variable is not empty",
+            "secret 1: env: a variable name cannot be empty",
         ),
         (
             key(|s| s.source = SecretSource::Command(Vec::new())),
