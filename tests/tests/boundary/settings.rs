@@ -138,7 +138,10 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             new().env("PYTHONWARNINGS", "error"),
             "use warnings.filterwarnings()",
         ),
-        (new().env("PYTHONOPTIMIZE", "1"), "assertions are always executed"),
+        (
+            new().env("PYTHONOPTIMIZE", "1"),
+            "assertions are always executed",
+        ),
         (
             new().hook(Willing),
             "the hook can't be used: it is never asked where nothing is allowed",
