@@ -182,16 +182,16 @@ mod tests {
             (|_| {}, ""),
             (
                 |s| s.rule = "any".parse().unwrap(),
-                "a secret for 'any' host is none",
+                "a secret cannot use 'any'",
             ),
             (
                 |s| s.rule = Rule::parse_deny("*.com").unwrap(),
                 "'*.com' is refused",
             ),
-            (|s| s.headers.clear(), "the secret goes nowhere"),
+            (|s| s.headers.clear(), "the secret is never sent"),
             (
                 |s| s.headers = vec!["Host".to_owned()],
-                "'host' belongs to the connection",
+                "'host' is set by the host",
             ),
             (
                 |s| s.headers = vec!["a\nb".to_owned()],
@@ -202,10 +202,7 @@ mod tests {
                 |s| s.rule = "http://api.test".parse().unwrap(),
                 "without TLS",
             ),
-            (
-                |s| s.env.clear(),
-                "env: the name of a variable is not empty",
-            ),
+            (|s| s.env.clear(), "env: a variable name cannot be empty"),
             (|s| s.query = vec!["\0".to_owned()], "query: write names"),
             (
                 |s| s.source = SecretSource::Command(Vec::new()),

@@ -166,8 +166,7 @@ impl Target<'_> {
             (Some(head), Some(unread)) => (
                 format!("no rule allows this method and path: {unread}"),
                 format!(
-                    "to allow it, let the program send another path, or add the rule '{}', which \
-                     has none",
+                    "to allow it, send another path, or add the rule '{}', which has no path",
                     with_method(&rule, head)
                 ),
             ),
@@ -177,7 +176,7 @@ impl Target<'_> {
 
     /// `rule` is one that denies; `unread` if it does so since its path cannot be compared.
     pub(super) fn deny_rule(&self, rule: &str, unread: Option<Unread>) -> Denial {
-        let remove = "take that rule out of the list of those that deny";
+        let remove = "remove that rule from 'deny'";
         let (fault, remedy) = match unread.map(unread_path) {
             None => (
                 "a rule denies it".to_owned(),
@@ -185,7 +184,7 @@ impl Target<'_> {
             ),
             Some(unread) => (
                 format!("a rule with a path denies it: {unread}"),
-                format!("to allow it, let the program send another path, or {remove}"),
+                format!("to allow it, send another path, or {remove}"),
             ),
         };
         self.deny(DenyReason::DenyRule, rule, &fault, &remedy)
@@ -195,7 +194,7 @@ impl Target<'_> {
     pub(super) fn not_granted(&self, rule: &str) -> Denial {
         let allowing = suggestion(self.scheme, self.endpoint);
         let remedy = format!("to allow it without asking, add the rule '{allowing}'");
-        self.deny(DenyReason::Hook, rule, "nobody granted it", &remedy)
+        self.deny(DenyReason::Hook, rule, "nobody approved it", &remedy)
     }
 
     /// The embedder's hook refused, with these words, what the rule asks for.
@@ -219,39 +218,40 @@ impl Target<'_> {
     /// `secret` is the name of a secret whose placeholder is in the request.
     pub(super) fn secret(&self, secret: &str) -> Denial {
         let fault = format!("the secret '{secret}' is not for this request");
-        let remedy = "to allow it, let the secret's own rule name this request";
+        let remedy = "to allow it, change the secret's rule so that it covers this request";
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
     /// A secret goes only to servers that are the ones that its rule names.
     pub(super) fn unverified_secret(&self, secret: &str) -> Denial {
         let fault = format!(
-            "the secret '{secret}' goes only to servers that the host itself has verified, by the \
-             authorities that the host trusts"
+            "the secret '{secret}' is sent only to servers whose certificate the host verified \
+             with its own authorities"
         );
-        let remedy = "no rule can allow it: leave the verification of this server to the host";
+        let remedy = "no rule can allow it: let the host verify this server";
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
     /// A part of a response might have a part of the secret in it.
     pub(super) fn range(&self, secret: &str) -> Denial {
-        let fault =
-            format!("the secret '{secret}' may come back from there, in parts of a response");
-        let remedy = "no rule can allow it: leave the field 'Range' out";
+        let fault = format!(
+            "the secret '{secret}' may be split between the parts of a response, where the host cannot mask it"
+        );
+        let remedy = "no rule can allow it: remove the field 'Range'";
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
     /// What is encoded cannot be searched for secrets.
     pub(super) fn coding(&self) -> Denial {
-        let fault = "its response has a content coding, so that secrets in it could not be masked";
-        let remedy = "no rule can allow it: let the server answer without a coding";
+        let fault = "the response has a content coding, so the host cannot mask secrets in it";
+        let remedy = "no rule can allow it: ask the server for a response without a content coding";
         self.deny(DenyReason::Secret, DEFAULT_DENY, fault, remedy)
     }
 
     /// Nothing is done that cannot be recorded.
     pub(super) fn audit(&self) -> Denial {
         let fault = "the host cannot write its audit log";
-        let remedy = "no rule can allow it: the log has to be writable";
+        let remedy = "no rule can allow it: make the log writable";
         self.deny(DenyReason::Audit, DEFAULT_DENY, fault, remedy)
     }
 
@@ -260,7 +260,7 @@ impl Target<'_> {
         if matches!(self.endpoint.host, Host::Name(_)) {
             return self.address(rule);
         }
-        let fault = "it is an address of the machine that would dial it";
+        let fault = "the address belongs to the machine that sandbox-net runs on";
         let allowing = suggestion(self.scheme, self.endpoint);
         let remedy = format!("to allow it, add the rule '{allowing}'");
         self.deny(DenyReason::Address, rule, fault, &remedy)
@@ -270,20 +270,20 @@ impl Target<'_> {
     pub(super) fn address(&self, rule: &str) -> Denial {
         let (fault, remedy) = match &self.endpoint.host {
             name if name.is_localhost() => (
-                "it has no loopback address",
-                "no rule opens another address for this name".to_owned(),
+                "the name has no loopback address",
+                "no rule can allow other addresses for this name".to_owned(),
             ),
             Host::Ip(_) => (
-                "its address is one that a rule denies",
-                "to allow it, take that rule out of the list of those that deny".to_owned(),
+                "a rule denies its address",
+                "to allow it, remove that rule from 'deny'".to_owned(),
             ),
             Host::Name(_) => {
                 let allowing = suggestion(self.scheme, self.endpoint);
                 (
-                    "it has only addresses that its rule does not open",
+                    "its rule does not allow any of its addresses",
                     format!(
-                        "to allow it, add the rule '{allowing} to ADDRESS' with the address that \
-                         it is to be dialled at"
+                        "to allow it, add the rule '{allowing} to ADDRESS' with the address to \
+                         connect to"
                     ),
                 )
             }
@@ -292,14 +292,14 @@ impl Target<'_> {
     }
 
     pub(super) fn server_name(&self) -> Denial {
-        let fault = "the TLS server name is not the host of the connection";
-        let remedy = "no rule can allow it: connect to the other host itself";
+        let fault = "the TLS server name differs from the host of the connection";
+        let remedy = "no rule can allow it: connect to that host directly";
         self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
     }
 
     pub(super) fn host_field(&self) -> Denial {
-        let fault = "the 'Host' field is not the host of the connection, or is there twice";
-        let remedy = "no rule can allow it: connect to the other host itself";
+        let fault = "the 'Host' field differs from the host of the connection, or appears twice";
+        let remedy = "no rule can allow it: connect to that host directly";
         self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
     }
 
@@ -310,7 +310,7 @@ impl Target<'_> {
         let names: Vec<_> = missing.iter().map(|setting| setting.as_str()).collect();
         let rule = suggestion(self.scheme, self.endpoint);
         let remedy = format!(
-            "to allow it, let a [[tls]] table of the policy (or --tls '{} {rule}') grant {}",
+            "to allow it, use a [[tls]] table of the policy or --tls '{} {rule}' to grant {}",
             names.join(","),
             quoted(missing.iter().copied(), " and ")
         );
@@ -319,7 +319,7 @@ impl Target<'_> {
 
     /// `method` is one of the methods that are never sent.
     pub(super) fn method(&self, method: &str) -> Denial {
-        let fault = format!("the method {method} is never sent");
+        let fault = format!("sandbox-net never sends the method {method}");
         self.deny(
             DenyReason::Method,
             DEFAULT_DENY,
@@ -331,10 +331,12 @@ impl Target<'_> {
     /// `field` is one of the names that are refused.
     pub(super) fn field(&self, field: &str) -> Denial {
         let fault = match field {
-            "upgrade" => "connections are not upgraded, to WebSocket or anything else".to_owned(),
-            _ => format!("the field '{field}' is the host's own to send"),
+            "upgrade" => {
+                "sandbox-net does not upgrade connections, to WebSocket or anything else".to_owned()
+            }
+            _ => format!("only the host sends the field '{field}'"),
         };
-        let remedy = "no rule can allow it: leave the field out";
+        let remedy = "no rule can allow it: remove the field";
         self.deny(DenyReason::Field, DEFAULT_DENY, &fault, remedy)
     }
 
@@ -342,11 +344,11 @@ impl Target<'_> {
     pub(super) fn override_field(&self, field: &str, rule: &str) -> Denial {
         let allowing = suggestion(self.scheme, self.endpoint);
         let fault = format!(
-            "the field '{field}' can make the server take another method, path or host than the \
-             rules judge"
+            "the field '{field}' can make the server use another method, path or host than the \
+             policy checked"
         );
         let remedy = format!(
-            "to allow it, let a [[field]] table of the policy (or --field '{field} {allowing}') \
+            "to allow it, use a [[field]] table of the policy or --field '{field} {allowing}' to \
              grant it"
         );
         self.deny(DenyReason::Field, rule, &fault, &remedy)
@@ -362,8 +364,8 @@ impl Target<'_> {
     /// `method` is a token with lower-case letters.
     pub(super) fn method_case(&self, method: &[u8]) -> Denial {
         let start = method[..method.len().min(64)].escape_ascii();
-        let fault = format!("the method {start} is not in capitals");
-        let remedy = "no rule can allow it: write it in capitals";
+        let fault = format!("the method {start} is not in upper case");
+        let remedy = "no rule can allow it: write it in upper case";
         self.deny(DenyReason::Method, DEFAULT_DENY, &fault, remedy)
     }
 
@@ -404,9 +406,9 @@ pub(super) fn refusal(
 fn unread_path(unread: Unread) -> String {
     match unread {
         Unread::Long => format!(
-            "its path has more than {MAX_PATH} bytes, too many to compare with the paths of rules"
+            "its path has more than {MAX_PATH} bytes, too long to compare with the paths of rules"
         ),
-        Unread::Unclear => "servers differ about what its path is".to_owned(),
+        Unread::Unclear => "servers disagree about what its path means".to_owned(),
         Unread::Costly => {
             "its path is too long and repetitive to compare with the paths of so many rules"
                 .to_owned()

@@ -94,10 +94,10 @@ pub enum HostError {
     #[error("not a valid internationalised name: write it in lower case, or in its 'xn--' form")]
     Idna,
     /// User information (`user@host`).
-    #[error("'@' cannot be part of a host: leave the user information out")]
+    #[error("'@' cannot be part of a host: remove the user information")]
     Userinfo,
     /// Percent-encoding.
-    #[error("'%' cannot be part of a host: write the characters themselves")]
+    #[error("'%' cannot be part of a host: write the characters without percent-encoding")]
     PercentEncoding,
     /// An IPv6 zone identifier (RFC 4007).
     #[error("IPv6 zone identifiers ('%eth0') are not accepted")]

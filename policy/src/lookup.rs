@@ -68,7 +68,7 @@ impl CheckedName {
     #[must_use]
     pub fn audit_denial(&self) -> Denial {
         let fault = "the host cannot write its audit log";
-        let remedy = "no rule can allow it: the log has to be writable";
+        let remedy = "no rule can allow it: make the log writable";
         refusal(&self.name, DenyReason::Audit, DEFAULT_DENY, fault, remedy)
     }
 }
@@ -212,12 +212,12 @@ fn about(name: &DnsName, denial: &Denial) -> Denial {
     let rule = denial.rule.as_str();
     match denial.reason {
         DenyReason::DenyRule => {
-            let remedy = "to allow it, take that rule out of the list of those that deny";
+            let remedy = "to allow it, remove that rule from 'deny'";
             refusal(name, DenyReason::DenyRule, rule, "a rule denies it", remedy)
         }
         DenyReason::Hook => {
             let remedy = format!("to allow it without asking, add the rule 'https://{name}'");
-            refusal(name, DenyReason::Hook, rule, "nobody granted it", &remedy)
+            refusal(name, DenyReason::Hook, rule, "nobody approved it", &remedy)
         }
         _ => {
             let remedy = format!("to allow it, add the rule 'https://{name}'");

@@ -110,7 +110,7 @@ pub enum FieldGrantsError {
     #[error("hosts: name at least one host, such as 'https://api.example.com'")]
     NoHosts,
     /// A field that the host alone sends.
-    #[error("names: '{0}' belongs to the connection or to the host, and can't be granted")]
+    #[error("names: '{0}' is set by the host and cannot be granted")]
     HostOwned(String),
     /// A field that is never refused.
     #[error(
@@ -121,13 +121,13 @@ pub enum FieldGrantsError {
     )]
     Needless(String),
     /// A rule with methods.
-    #[error("hosts: '{0}' has methods, but a field is granted for whole hosts: leave them out")]
+    #[error("hosts: '{0}' names methods, but a field is granted for whole hosts: remove them")]
     Methods(String),
     /// A rule with a path.
-    #[error("hosts: '{0}' has a path, but a field is granted for whole hosts: leave it out")]
+    #[error("hosts: '{0}' has a path, but a field is granted for whole hosts: remove it")]
     Path(String),
     /// A rule with a `to` list.
-    #[error("hosts: '{0}' has a 'to' list: the rule that allows the host says where it leads")]
+    #[error("hosts: '{0}' has a 'to' list: move it to the rule that allows the host")]
     To(String),
     /// A text without names before the rule.
     #[error(

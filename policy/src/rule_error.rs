@@ -26,22 +26,24 @@ pub enum RuleError {
     )]
     Methods(String),
     /// A method that is never sent, so that no rule can allow it.
-    #[error("the method {0} is never sent: leave it out")]
+    #[error("sandbox-net never sends the method {0}: remove it")]
     NeverSent(&'static str),
     /// A scheme other than http and https.
     #[error(
-        "unknown scheme '{}': write 'http://' or 'https://', or leave the scheme out for both",
+        "unknown scheme '{}': write 'http://' or 'https://', or remove the scheme to mean both",
         .0.escape_debug()
     )]
     Scheme(String),
     /// User information before the host.
-    #[error("a rule has no user information{}", instead(.0.as_deref()))]
+    #[error("a rule cannot contain user information{}", instead(.0.as_deref()))]
     Userinfo(Option<String>),
     /// A query or fragment.
-    #[error("a rule has no query or fragment{}", instead(.0.as_deref()))]
+    #[error("a rule cannot contain a query or a fragment{}", instead(.0.as_deref()))]
     Query(Option<String>),
     /// A path that ends where the host does.
-    #[error("'/' alone means one page only: write '{0}/**' for every path, or leave the path out")]
+    #[error(
+        "'/' alone matches only that one path: write '{0}/**' for every path, or remove the path"
+    )]
     Slash(String),
     /// A path that is no pattern.
     #[error(transparent)]
@@ -69,8 +71,8 @@ pub enum RuleError {
     Everything,
     /// `*.com` or `*.co.uk`, under which everybody can have a name.
     #[error(
-        "'*.{0}' would allow a whole public suffix, under which everybody can have a name: name more \
-         of it, such as '*.example.{0}'"
+        "'*.{0}' would allow a whole public suffix, where anybody can register a name: write a \
+         longer domain, such as '*.example.{0}'"
     )]
     TooBroad(DnsName),
     /// A star that is not the whole first label, or not before a name.
@@ -89,7 +91,7 @@ pub enum RuleError {
     #[error("'{}' is not an address: after 'to' come addresses, networks, and 'public', with commas between them", .0.escape_debug())]
     To(String),
     /// A `to` list where the host is an address itself.
-    #[error("'to' says where a name leads, and {0} is none: leave it out")]
+    #[error("'to' limits the addresses of a name, and {0} is not a name: remove it")]
     ToWithoutName(&'static str),
     /// A host that does not parse.
     #[error(transparent)]

@@ -41,7 +41,7 @@ pub struct Secret {
     /// credentials (RFC 7617).
     #[schemars(default)]
     pub basic: bool,
-    /// Whether the secret also goes into requests without TLS, for everybody on the way to read.
+    /// Whether the secret is also sent without TLS, where anybody on the way can read it.
     #[schemars(default)]
     pub plain_http: bool,
     /// Where the host gets the value from.
@@ -74,7 +74,7 @@ pub enum SecretError {
     #[error("name: another secret is already called '{0}'")]
     SameName(String),
     /// The guest's variable is empty, or has `=` or NUL in it.
-    #[error("env: the name of a variable is not empty and has no '=' and no NUL")]
+    #[error("env: a variable name cannot be empty or contain '=' or NUL")]
     Variable,
     /// Two secrets have this variable of the guest.
     #[error("env: another secret already has the guest's variable '{}'", .0.escape_debug())]
@@ -83,13 +83,13 @@ pub enum SecretError {
     #[error("headers: write names of header fields, such as 'authorization' or 'x-api-key'")]
     Header,
     /// A header field that the guest cannot send, in lower case.
-    #[error("headers: '{0}' belongs to the connection or to the host; no secret can go there")]
+    #[error("headers: '{0}' is set by the host; a secret cannot go there")]
     HostOwned(String),
     /// A query parameter without a name, or with a control character in it.
     #[error("query: write names of query parameters, such as 'key'")]
     Query,
     /// No header, no query parameter, no Basic credentials.
-    #[error("headers: the secret goes nowhere; name a header or a query parameter, or set basic")]
+    #[error("headers: the secret is never sent; name a header or a query parameter, or set basic")]
     Nowhere,
     /// The rule is for plain HTTP only.
     #[error(
@@ -98,22 +98,22 @@ pub enum SecretError {
     )]
     PlainHttp,
     /// The rule means every host.
-    #[error("rule: a secret for 'any' host is none: name the hosts that it is for")]
+    #[error("rule: a secret cannot use 'any': name its hosts")]
     AnyHost,
     /// The source is not exactly one of the three kinds.
     #[error(
         "source: write {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or \
-         {{ command = [\"PROGRAM\"] }}; the secret itself does not belong into a policy"
+         {{ command = [\"PROGRAM\"] }}; do not write the secret itself into the policy"
     )]
     Source,
     /// The host's variable is empty, or has `=` or NUL in it.
-    #[error("source: the name of a variable is not empty and has no '=' and no NUL")]
+    #[error("source: a variable name cannot be empty or contain '=' or NUL")]
     SourceVariable,
     /// The path is empty or has NUL in it.
-    #[error("source: the path of a file is not empty and has no NUL")]
+    #[error("source: a file path cannot be empty or contain NUL")]
     SourceFile,
     /// There is no program, or NUL in the command.
-    #[error("source: a command begins with a program and has no NUL")]
+    #[error("source: a command begins with a program and cannot contain NUL")]
     SourceCommand,
 }
 

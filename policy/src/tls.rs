@@ -150,13 +150,13 @@ pub enum TlsGrantsError {
     #[error("nothing is granted: set {} to true", known(" or "))]
     Nothing,
     /// A rule with methods.
-    #[error("hosts: '{0}' has methods, and TLS is set up before any is known: leave them out")]
+    #[error("hosts: '{0}' names methods, but TLS starts before the method is known: remove them")]
     Methods(String),
     /// A rule with a path.
-    #[error("hosts: '{0}' has a path, and TLS is set up before any is known: leave it out")]
+    #[error("hosts: '{0}' has a path, but TLS starts before the path is known: remove it")]
     Path(String),
     /// A rule with a `to` list.
-    #[error("hosts: '{0}' has a 'to' list: the rule that allows the host says where it leads")]
+    #[error("hosts: '{0}' has a 'to' list: move it to the rule that allows the host")]
     To(String),
     /// A rule for plain HTTP.
     #[error("hosts: '{0}' is for plain HTTP, which has no TLS: write 'https://'")]
@@ -168,7 +168,7 @@ pub enum TlsGrantsError {
     )]
     Words,
     /// No setting has this name.
-    #[error("unknown TLS setting '{}'; known are {}", .0.escape_debug(), known(" and "))]
+    #[error("unknown TLS setting '{}'; known settings: {}", .0.escape_debug(), known(" and "))]
     Unknown(String),
     /// The host is not one.
     #[error(transparent)]

@@ -1,4 +1,7 @@
-"""Elements of DER (X.690)."""
+"""Elements of DER (X.690).
+
+They are read here because the standard library has no parser and the shim uses no packages.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -228,7 +228,7 @@ class RequestParser:
 
 
 def _not_http(data: bytes) -> OSError:
-    return unsupported(f"only HTTP requests are carried, and {_shown(data)} begins none")
+    return unsupported(f"only HTTP requests are carried, and {_shown(data)} does not begin one")
 
 
 def _parse_request_line(line: bytes) -> tuple[bytes, bytes, int]:

@@ -11,12 +11,13 @@ mod subject;
 mod testing;
 mod totals;
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use crate::Failure;
 use crate::console::{self, Console};
 
-/// Reads an audit log.
+/// Show an audit log, or replay it.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct AuditCommand {
@@ -28,7 +29,7 @@ pub(crate) struct AuditCommand {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Decide again, by another policy, what is in a log
+    /// Apply another policy to the decisions in a log and show what changes
     Replay(replay::Replay),
 }
 
@@ -42,7 +43,7 @@ impl AuditCommand {
             (Some(Action::Replay(command)), _) => command.run(console),
             (None, Some(command)) => command.run(console),
             // What clap does not let through.
-            (None, None) => Err("no audit log is named".into()),
+            (None, None) => Err(anyhow!("no audit log is named")),
         }
     }
 }

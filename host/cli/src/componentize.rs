@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use sandbox_net::Capability;
 use sandbox_net::python::Terminal;
@@ -10,13 +11,13 @@ use crate::{Failure, console};
 
 #[derive(Args)]
 pub(crate) struct Componentize {
-    /// The runtime to make it from
+    /// Build from this runtime instead of the default one
     #[arg(long, value_name = "NAME")]
     runtime: Option<String>,
-    /// Leave the network out: the component does not import sandbox:net
+    /// Build without the network: the component does not import sandbox:net
     #[arg(long)]
     no_network: bool,
-    /// The file to write
+    /// Write the component to this file
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
@@ -30,7 +31,7 @@ impl Componentize {
         };
         let component = engine.component(capability).await?;
         std::fs::copy(&component, &self.output)
-            .map_err(|error| format!("{}: {error}", self.output.display()))?;
+            .with_context(|| self.output.display().to_string())?;
         let (library, guest) = engine.library();
         console::print(&format!(
             "{}: run it with the directory {} mounted at {guest}",

@@ -10,13 +10,13 @@ use crate::Failure;
 
 /// The two streams of a command.
 pub(crate) struct Console<'a> {
-    /// What was asked for.
+    /// The result of the command.
     pub(crate) out: &'a mut dyn Write,
-    /// What is wrong.
+    /// Errors and warnings.
     pub(crate) err: &'a mut dyn Write,
 }
 
-/// Nobody reads what a command prints any more, as behind `| head`. The command ends without a word.
+/// Nobody reads what a command prints any more, as behind `| head`. The command ends silently.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub(crate) struct NobodyReads;
@@ -127,7 +127,7 @@ pub(crate) fn captured(run: impl FnOnce(&mut Console<'_>) -> Result<u8, Failure>
     });
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Captured {
-        code: code.map_err(|error| error.to_string()),
+        code: code.map_err(|error| format!("{error:#}")),
         out: text(out),
         err: text(err),
     }

@@ -1,5 +1,6 @@
 //! `sandbox-net demo`.
 
+use anyhow::bail;
 use sandbox_net::{Engine, Output, Sandbox, Script, Verdict};
 
 use crate::server::{Forbidden, Server};
@@ -29,7 +30,10 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
     let outcome = sandbox.run(Script::code(SCRIPT)).await?;
 
     let decisions = table::decisions(&outcome);
-    console::print(&format!("\nWhat the host decided:\n\n{decisions}"))?;
+    console::print(&format!(
+        "\nWhat the host decided:\n\n{}",
+        decisions.trim_fmt()
+    ))?;
     console::print(&format!(
         "\n{} requests reached the server; {} connections reached the host that was not allowed.",
         server.requests(),
@@ -40,7 +44,7 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
     let denied = outcome.decisions.iter().any(|d| d.verdict == Verdict::Deny);
     let complete = recorded as u64 == server.requests();
     if outcome.exit_code() != 0 || forbidden.connections() != 0 || !denied || !complete {
-        return Err("the demo did not go as it should".into());
+        bail!("the demo failed: the numbers above are not the expected ones");
     }
     Ok(0)
 }

@@ -37,17 +37,17 @@ use sandbox_net::python::progress::Progress;
 
 use crate::supervise::Deadline;
 
-/// The exit code where the reader of the output has left, as shells have it for SIGPIPE.
+/// The exit code when nobody reads the output any more, as shells report SIGPIPE.
 const NOBODY_READS: u8 = 141;
 
-/// The exit code for a failure of the tool itself, as `timeout` and `docker run` have it.
+/// The exit code when the tool itself fails, as for `timeout` and `docker run`.
 const TOOL_FAILED: u8 = 125;
 
-/// Runs untrusted Python in a WebAssembly sandbox, with the network that you allow and no other.
+/// Run untrusted Python in a WebAssembly sandbox that reaches only the network that you allow.
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
-    /// Where runtimes, packages and compiled code are kept [env: SANDBOX_NET_CACHE]
+    /// Keep runtimes, packages and compiled code in this directory [env: SANDBOX_NET_CACHE]
     #[arg(long, global = true, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -58,9 +58,9 @@ struct Cli {
 enum Command {
     /// Run a Python program
     Run(run::Run),
-    /// Show it at work against a server of its own on this machine
+    /// Run a demonstration against a local server
     Demo,
-    /// Write the Python component, for other hosts
+    /// Write the Python component to a file, for other WebAssembly hosts
     Componentize(componentize::Componentize),
     /// Check and explain policy files
     #[command(subcommand)]
@@ -71,7 +71,8 @@ enum Command {
     Runtime(runtime::Runtime),
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Why a command did not do its work, with the file or the option that it is about as context.
+type Failure = anyhow::Error;
 
 impl Cli {
     async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {
@@ -88,7 +89,7 @@ impl Cli {
     }
 }
 
-/// The engine. Long steps are told by `progress`.
+/// Builds the engine. `progress` shows the long steps.
 async fn engine(
     cache_dir: Option<PathBuf>,
     runtime: Option<String>,
@@ -130,8 +131,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes, where those say more, fit for a terminal: some of it is the words of a
-/// package index or of a file.
+/// The error and those of its causes that add something, safe for a terminal: parts of it come from a
+/// package index or a file.
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -72,8 +72,8 @@ pub(crate) fn hint(stderr: &[u8]) -> Option<String> {
     }
     if let Some(package) = of(&NATIVE) {
         return Some(format!(
-            "'{module}' is in the package {package}, which has machine code and does not run in a \
-             sandbox"
+            "'{module}' is in the package {package}, which contains machine code and does not run \
+             in a sandbox"
         ));
     }
     let package = match of(&DISTRIBUTIONS) {
@@ -83,8 +83,8 @@ pub(crate) fn hint(stderr: &[u8]) -> Option<String> {
         None => name.replace('.', "-"),
     };
     Some(format!(
-        "the module '{name}' is not here; if the package {package} is the one you want, run again \
-         with --with {package}"
+        "the module '{name}' is not installed; if it is in the package {package}, run again with \
+         --with {package}"
     ))
 }
 

@@ -10,12 +10,12 @@ use sandbox_net::policy::schema_text;
 use crate::Failure;
 use crate::console::{self, Console};
 
-/// What can be done with policies; none of it uses the network.
+/// Check and explain policy files. None of these commands uses the network.
 #[derive(Subcommand, Debug)]
 pub(crate) enum PolicyCommand {
-    /// Say whether files are policies, and what looks like a mistake in them
+    /// Validate policy files and warn about likely mistakes
     Check(check::Check),
-    /// Say how a policy decides about a URL, and why
+    /// Show how a policy decides about a URL, and why
     Explain(explain::Explain),
     /// Print the JSON Schema of policy files
     Schema,

@@ -1,37 +1,38 @@
 //! Policies on the command line: files, and single rules.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, anyhow};
 use clap::Args;
 use sandbox_net::policy::{Document, DocumentError, DocumentFault, MAX_LENGTH, Policy};
 use sandbox_net::{Sandbox, SandboxBuilder};
 
 use crate::{Failure, input};
 
-/// The policy that a command is about.
+/// The policy that a command uses.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct PolicyOptions {
-    /// A policy file; of several, each has to let a request pass
+    /// Read the policy from this file; with several files, a request must pass each of them
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Vec<PathBuf>,
-    /// Allow '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', in addition to the first
-    /// file; HOST may be *.domain, a network, or any
+    /// Allow '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', in addition to the first policy
+    /// file; HOST is a name, '*.domain', an address, a network or 'any'
     #[arg(long, value_name = "RULE")]
     pub(crate) allow: Vec<String>,
-    /// Deny, whatever other rules allow
+    /// Deny what this rule matches, even if another rule allows it
     #[arg(long, value_name = "RULE")]
     pub(crate) deny: Vec<String>,
-    /// Ask whether to allow
+    /// Ask before allowing what this rule matches
     #[arg(long, value_name = "RULE")]
     pub(crate) ask: Vec<String>,
-    /// Let the program choose TLS settings for some hosts: 'SETTING[,SETTING...] RULE', where a
-    /// setting is unverified, unverified-name, own-roots or client-certificates
+    /// Let the program choose TLS settings for the hosts of a rule: 'SETTING[,SETTING...] RULE'; the
+    /// settings are unverified, unverified-name, own-roots and client-certificates
     #[arg(long, value_name = "GRANT")]
     pub(crate) tls: Vec<String>,
-    /// Let the program send fields that override method, path or host to some hosts:
-    /// 'NAME[,NAME...] RULE', such as 'x-http-method-override https://api.example.com'; otherwise
-    /// they are refused where a rule for the host names a method or a path
+    /// Let the program send fields that override method, path or host to the hosts of a rule:
+    /// 'NAME[,NAME...] RULE', such as 'x-http-method-override https://api.example.com'; without a
+    /// grant they are denied where a rule for the host names a method or a path
     #[arg(long, value_name = "GRANT")]
     pub(crate) field: Vec<String>,
 }
@@ -91,43 +92,25 @@ impl PolicyOptions {
     }
 }
 
-/// Why a policy file cannot be used. Every message is one line and begins with the file.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PolicyFileError {
-    /// It cannot be read.
-    #[error("{file}: {error}")]
-    Read { file: String, error: io::Error },
-    /// It is not UTF-8.
-    #[error("{file}: not a text in UTF-8")]
-    Encoding { file: String },
-    /// It is not a policy.
-    #[error("{file}: {error}")]
-    Document { file: String, error: DocumentError },
+/// Reads a policy file, or stdin.
+///
+/// # Errors
+///
+/// The file cannot be read, or is not a policy. The message is one line and begins with the file.
+pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
+    document(file).with_context(|| input::name(file))
 }
 
-/// Reads a policy file, or stdin.
-pub(crate) fn read(file: &Path) -> Result<Document, PolicyFileError> {
-    let name = || input::name(file);
-    let failed = |error| PolicyFileError::Read {
-        file: name(),
-        error,
-    };
-    let refused = |error| PolicyFileError::Document {
-        file: name(),
-        error,
-    };
+fn document(file: &Path) -> Result<Document, Failure> {
     let mut bytes = Vec::new();
-    let reader = input::open(file).map_err(failed)?;
     // One byte more tells what is too long, and what is endless is not read to its end.
-    let mut reader = reader.take(MAX_LENGTH as u64 + 1);
-    reader.read_to_end(&mut bytes).map_err(failed)?;
+    let mut reader = input::open(file)?.take(MAX_LENGTH as u64 + 1);
+    reader.read_to_end(&mut bytes)?;
     if bytes.len() > MAX_LENGTH {
-        return Err(refused(DocumentError {
-            line: None,
-            fault: DocumentFault::TooLong,
-        }));
+        let (line, fault) = (None, DocumentFault::TooLong);
+        return Err(DocumentError { line, fault }.into());
     }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| PolicyFileError::Encoding { file: name() })?;
-    Document::parse(&text).map_err(refused)
+    // The error's own text names the first wrong byte, which nobody looks for.
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("not a text in UTF-8"))?;
+    Ok(Document::parse(&text)?)
 }

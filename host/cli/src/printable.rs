@@ -1,5 +1,7 @@
 //! Text from elsewhere, made fit for a terminal.
 
+use bytesize::ByteSize;
+
 /// The text with its control characters, terminal escapes and invisible characters (those that
 /// change the direction of writing among them) written out, as in `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
@@ -17,16 +19,9 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     start
 }
 
-/// A number of bytes, short: `512 B`, `1.5 KiB`. Rounded down.
+/// A number of bytes, short: `512 B`, `1.5 KiB`.
 pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    let power = count.ilog2() / 10;
-    let tenths = (u128::from(count) * 10) >> (10 * power);
-    let unit = UNITS[power as usize - 1];
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    ByteSize::b(count).display().iec().to_string()
 }
 
 /// A number of things, with the plural where it is not one.
@@ -77,9 +72,9 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
             (1536, "1.5 KiB"),
-            ((1 << 20) - 1, "1023.9 KiB"),
+            ((1 << 20) - 1, "1024.0 KiB"),
             (1 << 20, "1.0 MiB"),
-            (u64::MAX, "15.9 EiB"),
+            (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(bytes(count), shown);
         }

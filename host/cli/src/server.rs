@@ -95,7 +95,7 @@ fn certificates() -> Result<(String, TlsAcceptor), Failure> {
         .with_no_client_auth()
         .with_single_cert(
             vec![leaf.der().clone()],
-            PrivateKeyDer::try_from(leaf_key.serialize_der())?,
+            PrivateKeyDer::try_from(leaf_key.serialize_der()).map_err(anyhow::Error::msg)?,
         )?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((authority.pem(), TlsAcceptor::from(Arc::new(config))))

@@ -1,12 +1,12 @@
 //! Decisions and exchanges as a table.
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use sandbox_net::{DecisionRecord, ExchangeRecord, Outcome, Stage, Verdict};
 
+use crate::console;
+
 pub(crate) fn decisions(outcome: &Outcome) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["#", "asked for", "verdict", "rule", "answer"]);
+    let mut table = console::table(["#", "asked for", "verdict", "rule", "answer"]);
     for record in &outcome.decisions {
         let asked = match (&record.stage, &record.method) {
             (Stage::Connect, _) => format!("connect {}", record.target),

@@ -1,4 +1,8 @@
 //! URLs, in the one form that leaves no doubt about their host.
+//!
+//! The crate `url` repairs what it reads (`127.1`, `\\`, `..`, tabs, `user@`), as browsers do. A policy has to
+//! judge what a program sends, and audit logs hold that byte for byte, so doubtful texts are refused here and
+//! paths stay as they are. The tests compare the two on everything that is accepted.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -23,13 +27,13 @@ pub(crate) enum UrlError {
     #[error("the scheme is missing")]
     NoScheme,
     /// `user@`.
-    #[error("'@' before the host: leave the user information out")]
+    #[error("'@' before the host: remove the user information")]
     Userinfo,
     /// An IPv6 address without brackets.
     #[error("an IPv6 address is written in brackets: '[::1]'")]
     Brackets,
     /// No number from 1 to 65535 without leading zeros.
-    #[error("'{}' is no port: write a number from 1 to 65535", .0.escape_debug())]
+    #[error("'{}' is not a port: write a number from 1 to 65535", .0.escape_debug())]
     Port(String),
     /// No port, where one is needed.
     #[error("the port is missing")]
@@ -38,7 +42,7 @@ pub(crate) enum UrlError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// What servers never see.
-    #[error("a request has no fragment: leave '#' and what follows out")]
+    #[error("a request has no fragment: remove '#' and what follows")]
     Fragment,
     /// What requests percent-encode, or what clients read as something else.
     #[error("{0:?} cannot be in a URL: percent-encode it")]
@@ -134,6 +138,8 @@ fn parse_port(text: &str) -> Result<u16, UrlError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -200,6 +206,25 @@ mod tests {
             ("a.test#y", Fragment),
         ] {
             assert_eq!(text.parse::<Url>(), Err(error), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Where the crate `url`, which reads as browsers do, repairs nothing that matters.
+        #[test]
+        fn what_is_accepted_has_the_same_origin_for_a_browser(
+            text in "(https?://)?[a-zA-Z0-9.:@%\\[\\]\\\\ü_-]{1,12}(:[0-9]{1,5})?([/?][a-z./?:@%-]{0,8})?"
+        ) {
+            let scheme = if text.starts_with("http") && text.contains("://") { "" } else { "https://" };
+            // What only they refuse, such as a name that ends in a number, is no host of theirs.
+            let theirs = url::Url::parse(&format!("{scheme}{text}"));
+            if let (Ok(ours), Ok(theirs)) = (text.parse::<Url>(), theirs) {
+                let (host, port) = (theirs.host_str(), theirs.port_or_known_default());
+                let host = host.map(|host| host.trim_matches(['[', ']']).trim_end_matches('.'));
+                let ours = ours.origin.endpoint;
+                prop_assert_eq!(host, Some(&*ours.host.to_string()), "{}", text);
+                prop_assert_eq!(port, Some(ours.port), "{}", text);
+            }
         }
     }
 

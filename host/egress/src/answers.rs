@@ -1,4 +1,7 @@
 //! What lookups found, kept for the connections that follow them.
+//!
+//! The resolver's cache does not do: an answer serves one connection and is gone, so that a name is asked about as
+//! often as without a sandbox, and what a guest keeps here is counted.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

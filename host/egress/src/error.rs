@@ -52,7 +52,9 @@ pub enum EgressError {
 pub enum DnsFailure {
     /// The name does not exist, or has no address. Names are asked for as they are: no search list
     /// completes them.
-    #[error("the name does not exist or has no address; no search list is applied: write it whole")]
+    #[error(
+        "the name does not exist or has no address; no search list is applied: write the full name"
+    )]
     NotFound,
     /// No server answered in time or with sense; the same question may succeed later.
     #[error("no name server answered; a later attempt may succeed")]

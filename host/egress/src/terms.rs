@@ -122,7 +122,7 @@ pub enum TlsOptionsError {
     #[error("the certificates and the key have more than {MOST_BYTES} bytes together: give fewer")]
     TooLarge,
     /// A root, by its number from 1, that is none.
-    #[error("the trusted certificate number {0} cannot be read: {1}")]
+    #[error("root certificate {0} is invalid: {1}")]
     Root(usize, String),
     /// A client certificate that is none.
     #[error("the client certificate cannot be read: {0}")]

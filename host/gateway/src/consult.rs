@@ -133,10 +133,10 @@ impl Gateway {
 /// What a hook asks for where it cannot be done: nothing is accepted and then left out.
 fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
     if amendments.address.is_some() && stage != Stage::Connect {
-        return Some("it gave an address for something else than a connection");
+        return Some("it gave an address for something other than a connection");
     }
     if !amendments.fields.is_empty() && stage != Stage::Request {
-        return Some("it gave fields for something else than a request");
+        return Some("it gave fields for something other than a request");
     }
     None
 }

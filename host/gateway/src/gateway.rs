@@ -32,7 +32,9 @@ pub struct Gateway {
 #[non_exhaustive]
 pub enum ReplacePolicyError {
     /// It brings budgets or secrets.
-    #[error("budgets and secrets stay those of the sandbox's first policy: leave them out")]
+    #[error(
+        "budgets and secrets stay those of the sandbox's first policy: remove them from the new one"
+    )]
     BudgetsOrSecrets,
     /// [`Policy::check`] refuses it, for this reason.
     #[error("{0}")]

@@ -215,7 +215,7 @@ async fn a_secret_goes_only_to_servers_that_the_host_itself_verifies() {
         }
         let denial = denied(sent);
         assert_eq!(denial.reason, DenyReason::Secret);
-        let why = "the secret 'key' goes only to servers that the host itself has verified";
+        let why = "the secret 'key' is sent only to servers whose certificate the host verified";
         assert!(denial.message.contains(why), "{}", denial.message);
         // Without its placeholder the request is sent.
         get(&gateway, &link, "none").await.unwrap();

@@ -1,4 +1,7 @@
 //! Runs programs of the host for a limited time: pip, and the commands that give secrets.
+//!
+//! `process-wrap` does not fit: its `try_wait` reaps the leader, whose number could then be another group's when
+//! the group is killed, and its child cannot be killed by one thread while another waits for it.
 
 use std::io;
 use std::process::{Child, Command, ExitStatus};

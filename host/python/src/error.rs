@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Error {
     /// The platform names no cache directory for this user.
     #[error(
-        "this system names no cache directory for the user; give one with --cache-dir or in the \
+        "no cache directory is known for this user; choose one with --cache-dir or in the \
          environment variable SANDBOX_NET_CACHE"
     )]
     NoCacheDirectory,

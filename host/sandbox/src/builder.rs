@@ -296,20 +296,16 @@ impl SandboxBuilder {
         checks::hook(self.hook.is_some(), self.hook_deadline, &policy)?;
         checks::name(&self.name)?;
         checks::memory(self.memory)?;
-        checks::time(
-            "time limit",
-            self.time,
-            "no run ends in no time; leave it out for no limit",
-        )?;
+        checks::time("time limit", self.time, "omit it for no limit")?;
         checks::time(
             "request deadline",
             self.request_deadline,
-            "no request ends in no time; leave it out for the default",
+            "omit it for the default",
         )?;
         checks::time(
             "preparation limit",
             self.preparation,
-            "nothing is prepared in no time; leave it out for 30 minutes",
+            "omit it for 30 minutes",
         )?;
         checks::host_memory(self.host_memory)?;
         checks::name_servers(self.dns_servers.as_deref())?;

@@ -63,7 +63,7 @@ fn too_little(bytes: usize, needed: usize) -> Error {
 pub(crate) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
     match bytes {
         Some(0) => {
-            let why = "it is 0 bytes, so that no request could be made; leave it out for 64 MiB";
+            let why = "it is 0 bytes, so no request is possible; omit it for 64 MiB";
             Err(refused("host memory limit", why))
         }
         _ => Ok(()),
@@ -90,14 +90,15 @@ pub(crate) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> 
         return Ok(());
     };
     if servers.is_empty() {
-        let why = "it is empty; name a server, or leave it out for the system's resolver";
+        let why = "it is empty; name a server, or omit it for the system's resolver";
         return Err(refused(setting, why));
     }
     let mut seen = HashSet::new();
     for server in servers {
         if server.port() == 0 || server.ip().is_unspecified() {
-            let why =
-                format!("{server} is nowhere; write an address and a port, such as 192.0.2.1:53");
+            let why = format!(
+                "{server} is not a server's address; write an address and a port, such as 192.0.2.1:53"
+            );
             return Err(refused(setting, why));
         }
         if !seen.insert(server) {
@@ -156,14 +157,10 @@ pub(crate) fn hook(
         return Err(refused("hook", why));
     }
     if !has_hook && deadline.is_some() {
-        let why = "there is no hook that it could be for; add one, or leave it out";
+        let why = "there is no hook; add one, or omit the deadline";
         return Err(refused("hook's deadline", why));
     }
-    time(
-        "hook's deadline",
-        deadline,
-        "no hook answers in no time; leave it out for 30 seconds",
-    )
+    time("hook's deadline", deadline, "omit it for 30 seconds")
 }
 
 /// Policies that were put together by hand are held to what files are held to.
@@ -288,8 +285,14 @@ mod tests {
                 Some(list(&["192.0.2.1:53", "192.0.2.1:53"])),
                 "192.0.2.1:53 is in it twice",
             ),
-            (Some(list(&["192.0.2.1:0"])), "192.0.2.1:0 is nowhere"),
-            (Some(list(&["0.0.0.0:53"])), "0.0.0.0:53 is nowhere"),
+            (
+                Some(list(&["192.0.2.1:0"])),
+                "192.0.2.1:0 is not a server's address",
+            ),
+            (
+                Some(list(&["0.0.0.0:53"])),
+                "0.0.0.0:53 is not a server's address",
+            ),
         ] {
             let said = said(name_servers(servers.as_deref()));
             assert!(

@@ -1,4 +1,4 @@
-//! What an embedder is told when something other than the guest's program fails.
+//! The errors that an embedder gets when something other than the guest's program fails.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::BuildError;
 
-/// Why a sandbox could not be made, or a run not be started.
+/// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A rule that is none, or that means more than its author can want.
+    /// The rule is invalid or too broad.
     #[error("the rule '{rule}' is refused: {source}")]
     Rule {
         /// The rule as it was given.
@@ -20,10 +20,10 @@ pub enum Error {
         /// What is wrong with it.
         source: RuleError,
     },
-    /// A script that needs what the sandbox does not have.
+    /// The script's metadata is invalid, or asks for something that the sandbox does not have.
     #[error("the script's metadata: {0}")]
     ScriptMetadata(#[from] crate::script_metadata::ScriptMetadataError),
-    /// A grant of TLS settings that is none.
+    /// The grant of TLS settings is invalid.
     #[error("the grant of TLS settings '{grant}' is refused: {source}")]
     TlsGrant {
         /// The grant as it was given.
@@ -31,7 +31,7 @@ pub enum Error {
         /// What is wrong with it.
         source: TlsGrantsError,
     },
-    /// A grant of fields that override method, path or host, that is none.
+    /// The grant of fields that override method, path or host is invalid.
     #[error("the grant of fields '{grant}' is refused: {source}")]
     FieldGrant {
         /// The grant as it was given.
@@ -39,7 +39,7 @@ pub enum Error {
         /// What is wrong with it.
         source: FieldGrantsError,
     },
-    /// A policy file that can't be read, or that is none.
+    /// The policy file cannot be read, or is invalid.
     #[error("the policy '{}' can't be used: {source}", path.display())]
     PolicyFile {
         /// The file.
@@ -47,13 +47,13 @@ pub enum Error {
         /// What is wrong with it.
         source: PolicyFileError,
     },
-    /// A policy that this sandbox can't have.
+    /// The policy does not fit this sandbox.
     #[error("the policy can't be used: {0}")]
     Policy(String),
-    /// Secrets whose values can't be had.
+    /// The values of the secrets are not available.
     #[error(transparent)]
     Secrets(#[from] VaultError),
-    /// An audit log that can't be written.
+    /// The audit log cannot be written.
     #[error("the audit log '{}' can't be written: {source}", path.display())]
     Audit {
         /// The file.
@@ -61,7 +61,7 @@ pub enum Error {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// A directory that can't be shown to the guest.
+    /// The directory cannot be mounted.
     #[error("the directory '{}' can't be mounted: {why}", path.display())]
     Directory {
         /// The host's directory.
@@ -69,8 +69,8 @@ pub enum Error {
         /// Why not.
         why: String,
     },
-    /// A path of the host that the guest could lead elsewhere, or a file that it could replace: it lies
-    /// in, or is reached through, a directory that is mounted writable.
+    /// The guest could replace this file of the host, or redirect this path: it lies in, or is reached
+    /// through, a directory that is mounted writable.
     #[error(
         "{what} '{}' {how} the directory '{}', which the program may write to as {guest}: mount a \
          subdirectory or mount it read-only, or keep {what} elsewhere",
@@ -89,24 +89,24 @@ pub enum Error {
         /// Where the guest has it.
         guest: String,
     },
-    /// A file that can't be read or written.
+    /// The file cannot be read or written.
     #[error("the file '{path}' can't be used: {source}")]
     File {
-        /// The file: the host's path of a script, the guest's path otherwise.
+        /// The host's path for a script, else the guest's path.
         path: String,
         /// The operating system's reason.
         source: io::Error,
     },
-    /// The sandbox's own directory can't be made or copied.
-    #[error("the sandbox's files can't be kept: {0}")]
+    /// The sandbox's own directory cannot be created or copied.
+    #[error("the sandbox's files can't be stored: {0}")]
     Files(#[source] io::Error),
-    /// The sandbox's own directory can't be removed.
+    /// The sandbox's own directory cannot be removed.
     #[error("{0}")]
     CleanUp(io::Error),
-    /// An environment variable that can't be: an empty name, `=` in a name, or a NUL.
+    /// The environment variable is invalid: its name is empty or contains `=`, or there is a NUL in it.
     #[error("the environment variable '{0}' has a name or a value that can't be set")]
     Environment(String),
-    /// An environment variable that would be without effect, or that another setting has.
+    /// The environment variable would have no effect, or another setting uses it.
     #[error("the environment variable '{name}' can't be set: {why}")]
     Variable {
         /// Its name.
@@ -114,33 +114,33 @@ pub enum Error {
         /// Why not, and what to do instead.
         why: String,
     },
-    /// A setting that would mean nothing, or something else than was wanted.
+    /// The value of the setting is invalid.
     #[error("the {name} can't be used: {why}")]
     Setting {
-        /// What it is called, such as `time limit`.
+        /// The name of the setting, such as `time limit`.
         name: &'static str,
         /// Why not, and what to do instead.
         why: String,
     },
-    /// An argument or a script with a NUL in it.
-    #[error("an argument of the program has a NUL character in it")]
+    /// An argument of the program contains a NUL.
+    #[error("an argument of the program contains a NUL character")]
     Argument,
-    /// Certificates to trust that can't be read.
+    /// The certificates to trust are invalid.
     #[error("the certificates to trust can't be used: {0}")]
     Certificate(#[source] TlsSettingsError),
-    /// DNS servers that can't be asked.
+    /// The DNS servers cannot be used.
     #[error("the DNS servers can't be used: {0}")]
     NameServers(#[source] NameServersError),
-    /// A runtime or a package that can't be had.
+    /// A runtime or a package cannot be fetched or used.
     #[error(transparent)]
     Runtime(#[from] sandbox_net_python::Error),
-    /// Packages that the interpreter can't compile.
+    /// The interpreter cannot compile the packages.
     #[error("the packages can't be compiled: {0}")]
     Packages(String),
-    /// An interpreter that can't be made ready.
+    /// The interpreter cannot be prepared.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The interpreter can't be started, as where its memory is above the limit.
+    /// The interpreter cannot start, for example because it needs more memory than the limit.
     #[error("the interpreter can't be started: {0}")]
     Start(String),
     /// A task of the host ended without a result.
@@ -148,14 +148,14 @@ pub enum Error {
     Internal(String),
 }
 
-/// Why a file is no policy. Nothing is allowed by it, then.
+/// Why a policy file cannot be used. Such a file allows nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyFileError {
-    /// It can't be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is not a policy.
+    /// The file is not a valid policy.
     #[error(transparent)]
     Document(#[from] DocumentError),
 }

@@ -14,7 +14,7 @@ use crate::error::Error;
 type Refused = (&'static str, &'static [&'static str], &'static str);
 
 /// For what has no setting in a running interpreter.
-const NOTHING: &str = "leave it out";
+const NOTHING: &str = "omit it";
 
 #[rustfmt::skip] // one variable a line
 const REFUSED: &[Refused] = &[
@@ -22,14 +22,14 @@ const REFUSED: &[Refused] = &[
     ("PYTHONBREAKPOINT", &[], "set sys.breakpointhook"),
     ("PYTHONDEBUG", &[], NOTHING),
     ("PYTHONDEVMODE", &[], "use warnings.simplefilter('default') and asyncio.run(…, debug=True)"),
-    ("PYTHONHASHSEED", &["0"], "texts have the same hashes in every run, as with 0: leave it out"),
-    ("PYTHONHOME", &[], "the standard library is the interpreter's own: leave it out"),
+    ("PYTHONHASHSEED", &["0"], "strings have the same hashes in every run, as with 0: omit it"),
+    ("PYTHONHOME", &[], "the standard library is built into the interpreter: omit it"),
     ("PYTHONINSPECT", &[], "use code.interact() at the end of the program"),
     ("PYTHONINTMAXSTRDIGITS", &["4300"], "use sys.set_int_max_str_digits()"),
     ("PYTHONIOENCODING", &["utf-8", "utf8", "UTF-8", "UTF8"], "the streams are UTF-8: use sys.stdout.reconfigure(encoding=…)"),
-    ("PYTHONOPTIMIZE", &["0"], "assertions are executed: leave it out"),
+    ("PYTHONOPTIMIZE", &["0"], "assertions are always executed: omit it"),
     ("PYTHONPATH", &[], "add to sys.path in the program, with the modules in a directory of the sandbox (--dir), or add a package (--with)"),
-    ("PYTHONPLATLIBDIR", &[], "the standard library is the interpreter's own: leave it out"),
+    ("PYTHONPLATLIBDIR", &[], "the standard library is built into the interpreter: omit it"),
     ("PYTHONPROFILEIMPORTTIME", &[], NOTHING),
     ("PYTHONSAFEPATH", &[], "take '' out of sys.path in the program"),
     ("PYTHONTRACEMALLOC", &[], "use tracemalloc.start()"),

@@ -158,7 +158,7 @@ fn a_denial_for_an_address_of_this_machine_says_which_rule_to_add() {
     let denial = literal.addresses().denial(Some(address));
     assert_eq!(
         denial.message,
-        "sandbox-net denied 93.184.216.34:443: it is an address of the machine that would dial it \
+        "sandbox-net denied 93.184.216.34:443: the address belongs to the machine that sandbox-net runs on \
          (reason address, rule any); to allow it, add the rule 'https://93.184.216.34'"
     );
     assert_eq!(literal.check_own_address(address), Err(denial));
@@ -201,9 +201,9 @@ fn a_denial_for_addresses_names_none_of_them() {
     let denial = policy.check_connect(endpoint).unwrap().address_denial();
     assert_eq!(
         denial.message,
-        "sandbox-net denied api.test:8080: it has only addresses that its rule does not open \
+        "sandbox-net denied api.test:8080: its rule does not allow any of its addresses \
          (reason address, rule api.test:8080); to allow it, add the rule 'api.test:8080 to \
-         ADDRESS' with the address that it is to be dialled at"
+         ADDRESS' with the address to connect to"
     );
 }
 

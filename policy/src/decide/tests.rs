@@ -252,9 +252,9 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
                 server_name: Some("a\n.test"),
                 tls: TlsRequest::default(),
             },
-            "https://api.test:8443: the TLS server name is not the host of the connection \
-             (reason host-mismatch, rule default-deny); no rule can allow it: connect to the \
-             other host itself",
+            "https://api.test:8443: the TLS server name differs from the host of the connection \
+             (reason host-mismatch, rule default-deny); no rule can allow it: connect to that host \
+             directly",
         ),
         (
             Request::StartTls {
@@ -263,24 +263,24 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
                 tls: [TlsSetting::Unverified].into_iter().collect(),
             },
             "https://api.test:8443: TLS without verification is not granted (reason \
-             tls-options, rule default-deny); to allow it, let a [[tls]] table of the policy (or \
-             --tls 'unverified https://api.test:8443') grant 'unverified'",
+             tls-options, rule default-deny); to allow it, use a [[tls]] table of the policy or \
+             --tls 'unverified https://api.test:8443' to grant 'unverified'",
         ),
         (
             exchange(&https, b"Trace", &[]),
-            "https://api.test:8443: the method TRACE is never sent (reason method, rule \
+            "https://api.test:8443: sandbox-net never sends the method TRACE (reason method, rule \
              default-deny); no rule can allow it",
         ),
         (
             exchange(&https, b"GET", &upgrade),
-            "https://api.test:8443: connections are not upgraded, to WebSocket or anything else \
-             (reason field, rule default-deny); no rule can allow it: leave the field out",
+            "https://api.test:8443: sandbox-net does not upgrade connections, to WebSocket or \
+             anything else (reason field, rule default-deny); no rule can allow it: remove the field",
         ),
         (
             exchange(&https, b"GET", &host),
-            "https://api.test:8443: the 'Host' field is not the host of the connection, or is \
-             there twice (reason host-mismatch, rule default-deny); no rule can allow it: \
-             connect to the other host itself",
+            "https://api.test:8443: the 'Host' field differs from the host of the connection, or \
+             appears twice (reason host-mismatch, rule default-deny); no rule can allow it: \
+             connect to that host directly",
         ),
     ] {
         let denial = denial(request, &policy);
@@ -388,7 +388,7 @@ fn a_denial_by_method_or_path_proposes_exactly_that_and_a_rule_that_denies_is_na
             "GET",
             "/admin/",
             "https://a.test:443: a rule denies it (reason deny-rule, rule a.test/admin/**); to \
-             allow it, take that rule out of the list of those that deny",
+             allow it, remove that rule from 'deny'",
         ),
     ] {
         let request = Request::Exchange {
@@ -415,7 +415,7 @@ fn get<'a>(origin: &'a Origin, path: &'a str) -> Request<'a> {
 fn a_path_beyond_what_patterns_are_compared_with_is_denied_with_its_reason_where_one_counts() {
     let origin = crate::testing::origin(Scheme::Https, "api.test", 443);
     let long = format!("/v1/{}", "a".repeat(8189));
-    let why = "its path has more than 8192 bytes, too many to compare with the paths of rules";
+    let why = "its path has more than 8192 bytes, too long to compare with the paths of rules";
     for (rules, rule, message) in [
         ("https://api.test", "https://api.test", None),
         (
@@ -423,8 +423,8 @@ fn a_path_beyond_what_patterns_are_compared_with_is_denied_with_its_reason_where
             "api.test/admin",
             Some(format!(
                 "sandbox-net denied https://api.test:443: a rule with a path denies it: {why} (reason \
-             deny-rule, rule api.test/admin); to allow it, let the program send another path, or \
-             take that rule out of the list of those that deny"
+             deny-rule, rule api.test/admin); to allow it, send another path, or \
+             remove that rule from 'deny'"
             )),
         ),
         (
@@ -432,8 +432,8 @@ fn a_path_beyond_what_patterns_are_compared_with_is_denied_with_its_reason_where
             "",
             Some(format!(
                 "sandbox-net denied https://api.test:443: no rule allows this method and path: {why} \
-             (reason no-rule, rule default-deny); to allow it, let the program send another path, \
-             or add the rule 'GET https://api.test', which has none"
+             (reason no-rule, rule default-deny); to allow it, send another path, \
+             or add the rule 'GET https://api.test', which has no path"
             )),
         ),
         (
@@ -471,7 +471,7 @@ fn what_is_proposed_for_a_path_that_servers_differ_about_would_allow_it() {
         assert!(
             denial
                 .message
-                .contains("servers differ about what its path is"),
+                .contains("servers disagree about what its path means"),
             "{}",
             denial.message
         );

@@ -23,23 +23,23 @@ pub enum DocumentFault {
     #[error("the policy is longer than {} MiB", super::MAX_LENGTH >> 20)]
     TooLong,
     /// There is nothing but white space and comments.
-    #[error("the policy is empty: it would deny everything; begin it with 'version = 1'")]
+    #[error("the policy is empty and would deny everything: begin it with 'version = 1'")]
     Empty,
     /// The text is not TOML.
     #[error("not TOML: {0}")]
     Syntax(String),
     /// A key or a table that was there before.
-    #[error("the key '{0}' is there twice")]
+    #[error("the key '{0}' appears twice: remove one")]
     DuplicateKey(String),
     /// There is no version.
     #[error(
-        "'version = 1' is missing: begin the policy with it (the file may be cut off, or be \
-         something else)"
+        "'version = 1' is missing: begin the policy with it (the file may be cut off, or is not a \
+         policy)"
     )]
     NoVersion,
     /// The last line is missing.
     #[error(
-        "the last line '[end]' is missing: the policy is cut off, or that line was never there"
+        "the last line '[end]' is missing: the file may be cut off; if it is complete, add the line"
     )]
     NoEnd,
     /// Something follows the end.
@@ -137,7 +137,7 @@ fn nearest(key: &str, known: &[&str]) -> String {
         Some((distance, known)) if distance <= 2 && distance * 2 < known.len() => {
             format!("did you mean '{known}'?")
         }
-        _ if known.is_empty() => "there are none".to_owned(),
-        _ => format!("known are '{}'", known.join("', '")),
+        _ if known.is_empty() => "this table has no keys".to_owned(),
+        _ => format!("known keys: '{}'", known.join("', '")),
     }
 }

@@ -255,7 +255,7 @@ fn a_document_that_is_cut_off_anywhere_is_refused() {
     for (text, expected) in [
         (
             "version = 1\n",
-            "the last line '[end]' is missing: the policy is cut off, or that line was never there",
+            "the last line '[end]' is missing: the file may be cut off; if it is complete, add the line",
         ),
         (
             "version = 1\n[end]\n[budgets]\n",
@@ -267,7 +267,7 @@ fn a_document_that_is_cut_off_anywhere_is_refused() {
         ),
         (
             "version = 1\n[end]\nx = 1\n",
-            "line 3: unknown key 'x' in [end]; there are none",
+            "line 3: unknown key 'x' in [end]; this table has no keys",
         ),
     ] {
         assert_eq!(message(text), expected);

@@ -141,10 +141,10 @@ fn a_refusal_says_what_to_do_and_that_does_it() {
     .unwrap();
     assert_eq!(
         denial.message,
-        "sandbox-net denied https://a.test:443: the field 'x-original-url' can make the server take \
-         another method, path or host than the rules judge (reason field, rule GET \
-         https://a.test/v1/**); to allow it, let a [[field]] table of the policy (or --field \
-         'x-original-url https://a.test') grant it"
+        "sandbox-net denied https://a.test:443: the field 'x-original-url' can make the server use \
+         another method, path or host than the policy checked (reason field, rule GET \
+         https://a.test/v1/**); to allow it, use a [[field]] table of the policy or --field \
+         'x-original-url https://a.test' to grant it"
     );
     for name in NAMES {
         let rules = "GET https://a.test/v1/**";
@@ -203,7 +203,7 @@ fn a_grant_that_cannot_bind_is_refused_with_what_to_write() {
         ),
         (
             "Connection a.test",
-            "names: 'connection' belongs to the connection or to the host, and can't be granted",
+            "names: 'connection' is set by the host and cannot be granted",
         ),
         (
             "x-host, a.test",
@@ -211,15 +211,15 @@ fn a_grant_that_cannot_bind_is_refused_with_what_to_write() {
         ),
         (
             "x-host GET a.test",
-            "hosts: 'GET a.test' has methods, but a field is granted for whole hosts: leave them out",
+            "hosts: 'GET a.test' names methods, but a field is granted for whole hosts: remove them",
         ),
         (
             "x-host a.test/v1",
-            "hosts: 'a.test/v1' has a path, but a field is granted for whole hosts: leave it out",
+            "hosts: 'a.test/v1' has a path, but a field is granted for whole hosts: remove it",
         ),
         (
             "x-host a.test to 10.0.0.1",
-            "hosts: 'a.test to 10.0.0.1' has a 'to' list: the rule that allows the host says where it leads",
+            "hosts: 'a.test to 10.0.0.1' has a 'to' list: move it to the rule that allows the host",
         ),
     ] {
         let error = text.parse::<FieldGrants>().expect_err(text);

@@ -39,13 +39,13 @@ pub enum PathPatternError {
     #[error("the path has more than 2048 bytes: write '**' for the end of it")]
     TooLong,
     /// It has a query or a fragment.
-    #[error("the path of a rule has no query or fragment{}", instead(.0.as_deref()))]
+    #[error("the path of a rule cannot contain a query or a fragment{}", instead(.0.as_deref()))]
     Query(Option<String>),
     /// It has a character that requests percent-encode.
     #[error("'{}' is sent percent-encoded: write '{}'", .0.escape_debug(), percent_encoded(*.0))]
     Character(char),
     /// It has a control character, as such or percent-encoded.
-    #[error("no rule allows a path with control characters: write '*' without them")]
+    #[error("the path has a control character, which no request may contain: remove it")]
     Control,
     /// It has a backslash, as such or percent-encoded.
     #[error("some servers take a backslash for a slash: write '/'")]
@@ -76,7 +76,7 @@ pub enum PathPatternError {
     Ambiguous(String),
     /// What it stands for cannot be told of any request, so that it never matches.
     #[error(
-        "servers differ about what this path is, so that no request matches it: write '**' there"
+        "servers disagree about what this path means, so no request matches it: write '**' there"
     )]
     Unclear,
 }
@@ -292,26 +292,29 @@ mod tests {
             ("a b\n", "a path begins with '/'"),
             (
                 "/a?b=**",
-                "the path of a rule has no query or fragment: write '/a'",
+                "the path of a rule cannot contain a query or a fragment: write '/a'",
             ),
             (
                 "/a#b",
-                "the path of a rule has no query or fragment: write '/a'",
+                "the path of a rule cannot contain a query or a fragment: write '/a'",
             ),
-            ("/a;#", "the path of a rule has no query or fragment"),
+            (
+                "/a;#",
+                "the path of a rule cannot contain a query or a fragment",
+            ),
             ("/a b", "' ' is sent percent-encoded: write '%20'"),
             ("/é", "'é' is sent percent-encoded: write '%C3%A9'"),
             (
                 "/a\n",
-                "no rule allows a path with control characters: write '*' without them",
+                "the path has a control character, which no request may contain: remove it",
             ),
             (
                 "/%00",
-                "no rule allows a path with control characters: write '*' without them",
+                "the path has a control character, which no request may contain: remove it",
             ),
             (
                 "/%7f",
-                "no rule allows a path with control characters: write '*' without them",
+                "the path has a control character, which no request may contain: remove it",
             ),
             (
                 "/a\\b",
@@ -324,8 +327,8 @@ mod tests {
             ("/a//b", "servers differ about '//': write '/'"),
             (
                 "/a/%C0%AE/**",
-                "servers differ about what this path is, so that no request matches it: write \
-                 '**' there",
+                "servers disagree about what this path means, so no request matches it: write '**' \
+                 there",
             ),
             (
                 "/a/../b",

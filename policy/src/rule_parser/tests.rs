@@ -36,22 +36,22 @@ fn what_is_no_rule_is_refused_with_what_to_write_instead() {
         &["get example.com"],
     );
     refuse(
-        "the method CONNECT is never sent: leave it out",
+        "sandbox-net never sends the method CONNECT: remove it",
         &["GET,CONNECT example.com"],
     );
     refuse(
-        "unknown scheme 'ftp': write 'http://' or 'https://', or leave the scheme out for both",
+        "unknown scheme 'ftp': write 'http://' or 'https://', or remove the scheme to mean both",
         &["ftp://example.com", "ftp:///etc/passwd"],
     );
     refuse(
-        "a rule has no user information: write 'https://example.com:8443'",
+        "a rule cannot contain user information: write 'https://example.com:8443'",
         &[
             "https://user:pw@example.com:8443",
             "https://a@b@example.com:8443",
         ],
     );
     refuse(
-        "a rule has no query or fragment: write 'https://example.com:8443'",
+        "a rule cannot contain a query or a fragment: write 'https://example.com:8443'",
         &[
             "https://example.com:8443?q",
             "https://example.com:8443#f/",
@@ -59,12 +59,12 @@ fn what_is_no_rule_is_refused_with_what_to_write_instead() {
         ],
     );
     refuse(
-        "a rule has no query or fragment: write 'example.com/a'",
+        "a rule cannot contain a query or a fragment: write 'example.com/a'",
         &["example.com/a?b=c"],
     );
     refuse(
-        "'/' alone means one page only: write 'example.com:8443/**' for every path, or leave the \
-         path out",
+        "'/' alone matches only that one path: write 'example.com:8443/**' for every path, or \
+         remove the path",
         &["https://example.com:8443/"],
     );
     refuse(
@@ -123,7 +123,7 @@ fn addresses_after_to_are_for_names() {
         ("localhost", "'localhost'"),
     ] {
         refuse(
-            &format!("'to' says where a name leads, and {what} is none: leave it out"),
+            &format!("'to' limits the addresses of a name, and {what} is not a name: remove it"),
             &[&format!("{host} to 10.0.0.1")],
         );
     }
@@ -149,13 +149,13 @@ fn patterns_that_allow_more_than_they_seem_to_are_refused() {
         &["*", "*:443", "https://*"],
     );
     refuse(
-        "'*.com' would allow a whole public suffix, under which everybody can have a name: name \
-         more of it, such as '*.example.com'",
+        "'*.com' would allow a whole public suffix, where anybody can register a name: write a \
+         longer domain, such as '*.example.com'",
         &["*.com", "https://*.com:8443"],
     );
     refuse(
-        "'*.co.uk' would allow a whole public suffix, under which everybody can have a name: name \
-         more of it, such as '*.example.co.uk'",
+        "'*.co.uk' would allow a whole public suffix, where anybody can register a name: write a \
+         longer domain, such as '*.example.co.uk'",
         &["*.co.uk"],
     );
     refuse(

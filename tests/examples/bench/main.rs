@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use anyhow::{Context, bail};
 use sandbox_net_tests::HttpServer;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// Counted runs of each side, after one that is not counted.
 const RUNS: usize = 7;
@@ -135,7 +134,7 @@ const fn events(
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> anyhow::Result<()> {
     let server = HttpServer::plain().await;
     let environment = tempfile::tempdir()?;
     let python = native_python(environment.path())?;
@@ -189,12 +188,12 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn seconds(mut command: Command, measure: Measure) -> Result<f64, Failure> {
+fn seconds(mut command: Command, measure: Measure) -> anyhow::Result<f64> {
     let start = Instant::now();
     let output = command.stdin(Stdio::null()).output()?;
     let elapsed = start.elapsed().as_secs_f64();
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
     }
     match measure {
         Measure::Process => Ok(elapsed),
@@ -217,7 +216,7 @@ fn shown(seconds: f64) -> String {
 }
 
 /// A native Python with the libraries.
-fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
+fn native_python(directory: &Path) -> anyhow::Result<PathBuf> {
     let made = Command::new("python3")
         .args(["-m", "venv"])
         .arg(directory)
@@ -234,21 +233,21 @@ fn native_python(directory: &Path) -> Result<PathBuf, Failure> {
         "aiohttp",
     ];
     if !made.success() || !Command::new(&python).args(pip).status()?.success() {
-        return Err("python3 with venv and pip is needed for the comparison".into());
+        bail!("python3 with venv and pip is needed for the comparison");
     }
     Ok(python)
 }
 
 /// The command line that `cargo build --release` leaves beside this program.
-fn sandbox_net_binary() -> Result<PathBuf, Failure> {
+fn sandbox_net_binary() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
     let target = here
         .parent()
         .and_then(Path::parent)
-        .ok_or("no target directory")?;
+        .context("no target directory")?;
     let binary = target.join("sandbox-net");
     match binary.is_file() {
         true => Ok(binary),
-        false => Err("build the command line first: cargo build --release".into()),
+        false => bail!("build the command line first: cargo build --release"),
     }
 }

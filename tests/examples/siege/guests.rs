@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
 use sandbox_net::policy::Document;
 use sandbox_net::{
     DirAccess, Hook, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
 };
-
-use crate::Failure;
 
 /// How long one attack goes on.
 const ATTACK: Duration = Duration::from_secs(2);
@@ -46,7 +45,7 @@ pub(crate) struct Besieger {
 }
 
 /// One of every kind.
-pub(crate) fn all(targets: Targets) -> Result<Vec<Besieger>, Failure> {
+pub(crate) fn all(targets: Targets) -> anyhow::Result<Vec<Besieger>> {
     let Targets { http, raw, dns } = targets;
     let ports = [http.port(), raw.port()].map(|port| port.to_string());
     let patterns: Vec<String> = (0..100)
@@ -110,7 +109,7 @@ impl Besieger {
     }
 
     /// Attacks once, in a sandbox of its own, which is gone afterwards.
-    pub(crate) async fn attack(&self) -> Result<(), Failure> {
+    pub(crate) async fn attack(&self) -> anyhow::Result<()> {
         let directory = tempfile::tempdir()?;
         let mut builder = Sandbox::builder()
             .policy(self.policy.clone())
@@ -132,7 +131,7 @@ impl Besieger {
             let succeeded = outcome.exit_code() == 1 && !outcome.stderr.starts_with(b"Traceback");
             if succeeded {
                 let said = outcome.stderr_text();
-                return Err(format!("{} got through: {said}", self.program).into());
+                bail!("{} got through: {said}", self.program);
             }
         }
         Ok(())

@@ -15,13 +15,12 @@ mod servers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use sandbox_net::{Outcome, Sandbox, Script};
 use serde_json::Value;
 
 use crate::guests::{Besieger, Targets};
 use crate::servers::Elsewhere;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long the honest guest runs alone.
 const ALONE: u64 = 20;
@@ -30,7 +29,7 @@ const FACTOR: f64 = 5.0;
 /// What may be left of the process's memory: the allocator keeps some of what was freed.
 const LEFT: i64 = 64 << 20;
 
-fn main() -> Result<(), Failure> {
+fn main() -> anyhow::Result<()> {
     let mut words = std::env::args().skip(1).peekable();
     if words.next_if_eq(servers::COMMAND).is_some() {
         return servers::serve();
@@ -41,7 +40,7 @@ fn main() -> Result<(), Failure> {
     tokio::runtime::Runtime::new()?.block_on(siege(servers.targets, seconds, lanes))
 }
 
-async fn siege(targets: Targets, seconds: u64, lanes: usize) -> Result<(), Failure> {
+async fn siege(targets: Targets, seconds: u64, lanes: usize) -> anyhow::Result<()> {
     let besiegers = Arc::new(guests::all(targets)?);
     println!("{} kinds of hostile guests, {lanes} lanes", besiegers.len());
     // Every kind once in every lane, so that what is made once is made, and so that the allocator has
@@ -67,7 +66,7 @@ async fn beside(
     besiegers: &Arc<Vec<Besieger>>,
     seconds: u64,
     lanes: usize,
-) -> Result<(Value, u64), Failure> {
+) -> anyhow::Result<(Value, u64)> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let attacking: Vec<_> = (0..lanes)
         .map(|lane| tokio::spawn(attack(Arc::clone(besiegers), lane, end)))
@@ -81,7 +80,7 @@ async fn beside(
 }
 
 /// Attacks until `end`, beginning with the kind of this lane.
-async fn attack(besiegers: Arc<Vec<Besieger>>, lane: usize, end: Instant) -> Result<u64, Failure> {
+async fn attack(besiegers: Arc<Vec<Besieger>>, lane: usize, end: Instant) -> anyhow::Result<u64> {
     let mut attacks = 0;
     let turns = besiegers.iter().cycle().skip(lane * besiegers.len() / 2);
     for besieger in turns.take_while(|_| Instant::now() < end) {
@@ -92,7 +91,7 @@ async fn attack(besiegers: Arc<Vec<Besieger>>, lane: usize, end: Instant) -> Res
 }
 
 /// What the honest guest says of its requests.
-async fn honest(targets: &Targets, seconds: u64) -> Result<Value, Failure> {
+async fn honest(targets: &Targets, seconds: u64) -> anyhow::Result<Value> {
     let origin = format!("http://{}", targets.http);
     let sandbox = Sandbox::builder()
         .allow(origin.as_str())
@@ -103,7 +102,7 @@ async fn honest(targets: &Targets, seconds: u64) -> Result<Value, Failure> {
         .await?;
     let outcome: Outcome = sandbox.run(Script::path(guests::program("honest"))).await?;
     if outcome.exit_code() != 0 {
-        return Err(format!("the honest guest failed: {}", outcome.stderr_text()).into());
+        bail!("the honest guest failed: {}", outcome.stderr_text());
     }
     Ok(serde_json::from_slice(&outcome.stdout)?)
 }
@@ -117,16 +116,16 @@ struct Held {
 
 impl Held {
     /// What it holds when everything that was closed has come to its end.
-    async fn settled() -> Result<Self, Failure> {
+    async fn settled() -> anyhow::Result<Self> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         Self::now()
     }
 
-    fn now() -> Result<Self, Failure> {
+    fn now() -> anyhow::Result<Self> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB"));
-        let kibibytes: i64 = kibibytes.ok_or("no VmRSS")?.trim().parse()?;
+        let kibibytes: i64 = kibibytes.context("no VmRSS")?.trim().parse()?;
         Ok(Self {
             memory: kibibytes << 10,
             descriptors: std::fs::read_dir("/proc/self/fd")?.count(),
@@ -134,18 +133,18 @@ impl Held {
     }
 }
 
-fn judge(alone: &Value, beside: &Value, before: &Held, after: &Held) -> Result<(), Failure> {
-    let number = |report: &Value, key: &str| report[key].as_f64().ok_or("no number");
+fn judge(alone: &Value, beside: &Value, before: &Held, after: &Held) -> anyhow::Result<()> {
+    let number = |report: &Value, key: &str| report[key].as_f64().context("no number");
     let factor = number(beside, "p99_ms")? / number(alone, "p99_ms")?;
     println!("the honest guest's 99th percentile: {factor:.2} times that alone");
     if number(beside, "failed")? + number(alone, "failed")? > 0.0 {
-        return Err("requests of the honest guest failed".into());
+        bail!("requests of the honest guest failed");
     }
     if factor > FACTOR {
-        return Err(format!("beyond {FACTOR} times").into());
+        bail!("beyond {FACTOR} times");
     }
     if after.memory - before.memory > LEFT || after.descriptors > before.descriptors {
-        return Err("memory or descriptors are left".into());
+        bail!("memory or descriptors are left");
     }
     Ok(())
 }

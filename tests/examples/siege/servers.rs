@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+use anyhow::Context;
 use sandbox_net_tests::{DnsServer, HttpServer, RawServer};
 
-use crate::Failure;
 use crate::guests::Targets;
 
 /// The argument with which this program is the servers.
@@ -21,15 +21,15 @@ pub(crate) struct Elsewhere {
 
 impl Elsewhere {
     /// Starts it.
-    pub(crate) fn start() -> Result<Self, Failure> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg(COMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
-        let mut address = || -> Result<SocketAddr, Failure> {
-            Ok(lines.next().ok_or("the servers ended")??.parse()?)
+        let mut lines = BufReader::new(process.stdout.take().context("no output")?).lines();
+        let mut address = || -> anyhow::Result<SocketAddr> {
+            Ok(lines.next().context("the servers ended")??.parse()?)
         };
         Ok(Self {
             targets: Targets {
@@ -51,7 +51,7 @@ impl Drop for Elsewhere {
 }
 
 /// Serves until the other process is gone.
-pub(crate) fn serve() -> Result<(), Failure> {
+pub(crate) fn serve() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let servers = runtime.block_on(async {
         let http = HttpServer::plain().await;

@@ -115,9 +115,9 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             new().dns_servers(servers(&["0.0.0.0:53"])),
-            "0.0.0.0:53 is nowhere",
+            "0.0.0.0:53 is not a server's address",
         ),
-        (new().arg("a\0b"), "has a NUL"),
+        (new().arg("a\0b"), "contains a NUL"),
         (
             new().env("A=B", "1"),
             "the environment variable 'A=B' has a name or a value",
@@ -138,7 +138,10 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             new().env("PYTHONWARNINGS", "error"),
             "use warnings.filterwarnings()",
         ),
-        (new().env("PYTHONOPTIMIZE", "1"), "assertions are executed"),
+        (
+            new().env("PYTHONOPTIMIZE", "1"),
+            "assertions are always executed",
+        ),
         (
             new().hook(Willing),
             "the hook can't be used: it is never asked where nothing is allowed",
@@ -175,16 +178,16 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             key(|s| s.rule = "any".parse().expect("a rule")),
-            "secret 1: rule: a secret for 'any' host is none",
+            "secret 1: rule: a secret cannot use 'any'",
         ),
         (key(|s| s.rule = broad()), "the rule '*.com' is refused"),
         (
             key(|s| s.headers.clear()),
-            "secret 1: headers: the secret goes nowhere",
+            "secret 1: headers: the secret is never sent",
         ),
         (
             key(|s| s.headers = vec!["Host".to_owned()]),
-            "'host' belongs to the connection or to the host",
+            "'host' is set by the host",
         ),
         (
             key(|s| s.headers = vec!["X\nY".to_owned()]),
@@ -200,7 +203,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             key(|s| s.env.clear()),
-            "secret 1: env: the name of a variable is not empty",
+            "secret 1: env: a variable name cannot be empty",
         ),
         (
             key(|s| s.source = SecretSource::Command(Vec::new())),
@@ -374,8 +377,7 @@ fn a_vault_is_never_opened_for_what_a_file_could_not_have() {
 async fn an_engine_has_time_to_be_prepared() {
     let engine = |limit| Engine::builder().preparation_limit(limit).build();
     let error = engine(Duration::ZERO).await.err().expect("it is refused");
-    let expected = "the preparation limit can't be used: it is zero; nothing is prepared in no time; \
-                    leave it out for 30 minutes";
+    let expected = "the preparation limit can't be used: it is zero; omit it for 30 minutes";
     assert_eq!(error.to_string(), expected);
     engine(Duration::from_secs(600)).await.expect("an engine");
 }
@@ -435,7 +437,7 @@ async fn variables_that_are_accepted_have_the_effect_that_is_documented() {
     }
     assert_eq!(
         hashes[0], hashes[1],
-        "texts have the same hashes in every run"
+        "strings have the same hashes in every run"
     );
 }
 

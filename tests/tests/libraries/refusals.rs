@@ -117,8 +117,8 @@ fn answer(head: &str) -> Script {
 fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
     let denied = |what: &str| format!("sandbox-net denied {origin}: {what}");
     let upgrade = denied(
-        "connections are not upgraded, to WebSocket or anything else (reason field, rule \
-         default-deny); no rule can allow it: leave the field out",
+        "sandbox-net does not upgrade connections, to WebSocket or anything else (reason field, rule \
+         default-deny); no rule can allow it: remove the field",
     );
     let no_rule = |method: &str, path: &str| {
         denied(&format!(
@@ -142,8 +142,8 @@ fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
             .map(|method| no_rule(method, "/get"))
             .to_vec(),
         (_, "field") => vec![format!(
-            "to allow it, let a [[field]] table of the policy (or --field \
-             'x-http-method-override {origin}') grant it"
+            "to allow it, use a [[field]] table of the policy or --field \
+             'x-http-method-override {origin}' to grant it"
         )],
         (_, "budget") => vec![spent.to_owned()],
         (_, other) => panic!("no kind {other}"),

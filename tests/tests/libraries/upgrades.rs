@@ -31,7 +31,7 @@ async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
         let text = &report.error(&case, "PermissionError")["text"];
         let text = text.as_str().unwrap_or_default();
         assert!(
-            text.contains("not upgraded, to WebSocket"),
+            text.contains("does not upgrade connections, to WebSocket"),
             "{case}: {text}"
         );
         // It says only that there was no answer; the reason is in its traceback.

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 
+use anyhow::Context;
+
 use super::merged::Merged;
 use crate::printable::shortened;
 use crate::{Failure, input};
@@ -36,9 +38,8 @@ pub(super) fn for_each(
     each: impl FnMut(AuditLine),
 ) -> Result<u64, Failure> {
     let name = input::name(file);
-    let failed = |error: io::Error| format!("{name}: {error}");
-    let reader = input::open(file).map_err(failed)?;
-    Ok(read(reader, &name, err, each).map_err(failed)?)
+    let reader = input::open(file).with_context(|| name.clone())?;
+    read(reader, &name, err, each).context(name)
 }
 
 fn read(

@@ -124,7 +124,7 @@ impl Proposals {
         if self.has_hook {
             writeln!(
                 out,
-                "(some of it was refused by the hook: a rule helps only where one asked)"
+                "(the hook refused some of this: an 'allow' rule helps only where a rule asked)"
             )?;
         }
         if self.unusual > 0 {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 use sandbox_net::policy::Policy;
 
@@ -24,7 +25,7 @@ const MOST: usize = 1000;
 
 #[derive(Args, Debug)]
 pub(super) struct Replay {
-    /// An audit log; '-' is stdin
+    /// The audit log; '-' is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -32,10 +33,10 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// The exit code is 1 if some decisions would be others.
+    /// The exit code is 1 if some decisions would change.
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
         if self.policy.is_empty() {
-            return Err("no policy to replay the log by: give '--policy FILE', or rules".into());
+            bail!("no policy to apply to the log: give '--policy FILE', or rules");
         }
         let composed = self.policy.compose()?;
         let mut changes = Changes::new(&composed.policy);
@@ -50,7 +51,7 @@ impl Replay {
         changes.print(console.out)?;
         if faults > 0 {
             let faults = count(usize::try_from(faults)?, "line");
-            return Err(format!("{}: {faults} cannot be read", input::name(&self.file)).into());
+            bail!("{}: {faults} cannot be read", input::name(&self.file));
         }
         Ok(u8::from(changes.is_any()))
     }

@@ -15,10 +15,10 @@ use sandbox_net::AuditLine;
 
 #[derive(Args, Debug)]
 pub(super) struct Show {
-    /// An audit log; '-' is stdin
+    /// The audit log; '-' is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How many exchanges and denials are listed; 0 is all
+    /// List this many of the latest requests and denials; 0 lists all
     #[arg(long, value_name = "N", default_value_t = 100)]
     last: usize,
 }

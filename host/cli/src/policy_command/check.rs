@@ -16,10 +16,10 @@ const MOST: usize = 20;
 
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// Policy files; '-' is stdin
+    /// The policy files; '-' is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Say too whether each lets pass only what this policy lets pass
+    /// Also check that each file allows nothing that this policy does not allow
     #[arg(long, value_name = "OPERATOR")]
     within: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ struct Operator {
 }
 
 impl Check {
-    /// The exit code is 1 if a file is no policy, or not within the operator's.
+    /// The exit code is 1 if a file is not a valid policy, or not within the operator's.
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
         let operator = match &self.within {
             Some(file) => Some(Operator {
@@ -48,7 +48,7 @@ impl Check {
                     is_good &= print(console, &name, &document, operator.as_ref())?;
                 }
                 Err(error) => {
-                    writeln!(console.err, "{error}")?;
+                    writeln!(console.err, "{error:#}")?;
                     is_good = false;
                 }
             }
@@ -57,7 +57,7 @@ impl Check {
     }
 }
 
-/// Prints what there is to say about a policy, and says whether it is within the operator's.
+/// Prints the summary and the warnings of a policy. Returns whether it is within the operator's.
 fn print(
     console: &mut Console<'_>,
     name: &str,

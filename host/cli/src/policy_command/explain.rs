@@ -19,7 +19,7 @@ const MOST: usize = 200;
 
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// [SCHEME://]HOST[:PORT][/PATH][?QUERY], https without a scheme
+    /// The URL: [SCHEME://]HOST[:PORT][/PATH][?QUERY]; without a scheme it means https
     #[arg(value_name = "URL")]
     url: Url,
     /// The method of the request
@@ -62,7 +62,7 @@ impl Explain {
         if let Some(names) = composed.policy.granted_fields(origin) {
             let granted = match names.is_empty() {
                 true => String::new(),
-                false => format!(", but for {}", names.join(", ")),
+                false => format!(", except {}", names.join(", ")),
             };
             writeln!(
                 out,
@@ -72,8 +72,8 @@ impl Explain {
         if let Host::Name(_) = origin.endpoint.host {
             writeln!(
                 out,
-                "(addresses are not looked up: a name that leads only to addresses which its \
-                 rule does not open is denied later)"
+                "(addresses are not looked up here: if a name's rule allows none of its addresses, \
+                 the name is denied later)"
             )?;
         }
         print_steps(out, &steps, &composed.authors)?;

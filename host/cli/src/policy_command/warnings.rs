@@ -63,8 +63,8 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
         if let Some(rule) = plain.get(&host).filter(|_| !secret.plain_http) {
             let name = &secret.name;
             warnings.push(format!(
-                "'{rule}' is for requests without TLS to the host of secret '{name}', which does \
-                 not go into them"
+                "'{rule}' allows requests without TLS to the host of secret '{name}', which is not \
+                 sent in them"
             ));
         }
     }
@@ -161,7 +161,7 @@ fn shadowed(document: &Document) -> Vec<String> {
             let found = keys.iter().filter_map(|key| deny.get(&**key));
             if let Some(deny) = found.into_iter().find(|deny| leaves_nothing(deny, rule)) {
                 warnings.push(format!(
-                    "'{rule}' of '{list}' never matters: '{deny}' of 'deny' is about all of it"
+                    "'{rule}' of '{list}' never matters: '{deny}' of 'deny' denies all of it"
                 ));
             }
         }
@@ -206,7 +206,7 @@ fn about_secret(secret: &Secret, policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
     if secret.plain_http {
         warnings.push(format!(
-            "secret '{name}' also goes into requests without TLS, for everybody on the way to read"
+            "secret '{name}' is also sent without TLS, where anybody on the way can read it"
         ));
     }
     if is_unreachable(secret, policy) {

@@ -286,11 +286,11 @@ fn certificates_and_keys_that_are_none_or_too_many_are_invalid() {
     for (options, message) in [
         (
             trusting(&[root.clone(), junk.clone()], true),
-            "the trusted certificate number 2 cannot be read",
+            "root certificate 2 is invalid",
         ),
         (
             trusting(std::slice::from_ref(&junk), false),
-            "the trusted certificate number 1 cannot be read",
+            "root certificate 1 is invalid",
         ),
         (
             trusting(&vec![root.clone(); 1001], true),

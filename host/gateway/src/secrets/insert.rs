@@ -161,7 +161,7 @@ fn edits_of_path(path: &[u8], uses: &Uses<'_>) -> Vec<Edit> {
                 .into_iter()
                 .map(|edit| Edit {
                     range: place(edit.range.start)..place(edit.range.end),
-                    with: percent::encode(&edit.with, b""),
+                    with: percent::encode(&edit.with),
                     index: edit.index,
                 }),
         );

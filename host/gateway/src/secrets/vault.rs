@@ -27,7 +27,7 @@ struct Entry {
 #[non_exhaustive]
 pub enum VaultError {
     /// There is no value.
-    #[error("the secret '{name}' can't be had: {source}")]
+    #[error("cannot get the secret '{name}': {source}")]
     Source {
         /// The name of the secret.
         name: String,

@@ -84,7 +84,7 @@ pub(crate) fn resolve(
     if let Some((name, version)) = replacing {
         return Err(Error::VersionConflict {
             name: name.to_string(),
-            problem: format!("the runtime has {version} built in; leave the wheel out"),
+            problem: format!("the runtime has {version} built in; remove the wheel"),
         });
     }
     let solver = Solver::new(target, catalog, within);

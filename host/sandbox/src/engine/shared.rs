@@ -84,7 +84,7 @@ impl EngineBuilder {
         if self.preparation.is_some_and(|limit| limit.is_zero()) {
             return Err(BuildError::Setting {
                 name: "preparation limit",
-                why: "it is zero; nothing is prepared in no time; leave it out for 30 minutes",
+                why: "it is zero; omit it for 30 minutes",
             });
         }
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));

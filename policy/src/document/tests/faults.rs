@@ -7,16 +7,16 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
     for (text, expected) in [
         (
             "",
-            "the policy is empty: it would deny everything; begin it with 'version = 1'",
+            "the policy is empty and would deny everything: begin it with 'version = 1'",
         ),
         (
             " \t\r\n# version = 1\n",
-            "the policy is empty: it would deny everything; begin it with 'version = 1'",
+            "the policy is empty and would deny everything: begin it with 'version = 1'",
         ),
         (
             "allow = ['a.test']",
             "'version = 1' is missing: begin the policy with it \
-             (the file may be cut off, or be something else)",
+             (the file may be cut off, or is not a policy)",
         ),
         (
             "alow = ['a.test']\nversion = 2",
@@ -41,11 +41,11 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
         ),
         (
             "version = 1\nmode = 'ask'\n\nmode = 'ask'",
-            "line 4: the key 'mode' is there twice",
+            "line 4: the key 'mode' appears twice: remove one",
         ),
         (
             "version = 1\n[budgets]\n[budgets]",
-            "line 3: the key 'budgets' is there twice",
+            "line 3: the key 'budgets' appears twice: remove one",
         ),
         (
             "version = 1\nmode = 'enforced'",
@@ -98,7 +98,7 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test']\nverify = false",
-            "line 4: unknown key 'verify' in [[tls]]; known are 'hosts', 'unverified', \
+            "line 4: unknown key 'verify' in [[tls]]; known keys: 'hosts', 'unverified', \
              'unverified-name', 'own-roots', 'client-certificates'",
         ),
         (
@@ -107,23 +107,23 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
         ),
         (
             "version = 1\n[[tls]]\nhosts = [\n'a.test',\n'GET a.test']\nunverified = true",
-            "line 5: hosts: 'GET a.test' has methods, and TLS is set up before any is known: \
-             leave them out",
+            "line 5: hosts: 'GET a.test' names methods, but TLS starts before the method is known: \
+             remove them",
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test/x']\nunverified = true",
-            "line 3: hosts: 'a.test/x' has a path, and TLS is set up before any is known: leave \
-             it out",
+            "line 3: hosts: 'a.test/x' has a path, but TLS starts before the path is known: remove \
+             it",
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test to 10.0.0.1']\nunverified = true",
-            "line 3: hosts: 'a.test to 10.0.0.1' has a 'to' list: the rule that allows the host \
-             says where it leads",
+            "line 3: hosts: 'a.test to 10.0.0.1' has a 'to' list: move it to the rule that allows \
+             the host",
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['*.com']\nunverified = true",
             "line 3: the rule '*.com' is refused: '*.com' would allow a whole public suffix, \
-             under which everybody can have a name: name more of it, such as '*.example.com'",
+             where anybody can register a name: write a longer domain, such as '*.example.com'",
         ),
         (
             "version = 1\nbudgets = 3",
@@ -140,16 +140,16 @@ fn a_rule_is_refused_with_its_line_and_without_its_password() {
         (
             "version = 1\n\nallow = ['a.test', '*.com']",
             "line 3: the rule '*.com' is refused: '*.com' would allow a whole public suffix, \
-             under which everybody can have a name: name more of it, such as '*.example.com'",
+             where anybody can register a name: write a longer domain, such as '*.example.com'",
         ),
         (
             "version = 1\ndeny = [\n'a.test',\n'ftp://a.test']",
             "line 4: the rule 'ftp://a.test' is refused: unknown scheme 'ftp': \
-             write 'http://' or 'https://', or leave the scheme out for both",
+             write 'http://' or 'https://', or remove the scheme to mean both",
         ),
         (
             "version = 1\nask = ['https://me:password@a.test']",
-            "line 2: the rule is refused: a rule has no user information: write 'https://a.test'",
+            "line 2: the rule is refused: a rule cannot contain user information: write 'https://a.test'",
         ),
         (
             "version = 1\nask = [\"a\\nb\"]",
@@ -170,7 +170,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "b = 1\nallow = 1\na = 2",
-            "line 2: unknown key 'b'; known are 'version', 'mode', 'allow', 'deny', 'ask', \
+            "line 2: unknown key 'b'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
              'budgets', 'secret', 'tls', 'field', 'end'",
         ),
         (
@@ -188,7 +188,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "[budgets]\ntime = 1",
-            "line 3: unknown key 'time' in [budgets]; known are 'requests', \
+            "line 3: unknown key 'time' in [budgets]; known keys: 'requests', \
              'requests_per_second', 'connections', 'bytes_up', 'bytes_down', 'response_head', \
              'hosts', 'seconds', 'host_memory', 'lookups', 'connections_per_second', 'denials'",
         ),
@@ -202,7 +202,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         ),
         (
             "\"a\\nb\" = 1\n",
-            "line 2: unknown key 'a\\nb'; known are 'version', 'mode', 'allow', 'deny', 'ask', \
+            "line 2: unknown key 'a\\nb'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
              'budgets', 'secret', 'tls', 'field', 'end'",
         ),
     ] {
@@ -281,7 +281,7 @@ fn a_secret_is_refused_at_the_line_of_its_fault() {
         "source = { env = 'A' }",
     ];
     let source = "line 5: source: write { env = \"NAME\" }, { file = \"PATH\" } or \
-                  { command = [\"PROGRAM\"] }; the secret itself does not belong into a policy";
+                  { command = [\"PROGRAM\"] }; do not write the secret itself into the policy";
     let [name, rule, env] = GOOD;
     for (lines, expected) in [
         (&[rule, env][..], "line 2: 'name' is missing in [[secret]]"),
@@ -305,20 +305,19 @@ fn a_secret_is_refused_at_the_line_of_its_fault() {
         ),
         (
             &[name, rule, "source.env = 'A=the-secret-itself'"],
-            "line 5: source: the name of a variable is not empty and has no '=' and no NUL",
+            "line 5: source: a variable name cannot be empty or contain '=' or NUL",
         ),
         (
             &[name, rule, "source.command = []"],
-            "line 5: source: a command begins with a program and has no NUL",
+            "line 5: source: a command begins with a program and cannot contain NUL",
         ),
         (
             &[name, rule, "source.file = ''"],
-            "line 5: source: the path of a file is not empty and has no NUL",
+            "line 5: source: a file path cannot be empty or contain NUL",
         ),
         (
             &[name, rule, env, "headers = [", "'x-key',", "'Proxy-X']"],
-            "line 8: headers: 'proxy-x' belongs to the connection or to the host; \
-             no secret can go there",
+            "line 8: headers: 'proxy-x' is set by the host; a secret cannot go there",
         ),
         (
             &[name, rule, env, "headers = ['authorization: Bearer abc']"],
@@ -326,8 +325,8 @@ fn a_secret_is_refused_at_the_line_of_its_fault() {
         ),
         (
             &[name, rule, env, "headers = []"],
-            "line 6: headers: the secret goes nowhere; name a header or a query parameter, \
-             or set basic",
+            "line 6: headers: the secret is never sent; name a header or a query parameter, or set \
+             basic",
         ),
         (
             &[name, rule, env, "query = ['']"],
@@ -335,7 +334,7 @@ fn a_secret_is_refused_at_the_line_of_its_fault() {
         ),
         (
             &[name, rule, env, "env = ''"],
-            "line 6: env: the name of a variable is not empty and has no '=' and no NUL",
+            "line 6: env: a variable name cannot be empty or contain '=' or NUL",
         ),
         (
             &[name, rule, env, "", "[[secret]]", name, rule, env],

@@ -108,7 +108,7 @@ fn what_is_printed_can_be_pasted_into_a_policy() {
          \x20   \"POST https://b.test/**\",\n\
          \x20   \"c.test:22\",\n\
          \x20   \"https://d.test\",\n\
-         (some of it was refused by the hook: a rule helps only where one asked)\n\
+         (the hook refused some of this: an 'allow' rule helps only where a rule asked)\n\
          (no rule is proposed for methods with unusual characters, which 1 had)\n"
     );
     let list: String = out.lines().filter(|line| line.starts_with(' ')).collect();

@@ -187,7 +187,7 @@ fn nothing_in_a_log_steers_the_terminal() {
     assert_eq!(printed.out.chars().find(is_strange), None);
     let widest = printed.out.lines().map(|line| line.chars().count()).max();
     assert!(widest < Some(800), "{widest:?}");
-    assert!(printed.out.contains("15.9 EiB"));
+    assert!(printed.out.contains("16.0 EiB"));
 }
 
 #[test]

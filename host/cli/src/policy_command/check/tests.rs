@@ -109,7 +109,7 @@ fn a_rule_that_another_denies_altogether_never_matters() {
     ] {
         let warnings = warnings_of(&format!("allow = ['{allow}']\ndeny = ['{deny}']"));
         let warning =
-            format!("'{allow}' of 'allow' never matters: '{deny}' of 'deny' is about all of it");
+            format!("'{allow}' of 'allow' never matters: '{deny}' of 'deny' denies all of it");
         assert_eq!(warnings.contains(&warning), is_shadowed, "{allow}, {deny}");
         assert_eq!(warnings.len(), usize::from(is_shadowed));
     }
@@ -133,14 +133,14 @@ fn secrets_that_leak_or_are_never_used_are_warned_of() {
         (
             "allow = ['a.test']",
             "rule = 'http://a.test'\nplain_http = true",
-            &["secret 's' also goes into requests without TLS, for everybody on the way to read"],
+            &["secret 's' is also sent without TLS, where anybody on the way can read it"],
         ),
         (
             "allow = ['https://a.test', 'HTTP://A.test:8080']",
             "rule = 'https://a.test'",
             &[
-                "'HTTP://A.test:8080' is for requests without TLS to the host of secret 's', which \
-               does not go into them",
+                "'HTTP://A.test:8080' allows requests without TLS to the host of secret 's', which \
+               is not sent in them",
             ],
         ),
     ] {
@@ -204,7 +204,7 @@ fn what_is_not_within_the_operators_policy_is_named() {
 #[test]
 fn an_endless_file_is_not_read_to_its_end() {
     if let Err(error) = policy_options::read(Path::new("/dev/zero")) {
-        assert!(error.to_string().starts_with("/dev/zero: "));
+        assert!(format!("{error:#}").starts_with("/dev/zero: "));
     }
 }
 
@@ -240,7 +240,7 @@ fn grants_of_tls_settings_are_counted_warned_about_and_compared() {
 #[rustfmt::skip] // one row a line
 fn a_wildcard_for_names_that_anybody_can_have_is_warned_of_wherever_it_is() {
     let shared = |rule: &str, place: &str, domain: &str| {
-        format!("'{rule}' of {place} means names that anybody can have, since '{domain}' is shared; name the hosts themselves")
+        format!("'{rule}' of {place} covers names that anybody can register, since '{domain}' is shared; list the hosts themselves")
     };
     for (rule, domain) in [
         ("https://*.github.io", "github.io"),
@@ -275,8 +275,8 @@ fn a_wildcard_for_names_that_anybody_can_have_is_warned_of_wherever_it_is() {
 fn a_rule_that_denies_less_than_it_seems_to_is_warned_of() {
     let any = "'any' allows every name and every public address".to_owned();
     let name = |rule: &str| format!(
-        "'{rule}' of 'deny' is about that name alone: 'any' lets the same server be reached by its address, and by every \
-         other name for it; deny its addresses too"
+        "'{rule}' of 'deny' denies that name only: 'any' still allows the same server by its address and by every \
+         other name; deny its addresses too"
     );
     let to = |rule: &str, to: &str| {
         format!("'{rule}' of 'deny': 'to {to}' has no effect in a rule that denies; deny the addresses themselves")
@@ -298,13 +298,13 @@ fn a_rule_that_denies_less_than_it_seems_to_is_warned_of() {
 #[rustfmt::skip] // one row a line
 fn a_budget_that_cannot_bind_is_warned_of() {
     for (budgets, expected) in [
-        ("response_head = 300000", &["'response_head' = 300000 never binds: no response head has more than 262144 bytes"][..]),
-        ("response_head = 65536\nbytes_down = 65536", &["'response_head' = 65536 never binds: 'bytes_down' = 65536 is used up before"]),
-        ("connections = 1024", &["'connections' = 1024 never binds: no more than 1024 are open at once"]),
-        ("requests = 10\nrequests_per_second = 10", &["'requests_per_second' = 10 never binds: 'requests' = 10 is used up before"]),
-        ("requests = 700\nrequests_per_second = 10\nseconds = 60", &["'requests' = 700 never binds: 'requests_per_second' and 'seconds' end it after 610"]),
-        ("hosts = 2", &["'hosts' = 2 never binds: no more than 2 can be talked to by the rules"]),
-        ("host_memory = 100000", &["'response_head' = 262144 never binds: 'host_memory' = 100000 is used up before"]),
+        ("response_head = 300000", &["'response_head' = 300000 has no effect: no response head has more than 262144 bytes"][..]),
+        ("response_head = 65536\nbytes_down = 65536", &["'response_head' = 65536 has no effect: 'bytes_down' = 65536 is used up before"]),
+        ("connections = 1024", &["'connections' = 1024 has no effect: no more than 1024 are open at once"]),
+        ("requests = 10\nrequests_per_second = 10", &["'requests_per_second' = 10 has no effect: 'requests' = 10 is used up before"]),
+        ("requests = 700\nrequests_per_second = 10\nseconds = 60", &["'requests' = 700 has no effect: 'requests_per_second' and 'seconds' end it after 610"]),
+        ("hosts = 2", &["'hosts' = 2 has no effect: no more than 2 can be talked to by the rules"]),
+        ("host_memory = 100000", &["'response_head' = 262144 has no effect: 'host_memory' = 100000 is used up before"]),
         ("response_head = 65536\nconnections = 8\nrequests = 1000\nrequests_per_second = 20\nbytes_down = 100000000\n\
           hosts = 1\nseconds = 300\nhost_memory = 67108864\nlookups = 5\nconnections_per_second = 5\ndenials = 5", &[]),
         ("requests = 0\nhosts = 0\nconnections = 0", &[]),
@@ -343,8 +343,8 @@ fn grants_of_fields_are_counted_warned_about_and_compared() {
         (
             "a.test",
             "a.test",
-            "'a.test' of 'field' grants what is not refused there: no rule for it names a method \
-             or a path",
+            "'a.test' of 'field' has no effect: no rule for this host names a method or a path, so \
+             nothing is refused",
         ),
     ] {
         let rules = if hosts == "any" { "GET a.test" } else { rules };

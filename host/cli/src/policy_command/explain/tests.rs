@@ -17,8 +17,8 @@ fn explain(arguments: &[&str]) -> Captured {
     captured(|console| line.explain.run(console))
 }
 
-const NOTE: &str = "(addresses are not looked up: a name that leads only to addresses which its \
-                    rule does not open is denied later)\n";
+const NOTE: &str = "(addresses are not looked up here: if a name's rule allows none of its \
+                    addresses, the name is denied later)\n";
 
 #[test]
 fn every_stage_and_every_rule_has_its_line() {
@@ -38,7 +38,7 @@ GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls https://a.test: allowed by 'GET a.test/v1/**'
   request GET /v1/x?q=1: allowed by 'GET a.test/v1/**'
   tls settings that the program may choose: own-roots
-  fields that override method, path or host: denied, but for x-host, x-http-method-override
+  fields that override method, path or host: denied, except x-host, x-http-method-override
 ";
     let table = "\
 ──────────────────────────────────────────────

@@ -12,7 +12,7 @@ pub(super) fn that_never_bind(document: &Document) -> Vec<String> {
     let budgets = &document.budgets;
     let mut warnings = Vec::new();
     let mut never = |name: &str, value: u64, why: String| {
-        warnings.push(format!("budget '{name}' = {value} never binds: {why}"));
+        warnings.push(format!("budget '{name}' = {value} has no effect: {why}"));
     };
     let head = EgressConfig::MAX_RESPONSE_HEAD as u64;
     if let Some(own) = budgets.response_head.map(u64::from) {

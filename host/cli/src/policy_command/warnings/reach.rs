@@ -30,8 +30,8 @@ pub(super) fn shared_domains(document: &Document) -> Vec<String> {
     let shared = rules.chain(secrets).filter_map(|(place, rule)| {
         let domain = rule.shared_domain()?;
         Some(format!(
-            "'{rule}' of {place} means names that anybody can have, since '{domain}' is shared; \
-             name the hosts themselves"
+            "'{rule}' of {place} covers names that anybody can register, since '{domain}' is \
+             shared; list the hosts themselves"
         ))
     });
     shared.collect()
@@ -55,8 +55,8 @@ pub(super) fn weak_denials(document: &Document) -> Vec<String> {
     for rule in &document.deny {
         if let Some(any) = any.filter(|_| is_name(rule)) {
             warnings.push(format!(
-                "'{rule}' of 'deny' is about that name alone: '{any}' lets the same server be \
-                 reached by its address, and by every other name for it; deny its addresses too"
+                "'{rule}' of 'deny' denies that name only: '{any}' still allows the same server by \
+                 its address and by every other name; deny its addresses too"
             ));
         }
         if let Some((_, to)) = rule.as_str().split_once(" to ") {
@@ -89,8 +89,8 @@ pub(super) fn needless_fields(document: &Document) -> Vec<String> {
         let needless = hosts.filter(|host| !heads.iter().any(|rule| rule.shares_hosts_with(host)));
         warnings.extend(needless.map(|host| {
             format!(
-                "'{host}' of 'field' grants what is not refused there: no rule for it names a \
-                 method or a path"
+                "'{host}' of 'field' has no effect: no rule for this host names a method or a \
+                 path, so nothing is refused"
             )
         }));
     }

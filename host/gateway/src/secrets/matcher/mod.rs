@@ -3,6 +3,8 @@
 //! it, cut into lines or not. In each of these, every character may be written in any way that
 //! encoders have for it ([`escape`]), and the characters of such an escape may be escaped once more.
 //!
+//! `aho-corasick` finds plain texts only: no crate finds a value in all of these forms in a text that streams.
+//!
 //! How much of a text is held back, and what is given out at a newline, depends on the text's length
 //! and its escapes alone, and never on a value.
 //!
