@@ -26,8 +26,10 @@ mod report;
 mod s3_server;
 mod scripted_server;
 mod sigv4;
+mod skip;
 mod stream_routes;
 mod streams;
+mod trials;
 
 pub use api_server::{Api, ApiAnswer, ApiRequest, ApiServer};
 pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity};
@@ -48,4 +50,6 @@ pub use raw_server::RawServer;
 pub use report::Report;
 pub use s3_server::S3Server;
 pub use scripted_server::{Script, ScriptedServer};
+pub use skip::{skip, skip_always};
 pub use streams::StreamRecord;
+pub use trials::Trials;
