@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// What a row asserts.
+pub type Check = Box<dyn FnOnce() + Send>;
+
 /// The tests of one target, which has `harness = false` and calls [`Trials::run`] in its `main`.
 #[derive(Default)]
 pub struct Trials {
@@ -27,13 +30,9 @@ impl Trials {
     where
         F: Future<Output = Result<(), String>>,
     {
-        let name = format!("{group}::{name}");
-        assert!(
-            self.names.insert(name.clone()),
-            "two tests are called {name}"
-        );
-        let run = move || block_on(check()).map_err(Failed::from);
-        self.trials.push(Trial::test(name, run));
+        self.add(format!("{group}::{name}"), || {
+            block_on(check()).map_err(Failed::from)
+        });
     }
 
     /// Adds the test `GROUP::NAME`, which fails if it panics.
@@ -51,6 +50,45 @@ impl Trials {
         });
     }
 
+    /// Adds a test for each row of a table whose rows share one costly run.
+    ///
+    /// Nextest starts a process for each test, which would need that run again, so there the table
+    /// is one test.
+    ///
+    /// # Panics
+    ///
+    /// If two rows have one name.
+    pub fn rows_of_one_run(
+        &mut self,
+        group: &str,
+        rows: impl IntoIterator<Item = (String, Check)>,
+    ) {
+        if std::env::var_os("NEXTEST").is_none() {
+            for (name, check) in rows {
+                self.add(format!("{group}::{}", name.trim()), || {
+                    check();
+                    Ok(())
+                });
+            }
+            return;
+        }
+        let rows: Vec<_> = rows.into_iter().collect();
+        self.add(group.to_owned(), || {
+            for (_, check) in rows {
+                check();
+            }
+            Ok(())
+        });
+    }
+
+    fn add(&mut self, name: String, run: impl FnOnce() -> Result<(), Failed> + Send + 'static) {
+        assert!(
+            self.names.insert(name.clone()),
+            "two tests are called {name}"
+        );
+        self.trials.push(Trial::test(name, run));
+    }
+
     /// How many tests there are.
     pub fn count(&self) -> usize {
         self.trials.len()
@@ -62,7 +100,12 @@ impl Trials {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// Runs `future` in a runtime of its own, as `#[tokio::test]` does.
+///
+/// # Panics
+///
+/// If there can be no runtime, or this is called within one.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
