@@ -1,8 +1,8 @@
 //! Reading frames: the header, and the parts of a payload.
 
 use crate::errors::Fault;
-use crate::numbers::{MOST_PAYLOAD, command};
 pub(crate) use crate::numbers::{HEADER, VERSION};
+use crate::numbers::{MOST_PAYLOAD, command};
 
 /// What a frame asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -71,7 +71,11 @@ impl Reply {
         payload.long(report.text.len())?;
         payload.put(report.text.as_bytes());
         payload.put(report.rest);
-        Ok(Reply::of([status::ERROR, report.code, report.detail], 0, payload.0))
+        Ok(Reply::of(
+            [status::ERROR, report.code, report.detail],
+            0,
+            payload.0,
+        ))
     }
 
     fn of([status, code, detail]: [u8; 3], value: u32, payload: Vec<u8>) -> Reply {

@@ -102,7 +102,7 @@ fn read(root: &Path, path: &str) -> Result<String> {
 }
 
 /// The text with another block; `None` where it has no place for one.
-fn replaced(text: &str, block: &str) -> Option<String> {
+pub fn replaced(text: &str, block: &str) -> Option<String> {
     let (before, rest) = text.split_once(BEGIN)?;
     let (title, rest) = rest.split_once('\n')?;
     let (_, after) = rest.split_once(END)?;
@@ -202,18 +202,4 @@ fn programs(table: &Table) -> String {
         assignments(&table.commands, ""),
         assignments(&table.statuses, ""),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_is_replaced_and_the_rest_stays() {
-        let text = format!("a\n{BEGIN} numbers.\nOLD = 1\n{END}\nb\n");
-        let new = replaced(&text, "NEW = 2\n").unwrap();
-        assert_eq!(new, format!("a\n{BEGIN} numbers.\nNEW = 2\n{END}\nb\n"));
-        assert_eq!(replaced(&new, "NEW = 2\n").unwrap(), new);
-        assert_eq!(replaced("a\nb\n", "NEW = 2\n"), None);
-    }
 }
