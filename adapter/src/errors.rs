@@ -1,25 +1,26 @@
 //! What a reply of status 2 says.
 
 use crate::bindings::types::{ErrorCode, TlsFailure};
+use crate::numbers::fault;
 
 /// The adapter's own errors, with their codes in a reply.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Fault {
     /// The frame does not parse.
-    Frame = 128,
+    Frame = fault::FRAME,
     /// It is of another version.
-    Version = 129,
+    Version = fault::VERSION,
     /// It has an unknown command.
-    Command = 130,
+    Command = fault::COMMAND,
     /// Its id means nothing, or something of another kind.
-    Handle = 131,
+    Handle = fault::HANDLE,
     /// No slot is free for what it would open.
-    Handles = 132,
+    Handles = fault::HANDLES,
     /// A payload larger than the adapter takes, or than a reply can carry.
-    Size = 133,
+    Size = fault::SIZE,
     /// The guest's memory limit leaves no room.
-    Memory = 134,
+    Memory = fault::MEMORY,
 }
 
 /// Why a command failed.

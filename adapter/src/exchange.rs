@@ -11,11 +11,9 @@ use crate::bindings::types::{
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
 use crate::handles::{Exchange, Handles, Resource, Stream};
+use crate::numbers::MOST_READ;
 use crate::reply::{Answer, Payload};
 
-/// The most bytes of a body that one `read` asks the host for; they fit into the arena's first
-/// chunk.
-const MOST_READ: u32 = 128 * 1024;
 /// What a field of a request takes at least: its two lengths.
 const LEAST_FIELD: usize = 6;
 

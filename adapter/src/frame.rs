@@ -1,13 +1,8 @@
 //! Reading frames: the header, and the parts of a payload.
 
 use crate::errors::Fault;
-
-/// The version of the protocol, in frames and replies.
-pub(crate) const VERSION: u8 = 1;
-/// The size of a frame's header, and of a reply's.
-pub(crate) const HEADER: usize = 16;
-/// The largest payload that is taken, but for that of a `write`.
-const MOST_PAYLOAD: usize = 1024 * 1024;
+pub(crate) use crate::numbers::{HEADER, VERSION};
+use crate::numbers::{MOST_PAYLOAD, command};
 
 /// What a frame asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,18 +24,18 @@ pub(crate) enum Command {
 impl Command {
     fn new(number: u8) -> Result<Command, Fault> {
         Ok(match number {
-            1 => Command::Connect,
-            2 => Command::Status,
-            3 => Command::StartTls,
-            4 => Command::TlsInfo,
-            5 => Command::Request,
-            6 => Command::Write,
-            7 => Command::Finish,
-            8 => Command::Head,
-            9 => Command::Read,
-            10 => Command::Poll,
-            11 => Command::Close,
-            12 => Command::Resolve,
+            command::CONNECT => Command::Connect,
+            command::STATUS => Command::Status,
+            command::START_TLS => Command::StartTls,
+            command::TLS_INFO => Command::TlsInfo,
+            command::REQUEST => Command::Request,
+            command::WRITE => Command::Write,
+            command::FINISH => Command::Finish,
+            command::HEAD => Command::Head,
+            command::READ => Command::Read,
+            command::POLL => Command::Poll,
+            command::CLOSE => Command::Close,
+            command::RESOLVE => Command::Resolve,
             _ => return Err(Fault::Command),
         })
     }

@@ -32,6 +32,7 @@ mod guest;
 mod handles;
 mod lookup;
 mod machine;
+mod numbers;
 mod poll;
 mod reply;
 mod runtime;

@@ -8,18 +8,18 @@ use crate::bindings::poll::{self, Pollable};
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
 use crate::handles::{Handles, Resource};
+use crate::numbers::{MOST_ENTRIES, interest};
 use crate::reply::Answer;
 
 /// The end of a phase, the head of a response, or the answer of a lookup.
-const PROGRESS: u8 = 1;
+const PROGRESS: u8 = interest::PHASE;
 /// The response's body can be read.
-const READABLE: u8 = 2;
+const READABLE: u8 = interest::BODY;
 /// The request's body can be written.
-const WRITABLE: u8 = 4;
+const WRITABLE: u8 = interest::WRITABLE;
 const INTERESTS: [u8; 3] = [PROGRESS, READABLE, WRITABLE];
 
-/// The most entries of one frame, and the size of one.
-const MOST_ENTRIES: usize = 4096;
+/// The size of an entry.
 const ENTRY: usize = 8;
 /// A timeout that never passes.
 const FOREVER: u64 = u64::MAX;

@@ -8,6 +8,7 @@ use crate::bindings::types::ErrorCode;
 use crate::errors::{Failure, Fault, Report};
 use crate::frame::{HEADER, VERSION};
 use crate::guest::Buffers;
+use crate::numbers::status;
 
 /// The size of a limit's value, and of whether it can be raised.
 const BOUND: usize = 9;
@@ -55,15 +56,15 @@ impl Reply {
     /// The reply to a frame.
     pub(crate) fn new(outcome: Result<Answer, Failure>, arena: &Arena) -> Reply {
         match outcome {
-            Ok(Answer::Done { value, payload }) => Reply::of([0, 0, 0], value, payload),
-            Ok(Answer::Pending { value }) => Reply::of([1, 0, 0], value, Vec::new()),
+            Ok(Answer::Done { value, payload }) => Reply::of([status::OK, 0, 0], value, payload),
+            Ok(Answer::Pending { value }) => Reply::of([status::PENDING, 0, 0], value, Vec::new()),
             Err(Failure::Error(error)) => Reply::error(&error, arena).unwrap_or_else(Reply::fault),
             Err(Failure::Fault(fault)) => Reply::fault(fault),
         }
     }
 
     fn fault(fault: Fault) -> Reply {
-        Reply::of([2, fault as u8, 0], 0, Vec::new())
+        Reply::of([status::ERROR, fault as u8, 0], 0, Vec::new())
     }
 
     fn error(error: &ErrorCode, arena: &Arena) -> Result<Reply, Fault> {
@@ -78,7 +79,11 @@ impl Reply {
             payload.put(&value.to_le_bytes());
             payload.put(&[can_be_raised as u8]);
         }
-        Ok(Reply::of([2, report.code, report.detail], 0, payload.0))
+        Ok(Reply::of(
+            [status::ERROR, report.code, report.detail],
+            0,
+            payload.0,
+        ))
     }
 
     fn of([status, code, detail]: [u8; 3], value: u32, payload: Vec<u8>) -> Reply {

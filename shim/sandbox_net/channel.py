@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from .live_locks import Activity
 
+# Generated from adapter/frames.toml by `cargo run -p xtask -- frames`: the numbers.
 VERSION: Final = 1
 
 # Commands.
@@ -26,11 +27,10 @@ CLOSE: Final = 11
 RESOLVE: Final = 12
 
 # Interests of `POLL`.
-PHASE: Final = 1  # of a connection or a lookup; for an exchange, its head
+PHASE: Final = 1
 BODY: Final = 2
 WRITABLE: Final = 4
 
-FOREVER: Final = (1 << 64) - 1  # the `POLL` timeout that never passes
 MAX_POLL_ENTRIES: Final = 4096
 
 # Statuses of a reply.
@@ -39,13 +39,16 @@ _PENDING: Final = 1
 _ERROR: Final = 2
 
 _END: Final = 1  # the `value` of a `READ` reply behind the last byte
+_HEADER: Final = 16
+# End of what is generated.
+
+FOREVER: Final = (1 << 64) - 1  # the `POLL` timeout that never passes
 
 # The descriptor is 0xFFFFFFFE: as a C int, which is what the functions of `os` take, it is -2.
 _CONTROL_FD: Final = -2
 
 _FRAME: Final = struct.Struct("<BBHIII")
 _REPLY: Final = struct.Struct("<BBBBIII")
-_HEADER: Final = 16
 _SCRATCH: Final = 64 * 1024
 
 Entry = tuple[int, int]

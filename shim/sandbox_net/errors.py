@@ -12,6 +12,7 @@ from .ssl_errors import NAME_MISMATCH, certificate_error, failure_error, ssl_err
 from .stock import gaierror
 
 # Codes of error replies (`adapter/FRAMES.md`); the order is that of `types.error-code` plus one.
+# Generated from adapter/frames.toml by `cargo run -p xtask -- frames`: codes.
 DENIED = 1
 DNS = 2
 REFUSED = 3
@@ -26,10 +27,13 @@ INVALID = 11
 
 # The adapter's own.
 FRAME = 128
+VERSION = 129
+COMMAND = 130
 HANDLE = 131
 HANDLES = 132
 SIZE = 133
 MEMORY = 134
+# End of what is generated.
 
 DENY_REASONS = (
     "no-rule",

@@ -8,12 +8,35 @@ from typing import Final
 FRAME = struct.Struct("<BBHIII")
 REPLY = struct.Struct("<BBBBIII")
 
-OK, PENDING, ERROR = 0, 1, 2
-CLOSED, INVALID = 10, 11
-BAD_FRAME, BAD_VERSION, BAD_COMMAND, BAD_HANDLE = 128, 129, 130, 131
+# Generated from adapter/frames.toml by `cargo run -p xtask -- frames`: the numbers.
+OK = 0
+PENDING = 1
+ERROR = 2
 
-MAX_PAYLOAD = 1 << 20
-MAX_READ = 128 << 10
+DENIED = 1
+DNS = 2
+REFUSED = 3
+UNREACHABLE = 4
+RESET = 5
+TIMEOUT = 6
+TLS = 7
+PROTOCOL = 8
+LIMIT = 9
+CLOSED = 10
+INVALID = 11
+
+BAD_FRAME = 128
+BAD_VERSION = 129
+BAD_COMMAND = 130
+BAD_HANDLE = 131
+BAD_HANDLES = 132
+BAD_SIZE = 133
+BAD_MEMORY = 134
+
+MAX_PAYLOAD = 1048576
+MAX_READ = 131072
+# End of what is generated.
+
 FOREVER = (1 << 64) - 1
 
 

@@ -7,10 +7,29 @@ import os
 import struct
 
 CHANNEL = -2  # 0xFFFFFFFE as the C int that an fd is in CPython
-CONNECT, STATUS, START_TLS, TLS_INFO, REQUEST, WRITE = 1, 2, 3, 4, 5, 6
-FINISH, HEAD, READ, POLL, CLOSE = 7, 8, 9, 10, 11
-OK, PENDING, ERROR = 0, 1, 2
-PHASE, READABLE, WRITABLE = 1, 2, 4
+# Generated from adapter/frames.toml by `cargo run -p xtask -- frames`: the numbers.
+CONNECT = 1
+STATUS = 2
+START_TLS = 3
+TLS_INFO = 4
+REQUEST = 5
+WRITE = 6
+FINISH = 7
+HEAD = 8
+READ = 9
+POLL = 10
+CLOSE = 11
+RESOLVE = 12
+
+OK = 0
+PENDING = 1
+ERROR = 2
+
+PHASE = 1
+READABLE = 2
+WRITABLE = 4
+# End of what is generated.
+
 # How a `start-tls` verifies the server's certificate.
 UNVERIFIED, VERIFIED, NAME_UNCHECKED, HOST_ROOTS = 0, 1, 2, 4
 FOREVER = 0xFFFFFFFFFFFFFFFF

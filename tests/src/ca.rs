@@ -45,6 +45,36 @@ impl Validity {
     }
 }
 
+/// What a certificate of the authority `name` says.
+pub fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+/// What the certificate of a server says that has `names`, each a DNS name or an address literal.
+///
+/// # Panics
+///
+/// When a name is neither.
+pub fn server_params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names for a certificate");
+    // Python's default context asks for both extensions from 3.13 on (VERIFY_X509_STRICT).
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+/// Sets the years of a certificate's validity.
+pub fn years(params: &mut CertificateParams, first: i32, last: i32) {
+    params.not_before = date_time_ymd(first, 1, 1);
+    params.not_after = date_time_ymd(last, 1, 1);
+}
+
 impl TestCa {
     /// Makes a root whose common name is `name`.
     ///
@@ -52,12 +82,9 @@ impl TestCa {
     ///
     /// When no key can be generated.
     pub fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key pair");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("a root certificate");
+        let issuer = CertifiedIssuer::self_signed(authority_params(name), key);
+        let issuer = issuer.expect("a root certificate");
         Self { issuer }
     }
 
@@ -82,18 +109,9 @@ impl TestCa {
     ///
     /// When a name is neither.
     pub fn leaf(&self, names: &[&str], validity: Validity) -> Leaf {
-        let names = names
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect::<Vec<_>>();
-        let mut params = CertificateParams::new(names).expect("names for a certificate");
+        let mut params = server_params(names);
         let (first, last) = validity.years();
-        params.not_before = date_time_ymd(first, 1, 1);
-        params.not_after = date_time_ymd(last, 1, 1);
-        // Python's default context asks for both extensions from 3.13 on (VERIFY_X509_STRICT).
-        params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        years(&mut params, first, last);
         let key = KeyPair::generate().expect("a key pair");
         let certificate = params
             .signed_by(&key, &self.issuer)

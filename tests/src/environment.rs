@@ -10,7 +10,7 @@ use sandbox_net::python::{Cache, Manifest, PackagesBuilder};
 use tokio::sync::OnceCell;
 
 use crate::native::interpreter;
-use crate::{Native, Report, TestCa, sha256};
+use crate::{Native, Report, TestCa, sha256, skip};
 
 /// The kind of the cache entries that hold the environments.
 const KIND: &str = "test-environment";
@@ -43,11 +43,11 @@ pub const LIMIT: Duration = Duration::from_secs(300);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A native Python with the libraries; `None`, and a word about it, where no index is reached.
+/// A native Python with the libraries; `None`, after [`skip`], where no index is reached.
 ///
 /// # Panics
 ///
-/// When the index is reached and the libraries still can't be had.
+/// When the index is reached and the libraries still can't be had, or as [`skip`].
 pub async fn native_python() -> Option<&'static Path> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let make = || native_python_with(LIBRARIES);
@@ -65,7 +65,9 @@ pub async fn native_python_with(packages: &'static [&'static str]) -> Option<Pat
         Ok(python) => Some(python),
         Err(why) if index_is_reached() => panic!("the packages can't be had: {why}"),
         Err(why) => {
-            eprintln!("skipped: the packages can't be fetched: {why}");
+            skip(&format!(
+                "no native Python: the packages cannot be fetched: {why}"
+            ));
             None
         }
     }

@@ -1,6 +1,19 @@
 //! What a program of `programs/` printed.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// What a line of a report says, to be compared with the same program's on the other side: the
+/// result, or these `parts` of the exception that the program saw, such as its `type`.
+pub fn outcome(line: &Value, parts: &[&str]) -> Value {
+    match line.get("result") {
+        Some(result) => json!({ "result": result }),
+        None => {
+            let error = &line["errors"][0];
+            let told: Vec<_> = parts.iter().map(|part| &error[part]).collect();
+            json!({ "raises": told })
+        }
+    }
+}
 
 /// The output of one run of a program: JSON objects, one a line, each with its `case`.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{
-    Alpn, HttpServer, Native, Report, Servers, TestCa, loopback, pattern, run, sha256,
+    Alpn, HttpServer, Native, Report, Servers, TestCa, loopback, pattern, run, sha256, skip_always,
 };
 use serde_json::{Value, json};
 
@@ -256,7 +256,7 @@ async fn the_ports_of_http_and_https_need_not_be_named() {
     let http = HttpServer::plain_at(loopback(80)).await;
     let https = HttpServer::tls_at(loopback(443), &leaf, Alpn::Http1).await;
     let (Ok(http), Ok(https)) = (http, https) else {
-        eprintln!("skipped: ports 80 and 443 of loopback are taken or need a privilege");
+        skip_always("ports 80 and 443 of loopback are taken or need a privilege");
         return;
     };
     for (server, origin) in [(&http, "http://127.0.0.1"), (&https, "https://localhost")] {

@@ -33,6 +33,8 @@ mod guest;
 mod handles;
 #[path = "../../../adapter/src/lookup.rs"]
 mod lookup;
+#[path = "../../../adapter/src/numbers.rs"]
+mod numbers;
 #[path = "../../../adapter/src/poll.rs"]
 mod poll;
 #[path = "../../../adapter/src/reply.rs"]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sandbox_net::policy::DenyReason;
 use sandbox_net::{Outcome, Reason, Sandbox, Script};
-use sandbox_net_tests::{DnsQuestion, DnsServer, HttpServer};
+use sandbox_net_tests::{DnsQuestion, DnsServer, HttpServer, skip, skip_always};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -43,9 +43,9 @@ fn on_a_machine_of_its_own(test: &str) {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr);
-            return eprintln!("skipped: there are no namespaces here: {why}");
+            return skip_always(&format!("there are no namespaces here: {why}"));
         }
-        Err(error) => return eprintln!("skipped: there is no unshare here: {error}"),
+        Err(error) => return skip(&format!("there is no unshare here: {error}")),
     }
     let executable = std::env::current_exe().expect("this test");
     let executable = executable.to_str().expect("a path in UTF-8");

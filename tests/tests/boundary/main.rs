@@ -11,6 +11,7 @@ mod overrides;
 mod person;
 mod records;
 mod settings;
+mod settings_in_force;
 mod sharing;
 mod trees;
 mod warnings;

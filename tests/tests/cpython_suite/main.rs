@@ -53,8 +53,8 @@ modules! {
 async fn agree(module: &str) {
     let list = differences::reviewed();
     let Some(interpreter) = interpreter::find(&list.python) else {
-        say(&format!(
-            "{module} skipped: no CPython {} with its package `test` is installed",
+        sandbox_net_tests::skip(&format!(
+            "{module}: no CPython {} with its package `test` is installed",
             list.python
         ));
         return;

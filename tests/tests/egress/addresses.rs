@@ -1,7 +1,9 @@
 //! Other spellings of an address that no rule allows.
 
+use sandbox_net_tests::Trials;
+
 use crate::row::Refusal::{Invalid, Raised};
-use crate::row::{Row, run_all};
+use crate::row::{Row, add_rows};
 
 /// A spelling that urllib, or the resolver of the machine, understands. The stand-ins read it as the
 /// same address does, and the host decides on that.
@@ -130,17 +132,17 @@ pub const PLAIN: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = BY_URL.len() + BY_TEXT.len() + PLAIN.len();
 
-#[tokio::test]
-async fn a_spelling_of_an_address_in_a_url_does_not_reach_it() {
-    run_all(BY_URL).await;
-}
-
-#[tokio::test]
-async fn a_spelling_of_an_address_past_the_parsers_does_not_reach_it() {
-    run_all(BY_TEXT).await;
-}
-
-#[tokio::test]
-async fn an_address_is_no_other_address() {
-    run_all(PLAIN).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "addresses::a_spelling_of_an_address_in_a_url_does_not_reach_it",
+        BY_URL,
+    );
+    add_rows(
+        trials,
+        "addresses::a_spelling_of_an_address_past_the_parsers_does_not_reach_it",
+        BY_TEXT,
+    );
+    add_rows(trials, "addresses::an_address_is_no_other_address", PLAIN);
 }

@@ -1,10 +1,11 @@
 //! Authorities and request targets that two parsers may read differently.
 
 use sandbox_net::policy::DenyReason::{HostMismatch, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{Denied, Harmless, Invalid, NotCarried, Raised};
 use crate::row::Trace::Head;
-use crate::row::{Row, run_all};
+use crate::row::{Row, add_rows};
 use crate::runner;
 use crate::world::World;
 
@@ -150,23 +151,19 @@ pub const PROXIES: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = URLS.len() + TARGETS.len() + PROXIES.len();
 
-#[tokio::test]
-async fn an_authority_means_one_host_only() {
-    run_all(URLS).await;
-}
-
-#[tokio::test]
-async fn a_target_names_no_other_server() {
-    run_all(TARGETS).await;
-}
-
-#[tokio::test]
-async fn no_server_is_a_proxy() {
-    run_all(PROXIES).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(trials, "authority::an_authority_means_one_host_only", URLS);
+    add_rows(trials, "authority::a_target_names_no_other_server", TARGETS);
+    add_rows(trials, "authority::no_server_is_a_proxy", PROXIES);
+    trials.test(
+        "authority",
+        "a_host_without_the_port_arrives_as_the_program_wrote_it",
+        a_host_without_the_port_arrives_as_the_program_wrote_it,
+    );
 }
 
 /// The host of the connection is the same host without its port, and programs leave that out.
-#[tokio::test]
 async fn a_host_without_the_port_arrives_as_the_program_wrote_it() {
     const ROW: Row = Row::new("a Host field without the port", &[]).under(&["http://{raw}"]);
     for value in ["127.0.0.1", "{raw}"] {

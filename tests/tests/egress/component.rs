@@ -5,10 +5,12 @@ use sandbox_net::policy::DenyReason::{
     self, Address, Field, HostMismatch, Method, NoRule, TlsOptions,
 };
 
+use sandbox_net_tests::Trials;
+
 use crate::component_attack::{Attack, DENIED, INVALID, Step};
 use crate::component_guest::Hostile;
+use crate::row::Name;
 use crate::row::Trace::{self, Connection, Head, Secure};
-use crate::row::{Name, collect};
 use crate::world::World;
 
 /// How the interface refuses.
@@ -269,7 +271,13 @@ async fn check(row: &'static Row) -> Result<(), String> {
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn a_component_that_calls_the_interface_itself_meets_the_same_policy() {
-    collect(ROWS.iter().map(|row| (row.name, check(row)))).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    for row in ROWS {
+        trials.row(
+            "component::a_component_that_calls_the_interface_itself_meets_the_same_policy",
+            row.name,
+            || check(row),
+        );
+    }
 }

@@ -1,9 +1,11 @@
 //! A component that forges handles and values, or calls in the wrong order: it ends by itself or
 //! gets an error, and the host goes on.
 
+use sandbox_net_tests::Trials;
+
 use crate::component_attack::{Attack, End, Failure, INVALID, NO_BODY, SIZED, Step};
 use crate::component_guest::Hostile;
-use crate::row::{Trace, collect};
+use crate::row::Trace;
 use crate::world::World;
 
 /// What is wrong.
@@ -211,7 +213,13 @@ async fn check(row: &'static Row) -> Result<(), String> {
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn a_component_that_forges_a_handle_or_a_value_harms_itself_alone() {
-    collect(ROWS.iter().map(|row| (row.name, check(row)))).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    for row in ROWS {
+        trials.row(
+            "component_handles::a_component_that_forges_a_handle_or_a_value_harms_itself_alone",
+            row.name,
+            || check(row),
+        );
+    }
 }

@@ -1,11 +1,11 @@
 //! A component that looks names up: what leaves the host, and where the answers lead.
 
 use sandbox_net::Verdict;
-use sandbox_net_tests::DnsQuestion;
+use sandbox_net_tests::{DnsQuestion, Trials};
 
 use crate::component_attack::{Attack, DENIED, INVALID, Step, look_up};
 use crate::component_guest::Hostile;
-use crate::row::{Name, Trace, collect};
+use crate::row::{Name, Trace};
 use crate::world::World;
 
 // Cases of `deny-reason` and `error-code`, in the order of the interface.
@@ -97,9 +97,25 @@ async fn check(row: &'static Row) -> Result<(), String> {
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn a_lookup_that_no_rule_allows_asks_nobody() {
-    collect(ROWS.iter().map(|row| (row.name, check(row)))).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    for row in ROWS {
+        trials.row(
+            "component_lookups::a_lookup_that_no_rule_allows_asks_nobody",
+            row.name,
+            || check(row),
+        );
+    }
+    trials.test(
+        "component_lookups",
+        "a_lookup_that_found_a_forbidden_address_opens_no_way_to_it",
+        a_lookup_that_found_a_forbidden_address_opens_no_way_to_it,
+    );
+    trials.test(
+        "component_lookups",
+        "each_answer_serves_one_connection",
+        each_answer_serves_one_connection,
+    );
 }
 
 /// The questions about a name, of each kind.
@@ -113,7 +129,6 @@ fn about(asked: &[DnsQuestion], name: &str) -> (usize, usize) {
     (count("A"), count("AAAA"))
 }
 
-#[tokio::test]
 async fn a_lookup_that_found_a_forbidden_address_opens_no_way_to_it() {
     // The second answer would be let through: the connection must not ask again.
     const TO: Attack = Attack::get("allowed.test", "{port}", "/attack");
@@ -137,7 +152,6 @@ async fn a_lookup_that_found_a_forbidden_address_opens_no_way_to_it() {
     }
 }
 
-#[tokio::test]
 async fn each_answer_serves_one_connection() {
     const TO: Attack = Attack::get("a.test", "{port}", "/attack");
     let world = World::start(NAMES).await;

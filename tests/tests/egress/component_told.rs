@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use sandbox_net_tests::Trials;
+
 use crate::component_attack::{Attack, DENIED, Step, told};
 use crate::component_guest::Hostile;
-use crate::row::{Name, Trace, collect};
+use crate::row::{Name, Trace};
 use crate::world::World;
 
 // Cases of `deny-reason`, in the order of the interface.
@@ -109,12 +111,27 @@ async fn check(row: &'static Row) -> Result<(), String> {
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn a_component_hears_of_public_addresses_that_may_be_dialled_only() {
-    collect(ROWS.iter().map(|row| (row.name, check(row)))).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    for row in ROWS {
+        trials.row(
+            "component_told::a_component_hears_of_public_addresses_that_may_be_dialled_only",
+            row.name,
+            || check(row),
+        );
+    }
+    trials.test(
+        "component_told",
+        "an_address_that_was_told_is_an_address_like_any_other",
+        an_address_that_was_told_is_an_address_like_any_other,
+    );
+    trials.test(
+        "component_told",
+        "a_name_that_moves_behind_the_address_that_was_told_is_not_dialled_there",
+        a_name_that_moves_behind_the_address_that_was_told_is_not_dialled_there,
+    );
 }
 
-#[tokio::test]
 async fn an_address_that_was_told_is_an_address_like_any_other() {
     // The rule is for the name: the component's own address opens nothing, and asks nobody.
     let world = World::start(NAMES).await;
@@ -138,7 +155,6 @@ async fn an_address_that_was_told_is_an_address_like_any_other() {
     assert!(world.count(Trace::Connection).await > 0);
 }
 
-#[tokio::test]
 async fn a_name_that_moves_behind_the_address_that_was_told_is_not_dialled_there() {
     const TO: Attack = Attack::get("moves.test", "{port}", "/attack");
     for (rule, is_reached) in [

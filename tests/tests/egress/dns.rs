@@ -1,10 +1,11 @@
 //! What name servers say, and what they are asked.
 
 use sandbox_net::policy::DenyReason::{Address, HostMismatch, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{Harmless, NotCarried, Raised};
 use crate::row::Trace::Question;
-use crate::row::{Name, Row, run_all};
+use crate::row::{Name, Row, add_rows};
 
 /// The name is allowed, but leads to this address. Were it permitted, it would be dialled as the
 /// control's is, where the name leads to the forbidden server.
@@ -150,17 +151,21 @@ pub const LEAKS: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = CLASSES.len() + MOVING.len() + LEAKS.len();
 
-#[tokio::test]
-async fn an_allowed_name_does_not_lead_to_an_address_of_another_kind() {
-    run_all(CLASSES).await;
-}
-
-#[tokio::test]
-async fn a_name_that_moves_does_not_lead_to_where_it_has_moved() {
-    run_all(MOVING).await;
-}
-
-#[tokio::test]
-async fn no_question_carries_data_to_a_name_that_no_rule_allows() {
-    run_all(LEAKS).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "dns::an_allowed_name_does_not_lead_to_an_address_of_another_kind",
+        CLASSES,
+    );
+    add_rows(
+        trials,
+        "dns::a_name_that_moves_does_not_lead_to_where_it_has_moved",
+        MOVING,
+    );
+    add_rows(
+        trials,
+        "dns::no_question_carries_data_to_a_name_that_no_rule_allows",
+        LEAKS,
+    );
 }

@@ -4,12 +4,12 @@ use std::process::Stdio;
 
 use sandbox_net::policy::DenyReason::NoRule;
 use sandbox_net::{Outcome, Sandbox};
-use sandbox_net_tests::{Native, Report};
+use sandbox_net_tests::{Native, Report, Trials};
 use serde_json::{Value, json};
 
 use crate::program;
 use crate::row::Trace::{Connection, Request};
-use crate::row::{Name, Row, collect, run_all};
+use crate::row::{Name, Row, add_rows};
 use crate::world::{World, document};
 
 /// A proxy by a variable in the guest's own environment: the program goes there, and is denied. On
@@ -261,20 +261,27 @@ const PROXIES: [&str; 6] = [
 /// How many rows this group has, with the test of the host's own environment.
 pub const COUNT: usize = ROWS.len() + SCENARIOS.len() + 1;
 
-#[tokio::test]
-async fn a_proxy_in_the_environment_is_denied_like_any_server() {
-    run_all(ROWS).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "host_side::a_proxy_in_the_environment_is_denied_like_any_server",
+        ROWS,
+    );
+    for (name, scenario) in SCENARIOS {
+        trials.row(
+            "host_side::sandboxes_and_runs_have_nothing_of_each_other",
+            name,
+            || scenario.check(),
+        );
+    }
+    trials.test(
+        "host_side",
+        "the_hosts_own_proxy_variables_are_ignored",
+        the_hosts_own_proxy_variables_are_ignored,
+    );
 }
 
-#[tokio::test]
-async fn sandboxes_and_runs_have_nothing_of_each_other() {
-    let checks = SCENARIOS
-        .iter()
-        .map(|(name, scenario)| (*name, scenario.check()));
-    collect(checks).await;
-}
-
-#[tokio::test]
 async fn the_hosts_own_proxy_variables_are_ignored() {
     if let Ok(good) = std::env::var(CHILD) {
         let code = format!("import urllib.request as u; print(u.urlopen('{good}/get').status)");

@@ -1,6 +1,6 @@
 //! The egress conformance suite: attacks from a hostile program and from a hostile component, each
-//! with the run in which it works. A row that fails names itself. Servers listen on 127.0.0.1,
-//! 127.0.0.2 and ::1.
+//! with the run in which it works. Each row is a test: `cargo test --test egress -- octal` runs those
+//! with this word in their names. Servers listen on 127.0.0.1, 127.0.0.2 and ::1.
 
 #![allow(
     unreachable_pub,
@@ -28,6 +28,8 @@ mod tls;
 mod told;
 mod world;
 
+use sandbox_net_tests::Trials;
+
 /// Every row, of all groups.
 const ROWS: usize = addresses::COUNT
     + names::COUNT
@@ -46,3 +48,24 @@ const ROWS: usize = addresses::COUNT
 
 // The suite does not shrink unnoticed.
 const _: () = assert!(ROWS >= 500);
+
+fn main() {
+    let mut trials = Trials::new();
+    addresses::add_to(&mut trials);
+    authority::add_to(&mut trials);
+    component::add_to(&mut trials);
+    component_handles::add_to(&mut trials);
+    component_lookups::add_to(&mut trials);
+    component_told::add_to(&mut trials);
+    dns::add_to(&mut trials);
+    host_side::add_to(&mut trials);
+    names::add_to(&mut trials);
+    redirects::add_to(&mut trials);
+    rules::add_to(&mut trials);
+    syntax::add_to(&mut trials);
+    tls::add_to(&mut trials);
+    told::add_to(&mut trials);
+    // No table is left out.
+    assert!(trials.count() >= ROWS, "{} tests", trials.count());
+    trials.run();
+}

@@ -1,9 +1,10 @@
 //! Names that are like an allowed one, and names of this machine.
 
 use sandbox_net::policy::DenyReason::{Address, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{Invalid, Raised};
-use crate::row::{Name, Row, run_all};
+use crate::row::{Name, Row, add_rows};
 
 /// Every name that leads to the forbidden server, if it is ever asked for.
 const NAMES: &[Name] = &[
@@ -149,17 +150,21 @@ pub const NO_NAMES: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = ALIKE_NAMES.len() + THIS_MACHINE.len() + NO_NAMES.len();
 
-#[tokio::test]
-async fn a_name_that_is_like_an_allowed_one_is_another() {
-    run_all(ALIKE_NAMES).await;
-}
-
-#[tokio::test]
-async fn a_name_of_this_machine_is_denied_like_its_address() {
-    run_all(THIS_MACHINE).await;
-}
-
-#[tokio::test]
-async fn what_is_no_name_is_neither_asked_for_nor_dialled() {
-    run_all(NO_NAMES).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "names::a_name_that_is_like_an_allowed_one_is_another",
+        ALIKE_NAMES,
+    );
+    add_rows(
+        trials,
+        "names::a_name_of_this_machine_is_denied_like_its_address",
+        THIS_MACHINE,
+    );
+    add_rows(
+        trials,
+        "names::what_is_no_name_is_neither_asked_for_nor_dialled",
+        NO_NAMES,
+    );
 }

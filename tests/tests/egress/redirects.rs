@@ -1,10 +1,11 @@
 //! Redirects from an allowed server: every hop is decided anew.
 
 use sandbox_net::policy::DenyReason::{Address, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{Denied, Raised};
 use crate::row::Trace::Head;
-use crate::row::{Row, run_all};
+use crate::row::{Row, add_rows};
 
 /// A redirect to the forbidden server; a rule for that one lets it through.
 const fn to_port(name: &'static str, attack: &'static [&'static str]) -> Row {
@@ -56,7 +57,11 @@ pub const ROWS: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn a_redirect_leads_nowhere_that_no_rule_allows() {
-    run_all(ROWS).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "redirects::a_redirect_leads_nowhere_that_no_rule_allows",
+        ROWS,
+    );
 }

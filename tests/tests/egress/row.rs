@@ -1,7 +1,7 @@
-//! One attack in a table, and the runner that shows both that it is denied and that it would have
-//! worked.
+//! One attack in a table: what denies it, and the control in which it works.
 
 use sandbox_net::policy::DenyReason;
+use sandbox_net_tests::Trials;
 
 use crate::runner;
 
@@ -175,38 +175,9 @@ impl Row {
     }
 }
 
-/// Runs all rows and shows all that fail.
-///
-/// # Panics
-///
-/// When one fails.
-pub async fn run_all(rows: &'static [Row]) {
-    collect(rows.iter().map(|row| (row.name, runner::check(row)))).await;
-}
-
-/// Runs what is called so, one after the other, and shows all that fail.
-///
-/// # Panics
-///
-/// When one fails.
-pub async fn collect<F>(all: impl ExactSizeIterator<Item = (&'static str, F)>)
-where
-    F: Future<Output = Result<(), String>> + Send + 'static,
-{
-    let count = all.len();
-    let mut failures = Vec::new();
-    for (name, check) in all {
-        // A panic is a failure like any other.
-        match tokio::spawn(check).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => failures.push(format!("{name}: {fault}")),
-            Err(panic) => failures.push(format!("{name}: {}", runner::text_of(panic))),
-        }
+/// Adds a test for each row.
+pub fn add_rows(trials: &mut Trials, group: &str, rows: &'static [Row]) {
+    for row in rows {
+        trials.row(group, row.name, || runner::check(row));
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {count} rows failed\n\n{}",
-        failures.len(),
-        failures.join("\n\n")
-    );
 }

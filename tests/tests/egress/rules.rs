@@ -2,9 +2,10 @@
 //! slipped past by another spelling of the same thing.
 
 use sandbox_net::policy::DenyReason::{Address, DenyRule, Hook, Method, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Trace::{Head, Request};
-use crate::row::{Name, Row, run_all};
+use crate::row::{Name, Row, add_rows};
 
 const NAMES: &[Name] = &[
     ("one.test", &["127.0.0.1"]),
@@ -170,22 +171,26 @@ pub const NETWORKS: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = OUTSIDE.len() + INSIDE.len() + METHODS.len() + NETWORKS.len();
 
-#[tokio::test]
-async fn a_path_outside_the_allowed_one_is_denied_in_every_spelling() {
-    run_all(OUTSIDE).await;
-}
-
-#[tokio::test]
-async fn a_path_inside_the_denied_one_is_denied_in_every_spelling() {
-    run_all(INSIDE).await;
-}
-
-#[tokio::test]
-async fn a_method_that_no_rule_allows_is_denied_in_every_spelling() {
-    run_all(METHODS).await;
-}
-
-#[tokio::test]
-async fn networks_ports_and_lists_of_addresses_mean_what_they_say() {
-    run_all(NETWORKS).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "rules::a_path_outside_the_allowed_one_is_denied_in_every_spelling",
+        OUTSIDE,
+    );
+    add_rows(
+        trials,
+        "rules::a_path_inside_the_denied_one_is_denied_in_every_spelling",
+        INSIDE,
+    );
+    add_rows(
+        trials,
+        "rules::a_method_that_no_rule_allows_is_denied_in_every_spelling",
+        METHODS,
+    );
+    add_rows(
+        trials,
+        "rules::networks_ports_and_lists_of_addresses_mean_what_they_say",
+        NETWORKS,
+    );
 }

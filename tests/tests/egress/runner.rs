@@ -7,7 +7,6 @@ use sandbox_net::policy::DenyReason;
 use sandbox_net::{DecisionRecord, Sandbox, Verdict};
 use sandbox_net_tests::{Native, Report};
 use serde_json::{Value, json};
-use tokio::task::JoinError;
 
 use crate::program;
 use crate::row::{Refusal, Row};
@@ -184,14 +183,4 @@ pub async fn natively(world: &World, row: &Row, attack: &[&str]) -> Run {
         report,
         decisions: Vec::new(),
     }
-}
-
-/// The message of a panic.
-pub fn text_of(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "cancelled".to_owned();
-    };
-    let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-    text.unwrap_or_default()
 }

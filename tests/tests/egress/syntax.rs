@@ -1,10 +1,11 @@
 //! Request heads that say more than one thing.
 
 use sandbox_net::policy::DenyReason::{Field, Method};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{Denied, Harmless, Invalid, NotCarried};
 use crate::row::Trace::{Head, Request};
-use crate::row::{Row, run_all};
+use crate::row::{Row, add_rows};
 
 /// A head on an allowed connection to the raw server, which sees it natively.
 const fn head(name: &'static str, attack: &'static [&'static str], seen: &'static str) -> Row {
@@ -203,27 +204,19 @@ pub const SMUGGLED: &[Row] = &[
 pub const COUNT: usize =
     FIELDS.len() + OWN_FIELDS.len() + LINES.len() + BYTES.len() + SMUGGLED.len();
 
-#[tokio::test]
-async fn no_field_smuggles_another() {
-    run_all(FIELDS).await;
-}
-
-#[tokio::test]
-async fn no_field_of_the_hosts_own_is_sent_for_the_guest() {
-    run_all(OWN_FIELDS).await;
-}
-
-#[tokio::test]
-async fn a_request_line_says_one_thing() {
-    run_all(LINES).await;
-}
-
-#[tokio::test]
-async fn ambiguous_bytes_on_a_socket_are_not_passed_on() {
-    run_all(BYTES).await;
-}
-
-#[tokio::test]
-async fn no_second_request_is_smuggled() {
-    run_all(SMUGGLED).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(trials, "syntax::no_field_smuggles_another", FIELDS);
+    add_rows(
+        trials,
+        "syntax::no_field_of_the_hosts_own_is_sent_for_the_guest",
+        OWN_FIELDS,
+    );
+    add_rows(trials, "syntax::a_request_line_says_one_thing", LINES);
+    add_rows(
+        trials,
+        "syntax::ambiguous_bytes_on_a_socket_are_not_passed_on",
+        BYTES,
+    );
+    add_rows(trials, "syntax::no_second_request_is_smuggled", SMUGGLED);
 }

@@ -1,10 +1,11 @@
 //! TLS: whose name is sent and verified, and what carries which request.
 
 use sandbox_net::policy::DenyReason::{HostMismatch, NoRule, TlsOptions};
+use sandbox_net_tests::Trials;
 
 use crate::row::Refusal::{DeniedAs, Invalid, Raised};
 use crate::row::Trace::{Head, Secure};
-use crate::row::{Name, Row, run_all};
+use crate::row::{Name, Row, add_rows};
 
 const NAMES: &[Name] = &[
     ("one.test", &["127.0.0.1"]),
@@ -86,7 +87,7 @@ const H2_ONE: &[&str] = &["https://one.test:{h2_port} to 127.0.0.1"];
 /// How many rows this group has.
 pub const COUNT: usize = ROWS.len();
 
-#[tokio::test]
-async fn tls_is_for_the_host_of_its_connection() {
-    run_all(ROWS).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(trials, "tls::tls_is_for_the_host_of_its_connection", ROWS);
 }

@@ -1,9 +1,10 @@
 //! Addresses that a program is told of allowed names, used for something else.
 
 use sandbox_net::policy::DenyReason::{Address, DenyRule, HostMismatch, NoRule};
+use sandbox_net_tests::Trials;
 
 use crate::row::Trace::{Head, Secure};
-use crate::row::{Name, Row, run_all};
+use crate::row::{Name, Row, add_rows};
 
 /// All share an address that is told, and lead to this machine by one that is dialled first and is
 /// not told: no server is at a public address here.
@@ -114,17 +115,21 @@ pub const SERVER_NAMES: &[Row] = &[
 /// How many rows this group has.
 pub const COUNT: usize = NAMES.len() + HOSTS.len() + SERVER_NAMES.len();
 
-#[tokio::test]
-async fn an_address_that_was_told_opens_nothing_but_its_name() {
-    run_all(NAMES).await;
-}
-
-#[tokio::test]
-async fn a_host_field_leads_to_no_other_name_at_an_address() {
-    run_all(HOSTS).await;
-}
-
-#[tokio::test]
-async fn a_server_name_leads_to_no_other_name_at_an_address() {
-    run_all(SERVER_NAMES).await;
+/// Adds the tests of this group.
+pub fn add_to(trials: &mut Trials) {
+    add_rows(
+        trials,
+        "told::an_address_that_was_told_opens_nothing_but_its_name",
+        NAMES,
+    );
+    add_rows(
+        trials,
+        "told::a_host_field_leads_to_no_other_name_at_an_address",
+        HOSTS,
+    );
+    add_rows(
+        trials,
+        "told::a_server_name_leads_to_no_other_name_at_an_address",
+        SERVER_NAMES,
+    );
 }

@@ -6,12 +6,12 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 use sandbox_net::Sandbox;
-use sandbox_net_tests::{Alpn, HttpServer, Leaf, Native, run};
+use sandbox_net_tests::{Alpn, HttpServer, Leaf, Native, run, years};
 use serde_json::{Value, json};
 
 use crate::chains::{
     Change, extension, forged, intermediate, leaf, oid, root, self_signed, version_1,
-    without_constraints, years,
+    without_constraints,
 };
 
 const STRICT: &[&str] = &["VERIFY_X509_STRICT"];

@@ -1,10 +1,10 @@
 //! Chains of certificates with one thing wrong in each.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SigningKey as _, date_time_ymd,
+    CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair, SigningKey as _,
 };
 use rustls::pki_types::CertificateDer;
+use sandbox_net_tests::{authority_params, server_params};
 
 /// An authority, with the certificate that it shows.
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -27,38 +27,32 @@ pub(crate) fn extension(oid: &[u64], critical: bool, content: &[u8]) -> CustomEx
     extension
 }
 
-fn authority_params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+/// An authority that also names the key of its issuer.
+fn identified(name: &str) -> CertificateParams {
+    let mut params = authority_params(name);
     params.use_authority_key_identifier_extension = true;
     params
 }
 
 /// A root.
 pub(crate) fn root(change: Change) -> Authority {
-    let mut params = authority_params("the root");
+    let mut params = identified("the root");
     change(&mut params);
     Authority::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// An authority that another one signs.
 pub(crate) fn intermediate(name: &str, issuer: &Authority, change: Change) -> Authority {
-    let mut params = authority_params(name);
+    let mut params = identified(name);
     change(&mut params);
     Authority::signed_by(params, KeyPair::generate().unwrap(), issuer).unwrap()
 }
 
 fn leaf_params(change: Change) -> CertificateParams {
-    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-    let mut params = CertificateParams::new(names).unwrap();
+    let mut params = server_params(&["localhost", "127.0.0.1"]);
     params
         .distinguished_name
         .push(DnType::CommonName, "the server");
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     change(&mut params);
     params
 }
@@ -75,12 +69,6 @@ pub(crate) fn self_signed(change: Change) -> (CertificateDer<'static>, KeyPair) 
     let key = KeyPair::generate().unwrap();
     let certificate = leaf_params(change).self_signed(&key).unwrap();
     (certificate.der().clone(), key)
-}
-
-/// The years of a certificate's validity.
-pub(crate) fn years(params: &mut CertificateParams, first: i32, last: i32) {
-    params.not_before = date_time_ymd(first, 1, 1);
-    params.not_after = date_time_ymd(last, 1, 1);
 }
 
 /// Takes from an authority what the library gives to each, for others to be put in its place.
