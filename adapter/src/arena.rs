@@ -3,12 +3,12 @@
 //! Blocks are handed out one after the other and all given back when the next frame begins. The
 //! chunks that they come from are kept, so a steady flow of frames does not grow the memory.
 
-use core::alloc::{GlobalAlloc, Layout};
+use core::alloc::Layout;
 use core::cell::Cell;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use crate::errors::Fault;
-use crate::{machine, state};
+use crate::machine;
 
 /// How large the first chunk is at least: what an ordinary frame needs, with room to spare.
 pub(crate) const FIRST_CHUNK: usize = 512 * 1024;
@@ -130,7 +130,7 @@ impl Arena {
     ///
     /// Where the memory cannot grow, it lies over blocks that are in use, and [`Arena::intact`]
     /// fails from here on. What such a result holds is never looked at.
-    fn block_or_overlap(&self, layout: Layout) -> Option<usize> {
+    pub(crate) fn block_or_overlap(&self, layout: Layout) -> Option<usize> {
         self.block(layout).or_else(|| {
             self.exhausted.set(true);
             let mut chunk = Some(self.first);
@@ -155,44 +155,6 @@ fn grow(layout: Layout) -> Option<&'static Chunk> {
     // SAFETY: the pages are new, and nobody else knows of them. They have more than `PADDING`
     // bytes, which is more than a head.
     Some(unsafe { Chunk::place(start, start + pages * machine::PAGE) })
-}
-
-/// The adapter's allocator: the arena of the running frame.
-pub(crate) struct FrameAllocator;
-
-// SAFETY: a block lies inside a chunk with the alignment that was asked for, and apart from every
-// other block until the reset; that happens between frames, when nothing of the last one is left
-// but the reply, which is dropped first. The one exception is documented at `block_or_overlap`.
-unsafe impl GlobalAlloc for FrameAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        state::arena()
-            .and_then(|arena| arena.block_or_overlap(layout))
-            .map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
-    }
-
-    unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
-}
-
-/// `realloc` of the canonical ABI: where the host puts the lists and strings that it gives.
-///
-/// # Safety
-///
-/// `old` is a block of `old_size` bytes that this function gave, or `old_size` is 0.
-pub(crate) unsafe fn realloc(
-    old: *mut u8,
-    old_size: usize,
-    align: usize,
-    new_size: usize,
-) -> Option<NonNull<u8>> {
-    if new_size == 0 {
-        return NonNull::new(ptr::without_provenance_mut(align));
-    }
-    let layout = Layout::from_size_align(new_size, align).ok()?;
-    // SAFETY: the size is not 0.
-    let new = NonNull::new(unsafe { FrameAllocator.alloc(layout) })?;
-    // SAFETY: both blocks are at least that large. They may overlap where memory ran out.
-    unsafe { ptr::copy(old, new.as_ptr(), old_size.min(new_size)) };
-    Some(new)
 }
 
 #[cfg(test)]

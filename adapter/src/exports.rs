@@ -3,7 +3,7 @@
 use core::arch::wasm32::unreachable;
 use core::ptr::NonNull;
 
-use crate::arena;
+use crate::allocator;
 use crate::channel::{self, CONTROL};
 use crate::guest::{Buffers, Errno, Place};
 
@@ -80,7 +80,7 @@ unsafe extern "C" fn cabi_import_realloc(
     new_size: usize,
 ) -> *mut u8 {
     // SAFETY: the canonical ABI makes the same promise.
-    let block = unsafe { arena::realloc(old, old_size, align, new_size) };
+    let block = unsafe { allocator::realloc(old, old_size, align, new_size) };
     // Nothing else can be told to the host in the midst of lowering a result.
     block.map_or_else(|| unreachable(), NonNull::as_ptr)
 }

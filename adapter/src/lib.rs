@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+mod allocator;
 mod arena;
 mod bindings;
 mod channel;
@@ -43,7 +44,7 @@ mod utf8;
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: arena::FrameAllocator = arena::FrameAllocator;
+static ALLOCATOR: allocator::FrameAllocator = allocator::FrameAllocator;
 
 #[cfg(target_arch = "wasm32")]
 #[panic_handler]

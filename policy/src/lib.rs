@@ -31,6 +31,7 @@ mod explain;
 mod fields;
 mod filter;
 mod host;
+mod host_error;
 mod host_pattern;
 mod layer;
 mod lookup;
@@ -63,7 +64,8 @@ pub use document::{
     Document, DocumentError, DocumentFault, MAX_LENGTH, MAX_RULES, Mode, policy_schema, schema_text,
 };
 pub use explain::{Effect, Step};
-pub use host::{Host, HostError};
+pub use host::Host;
+pub use host_error::HostError;
 pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
 pub use overrides::{FieldGrants, FieldGrantsError, overriding};

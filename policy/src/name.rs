@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-use crate::host::HostError;
+use crate::host_error::HostError;
 
 /// The most bytes that are looked at. A name of 253 characters cannot need more of them as text.
 const MAX_TEXT: usize = 1024;

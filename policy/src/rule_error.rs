@@ -1,6 +1,6 @@
 //! What is said about texts that are no rules.
 
-use crate::host::HostError;
+use crate::host_error::HostError;
 use crate::name::DnsName;
 use crate::path::PathPatternError;
 

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use crate::address_set::AddressPattern;
-use crate::host::{Host, HostError};
+use crate::host::Host;
+use crate::host_error::HostError;
 use crate::host_pattern::HostPattern;
 use crate::name::DnsName;
 use crate::path::PathPattern;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::host::{Host, HostError};
+use crate::host::Host;
+use crate::host_error::HostError;
 
 /// A scheme of HTTP (RFC 9110 section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,9 +7,9 @@ from .channel import ChannelError
 from .errors import again, exception_for
 from .memory_bio import MemoryBIO
 from .ssl_errors import SSL_ERROR_EOF, SSLEOFError, ssl_error, want_read
-from .tls_context import _SSLContext
 from .tls_records import NotOurs, RecordReader, pack_request, unpack_outcome
 from .tls_session import _SSLSocket
+from .tls_settings import TlsSettings
 
 
 class BufferSession(_SSLSocket):
@@ -19,7 +19,7 @@ class BufferSession(_SSLSocket):
 
     def __init__(
         self,
-        context: _SSLContext,
+        context: TlsSettings,
         incoming: MemoryBIO,
         outgoing: MemoryBIO,
         server_hostname: str | None,

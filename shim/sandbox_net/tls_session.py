@@ -14,8 +14,9 @@ from . import ssl_constants as c
 from .buffers import Buffer
 from .certificate import Certificate
 from .ssl_errors import SSLCertVerificationError, certificate_error, ssl_error
-from .tls_context import _SSLContext
+from .tls_host_settings import HostSettings
 from .tls_request import TlsRequest
+from .tls_settings import TlsSettings
 
 _UNKNOWN_ISSUER: Final = 2
 _NO_CRL: Final = (3, "unable to get certificate CRL")
@@ -74,7 +75,7 @@ class _SSLSocket:
 
     __module__ = "_ssl"
 
-    def __init__(self, context: _SSLContext, server_hostname: str | None, owner: Any) -> None:
+    def __init__(self, context: TlsSettings, server_hostname: str | None, owner: Any) -> None:
         self._context = context
         self._owner = None if owner is None else weakref.ref(owner)
         self._server_hostname = server_hostname
@@ -83,12 +84,12 @@ class _SSLSocket:
     # What it is.
 
     @property
-    def context(self) -> _SSLContext:
+    def context(self) -> TlsSettings:
         return self._context
 
     @context.setter
-    def context(self, value: _SSLContext) -> None:
-        if not isinstance(value, _SSLContext):
+    def context(self, value: TlsSettings) -> None:
+        if not isinstance(value, HostSettings):
             raise TypeError("The value must be a SSLContext")
         self._context = value
 

@@ -9,8 +9,8 @@ from .connection import Connection
 from .errors import again, exception_for
 from .sockets import MAX_RECEIVE, socket
 from .ssl_errors import refused_setting, ssl_error, want_read, want_write
-from .tls_context import _SSLContext
 from .tls_session import _SSLSocket
+from .tls_settings import TlsSettings
 from .waiting import Deadline
 
 
@@ -20,7 +20,7 @@ class SocketSession(_SSLSocket):
     __module__ = "_ssl"
 
     def __init__(
-        self, context: _SSLContext, sock: socket, server_hostname: str | None, owner: Any
+        self, context: TlsSettings, sock: socket, server_hostname: str | None, owner: Any
     ) -> None:
         super().__init__(context, server_hostname, owner)
         self._sock = weakref.ref(sock)

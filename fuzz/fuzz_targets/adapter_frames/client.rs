@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::bindings::types::*;
 use crate::host::{Call, Resource, fail, give, next, outcome, record, text};
 use crate::streams::{InputStream, OutputStream, Pollable};
+use crate::types::*;
 
 pub(crate) struct Connection(Resource);
 

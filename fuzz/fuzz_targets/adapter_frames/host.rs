@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 
-use crate::arena;
-use crate::bindings::types::*;
+use crate::allocator;
+use crate::types::*;
 
 /// What the host was told, and what it told that shows in a reply byte by byte.
 #[derive(Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub(crate) fn record(call: Call) {
 pub(crate) fn give(size: usize) -> Vec<u8> {
     let bytes = vec![next(); size];
     // SAFETY: there is no old block.
-    let place = unsafe { arena::realloc(ptr::null_mut(), 0, 1, size) };
+    let place = unsafe { allocator::realloc(ptr::null_mut(), 0, 1, size) };
     assert!(place.is_some(), "the real host would trap");
     bytes
 }

@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+#[path = "../../../adapter/src/allocator.rs"]
+mod allocator;
 #[path = "../../../adapter/src/arena.rs"]
 mod arena;
 #[path = "../../../adapter/src/channel.rs"]
@@ -57,6 +59,7 @@ mod memory;
 mod parts;
 mod program;
 mod streams;
+mod types;
 
 use libfuzzer_sys::fuzz_target;
 

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bindings::types::{ErrorCode, TlsFailure};
 use crate::channel;
 use crate::expected::{CLOSE, CONNECT, Frame, POLL, REQUEST, RESOLVE, Reply, WRITE};
 use crate::guest::Errno;
 use crate::host::{self, Call};
+use crate::types::{ErrorCode, TlsFailure};
 use crate::{machine, memory, state};
 
 /// What is to be put right in a frame.
@@ -238,7 +238,9 @@ fn check_error(reply: &Reply, error: &ErrorCode) {
         ErrorCode::Protocol(failure) => (8, 0, &failure.message, &failure.received),
         ErrorCode::Limit(failure) => {
             let flag = u8::from(failure.can_be_raised);
-            let value = failure.value.map(|value| [&value.to_le_bytes()[..], &[flag]].concat());
+            let value = failure
+                .value
+                .map(|value| [&value.to_le_bytes()[..], &[flag]].concat());
             bound = value.unwrap_or_default();
             (9, failure.limit, "", &bound)
         }

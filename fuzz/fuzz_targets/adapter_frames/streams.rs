@@ -3,12 +3,16 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::bindings::streams::StreamError;
 use crate::host::{Call, Resource, give, next, record};
 
 pub(crate) struct Pollable(#[expect(dead_code, reason = "to be dropped")] Resource);
 pub(crate) struct Error(#[expect(dead_code, reason = "to be dropped")] Resource);
 pub(crate) struct InputStream(Resource);
+
+pub(crate) enum StreamError {
+    LastOperationFailed(Error),
+    Closed,
+}
 
 pub(crate) struct OutputStream {
     resource: Resource,

@@ -1,6 +1,6 @@
 //! A second reading of a response, of all of its bytes at once and line by line.
 
-use crate::{Body, End, Head, Outcome, egress};
+use crate::{Body, End, Head, Outcome, fields};
 
 /// The longest status line and line with a chunk's size.
 const STATUS_LINE: usize = 65_536;
@@ -130,7 +130,7 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
             line
         } else {
             // The field that is one too many is read to its end, and nothing after it.
-            if folded.len() > egress::MAX_FIELDS {
+            if folded.len() > fields::MAX_FIELDS {
                 return Err(End::Limit);
             }
             let colon = line
@@ -153,7 +153,7 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
             return Err(End::Fault);
         }
     }
-    if folded.len() > egress::MAX_FIELDS {
+    if folded.len() > fields::MAX_FIELDS {
         return Err(End::Limit);
     }
     let unfold = |(name, lines): (&[u8], Vec<&[u8]>)| {

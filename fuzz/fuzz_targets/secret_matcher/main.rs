@@ -8,7 +8,7 @@
 #![allow(dead_code, reason = "the host uses more of the matcher")]
 #![allow(unreachable_pub, reason = "a module of another crate")]
 
-#[path = "../../../host/src/secrets/matcher/mod.rs"]
+#[path = "../../../host/gateway/src/secrets/matcher/mod.rs"]
 mod matcher;
 mod reading;
 mod spelling;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::error::Limit;
+use crate::limit::Limit;
 use sandbox_net_policy::Budgets;
 
 /// No buffer is larger than one over so many of the account.

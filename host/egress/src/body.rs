@@ -9,9 +9,9 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{EgressError, Phase};
+use crate::fields::Fields;
 use crate::h1::H1Body;
 use crate::h2::H2Body;
-use crate::message::Fields;
 
 /// A response body as it arrives, without transfer coding. A slow reader slows the peer down:
 /// little is received ahead of what is asked for here.

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Source;
+use crate::body_kind::BodyKind;
 use crate::era::Era;
 use crate::error::{EgressError, Phase};
 use crate::h1::{Afterwards, Arrived, Home, encode_head};
 use crate::h2::{Session, Slot};
 use crate::message::{Answer, RequestBody, erase};
-use crate::message::{BodyKind, Response, SendOptions};
+use crate::message::{Response, SendOptions};
 use crate::reach::Reach;
 use crate::stream::{Secured, Stream};
 use crate::tenant::Egress;

@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
-use crate::error::{DnsFailure, EgressError, Limit, Phase};
+use crate::error::{DnsFailure, EgressError, Phase};
+use crate::limit::Limit;
 use crate::reach::Reach;
 use crate::resolve::Resolve;
 use crate::wire::{Metered, Wire};

@@ -1,7 +1,7 @@
 //! Exchanges that failed before their response: may the request be sent again?
 
+use crate::body_kind::BodyKind;
 use crate::error::EgressError;
-use crate::message::BodyKind;
 use sandbox_net_policy::RequestLine;
 
 /// An exchange without a response.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
-use crate::message::{BodyKind, Fields};
+use crate::body_kind::BodyKind;
+use crate::fields::Fields;
 use sandbox_net_policy::Origin;
 
 /// Where the field lines of a request stand, and how it spells those that the host sends itself:

@@ -11,22 +11,27 @@
 pub mod account;
 mod answers;
 mod body;
+mod body_kind;
 mod certificates;
 mod chain_checks;
 mod config;
+mod connect;
 mod connection;
 mod dial;
 mod era;
 mod error;
 mod failure;
+mod fields;
 mod h1;
 mod h2;
 mod hosts;
 mod layout;
+mod limit;
 mod machine;
 mod message;
 mod nameservers;
 mod pool;
+mod protocol_failure;
 mod pump;
 mod reach;
 mod refusal;
@@ -52,21 +57,24 @@ pub mod test_support;
 mod tests;
 
 pub use body::ResponseBody;
+pub use body_kind::BodyKind;
+pub use certificates::fault::CertificateFault;
 pub use chain_checks::Checks;
 pub use config::EgressConfig;
 pub use connection::Connection;
-pub use error::{
-    CertificateFault, DnsFailure, EgressError, Limit, Phase, ProtocolFailure, ProtocolFault,
-    TlsFailure,
-};
+pub use error::{DnsFailure, EgressError, Phase, TlsFailure};
+pub use fields::{Fields, MAX_FIELDS};
 pub use h1::Afterwards;
 pub use h1::head_size;
 pub use layout::Layout;
 pub use layout::take_only;
+pub use limit::Limit;
 pub use machine::Machine;
-pub use message::{Answer, MAX_FIELDS, Unframed, erase};
-pub use message::{BodyKind, Continued, Fields, HttpVersion, Response, ResponseHead, SendOptions};
+pub use message::{
+    Answer, Continued, HttpVersion, Response, ResponseHead, SendOptions, Unframed, erase,
+};
 pub use nameservers::{NameServers, NameServersError};
+pub use protocol_failure::{ProtocolFailure, ProtocolFault};
 pub use resolve::{Resolve, SystemResolver};
 pub use tenant::Egress;
 pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};

@@ -11,37 +11,13 @@ use tokio::sync::watch;
 
 use crate::account::{Reservation, fields};
 use crate::body::ResponseBody;
-use crate::error::{EgressError, ProtocolFailure};
+use crate::error::EgressError;
+use crate::fields::Fields;
 use crate::layout::Layout;
-
-/// Field lines in order, names and values as the bytes that were or will be sent, without the
-/// whitespace around values.
-pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::protocol_failure::ProtocolFailure;
 
 /// How many informational responses may come before the final one. Their bytes count toward its head.
 pub(crate) const MAX_INFORMATIONAL: usize = 32;
-/// The most fields that one head, or one trailer section, may have: many tiny ones would cost far
-/// more memory than their bytes.
-pub const MAX_FIELDS: usize = 1000;
-
-/// Whether a request has a body, and how its end is marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyKind {
-    /// No body, and no `Content-Length`.
-    None,
-    /// A body of exactly so many bytes, announced by `Content-Length`.
-    Sized(u64),
-    /// A body of unknown length: `Transfer-Encoding: chunked` in HTTP/1.1, frames in HTTP/2.
-    Chunked,
-}
-
-impl BodyKind {
-    /// Whether no byte of a body is to be sent.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        matches!(self, Self::None | Self::Sized(0))
-    }
-}
 
 /// Where it is told that the peer asks for a request's body: whoever sends `Expect: 100-continue`
 /// (RFC 9110 section 10.1.1) waits for `true` here, for a while, before it writes the body.

@@ -8,10 +8,10 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use crate::body_kind::BodyKind;
 use crate::error::EgressError;
-use crate::message::BodyKind;
+use crate::limit::limit_of;
 use crate::message::RequestBody;
-use crate::wire::limit_of;
 
 /// How the sending of a body ended.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError};
 
-use crate::error::{CertificateFault as Fault, TlsFailure};
+use crate::certificates::fault::CertificateFault as Fault;
+use crate::error::TlsFailure;
 
 /// Why a verifier refused a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::account::{HostMemory, strings};
 use crate::config::EgressConfig;
-use crate::connection::Connection;
 use crate::dial::{Dialer, ask, dial};
 use crate::era::Era;
-use crate::error::{EgressError, Limit, Phase};
-use crate::h1::Afterwards;
+use crate::error::{EgressError, Phase};
 use crate::h2::{Session, Slot};
+use crate::limit::Limit;
 use crate::machine::Machine;
 use crate::pool::Handshakes;
 use crate::reach::Reach;
@@ -22,7 +21,7 @@ use crate::stream::{Permit, Secured, Stream};
 use crate::terms::{TlsOptions, TlsOptionsError, TlsTerms};
 use crate::tls::{self, handshake};
 use crate::wire::{Unmetered, Wire};
-use sandbox_net_policy::{Budgets, Checked, CheckedName, Endpoint, Host};
+use sandbox_net_policy::{Budgets, CheckedName};
 
 /// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
 const MOST_TERMS: usize = 64;
@@ -158,40 +157,6 @@ impl Egress {
         era.answers()
             .keep(name.name().clone(), found, self.memory());
         Ok(told)
-    }
-
-    /// Resolves the route's host and connects, within `timeout` and the configured one. With
-    /// `pinned` the host is not resolved, and that address is dialled if the route permits it; nor
-    /// is it where a [`lookup`](Self::lookup) has found its addresses already.
-    ///
-    /// Where the tenant has something to the same endpoint that it may use (an HTTP/2 session, and
-    /// an idle connection where it is to be kept `afterwards`), nothing happens yet: that is used if
-    /// what is asked next fits it, and otherwise the connecting is done then.
-    ///
-    /// # Errors
-    ///
-    /// `Denied` where the name resolves only to addresses that the route does not permit; `Dns`,
-    /// `Refused`, `Unreachable`, `Reset`, `Timeout`, `Limit`.
-    pub async fn connect(
-        &self,
-        route: Checked<Endpoint>,
-        timeout: Option<Duration>,
-        pinned: Option<IpAddr>,
-        afterwards: Afterwards,
-    ) -> Result<Connection, EgressError> {
-        let started = Instant::now();
-        let found = match &route.host {
-            Host::Name(name) => self.era().answers().take(name),
-            Host::Ip(_) => None,
-        };
-        let machine = self.machine().clone();
-        let reach = Reach::new(route, pinned, machine).with_found(found);
-        let mut connection = Connection::new(self.clone(), reach, afterwards);
-        if !connection.has_pooled() {
-            connection.dial(timeout).await?;
-            connection.count(started);
-        }
-        Ok(connection)
     }
 
     /// What a program's options come to. The same ones give the same value again, while it is in

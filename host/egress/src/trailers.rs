@@ -1,6 +1,6 @@
 //! The fields behind a body (RFC 9110 section 6.5).
 
-use crate::message::Fields;
+use crate::fields::Fields;
 
 /// Fields that say how a message is framed or coded, or where it goes (RFC 9110 section 6.5.1):
 /// behind the body they come too late, and a reader that believed them would be deceived.

@@ -11,8 +11,8 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use webpki::{EndEntityCert, KeyUsage};
 
 use crate::certificates::Case;
+use crate::certificates::fault::CertificateFault;
 use crate::chain_checks::Checks;
-use crate::error::CertificateFault;
 use crate::refusal::Refusal;
 use sandbox_net_policy::Verification;
 

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::account::{HostMemory, Reservation};
-use crate::error::{EgressError, Limit};
+use crate::error::EgressError;
+use crate::limit::Limit;
 
 /// Who counts for one sandbox, and says where it ends.
 pub trait Wire: Send + Sync {
@@ -159,11 +160,6 @@ impl Metered {
         self.wire.unwritten(bytes - taken.min(bytes));
         written
     }
-}
-
-/// The limit that an error of a [`Metered`] connection tells of.
-pub(crate) fn limit_of(error: &io::Error) -> Option<Limit> {
-    error.get_ref()?.downcast_ref::<Limit>().copied()
 }
 
 impl AsyncRead for Metered {

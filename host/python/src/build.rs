@@ -1,13 +1,13 @@
 //! From an installed runtime to compiled code, each step an entry of the cache.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::build_error::BuildError;
 use crate::cache::Cache;
-use crate::componentize::{self, Capability, ComponentizeError, StubImport, componentize};
+use crate::componentize::{self, Capability, StubImport, componentize};
 use crate::install::Installed;
 use crate::manifest::{EntryPoint, Manifest};
 use crate::prepare::{LIBRARY, Preparation, prepare};
@@ -20,49 +20,6 @@ const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
 /// What a runtime's unexplained imports answer: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
-
-/// Why a Python could not be made ready.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Fetching or caching failed.
-    #[error(transparent)]
-    Runtime(#[from] crate::error::Error),
-    /// The runtime's module could not be made into a component.
-    #[error(transparent)]
-    Componentize(#[from] ComponentizeError),
-    /// A setting that can't be meant.
-    #[error("the {name} can't be used: {why}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong with it, and what to do.
-        why: &'static str,
-    },
-    /// The runtime can't be used for this.
-    #[error("the runtime {0} {1}")]
-    Unsupported(String, &'static str),
-    /// The shim could not be put into the interpreter.
-    #[error("the snapshot of the interpreter failed: {0}")]
-    Snapshot(String),
-    /// The component could not be compiled or loaded.
-    #[error("compiling the interpreter failed: {0}")]
-    Compile(String),
-    /// A file could not be read or written.
-    #[error("making the runtime ready failed: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl BuildError {
-    pub(crate) fn snapshot(error: impl std::fmt::Display) -> Self {
-        Self::Snapshot(format!("{error:#}"))
-    }
-
-    /// An error of the compiler.
-    pub fn compile(error: impl std::fmt::Display) -> Self {
-        Self::Compile(format!("{error:#}"))
-    }
-}
 
 /// An installed runtime, from which components are built.
 pub struct Builder<'a> {

@@ -1,5 +1,6 @@
 //! What can go wrong while runtimes and packages are fetched and kept.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -233,6 +234,15 @@ impl Error {
         Error::PreparationTooLong {
             what: what.to_owned(),
             limit,
+        }
+    }
+
+    /// The error for an index that gave no usable answer; what pip says goes on one line.
+    pub(crate) fn index(what: impl fmt::Display, detail: &str) -> Error {
+        let words: Vec<&str> = detail.split_whitespace().collect();
+        Error::Index {
+            what: what.to_string(),
+            detail: words.join(" ").chars().take(400).collect(),
         }
     }
 

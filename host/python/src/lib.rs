@@ -6,6 +6,7 @@
 
 mod additions;
 mod build;
+mod build_error;
 pub mod cache;
 mod componentize;
 mod error;
@@ -21,7 +22,8 @@ mod shim;
 #[cfg(test)]
 mod testing;
 
-pub use build::{BuildError, Builder};
+pub use build::Builder;
+pub use build_error::BuildError;
 pub use cache::{Cache, Entry};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use error::Error;

@@ -12,7 +12,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
-use crate::build::BuildError;
+use crate::build_error::BuildError;
 use crate::componentize::{Capability, StubImport};
 use crate::manifest::Prepare;
 use crate::shim;

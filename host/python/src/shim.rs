@@ -58,6 +58,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "tls_host_settings.py",
     "tls_request.py",
     "tls_session.py",
+    "tls_settings.py",
     "trust.py",
     "turns.py",
     "unsupported.py",

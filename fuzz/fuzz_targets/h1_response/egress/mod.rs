@@ -1,58 +1,73 @@
-//! What the reader's sources take for the transport's own types.
+//! What the reader's sources take for the transport's own types, under the names of its files.
 
 pub(crate) mod h1;
 #[path = "../../../../host/egress/src/trailers.rs"]
 pub(crate) mod trailers;
 
-/// The most fields of a head: fewer than in the transport, so that short inputs have too many.
-pub(crate) const MAX_FIELDS: usize = 16;
+pub(crate) mod fields {
+    /// The most fields of a head: fewer than in the transport, so that short inputs have too many.
+    pub(crate) const MAX_FIELDS: usize = 16;
 
-pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HttpVersion {
-    Http10,
-    Http11,
+    pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ResponseHead {
-    pub(crate) status: u16,
-    pub(crate) version: HttpVersion,
-    pub(crate) reason: Vec<u8>,
-    pub(crate) fields: Fields,
+pub(crate) mod message {
+    use super::fields::Fields;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum HttpVersion {
+        Http10,
+        Http11,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct ResponseHead {
+        pub(crate) status: u16,
+        pub(crate) version: HttpVersion,
+        pub(crate) reason: Vec<u8>,
+        pub(crate) fields: Fields,
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    ResponseHeadSize,
+pub(crate) mod limit {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Limit {
+        ResponseHeadSize,
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ProtocolFault {
-    NotHttp,
-    Head(&'static str),
-    Chunk(&'static str),
-    Trailers(&'static str),
+pub(crate) mod protocol_failure {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) enum ProtocolFault {
+        NotHttp,
+        Head(&'static str),
+        Chunk(&'static str),
+        Trailers(&'static str),
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct ProtocolFailure {
+        pub(crate) fault: ProtocolFault,
+        pub(crate) received: bytes::Bytes,
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProtocolFailure {
-    pub(crate) fault: ProtocolFault,
-    pub(crate) received: bytes::Bytes,
-}
+pub(crate) mod error {
+    use super::limit::Limit;
+    use super::protocol_failure::{ProtocolFailure, ProtocolFault};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum EgressError {
-    Protocol(ProtocolFailure),
-    Limit(Limit),
-}
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) enum EgressError {
+        Protocol(ProtocolFailure),
+        Limit(Limit),
+    }
 
-impl EgressError {
-    pub(crate) fn protocol(fault: ProtocolFault) -> Self {
-        Self::Protocol(ProtocolFailure {
-            fault,
-            received: bytes::Bytes::new(),
-        })
+    impl EgressError {
+        pub(crate) fn protocol(fault: ProtocolFault) -> Self {
+            Self::Protocol(ProtocolFailure {
+                fault,
+                received: bytes::Bytes::new(),
+            })
+        }
     }
 }

@@ -4,7 +4,7 @@
 use rustls::pki_types::UnixTime;
 
 use crate::certificates::facts::{Facts, usage};
-use crate::error::CertificateFault as Fault;
+use crate::certificates::fault::CertificateFault as Fault;
 
 /// How sure it is that a certificate is an authority's.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
 use crate::certificates::facts::Facts;
-use crate::error::CertificateFault as Fault;
+use crate::certificates::fault::CertificateFault as Fault;
 
 /// The most comparisons of a name with a constraint, as in OpenSSL.
 const MOST_COMPARISONS: usize = 1 << 20;

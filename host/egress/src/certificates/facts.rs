@@ -10,7 +10,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, X509Name};
 
-use crate::error::CertificateFault;
+use crate::certificates::fault::CertificateFault;
 
 /// What a key may be used for (RFC 5280 section 4.2.1.3), as bits.
 pub(super) mod usage {

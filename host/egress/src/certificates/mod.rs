@@ -7,6 +7,7 @@
 mod checks;
 mod constraints;
 mod facts;
+pub(crate) mod fault;
 mod path;
 
 use rustls::RootCertStore;
@@ -14,9 +15,9 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::GeneralName;
 
 use crate::certificates::facts::Facts;
+use crate::certificates::fault::CertificateFault as Fault;
 use crate::certificates::path::{Chain, Trusted};
 use crate::chain_checks::Checks;
-use crate::error::CertificateFault as Fault;
 
 /// The most of a certificate's names that a message lists.
 const MOST_NAMES: usize = 5;

@@ -3,7 +3,7 @@
 use rustls::pki_types::{TrustAnchor, UnixTime};
 
 use crate::certificates::facts::Facts;
-use crate::error::CertificateFault as Fault;
+use crate::certificates::fault::CertificateFault as Fault;
 
 /// The most certificates of a chain, as in OpenSSL.
 const DEPTH: usize = 100;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::{Connection, Sending};
 use crate::body::ResponseBody;
-use crate::error::{EgressError, Phase, ProtocolFailure};
+use crate::body_kind::BodyKind;
+use crate::error::{EgressError, Phase};
 use crate::failure::{Delivery, Failure};
 use crate::h1;
 use crate::h2::{self, H2Body, Slot};
 use crate::message::{Answer, RequestBody, Unframed};
-use crate::message::{BodyKind, Response, ResponseHead};
+use crate::message::{Response, ResponseHead};
+use crate::protocol_failure::ProtocolFailure;
 use sandbox_net_policy::RequestLine;
 
 /// In how many forms a response's head is held: as it was sent, and in the types of `http`.

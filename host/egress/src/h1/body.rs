@@ -8,13 +8,14 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::io::WriteHalf;
 
-use crate::error::{EgressError, Phase, ProtocolFault};
+use crate::error::{EgressError, Phase};
+use crate::fields::Fields;
 use crate::h1::chunked::{ChunkedDecoder, Decoded};
 use crate::h1::reader::{Reader, is_end};
 use crate::h1::response::Framing;
 use crate::h1::transport::{Home, Parked, Writing};
 use crate::h1::unframed::Unframed;
-use crate::message::Fields;
+use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
 

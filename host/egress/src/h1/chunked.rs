@@ -3,9 +3,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::error::{EgressError, Limit, ProtocolFailure, ProtocolFault};
+use crate::error::EgressError;
+use crate::fields::Fields;
 use crate::h1::response::parse_trailers;
-use crate::message::Fields;
+use crate::limit::Limit;
+use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 
 /// The longest line with a chunk's size and its extensions, which are skipped.
 const MAX_SIZE_LINE: usize = 4096;

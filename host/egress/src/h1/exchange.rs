@@ -6,17 +6,19 @@ use std::sync::Arc;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 
 use crate::account::HostMemory;
-use crate::error::{EgressError, Phase, ProtocolFailure, ProtocolFault};
+use crate::body_kind::BodyKind;
+use crate::error::{EgressError, Phase};
 use crate::failure::{Delivery, Failure};
 use crate::h1::body::{H1Body, Receiving};
 use crate::h1::reader::Reader;
 use crate::h1::response::{Framing, is_persistent};
 use crate::h1::transport::{Home, Writing};
+use crate::limit::limit_of;
 use crate::message::RequestBody;
-use crate::message::{BodyKind, Continued, ResponseHead};
+use crate::message::{Continued, ResponseHead};
+use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
-use crate::wire::limit_of;
 
 /// What came of a request.
 #[derive(Debug)]

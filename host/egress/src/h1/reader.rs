@@ -10,11 +10,13 @@ use tokio::io::ReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use crate::account::{HostMemory, Reservation};
-use crate::error::{EgressError, Limit, Phase, ProtocolFailure, ProtocolFault};
+use crate::error::{EgressError, Phase};
 use crate::h1::ambiguous::ambiguity;
 use crate::h1::response::{Framing, HeadError, HeadParser, framing};
+use crate::limit::Limit;
 use crate::message::MAX_INFORMATIONAL;
 use crate::message::{Continued, ResponseHead};
+use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use crate::stream::Stream;
 
 /// How much is read ahead of whoever takes the bytes, at most and at least: as the sandbox's memory

@@ -1,8 +1,10 @@
 //! The head of a request on the wire (RFC 9112 section 3).
 
-use crate::error::{EgressError, Limit};
+use crate::body_kind::BodyKind;
+use crate::error::EgressError;
 use crate::layout::Line;
-use crate::message::{BodyKind, SendOptions};
+use crate::limit::Limit;
+use crate::message::SendOptions;
 use sandbox_net_policy::RequestLine;
 
 /// Fields that this module sends itself, or that would change where a message ends.

@@ -1,7 +1,10 @@
 //! The head of a response on the wire, and what it says about the body (RFC 9112 sections 4 to 6).
 
-use crate::error::{EgressError, Limit, ProtocolFault};
-use crate::message::{Fields, HttpVersion, MAX_FIELDS, ResponseHead};
+use crate::error::EgressError;
+use crate::fields::{Fields, MAX_FIELDS};
+use crate::limit::Limit;
+use crate::message::{HttpVersion, ResponseHead};
+use crate::protocol_failure::ProtocolFault;
 use crate::trailers::permitted;
 
 /// The longest status line; the same bound as in CPython's `http.client`.

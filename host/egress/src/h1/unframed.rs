@@ -1,6 +1,7 @@
 //! Bounds the head of an answer that is handed on as it comes.
 
-use crate::error::{EgressError, Limit};
+use crate::error::EgressError;
+use crate::limit::Limit;
 
 /// Counts the bytes before the first blank line, where every reader's head is over by then.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 use std::io;
 
 use crate::account::Reservation;
-use crate::error::Limit;
 use crate::h2::buffers::Landing;
 use crate::h2::fields::FieldCounter;
 use crate::h2::header::Header;
 use crate::h2::kept::{Part, Streams};
+use crate::limit::Limit;
 
 /// What a block costs beside its fields: an entry of the library's, and the smallest table.
 const BLOCK: usize = 1 << 10;
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::account::HostMemory;
     use crate::h2::kept::{AHEAD, KeptStream};
-    use crate::wire::limit_of;
+    use crate::limit::limit_of;
 
     const DATA: u8 = Header::DATA;
     const HEADERS: u8 = Header::HEADERS;

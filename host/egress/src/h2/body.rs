@@ -9,10 +9,10 @@ use http::HeaderMap;
 
 use crate::account::Reservation;
 use crate::error::EgressError;
+use crate::fields::Fields;
 use crate::h2::failure::translate;
 use crate::h2::field_lists::bounded_fields;
 use crate::h2::session::Slot;
-use crate::message::Fields;
 use crate::pump::{Pump, Sent};
 use crate::trailers::permitted;
 

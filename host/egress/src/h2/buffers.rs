@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::account::Reservation;
-use crate::error::Limit;
+use crate::limit::Limit;
 
 /// Names a buffer of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,7 +9,8 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
 use crate::account::{HostMemory, Reservation};
-use crate::error::{EgressError, Limit, Phase, ProtocolFault};
+use crate::body_kind::BodyKind;
+use crate::error::{EgressError, Phase};
 use crate::failure::{Delivery, Failure};
 use crate::h2::body::H2Body;
 use crate::h2::failure::translate;
@@ -17,8 +18,10 @@ use crate::h2::field_lists::{bounded_fields, size};
 use crate::h2::kept::{AHEAD, OpenError};
 use crate::h2::request::head;
 use crate::h2::session::Slot;
-use crate::message::{BodyKind, HttpVersion, ResponseHead};
+use crate::limit::Limit;
+use crate::message::{HttpVersion, ResponseHead};
 use crate::message::{MAX_INFORMATIONAL, RequestBody};
+use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
 use sandbox_net_policy::RequestLine;
 

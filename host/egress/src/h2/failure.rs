@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::error::{EgressError, Phase, ProtocolFault};
+use crate::error::{EgressError, Phase};
+use crate::protocol_failure::ProtocolFault;
 
 /// Translates an error of the library.
 pub(super) fn translate(error: &h2::Error) -> EgressError {

@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 
-use crate::error::{EgressError, Limit};
-use crate::message::{Fields, MAX_FIELDS};
+use crate::error::EgressError;
+use crate::fields::{Fields, MAX_FIELDS};
+use crate::limit::Limit;
 
 /// What a field costs beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;

@@ -17,8 +17,9 @@ use crate::h2::blocks::Blocks;
 use crate::h2::buffers::Landing;
 use crate::h2::header::{Frame, Header};
 use crate::h2::kept::Streams;
+use crate::limit::limit_of;
 use crate::stream::Stream;
-use crate::wire::{Ended, limit_of};
+use crate::wire::Ended;
 
 /// How many frames without data a peer may send ahead of anything that calls for them.
 const MOST: u64 = 10_000;

@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::{HostMemory, Reservation};
-use crate::error::Limit;
 use crate::h2::buffers::{BufferId, Buffers, Landing};
+use crate::limit::Limit;
 
 /// What an exchange takes from the sandbox's memory for this before it begins: enough for an honest
 /// head with few fields, or for a few fields behind a body.

@@ -3,8 +3,8 @@
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
+use crate::body_kind::BodyKind;
 use crate::error::EgressError;
-use crate::message::BodyKind;
 use sandbox_net_policy::RequestLine;
 
 /// What a path and query have beside letters and digits (RFC 3986 section 3.3).

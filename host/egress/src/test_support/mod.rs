@@ -12,11 +12,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::body_kind::BodyKind;
 use crate::config::EgressConfig;
 use crate::connection::Connection;
-use crate::error::{EgressError, ProtocolFault};
+use crate::error::EgressError;
+use crate::fields::Fields;
 use crate::h1::Afterwards;
-use crate::message::{BodyKind, Fields, Response};
+use crate::message::Response;
+use crate::protocol_failure::ProtocolFault;
 use crate::tenant::Egress;
 use crate::terms::TlsOptions;
 use crate::tls::{Roots, TlsSettings};

@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 use tokio::net::TcpListener;
 
+use crate::body_kind::BodyKind;
 use crate::config::EgressConfig;
 use crate::error::{DnsFailure, EgressError};
 use crate::h1::Afterwards;
-use crate::message::BodyKind;
 use crate::resolve::Resolve;
 use crate::tenant::Egress;
 use crate::test_support::{config, ok, read_request, write};

@@ -8,9 +8,10 @@ use http::Response as Answer;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, watch};
 
+use crate::body_kind::BodyKind;
 use crate::connection::Connection;
 use crate::error::EgressError;
-use crate::message::{BodyKind, Continued, Response, SendOptions};
+use crate::message::{Continued, Response, SendOptions};
 use crate::test_support::tls::Authority;
 use crate::test_support::{Server, collect, connect, egress, ok, read_head, request, write};
 use crate::tests::http2::serve;

@@ -8,8 +8,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::config::EgressConfig;
-use crate::error::{EgressError, Limit, Phase, ProtocolFault};
+use crate::error::{EgressError, Phase};
 use crate::h1::Afterwards;
+use crate::limit::Limit;
+use crate::protocol_failure::ProtocolFault;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, read_request, reset,
     send, write,

@@ -11,8 +11,9 @@ use http::{Request, Response};
 use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
 
+use crate::body_kind::BodyKind;
 use crate::error::EgressError;
-use crate::message::{BodyKind, HttpVersion};
+use crate::message::HttpVersion;
 use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, collect, connect, get, post, request, send};

@@ -9,8 +9,10 @@ use http::Response;
 use http_body_util::Full;
 use tokio::sync::Notify;
 
-use crate::error::{EgressError, Limit, Phase, ProtocolFault};
-use crate::message::BodyKind;
+use crate::body_kind::BodyKind;
+use crate::error::{EgressError, Phase};
+use crate::limit::Limit;
+use crate::protocol_failure::ProtocolFault;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{collect, connect, fault, get, post, request, send};
 use crate::tests::http2::{echo, serve};

@@ -9,8 +9,10 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::EgressConfig;
-use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::error::EgressError;
 use crate::h1::Afterwards;
+use crate::limit::Limit;
+use crate::protocol_failure::ProtocolFault;
 use crate::tenant::Egress;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, policy_for, post,

@@ -7,10 +7,12 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use rustls::HandshakeKind;
 use tokio::sync::mpsc;
 
+use crate::certificates::fault::CertificateFault;
 use crate::config::EgressConfig;
-use crate::error::{CertificateFault, EgressError, ProtocolFault, TlsFailure};
+use crate::error::{EgressError, TlsFailure};
 use crate::h1::Afterwards;
 use crate::message::HttpVersion;
+use crate::protocol_failure::ProtocolFault;
 use crate::terms::{TlsOptions, TlsVersions};
 use crate::test_support::tls::{Authority, expired, not_yet_valid, serve_tls};
 use crate::test_support::{

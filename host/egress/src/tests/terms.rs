@@ -10,8 +10,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::sync::mpsc;
 
+use crate::certificates::fault::CertificateFault;
 use crate::config::EgressConfig;
-use crate::error::{CertificateFault, EgressError, TlsFailure};
+use crate::error::{EgressError, TlsFailure};
 use crate::tenant::Egress;
 use crate::terms::{ClientCertificate, TlsOptions};
 use crate::test_support::tls::{

@@ -9,7 +9,8 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use crate::config::EgressConfig;
-use crate::error::{EgressError, Limit};
+use crate::error::EgressError;
+use crate::limit::Limit;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect, egress_with, get, policy_for, read_request, write};
 use sandbox_net_policy::TlsRequest;

@@ -5,7 +5,9 @@ use h2::server::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use crate::config::EgressConfig;
-use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::error::EgressError;
+use crate::limit::Limit;
+use crate::protocol_failure::ProtocolFault;
 use crate::test_support::tls::Authority;
 use crate::test_support::{Server, collect, config, connect, egress_with, fault, send};
 use crate::tests::http2::serve;

@@ -7,10 +7,13 @@ use http_body_util::{BodyExt, Empty, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::body_kind::BodyKind;
 use crate::config::EgressConfig;
 use crate::connection::Connection;
-use crate::error::{EgressError, Limit, ProtocolFault};
-use crate::message::{Answer, BodyKind, SendOptions, Unframed, erase};
+use crate::error::EgressError;
+use crate::limit::Limit;
+use crate::message::{Answer, SendOptions, Unframed, erase};
+use crate::protocol_failure::ProtocolFault;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, ok, read_head, read_request, request,

@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::body_kind::BodyKind;
 use crate::error::{EgressError, Phase};
-use crate::message::BodyKind;
 use crate::test_support::tls::Authority;
 use crate::test_support::{
     Server, collect, connect, egress, ok, post, read_head, read_request, request, reset, write,

@@ -9,8 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::EgressConfig;
-use crate::error::{EgressError, Limit, ProtocolFault};
+use crate::error::EgressError;
+use crate::limit::Limit;
 use crate::machine::Machine;
+use crate::protocol_failure::ProtocolFault;
 use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{

@@ -10,11 +10,9 @@ use wasm_encoder::{
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::intercept::PREVIEW1;
+use super::module_names::{EXIT, PREVIEW1};
 use super::{ComponentizeError, encode};
 
-/// The module name under which the re-encoded module finds its `proc_exit`.
-pub(super) const EXIT: &str = "sandbox_net_exit";
 const PROC_EXIT: &str = "proc_exit";
 
 /// What the module imports. The version is that of the upstream adapter: both become one import.

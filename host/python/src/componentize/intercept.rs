@@ -11,12 +11,9 @@ use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
 use wasm_encoder::{EntityType, ExportKind, ExportSection, ImportSection, Module};
 use wasmparser::{ExportSectionReader, ImportSectionReader, Parser, Payload, TypeRef};
 
+use super::module_names::{ADAPTER, PREVIEW1};
 use super::{ComponentizeError, StubImport, exit};
 
-/// The module name of WASI preview1, which every C program for WASI imports.
-pub(super) const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// The module name under which the re-encoded module finds the adapter's functions.
-pub(super) const ADAPTER: &str = "sandbox_net_preview1";
 /// The functions that look at the file descriptor before the upstream adapter does.
 const INTERCEPTED: [&str; 3] = ["fd_write", "fd_read", "fd_fdstat_get"];
 

@@ -2,6 +2,7 @@
 
 mod exit;
 mod intercept;
+mod module_names;
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -78,9 +79,12 @@ pub fn componentize(
     let mut encoder = ComponentEncoder::default()
         .module(&module)
         .map_err(encode)?
-        .adapter(intercept::PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+        .adapter(
+            module_names::PREVIEW1,
+            WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+        )
         .map_err(encode)?
-        .adapter(exit::EXIT, &exit::module()?)
+        .adapter(module_names::EXIT, &exit::module()?)
         .map_err(encode)?;
     for stub in stubs {
         encoder = encoder
@@ -92,7 +96,7 @@ pub fn componentize(
     }
     if capability == Capability::Network {
         encoder = encoder
-            .adapter(intercept::ADAPTER, ADAPTER_MODULE)
+            .adapter(module_names::ADAPTER, ADAPTER_MODULE)
             .map_err(encode)?;
     }
     encoder.encode().map_err(encode)

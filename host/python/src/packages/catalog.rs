@@ -1,6 +1,6 @@
 //! What the indexes have, kept while a set of packages is looked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,23 +8,12 @@ use pep508_rs::pep440_rs::Version;
 use pep508_rs::{PackageName, Requirement, VerbatimUrl};
 
 use crate::error::Error;
-use crate::packages::absence::{Absence, left_out};
-use crate::packages::resolve::Target;
+use crate::packages::listing::Listing;
 use crate::packages::slow_index::SlowIndex;
+use crate::packages::target::Target;
 use crate::packages::wheel::{self, Wheel};
 use crate::pip::{Files, Found, Index, Pip};
 use crate::progress::{Amount, Progress, Step};
-
-/// What there is of one project.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    /// The wheels that can be used.
-    pub(crate) wheels: BTreeMap<Version, Found>,
-    /// The files that can't, and why.
-    pub(crate) left_out: Vec<(Version, Absence)>,
-    /// The versions that hold machine code only.
-    pub(crate) machine_code: BTreeSet<Version>,
-}
 
 /// What a version requires, or why it can't be used.
 pub(crate) type Requires = Result<Rc<[Requirement<VerbatimUrl>]>, String>;
@@ -153,10 +142,7 @@ impl<'a> Catalog<'a> {
                 let names: Vec<&str> = unknown.iter().map(AsRef::as_ref).collect();
                 let answers = index.files(&names)?.into_iter().zip(&unknown);
                 let listing = |(answer, name): (Result<_, String>, &PackageName)| {
-                    let failed = |detail: String| Error::Index {
-                        what: name.to_string(),
-                        detail: one_line(&detail),
-                    };
+                    let failed = |detail: String| Error::index(name, &detail);
                     let files: Files = answer.map_err(failed)?;
                     // Another index may have the name, too, and mean something else by it.
                     if let Some(fault) = files.faults.first() {
@@ -196,10 +182,7 @@ impl<'a> Catalog<'a> {
         let ahead = ahead.iter().map(|version| (name.clone(), version.clone()));
         let mut answers = self.ask(std::iter::once(key.clone()).chain(ahead).collect())?;
         let wanted = answers.remove(0);
-        wanted.map_err(|detail| Error::Index {
-            what: format!("{name} {version}"),
-            detail: one_line(&detail),
-        })?;
+        wanted.map_err(|detail| Error::index(format_args!("{name} {version}"), &detail))?;
         Ok(self.requires[&key].clone())
     }
 
@@ -284,38 +267,4 @@ impl<'a> Catalog<'a> {
     pub(crate) fn end_step(&mut self) {
         self.step = None;
     }
-}
-
-impl Listing {
-    /// From wheels, the preferred one of a version at the end, and lines of pip's log.
-    pub(crate) fn new(name: &PackageName, wheels: Vec<Found>, log: &str) -> Listing {
-        let of = |found: Found| {
-            let (project, version) = wheel::parse_file_name(&found.file).ok()?;
-            (project == *name).then_some((version, found))
-        };
-        let wheels: BTreeMap<Version, Found> = wheels.into_iter().filter_map(of).collect();
-        let left_out = left_out(log, name);
-        let only = |(version, why): &&(Version, Absence)| {
-            *why == Absence::PlatformWheels && !wheels.contains_key(version)
-        };
-        let machine_code = left_out
-            .iter()
-            .filter(only)
-            .map(|(version, _)| version.clone());
-        Listing {
-            machine_code: machine_code.collect(),
-            wheels,
-            left_out,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.wheels.is_empty() && self.left_out.is_empty()
-    }
-}
-
-/// An error of pip's on one line.
-pub(crate) fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(400).collect()
 }

@@ -8,10 +8,12 @@ mod absence;
 mod catalog;
 mod explain;
 mod input;
+mod listing;
 mod remember;
 mod resolve;
 mod slow_index;
 mod solver;
+mod target;
 pub(super) mod unpack;
 mod wheel;
 
@@ -35,8 +37,8 @@ use catalog::Catalog;
 use input::Input;
 pub use input::{requirement, wheel_path};
 use remember::Memory;
-use resolve::Target;
 use sandbox_net_process::TimeBox;
+use target::Target;
 use unpack::Limits;
 use wheel::Wheel;
 

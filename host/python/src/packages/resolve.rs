@@ -12,18 +12,18 @@
 //!    versions as before; an older release of it is proposed, and not taken silently.
 //! 3. Have pip download the wheels, in one call.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use pep508_rs::pep440_rs::Version;
-use pep508_rs::{MarkerEnvironment, PackageName, Requirement, VerbatimUrl};
+use pep508_rs::{PackageName, Requirement, VerbatimUrl};
 
 use crate::error::Error;
 use crate::packages::catalog::Catalog;
 use crate::packages::explain;
 use crate::packages::solver::{Effort, MachineCode, Outcome, Solution, Solver};
+use crate::packages::target::Target;
 use crate::packages::wheel::Wheel;
 use crate::pip::Download;
 use crate::progress::Progress;
@@ -43,18 +43,6 @@ const PROPOSAL: Effort = Effort {
     asked: 2_000,
     time: Duration::from_secs(90),
 };
-
-/// What wheels are resolved for.
-pub(crate) struct Target {
-    /// The values of environment markers in the sandbox.
-    pub(crate) markers: MarkerEnvironment,
-    /// The full Python version.
-    pub(crate) python: Version,
-    /// The Python version as pip takes it, e.g. `3.15`.
-    pub(crate) python_minor: String,
-    /// The packages that are part of the runtime.
-    pub(crate) provides: BTreeMap<PackageName, Version>,
-}
 
 type Roots = [Requirement<VerbatimUrl>];
 

@@ -10,8 +10,8 @@ use pep508_rs::PackageName;
 use pep508_rs::pep440_rs::Version;
 
 use crate::error::Error;
-use crate::packages::catalog::{Listing, one_line};
-use crate::packages::resolve::Target;
+use crate::packages::listing::Listing;
+use crate::packages::target::Target;
 use crate::packages::wheel::{self, Wheel};
 use crate::pip::{Download, Found, Pip};
 use crate::progress::Progress;
@@ -53,8 +53,7 @@ impl SlowIndex {
                         && !absent.iter().any(|it| line.contains(it))
                 };
                 if let Some(fault) = log.lines().find(unanswered) {
-                    let (what, detail) = (name.to_string(), one_line(fault));
-                    return Err(Error::Index { what, detail });
+                    return Err(Error::index(name, fault));
                 }
                 Ok(listing(name, &log, saved.ok().as_deref()))
             };

@@ -19,8 +19,9 @@ use pubgrub::{DerivationTree, PubGrubError, Ranges};
 
 use crate::error::Error;
 use crate::packages::absence::Absence;
-use crate::packages::catalog::{Catalog, Listing};
-use crate::packages::resolve::Target;
+use crate::packages::catalog::Catalog;
+use crate::packages::listing::Listing;
+use crate::packages::target::Target;
 use provider::Provider;
 use sandbox_net_process::TimeBox;
 

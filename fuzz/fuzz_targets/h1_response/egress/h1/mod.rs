@@ -12,7 +12,9 @@ use bytes::BytesMut;
 
 use self::chunked::{ChunkedDecoder, Decoded};
 use self::response::{Framing, HeadError, HeadParser, framing, is_persistent};
-use crate::egress::{EgressError, ProtocolFault};
+use crate::error::EgressError;
+use crate::message::HttpVersion;
+use crate::protocol_failure::ProtocolFault;
 use crate::{Body, End, Head, Outcome};
 
 /// The most that a fault in the chunked coding may show of what came.
@@ -57,7 +59,7 @@ pub(crate) fn read(pieces: &[&[u8]], max: usize, answers_head: bool, probes: boo
     Outcome::Head {
         head: Head {
             status: head.status,
-            is_http10: head.version == crate::egress::HttpVersion::Http10,
+            is_http10: head.version == HttpVersion::Http10,
             reason: head.reason,
             fields: head.fields,
             length,

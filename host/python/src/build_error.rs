@@ -1,0 +1,48 @@
+//! What can go wrong while a Python is made ready.
+
+use std::io;
+
+use crate::componentize::ComponentizeError;
+
+/// Why a Python could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Fetching or caching failed.
+    #[error(transparent)]
+    Runtime(#[from] crate::error::Error),
+    /// The runtime's module could not be made into a component.
+    #[error(transparent)]
+    Componentize(#[from] ComponentizeError),
+    /// A setting that can't be meant.
+    #[error("the {name} can't be used: {why}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it, and what to do.
+        why: &'static str,
+    },
+    /// The runtime can't be used for this.
+    #[error("the runtime {0} {1}")]
+    Unsupported(String, &'static str),
+    /// The shim could not be put into the interpreter.
+    #[error("the snapshot of the interpreter failed: {0}")]
+    Snapshot(String),
+    /// The component could not be compiled or loaded.
+    #[error("compiling the interpreter failed: {0}")]
+    Compile(String),
+    /// A file could not be read or written.
+    #[error("making the runtime ready failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl BuildError {
+    pub(crate) fn snapshot(error: impl std::fmt::Display) -> Self {
+        Self::Snapshot(format!("{error:#}"))
+    }
+
+    /// An error of the compiler.
+    pub fn compile(error: impl std::fmt::Display) -> Self {
+        Self::Compile(format!("{error:#}"))
+    }
+}
