@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// The script's metadata is invalid, or asks for something that the sandbox does not have.
     #[error("the script's metadata: {0}")]
-    ScriptMetadata(#[from] crate::script_metadata::ScriptMetadataError),
+    ScriptMetadata(#[from] crate::metadata_error::ScriptMetadataError),
     /// The grant of TLS settings is invalid.
     #[error("the grant of TLS settings '{grant}' is refused: {source}")]
     TlsGrant {

@@ -16,6 +16,7 @@ mod exposure;
 mod files;
 mod guest;
 mod handles;
+mod metadata_error;
 mod mounts;
 mod network;
 mod reading;
@@ -37,6 +38,7 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use handles::Handles;
+pub use metadata_error::ScriptMetadataError;
 pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
@@ -51,5 +53,5 @@ pub use sandbox_net_wasi::{
     SandboxNetCtxView, SandboxNetView, add_to_linker,
 };
 pub use script::{Exit, Outcome, Script};
-pub use script_metadata::{ScriptMetadata, ScriptMetadataError, parse_requirements};
+pub use script_metadata::{ScriptMetadata, parse_requirements};
 pub use stdio::{Output, Stdin};

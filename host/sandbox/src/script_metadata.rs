@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use crate::builder::SandboxBuilder;
 use crate::error::Error;
+use crate::metadata_error::ScriptMetadataError;
 use sandbox_net_python::Manifest;
 use sandbox_net_python::packages::requirement;
 
@@ -61,16 +62,6 @@ pub struct ScriptMetadata {
     dependencies: Vec<String>,
     requires_python: Option<(usize, VersionSpecifiers)>,
     allow: Vec<String>,
-}
-
-/// What is wrong in a script's comment, or in a file of requirements.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct ScriptMetadataError {
-    /// The line in the file, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub problem: String,
 }
 
 #[derive(Deserialize)]

@@ -4,9 +4,8 @@ use sandbox_net_gateway::{Gateway, Request, Stage, Timeouts};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::typed::Typed;
-use crate::wasi_http::{disassemble, outgoing, response, to_http_error};
+use crate::wasi_http::{Io, Sent, disassemble, no_io, outgoing, response, to_http_error};
 
-type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) type Sent =
     Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), Error>> + Send>;
 
@@ -72,8 +71,4 @@ impl WasiHttpHooks for OutgoingHandler {
             None => self.plain(request, options),
         }
     }
-}
-
-pub(crate) fn no_io() -> Io {
-    Box::new(async { Ok(()) })
 }

@@ -11,8 +11,7 @@ use sandbox_net_egress::{EgressError, ProtocolFailure, ResponseHead};
 use sandbox_net_gateway::{Gateway, Outgoing};
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
-use crate::outgoing_handler::{Sent, no_io};
-use crate::wasi_http::{incoming, outgoing, to_http_error};
+use crate::wasi_http::{Sent, incoming, no_io, outgoing, to_http_error};
 
 /// The head of an answer, or what is wrong with it.
 type Head = Result<ResponseHead, ProtocolFailure>;

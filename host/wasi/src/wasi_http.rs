@@ -10,6 +10,13 @@ use sandbox_net_gateway::{Body, RequestHead};
 use sandbox_net_policy::{Endpoint, Origin, Scheme};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+/// What goes on behind a response: nothing, here.
+pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+pub(crate) fn no_io() -> Io {
+    Box::new(async { Ok(()) })
+}
+
 /// A request's body on its way out.
 pub(crate) fn outgoing(body: WasiBody) -> Body {
     erase(body)
