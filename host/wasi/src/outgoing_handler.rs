@@ -6,9 +6,6 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::typed::Typed;
 use crate::wasi_http::{Io, Sent, disassemble, no_io, outgoing, response, to_http_error};
 
-pub(crate) type Sent =
-    Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), Error>> + Send>;
-
 /// Carries out every request of a guest by a [`Gateway`].
 ///
 /// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside `sandbox:net`

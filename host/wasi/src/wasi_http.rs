@@ -13,6 +13,10 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// What goes on behind a response: nothing, here.
 pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
+/// A request on its way.
+pub(crate) type Sent =
+    Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), Error>> + Send>;
+
 pub(crate) fn no_io() -> Io {
     Box::new(async { Ok(()) })
 }
