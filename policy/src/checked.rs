@@ -5,18 +5,19 @@ mod answer;
 use std::net::IpAddr;
 use std::ops::Deref;
 
-use crate::decide::{Request, judge};
+use crate::decide::judge;
 use crate::denial::{Denial, Target};
 use crate::fields;
 use crate::filter::{AddressFilter, Leads};
-use crate::layer::Verdict;
+use crate::layer::LayerVerdict;
+use crate::operation::Operation;
 use crate::path::Readings;
 use crate::policy::Policy;
 use crate::query::{Head, Query};
 use crate::secret::Secret;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::TlsRequest;
+use crate::tls::TlsOverrides;
 
 pub use answer::{Answer, Asked};
 
@@ -296,7 +297,7 @@ impl Policy {
     ///
     /// The [`Denial`], if no rule allows this endpoint under any scheme.
     pub fn answer_connect(&self, endpoint: Endpoint) -> Result<Answer<Endpoint>, Denial> {
-        let request = Request::Connect {
+        let request = Operation::Connect {
             endpoint: &endpoint,
         };
         let judged = judge(&request, self)?;
@@ -313,9 +314,9 @@ impl Policy {
         &self,
         endpoint: &Endpoint,
         server_name: Option<&str>,
-        tls: TlsRequest,
+        tls: TlsOverrides,
     ) -> Result<Answer<Origin>, Denial> {
-        let request = Request::StartTls {
+        let request = Operation::Tls {
             endpoint,
             server_name,
             tls,
@@ -340,7 +341,7 @@ impl Policy {
         path: &[u8],
         fields: &[(Vec<u8>, Vec<u8>)],
     ) -> Result<Answer<RequestLine>, Denial> {
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin,
             method,
             path,
@@ -375,7 +376,7 @@ impl Policy {
         &self,
         endpoint: &Endpoint,
         server_name: Option<&str>,
-        tls: TlsRequest,
+        tls: TlsOverrides,
     ) -> Result<Checked<Origin>, Denial> {
         let answer = self.answer_tls(endpoint, server_name, tls)?;
         answer.without_asking()
@@ -400,16 +401,16 @@ impl Policy {
 
 /// `target` names the request in a denial for its addresses.
 fn answer<T>(
-    judged: (Verdict<'_>, AddressFilter),
+    judged: (LayerVerdict<'_>, AddressFilter),
     target: Target<'_>,
     value: T,
 ) -> Result<Answer<T>, Denial> {
     let (verdict, filter) = judged;
     let (rule, reported, asked) = match verdict {
-        Verdict::Allow(rule) => (rule.as_str().to_owned(), None, None),
-        Verdict::Report(denial) => (denial.rule.clone(), Some(denial), None),
-        Verdict::Ask(rule, denial) => (rule.to_owned(), None, Some(denial)),
-        Verdict::Deny(denial) => return Err(denial),
+        LayerVerdict::Allow(rule) => (rule.as_str().to_owned(), None, None),
+        LayerVerdict::Report(denial) => (denial.rule.clone(), Some(denial), None),
+        LayerVerdict::Ask(rule, denial) => (rule.to_owned(), None, Some(denial)),
+        LayerVerdict::Deny(denial) => return Err(denial),
     };
     let checked = Checked {
         value,

@@ -7,7 +7,7 @@ use crate::overrides::FieldGrants;
 use crate::policy::Policy;
 use crate::rule::{Ports, Rule};
 use crate::target::Scheme;
-use crate::tls::{TlsGrants, TlsSetting};
+use crate::tls::{TlsGrants, TlsOverride};
 
 impl Policy {
     /// Whether this policy lets pass everything that `other` lets pass, as an operator wants to know
@@ -82,13 +82,13 @@ impl Policy {
     /// The TLS settings that `other` grants and this policy does not, as far as can be shown, each
     /// with the rule for its hosts.
     #[must_use]
-    pub fn uncovered_tls<'a>(&self, other: &'a Self) -> Vec<(TlsSetting, &'a Rule)> {
+    pub fn uncovered_tls<'a>(&self, other: &'a Self) -> Vec<(TlsOverride, &'a Rule)> {
         let grants = other.layers.iter().flat_map(|layer| &layer.tls);
         let pairs = grants.flat_map(|grants| {
             let hosts = move |setting| grants.hosts.iter().map(move |rule| (setting, rule));
             grants.settings().flat_map(hosts)
         });
-        let is_covered = |(setting, rule): &(TlsSetting, &Rule)| {
+        let is_covered = |(setting, rule): &(TlsOverride, &Rule)| {
             let mut own = self.layers.iter();
             own.all(|layer| grants_within(layer, *setting, rule))
         };
@@ -172,7 +172,7 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
 }
 
 /// Whether the layer lets pass what a grant of this setting to these hosts does.
-fn grants_within(outer: &Layer, setting: TlsSetting, rule: &Rule) -> bool {
+fn grants_within(outer: &Layer, setting: TlsOverride, rule: &Rule) -> bool {
     // Nothing but https has TLS.
     let rule = Rule {
         scheme: Some(Scheme::Https),

@@ -6,45 +6,14 @@ use crate::denial::{Denial, DenyReason, Target};
 use crate::fields;
 use crate::filter::AddressFilter;
 use crate::host::Host;
-use crate::layer::Verdict;
+use crate::layer::LayerVerdict;
+use crate::operation::Operation;
 use crate::path::Readings;
 use crate::policy::Policy;
 use crate::query::{Head, Query};
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::TlsRequest;
-
-/// What is asked of the policy.
-#[derive(Debug, Clone, Copy)]
-pub enum Request<'a> {
-    /// To resolve a host and open a connection to it. Some scheme has to be allowed there; which
-    /// one it will be is not known yet.
-    Connect {
-        /// Where to.
-        endpoint: &'a Endpoint,
-    },
-    /// To speak TLS on a connection, which makes its scheme https.
-    StartTls {
-        /// The endpoint of the connection.
-        endpoint: &'a Endpoint,
-        /// The server name that the guest gives, which has to be the host of the connection. An
-        /// empty one counts as none where that host is an address (RFC 6066 section 3).
-        server_name: Option<&'a str>,
-        /// What the guest asks for beside the name.
-        tls: TlsRequest,
-    },
-    /// To send a request.
-    Exchange {
-        /// The origin of the connection.
-        origin: &'a Origin,
-        /// The method.
-        method: &'a [u8],
-        /// The path and query, in origin form.
-        path: &'a [u8],
-        /// The fields: names and values.
-        fields: &'a [(Vec<u8>, Vec<u8>)],
-    },
-}
+use crate::tls::TlsOverrides;
 
 /// The answer of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,42 +39,42 @@ pub enum Decision {
 /// Decides about one request. Pure and total: the same question always has the same answer, and
 /// every question has one.
 #[must_use]
-pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
+pub fn decide(request: &Operation<'_>, policy: &Policy) -> Decision {
     match judge(request, policy) {
         Ok((verdict, _)) => verdict.into(),
         Err(denial) => Decision::Deny(denial),
     }
 }
 
-impl From<Verdict<'_>> for Decision {
-    fn from(verdict: Verdict<'_>) -> Self {
+impl From<LayerVerdict<'_>> for Decision {
+    fn from(verdict: LayerVerdict<'_>) -> Self {
         match verdict {
-            Verdict::Allow(rule) => Self::Allow {
+            LayerVerdict::Allow(rule) => Self::Allow {
                 rule: rule.as_str().to_owned(),
             },
-            Verdict::Report(denial) => Self::Report(denial),
-            Verdict::Ask(rule, denial) => Self::Ask {
+            LayerVerdict::Report(denial) => Self::Report(denial),
+            LayerVerdict::Ask(rule, denial) => Self::Ask {
                 rule: rule.to_owned(),
                 denial,
             },
-            Verdict::Deny(denial) => Self::Deny(denial),
+            LayerVerdict::Deny(denial) => Self::Deny(denial),
         }
     }
 }
 
 /// The verdict, and the addresses that go with it. What no rule could ever allow is an error.
 pub(crate) fn judge<'p>(
-    request: &Request<'_>,
+    request: &Operation<'_>,
     policy: &'p Policy,
-) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+) -> Result<(LayerVerdict<'p>, AddressFilter), Denial> {
     match *request {
-        Request::Connect { endpoint } => Ok(connect(endpoint, policy)),
-        Request::StartTls {
+        Operation::Connect { endpoint } => Ok(connect(endpoint, policy)),
+        Operation::Tls {
             endpoint,
             server_name,
             tls,
         } => start_tls(endpoint, server_name, tls, policy),
-        Request::Exchange {
+        Operation::Request {
             origin,
             method,
             path,
@@ -116,22 +85,22 @@ pub(crate) fn judge<'p>(
 
 /// The scheme is not known yet: the kindest verdict counts, and the addresses of every scheme that
 /// may still be.
-fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (Verdict<'p>, AddressFilter) {
+fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (LayerVerdict<'p>, AddressFilter) {
     let queries = Scheme::ALL.map(|scheme| Query {
         scheme,
         endpoint,
         head: None,
     });
     let verdicts = queries.map(|query| policy.judge(&query));
-    let is_possible = |verdict: &Verdict<'_>| !matches!(verdict, Verdict::Deny(_));
+    let is_possible = |verdict: &LayerVerdict<'_>| !matches!(verdict, LayerVerdict::Deny(_));
     let schemes = queries.iter().zip(&verdicts);
     let possible = schemes.filter(|(_, verdict)| is_possible(verdict));
     let filters = possible.map(|(query, _)| policy.filters(query)).collect();
     let filter = AddressFilter::new(endpoint.host.clone(), filters);
     let [http, https] = verdicts;
     let verdict = match (http, https) {
-        (Verdict::Deny(http), Verdict::Deny(https)) => {
-            Verdict::Deny(neither(endpoint, &[http, https]))
+        (LayerVerdict::Deny(http), LayerVerdict::Deny(https)) => {
+            LayerVerdict::Deny(neither(endpoint, &[http, https]))
         }
         (http, https) => {
             // Of two that are alike, the one that the port stands for.
@@ -161,9 +130,9 @@ fn neither(endpoint: &Endpoint, denials: &[Denial]) -> Denial {
 fn start_tls<'p>(
     endpoint: &Endpoint,
     server_name: Option<&str>,
-    tls: TlsRequest,
+    tls: TlsOverrides,
     policy: &'p Policy,
-) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+) -> Result<(LayerVerdict<'p>, AddressFilter), Denial> {
     let query = Query {
         scheme: Scheme::Https,
         endpoint,
@@ -179,7 +148,7 @@ fn start_tls<'p>(
         return Err(target.server_name());
     }
     let verdict = match policy.refuse_tls(&query, tls) {
-        Some(Verdict::Deny(denial)) => return Err(denial),
+        Some(LayerVerdict::Deny(denial)) => return Err(denial),
         Some(refused) if refused.severity() > verdict.severity() => refused,
         _ => verdict,
     };
@@ -192,7 +161,7 @@ fn exchange<'p>(
     path: &[u8],
     fields: &[(Vec<u8>, Vec<u8>)],
     policy: &'p Policy,
-) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+) -> Result<(LayerVerdict<'p>, AddressFilter), Denial> {
     let query = Query {
         scheme: origin.scheme,
         endpoint: &origin.endpoint,
@@ -222,7 +191,7 @@ fn exchange<'p>(
     };
     let (verdict, filter) = with_filter(&query, policy)?;
     let verdict = match policy.refuse_fields(&query, fields) {
-        Some(Verdict::Deny(denial)) => return Err(denial),
+        Some(LayerVerdict::Deny(denial)) => return Err(denial),
         Some(refused) if refused.severity() > verdict.severity() => refused,
         _ => verdict,
     };
@@ -232,9 +201,9 @@ fn exchange<'p>(
 fn with_filter<'p>(
     query: &Query<'_>,
     policy: &'p Policy,
-) -> Result<(Verdict<'p>, AddressFilter), Denial> {
+) -> Result<(LayerVerdict<'p>, AddressFilter), Denial> {
     match policy.judge(query) {
-        Verdict::Deny(denial) => Err(denial),
+        LayerVerdict::Deny(denial) => Err(denial),
         verdict => {
             let host = query.endpoint.host.clone();
             let filter = AddressFilter::new(host, vec![policy.filters(query)]);

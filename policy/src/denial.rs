@@ -12,7 +12,7 @@ use crate::query::{Head, Query};
 use crate::suggestion::{suggestion, with_method, with_path};
 use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::{TlsSetting, quoted};
+use crate::tls::{TlsOverride, quoted};
 
 /// The name of the rule in a denial that no rule of the operator decided.
 pub const DEFAULT_DENY: &str = "default-deny";
@@ -304,7 +304,7 @@ impl Target<'_> {
     }
 
     /// `missing` are settings that a policy can grant; there is at least one.
-    pub(super) fn tls_settings(&self, missing: &[TlsSetting]) -> Denial {
+    pub(super) fn tls_settings(&self, missing: &[TlsOverride]) -> Denial {
         let faults: Vec<_> = missing.iter().copied().map(ungranted).collect();
         let fault = format!("{} not granted", faults.join(", and "));
         let names: Vec<_> = missing.iter().map(|setting| setting.as_str()).collect();
@@ -417,12 +417,12 @@ fn unread_path(unread: Unread) -> String {
 }
 
 /// The beginning of a sentence that ends with 'not granted'.
-fn ungranted(setting: TlsSetting) -> &'static str {
+fn ungranted(setting: TlsOverride) -> &'static str {
     match setting {
-        TlsSetting::Unverified => "TLS without verification is",
-        TlsSetting::UnverifiedName => "a certificate for another name is",
-        TlsSetting::OwnRoots => "trust in authorities that the host does not trust is",
-        TlsSetting::ClientCertificates => "a client certificate is",
+        TlsOverride::Unverified => "TLS without verification is",
+        TlsOverride::UnverifiedName => "a certificate for another name is",
+        TlsOverride::OwnRoots => "trust in authorities that the host does not trust is",
+        TlsOverride::ClientCertificates => "a client certificate is",
     }
 }
 

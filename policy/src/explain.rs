@@ -1,6 +1,7 @@
 //! Why a policy decides as it does, rule by rule.
 
-use crate::decide::{Decision, Request, decide};
+use crate::decide::{Decision, decide};
+use crate::operation::Operation;
 use crate::path::Readings;
 use crate::policy::Policy;
 use crate::query::{Head, Mismatch, Query};
@@ -77,7 +78,7 @@ impl Policy {
             add(Effect::Allow, &layer.allow, Rule::grants);
             add(Effect::Ask, &layer.ask, Rule::grants);
         }
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin,
             method: method.as_bytes(),
             path: path.as_bytes(),

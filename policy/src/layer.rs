@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::overrides::FieldGrants;
 use crate::query::Query;
 use crate::rule::Rule;
-use crate::tls::{TlsGrants, TlsRequest, TlsSetting};
+use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
 
 /// The name of the rule where a mode decided and no rule did.
 pub(crate) const ASK_MODE: &str = "ask-mode";
@@ -26,7 +26,7 @@ pub(crate) struct Layer {
 
 /// What a layer, or a whole policy, says about a request. In the order of severity.
 #[derive(Debug, Clone)]
-pub(crate) enum Verdict<'p> {
+pub(crate) enum LayerVerdict<'p> {
     /// The rule allows it.
     Allow(&'p Rule),
     /// It would be denied, but is let pass.
@@ -37,7 +37,7 @@ pub(crate) enum Verdict<'p> {
     Deny(Denial),
 }
 
-impl Verdict<'_> {
+impl LayerVerdict<'_> {
     pub(crate) fn severity(&self) -> u8 {
         match self {
             Self::Allow(_) => 0,
@@ -49,7 +49,7 @@ impl Verdict<'_> {
 }
 
 impl Layer {
-    pub(crate) fn judge(&self, query: &Query<'_>) -> Verdict<'_> {
+    pub(crate) fn judge(&self, query: &Query<'_>) -> LayerVerdict<'_> {
         let target = Target::from(query);
         if let Some(rule) = self.deny.iter().find(|rule| rule.forbids(query).is_ok()) {
             let head = query.head.filter(|_| rule.path.is_some());
@@ -58,38 +58,46 @@ impl Layer {
         }
         let grants = |rule: &&Rule| rule.grants(query).is_ok();
         if let Some(rule) = self.allow.iter().find(grants) {
-            return Verdict::Allow(rule);
+            return LayerVerdict::Allow(rule);
         }
         if let Some(rule) = self.ask.iter().find(grants) {
             let denial = target.not_granted(rule.as_str());
             return match self.mode {
-                Mode::Report => Verdict::Report(denial),
-                _ => Verdict::Ask(rule.as_str(), denial),
+                Mode::Report => LayerVerdict::Report(denial),
+                _ => LayerVerdict::Ask(rule.as_str(), denial),
             };
         }
         let denial = self.no_rule(query);
         match self.mode {
             // Beyond every override but a rule with the literal address.
-            _ if is_metadata(&query.endpoint.host) => Verdict::Deny(denial),
-            Mode::Enforce => Verdict::Deny(denial),
-            Mode::Report => Verdict::Report(denial),
-            Mode::Ask => Verdict::Ask(ASK_MODE, target.not_granted(ASK_MODE)),
+            _ if is_metadata(&query.endpoint.host) => LayerVerdict::Deny(denial),
+            Mode::Enforce => LayerVerdict::Deny(denial),
+            Mode::Report => LayerVerdict::Report(denial),
+            Mode::Ask => LayerVerdict::Ask(ASK_MODE, target.not_granted(ASK_MODE)),
         }
     }
 
     /// What becomes of a connection whose TLS settings are not all granted; none where they are.
     /// They are never asked about: a hook is not told of them.
-    pub(crate) fn refuse_tls(&self, query: &Query<'_>, tls: TlsRequest) -> Option<Verdict<'_>> {
+    pub(crate) fn refuse_tls(
+        &self,
+        query: &Query<'_>,
+        tls: TlsOverrides,
+    ) -> Option<LayerVerdict<'_>> {
         let is_granted = |setting| self.tls.iter().any(|grants| grants.grants(setting, query));
         let missing = tls.settings().filter(|setting| !is_granted(*setting));
-        let missing: Vec<TlsSetting> = missing.collect();
+        let missing: Vec<TlsOverride> = missing.collect();
         let denial = || Target::from(query).tls_settings(&missing);
         (!missing.is_empty()).then(|| self.refuse(denial()))
     }
 
     /// What becomes of a request with these fields, which override method, path or host; none where
     /// no rule for the host names a method or a path, or all of them are granted.
-    pub(crate) fn refuse_fields(&self, query: &Query<'_>, names: &[&str]) -> Option<Verdict<'_>> {
+    pub(crate) fn refuse_fields(
+        &self,
+        query: &Query<'_>,
+        names: &[&str],
+    ) -> Option<LayerVerdict<'_>> {
         let rule = self.head_rule(&query.endpoint.host)?;
         let is_granted = |name: &&&str| self.fields.iter().any(|it| it.grants(name, query));
         let name = names.iter().find(|name| !is_granted(name))?;
@@ -117,10 +125,10 @@ impl Layer {
             .or_else(|| denying.find(|rule| rule.names_head() && rule.host.forbids(host)))
     }
 
-    fn refuse(&self, denial: Denial) -> Verdict<'_> {
+    fn refuse(&self, denial: Denial) -> LayerVerdict<'_> {
         match self.mode {
-            Mode::Report => Verdict::Report(denial),
-            _ => Verdict::Deny(denial),
+            Mode::Report => LayerVerdict::Report(denial),
+            _ => LayerVerdict::Deny(denial),
         }
     }
 

@@ -7,7 +7,7 @@
 //! 1. [`Policy::answer_connect`] before any DNS gives a `Checked<Endpoint>`, and
 //!    [`Checked::permits`] then filters every address that resolution gives;
 //! 2. [`Policy::answer_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get, if
-//!    the program has the TLS settings that it asks for ([`TlsRequest`]);
+//!    the program has the TLS settings that it asks for ([`TlsOverrides`]);
 //! 3. [`syntax::check_head`] tells nonsense from refusals, and [`Policy::answer_exchange`] gives
 //!    the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go to.
 //!
@@ -36,6 +36,7 @@ mod host_pattern;
 mod layer;
 mod lookup;
 mod name;
+mod operation;
 mod overrides;
 mod path;
 mod policy;
@@ -58,7 +59,7 @@ pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
 pub use check::{PolicyFault, check_secrets};
 pub use checked::{Addresses, Answer, Asked, Checked, RequestLine};
-pub use decide::{Decision, Request, decide};
+pub use decide::{Decision, decide};
 pub use denial::{DEFAULT_DENY, Denial, DenyReason};
 pub use document::{
     Document, DocumentError, DocumentFault, MAX_LENGTH, MAX_RULES, Mode, policy_schema, schema_text,
@@ -68,6 +69,7 @@ pub use host::Host;
 pub use host_error::HostError;
 pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
+pub use operation::{Operation, Stage};
 pub use overrides::{FieldGrants, FieldGrantsError, overriding};
 #[cfg(fuzzing)]
 pub use path::steps as path_steps;
@@ -79,4 +81,4 @@ pub use rule_error::RuleError;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use suggestion::is_pastable;
 pub use target::{Endpoint, Origin, Scheme};
-pub use tls::{TlsGrants, TlsGrantsError, TlsRequest, TlsSetting, Verification};
+pub use tls::{TlsGrants, TlsGrantsError, TlsOverride, TlsOverrides, Verification};

@@ -6,7 +6,7 @@ use crate::address::{AddressClass, classify};
 use crate::denial::{DEFAULT_DENY, Denial, DenyReason, refusal};
 use crate::filter::{AddressFilter, LayerFilter, Leads};
 use crate::host::Host;
-use crate::layer::Verdict;
+use crate::layer::LayerVerdict;
 use crate::name::DnsName;
 use crate::policy::Policy;
 use crate::query::Query;
@@ -86,15 +86,15 @@ impl Policy {
             return Ok(Lookup::Local);
         };
         let (rule, reported) = match self.judge_name(&host) {
-            Verdict::Deny(denial) => return Err(about(name, &denial)),
-            Verdict::Ask(rule, denial) => {
+            LayerVerdict::Deny(denial) => return Err(about(name, &denial)),
+            LayerVerdict::Ask(rule, denial) => {
                 return Ok(Lookup::Ask {
                     rule: rule.to_owned(),
                     denial: about(name, &denial),
                 });
             }
-            Verdict::Allow(rule) => (rule.as_str().to_owned(), None),
-            Verdict::Report(denial) => (denial.rule.clone(), Some(about(name, &denial))),
+            LayerVerdict::Allow(rule) => (rule.as_str().to_owned(), None),
+            LayerVerdict::Report(denial) => (denial.rule.clone(), Some(about(name, &denial))),
         };
         if host.is_localhost() {
             return Ok(Lookup::Local);
@@ -148,7 +148,8 @@ impl Policy {
                         head: None,
                     };
                     let verdict = self.judge(&query);
-                    let is_free = matches!(verdict, Verdict::Allow(_) | Verdict::Report(_));
+                    let is_free =
+                        matches!(verdict, LayerVerdict::Allow(_) | LayerVerdict::Report(_));
                     is_free.then(|| self.filters(&query))
                 })
             })
@@ -156,8 +157,8 @@ impl Policy {
     }
 
     /// The kindest verdict on any connection to the host; of equal ones that on its HTTPS port.
-    fn judge_name(&self, host: &Host) -> Verdict<'_> {
-        let mut kindest: Option<Verdict<'_>> = None;
+    fn judge_name(&self, host: &Host) -> LayerVerdict<'_> {
+        let mut kindest: Option<LayerVerdict<'_>> = None;
         for endpoint in self.deciding_endpoints(host) {
             for scheme in [Scheme::Https, Scheme::Http] {
                 let query = Query {
@@ -166,10 +167,10 @@ impl Policy {
                     head: None,
                 };
                 let verdict = self.judge(&query);
-                if matches!(verdict, Verdict::Allow(_)) {
+                if matches!(verdict, LayerVerdict::Allow(_)) {
                     return verdict;
                 }
-                let is_kinder = |other: &Verdict<'_>| verdict.severity() < other.severity();
+                let is_kinder = |other: &LayerVerdict<'_>| verdict.severity() < other.severity();
                 if kindest.as_ref().is_none_or(is_kinder) {
                     kindest = Some(verdict);
                 }

@@ -6,13 +6,13 @@ use crate::budgets::Budgets;
 use crate::document::Document;
 use crate::document::Mode;
 use crate::filter::LayerFilter;
-use crate::layer::{Layer, Verdict};
+use crate::layer::{Layer, LayerVerdict};
 use crate::overrides::{FieldGrants, overriding};
 use crate::query::Query;
 use crate::rule::Rule;
 use crate::secret::Secret;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::{TlsRequest, TlsSetting};
+use crate::tls::{TlsOverride, TlsOverrides};
 
 /// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
 ///
@@ -98,20 +98,20 @@ impl Policy {
     /// The TLS settings that programs may choose themselves for this endpoint, whether or not a
     /// connection to it is allowed.
     #[must_use]
-    pub fn granted_tls(&self, endpoint: &Endpoint) -> Vec<TlsSetting> {
+    pub fn granted_tls(&self, endpoint: &Endpoint) -> Vec<TlsOverride> {
         let query = Query {
             scheme: Scheme::Https,
             endpoint,
             head: None,
         };
-        let is_granted = |setting: &TlsSetting| {
+        let is_granted = |setting: &TlsOverride| {
             let request = [*setting].into_iter().collect();
             match self.refuse_tls(&query, request) {
-                None | Some(Verdict::Report(_)) => true,
+                None | Some(LayerVerdict::Report(_)) => true,
                 Some(_) => false,
             }
         };
-        TlsSetting::ALL.into_iter().filter(is_granted).collect()
+        TlsOverride::ALL.into_iter().filter(is_granted).collect()
     }
 
     /// The fields that override method, path or host and that programs may send to this origin,
@@ -158,7 +158,7 @@ impl Policy {
     }
 
     /// The strictest of the layers' verdicts; of several that allow, the last one's rule.
-    pub(crate) fn judge(&self, query: &Query<'_>) -> Verdict<'_> {
+    pub(crate) fn judge(&self, query: &Query<'_>) -> LayerVerdict<'_> {
         let verdicts = self.layers.iter().map(|layer| layer.judge(query));
         verdicts
             .reduce(|a, b| if a.severity() > b.severity() { a } else { b })
@@ -166,9 +166,13 @@ impl Policy {
     }
 
     /// The strictest of what the layers say about these TLS settings; none where all grant them.
-    pub(crate) fn refuse_tls(&self, query: &Query<'_>, tls: TlsRequest) -> Option<Verdict<'_>> {
+    pub(crate) fn refuse_tls(
+        &self,
+        query: &Query<'_>,
+        tls: TlsOverrides,
+    ) -> Option<LayerVerdict<'_>> {
         let refusals = self.layers.iter().map(|layer| layer.refuse_tls(query, tls));
-        refusals.flatten().max_by_key(Verdict::severity)
+        refusals.flatten().max_by_key(LayerVerdict::severity)
     }
 
     /// The strictest of what the layers say about these fields; none where all let them pass.
@@ -176,14 +180,14 @@ impl Policy {
         &self,
         query: &Query<'_>,
         fields: &[(Vec<u8>, Vec<u8>)],
-    ) -> Option<Verdict<'_>> {
+    ) -> Option<LayerVerdict<'_>> {
         let names = overriding(fields);
         if names.is_empty() {
             return None;
         }
         let layers = self.layers.iter();
         let refusals = layers.map(|layer| layer.refuse_fields(query, &names));
-        refusals.flatten().max_by_key(Verdict::severity)
+        refusals.flatten().max_by_key(LayerVerdict::severity)
     }
 
     /// What each layer opens for such a request.

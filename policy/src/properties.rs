@@ -5,15 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::address::{AddressClass, classify};
-use crate::decide::{Decision, Request, decide};
+use crate::decide::{Decision, decide};
 use crate::denial::DenyReason;
 use crate::document::Document;
 use crate::host::Host;
+use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
-use crate::tls::{TlsGrants, TlsRequest, TlsSetting};
+use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
 
 /// Hosts from so few labels that rules and targets often meet.
 fn host() -> impl Strategy<Value = String> {
@@ -98,13 +99,13 @@ fn policy() -> impl Strategy<Value = Policy> {
     })
 }
 
-fn tls_request() -> impl Strategy<Value = TlsRequest> {
-    let some = prop::sample::subsequence(TlsSetting::ALL.to_vec(), 0..=4);
+fn tls_request() -> impl Strategy<Value = TlsOverrides> {
+    let some = prop::sample::subsequence(TlsOverride::ALL.to_vec(), 0..=4);
     some.prop_map(|settings| settings.into_iter().collect())
 }
 
 fn tls_grants() -> impl Strategy<Value = Vec<TlsGrants>> {
-    let some = prop::sample::subsequence(TlsSetting::ALL.to_vec(), 1..=4);
+    let some = prop::sample::subsequence(TlsOverride::ALL.to_vec(), 1..=4);
     let one = (some, rule()).prop_filter_map("plain HTTP", |(settings, rule)| {
         let names: Vec<_> = settings.iter().map(|setting| setting.as_str()).collect();
         format!("{} {rule}", names.join(",")).parse().ok()
@@ -156,7 +157,7 @@ proptest! {
             rules.iter().map(Rule::as_str).find(|rule| text_allows(rule, scheme, &host, port))
         };
         let (method, path, fields) = (b"GET", b"/", &[]);
-        let exchange = Request::Exchange { origin: &origin, method, path, fields };
+        let exchange = Operation::Request { origin: &origin, method, path, fields };
         match decide(&exchange, &policy) {
             Decision::Allow { rule } => prop_assert_eq!(Some(rule.as_str()), matching(scheme)),
             Decision::Deny(denial) => {
@@ -169,7 +170,7 @@ proptest! {
             }
             other => prop_assert!(false, "{:?}", other),
         }
-        let connect = decide(&Request::Connect { endpoint: &origin.endpoint }, &policy);
+        let connect = decide(&Operation::Connect { endpoint: &origin.endpoint }, &policy);
         let any_scheme = Scheme::ALL.into_iter().any(|scheme| matching(scheme).is_some());
         prop_assert_eq!(matches!(connect, Decision::Allow { .. }), any_scheme);
     }
@@ -213,7 +214,7 @@ proptest! {
             let route = policy.check_connect(origin.endpoint.clone());
             prop_assert!(route.is_ok_and(|route| route.permits(address)));
             if scheme == Scheme::Https {
-                let tls = policy.check_tls(&origin.endpoint, None, TlsRequest::default());
+                let tls = policy.check_tls(&origin.endpoint, None, TlsOverrides::default());
                 prop_assert!(tls.is_ok_and(|tls| tls.permits(address)));
             }
         }
@@ -257,9 +258,9 @@ proptest! {
         port in port(),
         request in tls_request(),
     ) {
-        use TlsSetting::{Unverified, UnverifiedName};
+        use TlsOverride::{Unverified, UnverifiedName};
         let endpoint = Endpoint::new(&host, port).unwrap();
-        let has = |grants: &[TlsGrants], settings: &[TlsSetting]| {
+        let has = |grants: &[TlsGrants], settings: &[TlsOverride]| {
             let fits = |rule: &Rule| text_allows(rule.as_str(), Scheme::Https, &host, port);
             let of_host = grants.iter().filter(|one| one.hosts.iter().any(fits));
             of_host.flat_map(TlsGrants::settings).any(|one| settings.contains(&one))

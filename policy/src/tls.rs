@@ -26,7 +26,7 @@ pub enum Verification {
 /// What a program asks for when a connection is to speak TLS. The default is what the host does of
 /// itself, and needs no grant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct TlsRequest {
+pub struct TlsOverrides {
     /// How the server's certificate is verified.
     pub verification: Verification,
     /// Whether certificate authorities are trusted that the host does not trust itself.
@@ -35,38 +35,38 @@ pub struct TlsRequest {
     pub client_certificate: bool,
 }
 
-impl TlsRequest {
+impl TlsOverrides {
     /// What the policy has to grant for this. Where nothing is verified, nobody is trusted either.
-    pub fn settings(&self) -> impl Iterator<Item = TlsSetting> + use<> {
+    pub fn settings(&self) -> impl Iterator<Item = TlsOverride> + use<> {
         let Self {
             verification,
             own_roots,
             client_certificate,
         } = *self;
-        TlsSetting::ALL
+        TlsOverride::ALL
             .into_iter()
             .filter(move |setting| match setting {
-                TlsSetting::Unverified => verification == Verification::None,
-                TlsSetting::UnverifiedName => verification == Verification::NameUnchecked,
-                TlsSetting::OwnRoots => own_roots && verification != Verification::None,
-                TlsSetting::ClientCertificates => client_certificate,
+                TlsOverride::Unverified => verification == Verification::None,
+                TlsOverride::UnverifiedName => verification == Verification::NameUnchecked,
+                TlsOverride::OwnRoots => own_roots && verification != Verification::None,
+                TlsOverride::ClientCertificates => client_certificate,
             })
     }
 }
 
 /// The request that needs all of these.
-impl FromIterator<TlsSetting> for TlsRequest {
-    fn from_iter<I: IntoIterator<Item = TlsSetting>>(settings: I) -> Self {
+impl FromIterator<TlsOverride> for TlsOverrides {
+    fn from_iter<I: IntoIterator<Item = TlsOverride>>(settings: I) -> Self {
         let mut request = Self::default();
         for setting in settings {
             match setting {
-                TlsSetting::Unverified => request.verification = Verification::None,
-                TlsSetting::UnverifiedName if request.verification == Verification::Full => {
+                TlsOverride::Unverified => request.verification = Verification::None,
+                TlsOverride::UnverifiedName if request.verification == Verification::Full => {
                     request.verification = Verification::NameUnchecked;
                 }
-                TlsSetting::UnverifiedName => {}
-                TlsSetting::OwnRoots => request.own_roots = true,
-                TlsSetting::ClientCertificates => request.client_certificate = true,
+                TlsOverride::UnverifiedName => {}
+                TlsOverride::OwnRoots => request.own_roots = true,
+                TlsOverride::ClientCertificates => request.client_certificate = true,
             }
         }
         request
@@ -77,7 +77,7 @@ impl FromIterator<TlsSetting> for TlsRequest {
 /// policy files, on the command line, in denials and in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TlsSetting {
+pub enum TlsOverride {
     /// No verification of the server's certificate at all.
     Unverified,
     /// A trusted root has to sign the server's certificate, which may be for another name.
@@ -88,7 +88,7 @@ pub enum TlsSetting {
     ClientCertificates,
 }
 
-impl TlsSetting {
+impl TlsOverride {
     /// All settings.
     pub const ALL: [Self; 4] = [
         Self::Unverified,
@@ -109,7 +109,7 @@ impl TlsSetting {
     }
 }
 
-impl fmt::Display for TlsSetting {
+impl fmt::Display for TlsOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -177,11 +177,11 @@ pub enum TlsGrantsError {
 
 /// The names of all settings.
 fn known(last: &str) -> String {
-    quoted(TlsSetting::ALL, last)
+    quoted(TlsOverride::ALL, last)
 }
 
 /// Names in quotes, with commas between them and `last` before the last one.
-pub(crate) fn quoted(settings: impl IntoIterator<Item = TlsSetting>, last: &str) -> String {
+pub(crate) fn quoted(settings: impl IntoIterator<Item = TlsOverride>, last: &str) -> String {
     let mut names: Vec<String> = settings.into_iter().map(|it| format!("'{it}'")).collect();
     match names.pop() {
         Some(name) if names.is_empty() => name,
@@ -201,41 +201,41 @@ impl TlsGrants {
             return Err(TlsGrantsError::NoHosts);
         }
         self.hosts.iter().try_for_each(check_host)?;
-        match TlsSetting::ALL.into_iter().any(|it| self.has(it)) {
+        match TlsOverride::ALL.into_iter().any(|it| self.has(it)) {
             true => Ok(()),
             false => Err(TlsGrantsError::Nothing),
         }
     }
 
     /// The settings that are granted, without those that another one includes.
-    pub fn settings(&self) -> impl Iterator<Item = TlsSetting> {
-        let is_included = |it| it == TlsSetting::UnverifiedName && self.unverified;
-        let own = move |it: &TlsSetting| self.has(*it) && !is_included(*it);
-        TlsSetting::ALL.into_iter().filter(own)
+    pub fn settings(&self) -> impl Iterator<Item = TlsOverride> {
+        let is_included = |it| it == TlsOverride::UnverifiedName && self.unverified;
+        let own = move |it: &TlsOverride| self.has(*it) && !is_included(*it);
+        TlsOverride::ALL.into_iter().filter(own)
     }
 
     /// Whether it grants this setting to its hosts.
     #[must_use]
-    pub const fn has(&self, setting: TlsSetting) -> bool {
+    pub const fn has(&self, setting: TlsOverride) -> bool {
         match setting {
-            TlsSetting::Unverified => self.unverified,
-            TlsSetting::UnverifiedName => self.unverified || self.unverified_name,
-            TlsSetting::OwnRoots => self.own_roots,
-            TlsSetting::ClientCertificates => self.client_certificates,
+            TlsOverride::Unverified => self.unverified,
+            TlsOverride::UnverifiedName => self.unverified || self.unverified_name,
+            TlsOverride::OwnRoots => self.own_roots,
+            TlsOverride::ClientCertificates => self.client_certificates,
         }
     }
 
-    fn add(&mut self, setting: TlsSetting) {
+    fn add(&mut self, setting: TlsOverride) {
         *match setting {
-            TlsSetting::Unverified => &mut self.unverified,
-            TlsSetting::UnverifiedName => &mut self.unverified_name,
-            TlsSetting::OwnRoots => &mut self.own_roots,
-            TlsSetting::ClientCertificates => &mut self.client_certificates,
+            TlsOverride::Unverified => &mut self.unverified,
+            TlsOverride::UnverifiedName => &mut self.unverified_name,
+            TlsOverride::OwnRoots => &mut self.own_roots,
+            TlsOverride::ClientCertificates => &mut self.client_certificates,
         } = true;
     }
 
     /// Whether it grants this setting for this connection.
-    pub(crate) fn grants(&self, setting: TlsSetting, query: &Query<'_>) -> bool {
+    pub(crate) fn grants(&self, setting: TlsOverride, query: &Query<'_>) -> bool {
         self.has(setting) && self.hosts.iter().any(|rule| rule.grants(query).is_ok())
     }
 }
@@ -266,7 +266,7 @@ impl FromStr for TlsGrants {
         let (names, rule) = text.split_once(' ').ok_or(TlsGrantsError::Words)?;
         let mut grants = Self::default();
         for name in names.split(',') {
-            let mut known = TlsSetting::ALL.into_iter();
+            let mut known = TlsOverride::ALL.into_iter();
             let setting = known.find(|setting| setting.as_str() == name);
             grants.add(setting.ok_or_else(|| TlsGrantsError::Unknown(name.to_owned()))?);
         }

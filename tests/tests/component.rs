@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sandbox_net::egress::{EgressConfig, Roots, TlsSettings};
+use sandbox_net::egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
     AuditLog, Capability, Engine, Gateway, Sandbox, SandboxNetCtx, SandboxNetCtxView,
@@ -193,7 +193,7 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
 
     let rule = server.origin().parse().expect("a rule");
     let policy = Policy::allow([rule]);
-    let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
+    let tls = TlsConfig::new(Roots::Bundled, []).expect("roots");
     let config = EgressConfig::new(tls);
     let audit = AuditLog::new();
     let code = format!(

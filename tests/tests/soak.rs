@@ -1,5 +1,5 @@
 //! Many requests over one session, every tenth of them answered in one of ten broken ways: the
-//! sandbox raises what native Python raises, holds nothing afterwards, and grows no further.
+//! sandbox raises what native Python raises, holds nothing reuse, and grows no further.
 //!
 //! `SANDBOX_NET_SOAK=10000` sets the number of requests, 300 at least, `SANDBOX_NET_SOAK_SEED` their
 //! order. This is the only test of its file, so that the process whose memory is measured does

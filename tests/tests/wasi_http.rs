@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use sandbox_net::egress::{EgressConfig, Roots, TlsSettings, read_certificates};
+use sandbox_net::egress::{EgressConfig, Roots, TlsConfig, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net::{AuditLog, Gateway, OutgoingHandler, Stage, Verdict};
 use sandbox_net_tests::{Alpn, Forbidden, HttpServer, RawServer, TestCa};
@@ -24,7 +24,7 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
     let server = HttpServer::tls(&ca.loopback_leaf(), Alpn::Http2).await;
     let forbidden = Forbidden::start().await;
     let roots = read_certificates(&ca.root_pem()).expect("a certificate");
-    let tls = TlsSettings::new(Roots::None, roots).expect("roots");
+    let tls = TlsConfig::new(Roots::None, roots).expect("roots");
     let policy = Policy::allow([server.origin().parse().expect("a rule")]);
     let config = EgressConfig::new(tls);
     let audit = AuditLog::new();
@@ -61,7 +61,7 @@ async fn a_request_of_wasi_http_is_decided_sent_and_recorded_like_any_other() {
 #[tokio::test]
 async fn the_time_limits_of_wasi_http_are_kept() {
     let raw = RawServer::start().await;
-    let tls = TlsSettings::new(Roots::Bundled, []).expect("roots");
+    let tls = TlsConfig::new(Roots::Bundled, []).expect("roots");
     let policy = Policy::allow([raw.origin().parse().expect("a rule")]);
     let config = EgressConfig::new(tls);
     let mut hooks = OutgoingHandler::new(Gateway::new(policy, config, AuditLog::new()));

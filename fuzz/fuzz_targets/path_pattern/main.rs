@@ -11,7 +11,7 @@ mod naive;
 
 use libfuzzer_sys::fuzz_target;
 use sandbox_net_policy::{
-    Decision, Denial, DenyReason, Document, Endpoint, Origin, PathPattern, Policy, Request, Rule,
+    Decision, Denial, DenyReason, Document, Endpoint, Operation, Origin, PathPattern, Policy, Rule,
     Scheme, decide, path_steps,
 };
 
@@ -116,7 +116,7 @@ fn is_allowed(policy: &Policy, path: &[u8]) -> Option<bool> {
         scheme: Scheme::Https,
         endpoint,
     };
-    let request = Request::Exchange {
+    let request = Operation::Request {
         origin: &origin,
         method: b"GET",
         path,

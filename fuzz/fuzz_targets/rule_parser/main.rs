@@ -11,8 +11,8 @@ mod reading;
 
 use libfuzzer_sys::fuzz_target;
 use sandbox_net_policy::{
-    Decision, DenyReason, Document, DocumentError, DocumentFault, Endpoint, Origin, Policy,
-    Request, Rule, Scheme, decide,
+    Decision, DenyReason, Document, DocumentError, DocumentFault, Endpoint, Operation, Origin,
+    Policy, Rule, Scheme, decide,
 };
 
 use crate::reading::Reading;
@@ -93,7 +93,7 @@ fn check_requests(policy: &Policy, reading: &Reading<'_>, text: &str, scheme: Sc
     let verdict = |origin: &Origin, method: &str, path: &str| {
         let (method, path) = (method.as_bytes(), path.as_bytes());
         let fields = &[];
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin,
             method,
             path,
@@ -149,7 +149,7 @@ fn check_denying(rule: &Rule, text: &str) {
             ..Document::default()
         };
         let origin = Origin { scheme, endpoint };
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin: &origin,
             method: reading.method().as_bytes(),
             path: path.as_bytes(),

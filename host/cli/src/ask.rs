@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sandbox_net::{Hook, HookAnswer, HookFuture, HookRequest};
+use sandbox_net::{DecisionHook, HookAnswer, HookFuture, HookRequest};
 use tokio::sync::Mutex as Turn;
 
 use crate::printable::printable;
@@ -23,7 +23,7 @@ pub(crate) struct Terminal {
     turn: Turn<()>,
 }
 
-impl Hook for Terminal {
+impl DecisionHook for Terminal {
     fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(async move {
             if !request.is_asked {

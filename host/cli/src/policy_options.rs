@@ -59,7 +59,7 @@ impl PolicyOptions {
     pub(crate) fn compose(self) -> Result<Composed, Failure> {
         let authors = self.policy.iter().map(|file| input::name(file)).collect();
         Ok(Composed {
-            policy: self.apply(Sandbox::builder())?.decided()?,
+            policy: self.apply(Sandbox::builder())?.effective_policy()?,
             authors,
         })
     }
@@ -71,7 +71,7 @@ impl PolicyOptions {
             sandbox = sandbox.policy(first?);
         }
         for document in documents {
-            sandbox = sandbox.narrowed_by(document?.into());
+            sandbox = sandbox.intersect(document?.into());
         }
         for rule in self.allow {
             sandbox = sandbox.allow(rule);

@@ -174,7 +174,7 @@ impl Run {
         }
         // Mistakes in the arguments are told before a runtime is fetched for them.
         sandbox.check()?;
-        let policy = sandbox.decided()?;
+        let policy = sandbox.effective_policy()?;
         if policy.asks() && !policy.denies_everything() {
             sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
         }

@@ -27,19 +27,19 @@ const MAX_AGE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     /// In the order in which they came, so that the first ones are the oldest.
-    kept: Mutex<VecDeque<Answer>>,
+    kept: Mutex<VecDeque<DnsAnswer>>,
 }
 
 /// The addresses of a name, which no policy has seen yet.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct DnsAnswer {
     name: DnsName,
     addresses: Vec<IpAddr>,
     at: Instant,
     _held: Reservation,
 }
 
-impl Answer {
+impl DnsAnswer {
     /// The addresses, if they are not too old.
     pub(crate) fn into_addresses(self) -> Option<Vec<IpAddr>> {
         self.is_fresh().then_some(self.addresses)
@@ -58,7 +58,7 @@ impl Answers {
             return;
         }
         let texts = block(name.as_str().len()) + block(size_of_val(&addresses[..]));
-        let Ok(held) = memory.reserve(size_of::<Answer>() + texts) else {
+        let Ok(held) = memory.reserve(size_of::<DnsAnswer>() + texts) else {
             return;
         };
         let mut kept = self.fresh();
@@ -66,7 +66,7 @@ impl Answers {
             kept.pop_front();
         }
         let at = Instant::now();
-        kept.push_back(Answer {
+        kept.push_back(DnsAnswer {
             name,
             addresses,
             at,
@@ -75,14 +75,14 @@ impl Answers {
     }
 
     /// Takes the newest answer for a name: no other connection gets it.
-    pub(crate) fn take(&self, name: &DnsName) -> Option<Answer> {
+    pub(crate) fn take(&self, name: &DnsName) -> Option<DnsAnswer> {
         let mut kept = self.fresh();
         let newest = kept.iter().rposition(|answer| answer.name == *name)?;
         kept.remove(newest)
     }
 
     /// The answers without those that are too old.
-    fn fresh(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+    fn fresh(&self) -> MutexGuard<'_, VecDeque<DnsAnswer>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while kept.front().is_some_and(|oldest| !oldest.is_fresh()) {
             kept.pop_front();
@@ -104,7 +104,9 @@ mod tests {
     }
 
     fn take(answers: &Answers, text: &str) -> Option<Vec<IpAddr>> {
-        answers.take(&name(text)).and_then(Answer::into_addresses)
+        answers
+            .take(&name(text))
+            .and_then(DnsAnswer::into_addresses)
     }
 
     #[tokio::test]

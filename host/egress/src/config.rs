@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resolve::{Resolve, SystemResolver};
-use crate::tls::TlsSettings;
+use crate::tls::TlsConfig;
 
 /// What the operator settles for a sandbox's traffic. Each bound is enforced as it is written: one of
 /// zero leaves nothing, so that every connection, request or head fails by it.
 #[derive(Clone)]
 pub struct EgressConfig {
     /// Trusted roots and TLS protocol settings.
-    pub tls: TlsSettings,
+    pub tls: TlsConfig,
     /// Who resolves names.
     pub resolver: Arc<dyn Resolve>,
     /// The longest that name resolution and the TCP handshake may take together, and the longest
@@ -22,20 +22,20 @@ pub struct EgressConfig {
     /// calls of the guest is not counted.
     pub request_deadline: Duration,
     /// How long a connection without an exchange is kept for the next one, where it is kept (see
-    /// [`Afterwards`](crate::Afterwards)), and how long an HTTP/2 session is.
+    /// [`Reuse`](crate::Reuse)), and how long an HTTP/2 session is.
     pub idle_timeout: Duration,
     /// How many connections without an exchange are kept for one endpoint, beside sessions.
     pub max_idle_per_endpoint: usize,
-    /// How many TCP connections may be open at once, idle ones included. One [`Egress`] has this
+    /// How many TCP connections may be open at once, idle ones included. One [`Client`] has this
     /// many for itself.
     ///
-    /// [`Egress`]: crate::Egress
+    /// [`Client`]: crate::Client
     pub max_connections: usize,
-    /// The most bytes of memory that the network of one [`Egress`] may hold at once: connections and
+    /// The most bytes of memory that the network of one [`Client`] may hold at once: connections and
     /// sessions, heads, bodies on their way, options and answers. `None` stands for
     /// [`Budgets::HOST_MEMORY`](sandbox_net_policy::Budgets::HOST_MEMORY).
     ///
-    /// [`Egress`]: crate::Egress
+    /// [`Client`]: crate::Client
     pub max_host_memory: Option<u64>,
     /// The most bytes that a request head may have as HTTP/1.1 text.
     pub max_request_head: usize,
@@ -56,7 +56,7 @@ impl EgressConfig {
 
     /// The default bounds, with the system's resolver.
     #[must_use]
-    pub fn new(tls: TlsSettings) -> Self {
+    pub fn new(tls: TlsConfig) -> Self {
         Self {
             tls,
             resolver: Arc::new(SystemResolver::default()),

@@ -1,6 +1,6 @@
 //! A connection as the guest sees it.
 
-mod exchange;
+mod send;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Source;
 use crate::body_kind::BodyKind;
-use crate::era::Era;
+use crate::client::Client;
+use crate::client::Transport;
+use crate::dial_scope::DialScope;
 use crate::error::{EgressError, Phase};
-use crate::h1::{Afterwards, Arrived, Home, encode_head};
-use crate::h2::{Session, Slot};
-use crate::message::{Answer, RequestBody, erase};
+use crate::generation::Generation;
+use crate::h1::{Arrived, ReturnSlot, Reuse, encode_head};
+use crate::h2::{Session, StreamPlace};
+use crate::message::{Received, RequestBody, erase};
 use crate::message::{Response, SendOptions};
-use crate::reach::Reach;
 use crate::stream::{Secured, Stream};
-use crate::tenant::Egress;
-use crate::tenant::Transport;
-use crate::terms::TlsTerms;
 use crate::tls::TlsInfo;
+use crate::tls_profile::TlsProfile;
 use sandbox_net_policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
 /// How often a request is tried, where it is certain that trying again does no harm.
@@ -33,21 +33,21 @@ const MAX_ATTEMPTS: usize = 3;
 /// peer closed it, and the next request dials again, with every check done again.
 ///
 /// Dropping it leaves a response that is still arriving alone. What becomes of its transport is in
-/// [`Afterwards`]; an HTTP/2 session stays with the tenant.
+/// [`Reuse`]; an HTTP/2 session stays with the client.
 pub struct Connection {
-    afterwards: Afterwards,
-    egress: Egress,
-    era: Arc<Era>,
-    reach: Reach,
+    reuse: Reuse,
+    egress: Client,
+    generation: Arc<Generation>,
+    reach: DialScope,
     /// A transport that has not carried an exchange of this connection yet, and whether it
     /// carried any before.
     fresh: Option<(Stream, bool)>,
     session: Option<Arc<Session>>,
-    home: Arc<Home>,
+    home: Arc<ReturnSlot>,
     peer: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     /// Those of every handshake that is made for this connection, now and later.
-    terms: Option<Arc<TlsTerms>>,
+    profile: Option<Arc<TlsProfile>>,
     /// Time that setting up took, which counts for the first exchange.
     spent: Duration,
 }
@@ -62,20 +62,24 @@ struct Sending<'a> {
 }
 
 impl Connection {
-    pub(crate) fn new(egress: Egress, reach: Reach, afterwards: Afterwards) -> Self {
-        let era = egress.era();
-        let home = Home::new(Arc::clone(era.pool()), reach.endpoint().clone(), afterwards);
+    pub(crate) fn new(egress: Client, reach: DialScope, reuse: Reuse) -> Self {
+        let generation = egress.generation();
+        let home = ReturnSlot::new(
+            Arc::clone(generation.pool()),
+            reach.endpoint().clone(),
+            reuse,
+        );
         Self {
-            afterwards,
+            reuse,
             egress,
-            era,
+            generation,
             reach,
             fresh: None,
             session: None,
             home: Arc::new(home),
             peer: None,
             tls: None,
-            terms: None,
+            profile: None,
             spent: Duration::ZERO,
         }
     }
@@ -85,42 +89,42 @@ impl Connection {
         self.spent += started.elapsed();
     }
 
-    /// Whether the tenant has a transport that may do.
+    /// Whether the client has a transport that may do.
     pub(crate) fn has_pooled(&self) -> bool {
-        let pool = self.era.pool();
+        let pool = self.generation.pool();
         let endpoint = self.endpoint();
         pool.has_session(endpoint) || self.takes_idle() && pool.has_idle(endpoint)
     }
 
     /// Whether it may use what another connection left.
     fn takes_idle(&self) -> bool {
-        self.afterwards == Afterwards::Kept
+        self.reuse == Reuse::Pool
     }
 
-    /// Closes what was set up before the tenant's network was renewed.
+    /// Closes what was set up before the client's network was renewed.
     pub fn follow(&mut self) {
-        let era = self.egress.era();
-        if Arc::ptr_eq(&era, &self.era) {
+        let generation = self.egress.generation();
+        if Arc::ptr_eq(&generation, &self.generation) {
             return;
         }
-        let home = Home::new(
-            Arc::clone(era.pool()),
+        let home = ReturnSlot::new(
+            Arc::clone(generation.pool()),
             self.endpoint().clone(),
-            self.afterwards,
+            self.reuse,
         );
         // The old pool is closed: what is given to it is closed too.
         std::mem::replace(&mut self.home, Arc::new(home)).close();
         (self.fresh, self.session) = (None, None);
         // So is what was asked before.
         self.reach.take_found();
-        self.era = era;
+        self.generation = generation;
     }
 
     /// Connects now.
     pub(crate) async fn dial(&mut self, asked: Option<Duration>) -> Result<(), EgressError> {
         let stream = self
             .egress
-            .dial(&self.reach, &self.era, asked, &mut Phase::Resolve)
+            .dial(&self.reach, &self.generation, asked, &mut Phase::Resolve)
             .await?;
         self.peer = Some(stream.peer());
         self.fresh = Some((stream, false));
@@ -156,18 +160,18 @@ impl Connection {
         self.peer
     }
 
-    /// [`start_tls_on`](Self::start_tls_on) the host's own terms.
+    /// [`start_tls_on`](Self::start_tls_on) the host's own profile.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
-        let terms = Arc::clone(self.egress.host_terms());
-        self.start_tls_on(origin, terms).await
+        let profile = Arc::clone(self.egress.host_profile());
+        self.start_tls_on(origin, profile).await
     }
 
     /// Sets up TLS for the origin, whose host is the name that is sent and verified. The peer is
-    /// offered HTTP/2 and HTTP/1.1. Whoever calls this has asked the policy about `terms`, and they
+    /// offered HTTP/2 and HTTP/1.1. Whoever calls this has asked the policy about `profile`, and they
     /// hold for every handshake that becomes necessary later.
     ///
     /// # Errors
@@ -177,7 +181,7 @@ impl Connection {
     pub async fn start_tls_on(
         &mut self,
         origin: Checked<Origin>,
-        terms: Arc<TlsTerms>,
+        profile: Arc<TlsProfile>,
     ) -> Result<&TlsInfo, EgressError> {
         let started = Instant::now();
         if self.reach.origin().is_some() {
@@ -193,7 +197,7 @@ impl Connection {
         self.follow();
         self.reach.settle(Scheme::Https);
         self.reach.narrow(&origin);
-        self.terms = Some(Arc::clone(&terms));
+        self.profile = Some(Arc::clone(&profile));
         let dialled = self.fresh().map(|(stream, _)| stream);
         let mut phase = Phase::Tls;
         let deadline = self
@@ -201,7 +205,7 @@ impl Connection {
             .config()
             .request_deadline
             .saturating_sub(self.spent);
-        let transport = timeout(deadline, self.secure(&terms, dialled, true, &mut phase)).await;
+        let transport = timeout(deadline, self.secure(&profile, dialled, true, &mut phase)).await;
         match transport.map_err(|_| EgressError::Timeout(phase))?? {
             Transport::H1 { stream, reused } => {
                 self.note(stream.peer(), stream.secured());
@@ -225,22 +229,22 @@ impl Connection {
     /// A transport with TLS: a session, an idle connection, or a new one.
     async fn secure(
         &self,
-        terms: &Arc<TlsTerms>,
+        profile: &Arc<TlsProfile>,
         dialled: Option<Stream>,
         may_be_idle: bool,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
-        if let Some(slot) = self.slot(terms) {
+        if let Some(slot) = self.slot(profile) {
             return Ok(Transport::H2 { slot });
         }
-        if may_be_idle && let Some(stream) = self.idle(Some(terms)).await {
+        if may_be_idle && let Some(stream) = self.idle(Some(profile)).await {
             return Ok(Transport::H1 {
                 stream,
                 reused: true,
             });
         }
         self.egress
-            .secure((&self.reach, terms), &self.era, dialled, phase)
+            .secure((&self.reach, profile), &self.generation, dialled, phase)
             .await
     }
 
@@ -250,22 +254,22 @@ impl Connection {
         fresh.filter(|(stream, _)| self.reach.permits(stream.peer().ip()))
     }
 
-    /// Room on this connection's session, or on another one of the tenant.
-    fn slot(&self, terms: &Arc<TlsTerms>) -> Option<Slot> {
+    /// Room on this connection's session, or on another one of the client.
+    fn slot(&self, profile: &Arc<TlsProfile>) -> Option<StreamPlace> {
         let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
         let own = self.session.as_ref().filter(is_permitted);
-        own.and_then(Session::slot).or_else(|| {
-            let pool = self.era.pool();
-            pool.slot(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
+        own.and_then(Session::place).or_else(|| {
+            let pool = self.generation.pool();
+            pool.slot(self.reach.endpoint(), profile, |ip| self.reach.permits(ip))
         })
     }
 
-    async fn idle(&self, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
+    async fn idle(&self, profile: Option<&Arc<TlsProfile>>) -> Option<Stream> {
         if !self.takes_idle() {
             return None;
         }
-        let pool = self.era.pool();
-        pool.take(self.reach.endpoint(), terms, |ip| self.reach.permits(ip))
+        let pool = self.generation.pool();
+        pool.take(self.reach.endpoint(), profile, |ip| self.reach.permits(ip))
             .await
     }
 
@@ -320,7 +324,7 @@ impl Connection {
         (kind, body): (BodyKind, RequestBody),
         options: &SendOptions,
         takes_unframed: bool,
-    ) -> Result<Answer, EgressError> {
+    ) -> Result<Received, EgressError> {
         if self.reach.origin().is_none() {
             self.reach.settle(Scheme::Http);
         }
@@ -358,7 +362,7 @@ impl Connection {
         body: RequestBody,
         left: Duration,
         phase: &mut Phase,
-    ) -> Result<Answer, EgressError> {
+    ) -> Result<Received, EgressError> {
         let started = Instant::now();
         let Sending {
             request,
@@ -412,7 +416,7 @@ impl Connection {
     }
 
     /// The transport for the next exchange: what setting up gave, what the last exchange left,
-    /// what the tenant has, or a new one.
+    /// what the client has, or a new one.
     async fn transport(
         &mut self,
         may_be_idle: bool,
@@ -432,8 +436,8 @@ impl Connection {
                 reused: true,
             });
         }
-        if let Some(terms) = &self.terms {
-            return self.secure(terms, None, may_be_idle, phase).await;
+        if let Some(profile) = &self.profile {
+            return self.secure(profile, None, may_be_idle, phase).await;
         }
         if may_be_idle && let Some(stream) = self.idle(None).await {
             return Ok(Transport::H1 {
@@ -443,7 +447,7 @@ impl Connection {
         }
         let stream = self
             .egress
-            .dial(&self.reach, &self.era, None, phase)
+            .dial(&self.reach, &self.generation, None, phase)
             .await?;
         Ok(Transport::H1 {
             stream,
@@ -457,7 +461,7 @@ impl Drop for Connection {
         if self.takes_idle()
             && let Some((stream, true)) = self.fresh.take()
         {
-            self.era.pool().put(self.reach.endpoint(), stream);
+            self.generation.pool().put(self.reach.endpoint(), stream);
         }
         self.home.close();
     }

@@ -9,9 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
+use crate::dial_scope::DialScope;
 use crate::error::{DnsFailure, EgressError, Phase};
 use crate::limit::Limit;
-use crate::reach::Reach;
 use crate::resolve::Resolve;
 use crate::wire::{Metered, Wire};
 use sandbox_net_policy::Host;
@@ -37,7 +37,7 @@ pub(crate) struct Dialer<'a> {
 /// DNS failures; a limit; an address denial where no address is permitted; otherwise the failure of
 /// the address that came closest.
 pub(crate) async fn dial(
-    reach: &Reach,
+    reach: &DialScope,
     dialer: Dialer<'_>,
     phase: &mut Phase,
 ) -> Result<(Metered, SocketAddr), EgressError> {

@@ -1,7 +1,7 @@
 //! The sockets of sandbox-net: resolve, dial, TLS, HTTP/1.1, HTTP/2 and pools.
 //!
 //! It takes [`Checked`](sandbox_net_policy::Checked) values only, so that nothing is dialled, named in
-//! TLS or sent that the policy has not seen. [`Egress::connect`] resolves, filters every address
+//! TLS or sent that the policy has not seen. [`Client::connect`] resolves, filters every address
 //! through the policy and dials; [`Connection::start_tls`] verifies the peer;
 //! [`Connection::send`] makes one exchange, in HTTP/1.1 or HTTP/2 as TLS settled. Environment
 //! variables for proxies are not read.
@@ -14,14 +14,16 @@ mod body;
 mod body_kind;
 mod certificates;
 mod chain_checks;
+mod client;
 mod config;
 mod connect;
 mod connection;
 mod dial;
-mod era;
+mod dial_scope;
 mod error;
 mod failure;
 mod fields;
+mod generation;
 mod h1;
 mod h2;
 mod hosts;
@@ -33,14 +35,12 @@ mod nameservers;
 mod pool;
 mod protocol_failure;
 mod pump;
-mod reach;
 mod refusal;
 mod resolve;
 mod stream;
-mod tenant;
-mod terms;
 mod tickets;
 mod tls;
+mod tls_profile;
 mod trailers;
 mod verifier;
 mod wire;
@@ -60,23 +60,25 @@ pub use body::ResponseBody;
 pub use body_kind::BodyKind;
 pub use certificates::fault::CertificateFault;
 pub use chain_checks::Checks;
+pub use client::Client;
 pub use config::EgressConfig;
 pub use connection::Connection;
 pub use error::{DnsFailure, EgressError, Phase, TlsFailure};
 pub use fields::{Fields, MAX_FIELDS};
-pub use h1::Afterwards;
+pub use h1::Reuse;
 pub use h1::head_size;
 pub use layout::Layout;
 pub use layout::take_only;
 pub use limit::Limit;
 pub use machine::Machine;
 pub use message::{
-    Answer, Continued, HttpVersion, Response, ResponseHead, SendOptions, Unframed, erase,
+    Continued, HttpVersion, Received, Response, ResponseHead, SendOptions, Unframed, erase,
 };
 pub use nameservers::{NameServers, NameServersError};
 pub use protocol_failure::{ProtocolFailure, ProtocolFault};
 pub use resolve::{Resolve, SystemResolver};
-pub use tenant::Egress;
-pub use terms::{ClientCertificate, TlsOptions, TlsOptionsError, TlsTerms, TlsVersions};
-pub use tls::{Roots, TlsInfo, TlsSettings, TlsSettingsError, read_certificates};
+pub use tls::{Roots, TlsConfig, TlsConfigError, TlsInfo, read_certificates};
+pub use tls_profile::{
+    ClientCertificate, GuestTlsOptions, GuestTlsOptionsError, TlsProfile, TlsVersions,
+};
 pub use wire::Wire;

@@ -80,7 +80,7 @@ pub struct Response {
 }
 
 /// What a peer answered.
-pub enum Answer {
+pub enum Received {
     /// With a response.
     Framed(Response),
     /// With something else, for whoever asked for it as it comes.
@@ -99,7 +99,7 @@ pub struct Unframed {
     pub tls: Option<u16>,
 }
 
-impl Answer {
+impl Received {
     /// The response.
     ///
     /// # Errors

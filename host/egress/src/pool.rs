@@ -1,4 +1,4 @@
-//! Connections of one tenant that wait for their next exchange, and its HTTP/2 sessions.
+//! Connections of one client that wait for their next exchange, and its HTTP/2 sessions.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::h2::{Session, Slot};
+use crate::h2::{Session, StreamPlace};
 use crate::stream::{Secured, Stream};
-use crate::terms::TlsTerms;
+use crate::tls_profile::TlsProfile;
 use sandbox_net_policy::Endpoint;
 
-/// What is kept, and for how long. There is one pool for each tenant: a connection of one tenant
+/// What is kept, and for how long. There is one pool for each client: a connection of one client
 /// is never seen by another.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -118,7 +118,7 @@ impl Pool {
         });
     }
 
-    /// Shares a session with the tenant's other connections to the endpoint.
+    /// Shares a session with the client's other connections to the endpoint.
     pub(crate) fn share(self: &Arc<Self>, endpoint: &Endpoint, session: Arc<Session>) {
         self.with(endpoint, |entry| entry.sessions.push(session));
     }
@@ -128,16 +128,16 @@ impl Pool {
         self.with(endpoint, |entry| Arc::clone(&entry.turn))
     }
 
-    /// The connection that waited least, if one is fit for use: it was made on the same TLS terms,
+    /// The connection that waited least, if one is fit for use: it was made with the same TLS profile,
     /// or without TLS where there are none, `permits` is asked again about its address, and its peer
     /// must neither have closed it nor said anything.
     pub(crate) async fn take(
         &self,
         endpoint: &Endpoint,
-        terms: Option<&Arc<TlsTerms>>,
+        profile: Option<&Arc<TlsProfile>>,
         permits: impl Fn(IpAddr) -> bool,
     ) -> Option<Stream> {
-        while let Some(mut stream) = self.pop(endpoint, terms) {
+        while let Some(mut stream) = self.pop(endpoint, profile) {
             if permits(stream.peer().ip()) && stream.is_quiet().await {
                 return Some(stream);
             }
@@ -145,38 +145,43 @@ impl Pool {
         None
     }
 
-    fn pop(&self, endpoint: &Endpoint, terms: Option<&Arc<TlsTerms>>) -> Option<Stream> {
+    fn pop(&self, endpoint: &Endpoint, profile: Option<&Arc<TlsProfile>>) -> Option<Stream> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
         let at = entry
             .idle
             .iter()
-            .rposition(|idle| is_on(idle.stream.secured(), terms))?;
+            .rposition(|idle| is_on(idle.stream.secured(), profile))?;
         Some(entry.idle.remove(at).stream)
     }
 
-    /// Room on a session, if one is fit for use: it began on the same TLS terms, and `permits` is
+    /// Room on a session, if one is fit for use: it began with the same TLS profile, and `permits` is
     /// asked again about its address.
     pub(crate) fn slot(
         &self,
         endpoint: &Endpoint,
-        terms: &Arc<TlsTerms>,
+        profile: &Arc<TlsProfile>,
         permits: impl Fn(IpAddr) -> bool,
-    ) -> Option<Slot> {
+    ) -> Option<StreamPlace> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
         let is_fit = |session: &&Arc<Session>| {
-            is_on(session.secured(), Some(terms)) && permits(session.peer().ip())
+            is_on(session.secured(), Some(profile)) && permits(session.peer().ip())
         };
-        entry.sessions.iter().filter(is_fit).find_map(Session::slot)
+        entry
+            .sessions
+            .iter()
+            .filter(is_fit)
+            .find_map(Session::place)
     }
 
-    /// Closes what waits and was made on terms of a program's own. Exchanges under way go on.
+    /// Closes what waits and was made on profile of a program's own. Exchanges under way go on.
     pub(crate) fn close_programs_own(&self) {
-        let is_the_hosts =
-            |secured: Option<&Secured>| secured.is_none_or(|secured| secured.terms.are_the_hosts());
+        let is_the_hosts = |secured: Option<&Secured>| {
+            secured.is_none_or(|secured| secured.profile.are_the_hosts())
+        };
         for entry in self.state().endpoints.values_mut() {
             entry
                 .idle
@@ -242,12 +247,12 @@ impl Pool {
     }
 }
 
-/// Whether a connection was made on these terms, and no others. There is one value for the same
+/// Whether a connection was made on these profile, and no others. There is one value for the same
 /// ones as long as anybody holds it.
-fn is_on(secured: Option<&Secured>, terms: Option<&Arc<TlsTerms>>) -> bool {
-    match (secured, terms) {
-        (Some(secured), Some(terms)) => Arc::ptr_eq(&secured.terms, terms),
-        (secured, terms) => secured.is_none() && terms.is_none(),
+fn is_on(secured: Option<&Secured>, profile: Option<&Arc<TlsProfile>>) -> bool {
+    match (secured, profile) {
+        (Some(secured), Some(profile)) => Arc::ptr_eq(&secured.profile, profile),
+        (secured, profile) => secured.is_none() && profile.is_none(),
     }
 }
 

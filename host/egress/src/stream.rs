@@ -16,14 +16,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::account::Reservation;
 use crate::error::EgressError;
-use crate::terms::TlsTerms;
 use crate::tls::TlsInfo;
+use crate::tls_profile::TlsProfile;
 use crate::wire::{Ended, Metered};
 
 /// How often a look for silence reads what the TLS layer keeps for itself.
 const MAX_CONTROL_RECORDS: usize = 16;
 
-/// A connection to a peer, counted against the tenant's limit for as long as it lives.
+/// A connection to a peer, counted against the client's limit for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Stream {
     io: Io,
@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     permit: Permit,
 }
 
-/// The right to one of the tenant's connections, and the memory that it holds.
+/// The right to one of the client's connections, and the memory that it holds.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _permit: OwnedSemaphorePermit,
@@ -53,11 +53,11 @@ impl Permit {
     }
 }
 
-/// What a TLS handshake settled, and the terms on which it was made.
+/// What a TLS handshake settled, and the profile on which it was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Secured {
     pub(crate) info: Arc<TlsInfo>,
-    pub(crate) terms: Arc<TlsTerms>,
+    pub(crate) profile: Arc<TlsProfile>,
 }
 
 #[derive(Debug)]

@@ -39,9 +39,9 @@ pub enum Roots {
 }
 
 /// TLS settings, read once and cheap to clone. Sessions are not part of them: those belong to one
-/// [`Egress`](crate::Egress).
+/// [`Client`](crate::Client).
 #[derive(Debug, Clone)]
-pub struct TlsSettings {
+pub struct TlsConfig {
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
     /// The host's own verification, and the same with strict checks.
@@ -51,7 +51,7 @@ pub struct TlsSettings {
 /// Why TLS cannot be set up as the operator wants it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TlsSettingsError {
+pub enum TlsConfigError {
     /// A text that has no certificate in it, or a broken one.
     #[error("not a certificate in PEM or DER: {0}")]
     Encoding(String),
@@ -63,7 +63,7 @@ pub enum TlsSettingsError {
     NoRoots,
 }
 
-impl TlsSettings {
+impl TlsConfig {
     /// Trusts `roots` and the operator's `authorities`.
     ///
     /// # Errors
@@ -72,16 +72,16 @@ impl TlsSettings {
     pub fn new(
         roots: Roots,
         authorities: impl IntoIterator<Item = CertificateDer<'static>>,
-    ) -> Result<Self, TlsSettingsError> {
+    ) -> Result<Self, TlsConfigError> {
         let mut store = public_roots(roots);
         for authority in authorities {
             let refused = |error: rustls::Error| {
-                TlsSettingsError::Authority(TlsFailure::from(&error).message())
+                TlsConfigError::Authority(TlsFailure::from(&error).message())
             };
             store.add(authority).map_err(refused)?;
         }
         if store.is_empty() {
-            return Err(TlsSettingsError::NoRoots);
+            return Err(TlsConfigError::NoRoots);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let roots = Arc::new(store);
@@ -128,17 +128,17 @@ impl TlsSettings {
 ///
 /// # Errors
 ///
-/// [`TlsSettingsError::Encoding`] where there is none, or one is broken.
-pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
+/// [`TlsConfigError::Encoding`] where there is none, or one is broken.
+pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
     // DER begins with a SEQUENCE whose length takes more than one byte (X.690 section 8.1.3.5).
     if matches!(bytes, [0x30, 0x81..=0x84, ..]) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
     }
     let certificates = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsSettingsError::Encoding(error.to_string()))?;
+        .map_err(|error| TlsConfigError::Encoding(error.to_string()))?;
     if certificates.is_empty() {
-        return Err(TlsSettingsError::Encoding("no certificate is in it".into()));
+        return Err(TlsConfigError::Encoding("no certificate is in it".into()));
     }
     Ok(certificates)
 }

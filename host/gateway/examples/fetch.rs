@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use http_body_util::{BodyExt, Empty};
-use sandbox_net_egress::{BodyKind, EgressConfig, EgressError, Roots, TlsSettings};
+use sandbox_net_egress::{BodyKind, EgressConfig, EgressError, Roots, TlsConfig};
 use sandbox_net_gateway::{AuditLog, Gateway, Request, RequestHead, Timeouts};
 use sandbox_net_policy::{Endpoint, Origin, Policy, Scheme};
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("give a rule and a URL".into());
     };
     let audit = AuditLog::new();
-    let config = EgressConfig::new(TlsSettings::new(Roots::Platform, [])?);
+    let config = EgressConfig::new(TlsConfig::new(Roots::Platform, [])?);
     let gateway = Gateway::new(Policy::allow([rule.parse()?]), config, audit.clone());
 
     match gateway.fetch(get(&url)?, nothing()).await {

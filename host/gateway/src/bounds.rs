@@ -92,10 +92,10 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sandbox_net_egress::{Roots, TlsSettings};
+    use sandbox_net_egress::{Roots, TlsConfig};
 
     fn config() -> EgressConfig {
-        EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
+        EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap())
     }
 
     fn told(policy: Budgets, host: &EgressConfig, limit: &str) -> Option<(u64, bool)> {

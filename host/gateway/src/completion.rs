@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 use crate::admission::Admission;
-use crate::audit::Exchanged;
+use crate::audit::PendingRequest;
 use crate::judgement::Judgement;
 use sandbox_net_egress::account::Reservation;
 use sandbox_net_egress::{Continued, EgressError, Fields};
@@ -15,7 +15,7 @@ use sandbox_net_policy::Policy;
 pub struct Completion {
     failure: OnceLock<EgressError>,
     over: watch::Sender<bool>,
-    record: OnceLock<Arc<Exchanged>>,
+    record: OnceLock<Arc<PendingRequest>>,
     trailers: OnceLock<Fields>,
     continued: Continued,
     judgement: OnceLock<Judgement>,
@@ -81,7 +81,7 @@ impl Completion {
     }
 
     /// The record to finish at the end.
-    pub(crate) fn record_in(&self, record: Arc<Exchanged>) {
+    pub(crate) fn record_in(&self, record: Arc<PendingRequest>) {
         // There is one exchange for each completion.
         let _ = self.record.set(record);
     }

@@ -7,17 +7,19 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::admission::Admission;
-use crate::audit::{BudgetReason, Decided, Reason, Stage, Subject, Unrecorded};
+use crate::audit::{BudgetReason, PendingDecision, Reason, Stage, Subject, Unrecorded};
 use crate::consult::Question;
 use crate::gateway::{Gateway, budget_rule};
 use crate::link::{Connecting, Handshake, Link};
 use crate::meter::Opened;
 use crate::task::Task;
-use sandbox_net_egress::{Afterwards, Connection, EgressError, Limit, TlsOptions};
-use sandbox_net_policy::{Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsRequest};
+use sandbox_net_egress::{Connection, EgressError, GuestTlsOptions, Limit, Reuse};
+use sandbox_net_policy::{
+    Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsOverrides,
+};
 
 /// How to connect, and what the connection takes of its sandbox.
-type How = (Option<Duration>, Afterwards, (Admission, Opened));
+type How = (Option<Duration>, Reuse, (Admission, Opened));
 
 impl Gateway {
     /// Decides, and begins to connect.
@@ -29,14 +31,14 @@ impl Gateway {
         &self,
         endpoint: Endpoint,
         timeout: Option<Duration>,
-        afterwards: Afterwards,
+        reuse: Reuse,
     ) -> Result<Connecting, EgressError> {
         let subject = Subject {
             stage: Stage::Connect,
             target: endpoint.to_string(),
             port: endpoint.port,
             method: None,
-            tls: TlsRequest::default(),
+            tls: TlsOverrides::default(),
         };
         let policy = self.shared.policy();
         let answer = policy.answer_connect(endpoint.clone());
@@ -47,7 +49,7 @@ impl Gateway {
         let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
         let this = self.clone();
         Ok(Task::spawn(async move {
-            let how = (timeout, afterwards, (admission, opened));
+            let how = (timeout, reuse, (admission, opened));
             let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
@@ -57,7 +59,7 @@ impl Gateway {
     /// Records where a budget is used up.
     pub(super) fn metered<T>(
         &self,
-        decided: &mut Decided,
+        decided: &mut PendingDecision,
         counted: Result<T, Limit>,
     ) -> Result<T, EgressError> {
         counted.map_err(|limit| {
@@ -66,7 +68,7 @@ impl Gateway {
         })
     }
 
-    fn limited(&self, decided: &mut Decided, limit: Limit) {
+    fn limited(&self, decided: &mut PendingDecision, limit: Limit) {
         self.shared.meter.limited(limit);
         let reason = Reason::Budget(BudgetReason::Budget);
         decided.refused(&budget_rule(limit), reason);
@@ -76,7 +78,7 @@ impl Gateway {
     /// holds where a sink fails.
     pub(super) async fn recorded(
         &self,
-        decided: &mut Decided,
+        decided: &mut PendingDecision,
         denial: impl FnOnce() -> Denial,
     ) -> Result<(), EgressError> {
         let committed = self.shared.meter.within_time(decided.commit()).await;
@@ -91,8 +93,8 @@ impl Gateway {
         &self,
         (answer, policy): (Answer<Endpoint>, Arc<Policy>),
         endpoint: Endpoint,
-        (timeout, afterwards, (admission, opened)): How,
-        decided: &mut Decided,
+        (timeout, reuse, (admission, opened)): How,
+        decided: &mut PendingDecision,
     ) -> Result<Link, EgressError> {
         let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
         let was_asked = matches!(answer, Answer::Ask(_));
@@ -110,7 +112,7 @@ impl Gateway {
         let connecting = self
             .shared
             .egress
-            .connect(route, timeout, amendments.address, afterwards);
+            .connect(route, timeout, amendments.address, reuse);
         let connection = self.overruling(decided, connecting.await)?;
         let address = connection.peer();
         if let Some(address) = address {
@@ -134,7 +136,7 @@ impl Gateway {
             },
             address,
             tls: Arc::default(),
-            terms: Arc::clone(self.shared.egress.host_terms()),
+            profile: Arc::clone(self.shared.egress.host_profile()),
             admission: Some(Arc::new(admission)),
             opened: Arc::new(opened),
         })
@@ -149,16 +151,16 @@ impl Gateway {
         &self,
         link: &Link,
         server_name: Option<&str>,
-        options: &TlsOptions,
+        options: &GuestTlsOptions,
     ) -> Result<(Link, Handshake), EgressError> {
         let endpoint = &link.origin.endpoint;
-        let terms = self.shared.egress.terms(options);
-        let terms = self.within_memory(terms, || Subject {
+        let profile = self.shared.egress.profile(options);
+        let profile = self.within_memory(profile, || Subject {
             stage: Stage::Tls,
             target: format!("https://{endpoint}"),
             port: endpoint.port,
             method: None,
-            tls: TlsRequest::default(),
+            tls: TlsOverrides::default(),
         })?;
         let secured = Link {
             origin: Origin {
@@ -166,7 +168,7 @@ impl Gateway {
                 endpoint: endpoint.clone(),
             },
             tls: Arc::default(),
-            terms,
+            profile,
             ..link.clone()
         };
         let subject = Subject {
@@ -203,7 +205,7 @@ impl Gateway {
         &self,
         (answer, policy): (Answer<Origin>, Arc<Policy>),
         link: &Link,
-        decided: &mut Decided,
+        decided: &mut PendingDecision,
     ) -> Result<(), EgressError> {
         let question = || Question::new(Stage::Tls, link.origin.clone());
         let was_asked = matches!(answer, Answer::Ask(_));
@@ -217,7 +219,7 @@ impl Gateway {
         self.recorded(decided, || origin.audit_denial()).await?;
         let mut connection = link.connection.lock().await;
         let settled = connection
-            .start_tls_on(origin, Arc::clone(&link.terms))
+            .start_tls_on(origin, Arc::clone(&link.profile))
             .await;
         self.overruling(decided, settled.map(drop))?;
         note_address(decided, &connection);
@@ -267,7 +269,7 @@ impl Gateway {
     /// anew.
     pub(super) fn overruling<T>(
         &self,
-        decided: &mut Decided,
+        decided: &mut PendingDecision,
         result: Result<T, EgressError>,
     ) -> Result<T, EgressError> {
         match &result {
@@ -282,7 +284,7 @@ impl Gateway {
     }
 }
 
-fn note_address(decided: &mut Decided, connection: &Connection) {
+fn note_address(decided: &mut PendingDecision, connection: &Connection) {
     if let Some(address) = connection.peer() {
         decided.dialled(address);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::audit::{Decided, Stage, Subject};
+use crate::audit::{PendingDecision, Stage, Subject};
 use crate::gateway::Gateway;
 use crate::hook::{Amendments, HookAnswer, HookRequest};
 use crate::task::Task;
@@ -40,7 +40,7 @@ impl Gateway {
         &self,
         subject: Subject,
         answer: Result<Answer<T>, Denial>,
-    ) -> (Result<Answer<T>, EgressError>, Decided) {
+    ) -> (Result<Answer<T>, EgressError>, PendingDecision) {
         let answer = answer.and_then(|answer| match answer {
             Answer::Ask(asked) if self.shared.hook.is_none() => Err(asked.refuse()),
             answer if self.audit.is_broken() => Err(answer.audit_denial()),

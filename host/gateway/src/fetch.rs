@@ -2,13 +2,13 @@
 
 use std::pin::pin;
 
-use sandbox_net_egress::{Afterwards, EgressError, Phase, TlsOptions};
+use sandbox_net_egress::{EgressError, GuestTlsOptions, Phase, Reuse};
 use sandbox_net_policy::Scheme;
 
 use crate::completion::Completion;
 use crate::gateway::Gateway;
 use crate::outgoing::Outgoing;
-use crate::request::{Answer, Body, Request};
+use crate::request::{Body, Request, Response};
 
 impl Gateway {
     /// Connects to the request's origin, does TLS where its scheme says so, and sends the request;
@@ -19,17 +19,17 @@ impl Gateway {
     /// An [`EgressError`]: [`Denied`](EgressError::Denied) where the policy, a hook or the log
     /// refuses, [`Limit`](EgressError::Limit) where a budget is used up, and otherwise what happened
     /// on the wire.
-    pub async fn fetch(&self, request: Request, body: Body) -> Result<Answer, EgressError> {
+    pub async fn fetch(&self, request: Request, body: Body) -> Result<Response, EgressError> {
         let Request {
             origin,
             head,
             kind,
             timeouts,
         } = request;
-        let connecting = self.connect(origin.endpoint, timeouts.connect, Afterwards::Kept)?;
+        let connecting = self.connect(origin.endpoint, timeouts.connect, Reuse::Pool)?;
         let mut link = connecting.await?;
         if origin.scheme == Scheme::Https {
-            let (secured, handshake) = self.start_tls(&link, None, &TlsOptions::default())?;
+            let (secured, handshake) = self.start_tls(&link, None, &GuestTlsOptions::default())?;
             handshake.await?;
             link = secured;
         }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_egress::{Egress, EgressConfig, Limit, Machine};
-use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsRequest};
+use sandbox_net_egress::{Client, EgressConfig, Limit, Machine};
+use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsOverrides};
 
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
 use crate::bounds::Bounds;
-use crate::hook::Hook;
+use crate::hook::DecisionHook;
 use crate::link::Link;
 use crate::meter::Meter;
 use crate::secrets::Vault;
@@ -44,7 +44,7 @@ pub enum ReplacePolicyError {
 /// Settings of a [`Gateway`] beside the policy.
 #[derive(Default)]
 pub struct GatewayBuilder {
-    hook: Option<(Arc<dyn Hook>, Duration)>,
+    hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     vault: Vault,
     audit: AuditLog,
     machine: Option<Machine>,
@@ -54,7 +54,7 @@ impl GatewayBuilder {
     /// Asks `hook` about every request, after the policy; no answer within `deadline` denies, so that
     /// a deadline of zero denies all that the hook does not answer at once.
     #[must_use]
-    pub fn hook(mut self, hook: Arc<dyn Hook>, deadline: Duration) -> Self {
+    pub fn hook(mut self, hook: Arc<dyn DecisionHook>, deadline: Duration) -> Self {
         self.hook = Some((hook, deadline));
         self
     }
@@ -97,7 +97,7 @@ impl GatewayBuilder {
         config.max_host_memory = memory.into_iter().flatten().min();
         let meter = Arc::new(Meter::new(*budgets));
         let wire = Arc::<Meter>::clone(&meter);
-        let egress = Egress::on(config, wire, self.machine.unwrap_or_else(Machine::real));
+        let egress = Client::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         self.audit.hold_in(egress.memory());
         self.audit.bounded_by(&bounds);
         Gateway {
@@ -177,7 +177,7 @@ impl Gateway {
             target: beginning(target).escape_default().to_string(),
             port: 0,
             method: method.map(|method| escaped(method, METHOD)),
-            tls: TlsRequest::default(),
+            tls: TlsOverrides::default(),
         });
     }
 

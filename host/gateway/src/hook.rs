@@ -10,7 +10,7 @@ use sandbox_net_policy::Origin;
 /// Why a hook has no answer. Whatever it is, the request is denied.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What [`Hook::decide`] gives.
+/// What [`DecisionHook::decide`] gives.
 pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookError>> + Send + 'a>>;
 
 /// An embedder's own word on every request, after the policy's rules.
@@ -21,11 +21,11 @@ pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookErr
 /// ([`HookRequest::is_asked`]). An error, a panic, and no answer within its deadline deny.
 ///
 /// ```
-/// use sandbox_net_gateway::{Hook, HookAnswer, HookFuture, HookRequest};
+/// use sandbox_net_gateway::{DecisionHook, HookAnswer, HookFuture, HookRequest};
 ///
 /// struct Reading;
 ///
-/// impl Hook for Reading {
+/// impl DecisionHook for Reading {
 ///     fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
 ///         Box::pin(async move {
 ///             Ok(match request.method.as_deref() {
@@ -36,7 +36,7 @@ pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookErr
 ///     }
 /// }
 /// ```
-pub trait Hook: Send + Sync {
+pub trait DecisionHook: Send + Sync {
     /// Answers one request. A person may be asked meanwhile. It must not block its thread: one that
     /// does takes a thread from the runtime, and all of a runtime that has one.
     ///

@@ -1,17 +1,17 @@
 //! What a request is judged by, now and under a policy that comes later.
 
-use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsRequest, overriding};
+use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsOverrides, overriding};
 
 use crate::request::RequestHead;
 
 /// What requests are sent on, as far as the policy has a say in it.
 #[derive(Clone)]
-pub(crate) struct Way {
+pub(crate) struct RequestContext {
     pub(crate) origin: Origin,
-    pub(crate) tls: TlsRequest,
+    pub(crate) tls: TlsOverrides,
 }
 
-impl Way {
+impl RequestContext {
     /// The policy's answer to a request: the TLS settings that the connection has still have to be
     /// granted, too.
     pub(crate) fn answer(
@@ -21,16 +21,16 @@ impl Way {
         path: &[u8],
         fields: &[(Vec<u8>, Vec<u8>)],
     ) -> Result<Answer<RequestLine>, Denial> {
-        if self.tls != TlsRequest::default() {
+        if self.tls != TlsOverrides::default() {
             policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
         }
         policy.answer_exchange(&self.origin, method, path, fields)
     }
 }
 
-/// What an exchange under way was judged by.
+/// What an exchange under context was judged by.
 pub(crate) struct Judgement {
-    pub(crate) way: Way,
+    pub(crate) context: RequestContext,
     pub(crate) method: Vec<u8>,
     /// Without its query.
     pub(crate) path: Vec<u8>,
@@ -39,11 +39,11 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    pub(crate) fn new(way: &Way, head: &RequestHead) -> Self {
+    pub(crate) fn new(context: &RequestContext, head: &RequestHead) -> Self {
         let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
         let fields = overriding(&head.fields).into_iter();
         Self {
-            way: way.clone(),
+            context: context.clone(),
             method: head.method.clone(),
             path: path.to_vec(),
             fields: fields.map(|name| (name.into(), Vec::new())).collect(),
@@ -53,7 +53,7 @@ impl Judgement {
     /// The denial by a policy that has come since. What had to be granted was granted.
     pub(crate) fn denial(&self, policy: &Policy) -> Option<Denial> {
         let answer = self
-            .way
+            .context
             .answer(policy, &self.method, &self.path, &self.fields);
         answer.err()
     }

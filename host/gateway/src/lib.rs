@@ -7,7 +7,7 @@
 //!
 //! 1. the policy's rules (`sandbox-net-policy`);
 //! 2. the budgets;
-//! 3. the embedder's hook ([`Hook`]);
+//! 3. the embedder's hook ([`DecisionHook`]);
 //! 4. the secrets' values ([`Vault`]);
 //! 5. the audit log ([`AuditLog`]): what is not recorded is not done;
 //! 6. the sockets (`sandbox-net-egress`).
@@ -40,16 +40,16 @@ mod upload;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
 };
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
-pub use hook::{Amendments, Hook, HookAnswer, HookError, HookFuture, HookRequest};
+pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
 pub use outgoing::Outgoing;
-pub use request::{Answer, Body, Request, RequestHead, Timeouts};
+pub use request::{Body, Request, RequestHead, Response, Timeouts};
+pub use sandbox_net_policy::Stage;
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
 pub use task::Task;

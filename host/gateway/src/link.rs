@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use sandbox_net_egress::{Connection, EgressError, TlsInfo, TlsTerms};
-use sandbox_net_policy::{Origin, Scheme, TlsRequest};
+use sandbox_net_egress::{Connection, EgressError, TlsInfo, TlsProfile};
+use sandbox_net_policy::{Origin, Scheme, TlsOverrides};
 
 use crate::admission::Admission;
-use crate::judgement::Way;
+use crate::judgement::RequestContext;
 use crate::meter::Opened;
 use crate::task::Task;
 
@@ -27,7 +27,7 @@ pub struct Link {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) tls: Arc<OnceLock<Arc<TlsInfo>>>,
     /// Those of its TLS; the host's own until that begins.
-    pub(crate) terms: Arc<TlsTerms>,
+    pub(crate) profile: Arc<TlsProfile>,
     /// Its place among the guest's connections. The guest's own handle has it, so that the place is
     /// free as soon as that is closed.
     pub(crate) admission: Option<Arc<Admission>>,
@@ -58,13 +58,13 @@ impl Link {
     }
 
     /// What the policy has to grant for its TLS.
-    pub(crate) fn asked(&self) -> TlsRequest {
-        self.terms.request()
+    pub(crate) fn asked(&self) -> TlsOverrides {
+        self.profile.request()
     }
 
     /// What its requests are judged by.
-    pub(crate) fn way(&self) -> Way {
-        Way {
+    pub(crate) fn context(&self) -> RequestContext {
+        RequestContext {
             origin: self.origin.clone(),
             tls: self.asked(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::audit::{BudgetReason, LookedUp, Reason, Unrecorded};
+use crate::audit::{BudgetReason, PendingLookup, Reason, Unrecorded};
 use crate::gateway::{Gateway, beginning, budget_rule, malformed};
 use crate::task::Task;
 use sandbox_net_egress::account::{HostMemory, Reservation, block};
@@ -129,7 +129,7 @@ impl Gateway {
     async fn lookup_recorded(
         &self,
         checked: &CheckedName,
-        record: &mut LookedUp,
+        record: &mut PendingLookup,
     ) -> Result<(), EgressError> {
         let committed = self.shared.meter.within_time(record.commit()).await;
         match committed {
@@ -149,7 +149,7 @@ impl Gateway {
     async fn asked(
         &self,
         name: &CheckedName,
-        mut record: LookedUp,
+        mut record: PendingLookup,
     ) -> Result<Vec<IpAddr>, EgressError> {
         let asking = self.shared.egress.lookup(name);
         let result = self.shared.meter.within_time(asking).await;
@@ -162,7 +162,7 @@ impl Gateway {
     }
 
     /// Records that a budget is used up.
-    fn lookup_limited(&self, record: &mut LookedUp, limit: Limit) -> EgressError {
+    fn lookup_limited(&self, record: &mut PendingLookup, limit: Limit) -> EgressError {
         self.shared.meter.limited(limit);
         record.refused(&budget_rule(limit), Reason::Budget(BudgetReason::Budget));
         EgressError::Limit(limit)

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::audit::Exchanged;
+use crate::audit::PendingRequest;
 use crate::completion::Completion;
 use crate::shared::Shared;
 use sandbox_net_egress::{EgressError, Limit, ProtocolFailure, ProtocolFault};
@@ -20,7 +20,7 @@ pub(super) fn for_guest(
     error: EgressError,
     origin: &Origin,
     shared: &Shared,
-    (record, completion): (&Exchanged, &Completion),
+    (record, completion): (&PendingRequest, &Completion),
 ) -> EgressError {
     let EgressError::Protocol(mut failure) = error else {
         return error;

@@ -47,7 +47,7 @@ pub struct Timeouts {
 
 /// What a request was answered with.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The head, but for secrets as it was on the wire; or what is wrong with it. In the latter case
     /// the body has all of its bytes.
     pub head: Result<ResponseHead, ProtocolFailure>,

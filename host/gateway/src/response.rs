@@ -11,9 +11,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::audit::Exchanged;
+use crate::audit::PendingRequest;
 use crate::completion::Completion;
-use crate::request::{Answer, Body as AnswerBody};
+use crate::request::{Body as AnswerBody, Response};
 use crate::secrets::{MaskStream, Masker};
 use crate::shared::Shared;
 use crate::upload::CountedBody;
@@ -24,7 +24,7 @@ use sandbox_net_policy::{Checked, RequestLine};
 /// What follows a response.
 pub(super) struct Tracking {
     pub(super) shared: Arc<Shared>,
-    pub(super) record: Arc<Exchanged>,
+    pub(super) record: Arc<PendingRequest>,
     pub(super) completion: Arc<Completion>,
     /// The longest that the body may have nothing to give.
     pub(super) between: Option<Duration>,
@@ -53,7 +53,7 @@ pub(super) fn tracked(
     response: sandbox_net_egress::Response,
     line: &Checked<RequestLine>,
     tracking: Tracking,
-) -> Result<Answer, EgressError> {
+) -> Result<Response, EgressError> {
     let sandbox_net_egress::Response {
         mut head,
         body,
@@ -73,7 +73,7 @@ pub(super) fn tracked(
         // It may never be read.
         body.settle()?;
     }
-    Ok(Answer {
+    Ok(Response {
         head: Ok(head),
         body: body.boxed_unsync(),
     })

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::{Decided, Exchanged, METHOD, Stage, Subject, TARGET};
+use crate::audit::{METHOD, PendingDecision, PendingRequest, Stage, Subject, TARGET};
 use crate::completion::Completion;
 use crate::consult::Question;
 use crate::gateway::{Gateway, escaped};
@@ -12,7 +12,7 @@ use crate::hook::Amendments;
 use crate::link::Link;
 use crate::malformed::for_guest;
 use crate::outgoing::Outgoing;
-use crate::request::{Answer as Answered, Body, RequestHead};
+use crate::request::{Body, RequestHead, Response};
 use crate::response::{Tracking, tracked};
 use crate::unframed::unframed;
 use sandbox_net_egress::account::{Reservation, fields};
@@ -24,7 +24,7 @@ use sandbox_net_policy::{Answer, Checked, Denial, Policy, RequestLine};
 /// Bytes of a field's name that a denial has.
 const NAME: usize = 64;
 
-/// A request that was judged, on its way.
+/// A request that was judged, on its context.
 struct Judged {
     link: Link,
     answer: Answer<RequestLine>,
@@ -35,7 +35,7 @@ struct Judged {
     /// With whether an answer that is no HTTP is taken as it comes.
     options: (SendOptions, bool),
     completion: Arc<Completion>,
-    decided: Decided,
+    decided: PendingDecision,
     /// The memory of its head.
     held: Reservation,
 }
@@ -55,7 +55,7 @@ impl Gateway {
         &self,
         outgoing: Outgoing,
         body: Body,
-    ) -> impl Future<Output = Result<Answered, EgressError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response, EgressError>> + Send + use<> {
         let Outgoing {
             link,
             mut head,
@@ -96,7 +96,7 @@ impl Gateway {
             self.malformed_request(&link, method, path);
             return Err(EgressError::Limit(Limit::RequestHeadSize));
         }
-        let (answer, policy) = self.shared.judge(&link.way(), head, completion);
+        let (answer, policy) = self.shared.judge(&link.context(), head, completion);
         let subject = self.subject(&link, method, path);
         let (answer, mut decided) = self.judged(subject.clone(), answer);
         if let Some(address) = link.address {
@@ -157,8 +157,8 @@ impl Gateway {
         }
         let head = RequestLine::clone(&line);
         let judge = |policy: &Policy| {
-            let way = link.way();
-            way.answer(policy, &head.method, &head.path, &head.fields)
+            let context = link.context();
+            context.answer(policy, &head.method, &head.path, &head.fields)
         };
         let line = self.present(then, was_asked, line, judge)?;
         Ok((line, amendments))
@@ -170,7 +170,7 @@ impl Gateway {
         judged: Judged,
         body: Body,
         between: Option<Duration>,
-    ) -> Result<Answered, EgressError> {
+    ) -> Result<Response, EgressError> {
         let Judged {
             link,
             answer,
@@ -188,7 +188,7 @@ impl Gateway {
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
         // What is not recorded is not done.
         self.recorded(&mut decided, || line.audit_denial()).await?;
-        let record = Arc::new(Exchanged::new(&self.audit, &decided));
+        let record = Arc::new(PendingRequest::new(&self.audit, &decided));
         drop(decided);
         record.with_secrets(secrets);
         record.sent(head_size);
@@ -205,8 +205,8 @@ impl Gateway {
         let answer = answer.await?;
         self.note_own(&link, &line, answer.peer(), subject).await?;
         match answer {
-            sandbox_net_egress::Answer::Framed(response) => tracked(response, &line, tracking),
-            sandbox_net_egress::Answer::Unframed(answer) => unframed(answer, &line, tracking),
+            sandbox_net_egress::Received::Framed(response) => tracked(response, &line, tracking),
+            sandbox_net_egress::Received::Unframed(answer) => unframed(answer, &line, tracking),
         }
     }
 
@@ -216,7 +216,7 @@ impl Gateway {
         &self,
         answer: Answer<RequestLine>,
         (link, policy): (&Link, &Arc<Policy>),
-        decided: &mut Decided,
+        decided: &mut PendingDecision,
     ) -> Result<(Checked<RequestLine>, Vec<String>), EgressError> {
         let granted = self.granted(answer, (link, policy)).await;
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
@@ -236,7 +236,7 @@ impl Gateway {
         Tracking {
             record, completion, ..
         }: &Tracking,
-    ) -> Result<sandbox_net_egress::Answer, EgressError> {
+    ) -> Result<sandbox_net_egress::Received, EgressError> {
         let sent = self.transmit(link, Arc::clone(line), request, completion);
         let sent = self.shared.meter.within_time(sent).await;
         let sent = sent.unwrap_or_else(|limit| Err(EgressError::Limit(limit)));
@@ -275,7 +275,7 @@ impl Gateway {
         link: &Link,
     ) -> Result<Vec<String>, Denial> {
         amend(line, amendments.fields)?;
-        let is_vouched_for = link.terms.are_as_strict_as_the_hosts();
+        let is_vouched_for = link.profile.are_as_strict_as_the_hosts();
         self.shared.vault.fill(line, is_vouched_for)
     }
 
@@ -286,7 +286,7 @@ impl Gateway {
         line: Arc<Checked<RequestLine>>,
         (kind, body, (options, takes_unframed)): (BodyKind, Body, (SendOptions, bool)),
         completion: &Completion,
-    ) -> Result<sandbox_net_egress::Answer, EgressError> {
+    ) -> Result<sandbox_net_egress::Received, EgressError> {
         let sending = async {
             let mut connection = link.connection.lock().await;
             let body = (kind, sandbox_net_egress::erase(body));

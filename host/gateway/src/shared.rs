@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 use crate::admission::{Admission, CONNECTION, EXCHANGE};
 use crate::bounds::MAX_LOOKUPS;
 use crate::completion::Completion;
-use crate::hook::Hook;
-use crate::judgement::{Judgement, Way};
+use crate::hook::DecisionHook;
+use crate::judgement::{Judgement, RequestContext};
 use crate::link::SharedConnection;
 use crate::meter::Meter;
 use crate::request::RequestHead;
 use crate::secrets::Vault;
-use sandbox_net_egress::{Connection, Egress, Limit};
+use sandbox_net_egress::{Client, Connection, Limit};
 use sandbox_net_policy::{Answer, Denial, Policy, RequestLine};
 
 /// How many dead entries a list may have before it is tidied.
@@ -23,21 +23,21 @@ const TIDY: usize = 64;
 
 /// The state of one sandbox.
 pub(super) struct Shared {
-    pub(super) egress: Egress,
+    pub(super) egress: Client,
     pub(super) meter: Arc<Meter>,
     pub(super) vault: Vault,
-    pub(super) hook: Option<(Arc<dyn Hook>, Duration)>,
+    pub(super) hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     /// Room for lookups.
     pub(super) lookups: Arc<Semaphore>,
     /// Room for the guest's connections, whatever carries them, and for its exchanges: over HTTP/2
     /// many of them would fit on one transport.
     connections: Arc<Semaphore>,
     exchanges: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<SharedState>,
 }
 
 /// What the policy rules over at the moment.
-struct State {
+struct SharedState {
     policy: Arc<Policy>,
     running: Vec<Weak<Completion>>,
     connections: Vec<Weak<tokio::sync::Mutex<Connection>>>,
@@ -46,10 +46,10 @@ struct State {
 impl Shared {
     pub(super) fn new(
         policy: Policy,
-        egress: Egress,
+        egress: Client,
         meter: Arc<Meter>,
         vault: Vault,
-        hook: Option<(Arc<dyn Hook>, Duration)>,
+        hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     ) -> Self {
         let most = egress.config().max_connections.min(Semaphore::MAX_PERMITS);
         Self {
@@ -60,7 +60,7 @@ impl Shared {
             vault,
             hook,
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
-            state: Mutex::new(State {
+            state: Mutex::new(SharedState {
                 policy: Arc::new(policy),
                 running: Vec::new(),
                 connections: Vec::new(),
@@ -73,7 +73,7 @@ impl Shared {
     }
 
     /// Nothing that takes longer the more a guest asks for is done while this is held.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SharedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,14 +88,14 @@ impl Shared {
     /// so that from here on a change of the policy reaches it.
     pub(super) fn judge(
         &self,
-        way: &Way,
+        context: &RequestContext,
         head: &RequestHead,
         completion: &Arc<Completion>,
     ) -> (Result<Answer<RequestLine>, Denial>, Arc<Policy>) {
         let mut policy = self.policy();
         loop {
-            let answer = way.answer(&policy, &head.method, &head.path, &head.fields);
-            let judgement = answer.is_ok().then(|| Judgement::new(way, head));
+            let answer = context.answer(&policy, &head.method, &head.path, &head.fields);
+            let judgement = answer.is_ok().then(|| Judgement::new(context, head));
             let mut state = self.state();
             if Arc::ptr_eq(&state.policy, &policy) {
                 if let Some(judgement) = judgement {
@@ -158,7 +158,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl SharedState {
     /// Remembers an exchange until it is over.
     fn runs(&mut self, completion: &Arc<Completion>) {
         if self.running.len() >= TIDY && self.running.len().is_power_of_two() {

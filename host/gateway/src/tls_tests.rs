@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::*;
 use sandbox_net_egress::test_support::tls::{Authority, serve_tls};
 use sandbox_net_egress::test_support::{Server, ok, read_request, write};
-use sandbox_net_egress::{Afterwards, BodyKind, EgressError, TlsOptions};
-use sandbox_net_policy::{Denial, DenyReason, Document, Policy, TlsSetting, Verification};
+use sandbox_net_egress::{BodyKind, EgressError, GuestTlsOptions, Reuse};
+use sandbox_net_policy::{Denial, DenyReason, Document, Policy, TlsOverride, Verification};
 
 const VALUE: &str = "real-value-1234";
 
@@ -42,20 +42,20 @@ fn document(server: &Server, grants: &[&str]) -> Document {
     }
 }
 
-fn verified(verification: Verification) -> TlsOptions {
-    TlsOptions {
+fn verified(verification: Verification) -> GuestTlsOptions {
+    GuestTlsOptions {
         verification,
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     }
 }
 
 async fn secured(
     gateway: &Gateway,
     server: &Server,
-    options: &TlsOptions,
+    options: &GuestTlsOptions,
 ) -> Result<Link, EgressError> {
     let link = gateway
-        .connect(server.https().endpoint, None, Afterwards::Kept)?
+        .connect(server.https().endpoint, None, Reuse::Pool)?
         .await?;
     let (link, handshake) = gateway.start_tls(&link, None, options)?;
     handshake.await?;
@@ -114,7 +114,7 @@ async fn without_a_grant_no_handshake_is_made_and_with_it_the_log_names_it() {
         let gateway = Gateway::new(policy, authority.config(), AuditLog::new());
         let link = secured(&gateway, &server, &options).await;
         let decision = at(&gateway, Stage::Tls).remove(0);
-        assert_eq!(decision.tls, [TlsSetting::Unverified]);
+        assert_eq!(decision.tls, [TlsOverride::Unverified]);
         if !is_let {
             let denial = denied(link.map(|_| ()));
             assert_eq!(denial.reason, DenyReason::TlsOptions);
@@ -127,7 +127,7 @@ async fn without_a_grant_no_handshake_is_made_and_with_it_the_log_names_it() {
         assert!(requests.recv().await.is_some());
         assert_eq!(decision.verdict, Verdict::Allow);
         let request = at(&gateway, Stage::Request).remove(0);
-        assert_eq!(request.tls, [TlsSetting::Unverified]);
+        assert_eq!(request.tls, [TlsOverride::Unverified]);
     }
 }
 
@@ -153,12 +153,12 @@ async fn the_hosts_own_settings_leave_nothing_in_the_log() {
     let (server, _requests) = telling(&authority).await;
     let policy = Policy::from(document(&server, &["unverified"]));
     let gateway = Gateway::new(policy, authority.config(), AuditLog::new());
-    let narrowed = TlsOptions {
+    let narrowed = GuestTlsOptions {
         host_roots: false,
         roots: vec![authority.certificate()],
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
-    for options in [TlsOptions::default(), narrowed] {
+    for options in [GuestTlsOptions::default(), narrowed] {
         let link = secured(&gateway, &server, &options).await.unwrap();
         get(&gateway, &link, "").await.unwrap();
     }
@@ -170,22 +170,22 @@ async fn the_hosts_own_settings_leave_nothing_in_the_log() {
 async fn a_secret_goes_only_to_servers_that_the_host_itself_verifies() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (certificate, key) = other.client("a program");
-    let roots = |roots: &[&Authority], host_roots| TlsOptions {
+    let roots = |roots: &[&Authority], host_roots| GuestTlsOptions {
         host_roots,
         roots: roots.iter().map(|root| root.certificate()).collect(),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
-    let client = TlsOptions {
+    let client = GuestTlsOptions {
         client_certificate: Some(sandbox_net_egress::ClientCertificate {
             certificates: vec![certificate],
             key,
         }),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), VALUE).unwrap();
     for (options, gets_it) in [
-        (TlsOptions::default(), true),
+        (GuestTlsOptions::default(), true),
         (roots(&[&authority], false), true),
         (client, true),
         (verified(Verification::None), false),

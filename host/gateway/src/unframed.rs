@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use crate::malformed::for_guest;
-use crate::request::Answer;
+use crate::request::Response;
 use crate::response::{Masking, TrackedBody, Tracking};
 use sandbox_net_egress::{EgressError, ProtocolFailure, ProtocolFault};
 use sandbox_net_policy::{Checked, RequestLine};
@@ -20,7 +20,7 @@ pub(super) fn unframed(
     answer: sandbox_net_egress::Unframed,
     line: &Checked<RequestLine>,
     tracking: Tracking,
-) -> Result<Answer, EgressError> {
+) -> Result<Response, EgressError> {
     let sandbox_net_egress::Unframed {
         mut failure,
         body,
@@ -45,7 +45,7 @@ pub(super) fn unframed(
     // They come as all the others do.
     failure.received = Bytes::new();
     let body = TrackedBody::new(body, mask, None, tracking);
-    Ok(Answer {
+    Ok(Response {
         head: Err(failure),
         body: body.boxed_unsync(),
     })

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::audit::Exchanged;
+use crate::audit::PendingRequest;
 use crate::completion::Completion;
 use crate::request::Body as RequestBody;
 use crate::shared::Shared;
@@ -18,7 +18,7 @@ use sandbox_net_egress::EgressError;
 pub(super) struct CountedBody {
     inner: RequestBody,
     shared: Arc<Shared>,
-    record: Arc<Exchanged>,
+    record: Arc<PendingRequest>,
     completion: Arc<Completion>,
 }
 
@@ -26,7 +26,7 @@ impl CountedBody {
     pub(super) fn new(
         inner: RequestBody,
         shared: Arc<Shared>,
-        record: Arc<Exchanged>,
+        record: Arc<PendingRequest>,
         completion: Arc<Completion>,
     ) -> Self {
         Self {

@@ -22,11 +22,11 @@ const LAST_POLL: Duration = Duration::from_millis(20);
 pub struct TimeBox {
     limit: Duration,
     deadline: Option<Instant>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Progress>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Progress {
     is_over: bool,
     /// The groups that run. Their leaders are not reaped, so that no other group has their number.
     groups: Vec<u32>,
@@ -103,7 +103,7 @@ impl TimeBox {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Progress> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
         .map_err(BuildError::snapshot)?;
     run_turn(&mut store, &instance, preparation.recipe).await?;
     wizer
-        .snapshot(&context, &mut State { store, instance })
+        .snapshot(&context, &mut SnapshotSource { store, instance })
         .await
         .map_err(BuildError::snapshot)
 }
@@ -151,12 +151,12 @@ async fn run_turn(
 }
 
 /// What Wizer reads of the instance.
-struct State {
+struct SnapshotSource {
     store: Store<WasiP1Ctx>,
     instance: Instance,
 }
 
-impl InstanceState for State {
+impl InstanceState for SnapshotSource {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
         let global = self.instance.get_global(&mut self.store, name);
         match global.map(|global| global.get(&mut self.store)) {

@@ -23,8 +23,8 @@ use crate::root::Root;
 use crate::sandbox::{Sandbox, Settings};
 use crate::stdio::{Destination, Output, Stdin};
 use crate::variables;
-use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
-use sandbox_net_gateway::Hook;
+use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certificates};
+use sandbox_net_gateway::DecisionHook;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
 use sandbox_net_gateway::secrets::{COMMAND_LIMIT, Vault};
 use sandbox_net_policy::{Document, Policy};
@@ -47,7 +47,7 @@ pub struct SandboxBuilder {
     tls_grants: Vec<String>,
     field_grants: Vec<String>,
     narrowing: Vec<Policy>,
-    hook: Option<Arc<dyn Hook>>,
+    hook: Option<Arc<dyn DecisionHook>>,
     hook_deadline: Option<Duration>,
     audit_files: Vec<PathBuf>,
     audit_sinks: Vec<Arc<dyn AuditSink>>,
@@ -148,7 +148,7 @@ impl SandboxBuilder {
     }
 
     /// Lets pass only what `policy` lets pass too, such as that of a tenant, or of an organisation.
-    pub fn narrowed_by(mut self, policy: Policy) -> Self {
+    pub fn intersect(mut self, policy: Policy) -> Self {
         self.narrowing.push(policy);
         self
     }
@@ -156,7 +156,7 @@ impl SandboxBuilder {
     /// Asks `hook` about every request, after the policy. It takes the place of an earlier one. A
     /// policy that allows nothing and asks about nothing is an error then: the hook would never be
     /// asked.
-    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+    pub fn hook(mut self, hook: impl DecisionHook + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
     }
@@ -292,7 +292,7 @@ impl SandboxBuilder {
         // What a guest could have replaced isn't even read.
         let writable = self.writable()?;
         self.check_directories(&writable)?;
-        let policy = self.decided()?;
+        let policy = self.effective_policy()?;
         checks::hook(self.hook.is_some(), self.hook_deadline, &policy)?;
         checks::name(&self.name)?;
         checks::memory(self.memory)?;
@@ -343,7 +343,7 @@ impl SandboxBuilder {
         };
         // Before any of its code is loaded.
         check_cache(&self.writable()?, &engine)?;
-        let capability = capability(&self.decided()?);
+        let capability = capability(&self.effective_policy()?);
         engine.interpreter(capability).await?;
         if !self.packages.is_empty() && self.prepared.is_none() {
             let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
@@ -414,7 +414,7 @@ impl SandboxBuilder {
     }
 
     async fn network(&self) -> Result<Network, Error> {
-        let policy = self.decided()?;
+        let policy = self.effective_policy()?;
         let secrets = policy.secrets().to_vec();
         // Files are read and commands run for it.
         let each = TimeBox::new(COMMAND_LIMIT);
@@ -455,7 +455,7 @@ impl SandboxBuilder {
         for pem in &self.roots {
             authorities.extend(read_certificates(pem).map_err(Error::Certificate)?);
         }
-        let tls = TlsSettings::new(Roots::Platform, authorities).map_err(Error::Certificate)?;
+        let tls = TlsConfig::new(Roots::Platform, authorities).map_err(Error::Certificate)?;
         let mut config = EgressConfig::new(tls);
         if let Some(servers) = &self.dns_servers {
             let servers = NameServers::new(servers.iter().copied());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sandbox_net_egress::{EgressConfig, Roots, TlsSettings};
+use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net_gateway::{AuditLog, Gateway};
 use sandbox_net_policy::Policy;
 use sandbox_net_process::TimeBox;
@@ -109,7 +109,7 @@ async fn compile(
 
 /// A network that leads nowhere.
 fn nowhere() -> Result<Gateway, Error> {
-    let tls = TlsSettings::new(Roots::Bundled, []).map_err(Error::Certificate)?;
+    let tls = TlsConfig::new(Roots::Bundled, []).map_err(Error::Certificate)?;
     let config = EgressConfig::new(tls);
     Ok(Gateway::new(Policy::deny_all(), config, AuditLog::new()))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use sandbox_net_egress::{NameServersError, TlsSettingsError};
+use sandbox_net_egress::{NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::BuildError;
@@ -127,7 +127,7 @@ pub enum Error {
     Argument,
     /// The certificates to trust are invalid.
     #[error("the certificates to trust can't be used: {0}")]
-    Certificate(#[source] TlsSettingsError),
+    Certificate(#[source] TlsConfigError),
     /// The DNS servers cannot be used.
     #[error("the DNS servers can't be used: {0}")]
     NameServers(#[source] NameServersError),

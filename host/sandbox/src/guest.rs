@@ -13,7 +13,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Limits, Preopen, State};
+use crate::engine::{Engine, Files, Limits, Preopen, StoreState};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -91,10 +91,10 @@ impl Guest<'_> {
         })
     }
 
-    fn state(self) -> State {
+    fn state(self) -> StoreState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
-        State {
+        StoreState {
             table,
             wasi: self.wasi(),
             http: WasiHttpCtx::new(),

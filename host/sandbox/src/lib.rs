@@ -42,10 +42,10 @@ pub use metadata_error::ScriptMetadataError;
 pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
-    BudgetReason, CommandError, DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Gateway,
-    GatewayBuilder, Hook, HookAnswer, HookError, HookFuture, HookRequest, LookupRecord,
-    PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage, Time,
-    ValueError, Vault, VaultError, Verdict,
+    BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
+    ExchangeRecord, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture, HookRequest,
+    LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage,
+    Time, ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use sandbox_net_wasi::{

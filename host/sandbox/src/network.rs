@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sandbox_net_egress::EgressConfig;
+use sandbox_net_gateway::DecisionHook;
 use sandbox_net_gateway::Gateway;
-use sandbox_net_gateway::Hook;
 use sandbox_net_gateway::audit::{AuditLog, AuditSettings};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_policy::Policy;
@@ -20,7 +20,7 @@ pub(crate) struct Network {
     pub(crate) policy: Policy,
     pub(crate) egress: EgressConfig,
     pub(crate) vault: Vault,
-    pub(crate) hook: Option<(Arc<dyn Hook>, Duration)>,
+    pub(crate) hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     pub(crate) audit: AuditSettings,
 }
 
@@ -56,7 +56,7 @@ fn next_number() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use sandbox_net_egress::{Roots, TlsSettings};
+    use sandbox_net_egress::{Roots, TlsConfig};
     use sandbox_net_policy::Budgets;
 
     use super::*;
@@ -78,7 +78,7 @@ mod tests {
             requests: Some(1),
             ..Budgets::default()
         };
-        let tls = TlsSettings::new(Roots::Bundled, []).unwrap();
+        let tls = TlsConfig::new(Roots::Bundled, []).unwrap();
         let mut network = nowhere(EgressConfig::new(tls));
         network.policy = network.policy.with_budgets(budgets);
         let gateway = network.gateway();

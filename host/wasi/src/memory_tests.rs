@@ -11,9 +11,7 @@ use tokio::net::TcpListener;
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
 use crate::outgoing_handler::OutgoingHandler;
-use sandbox_net_egress::{
-    DnsFailure, EgressConfig, EgressError, Limit, Resolve, Roots, TlsSettings,
-};
+use sandbox_net_egress::{DnsFailure, EgressConfig, EgressError, Limit, Resolve, Roots, TlsConfig};
 use sandbox_net_gateway::{Gateway, Looking};
 use sandbox_net_policy::{Document, Host, Policy};
 
@@ -59,7 +57,7 @@ fn gateway(rules: &[&str], memory: u64, connections: usize) -> Gateway {
         allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
         ..Document::default()
     };
-    let mut config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    let mut config = EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap());
     config.max_host_memory = Some(memory);
     config.max_connections = connections;
     config.max_idle_per_endpoint = 0;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
 use crate::outgoing_handler::OutgoingHandler;
-use sandbox_net_egress::{EgressConfig, Roots, TlsSettings};
+use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net_gateway::Gateway;
 use sandbox_net_gateway::Vault;
 use sandbox_net_policy::{Budgets, Document, Secret, SecretSource};
@@ -71,7 +71,7 @@ fn gateway_with(url: &str, budgets: Budgets, value: Option<&str>) -> Gateway {
         ..Document::default()
     };
     let vault = value.map_or_else(Vault::default, |_| Vault::open(&[secret]).unwrap());
-    let config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap());
     Gateway::builder()
         .secrets(vault)
         .build(document.into(), config)

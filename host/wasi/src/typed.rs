@@ -17,7 +17,7 @@ use crate::wasi_http::{Sent, incoming, no_io, outgoing, to_http_error};
 type Head = Result<ResponseHead, ProtocolFailure>;
 
 /// What a typed request is answered with.
-pub(crate) struct TypedAnswer {
+pub(crate) struct TypedResponse {
     pub(crate) head: Head,
     pub(crate) body: WasiBody,
 }
@@ -58,7 +58,7 @@ pub(crate) fn send<H: WasiHttpHooks>(
     handler: &mut H,
     outgoing: Outgoing,
     body: WasiBody,
-) -> impl Future<Output = Result<TypedAnswer, EgressError>> + Send + use<H> {
+) -> impl Future<Output = Result<TypedResponse, EgressError>> + Send + use<H> {
     let answer = Arc::new(OnceLock::new());
     let mut request = http::Request::new(body);
     request.extensions_mut().insert(Typed {
@@ -71,7 +71,7 @@ pub(crate) fn send<H: WasiHttpHooks>(
         // The handler fills the slot before it ends.
         let head = answer.get().cloned().unwrap_or(Err(EgressError::Closed))?;
         let (response, _) = sent.map_err(|_| EgressError::Closed)?;
-        Ok(TypedAnswer {
+        Ok(TypedResponse {
             head,
             body: response.into_body(),
         })
@@ -83,7 +83,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::{BodyExt, Empty};
     use sandbox_net_egress::test_support::{Server, config};
-    use sandbox_net_egress::{Afterwards, BodyKind};
+    use sandbox_net_egress::{BodyKind, Reuse};
     use sandbox_net_gateway::{AuditLog, Completion, RequestHead, Stage};
     use sandbox_net_policy::{Origin, Policy};
     use wasmtime_wasi_http::{Error, RequestOptions};
@@ -121,7 +121,7 @@ mod tests {
         path: &str,
     ) -> Result<Head, EgressError> {
         let gateway = counted.handler.gateway().clone();
-        let connecting = gateway.connect(origin.endpoint.clone(), None, Afterwards::Closed)?;
+        let connecting = gateway.connect(origin.endpoint.clone(), None, Reuse::Close)?;
         let outgoing = Outgoing {
             link: connecting.await?,
             head: RequestHead {

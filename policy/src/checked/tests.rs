@@ -90,7 +90,7 @@ fn the_addresses_get_fewer_as_more_is_known() {
     let connect = policy.check_connect(http.endpoint.clone()).unwrap();
     assert!(connect.permits(loopback));
     let tls = policy
-        .check_tls(&http.endpoint, None, TlsRequest::default())
+        .check_tls(&http.endpoint, None, TlsOverrides::default())
         .unwrap();
     assert!(!tls.permits(loopback));
     for (method, path, permitted) in [
@@ -271,7 +271,11 @@ fn what_was_checked_carries_the_rule_and_goes_without_the_guests_host_field() {
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     assert_eq!((route.rule(), &*route), ("*.api.test", &origin.endpoint));
     let tls = policy
-        .check_tls(&origin.endpoint, Some("a.api.test"), TlsRequest::default())
+        .check_tls(
+            &origin.endpoint,
+            Some("a.api.test"),
+            TlsOverrides::default(),
+        )
         .unwrap();
     assert_eq!(tls.into_inner(), origin);
     let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());

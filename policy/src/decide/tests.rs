@@ -5,7 +5,7 @@ mod paths;
 use super::*;
 use crate::denial::{DEFAULT_DENY, DenyReason};
 use crate::testing::policy as parse;
-use crate::tls::{TlsSetting, Verification};
+use crate::tls::{TlsOverride, Verification};
 
 fn policy(rules: &[&str]) -> Policy {
     parse(&rules.join(";"))
@@ -15,7 +15,7 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
     Endpoint::new(host, port).unwrap()
 }
 
-fn verdict(request: Request<'_>, policy: &Policy) -> Result<String, DenyReason> {
+fn verdict(request: Operation<'_>, policy: &Policy) -> Result<String, DenyReason> {
     match decide(&request, policy) {
         Decision::Allow { rule } => Ok(rule),
         Decision::Deny(denial) => Err(denial.reason),
@@ -23,7 +23,7 @@ fn verdict(request: Request<'_>, policy: &Policy) -> Result<String, DenyReason> 
     }
 }
 
-fn denial(request: Request<'_>, policy: &Policy) -> Denial {
+fn denial(request: Operation<'_>, policy: &Policy) -> Denial {
     match decide(&request, policy) {
         Decision::Deny(denial) => denial,
         other => panic!("{other:?}"),
@@ -41,7 +41,7 @@ fn an_empty_policy_denies_everything() {
     let endpoint = endpoint("example.com", 443);
     for policy in [Policy::deny_all(), Policy::default(), policy(&[])] {
         let denial = denial(
-            Request::Connect {
+            Operation::Connect {
                 endpoint: &endpoint,
             },
             &policy,
@@ -71,7 +71,7 @@ fn connecting_needs_a_rule_for_some_scheme_on_that_port() {
         let expected = rule.map(str::to_owned).ok_or(DenyReason::NoRule);
         assert_eq!(
             verdict(
-                Request::Connect {
+                Operation::Connect {
                     endpoint: &endpoint
                 },
                 &policy
@@ -127,15 +127,15 @@ fn tls_needs_https_allowed_and_the_hosts_own_name_and_verification() {
         ("::1", 443, Some("[::1]"), true, Some(HostMismatch)),
     ] {
         let endpoint = endpoint(host, port);
-        let request = Request::StartTls {
+        let request = Operation::Tls {
             endpoint: &endpoint,
             server_name,
-            tls: TlsRequest {
+            tls: TlsOverrides {
                 verification: match verify {
                     true => Verification::Full,
                     false => Verification::None,
                 },
-                ..TlsRequest::default()
+                ..TlsOverrides::default()
             },
         };
         assert_eq!(
@@ -205,7 +205,7 @@ fn an_exchange_is_checked_on_scheme_method_and_fields() {
         };
         let fields = fields(list);
         let (method, path) = (method.as_bytes(), path.as_bytes());
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin: &origin,
             method,
             path,
@@ -233,7 +233,7 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
     };
     let upgrade = fields(&[("uPGRADE", "x")]);
     let host = fields(&[("Host", "a.test")]);
-    let exchange = |origin, method, fields| Request::Exchange {
+    let exchange = |origin, method, fields| Operation::Request {
         origin,
         method,
         path: b"/",
@@ -241,7 +241,7 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
     };
     for (request, message) in [
         (
-            Request::Connect { endpoint: &evil },
+            Operation::Connect { endpoint: &evil },
             "evil.test:8080: no rule allows it (reason no-rule, rule default-deny); to allow \
              it, add the rule 'evil.test:8080'",
         ),
@@ -251,20 +251,20 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
              allow it, add the rule 'http://evil.test:8080'",
         ),
         (
-            Request::StartTls {
+            Operation::Tls {
                 endpoint: &api,
                 server_name: Some("a\n.test"),
-                tls: TlsRequest::default(),
+                tls: TlsOverrides::default(),
             },
             "https://api.test:8443: the TLS server name differs from the host of the connection \
              (reason host-mismatch, rule default-deny); no rule can allow it: connect to that host \
              directly",
         ),
         (
-            Request::StartTls {
+            Operation::Tls {
                 endpoint: &api,
                 server_name: None,
-                tls: [TlsSetting::Unverified].into_iter().collect(),
+                tls: [TlsOverride::Unverified].into_iter().collect(),
             },
             "https://api.test:8443: TLS without verification is not granted (reason \
              tls-options, rule default-deny); to allow it, use a [[tls]] table of the policy or \
@@ -328,7 +328,7 @@ fn rules_by_method_path_port_and_network_decide_and_those_that_deny_win() {
         let host = host.trim_matches(['[', ']']);
         let origin = Origin { scheme, endpoint: endpoint(host, port.parse().unwrap()) };
         let (method, path) = (method.as_bytes(), path.as_bytes());
-        let request = Request::Exchange { origin: &origin, method, path, fields: &[] };
+        let request = Operation::Request { origin: &origin, method, path, fields: &[] };
         assert_eq!(verdict(request, &parse(rules)).err(), denied, "{rules}: {url}{path:?}");
     }
 }
@@ -366,7 +366,7 @@ fn modes_and_several_authors_give_the_strictest_answer() {
         let first = policies.next().unwrap();
         let policy = policies.fold(first, |all, next| all.intersect(&next));
         let endpoint = endpoint(host, 443);
-        let request = Request::Connect { endpoint: &endpoint };
+        let request = Operation::Connect { endpoint: &endpoint };
         assert_eq!(name(decide(&request, &policy)), expected, "{authors:?} {host}");
     }
 }
@@ -395,7 +395,7 @@ fn a_denial_by_method_or_path_proposes_exactly_that_and_a_rule_that_denies_is_na
              allow it, remove that rule from 'deny'",
         ),
     ] {
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin: &origin,
             method: method.as_bytes(),
             path: path.as_bytes(),

@@ -1,6 +1,7 @@
 use super::*;
-use crate::decide::{Decision, Request, decide};
+use crate::decide::{Decision, decide};
 use crate::denial::{Denial, DenyReason};
+use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::target::Scheme;
 use crate::testing::{origin, policy};
@@ -11,7 +12,7 @@ fn fields(names: &[&str]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 fn decision(policy: &Policy, host: &str, names: &[&str]) -> Decision {
-    let request = Request::Exchange {
+    let request = Operation::Request {
         origin: &origin(Scheme::Https, host, 443),
         method: b"GET",
         path: b"/v1/x",

@@ -1,16 +1,17 @@
 use super::*;
-use crate::decide::{Decision, Request, decide};
+use crate::decide::{Decision, decide};
 use crate::denial::DenyReason;
+use crate::operation::Operation;
 use crate::target::Endpoint;
 use crate::testing::policy;
 
-fn request(settings: &[TlsSetting]) -> TlsRequest {
+fn request(settings: &[TlsOverride]) -> TlsOverrides {
     settings.iter().copied().collect()
 }
 
 #[test]
 fn what_a_program_asks_for_needs_the_settings_that_it_names() {
-    use TlsSetting::{ClientCertificates, OwnRoots, Unverified, UnverifiedName};
+    use TlsOverride::{ClientCertificates, OwnRoots, Unverified, UnverifiedName};
     for verification in [
         Verification::Full,
         Verification::NameUnchecked,
@@ -19,7 +20,7 @@ fn what_a_program_asks_for_needs_the_settings_that_it_names() {
         for (own_roots, client_certificate) in
             [(false, false), (true, false), (false, true), (true, true)]
         {
-            let request = TlsRequest {
+            let request = TlsOverrides {
                 verification,
                 own_roots,
                 client_certificate,
@@ -37,7 +38,7 @@ fn what_a_program_asks_for_needs_the_settings_that_it_names() {
             let trusts = own_roots && verification != Verification::None;
             assert_eq!(needs.contains(&OwnRoots), trusts);
             assert_eq!(needs.contains(&ClientCertificates), client_certificate);
-            let again: TlsRequest = needs.into_iter().collect();
+            let again: TlsOverrides = needs.into_iter().collect();
             assert!(again.settings().eq(request.settings()), "{request:?}");
         }
     }
@@ -46,7 +47,7 @@ fn what_a_program_asks_for_needs_the_settings_that_it_names() {
 #[test]
 #[rustfmt::skip] // one row a line
 fn each_setting_needs_a_grant_for_its_host_in_every_layer() {
-    use TlsSetting::{ClientCertificates as Client, OwnRoots as Own, Unverified, UnverifiedName as Name};
+    use TlsOverride::{ClientCertificates as Client, OwnRoots as Own, Unverified, UnverifiedName as Name};
     for (rules, asked, denied) in [
         ("", &[][..], None),
         ("", &[Unverified], Some("'unverified'")),
@@ -99,8 +100,8 @@ fn modes_report_what_is_not_granted_or_deny_it_but_never_ask() {
         ("https://a.test; !a.test; ~unverified a.test", "deny deny-rule"),
     ] {
         let endpoint = &Endpoint::new("a.test", 443).unwrap();
-        let tls = request(&[TlsSetting::Unverified]);
-        let asked = Request::StartTls { endpoint, server_name: None, tls };
+        let tls = request(&[TlsOverride::Unverified]);
+        let asked = Operation::Tls { endpoint, server_name: None, tls };
         let got = match decide(&asked, &policy(rules)) {
             Decision::Allow { .. } => "allow".to_owned(),
             Decision::Ask { .. } => "ask".to_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use sandbox_net::policy::Document;
 use sandbox_net::{
-    DirAccess, Hook, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
+    DecisionHook, DirAccess, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
 };
 
 /// How long one attack goes on.
@@ -28,7 +28,7 @@ enum Extra {
     /// A directory of the host that it may write to.
     Mount,
     /// A hook that never answers.
-    Hook,
+    DecisionHook,
     /// A reader of its output that takes its time.
     SlowReader,
     /// Four runs of it at once in one sandbox.
@@ -81,7 +81,11 @@ pub(crate) fn all(targets: Targets) -> anyhow::Result<Vec<Besieger>> {
             Extra::None,
         ),
         ("secrets", secret, Extra::None),
-        ("asking", format!("ask = ['http://{http}']\n"), Extra::Hook),
+        (
+            "asking",
+            format!("ask = ['http://{http}']\n"),
+            Extra::DecisionHook,
+        ),
         ("output", nothing.to_owned(), Extra::SlowReader),
         ("script", nothing.to_owned(), Extra::AtOnce),
     ];
@@ -141,7 +145,7 @@ impl Besieger {
         match self.extra {
             Extra::None | Extra::AtOnce => builder,
             Extra::Mount => builder.dir(directory.path(), "/work", DirAccess::ReadWrite),
-            Extra::Hook => builder.hook(Silent),
+            Extra::DecisionHook => builder.hook(Silent),
             Extra::SlowReader => builder.stdout(Output::to(Slow)),
         }
     }
@@ -156,7 +160,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
 /// A hook that never answers.
 struct Silent;
 
-impl Hook for Silent {
+impl DecisionHook for Silent {
     fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(std::future::pending())
     }

@@ -23,7 +23,7 @@ async fn end_of(builder: SandboxBuilder) -> (Report, Outcome) {
 }
 
 /// Shows that the host refused at its memory, after something had gone well, and that everything was
-/// free again afterwards; how often it went well.
+/// free again reuse; how often it went well.
 #[track_caller]
 fn assert_bounded(report: &Report) -> u64 {
     let result = report.result("refused");

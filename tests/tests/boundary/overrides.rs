@@ -138,12 +138,15 @@ async fn other_fields_pass_and_every_author_has_to_grant() {
         ["GET /public/x"]
     );
     let grant = format!("x-original-url {origin}");
-    let narrowing = builder().decided().expect("a policy");
-    let both = builder().field_grant(&*grant).narrowed_by(narrowing);
+    let narrowing = builder().effective_policy().expect("a policy");
+    let both = builder().field_grant(&*grant).intersect(narrowing);
     let attack = json!([[["X-Original-URL", "/admin"]]]);
     let result = results(both, &server, &attack).await;
     assert!(result[0].starts_with("PermissionError: "), "{result:?}");
-    let narrowing = builder().field_grant(&*grant).decided().expect("a policy");
-    let both = builder().field_grant(&*grant).narrowed_by(narrowing);
+    let narrowing = builder()
+        .field_grant(&*grant)
+        .effective_policy()
+        .expect("a policy");
+    let both = builder().field_grant(&*grant).intersect(narrowing);
     assert_eq!(results(both, &server, &attack).await, ["GET /admin"]);
 }

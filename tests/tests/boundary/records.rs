@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sandbox_net::policy::{Budgets, Document};
 use sandbox_net::{
-    Amendments, AuditLine, AuditSink, Exit, Hook, HookAnswer, HookFuture, HookRequest, Outcome,
-    Sandbox, SandboxBuilder, Stage, Verdict,
+    Amendments, AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookFuture, HookRequest,
+    Outcome, Sandbox, SandboxBuilder, Stage, Verdict,
 };
 use sandbox_net_tests::{DnsAnswer, Report, Servers, run_to_end};
 
@@ -202,7 +202,7 @@ async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
 /// A hook that is a function; none is no answer, ever.
 struct Answering<F>(F);
 
-impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> Hook for Answering<F> {
+impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> DecisionHook for Answering<F> {
     fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
         match (self.0)(request) {
             Some(answer) => Box::pin(ready(Ok(answer))),
@@ -212,7 +212,7 @@ impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> Hook for Answering
 }
 
 /// A hook that gives these amendments at one door, and allows everything.
-fn amending(at: Stage, amendments: Amendments) -> impl Hook + 'static {
+fn amending(at: Stage, amendments: Amendments) -> impl DecisionHook + 'static {
     Answering(move |request: &HookRequest| {
         Some(match request.stage == at {
             true => HookAnswer::Allow(amendments.clone()),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use sandbox_net::policy::{Budgets, Document, Policy, Rule, Secret, SecretSource, TlsGrants};
 use sandbox_net::{
-    AuditStderr, Engine, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    AuditStderr, DecisionHook, Engine, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
     SandboxBuilder, Vault, VaultError,
 };
 
 /// A hook that allows everything.
 struct Willing;
 
-impl Hook for Willing {
+impl DecisionHook for Willing {
     fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(ready(Ok(HookAnswer::allow())))
     }
@@ -150,7 +150,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         (
             new()
                 .allow("a.test")
-                .narrowed_by(Policy::deny_all())
+                .intersect(Policy::deny_all())
                 .hook(Willing),
             "it is never asked",
         ),
@@ -260,7 +260,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             "budgets: connections_per_second",
         ),
         (
-            new().narrowed_by(
+            new().intersect(
                 with_budgets(Budgets {
                     response_head: Some(0),
                     ..zero
@@ -291,7 +291,7 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
             "tls 1: hosts: name at least one host",
         ),
         (
-            new().narrowed_by(
+            new().intersect(
                 Document {
                     tls: vec![TlsGrants::default()],
                     ..Document::default()

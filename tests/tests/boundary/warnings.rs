@@ -2,7 +2,7 @@
 //! own tests are beside it): the policy itself is accepted, and a run prints nothing about it.
 
 use sandbox_net::Sandbox;
-use sandbox_net::policy::{Decision, Document, Endpoint, Origin, Request, Rule, Scheme, decide};
+use sandbox_net::policy::{Decision, Document, Endpoint, Operation, Origin, Rule, Scheme, decide};
 
 fn rule(text: &str) -> Rule {
     text.parse().expect("a rule")
@@ -35,7 +35,7 @@ fn a_denied_name_beside_any_leaves_its_address_to_be_reached() {
     let is_allowed = |host: &str| {
         let endpoint = Endpoint::new(host, 443).expect("a host");
         let scheme = Scheme::Https;
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin: &Origin { scheme, endpoint },
             method: b"GET",
             path: b"/",

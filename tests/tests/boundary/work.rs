@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use sandbox_net::{
-    AuditLine, AuditSink, Exit, Hook, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
     SandboxBuilder, Script,
 };
 use sandbox_net_tests::Servers;
@@ -212,7 +212,7 @@ async fn compiling_packages_has_a_limit_of_its_own() {
 /// A hook that keeps its thread until the other end is dropped.
 struct Blocking(Mutex<Receiver<()>>);
 
-impl Hook for Blocking {
+impl DecisionHook for Blocking {
     fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(async {
             let _ = self.0.lock().expect("no panic").recv();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use sandbox_net::egress::{EgressConfig, NameServers, Roots, TlsSettings, read_certificates};
+use sandbox_net::egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
     AuditLog, Gateway, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker,
@@ -195,7 +195,7 @@ impl Hostile {
         let rules = rules.iter().map(|rule| world.fill(rule));
         let policy = Policy::from(document(rules));
         let roots = read_certificates(&world.ca.root_pem()).expect("a certificate");
-        let tls = TlsSettings::new(Roots::None, roots).expect("roots");
+        let tls = TlsConfig::new(Roots::None, roots).expect("roots");
         let mut config = EgressConfig::new(tls);
         let servers = NameServers::new([world.dns.address()]).expect("a name server");
         config.resolver = std::sync::Arc::new(servers);

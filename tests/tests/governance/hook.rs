@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox_net::{
-    Amendments, Hook, HookAnswer, HookError, HookRequest, Sandbox, SandboxBuilder, Stage,
+    Amendments, DecisionHook, HookAnswer, HookError, HookRequest, Sandbox, SandboxBuilder, Stage,
 };
 use sandbox_net_tests::{Servers, run};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(crate) struct Told<F> {
     asked: Arc<Mutex<Vec<HookRequest>>>,
 }
 
-impl<F: Fn(HookRequest) -> Answering + Send + Sync> Hook for Told<F> {
+impl<F: Fn(HookRequest) -> Answering + Send + Sync> DecisionHook for Told<F> {
     fn decide<'a>(
         &'a self,
         request: &'a HookRequest,
@@ -56,7 +56,7 @@ where
 /// A hook that answers at once.
 fn at_once(
     answer: impl Fn(&HookRequest) -> HookAnswer + Send + Sync + 'static,
-) -> (impl Hook + 'static, Asked) {
+) -> (impl DecisionHook + 'static, Asked) {
     told(move |request: HookRequest| -> Answering { Box::pin(ready(Ok(answer(&request)))) })
 }
 

@@ -109,7 +109,7 @@ async fn from_file(servers: &Servers, text: &str, narrowing: &[String]) -> Sandb
         .policy_file(write(&directory, text.as_bytes()))
         .trust_ca_pem(servers.ca.root_pem());
     for lines in narrowing {
-        sandbox = sandbox.narrowed_by(document(lines).into());
+        sandbox = sandbox.intersect(document(lines).into());
     }
     sandbox.check().expect("a good policy");
     sandbox.build().await.expect("a sandbox")
@@ -248,7 +248,7 @@ async fn rules_of_the_builder_add_to_the_file_and_a_narrowing_policy_brings_no_s
     let secret = "[[secret]]\nname = 'a'\nrule = 'https://a.test'\nsource = { env = 'HOME' }";
     let narrowing = builder()
         .policy_file(&path)
-        .narrowed_by(document(secret).into());
+        .intersect(document(secret).into());
     let error = narrowing.check().expect_err("a refusal").to_string();
     assert!(error.contains("secrets"), "{error}");
 }

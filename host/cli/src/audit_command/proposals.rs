@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use sandbox_net::policy::{
-    AddressClass, Decision, DenyReason, Endpoint, Host, Origin, Policy, Request, Rule, Scheme,
+    AddressClass, Decision, DenyReason, Endpoint, Host, Operation, Origin, Policy, Rule, Scheme,
     classify, decide, is_pastable,
 };
 
@@ -243,7 +243,7 @@ fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Resul
 /// The rule for the method and directory of a request, as far as that is plain, or for all paths
 /// with that method where servers differ about it.
 fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Result<String, NoWish> {
-    let request = Request::Exchange {
+    let request = Operation::Request {
         origin,
         method,
         path,

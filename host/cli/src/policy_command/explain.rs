@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use clap::Args;
 use sandbox_net::policy::{
-    DEFAULT_DENY, Decision, Denial, Endpoint, Host, Origin, Policy, Request, Scheme, Step,
-    TlsRequest, TlsSetting, decide,
+    DEFAULT_DENY, Decision, Denial, Endpoint, Host, Operation, Origin, Policy, Scheme, Step,
+    TlsOverride, TlsOverrides, decide,
 };
 
 use crate::Failure;
@@ -89,13 +89,16 @@ impl Explain {
 }
 
 /// What is decided before the request is, with the names of these decisions.
-fn earlier_stages(origin: &Origin) -> Vec<(String, Request<'_>)> {
+fn earlier_stages(origin: &Origin) -> Vec<(String, Operation<'_>)> {
     let endpoint: &Endpoint = &origin.endpoint;
-    let connect = (format!("connect {endpoint}"), Request::Connect { endpoint });
-    let tls = Request::StartTls {
+    let connect = (
+        format!("connect {endpoint}"),
+        Operation::Connect { endpoint },
+    );
+    let tls = Operation::Tls {
         endpoint,
         server_name: None,
-        tls: TlsRequest::default(),
+        tls: TlsOverrides::default(),
     };
     match origin.scheme {
         Scheme::Http => vec![connect],
@@ -106,7 +109,7 @@ fn earlier_stages(origin: &Origin) -> Vec<(String, Request<'_>)> {
 /// The settings of TLS that the policy grants there, whatever it says of the connection.
 fn granted_tls(policy: &Policy, endpoint: &Endpoint) -> String {
     let settings = policy.granted_tls(endpoint).into_iter();
-    match settings.map(TlsSetting::as_str).collect::<Vec<_>>() {
+    match settings.map(TlsOverride::as_str).collect::<Vec<_>>() {
         names if names.is_empty() => "none".to_owned(),
         names => names.join(", "),
     }

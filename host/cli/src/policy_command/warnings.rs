@@ -6,8 +6,8 @@ mod reach;
 use std::collections::{HashMap, HashSet};
 
 use sandbox_net::policy::{
-    Decision, Document, Endpoint, Host, Mode, Policy, Request, Rule, Secret, TlsRequest,
-    TlsSetting, decide,
+    Decision, Document, Endpoint, Host, Mode, Operation, Policy, Rule, Secret, TlsOverride,
+    TlsOverrides, decide,
 };
 
 /// Everything in a document that looks like a mistake, one line each.
@@ -40,7 +40,7 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     for grants in &document.tls {
         let any = grants.hosts.iter().filter(|rule| is_any(rule));
         warnings.extend(any.map(|rule| {
-            let settings: Vec<_> = grants.settings().map(TlsSetting::as_str).collect();
+            let settings: Vec<_> = grants.settings().map(TlsOverride::as_str).collect();
             format!(
                 "'{rule}' of 'tls' grants {} for every host",
                 settings.join(", ")
@@ -232,10 +232,10 @@ fn is_unreachable(secret: &Secret, policy: &Policy) -> bool {
     let Some(endpoint) = endpoint.filter(|_| !secret.plain_http) else {
         return false;
     };
-    let request = Request::StartTls {
+    let request = Operation::Tls {
         endpoint: &endpoint,
         server_name: None,
-        tls: TlsRequest::default(),
+        tls: TlsOverrides::default(),
     };
     matches!(decide(&request, policy), Decision::Deny(_))
 }

@@ -13,7 +13,7 @@ use crate::fields::Fields;
 use crate::h1::chunked::{ChunkedDecoder, Decoded};
 use crate::h1::reader::{Reader, is_end};
 use crate::h1::response::Framing;
-use crate::h1::transport::{Home, Parked, Writing};
+use crate::h1::transport::{IdleConnection, ReturnSlot, Writing};
 use crate::h1::unframed::Unframed;
 use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
@@ -43,7 +43,7 @@ pub(super) struct Receiving {
     pub(super) accept_tls_truncation: bool,
     /// The most bytes that a head, or the fields behind the body, may have.
     pub(super) max_head: usize,
-    pub(super) home: Arc<Home>,
+    pub(super) home: Arc<ReturnSlot>,
 }
 
 #[derive(Debug)]
@@ -207,7 +207,9 @@ impl H1Body {
             ..
         } = receiving;
         match (reader.into_half(), writing) {
-            (Some(half), writing) if persistent => home.give_back(Parked::new(half, writing)),
+            (Some(half), writing) if persistent => {
+                home.give_back(IdleConnection::new(half, writing))
+            }
             (_, Writing::Body(pump)) => self.lingering = Some(pump),
             _ => {}
         }

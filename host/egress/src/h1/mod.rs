@@ -8,7 +8,7 @@
 mod ambiguous;
 mod body;
 mod chunked;
-mod exchange;
+mod client;
 mod pump;
 mod reader;
 mod request;
@@ -17,8 +17,8 @@ mod transport;
 mod unframed;
 
 pub(crate) use body::H1Body;
-pub(crate) use exchange::{Arrived, Exchange};
+pub(crate) use client::{Arrived, Exchange};
 pub(crate) use request::encode_head;
 pub use request::head_size;
-pub use transport::Afterwards;
-pub(crate) use transport::Home;
+pub(crate) use transport::ReturnSlot;
+pub use transport::Reuse;

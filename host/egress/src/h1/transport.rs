@@ -16,7 +16,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// A connection whose response is complete, and whose request nearly always is.
 #[derive(Debug)]
-pub(crate) struct Parked {
+pub(crate) struct IdleConnection {
     read: ReadHalf<Stream>,
     write: Writing,
 }
@@ -32,7 +32,7 @@ pub(super) enum Writing {
     Broken,
 }
 
-impl Parked {
+impl IdleConnection {
     pub(super) fn new(read: ReadHalf<Stream>, write: Writing) -> Self {
         Self { read, write }
     }
@@ -66,56 +66,56 @@ impl Parked {
 
 /// What becomes of a connection's HTTP/1 transport when the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Afterwards {
+pub enum Reuse {
     /// It is closed, as a program expects that closes its socket: a peer may wait for that, or have
     /// tied something to the connection (NTLM does).
-    Closed,
-    /// It waits for the tenant's next connection to the same endpoint, on the same TLS terms.
-    Kept,
+    Close,
+    /// It waits for the client's next connection to the same endpoint, with the same TLS profile.
+    Pool,
 }
 
 /// The guest's connection, as its exchanges see it: the transport returns here for the guest's
 /// next request, and goes where it is meant to go when the guest has closed its connection.
 #[derive(Debug)]
-pub(crate) struct Home {
-    afterwards: Afterwards,
+pub(crate) struct ReturnSlot {
+    reuse: Reuse,
     pool: Arc<Pool>,
     endpoint: Endpoint,
-    slot: Mutex<Slot>,
+    slot: Mutex<ReturnState>,
 }
 
 #[derive(Debug)]
-enum Slot {
-    Open(Option<Parked>),
+enum ReturnState {
+    Open(Option<IdleConnection>),
     Closed,
 }
 
-impl Home {
-    pub(crate) fn new(pool: Arc<Pool>, endpoint: Endpoint, afterwards: Afterwards) -> Self {
+impl ReturnSlot {
+    pub(crate) fn new(pool: Arc<Pool>, endpoint: Endpoint, reuse: Reuse) -> Self {
         Self {
-            afterwards,
+            reuse,
             pool,
             endpoint,
-            slot: Mutex::new(Slot::Open(None)),
+            slot: Mutex::new(ReturnState::Open(None)),
         }
     }
 
     /// What the last exchange left.
-    pub(crate) fn take(&self) -> Option<Parked> {
+    pub(crate) fn take(&self) -> Option<IdleConnection> {
         match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
-            Slot::Open(parked) => parked.take(),
-            Slot::Closed => None,
+            ReturnState::Open(parked) => parked.take(),
+            ReturnState::Closed => None,
         }
     }
 
     /// An exchange is over, and its connection is free.
-    pub(super) fn give_back(&self, parked: Parked) {
+    pub(super) fn give_back(&self, parked: IdleConnection) {
         let rest = match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
-            Slot::Open(slot @ None) => {
+            ReturnState::Open(slot @ None) => {
                 *slot = Some(parked);
                 None
             }
-            Slot::Open(Some(_)) | Slot::Closed => Some(parked),
+            ReturnState::Open(Some(_)) | ReturnState::Closed => Some(parked),
         };
         self.to_pool(rest);
     }
@@ -123,16 +123,16 @@ impl Home {
     /// The guest's connection is closed.
     pub(crate) fn close(&self) {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = std::mem::replace(&mut *slot, Slot::Closed);
+        let last = std::mem::replace(&mut *slot, ReturnState::Closed);
         drop(slot);
-        if let Slot::Open(parked) = last {
+        if let ReturnState::Open(parked) = last {
             self.to_pool(parked);
         }
     }
 
-    fn to_pool(&self, parked: Option<Parked>) {
-        if self.afterwards == Afterwards::Kept
-            && let Some(stream) = parked.and_then(Parked::settled)
+    fn to_pool(&self, parked: Option<IdleConnection>) {
+        if self.reuse == Reuse::Pool
+            && let Some(stream) = parked.and_then(IdleConnection::settled)
         {
             self.pool.put(&self.endpoint, stream);
         }

@@ -12,7 +12,7 @@ use crate::error::EgressError;
 use crate::fields::Fields;
 use crate::h2::failure::translate;
 use crate::h2::field_lists::bounded_fields;
-use crate::h2::session::Slot;
+use crate::h2::session::StreamPlace;
 use crate::pump::{Pump, Sent};
 use crate::trailers::permitted;
 
@@ -25,7 +25,7 @@ const COPIED: usize = 8 << 10;
 pub(crate) struct H2Body {
     receiving: Option<RecvStream>,
     pump: Option<Pump<SendStream<Bytes>>>,
-    slot: Option<Slot>,
+    place: Option<StreamPlace>,
     /// The memory of its window, and of what it sends ahead.
     held: Reservation,
     /// The most that the fields behind the body may have, as RFC 9113 section 6.5.2 counts it.
@@ -37,13 +37,13 @@ impl H2Body {
     pub(super) fn new(
         receiving: RecvStream,
         pump: Option<Pump<SendStream<Bytes>>>,
-        (slot, held): (Slot, Reservation),
+        (place, held): (StreamPlace, Reservation),
         max_trailers: usize,
     ) -> Self {
         let mut body = Self {
             receiving: Some(receiving),
             pump,
-            slot: Some(slot),
+            place: Some(place),
             held,
             max_trailers,
             trailers: Fields::new(),
@@ -68,13 +68,13 @@ impl H2Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, EgressError>>> {
         let mut next = ready!(self.poll_receive(cx));
-        if let (Some(Err(error)), Some(slot)) = (&mut next, &self.slot) {
-            *error = slot.session().limited(error.clone());
+        if let (Some(Err(error)), Some(place)) = (&mut next, &self.place) {
+            *error = place.session().limited(error.clone());
         }
         match &next {
             Some(Ok(_)) => self.finish_if_complete(),
             Some(Err(_)) => {
-                (self.receiving, self.pump, self.slot) = (None, None, None);
+                (self.receiving, self.pump, self.place) = (None, None, None);
                 self.held.shrink_to(0);
             }
             None => self.finish(),
@@ -96,7 +96,8 @@ impl H2Body {
         };
         loop {
             let next = ready!(receiving.poll_data(cx)).map(|data| data.map(without_its_buffer));
-            if let (Some(Ok(_)), Some(stream)) = (&next, self.slot.as_ref().and_then(Slot::stream))
+            if let (Some(Ok(_)), Some(stream)) =
+                (&next, self.place.as_ref().and_then(StreamPlace::stream))
             {
                 stream.took_data_frame();
             }
@@ -140,11 +141,11 @@ impl H2Body {
     fn finish(&mut self) {
         self.receiving = None;
         self.held.shrink_to(0);
-        match &self.slot {
-            Some(slot) if self.pump.is_some() => {
-                slot.stream().inspect(|stream| stream.took_all());
+        match &self.place {
+            Some(place) if self.pump.is_some() => {
+                place.stream().inspect(|stream| stream.took_all());
             }
-            _ => self.slot = None,
+            _ => self.place = None,
         }
     }
 }

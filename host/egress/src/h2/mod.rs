@@ -4,7 +4,7 @@
 mod blocks;
 mod body;
 mod buffers;
-mod exchange;
+mod client;
 mod failure;
 mod field_lists;
 mod fields;
@@ -16,5 +16,5 @@ mod request;
 mod session;
 
 pub(crate) use body::H2Body;
-pub(crate) use exchange::exchange;
-pub(crate) use session::{Session, Slot};
+pub(crate) use client::exchange;
+pub(crate) use session::{Session, StreamPlace};

@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/2, shared by the tenant's exchanges with one endpoint.
+//! A connection that speaks HTTP/2, shared by the client's exchanges with one endpoint.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -189,14 +189,14 @@ impl Session {
     }
 
     /// Room for one exchange, if there is any.
-    pub(crate) fn slot(self: &Arc<Self>) -> Option<Slot> {
+    pub(crate) fn place(self: &Arc<Self>) -> Option<StreamPlace> {
         let capacity = self.is_open().then(|| self.capacity())?;
         self.active
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |active| {
                 (active < capacity).then_some(active + 1)
             })
             .ok()?;
-        Some(Slot {
+        Some(StreamPlace {
             session: Arc::clone(self),
             stream: None,
         })
@@ -219,13 +219,13 @@ fn limited(ended: &Ended, failure: EgressError) -> EgressError {
 
 /// The room of one exchange on a session, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct StreamPlace {
     session: Arc<Session>,
     /// What is kept of its stream, once it is open.
     stream: Option<KeptStream>,
 }
 
-impl Slot {
+impl StreamPlace {
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
@@ -240,7 +240,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for StreamPlace {
     fn drop(&mut self) {
         *self
             .session

@@ -13,18 +13,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::body_kind::BodyKind;
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::connection::Connection;
 use crate::error::EgressError;
 use crate::fields::Fields;
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::message::Response;
 use crate::protocol_failure::ProtocolFault;
-use crate::tenant::Egress;
-use crate::terms::TlsOptions;
-use crate::tls::{Roots, TlsSettings};
+use crate::tls::{Roots, TlsConfig};
+use crate::tls_profile::GuestTlsOptions;
 use sandbox_net_policy::{
-    Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsRequest,
+    Checked, Document, Endpoint, Host, Origin, Policy, RequestLine, Rule, Scheme, TlsOverrides,
 };
 
 /// A server that runs one script for each connection.
@@ -166,45 +166,45 @@ pub fn policy_for(endpoint: &Endpoint) -> Policy {
     Policy::allow([format!("{endpoint}{to}").parse().unwrap()])
 }
 
-/// A tenant of its own.
-pub fn egress() -> Egress {
+/// A client of its own.
+pub fn egress() -> Client {
     egress_with(config())
 }
 
-pub fn egress_with(config: EgressConfig) -> Egress {
-    Egress::new(config)
+pub fn egress_with(config: EgressConfig) -> Client {
+    Client::new(config)
 }
 
 pub fn config() -> EgressConfig {
-    EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap())
+    EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap())
 }
 
-/// Connects, with TLS on the host's own terms where the origin has it.
-pub async fn connect(egress: &Egress, origin: &Origin) -> Result<Connection, EgressError> {
-    connect_on(egress, origin, &TlsOptions::default()).await
+/// Connects, with TLS on the host's own profile where the origin has it.
+pub async fn connect(egress: &Client, origin: &Origin) -> Result<Connection, EgressError> {
+    connect_on(egress, origin, &GuestTlsOptions::default()).await
 }
 
-/// Connects, with TLS on the terms of these options where the origin has it. The policy grants
+/// Connects, with TLS on the profile of these options where the origin has it. The policy grants
 /// nothing but what they need.
 pub async fn connect_on(
-    egress: &Egress,
+    egress: &Client,
     origin: &Origin,
-    options: &TlsOptions,
+    options: &GuestTlsOptions,
 ) -> Result<Connection, EgressError> {
     let policy = policy_for(&origin.endpoint);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None, Afterwards::Kept).await?;
+    let mut connection = egress.connect(route, None, None, Reuse::Pool).await?;
     if origin.scheme == Scheme::Https {
-        let terms = egress.terms(options)?;
-        let policy = granting(&origin.endpoint, terms.request());
-        let origin = policy.check_tls(&origin.endpoint, None, terms.request());
-        connection.start_tls_on(origin.unwrap(), terms).await?;
+        let profile = egress.profile(options)?;
+        let policy = granting(&origin.endpoint, profile.request());
+        let origin = policy.check_tls(&origin.endpoint, None, profile.request());
+        connection.start_tls_on(origin.unwrap(), profile).await?;
     }
     Ok(connection)
 }
 
 /// The policy that allows an endpoint, with these TLS settings.
-fn granting(endpoint: &Endpoint, request: TlsRequest) -> Policy {
+fn granting(endpoint: &Endpoint, request: TlsOverrides) -> Policy {
     let rule: Rule = policy_for(endpoint).allow_rules().next().unwrap().clone();
     let grant = |setting| format!("{setting} {endpoint}").parse().unwrap();
     let document = Document {
@@ -255,15 +255,15 @@ pub async fn post(
 }
 
 /// Connects, sends a GET and reads the whole response.
-pub async fn get(egress: &Egress, origin: &Origin) -> Result<(Response, Bytes), EgressError> {
-    get_on(egress, origin, &TlsOptions::default()).await
+pub async fn get(egress: &Client, origin: &Origin) -> Result<(Response, Bytes), EgressError> {
+    get_on(egress, origin, &GuestTlsOptions::default()).await
 }
 
-/// The same on the terms of these options.
+/// The same on the profile of these options.
 pub async fn get_on(
-    egress: &Egress,
+    egress: &Client,
     origin: &Origin,
-    options: &TlsOptions,
+    options: &GuestTlsOptions,
 ) -> Result<(Response, Bytes), EgressError> {
     let mut connection = connect_on(egress, origin, options).await?;
     let mut response = send(&mut connection, origin, "GET").await?;

@@ -13,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::client::Client;
 use crate::config::EgressConfig;
-use crate::tenant::Egress;
 use crate::test_support::{Server, config};
-use crate::tls::{Roots, TlsSettings};
+use crate::tls::{Roots, TlsConfig};
 
 /// A certificate authority.
 pub struct Authority {
@@ -54,14 +54,14 @@ impl Authority {
         (certificate.der().clone(), key.serialize_der())
     }
 
-    /// A tenant that trusts this authority alone.
-    pub fn egress(&self) -> Egress {
-        Egress::new(self.config())
+    /// A client that trusts this authority alone.
+    pub fn egress(&self) -> Client {
+        Client::new(self.config())
     }
 
     pub fn config(&self) -> EgressConfig {
         EgressConfig {
-            tls: TlsSettings::new(Roots::None, [self.certificate()]).unwrap(),
+            tls: TlsConfig::new(Roots::None, [self.certificate()]).unwrap(),
             ..config()
         }
     }

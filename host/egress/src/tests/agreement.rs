@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use tokio::net::TcpListener;
 
 use crate::body_kind::BodyKind;
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::{DnsFailure, EgressError};
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::resolve::Resolve;
-use crate::tenant::Egress;
 use crate::test_support::{config, ok, read_request, write};
 use sandbox_net_policy::{
-    Decision, Document, Endpoint, Origin, Policy, Request, Rule, Scheme, decide,
+    Decision, Document, Endpoint, Operation, Origin, Policy, Rule, Scheme, decide,
 };
 
 /// A resolver with one answer for every name, which remembers what it was asked.
@@ -121,7 +121,7 @@ fn policy(allow: &[String], deny: &[String], port: u16) -> Policy {
 
 /// Connects and sends, as far as the policy lets.
 async fn send(
-    egress: &Egress,
+    egress: &Client,
     policy: &Policy,
     origin: &Origin,
     method: &str,
@@ -129,12 +129,7 @@ async fn send(
 ) -> Result<(), EgressError> {
     let route = policy.check_connect(origin.endpoint.clone());
     let mut connection = egress
-        .connect(
-            route.map_err(EgressError::Denied)?,
-            None,
-            None,
-            Afterwards::Kept,
-        )
+        .connect(route.map_err(EgressError::Denied)?, None, None, Reuse::Pool)
         .await?;
     let line = policy.check_exchange(origin, method.as_bytes(), path.as_bytes(), &[]);
     let line = line.map_err(EgressError::Denied)?;
@@ -167,11 +162,11 @@ proptest! {
                 endpoint: Endpoint::new(host, port).unwrap(),
             };
             let resolver: Arc<dyn Resolve> = Arc::clone(&asked) as _;
-            let egress = Egress::new(EgressConfig { resolver, ..config() });
+            let egress = Client::new(EgressConfig { resolver, ..config() });
             let result = send(&egress, &policy, &origin, method, path).await;
             (result, arrived, policy, origin)
         });
-        let request = Request::Exchange {
+        let request = Operation::Request {
             origin: &origin,
             method: method.as_bytes(),
             path: path.as_bytes(),

@@ -9,14 +9,14 @@ use tokio::sync::Notify;
 
 use crate::config::EgressConfig;
 use crate::error::{EgressError, Phase};
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::limit::Limit;
 use crate::protocol_failure::ProtocolFault;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, read_request, reset,
     send, write,
 };
-use sandbox_net_policy::{Endpoint, Origin, Scheme, TlsRequest};
+use sandbox_net_policy::{Endpoint, Origin, Scheme, TlsOverrides};
 
 #[tokio::test]
 async fn what_is_no_http_is_handed_on_as_it_came() {
@@ -206,12 +206,12 @@ async fn a_silent_peer_meets_the_deadline_in_each_phase() {
     let policy = crate::test_support::policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
     let mut connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     tokio::time::pause();
     let checked = policy
-        .check_tls(&https.endpoint, None, TlsRequest::default())
+        .check_tls(&https.endpoint, None, TlsOverrides::default())
         .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     assert_eq!(error, EgressError::Timeout(Phase::Tls));

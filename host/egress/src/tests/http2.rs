@@ -12,9 +12,9 @@ use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
 
 use crate::body_kind::BodyKind;
+use crate::client::Client;
 use crate::error::EgressError;
 use crate::message::HttpVersion;
-use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, collect, connect, get, post, request, send};
 use sandbox_net_policy::Origin;
@@ -54,7 +54,7 @@ pub(super) async fn echo(request: Request<RecvStream>, mut answer: Answer, _: us
     let _ = stream.send_data(Bytes::new(), true);
 }
 
-async fn echoing(authority: &Authority) -> (Server, Origin, Egress) {
+async fn echoing(authority: &Authority) -> (Server, Origin, Client) {
     let server = serve(authority, Builder::new(), echo).await;
     let origin = server.https();
     let egress = authority.egress();

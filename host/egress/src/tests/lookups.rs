@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
 
+use crate::client::Client;
 use crate::error::{DnsFailure, EgressError, Phase};
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::resolve::Resolve;
-use crate::tenant::Egress;
 use crate::test_support::{Server, send};
-use crate::tests::names::{Script, api, tenant};
+use crate::tests::names::{Script, api, client};
 use sandbox_net_policy::{CheckedName, DenyReason, Host, Lookup, Policy, Scheme};
 
 fn checked(policy: &Policy) -> CheckedName {
@@ -22,10 +22,10 @@ fn checked(policy: &Policy) -> CheckedName {
 }
 
 /// Connects to the port, and sends a request.
-async fn reach(egress: &Egress, policy: &Policy, port: u16) -> Result<(), EgressError> {
+async fn reach(egress: &Client, policy: &Policy, port: u16) -> Result<(), EgressError> {
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
-    let mut connection = egress.connect(route, None, None, Afterwards::Kept).await?;
+    let mut connection = egress.connect(route, None, None, Reuse::Pool).await?;
     send(&mut connection, &origin, "GET").await.map(drop)
 }
 
@@ -38,7 +38,7 @@ async fn a_lookup_and_the_connection_behind_it_are_one_question() {
     let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..])]);
-    let (egress, policy) = tenant(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
+    let (egress, policy) = client(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
     egress.lookup(&checked(&policy)).await.unwrap();
     assert_eq!(questions(&resolver), 1);
     reach(&egress, &policy, port).await.unwrap();
@@ -59,7 +59,7 @@ async fn what_a_lookup_found_is_filtered_like_anything_else() {
         let before = server.accepted();
         // The second answer would be let through: it is not asked for.
         let resolver = Script::new([Ok(&["127.0.0.1"][..]), Ok(&["93.184.216.34"][..])]);
-        let (egress, policy) = tenant(resolver.clone(), &[rule]);
+        let (egress, policy) = client(resolver.clone(), &[rule]);
         egress.lookup(&checked(&policy)).await.unwrap();
         let result = reach(&egress, &policy, port).await;
         match expected {
@@ -85,7 +85,7 @@ async fn what_was_found_under_another_policy_is_asked_for_again() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..])]);
-    let (egress, policy) = tenant(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
+    let (egress, policy) = client(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
     egress.lookup(&checked(&policy)).await.unwrap();
     egress.renew();
     reach(&egress, &policy, port).await.unwrap();
@@ -97,7 +97,7 @@ async fn an_answer_that_a_kept_connection_made_needless_serves_no_other_one() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..])]);
-    let (egress, policy) = tenant(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
+    let (egress, policy) = client(resolver.clone(), &[format!("api.test:{port} to 127.0.0.1")]);
     reach(&egress, &policy, port).await.unwrap();
     egress.lookup(&checked(&policy)).await.unwrap();
     reach(&egress, &policy, port).await.unwrap();
@@ -107,7 +107,7 @@ async fn an_answer_that_a_kept_connection_made_needless_serves_no_other_one() {
         route.unwrap(),
         None,
         Some([127, 0, 0, 1].into()),
-        Afterwards::Kept,
+        Reuse::Pool,
     );
     drop(pinned.await.unwrap());
     assert_eq!(questions(&resolver), 2);
@@ -121,7 +121,7 @@ async fn a_lookup_tells_only_how_it_failed() {
         (Err(DnsFailure::Temporary), DnsFailure::Temporary),
         (Err(DnsFailure::Failed), DnsFailure::Failed),
     ] {
-        let (egress, policy) = tenant(Script::new([answer]), &["api.test".into()]);
+        let (egress, policy) = client(Script::new([answer]), &["api.test".into()]);
         let result = egress.lookup(&checked(&policy)).await;
         assert_eq!(result, Err(EgressError::Dns(expected)));
     }
@@ -135,7 +135,7 @@ async fn a_lookup_that_nobody_answers_meets_the_deadline() {
             Box::pin(std::future::pending())
         }
     }
-    let (egress, policy) = tenant(Arc::new(Silent), &["api.test".into()]);
+    let (egress, policy) = client(Arc::new(Silent), &["api.test".into()]);
     let result = egress.lookup(&checked(&policy)).await;
     assert_eq!(result, Err(EgressError::Timeout(Phase::Resolve)));
 }

@@ -10,15 +10,15 @@ use hickory_resolver::proto::rr::rdata::{A, AAAA};
 use hickory_resolver::proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::{DnsFailure, EgressError, Phase};
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::nameservers::{NameServers, NameServersError};
 use crate::resolve::{Resolve, SystemResolver};
-use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, config, connect, egress_with, send};
-use sandbox_net_policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsRequest};
+use sandbox_net_policy::{DenyReason, Endpoint, Origin, Policy, Scheme, TlsOverrides};
 
 /// A resolver that gives one answer after the other, the last one again and again.
 pub(super) struct Script {
@@ -60,13 +60,13 @@ pub(super) fn api(scheme: Scheme, port: u16) -> Origin {
     Origin { scheme, endpoint }
 }
 
-pub(super) fn tenant(resolver: Arc<dyn Resolve>, rules: &[String]) -> (Egress, Policy) {
+pub(super) fn client(resolver: Arc<dyn Resolve>, rules: &[String]) -> (Client, Policy) {
     let policy = Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()));
     let config = EgressConfig {
         resolver,
         ..config()
     };
-    (Egress::new(config), policy)
+    (Client::new(config), policy)
 }
 
 #[tokio::test]
@@ -74,11 +74,11 @@ async fn only_permitted_addresses_of_a_name_are_dialled() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["10.0.0.1", "::1", "127.0.0.2", "127.0.0.1"][..])]);
-    let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
+    let (egress, policy) = client(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     assert_eq!(connection.peer(), Some(server.address));
@@ -90,12 +90,12 @@ async fn a_name_without_a_permitted_address_is_denied_and_no_address_is_told() {
     let server = Server::echo().await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1", "169.254.169.254", "::1", "fd00::1"][..])]);
-    let (egress, policy) = tenant(resolver, &[format!("api.test:{port}")]);
+    let (egress, policy) = client(resolver, &[format!("api.test:{port}")]);
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
     let error = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .err()
         .unwrap();
@@ -118,7 +118,7 @@ async fn an_address_that_is_open_for_one_scheme_is_not_used_for_the_other() {
     .await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..])]);
-    let (egress, policy) = tenant(
+    let (egress, policy) = client(
         resolver,
         &[
             format!("https://api.test:{port}"),
@@ -128,11 +128,11 @@ async fn an_address_that_is_open_for_one_scheme_is_not_used_for_the_other() {
     let origin = api(Scheme::Https, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     let checked = policy
-        .check_tls(&origin.endpoint, None, TlsRequest::default())
+        .check_tls(&origin.endpoint, None, TlsOverrides::default())
         .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     let EgressError::Denied(denial) = error else {
@@ -146,11 +146,11 @@ async fn a_name_that_resolves_elsewhere_later_is_filtered_again() {
     let server = Server::answering("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.1"][..]), Ok(&["127.0.0.2"][..])]);
-    let (egress, policy) = tenant(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
+    let (egress, policy) = client(resolver, &[format!("api.test:{port} to 127.0.0.1")]);
     let origin = api(Scheme::Http, port);
     let route = policy.check_connect(origin.endpoint.clone()).unwrap();
     let mut connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     send(&mut connection, &origin, "GET").await.unwrap();
@@ -164,12 +164,12 @@ async fn an_address_that_refuses_gives_way_to_the_next() {
     let port = server.address.port();
     let resolver = Script::new([Ok(&["127.0.0.3", "127.0.0.1"][..])]);
     let rule = format!("api.test:{port} to 127.0.0.1,127.0.0.3");
-    let (egress, policy) = tenant(resolver, &[rule]);
+    let (egress, policy) = client(resolver, &[rule]);
     let route = policy
         .check_connect(api(Scheme::Http, port).endpoint)
         .unwrap();
     let connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     assert_eq!(connection.peer(), Some(server.address));
@@ -183,12 +183,12 @@ async fn failures_of_the_resolver_are_told_apart() {
         (Err(DnsFailure::Temporary), DnsFailure::Temporary),
         (Err(DnsFailure::Failed), DnsFailure::Failed),
     ] {
-        let (egress, policy) = tenant(Script::new([answer]), &["api.test".into()]);
+        let (egress, policy) = client(Script::new([answer]), &["api.test".into()]);
         let route = policy
             .check_connect(api(Scheme::Https, 443).endpoint)
             .unwrap();
         let error = egress
-            .connect(route, None, None, Afterwards::Kept)
+            .connect(route, None, None, Reuse::Pool)
             .await
             .err()
             .unwrap();
@@ -206,7 +206,7 @@ async fn literals_localhost_and_idle_connections_need_no_resolver() {
         .into_iter()
         .chain([format!("api.test:{port} to 127.0.0.1")])
         .collect();
-    let (egress, policy) = tenant(resolver.clone(), &rules);
+    let (egress, policy) = client(resolver.clone(), &rules);
     for host in ["127.0.0.1", "localhost", "api.test", "api.test"] {
         let endpoint = Endpoint::new(host, port).unwrap();
         let origin = Origin {
@@ -215,7 +215,7 @@ async fn literals_localhost_and_idle_connections_need_no_resolver() {
         };
         let route = policy.check_connect(endpoint).unwrap();
         let mut connection = egress
-            .connect(route, None, None, Afterwards::Kept)
+            .connect(route, None, None, Reuse::Pool)
             .await
             .unwrap();
         send(&mut connection, &origin, "GET").await.unwrap();
@@ -232,12 +232,12 @@ async fn a_resolver_that_says_nothing_meets_the_deadline() {
             Box::pin(std::future::pending())
         }
     }
-    let (egress, policy) = tenant(Arc::new(Silent), &["api.test".into()]);
+    let (egress, policy) = client(Arc::new(Silent), &["api.test".into()]);
     let route = policy
         .check_connect(api(Scheme::Https, 443).endpoint)
         .unwrap();
     let error = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .err()
         .unwrap();

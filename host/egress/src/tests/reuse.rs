@@ -8,12 +8,12 @@ use http_body_util::BodyExt;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, mpsc};
 
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::EgressError;
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::limit::Limit;
 use crate::protocol_failure::ProtocolFault;
-use crate::tenant::Egress;
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, fault, get, ok, policy_for, post,
     read_request, send, write,
@@ -368,9 +368,9 @@ async fn a_connection_that_waits_too_long_is_closed() {
 }
 
 /// A connection that is to be closed as a socket is.
-async fn socket(egress: &Egress, origin: &Origin) -> crate::connection::Connection {
+async fn socket(egress: &Client, origin: &Origin) -> crate::connection::Connection {
     let route = policy_for(&origin.endpoint).check_connect(origin.endpoint.clone());
-    let connecting = egress.connect(route.unwrap(), None, None, Afterwards::Closed);
+    let connecting = egress.connect(route.unwrap(), None, None, Reuse::Close);
     connecting.await.unwrap()
 }
 

@@ -10,18 +10,18 @@ use tokio::sync::mpsc;
 use crate::certificates::fault::CertificateFault;
 use crate::config::EgressConfig;
 use crate::error::{EgressError, TlsFailure};
-use crate::h1::Afterwards;
+use crate::h1::Reuse;
 use crate::message::HttpVersion;
 use crate::protocol_failure::ProtocolFault;
-use crate::terms::{TlsOptions, TlsVersions};
 use crate::test_support::tls::{Authority, expired, not_yet_valid, serve_tls};
 use crate::test_support::{
     Server, collect, connect, connect_on, echo, egress_with, fault, get, ok, policy_for, post,
     read_request, send, write,
 };
-use crate::tls::{Roots, TlsSettings, TlsSettingsError, read_certificates};
+use crate::tls::{Roots, TlsConfig, TlsConfigError, read_certificates};
+use crate::tls_profile::{GuestTlsOptions, TlsVersions};
 
-use sandbox_net_policy::TlsRequest;
+use sandbox_net_policy::TlsOverrides;
 
 #[tokio::test]
 async fn requests_share_one_tls_connection() {
@@ -89,9 +89,9 @@ async fn a_version_that_a_program_does_not_accept_is_never_spoken() {
             (TlsVersions::V12, only_v12),
             (TlsVersions::V13, only_v13),
         ] {
-            let options = TlsOptions {
+            let options = GuestTlsOptions {
                 versions,
-                ..TlsOptions::default()
+                ..GuestTlsOptions::default()
             };
             let what = format!("{versions:?} to a server of {spoken:?}");
             match connect_on(&egress, &server.https(), &options).await {
@@ -324,7 +324,7 @@ async fn tls_begins_once_and_before_any_request() {
     send(&mut connection, &origin, "GET").await.unwrap();
     let https = server.https();
     let checked = policy_for(&https.endpoint)
-        .check_tls(&https.endpoint, None, TlsRequest::default())
+        .check_tls(&https.endpoint, None, TlsOverrides::default())
         .unwrap();
     let error = connection.start_tls(checked).await.unwrap_err();
     assert!(matches!(error, EgressError::Invalid(_)), "{error:?}");
@@ -339,11 +339,11 @@ async fn after_a_failed_handshake_nothing_is_sent() {
     let policy = policy_for(&https.endpoint);
     let route = policy.check_connect(https.endpoint.clone()).unwrap();
     let mut connection = egress
-        .connect(route, None, None, Afterwards::Kept)
+        .connect(route, None, None, Reuse::Pool)
         .await
         .unwrap();
     let checked = policy
-        .check_tls(&https.endpoint, None, TlsRequest::default())
+        .check_tls(&https.endpoint, None, TlsOverrides::default())
         .unwrap();
     assert!(connection.start_tls(checked).await.is_err());
     assert_eq!(
@@ -369,7 +369,7 @@ fn authorities_are_read_from_pem_and_der() {
     ] {
         let result = read_certificates(broken.as_bytes());
         assert!(
-            matches!(result, Err(TlsSettingsError::Encoding(_))),
+            matches!(result, Err(TlsConfigError::Encoding(_))),
             "{broken:?}"
         );
     }
@@ -377,10 +377,10 @@ fn authorities_are_read_from_pem_and_der() {
 
 #[test]
 fn settings_without_any_root_are_refused() {
-    let result = TlsSettings::new(Roots::None, []);
-    assert!(matches!(result, Err(TlsSettingsError::NoRoots)));
+    let result = TlsConfig::new(Roots::None, []);
+    assert!(matches!(result, Err(TlsConfigError::NoRoots)));
     let junk = b"\x30\x82junk".to_vec().into();
-    let result = TlsSettings::new(Roots::Bundled, [junk]);
-    assert!(matches!(result, Err(TlsSettingsError::Authority(_))));
-    assert!(TlsSettings::new(Roots::Platform, []).is_ok());
+    let result = TlsConfig::new(Roots::Bundled, [junk]);
+    assert!(matches!(result, Err(TlsConfigError::Authority(_))));
+    assert!(TlsConfig::new(Roots::Platform, []).is_ok());
 }

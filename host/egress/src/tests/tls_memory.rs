@@ -13,7 +13,7 @@ use crate::error::EgressError;
 use crate::limit::Limit;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect, egress_with, get, policy_for, read_request, write};
-use sandbox_net_policy::TlsRequest;
+use sandbox_net_policy::TlsOverrides;
 
 /// Tickets that are so much longer than they need to be.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ async fn a_list_of_certificates_that_does_not_end_is_in_the_memory_of_the_host()
         let origin = server.https();
         let mut connection = connect(&egress, &server.http()).await.unwrap();
         let checked = policy_for(&origin.endpoint)
-            .check_tls(&origin.endpoint, None, TlsRequest::default())
+            .check_tls(&origin.endpoint, None, TlsOverrides::default())
             .unwrap();
         let mut most = 0;
         let result = {

@@ -12,7 +12,7 @@ use crate::config::EgressConfig;
 use crate::connection::Connection;
 use crate::error::EgressError;
 use crate::limit::Limit;
-use crate::message::{Answer, SendOptions, Unframed, erase};
+use crate::message::{Received, SendOptions, Unframed, erase};
 use crate::protocol_failure::ProtocolFault;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
@@ -23,7 +23,7 @@ use crate::tests::uploads::pieces;
 use sandbox_net_policy::Origin;
 
 /// Asks, and takes what comes.
-async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Answer, EgressError> {
+async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Received, EgressError> {
     let request = request(origin, "GET", "/", &[]);
     let body = (BodyKind::None, erase(Empty::<Bytes>::new()));
     let options = SendOptions::default();
@@ -31,7 +31,10 @@ async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Answer, Egr
 }
 
 /// Asks, and takes what clients differ over as it comes, too.
-async fn ask_exactly(connection: &mut Connection, origin: &Origin) -> Result<Answer, EgressError> {
+async fn ask_exactly(
+    connection: &mut Connection,
+    origin: &Origin,
+) -> Result<Received, EgressError> {
     let request = request(origin, "GET", "/", &[]);
     let body = (BodyKind::None, erase(Empty::<Bytes>::new()));
     let options = SendOptions {
@@ -43,8 +46,8 @@ async fn ask_exactly(connection: &mut Connection, origin: &Origin) -> Result<Ans
 
 async fn unframed(connection: &mut Connection, origin: &Origin) -> Unframed {
     match ask(connection, origin).await.unwrap() {
-        Answer::Unframed(unframed) => unframed,
-        Answer::Framed(response) => panic!("a response: {:?}", response.head),
+        Received::Unframed(unframed) => unframed,
+        Received::Framed(response) => panic!("a response: {:?}", response.head),
     }
 }
 
@@ -148,7 +151,7 @@ async fn nothing_more_is_sent_once_it_has_begun() {
     let sent = (BodyKind::Chunked, erase(body));
     let options = SendOptions::default();
     let answer = connection.answer(&request, sent, &options, true).await;
-    let Answer::Unframed(mut odd) = answer.unwrap() else {
+    let Received::Unframed(mut odd) = answer.unwrap() else {
         panic!("a response");
     };
     assert!(odd.body.frame().await.unwrap().is_ok());
@@ -179,11 +182,11 @@ async fn its_head_is_bounded_as_any_other() {
         let origin = server.http();
         let mut connection = connect(&egress_with(config()), &origin).await.unwrap();
         let found = match ask(&mut connection, &origin).await {
-            Ok(Answer::Unframed(odd)) => {
+            Ok(Received::Unframed(odd)) => {
                 assert!(is_begun);
                 all(odd).await.unwrap_err()
             }
-            Ok(Answer::Framed(_)) => panic!("a response"),
+            Ok(Received::Framed(_)) => panic!("a response"),
             Err(error) => {
                 assert!(!is_begun);
                 error
@@ -238,11 +241,11 @@ async fn a_head_that_somebody_on_the_way_may_have_cut_is_not_handed_on() {
         let origin = server.https();
         let mut connection = connect(&authority.egress(), &origin).await.unwrap();
         match ask(&mut connection, &origin).await {
-            Ok(Answer::Unframed(odd)) => {
+            Ok(Received::Unframed(odd)) => {
                 assert!(is_handed_on);
                 assert_eq!(all(odd).await.unwrap(), "HTTP/1.1 200 OK\r\nA: b\r\n");
             }
-            Ok(Answer::Framed(_)) => panic!("a response"),
+            Ok(Received::Framed(_)) => panic!("a response"),
             Err(error) => {
                 assert!(!is_handed_on);
                 assert!(matches!(error, EgressError::Protocol(_)), "{error}");
@@ -279,20 +282,20 @@ async fn a_head_that_clients_differ_over_is_handed_on_only_to_whoever_wants_it_s
         let mut connection = connect(&egress(), &origin).await.unwrap();
         // As the host reads it, its end is known.
         for _ in 0..2 {
-            let Ok(Answer::Framed(mut response)) = ask(&mut connection, &origin).await else {
+            let Ok(Received::Framed(mut response)) = ask(&mut connection, &origin).await else {
                 panic!("no response: {answer}");
             };
             assert_eq!(collect(&mut response).await.unwrap(), "body");
         }
         assert_eq!(server.accepted(), 1);
-        let Ok(Answer::Unframed(mut odd)) = ask_exactly(&mut connection, &origin).await else {
+        let Ok(Received::Unframed(mut odd)) = ask_exactly(&mut connection, &origin).await else {
             panic!("a response: {answer}");
         };
         let first = odd.body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), answer);
         // Its connection stays open, and carries nothing else, even when it is over.
         drop(odd);
-        let Ok(Answer::Framed(mut response)) = ask(&mut connection, &origin).await else {
+        let Ok(Received::Framed(mut response)) = ask(&mut connection, &origin).await else {
             panic!("no response: {answer}");
         };
         assert!(!response.reused);
@@ -323,14 +326,14 @@ async fn the_readers_own_bounds_are_not_the_clients_and_those_of_the_head_hold()
         let origin = server.http();
         let mut connection = connect(&egress_with(config()), &origin).await.unwrap();
         match ask(&mut connection, &origin).await {
-            Ok(Answer::Unframed(odd)) => match all(odd).await {
+            Ok(Received::Unframed(odd)) => match all(odd).await {
                 Ok(got) => assert!(fits && got == answer, "{} bytes", answer.len()),
                 Err(error) => {
                     assert!(!fits, "{} bytes", answer.len());
                     assert_eq!(error, EgressError::Limit(Limit::ResponseHeadSize));
                 }
             },
-            Ok(Answer::Framed(_)) => panic!("a response"),
+            Ok(Received::Framed(_)) => panic!("a response"),
             Err(EgressError::Protocol(failure)) => {
                 assert!(!fits, "{} bytes", answer.len());
                 assert_eq!(failure.fault, ProtocolFault::HeadTooLarge);

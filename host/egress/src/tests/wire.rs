@@ -8,12 +8,12 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::EgressError;
 use crate::limit::Limit;
 use crate::machine::Machine;
 use crate::protocol_failure::ProtocolFault;
-use crate::tenant::Egress;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
     Server, collect, config, connect, fault, get, ok, post, read_request, send, write,
@@ -38,9 +38,9 @@ impl Counter {
         })
     }
 
-    fn egress(self: &Arc<Self>, config: EgressConfig) -> Egress {
+    fn egress(self: &Arc<Self>, config: EgressConfig) -> Client {
         let wire = Arc::<Self>::clone(self);
-        Egress::on(config, wire, Machine::real())
+        Client::on(config, wire, Machine::real())
     }
 
     fn counted(&self) -> (usize, usize) {
@@ -277,7 +277,7 @@ async fn informational_responses_are_bounded_alike_in_both_versions() {
                 max_response_head: if size == 300 { 1200 } else { 256 * 1024 },
                 ..authority.config()
             };
-            let result = get(&Egress::new(config), &at(server, scheme)).await;
+            let result = get(&Client::new(config), &at(server, scheme)).await;
             let is_number = |fault: &ProtocolFault| match fault {
                 ProtocolFault::Informational => true,
                 // The session ends where the frames come faster than they are looked at.

@@ -79,13 +79,13 @@ fn log(sandbox: &str, sinks: &[&Arc<Gate>]) -> AuditLog {
     })
 }
 
-fn connect(log: &AuditLog, host: &str) -> Decided {
+fn connect(log: &AuditLog, host: &str) -> PendingDecision {
     let subject = Subject {
         stage: Stage::Connect,
         target: format!("{host}:443"),
         port: 443,
         method: None,
-        tls: TlsRequest::default(),
+        tls: TlsOverrides::default(),
     };
     log.decided(subject, Ok("rule"))
 }

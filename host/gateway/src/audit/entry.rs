@@ -15,7 +15,7 @@ use sandbox_net_policy::Denial;
 /// A decision on something that is not done yet. [`commit`](Self::commit) records it, and comes
 /// before whatever it is about; what becomes known later is recorded when it is dropped. What was
 /// dropped without a commit was not done.
-pub(crate) struct Decided {
+pub(crate) struct PendingDecision {
     run: Arc<Run>,
     record: DecisionRecord,
     /// That of the target, for addresses that were refused.
@@ -26,7 +26,7 @@ pub(crate) struct Decided {
     _open: Open,
 }
 
-impl Decided {
+impl PendingDecision {
     pub(super) fn new(run: &Arc<Run>, record: DecisionRecord, port: u16) -> Self {
         Self {
             run: Arc::clone(run),
@@ -102,7 +102,7 @@ impl Decided {
     }
 }
 
-impl Drop for Decided {
+impl Drop for PendingDecision {
     fn drop(&mut self) {
         if !self.written.as_ref().is_some_and(|it| it.is_certain) {
             self.abandon();
@@ -122,7 +122,7 @@ impl Drop for Decided {
 }
 
 /// An exchange under way. It is recorded when it is over.
-pub(crate) struct Exchanged {
+pub(crate) struct PendingRequest {
     run: Arc<Run>,
     begun: Instant,
     /// None once it is recorded.
@@ -132,9 +132,9 @@ pub(crate) struct Exchanged {
     down: AtomicU64,
 }
 
-impl Exchanged {
+impl PendingRequest {
     /// `of` is the decision on it, which is recorded already.
-    pub(crate) fn new(log: &AuditLog, of: &Decided) -> Self {
+    pub(crate) fn new(log: &AuditLog, of: &PendingDecision) -> Self {
         let decision = &of.record;
         let record = ExchangeRecord {
             time: Time::now(),
@@ -230,7 +230,7 @@ impl Exchanged {
     }
 }
 
-impl Drop for Exchanged {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         self.finish();
     }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::dropped::{Counts, Dropped, DroppedRecord};
 use super::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Verdict};
 use sandbox_net_egress::account::{HostMemory, Reservation};
-use sandbox_net_policy::TlsSetting;
+use sandbox_net_policy::TlsOverride;
 
 /// Bytes that the records of what was allowed may take, about; and no more than half of the host's
 /// memory for the guest.
@@ -230,7 +230,7 @@ fn push<T>(records: &mut Vec<T>, record: T) -> Place {
 /// What those that are alike have in common, and no other: the kind, door, method, target, rule,
 /// verdict, reason and TLS settings.
 #[derive(PartialEq, Eq, Hash)]
-struct Alike<'a>([&'a str; 7], &'a [TlsSetting]);
+struct Alike<'a>([&'a str; 7], &'a [TlsOverride]);
 
 fn alike(line: &AuditLine) -> Option<Alike<'_>> {
     match line {

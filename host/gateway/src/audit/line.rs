@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DroppedRecord;
 use crate::bounds::ReachedBudget;
-use sandbox_net_policy::{DenyReason, TlsSetting};
+use sandbox_net_policy::{DenyReason, Stage, TlsOverride};
 
 /// One line of an audit log, as JSON: `"type"` is `decision`, `exchange`, `lookup` or `dropped`.
 ///
@@ -28,30 +28,6 @@ pub enum AuditLine {
     Lookup(LookupRecord),
     /// Denials that are counted, since there were too many to be written one by one.
     Dropped(DroppedRecord),
-}
-
-/// At which door a decision was made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// `connect`: a host and port, before any name is resolved.
-    Connect,
-    /// `start-tls`: the connection is to carry https.
-    Tls,
-    /// `request`: method, path and fields.
-    Request,
-}
-
-impl Stage {
-    /// The name, as in the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Request => "request",
-        }
-    }
 }
 
 /// Whether the policy let it pass.
@@ -143,7 +119,7 @@ pub struct DecisionRecord {
     /// connection has, at [`Stage::Request`]: what was let pass used the policy's grants of these.
     /// Left out of the line where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tls: Vec<TlsSetting>,
+    pub tls: Vec<TlsOverride>,
     /// What was decided.
     pub verdict: Verdict,
     /// The rule that decided, as the operator wrote it; `default-deny` where none did.
@@ -324,7 +300,7 @@ mod tests {
             panic!("a decision");
         };
         let line = AuditLine::Decision(DecisionRecord {
-            tls: vec![TlsSetting::UnverifiedName, TlsSetting::OwnRoots],
+            tls: vec![TlsOverride::UnverifiedName, TlsOverride::OwnRoots],
             ..decision
         });
         let text = serde_json::to_string(&line).unwrap();

@@ -14,7 +14,7 @@ const ASKED: &str = "asked";
 
 /// A lookup that is denied, or that is to ask a name server: [`commit`](Self::commit) records it
 /// before the question. What came of it is recorded when it is dropped.
-pub(crate) struct LookedUp {
+pub(crate) struct PendingLookup {
     run: Arc<Run>,
     record: LookupRecord,
     /// None before any sink may have it.
@@ -24,13 +24,13 @@ pub(crate) struct LookedUp {
 
 impl AuditLog {
     /// Begins to record a lookup that a rule allows, or that was denied.
-    pub(crate) fn looked_up(&self, name: String, decided: Result<&str, &Denial>) -> LookedUp {
+    pub(crate) fn looked_up(&self, name: String, decided: Result<&str, &Denial>) -> PendingLookup {
         let (verdict, rule, reason) = match decided {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
         let sequence = self.run.shared.next_lookup.fetch_add(1, Ordering::Relaxed);
-        LookedUp {
+        PendingLookup {
             record: LookupRecord {
                 time: Time::now(),
                 sandbox: self.sandbox().to_owned(),
@@ -51,7 +51,7 @@ impl AuditLog {
     }
 }
 
-impl LookedUp {
+impl PendingLookup {
     /// Records it, before a name server is asked: waits until every sink has it.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl LookedUp {
     }
 }
 
-impl Drop for LookedUp {
+impl Drop for PendingLookup {
     fn drop(&mut self) {
         let mut record = self.record.clone();
         record.time = Time::now();

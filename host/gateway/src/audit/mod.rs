@@ -15,12 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub use self::dropped::{Dropped, DroppedRecord};
-pub(crate) use self::entry::{Decided, Exchanged};
+pub(crate) use self::entry::{PendingDecision, PendingRequest};
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
 };
-pub(crate) use self::lookup::LookedUp;
+pub(crate) use self::lookup::PendingLookup;
 pub use self::place::{Place, Stream};
 pub use self::run::AtEnd;
 use self::run::Run;
@@ -30,7 +29,8 @@ use self::waiting::Places;
 use self::writer::Writer;
 use crate::bounds::{Bounds, ReachedBudget};
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_policy::{Denial, TlsRequest};
+pub use sandbox_net_policy::Stage;
+use sandbox_net_policy::{Denial, TlsOverrides};
 
 /// Bytes of a target and of a method that are kept.
 pub(crate) const TARGET: usize = 2048;
@@ -108,7 +108,7 @@ pub(crate) struct Subject {
     /// That of the target; 0 where there is none.
     pub(crate) port: u16,
     pub(crate) method: Option<String>,
-    pub(crate) tls: TlsRequest,
+    pub(crate) tls: TlsOverrides,
 }
 
 impl AuditLog {
@@ -217,7 +217,11 @@ impl AuditLog {
     }
 
     /// Begins to record a decision.
-    pub(crate) fn decided(&self, subject: Subject, decided: Result<&str, &Denial>) -> Decided {
+    pub(crate) fn decided(
+        &self,
+        subject: Subject,
+        decided: Result<&str, &Denial>,
+    ) -> PendingDecision {
         let (verdict, rule, reason) = match decided {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
@@ -239,7 +243,7 @@ impl AuditLog {
             repeats: 0,
         };
         let address = decided.err().and_then(|denial| denial.address);
-        let mut decided = Decided::new(&self.run, record, subject.port);
+        let mut decided = PendingDecision::new(&self.run, record, subject.port);
         if let Some(address) = address {
             decided.dialled((address, subject.port).into());
         }

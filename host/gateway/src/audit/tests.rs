@@ -56,7 +56,7 @@ fn subject(stage: Stage, target: impl Into<String>) -> Subject {
         target: target.into(),
         port: 443,
         method: (stage == Stage::Request).then(|| "GET".to_owned()),
-        tls: TlsRequest::default(),
+        tls: TlsOverrides::default(),
     }
 }
 
@@ -76,7 +76,7 @@ async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unreco
         decided.refused("budget:host-memory", Reason::Budget(BudgetReason::Budget));
         return Err(why);
     }
-    Exchanged::new(log, &decided).finish();
+    PendingRequest::new(log, &decided).finish();
     Ok(())
 }
 

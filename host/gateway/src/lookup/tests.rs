@@ -10,10 +10,8 @@ use tokio::sync::Notify;
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
 use crate::bounds::MAX_LOOKUPS;
-use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
-use sandbox_net_egress::{
-    Afterwards, DnsFailure, EgressConfig, Machine, Resolve, Roots, TlsSettings,
-};
+use crate::hook::{DecisionHook, HookAnswer, HookFuture, HookRequest};
+use sandbox_net_egress::{DnsFailure, EgressConfig, Machine, Resolve, Reuse, Roots, TlsConfig};
 use sandbox_net_policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
 
 /// A resolver that knows every name but `missing.test`, and answers when it may.
@@ -62,7 +60,7 @@ fn document(rules: &str) -> Document {
 }
 
 fn config(names: &Arc<Names>) -> EgressConfig {
-    let mut config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    let mut config = EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap());
     config.resolver = names.clone();
     config
 }
@@ -174,7 +172,7 @@ async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorde
 /// A hook that allows everything.
 struct Willing;
 
-impl Hook for Willing {
+impl DecisionHook for Willing {
     fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(async { Ok(HookAnswer::allow()) })
     }
@@ -192,11 +190,7 @@ async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
             "{rules}"
         );
         // The connection asks.
-        let connecting = hooks.connect(
-            Endpoint::new("a.test", 80).unwrap(),
-            None,
-            Afterwards::Closed,
-        );
+        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
         let Err(error) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -213,11 +207,7 @@ async fn a_connection_uses_what_its_lookup_found_and_its_rules_filter_it() {
     let hooks = hooks(&names, "a.test");
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     for questions in [1, 2] {
-        let connecting = hooks.connect(
-            Endpoint::new("a.test", 80).unwrap(),
-            None,
-            Afterwards::Closed,
-        );
+        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
         let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -234,11 +224,7 @@ async fn another_policy_drops_what_was_found_before() {
     hooks
         .replace_policy(document("a.test; b.test").into())
         .unwrap();
-    let connecting = hooks.connect(
-        Endpoint::new("a.test", 80).unwrap(),
-        None,
-        Afterwards::Closed,
-    );
+    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
     assert!(connecting.unwrap().await.is_err());
     assert_eq!(names.asked().len(), 2);
 }
@@ -291,8 +277,7 @@ async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     let limit = EgressError::Limit(Limit::Hosts);
     assert_eq!(lookup(&hooks, "b.test").await, Err(limit.clone()));
-    let connecting =
-        |name| hooks.connect(Endpoint::new(name, 80).unwrap(), None, Afterwards::Closed);
+    let connecting = |name| hooks.connect(Endpoint::new(name, 80).unwrap(), None, Reuse::Close);
     assert!(connecting("a.test").unwrap().await.is_err());
     assert_eq!(connecting("b.test").err(), Some(limit));
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
@@ -340,7 +325,7 @@ async fn names_that_are_asked_for_end_at_their_number_and_bytes_whichever_door_a
                     true => lookup(&hooks, &name).await,
                     false => {
                         let endpoint = Endpoint::new(&name, 80).unwrap();
-                        match hooks.connect(endpoint, None, Afterwards::Closed) {
+                        match hooks.connect(endpoint, None, Reuse::Close) {
                             Ok(connecting) => connecting.await.map(drop),
                             Err(error) => Err(error),
                         }
@@ -376,7 +361,7 @@ async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
         let hooks = Gateway::builder().build(document.into(), config(&names));
         let connect = |name: &str| {
             let endpoint = Endpoint::new(name, 80).unwrap();
-            hooks.connect(endpoint, None, Afterwards::Closed).err()
+            hooks.connect(endpoint, None, Reuse::Close).err()
         };
         assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
         // A rule, a rule, no host, no request, a budget, a budget.
@@ -422,7 +407,7 @@ async fn what_leads_to_this_machine_is_denied_unless_its_rule_names_the_address(
         let builder = Gateway::builder().machine(machine);
         let hooks = builder.build(document(rules).into(), config(&names));
         let endpoint = Endpoint::new(target, 80).unwrap();
-        let connecting = hooks.connect(endpoint, None, Afterwards::Closed);
+        let connecting = hooks.connect(endpoint, None, Reuse::Close);
         let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
             panic!("{rules} {target}");
         };

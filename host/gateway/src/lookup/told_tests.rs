@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::hook::{Hook, HookAnswer, HookFuture, HookRequest};
-use sandbox_net_egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsSettings};
+use crate::hook::{DecisionHook, HookAnswer, HookFuture, HookRequest};
+use sandbox_net_egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsConfig};
 use sandbox_net_policy::{Document, Mode};
 
 const PUBLIC: [u8; 4] = [93, 184, 216, 34];
@@ -25,7 +25,7 @@ impl Resolve for Names {
 
 struct Willing;
 
-impl Hook for Willing {
+impl DecisionHook for Willing {
     fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
         Box::pin(async { Ok(HookAnswer::allow()) })
     }
@@ -37,7 +37,7 @@ async fn told(allow: &[&str], mode: Mode, has_hook: bool, name: &str) -> Vec<IpA
         mode,
         ..Document::default()
     };
-    let mut config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+    let mut config = EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap());
     config.resolver = Arc::new(Names);
     let mut builder = Gateway::builder();
     if has_hook {

@@ -13,7 +13,7 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// The [`Error`] that [`build`](Self::build) would give.
-    pub fn decided(&self) -> Result<Policy, Error> {
+    pub fn effective_policy(&self) -> Result<Policy, Error> {
         let mut document = match &self.policy_file {
             Some(path) => read_policy(path)?,
             None => self.document.clone(),

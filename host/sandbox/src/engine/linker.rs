@@ -15,7 +15,7 @@ use super::{Limits, Preopen};
 use sandbox_net_wasi::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
 
 /// What the store of one run holds.
-pub(crate) struct State {
+pub(crate) struct StoreState {
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) http: WasiHttpCtx,
@@ -33,7 +33,7 @@ pub(crate) struct Files {
     open: OpenFiles,
 }
 
-impl WasiView for State {
+impl WasiView for StoreState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
@@ -42,7 +42,7 @@ impl WasiView for State {
     }
 }
 
-impl SandboxNetView for State {
+impl SandboxNetView for StoreState {
     fn sandbox_net(&mut self) -> SandboxNetCtxView<'_> {
         SandboxNetCtxView {
             ctx: &mut self.net,
@@ -51,7 +51,7 @@ impl SandboxNetView for State {
     }
 }
 
-impl WasiHttpView for State {
+impl WasiHttpView for StoreState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: self.net.outgoing_handler(),
@@ -61,7 +61,7 @@ impl WasiHttpView for State {
     }
 }
 
-impl State {
+impl StoreState {
     fn preopens(&mut self) -> PreopensView<'_> {
         PreopensView {
             preopens: &self.preopens,
@@ -77,7 +77,7 @@ impl State {
 }
 
 /// Everything that a component of ours, or one that speaks `wasi:http`, may import.
-pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreState>> {
     let mut linker = Linker::new(engine);
     add_wasi(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -86,32 +86,32 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
 }
 
 /// WASI, interface by interface: `wasi:sockets` has no way in, so it is not there to be called.
-fn add_wasi(l: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_wasi(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::WasiCli;
     use wasmtime_wasi::clocks::WasiClocks;
     use wasmtime_wasi::p2::bindings::io;
     use wasmtime_wasi::random::WasiRandom;
 
-    io::error::add_to_linker::<State, HasTable>(l, |t| &mut t.table)?;
-    io::poll::add_to_linker::<State, HasTable>(l, |t| &mut t.table)?;
-    io::streams::add_to_linker::<State, HasTable>(l, |t| &mut t.table)?;
-    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    filesystem::preopens::add_to_linker::<State, HasPreopens>(l, State::preopens)?;
-    filesystem::types::add_to_linker::<State, HasFiles>(l, State::files)?;
-    random::random::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
-    random::insecure::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |t| t.wasi.random())?;
-    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    io::error::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
+    io::poll::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
+    io::streams::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
+    clocks::wall_clock::add_to_linker::<StoreState, WasiClocks>(l, StoreState::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<StoreState, WasiClocks>(l, StoreState::clocks)?;
+    filesystem::preopens::add_to_linker::<StoreState, HasPreopens>(l, StoreState::preopens)?;
+    filesystem::types::add_to_linker::<StoreState, HasFiles>(l, StoreState::files)?;
+    random::random::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
+    random::insecure::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
+    random::insecure_seed::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
+    cli::exit::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::environment::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::stdin::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::stdout::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::stderr::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_input::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_output::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stdin::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stdout::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stderr::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub(crate) use filesystem::Preopen;
 pub(crate) use limits::Limits;
-pub(crate) use linker::{Files, State};
+pub(crate) use linker::{Files, StoreState};
 pub use shared::{Engine, EngineBuilder};
 
 /// The default limit for fetching and compiling an interpreter, and for packages: minutes on a

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use wasmtime::Config;
 use wasmtime::component::{Component, InstancePre};
 
-use super::linker::{self, State};
+use super::linker::{self, StoreState};
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::Capability;
 use sandbox_net_python::{BuildError, Builder};
@@ -35,8 +35,8 @@ struct Inner {
     installed: Installed,
     progress: Arc<dyn Progress>,
     preparation: Duration,
-    network: OnceCell<InstancePre<State>>,
-    plain: OnceCell<InstancePre<State>>,
+    network: OnceCell<InstancePre<StoreState>>,
+    plain: OnceCell<InstancePre<StoreState>>,
 }
 
 /// Settings of an [`Engine`].
@@ -178,7 +178,7 @@ impl Engine {
     pub(crate) async fn interpreter(
         &self,
         capability: Capability,
-    ) -> Result<&InstancePre<State>, BuildError> {
+    ) -> Result<&InstancePre<StoreState>, BuildError> {
         let cell = match capability {
             Capability::Network => &self.inner.network,
             Capability::None => &self.inner.plain,

@@ -11,7 +11,7 @@ use super::lookup::HostLookup;
 use super::types::{BodyKind, ConnectOptions, ErrorCode, RequestHead};
 use super::{convert, wit};
 use crate::ctx::SandboxNetCtxView;
-use sandbox_net_egress::Afterwards;
+use sandbox_net_egress::Reuse;
 use sandbox_net_gateway::Stage;
 use sandbox_net_policy::{Endpoint, Host};
 
@@ -53,8 +53,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
         };
         let timeout = options.timeout.map(Duration::from_nanos);
         let gateway = self.ctx.gateway();
-        let begun =
-            with_ambient_tokio_runtime(|| gateway.connect(endpoint, timeout, Afterwards::Closed));
+        let begun = with_ambient_tokio_runtime(|| gateway.connect(endpoint, timeout, Reuse::Close));
         match begun {
             Ok(connecting) => Ok(Ok(self.table.push(HostConnection::new(connecting))?)),
             Err(error) => Ok(Err(convert::error(error, self.ctx.gateway().bounds()))),

@@ -6,8 +6,8 @@ use rustls_pki_types::CertificateDer;
 
 use super::types::{self, ChainChecks as Chain};
 use sandbox_net_egress::{
-    CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, HttpVersion, Limit,
-    Phase, ProtocolFault, ResponseHead, TlsFailure, TlsInfo, TlsOptions, TlsVersions,
+    CertificateFault, Checks, ClientCertificate, DnsFailure, EgressError, GuestTlsOptions,
+    HttpVersion, Limit, Phase, ProtocolFault, ResponseHead, TlsFailure, TlsInfo, TlsVersions,
 };
 use sandbox_net_gateway::{Bounds, ReachedBudget};
 use sandbox_net_policy::{Denial, DenyReason, Verification};
@@ -16,13 +16,13 @@ use sandbox_net_policy::{Denial, DenyReason, Verification};
 pub(super) const HTTP11: &[u8] = b"http/1.1";
 
 /// What the guest asks for in TLS, but for the protocols that it would speak.
-pub(super) fn tls_options(options: types::TlsOptions) -> TlsOptions {
+pub(super) fn tls_options(options: types::TlsOptions) -> GuestTlsOptions {
     let ders = |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect();
     let client = options.client_certificate.map(|client| ClientCertificate {
         certificates: ders(client.certificates),
         key: client.key,
     });
-    TlsOptions {
+    GuestTlsOptions {
         versions: match options.versions {
             types::TlsVersions::All => TlsVersions::All,
             types::TlsVersions::V12 => TlsVersions::V12,

@@ -20,7 +20,7 @@ use crate::ctx::SandboxNetCtxView;
 use sandbox_net_gateway::{Bounds, Completion, Link, Outgoing, RequestHead as Head};
 
 use crate::outgoing_handler::OutgoingHandler;
-use crate::typed::{self, TypedAnswer};
+use crate::typed::{self, TypedResponse};
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_egress::{EgressError, Limit, MAX_FIELDS};
 use sandbox_net_policy::syntax::check_head;
@@ -34,7 +34,7 @@ const WRITES: usize = 3;
 /// Bytes that a request's head may have in all.
 const HEAD_SIZE: usize = 256 * 1024;
 
-type Sending = AbortOnDropJoinHandle<Result<TypedAnswer, EgressError>>;
+type Sending = AbortOnDropJoinHandle<Result<TypedResponse, EgressError>>;
 
 /// The host's side of an `exchange`.
 pub struct HostExchange {
@@ -61,7 +61,7 @@ enum StreamState {
 
 enum Response {
     Sending(Sending),
-    Head(Result<TypedAnswer, EgressError>),
+    Head(Result<TypedResponse, EgressError>),
     Body(Option<WasiBody>),
     Failed,
 }

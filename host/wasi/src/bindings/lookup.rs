@@ -14,9 +14,9 @@ use sandbox_net_egress::EgressError;
 use sandbox_net_gateway::{Found, Looking, Task};
 
 /// The host's side of a `lookup`: how far it is.
-pub struct HostLookup(State);
+pub struct HostLookup(LookupState);
 
-enum State {
+enum LookupState {
     Asking(Task<Result<Found, EgressError>>),
     Over(Result<Found, EgressError>),
 }
@@ -24,18 +24,18 @@ enum State {
 impl HostLookup {
     pub(super) fn new(looking: Looking) -> Self {
         Self(match looking {
-            Looking::Done(found) => State::Over(Ok(found)),
-            Looking::Asking(task) => State::Asking(task),
+            Looking::Done(found) => LookupState::Over(Ok(found)),
+            Looking::Asking(task) => LookupState::Asking(task),
         })
     }
 
     /// How it ended, if it has.
     fn poll(&mut self) -> Option<Result<Found, EgressError>> {
         let ended = match &mut self.0 {
-            State::Over(result) => return Some(result.clone()),
-            State::Asking(task) => poll_noop(Pin::new(task))?,
+            LookupState::Over(result) => return Some(result.clone()),
+            LookupState::Asking(task) => poll_noop(Pin::new(task))?,
         };
-        self.0 = State::Over(ended.clone());
+        self.0 = LookupState::Over(ended.clone());
         Some(ended)
     }
 }
@@ -43,8 +43,8 @@ impl HostLookup {
 #[async_trait]
 impl Pollable for HostLookup {
     async fn ready(&mut self) {
-        if let State::Asking(task) = &mut self.0 {
-            self.0 = State::Over(task.await);
+        if let LookupState::Asking(task) = &mut self.0 {
+            self.0 = LookupState::Over(task.await);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::types::{
 };
 use super::wit::{Host, HostConnection, HostExchange, HostLookup};
 use crate::ctx::{SandboxNetCtx, SandboxNetCtxView};
-use sandbox_net_egress::{EgressConfig, Resolve, Roots, TlsSettings};
+use sandbox_net_egress::{EgressConfig, Resolve, Roots, TlsConfig};
 use sandbox_net_gateway::{AuditLog, Gateway};
 use sandbox_net_policy::Policy;
 
@@ -53,7 +53,7 @@ struct Guest {
 impl Guest {
     fn new(rules: &[String]) -> Self {
         let policy = Policy::allow(rules.iter().map(|rule| rule.parse().unwrap()));
-        let mut config = EgressConfig::new(TlsSettings::new(Roots::Bundled, []).unwrap());
+        let mut config = EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap());
         let names = Arc::new(Names::default());
         config.resolver = names.clone();
         let audit = AuditLog::new();

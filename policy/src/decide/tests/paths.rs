@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn get<'a>(origin: &'a Origin, path: &'a str) -> Request<'a> {
-    Request::Exchange {
+fn get<'a>(origin: &'a Origin, path: &'a str) -> Operation<'a> {
+    Operation::Request {
         origin,
         method: b"GET",
         path: path.as_bytes(),

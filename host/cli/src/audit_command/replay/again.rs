@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use sandbox_net::policy::{
-    Answer, DEFAULT_DENY, Denial, DenyReason, Host, Lookup, Policy, Rule, TlsRequest,
+    Answer, DEFAULT_DENY, Denial, DenyReason, Host, Lookup, Policy, Rule, TlsOverrides,
 };
 
 use crate::audit_command::subject::{Subject, Unclear};
@@ -125,7 +125,7 @@ impl<'p> Judge<'p> {
     }
 
     /// `tls` is what the program asked for beside the host's own TLS settings.
-    fn decide(&self, subject: &Subject, tls: TlsRequest, address: Option<IpAddr>) -> Again {
+    fn decide(&self, subject: &Subject, tls: TlsOverrides, address: Option<IpAddr>) -> Again {
         match subject {
             Subject::Connect(endpoint) => {
                 again(self.policy.answer_connect(endpoint.clone()), address)
@@ -138,7 +138,7 @@ impl<'p> Judge<'p> {
                 method,
                 path,
             } => {
-                let settings = match tls == TlsRequest::default() {
+                let settings = match tls == TlsOverrides::default() {
                     true => Ok(()),
                     false => self
                         .policy

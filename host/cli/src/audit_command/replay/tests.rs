@@ -2,7 +2,7 @@
 
 mod same_policy;
 
-use sandbox_net::policy::{DenyReason, Document, TlsSetting};
+use sandbox_net::policy::{DenyReason, Document, TlsOverride};
 
 use super::*;
 use crate::audit_command::testing::{decision_on, denied, lookup, write_log};
@@ -266,7 +266,7 @@ fn a_long_list_of_changes_is_cut() {
 #[test]
 #[rustfmt::skip] // one row a line
 fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
-    use TlsSetting::{OwnRoots, Unverified};
+    use TlsOverride::{OwnRoots, Unverified};
     for (what, tls, was_denied, rules, change) in [
         ("https://a.test", &[Unverified][..], false, "a.test; ~unverified a.test", "same"),
         ("https://a.test", &[Unverified], false, "a.test", "denied"),

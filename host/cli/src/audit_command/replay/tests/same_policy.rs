@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use sandbox_net::policy::{Answer, Denial, Endpoint, Origin, Scheme, TlsSetting};
+use sandbox_net::policy::{Answer, Denial, Endpoint, Origin, Scheme, TlsOverride};
 
 use super::*;
 use sandbox_net::Stage;
@@ -87,7 +87,7 @@ fn records(
     origin: &Origin,
     method: &str,
     path: &[u8],
-    settings: &[TlsSetting],
+    settings: &[TlsOverride],
     chance: &Chance,
 ) -> [DecisionRecord; 3] {
     let endpoint = &origin.endpoint;
@@ -173,7 +173,7 @@ proptest! {
         origin in origins(),
         method in select(&["GET", "POST", "get", "TRACE", "P'T", "B AD"][..]),
         path in select(PATHS),
-        settings in subsequence(&TlsSetting::ALL[1..], 0..=3),
+        settings in subsequence(&TlsOverride::ALL[1..], 0..=3),
         chance in chances(),
     ) {
         let judge = Judge::new(&policy);

@@ -10,20 +10,20 @@ use tokio::time::timeout;
 use crate::account::{HostMemory, strings};
 use crate::config::EgressConfig;
 use crate::dial::{Dialer, ask, dial};
-use crate::era::Era;
+use crate::dial_scope::DialScope;
 use crate::error::{EgressError, Phase};
-use crate::h2::{Session, Slot};
+use crate::generation::Generation;
+use crate::h2::{Session, StreamPlace};
 use crate::limit::Limit;
 use crate::machine::Machine;
 use crate::pool::Handshakes;
-use crate::reach::Reach;
 use crate::stream::{Permit, Secured, Stream};
-use crate::terms::{TlsOptions, TlsOptionsError, TlsTerms};
 use crate::tls::{self, handshake};
+use crate::tls_profile::{GuestTlsOptions, GuestTlsOptionsError, TlsProfile};
 use crate::wire::{Unmetered, Wire};
 use sandbox_net_policy::{Budgets, CheckedName};
 
-/// The most different terms of programs' own that are in use at once: each may keep up to 1 MiB.
+/// The most different profile of programs' own that are in use at once: each may keep up to 1 MiB.
 const MOST_TERMS: usize = 64;
 
 /// What a TCP connection holds, about: its socket's state, and the tasks and tables that know it.
@@ -37,48 +37,48 @@ const CLOSING: Duration = Duration::from_millis(100);
 /// The network of one sandbox under its policy: its connections and its TLS sessions, which are
 /// shared with no other value of this type. Clones are the same sandbox.
 #[derive(Clone)]
-pub struct Egress {
+pub struct Client {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    era: RwLock<Arc<Era>>,
+    generation: RwLock<Arc<Generation>>,
     config: EgressConfig,
     wire: Arc<dyn Wire>,
     machine: Machine,
     permits: Arc<Semaphore>,
     memory: HostMemory,
     /// The host's own.
-    terms: [Arc<TlsTerms>; 2],
+    profile: [Arc<TlsProfile>; 2],
     /// Those that programs asked for, as long as anybody holds them.
-    others: Mutex<Vec<Weak<TlsTerms>>>,
+    others: Mutex<Vec<Weak<TlsProfile>>>,
 }
 
-/// Which addresses a connection with TLS may go to, and on which terms.
-pub(crate) type Way<'a> = (&'a Reach, &'a Arc<TlsTerms>);
+/// Which addresses a connection with TLS may go to, and on which profile.
+pub(crate) type Way<'a> = (&'a DialScope, &'a Arc<TlsProfile>);
 
-/// The terms that programs asked for.
-struct Others<'a>(MutexGuard<'a, Vec<Weak<TlsTerms>>>);
+/// The profile that programs asked for.
+struct Others<'a>(MutexGuard<'a, Vec<Weak<TlsProfile>>>);
 
 impl Others<'_> {
-    fn find(&self, digest: &[u8; 32]) -> Option<Arc<TlsTerms>> {
+    fn find(&self, digest: &[u8; 32]) -> Option<Arc<TlsProfile>> {
         let mut live = self.0.iter().filter_map(Weak::upgrade);
-        live.find(|terms| terms.digest() == Some(digest))
+        live.find(|profile| profile.digest() == Some(digest))
     }
 
     fn is_full(&self) -> bool {
         self.0
             .iter()
-            .filter(|terms| terms.strong_count() > 0)
+            .filter(|profile| profile.strong_count() > 0)
             .count()
             >= MOST_TERMS
     }
 
-    fn add(&mut self, terms: TlsTerms) -> Arc<TlsTerms> {
-        let terms = Arc::new(terms);
+    fn add(&mut self, profile: TlsProfile) -> Arc<TlsProfile> {
+        let profile = Arc::new(profile);
         self.0.retain(|other| other.strong_count() > 0);
-        self.0.push(Arc::downgrade(&terms));
-        terms
+        self.0.push(Arc::downgrade(&profile));
+        profile
     }
 }
 
@@ -91,10 +91,10 @@ pub(crate) enum Transport {
         reused: bool,
     },
     /// Room on a session, in HTTP/2.
-    H2 { slot: Slot },
+    H2 { slot: StreamPlace },
 }
 
-impl Egress {
+impl Client {
     /// A network without connections yet, on which nothing is counted.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
@@ -103,11 +103,11 @@ impl Egress {
 
     /// The same, on which `wire` counts, and which dials from `machine`.
     pub fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
-        let terms = [false, true].map(|strict| Arc::new(TlsTerms::host(&config.tls, strict)));
+        let profile = [false, true].map(|strict| Arc::new(TlsProfile::host(&config.tls, strict)));
         let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
         let inner = Inner {
-            era: RwLock::new(Era::new(&config, &terms, &memory)),
-            terms,
+            generation: RwLock::new(Generation::new(&config, &profile, &memory)),
+            profile,
             others: Mutex::default(),
             memory,
             permits: Arc::new(Semaphore::new(
@@ -126,13 +126,13 @@ impl Egress {
     /// policy is another one from now on: nothing that was set up before is used for anything that
     /// is checked after. Exchanges under way go on.
     pub fn renew(&self) {
-        let era = Era::new(self.config(), &self.inner.terms, self.memory());
+        let generation = Generation::new(self.config(), &self.inner.profile, self.memory());
         let mut current = self
             .inner
-            .era
+            .generation
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *current, era);
+        let old = std::mem::replace(&mut *current, generation);
         drop(current);
         old.pool().close();
     }
@@ -147,14 +147,15 @@ impl Egress {
     ///
     /// `Dns`; `Limit`; `Timeout` in the phase `resolve`.
     pub async fn lookup(&self, name: &CheckedName) -> Result<Vec<IpAddr>, EgressError> {
-        let era = self.era();
+        let generation = self.generation();
         let asking = ask(name.name().as_str(), self.dialer());
         let found = timeout(self.config().connect_timeout, asking)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
         let told = self.machine().told(name, &found);
         // Where the policy was replaced meanwhile, nobody looks there any more.
-        era.answers()
+        generation
+            .answers()
             .keep(name.name().clone(), found, self.memory());
         Ok(told)
     }
@@ -165,28 +166,28 @@ impl Egress {
     /// # Errors
     ///
     /// `Invalid` for certificates and keys that are none, or are too many, and while too many
-    /// different terms are in use.
-    pub fn terms(&self, options: &TlsOptions) -> Result<Arc<TlsTerms>, EgressError> {
-        let refused = |error: TlsOptionsError| EgressError::Invalid(error.to_string());
+    /// different profile are in use.
+    pub fn profile(&self, options: &GuestTlsOptions) -> Result<Arc<TlsProfile>, EgressError> {
+        let refused = |error: GuestTlsOptionsError| EgressError::Invalid(error.to_string());
         options.check_size().map_err(refused)?;
-        let [usual, strict] = &self.inner.terms;
+        let [usual, strict] = &self.inner.profile;
         let host = || Arc::clone(if options.checks.strict { strict } else { usual });
         if options.are_default() {
             return Ok(host());
         }
         let digest = options.digest();
-        if let Some(terms) = self.others().find(&digest) {
-            return Ok(terms);
+        if let Some(profile) = self.others().find(&digest) {
+            return Ok(profile);
         }
         let held = self.memory().reserve(options.cost());
         let held = held.map_err(EgressError::Limit)?;
         // Before the lock is taken: this may take a moment.
-        let Some(terms) = options.settle(&self.config().tls).map_err(refused)? else {
+        let Some(profile) = options.settle(&self.config().tls).map_err(refused)? else {
             return Ok(host());
         };
-        let terms = terms.holding(held);
+        let profile = profile.holding(held);
         if self.others().is_full() {
-            self.era().forget_programs_own();
+            self.generation().forget_programs_own();
         }
         let mut others = self.others();
         match others.find(&digest) {
@@ -195,13 +196,13 @@ impl Egress {
                 "more than {MOST_TERMS} different TLS settings are in use at once: use the same \
                  ones for several connections"
             ))),
-            None => Ok(others.add(terms)),
+            None => Ok(others.add(profile)),
         }
     }
 
-    /// The host's own terms.
-    pub fn host_terms(&self) -> &Arc<TlsTerms> {
-        &self.inner.terms[0]
+    /// The host's own profile.
+    pub fn host_profile(&self) -> &Arc<TlsProfile> {
+        &self.inner.profile[0]
     }
 
     fn others(&self) -> Others<'_> {
@@ -232,10 +233,10 @@ impl Egress {
     }
 
     /// What is shared by the connections that are made from now on.
-    pub(crate) fn era(&self) -> Arc<Era> {
+    pub(crate) fn generation(&self) -> Arc<Generation> {
         let current = self
             .inner
-            .era
+            .generation
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
@@ -244,12 +245,12 @@ impl Egress {
     /// A new TCP connection, within `asked` and the configured time.
     pub(crate) async fn dial(
         &self,
-        reach: &Reach,
-        era: &Era,
+        reach: &DialScope,
+        generation: &Generation,
         asked: Option<Duration>,
         phase: &mut Phase,
     ) -> Result<Stream, EgressError> {
-        let permit = self.permit(era).await?;
+        let permit = self.permit(generation).await?;
         let longest = self.config().connect_timeout;
         let limit = asked.map_or(longest, |asked| asked.min(longest));
         match timeout(limit, dial(reach, self.dialer(), phase)).await {
@@ -262,25 +263,29 @@ impl Egress {
     /// `dialled` where that is given.
     pub(crate) async fn secure(
         &self,
-        (reach, terms): Way<'_>,
-        era: &Era,
+        (reach, profile): Way<'_>,
+        generation: &Generation,
         dialled: Option<Stream>,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
-        let turn = era.pool().turn(reach.endpoint());
+        let turn = generation.pool().turn(reach.endpoint());
         *phase = Phase::Tls;
         let mut handshakes = turn.lock().await;
-        if let Some(slot) = era
+        if let Some(slot) = generation
             .pool()
-            .slot(reach.endpoint(), terms, |ip| reach.permits(ip))
+            .slot(reach.endpoint(), profile, |ip| reach.permits(ip))
         {
             return Ok(Transport::H2 { slot });
         }
         if *handshakes == Handshakes::AtOnce {
             drop(handshakes);
-            return self.handshake((reach, terms), era, dialled, phase).await;
+            return self
+                .handshake((reach, profile), generation, dialled, phase)
+                .await;
         }
-        let result = self.handshake((reach, terms), era, dialled, phase).await;
+        let result = self
+            .handshake((reach, profile), generation, dialled, phase)
+            .await;
         if !matches!(result, Ok(Transport::H2 { .. })) {
             *handshakes = Handshakes::AtOnce;
         }
@@ -289,22 +294,22 @@ impl Egress {
 
     async fn handshake(
         &self,
-        (reach, terms): Way<'_>,
-        era: &Era,
+        (reach, profile): Way<'_>,
+        generation: &Generation,
         dialled: Option<Stream>,
         phase: &mut Phase,
     ) -> Result<Transport, EgressError> {
         let stream = match dialled {
             Some(stream) => stream,
-            None => self.dial(reach, era, None, phase).await?,
+            None => self.dial(reach, generation, None, phase).await?,
         };
         *phase = Phase::Tls;
         let Some((mut tcp, peer, mut permit)) = stream.into_plain() else {
             return Err(EgressError::Invalid("TLS has already begun".into()));
         };
-        permit.hold(TLS + terms.chain())?;
+        permit.hold(TLS + profile.chain())?;
         tcp.hold_unsettled(self.memory())?;
-        let config = era.config(terms);
+        let config = generation.config(profile);
         let attempt = handshake(&config, &reach.endpoint().host, tcp);
         let (stream, info) = timeout(self.config().connect_timeout, attempt)
             .await
@@ -314,7 +319,7 @@ impl Egress {
         let speaks_h2 = info.alpn == tls::H2;
         let secured = Secured {
             info: Arc::new(info),
-            terms: Arc::clone(terms),
+            profile: Arc::clone(profile),
         };
         let stream = Stream::tls(stream, peer, permit, secured);
         if !speaks_h2 {
@@ -325,20 +330,20 @@ impl Egress {
         }
         let max_head = self.config().max_response_head;
         let session = Session::start(stream, max_head, self.memory()).await?;
-        let slot = session.slot().ok_or(EgressError::Reset)?;
-        era.pool().share(reach.endpoint(), session);
+        let slot = session.place().ok_or(EgressError::Reset)?;
+        generation.pool().share(reach.endpoint(), session);
         Ok(Transport::H2 { slot })
     }
 
     /// Room for one more connection. An idle one makes room if it must, and one that is closing has a
     /// moment to do so: sessions and exchanges end in tasks of their own.
-    async fn permit(&self, era: &Era) -> Result<Permit, EgressError> {
+    async fn permit(&self, generation: &Generation) -> Result<Permit, EgressError> {
         let held = self.memory().reserve(TCP).map_err(EgressError::Limit)?;
         loop {
             if let Ok(permit) = Arc::clone(&self.inner.permits).try_acquire_owned() {
                 return Ok(Permit::new(permit, held));
             }
-            let has_evicted = era.pool().evict();
+            let has_evicted = generation.pool().evict();
             let room = Arc::clone(&self.inner.permits).acquire_owned();
             match timeout(CLOSING, room).await {
                 Ok(Ok(permit)) => return Ok(Permit::new(permit, held)),

@@ -17,7 +17,7 @@ use crate::h2::failure::translate;
 use crate::h2::field_lists::{bounded_fields, size};
 use crate::h2::kept::{AHEAD, OpenError};
 use crate::h2::request::head;
-use crate::h2::session::Slot;
+use crate::h2::session::StreamPlace;
 use crate::limit::Limit;
 use crate::message::{HttpVersion, ResponseHead};
 use crate::message::{MAX_INFORMATIONAL, RequestBody};
@@ -33,28 +33,28 @@ const STREAM: usize = (2 << 10) + AHEAD;
 ///
 /// Dropping the future resets the stream.
 pub(crate) async fn exchange(
-    mut slot: Slot,
+    mut place: StreamPlace,
     (request, kind): (&RequestLine, BodyKind),
     body: &mut Option<RequestBody>,
     (max_head, memory): (usize, &HostMemory),
     phase: &mut Phase,
 ) -> Result<(ResponseHead, H2Body), Failure> {
     *phase = Phase::Request;
-    let held = window(&slot, memory).map_err(Failure::last)?;
-    let (response, mut pump) = open(&mut slot, request, kind, body).await?;
-    let mut answer = Answer::new(response, max_head);
+    let held = window(&place, memory).map_err(Failure::last)?;
+    let (response, mut pump) = open(&mut place, request, kind, body).await?;
+    let mut answer = PendingHead::new(response, max_head);
     let response = until_head(&mut answer, &mut pump, phase).await?;
     let (parts, received) = response.into_parts();
     let head = response_head(&parts, answer.left).map_err(Failure::last)?;
     drop(parts);
-    slot.stream().inspect(|stream| stream.took_head());
-    let body = H2Body::new(received, pump, (slot, held), max_head);
+    place.stream().inspect(|stream| stream.took_head());
+    let body = H2Body::new(received, pump, (place, held), max_head);
     Ok((head, body))
 }
 
 /// The memory for what the peer may send ahead of the reader.
-fn window(slot: &Slot, memory: &HostMemory) -> Result<Reservation, EgressError> {
-    let held = memory.reserve(STREAM + slot.session().window());
+fn window(place: &StreamPlace, memory: &HostMemory) -> Result<Reservation, EgressError> {
+    let held = memory.reserve(STREAM + place.session().window());
     held.map_err(EgressError::Limit)
 }
 
@@ -62,24 +62,24 @@ type Sending = Pump<SendStream<Bytes>>;
 
 /// Opens a stream with the request's head, and begins to send the body if there is one.
 async fn open(
-    slot: &mut Slot,
+    place: &mut StreamPlace,
     request: &RequestLine,
     kind: BodyKind,
     body: &mut Option<RequestBody>,
 ) -> Result<(ResponseFuture, Option<Sending>), Failure> {
     let head = head(request, kind).map_err(Failure::last)?;
-    let sender = slot.session().sender();
+    let sender = place.session().sender();
     let mut sender = sender.ready().await.map_err(|error| unsent(&error))?;
     let send = || {
         let (response, stream) = sender.send_request(head, kind.is_empty())?;
         Ok((stream.stream_id().as_u32(), (response, stream)))
     };
-    let opened = slot.session().streams().open(send);
+    let opened = place.session().streams().open(send);
     let (kept, (response, stream)) = opened.map_err(|error| match error {
         OpenError::Library(error) => unsent(&error),
         OpenError::Limit(limit) => Failure::last(EgressError::Limit(limit)),
     })?;
-    slot.keep(kept);
+    place.keep(kept);
     if kind.is_empty() {
         return Ok((response, None));
     }
@@ -98,14 +98,14 @@ fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHe
 
 /// The final response, as it is waited for. Informational ones are skipped, and bounded as in
 /// HTTP/1: in their number, and in their bytes together with those of the final head.
-struct Answer {
+struct PendingHead {
     response: ResponseFuture,
     informational: usize,
     /// The bytes that the final head may have.
     left: usize,
 }
 
-impl Answer {
+impl PendingHead {
     fn new(response: ResponseFuture, max: usize) -> Self {
         Self {
             response,
@@ -126,7 +126,7 @@ impl Answer {
     }
 }
 
-impl Future for Answer {
+impl Future for PendingHead {
     type Output = Result<Response<RecvStream>, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -140,7 +140,7 @@ impl Future for Answer {
 
 /// Waits for the response while the body is sent.
 async fn until_head(
-    answer: &mut Answer,
+    answer: &mut PendingHead,
     pump: &mut Option<Sending>,
     phase: &mut Phase,
 ) -> Result<Response<RecvStream>, Failure> {

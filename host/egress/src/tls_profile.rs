@@ -1,4 +1,4 @@
-//! The terms of a TLS session: the host's own, or those that a program asks for.
+//! The profile of a TLS session: the host's own, or those that a program asks for.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::chain_checks::Checks;
 use crate::error::TlsFailure;
 use crate::tickets::Tickets;
 use crate::tls::ALPN;
-use crate::tls::TlsSettings;
+use crate::tls::TlsConfig;
 use crate::verifier::{Given, Verifier};
-use sandbox_net_policy::{TlsRequest, Verification};
+use sandbox_net_policy::{TlsOverrides, Verification};
 
 /// The most certificates that a program may bring in one list.
 const MOST_CERTIFICATES: usize = 1000;
@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// What a configuration takes beside its certificates, about: the host's roots among others.
 const CONFIGURATION: usize = 128 << 10;
 
-/// The servers whose TLS sessions are kept to be resumed, on the host's terms and on those of a
+/// The servers whose TLS sessions are kept to be resumed, on the host's profile and on those of a
 /// program's own.
 const SERVERS: usize = 32;
 const OWN_SERVERS: usize = 2;
@@ -60,7 +60,7 @@ impl TlsVersions {
 
 /// What a program asks for when TLS begins. The default is what the host does of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsOptions {
+pub struct GuestTlsOptions {
     /// The versions that are offered.
     pub versions: TlsVersions,
     /// How the server's certificate is verified.
@@ -75,7 +75,7 @@ pub struct TlsOptions {
     pub checks: Checks,
 }
 
-impl Default for TlsOptions {
+impl Default for GuestTlsOptions {
     fn default() -> Self {
         Self {
             versions: TlsVersions::All,
@@ -109,7 +109,7 @@ impl fmt::Debug for ClientCertificate {
 /// Why nothing can be made of a program's options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TlsOptionsError {
+pub enum GuestTlsOptionsError {
     /// Too many roots.
     #[error("more than {MOST_CERTIFICATES} trusted certificates are given: give fewer")]
     TooMany,
@@ -139,10 +139,10 @@ pub enum TlsOptionsError {
 }
 
 /// What a program's options come to. One value is shared by all connections with the same ones:
-/// whatever is kept of a connection is used again under the same terms only.
-pub struct TlsTerms {
+/// whatever is kept of a connection is used again under the same profile only.
+pub struct TlsProfile {
     versions: TlsVersions,
-    request: TlsRequest,
+    request: TlsOverrides,
     verifier: Arc<dyn ServerCertVerifier>,
     client: Option<Arc<dyn ResolvesClientCert>>,
     /// The bytes of the chain that goes with it, which each handshake may send.
@@ -155,18 +155,18 @@ pub struct TlsTerms {
     _held: Option<Reservation>,
 }
 
-impl fmt::Debug for TlsTerms {
+impl fmt::Debug for TlsProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TlsTerms").field(&self.request).finish()
+        f.debug_tuple("TlsProfile").field(&self.request).finish()
     }
 }
 
-impl TlsTerms {
+impl TlsProfile {
     /// Those of the host, with or without strict checks.
-    pub(crate) fn host(settings: &TlsSettings, strict: bool) -> Self {
+    pub(crate) fn host(settings: &TlsConfig, strict: bool) -> Self {
         Self {
             versions: TlsVersions::All,
-            request: TlsRequest::default(),
+            request: TlsOverrides::default(),
             verifier: settings.verifier(strict),
             client: None,
             chain: 0,
@@ -184,9 +184,9 @@ impl TlsTerms {
         }
     }
 
-    /// What has to be granted for these terms.
+    /// What has to be granted for these profile.
     #[must_use]
-    pub fn request(&self) -> TlsRequest {
+    pub fn request(&self) -> TlsOverrides {
         self.request
     }
 
@@ -218,7 +218,7 @@ impl TlsTerms {
     /// A client configuration with a session cache of its own, which takes what it keeps from `memory`.
     pub(crate) fn client_config(
         &self,
-        settings: &TlsSettings,
+        settings: &TlsConfig,
         memory: &HostMemory,
     ) -> Arc<ClientConfig> {
         let config = ClientConfig::builder_with_provider(Arc::clone(settings.provider()))
@@ -241,23 +241,23 @@ impl TlsTerms {
     }
 }
 
-impl TlsOptions {
+impl GuestTlsOptions {
     /// Refuses what is too large, before anything is made of it.
-    pub(crate) fn check_size(&self) -> Result<(), TlsOptionsError> {
+    pub(crate) fn check_size(&self) -> Result<(), GuestTlsOptionsError> {
         if self.roots.len() > MOST_CERTIFICATES {
-            return Err(TlsOptionsError::TooMany);
+            return Err(GuestTlsOptionsError::TooMany);
         }
         if self.chain().len() > MOST_CERTIFICATES {
-            return Err(TlsOptionsError::LongChain);
+            return Err(GuestTlsOptionsError::LongChain);
         }
         let certificates = self.certificates().map(<[u8]>::len);
         if certificates.sum::<usize>() + self.key().len() > MOST_BYTES {
-            return Err(TlsOptionsError::TooLarge);
+            return Err(GuestTlsOptionsError::TooLarge);
         }
         Ok(())
     }
 
-    /// What terms made of them hold in memory, about: each certificate as it is and as it was
+    /// What profile made of them hold in memory, about: each certificate as it is and as it was
     /// read, a configuration, and the sessions that can be resumed on them.
     pub(crate) fn cost(&self) -> usize {
         CONFIGURATION + 3 * (strings(self.certificates()) + self.key().len())
@@ -305,16 +305,16 @@ impl TlsOptions {
         hash.finalize().into()
     }
 
-    /// Makes terms of them; none where they come to those of the host.
+    /// Makes profile of them; none where they come to those of the host.
     pub(crate) fn settle(
         &self,
-        settings: &TlsSettings,
-    ) -> Result<Option<TlsTerms>, TlsOptionsError> {
+        settings: &TlsConfig,
+    ) -> Result<Option<TlsProfile>, GuestTlsOptionsError> {
         self.check_size()?;
         let trust = Trust::of(self, settings)?;
         let client = self.client_certificate.as_ref();
         let client = client.map(|client| client.resolver(settings)).transpose()?;
-        let request = TlsRequest {
+        let request = TlsOverrides {
             verification: self.verification,
             own_roots: !trust.own.is_empty() && self.verification != Verification::None,
             client_certificate: client.is_some(),
@@ -322,7 +322,7 @@ impl TlsOptions {
         let are_usual = self.host_roots
             && self.versions == TlsVersions::All
             && (trust.given.is_empty() || !self.checks.strict);
-        if request == TlsRequest::default() && are_usual {
+        if request == TlsOverrides::default() && are_usual {
             return Ok(None);
         }
         let verifier = Arc::new(Verifier::new(
@@ -335,7 +335,7 @@ impl TlsOptions {
             self.checks,
             settings.provider().signature_verification_algorithms,
         ));
-        Ok(Some(TlsTerms {
+        Ok(Some(TlsProfile {
             versions: self.versions,
             request,
             verifier,
@@ -369,13 +369,13 @@ struct Trust {
 impl Trust {
     /// A root that the host trusts too, by name and key, is taken as the host has it: with the
     /// constraints that it has there.
-    fn of(options: &TlsOptions, settings: &TlsSettings) -> Result<Self, TlsOptionsError> {
+    fn of(options: &GuestTlsOptions, settings: &TlsConfig) -> Result<Self, GuestTlsOptionsError> {
         let host = settings.roots();
         let (mut known, mut own) = (Vec::new(), Vec::new());
         let (mut roots, mut hosts) = (RootCertStore::empty(), RootCertStore::empty());
         for (index, der) in options.roots.iter().enumerate() {
             let refused = |error: rustls::Error| {
-                TlsOptionsError::Root(index + 1, TlsFailure::from(&error).message())
+                GuestTlsOptionsError::Root(index + 1, TlsFailure::from(&error).message())
             };
             roots.add(der.clone()).map_err(refused)?;
             let Some(given) = roots.roots.last() else {
@@ -409,19 +409,19 @@ impl Trust {
 impl ClientCertificate {
     fn resolver(
         &self,
-        settings: &TlsSettings,
-    ) -> Result<Arc<dyn ResolvesClientCert>, TlsOptionsError> {
+        settings: &TlsConfig,
+    ) -> Result<Arc<dyn ResolvesClientCert>, GuestTlsOptionsError> {
         let key = PrivateKeyDer::try_from(self.key.clone());
-        let key = key.map_err(|error| TlsOptionsError::Key(error.to_owned()))?;
+        let key = key.map_err(|error| GuestTlsOptionsError::Key(error.to_owned()))?;
         let signing = settings.provider().key_provider.load_private_key(key);
-        let signing = signing.map_err(|error| TlsOptionsError::Key(error.to_string()))?;
+        let signing = signing.map_err(|error| GuestTlsOptionsError::Key(error.to_string()))?;
         let certified = CertifiedKey::new(self.certificates.clone(), signing);
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
                 Ok(Arc::new(SingleCertAndKey::from(certified)))
             }
-            Err(rustls::Error::InconsistentKeys(_)) => Err(TlsOptionsError::AnotherKey),
-            Err(error) => Err(TlsOptionsError::Certificate(error.to_string())),
+            Err(rustls::Error::InconsistentKeys(_)) => Err(GuestTlsOptionsError::AnotherKey),
+            Err(error) => Err(GuestTlsOptionsError::Certificate(error.to_string())),
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::body_kind::BodyKind;
 use crate::error::{EgressError, Phase};
 use crate::failure::{Delivery, Failure};
 use crate::h1;
-use crate::h2::{self, H2Body, Slot};
-use crate::message::{Answer, RequestBody, Unframed};
+use crate::h2::{self, H2Body, StreamPlace};
+use crate::message::{Received, RequestBody, Unframed};
 use crate::message::{Response, ResponseHead};
 use crate::protocol_failure::ProtocolFailure;
 use sandbox_net_policy::RequestLine;
@@ -21,7 +21,7 @@ const FORMS: usize = 2;
 impl Connection {
     pub(super) async fn h2_exchange(
         &mut self,
-        slot: Slot,
+        slot: StreamPlace,
         request: &RequestLine,
         kind: BodyKind,
         body: &mut Option<RequestBody>,
@@ -70,12 +70,12 @@ impl Connection {
         head: Result<ResponseHead, ProtocolFailure>,
         body: ResponseBody,
         (peer, reused): (SocketAddr, bool),
-    ) -> Result<Answer, EgressError> {
+    ) -> Result<Received, EgressError> {
         let tls = self.tls.as_ref().map(|info| info.version);
         let head = match head {
             Ok(head) => head,
             Err(failure) => {
-                return Ok(Answer::Unframed(Unframed {
+                return Ok(Received::Unframed(Unframed {
                     failure,
                     body,
                     peer,
@@ -84,7 +84,7 @@ impl Connection {
             }
         };
         let held = self.egress.memory().reserve(FORMS * head.cost());
-        Ok(Answer::Framed(Response {
+        Ok(Received::Framed(Response {
             head,
             body,
             peer,

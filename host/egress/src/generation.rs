@@ -8,41 +8,41 @@ use crate::account::HostMemory;
 use crate::answers::Answers;
 use crate::config::EgressConfig;
 use crate::pool::Pool;
-use crate::terms::TlsTerms;
-use crate::tls::TlsSettings;
+use crate::tls::TlsConfig;
+use crate::tls_profile::TlsProfile;
 
-/// The most session caches that are kept for terms of programs' own.
+/// The most session caches that are kept for profile of programs' own.
 const MOST_CONFIGS: usize = 16;
 
 /// The pool, the TLS sessions and the answers of lookups of one sandbox under one version of its
 /// policy: they are found by nobody who comes from another sandbox, or was checked by another
 /// version.
 #[derive(Debug)]
-pub(crate) struct Era {
+pub(crate) struct Generation {
     pool: Arc<Pool>,
-    settings: TlsSettings,
-    /// For the host's own terms, and for those with strict checks. Each configuration has a session cache of its own, so that no
-    /// session is resumed on other terms than those it was verified by.
+    settings: TlsConfig,
+    /// For the host's own profile, and for those with strict checks. Each configuration has a session cache of its own, so that no
+    /// session is resumed on other profile than those it was verified by.
     hosts: [Arc<ClientConfig>; 2],
     /// For others, those that were used last at the end.
-    others: Mutex<Vec<(Arc<TlsTerms>, Arc<ClientConfig>)>>,
+    others: Mutex<Vec<(Arc<TlsProfile>, Arc<ClientConfig>)>>,
     answers: Answers,
     memory: HostMemory,
 }
 
-impl Era {
+impl Generation {
     pub(crate) fn new(
         config: &EgressConfig,
-        terms: &[Arc<TlsTerms>; 2],
+        profile: &[Arc<TlsProfile>; 2],
         memory: &HostMemory,
     ) -> Arc<Self> {
         let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
         Arc::new(Self {
             pool: Arc::new(pool),
             settings: config.tls.clone(),
-            hosts: terms
+            hosts: profile
                 .each_ref()
-                .map(|terms| terms.client_config(&config.tls, memory)),
+                .map(|profile| profile.client_config(&config.tls, memory)),
             others: Mutex::default(),
             answers: Answers::default(),
             memory: memory.clone(),
@@ -57,18 +57,18 @@ impl Era {
         &self.answers
     }
 
-    /// The configuration for handshakes on these terms.
-    pub(crate) fn config(&self, terms: &Arc<TlsTerms>) -> Arc<ClientConfig> {
-        if terms.are_the_hosts() {
-            return Arc::clone(&self.hosts[usize::from(terms.are_strict())]);
+    /// The configuration for handshakes on these profile.
+    pub(crate) fn config(&self, profile: &Arc<TlsProfile>) -> Arc<ClientConfig> {
+        if profile.are_the_hosts() {
+            return Arc::clone(&self.hosts[usize::from(profile.are_strict())]);
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, terms));
+        let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, profile));
         let entry = match at {
             Some(at) => others.remove(at),
             None => (
-                Arc::clone(terms),
-                terms.client_config(&self.settings, &self.memory),
+                Arc::clone(profile),
+                profile.client_config(&self.settings, &self.memory),
             ),
         };
         if others.len() >= MOST_CONFIGS {
@@ -79,7 +79,7 @@ impl Era {
         config
     }
 
-    /// Forgets what is kept for terms of programs' own, while nobody uses it.
+    /// Forgets what is kept for profile of programs' own, while nobody uses it.
     pub(crate) fn forget_programs_own(&self) {
         self.pool.close_programs_own();
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! TLS on terms of a program's own: what is accepted, and what is refused before any request.
+//! TLS on profile of a program's own: what is accepted, and what is refused before any request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,16 +11,16 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::sync::mpsc;
 
 use crate::certificates::fault::CertificateFault;
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::{EgressError, TlsFailure};
-use crate::tenant::Egress;
-use crate::terms::{ClientCertificate, TlsOptions};
 use crate::test_support::tls::{
     Authority, builder, expired, not_yet_valid, self_signed, serve_tls,
 };
 use crate::test_support::{Server, config, get_on, ok, read_request, write};
-use crate::tls::{Roots, TlsSettings};
-use sandbox_net_policy::{TlsSetting, Verification};
+use crate::tls::{Roots, TlsConfig};
+use crate::tls_profile::{ClientCertificate, GuestTlsOptions};
+use sandbox_net_policy::{TlsOverride, Verification};
 
 const VERIFICATIONS: [Verification; 3] = [
     Verification::Full,
@@ -28,18 +28,18 @@ const VERIFICATIONS: [Verification; 3] = [
     Verification::None,
 ];
 
-fn verified(verification: Verification) -> TlsOptions {
-    TlsOptions {
+fn verified(verification: Verification) -> GuestTlsOptions {
+    GuestTlsOptions {
         verification,
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     }
 }
 
-fn trusting(roots: &[CertificateDer<'static>], host_roots: bool) -> TlsOptions {
-    TlsOptions {
+fn trusting(roots: &[CertificateDer<'static>], host_roots: bool) -> GuestTlsOptions {
+    GuestTlsOptions {
         host_roots,
         roots: roots.to_vec(),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     }
 }
 
@@ -61,9 +61,9 @@ async fn counting(config: ServerConfig) -> (Server, Arc<AtomicUsize>) {
 
 /// What is wrong with the server's certificate, if it is refused; then it has got no request.
 async fn fault_of(
-    egress: &Egress,
+    egress: &Client,
     config: ServerConfig,
-    options: &TlsOptions,
+    options: &GuestTlsOptions,
 ) -> Option<CertificateFault> {
     let (server, requests) = counting(config).await;
     let result = get_on(egress, &server.https(), options).await;
@@ -81,9 +81,9 @@ async fn fault_of(
     }
 }
 
-fn settings(egress: &Egress, options: &TlsOptions) -> Vec<TlsSetting> {
-    let terms = egress.terms(options).unwrap();
-    terms.request().settings().collect()
+fn settings(egress: &Client, options: &GuestTlsOptions) -> Vec<TlsOverride> {
+    let profile = egress.profile(options).unwrap();
+    profile.request().settings().collect()
 }
 
 /// A server, and the fault of its certificate in full verification and in that without its name.
@@ -125,8 +125,8 @@ async fn what_is_wrong_with_a_certificate_counts_as_far_as_it_is_verified() {
     }
     for (verification, expected) in VERIFICATIONS.into_iter().zip([
         &[][..],
-        &[TlsSetting::UnverifiedName],
-        &[TlsSetting::Unverified],
+        &[TlsOverride::UnverifiedName],
+        &[TlsOverride::Unverified],
     ]) {
         assert_eq!(settings(&egress, &verified(verification)), expected);
     }
@@ -170,7 +170,7 @@ async fn roots_of_the_programs_own_are_trusted_besides_the_hosts_or_instead() {
         (false, &other, false),
     ] {
         let options = trusting(&roots, host_roots);
-        assert_eq!(settings(&egress, &options), [TlsSetting::OwnRoots]);
+        assert_eq!(settings(&egress, &options), [TlsOverride::OwnRoots]);
         let fault = fault_of(&egress, server.server(&[]), &options).await;
         let expected = (!is_accepted).then_some(CertificateFault::UnknownIssuer);
         assert_eq!(fault, expected, "host roots {host_roots}");
@@ -183,8 +183,8 @@ async fn roots_of_the_programs_own_are_trusted_besides_the_hosts_or_instead() {
 async fn trust_in_some_of_the_hosts_roots_needs_no_grant_and_is_no_more_than_that() {
     let (one, other) = (Authority::new(), Authority::new());
     let roots = [one.certificate(), other.certificate()];
-    let egress = Egress::new(EgressConfig {
-        tls: TlsSettings::new(Roots::Bundled, roots.clone()).unwrap(),
+    let egress = Client::new(EgressConfig {
+        tls: TlsConfig::new(Roots::Bundled, roots.clone()).unwrap(),
         ..config()
     });
     let unknown = Some(CertificateFault::UnknownIssuer);
@@ -226,7 +226,7 @@ async fn a_self_signed_certificate_is_trusted_where_the_program_gives_just_that_
 async fn a_server_that_asks_for_a_client_certificate_sees_the_programs_own() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = TlsSettings::new(Roots::None, [clients.certificate()]).unwrap();
+    let roots = TlsConfig::new(Roots::None, [clients.certificate()]).unwrap();
     let demanding =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots.roots().clone()), provider);
     let config = builder()
@@ -246,21 +246,21 @@ async fn a_server_that_asks_for_a_client_certificate_sees_the_programs_own() {
     let egress = authority.egress();
     let origin = server.https();
     let (certificate, key) = clients.client("a program");
-    let options = TlsOptions {
+    let options = GuestTlsOptions {
         client_certificate: Some(ClientCertificate {
             certificates: vec![certificate.clone()],
             key,
         }),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
     assert_eq!(
         settings(&egress, &options),
-        [TlsSetting::ClientCertificates]
+        [TlsOverride::ClientCertificates]
     );
     get_on(&egress, &origin, &options).await.unwrap();
     assert_eq!(seen.recv().await.unwrap(), Some(vec![certificate]));
     // In TLS 1.3 the server's refusal comes after the handshake.
-    let error = get_on(&egress, &origin, &TlsOptions::default()).await;
+    let error = get_on(&egress, &origin, &GuestTlsOptions::default()).await;
     let error = error.unwrap_err();
     assert!(
         matches!(error, EgressError::Tls(TlsFailure::Other(_))),
@@ -274,12 +274,12 @@ fn certificates_and_keys_that_are_none_or_too_many_are_invalid() {
     let authority = Authority::new();
     let (certificate, key) = authority.client("one");
     let (_, other_key) = authority.client("other");
-    let client = |certificates: &[CertificateDer<'static>], key: &[u8]| TlsOptions {
+    let client = |certificates: &[CertificateDer<'static>], key: &[u8]| GuestTlsOptions {
         client_certificate: Some(ClientCertificate {
             certificates: certificates.to_vec(),
             key: key.to_vec(),
         }),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
     let junk = CertificateDer::from(b"junk".to_vec());
     let large = CertificateDer::from(vec![0; 1 << 19]);
@@ -327,7 +327,7 @@ fn certificates_and_keys_that_are_none_or_too_many_are_invalid() {
             "the private key is not that of the client certificate",
         ),
     ] {
-        let error = authority.egress().terms(&options).err();
+        let error = authority.egress().profile(&options).err();
         let Some(EgressError::Invalid(why)) = error else {
             panic!("{message}: {error:?}")
         };

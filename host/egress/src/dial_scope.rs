@@ -3,23 +3,23 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::answers::Answer;
+use crate::answers::DnsAnswer;
 use crate::machine::Machine;
 use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
 
 /// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
 /// and before a connection to it that was kept is used again.
-pub(crate) struct Reach {
+pub(crate) struct DialScope {
     endpoint: Endpoint,
     origin: Option<Origin>,
     addresses: Addresses,
     machine: Machine,
     pinned: Option<IpAddr>,
     /// What a lookup found, for the first dial alone.
-    found: Mutex<Option<Answer>>,
+    found: Mutex<Option<DnsAnswer>>,
 }
 
-impl Reach {
+impl DialScope {
     /// A filter for a connection whose scheme is still open. With `pinned` it goes to that address
     /// and no other, if the policy permits it.
     pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>, machine: Machine) -> Self {
@@ -34,7 +34,7 @@ impl Reach {
     }
 
     /// The first dial need not ask for the addresses of the host: these are filtered like any.
-    pub(crate) fn with_found(self, answer: Option<Answer>) -> Self {
+    pub(crate) fn with_found(self, answer: Option<DnsAnswer>) -> Self {
         Self {
             found: Mutex::new(answer),
             ..self
@@ -44,7 +44,7 @@ impl Reach {
     /// The addresses that a lookup found, once, if they are not too old.
     pub(crate) fn take_found(&self) -> Option<Vec<IpAddr>> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.take().and_then(Answer::into_addresses)
+        found.take().and_then(DnsAnswer::into_addresses)
     }
 
     /// The scheme is known from now on.

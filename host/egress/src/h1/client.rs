@@ -12,7 +12,7 @@ use crate::failure::{Delivery, Failure};
 use crate::h1::body::{H1Body, Receiving};
 use crate::h1::reader::Reader;
 use crate::h1::response::{Framing, is_persistent};
-use crate::h1::transport::{Home, Writing};
+use crate::h1::transport::{ReturnSlot, Writing};
 use crate::limit::limit_of;
 use crate::message::RequestBody;
 use crate::message::{Continued, ResponseHead};
@@ -50,7 +50,7 @@ pub(crate) struct Exchange<'a> {
     /// What is read ahead is taken from here.
     pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
-    pub(crate) home: Arc<Home>,
+    pub(crate) home: Arc<ReturnSlot>,
 }
 
 impl Exchange<'_> {

@@ -1,4 +1,4 @@
-//! Nothing that was set up on other TLS terms is ever used for a request.
+//! Nothing that was set up on other TLS profile is ever used for a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,53 +8,53 @@ use rustls::HandshakeKind;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use crate::client::Client;
 use crate::config::EgressConfig;
 use crate::error::{EgressError, TlsFailure};
-use crate::tenant::Egress;
-use crate::terms::{ClientCertificate, TlsOptions, TlsVersions};
 use crate::test_support as support;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect_on, echo, get_on, ok, read_request, send, write};
 use crate::tests::http2;
+use crate::tls_profile::{ClientCertificate, GuestTlsOptions, TlsVersions};
 use sandbox_net_policy::Verification;
 
-fn unverified() -> TlsOptions {
-    TlsOptions {
+fn unverified() -> GuestTlsOptions {
+    GuestTlsOptions {
         verification: Verification::None,
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     }
 }
 
 /// Options that a server with a certificate of the host's authority is accepted on.
-fn several(authority: &Authority) -> Vec<TlsOptions> {
+fn several(authority: &Authority) -> Vec<GuestTlsOptions> {
     let client = |name: &str| {
         let (certificate, key) = authority.client(name);
-        TlsOptions {
+        GuestTlsOptions {
             client_certificate: Some(ClientCertificate {
                 certificates: vec![certificate],
                 key,
             }),
-            ..TlsOptions::default()
+            ..GuestTlsOptions::default()
         }
     };
-    let roots = |roots: &[&Authority], host_roots| TlsOptions {
+    let roots = |roots: &[&Authority], host_roots| GuestTlsOptions {
         host_roots,
         roots: roots.iter().map(|root| root.certificate()).collect(),
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
-    let of = |versions| TlsOptions {
+    let of = |versions| GuestTlsOptions {
         versions,
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
     let (one, other) = (Authority::new(), Authority::new());
     vec![
         of(TlsVersions::V12),
         of(TlsVersions::V13),
-        TlsOptions::default(),
+        GuestTlsOptions::default(),
         unverified(),
-        TlsOptions {
+        GuestTlsOptions {
             verification: Verification::NameUnchecked,
-            ..TlsOptions::default()
+            ..GuestTlsOptions::default()
         },
         roots(&[authority], false),
         roots(&[&one], true),
@@ -76,7 +76,7 @@ async fn an_idle_connection_is_used_again_on_its_own_terms_only() {
     let authority = Authority::new();
     let server = serve_tls(authority.server(&[]), |stream, _| echo(stream)).await;
     let (all, origin) = (several(&authority), server.https());
-    let egress = Egress::new(EgressConfig {
+    let egress = Client::new(EgressConfig {
         max_idle_per_endpoint: all.len(),
         ..authority.config()
     });
@@ -168,7 +168,7 @@ async fn changing(first: &Authority, then: &Authority) -> Server {
 #[tokio::test]
 async fn a_connection_that_is_made_anew_is_made_on_the_same_terms() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    for (options, is_accepted) in [(unverified(), true), (TlsOptions::default(), false)] {
+    for (options, is_accepted) in [(unverified(), true), (GuestTlsOptions::default(), false)] {
         let server = changing(&authority, &stranger).await;
         let (egress, origin) = (authority.egress(), server.https());
         let mut connection = connect_on(&egress, &origin, &options).await.unwrap();
@@ -189,35 +189,35 @@ async fn the_same_options_are_the_same_terms_and_too_many_different_ones_are_ref
     let different = || {
         let name = format!("program {}", COUNT.fetch_add(1, Ordering::Relaxed));
         let (certificate, key) = authority.client(&name);
-        TlsOptions {
+        GuestTlsOptions {
             client_certificate: Some(ClientCertificate {
                 certificates: vec![certificate],
                 key,
             }),
-            ..TlsOptions::default()
+            ..GuestTlsOptions::default()
         }
     };
-    let own = TlsOptions {
+    let own = GuestTlsOptions {
         roots: vec![other.certificate()],
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
-    let terms = egress.terms(&own).unwrap();
-    assert!(Arc::ptr_eq(&terms, &egress.terms(&own).unwrap()));
-    let host = TlsOptions {
+    let profile = egress.profile(&own).unwrap();
+    assert!(Arc::ptr_eq(&profile, &egress.profile(&own).unwrap()));
+    let host = GuestTlsOptions {
         roots: vec![authority.certificate()],
-        ..TlsOptions::default()
+        ..GuestTlsOptions::default()
     };
-    let default = egress.terms(&TlsOptions::default()).unwrap();
-    assert!(Arc::ptr_eq(&default, &egress.terms(&host).unwrap()));
-    let mut held = vec![terms];
+    let default = egress.profile(&GuestTlsOptions::default()).unwrap();
+    assert!(Arc::ptr_eq(&default, &egress.profile(&host).unwrap()));
+    let mut held = vec![profile];
     while held.len() < 64 {
-        held.push(egress.terms(&different()).unwrap());
+        held.push(egress.profile(&different()).unwrap());
     }
-    let error = egress.terms(&different()).unwrap_err();
+    let error = egress.profile(&different()).unwrap_err();
     assert!(matches!(error, EgressError::Invalid(_)), "{error:?}");
-    assert!(egress.terms(&own).is_ok() && egress.terms(&host).is_ok());
+    assert!(egress.profile(&own).is_ok() && egress.profile(&host).is_ok());
     held.pop();
-    assert!(egress.terms(&different()).is_ok());
+    assert!(egress.profile(&different()).is_ok());
 }
 
 #[tokio::test]
@@ -227,12 +227,12 @@ async fn idle_connections_of_many_terms_make_room_for_others() {
     let (egress, origin) = (authority.egress(), server.https());
     for number in 0..70 {
         let (certificate, key) = authority.client(&format!("program {number}"));
-        let options = TlsOptions {
+        let options = GuestTlsOptions {
             client_certificate: Some(ClientCertificate {
                 certificates: vec![certificate],
                 key,
             }),
-            ..TlsOptions::default()
+            ..GuestTlsOptions::default()
         };
         get_on(&egress, &origin, &options).await.unwrap();
     }

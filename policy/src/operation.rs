@@ -1,0 +1,74 @@
+//! What a program wants to do, and at which stage that is decided.
+
+use serde::{Deserialize, Serialize};
+
+use crate::target::{Endpoint, Origin};
+use crate::tls::TlsOverrides;
+
+/// At which stage of a request a decision is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// `connect`: a host and port, before any name is resolved.
+    Connect,
+    /// `start-tls`: the connection is to carry https.
+    Tls,
+    /// `request`: method, path and fields.
+    Request,
+}
+
+impl Stage {
+    /// The name, as in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// What a program wants to do, as the policy is asked about it: one for each [`Stage`].
+#[derive(Debug, Clone, Copy)]
+pub enum Operation<'a> {
+    /// To resolve a host and open a connection to it. Some scheme has to be allowed there; which
+    /// one it will be is not known yet.
+    Connect {
+        /// Where to.
+        endpoint: &'a Endpoint,
+    },
+    /// To speak TLS on a connection, which makes its scheme https.
+    Tls {
+        /// The endpoint of the connection.
+        endpoint: &'a Endpoint,
+        /// The server name that the guest gives, which has to be the host of the connection. An
+        /// empty one counts as none where that host is an address (RFC 6066 section 3).
+        server_name: Option<&'a str>,
+        /// What the guest asks for beside the name.
+        tls: TlsOverrides,
+    },
+    /// To send a request.
+    Request {
+        /// The origin of the connection.
+        origin: &'a Origin,
+        /// The method.
+        method: &'a [u8],
+        /// The path and query, in origin form.
+        path: &'a [u8],
+        /// The fields: names and values.
+        fields: &'a [(Vec<u8>, Vec<u8>)],
+    },
+}
+
+impl Operation<'_> {
+    /// The stage at which it is decided on.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::Connect { .. } => Stage::Connect,
+            Self::Tls { .. } => Stage::Tls,
+            Self::Request { .. } => Stage::Request,
+        }
+    }
+}
