@@ -13,8 +13,8 @@ use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
 use sandbox_net_policy::{
-    Answer, Checked, Decision, Denial, Endpoint, Origin, Policy, Request, RequestLine, Scheme,
-    TlsRequest, TlsSetting, decide, syntax,
+    Answer, Checked, Decision, Denial, Endpoint, Operation, Origin, Policy, RequestLine, Scheme,
+    TlsOverride, TlsOverrides, decide, syntax,
 };
 
 use crate::policies::{PAIRS, POLICIES};
@@ -102,7 +102,7 @@ fn severity<T>(answer: &Answered<T>) -> u8 {
 
 /// The decision and the answer are the same, a denial is one line, and what passes is HTTP.
 fn check_answer(input: &Input, policy: &Policy, answer: &Answered<RequestLine>) {
-    let request = Request::Exchange {
+    let request = Operation::Request {
         origin: &input.origin,
         method: &input.method,
         path: &input.path,
@@ -189,14 +189,14 @@ fn check_connection(input: &Input, policy: &Policy, line: &Checked<RequestLine>)
         assert!(!line.permits(address) || route.addresses().permits(address));
     }
     let host = endpoint.host.to_string();
-    for setting in TlsSetting::ALL {
+    for setting in TlsOverride::ALL {
         let ungranted = [setting].into_iter().collect();
         let answer = policy.answer_tls(endpoint, Some(&host), ungranted);
         let is_refused = answer.map_or(true, |answer| answer.reported().is_some());
         assert!(is_refused, "{setting} passes");
     }
     let other = format!("x{host}");
-    let plain = TlsRequest::default();
+    let plain = TlsOverrides::default();
     assert!(policy.answer_tls(endpoint, Some(&other), plain).is_err());
     let tls = policy.answer_tls(endpoint, Some(&host), plain);
     if input.origin.scheme == Scheme::Https {
