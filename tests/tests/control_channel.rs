@@ -221,11 +221,14 @@ fn only_good_requests_are_sent(seen: &Seen) {
     );
 }
 
+/// A check with its name.
+type Named = (&'static str, fn(&Seen));
+
 /// A test for each row, and one for each of `others`.
 fn tests(
     shared: &'static Shared,
     rows: &'static [Row],
-    others: &'static [(&'static str, fn(&Seen))],
+    others: &'static [Named],
 ) -> Vec<(String, Check)> {
     let rows = rows.iter().map(|(prefix, outcomes)| {
         let check: Check = Box::new(|| assert_all(&shared.seen().report, prefix, outcomes));
