@@ -120,9 +120,9 @@ impl Attack {
         };
         guest.call::<_, ()>("wait", (1_u32, exchange)).await?;
         guest.call::<_, ()>("head", (exchange,)).await?;
-        let end = match guest.byte(4).await {
-            0 => Ok(guest.word(8).await as u16),
-            _ => Err(guest.failure(Step::Request, 8).await),
+        let end = match guest.byte(8).await {
+            0 => Ok(guest.word(16).await as u16),
+            _ => Err(guest.failure(Step::Request, 16).await),
         };
         guest.call::<_, ()>("drop-exchange", (exchange,)).await?;
         guest.call::<_, ()>("close", (connection,)).await?;
@@ -183,9 +183,9 @@ pub async fn told(
     };
     guest.call::<_, ()>("wait", (2_u32, lookup)).await?;
     guest.call::<_, ()>("answer", (lookup,)).await?;
-    let end = match guest.byte(4).await {
+    let end = match guest.byte(8).await {
         0 => Ok(()),
-        _ => Err(guest.failure(Step::Answer, 8).await),
+        _ => Err(guest.failure(Step::Answer, 16).await),
     };
     guest.call::<_, ()>("addresses", (lookup,)).await?;
     let addresses = guest.addresses().await;
@@ -198,29 +198,30 @@ pub async fn told(
 async fn settled(guest: &mut Hostile, connection: u32) -> wasmtime::Result<Result<(), Failure>> {
     guest.call::<_, ()>("wait", (0_u32, connection)).await?;
     guest.call::<_, ()>("status", (connection,)).await?;
-    if guest.byte(4).await == 0 {
+    if guest.byte(8).await == 0 {
         return Ok(Ok(()));
     }
-    Ok(Err(guest.failure(Step::Status, 8).await))
+    Ok(Err(guest.failure(Step::Status, 16).await))
 }
 
 impl Hostile {
     /// The last result, `result<T, error-code>`: the handle that it gives, or the failure.
     pub async fn result(&mut self, step: Step) -> Result<u32, Failure> {
         match self.byte(0).await {
-            0 => Ok(self.word(4).await),
-            _ => Err(self.failure(step, 4).await),
+            0 => Ok(self.word(8).await),
+            _ => Err(self.failure(step, 8).await),
         }
     }
 
-    /// The error at an offset of the last result.
+    /// The error at an offset of the last result. What a case carries is aligned to 8 bytes, as the
+    /// value of a limit is.
     async fn failure(&mut self, step: Step, offset: u32) -> Failure {
         let case = self.byte(offset).await;
         if case != DENIED {
             return (step, case, None);
         }
-        let reason = self.byte(offset + 4).await;
-        let message = self.text(offset + 16).await;
+        let reason = self.byte(offset + 8).await;
+        let message = self.text(offset + 20).await;
         assert!(message.starts_with("sandbox-net denied "), "{message}");
         (step, case, Some(reason))
     }
