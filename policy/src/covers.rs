@@ -53,8 +53,8 @@ impl Policy {
         uncovered
     }
 
-    /// Whether some request that this rule matches may be allowed; if not, and if it can be shown,
-    /// what prevents it.
+    /// Whether some request that this rule matches may be allowed, as far as can be shown. Rules that
+    /// deny are ignored.
     #[must_use]
     pub fn may_reach(&self, rule: &Rule) -> bool {
         let mut layers = self.layers.iter();
