@@ -1,6 +1,6 @@
 //! Decides which network requests a sandbox may make: one pure decision about every request.
 //!
-//! [`decide`] takes a [`Request`] and a [`Policy`] and returns a [`Decision`]; it does no I/O and
+//! [`decide`] takes an [`Operation`] and a [`Policy`] and returns a [`Decision`]; it does no I/O and
 //! cannot fail. What it allowed reaches the transport as a [`Checked`] value, which only this crate
 //! constructs, so that the types answer the question "was it checked?":
 //!
