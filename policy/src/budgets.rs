@@ -20,7 +20,7 @@ pub struct Budgets {
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub connections: Option<u32>,
     /// Bytes that go out in all, as they are on the wire below TLS: heads, bodies and their framing,
-    /// handshakes, and questions for names.
+    /// handshakes, and DNS queries.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub bytes_up: Option<u64>,
     /// Bytes that come in in all, counted in the same way. What the kernel receives before it is read
@@ -30,7 +30,7 @@ pub struct Budgets {
     /// Bytes of one response head, and of the informational ones before it.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub response_head: Option<u32>,
-    /// Distinct hosts that are talked to, or asked for.
+    /// Distinct hosts that are connected to, or looked up.
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub hosts: Option<u32>,
     /// Wall-clock time, in whole seconds, from the sandbox's first use of the network on.
@@ -40,7 +40,7 @@ pub struct Budgets {
     /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
     #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
     pub host_memory: Option<u64>,
-    /// Names that are asked for in all, by lookups and by connections. 100,000 unless set.
+    /// Names that are looked up in all, by lookups and by connections. 100,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
     /// Connections that are dialled within one second, each address that is tried for itself; as many
