@@ -1,4 +1,4 @@
-//! The allocator: it gives blocks of the arena, to the adapter itself and to the host.
+//! Allocates blocks of the arena, for the adapter itself and for the host.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
@@ -21,11 +21,11 @@ unsafe impl GlobalAlloc for FrameAllocator {
     unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
 }
 
-/// `realloc` of the canonical ABI: where the host puts the lists and strings that it gives.
+/// The canonical ABI's `realloc`: it places the lists and strings that the host returns.
 ///
 /// # Safety
 ///
-/// `old` is a block of `old_size` bytes that this function gave, or `old_size` is 0.
+/// `old` is a block of `old_size` bytes that this function returned, or `old_size` is 0.
 pub(crate) unsafe fn realloc(
     old: *mut u8,
     old_size: usize,
@@ -38,7 +38,7 @@ pub(crate) unsafe fn realloc(
     let layout = Layout::from_size_align(new_size, align).ok()?;
     // SAFETY: the size is not 0.
     let new = NonNull::new(unsafe { FrameAllocator.alloc(layout) })?;
-    // SAFETY: both blocks are at least that large. They may overlap where memory ran out.
+    // SAFETY: both blocks are at least that large. They may overlap if memory ran out.
     unsafe { ptr::copy(old, new.as_ptr(), old_size.min(new_size)) };
     Some(new)
 }

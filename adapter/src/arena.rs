@@ -1,7 +1,7 @@
-//! Memory for one frame: what its payload needs, what the host lowers into it, and its reply.
+//! Memory for one frame: its payload, what the host lowers into it, and its reply.
 //!
-//! Blocks are handed out one after the other and all given back when the next frame begins. The
-//! chunks that they come from are kept, so a steady flow of frames does not grow the memory.
+//! Blocks are allocated one after the other, and all freed when the next frame begins. Their chunks
+//! are kept, so a steady flow of frames does not grow the memory.
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -10,7 +10,7 @@ use core::ptr;
 use crate::errors::Fault;
 use crate::machine;
 
-/// How large the first chunk is at least: what an ordinary frame needs, with room to spare.
+/// The least size of the first chunk: enough for an ordinary frame, with room to spare.
 pub(crate) const FIRST_CHUNK: usize = 512 * 1024;
 /// The least by which the arena grows.
 const NEXT_CHUNK: usize = 256 * 1024;
@@ -45,7 +45,7 @@ impl Chunk {
         ptr::from_ref(self).addr() + size_of::<Chunk>()
     }
 
-    /// Where a block that begins at or after `from` would begin, if the chunk can hold it.
+    /// Where a block would begin at or after `from`, if the chunk has room for it.
     fn fit(&self, from: usize, layout: Layout) -> Option<usize> {
         let begin = from.checked_next_multiple_of(layout.align())?;
         let end = begin.checked_add(layout.size())?;
@@ -53,7 +53,7 @@ impl Chunk {
     }
 }
 
-/// The chunks, and how far they are in use.
+/// The chunks, and how far they are used.
 pub(crate) struct Arena {
     first: &'static Chunk,
     current: Cell<&'static Chunk>,
@@ -78,21 +78,21 @@ impl Arena {
         }
     }
 
-    /// Takes every block back.
+    /// Frees every block.
     pub(crate) fn reset(&self) {
         self.current.set(self.first);
         self.cursor.set(self.first.start());
         self.exhausted.set(false);
     }
 
-    /// Makes sure that blocks of `size` bytes together can be had, whatever else fails.
+    /// Makes sure that blocks of `size` bytes together can be allocated, whatever else fails.
     pub(crate) fn reserve(&self, size: usize) -> Result<(), Fault> {
         let padded = size.checked_add(PADDING).ok_or(Fault::Memory)?;
         let layout = Layout::from_size_align(padded, 1).map_err(|_| Fault::Memory)?;
         self.seek(layout).map(drop).ok_or(Fault::Memory)
     }
 
-    /// Whether everything that the host gave since the last reset is whole.
+    /// Whether everything that the host returned since the last reset is intact.
     pub(crate) fn intact(&self) -> Result<(), Fault> {
         if self.exhausted.get() {
             Err(Fault::Memory)
@@ -101,15 +101,15 @@ impl Arena {
         }
     }
 
-    /// A block that stays until the next reset; `None` where the memory cannot grow.
+    /// A block that stays until the next reset; `None` if the memory cannot grow.
     fn block(&self, layout: Layout) -> Option<usize> {
         let begin = self.seek(layout)?;
         self.cursor.set(begin + layout.size());
         Some(begin)
     }
 
-    /// Goes to the first chunk, from the current one on, with room for the block, adding one if
-    /// need be, and gives the place of the block.
+    /// Finds the first chunk, from the current one on, with room for the block, adding one if
+    /// necessary, and returns the place of the block.
     fn seek(&self, layout: Layout) -> Option<usize> {
         loop {
             let chunk = self.current.get();
@@ -125,11 +125,11 @@ impl Arena {
         }
     }
 
-    /// A block for someone who cannot be told that there is none: the host in the midst of
-    /// lowering a result, or the bindings lifting it.
+    /// A block for callers that cannot be told of a failure: the host while it lowers a result, or
+    /// the bindings that lift it.
     ///
-    /// Where the memory cannot grow, it lies over blocks that are in use, and [`Arena::intact`]
-    /// fails from here on. What such a result holds is never looked at.
+    /// If the memory cannot grow, the block overlaps used ones, and [`Arena::intact`] fails from
+    /// then on. Such a result is never read.
     pub(crate) fn block_or_overlap(&self, layout: Layout) -> Option<usize> {
         self.block(layout).or_else(|| {
             self.exhausted.set(true);
@@ -145,7 +145,7 @@ impl Arena {
     }
 }
 
-/// A new chunk with room for one block: a large one, or else as large as it must be.
+/// A new chunk with room for one block: a large chunk, or as large as necessary.
 fn grow(layout: Layout) -> Option<&'static Chunk> {
     let least = layout.size().checked_add(layout.align() + PADDING)?;
     let pages = |size: usize| size.div_ceil(machine::PAGE);

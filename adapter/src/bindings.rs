@@ -1,4 +1,4 @@
-//! The typed interface: `sandbox:net/client`, and of WASI what waiting needs.
+//! The typed interface: `sandbox:net/client`, and the parts of WASI for waiting.
 #![allow(
     missing_docs,
     clippy::undocumented_unsafe_blocks,
@@ -18,7 +18,7 @@ wit_bindgen_rust_macro::generate!({
     ",
     generate_all,
     runtime_path: "crate::runtime",
-    // Requests are lowered from slices of the frame; only what the host gives is owned.
+    // Requests are lowered from slices of the frame; only what the host returns is owned.
     ownership: Borrowing { duplicate_if_necessary: true },
     // They would be element segments, which an adapter may not have.
     disable_custom_section_link_helpers: true,

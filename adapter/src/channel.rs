@@ -1,4 +1,4 @@
-//! The control channel: one `fd_write` is one frame and gets one reply, which `fd_read` gives out.
+//! The control channel: one `fd_write` is one frame, whose reply `fd_read` returns.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -12,10 +12,10 @@ use crate::reply::{Answer, Reply};
 use crate::state::{self, Channel};
 use crate::{connection, exchange, lookup, poll, tls};
 
-/// The file descriptor of the channel, which no host gives out.
+/// The file descriptor of the channel, which no host uses.
 pub(crate) const CONTROL: u32 = 0xFFFF_FFFE;
 
-/// Carries out the frame in `buffers` and keeps the reply. Gives the size of the frame.
+/// Carries out the frame in `buffers` and keeps the reply. Returns the size of the frame.
 pub(crate) fn write(buffers: Buffers) -> Result<u32, Errno> {
     state::prepare()?;
     // SAFETY: the guest called, so no other reference is alive.
@@ -28,7 +28,7 @@ pub(crate) fn write(buffers: Buffers) -> Result<u32, Errno> {
     Ok(buffers.total)
 }
 
-/// Moves the next bytes of the reply into `buffers`, and says how many.
+/// Moves the next bytes of the reply into `buffers`, and returns their number.
 pub(crate) fn read(buffers: Buffers) -> Result<u32, Errno> {
     // SAFETY: the guest called, so no other reference is alive.
     let channel = unsafe { state::channel() };
@@ -75,8 +75,8 @@ fn header(buffers: Buffers) -> [u8; HEADER] {
     header
 }
 
-/// What is behind the header, in one piece: the guest's own memory where it is one piece there,
-/// else a copy.
+/// What follows the header, in one piece: the guest's own memory if it is one piece there, else a
+/// copy.
 fn payload<'a>(buffers: Buffers, size: usize, arena: &Arena) -> Result<Cow<'a, [u8]>, Fault> {
     let mut parts = buffers.skip(HEADER);
     if let (Some(part), None) = (parts.next(), parts.next()) {

@@ -1,4 +1,4 @@
-//! The commands on connections.
+//! The commands for connections.
 
 use crate::arena::Arena;
 use crate::bindings::client;
@@ -10,7 +10,7 @@ use crate::lookup;
 use crate::reply::Answer;
 use crate::utf8;
 
-/// 1: asks for a connection.
+/// 1: opens a connection.
 pub(crate) fn connect(
     header: Header,
     mut payload: Fields<'_>,
@@ -26,7 +26,7 @@ pub(crate) fn connect(
     Ok(Answer::value(id))
 }
 
-/// 2: how the phase under way ended, of a connection or of a lookup, and what a lookup found.
+/// 2: reports how the current phase of a connection or of a lookup ended, and what a lookup found.
 pub(crate) fn status(
     header: Header,
     handles: &mut Handles,
@@ -47,7 +47,7 @@ pub(crate) fn status(
     }
 }
 
-/// 11: gives a connection, an exchange or a lookup back.
+/// 11: closes a connection, an exchange or a lookup.
 pub(crate) fn close(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
     header.no_arg()?;
     match handles.remove(header.id)? {

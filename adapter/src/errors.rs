@@ -1,4 +1,4 @@
-//! What a reply of status 2 says.
+//! The content of a reply of status 2.
 
 use crate::bindings::types::{ErrorCode, TlsFailure};
 use crate::numbers::fault;
@@ -9,15 +9,15 @@ use crate::numbers::fault;
 pub(crate) enum Fault {
     /// The frame does not parse.
     Frame = fault::FRAME,
-    /// It is of another version.
+    /// The frame is of another version.
     Version = fault::VERSION,
-    /// It has an unknown command.
+    /// The command is unknown.
     Command = fault::COMMAND,
-    /// Its id means nothing, or something of another kind.
+    /// The id is unknown, or belongs to another kind of resource.
     Handle = fault::HANDLE,
-    /// No slot is free for what it would open.
+    /// No slot is free for what the command would open.
     Handles = fault::HANDLES,
-    /// A payload larger than the adapter takes, or than a reply can carry.
+    /// The payload is larger than the adapter accepts, or than a reply can carry.
     Size = fault::SIZE,
     /// The guest's memory limit leaves no room.
     Memory = fault::MEMORY,
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
 pub(crate) enum Failure {
     /// The adapter refused it.
     Fault(Fault),
-    /// The host said so.
+    /// The host returned this error.
     Error(ErrorCode),
 }
 
@@ -43,7 +43,7 @@ impl From<ErrorCode> for Failure {
     }
 }
 
-/// An [`ErrorCode`] in the terms of a reply.
+/// An [`ErrorCode`] in the form of a reply.
 pub(crate) struct Report<'a> {
     pub(crate) code: u8,
     pub(crate) detail: u8,

@@ -1,4 +1,4 @@
-//! The commands on exchanges.
+//! The commands for exchanges.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ use crate::handles::{Exchange, Handles, Resource, Stream};
 use crate::numbers::MOST_READ;
 use crate::reply::{Answer, Payload};
 
-/// What a field of a request takes at least: its two lengths.
+/// The least size of a request's field: its two lengths.
 const LEAST_FIELD: usize = 6;
 
 impl Exchange {
@@ -30,7 +30,7 @@ impl Exchange {
         }
     }
 
-    /// The stream of the response's body; `None` behind its end.
+    /// The stream of the response's body; `None` after its end.
     pub(crate) fn response_body(&mut self) -> Result<Option<&InputStream>, ErrorCode> {
         if let Stream::Untaken = self.response_body {
             self.response_body = Stream::Open(self.handle.response_body()?);
@@ -97,7 +97,7 @@ fn fields<'a>(mut list: Fields<'a>, arena: &Arena) -> Result<Vec<FieldParam<'a>>
     Ok(fields)
 }
 
-/// 6: hands over as much of the body as the host takes now.
+/// 6: passes on as much of the body as the host takes now.
 pub(crate) fn write<'a>(
     header: Header,
     parts: impl Iterator<Item = &'a [u8]>,
@@ -133,7 +133,7 @@ pub(crate) fn write<'a>(
     Ok(Answer::value(written as u32))
 }
 
-/// Writes while the stream permits it, and never more than it permits: that would trap.
+/// Writes while the stream permits it, and never more than it permits: more would trap.
 fn write_part(stream: &OutputStream, part: &[u8]) -> Result<usize, (usize, StreamError)> {
     let mut rest = part;
     while !rest.is_empty() {
@@ -157,7 +157,7 @@ pub(crate) fn finish(header: Header, handles: &mut Handles) -> Result<Answer, Fa
     let exchange = handles.exchange(header.id)?;
     match exchange.request_body {
         Stream::Failed => return Err(exchange.failure().into()),
-        // A stream is a child of what it ends, and goes first.
+        // A stream is a child of what it ends, so it is dropped first.
         Stream::Open(_) => exchange.request_body = Stream::Ended,
         Stream::Untaken | Stream::Ended => {}
     }
@@ -166,7 +166,7 @@ pub(crate) fn finish(header: Header, handles: &mut Handles) -> Result<Answer, Fa
     Ok(Answer::done())
 }
 
-/// 8: the head of the response.
+/// 8: returns the head of the response.
 pub(crate) fn head(
     header: Header,
     handles: &mut Handles,
@@ -217,7 +217,7 @@ fn put_fields(payload: &mut Payload, fields: &[FieldResult]) -> Result<(), Fault
     Ok(())
 }
 
-/// 9: what has come of the response's body, and behind its end the trailers.
+/// 9: returns what has arrived of the response's body, and after its end the trailers.
 pub(crate) fn read(
     header: Header,
     handles: &mut Handles,
@@ -245,7 +245,7 @@ pub(crate) fn read(
     }
 }
 
-/// The body's complete end.
+/// The reply at the complete end of the body.
 fn trailers(exchange: &Exchange, arena: &Arena) -> Result<Answer, Fault> {
     let fields = exchange.handle.trailers();
     arena.intact()?;

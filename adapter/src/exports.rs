@@ -1,4 +1,4 @@
-//! What the module exports: three functions of preview1, and the canonical ABI's `realloc`.
+//! The exports of the module: three functions of preview1, and the canonical ABI's `realloc`.
 
 use core::arch::wasm32::unreachable;
 use core::ptr::NonNull;
@@ -20,7 +20,7 @@ mod next {
     }
 }
 
-/// The size of preview1's `fdstat`, and what of it is not 0.
+/// The size of preview1's `fdstat`, and its fields that are not 0.
 const STATUS: usize = 24;
 const FILETYPE: usize = 0;
 const RIGHTS: usize = 8;
@@ -46,7 +46,7 @@ extern "C" fn fd_read(fd: u32, list: u32, count: u32, read: u32) -> u32 {
 
 fn transfer(list: u32, count: u32, moved: u32, by: impl Fn(Buffers) -> Result<u32, Errno>) -> u32 {
     errno((|| {
-        // All addresses are checked first: a command is never carried out twice.
+        // Check all addresses first: a command is never carried out twice.
         let moved = Place::new(moved)?;
         moved.set(by(Buffers::new(list, count)?)?);
         Ok(())
@@ -71,7 +71,7 @@ fn errno(result: Result<(), Errno>) -> u32 {
     }
 }
 
-/// Where the host puts what it gives.
+/// Allocates where the host puts its results.
 #[unsafe(export_name = "cabi_import_realloc")]
 unsafe extern "C" fn cabi_import_realloc(
     old: *mut u8,

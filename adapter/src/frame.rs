@@ -1,10 +1,10 @@
-//! Reading frames: the header, and the parts of a payload.
+//! Reads frames: the header, and the parts of a payload.
 
 use crate::errors::Fault;
 pub(crate) use crate::numbers::{HEADER, VERSION};
 use crate::numbers::{MOST_PAYLOAD, command};
 
-/// What a frame asks for.
+/// The command of a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Command {
     Connect,
@@ -40,7 +40,7 @@ impl Command {
         })
     }
 
-    /// The largest payload that it takes.
+    /// The largest payload that the command accepts.
     fn most_payload(self) -> usize {
         match self {
             Command::Write => usize::MAX,
@@ -68,7 +68,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header of a frame with `payload` bytes behind it.
+    /// Reads the header of a frame with `payload` bytes after it.
     pub(crate) fn parse(bytes: &[u8; HEADER], payload: usize) -> Result<Header, Fault> {
         let mut fields = Fields(bytes);
         let (version, command, flags) = (fields.u8()?, fields.u8()?, fields.u16()?);
@@ -90,12 +90,12 @@ impl Header {
         Ok(Header { command, id, arg })
     }
 
-    /// Refuses an id where the command takes none.
+    /// Refuses an id if the command has none.
     pub(crate) fn no_id(self) -> Result<(), Fault> {
         zero(self.id)
     }
 
-    /// Refuses an argument where the command takes none.
+    /// Refuses an argument if the command has none.
     pub(crate) fn no_arg(self) -> Result<(), Fault> {
         zero(self.arg)
     }
@@ -109,8 +109,8 @@ fn zero(value: u32) -> Result<(), Fault> {
     }
 }
 
-/// Bytes that are still to be read. Each method takes what it gives; what is not there, or does
-/// not fit, is [`Fault::Frame`].
+/// Bytes that are still to be read. Each method consumes what it returns; missing or unsuitable
+/// bytes are [`Fault::Frame`].
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    /// Nothing may be left.
+    /// Fails if anything is left.
     pub(crate) fn end(self) -> Result<(), Fault> {
         if self.0.is_empty() {
             Ok(())

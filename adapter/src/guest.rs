@@ -1,11 +1,11 @@
-//! The guest's side of preview1: error numbers, and the buffers that a call names.
+//! The guest's side of preview1: error numbers, and the buffers of a call.
 
 use core::ptr;
 use core::slice;
 
 use crate::machine;
 
-/// The error numbers of preview1 that the channel gives.
+/// The error numbers of preview1 that the channel returns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u16)]
 pub(crate) enum Errno {
@@ -28,7 +28,8 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The `size` bytes at `address`, if the memory has them all. C code never has any at 0.
+    /// The `size` bytes at `address`, if all of them are inside the memory. C code never has any at
+    /// 0.
     fn new(address: u32, size: u32) -> Result<Buffer, Errno> {
         let end = u64::from(address) + u64::from(size);
         if size != 0 && (address == 0 || end > machine::memory_size()) {
@@ -106,7 +107,7 @@ impl Buffers {
         (0..self.count).map_while(move |index| self.at(index).ok())
     }
 
-    /// What the buffers hold behind their first `count` bytes.
+    /// The content of the buffers after their first `count` bytes.
     pub(crate) fn skip(self, mut count: usize) -> impl Iterator<Item = Buffer> {
         self.iter().filter_map(move |buffer| {
             let rest = buffer.skip(count);

@@ -1,6 +1,6 @@
-//! What the guest's ids mean.
+//! Maps the guest's ids to resources.
 //!
-//! A handle of the component model that does not exist traps, so the guest never sees one: it gets
+//! A handle of the component model that does not exist traps, so the guest never gets one: it gets
 //! ids of a table, and every id is checked.
 
 use crate::bindings::client;
@@ -10,7 +10,7 @@ use crate::slots::Slots;
 
 /// One of an exchange's two streams.
 pub(crate) enum Stream<T> {
-    /// Not asked for yet.
+    /// Not taken yet.
     Untaken,
     /// In use.
     Open(T),
@@ -28,7 +28,7 @@ pub(crate) struct Exchange {
     pub(crate) handle: client::Exchange,
 }
 
-/// What an id can stand for.
+/// The resources that an id can stand for.
 pub(crate) enum Resource {
     Connection(client::Connection),
     Exchange(Exchange),
@@ -61,7 +61,7 @@ impl Handles {
         }
     }
 
-    /// Gives an id to `resource`.
+    /// Assigns an id to `resource`.
     pub(crate) fn insert(&mut self, resource: Resource) -> Result<u32, Fault> {
         self.0.insert(resource).ok_or(Fault::Handles)
     }
@@ -87,7 +87,7 @@ impl Handles {
         self.0.get(id).ok_or(Fault::Handle)
     }
 
-    /// Takes what has that id; from then on the id means nothing.
+    /// Removes what has that id; from then on the id is invalid.
     pub(crate) fn remove(&mut self, id: u32) -> Result<Resource, Fault> {
         self.0.remove(id).ok_or(Fault::Handle)
     }

@@ -1,14 +1,13 @@
 //! The adapter `sandbox_net_preview1`.
 //!
 //! It stands between a preview1 program and the upstream preview1 adapter. Reads and writes on fd
-//! `0xFFFFFFFE` carry frames (`FRAMES.md`), which become calls of `sandbox:net/client`; every other
-//! file descriptor goes on to the functions that the program would have called without it.
+//! `0xFFFFFFFE` carry frames (`FRAMES.md`), which become calls of `sandbox:net/client`; calls on
+//! every other file descriptor go to the functions that the program would have called without it.
 //!
-//! `wit-component` links it as an adapter: it shares the program's memory, and may have no data and
-//! no element segments. So there are no statics, no texts and no tables here, and what is to be
-//! remembered lives in pages of its own ([`state`]). No frame makes it trap: ids are checked
-//! ([`handles`]), addresses are checked ([`guest`]), and memory is set aside before the host is
-//! asked for anything ([`arena`]).
+//! `wit-component` links it as an adapter: it shares the program's memory, and must have no data
+//! and no element segments. So there are no statics, no texts and no tables here, and state lives
+//! in pages of its own ([`state`]). No frame makes it trap: ids are checked ([`handles`]),
+//! addresses are checked ([`guest`]), and memory is reserved before the host is called ([`arena`]).
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
 #![cfg_attr(target_arch = "wasm32", feature(asm_experimental_arch))]

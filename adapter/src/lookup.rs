@@ -1,4 +1,4 @@
-//! The command on names.
+//! The command for names.
 
 use crate::arena::Arena;
 use crate::bindings::client::{self, Lookup};
@@ -9,7 +9,7 @@ use crate::handles::{Handles, Resource};
 use crate::reply::{Answer, Payload};
 use crate::utf8;
 
-/// 12: asks whether a name leads anywhere.
+/// 12: looks a name up.
 pub(crate) fn resolve(
     header: Header,
     host: &[u8],
@@ -27,7 +27,7 @@ pub(crate) fn resolve(
 /// The most bytes of an address in a reply, with its length.
 const MOST_ADDRESS: usize = 1 + 16;
 
-/// The addresses that an answer tells, each behind its length.
+/// The addresses of an answer, each preceded by its length.
 pub(crate) fn addresses(lookup: &Lookup, arena: &Arena) -> Result<Answer, Failure> {
     let addresses = lookup.addresses();
     arena.intact()?;

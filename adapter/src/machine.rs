@@ -1,8 +1,8 @@
-//! The three things for which Rust has no safe word: the size of the memory, its growth, and a
+//! Three things that safe Rust cannot express: the size of the memory, its growth, and a
 //! WebAssembly global that holds the address of the adapter's state.
 //!
-//! An adapter shares the guest's memory and has no data segment, so there is no address at which a
-//! `static` could live. A global of its own instance is the only place outside that memory.
+//! An adapter shares the guest's memory and has no data segment, so there is no address for a
+//! `static`. A global of its own instance is the only place outside that memory.
 
 /// The size of a page of memory, in bytes.
 pub(crate) const PAGE: usize = 64 * 1024;
@@ -18,7 +18,7 @@ mod wasm {
         wasm32::memory_size(0) as u64 * super::PAGE as u64
     }
 
-    /// Grows the memory and gives the address of the new, zeroed pages; `None` where the guest's
+    /// Grows the memory and returns the address of the new, zeroed pages; `None` if the guest's
     /// limit forbids it.
     pub(crate) fn grow(pages: usize) -> Option<usize> {
         match wasm32::memory_grow(0, pages) {
@@ -27,7 +27,7 @@ mod wasm {
         }
     }
 
-    /// The address that [`set_state`] was given; 0 before.
+    /// The address that [`set_state`] got; 0 before.
     pub(crate) fn state() -> usize {
         let address: usize;
         // SAFETY: reads a global that only this module names.
@@ -43,7 +43,7 @@ mod wasm {
         address
     }
 
-    /// Remembers the address of the state.
+    /// Stores the address of the state.
     pub(crate) fn set_state(address: usize) {
         // SAFETY: writes a global that only this module names.
         unsafe {
@@ -58,7 +58,7 @@ mod wasm {
     }
 }
 
-/// Elsewhere there is no such memory. The crate still compiles, so that its pure parts are tested
+/// Other targets have no such memory. The crate still compiles, so that its pure parts are tested
 /// and all of it is linted with the ordinary toolchain.
 #[cfg(not(target_arch = "wasm32"))]
 mod wasm {

@@ -21,10 +21,10 @@ const INTERESTS: [u8; 3] = [PROGRESS, READABLE, WRITABLE];
 
 /// The size of an entry.
 const ENTRY: usize = 8;
-/// A timeout that never passes.
+/// A timeout that never expires.
 const FOREVER: u64 = u64::MAX;
 
-/// What a pollable stands for: an interest of an entry.
+/// What a pollable belongs to: an interest of an entry.
 struct Source {
     entry: u16,
     interest: u8,
@@ -33,14 +33,14 @@ struct Source {
 /// The pollables of a frame. They are children of what they watch,
 /// and do not outlive the command.
 struct Watch {
-    /// The interests of each entry that are ready.
+    /// The ready interests of each entry.
     ready: Vec<u8>,
     pollables: Vec<Pollable>,
-    /// Of each pollable.
+    /// The source of each pollable.
     sources: Vec<Source>,
 }
 
-/// 10: waits until an entry is ready, or the time is over.
+/// 10: waits until an entry is ready, or the timeout expires.
 pub(crate) fn poll(
     header: Header,
     mut payload: Fields<'_>,
@@ -59,7 +59,7 @@ pub(crate) fn poll(
     if entries.is_empty() && timeout == FOREVER {
         return Err(Fault::Frame.into());
     }
-    // Everything is checked before anything is asked of the host.
+    // Check everything before the host is called.
     for entry in entries {
         check(entry, handles)?;
     }
@@ -96,7 +96,7 @@ fn check(entry: &[u8; ENTRY], handles: &mut Handles) -> Result<(), Fault> {
 }
 
 impl Watch {
-    /// Subscribes to everything that is asked for and not known to be ready.
+    /// Subscribes to every interest that is not known to be ready.
     fn new(entries: &[[u8; ENTRY]], handles: &mut Handles, arena: &Arena) -> Result<Watch, Fault> {
         let most = entries.len() * INTERESTS.len() + 1;
         // Two lists are made here, two for the host, and one by the host.
@@ -134,7 +134,7 @@ impl Watch {
         self.ready.iter().map(|ready| u32::from(*ready != 0)).sum()
     }
 
-    /// Asks each pollable, without waiting.
+    /// Checks each pollable, without waiting.
     fn look(&mut self) {
         for (pollable, source) in self.pollables.iter().zip(&self.sources) {
             if pollable.ready() {
@@ -143,12 +143,12 @@ impl Watch {
         }
     }
 
-    /// Waits for the first of the pollables, or until the timeout. There is one of them at least.
+    /// Waits for the first of the pollables, of which there is at least one, or until the timeout.
     fn wait(&mut self, timeout: u64) {
         let timer = (timeout != FOREVER).then(|| subscribe_duration(timeout));
         let mut all = Vec::with_capacity(self.pollables.len() + 1);
         all.extend(&self.pollables);
-        // The timer is behind the last source, so that nothing is marked for it.
+        // The timer is after the last source, so that nothing is marked for it.
         all.extend(&timer);
         for index in poll::poll(&all) {
             if let Some(source) = self.sources.get(index as usize) {
@@ -164,7 +164,7 @@ fn mark(ready: &mut [u8], source: &Source) {
     }
 }
 
-/// The pollable of an interest; `None` where asking for it can only tell of an error or an end.
+/// The pollable of an interest; `None` if it could only report an error or an end.
 fn subscribe(resource: &mut Resource, interest: u8) -> Option<Pollable> {
     match (resource, interest) {
         (Resource::Connection(connection), _) => Some(connection.subscribe()),

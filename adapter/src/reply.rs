@@ -1,4 +1,4 @@
-//! Replies: making them, and giving them out in the pieces that the guest asks for.
+//! Makes replies, and returns them in the pieces that the guest reads.
 
 use alloc::vec::Vec;
 use core::ptr;
@@ -13,21 +13,21 @@ use crate::numbers::status;
 /// The size of a limit's value, and of whether it can be raised.
 const BOUND: usize = 9;
 
-/// What a command that did not fail answers.
+/// The result of a command that did not fail.
 pub(crate) enum Answer {
-    /// Nothing happened; it may later. The number says what did meanwhile.
+    /// Nothing happened yet; it may later. The number says what did happen meanwhile.
     Pending { value: u32 },
-    /// It was carried out.
+    /// The command was carried out.
     Done { value: u32, payload: Vec<u8> },
 }
 
 impl Answer {
-    /// Not yet.
+    /// The command is pending.
     pub(crate) fn pending() -> Answer {
         Answer::Pending { value: 0 }
     }
 
-    /// Carried out, with nothing to say.
+    /// Carried out, without a result.
     pub(crate) fn done() -> Answer {
         Answer::value(0)
     }
@@ -99,7 +99,7 @@ impl Reply {
         }
     }
 
-    /// Moves what fits of the rest into `buffers`, and says how many bytes that were.
+    /// Moves what fits of the rest into `buffers`, and returns the number of bytes.
     pub(crate) fn read(&mut self, buffers: Buffers) -> u32 {
         let before = self.read;
         for mut buffer in buffers.iter() {
@@ -109,8 +109,8 @@ impl Reply {
                     break;
                 }
                 let size = rest.len().min(buffer.size);
-                // SAFETY: the buffer is inside the memory and as large. The guest may have put it
-                // over the adapter's own memory; that spoils nothing but the guest's own channel.
+                // SAFETY: the buffer is inside the memory and as large. The guest may have placed
+                // it over the adapter's own memory; that damages only the guest's own channel.
                 unsafe { ptr::copy(rest.as_ptr(), buffer.start, size) };
                 self.read += size;
                 buffer = buffer.skip(size);
@@ -119,7 +119,7 @@ impl Reply {
         (self.read - before) as u32
     }
 
-    /// What comes next: of the header, or behind it of the payload.
+    /// The rest of the header, or after it of the payload.
     fn rest(&self) -> &[u8] {
         let rest = match self.read.checked_sub(HEADER) {
             None => self.header.get(self.read..),
@@ -129,7 +129,7 @@ impl Reply {
     }
 }
 
-/// The payload of a reply, in the making.
+/// The payload of a reply under construction.
 pub(crate) struct Payload(Vec<u8>);
 
 impl Payload {

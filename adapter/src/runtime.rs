@@ -1,10 +1,12 @@
-//! What generated bindings ask of `wit-bindgen`'s own runtime, which has a static: an adapter may not.
+//! What generated bindings need of `wit-bindgen`'s own runtime, which has a static: an adapter must
+//! not.
 
 use alloc::alloc::{alloc, handle_alloc_error};
 use core::alloc::Layout;
 use core::ptr;
 
-/// Keeps a block that a call's arguments are lowered into. It is the frame's, and not freed.
+/// Keeps a block that a call's arguments are lowered into. It belongs to the frame, and is not
+/// freed.
 pub(crate) struct Cleanup(());
 
 impl Cleanup {

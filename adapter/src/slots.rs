@@ -1,7 +1,8 @@
-//! A table whose entries are found by ids that the guest cannot forge into another's.
+//! A table whose ids a guest cannot forge into those of other entries.
 //!
-//! An id is a slot and that slot's generation. A slot's generation rises when its entry is removed,
-//! so the old id means nothing from then on; a slot that had its last generation is not used again.
+//! An id is a slot and that slot's generation. A slot's generation increases when its entry is
+//! removed, so the old id is invalid from then on; a slot that had its last generation is not used
+//! again.
 
 use core::mem;
 use core::ptr;
@@ -18,7 +19,7 @@ struct Slot<T> {
 
 enum Content<T> {
     Used(T),
-    /// Free, and the next slot that is.
+    /// Free, with the next free slot.
     Free(Option<u32>),
 }
 
@@ -27,7 +28,7 @@ pub(crate) struct Slots<T> {
     slots: *mut Slot<T>,
     /// How many slots were ever used, from the first on; the others are uninitialized.
     used: u32,
-    /// The free slot among them that is taken next.
+    /// The free slot among them that is used next.
     free: Option<u32>,
 }
 
@@ -53,7 +54,7 @@ impl<T> Slots<T> {
         self.free.is_some() || self.used < SLOTS
     }
 
-    /// Gives an id to `entry`; `None` without room.
+    /// Assigns an id to `entry`; `None` if there is no room.
     pub(crate) fn insert(&mut self, entry: T) -> Option<u32> {
         let Some(index) = self.free else {
             return self.insert_unused(entry);
@@ -89,7 +90,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Takes the entry of that id; from then on the id means nothing.
+    /// Removes the entry of that id; from then on the id is invalid.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
         self.get(id)?;
         let next = self.free;

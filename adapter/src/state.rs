@@ -1,4 +1,4 @@
-//! What the adapter remembers from one call to the next, in pages of its own.
+//! The adapter's state between calls, in pages of its own.
 
 use core::ptr;
 
@@ -13,7 +13,7 @@ struct State {
     channel: Channel,
 }
 
-/// The control channel: what the guest's ids mean, and the reply that waits to be read.
+/// The control channel: the resources of the guest's ids, and the reply that waits to be read.
 pub(crate) struct Channel {
     pub(crate) handles: Handles,
     /// `None` before the first frame.
@@ -48,7 +48,7 @@ pub(crate) unsafe fn channel() -> Option<&'static mut Channel> {
 ///
 /// # Errors
 ///
-/// [`Errno::NoMemory`] where the guest's memory limit leaves no room for it.
+/// [`Errno::NoMemory`] if the guest's memory limit leaves no room for it.
 pub(crate) fn prepare() -> Result<(), Errno> {
     if address().is_some() {
         return Ok(());

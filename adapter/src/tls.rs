@@ -1,4 +1,4 @@
-//! The commands on a connection's TLS.
+//! The commands for a connection's TLS.
 
 use alloc::vec::Vec;
 
@@ -14,9 +14,9 @@ use crate::utf8;
 
 /// The bit of a `start-tls` that trusts the host's roots; those below it choose the verification.
 const HOST_ROOTS: u32 = 4;
-/// The bits that choose the versions: one alone, or all.
+/// The bits that choose the versions: one version, or all.
 const VERSIONS: u32 = 8 | 16;
-/// The bits of the checks that are added or left out.
+/// The bits of the checks that are added or omitted.
 const STRICT: u32 = 32;
 const PARTIAL: u32 = 64;
 
@@ -70,7 +70,7 @@ fn checks(arg: u32) -> ChainChecks {
     }
 }
 
-/// What follows the server's name: every list is whole, and nothing is behind them.
+/// What follows the server's name: every list is complete, and nothing follows them.
 struct Lists<'a> {
     protocols: Fields<'a>,
     roots: Ders<'a>,
@@ -102,8 +102,8 @@ impl<'a> Lists<'a> {
         self.protocols.0.len() / 2
     }
 
-    /// Sets memory aside for the slices of all the lists, and for a copy of them in the host's
-    /// layout: at once, since the copies are made when all the slices are there.
+    /// Reserves memory for the slices of all the lists, and for a copy of them in the host's
+    /// layout. Both at once, because the copies are made when all the slices exist.
     fn reserve(&self, arena: &Arena) -> Result<(), Fault> {
         let most = self.most_protocols() + self.roots.count + self.certificates.count;
         arena.reserve(most * 2 * size_of::<&[u8]>())
@@ -131,7 +131,7 @@ struct Ders<'a> {
 }
 
 impl<'a> Ders<'a> {
-    /// Takes a list, and sees that all of it is there.
+    /// Takes a list, and checks that all of it is there.
     fn parse(payload: &mut Fields<'a>) -> Result<Ders<'a>, Fault> {
         let count = usize::from(payload.u16()?);
         let list = *payload;
@@ -157,7 +157,7 @@ fn der<'a>(rest: &mut Fields<'a>) -> Result<&'a [u8], Fault> {
     rest.bytes(size as usize)
 }
 
-/// 4: what the TLS handshake settled.
+/// 4: returns the result of the TLS handshake.
 pub(crate) fn tls_info(
     header: Header,
     handles: &mut Handles,

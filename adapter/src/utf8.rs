@@ -1,4 +1,4 @@
-//! UTF-8 without tables.
+//! Validates UTF-8 without tables.
 //!
 //! The host traps on a string that is not UTF-8, and `core::str::from_utf8` brings a table, which
 //! would be a data segment.
@@ -28,7 +28,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<&str, Fault> {
     Ok(unsafe { core::str::from_utf8_unchecked(bytes) })
 }
 
-/// What is behind `N` bytes that continue a sequence, the first of them from `low` to `high`.
+/// The rest after `N` bytes that continue a sequence, the first of them from `low` to `high`.
 fn strip<const N: usize>(bytes: &[u8], low: u8, high: u8) -> Option<&[u8]> {
     let (tail, rest) = bytes.split_first_chunk::<N>()?;
     let (first, others) = tail.split_first()?;

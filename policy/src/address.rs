@@ -1,9 +1,9 @@
-//! Kinds of addresses: which are public, and what the others are for.
+//! Classifies addresses: which are public, and what the others are for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is for, from the IANA special-purpose registries (RFC 6890) and the
+/// The purpose of an address, from the IANA special-purpose registries (RFC 6890) and the
 /// documentation of the large clouds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub enum AddressClass {
     UniqueLocal,
     /// What unique-local replaced (RFC 3879).
     SiteLocal,
-    /// Where a cloud gives its machines their credentials and settings.
+    /// Where a cloud provides machines with credentials and settings.
     Metadata,
     /// RFC 5771 and RFC 4291 section 2.7.
     Multicast,
@@ -70,7 +70,7 @@ impl fmt::Display for AddressClass {
     }
 }
 
-/// Says what an address is for. IPv4 carried inside IPv6 counts as that IPv4 address.
+/// Classifies an address. IPv4 carried inside IPv6 counts as that IPv4 address.
 #[must_use]
 pub fn classify(address: IpAddr) -> AddressClass {
     match address {
@@ -82,7 +82,7 @@ pub fn classify(address: IpAddr) -> AddressClass {
 type V4Row = ([u8; 4], u32, AddressClass);
 type V6Row = ([u16; 8], u32, AddressClass);
 
-/// IPv4 that is not public: network, prefix length, class. The first row that fits decides.
+/// IPv4 that is not public: network, prefix length, class. The first row that matches decides.
 #[rustfmt::skip]
 const V4: &[V4Row] = {
     use AddressClass::*;
@@ -114,8 +114,8 @@ const V4: &[V4Row] = {
     ]
 };
 
-/// IPv6 of its own: network, prefix length, class. The first row that fits decides, and what no
-/// row names is reserved: global unicast is 2000::/3 only (RFC 4291 section 2.4).
+/// IPv6 proper: network, prefix length, class. The first row that matches decides, and everything
+/// else is reserved: global unicast is 2000::/3 only (RFC 4291 section 2.4).
 #[rustfmt::skip]
 const V6: &[V6Row] = {
     use AddressClass::*;
@@ -161,7 +161,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     row.map_or(AddressClass::Reserved, |(_, _, class)| *class)
 }
 
-/// The addresses that are inside this one: packets to it can end up at any of them.
+/// The addresses inside this one: packets to it can end up at any of them.
 pub(crate) fn carried_addresses(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let carried = match address {
         IpAddr::V4(_) => None,
@@ -195,7 +195,7 @@ mod tests {
     fn check_ranges(ranges: &[(&str, Option<AddressClass>)], before: fn(IpAddr) -> IpAddr) {
         let first = |row: &(&str, _)| row.0.parse::<IpAddr>().unwrap();
         for (index, row) in ranges.iter().enumerate() {
-            // The classes of ranges that carry IPv4 are as many as those of IPv4.
+            // Skip ranges that carry IPv4: their classes are those of IPv4.
             let Some(class) = row.1 else { continue };
             assert_eq!(classify(first(row)), class, "first of {}", row.0);
             if let Some(next) = ranges.get(index + 1) {

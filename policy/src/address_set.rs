@@ -21,7 +21,7 @@ pub(crate) enum AddressPattern {
 
 impl AddressPattern {
     /// Whether the address may be dialled. IPv4 mapped into IPv6 is dialled as the IPv4 address, so
-    /// that the two are one.
+    /// both count as one.
     pub(crate) fn grants(&self, address: IpAddr) -> bool {
         match self {
             Self::Public => classify(address) == AddressClass::Public,
@@ -30,7 +30,7 @@ impl AddressPattern {
         }
     }
 
-    /// Whether every address of `inner` is one of these. Where in doubt not.
+    /// Whether every address of `inner` is one of these. In doubt, no.
     pub(crate) fn contains(&self, inner: &Self) -> bool {
         match (self, inner) {
             (outer, Self::Exact(address)) => outer.grants(*address),

@@ -20,7 +20,7 @@ pub struct Budgets {
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub connections: Option<u32>,
     /// Bytes that go out in all, as they are on the wire below TLS: heads, bodies and their framing,
-    /// handshakes, and questions for names.
+    /// handshakes, and DNS queries.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub bytes_up: Option<u64>,
     /// Bytes that come in in all, counted in the same way. What the kernel receives before it is read
@@ -30,7 +30,7 @@ pub struct Budgets {
     /// Bytes of one response head, and of the informational ones before it.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX))]
     pub response_head: Option<u32>,
-    /// Distinct hosts that are talked to, or asked for.
+    /// Distinct hosts that are connected to, or looked up.
     #[schemars(with = "u32", range(min = 0, max = u32::MAX))]
     pub hosts: Option<u32>,
     /// Wall-clock time, in whole seconds, from the sandbox's first use of the network on.
@@ -40,7 +40,7 @@ pub struct Budgets {
     /// options, queued bodies, windows, captured output and records. 64 MiB unless set.
     #[schemars(with = "u64", range(min = 1, max = i64::MAX))]
     pub host_memory: Option<u64>,
-    /// Names that are asked for in all, by lookups and by connections. 100,000 unless set.
+    /// Names that are looked up in all, by lookups and by connections. 100,000 unless set.
     #[schemars(with = "u64", range(min = 0, max = i64::MAX))]
     pub lookups: Option<u64>,
     /// Connections that are dialled within one second, each address that is tried for itself; as many
@@ -54,17 +54,18 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// The host's memory for one guest where the budget names none, in bytes.
+    /// The host's memory for one guest if the budget is not set, in bytes.
     pub const HOST_MEMORY: u64 = 64 << 20;
-    /// The lookups where the budget names no number.
+    /// The lookups if the budget is not set.
     pub const LOOKUPS: u64 = 100_000;
-    /// The connections in a second where the budget names no number.
+    /// The connections in a second if the budget is not set.
     pub const CONNECTIONS_PER_SECOND: u32 = 2_000;
-    /// The denials where the budget names no number.
+    /// The denials if the budget is not set.
     pub const DENIALS: u64 = 100_000;
 
-    /// The connections in a second that these budgets come to: of a program that may make few
-    /// requests, few connections are expected too. A request may take several, to several addresses.
+    /// The connections in a second that follow from these budgets: a program that may make few
+    /// requests is expected to make few connections, too. A request may take several connections, to
+    /// several addresses.
     #[must_use]
     pub fn connection_rate(&self) -> u32 {
         let of_requests = |requests: u32| requests.saturating_mul(4).max(100);
@@ -74,9 +75,9 @@ impl Budgets {
         self.connections_per_second.unwrap_or(default)
     }
 
-    /// The key in `[budgets]` that raises a limit, and its value here: the one that was set, or what
-    /// holds without. `limit` is its name in the interface, such as `request-rate`; none where there
-    /// is no key for it.
+    /// The key in `[budgets]` that raises a limit, and its value here: the one that was set, or the
+    /// default. `limit` is its name in the interface, such as `request-rate`; `None` if there is no
+    /// key for it.
     #[must_use]
     pub fn of_limit(&self, limit: &str) -> Option<(&'static str, Option<u64>)> {
         let of = |number: Option<u32>| number.map(u64::from);
@@ -97,7 +98,7 @@ impl Budgets {
         })
     }
 
-    /// The smaller one of each two budgets.
+    /// The smaller one of each pair of budgets.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
         Self {
@@ -120,7 +121,7 @@ impl Budgets {
     }
 }
 
-/// `None` is no limit, and so larger than everything.
+/// `None` means no limit, so it is larger than everything.
 fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -132,7 +133,7 @@ fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 mod tests {
     use super::*;
 
-    /// All twelve budgets, each with its own number above `base`.
+    /// All twelve budgets, each with a different number above `base`.
     fn all(base: u32) -> Budgets {
         Budgets {
             requests: Some(u64::from(base)),

@@ -1,4 +1,4 @@
-//! Policies that were put together by hand are held to what policy files are held to.
+//! Holds policies that were built in code to the same checks as policy files.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::rule_parser::refuse_broad;
 use crate::secret::{Secret, first_twin};
 use crate::tls::TlsGrants;
 
-/// Why a policy is refused that was put together by hand. It displays as one line that names the
-/// part and the fault.
+/// Why a policy that was built in code is refused. It displays as one line that names the part and
+/// the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {fault}")]
 #[non_exhaustive]
@@ -24,10 +24,9 @@ pub struct PolicyFault {
 }
 
 impl Document {
-    /// Checks what a policy file is checked for: rules that are too broad, budgets that are none,
-    /// secrets that could not work or would leak, and grants of TLS settings or of fields that grant
-    /// nothing or something else.
-    /// What [`parse`](Self::parse) gives has passed this.
+    /// Checks what a policy file is checked for: rules that are too broad, invalid budgets, secrets
+    /// that could not work or would leak, and grants of TLS settings or of fields that grant nothing
+    /// or something else. What [`parse`](Self::parse) returns has passed this.
     ///
     /// # Errors
     ///
@@ -51,7 +50,7 @@ impl Document {
 }
 
 impl Policy {
-    /// [`Document::check`] of what this policy is made of.
+    /// Does [`Document::check`] for the parts of this policy.
     ///
     /// # Errors
     ///
@@ -69,8 +68,8 @@ impl Policy {
 }
 
 impl Budgets {
-    /// Checks that what can't be zero is not: a rate, a size of heads, a time, or the host's memory
-    /// of nothing would let nothing work.
+    /// Checks that nothing is zero that must not be: with a rate, a size of heads, a time, or host
+    /// memory of zero nothing would work.
     ///
     /// # Errors
     ///
@@ -98,7 +97,7 @@ impl Budgets {
     }
 }
 
-/// Checks all secrets of a policy, together with what they may not have in common.
+/// Checks all secrets of a policy, and that they do not conflict.
 ///
 /// # Errors
 ///
@@ -138,7 +137,7 @@ fn check_fields(grants: &[FieldGrants]) -> Result<(), PolicyFault> {
     Ok(())
 }
 
-/// Rules that grant may be too broad where they were parsed as rules that deny.
+/// Rules that allow may be too broad if they were parsed as rules that deny.
 fn check_rules(part: &str, rules: &[Rule]) -> Result<(), PolicyFault> {
     let refused = |rule: &Rule| {
         let error = refuse_broad(rule).err()?;
@@ -162,12 +161,12 @@ mod tests {
     use super::*;
     use crate::secret::{SecretSource, tests::secret};
 
-    /// What is wrong with a document and with its policy, which is the same.
+    /// The fault of a document and of its policy, which is the same.
     fn told(document: &Document) -> String {
         let fault = document.check().err().map(|fault| fault.to_string());
         let policy = Policy::from(document.clone());
         assert_eq!(policy.check().err().map(|fault| fault.to_string()), fault);
-        // Whoever narrows it brings it along, but for secrets.
+        // `intersect` keeps the fault, except one of secrets.
         if document.secrets.is_empty() {
             let narrowed = Policy::deny_all().intersect(&policy);
             assert_eq!(narrowed.check().is_err(), fault.is_some());

@@ -1,4 +1,4 @@
-//! What was checked, as types: the transport takes nothing else.
+//! Proves in types what was checked: the transport accepts nothing else.
 
 mod answer;
 
@@ -29,12 +29,12 @@ pub struct Checked<T> {
     rule: String,
     filter: AddressFilter,
     reported: Option<Denial>,
-    /// What was asked for, for denials to come.
+    /// The requested scheme, for later denials.
     asked_scheme: Option<Scheme>,
     asked_endpoint: Endpoint,
 }
 
-/// The addresses at which the host of something checked may be dialled.
+/// The addresses at which the host of a checked value may be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
     filter: AddressFilter,
@@ -43,23 +43,24 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Whether the address may be dialled, as [`Checked::permits`].
+    /// Whether the address may be dialled, like [`Checked::permits`].
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
         self.filter.permits(address, Leads::Elsewhere)
     }
 
-    /// Whether the address may be dialled, as [`Checked::permits_own`].
+    /// Whether the address may be dialled, like [`Checked::permits_own`].
     #[must_use]
     pub fn permits_own(&self, address: IpAddr) -> bool {
         self.filter.permits(address, Leads::Here)
     }
 
-    /// The denial where no address is permitted, of which `refused` is the first one. Its message
-    /// names none of them.
+    /// The denial if no address is permitted; `refused` is the first of them. The message names
+    /// none of them.
     #[must_use]
     pub fn denial(&self, refused: Option<IpAddr>) -> Denial {
-        // One that would be permitted elsewhere was refused since it leads here.
+        // An address that would be permitted on another machine was refused because it leads to
+        // this one.
         let denial = match refused {
             Some(address) if self.permits(address) => &self.own_denial,
             _ => &self.denial,
@@ -78,7 +79,7 @@ impl<T> Checked<T> {
         &self.rule
     }
 
-    /// The denial that holds where the policy's mode is not `report`.
+    /// The denial that would apply if the policy's mode were not `report`.
     #[must_use]
     pub fn reported(&self) -> Option<&Denial> {
         self.reported.as_ref()
@@ -92,23 +93,24 @@ impl<T> Checked<T> {
 
     /// The address filter: whether the host may be dialled at this address.
     ///
-    /// An address that is its own host is permitted. `localhost` is permitted at loopback addresses
-    /// only. Any other name is permitted at public addresses, or at those in the `to` list of the
-    /// rules that allow this request. A rule that denies an address denies it under every name.
+    /// A host that is an address is permitted at that address. `localhost` is permitted at loopback
+    /// addresses only. Any other name is permitted at public addresses, or at those in the `to`
+    /// list of the rules that allow this request. A rule that denies an address denies it under
+    /// every name.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
         self.filter.permits(address, Leads::Elsewhere)
     }
 
-    /// The same for an address of the machine that would dial it, whatever network it is from: such
-    /// an address is permitted as a loopback address is. A name leads there only by a `to` list, and
-    /// the address itself is not one of those that `any` means.
+    /// The filter for an address of the machine that would dial it, whatever its network: such an
+    /// address is permitted as loopback addresses are. A name may lead there only by a `to` list,
+    /// and `any` does not include the address.
     #[must_use]
     pub fn permits_own(&self, address: IpAddr) -> bool {
         self.filter.permits(address, Leads::Here)
     }
 
-    /// The address filter by itself.
+    /// Returns the address filter alone.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         Addresses {
@@ -118,7 +120,7 @@ impl<T> Checked<T> {
         }
     }
 
-    /// The denial for an address that [`permits`](Self::permits) refuses, or lets pass only because
+    /// The denial for an address that [`permits`](Self::permits) refuses, or allows only because
     /// the policy's mode is `report`. It does not name the address.
     ///
     /// # Errors
@@ -128,7 +130,7 @@ impl<T> Checked<T> {
         self.check(address, Leads::Elsewhere, Self::address_denial)
     }
 
-    /// The same for [`permits_own`](Self::permits_own).
+    /// Does the same check for [`permits_own`](Self::permits_own).
     ///
     /// # Errors
     ///
@@ -152,19 +154,19 @@ impl<T> Checked<T> {
         }
     }
 
-    /// The denial for a host that has addresses, but none that is permitted. It names none of them.
+    /// The denial for a host none of whose addresses is permitted. It does not name them.
     #[must_use]
     pub fn address_denial(&self) -> Denial {
         self.target().address(&self.rule)
     }
 
-    /// The denial where the host cannot record what it would do.
+    /// The denial if the host cannot record what it would do.
     #[must_use]
     pub fn audit_denial(&self) -> Denial {
         self.target().audit()
     }
 
-    /// The denial by an embedder's hook, in its own words.
+    /// The denial by an embedder's hook, with its reason.
     #[must_use]
     pub fn hook_denial(&self, why: &str) -> Denial {
         self.target().hook(&self.rule, why)
@@ -199,7 +201,7 @@ pub struct RequestLine {
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Without query and fields: these may carry secrets.
+/// Omits query and fields, which may carry secrets.
 impl std::fmt::Debug for RequestLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.path.split(|b| *b == b'?').next().unwrap_or_default();
@@ -212,13 +214,12 @@ impl std::fmt::Debug for RequestLine {
 }
 
 impl Checked<RequestLine> {
-    /// Changes path and fields after the decision, as where the host puts a secret or a field of
-    /// its own in. What was decided on stays: the path up to its query, and a head that is HTTP.
+    /// Changes path and fields after the decision, for example to insert a secret or a field of the
+    /// host. The path up to its query must not change, and the head must stay valid HTTP.
     ///
     /// # Errors
     ///
-    /// The [`Denial`] where the change left no request that the policy allows; the request is then
-    /// as it was.
+    /// The [`Denial`] if the policy does not allow the changed request, which then stays as it was.
     pub fn amend<R>(
         &mut self,
         change: impl FnOnce(&mut Vec<u8>, &mut Vec<(Vec<u8>, Vec<u8>)>) -> R,
@@ -242,7 +243,7 @@ impl Checked<RequestLine> {
         Ok(result)
     }
 
-    /// The denial for a request in which a secret stands that is not meant for it.
+    /// The denial for a request with a secret that is not meant for it.
     #[must_use]
     pub fn secret_denial(&self, secret: &str) -> Denial {
         Target::from(&self.value.origin).secret(secret)
@@ -255,7 +256,7 @@ impl Checked<RequestLine> {
         Target::from(&self.value.origin).unverified_secret(secret)
     }
 
-    /// The denial for a part of a response in which a secret may be.
+    /// The denial for a range of a response that may contain a secret.
     #[must_use]
     pub fn range_denial(&self, secret: &str) -> Denial {
         Target::from(&self.value.origin).range(secret)
@@ -267,12 +268,12 @@ impl Checked<RequestLine> {
         Target::from(&self.value.origin).coding()
     }
 
-    /// Whether a secret's own rule means this request.
+    /// Whether a secret's own rule matches this request.
     #[must_use]
     pub fn is_for(&self, secret: &Secret) -> bool {
         let origin = &self.value.origin;
         let is_protected = origin.scheme == Scheme::Https || secret.plain_http;
-        // Reading the path is what costs something.
+        // Check cheap conditions first: reading the path is the expensive part.
         if !is_protected || !secret.rule.allows(origin.scheme, &origin.endpoint) {
             return false;
         }
@@ -329,7 +330,7 @@ impl Policy {
         answer(judged, Target::from(&value), value.clone())
     }
 
-    /// Judges a request. Its `Host` field, once found to be right, is left out of the result.
+    /// Judges a request. The result omits its `Host` field after it was checked.
     ///
     /// # Errors
     ///
@@ -358,7 +359,7 @@ impl Policy {
         answer(judged, Target::from(origin), value)
     }
 
-    /// [`answer_connect`](Self::answer_connect) where there is nobody to ask.
+    /// Does [`answer_connect`](Self::answer_connect) without a hook to ask.
     ///
     /// # Errors
     ///
@@ -367,7 +368,7 @@ impl Policy {
         self.answer_connect(endpoint)?.without_asking()
     }
 
-    /// [`answer_tls`](Self::answer_tls) where there is nobody to ask.
+    /// Does [`answer_tls`](Self::answer_tls) without a hook to ask.
     ///
     /// # Errors
     ///
@@ -382,7 +383,7 @@ impl Policy {
         answer.without_asking()
     }
 
-    /// [`answer_exchange`](Self::answer_exchange) where there is nobody to ask.
+    /// Does [`answer_exchange`](Self::answer_exchange) without a hook to ask.
     ///
     /// # Errors
     ///

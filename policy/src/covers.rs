@@ -1,4 +1,4 @@
-//! Whether one policy is within another.
+//! Decides whether one policy allows everything that another one allows.
 
 use crate::document::Mode;
 use crate::explain::Effect;
@@ -10,21 +10,22 @@ use crate::target::Scheme;
 use crate::tls::{TlsGrants, TlsOverride};
 
 impl Policy {
-    /// Whether this policy lets pass everything that `other` lets pass, as an operator wants to know
-    /// of a tenant's policy. `true` is certain; `false` may also mean that it could not be shown,
-    /// as where several rules only together make up for one.
+    /// Whether this policy allows everything that `other` allows, for example to check a customer's
+    /// policy. `true` is certain; `false` may also mean that it could not be shown, for example if
+    /// only several rules together match one.
     ///
-    /// Budgets and secrets are not compared: the tighter budget counts anyway, and a secret has a
+    /// Budgets and secrets are not compared: the tighter budget applies anyway, and a secret has a
     /// rule of its own.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        // What `other` lets pass, each of its layers lets pass: one that is within is enough.
+        // What `other` allows, each of its layers allows, so one layer that this policy covers is
+        // enough.
         let mut own = self.layers.iter();
         own.all(|layer| other.layers.iter().any(|inner| layer_covers(layer, inner)))
     }
 
-    /// The rules of `other` that let pass what this policy does not, as far as can be shown. Each is
-    /// judged in its own list, beside what `other` denies.
+    /// The rules of `other` that allow what this policy does not, as far as can be shown. Each is
+    /// judged in its own list, with what `other` denies.
     #[must_use]
     pub fn uncovered<'a>(&self, other: &'a Self) -> Vec<(Effect, &'a Rule)> {
         let mut uncovered = Vec::new();
@@ -52,8 +53,8 @@ impl Policy {
         uncovered
     }
 
-    /// Whether some request that this rule means may pass, though not what is in the way of it, as far
-    /// as can be shown.
+    /// Whether some request that this rule matches may be allowed, as far as can be shown. Rules that
+    /// deny are ignored.
     #[must_use]
     pub fn may_reach(&self, rule: &Rule) -> bool {
         let mut layers = self.layers.iter();
@@ -96,8 +97,8 @@ impl Policy {
     }
 }
 
-/// Whether no field that overrides method, path or host passes `inner`, in a request that this rule
-/// grants there, but not `outer`.
+/// Whether no field that overrides method, path or host is allowed by `inner`, in a request that
+/// this rule allows there, but not by `outer`.
 fn fields_are_within(outer: &Layer, inner: &Layer, rule: &Rule) -> bool {
     let mut refusing = outer.head_rules_for(rule).peekable();
     if refusing.peek().is_none() {
@@ -140,7 +141,7 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
     let allowed = inner.allow.iter().all(|rule| passes(rule, false));
     let asked = inner.ask.iter().all(|rule| passes(rule, true));
     let mut rules = inner.allow.iter().chain(&inner.ask);
-    // A mode that asks or reports reaches everything, so that every rule that denies is met.
+    // A mode that asks or reports applies to everything, so every rule that denies matters.
     let default_is_denied = inner.mode != Mode::Enforce
         && outer
             .deny
@@ -153,7 +154,7 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
             settings.all(|setting| grants_within(outer, setting, rule))
         })
     });
-    // A mode that asks or reports lets pass what no rule is about.
+    // A mode that asks or reports allows what no rule matches.
     let default_fields = inner.mode == Mode::Enforce
         || outer.rules().filter(|rule| rule.names_head()).all(|rule| {
             let mut same = inner.rules().filter(|own| is_same(own, rule));
@@ -171,9 +172,9 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
         && !rules.any(is_denied)
 }
 
-/// Whether the layer lets pass what a grant of this setting to these hosts does.
+/// Whether the layer allows what a grant of this setting to these hosts allows.
 fn grants_within(outer: &Layer, setting: TlsOverride, rule: &Rule) -> bool {
-    // Nothing but https has TLS.
+    // Only https has TLS.
     let rule = Rule {
         scheme: Some(Scheme::Https),
         ..rule.clone()
@@ -214,7 +215,7 @@ fn opens_all(outer: &Rule, inner: &Rule) -> bool {
         .all(|address| outer.iter().any(|own| own.contains(address)))
 }
 
-/// Whether a rule that denies may concern something that the other grants.
+/// Whether a rule that denies may match something that the other allows.
 fn touches(deny: &Rule, granted: &Rule) -> bool {
     let schemes = schemes(granted).any(|scheme| {
         let ports = granted.ports.unwrap_or(Ports::only(scheme.default_port()));
@@ -232,7 +233,7 @@ fn touches(deny: &Rule, granted: &Rule) -> bool {
     deny.host.touches(&granted.host) && schemes && methods && path
 }
 
-/// Whether there may be a request that two rules grant.
+/// Whether there may be a request that both rules allow.
 fn shares_requests(a: &Rule, b: &Rule) -> bool {
     let ports =
         |rule: &Rule, scheme: Scheme| rule.ports.unwrap_or(Ports::only(scheme.default_port()));
@@ -258,7 +259,7 @@ fn schemes(rule: &Rule) -> impl Iterator<Item = Scheme> {
         .filter(move |scheme| only.is_none_or(|only| only == *scheme))
 }
 
-/// Whether two rules say the same, however they are written.
+/// Whether two rules mean the same, however they are written.
 fn is_same(a: &Rule, b: &Rule) -> bool {
     (&a.host, a.scheme, a.ports, &a.methods, &a.path)
         == (&b.host, b.scheme, b.ports, &b.methods, &b.path)

@@ -1,4 +1,4 @@
-//! The decision.
+//! Decides about a request by the rules of a policy.
 
 use std::cmp::Ordering;
 
@@ -18,26 +18,26 @@ use crate::tls::TlsOverrides;
 /// The answer of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It may be done.
+    /// The request is allowed.
     Allow {
         /// The name of the rule that allows it, as the operator wrote it.
         rule: String,
     },
-    /// It would be denied, but the policy's mode is `report`: it may be done.
+    /// The request would be denied, but is allowed because the policy's mode is `report`.
     Report(Denial),
-    /// It may be done if the hook grants it.
+    /// The request is allowed if the hook grants it.
     Ask {
-        /// The name of the rule that asks; `ask-mode` where the policy's mode does.
+        /// The name of the rule that asks; `ask-mode` if the policy's mode does.
         rule: String,
-        /// What holds unless it is granted.
+        /// The denial that applies unless it is granted.
         denial: Denial,
     },
-    /// It may not be done.
+    /// The request is denied.
     Deny(Denial),
 }
 
-/// Decides about one request. Pure and total: the same question always has the same answer, and
-/// every question has one.
+/// Decides about one request. Pure and total: the same request always gets the same decision, and
+/// every request gets one.
 #[must_use]
 pub fn decide(request: &Operation<'_>, policy: &Policy) -> Decision {
     match judge(request, policy) {
@@ -62,7 +62,7 @@ impl From<LayerVerdict<'_>> for Decision {
     }
 }
 
-/// The verdict, and the addresses that go with it. What no rule could ever allow is an error.
+/// The verdict, and the addresses that go with it. The error is for what no rule could ever allow.
 pub(crate) fn judge<'p>(
     request: &Operation<'_>,
     policy: &'p Policy,
@@ -83,8 +83,8 @@ pub(crate) fn judge<'p>(
     }
 }
 
-/// The scheme is not known yet: the kindest verdict counts, and the addresses of every scheme that
-/// may still be.
+/// Judges a connection whose scheme is not known yet: the most permissive verdict counts, with the
+/// addresses of every scheme that is still possible.
 fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (LayerVerdict<'p>, AddressFilter) {
     let queries = Scheme::ALL.map(|scheme| Query {
         scheme,
@@ -103,7 +103,7 @@ fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (LayerVerdict<'p>, Ad
             LayerVerdict::Deny(neither(endpoint, &[http, https]))
         }
         (http, https) => {
-            // Of two that are alike, the one that the port stands for.
+            // Of two equal ones, prefer the scheme of the port.
             let prefers_https = endpoint.port == Scheme::Https.default_port();
             match http.severity().cmp(&https.severity()) {
                 Ordering::Less => http,
@@ -115,7 +115,7 @@ fn connect<'p>(endpoint: &Endpoint, policy: &'p Policy) -> (LayerVerdict<'p>, Ad
     (verdict, filter)
 }
 
-/// The denial where no scheme is possible. A rule that denies says more than one that is missing.
+/// The denial if no scheme is possible. A rule that denies says more than a missing one.
 fn neither(endpoint: &Endpoint, denials: &[Denial]) -> Denial {
     let target = Target::from(endpoint);
     let rule = denials
@@ -170,7 +170,7 @@ fn exchange<'p>(
     let target = Target::from(origin);
     with_filter(&query, policy)?;
     syntax::check_head(method, path, fields).map_err(|error| target.malformed(&error))?;
-    // In any case: some servers do not tell cases apart.
+    // Ignore the case: some servers do.
     let is_method = |name: &&str| method.eq_ignore_ascii_case(name.as_bytes());
     if let Some(name) = syntax::NEVER_SENT.into_iter().find(is_method) {
         return Err(target.method(name));

@@ -1,4 +1,4 @@
-//! Refusals, for programs and for people.
+//! Denials, for programs and for people.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::syntax::HeadError;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsOverride, quoted};
 
-/// The name of the rule in a denial that no rule of the operator decided.
+/// The name of the rule in a denial that no rule of the operator caused.
 pub const DEFAULT_DENY: &str = "default-deny";
 
 /// Why the policy refused: the closed list of `deny-reason` in the interface.
@@ -42,8 +42,8 @@ pub enum DenyReason {
     Secret,
     /// The host cannot record it.
     Audit,
-    /// It is no HTTP: a host with two readings, a path, a field or a method with bytes that these
-    /// cannot have.
+    /// It is not valid HTTP: an ambiguous host, or a path, a field or a method with bytes that
+    /// these cannot contain.
     Malformed,
 }
 
@@ -88,24 +88,23 @@ impl fmt::Display for DenyReason {
     }
 }
 
-/// A refusal by the policy. It tells the guest about its own request and nothing else: no other
+/// A denial by the policy. It tells the guest about its own request and nothing else: no other
 /// rules, and no addresses that a name resolved to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Denial {
     /// The reason, for programs.
     pub reason: DenyReason,
-    /// The name of the rule that decided, as the operator wrote it; [`DEFAULT_DENY`] where none
-    /// did.
+    /// The name of the rule that decided, as the operator wrote it; [`DEFAULT_DENY`] if none did.
     pub rule: String,
-    /// The whole refusal for a person, on one line: target, fault, reason, rule, and what to add to
+    /// The whole denial for a person, on one line: target, fault, reason, rule, and what to add to
     /// the policy to allow it.
     pub message: String,
-    /// The first address that was refused, for the host's own log. It is no part of the message.
+    /// The first address that was refused, for the host's own log. The message does not contain it.
     pub address: Option<IpAddr>,
 }
 
-/// What was asked for, as far as it is known: a scheme only after TLS or a request.
+/// What was requested, as far as it is known: a scheme only after TLS or a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) scheme: Option<Scheme>,
@@ -139,7 +138,7 @@ impl<'a> From<&Query<'a>> for Target<'a> {
     }
 }
 
-/// `[scheme://]host:port`, with the port in any case.
+/// `[scheme://]host:port`, always with the port.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(scheme) = self.scheme {
@@ -150,7 +149,7 @@ impl fmt::Display for Target<'_> {
 }
 
 impl Target<'_> {
-    /// With a head, the rule that is missing names its method and path.
+    /// With a head, the proposed rule names its method and path.
     pub(super) fn no_rule(&self, head: Option<Head<'_>>) -> Denial {
         let rule = suggestion(self.scheme, self.endpoint);
         let unread = head.and_then(|head| head.readings.unread());
@@ -174,7 +173,7 @@ impl Target<'_> {
         self.deny(DenyReason::NoRule, DEFAULT_DENY, &fault, &remedy)
     }
 
-    /// `rule` is one that denies; `unread` if it does so since its path cannot be compared.
+    /// `rule` is one that denies; `unread` is set if it denies because the path cannot be compared.
     pub(super) fn deny_rule(&self, rule: &str, unread: Option<Unread>) -> Denial {
         let remove = "remove that rule from 'deny'";
         let (fault, remedy) = match unread.map(unread_path) {
@@ -197,7 +196,7 @@ impl Target<'_> {
         self.deny(DenyReason::Hook, rule, "nobody approved it", &remedy)
     }
 
-    /// The embedder's hook refused, with these words, what the rule asks for.
+    /// The embedder's hook refused, for this reason, what the rule asks about.
     pub(super) fn hook_refused(&self, rule: &str, why: &str) -> Denial {
         let allowing = suggestion(self.scheme, self.endpoint);
         let remedy = format!("to allow it without asking, add the rule '{allowing}'");
@@ -209,7 +208,7 @@ impl Target<'_> {
         )
     }
 
-    /// The embedder's hook refused with these words what the rule allows.
+    /// The embedder's hook refused, for this reason, what the rule allows.
     pub(super) fn hook(&self, rule: &str, why: &str) -> Denial {
         let fault = format!("the hook refused: {}", one_line(why));
         self.deny(DenyReason::Hook, rule, &fault, "no rule can allow it")
@@ -222,7 +221,7 @@ impl Target<'_> {
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
-    /// A secret goes only to servers that are the ones that its rule names.
+    /// Refuses to send a secret to a server that the host has not verified to be one of its rule.
     pub(super) fn unverified_secret(&self, secret: &str) -> Denial {
         let fault = format!(
             "the secret '{secret}' is sent only to servers whose certificate the host verified \
@@ -232,7 +231,7 @@ impl Target<'_> {
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
-    /// A part of a response might have a part of the secret in it.
+    /// Refuses a range, because it might contain a part of the secret.
     pub(super) fn range(&self, secret: &str) -> Denial {
         let fault = format!(
             "the secret '{secret}' may be split between the parts of a response, where the host cannot mask it"
@@ -241,21 +240,21 @@ impl Target<'_> {
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
-    /// What is encoded cannot be searched for secrets.
+    /// Refuses an encoded response, because it cannot be searched for secrets.
     pub(super) fn coding(&self) -> Denial {
         let fault = "the response has a content coding, so the host cannot mask secrets in it";
         let remedy = "no rule can allow it: ask the server for a response without a content coding";
         self.deny(DenyReason::Secret, DEFAULT_DENY, fault, remedy)
     }
 
-    /// Nothing is done that cannot be recorded.
+    /// Refuses what cannot be recorded.
     pub(super) fn audit(&self) -> Denial {
         let fault = "the host cannot write its audit log";
         let remedy = "no rule can allow it: make the log writable";
         self.deny(DenyReason::Audit, DEFAULT_DENY, fault, remedy)
     }
 
-    /// `rule` allows the host, and would open an address of another machine.
+    /// `rule` allows the host, and would permit this address on another machine.
     pub(super) fn own_address(&self, rule: &str) -> Denial {
         if matches!(self.endpoint.host, Host::Name(_)) {
             return self.address(rule);
@@ -426,7 +425,7 @@ fn ungranted(setting: TlsOverride) -> &'static str {
     }
 }
 
-/// Another's words within a denial, which is one line.
+/// A foreign text within a denial, on one line.
 fn one_line(text: &str) -> String {
     let chars = text.chars();
     chars

@@ -40,15 +40,15 @@ pub struct Document {
     /// The rules for what is denied even if a rule of 'allow' or 'ask' matches too.
     #[schemars(with = "Vec<String>")]
     pub deny: Vec<Rule>,
-    /// The rules for what is put to the hook.
+    /// The rules for what the hook is asked about.
     #[schemars(with = "Vec<String>")]
     pub ask: Vec<Rule>,
     /// How much may be used in all.
     pub budgets: Budgets,
-    /// The credentials that the host puts into requests.
+    /// The credentials that the host inserts into requests.
     #[schemars(rename = "secret")]
     pub secrets: Vec<Secret>,
-    /// The TLS settings that programs may choose themselves, beyond what the host does of itself.
+    /// The TLS settings that programs may choose themselves, in addition to the host's own.
     pub tls: Vec<TlsGrants>,
     /// The fields that override method, path or host, such as 'x-http-method-override', and that
     /// programs may send. Others are refused where a rule for the host names a method or a path.
@@ -63,9 +63,9 @@ pub enum Mode {
     /// It is denied.
     #[default]
     Enforce,
-    /// It is recorded as denied but let pass, except what no rule could ever allow.
+    /// It is recorded as denied but allowed, except what no rule could ever allow.
     Report,
-    /// It is put to the hook.
+    /// The hook is asked about it.
     Ask,
 }
 

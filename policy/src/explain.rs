@@ -1,4 +1,4 @@
-//! Why a policy decides as it does, rule by rule.
+//! Explains why a policy decides as it does, rule by rule.
 
 use crate::decide::{Decision, decide};
 use crate::operation::Operation;
@@ -8,10 +8,10 @@ use crate::query::{Head, Mismatch, Query};
 use crate::rule::Rule;
 use crate::target::Origin;
 
-/// What a rule does with the requests that it means.
+/// What a rule does with the requests that it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// It denies them, whatever other rules say.
+    /// It denies them, even if other rules allow them.
     Deny,
     /// It allows them.
     Allow,
@@ -31,22 +31,22 @@ impl Effect {
     }
 }
 
-/// One rule's part in a decision.
+/// The part of one rule in a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'p> {
-    /// Whose rule it is, in the order of [`Policy::intersect`], from 0.
+    /// The author of the rule, in the order of [`Policy::intersect`], from 0.
     pub author: usize,
     /// What it does.
     pub effect: Effect,
     /// The rule.
     pub rule: &'p str,
-    /// Whether it means the request; the first part that does not fit otherwise.
+    /// Whether it matches the request; if not, the first part that does not match.
     pub outcome: Result<(), Mismatch>,
 }
 
 impl Policy {
-    /// Every rule's part in the decision about a request, in the order in which they are asked, and
-    /// the decision itself.
+    /// The part of every rule in the decision about a request, in the order of evaluation, and the
+    /// decision itself.
     #[must_use]
     pub fn explain<'p>(
         &'p self,

@@ -1,10 +1,10 @@
-//! What the guest may say in header fields: never where the request goes or how it is framed.
+//! Checks header fields: they must not change where the request goes or how it is framed.
 
 use crate::host::Host;
 use crate::target::Origin;
 
 /// Fields that belong to one connection (RFC 9110 section 7.6.1), to proxies, or to framing: the
-/// host sends its own, or none. In lower case.
+/// host sends its own, or omits them. In lower case.
 const FORBIDDEN: &[&str] = &[
     "connection",
     "content-length",
@@ -19,7 +19,7 @@ const FORBIDDEN: &[&str] = &[
     "upgrade",
 ];
 
-/// Whether the host alone sends fields of this name, which is in lower case.
+/// Whether only the host sends fields of this name, which is in lower case.
 pub(super) fn is_host_owned(name: &str) -> bool {
     FORBIDDEN.contains(&name) || matches!(name, "host" | "te") || name.starts_with("proxy-")
 }
@@ -27,7 +27,7 @@ pub(super) fn is_host_owned(name: &str) -> bool {
 /// Why the policy refuses a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldFault {
-    /// `Host` is there twice, or differs from the origin's authority.
+    /// `Host` appears twice, or differs from the origin's authority.
     Host,
     /// A field that the guest may not send, in lower case.
     Forbidden(&'static str),
@@ -63,7 +63,7 @@ pub(super) fn is_host(name: &[u8]) -> bool {
 }
 
 /// Whether the value of a `Host` field (RFC 9110 section 7.2) names this origin. Its port may be
-/// left out, whichever it is: programs do that, and no other host is named so.
+/// omitted, whatever it is: programs do that, and no other host is named by it.
 fn is_authority(origin: &Origin, value: &[u8]) -> bool {
     match split_authority(value.trim_ascii()) {
         Some((host, port)) => {
@@ -74,7 +74,7 @@ fn is_authority(origin: &Origin, value: &[u8]) -> bool {
     }
 }
 
-/// Splits `host[:port]`; none if it is not that, or not ASCII.
+/// Splits `host[:port]`; `None` if it has another form, or is not ASCII.
 fn split_authority(value: &[u8]) -> Option<(&str, Option<u16>)> {
     let text = std::str::from_utf8(value)
         .ok()

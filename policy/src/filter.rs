@@ -1,4 +1,4 @@
-//! The address filter: at which addresses a host that rules allow may be dialled.
+//! The address filter: at which addresses an allowed host may be dialled.
 
 use std::net::IpAddr;
 
@@ -9,29 +9,29 @@ use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::rule::Rule;
 
-/// The addresses of one host that a policy opens for one request.
+/// The addresses of one host that a policy permits for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddressFilter {
     host: Host,
-    /// For each scheme that is possible yet, what each layer of the policy says.
+    /// For each scheme that is still possible, the filters of the policy's layers.
     schemes: Vec<Vec<LayerFilter>>,
 }
 
-/// Where an address leads: what listens on an address of this machine may take whoever comes for
-/// one of its own, whatever network the address is from.
+/// Where an address leads. A service that listens on an address of this machine may trust local
+/// clients, whatever network the address is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leads {
-    /// To this machine itself: opened as loopback is, by rules that name it.
+    /// To this machine itself: permitted like loopback, by rules that name it.
     Here,
     /// To another machine.
     Elsewhere,
 }
 
-/// What one layer says.
+/// The filter of one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LayerFilter {
     opened: Vec<AddressPattern>,
-    /// Whether a host that is an address was named as one, and not only meant by `any`.
+    /// Whether a rule names the host's address, rather than matching it only by `any`.
     is_named: bool,
     forbidden: Vec<HostPattern>,
     is_lenient: bool,
@@ -47,7 +47,7 @@ impl AddressFilter {
         self.all(|layer| layer.lets_pass(&self.host, address, leads))
     }
 
-    /// Whether the address may be dialled where every mode is `enforce`.
+    /// Whether the address could be dialled if every mode were `enforce`.
     pub(crate) fn opens(&self, address: IpAddr, leads: Leads) -> bool {
         self.all(|layer| layer.opens(&self.host, address, leads))
     }
@@ -59,8 +59,8 @@ impl AddressFilter {
 }
 
 impl LayerFilter {
-    /// `granting` are the rules that allow the request; without any, a mode lets it pass, and only
-    /// public addresses are opened. `denying` are the rules that may forbid addresses for it.
+    /// `granting` are the rules that allow the request. Without any, a mode allows it, and only
+    /// public addresses are permitted. `denying` are the rules that may forbid addresses for it.
     pub(crate) fn new<'p>(
         granting: &[&Rule],
         denying: impl Iterator<Item = &'p Rule>,

@@ -1,4 +1,4 @@
-//! Hosts: the one parser that rules, dialling, SNI and `Host` fields share.
+//! Parses hosts: the one parser that rules, dialling, SNI and `Host` fields share.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -49,7 +49,7 @@ impl Host {
         matches!(self, Self::Name(name) if name.as_str() == "localhost")
     }
 
-    /// The host as it stands in an authority: IPv6 in brackets (RFC 3986 section 3.2.2).
+    /// The host as written in an authority: IPv6 in brackets (RFC 3986 section 3.2.2).
     #[must_use]
     pub fn in_authority(&self) -> String {
         match self {

@@ -1,10 +1,10 @@
-//! Why a text is not a host.
+//! The errors for texts that are not hosts.
 
 /// Why a text is not a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("the host is empty")]
     Empty,
     /// Longer than 253 characters (RFC 1035 section 3.1, without the root's dot).
@@ -19,7 +19,7 @@ pub enum HostError {
     /// A label that begins or ends with a hyphen (RFC 952, RFC 1123 section 2.1).
     #[error("a label of the host name begins or ends with a hyphen")]
     Hyphen,
-    /// A character that host names do not have.
+    /// A character that host names cannot have.
     #[error("{0:?} cannot be part of a host name")]
     Character(char),
     /// A name that IDNA does not know as a valid name in its final form (UTS 46, RFC 5891).
@@ -37,13 +37,13 @@ pub enum HostError {
     /// Brackets, which belong to an authority and not to a host.
     #[error("brackets are misplaced: they go around an IPv6 address only")]
     Brackets,
-    /// It ends in a number like an IPv4 address, but is not in its only accepted form.
+    /// It ends in a number like an IPv4 address, but does not have its only accepted form.
     #[error("not an IPv4 address in its standard form: four decimal numbers, as in '192.0.2.1'")]
     Ipv4,
-    /// It has a colon like an IPv6 address, but is none.
+    /// It has a colon like an IPv6 address, but is not one.
     #[error("not an IPv6 address, and names have no colon")]
     Ipv6,
-    /// Port 0, which nothing can be connected to.
+    /// Port 0, to which nothing can connect.
     #[error("port 0 cannot be connected to")]
     PortZero,
 }

@@ -1,4 +1,4 @@
-//! Which hosts a rule means.
+//! Decides which hosts a rule matches.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::address::{AddressClass, carried_addresses, classify};
 use crate::host::Host;
 use crate::name::DnsName;
 
-/// The hosts that a rule means.
+/// The hosts that a rule matches.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum HostPattern {
     /// Every name but `localhost`, and every public address: the word `any`.
@@ -22,8 +22,8 @@ pub(crate) enum HostPattern {
 }
 
 impl HostPattern {
-    /// Whether a rule that grants something means this host. Where in doubt it does not: IPv4 in
-    /// IPv6 is meant only by a rule that has the very address, and cloud metadata by nothing else.
+    /// Whether a rule that allows something matches this host. In doubt, no: only a rule with the
+    /// very address matches IPv4 in IPv6 or cloud metadata.
     pub(crate) fn grants(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Exact(exact), host) => exact == host,
@@ -35,8 +35,8 @@ impl HostPattern {
         }
     }
 
-    /// Whether a rule that forbids something means this host. Where in doubt it does: an address
-    /// counts for every address that it carries.
+    /// Whether a rule that denies something matches this host. In doubt, yes: an address counts as
+    /// every address that it carries.
     pub(crate) fn forbids(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
@@ -47,7 +47,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether a rule that forbids something means this address, whatever name led to it.
+    /// Whether a rule that denies something matches this address, whatever name led to it.
     pub(crate) fn forbids_address(&self, address: IpAddr) -> bool {
         let mut meant = std::iter::once(address).chain(carried_addresses(address));
         match self {
@@ -58,7 +58,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether this means every host that `inner` means. Where in doubt it does not.
+    /// Whether this matches every host that `inner` matches. In doubt, no.
     pub(crate) fn contains(&self, inner: &Self) -> bool {
         match (self, inner) {
             (outer, Self::Exact(host)) => outer.grants(host),
@@ -71,7 +71,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether there may be a host that both mean, by itself and not by what its name leads to.
+    /// Whether there may be a host that both match, by itself and not by the addresses of its name.
     pub(crate) fn shares_hosts_with(&self, other: &Self) -> bool {
         let is_address =
             |pattern: &Self| matches!(pattern, Self::Network(_) | Self::Exact(Host::Ip(_)));
@@ -81,8 +81,7 @@ impl HostPattern {
         !differ && self.touches(other)
     }
 
-    /// Whether a rule with this pattern that forbids can touch what `granted` grants. Where in
-    /// doubt it can.
+    /// Whether a denying rule with this pattern can affect what `granted` allows. In doubt, yes.
     pub(crate) fn touches(&self, granted: &Self) -> bool {
         let name = |pattern: &Self| match pattern {
             Self::Exact(Host::Name(name)) => Some((name.clone(), false)),
@@ -102,8 +101,8 @@ impl HostPattern {
     }
 }
 
-/// Whether a network grants an address that lies in it. Addresses that carry others are left out
-/// unless all of them are public, and so is the metadata of clouds.
+/// Whether a network permits an address inside it. Addresses that carry others are excluded unless
+/// all of them are public, and so is cloud metadata.
 pub(crate) fn network_grants(network: &IpNet, address: IpAddr) -> bool {
     let class = classify(address);
     let is_plain = carried_addresses(address).next().is_none();

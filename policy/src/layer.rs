@@ -1,4 +1,4 @@
-//! One list of rules: what a policy of one author says.
+//! A layer: the rules of one author.
 
 use crate::address::{AddressClass, carried_addresses, classify};
 use crate::denial::{Denial, Target};
@@ -10,7 +10,7 @@ use crate::query::Query;
 use crate::rule::Rule;
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
 
-/// The name of the rule where a mode decided and no rule did.
+/// The name of the rule if a mode decided and not a rule.
 pub(crate) const ASK_MODE: &str = "ask-mode";
 
 /// The rules of one author, and what happens to the rest.
@@ -24,14 +24,14 @@ pub(crate) struct Layer {
     pub(crate) fields: Vec<FieldGrants>,
 }
 
-/// What a layer, or a whole policy, says about a request. In the order of severity.
+/// The answer of a layer, or of a whole policy, to a request. In the order of severity.
 #[derive(Debug, Clone)]
 pub(crate) enum LayerVerdict<'p> {
     /// The rule allows it.
     Allow(&'p Rule),
-    /// It would be denied, but is let pass.
+    /// It would be denied, but is allowed.
     Report(Denial),
-    /// Somebody has to grant it; the denial holds otherwise.
+    /// Somebody has to grant it; otherwise the denial applies.
     Ask(&'p str, Denial),
     /// It is denied.
     Deny(Denial),
@@ -69,7 +69,7 @@ impl Layer {
         }
         let denial = self.no_rule(query);
         match self.mode {
-            // Beyond every override but a rule with the literal address.
+            // Only a rule with the literal address overrides this.
             _ if is_metadata(&query.endpoint.host) => LayerVerdict::Deny(denial),
             Mode::Enforce => LayerVerdict::Deny(denial),
             Mode::Report => LayerVerdict::Report(denial),
@@ -77,8 +77,8 @@ impl Layer {
         }
     }
 
-    /// What becomes of a connection whose TLS settings are not all granted; none where they are.
-    /// They are never asked about: a hook is not told of them.
+    /// The verdict on a connection whose TLS settings are not all granted; `None` if they are. It
+    /// never asks: a hook is not told of the settings.
     pub(crate) fn refuse_tls(
         &self,
         query: &Query<'_>,
@@ -91,7 +91,7 @@ impl Layer {
         (!missing.is_empty()).then(|| self.refuse(denial()))
     }
 
-    /// What becomes of a request with these fields, which override method, path or host; none where
+    /// The verdict on a request with these fields, which override method, path or host; `None` if
     /// no rule for the host names a method or a path, or all of them are granted.
     pub(crate) fn refuse_fields(
         &self,
@@ -105,7 +105,7 @@ impl Layer {
         Some(self.refuse(denial))
     }
 
-    /// The rules that name a method or a path and may be about a host of this rule's.
+    /// The rules that name a method or a path and may match a host of this rule.
     pub(crate) fn head_rules_for(&self, rule: &Rule) -> impl Iterator<Item = &Rule> {
         self.rules()
             .filter(|own| own.names_head() && own.host.shares_hosts_with(&rule.host))
@@ -132,7 +132,7 @@ impl Layer {
         }
     }
 
-    /// Proposes method and path only where some rule has the rest already.
+    /// Proposes method and path only if some rule already allows the rest.
     fn no_rule(&self, query: &Query<'_>) -> Denial {
         let without_head = Query {
             head: None,
@@ -143,7 +143,7 @@ impl Layer {
         Target::from(query).no_rule(head)
     }
 
-    /// The addresses at which such a request may be dialled, if it may be at all.
+    /// The addresses at which such a request may be dialled, if it is allowed at all.
     pub(crate) fn filter(&self, query: &Query<'_>) -> LayerFilter {
         let fits = |rule: &&Rule| rule.grants(query).is_ok();
         let mut granting: Vec<&Rule> = self.allow.iter().filter(fits).collect();
@@ -159,7 +159,7 @@ impl Layer {
     }
 }
 
-/// Whether this is an address of a cloud's metadata, or carries one.
+/// Whether this is a cloud metadata address, or carries one.
 fn is_metadata(host: &Host) -> bool {
     let is_metadata = |address| classify(address) == AddressClass::Metadata;
     match host {

@@ -1,22 +1,23 @@
-//! Who may be talked to: one pure decision about every request for the network.
+//! Decides which network requests a sandbox may make: one pure decision about every request.
 //!
-//! [`decide`] takes a [`Request`] and a [`Policy`] and answers with a [`Decision`]; it does no I/O
-//! and cannot fail. What it allowed reaches the transport as a [`Checked`] value, which only this
-//! crate constructs, so that "was it checked?" is a question of types:
+//! [`decide`] takes an [`Operation`] and a [`Policy`] and returns a [`Decision`]; it does no I/O and
+//! cannot fail. What it allowed reaches the transport as a [`Checked`] value, which only this crate
+//! constructs, so that the types answer the question "was it checked?":
 //!
-//! 1. [`Policy::answer_connect`] before any DNS gives a `Checked<Endpoint>`, and
-//!    [`Checked::permits`] then filters every address that resolution gives;
-//! 2. [`Policy::answer_tls`] gives a `Checked<Origin>`, the name that SNI and certificate get, if
-//!    the program has the TLS settings that it asks for ([`TlsOverrides`]);
-//! 3. [`syntax::check_head`] tells nonsense from refusals, and [`Policy::answer_exchange`] gives
-//!    the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go to.
+//! 1. [`Policy::answer_connect`], before any DNS, returns a `Checked<Endpoint>`, and
+//!    [`Checked::permits`] then filters every address that resolution returns;
+//! 2. [`Policy::answer_tls`] returns a `Checked<Origin>`, the name for SNI and certificate, if the
+//!    program may have the TLS settings that it requests ([`TlsOverrides`]);
+//! 3. [`syntax::check_head`] separates nonsense from denials, and [`Policy::answer_exchange`]
+//!    returns the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go
+//!    to.
 //!
-//! Where a rule, or the policy's mode, wants to be asked, an [`Answer`] says so, and only what was
-//! granted is `Checked`.
+//! If a rule, or the policy's mode, asks, an [`Answer`] says so, and only what was granted is
+//! `Checked`.
 //!
 //! Everything is denied by default. A target has one spelling only: a [`Host`] that could be read
 //! in two ways does not parse, so rules, dialling, SNI and `Host` cannot disagree about it. A
-//! [`Document`] is a policy as it stands in a file.
+//! [`Document`] is the content of a policy file.
 
 mod address;
 mod address_set;

@@ -1,4 +1,4 @@
-//! Which names may be asked about before it is known what for.
+//! Decides which names may be looked up before the request is known.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,23 +12,23 @@ use crate::policy::Policy;
 use crate::query::Query;
 use crate::target::{Endpoint, Scheme};
 
-/// What the policy says of a lookup that it does not deny.
+/// The policy's answer to a lookup that it does not deny.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// No name server has to know it: an address, or `localhost`.
+    /// An address, or `localhost`: no name server is needed.
     Local,
-    /// It may be asked about.
+    /// The name may be looked up.
     Name(CheckedName),
-    /// Nothing is to be asked before somebody has granted a connection.
+    /// No query may be sent before somebody has granted a connection.
     Ask {
-        /// The name of the rule that asks; `ask-mode` where the policy's mode does.
+        /// The name of the rule that asks; `ask-mode` if the policy's mode does.
         rule: String,
-        /// What holds where there is nobody to ask.
+        /// The denial that applies if there is no hook to ask.
         denial: Denial,
     },
 }
 
-/// A name that the policy lets be asked about. Only [`Policy::answer_lookup`] makes one.
+/// A name that may be looked up. Only [`Policy::answer_lookup`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedName {
     name: DnsName,
@@ -50,21 +50,21 @@ impl CheckedName {
         &self.rule
     }
 
-    /// The denial that holds where the policy's mode is not `report`.
+    /// The denial that would apply if the policy's mode were not `report`.
     #[must_use]
     pub fn reported(&self) -> Option<&Denial> {
         self.reported.as_ref()
     }
 
-    /// Whether the program may hear that the name leads to this address, one of another machine: a
-    /// public one, at which some connection to the name may be dialled without asking anybody. Of
-    /// others, which a `to` list may open too, it hears nothing.
+    /// Whether the program may be told this address of another machine: it must be public, and some
+    /// connection to the name at it must be allowed without asking. The program is not told other
+    /// addresses, even if a `to` list permits them.
     #[must_use]
     pub fn tells(&self, address: IpAddr) -> bool {
         classify(address) == AddressClass::Public && self.filter.permits(address, Leads::Elsewhere)
     }
 
-    /// The denial where the host cannot record what it would do.
+    /// The denial if the host cannot record what it would do.
     #[must_use]
     pub fn audit_denial(&self) -> Denial {
         let fault = "the host cannot write its audit log";
@@ -74,9 +74,9 @@ impl CheckedName {
 }
 
 impl Policy {
-    /// Judges a question for the addresses of a host, before any name server hears of it. Scheme,
-    /// port, method and path are not known yet: the kindest verdict about any of them counts, so
-    /// that whatever may be connected to may be looked up, and nothing else.
+    /// Judges a lookup of a host, before any name server is asked. Scheme, port, method and path
+    /// are not known yet, and the most permissive verdict about any of them counts: exactly what
+    /// may be connected to may be looked up.
     ///
     /// # Errors
     ///
@@ -107,8 +107,8 @@ impl Policy {
         }))
     }
 
-    /// The addresses of a host that everybody knows, at which it may be dialled: those of
-    /// `localhost`, if [`answer_lookup`](Self::answer_lookup) lets it be asked about.
+    /// The well-known addresses of a host at which it may be dialled: those of `localhost`, if
+    /// [`answer_lookup`](Self::answer_lookup) allows the lookup.
     #[must_use]
     pub fn local_addresses(&self, host: &Host) -> Vec<IpAddr> {
         if !host.is_localhost() {
@@ -116,7 +116,8 @@ impl Policy {
         }
         let mut refused: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let mut permitted = refused.clone();
-        // Nothing counts these lookups: the first filter has nearly always all that there is.
+        // These lookups have no budget, so avoid work: the first filter nearly always has
+        // everything.
         let mut filters = self.free_filters(host);
         while let (false, Some(filter)) = (refused.is_empty(), filters.next()) {
             let filter = AddressFilter::new(host.clone(), vec![filter]);
@@ -126,7 +127,7 @@ impl Policy {
         permitted
     }
 
-    /// The addresses of all connections to the host that need nobody's leave.
+    /// The addresses of all connections to the host that are allowed without asking.
     fn lookup_filter(&self, host: &Host) -> AddressFilter {
         let mut filters = Vec::new();
         for filter in self.free_filters(host) {
@@ -137,7 +138,7 @@ impl Policy {
         AddressFilter::new(host.clone(), filters)
     }
 
-    /// What each layer opens for each connection to the host that needs nobody's leave.
+    /// What each layer permits for each connection to the host that is allowed without asking.
     fn free_filters(&self, host: &Host) -> impl Iterator<Item = Vec<LayerFilter>> {
         self.deciding_endpoints(host)
             .flat_map(|endpoint| {
@@ -156,7 +157,8 @@ impl Policy {
             .flatten()
     }
 
-    /// The kindest verdict on any connection to the host; of equal ones that on its HTTPS port.
+    /// The most permissive verdict on any connection to the host; of equal ones, that on its HTTPS
+    /// port.
     fn judge_name(&self, host: &Host) -> LayerVerdict<'_> {
         let mut kindest: Option<LayerVerdict<'_>> = None;
         for endpoint in self.deciding_endpoints(host) {
@@ -187,8 +189,8 @@ impl Policy {
         self.deciding_ports(host).into_iter().map(endpoint)
     }
 
-    /// Ports of which one gets the kindest verdict: rules have ranges of ports, so that the verdict
-    /// changes only where a range begins, or behind its end.
+    /// Ports of which one gets the most permissive verdict: rules have ranges of ports, so the
+    /// verdict changes only where a range begins, or after its end.
     fn deciding_ports(&self, host: &Host) -> Vec<u16> {
         let defaults = Scheme::ALL.map(Scheme::default_port);
         let mut ports = vec![Scheme::Https.default_port(), Scheme::Http.default_port(), 1];
@@ -201,14 +203,14 @@ impl Policy {
                 ports.extend(range.last.checked_add(1));
             }
         }
-        // The HTTPS port stays the first.
+        // The HTTPS port stays first.
         ports[1..].sort_unstable();
         ports.dedup();
         ports
     }
 }
 
-/// What a denial of a connection says of the name alone.
+/// A denial of a connection, reduced to the name.
 fn about(name: &DnsName, denial: &Denial) -> Denial {
     let rule = denial.rule.as_str();
     match denial.reason {

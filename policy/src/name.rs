@@ -1,4 +1,4 @@
-//! DNS names in their canonical form.
+//! Parses DNS names to their canonical form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use crate::host_error::HostError;
 
-/// The most bytes that are looked at. A name of 253 characters cannot need more of them as text.
+/// The most bytes of text to read: a name of 253 characters cannot need more.
 const MAX_TEXT: usize = 1024;
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
@@ -68,8 +68,8 @@ impl fmt::Display for DnsName {
     }
 }
 
-/// Converts U-labels to A-labels, but only where the text already is what IDNA makes of it: a
-/// full-width digit or an ignorable character must not turn into a different name on the way.
+/// Converts U-labels to A-labels, but only if IDNA leaves the text unchanged: a full-width digit or
+/// an ignorable character must not silently turn into a different name.
 fn to_a_labels(name: &str) -> Result<Cow<'_, str>, HostError> {
     if name.is_ascii() && !name.split('.').any(|label| label.starts_with("xn--")) {
         return Ok(Cow::Borrowed(name));
@@ -92,7 +92,7 @@ fn to_a_labels(name: &str) -> Result<Cow<'_, str>, HostError> {
 }
 
 /// Checks the grammar of a lower-case ASCII name: RFC 1123 section 2.1, and underscores, which
-/// names in use have.
+/// occur in practice.
 fn check_ascii(name: &str) -> Result<(), HostError> {
     if name.is_empty() {
         return Err(HostError::Empty);

@@ -1,11 +1,11 @@
-//! What a program wants to do, and at which stage that is decided.
+//! What a program wants to do, and at which stage it is decided.
 
 use serde::{Deserialize, Serialize};
 
 use crate::target::{Endpoint, Origin};
 use crate::tls::TlsOverrides;
 
-/// At which stage of a request a decision is made.
+/// The stage of a request at which a decision is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -18,7 +18,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The name, as in the log.
+    /// Returns the name used in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,26 +29,26 @@ impl Stage {
     }
 }
 
-/// What a program wants to do, as the policy is asked about it: one for each [`Stage`].
+/// What a program wants to do, as the policy is asked: one for each [`Stage`].
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
-    /// To resolve a host and open a connection to it. Some scheme has to be allowed there; which
-    /// one it will be is not known yet.
+    /// Resolve a host and open a connection to it. Some scheme has to be allowed there; it is not
+    /// known yet which one it will be.
     Connect {
         /// Where to.
         endpoint: &'a Endpoint,
     },
-    /// To speak TLS on a connection, which makes its scheme https.
+    /// Speak TLS on a connection, which makes its scheme https.
     Tls {
         /// The endpoint of the connection.
         endpoint: &'a Endpoint,
         /// The server name that the guest gives, which has to be the host of the connection. An
-        /// empty one counts as none where that host is an address (RFC 6066 section 3).
+        /// empty one counts as missing if that host is an address (RFC 6066 section 3).
         server_name: Option<&'a str>,
-        /// What the guest asks for beside the name.
+        /// The TLS settings that the guest requests.
         tls: TlsOverrides,
     },
-    /// To send a request.
+    /// Send a request.
     Request {
         /// The origin of the connection.
         origin: &'a Origin,
@@ -62,7 +62,7 @@ pub enum Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// The stage at which it is decided on.
+    /// The stage at which it is decided.
     #[must_use]
     pub const fn stage(&self) -> Stage {
         match self {

@@ -1,7 +1,7 @@
-//! Fields with which a request says that its method, its path or its host is another one.
+//! Fields that override the method, path or host of a request.
 //!
-//! Frameworks and proxies honour them, some unasked, so that a rule for methods or paths would bind
-//! the head and not what the server does. They are refused where a rule for the host names a
+//! Frameworks and proxies honour them, some by default, so that a rule for methods or paths would
+//! restrict the head but not what the server does. They are refused if a rule for the host names a
 //! method or a path, unless the policy grants them.
 
 use std::str::FromStr;
@@ -13,13 +13,13 @@ use crate::query::Query;
 use crate::rule::Rule;
 use crate::rule_error::RuleError;
 
-/// The fields, in lower case and with `-` for `_`: many servers make one of the two. Who reads them:
+/// The fields, in lower case and with `-` for `_`: many servers treat both alike. Who reads them:
 ///
 /// - method: Symfony, Laravel, Rack, ASP.NET, `method-override` of Express, Google's and OData's
 ///   APIs; behind forwarded authentication Traefik, Caddy, and nginx by convention;
-/// - path: IIS URL Rewrite, Helicon's ISAPI Rewrite, Zend and Symfony of old, Envoy, nginx by
+/// - path: IIS URL Rewrite, Helicon's ISAPI Rewrite, old Zend and Symfony, Envoy, nginx by
 ///   convention, Traefik; what a path is relative to: Werkzeug, Spring, ASP.NET, gunicorn, uWSGI;
-/// - host, port and scheme (RFC 7239, and what came before it): Rack, Django, Werkzeug, Spring,
+/// - host, port and scheme (RFC 7239, and its predecessors): Rack, Django, Werkzeug, Spring,
 ///   Symfony, Express, ASP.NET, gunicorn.
 const NAMES: [&str; 41] = [
     "forwarded",
@@ -75,8 +75,8 @@ fn known(name: &[u8]) -> Option<&'static str> {
     NAMES.iter().find(is).copied()
 }
 
-/// The names among these fields with which a request says that its method, path or host is another
-/// one, each once: in lower case, and with `-` for `_`.
+/// The names of those fields that override the request's method, path or host, each once: in lower
+/// case, and with `-` for `_`.
 #[must_use]
 pub fn overriding(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<&'static str> {
     let mut names: Vec<_> = fields.iter().filter_map(|(name, _)| known(name)).collect();
@@ -103,13 +103,13 @@ pub struct FieldGrants {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FieldGrantsError {
-    /// There is no name.
+    /// There are no names.
     #[error("names: name at least one field, such as 'x-http-method-override'")]
     NoNames,
-    /// There is no host.
+    /// There are no hosts.
     #[error("hosts: name at least one host, such as 'https://api.example.com'")]
     NoHosts,
-    /// A field that the host alone sends.
+    /// A field that only the host sends.
     #[error("names: '{0}' is set by the host and cannot be granted")]
     HostOwned(String),
     /// A field that is never refused.
@@ -140,7 +140,7 @@ pub enum FieldGrantsError {
     Rule(#[from] RuleError),
 }
 
-/// The name that was probably meant.
+/// The closest known name.
 fn nearest(name: &str) -> String {
     let start: String = name.chars().take(64).collect();
     let plain = start.to_ascii_lowercase().replace('_', "-");
@@ -154,7 +154,7 @@ fn nearest(name: &str) -> String {
 }
 
 impl FieldGrants {
-    /// Refuses what could grant nothing, and rules that say more than which hosts are meant.
+    /// Refuses grants without effect, and rules that say more than which hosts are meant.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), FieldGrantsError> {
     }
 }
 
-/// A rule here says which hosts are meant, and nothing else.
+/// A rule here may only name hosts.
 pub(crate) fn check_host(rule: &Rule) -> Result<(), FieldGrantsError> {
     let text = || rule.as_str().to_owned();
     if !rule.methods.is_empty() {

@@ -1,10 +1,10 @@
-//! Paths of requests, as far as rules look at them.
+//! Compares the paths of requests with the patterns of rules.
 //!
-//! Servers differ in what they take a path for, so a path is judged under all its [`Readings`]: a
-//! [`PathPattern`] that allows has to match each of them, and for one that denies a single match
-//! is enough. What a request may cost is bounded: the bytes of its path, those of all its
-//! readings together, and the [`steps`] of comparing them with all patterns of a policy. Beyond
-//! these no pattern allows it, and each denies it.
+//! Servers differ in how they read a path, so a path is judged under all its [`Readings`]: a
+//! [`PathPattern`] that allows has to match each of them, and for one that denies a single match is
+//! enough. The cost of a request is bounded: the bytes of its path, those of all its readings
+//! together, and the [`steps`] of comparing them with all patterns of a policy. Beyond these bounds
+//! every pattern that allows fails, and every one that denies matches.
 
 mod glob;
 #[cfg(test)]
@@ -17,8 +17,8 @@ mod symbol;
 #[cfg(test)]
 mod tests;
 
-/// For fuzzing: how many steps all these patterns take for a path, as those of rules that allow and
-/// of rules that deny, and how many they may take.
+/// For fuzzing: how many steps all these patterns take for a path, as rules that allow and as rules
+/// that deny, and how many they may take.
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(test, allow(unreachable_pub))]
 pub fn steps(patterns: &[PathPattern], path: &[u8]) -> (usize, usize) {

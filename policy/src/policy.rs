@@ -1,4 +1,4 @@
-//! What a sandbox may talk to.
+//! A policy: what a sandbox may connect to and request.
 
 use std::sync::Arc;
 
@@ -14,13 +14,14 @@ use crate::secret::Secret;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsOverride, TlsOverrides};
 
-/// What a sandbox may talk to: what no rule allows is denied. Cloning shares the rules.
+/// What a sandbox may connect to and request: what no rule allows is denied. Cloning shares the
+/// rules.
 ///
-/// A policy is made of the rules of one author, or of several by [`intersect`](Self::intersect);
-/// a request has to be allowed by all of them.
+/// A policy has the rules of one author, or of several by [`intersect`](Self::intersect); a request
+/// has to be allowed by all of them.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Never empty: each denies what it does not allow.
+    /// Never empty: each layer denies what it does not allow.
     pub(crate) layers: Arc<[Layer]>,
     budgets: Budgets,
     secrets: Arc<[Secret]>,
@@ -49,11 +50,11 @@ impl Policy {
         document.into()
     }
 
-    /// A policy that lets pass only what both let pass: the stricter answer counts for every
-    /// request, and the smaller one of each budget.
+    /// A policy that allows only what both allow: the stricter answer counts for every request, and
+    /// the smaller one of each budget.
     ///
-    /// The secrets are those of `self` alone. A secret's source names what is the operator's own,
-    /// an environment variable, a file or a command, which another author must not choose.
+    /// The secrets are those of `self` alone. A secret's source names something of the operator, an
+    /// environment variable, a file or a command, which another author must not choose.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         Self {
@@ -73,7 +74,7 @@ impl Policy {
         self.layers.iter().flat_map(|layer| &layer.ask)
     }
 
-    /// Whether nothing can ever pass, so that a sandbox needs no network at all.
+    /// Whether nothing is ever allowed, so that a sandbox needs no network at all.
     #[must_use]
     pub fn denies_everything(&self) -> bool {
         let denies = |layer: &Layer| {
@@ -82,13 +83,13 @@ impl Policy {
         self.layers.iter().any(denies)
     }
 
-    /// Whether some of it only reports what it would deny.
+    /// Whether some layer only reports what it would deny.
     #[must_use]
     pub fn reports_only(&self) -> bool {
         self.layers.iter().any(|layer| layer.mode == Mode::Report)
     }
 
-    /// Whether some of it asks the hook for what no rule allows.
+    /// Whether some layer asks the hook about what no rule allows.
     #[must_use]
     pub fn asks(&self) -> bool {
         let asks = |layer: &Layer| layer.mode == Mode::Ask || !layer.ask.is_empty();
@@ -115,8 +116,8 @@ impl Policy {
     }
 
     /// The fields that override method, path or host and that programs may send to this origin,
-    /// whether or not a request to it is allowed; none at all where no such field is refused there,
-    /// since no rule for the host names a method or a path.
+    /// whether or not a request to it is allowed; empty if no such field is refused there, because
+    /// no rule for the host names a method or a path.
     #[must_use]
     pub fn granted_fields(&self, origin: &Origin) -> Option<Vec<&'static str>> {
         let query = Query {
@@ -145,19 +146,19 @@ impl Policy {
         &self.budgets
     }
 
-    /// The same policy with other bounds.
+    /// Returns the same policy with other bounds.
     #[must_use]
     pub fn with_budgets(self, budgets: Budgets) -> Self {
         Self { budgets, ..self }
     }
 
-    /// The secrets that may be put into requests.
+    /// The secrets that may be inserted into requests.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
-    /// The strictest of the layers' verdicts; of several that allow, the last one's rule.
+    /// The strictest of the layers' verdicts; if several allow, the last one's rule.
     pub(crate) fn judge(&self, query: &Query<'_>) -> LayerVerdict<'_> {
         let verdicts = self.layers.iter().map(|layer| layer.judge(query));
         verdicts
@@ -165,7 +166,7 @@ impl Policy {
             .expect("a policy has at least one layer")
     }
 
-    /// The strictest of what the layers say about these TLS settings; none where all grant them.
+    /// The strictest verdict of the layers on these TLS settings; `None` if all grant them.
     pub(crate) fn refuse_tls(
         &self,
         query: &Query<'_>,
@@ -175,7 +176,7 @@ impl Policy {
         refusals.flatten().max_by_key(LayerVerdict::severity)
     }
 
-    /// The strictest of what the layers say about these fields; none where all let them pass.
+    /// The strictest verdict of the layers on these fields; `None` if all allow them.
     pub(crate) fn refuse_fields(
         &self,
         query: &Query<'_>,
@@ -190,7 +191,7 @@ impl Policy {
         refusals.flatten().max_by_key(LayerVerdict::severity)
     }
 
-    /// What each layer opens for such a request.
+    /// The addresses that each layer permits for such a request.
     pub(crate) fn filters(&self, query: &Query<'_>) -> Vec<LayerFilter> {
         self.layers
             .iter()

@@ -16,7 +16,7 @@ use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
 
-/// Hosts from so few labels that rules and targets often meet.
+/// Hosts of few different labels, so that rules and targets often match.
 fn host() -> impl Strategy<Value = String> {
     let label = prop::sample::select(vec!["a", "b", "ab", "test"]);
     let name = prop::collection::vec(label, 1..4).prop_map(|labels| labels.join("."));
@@ -64,7 +64,7 @@ fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(parts, 0..6).prop_map(|parts| format!("/{}", parts.concat()))
 }
 
-/// A rule with methods, path and addresses of its own, now and then.
+/// A rule, sometimes with methods, path and addresses.
 fn full_rule() -> impl Strategy<Value = String> {
     let methods = prop::sample::select(vec!["", "", "GET ", "GET,POST "]);
     let path = prop::sample::select(vec!["", "", "/a/**", "/a", "/*/b", "/**"]);
@@ -129,7 +129,7 @@ fn granting(tls: Vec<TlsGrants>) -> Policy {
     document.into()
 }
 
-/// A second reading of rules: on their text alone, for the rules that `rule` makes.
+/// A second implementation of rules, on their text alone, for the rules that `rule` makes.
 fn text_allows(rule: &str, scheme: Scheme, host: &str, port: u16) -> bool {
     let (rule_scheme, rest) = rule.split_once("://").unwrap_or((scheme.as_str(), rule));
     let default_port = if scheme == Scheme::Http { "80" } else { "443" };
@@ -242,7 +242,7 @@ proptest! {
         let both = a.intersect(&b);
         prop_assert_eq!(lets(&both), lets(&a) && lets(&b));
         prop_assert_eq!(lets(&b.intersect(&a)), lets(&both));
-        // Whoever covers another lets pass whatever that one does.
+        // A policy that covers another allows whatever that one does.
         if a.covers(&b) && lets(&b) {
             prop_assert!(lets(&a), "{:?} does not cover {:?}", a, b);
         }
@@ -277,7 +277,7 @@ proptest! {
         prop_assert_eq!(lets(&a.intersect(&b)).is_ok(), all(&own) && all(&others));
         if let Err(denial) = lets(&a) {
             prop_assert_eq!(denial.reason, DenyReason::TlsOptions);
-            // What the denial proposes is enough.
+            // The rule that the denial proposes is enough.
             let proposed = denial.message.split('\'').nth(1).unwrap();
             let wider = own.iter().cloned().chain([proposed.parse().unwrap()]);
             prop_assert!(lets(&granting(wider.collect())).is_ok(), "{}", denial.message);
@@ -287,7 +287,7 @@ proptest! {
         }
         prop_assert_eq!(a.covers(&b), a.uncovered_tls(&b).is_empty());
         prop_assert!(a.covers(&a) && a.covers(&a.intersect(&b)));
-        // Nothing of it allows a connection.
+        // None of these grants allows a connection.
         let nothing = Policy::from(Document { tls: own, ..Document::default() });
         prop_assert!(lets(&nothing).is_err() && nothing.denies_everything());
     }

@@ -1,16 +1,16 @@
-//! What rules are asked about.
+//! The parts of a request that rules are compared with.
 
 use std::fmt;
 
 use crate::path::Readings;
 use crate::target::{Endpoint, Scheme};
 
-/// What a rule is asked about.
+/// The request that a rule is compared with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) endpoint: &'a Endpoint,
-    /// Method and path; none while a connection is made.
+    /// Method and path; `None` while a connection is made.
     pub(crate) head: Option<Head<'a>>,
 }
 
@@ -19,22 +19,22 @@ pub(crate) struct Query<'a> {
 pub(crate) struct Head<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) readings: &'a Readings,
-    /// The path as it was written, query included.
+    /// The path as written, including the query.
     pub(crate) path: &'a [u8],
 }
 
-/// The first part of a rule that does not fit a request.
+/// The first part of a rule that does not match a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mismatch {
-    /// Another host.
+    /// The host differs.
     Host,
-    /// Another scheme.
+    /// The scheme differs.
     Scheme,
-    /// Another port.
+    /// The port differs.
     Port,
-    /// Another method.
+    /// The method differs.
     Method,
-    /// Another path.
+    /// The path differs.
     Path,
 }
 

@@ -1,4 +1,4 @@
-//! Rules: what an operator allows, denies, or wants to be asked about.
+//! Rules: what an operator allows, denies, or has the hook asked about.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use crate::target::{Endpoint, Scheme};
 ///
 /// | part | meaning |
 /// |---|---|
-/// | `METHODS` | methods in capitals, with commas between them; every method without |
-/// | `SCHEME` | `http` or `https`; both without |
+/// | `METHODS` | methods in capitals, with commas between them; by default every method |
+/// | `SCHEME` | `http` or `https`; by default both |
 /// | `HOST` | a name; `*.domain` for every subdomain of a domain but not the domain itself; an address, IPv6 in brackets; a network, `10.0.0.0/8` or `[fd00::/8]`; or `any` |
 /// | `PORT` | a port or a range, `8000-8099` |
-/// | `PATH` | a pattern: `*` is any run of characters but `/`, `**` any run; every path without |
+/// | `PATH` | a pattern: `*` is any run of characters but `/`, `**` any run; by default every path |
 /// | `ADDRESSES` | where a name may lead: addresses, networks, and `public`, with commas between them |
 ///
 /// Without a port a rule that grants means the default port of the scheme (`example.com` is http
@@ -54,7 +54,7 @@ impl Rule {
         &self.text
     }
 
-    /// Whether this rule, as one that allows, means requests with this scheme to this endpoint,
+    /// Whether this rule, as one that allows, matches requests with this scheme to this endpoint,
     /// whatever their methods and paths.
     #[must_use]
     pub fn allows(&self, scheme: Scheme, endpoint: &Endpoint) -> bool {
@@ -66,8 +66,8 @@ impl Rule {
         self.grants(&query).is_ok()
     }
 
-    /// The domain whose subdomains this rule means, if anybody can have such subdomains, or some below
-    /// them: that of a hosting service, such as `github.io` or `s3.amazonaws.com`
+    /// The domain whose subdomains this rule matches, if anybody can have such subdomains, or some
+    /// below them: that of a hosting service, such as `github.io` or `s3.amazonaws.com`
     /// (<https://publicsuffix.org>, its private section).
     #[must_use]
     pub fn shared_domain(&self) -> Option<&str> {
@@ -77,13 +77,13 @@ impl Rule {
         }
     }
 
-    /// Whether there may be a host that both rules name.
+    /// Whether there may be a host that both rules match.
     #[must_use]
     pub fn shares_hosts_with(&self, other: &Self) -> bool {
         self.host.shares_hosts_with(&other.host)
     }
 
-    /// Whether it is about some methods or paths only.
+    /// Whether it is limited to some methods or paths.
     #[must_use]
     pub fn names_head(&self) -> bool {
         !self.methods.is_empty() || self.path.is_some()
@@ -94,8 +94,8 @@ impl Rule {
         &self.host
     }
 
-    /// Whether the rule, as one that allows or asks, fits. While there is no head it fits if some
-    /// head would.
+    /// Whether the rule, as one that allows or asks, matches. Without a head it matches if it would
+    /// for some head.
     pub(crate) fn grants(&self, query: &Query<'_>) -> Result<(), Mismatch> {
         check(self.host.grants(&query.endpoint.host), Mismatch::Host)?;
         self.check_scheme(query)?;
@@ -111,8 +111,8 @@ impl Rule {
         )
     }
 
-    /// Whether the rule, as one that denies, fits. While there is no head it fits if every head
-    /// would.
+    /// Whether the rule, as one that denies, matches. Without a head it matches if it would for
+    /// every head.
     pub(crate) fn forbids(&self, query: &Query<'_>) -> Result<(), Mismatch> {
         check(self.host.forbids(&query.endpoint.host), Mismatch::Host)?;
         self.check_scheme(query)?;
@@ -132,7 +132,7 @@ impl Rule {
         )
     }
 
-    /// A rule without methods, or without a path, means them all.
+    /// Compares methods and path. A rule without methods, or without a path, matches all of them.
     fn check_head(
         &self,
         is_meant: impl Fn(&String) -> bool,
@@ -144,8 +144,8 @@ impl Rule {
         check(self.path.as_ref().is_none_or(path_fits), Mismatch::Path)
     }
 
-    /// Whether the rule, as one that denies, is about addresses and fits such a request: no name
-    /// may then lead there.
+    /// Whether the rule, as one that denies, names addresses and matches such a request: then no
+    /// name may lead there.
     pub(crate) fn may_forbid_addresses(&self, query: &Query<'_>) -> bool {
         let is_about_addresses = matches!(
             self.host,

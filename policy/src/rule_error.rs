@@ -1,4 +1,4 @@
-//! What is said about texts that are no rules.
+//! The errors for texts that are not rules.
 
 use crate::host_error::HostError;
 use crate::name::DnsName;
@@ -8,18 +8,18 @@ use crate::path::PathPatternError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("the rule is empty: write a host, such as 'example.com' or 'https://example.com:8443'")]
     Empty,
     /// Longer than 4096 bytes.
     #[error("the rule is longer than 4096 bytes")]
     TooLong,
-    /// Words that are no methods before the host, or no `to` after it.
+    /// Words before the host that are not methods, or after it without `to`.
     #[error(
         "a rule is '[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]', with one space between its parts"
     )]
     Words,
-    /// Something before the host that is no list of methods.
+    /// Something before the host that is not a list of methods.
     #[error(
         "'{}' is not a list of methods: write them in capitals, such as 'GET,HEAD example.com'",
         .0.escape_debug()
@@ -45,7 +45,7 @@ pub enum RuleError {
         "'/' alone matches only that one path: write '{0}/**' for every path, or remove the path"
     )]
     Slash(String),
-    /// A path that is no pattern.
+    /// A path that is not a valid pattern.
     #[error(transparent)]
     Path(#[from] PathPatternError),
     /// A network whose address has bits beyond its prefix.
@@ -53,15 +53,15 @@ pub enum RuleError {
         "'{0}' has bits beyond its prefix: write '{1}' for the network (or a port before the path, as in '192.0.2.1:80/8')"
     )]
     NetworkBits(String, String),
-    /// A prefix length that no network has.
+    /// An invalid prefix length.
     #[error("'{}' is not a network: write it as '10.0.0.0/8' or '[fd00::/8]'", .0.escape_debug())]
     Network(String),
-    /// A network so large that it is most of the internet.
+    /// A network that covers most of the internet.
     #[error(
         "'{0}' is a large part of all addresses: name smaller networks (IPv4 from /8, IPv6 from /7 on), or write 'any' for every name and public address"
     )]
     LargeNetwork(String),
-    /// There is no host.
+    /// The host is missing.
     #[error("the rule has no host: write one, such as 'example.com'")]
     NoHost,
     /// `*`, which would allow everything.
@@ -69,13 +69,13 @@ pub enum RuleError {
         "'*' would allow every host: name the hosts, such as 'example.com' or '*.example.com', or write 'any' for every name and public address"
     )]
     Everything,
-    /// `*.com` or `*.co.uk`, under which everybody can have a name.
+    /// `*.com` or `*.co.uk`, under which anybody can have a name.
     #[error(
         "'*.{0}' would allow a whole public suffix, where anybody can register a name: write a \
          longer domain, such as '*.example.{0}'"
     )]
     TooBroad(DnsName),
-    /// A star that is not the whole first label, or not before a name.
+    /// A star that is not the whole first label, or does not precede a name.
     #[error("'*' can only stand for the labels before a domain{}", instead(.0.as_deref()))]
     Wildcard(Option<String>),
     /// An IPv6 address without brackets.
@@ -87,10 +87,10 @@ pub enum RuleError {
         .0.escape_debug()
     )]
     Port(String),
-    /// A `to` list with something that is no address.
+    /// A `to` list with something that is not an address.
     #[error("'{}' is not an address: after 'to' come addresses, networks, and 'public', with commas between them", .0.escape_debug())]
     To(String),
-    /// A `to` list where the host is an address itself.
+    /// A `to` list for a host that is an address itself.
     #[error("'to' limits the addresses of a name, and {0} is not a name: remove it")]
     ToWithoutName(&'static str),
     /// A host that does not parse.

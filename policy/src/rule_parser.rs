@@ -1,4 +1,4 @@
-//! The parser of rules.
+//! Parses rules.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -28,8 +28,7 @@ impl FromStr for Rule {
     ///
     /// # Errors
     ///
-    /// A [`RuleError`] that says on one line what is wrong and, where there is one, what to write
-    /// instead.
+    /// A [`RuleError`] that says on one line what is wrong and, if possible, what to write instead.
     fn from_str(text: &str) -> Result<Self, RuleError> {
         let rule = parse(text)?;
         refuse_broad(&rule)?;
@@ -38,7 +37,8 @@ impl FromStr for Rule {
 }
 
 impl Rule {
-    /// Parses a rule that denies. It may be as broad as it likes: `*.com` is no mistake there.
+    /// Parses a rule that denies. It may be as broad as its author likes: `*.com` is not an error
+    /// there.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ fn parse(text: &str) -> Result<Rule, RuleError> {
     })
 }
 
-/// Refuses what grants more than its author can want.
+/// Refuses a rule that allows more than its author can intend.
 pub(crate) fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
     let to = rule.to.iter().filter_map(|pattern| match pattern {
         AddressPattern::Network(network) => Some(network),
@@ -112,8 +112,8 @@ pub(crate) fn refuse_broad(rule: &Rule) -> Result<(), RuleError> {
     }
 }
 
-/// Whether everybody can have a name below this one: a top-level domain, or what registries use
-/// like one, such as `co.uk` (<https://publicsuffix.org>, its ICANN section).
+/// Whether anybody can have a name below this one: a top-level domain, or what registries use like
+/// one, such as `co.uk` (<https://publicsuffix.org>, its ICANN section).
 fn is_public_suffix(name: &DnsName) -> bool {
     let is_suffix = |suffix: psl::Suffix<'_>| {
         suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes()
@@ -151,14 +151,14 @@ fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), RuleError> {
     }
 }
 
-/// What follows the scheme.
+/// The parts after the scheme.
 struct Target {
     host: HostPattern,
     ports: Option<Ports>,
     path: Option<PathPattern>,
 }
 
-/// `prefix` is the scheme as it was written, for suggestions.
+/// `prefix` is the scheme as written, for suggestions.
 fn split_target(prefix: &str, text: &str) -> Result<Target, RuleError> {
     let suggest = |rest: &str| suggestion(&format!("{prefix}{rest}"));
     let authority = &text[..authority_end(text)];
@@ -203,7 +203,7 @@ enum HostText<'a> {
     Network(IpNet),
 }
 
-/// Splits the host off: what follows begins with `:`, `/`, `?` or `#`, or is empty.
+/// Splits the host off: the rest begins with `:`, `/`, `?` or `#`, or is empty.
 fn split_host(text: &str) -> Result<(HostText<'_>, &str), RuleError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (inside, after) = rest.split_once(']').ok_or(HostError::Brackets)?;
@@ -259,7 +259,7 @@ fn network(address: IpAddr, prefix: &str) -> Result<IpNet, RuleError> {
     Ok(network)
 }
 
-/// Leading zeros and signs are refused: elsewhere they could mean octal, or nothing.
+/// Refuses leading zeros and signs: elsewhere they could mean octal, or nothing.
 fn parse_ports(text: &str) -> Result<Ports, RuleError> {
     let fault = || RuleError::Port(text.to_owned());
     let port = |text: &str| {
@@ -362,7 +362,7 @@ fn parse_address(text: &str) -> Result<AddressPattern, RuleError> {
     }
 }
 
-/// A suggestion, unless it is itself no rule.
+/// A suggestion, if it is a valid rule itself.
 fn suggestion(text: &str) -> Option<String> {
     text.parse::<Rule>().is_ok().then(|| text.to_owned())
 }

@@ -70,13 +70,13 @@ pub enum SecretError {
     /// The name has other characters, none, or too many.
     #[error("name: write 1 to 64 of a-z, 0-9, '_' and '-'")]
     Name,
-    /// Two secrets have this name.
+    /// Another secret has this name.
     #[error("name: another secret is already called '{0}'")]
     SameName(String),
     /// The guest's variable is empty, or has `=` or NUL in it.
     #[error("env: a variable name cannot be empty or contain '=' or NUL")]
     Variable,
-    /// Two secrets have this variable of the guest.
+    /// Another secret has this variable of the guest.
     #[error("env: another secret already has the guest's variable '{}'", .0.escape_debug())]
     SameVariable(String),
     /// A header name that is not a token (RFC 9110 section 5.1).
@@ -88,7 +88,7 @@ pub enum SecretError {
     /// A query parameter without a name, or with a control character in it.
     #[error("query: write names of query parameters, such as 'key'")]
     Query,
-    /// No header, no query parameter, no Basic credentials.
+    /// The secret has no place: no header, query parameter or Basic credentials.
     #[error("headers: the secret is never sent; name a header or a query parameter, or set basic")]
     Nowhere,
     /// The rule is for plain HTTP only.
@@ -97,7 +97,7 @@ pub enum SecretError {
          plain_http = true"
     )]
     PlainHttp,
-    /// The rule means every host.
+    /// The rule matches every host.
     #[error("rule: a secret cannot use 'any': name its hosts")]
     AnyHost,
     /// The source is not exactly one of the three kinds.
@@ -118,11 +118,11 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// Checks a secret that was put together by hand; those of a policy file are checked already.
+    /// Checks a secret that was built in code; those of a policy file are checked already.
     ///
     /// # Errors
     ///
-    /// The first fault. That names and variables of several secrets differ is not checked here.
+    /// The first fault. It does not check that names and variables of several secrets differ.
     pub fn check(&self) -> Result<(), SecretError> {
         check_name(&self.name)?;
         check_variable(&self.env)?;
@@ -137,7 +137,7 @@ impl Secret {
         self.source.check()
     }
 
-    /// Refuses a secret that no request could have in it.
+    /// Refuses a secret that no request could contain.
     pub(super) fn check_places(&self) -> Result<(), SecretError> {
         if self.headers.is_empty() && self.query.is_empty() && !self.basic {
             return Err(SecretError::Nowhere);
@@ -145,7 +145,8 @@ impl Secret {
         Ok(())
     }
 
-    /// Refuses a rule for plain HTTP alone, unless that is said twice, and one for every host.
+    /// Refuses a rule for plain HTTP alone, unless plain HTTP is also permitted explicitly, and a
+    /// rule for every host.
     pub(super) fn check_rule(&self) -> Result<(), SecretError> {
         if !self.plain_http && self.rule.scheme == Some(Scheme::Http) {
             return Err(SecretError::PlainHttp);
@@ -177,7 +178,7 @@ impl SecretSource {
     }
 }
 
-/// The guest's variable of a secret that names none.
+/// The default variable of the guest for a secret.
 pub(super) fn default_variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
@@ -216,7 +217,7 @@ pub(super) fn check_parameter(name: &str) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// The first secret, by its index, that has the name or the variable of one before it.
+/// The first secret, by its index, that repeats the name or the variable of an earlier one.
 pub(crate) fn first_twin(secrets: &[Secret]) -> Option<(usize, SecretError)> {
     let (mut names, mut variables) = (HashSet::new(), HashSet::new());
     secrets.iter().enumerate().find_map(|(index, secret)| {

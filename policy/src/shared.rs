@@ -1,6 +1,6 @@
-//! Domains below which anybody can have a name.
+//! Knows the domains below which anybody can have a name.
 
-/// What such domains begin with below a name that is none itself: the list can be asked about a
+/// The labels with which such domains begin below an ordinary name: the list can be asked about a
 /// name, but not for the names below it.
 const BELOW: [&str; 16] = [
     "any",

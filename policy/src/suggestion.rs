@@ -1,14 +1,14 @@
-//! What a denial proposes.
+//! Makes the rule that a denial proposes.
 
 use crate::path::PathPattern;
 use crate::query::Head;
 use crate::target::{Endpoint, Scheme};
 
-/// The longest method that is proposed, and the longest path.
+/// The longest proposed method and path.
 const LONGEST_METHOD: usize = 64;
 const LONGEST_PATH: usize = 256;
 
-/// The narrowest rule that allows this request: what a denial proposes. Without a scheme, it is
+/// The narrowest rule that allows this request, to propose in a denial. Without a scheme, it is
 /// guessed from a default port.
 pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String {
     let by_port = || {
@@ -24,7 +24,7 @@ pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String 
     }
 }
 
-/// The same for one method and path. What a guest chose stands in it only where nobody can take it
+/// The rule for one method and path. It contains what a guest chose only if that cannot be mistaken
 /// for more than a rule; otherwise the rule is for the directory above, or for every path.
 pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
     let rule = with_method(rule, head);
@@ -45,8 +45,8 @@ pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
     }
 }
 
-/// The same for one method and every path, also one that no pattern of paths allows. A method that
-/// is no plain word is left to whoever adds the rule.
+/// The rule for one method and every path, also one that no pattern of paths allows. If the method
+/// is not a plain word, whoever adds the rule has to fill it in.
 pub(crate) fn with_method(rule: &str, head: Head<'_>) -> String {
     let is_plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_".contains(b);
     let method = str::from_utf8(head.method).ok();
@@ -55,16 +55,16 @@ pub(crate) fn with_method(rule: &str, head: Head<'_>) -> String {
     format!("{} {rule}", method.unwrap_or("METHOD"))
 }
 
-/// Slashes and the unreserved characters of RFC 3986: no quotes, no stars, nothing that a shell or
-/// TOML knows.
+/// Slashes and the unreserved characters of RFC 3986: no quotes, no stars, nothing special to a
+/// shell or TOML.
 fn is_plain_in_path(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~/".contains(&b)
 }
 
-/// Whether a proposed rule means nothing but itself to whatever it is pasted into: a shell, between
-/// single quotes, or TOML, between double ones.
+/// Whether a proposed rule is only that rule to wherever it is pasted: a shell, between single
+/// quotes, or TOML, between double ones.
 ///
-/// Rules that hold what a guest chose are proposed only if this is so.
+/// Rules that contain what a guest chose are proposed only if this holds.
 #[must_use]
 pub fn is_pastable(rule: &str) -> bool {
     rule.bytes()
@@ -106,7 +106,7 @@ mod tests {
         }
     }
 
-    /// What a path or a method may hold to make more of a rule than a rule.
+    /// Parts of a path or a method that could turn a rule into more than a rule.
     const HOSTILE: [&str; 14] = [
         "'$(echo${IFS}pwned>&2)'",
         "x\",\"any\",\"y",
@@ -150,7 +150,7 @@ mod tests {
             ("GET", "/x\",\"any\",\"y", "GET https://a.test/**"),
             ("GET", "/'$(echo${IFS}pwned>&2)'", "GET https://a.test/**"),
             ("GET", "/v1/%27", "GET https://a.test/v1/**"),
-            // Servers differ about where these lead.
+            // Servers disagree where these lead.
             ("GET", "/v1/..%2fx", "GET https://a.test/**"),
             ("GET", "/v1//x'", "GET https://a.test/**"),
             ("A'B", "/x", "METHOD https://a.test/x"),
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(proposed("GET", &long), "GET https://a.test/v1/**");
     }
 
-    /// The words that POSIX's shell makes of a text in which nothing is expanded.
+    /// The words into which POSIX's shell splits a text in which nothing is expanded.
     fn shell_words(text: &str) -> Vec<String> {
         let (mut words, mut is_quoted, mut word) = (Vec::new(), false, String::new());
         for c in text.chars() {
@@ -205,7 +205,7 @@ mod tests {
             let document = Document::parse(&document).unwrap();
             prop_assert_eq!(document.allow.len(), 1);
             prop_assert_eq!(document.allow[0].to_string(), text.clone());
-            // What it covers begins as the path does.
+            // The paths that it covers begin as this path does.
             let pattern = text.split_once("a.test").unwrap().1;
             let prefix = pattern.strip_suffix("**").unwrap_or(pattern);
             prop_assert!(path.starts_with(prefix), "{} for {}", text, path);

@@ -1,8 +1,8 @@
-//! The syntax of a request head, apart from any policy.
+//! Checks the syntax of a request head, independent of any policy.
 //!
-//! What fails here makes no sense as HTTP, whoever asks and wherever it goes; the bindings answer
-//! it with `invalid`. [`decide`](crate::decide) refuses such heads as well, so that a
-//! caller who forgets this check cannot send them.
+//! What fails here is not valid HTTP, whoever sends it and wherever it goes; the bindings answer it
+//! with `invalid`. [`decide`](crate::decide) refuses such heads as well, so that a caller who
+//! forgets this check cannot send them.
 
 /// Methods that are never sent: a tunnel leads elsewhere (RFC 9110 section 9.3.6), and TRACE shows
 /// the fields that the host added (section 9.3.8).
@@ -33,7 +33,7 @@ pub enum HeadError {
 /// Checks method, path and fields.
 ///
 /// The path is in origin form: it begins with `/` and has no space, no control character and no
-/// `#`. Bytes from 0x80 on are let through there and in field values (obs-text), since servers and
+/// `#`. Bytes from 0x80 on are accepted there and in field values (obs-text), because servers and
 /// clients in use have them.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What a request is aimed at: scheme, endpoint, origin.
+//! The target of a request: scheme, endpoint, origin.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl Scheme {
     /// Both schemes.
     pub const ALL: [Self; 2] = [Self::Http, Self::Https];
 
-    /// The scheme as it stands in a URL, without `://`.
+    /// The scheme as in a URL, without `://`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL of this scheme means when it names none.
+    /// The port of a URL of this scheme that names none.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
@@ -43,7 +43,7 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// Where a connection goes: a host and a port.
+/// The target of a connection: a host and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
     /// The host.
@@ -86,7 +86,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The value of `Host` and `:authority` for this origin: the default port is left out.
+    /// The value of `Host` and `:authority` for this origin; the default port is omitted.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.endpoint.port == self.scheme.default_port() {
@@ -97,7 +97,7 @@ impl Origin {
     }
 }
 
-/// `scheme://host[:port]`; the default port is left out.
+/// `scheme://host[:port]`; the default port is omitted.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.authority())

@@ -6,8 +6,8 @@ use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::target::{Endpoint, Origin, Scheme};
 
-/// A policy from its rules with semicolons between them: `!` before those that deny, `?` before
-/// those that ask, `~` before grants of TLS settings, `^` before grants of fields, and `report` or `ask` for the mode.
+/// A policy from its rules, separated by semicolons: `!` before those that deny, `?` before those that ask,
+/// `~` before grants of TLS settings, `^` before grants of fields, and `report` or `ask` for the mode.
 pub(crate) fn policy(text: &str) -> Policy {
     let mut document = Document::default();
     for rule in text.split(';').map(str::trim).filter(|r| !r.is_empty()) {

@@ -1,4 +1,4 @@
-//! What a program may settle about TLS itself, where the policy grants it.
+//! The TLS settings that a program may choose itself if the policy grants them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::rule::Rule;
 use crate::rule_error::RuleError;
 use crate::target::Scheme;
 
-/// What has to be right about a server's certificate.
+/// How a server's certificate is verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Verification {
     /// A trusted root signs it, and it is for the host of the connection.
@@ -19,12 +19,12 @@ pub enum Verification {
     Full,
     /// A trusted root signs it; it may be for another name.
     NameUnchecked,
-    /// Nothing.
+    /// The certificate is not verified.
     None,
 }
 
-/// What a program asks for when a connection is to speak TLS. The default is what the host does of
-/// itself, and needs no grant.
+/// The TLS settings that a program requests for a connection. The default is what the host does
+/// without a grant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct TlsOverrides {
     /// How the server's certificate is verified.
@@ -36,7 +36,7 @@ pub struct TlsOverrides {
 }
 
 impl TlsOverrides {
-    /// What the policy has to grant for this. Where nothing is verified, nobody is trusted either.
+    /// What the policy has to grant for this. Without verification, own roots do not count either.
     pub fn settings(&self) -> impl Iterator<Item = TlsOverride> + use<> {
         let Self {
             verification,
@@ -73,8 +73,8 @@ impl FromIterator<TlsOverride> for TlsOverrides {
     }
 }
 
-/// A setting of TLS that a program has only where the policy grants it. Its name is the same in
-/// policy files, on the command line, in denials and in logs.
+/// A TLS setting that a program has only if the policy grants it. Its name is the same in policy
+/// files, on the command line, in denials and in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsOverride {
@@ -143,7 +143,7 @@ pub struct TlsGrants {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsGrantsError {
-    /// There is no host.
+    /// There are no hosts.
     #[error("hosts: name at least one host, such as 'https://legacy.example.com'")]
     NoHosts,
     /// No setting is granted.
@@ -191,7 +191,7 @@ pub(crate) fn quoted(settings: impl IntoIterator<Item = TlsOverride>, last: &str
 }
 
 impl TlsGrants {
-    /// Refuses what could grant nothing, and rules that say more than which hosts are meant.
+    /// Refuses grants without effect, and rules that say more than which hosts are meant.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl TlsGrants {
         }
     }
 
-    /// The settings that are granted, without those that another one includes.
+    /// The granted settings, without those that another one includes.
     pub fn settings(&self) -> impl Iterator<Item = TlsOverride> {
         let is_included = |it| it == TlsOverride::UnverifiedName && self.unverified;
         let own = move |it: &TlsOverride| self.has(*it) && !is_included(*it);
@@ -240,7 +240,7 @@ impl TlsGrants {
     }
 }
 
-/// A rule here says which hosts are meant, and nothing else.
+/// A rule here may only name hosts.
 pub(crate) fn check_host(rule: &Rule) -> Result<(), TlsGrantsError> {
     let text = || rule.as_str().to_owned();
     if !rule.methods.is_empty() {

@@ -1,5 +1,5 @@
-//! A server of an API, of which the test writes the answers: it is given whole requests, and keeps
-//! them in their order.
+//! A server of an API whose answers the test writes: it gets whole requests, and keeps them in
+//! order.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub struct ApiRequest {
     pub method: String,
     /// The path, with its query.
     pub target: String,
-    /// The fields, with names in small letters, in their order.
+    /// The fields, with names in lower case, in order.
     pub fields: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
@@ -79,14 +79,14 @@ impl ApiAnswer {
         Self::new(status, "application/json", body.to_string())
     }
 
-    /// The same with one more field.
+    /// Adds a field.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 }
 
-/// What answers a request: it knows the server's origin and the requests before.
+/// Answers a request, given the server's origin and the earlier requests.
 pub type Api = fn(&ApiRequest, &str, &[ApiRequest]) -> ApiAnswer;
 
 /// A running server. It stops when it is dropped.
@@ -147,16 +147,16 @@ impl ApiServer {
         }
     }
 
-    /// Scheme, address and port: a base URL, and the rule that allows this server alone.
+    /// Scheme, address and port: a base URL, and the rule that allows only this server.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The requests so far; none of them are kept.
+    /// Takes the requests so far.
     ///
     /// # Panics
     ///
-    /// When a connection's task did.
+    /// If a connection's task panicked.
     pub fn take_requests(&self) -> Vec<ApiRequest> {
         std::mem::take(&mut *self.requests.lock().expect("no panic"))
     }
@@ -176,7 +176,7 @@ where
             Ok::<_, Infallible>(response(answer))
         }
     });
-    // Errors here are the client's: it went away.
+    // Errors here are the client's: it disconnected.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -30,8 +30,8 @@ impl Background {
                     tokio::task::yield_now().await;
                     continue;
                 };
-                // Small answers must not wait for the peer's acknowledgement; a peer that has
-                // already gone makes this fail, and then it does not matter.
+                // Small answers must not wait for the peer's acknowledgement. This fails if the
+                // peer has disconnected, and then it does not matter.
                 let _ = stream.set_nodelay(true);
                 connections.spawn(serve(stream));
                 while connections.try_join_next().is_some() {}

@@ -1,4 +1,4 @@
-//! A certificate authority for one test, and server certificates signed by it.
+//! Makes a certificate authority for one test, and server certificates signed by it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 /// The names of every server that listens on loopback.
 pub const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// A root certificate with its key. Two of them trust each other's leaves no more than strangers.
+/// A root certificate with its key. Two of them do not trust each other's leaves.
 pub struct TestCa {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -45,7 +45,7 @@ impl Validity {
     }
 }
 
-/// What a certificate of the authority `name` says.
+/// The content of the certificate of the authority `name`.
 pub fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -54,7 +54,7 @@ pub fn authority_params(name: &str) -> CertificateParams {
     params
 }
 
-/// What the certificate of a server says that has `names`, each a DNS name or an address literal.
+/// The content of a server's certificate for `names`, each a DNS name or an address literal.
 ///
 /// # Panics
 ///
@@ -121,7 +121,7 @@ impl TestCa {
 }
 
 impl Leaf {
-    /// A certificate made elsewhere, its own first in a chain that may be anything.
+    /// A certificate made elsewhere, first in a chain that may be anything.
     pub fn with_chain(certificates: Vec<CertificateDer<'static>>, key: &KeyPair) -> Self {
         Self {
             certificates,
@@ -138,7 +138,7 @@ impl Leaf {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = provider.key_provider.load_private_key(self.key.clone_key());
         let key = key.expect("a key of a known kind");
-        // Not checked against the certificate, which may be one that no verifier reads.
+        // Not checked against the certificate, which may be one that no verifier can read.
         let certified = CertifiedKey::new(self.certificates.clone(), key);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -1,10 +1,10 @@
-//! Bytes that both sides of a test can make for themselves, of any length.
+//! Makes bytes that both sides of a test can compute, of any length.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// The pattern repeats after so many bytes: a prime, so that no buffer's size divides it and a
-/// piece that is lost, repeated or moved changes the digest.
+/// The pattern repeats after this many bytes: a prime, so that no buffer's size divides it and a
+/// lost, repeated or moved piece changes the digest.
 const PERIOD: usize = 8191;
 
 /// One period of the pattern. `programs/report.py` makes the same.
@@ -19,7 +19,7 @@ pub fn pattern(length: usize) -> Vec<u8> {
     period().into_iter().cycle().take(length).collect()
 }
 
-/// The pattern up to `length` bytes in pieces of at most 64 KiB, made as they are asked for.
+/// The pattern up to `length` bytes in pieces of at most 64 KiB, made on demand.
 pub fn pattern_pieces(length: u64) -> impl Iterator<Item = Bytes> + Send + 'static {
     let whole = Bytes::from(period().repeat(8));
     let mut left = length;

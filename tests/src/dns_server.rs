@@ -1,4 +1,4 @@
-//! A DNS server over UDP with a script for each name, which counts the questions.
+//! A DNS server over UDP with a script for each name, which counts the queries.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,11 +16,11 @@ use crate::http_server::loopback;
 /// What the server answers for a name.
 #[derive(Clone, Debug)]
 pub enum DnsAnswer {
-    /// The addresses of the name, each under the record type that is asked for.
+    /// The addresses of the name, each under the queried record type.
     Addresses(Vec<IpAddr>),
     /// `CNAME`: another name, followed by that name's own script (addresses or aliases).
     Alias(String),
-    /// For each record type apart: the first answer to the first question, the second to the
+    /// For each record type separately: the first answer to the first query, the second to the
     /// second, and the last one from then on.
     InTurn(Vec<DnsAnswer>),
     /// `SERVFAIL`.
@@ -32,7 +32,7 @@ pub enum DnsAnswer {
 }
 
 impl DnsAnswer {
-    /// The answer to the question that is number `asked`, from 1, of its name and type.
+    /// The answer to query number `asked`, from 1, of its name and type.
     fn turn(&self, asked: usize) -> Option<&Self> {
         match self {
             Self::InTurn(answers) => {
@@ -50,7 +50,7 @@ impl<const N: usize> From<[IpAddr; N]> for DnsAnswer {
     }
 }
 
-/// A question as it was asked.
+/// A query as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsQuestion {
     /// The name in lower case, without the final dot.
@@ -84,7 +84,7 @@ impl DnsServer {
     ///
     /// # Panics
     ///
-    /// When it is not to be had.
+    /// When the address cannot be bound.
     pub async fn at(address: SocketAddr) -> Self {
         let socket = UdpSocket::bind(address).await.expect("the address");
         let address = socket.local_addr().expect("a bound address");
@@ -104,15 +104,15 @@ impl DnsServer {
         self.address
     }
 
-    /// Answers questions about `name` with `answer` from now on. Answers may not be cached.
+    /// Answers queries for `name` with `answer` from now on. Answers must not be cached.
     pub fn set(&self, name: &str, answer: impl Into<DnsAnswer>) {
         self.script.send_modify(|script| {
             script.insert(name.to_ascii_lowercase(), answer.into());
         });
     }
 
-    /// Every question so far. It asks one itself, which does not count, and whose answer shows
-    /// that all earlier ones were counted: datagrams on loopback stay in order.
+    /// Every query so far. It sends one itself, which does not count, and whose answer shows that
+    /// all earlier ones were counted: datagrams on loopback stay in order.
     ///
     /// # Panics
     ///
@@ -134,7 +134,7 @@ impl DnsServer {
     }
 }
 
-/// The name of the server's own question.
+/// The name of the server's own query.
 const MARKER: &str = "marker.invalid.";
 
 async fn respond(
@@ -144,7 +144,7 @@ async fn respond(
 ) {
     let mut buffer = [0; 4096];
     while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-        // What is no question gets no answer, as with any DNS server.
+        // What is not a query gets no answer, as from any DNS server.
         let Ok(request) = Message::from_vec(&buffer[..length]) else {
             continue;
         };
@@ -170,7 +170,7 @@ fn question(query: &Query) -> DnsQuestion {
     }
 }
 
-/// What the script says to one question.
+/// The script's reaction to one query.
 enum Answer {
     Records(Vec<Record>),
     Code(ResponseCode),
@@ -183,7 +183,7 @@ fn look_up(script: &Script, asked: &[DnsQuestion], query: &Query) -> Answer {
     let before = asked.iter().filter(|other| **other == own).count();
     let mut records = Vec::new();
     let mut name = own.name;
-    // A chain that is longer is a loop, which is answered as far as that.
+    // A longer chain is a loop, which is answered up to here.
     for _ in 0..=script.len() {
         match script.get(&name).and_then(|answer| answer.turn(before)) {
             None if records.is_empty() => return Answer::Code(ResponseCode::NXDomain),
@@ -219,7 +219,7 @@ fn record(name: &str, data: RData) -> Record {
     Record::from_rdata(absolute(name), 0, data)
 }
 
-/// The response to `query` (RFC 1035 section 4.1); `None` where the script says to keep silent.
+/// The response to `query` (RFC 1035 section 4.1); `None` if the script says to stay silent.
 fn response(request: &Message, query: Query, answer: Answer) -> Option<Vec<u8>> {
     let mut message = Message::response(request.metadata.id, request.metadata.op_code);
     message.metadata.recursion_desired = request.metadata.recursion_desired;

@@ -1,5 +1,5 @@
-//! The same libraries for both sides: for the sandbox from its own resolver, and for native Python
-//! in a virtual environment with the very versions that the sandbox has.
+//! Provides the same libraries for both sides: for the sandbox from its own resolver, and for
+//! native Python in a virtual environment with exactly the versions of the sandbox.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,7 +29,7 @@ pub const LIBRARIES: &[&str] = &[
     "websockets",
 ];
 
-/// The variables by which they take a certificate authority of their user's.
+/// The variables by which the libraries accept the user's certificate authority.
 const TRUST: [&str; 5] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
@@ -38,23 +38,23 @@ const TRUST: [&str; 5] = [
     "HTTPLIB2_CA_CERTS",
 ];
 
-/// Far more than any run takes: a program that stands still fails.
+/// Far more than any run takes: a program that hangs fails.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A native Python with the libraries; `None`, after [`skip`], where no index is reached.
+/// A native Python with the libraries; `None`, after [`skip`], if no index is reachable.
 ///
 /// # Panics
 ///
-/// When the index is reached and the libraries still can't be had, or as [`skip`].
+/// When the index is reachable and the libraries still can't be installed, or as [`skip`].
 pub async fn native_python() -> Option<&'static Path> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let make = || native_python_with(LIBRARIES);
     PYTHON.get_or_init(make).await.as_deref()
 }
 
-/// The same with other `packages`.
+/// A native Python with other `packages`.
 ///
 /// # Panics
 ///
@@ -92,7 +92,7 @@ pub async fn run_natively(
         .fold(Native::with(python, program, arguments), |native, name| {
             native.env(name, path)
         })
-        // Its parser in C words some errors in another way.
+        // Its parser in C words some errors differently.
         .env("AIOHTTP_NO_EXTENSIONS", "1");
     let ended = tokio::time::timeout(LIMIT, native.run()).await;
     ended.expect("an end of the native run")
@@ -127,7 +127,7 @@ fn environment(names: &[&str]) -> Result<PathBuf, Failure> {
     Ok(directory.join("bin/python"))
 }
 
-/// Whether pip gets anything at all.
+/// Whether pip can reach an index.
 fn index_is_reached() -> bool {
     let Ok(directory) = tempfile::tempdir() else {
         return true;

@@ -1,5 +1,5 @@
-//! The answers of [`FaultServer`](crate::FaultServer): one that is right, and ten ways in which one
-//! is broken, each in three variants.
+//! The answers of [`FaultServer`](crate::FaultServer): a valid one, and ten kinds of broken ones,
+//! each in three variants.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,12 +7,12 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// What is done for one request.
+/// The reaction to one request.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// What is sent, each piece in a write of its own, with a short pause between two.
+    /// The bytes to send, each piece in a write of its own, with a short pause between two.
     pub(crate) pieces: Vec<Vec<u8>>,
-    /// What follows.
+    /// What follows the bytes.
     pub(crate) after: After,
 }
 
@@ -25,18 +25,18 @@ pub(crate) enum After {
     Finish,
     /// RST.
     Reset,
-    /// Nothing, until the client goes away.
+    /// Nothing, until the client disconnects.
     Silence,
     /// A fatal alert of TLS.
     Alert,
-    /// A record of TLS that cannot be deciphered.
+    /// A TLS record that cannot be decrypted.
     BadRecord,
 }
 
-/// How much more than any client reads of a head: CPython takes 64 KiB a line, httpcore 100 KiB.
+/// Far more than any client reads of a head: CPython accepts 64 KiB a line, httpcore 100 KiB.
 const HUGE: usize = 300 * 1024;
 
-/// The body of the right answer to request `number`, before what was posted.
+/// The body of the valid answer to request `number`, before the posted bytes.
 fn right_body(number: usize) -> String {
     format!("answer {number}\n").repeat(1 + number % 50)
 }
@@ -90,7 +90,7 @@ fn chunked(body: &[u8]) -> Vec<u8> {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // A vector takes everything.
+    // A vector accepts everything.
     let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
@@ -105,7 +105,7 @@ fn right(variant: u8, number: usize, posted: &[u8]) -> Answer {
     once(bytes, After::KeepAlive)
 }
 
-/// Before the head, in it, and in the body.
+/// Resets before the head, in it, and in the body.
 fn reset(variant: u8) -> Answer {
     Answer {
         pieces: beginnings(variant),
@@ -113,7 +113,7 @@ fn reset(variant: u8) -> Answer {
     }
 }
 
-/// In a sized body, in a chunked one, and before the head.
+/// Ends in a sized body, in a chunked one, and before the head.
 fn early_end(variant: u8) -> Answer {
     let beginning: &[u8] = match variant {
         0 => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
@@ -123,8 +123,8 @@ fn early_end(variant: u8) -> Answer {
     once(beginning, After::Finish)
 }
 
-/// Shorter than what comes, twice and different, and no number at all. The surplus of a connection
-/// that went on would be the next answer to some clients.
+/// A length shorter than the body, two different ones, and one that is not a number. If the
+/// connection continued, some clients would take the surplus for the next answer.
 fn wrong_length(variant: u8) -> Answer {
     let (lengths, body) = match variant {
         0 => ("4", "this and a surplus"),
@@ -135,7 +135,7 @@ fn wrong_length(variant: u8) -> Answer {
     once(head + body, After::Finish)
 }
 
-/// The body, the head, and the chunks in small pieces; nothing is missing.
+/// Sends the body, the head, and the chunks in small pieces; nothing is missing.
 fn slow(variant: u8, number: usize) -> Answer {
     let body = right_body(number);
     let (bytes, size) = match variant {
@@ -159,7 +159,7 @@ fn slow(variant: u8, number: usize) -> Answer {
     }
 }
 
-/// One long line, too many fields, and both too many and too long in all.
+/// One long line, too many fields, and both too many and too long in total.
 fn huge_head(variant: u8) -> Answer {
     let mut head = "HTTP/1.1 200 OK\r\n".to_owned();
     match variant {
@@ -179,23 +179,22 @@ fn fields(head: &mut String, count: usize) {
     }
 }
 
-/// To itself, to and fro between two, and with the whole URL.
+/// Redirects to itself, to and fro between two, and with the whole URL.
 fn redirect_loop(variant: u8, number: usize, is_second: bool, host: &str) -> Answer {
     let own = format!("/redirect-loop/{variant}/{number}");
     let (status, target) = match variant {
         0 => ("302 Found", own),
         1 if is_second => ("301 Moved Permanently", own),
         1 => ("301 Moved Permanently", format!("{own}/second")),
-        // Without a scheme it leads to the same server by TLS or without, as it was asked.
+        // Without a scheme it leads to the same server by TLS or without, as requested.
         _ => ("307 Temporary Redirect", format!("//{host}{own}")),
     };
     let head = format!("HTTP/1.1 {status}\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n");
     once(head, After::KeepAlive)
 }
 
-/// A size that is no number, a chunk longer than its size, and an extension where the size of the
-/// second should be. Each comes after what is right: some clients drop that where both come in one
-/// read.
+/// A size that is not a number, a chunk longer than its size, and an extension in place of the
+/// second size. Each follows valid data: some clients drop that if both come in one read.
 fn bad_chunk(variant: u8) -> Answer {
     let parts: &[&[u8]] = match variant {
         0 => &[b"zz\r\nonly this\r\n0\r\n\r\n"],
@@ -210,7 +209,7 @@ fn bad_chunk(variant: u8) -> Answer {
     }
 }
 
-/// No gzip at all, the end of it missing, and a wrong checksum.
+/// Not gzip at all, a truncated end, and a wrong checksum.
 fn bad_gzip(variant: u8) -> Answer {
     let mut coded = gzip(right_body(49).as_bytes());
     match variant {
@@ -229,7 +228,7 @@ fn bad_gzip(variant: u8) -> Answer {
     )
 }
 
-/// Before the head, in the body, and where a record cannot be deciphered.
+/// Alerts before the head, in the body, and a record that cannot be decrypted.
 fn tls_alert(variant: u8) -> Answer {
     let (beginning, after) = match variant {
         0 => (0, After::Alert),
@@ -242,7 +241,7 @@ fn tls_alert(variant: u8) -> Answer {
     }
 }
 
-/// Before the head, in it, and in the body.
+/// Stalls before the head, in it, and in the body.
 fn stall(variant: u8) -> Answer {
     Answer {
         pieces: beginnings(variant),

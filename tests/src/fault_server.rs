@@ -1,4 +1,5 @@
-//! A server with keep-alive whose answers are right or broken, as the path of a request says.
+//! A server with keep-alive whose answers are valid or broken, depending on the path of the
+//! request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,12 +18,12 @@ use crate::ca::Leaf;
 use crate::fault_answers::{After, Answer, answer};
 use crate::http_server::loopback;
 
-/// The time between two pieces of an answer: long enough that each is read by itself, on a machine
-/// with other things to do as well.
+/// The time between two pieces of an answer: long enough that each is read separately, even on a
+/// busy machine.
 const PAUSE: Duration = Duration::from_millis(20);
 /// More than any request of the tests has.
 const LARGEST_REQUEST: usize = 64 * 1024;
-/// A record of application data (RFC 8446 section 5.2) under no key of anyone's.
+/// A record of application data (RFC 8446 section 5.2) that no key decrypts.
 const BAD_RECORD: [u8; 37] = {
     let mut record = [0xaa; 37];
     [record[0], record[1], record[2], record[3], record[4]] = [23, 3, 3, 0, 32];
@@ -38,8 +39,8 @@ struct Seen {
 
 /// A running server. It stops, and its connections close, when it is dropped.
 ///
-/// It answers `/KIND/VARIANT/NUMBER` as the table in `fault_answers` says, and it is the same each
-/// time: what a client does with it can be compared.
+/// It answers `/KIND/VARIANT/NUMBER` as the table in `fault_answers` says, the same each time, so
+/// that clients can be compared.
 #[derive(Debug)]
 pub struct FaultServer {
     address: SocketAddr,
@@ -78,7 +79,7 @@ impl FaultServer {
         let accepting = Background::accept(listener, move |stream| {
             let (open, tls) = (Open::new(&shared), tls.clone());
             async move {
-                // Errors are the client's end of the connection, which faults bring about.
+                // Errors are the client's end of the connection, which faults cause.
                 let _ = match tls {
                     None => converse(stream, &open).await,
                     Some(tls) => match tls.accept(stream).await {
@@ -118,7 +119,7 @@ impl FaultServer {
     }
 }
 
-/// A connection that is open, for as long as this lives.
+/// An open connection, for as long as this lives.
 struct Open(Arc<watch::Sender<Seen>>);
 
 impl Open {
@@ -141,7 +142,7 @@ impl Drop for Open {
     }
 }
 
-/// A connection with its TCP socket, and its TLS where it has it.
+/// A connection with its TCP socket, and its TLS if it has any.
 trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     fn parts(&mut self) -> (&mut TcpStream, Option<&mut ServerConnection>);
 }
@@ -211,8 +212,8 @@ async fn end(mut stream: impl Transport, after: After) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A fatal alert, enciphered. rustls answers a record that it cannot decipher with one, and whether
-/// the record came from the peer it does not know.
+/// A fatal alert, encrypted. rustls answers a record that it cannot decrypt with one, and does not
+/// know whether the record came from the peer.
 fn alert(tls: &mut ServerConnection) -> std::io::Result<Vec<u8>> {
     tls.read_tls(&mut BAD_RECORD.as_slice())?;
     let refused = tls.process_new_packets();
@@ -230,8 +231,8 @@ struct Request {
 }
 
 impl Request {
-    /// The next request; `None` where the peer ends before it or in it. What was read beyond it
-    /// stays in `unread`.
+    /// The next request; `None` if the peer ends before or within it. What was read beyond it stays
+    /// in `unread`.
     async fn read(
         stream: &mut impl Transport,
         unread: &mut Vec<u8>,
@@ -262,7 +263,7 @@ impl Request {
     }
 }
 
-/// The value of the field `name`; empty where there is none.
+/// The value of the field `name`; empty if there is none.
 fn field<'a>(head: &'a str, name: &str) -> &'a str {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     let mut values = fields.filter(|(found, _)| found.eq_ignore_ascii_case(name));

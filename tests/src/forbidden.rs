@@ -1,4 +1,4 @@
-//! A server that nobody may reach: it only counts who did.
+//! A server that nobody may reach: it only counts connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ impl Forbidden {
         format!("http://{}", self.address)
     }
 
-    /// How many connections were made before this call. It makes one itself, which does not
-    /// count, and waits for it: connections are accepted in their order, so none is missed that
-    /// the kernel had completed but the listener had not seen.
+    /// How many connections were made before this call. It makes one itself, which does not count,
+    /// and waits for it: connections are accepted in order, so it misses none that the kernel had
+    /// completed but the listener had not seen.
     ///
     /// # Panics
     ///

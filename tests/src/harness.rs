@@ -1,4 +1,4 @@
-//! The servers of a test and the runs of its programs in a sandbox.
+//! Starts the servers of a test, and runs its programs in a sandbox.
 
 use sandbox_net::{Outcome, Sandbox, Script};
 
@@ -19,7 +19,7 @@ pub struct Servers {
     pub raw: RawServer,
     /// A server that no rule allows.
     pub forbidden: Forbidden,
-    /// Names; without a script none exists.
+    /// Names; a name without a script does not exist.
     pub dns: DnsServer,
 }
 
@@ -47,7 +47,7 @@ impl Servers {
 /// The modules that programs import.
 const SHARED: [&str; 2] = ["frames.py", "report.py"];
 
-/// What the programs of a folder below `programs/` share beside [`SHARED`].
+/// The modules that the programs of a folder below `programs/` share besides [`SHARED`].
 const SHARED_IN_FOLDERS: [&str; 4] = [
     "libraries/columns.py",
     "refusals/clients.py",
@@ -55,8 +55,8 @@ const SHARED_IN_FOLDERS: [&str; 4] = [
     "streaming/steps.py",
 ];
 
-/// Runs `program`, a file of `programs/` or of a folder in it, in `sandbox` to its end, whatever
-/// that is.
+/// Runs `program`, a file of `programs/` or of a folder in it, in `sandbox` to its end, successful
+/// or not.
 ///
 /// # Panics
 ///
@@ -73,7 +73,8 @@ pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
         let written = sandbox.write_file(&path, read(file)).await;
         written.expect("a file in the sandbox");
     }
-    // As with `python -m`, the working directory is on the module path: what is shared is found.
+    // As with `python -m`, the working directory is on the module path, so shared modules are
+    // found.
     let module = name.strip_suffix(".py").expect("the name of a .py file");
     sandbox
         .run(Script::module(module))
@@ -81,7 +82,7 @@ pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
         .expect("a run of the sandbox")
 }
 
-/// Runs `program` in `sandbox` to a good end and reads what it printed.
+/// Runs `program` in `sandbox` to a successful end and reads what it printed.
 ///
 /// # Panics
 ///

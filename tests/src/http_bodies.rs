@@ -1,4 +1,4 @@
-//! Bodies of the HTTP server: made piece by piece, or read to their end.
+//! Makes bodies of the HTTP server piece by piece, and reads them to their end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -40,7 +40,7 @@ where
     .boxed_unsync()
 }
 
-/// A chunked body that gives `first` and then neither more nor its end.
+/// A chunked body that sends `first` and then neither more nor its end.
 pub(crate) fn hanging(first: &'static str) -> ResponseBody {
     let first = std::iter::once(Bytes::from_static(first.as_bytes()));
     Pieces {
@@ -51,7 +51,7 @@ pub(crate) fn hanging(first: &'static str) -> ResponseBody {
     .boxed_unsync()
 }
 
-/// Reads a body to its end without keeping it; `None` where it broke off.
+/// Reads a body to its end without keeping it; `None` if it broke off.
 pub(crate) async fn drain(mut body: Incoming) -> Option<BodyRecord> {
     let mut digest = Sha256::new();
     let mut length = 0;
@@ -88,7 +88,7 @@ impl<I: Iterator<Item = Bytes> + Unpin> Body for Pieces<I> {
                 }
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            // Nothing will ever wake it: the peer has to go away.
+            // Nothing will ever wake it: the peer has to disconnect.
             None if self.then_hang => Poll::Pending,
             None => Poll::Ready(None),
         }

@@ -1,4 +1,4 @@
-//! Documents in the formats that Python's libraries read by themselves.
+//! Documents in the formats that Python's libraries fetch and parse themselves.
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -62,7 +62,7 @@ fn feed(headers: &HeaderMap) -> Response<ResponseBody> {
     response
 }
 
-/// Sets the cookies of the query: fields, percent-encoded, with `&` between them.
+/// Sets the cookies of the query: fields, percent-encoded, separated by `&`.
 fn set_cookie(query: &str) -> Response<ResponseBody> {
     let mut response = ok("text/plain", full("cookies\n"));
     for field in query.split('&') {
@@ -92,7 +92,7 @@ pub(crate) fn rpc(call: &[u8]) -> Response<ResponseBody> {
     ok("text/xml", full(text))
 }
 
-/// RFC 4648 section 4.
+/// Encodes base64 (RFC 4648 section 4).
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

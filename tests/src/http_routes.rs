@@ -19,7 +19,7 @@ use crate::http_documents::{document, rpc};
 use crate::journal::{BodyRecord, Journal, RequestRecord};
 use crate::stream_routes::stream_route;
 
-/// The length of the answer of `/count`: more than any buffer on its way holds.
+/// The length of the answer of `/count`: more than all buffers on its way hold.
 pub const COUNT_ANSWER_LENGTH: usize = 5 * 1024 * 1024 + 3;
 
 /// The user name and password that `/auth` accepts.
@@ -148,7 +148,7 @@ fn route(path: &str, query: &str, seen: &Seen<'_>, journal: &Journal) -> Respons
 /// A response with the status 200.
 pub(crate) fn ok(content_type: &'static str, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
-    // In HTTP/2 hyper leaves the length of an empty body out; in HTTP/1.1 it does not.
+    // In HTTP/2 hyper omits the length of an empty body; in HTTP/1.1 it does not.
     if let Some(length) = response.body().size_hint().exact() {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -159,7 +159,7 @@ pub(crate) fn ok(content_type: &'static str, body: ResponseBody) -> Response<Res
     response
 }
 
-/// The request as JSON: what a client reads to see how it arrived.
+/// The request as JSON, so that a client can see how it arrived.
 fn describe(seen: &Seen<'_>) -> Vec<u8> {
     let headers: Vec<_> = fields(seen.headers)
         .into_iter()
@@ -237,7 +237,7 @@ fn numbered(
     (0..count).map(move |number| Bytes::from(format!("{before}{number}{after}")))
 }
 
-/// Tells how many requests for `/count` there were, this one included, in a field, and answers
+/// Reports in a field how many requests for `/count` there were, including this one, and answers
 /// with [`COUNT_ANSWER_LENGTH`] bytes of the pattern.
 fn count(journal: &Journal) -> Response<ResponseBody> {
     let requests = journal.requests();

@@ -21,11 +21,11 @@ use crate::streams::StreamRecord;
 /// The protocols that a TLS server offers.
 #[derive(Clone, Copy, Debug)]
 pub enum Alpn {
-    /// HTTP/1.1 alone.
+    /// Only HTTP/1.1.
     Http1,
     /// HTTP/2 first, HTTP/1.1 otherwise.
     Http2,
-    /// None: the extension is ignored, and the client has to assume HTTP/1.1.
+    /// No protocol: the extension is ignored, and the client has to assume HTTP/1.1.
     Absent,
 }
 
@@ -126,7 +126,7 @@ impl HttpServer {
     }
 
     /// Scheme, address and port, such as `http://127.0.0.1:8080`: a base URL, and also the rule
-    /// that allows this server and no other.
+    /// that allows only this server.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
@@ -136,8 +136,8 @@ impl HttpServer {
         format!("{}://{host}:{}", self.scheme, self.address.port())
     }
 
-    /// How many TCP connections were accepted. Complete once whoever might have connected has
-    /// had an answer; to show that nobody connected, use [`Forbidden`](crate::Forbidden).
+    /// How many TCP connections were accepted. Complete once every possible client has had an
+    /// answer; to show that nobody connected, use [`Forbidden`](crate::Forbidden).
     pub fn connections(&self) -> usize {
         self.journal.connections()
     }
@@ -170,7 +170,7 @@ impl HttpServer {
         self.journal.until_requested(target, count).await;
     }
 
-    /// What is known of the stream `name`: see the paths of `stream_routes`.
+    /// The record of the stream `name`: see the paths of `stream_routes`.
     pub fn stream(&self, name: &str) -> StreamRecord {
         self.journal.streams.record(name)
     }
@@ -180,7 +180,7 @@ impl HttpServer {
         self.journal.streams.until(name, |stream| stream.cut).await;
     }
 
-    /// Answers the requests for `/slow`, which until then have no answer.
+    /// Answers the requests for `/slow` that wait for this.
     pub fn release(&self) {
         self.journal.release();
     }
@@ -191,8 +191,8 @@ pub fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Listens with room for a thousand clients that come at once: where there is none the system drops
-/// their first packets, and they try again after a second.
+/// Listens with room for a thousand simultaneous clients: without it the system drops their first
+/// packets, and they try again after a second.
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     const QUEUE: u32 = 4096;
     let socket = match address {
@@ -210,6 +210,6 @@ where
 {
     let service = service_fn(move |request| answer(request, connection, Arc::clone(&journal)));
     let server = auto::Builder::new(TokioExecutor::new());
-    // Errors here are the client's: it went away or broke off, which tests do on purpose.
+    // Errors here are the client's: it disconnected or broke off, which tests do on purpose.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }

@@ -1,4 +1,4 @@
-//! What a server saw: the connections it accepted and the requests it read.
+//! Records what a server saw: the connections it accepted and the requests it read.
 
 use tokio::sync::watch;
 
@@ -15,15 +15,15 @@ pub struct RequestRecord {
     pub target: String,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
-    /// The header fields. hyper gives their names in lower case, and those of one name together;
-    /// where spelling matters, ask a [`RawServer`](crate::RawServer).
+    /// The header fields. hyper returns their names in lower case, and those of one name together;
+    /// if spelling matters, use a [`RawServer`](crate::RawServer).
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, once it was read to its end.
     pub body: Option<BodyRecord>,
 }
 
 impl RequestRecord {
-    /// The value of the first field called `name` (in lower case), where it is text.
+    /// The value of the first field called `name` (in lower case), if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         std::str::from_utf8(value).ok()
@@ -51,7 +51,7 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Journal {
     seen: watch::Sender<Seen>,
-    /// The bodies that tests follow while they are on their way.
+    /// The bodies that tests observe while they are sent.
     pub(crate) streams: Streams,
 }
 
@@ -63,7 +63,7 @@ impl Journal {
         }
     }
 
-    /// Notes a connection and gives its number, from 1.
+    /// Records a connection and returns its number, from 1.
     pub(crate) fn accepted(&self) -> usize {
         let mut number = 0;
         self.seen.send_modify(|seen| {
@@ -78,7 +78,7 @@ impl Journal {
         self.seen.send_modify(|seen| seen.resumptions += 1);
     }
 
-    /// Notes a request and gives its index.
+    /// Records a request and returns its index.
     pub(crate) fn requested(&self, request: RequestRecord) -> usize {
         let mut index = 0;
         self.seen.send_modify(|seen| {
@@ -117,7 +117,7 @@ impl Journal {
         let _ = self.seen.subscribe().wait_for(arrived).await;
     }
 
-    /// Lets what waits in [`Journal::until_released`] go on.
+    /// Lets [`Journal::until_released`] return.
     pub(crate) fn release(&self) {
         self.seen.send_modify(|seen| seen.released = true);
     }

@@ -1,4 +1,4 @@
-//! The same programs on the machine's own Python, as the measure of what CPython does.
+//! Runs the same programs on the machine's own Python, as the reference for CPython's behaviour.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,8 +20,8 @@ pub(crate) fn interpreter() -> std::ffi::OsString {
     std::env::var_os(INTERPRETER).unwrap_or_else(|| "python3".into())
 }
 
-/// One run on the machine's own Python. Only the standard library may be expected there, but in
-/// an environment with packages of its own.
+/// One run on the machine's own Python. It can rely only on the standard library, except in an
+/// environment with packages of its own.
 #[derive(Debug)]
 pub struct Native {
     command: Command,
@@ -33,7 +33,7 @@ impl Native {
         Self::with(Path::new(&interpreter()), program, arguments)
     }
 
-    /// The same with another interpreter, such as that of a virtual environment.
+    /// A run with another interpreter, such as that of a virtual environment.
     pub fn with<S: AsRef<str>>(
         interpreter: &Path,
         program: &str,
@@ -51,7 +51,7 @@ impl Native {
                 .into_iter()
                 .map(|argument| argument.as_ref().to_owned()),
         );
-        // A proxy of the machine's own would stand between the program and the servers.
+        // A proxy of the machine would come between the program and the servers.
         for name in [
             "http_proxy",
             "https_proxy",
@@ -91,7 +91,7 @@ impl Native {
         self
     }
 
-    /// Runs it to its end, which must be a good one.
+    /// Runs it to its end, which must be successful.
     ///
     /// # Panics
     ///
@@ -102,7 +102,8 @@ impl Native {
         Report::of_success("native", code, &output.stdout, &output.stderr)
     }
 
-    /// Runs it to its end, whatever that is: what it printed, and its exit code as a shell says it.
+    /// Runs it to its end, successful or not; returns what it printed, and its exit code as in a
+    /// shell.
     ///
     /// # Panics
     ///

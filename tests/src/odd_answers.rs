@@ -1,11 +1,11 @@
-//! Answers that no HTTP library would send, and what real servers have been seen to send.
+//! Answers that no HTTP library would send, and some that real servers send.
 
-/// One answer, by the path that asks for it.
+/// One answer, and the path that requests it.
 #[derive(Debug)]
 pub struct OddAnswer {
     /// The path.
     pub path: &'static str,
-    /// All that is sent.
+    /// All bytes that are sent.
     pub bytes: &'static [u8],
     /// Whether the connection stays open, for another request.
     pub stays: bool,
@@ -68,7 +68,7 @@ static VERY_MANY_FIELDS: [u8; 17 + 3000 * 8 + 2] = fields();
 
 /// Every answer.
 pub static ODD_ANSWERS: &[OddAnswer] = &[
-    // Ordinary ones.
+    // Ordinary answers.
     stays("/fine", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"),
     ends("/closed", b"HTTP/1.0 200 OK\r\n\r\nfine"),
     // Heads that end too early.
@@ -83,7 +83,7 @@ pub static ODD_ANSWERS: &[OddAnswer] = &[
     ends("/cut-in-version", b"HTTP/1"),
     ends("/cut-in-name", b"HTTP/1.1 200 OK\r\nX-A"),
     ends("/cut-in-value", b"HTTP/1.1 200 OK\r\nX-A: 1"),
-    // Lines that are no fields.
+    // Lines that are not fields.
     ends(
         "/no-colon",
         b"HTTP/1.1 200 OK\r\nX-A: 1\r\nno colon\r\nX-B: 2\r\n\r\nbody",

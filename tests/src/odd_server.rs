@@ -1,4 +1,5 @@
-//! A TCP server that gives the answers of [`ODD_ANSWERS`], and knows which connection carried what.
+//! A TCP server that sends the answers of [`ODD_ANSWERS`], and records which connection carried
+//! what.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use crate::odd_answers::ODD_ANSWERS;
 /// More than any request head that the tests send.
 const LARGEST_HEAD: usize = 64 * 1024;
 
-/// The paths that each connection asked for, in their order.
+/// The paths that each connection requested, in order.
 type Seen = Arc<Mutex<Vec<Vec<String>>>>;
 
 /// A running server. It stops, and its connections close, when it is dropped.
@@ -55,7 +56,7 @@ impl OddServer {
         format!("http://{}", self.address)
     }
 
-    /// The paths that each connection asked for, in their order.
+    /// The paths that each connection requested, in order.
     pub fn connections(&self) -> Vec<Vec<String>> {
         lock(&self.seen).clone()
     }

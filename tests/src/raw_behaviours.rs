@@ -5,9 +5,9 @@
 pub struct Behaviour {
     /// The path that chooses it.
     pub path: &'static str,
-    /// What is sent, in order, each piece in a write of its own.
+    /// The bytes to send, in order, each piece in a write of its own.
     pub answer: &'static [Piece],
-    /// What follows.
+    /// What follows the bytes.
     pub end: End,
 }
 
@@ -16,7 +16,7 @@ pub struct Behaviour {
 pub enum Piece {
     /// These bytes.
     Once(&'static [u8]),
-    /// These bytes over and over until the peer goes away.
+    /// These bytes over and over until the peer disconnects.
     Forever(&'static [u8]),
 }
 
@@ -27,7 +27,7 @@ pub enum End {
     Finish,
     /// The server sends RST.
     Reset,
-    /// The server says no more and waits for the peer to end.
+    /// The server sends nothing more and waits for the peer to end.
     Hold,
 }
 
@@ -38,8 +38,8 @@ const fn on(path: &'static str, answer: &'static [Piece], end: End) -> Behaviour
 /// Every behaviour, by path.
 pub const BEHAVIOURS: &[Behaviour] = &[
     on("/ok", &[Piece::Once(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine\n")], End::Finish),
-    // No fault: names in mixed case, duplicates apart, values that are not ASCII, a reason of its
-    // own, after two informational responses.
+    // Not a fault: names in mixed case, separate duplicates, values that are not ASCII, an unusual
+    // reason, after two informational responses.
     on(
         "/spelling",
         &[

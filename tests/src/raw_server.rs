@@ -1,5 +1,5 @@
-//! A TCP server that answers HTTP requests as no HTTP library would: broken off, endless,
-//! malformed, or in the spelling that a library would hide.
+//! A TCP server that answers HTTP requests as no HTTP library would: truncated, endless, malformed,
+//! or in the spelling that a library would hide.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ struct Seen {
 
 /// A running server. It stops, and its connections close, when it is dropped.
 ///
-/// Each connection carries one request, whose path chooses the answer from [`BEHAVIOURS`]. A
-/// client that sends no request head, such as one that begins with TLS, hears nothing.
+/// Each connection carries one request, whose path chooses the answer from [`BEHAVIOURS`]. A client
+/// that sends no request head, such as one that begins with TLS, gets no answer.
 #[derive(Debug)]
 pub struct RawServer {
     address: SocketAddr,
@@ -51,7 +51,7 @@ impl RawServer {
             shared.send_modify(|seen| seen.connections += 1);
             let seen = Arc::clone(&shared);
             async move {
-                // Errors are the client's end of the connection, which tests bring about.
+                // Errors are the client's end of the connection, which tests cause.
                 let _ = converse(stream, &seen).await;
             }
         });
@@ -77,7 +77,7 @@ impl RawServer {
         self.seen.borrow().connections
     }
 
-    /// The request heads so far, byte for byte, the empty line included.
+    /// The request heads so far, byte for byte, including the empty line.
     pub fn heads(&self) -> Vec<Vec<u8>> {
         self.seen.borrow().heads.clone()
     }
@@ -130,7 +130,7 @@ async fn perform(mut stream: TcpStream, behaviour: &Behaviour) -> std::io::Resul
     Ok(())
 }
 
-/// Reads up to the empty line; `None` where the peer ends before it or never sends it.
+/// Reads up to the empty line; `None` if the peer ends before it or never sends it.
 async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     while head.len() < LARGEST_HEAD {
@@ -145,7 +145,7 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// The second word of the request line; empty where there is none.
+/// The second word of the request line; empty if there is none.
 fn path_of(head: &[u8]) -> &str {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let line = std::str::from_utf8(line).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! What a program of `programs/` printed.
+//! Reads what a program of `programs/` printed.
 
 use serde_json::{Value, json};
 
-/// What a line of a report says, to be compared with the same program's on the other side: the
-/// result, or these `parts` of the exception that the program saw, such as its `type`.
+/// The outcome in a line of a report, to compare with that of the same program on the other side:
+/// the result, or these `parts` of the exception that the program saw, such as its `type`.
 pub fn outcome(line: &Value, parts: &[&str]) -> Value {
     match line.get("result") {
         Some(result) => json!({ "result": result }),
@@ -18,18 +18,18 @@ pub fn outcome(line: &Value, parts: &[&str]) -> Value {
 /// The output of one run of a program: JSON objects, one a line, each with its `case`.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Who ran it, for messages.
+    /// The runner of the program, for messages.
     runner: &'static str,
     /// The lines in order.
     pub lines: Vec<Value>,
 }
 
 impl Report {
-    /// Reads the output of a run that must have ended well.
+    /// Reads the output of a run that must have succeeded.
     ///
     /// # Panics
     ///
-    /// When the exit code is not 0 or a line is no JSON; the message shows stdout and stderr.
+    /// When the exit code is not 0 or a line is not JSON; the message shows stdout and stderr.
     pub fn of_success(runner: &'static str, code: i32, stdout: &[u8], stderr: &[u8]) -> Self {
         let stdout = String::from_utf8_lossy(stdout);
         let stderr = String::from_utf8_lossy(stderr);
@@ -56,7 +56,7 @@ impl Report {
         found.unwrap_or_else(|| panic!("no case {case} in the {} run: {self}", self.runner))
     }
 
-    /// What `case` gave.
+    /// The result of `case`.
     ///
     /// # Panics
     ///

@@ -1,6 +1,6 @@
-//! Object storage with S3's interface, as far as botocore's daily calls use it. Each request has
-//! to carry a good signature over the fields that it signs: one byte that changes on the way, and
-//! the answer is 403.
+//! Object storage with S3's interface, as far as botocore's common calls use it. Each request must
+//! have a valid signature over the fields that it signs: if one byte changes in transit, the answer
+//! is 403.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,7 +26,7 @@ use crate::http_routes::percent_decode;
 use crate::http_server::loopback;
 use crate::sigv4::{SignedRequest, verify};
 
-/// The bucket that there is.
+/// The only bucket.
 const BUCKET: &str = "/bucket";
 
 /// The bucket that does not answer.
@@ -110,16 +110,16 @@ impl S3Server {
         }
     }
 
-    /// Scheme, address and port: the endpoint's URL, and the rule that allows this server alone.
+    /// Scheme, address and port: the endpoint's URL, and the rule that allows only this server.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Why requests were refused, in their order.
+    /// Why requests were refused, in order.
     ///
     /// # Panics
     ///
-    /// When a connection's task did.
+    /// If a connection's task panicked.
     pub fn refused(&self) -> Vec<&'static str> {
         self.store.lock().expect("no panic").refused.clone()
     }
@@ -128,7 +128,7 @@ impl S3Server {
     ///
     /// # Panics
     ///
-    /// When a connection's task did.
+    /// If a connection's task panicked.
     pub fn versions(&self) -> Vec<String> {
         self.store.lock().expect("no panic").versions.clone()
     }
@@ -147,7 +147,7 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    // Errors here are the client's: it went away.
+    // Errors here are the client's: it disconnected.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -168,7 +168,7 @@ async fn answer(
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
     if let Some(authority) = head.uri.authority() {
-        // In HTTP/2 it is in the place of the field.
+        // In HTTP/2 the authority replaces the field.
         fields.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
     }
     let request = SignedRequest {
@@ -193,7 +193,7 @@ async fn answer(
     })
 }
 
-/// The object's bytes in a request's body, if they are those that were signed.
+/// The object's bytes in a request's body, if they match the signature.
 fn content(request: &SignedRequest<'_>, body: Bytes) -> Result<Bytes, &'static str> {
     let digest = request.field("x-amz-content-sha256").unwrap_or_default();
     if digest == "UNSIGNED-PAYLOAD" {
@@ -209,7 +209,7 @@ fn content(request: &SignedRequest<'_>, body: Bytes) -> Result<Bytes, &'static s
     whole.then_some(decoded).ok_or("another length")
 }
 
-/// Takes the coding `aws-chunked` off: chunks as in HTTP/1.1, inside the body.
+/// Removes the coding `aws-chunked`: chunks as in HTTP/1.1, inside the body.
 fn unchunked(mut body: &[u8]) -> Option<Bytes> {
     let mut decoded = Vec::new();
     loop {
@@ -302,7 +302,7 @@ impl Store {
         }
     }
 
-    /// `ListObjectsV2`: the keys behind the continuation token, which is the last key so far.
+    /// `ListObjectsV2`: the keys after the continuation token, which is the last key so far.
     fn list(&self, query: &str) -> Answer {
         let parameter = |name: &str| parameter(query, name);
         let after = parameter("continuation-token").unwrap_or_default();

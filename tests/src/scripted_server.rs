@@ -1,4 +1,5 @@
-//! A server whose answers the test writes, byte for byte and piece by piece, from the request head.
+//! A server whose answers the test computes from the request head, byte for byte and piece by
+//! piece.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::http_server::loopback;
 /// An answer.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    /// What is sent, each piece in a write, and over TLS in a record, of its own.
+    /// The bytes to send, each piece in a write, and over TLS in a record, of its own.
     pub pieces: Vec<Vec<u8>>,
     /// Whether the server closes after it; otherwise it waits for the next request, or for the end.
     pub close: bool,
@@ -28,8 +29,8 @@ struct Seen {
     heads: Vec<Vec<u8>>,
 }
 
-/// A running server. It stops, and its connections close, when it is dropped. It reads heads
-/// only: a request with a body would be taken for two.
+/// A running server. It stops, and its connections close, when it is dropped. It reads only heads:
+/// a request with a body would count as two.
 #[derive(Debug)]
 pub struct ScriptedServer {
     address: SocketAddr,
@@ -39,7 +40,7 @@ pub struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    /// Serves plain HTTP on 127.0.0.1, at a port that is free: `answer` is given each head.
+    /// Serves plain HTTP on 127.0.0.1, at a port that is free; `answer` gets each head.
     ///
     /// # Panics
     ///
@@ -48,7 +49,7 @@ impl ScriptedServer {
         Self::start(None, Arc::new(answer)).await
     }
 
-    /// The same over TLS with `leaf`, speaking the first of `alpn`.
+    /// Serves HTTPS with `leaf`, speaking the first of `alpn`.
     ///
     /// # Panics
     ///
@@ -73,7 +74,7 @@ impl ScriptedServer {
             shared.send_modify(|seen| seen.connections += 1);
             let (seen, answer, tls) = (Arc::clone(&shared), Arc::clone(&answer), tls.clone());
             async move {
-                // Errors are the client's end of the connection, which tests bring about.
+                // Errors are the client's end of the connection, which tests cause.
                 let _ = match tls {
                     None => converse(stream, &seen, &*answer).await,
                     Some(acceptor) => match acceptor.accept(stream).await {
@@ -92,7 +93,7 @@ impl ScriptedServer {
         }
     }
 
-    /// Scheme, address and port: a base URL, and the rule that allows this server alone.
+    /// Scheme, address and port: a base URL, and the rule that allows only this server.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
@@ -102,7 +103,7 @@ impl ScriptedServer {
         self.seen.borrow().connections
     }
 
-    /// The request heads so far, the empty line included.
+    /// The request heads so far, including the empty line.
     pub fn heads(&self) -> Vec<String> {
         let seen = self.seen.borrow();
         let heads = seen.heads.iter();

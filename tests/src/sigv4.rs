@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, as a server checks it: over the request's head as it arrived.
+//! Checks AWS Signature Version 4 as a server does: over the request's head as it arrived.
 
 use ring::hmac::{HMAC_SHA256, Key, sign};
 
@@ -14,7 +14,7 @@ pub(crate) struct SignedRequest<'a> {
     pub(crate) path: &'a str,
     /// The query, encoded as it was sent.
     pub(crate) query: &'a str,
-    /// The fields with names in lower case, `host` included.
+    /// The fields with names in lower case, including `host`.
     pub(crate) fields: &'a [(String, Vec<u8>)],
 }
 
@@ -111,7 +111,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The example `GET Object` of the documentation of the signature.
+    /// The example `GET Object` from the documentation of the signature.
     const KEY: (&str, &str) = (
         "AKIAIOSFODNN7EXAMPLE",
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

@@ -1,4 +1,4 @@
-//! Says that a test was skipped, and fails where everything must run.
+//! Reports that a test was skipped, and fails if everything must run.
 
 use std::io::Write;
 
@@ -17,8 +17,8 @@ pub fn skip(why: &str) {
     assert!(!required, "{REQUIRED} is set, and this is missing: {why}");
 }
 
-/// Prints `skipped: WHY` on standard error, and never fails: for what a tool cannot bring, such as
-/// a privilege.
+/// Prints `skipped: WHY` on standard error, and never fails: for what installing a tool cannot
+/// provide, such as a privilege.
 pub fn skip_always(why: &str) {
     say(why);
 }

@@ -1,5 +1,5 @@
 //! The paths of the HTTP server whose bodies move in step with other requests, so that a client
-//! which keeps something back stands still instead of being late. A stream's name is the query.
+//! that holds something back blocks instead of being late. A stream's name is the query.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ pub(crate) async fn stream_route(
     }
 }
 
-/// Reads a body, noting every piece; gives its length.
+/// Reads a body, recording every piece; returns its length.
 async fn take(name: &str, body: &mut Incoming, journal: &Arc<Journal>) -> u64 {
     let mut length = 0;
     loop {
@@ -108,7 +108,7 @@ async fn take(name: &str, body: &mut Incoming, journal: &Arc<Journal>) -> u64 {
 
 type Pieces = mpsc::Sender<Bytes>;
 
-/// A body that a task makes. The task ends when the body is dropped.
+/// A body that a task sends. The task ends when the body is dropped.
 fn sent<F>(
     name: &str,
     journal: &Arc<Journal>,
@@ -133,7 +133,7 @@ where
 }
 
 /// Sends `count` events, each after the acknowledgement of the one before it if they are `paced`.
-/// `None` where the client has gone.
+/// `None` if the client has disconnected.
 async fn events(
     count: usize,
     paced: bool,
@@ -166,7 +166,7 @@ async fn give(piece: Bytes, journal: &Journal, name: &str, pieces: &Pieces) -> O
     Some(())
 }
 
-/// What comes out of a channel, as a body.
+/// The content of a channel, as a body.
 struct Received(mpsc::Receiver<Bytes>);
 
 impl Body for Received {

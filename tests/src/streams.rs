@@ -1,4 +1,4 @@
-//! Bodies that tests follow while they are on their way, by the names that programs give them.
+//! Observes bodies while they are sent, by the names that programs give them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use tokio::sync::watch;
 /// What a server knows of one body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamRecord {
-    /// How many pieces the client has said that it has.
+    /// How many pieces the client has acknowledged.
     pub acknowledged: usize,
     /// How many bytes were handed to the HTTP library to send.
     pub given: u64,
     /// How many bytes have arrived.
     pub received: u64,
-    /// Whether the body ended before its time, because the peer went away.
+    /// Whether the body ended early because the peer disconnected.
     pub cut: bool,
 }
 
-/// So many looks in a row have to find the same for a stream to count as held.
+/// How many checks in a row must find the same for a stream to count as held.
 const LOOKS: usize = 30;
 
-/// The time between two looks.
+/// The time between two checks.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The streams of one server.
@@ -53,8 +53,8 @@ impl Streams {
             .await;
     }
 
-    /// Waits until the stream `name` does not move any more, and gives what is known of it. On a
-    /// machine that stalls this may be too early, and then tells too little, never too much.
+    /// Waits until the stream `name` does not move any more, and returns its record. On a machine
+    /// that stalls this may be too early; then the record shows too little, never too much.
     pub(crate) async fn settled(&self, name: &str) -> StreamRecord {
         let (mut last, mut looks) = (self.record(name), 0);
         while looks < LOOKS {

@@ -1,5 +1,5 @@
-//! Test targets whose tests are the rows of tables: each row is a test with a name of its own, so
-//! that it can be filtered and runs beside others.
+//! Makes each row of a table a test with a name of its own, so that it can be filtered and runs
+//! beside others.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// No test yet.
+    /// Starts without tests.
     pub fn new() -> Self {
         Self::default()
     }

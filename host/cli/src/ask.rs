@@ -15,7 +15,7 @@ use question::{Answer, Question};
 /// How long a person has for an answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(120);
 
-/// A hook that puts what rules ask about to the person at the terminal, one question at a time. An
+/// A hook that asks the person at the terminal what rules ask about, one question at a time. An
 /// answer counts for the host, the port and the rule, for as long as the program runs.
 #[derive(Default)]
 pub(crate) struct Terminal {
@@ -29,7 +29,7 @@ impl DecisionHook for Terminal {
             if !request.is_asked {
                 return Ok(HookAnswer::allow());
             }
-            // The scheme is not known at first. An answer to one rule is none to another.
+            // The scheme is not known at first. An answer for one rule does not count for another.
             let endpoint = &request.origin.endpoint;
             let subject = format!("{endpoint} (rule {})", request.rule);
             let _turn = self.turn.lock().await;
@@ -40,7 +40,7 @@ impl DecisionHook for Terminal {
                     let text = format!("{} asks for {subject}.", request.sandbox);
                     let question = Question {
                         text: printable(&text),
-                        // ASCII without a space: it was parsed as a host.
+                        // ASCII without a space, because it was parsed as a host.
                         word: endpoint.host.to_string(),
                         kind: "the host's name",
                     };
@@ -62,7 +62,7 @@ impl DecisionHook for Terminal {
     }
 }
 
-/// Whether the person at the terminal grants rules that a script asks for. `rules` are printable.
+/// Whether the person at the terminal grants rules that a script requests. `rules` are printable.
 pub(crate) async fn grants(script: &str, rules: &[String], limit: Duration) -> bool {
     let Ok(number) = getrandom::u32() else {
         return false;
@@ -73,7 +73,7 @@ pub(crate) async fn grants(script: &str, rules: &[String], limit: Duration) -> b
         .collect();
     let question = Question {
         text: format!("{script} asks for these rules:\r\n{}", list.join("\r\n")),
-        // A script can't tell its reader what to type.
+        // A script must not be able to tell its reader what to type.
         word: format!("{:04}", number % 10_000),
         kind: "the number",
     };

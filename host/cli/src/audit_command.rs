@@ -1,4 +1,4 @@
-//! `sandbox-net audit`.
+//! The command `sandbox-net audit`.
 
 mod lines;
 mod merged;
@@ -42,7 +42,7 @@ impl AuditCommand {
         match (self.action, self.show) {
             (Some(Action::Replay(command)), _) => command.run(console),
             (None, Some(command)) => command.run(console),
-            // What clap does not let through.
+            // Clap refuses this already.
             (None, None) => Err(anyhow!("no audit log is named")),
         }
     }

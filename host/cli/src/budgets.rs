@@ -1,4 +1,4 @@
-//! Tells which budgets a program used up, and how each is raised.
+//! Reports which budgets a program used up, and how to raise each.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Reached<'a> {
 }
 
 impl Reached<'_> {
-    /// What was reached, and how it is raised.
+    /// What was reached, and how to raise it.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -1,4 +1,4 @@
-//! `sandbox-net componentize`.
+//! The command `sandbox-net componentize`.
 
 use std::path::PathBuf;
 

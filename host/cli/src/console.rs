@@ -1,4 +1,4 @@
-//! Where a command writes.
+//! The output streams of a command.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ pub(crate) struct Console<'a> {
     pub(crate) err: &'a mut dyn Write,
 }
 
-/// Nobody reads what a command prints any more, as behind `| head`. The command ends silently.
+/// Nobody reads a command's output any more, as after `| head`. The command ends silently.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub(crate) struct NobodyReads;
@@ -52,12 +52,12 @@ impl<W: Write> Write for Stream<'_, W> {
 ///
 /// # Errors
 ///
-/// [`NobodyReads`] where the reader of either has left, and else what the command gives.
+/// [`NobodyReads`] if the reader of either has left, and otherwise the command's own error.
 pub(crate) fn with_process_streams(
     run: impl FnOnce(&mut Console<'_>) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
     let has_left = Cell::new(false);
-    // The lock of stdout writes by lines, so that both streams come in their order.
+    // Locked stdout is written line by line, so that both streams stay in order.
     let mut out = Stream {
         inner: io::stdout().lock(),
         has_left: &has_left,
@@ -84,7 +84,7 @@ pub(crate) fn with_process_streams(
 ///
 /// # Errors
 ///
-/// [`NobodyReads`], and where stdout can't be written to.
+/// [`NobodyReads`], and if stdout can't be written to.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     with_process_streams(|console| {
         writeln!(console.out, "{text}")?;
@@ -93,7 +93,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     .map(drop)
 }
 
-/// Logs and policies are long: no line between two rows.
+/// Logs and policies are long, so there is no line between two rows.
 const STYLE: TableStyle = UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
 
 /// An empty table with this header.

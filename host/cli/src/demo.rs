@@ -1,4 +1,4 @@
-//! `sandbox-net demo`.
+//! The command `sandbox-net demo`.
 
 use anyhow::bail;
 use sandbox_net::{Engine, Output, Sandbox, Script, Verdict};

@@ -1,4 +1,4 @@
-//! Files that are read, with `-` for stdin.
+//! Opens input files, with `-` for stdin.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

@@ -28,11 +28,11 @@ struct Report<'a> {
     lookups: &'a [LookupRecord],
     /// The budgets that refused something: key, value, how often, and what to do about it.
     budgets_reached: Vec<Reached<'a>>,
-    /// How many of each are missing above.
+    /// How many of each are missing in the lists above.
     dropped: Dropped,
 }
 
-/// Text where it is text; base64 where it is not, so that no byte is lost.
+/// Text if it is text, and base64 otherwise, so that no byte is lost.
 #[derive(Serialize)]
 enum Stdout<'a> {
     #[serde(rename = "stdout")]

@@ -1,4 +1,4 @@
-//! Says on stderr what of a sandbox could not be removed, whenever it is dropped.
+//! Reports on stderr what of a dropped sandbox could not be removed.
 
 use std::fmt::Debug;
 
@@ -8,12 +8,12 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::supervise;
 
-/// What the library says about it.
+/// The target of the library's messages about it.
 const TARGET: &str = "sandbox_net::clean_up";
 
-/// Begins to listen; everything else that is traced is nobody's business here.
+/// Starts to listen; all other traces are ignored here.
 pub(crate) fn report() {
-    // Only one can listen, and this is the first.
+    // Only one listener is possible, and this is the first.
     let _ = tracing::subscriber::set_global_default(OnStderr);
 }
 

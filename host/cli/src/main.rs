@@ -1,4 +1,4 @@
-//! `sandbox-net`: untrusted Python with a checked network, from the shell.
+//! The command line `sandbox-net`: runs untrusted Python with a checked network.
 
 mod ask;
 mod audit_command;
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { TOOL_FAILED } else { 0 };
-            // Nothing is left to do where stderr is gone.
+            // If stderr is closed, nothing can be done.
             let _ = error.print();
             return ExitCode::from(code);
         }

@@ -1,9 +1,9 @@
-//! Tells how to get a module that a program misses.
+//! Tells how to get a module that a program lacks.
 //!
-//! What is missing is read from the end of the program's stderr, which may say anything: only a word of
-//! letters, digits and the like is repeated from it, and all that is said is how a package is added.
+//! The name is read from the end of the program's stderr, which may say anything: only a word of
+//! letters, digits and the like is repeated, and the hint only says how to add a package.
 
-/// What is said of pip, which needs processes, and a network of its own.
+/// The hint about pip, which needs processes, and a network of its own.
 pub(crate) const NO_PIP: &str =
     "pip does not run in a sandbox; add packages with --with PKG, such as --with requests";
 
@@ -33,7 +33,7 @@ const DISTRIBUTIONS: [(&str, &str); 22] = [
     ("yaml", "pyyaml"),
 ];
 
-/// Modules of distributions that have machine code alone.
+/// Modules of distributions that have only machine code.
 const NATIVE: [(&str, &str); 12] = [
     ("Crypto", "pycryptodome"),
     ("cv2", "opencv-python"),
@@ -49,7 +49,7 @@ const NATIVE: [(&str, &str); 12] = [
     ("zmq", "pyzmq"),
 ];
 
-/// Modules that many distributions share: the name of each is that of a module in it.
+/// Modules that many distributions share: each has the name of a module in it.
 const SHARED: [&str; 2] = ["azure", "google"];
 
 /// What to do about the module that an uncaught exception names last, if that ended the program.

@@ -1,9 +1,9 @@
-//! Tells whether a program failed since it had no network.
+//! Detects that a program failed because it had no network.
 //!
-//! The component of a program without a network has nothing that could ask for it, so the host sees no
-//! attempt. CPython's own modules fail there, and name a cause that is none: what they say is known.
+//! The component of a program without a network has nothing that could request it, so the host sees no
+//! attempt. CPython's own modules fail there, and name a wrong cause: their messages are known.
 
-/// Parts of what is said where sockets or TLS are missing, in lower case.
+/// Parts of the messages if sockets or TLS are missing, in lower case.
 const SIGNS: [&str; 9] = [
     "socket",
     "ssl",
@@ -16,7 +16,7 @@ const SIGNS: [&str; 9] = [
     "[errno 58]",
 ];
 
-/// Whether the end of a program's stderr tells of an exception that a missing network explains.
+/// Whether the end of a program's stderr shows an exception that a missing network explains.
 pub(crate) fn is_missed(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
     text.lines().any(|line| {

@@ -1,4 +1,4 @@
-//! `sandbox-net policy`.
+//! The command `sandbox-net policy`.
 
 mod check;
 mod explain;

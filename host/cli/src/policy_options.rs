@@ -1,4 +1,4 @@
-//! Policies on the command line: files, and single rules.
+//! The policy options of the command line: files, and single rules.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl PolicyOptions {
             && self.field.is_empty()
     }
 
-    /// Reads the files and puts everything together.
+    /// Reads the files and combines everything.
     pub(crate) fn compose(self) -> Result<Composed, Failure> {
         let authors = self.policy.iter().map(|file| input::name(file)).collect();
         Ok(Composed {
@@ -103,14 +103,14 @@ pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
 
 fn document(file: &Path) -> Result<Document, Failure> {
     let mut bytes = Vec::new();
-    // One byte more tells what is too long, and what is endless is not read to its end.
+    // One byte more shows that a file is too long, without reading an endless one to its end.
     let mut reader = input::open(file)?.take(MAX_LENGTH as u64 + 1);
     reader.read_to_end(&mut bytes)?;
     if bytes.len() > MAX_LENGTH {
         let (line, fault) = (None, DocumentFault::TooLong);
         return Err(DocumentError { line, fault }.into());
     }
-    // The error's own text names the first wrong byte, which nobody looks for.
+    // The error's own text names the first wrong byte, which helps nobody.
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("not a text in UTF-8"))?;
     Ok(Document::parse(&text)?)
 }

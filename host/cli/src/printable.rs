@@ -1,9 +1,9 @@
-//! Text from elsewhere, made fit for a terminal.
+//! Makes foreign text safe for a terminal.
 
 use bytesize::ByteSize;
 
-/// The text with its control characters, terminal escapes and invisible characters (those that
-/// change the direction of writing among them) written out, as in `\u{1b}`.
+/// The text with its control characters, terminal escapes and invisible characters (including those
+/// that change the direction of writing) written out, as in `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().flat_map(written_out).collect()
 }
@@ -24,13 +24,13 @@ pub(crate) fn bytes(count: u64) -> String {
     ByteSize::b(count).display().iec().to_string()
 }
 
-/// A number of things, with the plural where it is not one.
+/// A number of things, with the plural unless it is one.
 pub(crate) fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
 }
 
-/// Quotes and backslashes stay: what is printed is for people.
+/// Keeps quotes and backslashes, because the output is for people.
 fn written_out(c: char) -> impl Iterator<Item = char> {
     let plain = matches!(c, '\'' | '"' | '\\').then_some(c);
     let escaped = plain.is_none().then(|| c.escape_debug());

@@ -1,4 +1,4 @@
-//! `sandbox-net run`.
+//! The command `sandbox-net run`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The time limit counts from `start`, but not while the interpreter and packages are prepared.
+    /// The time limit counts from `start`, except while the interpreter and packages are prepared.
     pub(crate) async fn execute(
         mut self,
         cache_dir: Option<PathBuf>,
@@ -104,7 +104,7 @@ impl Run {
         }
         let (script, args) = self.program()?;
         let mut sandbox = self.directories(Sandbox::builder());
-        // Nothing is read from where an earlier run could have written.
+        // Check first: nothing must be read from where an earlier run could have written.
         sandbox.check()?;
         let name = self.script.first().cloned();
         let source = match name.clone() {
@@ -114,7 +114,7 @@ impl Run {
         let (asking, requirements) = (name.as_deref(), &self.with_requirements);
         let wishes = Wishes::read(asking, source.as_deref(), requirements)?;
         if wishes.asks_for_rules() {
-            // The person's time is not the program's.
+            // The time that the person takes is not the program's.
             let asked = Instant::now();
             deadline.set(None);
             let granted = wishes.granted(self.allow_requested).await;
@@ -129,7 +129,7 @@ impl Run {
             .disk_limit(self.disk.as_u64())
             .stdin(Stdin::Inherit);
         let script = match (source, name.as_deref()) {
-            // What the program itself would read is its source.
+            // With `-` the program's stdin is its source.
             (Some(source), Some("-")) => {
                 sandbox = sandbox.stdin(Stdin::Bytes(source));
                 script
@@ -165,14 +165,14 @@ impl Run {
             sandbox = sandbox.arg(arg);
         }
         sandbox = sandbox.preparation_limit(self.prepare_timeout);
-        // The deadline below is earlier; a limit that is none is told here.
+        // The deadline below is earlier; an invalid limit is reported here.
         if let Some(limit) = self.timeout {
             sandbox = sandbox.time_limit(limit);
         }
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         }
-        // Mistakes in the arguments are told before a runtime is fetched for them.
+        // Report mistakes in the arguments before fetching a runtime.
         sandbox.check()?;
         let policy = sandbox.effective_policy()?;
         if policy.asks() && !policy.denies_everything() {
@@ -184,7 +184,7 @@ impl Run {
         let spent = start.elapsed();
         deadline.set(None);
         let limit = Some(self.prepare_timeout);
-        // A log has no lines of another kind.
+        // A log must not contain lines of another kind.
         let engine = match logs_to_stderr {
             true => crate::engine(cache_dir, None, limit, progress::Silent).await?,
             false => crate::engine(cache_dir, None, limit, progress::Terminal).await?,
@@ -199,8 +199,8 @@ impl Run {
         }
         let sandbox = sandbox.build().await?;
         let outcome = sandbox.run(script).await?;
-        // What the program left on the disk is bounded, and removing it is not the program's time: a
-        // result that is there is not lost for it.
+        // What the program left on the disk is bounded, and removing it is not the program's time:
+        // the result must not be lost for it.
         deadline.set(None);
         let closed = sandbox.close().await;
         deadline.set(end.map(|end| end.max(Instant::now())));
@@ -227,8 +227,8 @@ impl Run {
         Ok(exit_code(&outcome))
     }
 
-    /// Mounts the directories, and names the files that the program must not be able to replace, by the
-    /// options that they come from.
+    /// Mounts the directories, and protects the files that the program must not be able to replace, by
+    /// the names of their options.
     fn directories(&self, mut sandbox: SandboxBuilder) -> SandboxBuilder {
         for (host, guest, access) in &self.dir {
             sandbox = sandbox.dir(host, guest, *access);
@@ -265,7 +265,7 @@ impl Run {
             name if self.module.is_some() => Script::module(name),
             "-" => Script::stdin(),
             path => {
-                // A named pipe is opened once, by who reads it.
+                // Do not open it: a named pipe can be opened only once, by its reader.
                 std::fs::metadata(path).with_context(|| path.to_owned())?;
                 Script::path(path)
             }
@@ -274,11 +274,11 @@ impl Run {
     }
 }
 
-/// Says on stderr what the program itself could not.
+/// Reports on stderr what the program itself could not.
 fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
         Exit::Code(1) => {
-            // An exception: without a network CPython's own modules name a cause that is none.
+            // Except without a network: there CPython's own modules name a wrong cause.
             let is_missed = || had_no_network && no_network::is_missed(&outcome.stderr_end);
             if let Some(hint) = missing_module::hint(&outcome.stderr_end) {
                 say(&hint);
@@ -292,7 +292,7 @@ fn explain(outcome: &Outcome, had_no_network: bool) {
     }
 }
 
-/// The code as the operating system has it: its lowest eight bits.
+/// The code in the operating system's form: its lowest eight bits.
 fn exit_code(outcome: &Outcome) -> u8 {
     outcome.exit_code().to_le_bytes()[0]
 }
@@ -312,7 +312,7 @@ fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
     Ok((host.into(), guest.to_owned(), access))
 }
 
-/// A length of time. A bare number could be anything.
+/// Parses a duration. A bare number would be ambiguous.
 fn time(text: &str) -> Result<Duration, String> {
     let is_number = text.parse::<f64>().is_ok();
     humantime::parse_duration(text).map_err(|error| match is_number {

@@ -1,4 +1,4 @@
-//! `sandbox-net runtime`.
+//! The command `sandbox-net runtime`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a script and files of requirements ask for: packages, which are added, and rules, which somebody
+//! What a script and files of requirements request: packages, which are added, and rules, which somebody
 //! has to grant.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::ask::{ANSWER, grants};
 use crate::printable::printable;
 use crate::supervise::say;
 
-/// The most bytes of a script, as the library has it, and of a file of requirements.
+/// The most bytes of a script, as in the library, and of a file of requirements.
 const LONGEST: u64 = 16 << 20;
 
 /// What is asked for.
@@ -31,7 +31,7 @@ pub(crate) struct Wishes {
 /// The source of a script that can be read only once: stdin, unless a person types it there, or a pipe.
 pub(crate) async fn read_once(script: String) -> Result<Option<Vec<u8>>, Failure> {
     let (done, end) = oneshot::channel();
-    // Nobody waits for this thread: whoever writes may never end.
+    // Nobody waits for this thread, because the writer may never end.
     thread::spawn(move || done.send(source_once(&script)));
     end.await?
 }
@@ -71,7 +71,7 @@ impl Wishes {
                 "-" => "stdin".to_owned(),
                 script => printable(script),
             };
-            // Python takes other encodings, too; the comment is in ASCII in all of them that matter.
+            // Python accepts other encodings, too; the comment is in ASCII in all relevant ones.
             let source = String::from_utf8_lossy(&source).into_owned();
             let script = wishes.script.clone();
             let at = || script.clone();
@@ -95,7 +95,7 @@ impl Wishes {
         !self.rules.is_empty()
     }
 
-    /// The rules that are granted: all or none. Without the option a person at the terminal decides.
+    /// The granted rules: all or none. Without the option a person at the terminal decides.
     pub(crate) async fn granted(&self, by_option: bool) -> Vec<String> {
         if self.rules.is_empty() {
             return Vec::new();
@@ -131,7 +131,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     at_most(file, &name)
 }
 
-/// All of it, unless it is too long.
+/// Reads everything, unless it is too long.
 fn at_most(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = from.take(LONGEST + 1).read_to_end(&mut bytes);

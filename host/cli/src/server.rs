@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-/// A listener that answers nobody and counts who came.
+/// A listener that answers nobody and counts the connections.
 pub(crate) struct Forbidden {
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicU64>,
@@ -101,7 +101,7 @@ fn certificates() -> Result<(String, TlsAcceptor), Failure> {
     Ok((authority.pem(), TlsAcceptor::from(Arc::new(config))))
 }
 
-/// One connection. A client that goes away is no concern of the demo's.
+/// Serves one connection. A client that disconnects is not an error.
 async fn serve(connection: TcpStream, tls: TlsAcceptor, requests: Arc<AtomicU64>) {
     let Ok(connection) = tls.accept(connection).await else {
         return;

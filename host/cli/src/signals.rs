@@ -1,12 +1,13 @@
-//! What the process was told about signals when it began.
+//! Finds out which signals the process was started to ignore.
 
-/// Whether the process began with the signal ignored, as under `nohup`: it stays so then.
+/// Whether the process was started with the signal ignored, as under `nohup`; then it stays
+/// ignored.
 pub(crate) fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_signals(&status) >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
-/// The mask in the kernel's description of a process; nothing where it has none.
+/// The mask in the kernel's description of a process; 0 if it has none.
 fn ignored_signals(status: &str) -> u64 {
     let mask = status
         .lines()

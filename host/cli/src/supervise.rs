@@ -1,6 +1,6 @@
-//! Runs a command and ends it: at its time limit and at a signal, whatever blocks meanwhile.
+//! Runs a command and ends it at its time limit and at a signal, even if something blocks.
 //!
-//! The command runs on threads of its own; this one only waits. So a call of the host that blocks
+//! The command runs on threads of its own; this one only waits. So a blocking call of the host
 //! keeps neither the time limit nor Ctrl-C from ending the process.
 
 use std::io;
@@ -14,16 +14,16 @@ use tokio::task::JoinHandle;
 
 use crate::{Failure, one_line};
 
-/// How much later than the time limit a command that has not ended by itself is ended.
+/// How long after the time limit a command that has not ended by itself is stopped.
 const LATE: Duration = Duration::from_secs(1);
-/// How long a command that is ended may take to clean up.
+/// How long a stopped command may take to clean up.
 const CLEANUP: Duration = Duration::from_secs(2);
-/// How long a last word to the user may take: its reader may not read.
+/// How long a last message to the user may take, because its reader may not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// The exit code of what its time limit ended.
+/// The exit code of a command that its time limit ended.
 const TIME_LIMIT: u8 = 124;
 
-/// When the command has to have ended; not at all while it is unset.
+/// When the command has to have ended; no limit while it is unset.
 #[derive(Clone)]
 pub(crate) struct Deadline(Arc<watch::Sender<Option<Instant>>>);
 
@@ -33,7 +33,7 @@ impl Deadline {
     }
 }
 
-/// Runs what `work` gives to its end, or until it has to end.
+/// Runs the future of `work` to its end, or until it has to end.
 pub(crate) fn run<F>(work: impl FnOnce(Deadline) -> F) -> Result<u8, Failure>
 where
     F: Future<Output = Result<u8, Failure>> + Send + 'static,
@@ -60,14 +60,14 @@ where
             }
         }
     });
-    // The files of a sandbox that was dropped are removed in a thread of the runtime's. Threads that
-    // wait for something outside end with the process.
+    // The files of a dropped sandbox are removed in a thread of the runtime. Threads that wait for
+    // something outside end with the process.
     workers.shutdown_timeout(left);
     code
 }
 
-/// Lets the command clean up, unless that takes too long or there is another signal; the time that is
-/// left for it.
+/// Lets the command clean up, unless that takes too long or there is another signal; returns the
+/// remaining time.
 async fn end(task: &mut JoinHandle<Result<u8, Failure>>, signals: &mut Signals) -> Duration {
     let start = Instant::now();
     task.abort();
@@ -92,7 +92,7 @@ async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
             () = late => return,
             changed = deadline.changed() => {
                 if changed.is_err() {
-                    // The command has let go of it, and sets no other.
+                    // The command has dropped the deadline, so it sets no other.
                     return std::future::pending().await;
                 }
             }
@@ -105,7 +105,7 @@ async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// None where the process began with it ignored, as under `nohup`: it stays so.
+    /// `None` if the process was started with it ignored, as under `nohup`; then it stays ignored.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
@@ -124,7 +124,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one; the exit code that it stands for.
+    /// Waits for the next one; returns its exit code.
     async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,
@@ -156,13 +156,13 @@ impl Signals {
     }
 }
 
-/// Tells the user something on stderr, unless nobody reads that.
+/// Writes a message to the user on stderr, unless nobody reads it.
 pub(crate) fn say(text: &str) {
     let line = format!("sandbox-net: {text}\n");
     let (done, end) = mpsc::channel::<()>();
     let said = thread::Builder::new().spawn(move || {
-        // Nothing is left to do where stderr is gone. The lock of stderr may be held by a thread
-        // that waits for the same reader.
+        // If stderr is closed, nothing can be done. The lock of stderr may be held by a thread that
+        // waits for the same reader.
         #[cfg(unix)]
         let _ = rustix::io::write(io::stderr(), line.as_bytes());
         #[cfg(not(unix))]

@@ -1,4 +1,4 @@
-//! Decisions and exchanges as a table.
+//! Prints decisions and requests as a table.
 
 use comfy_table::Table;
 use sandbox_net::{DecisionRecord, ExchangeRecord, Outcome, Stage, Verdict};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::console::Captured;
 
-/// A directory that goes away with this value.
+/// A directory that is removed with this value.
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
@@ -31,7 +31,7 @@ impl Directory {
         fs::write(self.path(file), bytes).unwrap();
     }
 
-    /// The same with file names alone instead of paths.
+    /// The output with file names instead of paths.
     pub(crate) fn without_its_path(&self, printed: Captured) -> Captured {
         let prefix = format!("{}{}", self.0.display(), std::path::MAIN_SEPARATOR);
         let short = |text: String| text.replace(&prefix, "");
@@ -45,7 +45,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left in the temporary directory does no harm.
+        // A leftover in the temporary directory does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

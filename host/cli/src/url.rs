@@ -1,15 +1,15 @@
-//! URLs, in the one form that leaves no doubt about their host.
+//! Parses URLs, in the one form that leaves no doubt about their host.
 //!
-//! The crate `url` repairs what it reads (`127.1`, `\\`, `..`, tabs, `user@`), as browsers do. A policy has to
-//! judge what a program sends, and audit logs hold that byte for byte, so doubtful texts are refused here and
-//! paths stay as they are. The tests compare the two on everything that is accepted.
+//! The crate `url` repairs what it reads (`127.1`, `\\`, `..`, tabs, `user@`), as browsers do. A policy has
+//! to judge what a program sends, and audit logs contain that byte for byte, so ambiguous texts are refused
+//! here and paths stay unchanged. The tests compare the two on everything that is accepted.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use sandbox_net::policy::{Endpoint, Host, HostError, Origin, Scheme};
 
-/// `[scheme://]host[:port][/path][?query]`, with https where the scheme is left out.
+/// `[scheme://]host[:port][/path][?query]`; without a scheme it is https.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) origin: Origin,
@@ -32,7 +32,7 @@ pub(crate) enum UrlError {
     /// An IPv6 address without brackets.
     #[error("an IPv6 address is written in brackets: '[::1]'")]
     Brackets,
-    /// No number from 1 to 65535 without leading zeros.
+    /// The port is not a number from 1 to 65535 without leading zeros.
     #[error("'{}' is not a port: write a number from 1 to 65535", .0.escape_debug())]
     Port(String),
     /// No port, where one is needed.
@@ -41,10 +41,10 @@ pub(crate) enum UrlError {
     /// The host.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// What servers never see.
+    /// A fragment, which is never sent to servers.
     #[error("a request has no fragment: remove '#' and what follows")]
     Fragment,
-    /// What requests percent-encode, or what clients read as something else.
+    /// A character that requests percent-encode, or that clients read differently.
     #[error("{0:?} cannot be in a URL: percent-encode it")]
     Character(char),
 }
@@ -70,13 +70,13 @@ impl FromStr for Url {
 }
 
 /// Splits a URL into its origin and the rest, which is empty or begins with `/`, `?`, `#` or `\`
-/// and is not looked at.
+/// and is not checked.
 pub(crate) fn split(
     text: &str,
     default_scheme: Option<Scheme>,
 ) -> Result<(Origin, &str), UrlError> {
     let (scheme, rest) = match text.split_once("://") {
-        // Further on, it is part of a path or query.
+        // Otherwise it is part of a path or query.
         Some((name, rest)) if !name.contains(DELIMITERS) => (Some(scheme(name)?), rest),
         _ => (None, text),
     };
@@ -128,7 +128,7 @@ fn split_authority(text: &str) -> Result<(&str, Option<u16>), UrlError> {
     Ok((host, port.map(parse_port).transpose()?))
 }
 
-/// Leading zeros and signs are refused: elsewhere they could mean octal, or nothing.
+/// Refuses leading zeros and signs: elsewhere they could mean octal, or nothing.
 fn parse_port(text: &str) -> Result<u16, UrlError> {
     let is_plain = text.starts_with(|c: char| matches!(c, '1'..='9'))
         && text.bytes().all(|b| b.is_ascii_digit());
@@ -210,13 +210,14 @@ mod tests {
     }
 
     proptest! {
-        /// Where the crate `url`, which reads as browsers do, repairs nothing that matters.
+        /// If the crate `url`, which reads like browsers, accepts it, then without relevant
+        /// repairs.
         #[test]
         fn what_is_accepted_has_the_same_origin_for_a_browser(
             text in "(https?://)?[a-zA-Z0-9.:@%\\[\\]\\\\ü_-]{1,12}(:[0-9]{1,5})?([/?][a-z./?:@%-]{0,8})?"
         ) {
             let scheme = if text.starts_with("http") && text.contains("://") { "" } else { "https://" };
-            // What only they refuse, such as a name that ends in a number, is no host of theirs.
+            // What only they refuse, such as a name that ends in a number, is not a host for them.
             let theirs = url::Url::parse(&format!("{scheme}{text}"));
             if let (Ok(ours), Ok(theirs)) = (text.parse::<Url>(), theirs) {
                 let (host, port) = (theirs.host_str(), theirs.port_or_known_default());

@@ -113,7 +113,7 @@ fn scripts_come_as_file_code_module_and_stdin_and_take_arguments() {
             text(&output.stderr)
         );
     }
-    // What follows the script is the script's, options included.
+    // What follows the script belongs to the script, including options.
     let output = run(&["run", script, "--timeout", "-x", "ä b"]);
     assert_eq!(text(&output.stdout), "['--timeout', '-x', 'ä b']\n");
 
@@ -265,7 +265,7 @@ fn files_beside_a_writable_directory_or_in_one_that_is_only_read_are_used() {
         "audit.jsonl",
         "agent.py",
     ];
-    // The second time everything is there.
+    // The second time everything is cached.
     for _ in 0..2 {
         let output = command(&arguments)
             .current_dir(at)
@@ -394,7 +394,7 @@ fn a_log_of_its_own_has_the_hosts_lines_only() {
             .map(|it| it["type"].as_str().expect("a type").to_owned())
             .collect()
     };
-    // The program's stderr is in the object then, and the tool's own has the log alone.
+    // Then the program's stderr is in the object, and the tool's own has only the log.
     let output = command(&[])
         .args(arguments(&["--json", "--audit", "-"]))
         .output();

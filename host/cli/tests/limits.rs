@@ -1,4 +1,4 @@
-//! The command ends at its time limit and at a signal, whatever blocks meanwhile.
+//! The command ends at its time limit and at a signal, even if something blocks.
 #![cfg(unix)]
 
 mod common;
@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 /// The exit code of a run that its time limit ended, and its line.
 const TIME_LIMIT: i32 = 124;
 const LINE: &str = "sandbox-net: the time limit ended the program";
-/// So long something may take that is to happen.
+/// How long an expected event may take.
 const GUARD: Duration = Duration::from_secs(120);
 
 fn start(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Child {
@@ -71,7 +71,7 @@ fn a_reader_that_reads_nothing_does_not_stretch_the_time_limit() {
         let status = end(&mut child);
         assert_eq!(status.code(), Some(TIME_LIMIT), "{arguments:?}");
         let stderr = text(child.stderr.take());
-        // Where stderr itself is not read, there is no place for the line.
+        // If stderr itself is not read, the line cannot be written.
         assert!(
             !has_stderr || stderr.contains(LINE),
             "{arguments:?}: {stderr}"
@@ -158,7 +158,7 @@ fn process(folder: &Path) -> Pid {
     panic!("the command was not run");
 }
 
-/// Waits until a process is gone, or is what is left of it until its parent looks.
+/// Waits until a process is gone, or is a zombie.
 fn wait_for_the_end_of(process: Pid) {
     let start = Instant::now();
     while test_kill_process(process).is_ok() {

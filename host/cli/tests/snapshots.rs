@@ -1,6 +1,6 @@
-//! The texts of the command line, each compared with its file in `snapshots/`: a change of words
-//! shows as a difference there. `INSTA_UPDATE=always cargo test -p sandbox-net-cli --test snapshots`
-//! writes the files anew; look at what changed before you commit it.
+//! Compares each text of the command line with its file in `snapshots/`: a change of words shows as
+//! a difference there. `INSTA_UPDATE=always cargo test -p sandbox-net-cli --test snapshots` rewrites
+//! the files; check the changes before you commit them.
 
 mod common;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use common::http_server;
 
-/// Runs the command line in `directory`, and gives all that it printed.
+/// Runs the command line in `directory`, and returns everything that it printed.
 fn output(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sandbox-net"))
         .args(arguments)
@@ -186,14 +186,14 @@ fn a_log_is_shown_as_tables_and_decided_again() {
         session(at, &replay),
         session(at, &["audit", "missing.jsonl"]),
     ];
-    // The terminal's width may not matter, the host's clock neither: times are the log's.
+    // The terminal's width and the host's clock must not matter: times come from the log.
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| assert_snapshot!("audit", said.join("\n")));
 }
 
-/// Meets a denial of each kind, and prints what Python gets.
+/// Causes a denial of each kind, and prints what Python gets.
 const PROGRAM: &str = r#"
 import sys, urllib.request
 base, other = sys.argv[1:]

@@ -15,7 +15,7 @@ const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/drive.
 /// The end of the question.
 const QUESTION: &str = "press Enter to deny: ";
 
-/// What programs share: a way to wait for the test, and to ask for the network.
+/// What programs share: a way to wait for the test, and to request the network.
 const SHARED: &str = r#"
 import asyncio, os, sys, urllib.request
 
@@ -37,8 +37,8 @@ async def connect():
         return f"no: {error}"
 "#;
 
-/// Runs a program that has to ask for a server on loopback, at a terminal at which these steps are
-/// done. Gives the screens after each of them and at the end.
+/// Runs a program that has to ask for a server on loopback, at a terminal where these steps are
+/// done. Returns the screens after each of them and at the end.
 fn at_a_terminal(program: &str, steps: impl FnOnce(&Path) -> Vec<Value>) -> Vec<String> {
     prepare();
     let server = http_server();
@@ -163,7 +163,7 @@ asyncio.run(main())
         ]
     });
     assert!(!screens[2].contains("FAKED"), "{}", screens[2]);
-    // What the program left hidden and unfinished is ended before the question.
+    // What the program left hidden and incomplete is ended before the question.
     let question = &screens[0][screens[0].find("]0;cut").expect("the program's own")..];
     let plain = question
         .find("\u{18}\u{1b}\\")
@@ -204,7 +204,7 @@ fn rules_that_a_script_asks_for_are_granted_by_the_number_alone() {
     let rule = "GET https://example.com/v1/**";
     let comment = format!("# /// script\n# tool.sandbox-net.allow = ['{rule}']\n# ///\n");
     std::fs::write(&script, comment + "print('ran')\n").expect("a script");
-    // The number is on the screen only: what a script's author can foresee grants nothing.
+    // The number is only on the screen: what a script's author can predict grants nothing.
     for typed in ["\n", "yes\nyes\nyes\n"] {
         let steps = json!([
             ["wait", "asks for these rules:"],

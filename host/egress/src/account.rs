@@ -1,7 +1,7 @@
-//! The memory of the host that is held on behalf of one guest.
+//! Counts the memory of the host that is held on behalf of one guest.
 //!
 //! One account bounds everything that a guest or its peers can make the host keep: whoever keeps
-//! something takes a [`Reservation`] of its real cost first, and gives it back by dropping it.
+//! something first takes a [`Reservation`] of its real cost, and returns it by dropping it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::limit::Limit;
 use sandbox_net_policy::Budgets;
 
-/// No buffer is larger than one over so many of the account.
+/// No buffer is larger than one over this number of the account.
 const PARTS: usize = 128;
 
-/// The account of one sandbox. Clones are the same account.
+/// The account of one sandbox. Clones share the account.
 #[derive(Debug, Clone)]
 pub struct HostMemory(Arc<Account>);
 
@@ -22,7 +22,7 @@ struct Account {
     used: AtomicUsize,
 }
 
-/// Bytes that are taken from an account until this is dropped.
+/// Bytes that are reserved from an account until this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     memory: HostMemory,
@@ -36,7 +36,7 @@ impl Default for HostMemory {
 }
 
 impl HostMemory {
-    /// An account of `limit` bytes.
+    /// Makes an account of `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Account {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -44,11 +44,11 @@ impl HostMemory {
         }))
     }
 
-    /// Takes `bytes`.
+    /// Reserves `bytes`.
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] where the account does not have them; nothing is taken then.
+    /// [`Limit::HostMemory`] if the account does not have them; then nothing is reserved.
     pub fn reserve(&self, bytes: usize) -> Result<Reservation, Limit> {
         self.take(bytes)?;
         Ok(Reservation {
@@ -57,19 +57,18 @@ impl HostMemory {
         })
     }
 
-    /// Takes a buffer's worth between `least` and `most` bytes: all of it while the account is
-    /// full, and less and less as it empties, so that a thousand buffers fit where a few large ones
-    /// would have been quicker.
+    /// Reserves a buffer of `least` to `most` bytes: `most` while the account is full, and less as
+    /// it empties, so that a thousand buffers fit where a few large ones would have been quicker.
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] where there are not even `least`.
+    /// [`Limit::HostMemory`] if not even `least` is free.
     pub fn reserve_share(&self, least: usize, most: usize) -> Result<Reservation, Limit> {
         self.reserve(self.share(least, most))
     }
 
-    /// `most` times the square of the part of the account that is free, and at least `least`. Of a
-    /// small account it is a small part in any case.
+    /// `most` times the square of the part of the account that is free, and at least `least`. It is
+    /// always a small part of a small account.
     ///
     /// With the square, `n` buffers leave `1 / (1 + n * most / limit)` of the account.
     pub fn share(&self, least: usize, most: usize) -> usize {
@@ -81,12 +80,12 @@ impl HostMemory {
             .clamp(least, most)
     }
 
-    /// The bytes that nobody has.
+    /// The bytes that are free.
     pub fn free(&self) -> usize {
         self.0.limit - self.used()
     }
 
-    /// The bytes that are taken.
+    /// The bytes that are reserved.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
@@ -116,18 +115,19 @@ impl Reservation {
         self.bytes
     }
 
-    /// Takes `bytes` more.
+    /// Reserves `bytes` more.
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] where the account does not have them; it stays as it was then.
+    /// [`Limit::HostMemory`] if the account does not have them; the reservation then stays as it
+    /// was.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Limit> {
         self.memory.take(bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Takes what is missing to `bytes`.
+    /// Grows the reservation to `bytes` if it is smaller.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Reservation {
         self.grow(bytes.saturating_sub(self.bytes))
     }
 
-    /// Takes what is missing to `bytes`, or gives back what it has beyond them.
+    /// Grows or shrinks the reservation to `bytes`.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Reservation {
         self.grow_to(bytes)
     }
 
-    /// Gives back what it has beyond `bytes`.
+    /// Shrinks the reservation to `bytes` if it is larger.
     pub fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
         self.memory.give_back(surplus);
@@ -160,13 +160,13 @@ impl Drop for Reservation {
     }
 }
 
-/// What a block of `length` bytes costs on the heap: no allocator gives less than this.
+/// What a block of `length` bytes costs on the heap: no allocator uses less than this.
 pub const fn block(length: usize) -> usize {
     let with_header = (length + 8).next_multiple_of(16);
     if with_header < 32 { 32 } else { with_header }
 }
 
-/// What a list of byte strings costs: each element has a place in the list and a block of its own.
+/// What a list of byte strings costs: each element has an entry in the list and a block of its own.
 pub fn strings<'a>(list: impl IntoIterator<Item = &'a [u8]>) -> usize {
     let cost = |bytes: &[u8]| size_of::<Vec<u8>>() + block(bytes.len());
     list.into_iter().map(cost).sum()
@@ -235,8 +235,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken and given back in whatever order, the account knows what is held, and
-        /// it is never more than the limit.
+        /// In any order of reservations and drops the account knows what is held, and that is never
+        /// more than the limit.
         #[test]
         fn the_account_always_knows_what_is_held(
             limit in 0_usize..1000,

@@ -1,7 +1,7 @@
-//! What lookups found, kept for the connections that follow them.
+//! Keeps the results of lookups for the connections that follow them.
 //!
-//! The resolver's cache does not do: an answer serves one connection and is gone, so that a name is asked about as
-//! often as without a sandbox, and what a guest keeps here is counted.
+//! The resolver's cache cannot do this: an answer here serves one connection only, so that a name is queried
+//! as often as without a sandbox, and what a guest keeps here is counted.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,21 +16,21 @@ use sandbox_net_policy::DnsName;
 /// The most answers that are kept.
 const MAX_ANSWERS: usize = 1024;
 
-/// The most addresses of one answer that is kept: more are asked for again.
+/// The most addresses of an answer that is kept; larger answers are queried again.
 const MAX_ADDRESSES: usize = 64;
 
 /// How long an answer may be used.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// The answers to lookups that no connection has used yet. A guest that asks for a name and then
-/// connects to it asks one question so, as programs without a sandbox do.
+/// The answers to lookups that no connection has used yet. Lookup plus connect send one DNS query,
+/// as natively.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// In the order in which they came, so that the first ones are the oldest.
+    /// In order of arrival, so the first ones are the oldest.
     kept: Mutex<VecDeque<DnsAnswer>>,
 }
 
-/// The addresses of a name, which no policy has seen yet.
+/// The addresses of a name, not yet checked by any policy.
 #[derive(Debug)]
 pub(crate) struct DnsAnswer {
     name: DnsName,
@@ -51,8 +51,8 @@ impl DnsAnswer {
 }
 
 impl Answers {
-    /// Keeps an answer. The oldest one makes room if it must. Without memory for it, it is asked
-    /// for again.
+    /// Keeps an answer, dropping the oldest one if necessary. Without memory it is not kept, and is
+    /// queried again.
     pub(crate) fn keep(&self, name: DnsName, addresses: Vec<IpAddr>, memory: &HostMemory) {
         if addresses.len() > MAX_ADDRESSES {
             return;
@@ -74,14 +74,14 @@ impl Answers {
         });
     }
 
-    /// Takes the newest answer for a name: no other connection gets it.
+    /// Takes the newest answer for a name, so that no other connection uses it.
     pub(crate) fn take(&self, name: &DnsName) -> Option<DnsAnswer> {
         let mut kept = self.fresh();
         let newest = kept.iter().rposition(|answer| answer.name == *name)?;
         kept.remove(newest)
     }
 
-    /// The answers without those that are too old.
+    /// Drops the answers that are too old, and returns the others.
     fn fresh(&self) -> MutexGuard<'_, VecDeque<DnsAnswer>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while kept.front().is_some_and(|oldest| !oldest.is_fresh()) {

@@ -14,11 +14,10 @@ use crate::h1::H1Body;
 use crate::h2::H2Body;
 
 /// A response body as it arrives, without transfer coding. A slow reader slows the peer down:
-/// little is received ahead of what is asked for here.
+/// little is received ahead of the reader.
 ///
-/// It ends with `None` only where it is complete by its framing; any other end is an error, and
-/// the last thing that comes. Trailer fields are no part of it: [`take_trailers`] gives them at the
-/// end.
+/// It ends with `None` only if it is complete by its framing; any other end is an error, and the
+/// last item. Trailer fields are not part of it: [`take_trailers`] returns them at the end.
 ///
 /// [`take_trailers`]: Self::take_trailers
 #[derive(Debug)]
@@ -45,9 +44,9 @@ impl Source {
 }
 
 impl ResponseBody {
-    /// The fields behind the body, in the peer's order and spelling, once, when the end was reached;
-    /// empty before it, and where there are none. Fields that would say how the message is framed
-    /// or where it goes are left out.
+    /// The trailer fields, in the peer's order and spelling, once, after the end was reached; empty
+    /// before it, and if there are none. Fields that would say how the message is framed or where it
+    /// goes are dropped.
     pub fn take_trailers(&mut self) -> Fields {
         match &mut self.source {
             Source::H1(body) if body.is_over() => body.take_trailers(),

@@ -1,10 +1,10 @@
-//! Which checks of a certificate chain a program asks for.
+//! The checks of a certificate chain that a program requests.
 
-/// Checks of certificates that a program asks for, or leaves out.
+/// Checks of certificates that a program requests or omits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checks {
-    /// All of what RFC 5280 asks for is checked, such as key identifiers. The host's own roots are
-    /// taken as they are, unless the program gave them, too.
+    /// Checks everything that RFC 5280 requires, such as key identifiers. The host's own roots are
+    /// exempt, unless the program gave them, too.
     pub strict: bool,
     /// A certificate among the program's roots is trusted even if it does not sign itself.
     pub partial_chain: bool,

@@ -1,4 +1,4 @@
-//! The network of one sandbox.
+//! The network of one sandbox: its connections and TLS sessions.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -23,19 +23,20 @@ use crate::tls_profile::{GuestTlsOptions, GuestTlsOptionsError, TlsProfile};
 use crate::wire::{Unmetered, Wire};
 use sandbox_net_policy::{Budgets, CheckedName};
 
-/// The most different profile of programs' own that are in use at once: each may keep up to 1 MiB.
+/// The most TLS profiles of programs that are in use at once: each may keep up to 1 MiB.
 const MOST_TERMS: usize = 64;
 
-/// What a TCP connection holds, about: its socket's state, and the tasks and tables that know it.
+/// About what a TCP connection holds: its socket's state, and the tasks and tables that refer to
+/// it.
 const TCP: usize = 4 << 10;
-/// What TLS holds beside that, about: its keys and hashes, and a record in each direction.
+/// About what TLS holds besides that: its keys and hashes, and a record in each direction.
 const TLS: usize = 24 << 10;
 
 /// How long a connection that was evicted, or that the guest has just closed, may take to close.
 const CLOSING: Duration = Duration::from_millis(100);
 
 /// The network of one sandbox under its policy: its connections and its TLS sessions, which are
-/// shared with no other value of this type. Clones are the same sandbox.
+/// shared with no other value of this type. Clones share the same sandbox.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -48,16 +49,16 @@ struct Inner {
     machine: Machine,
     permits: Arc<Semaphore>,
     memory: HostMemory,
-    /// The host's own.
+    /// The host's own profiles.
     profile: [Arc<TlsProfile>; 2],
-    /// Those that programs asked for, as long as anybody holds them.
+    /// The profiles that programs requested, as long as anybody holds them.
     others: Mutex<Vec<Weak<TlsProfile>>>,
 }
 
-/// Which addresses a connection with TLS may go to, and on which profile.
+/// Which addresses a connection with TLS may go to, and with which profile.
 pub(crate) type Way<'a> = (&'a DialScope, &'a Arc<TlsProfile>);
 
-/// The profile that programs asked for.
+/// The profiles that programs requested.
 struct Others<'a>(MutexGuard<'a, Vec<Weak<TlsProfile>>>);
 
 impl Others<'_> {
@@ -82,26 +83,26 @@ impl Others<'_> {
     }
 }
 
-/// What can carry an exchange.
+/// A transport that can carry a request.
 pub(crate) enum Transport {
-    /// A connection for itself, in HTTP/1.1.
+    /// A connection of its own, in HTTP/1.1.
     H1 {
         stream: Stream,
-        /// Whether it carried exchanges before.
+        /// Whether it carried requests before.
         reused: bool,
     },
-    /// Room on a session, in HTTP/2.
+    /// A place on a session, in HTTP/2.
     H2 { slot: StreamPlace },
 }
 
 impl Client {
-    /// A network without connections yet, on which nothing is counted.
+    /// A network without connections yet, which counts nothing.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
         Self::on(config, Arc::new(Unmetered), Machine::real())
     }
 
-    /// The same, on which `wire` counts, and which dials from `machine`.
+    /// A network whose bytes `wire` counts, and which dials from `machine`.
     pub fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
         let profile = [false, true].map(|strict| Arc::new(TlsProfile::host(&config.tls, strict)));
         let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
@@ -122,9 +123,9 @@ impl Client {
         }
     }
 
-    /// Forgets every connection, TLS session and answer that is kept for the next request, as where the
-    /// policy is another one from now on: nothing that was set up before is used for anything that
-    /// is checked after. Exchanges under way go on.
+    /// Forgets every connection, TLS session and answer that is kept for the next request, for example
+    /// because the policy was replaced: nothing that was set up before is used for anything that is
+    /// checked after. Requests under way continue.
     pub fn renew(&self) {
         let generation = Generation::new(self.config(), &self.inner.profile, self.memory());
         let mut current = self
@@ -137,11 +138,11 @@ impl Client {
         old.pool().close();
     }
 
-    /// Asks for the addresses of a name, within the configured time. What is found is used by the
-    /// next [`connect`](Self::connect) to that name, if it follows soon; given are those that the
-    /// program may hear of.
+    /// Looks up the addresses of a name, within the configured time. The next
+    /// [`connect`](Self::connect) to that name uses the result, if it follows soon. Returns the
+    /// addresses that the program may be told.
     ///
-    /// Dropping the future gives the question up.
+    /// Dropping the future cancels the query.
     ///
     /// # Errors
     ///
@@ -153,20 +154,20 @@ impl Client {
             .await
             .map_err(|_| EgressError::Timeout(Phase::Resolve))??;
         let told = self.machine().told(name, &found);
-        // Where the policy was replaced meanwhile, nobody looks there any more.
+        // If the policy was replaced meanwhile, nobody uses this.
         generation
             .answers()
             .keep(name.name().clone(), found, self.memory());
         Ok(told)
     }
 
-    /// What a program's options come to. The same ones give the same value again, while it is in
-    /// use.
+    /// Makes the profile of a program's options. Equal options return the same value again, while
+    /// it is in use.
     ///
     /// # Errors
     ///
-    /// `Invalid` for certificates and keys that are none, or are too many, and while too many
-    /// different profile are in use.
+    /// `Invalid` for invalid or too many certificates and keys, and while too many different
+    /// profiles are in use.
     pub fn profile(&self, options: &GuestTlsOptions) -> Result<Arc<TlsProfile>, EgressError> {
         let refused = |error: GuestTlsOptionsError| EgressError::Invalid(error.to_string());
         options.check_size().map_err(refused)?;
@@ -181,7 +182,7 @@ impl Client {
         }
         let held = self.memory().reserve(options.cost());
         let held = held.map_err(EgressError::Limit)?;
-        // Before the lock is taken: this may take a moment.
+        // Do this before the lock is taken: it may take a moment.
         let Some(profile) = options.settle(&self.config().tls).map_err(refused)? else {
             return Ok(host());
         };
@@ -210,12 +211,12 @@ impl Client {
         Others(lock.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is held in memory for this sandbox is taken from here.
+    /// The account from which everything that is held in memory for this sandbox is taken.
     pub fn memory(&self) -> &HostMemory {
         &self.inner.memory
     }
 
-    /// How it sends: the settings that it was made with.
+    /// The settings that it was made with.
     pub fn config(&self) -> &EgressConfig {
         &self.inner.config
     }
@@ -232,7 +233,7 @@ impl Client {
         }
     }
 
-    /// What is shared by the connections that are made from now on.
+    /// What connections share that are made from now on.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         let current = self
             .inner
@@ -242,7 +243,7 @@ impl Client {
         Arc::clone(&current)
     }
 
-    /// A new TCP connection, within `asked` and the configured time.
+    /// Makes a TCP connection, within `asked` and the configured time.
     pub(crate) async fn dial(
         &self,
         reach: &DialScope,
@@ -259,8 +260,8 @@ impl Client {
         }
     }
 
-    /// A transport with TLS: a session that there is, or a new connection. It is made from
-    /// `dialled` where that is given.
+    /// Returns a transport with TLS: an existing session, or a new connection, which is made from
+    /// `dialled` if that is given.
     pub(crate) async fn secure(
         &self,
         (reach, profile): Way<'_>,
@@ -314,7 +315,7 @@ impl Client {
         let (stream, info) = timeout(self.config().connect_timeout, attempt)
             .await
             .map_err(|_| EgressError::Timeout(Phase::Tls))??;
-        // The TLS layer keeps them as well.
+        // Count them twice: the TLS layer keeps them as well.
         permit.hold(2 * strings(info.certificates.iter().map(Vec::as_slice)))?;
         let speaks_h2 = info.alpn == tls::H2;
         let secured = Secured {
@@ -335,8 +336,8 @@ impl Client {
         Ok(Transport::H2 { slot })
     }
 
-    /// Room for one more connection. An idle one makes room if it must, and one that is closing has a
-    /// moment to do so: sessions and exchanges end in tasks of their own.
+    /// Takes a place for one more connection. An idle one is closed if necessary, and a closing one
+    /// gets a moment to close: sessions and requests end in tasks of their own.
     async fn permit(&self, generation: &Generation) -> Result<Permit, EgressError> {
         let held = self.memory().reserve(TCP).map_err(EgressError::Limit)?;
         loop {

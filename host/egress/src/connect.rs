@@ -1,4 +1,4 @@
-//! Begins a connection of the guest on the network of its sandbox.
+//! Starts a connection of the guest on the network of its sandbox.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use sandbox_net_policy::{Checked, Endpoint, Host};
 
 impl Client {
     /// Resolves the route's host and connects, within `timeout` and the configured one. With
-    /// `pinned` the host is not resolved, and that address is dialled if the route permits it; nor
-    /// is it where a [`lookup`](Self::lookup) has found its addresses already.
+    /// `pinned` the host is not resolved, and that address is dialled if the route permits it. If a
+    /// [`lookup`](Self::lookup) has found its addresses already, the host is not resolved either.
     ///
-    /// Where the client has something to the same endpoint that it may use (an HTTP/2 session, and
-    /// an idle connection where it is to be kept `afterwards`), nothing happens yet: that is used if
-    /// what is asked next fits it, and otherwise the connecting is done then.
+    /// If the client already has something usable to the same endpoint (an HTTP/2 session, or an
+    /// idle connection if this one is to be kept `afterwards`), nothing happens yet: it is used if
+    /// the next operation fits it, and otherwise the connection is made then.
     ///
     /// # Errors
     ///
-    /// `Denied` where the name resolves only to addresses that the route does not permit; `Dns`,
+    /// `Denied` if the name resolves only to addresses that the route does not permit; `Dns`,
     /// `Refused`, `Unreachable`, `Reset`, `Timeout`, `Limit`.
     pub async fn connect(
         &self,

@@ -25,34 +25,34 @@ use crate::tls::TlsInfo;
 use crate::tls_profile::TlsProfile;
 use sandbox_net_policy::{Checked, Endpoint, Origin, RequestLine, Scheme};
 
-/// How often a request is tried, where it is certain that trying again does no harm.
+/// How often a request is tried, if it is certain that a retry does no harm.
 const MAX_ATTEMPTS: usize = 3;
 
-/// One connection of the guest: the right to talk to one endpoint, and whatever transport carries
-/// its exchanges. Between two exchanges the transport may change without the guest's notice: the
-/// peer closed it, and the next request dials again, with every check done again.
+/// One connection of the guest: the right to talk to one endpoint, and the transport that carries
+/// its requests. Between two requests the transport may change without the guest's notice: if the
+/// peer closed it, the next request dials again, and every check is repeated.
 ///
-/// Dropping it leaves a response that is still arriving alone. What becomes of its transport is in
-/// [`Reuse`]; an HTTP/2 session stays with the client.
+/// Dropping it does not affect a response that is still arriving. [`Reuse`] says what happens to
+/// its transport; an HTTP/2 session stays with the client.
 pub struct Connection {
     reuse: Reuse,
     egress: Client,
     generation: Arc<Generation>,
     reach: DialScope,
-    /// A transport that has not carried an exchange of this connection yet, and whether it
-    /// carried any before.
+    /// A transport that has not carried a request of this connection yet, and whether it carried
+    /// any before.
     fresh: Option<(Stream, bool)>,
     session: Option<Arc<Session>>,
     home: Arc<ReturnSlot>,
     peer: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
-    /// Those of every handshake that is made for this connection, now and later.
+    /// The profile of every handshake for this connection, now and later.
     profile: Option<Arc<TlsProfile>>,
-    /// Time that setting up took, which counts for the first exchange.
+    /// The time that setup took, which counts for the first request.
     spent: Duration,
 }
 
-/// A request on its way, but for its body.
+/// A request to send, without its body.
 #[derive(Clone, Copy)]
 struct Sending<'a> {
     request: &'a RequestLine,
@@ -84,12 +84,12 @@ impl Connection {
         }
     }
 
-    /// Counts the time since `started` as time that the first exchange has used.
+    /// Counts the time since `started` as time that the first request has used.
     pub(crate) fn count(&mut self, started: Instant) {
         self.spent += started.elapsed();
     }
 
-    /// Whether the client has a transport that may do.
+    /// Whether the client has a transport that may be usable.
     pub(crate) fn has_pooled(&self) -> bool {
         let pool = self.generation.pool();
         let endpoint = self.endpoint();
@@ -112,10 +112,10 @@ impl Connection {
             self.endpoint().clone(),
             self.reuse,
         );
-        // The old pool is closed: what is given to it is closed too.
+        // The old pool is closed, so what it is given is closed too.
         std::mem::replace(&mut self.home, Arc::new(home)).close();
         (self.fresh, self.session) = (None, None);
-        // So is what was asked before.
+        // Earlier lookups are dropped, too.
         self.reach.take_found();
         self.generation = generation;
     }
@@ -143,41 +143,41 @@ impl Connection {
         self.tls.is_some()
     }
 
-    /// What the TLS handshake settled; `None` without one.
+    /// The result of the TLS handshake; `None` without one.
     #[must_use]
     pub fn tls_info(&self) -> Option<&TlsInfo> {
         self.tls.as_deref()
     }
 
-    /// The same, to be shared.
+    /// The same result, to be shared.
     pub fn shared_tls_info(&self) -> Option<Arc<TlsInfo>> {
         self.tls.clone()
     }
 
-    /// The address of the transport that was used last; `None` while there was none.
+    /// The address of the last transport; `None` if there was none.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// [`start_tls_on`](Self::start_tls_on) the host's own profile.
+    /// Does [`start_tls_on`](Self::start_tls_on) with the host's own profile.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// As that function.
     pub async fn start_tls(&mut self, origin: Checked<Origin>) -> Result<&TlsInfo, EgressError> {
         let profile = Arc::clone(self.egress.host_profile());
         self.start_tls_on(origin, profile).await
     }
 
     /// Sets up TLS for the origin, whose host is the name that is sent and verified. The peer is
-    /// offered HTTP/2 and HTTP/1.1. Whoever calls this has asked the policy about `profile`, and they
-    /// hold for every handshake that becomes necessary later.
+    /// offered HTTP/2 and HTTP/1.1. The caller must have checked `profile` with the policy; it
+    /// applies to every later handshake, too.
     ///
     /// # Errors
     ///
-    /// `Invalid` for an origin of another endpoint or scheme, and on a connection that has TLS or
-    /// has carried a request; `Tls`, `Timeout`, `Reset`, and what connecting can fail with.
+    /// `Invalid` for an origin of another endpoint or scheme, and on a connection that has TLS or has
+    /// carried a request; `Tls`, `Timeout`, `Reset`, and the errors of connecting.
     pub async fn start_tls_on(
         &mut self,
         origin: Checked<Origin>,
@@ -226,7 +226,7 @@ impl Connection {
         self.tls = secured.map(|secured| Arc::clone(&secured.info));
     }
 
-    /// A transport with TLS: a session, an idle connection, or a new one.
+    /// Returns a transport with TLS: a session, an idle connection, or a new one.
     async fn secure(
         &self,
         profile: &Arc<TlsProfile>,
@@ -248,13 +248,14 @@ impl Connection {
             .await
     }
 
-    /// What setting up gave, if its address is still permitted now that the scheme is known.
+    /// Takes the transport of the setup, if its address is still permitted now that the scheme is
+    /// known.
     fn fresh(&mut self) -> Option<(Stream, bool)> {
         let fresh = self.fresh.take();
         fresh.filter(|(stream, _)| self.reach.permits(stream.peer().ip()))
     }
 
-    /// Room on this connection's session, or on another one of the client.
+    /// Takes a place on this connection's session, or on another one of the client.
     fn slot(&self, profile: &Arc<TlsProfile>) -> Option<StreamPlace> {
         let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
         let own = self.session.as_ref().filter(is_permitted);
@@ -274,14 +275,14 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its response. The body is sent at the same time,
-    /// and goes on being sent while the response's body arrives.
+    /// and continues while the response's body arrives.
     ///
-    /// Dropping the future, or the response, ends the exchange.
+    /// Dropping the future, or the response, ends the request.
     ///
     /// # Errors
     ///
-    /// `Invalid` for another origin, for a head that is no HTTP, and for a body that differs from
-    /// its announced size; otherwise whatever connecting, TLS or the peer did wrong.
+    /// `Invalid` for another origin, for an invalid head, and for a body that differs from its
+    /// announced size; otherwise the failure of connecting, TLS or the peer.
     pub async fn send<B>(
         &mut self,
         request: Checked<RequestLine>,
@@ -296,7 +297,8 @@ impl Connection {
             .await
     }
 
-    /// The same with a layout of its head, or with `Expect: 100-continue`, as `options` have it.
+    /// Sends a request with a layout of its head, or with `Expect: 100-continue`, as given in
+    /// `options`.
     ///
     /// # Errors
     ///
@@ -317,7 +319,7 @@ impl Connection {
         sent.await?.framed()
     }
 
-    /// The same; with `takes_unframed` an answer over HTTP/1 whose head is not accepted comes as it is.
+    /// Sends a request. With `takes_unframed` a malformed HTTP/1 response is returned as it comes.
     pub async fn answer(
         &mut self,
         request: &Checked<RequestLine>,
@@ -349,7 +351,7 @@ impl Connection {
         };
         let exchange = self.exchange(sending, body, left, &mut phase);
         let Ok(result) = timeout(left, exchange).await else {
-            // Whatever is wrong with the session, the next exchange shall not meet it too.
+            // Retire the session so that it is not reused.
             self.session.take().inspect(|session| session.retire());
             return Err(EgressError::Timeout(phase));
         };
@@ -415,8 +417,8 @@ impl Connection {
         }
     }
 
-    /// The transport for the next exchange: what setting up gave, what the last exchange left,
-    /// what the client has, or a new one.
+    /// Returns the transport for the next request: that of the setup, of the last request, one of
+    /// the client, or a new one.
     async fn transport(
         &mut self,
         may_be_idle: bool,

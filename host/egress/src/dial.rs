@@ -1,4 +1,4 @@
-//! From an endpoint to a TCP connection: resolve, filter by the policy, dial what is left.
+//! Makes TCP connections: resolves the endpoint, filters by the policy, and dials the rest.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,7 +22,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
-/// What it takes to ask and to dial: who knows names, and who counts.
+/// What queries and dials need: the resolver, and the counter.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialer<'a> {
     pub(crate) resolver: &'a dyn Resolve,
@@ -30,11 +30,11 @@ pub(crate) struct Dialer<'a> {
 }
 
 /// Connects to the first address of the endpoint that answers. Only permitted addresses are ever
-/// dialled. `phase` says at any time what is going on.
+/// dialled. `phase` always says what is going on.
 ///
 /// # Errors
 ///
-/// DNS failures; a limit; an address denial where no address is permitted; otherwise the failure of
+/// DNS failures; a limit; an address denial if no address is permitted; otherwise the failure of
 /// the address that came closest.
 pub(crate) async fn dial(
     reach: &DialScope,
@@ -72,14 +72,14 @@ async fn addresses(host: &Host, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, Egres
     ask(&host.to_string(), dialer).await
 }
 
-/// Asks the name servers for the addresses of a name; there is one at least.
+/// Queries the name servers for the addresses of a name; the result has at least one.
 ///
-/// What a resolver sends and receives is not seen here: as many bytes are counted as its questions
-/// and their answers have at least (RFC 1035 section 4).
+/// A resolver's traffic is not visible here, so the least size of its queries and their answers is
+/// counted (RFC 1035 section 4).
 ///
 /// # Errors
 ///
-/// A [`DnsFailure`]; a limit, and then nobody was asked.
+/// A [`DnsFailure`]; a limit, and then no query was sent.
 pub(crate) async fn ask(name: &str, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, EgressError> {
     let Dialer { resolver, wire } = dialer;
     let questions = resolver.questions() * (name.len() + QUESTION);
@@ -96,10 +96,10 @@ pub(crate) async fn ask(name: &str, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, E
     }
 }
 
-/// What a question has beside its name: the header, a length and a root, type and class.
+/// What a query has besides its name: the header, a length and a root, type and class.
 const QUESTION: usize = 12 + 2 + 4;
 
-/// What an address takes in an answer, with its name compressed.
+/// The size of an address in an answer, with its name compressed.
 fn record(address: &IpAddr) -> usize {
     match address {
         IpAddr::V4(_) => 16,
@@ -128,8 +128,8 @@ fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     }
 }
 
-/// Dials one address after the other, the next one when the last has failed or has taken long. Each
-/// is counted before it is dialled.
+/// Dials the addresses in order, the next one when the last has failed or takes long. Each is
+/// counted before it is dialled.
 async fn race(
     mut targets: impl Iterator<Item = SocketAddr>,
     wire: &dyn Wire,
@@ -145,7 +145,8 @@ async fn race(
             return Err(failure);
         }
         tokio::select! {
-            // A connection that is there needs no second one, however late this task comes to see it.
+            // Prefer a connection that is made already, however late this task runs: no second one is
+            // needed.
             biased;
             Some(result) = attempts.next() => match result {
                 Ok(connected) => return Ok(connected),
@@ -161,7 +162,7 @@ async fn connect(target: SocketAddr, wire: &dyn Wire) -> Result<TcpStream, Egres
     let stream = TcpStream::connect(target)
         .await
         .map_err(|error| failure(&error))?;
-    // Only a matter of latency: a stream that cannot have it still works.
+    // This only affects latency: a stream without it still works.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -179,8 +180,8 @@ fn failure(error: &io::Error) -> EgressError {
     }
 }
 
-/// Of two failed addresses, the failure that says more: a limit more than an answer, an answer more
-/// than silence, and silence more than a missing route.
+/// The failure of two that says more: a limit before an answer, an answer before silence, and
+/// silence before a missing route.
 fn closer(a: EgressError, b: EgressError) -> EgressError {
     let rank = |error: &EgressError| match error {
         EgressError::Unreachable => 0,

@@ -1,4 +1,4 @@
-//! Which addresses a connection may use, as far as is known what it will carry.
+//! Which addresses a connection may use, given what is known of its requests.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -7,21 +7,21 @@ use crate::answers::DnsAnswer;
 use crate::machine::Machine;
 use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
 
-/// An endpoint and the filter for its addresses. Every address passes here before it is dialled,
-/// and before a connection to it that was kept is used again.
+/// An endpoint and the filter for its addresses. Every address is checked here before it is
+/// dialled, and before a kept connection to it is reused.
 pub(crate) struct DialScope {
     endpoint: Endpoint,
     origin: Option<Origin>,
     addresses: Addresses,
     machine: Machine,
     pinned: Option<IpAddr>,
-    /// What a lookup found, for the first dial alone.
+    /// The result of a lookup, for the first dial only.
     found: Mutex<Option<DnsAnswer>>,
 }
 
 impl DialScope {
-    /// A filter for a connection whose scheme is still open. With `pinned` it goes to that address
-    /// and no other, if the policy permits it.
+    /// A filter for a connection whose scheme is not known yet. With `pinned` it permits only that
+    /// address, if the policy permits it.
     pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>, machine: Machine) -> Self {
         Self {
             addresses: route.addresses(),
@@ -33,7 +33,8 @@ impl DialScope {
         }
     }
 
-    /// The first dial need not ask for the addresses of the host: these are filtered like any.
+    /// Lets the first dial use these addresses of the host without a query; they are filtered like
+    /// any others.
     pub(crate) fn with_found(self, answer: Option<DnsAnswer>) -> Self {
         Self {
             found: Mutex::new(answer),
@@ -41,19 +42,19 @@ impl DialScope {
         }
     }
 
-    /// The addresses that a lookup found, once, if they are not too old.
+    /// Takes the addresses that a lookup found, once, if they are not too old.
     pub(crate) fn take_found(&self) -> Option<Vec<IpAddr>> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.take().and_then(DnsAnswer::into_addresses)
     }
 
-    /// The scheme is known from now on.
+    /// Sets the scheme.
     pub(crate) fn settle(&mut self, scheme: Scheme) {
         let endpoint = self.endpoint.clone();
         self.origin = Some(Origin { scheme, endpoint });
     }
 
-    /// Only what is permitted for this, the next thing to do, is permitted from now on.
+    /// From now on permits only what is permitted for `next`.
     pub(crate) fn narrow<T>(&mut self, next: &Checked<T>) {
         self.addresses = next.addresses();
     }
@@ -67,7 +68,7 @@ impl DialScope {
         &self.endpoint
     }
 
-    /// The only address that may be dialled, where there is such a one.
+    /// The only address that may be dialled, if it is fixed.
     pub(crate) fn pinned(&self) -> Option<IpAddr> {
         self.pinned
     }
@@ -77,7 +78,7 @@ impl DialScope {
             && self.machine.permits(&self.addresses, address)
     }
 
-    /// The denial where no address is permitted.
+    /// The denial if no address is permitted.
     pub(crate) fn denial(&self, refused: Option<IpAddr>) -> Denial {
         self.addresses.denial(refused)
     }

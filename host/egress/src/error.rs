@@ -1,4 +1,4 @@
-//! What can go wrong between the policy's "yes" and the last byte of a response.
+//! The errors between the policy's permission and the last byte of a response.
 //!
 //! The variants are those of `error-code` in `wit/types.wit`.
 
@@ -11,10 +11,10 @@ use crate::limit::{Limit, limit_of};
 use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use sandbox_net_policy::Denial;
 
-/// A failure of a connection or of an exchange.
+/// A failure of a connection or of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
-    /// The policy refused. Nothing was sent to anyone but, for an address denial, a name server.
+    /// The policy refused. Nothing was sent, except, for an address denial, to a name server.
     #[error("{}", .0.message)]
     Denied(Denial),
     /// The name could not be resolved.
@@ -23,10 +23,10 @@ pub enum EgressError {
     /// The peer refused the connection.
     #[error("the peer refused the connection")]
     Refused,
-    /// There is no way to the peer's network or host.
+    /// There is no route to the peer's network or host.
     #[error("the peer's network or host cannot be reached")]
     Unreachable,
-    /// The peer ended the connection in the middle of something.
+    /// The peer ended the connection unexpectedly.
     #[error("the peer reset the connection")]
     Reset,
     /// A deadline passed in this phase.
@@ -35,38 +35,38 @@ pub enum EgressError {
     /// TLS failed.
     #[error(transparent)]
     Tls(#[from] TlsFailure),
-    /// The peer does not speak HTTP as it should.
+    /// The peer violates HTTP.
     #[error(transparent)]
     Protocol(#[from] ProtocolFailure),
     /// A bound of this host was reached.
     #[error("{0}")]
     Limit(Limit),
-    /// The connection or exchange is over.
+    /// The connection or request is over.
     #[error("the connection is closed")]
     Closed,
-    /// The request makes no sense as HTTP, or does not fit its body.
+    /// The request is not valid HTTP, or does not fit its body.
     #[error("{0}")]
     Invalid(String),
 }
 
-/// How a name could not be resolved (RFC 1035 section 4.1.1).
+/// Why a name could not be resolved (RFC 1035 section 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DnsFailure {
-    /// The name does not exist, or has no address. Names are asked for as they are: no search list
+    /// The name does not exist, or has no address. Names are looked up unchanged: no search list
     /// completes them.
     #[error(
         "the name does not exist or has no address; no search list is applied: write the full name"
     )]
     NotFound,
-    /// No server answered in time or with sense; the same question may succeed later.
+    /// No server gave a usable answer in time; the same query may succeed later.
     #[error("no name server answered; a later attempt may succeed")]
     Temporary,
-    /// The servers refused the question or failed for good.
+    /// The servers refused the query or failed permanently.
     #[error("the name servers refused or failed")]
     Failed,
 }
 
-/// The part of an exchange during which a deadline passed. Displays as "while …".
+/// The part of a request during which a deadline passed. Displays as "while …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Phase {
     /// Name resolution.
@@ -90,7 +90,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The name, as in the interface.
+    /// Returns the name used in the interface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,7 +104,7 @@ impl Phase {
     }
 }
 
-/// A TLS handshake that did not come about, or a session that broke.
+/// A failed TLS handshake, or a broken session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFailure {
     /// The peer's certificate was not accepted.
@@ -112,7 +112,7 @@ pub enum TlsFailure {
     Certificate {
         /// What is wrong with it.
         fault: CertificateFault,
-        /// The same for people.
+        /// A message for people.
         message: String,
     },
     /// Everything else: alerts, versions, a peer that does not speak TLS.
@@ -121,7 +121,7 @@ pub enum TlsFailure {
 }
 
 impl TlsFailure {
-    /// What is wrong, without saying that it is about TLS.
+    /// The message, without saying that it is about TLS.
     pub(crate) fn message(self) -> String {
         match self {
             Self::Certificate { message, .. } | Self::Other(message) => message,
@@ -130,7 +130,7 @@ impl TlsFailure {
 }
 
 impl EgressError {
-    /// A code for logs: the kind of failure and what it is about.
+    /// A code for logs: the kind of failure and its subject.
     #[must_use]
     pub fn code(&self) -> String {
         match self {
@@ -149,7 +149,7 @@ impl EgressError {
         }
     }
 
-    /// A breach of HTTP outside a response head.
+    /// A violation of HTTP outside a response head.
     pub fn protocol(fault: ProtocolFault) -> Self {
         Self::Protocol(ProtocolFailure {
             fault,
@@ -157,7 +157,7 @@ impl EgressError {
         })
     }
 
-    /// Translates a failure of an established connection. `phase` is for deadlines of the kernel.
+    /// Translates a failure of an established connection. `phase` is for timeouts of the kernel.
     pub(crate) fn from_io(error: &io::Error, phase: Phase) -> Self {
         if let Some(limit) = limit_of(error) {
             return Self::Limit(limit);

@@ -1,10 +1,10 @@
-//! Exchanges that failed before their response: may the request be sent again?
+//! Decides whether a request that failed before its response may be sent again.
 
 use crate::body_kind::BodyKind;
 use crate::error::EgressError;
 use sandbox_net_policy::RequestLine;
 
-/// An exchange without a response.
+/// A request without a response.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: EgressError,
@@ -21,22 +21,22 @@ impl Failure {
     }
 }
 
-/// How far a failed request can have got.
+/// How far a failed request may have got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// The peer cannot have executed it: no byte of it was taken, or, in HTTP/2, the peer says so
-    /// (RFC 9113 section 8.7).
+    /// The peer cannot have executed it: it took no byte, or, in HTTP/2, it says so (RFC 9113
+    /// section 8.7).
     Nothing,
-    /// The peer may have got it, and sent no byte back.
+    /// The peer may have received it, and sent no byte back.
     Unanswered,
-    /// The peer sent something back, or the request itself is at fault.
+    /// The peer sent something back, or the request itself is invalid.
     Final,
 }
 
 impl Delivery {
-    /// Whether a request that failed on a connection with a past may be sent again on a new one:
-    /// only where the peer cannot have executed it, or where executing it twice is no different
-    /// from once (RFC 9110 section 9.2.2) and the peer hung up without a word.
+    /// Whether a request that failed on a reused connection may be sent again on a new one: only if
+    /// the peer cannot have executed it, or if executing it twice has the same effect as once (RFC
+    /// 9110 section 9.2.2) and the peer hung up without an answer.
     pub(crate) fn allows_retry(self, request: &RequestLine, kind: BodyKind) -> bool {
         const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"];
         match self {

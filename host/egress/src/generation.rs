@@ -1,4 +1,4 @@
-//! What connections share for as long as the policy stays the same.
+//! What connections share until the policy changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,20 +11,19 @@ use crate::pool::Pool;
 use crate::tls::TlsConfig;
 use crate::tls_profile::TlsProfile;
 
-/// The most session caches that are kept for profile of programs' own.
+/// The most session caches that are kept for TLS profiles of programs.
 const MOST_CONFIGS: usize = 16;
 
 /// The pool, the TLS sessions and the answers of lookups of one sandbox under one version of its
-/// policy: they are found by nobody who comes from another sandbox, or was checked by another
-/// version.
+/// policy. No other sandbox uses them, and no request that was checked by another version.
 #[derive(Debug)]
 pub(crate) struct Generation {
     pool: Arc<Pool>,
     settings: TlsConfig,
-    /// For the host's own profile, and for those with strict checks. Each configuration has a session cache of its own, so that no
-    /// session is resumed on other profile than those it was verified by.
+    /// For the host's own profile, and for the one with strict checks. Each configuration has a session cache
+    /// of its own, so that no session is resumed with another profile than it was verified by.
     hosts: [Arc<ClientConfig>; 2],
-    /// For others, those that were used last at the end.
+    /// For other profiles, the last used at the end.
     others: Mutex<Vec<(Arc<TlsProfile>, Arc<ClientConfig>)>>,
     answers: Answers,
     memory: HostMemory,
@@ -57,7 +56,7 @@ impl Generation {
         &self.answers
     }
 
-    /// The configuration for handshakes on these profile.
+    /// The configuration for handshakes with this profile.
     pub(crate) fn config(&self, profile: &Arc<TlsProfile>) -> Arc<ClientConfig> {
         if profile.are_the_hosts() {
             return Arc::clone(&self.hosts[usize::from(profile.are_strict())]);
@@ -79,7 +78,7 @@ impl Generation {
         config
     }
 
-    /// Forgets what is kept for profile of programs' own, while nobody uses it.
+    /// Forgets what is kept for unused TLS profiles of programs.
     pub(crate) fn forget_programs_own(&self) {
         self.pool.close_programs_own();
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,20 +1,20 @@
-//! The machine's hosts file.
+//! Reads the machine's hosts file.
 
 use std::net::IpAddr;
 
-/// Where it is.
+/// The path of the hosts file.
 const PATH: &str = if cfg!(windows) {
     r"C:\Windows\System32\drivers\etc\hosts"
 } else {
     "/etc/hosts"
 };
 
-/// The addresses that the machine's file has for a name; none where there is no such file.
+/// The addresses of a name in the machine's file; empty if there is no such file.
 pub(super) fn find(name: &str) -> Vec<IpAddr> {
     std::fs::read(PATH).map_or(Vec::new(), |text| find_in(&text, name))
 }
 
-/// The addresses on the lines that have this name: an address, and names in any case.
+/// The addresses on the lines that contain this name; the case of names is ignored.
 fn find_in(text: &[u8], name: &str) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {

@@ -1,4 +1,4 @@
-//! How the head of an HTTP/1.1 request is laid out.
+//! The layout of the head of an HTTP/1.1 request.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -7,17 +7,16 @@ use crate::body_kind::BodyKind;
 use crate::fields::Fields;
 use sandbox_net_policy::Origin;
 
-/// Where the field lines of a request stand, and how it spells those that the host sends itself:
-/// `Host`, what frames the message, and `Connection`. Their values are the host's own, but for
-/// `Connection`, which has two known ones, and a `Host` without a port. HTTP/2 has no use for any of
-/// this.
+/// The order of a request's field lines, and the spelling of those that the host sends itself:
+/// `Host`, framing fields, and `Connection`. Their values are the host's own, except for
+/// `Connection`, which has two known values, and a `Host` without a port. HTTP/2 uses none of this.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
     /// The names of all lines, in order.
     names: Vec<Vec<u8>>,
-    /// `close` or `keep-alive`, as it was spelled.
+    /// `close` or `keep-alive`, as the guest spelled it.
     connection: Option<Vec<u8>>,
-    /// The value of the first `Host`, which the policy has yet to see.
+    /// The value of the first `Host`, which the policy has not checked yet.
     host: Option<Vec<u8>>,
 }
 
@@ -30,7 +29,7 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// One that the host sends itself.
+    /// A line that the host sends itself.
     pub(crate) fn own(name: &'static [u8], value: impl Into<Cow<'a, [u8]>>) -> Self {
         Self {
             name,
@@ -39,7 +38,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// One of the guest's.
+    /// A line of the guest.
     pub(crate) fn of_guest(name: &'a [u8], value: &'a [u8]) -> Self {
         Self {
             name,
@@ -55,10 +54,10 @@ impl<'a> Line<'a> {
 }
 
 impl Layout {
-    /// The layout of a head as the guest wrote it. Takes out of `fields` what the host sends itself:
-    /// a `Content-Length` or `Transfer-Encoding` (RFC 9112 section 6) that says what `kind` says, and
-    /// a `Connection` (RFC 9110 section 7.6.1) that says `close` or `keep-alive`. Any other one
-    /// stays, for the policy to refuse.
+    /// The layout of a head as the guest wrote it. Removes from `fields` what the host sends itself:
+    /// a `Content-Length` or `Transfer-Encoding` (RFC 9112 section 6) that agrees with `kind`, and a
+    /// `Connection` (RFC 9110 section 7.6.1) with `close` or `keep-alive`. Any other one stays, for
+    /// the policy to refuse.
     #[must_use]
     pub fn take(fields: &mut Fields, kind: BodyKind) -> Self {
         let names = fields.iter().map(|(name, _)| name.clone()).collect();
@@ -83,8 +82,8 @@ impl Layout {
         }
     }
 
-    /// The value of `Host`: as the guest wrote it where that is the origin's host alone, since many
-    /// programs leave out the port; else the origin's authority.
+    /// The value of `Host`: as the guest wrote it if that is the origin's host alone, because many
+    /// programs omit the port; else the origin's authority.
     pub(crate) fn host(&self, origin: &Origin) -> Vec<u8> {
         let alone = origin.endpoint.host.in_authority();
         let written = self.host.as_deref();
@@ -92,19 +91,19 @@ impl Layout {
         written.map_or_else(|| origin.authority().into_bytes(), <[u8]>::to_vec)
     }
 
-    /// What it asks of the connection: `close`, `keep-alive`, or nothing.
+    /// What it requests for the connection: `close`, `keep-alive`, or nothing.
     pub(crate) fn connection(&self) -> Option<&[u8]> {
         self.connection.as_deref()
     }
 
-    /// Whether the connection is to be closed behind the response (RFC 9112 section 9.6).
+    /// Whether the connection is to be closed after the response (RFC 9112 section 9.6).
     pub(crate) fn closes(&self) -> bool {
         self.connection()
             .is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
     }
 
-    /// Puts the lines in order: one that has no place keeps to the beginning if it is `Host`, and
-    /// to the end otherwise.
+    /// Orders the lines. A line without a place goes to the beginning if it is `Host`, and to the
+    /// end otherwise.
     pub(crate) fn arrange<'a>(&'a self, lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
         let mut places: HashMap<Vec<u8>, VecDeque<usize>> = HashMap::new();
         for (place, name) in self.names.iter().enumerate() {
@@ -130,7 +129,7 @@ impl Layout {
     }
 }
 
-/// Takes the only field of a name, which is in lower case, where its value is a known one.
+/// Removes the only field of a name, which is in lower case, if its value is a known one.
 pub fn take_only(
     fields: &mut Fields,
     name: &str,

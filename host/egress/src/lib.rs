@@ -1,12 +1,12 @@
-//! The sockets of sandbox-net: resolve, dial, TLS, HTTP/1.1, HTTP/2 and pools.
+//! The network transport of sandbox-net: resolve, dial, TLS, HTTP/1.1, HTTP/2 and pools.
 //!
-//! It takes [`Checked`](sandbox_net_policy::Checked) values only, so that nothing is dialled, named in
-//! TLS or sent that the policy has not seen. [`Client::connect`] resolves, filters every address
-//! through the policy and dials; [`Connection::start_tls`] verifies the peer;
-//! [`Connection::send`] makes one exchange, in HTTP/1.1 or HTTP/2 as TLS settled. Environment
-//! variables for proxies are not read.
+//! It takes [`Checked`](sandbox_net_policy::Checked) values only, so nothing is dialled, named in TLS
+//! or sent that the policy has not checked. [`Client::connect`] resolves, filters every address
+//! through the policy and dials; [`Connection::start_tls`] verifies the peer; [`Connection::send`]
+//! sends one request, in HTTP/1.1 or HTTP/2 as negotiated in TLS. Environment variables for proxies
+//! are not read.
 //!
-//! Futures can be dropped at any time: what they had in flight is closed.
+//! Futures can be dropped at any time: this closes what they were using.
 
 pub mod account;
 mod answers;

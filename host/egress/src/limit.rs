@@ -1,8 +1,8 @@
-//! The bounds that end what a guest does.
+//! The limits that can stop a guest.
 
 use std::io;
 
-/// A bound of this host that was reached.
+/// A limit of this host that was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
     /// The size of a response head.
@@ -24,15 +24,15 @@ pub enum Limit {
         "the sandbox makes more requests in a second than its budget has: raise 'requests_per_second' in [budgets]"
     )]
     RequestRate,
-    /// The bytes that go out, whatever they are for.
+    /// All bytes that go out.
     #[error("the sandbox has sent as many bytes as its budget has: raise 'bytes_up' in [budgets]")]
     BytesUp,
-    /// The bytes that come in, whatever they are for.
+    /// All bytes that come in.
     #[error(
         "the sandbox has received as many bytes as its budget has: raise 'bytes_down' in [budgets]"
     )]
     BytesDown,
-    /// The number of hosts that were connected to or asked for.
+    /// The number of hosts that were connected to or looked up.
     #[error(
         "the sandbox has connected to as many hosts as its budget has: raise 'hosts' in [budgets]"
     )]
@@ -63,7 +63,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Whether the same attempt may succeed later: what is bounded is a rate, or what is held at once.
+    /// Whether the same attempt may succeed later: the limit is on a rate, or on what is held at once.
     #[must_use]
     pub const fn passes(self) -> bool {
         matches!(
@@ -72,7 +72,7 @@ impl Limit {
         )
     }
 
-    /// The name, as in the interface.
+    /// Returns the name used in the interface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -93,7 +93,7 @@ impl Limit {
     }
 }
 
-/// The limit that an error of a metered connection tells of.
+/// The limit in an error of a metered connection.
 pub(crate) fn limit_of(error: &io::Error) -> Option<Limit> {
     error.get_ref()?.downcast_ref::<Limit>().copied()
 }

@@ -1,5 +1,5 @@
-//! Which addresses are this machine's own: a connection to one never leaves it, whatever network the
-//! address is from.
+//! Finds out which addresses are this machine's own: a connection to one never leaves it, whatever
+//! network the address is from.
 
 use std::fmt;
 use std::io;
@@ -8,32 +8,32 @@ use std::sync::Arc;
 
 use sandbox_net_policy::{Addresses, Checked, CheckedName, Denial};
 
-/// The most addresses of one name that a program hears of.
+/// The most addresses of one name that a program is told.
 const MAX_TOLD: usize = 64;
 
-/// Says which addresses are this machine's own.
+/// Tells which addresses are this machine's own.
 #[derive(Clone)]
 pub struct Machine(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
 
 impl Machine {
-    /// The machine that this runs on. It is asked anew for every address, so that interfaces may
-    /// come and go.
+    /// The machine that this runs on. It is queried for every address, so that interfaces may come
+    /// and go.
     pub fn real() -> Self {
         Self::new(|address| leads_here(address).unwrap_or(true))
     }
 
-    /// A machine with the addresses of which `is_own` says so.
+    /// A machine whose own addresses are those for which `is_own` is true.
     pub fn new(is_own: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(is_own))
     }
 
     /// Whether the address may be dialled from here.
     pub fn permits(&self, addresses: &Addresses, address: IpAddr) -> bool {
-        // The machine is asked only where it makes a difference.
+        // Query the machine only if it makes a difference.
         addresses.permits_own(address) || (addresses.permits(address) && !self.is_own(address))
     }
 
-    /// Those of the addresses of a name that the program may hear of, each once.
+    /// The addresses of a name that the program may be told, each once.
     pub(crate) fn told(&self, name: &CheckedName, found: &[IpAddr]) -> Vec<IpAddr> {
         let mut told = Vec::new();
         for address in found {
@@ -73,13 +73,13 @@ impl fmt::Debug for Machine {
 }
 
 /// Whether the system would deliver to itself what is sent to the address: it would then send it
-/// from that address, or from loopback. A datagram socket tells without sending anything, and knows
-/// of local routes that belong to no interface, too.
+/// from that address, or from loopback. A datagram socket reports this without sending anything,
+/// and also knows local routes that belong to no interface.
 ///
 /// # Errors
 ///
-/// Whatever kept the system from saying so. Where there is no way to the address at all it is no
-/// address of this machine.
+/// Whatever kept the system from answering. An address without any route is not an address of this
+/// machine.
 fn leads_here(address: IpAddr) -> io::Result<bool> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -99,7 +99,7 @@ fn leads_here(address: IpAddr) -> io::Result<bool> {
     }
 }
 
-/// The port of a service that ignores what it is sent (RFC 863), and is sent nothing.
+/// The port of a service that ignores what it receives (RFC 863); nothing is sent to it.
 const DISCARD: u16 = 9;
 
 /// Whether the address, or its family, cannot be reached from here.
@@ -113,7 +113,7 @@ fn is_no_way(error: &io::Error) -> bool {
     ) || cfg!(target_os = "linux") && error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
-/// There is no such family of addresses here.
+/// This address family is not supported here.
 const EAFNOSUPPORT: i32 = 97;
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// The address that this machine has for the outside, if it has one.
+    /// The machine's outside address, if it has one.
     #[test]
     fn the_machine_knows_the_address_that_it_sends_from() {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();

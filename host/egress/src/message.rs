@@ -1,4 +1,4 @@
-//! The values that go in and come out: bodies, response heads, responses.
+//! Requests' bodies and options, and responses with their heads.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,23 +16,22 @@ use crate::fields::Fields;
 use crate::layout::Layout;
 use crate::protocol_failure::ProtocolFailure;
 
-/// How many informational responses may come before the final one. Their bytes count toward its head.
+/// How many informational responses may precede the final one. Their bytes count toward its head.
 pub(crate) const MAX_INFORMATIONAL: usize = 32;
 
-/// Where it is told that the peer asks for a request's body: whoever sends `Expect: 100-continue`
-/// (RFC 9110 section 10.1.1) waits for `true` here, for a while, before it writes the body.
+/// Reports that the peer asks for a request's body: a sender of `Expect: 100-continue` (RFC 9110
+/// section 10.1.1) waits here for `true`, for a while, before it writes the body.
 pub type Continued = Arc<watch::Sender<bool>>;
 
 /// How a request is sent, beyond what the policy decided on.
 #[derive(Debug, Clone, Default)]
 pub struct SendOptions {
-    /// How its head is laid out in HTTP/1.1.
+    /// The layout of its head in HTTP/1.1.
     pub layout: Layout,
-    /// Given, the request has `Expect: 100-continue`, and this is told of the answer. Over HTTP/2,
-    /// where a peer ends an upload that it does not want, the word is given at once.
+    /// If set, the request has `Expect: 100-continue`, and the answer is reported here. Over
+    /// HTTP/2, where a peer ends an upload that it does not want, the report comes at once.
     pub continued: Option<Continued>,
-    /// Whether a response that clients read in different ways is handed on as it comes, too, where
-    /// bytes that are no response are.
+    /// Whether an ambiguous response is returned as it comes, too, if malformed ones are.
     pub ambiguous_as_it_comes: bool,
 }
 
@@ -56,8 +55,8 @@ pub struct ResponseHead {
     pub version: HttpVersion,
     /// The reason phrase as sent; empty in HTTP/2.
     pub reason: Vec<u8>,
-    /// Every field, framing fields included. In HTTP/1 order and spelling are the peer's; in
-    /// HTTP/2 names are in lower case, and the lines of one name stand together.
+    /// Every field, including framing fields. In HTTP/1 order and spelling are the peer's; in
+    /// HTTP/2 names are in lower case, and the lines of one name are together.
     pub fields: Fields,
 }
 
@@ -66,36 +65,36 @@ pub struct ResponseHead {
 pub struct Response {
     /// The head.
     pub head: ResponseHead,
-    /// The body, without transfer coding. Dropping it before its end ends the exchange: an
-    /// HTTP/1 connection is closed, an HTTP/2 stream is reset.
+    /// The body, without transfer coding. Dropping it before its end ends the request: an HTTP/1
+    /// connection is closed, an HTTP/2 stream is reset.
     pub body: ResponseBody,
     /// The address that answered.
     pub peer: SocketAddr,
-    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    /// The version of TLS as its two wire bytes; `None` over plain HTTP.
     pub tls: Option<u16>,
-    /// Whether an earlier exchange used the same transport connection.
+    /// Whether an earlier request used the same transport connection.
     pub reused: bool,
     /// The memory of the head.
     pub held: Reservation,
 }
 
-/// What a peer answered.
+/// The answer of a peer.
 pub enum Received {
-    /// With a response.
+    /// A valid response.
     Framed(Response),
-    /// With something else, for whoever asked for it as it comes.
+    /// A malformed response, as it comes, if that was requested.
     Unframed(Unframed),
 }
 
-/// Bytes in HTTP/1's place whose head says nothing that holds. Their connection is for nothing else.
+/// A malformed HTTP/1 response, whose head is not relied on. Its connection is not reused.
 pub struct Unframed {
     /// What is wrong with the head, and its beginning.
     pub failure: ProtocolFailure,
-    /// All bytes, from the head's first one to the end of the connection.
+    /// All bytes, from the first one of the head to the end of the connection.
     pub body: ResponseBody,
     /// The address that answered.
     pub peer: SocketAddr,
-    /// The version of TLS as its two wire bytes; none over plain HTTP.
+    /// The version of TLS as its two wire bytes; `None` over plain HTTP.
     pub tls: Option<u16>,
 }
 
@@ -104,7 +103,7 @@ impl Received {
     ///
     /// # Errors
     ///
-    /// What is wrong with anything else.
+    /// What is wrong with a malformed one.
     pub(crate) fn framed(self) -> Result<Response, EgressError> {
         match self {
             Self::Framed(response) => Ok(response),
@@ -128,7 +127,7 @@ impl ResponseHead {
     }
 }
 
-/// A request body on its way out, whatever its source was.
+/// A request body to send, from any source.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, EgressError>;
 
 /// Boxes a request body and translates its errors.

@@ -1,4 +1,4 @@
-//! Name resolution by name servers that the operator chooses.
+//! Resolves names by name servers that the operator chooses.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,9 +16,9 @@ use hickory_resolver::proto::rr::Name;
 use crate::error::DnsFailure;
 use crate::resolve::Resolve;
 
-/// Asks given name servers by DNS over UDP, and over TCP where an answer does not fit. The
-/// machine's own configuration, hosts file and search list included, plays no part. Answers are
-/// not cached: each dial sees what the servers say now.
+/// Queries given name servers by DNS over UDP, and over TCP if an answer does not fit. It ignores
+/// the machine's own configuration, including hosts file and search list. Answers are not cached:
+/// each dial gets what the servers answer now.
 #[derive(Clone)]
 pub struct NameServers {
     resolver: TokioResolver,
@@ -27,7 +27,7 @@ pub struct NameServers {
 /// The list of name servers cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NameServersError {
-    /// There is none in it.
+    /// The list is empty.
     #[error("no name server is given")]
     Empty,
     /// The resolver does not accept it.
@@ -36,7 +36,7 @@ pub enum NameServersError {
 }
 
 impl NameServers {
-    /// A resolver that asks these servers, in this order.
+    /// A resolver that queries these servers, in this order.
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 impl Resolve for NameServers {
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsFailure>> {
         Box::pin(async move {
-            // The final dot makes the name absolute: no search list is tried. It is ASCII already;
-            // read as an internationalised name it could have no underscore.
+            // The final dot makes the name absolute, so no search list is tried. The name is ASCII
+            // already; parsed as an internationalised name it could not have an underscore.
             let name = Name::from_ascii(format!("{name}.")).map_err(|_| DnsFailure::Failed)?;
             let answer = self.resolver.lookup_ip(name).await;
             Ok(answer.map_err(|error| failure(&error))?.iter().collect())

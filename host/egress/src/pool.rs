@@ -1,4 +1,4 @@
-//! Connections of one client that wait for their next exchange, and its HTTP/2 sessions.
+//! Keeps unused connections of one client for their next request, and its HTTP/2 sessions.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,8 +13,8 @@ use crate::stream::{Secured, Stream};
 use crate::tls_profile::TlsProfile;
 use sandbox_net_policy::Endpoint;
 
-/// What is kept, and for how long. There is one pool for each client: a connection of one client
-/// is never seen by another.
+/// What is kept, and for how long. Each client has a pool of its own: no client sees a connection
+/// of another one.
 #[derive(Debug)]
 pub(crate) struct Pool {
     idle_timeout: Duration,
@@ -25,7 +25,7 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     endpoints: HashMap<Endpoint, Entry>,
-    /// Whether a task runs that closes what has waited too long.
+    /// Whether a task runs that closes what has been unused for too long.
     is_reaped: bool,
     /// Whether nothing is kept any more.
     is_closed: bool,
@@ -38,9 +38,9 @@ struct Entry {
     turn: Arc<Turn>,
 }
 
-/// Who may make a TLS handshake with an endpoint. The first one decides: while it goes on the
-/// others wait, since it may give a session that all can share; if it does not, they need not wait
-/// for each other any more.
+/// The right to make a TLS handshake with an endpoint. The first handshake decides: meanwhile the
+/// others wait, because it may result in a session that all can share; if it does not, they no
+/// longer wait for each other.
 pub(crate) type Turn = tokio::sync::Mutex<Handshakes>;
 
 /// How handshakes with an endpoint are made.
@@ -84,7 +84,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works on an endpoint's entry, and sees to it that the entry goes away when it is empty.
+    /// Works on an endpoint's entry, and removes the entry when it is empty.
     fn with<T>(self: &Arc<Self>, endpoint: &Endpoint, work: impl FnOnce(&mut Entry) -> T) -> T {
         let mut state = self.state();
         if state.is_closed {
@@ -100,8 +100,8 @@ impl Pool {
         result
     }
 
-    /// Keeps a connection whose last exchange is over. Where the endpoint has its share already,
-    /// the one that waited longest is closed.
+    /// Keeps a connection whose last request is over. If the endpoint has its share already, the
+    /// one that was unused longest is closed.
     pub(crate) fn put(self: &Arc<Self>, endpoint: &Endpoint, stream: Stream) {
         // Without a runtime nobody would close it again.
         if self.max_idle_per_endpoint == 0 || Handle::try_current().is_err() {
@@ -128,9 +128,9 @@ impl Pool {
         self.with(endpoint, |entry| Arc::clone(&entry.turn))
     }
 
-    /// The connection that waited least, if one is fit for use: it was made with the same TLS profile,
-    /// or without TLS where there are none, `permits` is asked again about its address, and its peer
-    /// must neither have closed it nor said anything.
+    /// The connection that was used last, if it is usable: it was made with the same TLS profile, or
+    /// also without TLS, `permits` accepts its address again, and its peer has neither closed it nor
+    /// sent anything.
     pub(crate) async fn take(
         &self,
         endpoint: &Endpoint,
@@ -156,8 +156,8 @@ impl Pool {
         Some(entry.idle.remove(at).stream)
     }
 
-    /// Room on a session, if one is fit for use: it began with the same TLS profile, and `permits` is
-    /// asked again about its address.
+    /// Takes a place on a session, if one is usable: it began with the same TLS profile, and
+    /// `permits` accepts its address again.
     pub(crate) fn slot(
         &self,
         endpoint: &Endpoint,
@@ -177,7 +177,8 @@ impl Pool {
             .find_map(Session::place)
     }
 
-    /// Closes what waits and was made on profile of a program's own. Exchanges under way go on.
+    /// Closes unused connections that were made with a program's own TLS profile. Requests under
+    /// way continue.
     pub(crate) fn close_programs_own(&self) {
         let is_the_hosts = |secured: Option<&Secured>| {
             secured.is_none_or(|secured| secured.profile.are_the_hosts())
@@ -196,7 +197,7 @@ impl Pool {
         }
     }
 
-    /// Closes what waits, and keeps nothing from now on. Exchanges under way go on.
+    /// Closes unused connections, and keeps nothing from now on. Requests under way continue.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
@@ -207,7 +208,7 @@ impl Pool {
         }
     }
 
-    /// Whether a connection to this endpoint waits.
+    /// Whether there is an unused connection to this endpoint.
     pub(crate) fn has_idle(&self, endpoint: &Endpoint) -> bool {
         self.any(endpoint, |entry| !entry.idle.is_empty())
     }
@@ -227,8 +228,8 @@ impl Pool {
         })
     }
 
-    /// Closes the connection that has waited longest, whatever its endpoint, or a session without
-    /// exchanges, to make room. `false` where there is none.
+    /// Makes room: closes the connection that was unused longest, to any endpoint, or a session
+    /// without requests. Returns `false` if there is none.
     pub(crate) fn evict(&self) -> bool {
         let mut state = self.state();
         let waiting = state
@@ -247,8 +248,8 @@ impl Pool {
     }
 }
 
-/// Whether a connection was made on these profile, and no others. There is one value for the same
-/// ones as long as anybody holds it.
+/// Whether a connection was made with exactly this profile. Equal options share one value as long
+/// as anybody holds it.
 fn is_on(secured: Option<&Secured>, profile: Option<&Arc<TlsProfile>>) -> bool {
     match (secured, profile) {
         (Some(secured), Some(profile)) => Arc::ptr_eq(&secured.profile, profile),
@@ -256,7 +257,7 @@ fn is_on(secured: Option<&Secured>, profile: Option<&Arc<TlsProfile>>) -> bool {
     }
 }
 
-/// Closes connections that have waited too long, until none is left.
+/// Closes connections that were unused for too long, until none is left.
 async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
     let pause = idle_timeout.max(Duration::from_secs(1));
     loop {

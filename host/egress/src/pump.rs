@@ -1,5 +1,5 @@
-//! Sending a request body, in a task of its own: a peer may answer before it has read the body,
-//! and a guest may read the answer while it still writes.
+//! Sends a request body in a task of its own: a peer may answer before it has read the body, and a
+//! guest may read the answer while it still writes.
 
 use std::io;
 
@@ -16,9 +16,9 @@ use crate::message::RequestBody;
 /// How the sending of a body ended.
 #[derive(Debug)]
 pub(crate) enum Sent<T> {
-    /// All of it was sent, and this is what is left to use again.
+    /// All of it was sent, and this can be used again.
     Whole(T),
-    /// The peer takes no more. It may still have answered, or answer.
+    /// The peer takes no more. It may have answered, or may still answer.
     Broken,
     /// The body itself failed or has the wrong length; the peer has half a request.
     Failed(EgressError),
@@ -42,7 +42,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// A body under way. Dropping it stops the sending.
+/// A body that is being sent. Dropping it stops the sending.
 #[derive(Debug)]
 pub(crate) struct Pump<T> {
     pub(crate) end: oneshot::Receiver<Sent<T>>,
@@ -55,7 +55,7 @@ impl<T> Drop for Pump<T> {
     }
 }
 
-/// The sending half of a connection or stream, which knows how a body looks on its wire.
+/// The sending half of a connection or stream, which knows the wire format of a body.
 pub(crate) trait Outlet: Send + 'static {
     /// Sends a body to its end.
     fn send_body(&mut self, body: Outgoing) -> impl Future<Output = Result<(), Stop>> + Send;
@@ -71,8 +71,8 @@ impl<T: Outlet> Pump<T> {
                 Err(Stop::Peer) => Sent::Broken,
                 Err(Stop::Body(error)) => Sent::Failed(error),
             };
-            // The reason first, and only then the end of the outlet, which others may notice. The
-            // exchange may be over already.
+            // Report the reason first, and only then drop the outlet, which others may notice. The
+            // request may be over already.
             let _ = tx.send(sent);
         });
         Self {
@@ -90,7 +90,7 @@ impl<T: Outlet> Pump<T> {
     }
 }
 
-/// A request body, held to its announced length.
+/// A request body, checked against its announced length.
 pub(crate) struct Outgoing {
     body: RequestBody,
     left: Option<u64>,
@@ -111,13 +111,13 @@ impl Outgoing {
         self.left.is_some()
     }
 
-    /// Whether every announced byte was given out.
+    /// Whether every announced byte was returned.
     pub(crate) fn is_complete(&self) -> bool {
         self.left == Some(0)
     }
 
-    /// The next piece, never empty; `None` at the end. A piece that goes beyond the announced
-    /// length is not given out.
+    /// The next piece, never empty; `None` at the end. A piece beyond the announced length is not
+    /// returned.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Stop> {
         while !self.is_complete() {
             let Some(frame) = self.body.frame().await else {

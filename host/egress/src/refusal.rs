@@ -1,4 +1,5 @@
-//! A certificate's refusal on its way through the TLS library, and what the library says itself.
+//! Carries a certificate's refusal through the TLS library, and translates the library's own
+//! errors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::error::TlsFailure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) fault: Fault,
-    /// The same for people, where there is more to say than the fault.
+    /// A message for people, if it says more than the fault.
     pub(crate) message: String,
 }
 
@@ -33,7 +34,8 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Faults for which OpenSSL sends the alert "unknown CA" (RFC 8446 section 6.2), beside an unknown issuer.
+/// Faults for which OpenSSL sends the alert "unknown CA" (RFC 8446 section 6.2), besides an unknown
+/// issuer.
 const UNKNOWN_CA: [Fault; 6] = [
     Fault::SelfSigned,
     Fault::SelfSignedInChain,
@@ -43,8 +45,8 @@ const UNKNOWN_CA: [Fault; 6] = [
     Fault::InvalidAuthority,
 ];
 
-/// One of them on its way. Of the library's errors with that alert only one carries anything: it is that
-/// of old revocation lists, of which the host has none.
+/// Packs such a fault. Of the library's errors with that alert only one carries data: that of expired
+/// revocation lists, of which the host has none.
 fn with_alert(fault: Fault) -> Option<CertificateError> {
     let number = UNKNOWN_CA.iter().position(|known| *known == fault)?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(number as u64));
@@ -54,8 +56,8 @@ fn with_alert(fault: Fault) -> Option<CertificateError> {
     })
 }
 
-/// With the alert that a server expects for the fault: the library sends that of its own error.
-/// Only what has one of its own gets through without the message.
+/// Chooses the error whose alert a server expects for the fault: the library sends the alert of its
+/// own error. Only faults with an error of their own pass without the message.
 impl From<Refusal> for rustls::Error {
     fn from(refusal: Refusal) -> Self {
         let reason = match refusal.fault {
@@ -89,7 +91,7 @@ impl From<&CertificateError> for Refusal {
             E::UnknownIssuer => Fault::UnknownIssuer,
             E::NotValidForName | E::NotValidForNameContext { .. } => Fault::NameMismatch,
             E::Revoked => Fault::Revoked,
-            // Those of certificates come as refusals: this one is of the handshake.
+            // Faults of certificates come as refusals, so this one is of the handshake.
             E::BadSignature => return Self::other("the peer does not have the certificate's key"),
             E::UnhandledCriticalExtension => Fault::CriticalExtension,
             E::InvalidPurpose | E::InvalidPurposeContext { .. } => Fault::Purpose,
@@ -104,7 +106,7 @@ impl From<&CertificateError> for Refusal {
     }
 }
 
-/// What the library has no name of its own for.
+/// The faults that the library has no name for.
 fn of_library(error: Option<&webpki::Error>) -> Fault {
     match error {
         Some(webpki::Error::CaUsedAsEndEntity) => Fault::NotAnEndEntity,
@@ -137,7 +139,7 @@ impl From<&rustls::Error> for TlsFailure {
     }
 }
 
-/// What the library says, with the names of its own cases as words.
+/// The library's message, with the names of its own cases as words.
 fn text(error: &rustls::Error) -> String {
     use rustls::Error as E;
     match error {
@@ -149,7 +151,7 @@ fn text(error: &rustls::Error) -> String {
     }
 }
 
-/// `NoCipherSuitesInCommon` as `no cipher suites in common`. What a case holds is left out.
+/// Turns `NoCipherSuitesInCommon` into `no cipher suites in common`, without the data of a case.
 fn words(name: &str) -> String {
     let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next();
     let mut text = String::new();

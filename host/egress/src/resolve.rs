@@ -1,4 +1,4 @@
-//! Name resolution: the seam, and the system's resolver behind it.
+//! Resolves names: the trait, and the system's resolver.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,33 +10,33 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::error::DnsFailure;
 use crate::hosts;
 
-/// Turns names into addresses. It is asked only about names that the policy allowed, and every
-/// answer is filtered again by the policy before it is dialled.
+/// Turns names into addresses. It is called only for names that the policy allowed, and the policy
+/// filters every answer again before it is dialled.
 pub trait Resolve: Send + Sync {
-    /// The addresses of `name`, which is an ASCII host name in lower case and without a final
-    /// dot. Dropping the future gives the answer up.
+    /// The addresses of `name`, which is an ASCII host name in lower case and without a final dot.
+    /// Dropping the future cancels the lookup.
     ///
     /// # Errors
     ///
-    /// A [`DnsFailure`]; an empty answer means [`DnsFailure::NotFound`] too.
+    /// A [`DnsFailure`]; an empty answer also means [`DnsFailure::NotFound`].
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsFailure>>;
 
-    /// How many questions one name takes at least, to count what they cost: by default two, one for
-    /// each kind of address.
+    /// How many queries one name needs at least, to count their cost: by default two, one for each
+    /// address family.
     fn questions(&self) -> usize {
         2
     }
 }
 
-/// How many questions the system's resolver is asked at once.
+/// How many concurrent lookups the system's resolver gets.
 const MAX_LOOKUPS: usize = 256;
 
 /// The operating system's resolver (`getaddrinfo`), with its hosts file and name service switch.
-/// Names are asked for as they are: no search list completes them, and none is tried after a name
+/// Names are looked up unchanged: no search list completes them, and none is tried after a name
 /// that does not exist.
 ///
-/// `getaddrinfo` blocks and cannot be interrupted, so each question gets a thread of its own:
-/// a runtime that shuts down would wait for a thread of its own blocking pool.
+/// `getaddrinfo` blocks and cannot be interrupted, so each lookup gets a thread of its own: at
+/// shutdown a runtime would wait for a thread of its blocking pool.
 #[derive(Debug, Clone)]
 pub struct SystemResolver {
     slots: Arc<Semaphore>,
@@ -60,7 +60,7 @@ impl Resolve for SystemResolver {
                 .name("sandbox-net-dns".into())
                 .spawn(move || {
                     let _slot = slot;
-                    // Nobody listens any more if the asker gave up.
+                    // Nobody listens if the caller gave up.
                     let _ = tx.send(look_up(&name));
                 })
                 .map_err(|_| DnsFailure::Temporary)?;
@@ -69,10 +69,10 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// The addresses in the hosts file, and otherwise what the system finds for the absolute name.
+/// The addresses in the hosts file, and otherwise the system's result for the absolute name.
 ///
-/// The C library does not find an absolute name in that file itself, and a name without the final
-/// dot is completed by the search list where it does not exist by itself.
+/// The C library does not find an absolute name in that file itself, and it completes a nonexistent
+/// name without the final dot by the search list.
 fn look_up(name: &str) -> Result<Vec<IpAddr>, DnsFailure> {
     match hosts::find(name) {
         found if found.is_empty() => getaddrinfo(&absolute(name)),
@@ -86,7 +86,7 @@ fn absolute(name: &str) -> String {
 }
 
 fn getaddrinfo(name: &str) -> Result<Vec<IpAddr>, DnsFailure> {
-    // One socket type, or every address comes once for each.
+    // Ask for one socket type, or every address comes once for each.
     let hints = AddrInfoHints {
         socktype: SockType::Stream.into(),
         ..AddrInfoHints::default()
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_name_of_the_hosts_file_is_found_though_the_system_is_asked_for_absolute_names() {
-        // Every machine has this one there.
+        // Every machine has this address there.
         let found = look_up("localhost").unwrap();
         assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
         assert!(!found.is_empty());

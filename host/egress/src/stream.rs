@@ -20,7 +20,7 @@ use crate::tls::TlsInfo;
 use crate::tls_profile::TlsProfile;
 use crate::wire::{Ended, Metered};
 
-/// How often a look for silence reads what the TLS layer keeps for itself.
+/// How often a check for silence reads data that only the TLS layer uses.
 const MAX_CONTROL_RECORDS: usize = 16;
 
 /// A connection to a peer, counted against the client's limit for as long as it lives.
@@ -47,13 +47,13 @@ impl Permit {
         }
     }
 
-    /// Takes this much memory more.
+    /// Reserves this much more memory.
     pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), EgressError> {
         self.held.grow(bytes).map_err(EgressError::Limit)
     }
 }
 
-/// What a TLS handshake settled, and the profile on which it was made.
+/// The result of a TLS handshake, and its profile.
 #[derive(Debug, Clone)]
 pub(crate) struct Secured {
     pub(crate) info: Arc<TlsInfo>,
@@ -75,8 +75,8 @@ struct TlsIo {
 }
 
 impl TlsIo {
-    /// As the session's own, which forgets what came in the same read as the record that broke it:
-    /// a peer may answer, and then send an alert.
+    /// Reads like the session, but keeps what came in the same read as the record that broke it: a
+    /// peer may answer, and then send an alert.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.failure.is_none() {
             match ready!(Pin::new(&mut self.session).poll_read(cx, buf)) {
@@ -84,8 +84,7 @@ impl TlsIo {
                     self.failure = Some(error);
                 }
                 result => {
-                    // A message of its own is never under way where data comes (RFC 8446 section
-                    // 5.1).
+                    // Data never comes in the middle of a TLS message (RFC 8446 section 5.1).
                     self.session.get_mut().0.settle();
                     return Poll::Ready(result);
                 }
@@ -94,7 +93,7 @@ impl TlsIo {
         let mut rest = self.session.get_mut().1.reader();
         match rest.read(buf.initialize_unfilled()) {
             Ok(length @ 1..) => buf.advance(length),
-            // The failure is told once; who reads on gets the session's own.
+            // The failure is reported once; later reads get the session's own.
             _ => return Poll::Ready(self.failure.take().map_or(Ok(()), Err)),
         }
         Poll::Ready(Ok(()))
@@ -112,7 +111,7 @@ impl Stream {
         }
     }
 
-    /// Takes the TCP connection out, to put TLS around it. `None` where TLS is there already.
+    /// Takes the TCP connection out, to put TLS around it. `None` if there is TLS already.
     pub(crate) fn into_plain(self) -> Option<(Metered, SocketAddr, Permit)> {
         match self.io {
             Io::Plain(tcp) => Some((tcp, self.peer, self.permit)),
@@ -143,7 +142,7 @@ impl Stream {
         self.peer
     }
 
-    /// Where it is told that a limit has ended the connection.
+    /// Reports that a limit has ended the connection.
     pub(crate) fn ended(&self) -> Ended {
         match &self.io {
             Io::Plain(tcp) => tcp.ended(),
@@ -156,10 +155,10 @@ impl Stream {
         self.tls.as_ref()
     }
 
-    /// Whether the peer has neither closed the connection nor said anything: only then can a
-    /// connection that carried an exchange carry the next one.
+    /// Whether the peer has neither closed the connection nor sent anything: only then can a used
+    /// connection carry another request.
     ///
-    /// The kernel is asked directly, since the runtime may not have noticed yet.
+    /// This asks the kernel directly, because the runtime may not have noticed yet.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         for _ in 0..MAX_CONTROL_RECORDS {
             match &mut self.io {
@@ -175,7 +174,7 @@ impl Stream {
                     match is_silent(tcp) {
                         Some(true) => return true,
                         Some(false) => return false,
-                        // Records are waiting, maybe only session tickets: read on.
+                        // Records are waiting, perhaps only session tickets: read on.
                         None if tcp.readable().await.is_err() => return false,
                         None => {}
                     }

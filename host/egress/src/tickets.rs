@@ -1,8 +1,7 @@
-//! TLS sessions that can be resumed.
+//! Keeps TLS sessions that can be resumed.
 //!
-//! What a session takes is its server's choice: up to 64 KiB for a ticket, and as much for the
-//! certificates that go with it. So large ones are not kept, and what is kept is taken from the
-//! sandbox's memory.
+//! The server chooses the size of a session: up to 64 KiB for a ticket, and as much for its
+//! certificates. So large ones are not kept, and the sandbox's memory pays for those that are.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
@@ -20,18 +19,18 @@ const LARGEST: usize = 16 << 10;
 /// How many sessions of TLS 1.3 are kept for one server: each can be resumed once.
 const MOST_FOR_SERVER: usize = 4;
 
-/// What a session takes beside its ticket and its certificates, with its part of what is known of
-/// its server.
+/// What a session takes besides its ticket and its certificates, including its part of what is
+/// known of its server.
 const SESSION: usize = 1 << 10;
 
-/// A session is kept where it is at most this part of the memory that is free: it only saves time.
+/// A session is kept only if it is at most this part of the free memory: it only saves time.
 const PART: usize = 8;
 
 /// The sessions of one configuration.
 pub(crate) struct Tickets {
     memory: HostMemory,
     most_servers: usize,
-    /// The one that was added last is at the end.
+    /// The last one added is at the end.
     servers: Mutex<VecDeque<(ServerName<'static>, Server)>>,
 }
 
@@ -57,7 +56,7 @@ impl Tickets {
         }
     }
 
-    /// Works on what is known of a server, if anything is.
+    /// Works on what is known of a server, if anything.
     fn find<T>(
         &self,
         name: &ServerName<'_>,
@@ -68,7 +67,7 @@ impl Tickets {
         work(&mut found.1)
     }
 
-    /// Works on what is known of a server. The one that was added first makes room if it must.
+    /// Works on what is known of a server, dropping the oldest one if necessary.
     fn edit(&self, name: ServerName<'static>, work: impl FnOnce(&mut Server)) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, server)) = servers.iter_mut().find(|(known, _)| *known == name) {
@@ -82,7 +81,7 @@ impl Tickets {
         servers.push_back((name, server));
     }
 
-    /// The memory for a session; none where it is not worth it.
+    /// The memory for a session; `None` if it is not worth it.
     fn reserve(&self, session: &dyn fmt::Debug) -> Option<Reservation> {
         let cost = SESSION + size(session)?;
         if cost > self.memory.free() / PART {
@@ -92,8 +91,8 @@ impl Tickets {
     }
 }
 
-/// The bytes of a session; none where it is too large. The library does not tell, but for writing
-/// them down in hexadecimal digits.
+/// The bytes of a session; `None` if it is too large. The library reveals them only as hexadecimal
+/// text.
 fn size(session: &dyn fmt::Debug) -> Option<usize> {
     struct Count(usize);
     impl Write for Count {

@@ -1,4 +1,4 @@
-//! TLS towards the peer: trusted roots, one handshake, and what it settled.
+//! TLS towards the peer: trusted roots, one handshake, and its result.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,8 +19,7 @@ use sandbox_net_policy::{Host, Verification};
 /// The ALPN name of HTTP/2 (RFC 9113 section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
 /// The most bytes that wait to be sent on one connection: a record, and what HTTP/2 puts before its
-/// data. The library's own bound is four times that, and one record is what is taken from the
-/// sandbox's memory.
+/// data. The library's own bound is four times that, but the sandbox's memory pays for one record.
 const UNSENT: usize = 17 << 10;
 /// What a server is offered (RFC 7301).
 pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
@@ -28,37 +27,37 @@ pub(crate) const ALPN: [&[u8]; 2] = [H2, b"http/1.1"];
 /// Which public roots are trusted, besides the operator's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Roots {
-    /// The platform's store (and `SSL_CERT_FILE`, `SSL_CERT_DIR`); Mozilla's where the platform
-    /// has none.
+    /// The platform's store (and `SSL_CERT_FILE`, `SSL_CERT_DIR`), or Mozilla's roots if the
+    /// platform has no store.
     #[default]
     Platform,
     /// Mozilla's roots, as compiled in.
     Bundled,
-    /// None: only the operator's own.
+    /// No public roots: only the operator's own.
     None,
 }
 
-/// TLS settings, read once and cheap to clone. Sessions are not part of them: those belong to one
+/// TLS settings, read once and cheap to clone. They do not include sessions: those belong to one
 /// [`Client`](crate::Client).
 #[derive(Debug, Clone)]
 pub struct TlsConfig {
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
-    /// The host's own verification, and the same with strict checks.
+    /// The host's own verification, normal and with strict checks.
     verifiers: [Arc<Verifier>; 2],
 }
 
-/// Why TLS cannot be set up as the operator wants it.
+/// Why TLS cannot be set up as the operator configured it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
-    /// A text that has no certificate in it, or a broken one.
+    /// A text without a certificate, or with an invalid one.
     #[error("not a certificate in PEM or DER: {0}")]
     Encoding(String),
     /// A certificate that cannot be trusted as an authority.
     #[error("not usable as a certificate authority: {0}")]
     Authority(String),
-    /// No root is trusted, so that no connection could succeed.
+    /// No root is trusted, so no connection could succeed.
     #[error("no certificate authority is trusted: give one, or use the platform's")]
     NoRoots,
 }
@@ -68,7 +67,7 @@ impl TlsConfig {
     ///
     /// # Errors
     ///
-    /// An authority that is none; no root at all.
+    /// An invalid authority; no root at all.
     pub fn new(
         roots: Roots,
         authorities: impl IntoIterator<Item = CertificateDer<'static>>,
@@ -128,7 +127,7 @@ impl TlsConfig {
 ///
 /// # Errors
 ///
-/// [`TlsConfigError::Encoding`] where there is none, or one is broken.
+/// [`TlsConfigError::Encoding`] if there is no certificate, or an invalid one.
 pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
     // DER begins with a SEQUENCE whose length takes more than one byte (X.690 section 8.1.3.5).
     if matches!(bytes, [0x30, 0x81..=0x84, ..]) {
@@ -156,7 +155,7 @@ fn platform_roots() -> &'static RootCertStore {
     static STORE: OnceLock<RootCertStore> = OnceLock::new();
     STORE.get_or_init(|| {
         let mut store = RootCertStore::empty();
-        // Platforms carry certificates that no verifier accepts: those are left out.
+        // Skip certificates of the platform that no verifier accepts.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if store.is_empty() {
             store = bundled_roots();
@@ -171,7 +170,7 @@ fn bundled_roots() -> RootCertStore {
     store
 }
 
-/// What a finished handshake settled.
+/// The result of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsInfo {
     /// The protocol version as its two wire bytes: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
@@ -184,8 +183,8 @@ pub struct TlsInfo {
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// Makes the handshake. The name that is sent and verified is the host's; an address is verified
-/// against the certificate's addresses, and not sent (RFC 6066 section 3).
+/// Makes the handshake. The host's name is sent and verified; an address is verified against the
+/// certificate's addresses, and not sent (RFC 6066 section 3).
 pub(crate) async fn handshake(
     config: &Arc<ClientConfig>,
     host: &Host,
@@ -220,7 +219,7 @@ fn info(stream: &TlsStream<Metered>) -> TlsInfo {
         .and_then(|suite| suite.suite().as_str());
     TlsInfo {
         version: session.protocol_version().map_or(0, u16::from),
-        // The library marks the suites of TLS 1.3 in its own way; IANA does not.
+        // The library marks the suites of TLS 1.3 in its own way, unlike IANA.
         cipher: cipher.unwrap_or_default().replacen("TLS13_", "TLS_", 1),
         alpn: session.alpn_protocol().unwrap_or_default().to_vec(),
         certificates: session

@@ -1,4 +1,4 @@
-//! The profile of a TLS session: the host's own, or those that a program asks for.
+//! The TLS profile of a connection: the host's own, or one that a program requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,28 +21,28 @@ use crate::tls::TlsConfig;
 use crate::verifier::{Given, Verifier};
 use sandbox_net_policy::{TlsOverrides, Verification};
 
-/// The most certificates that a program may bring in one list.
+/// The most certificates in one list of a program.
 const MOST_CERTIFICATES: usize = 1000;
-/// The most bytes that its certificates and its key may have together.
+/// The most bytes of a program's certificates and key together.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What a configuration takes beside its certificates, about: the host's roots among others.
+/// About what a configuration takes besides its certificates, including the host's roots.
 const CONFIGURATION: usize = 128 << 10;
 
-/// The servers whose TLS sessions are kept to be resumed, on the host's profile and on those of a
-/// program's own.
+/// The servers whose TLS sessions are kept to be resumed, with the host's profile and with each of
+/// a program's.
 const SERVERS: usize = 32;
 const OWN_SERVERS: usize = 2;
 
 /// The versions of TLS that are offered to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TlsVersions {
-    /// All that are spoken: TLS 1.2 (RFC 5246) and 1.3 (RFC 8446).
+    /// All supported ones: TLS 1.2 (RFC 5246) and 1.3 (RFC 8446).
     #[default]
     All,
-    /// TLS 1.2 alone.
+    /// Only TLS 1.2.
     V12,
-    /// TLS 1.3 alone.
+    /// Only TLS 1.3.
     V13,
 }
 
@@ -58,18 +58,19 @@ impl TlsVersions {
     }
 }
 
-/// What a program asks for when TLS begins. The default is what the host does of itself.
+/// The options that a program requests when TLS begins. The default is what the host does without a
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestTlsOptions {
     /// The versions that are offered.
     pub versions: TlsVersions,
     /// How the server's certificate is verified.
     pub verification: Verification,
-    /// Whether the roots that the host trusts are trusted.
+    /// Whether the host's roots are trusted.
     pub host_roots: bool,
-    /// Roots that are trusted besides the host's, or instead of them.
+    /// Roots that are trusted in addition to the host's, or instead of them.
     pub roots: Vec<CertificateDer<'static>>,
-    /// Shown to a server that asks for one.
+    /// The certificate for servers that ask for one.
     pub client_certificate: Option<ClientCertificate>,
     /// Which checks of certificates are made.
     pub checks: Checks,
@@ -97,7 +98,7 @@ pub struct ClientCertificate {
     pub key: Vec<u8>,
 }
 
-/// Without the key.
+/// Omits the key.
 impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCertificate")
@@ -106,7 +107,7 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// Why nothing can be made of a program's options.
+/// Why a program's options cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuestTlsOptionsError {
@@ -121,37 +122,37 @@ pub enum GuestTlsOptionsError {
     /// Too many bytes.
     #[error("the certificates and the key have more than {MOST_BYTES} bytes together: give fewer")]
     TooLarge,
-    /// A root, by its number from 1, that is none.
+    /// Root certificate N, counted from 1, is invalid.
     #[error("root certificate {0} is invalid: {1}")]
     Root(usize, String),
-    /// A client certificate that is none.
+    /// The client certificate is invalid.
     #[error("the client certificate cannot be read: {0}")]
     Certificate(String),
-    /// A key that is none, or of a kind that is not known.
+    /// The key is invalid, or of an unknown kind.
     #[error(
         "the private key of the client certificate cannot be read: {0}; it has to be an RSA key \
          of at least 2048 bits, an ECDSA key (P-256, P-384) or an Ed25519 key, not encrypted"
     )]
     Key(String),
-    /// A key of another certificate.
+    /// The key belongs to another certificate.
     #[error("the private key is not that of the client certificate")]
     AnotherKey,
 }
 
-/// What a program's options come to. One value is shared by all connections with the same ones:
-/// whatever is kept of a connection is used again under the same profile only.
+/// The settings that follow from a program's options. All connections with equal options share one
+/// value: whatever is kept of a connection is reused only with the same profile.
 pub struct TlsProfile {
     versions: TlsVersions,
     request: TlsOverrides,
     verifier: Arc<dyn ServerCertVerifier>,
     client: Option<Arc<dyn ResolvesClientCert>>,
-    /// The bytes of the chain that goes with it, which each handshake may send.
+    /// The bytes of the client's chain, which each handshake may send.
     chain: usize,
     /// Whether certificates are checked strictly.
     strict: bool,
-    /// Of the options that this came from; none for those of the host.
+    /// The digest of the options; `None` for the host's own.
     digest: Option<[u8; 32]>,
-    /// The memory that they take, where a program asked for them.
+    /// The memory that it takes, if a program requested it.
     _held: Option<Reservation>,
 }
 
@@ -162,7 +163,7 @@ impl fmt::Debug for TlsProfile {
 }
 
 impl TlsProfile {
-    /// Those of the host, with or without strict checks.
+    /// The host's profile, with or without strict checks.
     pub(crate) fn host(settings: &TlsConfig, strict: bool) -> Self {
         Self {
             versions: TlsVersions::All,
@@ -176,7 +177,7 @@ impl TlsProfile {
         }
     }
 
-    /// The same, with the memory that they take.
+    /// Adds the memory that it takes.
     pub(crate) fn holding(self, held: Reservation) -> Self {
         Self {
             _held: Some(held),
@@ -184,14 +185,14 @@ impl TlsProfile {
         }
     }
 
-    /// What has to be granted for these profile.
+    /// What has to be granted for this profile.
     #[must_use]
     pub fn request(&self) -> TlsOverrides {
         self.request
     }
 
-    /// Whether a server passes only if the host's own verification accepts it too: each root is one
-    /// that the host trusts.
+    /// Whether a server is accepted only if the host's own verification accepts it too: every root
+    /// is one that the host trusts.
     pub fn are_as_strict_as_the_hosts(&self) -> bool {
         self.request.verification == Verification::Full && !self.request.own_roots
     }
@@ -210,12 +211,12 @@ impl TlsProfile {
         self.strict
     }
 
-    /// Whether they are those of the host.
+    /// Whether it is the host's profile.
     pub(crate) fn are_the_hosts(&self) -> bool {
         self.digest.is_none()
     }
 
-    /// A client configuration with a session cache of its own, which takes what it keeps from `memory`.
+    /// A client configuration with a session cache of its own, which takes its memory from `memory`.
     pub(crate) fn client_config(
         &self,
         settings: &TlsConfig,
@@ -242,7 +243,7 @@ impl TlsProfile {
 }
 
 impl GuestTlsOptions {
-    /// Refuses what is too large, before anything is made of it.
+    /// Refuses options that are too large, before they are used.
     pub(crate) fn check_size(&self) -> Result<(), GuestTlsOptionsError> {
         if self.roots.len() > MOST_CERTIFICATES {
             return Err(GuestTlsOptionsError::TooMany);
@@ -257,8 +258,8 @@ impl GuestTlsOptions {
         Ok(())
     }
 
-    /// What profile made of them hold in memory, about: each certificate as it is and as it was
-    /// read, a configuration, and the sessions that can be resumed on them.
+    /// About what a profile made of them holds in memory: each certificate as given and as parsed,
+    /// a configuration, and the sessions that can be resumed with it.
     pub(crate) fn cost(&self) -> usize {
         CONFIGURATION + 3 * (strings(self.certificates()) + self.key().len())
     }
@@ -277,8 +278,8 @@ impl GuestTlsOptions {
         client.map_or(&[][..], |client| &client.key)
     }
 
-    /// Whether they are what the host does of itself, but for being strict. A partial chain is one
-    /// that ends with a root of the program's own.
+    /// Whether they equal the host's own, apart from strictness. A partial chain is one that ends
+    /// with a root of the program's own.
     pub(crate) fn are_default(&self) -> bool {
         *self
             == Self {
@@ -287,7 +288,7 @@ impl GuestTlsOptions {
             }
     }
 
-    /// Options with the same digest are the same ones.
+    /// Options with the same digest are equal.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update([
@@ -305,7 +306,7 @@ impl GuestTlsOptions {
         hash.finalize().into()
     }
 
-    /// Makes profile of them; none where they come to those of the host.
+    /// Makes a profile of them; `None` if they equal the host's.
     pub(crate) fn settle(
         &self,
         settings: &TlsConfig,
@@ -348,7 +349,7 @@ impl GuestTlsOptions {
     }
 }
 
-/// With every length, so that two lists never look the same.
+/// Includes every length, so that two different lists never look the same.
 fn add_all(hash: &mut Sha256, list: &[CertificateDer<'_>]) {
     hash.update((list.len() as u64).to_le_bytes());
     for der in list {
@@ -357,7 +358,7 @@ fn add_all(hash: &mut Sha256, list: &[CertificateDer<'_>]) {
     }
 }
 
-/// Who is trusted.
+/// The trusted certificates.
 struct Trust {
     roots: RootCertStore,
     /// The certificates of the options that the host does not trust.
@@ -367,8 +368,7 @@ struct Trust {
 }
 
 impl Trust {
-    /// A root that the host trusts too, by name and key, is taken as the host has it: with the
-    /// constraints that it has there.
+    /// A root that the host trusts too, by name and key, keeps the constraints that it has there.
     fn of(options: &GuestTlsOptions, settings: &TlsConfig) -> Result<Self, GuestTlsOptionsError> {
         let host = settings.roots();
         let (mut known, mut own) = (Vec::new(), Vec::new());
@@ -391,7 +391,7 @@ impl Trust {
                 roots.roots.pop();
             } else {
                 own.push(der.clone());
-                // It may lead to a root then, and is none.
+                // Such a certificate may lead to a root, but is not one.
                 if !options.checks.partial_chain && !signs_itself(der) {
                     roots.roots.pop();
                 }

@@ -1,9 +1,9 @@
-//! The fields behind a body (RFC 9110 section 6.5).
+//! Filters trailers, the fields after a body (RFC 9110 section 6.5).
 
 use crate::fields::Fields;
 
 /// Fields that say how a message is framed or coded, or where it goes (RFC 9110 section 6.5.1):
-/// behind the body they come too late, and a reader that believed them would be deceived.
+/// after the body they come too late, and a reader that believed them would be deceived.
 const NEVER_TRAILERS: [&str; 12] = [
     "connection",
     "content-encoding",
@@ -19,7 +19,7 @@ const NEVER_TRAILERS: [&str; 12] = [
     "upgrade",
 ];
 
-/// The fields without those that have no meaning behind a body.
+/// The fields without those that are invalid as trailers.
 pub(crate) fn permitted(mut fields: Fields) -> Fields {
     fields.retain(|(name, _)| {
         let is_it = |never: &&str| name.eq_ignore_ascii_case(never.as_bytes());

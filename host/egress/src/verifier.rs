@@ -1,4 +1,4 @@
-//! The verification of a server's certificate.
+//! Verifies a server's certificate.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::chain_checks::Checks;
 use crate::refusal::Refusal;
 use sandbox_net_policy::Verification;
 
-/// Verifies as a program asked for. Whatever that is, the server has to prove that it has the key
-/// of the certificate that it shows: the signatures in the handshake are always verified.
+/// Verifies as a program requested. In any case the server has to prove that it has the key of its
+/// certificate: the signatures in the handshake are always verified.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     verification: Verification,
@@ -27,11 +27,11 @@ pub(crate) struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// The certificates that the program gave, whole: roots, and what may lead to one.
+/// The certificates that the program gave, complete: roots, and those that may lead to one.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// How many of them, from the first on, the host does not trust.
+    /// How many of the first of them the host does not trust.
     pub(crate) own: usize,
 }
 
@@ -52,7 +52,7 @@ impl Verifier {
         }
     }
 
-    /// Whether the name counts and is another one.
+    /// Whether the name matches, or does not count.
     fn is_for(&self, leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
         self.verification != Verification::Full
             || ParsedCertificate::try_from(leaf)
@@ -75,7 +75,7 @@ impl Verifier {
         let Err(refusal) = refused else {
             return Ok(());
         };
-        // The library stops at another fault than OpenSSL, or has no word for it.
+        // The library stops at another fault than OpenSSL, or has no name for it.
         match case.judge(self.is_for(case.leaf, name)) {
             Err(CertificateFault::Other) | Ok(()) => Err(refusal.into()),
             Err(fault) if fault == refusal.fault => Err(refusal.into()),
@@ -99,8 +99,8 @@ impl Verifier {
         Ok(case.check_verified(&path)?)
     }
 
-    /// What may lead to a root: what the server showed, and without a partial chain what the
-    /// program trusts only as far as it does.
+    /// Certificates that may lead to a root: those that the server presented, and without a partial
+    /// chain those of the program that are not roots.
     fn intermediates<'a>(&'a self, case: &Case<'a>) -> Vec<CertificateDer<'a>> {
         let given = self.given.certificates.iter();
         let own = given.filter(|_| !self.checks.partial_chain);
@@ -141,7 +141,7 @@ fn told(error: &Error) -> Refusal {
     }
 }
 
-/// A refusal; a name that is another one is told with those that the certificate has.
+/// A refusal; for a wrong name, with the names that the certificate has.
 fn named(case: &Case<'_>, fault: CertificateFault, name: &ServerName<'_>) -> Refusal {
     let mut refusal = Refusal::from(fault);
     if fault == CertificateFault::NameMismatch {

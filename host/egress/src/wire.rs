@@ -1,5 +1,5 @@
-//! What crosses the wire, counted below TLS: every byte that is read or written for a sandbox, every
-//! connection that is begun, and every name that is asked for.
+//! Counts what crosses the wire, below TLS: every byte that is read or written for a sandbox, every
+//! connection that is begun, and every name that is looked up.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -14,25 +14,25 @@ use crate::account::{HostMemory, Reservation};
 use crate::error::EgressError;
 use crate::limit::Limit;
 
-/// Who counts for one sandbox, and says where it ends.
+/// Counts for one sandbox, and reports where its limits are.
 pub trait Wire: Send + Sync {
-    /// How many bytes may be read now. One more than is left, so that an end can be told from
-    /// more; `usize::MAX` where there is no bound.
+    /// How many bytes may be read now: one more than is left, so that the end can be distinguished
+    /// from more; `usize::MAX` if there is no bound.
     fn room(&self) -> Result<usize, Limit>;
 
-    /// Counts bytes that were read. An error means that they are more than are left.
+    /// Counts bytes that were read. An error means that they exceed what is left.
     fn read(&self, bytes: usize) -> Result<(), Limit>;
 
-    /// Counts bytes before they are written. An error means that none of them may be.
+    /// Counts bytes before they are written. An error means that none of them may be written.
     fn write(&self, bytes: usize) -> Result<(), Limit>;
 
-    /// Takes back bytes that were counted and not written.
+    /// Uncounts bytes that were counted and not written.
     fn unwritten(&self, bytes: usize);
 
-    /// Counts a connection that is to be dialled.
+    /// Counts a connection before it is dialled.
     fn dial(&self) -> Result<(), Limit>;
 
-    /// Counts a name that is to be asked for.
+    /// Counts a name before it is looked up.
     fn ask(&self) -> Result<(), Limit>;
 }
 
@@ -63,7 +63,7 @@ impl Wire for Unmetered {
     }
 }
 
-/// The limit that ended a connection, for those who see only that it ended.
+/// The limit that ended a connection, for code that sees only that it ended.
 pub(crate) type Ended = Arc<OnceLock<Limit>>;
 
 /// A TCP connection whose bytes are counted.
@@ -74,21 +74,22 @@ pub(crate) struct Metered {
     unsettled: Option<Unsettled>,
 }
 
-/// The memory of bytes of which the TLS layer has made nothing yet: it puts messages of up to 64 KiB
-/// together, as a chain of certificates is one, or a ticket. How much it keeps it does not tell.
+/// The memory of bytes that the TLS layer has not processed yet: it assembles messages of up to 64
+/// KiB, such as a chain of certificates, or a ticket. It does not report how much it keeps.
 struct Unsettled {
     bytes: usize,
     held: Reservation,
 }
 
-/// How many of such bytes TLS has memory for in any case: a whole record, and a read beyond it.
+/// How many of such bytes are always covered by the memory of TLS: a whole record, and a read
+/// beyond it.
 const SETTLED: usize = 21 << 10;
 
-/// What each byte beyond them comes to: in a buffer that grows to twice its size, and in the message
+/// What each byte beyond them costs: in a buffer that grows to twice its size, and in the message
 /// that is made of it.
 const UNSETTLED: usize = 3;
 
-/// The most that they come to: with more than so many the TLS layer fails.
+/// The most that they cost: beyond that the TLS layer fails.
 const MOST_UNSETTLED: usize = UNSETTLED * (64 << 10);
 
 impl Unsettled {
@@ -116,14 +117,14 @@ impl Metered {
         }
     }
 
-    /// Takes memory for what is read, from now on and until it is [`settled`](Self::settle).
+    /// Reserves memory for what is read, from now on and until it is [`settled`](Self::settle).
     pub(crate) fn hold_unsettled(&mut self, memory: &HostMemory) -> Result<(), EgressError> {
         let held = memory.reserve(0).map_err(EgressError::Limit)?;
         self.unsettled = Some(Unsettled { bytes: 0, held });
         Ok(())
     }
 
-    /// Everything that was read has become data, or what a handshake settled.
+    /// Notes that everything that was read has become data, or the result of a handshake.
     pub(crate) fn settle(&mut self) {
         if let Some(unsettled) = &mut self.unsettled {
             unsettled.bytes = 0;
@@ -131,7 +132,7 @@ impl Metered {
         }
     }
 
-    /// The connection itself, to look at: nothing is read or written past the count.
+    /// The connection itself, to inspect: nothing is read or written uncounted.
     pub(crate) fn tcp(&self) -> &TcpStream {
         &self.tcp
     }
@@ -145,7 +146,7 @@ impl Metered {
         io::Error::new(io::ErrorKind::QuotaExceeded, first)
     }
 
-    /// Writes what was counted, and takes back what the connection did not take.
+    /// Writes what was counted, and uncounts what the connection did not take.
     fn counted(
         &mut self,
         bytes: usize,

@@ -1,26 +1,25 @@
-//! Places among what goes on at once.
+//! Counts what goes on at once: each connection or request takes a place.
 
 use sandbox_net_egress::account::Reservation;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What a connection of the guest holds beside its transport, about: its handle, its task and its
+/// About what a guest's connection holds besides its transport: its handle, its task and its
 /// record.
 pub(crate) const CONNECTION: usize = 2 << 10;
-/// What an exchange holds beside its head, its bodies and its transport, about: its handle, its
-/// tasks and its record.
+/// About what a request holds besides its head, its bodies and its transport: its handle, its tasks
+/// and its record.
 pub(crate) const EXCHANGE: usize = 6 << 10;
-/// What is left of an exchange that is over, while the guest has its handle.
+/// What a finished request still holds while the guest has its handle.
 const HANDLE: usize = 1 << 10;
 
-/// A place among the connections, or among the exchanges, that go on at once, and the memory that
-/// it takes in any case.
+/// A place among the concurrent connections, or requests, and the memory that it always takes.
 pub(crate) struct Admission {
     pub(crate) place: Option<OwnedSemaphorePermit>,
     pub(crate) held: Reservation,
 }
 
 impl Admission {
-    /// What goes on is over: only its handle is left.
+    /// Frees the place; only the memory of the handle stays.
     pub(crate) fn end(&mut self) {
         self.place = None;
         self.held.shrink_to(HANDLE);

@@ -1,4 +1,4 @@
-//! What each limit of a sandbox allows, for whoever is told that it was reached.
+//! Tells what each limit of a sandbox allows, for messages that it was reached.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use sandbox_net_policy::Budgets;
 /// How many lookups of one sandbox may be under way at once.
 pub(crate) const MAX_LOOKUPS: usize = 256;
 
-/// A limit that was reached, as whoever runs the program knows it.
+/// A reached limit, as the operator knows it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ReachedBudget {
     /// The key in the policy's `[budgets]`, such as `requests`.
     pub key: Cow<'static, str>,
-    /// What it allows: a number, bytes, or seconds.
+    /// Its value: a number, bytes, or seconds.
     pub value: u64,
-    /// Whether it is the host's own bound, which a policy may lower and not raise. Left out of the
-    /// line where it is not.
+    /// Whether it is the host's own bound, which a policy can lower but not raise. Omitted from the
+    /// line if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fixed: bool,
 }
@@ -26,7 +26,7 @@ pub struct ReachedBudget {
 /// The limits of one sandbox.
 #[derive(Debug)]
 pub struct Bounds {
-    /// What holds: the policy's budgets, where they are below the host's own bounds.
+    /// The effective limits: the policy's budgets, if they are below the host's own bounds.
     budgets: Budgets,
     /// The host's own bounds, which no policy raises.
     fixed: Fixed,
@@ -57,8 +57,8 @@ impl Bounds {
         Self { budgets, fixed }
     }
 
-    /// What a limit allows, by its name in the interface, such as `request-rate`; none where that
-    /// has no key, or is more than one number.
+    /// Returns what a limit allows, by its name in the interface, such as `request-rate`; `None` if
+    /// it has no key, or is more than one number.
     pub fn of(&self, limit: &str) -> Option<ReachedBudget> {
         let (key, value) = self.budgets.of_limit(limit)?;
         let value = value?;
@@ -75,7 +75,8 @@ impl Bounds {
         })
     }
 
-    /// The same for a lookup, of which fewer go on at once than connections.
+    /// Returns what a limit allows for a lookup; fewer lookups than connections are allowed at
+    /// once.
     pub fn of_lookup(&self, limit: &str) -> Option<ReachedBudget> {
         let reached = self.of(limit);
         match limit {

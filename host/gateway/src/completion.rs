@@ -1,4 +1,4 @@
-//! How far an exchange is.
+//! Tracks the progress of a request.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -11,7 +11,7 @@ use sandbox_net_egress::account::Reservation;
 use sandbox_net_egress::{Continued, EgressError, Fields};
 use sandbox_net_policy::Policy;
 
-/// What the two ends of an exchange, its connection and its streams, know of one another.
+/// The state that the two ends of a request, its connection and its streams, share.
 pub struct Completion {
     failure: OnceLock<EgressError>,
     over: watch::Sender<bool>,
@@ -22,17 +22,17 @@ pub struct Completion {
     held: Mutex<Held>,
 }
 
-/// What an exchange takes of its sandbox.
+/// What a request takes of its sandbox.
 #[derive(Default)]
 struct Held {
     /// Its place, until it is over.
     admission: Option<Admission>,
-    /// For as long as anybody may ask about it.
+    /// Held for as long as anybody may ask about the request.
     memory: Vec<Reservation>,
 }
 
 impl Completion {
-    /// That of an exchange that has not begun.
+    /// Makes that of a request that has not begun.
     #[allow(clippy::new_ret_no_self, reason = "both ends have it")]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -51,23 +51,23 @@ impl Completion {
         *self.over.borrow()
     }
 
-    /// What it was judged by.
+    /// Stores what the request was judged by.
     pub(super) fn judged_by(&self, judgement: Judgement) {
-        // There is one exchange for each completion.
+        // Each completion has one request.
         let _ = self.judgement.set(judgement);
     }
 
-    /// It has a place.
+    /// Stores the place of the request.
     pub(super) fn admit(&self, admission: Admission) {
         self.held().admission = Some(admission);
     }
 
-    /// Keeps memory for as long as anybody may ask about the exchange.
+    /// Keeps memory for as long as anybody may ask about the request.
     pub(super) fn hold(&self, memory: Reservation) {
         self.held().memory.push(memory);
     }
 
-    /// Whether it may go on under a policy that has come since; what may not has ended.
+    /// Whether the request may continue under a newer policy; if not, it has ended.
     pub(super) fn is_permitted(&self, policy: &Policy) -> bool {
         let judgement = self.judgement.get();
         if let Some(denial) = judgement.and_then(|judgement| judgement.denial(policy)) {
@@ -80,20 +80,20 @@ impl Completion {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record to finish at the end.
+    /// Sets the record to finish at the end.
     pub(crate) fn record_in(&self, record: Arc<PendingRequest>) {
-        // There is one exchange for each completion.
+        // Each completion has one request.
         let _ = self.record.set(record);
     }
 
-    /// The response's body has ended as its framing says, with these fields behind it.
+    /// Notes that the response's body has ended as its framing says, with these trailers.
     pub(crate) fn complete(&self, trailers: Fields) {
-        // There is one end.
+        // A body ends once.
         let _ = self.trailers.set(trailers);
         self.end();
     }
 
-    /// The fields behind the response's body, once it has ended completely.
+    /// The trailers of the response, once it has ended completely.
     pub fn trailers(&self) -> Fields {
         match self.is_over() && self.failure.get().is_none() {
             true => self.trailers.get().cloned().unwrap_or_default(),
@@ -101,7 +101,7 @@ impl Completion {
         }
     }
 
-    /// Where the transport tells that the peer asks for the body.
+    /// The sender with which the transport reports that the peer asks for the body.
     pub(super) fn continuing(&self) -> Continued {
         Arc::clone(&self.continued)
     }
@@ -128,13 +128,13 @@ impl Completion {
         self.end();
     }
 
-    /// Notes a failure; gives the first one.
+    /// Notes a failure; returns the first one.
     pub(crate) fn failed(&self, error: EgressError) -> EgressError {
         self.fail(error.clone());
         self.failure().unwrap_or(error)
     }
 
-    /// The connection was closed.
+    /// Notes that the connection was closed.
     pub fn cancel(&self) {
         if !self.is_over() {
             self.fail(EgressError::Closed);
@@ -146,7 +146,7 @@ impl Completion {
         self.failure.get().cloned()
     }
 
-    /// Waits for the end, whichever it is.
+    /// Waits for the end, successful or not.
     pub async fn ended(&self) {
         // The sender is `self`: it can't have gone.
         let _ = self.over.subscribe().wait_for(|over| *over).await;

@@ -1,4 +1,4 @@
-//! Connections: from the decision to the dial, and to TLS.
+//! Makes connections: from the decision to the dial and TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// What is refused without waiting for anybody; everything else is the task's.
+    /// What is refused without waiting; the task returns all other errors.
     pub fn connect(
         &self,
         endpoint: Endpoint,
@@ -56,7 +56,7 @@ impl Gateway {
         }))
     }
 
-    /// Records where a budget is used up.
+    /// Records if a budget is used up.
     pub(super) fn metered<T>(
         &self,
         decided: &mut PendingDecision,
@@ -74,8 +74,8 @@ impl Gateway {
         decided.refused(&budget_rule(limit), reason);
     }
 
-    /// Records what was decided, before it is done, and waits until every sink has it. `denial` is what
-    /// holds where a sink fails.
+    /// Records a decision before its effect, and waits until every sink has it. `denial` applies if a
+    /// sink fails.
     pub(super) async fn recorded(
         &self,
         decided: &mut PendingDecision,
@@ -123,7 +123,7 @@ impl Gateway {
             }
         }
         let connection = Arc::new(Mutex::new(connection));
-        // The policy may be another one by now.
+        // The policy may have been replaced by now.
         let policy = self.shared.holds(&connection);
         let still = policy.answer_connect(endpoint.clone());
         let still = still.and_then(|now| self.still_permitted(&now, &addresses, address));
@@ -142,11 +142,12 @@ impl Gateway {
         })
     }
 
-    /// Decides, and begins the handshake: the link to use from now on, and its end.
+    /// Decides, and begins the handshake; returns the link to use from now on, and the handshake's
+    /// end.
     ///
     /// # Errors
     ///
-    /// What is refused without waiting for anybody; everything else is the handshake's.
+    /// What is refused without waiting; the handshake returns all other errors.
     pub fn start_tls(
         &self,
         link: &Link,
@@ -180,7 +181,7 @@ impl Gateway {
         };
         let policy = self.shared.policy();
         let answer = policy.answer_tls(endpoint, server_name, secured.asked());
-        // What is connected already may be at an address that is open for plain HTTP only.
+        // The existing connection may be to an address that is open for plain HTTP only.
         let answer = answer.and_then(|answer| match link.address {
             Some(address) if !self.permits(&answer.addresses(), address) => {
                 Err(answer.addresses().denial(Some(address.ip())))
@@ -230,7 +231,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Whether what was connected to under one policy may be so under the present one.
+    /// Whether a connection made under one policy is permitted by the present one.
     fn still_permitted(
         &self,
         now: &Answer<Endpoint>,
@@ -251,7 +252,7 @@ impl Gateway {
         machine.permits(addresses, address.ip())
     }
 
-    /// Records an attempt for which there was no memory, before there was a decision on it.
+    /// Records an attempt that had no memory, before it was decided on.
     pub(crate) fn within_memory<T>(
         &self,
         result: Result<T, EgressError>,
@@ -264,9 +265,9 @@ impl Gateway {
         result
     }
 
-    /// Corrects the record where something else refused what the rules had allowed: the hook, a
-    /// budget, or the address filter, at any stage, since a pooled connection may have to be dialled
-    /// anew.
+    /// Corrects the record if something else refused what the rules had allowed: the hook, a budget,
+    /// or the address filter, at any stage, because a pooled connection may have to be dialled
+    /// again.
     pub(super) fn overruling<T>(
         &self,
         decided: &mut PendingDecision,
@@ -290,7 +291,7 @@ fn note_address(decided: &mut PendingDecision, connection: &Connection) {
     }
 }
 
-/// Before TLS it is not known what a connection will carry.
+/// The likely origin: before TLS it is unknown what a connection will carry.
 fn likely_origin(endpoint: &Endpoint) -> Origin {
     let by_port = Scheme::ALL
         .into_iter()

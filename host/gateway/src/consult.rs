@@ -1,4 +1,4 @@
-//! From the policy's answer to the one that counts: the embedder's hook has its say.
+//! Asks the embedder's hook after the policy, and applies its answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::task::Task;
 use sandbox_net_egress::EgressError;
 use sandbox_net_policy::{Answer, Checked, Denial, Origin, Policy};
 
-/// What a hook sees of a request besides its rule.
+/// What a hook is told of a request besides its rule.
 pub(super) struct Question {
     pub(super) stage: Stage,
     pub(super) origin: Origin,
@@ -34,8 +34,8 @@ impl Question {
 }
 
 impl Gateway {
-    /// Begins the record of what the policy said. Where there is nobody to ask, what would have to
-    /// be granted is denied; so is everything where too much was.
+    /// Begins the record of the policy's answer. Without a hook, what it would have to grant is
+    /// denied; after too many denials, or a broken log, everything is denied.
     pub(super) fn judged<T>(
         &self,
         subject: Subject,
@@ -62,8 +62,8 @@ impl Gateway {
         (answer.map_err(EgressError::Denied), decided)
     }
 
-    /// What counts once the hook has answered: the policy may be another one by then. What the hook
-    /// was asked about is granted, if the policy of the present asks about it too.
+    /// Judges again after the hook has answered, because the policy may have been replaced
+    /// meanwhile. What the hook was asked about is granted if the present policy asks about it too.
     pub(super) fn present<T>(
         &self,
         then: &Arc<Policy>,
@@ -103,8 +103,8 @@ impl Gateway {
             is_asked: matches!(answer, Answer::Ask(_)),
         };
         let stage = request.stage;
-        // In a task of its own: a hook that blocks, which it must not, does not block this one. A
-        // hook that panics has no answer either.
+        // In a task of its own: a hook that blocks, which it must not, does not block this task. A
+        // hook that panics gives no answer either.
         let hook = Arc::clone(hook);
         let asking = async move { hook.decide(&request).await };
         let asking = Task::spawn(AssertUnwindSafe(asking).catch_unwind());
@@ -130,7 +130,7 @@ impl Gateway {
     }
 }
 
-/// What a hook asks for where it cannot be done: nothing is accepted and then left out.
+/// Finds amendments that do not fit the stage: they are refused instead of silently dropped.
 fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
     if amendments.address.is_some() && stage != Stage::Connect {
         return Some("it gave an address for something other than a connection");

@@ -1,4 +1,4 @@
-//! Whole requests: connection, TLS and exchange in one call.
+//! Sends whole requests: connection, TLS and request in one call.
 
 use std::pin::pin;
 
@@ -11,14 +11,14 @@ use crate::outgoing::Outgoing;
 use crate::request::{Body, Request, Response};
 
 impl Gateway {
-    /// Connects to the request's origin, does TLS where its scheme says so, and sends the request;
-    /// each step is decided and recorded like any other.
+    /// Connects to the request's origin, does TLS if its scheme says so, and sends the request. Each
+    /// step is decided and recorded like any other.
     ///
     /// # Errors
     ///
-    /// An [`EgressError`]: [`Denied`](EgressError::Denied) where the policy, a hook or the log
-    /// refuses, [`Limit`](EgressError::Limit) where a budget is used up, and otherwise what happened
-    /// on the wire.
+    /// An [`EgressError`]: [`Denied`](EgressError::Denied) if the policy, a hook or the log refuses,
+    /// [`Limit`](EgressError::Limit) if a budget is used up, and otherwise what happened on the
+    /// wire.
     pub async fn fetch(&self, request: Request, body: Body) -> Result<Response, EgressError> {
         let Request {
             origin,

@@ -1,4 +1,4 @@
-//! The gateway itself: its settings, the policy of the moment, and what is no HTTP.
+//! The gateway itself: its settings, its current policy, and records of what is not HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::shared::Shared;
 
 /// The policy, the transport and the audit log of one sandbox.
 ///
-/// Whatever the program is, its connections and requests come through here, in this order: the
-/// policy's rules, the budgets, the embedder's hook, the audit log, and only then a name server, a
-/// dial, or a byte of a request. Clones are the same sandbox.
+/// All connections and requests of any program go through here, in this order: the policy's rules,
+/// the budgets, the embedder's hook, the audit log, and only then a name server, a dial, or a byte
+/// of a request. Clones share the same sandbox.
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
@@ -27,7 +27,7 @@ pub struct Gateway {
     bounds: Arc<Bounds>,
 }
 
-/// Why a policy does not take the place of another one.
+/// Why a policy cannot replace another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplacePolicyError {
@@ -41,7 +41,7 @@ pub enum ReplacePolicyError {
     Policy(String),
 }
 
-/// Settings of a [`Gateway`] beside the policy.
+/// Settings of a [`Gateway`] besides the policy.
 #[derive(Default)]
 pub struct GatewayBuilder {
     hook: Option<(Arc<dyn DecisionHook>, Duration)>,
@@ -51,29 +51,29 @@ pub struct GatewayBuilder {
 }
 
 impl GatewayBuilder {
-    /// Asks `hook` about every request, after the policy; no answer within `deadline` denies, so that
-    /// a deadline of zero denies all that the hook does not answer at once.
+    /// Asks `hook` about every request, after the policy. Without an answer within `deadline` the
+    /// request is denied; with a deadline of zero, unless the hook answers at once.
     #[must_use]
     pub fn hook(mut self, hook: Arc<dyn DecisionHook>, deadline: Duration) -> Self {
         self.hook = Some((hook, deadline));
         self
     }
 
-    /// The values of the policy's secrets.
+    /// Sets the values of the policy's secrets.
     #[must_use]
     pub fn secrets(mut self, vault: Vault) -> Self {
         self.vault = vault;
         self
     }
 
-    /// The log that everything is recorded in.
+    /// Sets the log that everything is recorded in.
     #[must_use]
     pub fn audit(mut self, audit: AuditLog) -> Self {
         self.audit = audit;
         self
     }
 
-    /// Dials from a machine with other addresses than this one has.
+    /// Dials as from a machine with other addresses than this one has.
     #[cfg(any(test, feature = "test-support"))]
     #[doc(hidden)]
     pub fn machine(mut self, machine: Machine) -> Self {
@@ -81,9 +81,9 @@ impl GatewayBuilder {
         self
     }
 
-    /// Hooks that decide by `policy` and send by `config`. The policy's budgets of connections, of
-    /// response heads and of memory count where they are below the configured ones. A policy that
-    /// was put together by hand is not checked here: see [`Policy::check`].
+    /// Builds a gateway that decides by `policy` and sends by `config`. The policy's budgets of
+    /// connections, of response heads and of memory apply if they are below the configured ones. A
+    /// policy that was built in code is not checked here: see [`Policy::check`].
     #[must_use]
     pub fn build(self, policy: Policy, mut config: EgressConfig) -> Gateway {
         let bounds = Arc::new(Bounds::new(policy.budgets(), &config));
@@ -109,14 +109,14 @@ impl GatewayBuilder {
 }
 
 impl Gateway {
-    /// Hooks that decide by `policy`, send by `config` and record in `audit`. A hook and secrets
-    /// come with [`builder`](Self::builder).
+    /// Makes a gateway that decides by `policy`, sends by `config` and records in `audit`. To set a
+    /// hook and secrets use [`builder`](Self::builder).
     #[must_use]
     pub fn new(policy: Policy, config: EgressConfig, audit: AuditLog) -> Self {
         Self::builder().audit(audit).build(policy, config)
     }
 
-    /// Settings to choose.
+    /// Starts with the default settings.
     #[must_use]
     pub fn builder() -> GatewayBuilder {
         GatewayBuilder::default()
@@ -133,18 +133,19 @@ impl Gateway {
         &self.bounds
     }
 
-    /// What the host holds in memory on behalf of the guest, in all its runs, is taken from here.
+    /// The account from which everything that the host holds in memory for the guest is taken, in
+    /// all its runs.
     pub fn memory(&self) -> &HostMemory {
         self.shared.egress.memory()
     }
 
-    /// The policy that decides at the moment.
+    /// Returns the policy that decides at the moment.
     #[must_use]
     pub fn policy(&self) -> Policy {
         Policy::clone(&self.shared.policy())
     }
 
-    /// The same sandbox with a log for its next run.
+    /// Returns the same sandbox with a log for its next run.
     pub fn next_run(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -153,12 +154,12 @@ impl Gateway {
         }
     }
 
-    /// Lets `policy` decide from now on, in every run. Connections that were made before are not
-    /// used again; exchanges under way that it denies end with that denial.
+    /// Replaces the policy from now on, in every run. Connections that were made before are not
+    /// reused; requests under way that it denies end with that denial.
     ///
     /// # Errors
     ///
-    /// For a policy that brings budgets or secrets: these are those of the first policy. For one that
+    /// For a policy that brings budgets or secrets: only the first policy sets them. For one that
     /// [`Policy::check`] refuses.
     pub fn replace_policy(&self, policy: Policy) -> Result<(), ReplacePolicyError> {
         if *policy.budgets() != Budgets::default() || !policy.secrets().is_empty() {
@@ -170,7 +171,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Records something that is no HTTP, and that was answered so.
+    /// Records a call that is not valid HTTP, and was refused as such.
     pub fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
         self.is_malformed(Subject {
             stage,
@@ -181,7 +182,7 @@ impl Gateway {
         });
     }
 
-    /// The same for a request on a connection.
+    /// Records an invalid request on a connection.
     pub fn malformed_request(&self, link: &Link, method: &[u8], path: &[u8]) {
         self.is_malformed(self.subject(link, method, path));
     }
@@ -192,7 +193,7 @@ impl Gateway {
     }
 }
 
-/// The denial, for the log, of what is no HTTP.
+/// The denial, for the log, of what is not HTTP.
 pub(crate) fn malformed() -> Denial {
     Denial {
         reason: DenyReason::Malformed,
@@ -202,20 +203,20 @@ pub(crate) fn malformed() -> Denial {
     }
 }
 
-/// As much of a name of the guest's as a record keeps of it, and more, so that it shows that it was
-/// cut.
+/// A bit more of a guest's name than a record keeps, so that the record shows that it was
+/// truncated.
 pub(crate) fn beginning(name: &str) -> &str {
     &name[..name.ceil_char_boundary(TARGET + 1)]
 }
 
-/// The same of bytes, escaped, of which a record keeps `most`.
+/// Such a beginning of bytes, escaped, of which a record keeps `most`.
 pub(crate) fn escaped(bytes: &[u8], most: usize) -> String {
     bytes[..bytes.len().min(most + 1)]
         .escape_ascii()
         .to_string()
 }
 
-/// The name of a budget where a rule's name stands.
+/// The name of a budget in place of a rule's name.
 pub(crate) fn budget_rule(limit: Limit) -> String {
     format!("budget:{}", limit.as_str())
 }

@@ -1,4 +1,4 @@
-//! The embedder's own word on every request.
+//! The embedder's hook, which decides on every request after the policy.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use std::sync::Arc;
 use crate::audit::Stage;
 use sandbox_net_policy::Origin;
 
-/// Why a hook has no answer. Whatever it is, the request is denied.
+/// Why a hook has no answer. In any case the request is denied.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What [`DecisionHook::decide`] gives.
+/// What [`DecisionHook::decide`] returns.
 pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookError>> + Send + 'a>>;
 
-/// An embedder's own word on every request, after the policy's rules.
+/// An embedder's own decision on every request, after the policy's rules.
 ///
-/// It is asked at each door: before a name is resolved ([`Stage::Connect`]), before TLS begins
+/// It is asked at each stage: before a name is resolved ([`Stage::Connect`]), before TLS begins
 /// ([`Stage::Tls`]), and before a request is sent ([`Stage::Request`]). It can narrow what the rules
-/// allow; it can grant only what a rule, or the policy's mode, wants to be asked about
-/// ([`HookRequest::is_asked`]). An error, a panic, and no answer within its deadline deny.
+/// allow. It can grant only what a rule, or the policy's mode, asks about
+/// ([`HookRequest::is_asked`]). If it fails, panics or exceeds its deadline, the request is denied.
 ///
 /// ```
 /// use sandbox_net_gateway::{DecisionHook, HookAnswer, HookFuture, HookRequest};
@@ -37,8 +37,8 @@ pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<HookAnswer, HookErr
 /// }
 /// ```
 pub trait DecisionHook: Send + Sync {
-    /// Answers one request. A person may be asked meanwhile. It must not block its thread: one that
-    /// does takes a thread from the runtime, and all of a runtime that has one.
+    /// Answers one request. It may take the time to ask a person. It must not block its thread:
+    /// that takes a thread from the runtime, and stops a runtime that has only one.
     ///
     /// # Errors
     ///
@@ -52,15 +52,15 @@ pub trait DecisionHook: Send + Sync {
 pub struct HookRequest {
     /// The name of the sandbox.
     pub sandbox: Arc<str>,
-    /// At which door it is asked.
+    /// The stage at which it is asked.
     pub stage: Stage,
     /// The origin. At [`Stage::Connect`] its scheme is the one that the port stands for, or http.
     pub origin: Origin,
     /// The method, at [`Stage::Request`].
     pub method: Option<Vec<u8>>,
-    /// The path and query, at [`Stage::Request`]. Of secrets it has the placeholders.
+    /// The path and query, at [`Stage::Request`], with placeholders for secrets.
     pub path: Option<Vec<u8>>,
-    /// The fields, at [`Stage::Request`]. Of secrets they have the placeholders.
+    /// The fields, at [`Stage::Request`], with placeholders for secrets.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
     /// The rule that allows it, or that asks.
     pub rule: String,
@@ -71,20 +71,20 @@ pub struct HookRequest {
 /// The answer of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookAnswer {
-    /// It may go on, with these changes.
+    /// Allows it, with these changes.
     Allow(Amendments),
-    /// It may not, for this reason, which the guest is told.
+    /// Denies it, for this reason, which the guest is told.
     Deny(String),
 }
 
 impl HookAnswer {
-    /// It may go on as it is.
+    /// Allows it unchanged.
     #[must_use]
     pub fn allow() -> Self {
         Self::Allow(Amendments::default())
     }
 
-    /// It may not, for this reason, which the guest is told.
+    /// Denies it, for this reason, which the guest is told.
     pub fn deny(why: impl Into<String>) -> Self {
         Self::Deny(why.into())
     }
@@ -94,11 +94,11 @@ impl HookAnswer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Amendments {
-    /// At [`Stage::Connect`]: the address to dial, instead of resolving the name. The policy has to
-    /// permit it. At another stage it is an error, which denies.
+    /// At [`Stage::Connect`]: the address to dial instead of resolving the name. The policy has to
+    /// permit it. At another stage it is an error, and the request is denied.
     pub address: Option<IpAddr>,
-    /// At [`Stage::Request`]: fields to send, in the place of the guest's of the same names. At
-    /// another stage they are an error, which denies.
+    /// At [`Stage::Request`]: fields to send, replacing the guest's of the same names. At another
+    /// stage they are an error, and the request is denied.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 

@@ -1,10 +1,10 @@
-//! What a request is judged by, now and under a policy that comes later.
+//! What a request is judged by, now and under a later policy.
 
 use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsOverrides, overriding};
 
 use crate::request::RequestHead;
 
-/// What requests are sent on, as far as the policy has a say in it.
+/// The properties of a request's connection that the policy judges.
 #[derive(Clone)]
 pub(crate) struct RequestContext {
     pub(crate) origin: Origin,
@@ -12,8 +12,8 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// The policy's answer to a request: the TLS settings that the connection has still have to be
-    /// granted, too.
+    /// The policy's answer to a request. The connection's TLS settings still have to be granted,
+    /// too.
     pub(crate) fn answer(
         &self,
         policy: &Policy,
@@ -28,13 +28,13 @@ impl RequestContext {
     }
 }
 
-/// What an exchange under context was judged by.
+/// What a request on its connection was judged by.
 pub(crate) struct Judgement {
     pub(crate) context: RequestContext,
     pub(crate) method: Vec<u8>,
     /// Without its query.
     pub(crate) path: Vec<u8>,
-    /// Those that override method, path or host, without their values.
+    /// The fields that override method, path or host, without their values.
     pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -50,7 +50,7 @@ impl Judgement {
         }
     }
 
-    /// The denial by a policy that has come since. What had to be granted was granted.
+    /// The denial by a newer policy. What had to be granted counts as granted.
     pub(crate) fn denial(&self, policy: &Policy) -> Option<Denial> {
         let answer = self
             .context

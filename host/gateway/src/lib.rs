@@ -1,9 +1,9 @@
-//! The one door to the network: decide, ask, fill in, meter, record, and only then send.
+//! The only way to the network: decides, asks, fills in, meters, records, and only then sends.
 //!
 //! A [`Gateway`] has the policy of one sandbox. Every connection ([`Gateway::connect`],
 //! [`Gateway::start_tls`]), every request ([`Gateway::send`], [`Gateway::fetch`]) and every lookup
-//! ([`Gateway::lookup`]) of its program comes through it, whatever the program runs in: this crate
-//! knows of no WebAssembly. The order is always the same:
+//! ([`Gateway::lookup`]) of its program goes through it, whatever the program runs in: this crate
+//! does not depend on WebAssembly. The order is always the same:
 //!
 //! 1. the policy's rules (`sandbox-net-policy`);
 //! 2. the budgets;

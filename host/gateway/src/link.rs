@@ -1,4 +1,4 @@
-//! A connection of a program, as it travels through the gateway.
+//! A program's connection, as the gateway passes it around.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use crate::judgement::RequestContext;
 use crate::meter::Opened;
 use crate::task::Task;
 
-/// A connection, as its guest and the policy's changes share it.
+/// A connection, shared by its guest and by changes of the policy.
 pub(crate) type SharedConnection = Arc<tokio::sync::Mutex<Connection>>;
 
 /// A connection attempt under way; dropping it ends it.
@@ -26,10 +26,10 @@ pub struct Link {
     pub(crate) origin: Origin,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) tls: Arc<OnceLock<Arc<TlsInfo>>>,
-    /// Those of its TLS; the host's own until that begins.
+    /// The profile of its TLS; the host's own until TLS begins.
     pub(crate) profile: Arc<TlsProfile>,
-    /// Its place among the guest's connections. The guest's own handle has it, so that the place is
-    /// free as soon as that is closed.
+    /// Its place among the guest's connections. Only the guest's own handle has it, so that the
+    /// place is free as soon as that is closed.
     pub(crate) admission: Option<Arc<Admission>>,
     /// Whether it has carried a request.
     pub(crate) opened: Arc<Opened>,
@@ -41,7 +41,7 @@ impl Link {
         self.origin.scheme == Scheme::Https
     }
 
-    /// The connection for one exchange, which may take a moment longer to end than its handle.
+    /// The connection for one request, which may end a moment later than its handle.
     pub fn for_exchange(&self) -> Self {
         Self {
             admission: None,
@@ -49,7 +49,7 @@ impl Link {
         }
     }
 
-    /// The connection in the place of another one.
+    /// The connection, replacing another one.
     pub fn in_place_of(self, other: &Self) -> Self {
         Self {
             admission: other.admission.clone(),
@@ -57,7 +57,7 @@ impl Link {
         }
     }
 
-    /// What the policy has to grant for its TLS.
+    /// The TLS settings that the policy has to grant.
     pub(crate) fn asked(&self) -> TlsOverrides {
         self.profile.request()
     }
@@ -70,7 +70,7 @@ impl Link {
         }
     }
 
-    /// What its handshake settled, once it has.
+    /// The result of its handshake, once it is done.
     pub fn tls_info(&self) -> Option<&TlsInfo> {
         self.tls.get().map(Arc::as_ref)
     }

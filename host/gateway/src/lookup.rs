@@ -12,21 +12,21 @@ use sandbox_net_egress::account::{HostMemory, Reservation, block};
 use sandbox_net_egress::{EgressError, Limit};
 use sandbox_net_policy::{CheckedName, DEFAULT_DENY, Host, Lookup};
 
-/// What a lookup under way holds, about: its task, its socket, questions and answers.
+/// About what a lookup under way holds: its task, its socket, queries and answers.
 const LOOKUP: usize = 8 << 10;
 
-/// What addresses that are kept for a program take beside themselves, about: their counts.
+/// About what kept addresses take besides themselves: their counts.
 const FOUND: usize = 96;
 
-/// A lookup: its answer, or the task that waits for it. Dropping that gives the question up.
+/// A lookup: its answer, or the task that waits for it. Dropping the task cancels the query.
 pub enum Looking {
-    /// Nobody had to be asked.
+    /// The answer was known without a query.
     Done(Found),
     /// A name server is being asked.
     Asking(Task<Result<Found, EgressError>>),
 }
 
-/// The addresses of a host that the program hears of, and the memory that they take.
+/// The addresses of a host that the program is told, and the memory that they take.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     addresses: Arc<[IpAddr]>,
@@ -52,14 +52,14 @@ impl Found {
 }
 
 impl Gateway {
-    /// Decides, and begins to ask for the addresses of a host where that is of use.
+    /// Decides, and begins to query the addresses of a host if that is useful.
     ///
-    /// A hook may deny a connection, or give it an address, and no name server is asked before it
-    /// was: where there is one the connection asks, and not the lookup.
+    /// A hook may deny a connection, or give it an address, and no name server is asked before the
+    /// hook was. So with a hook the connection sends the query, and not the lookup.
     ///
     /// # Errors
     ///
-    /// What is refused without waiting for anybody; everything else is the task's.
+    /// What is refused without waiting; the task returns all other errors.
     pub fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
         let name = host.to_string();
         let has_hook = self.shared.hook.is_some();
@@ -77,7 +77,7 @@ impl Gateway {
         let checked = match answer {
             Ok(Lookup::Name(checked)) if !has_hook => checked,
             Ok(Lookup::Local) => return self.known(policy.local_addresses(&host)),
-            // Somebody is asked before any name server is, and may give another address.
+            // The hook is asked before any name server, and may give another address.
             Ok(_) => return Ok(Looking::Done(Found::default())),
             Err(denial) => {
                 self.shared.meter.denied();
@@ -103,7 +103,7 @@ impl Gateway {
             let recorded = this.lookup_recorded(&checked, &mut record).await;
             recorded.map(|()| (checked, record))
         });
-        // Where no sink has to be waited for it is recorded, or refused, now.
+        // If no sink has to be waited for, it is recorded, or refused, now.
         let recorded = recording.as_mut().now_or_never().transpose()?;
         let this = self.clone();
         Ok(Looking::Asking(Task::spawn(async move {
@@ -118,14 +118,14 @@ impl Gateway {
         })))
     }
 
-    /// The answer for a host that needs no question.
+    /// The answer for a host that needs no query.
     fn known(&self, addresses: Vec<IpAddr>) -> Result<Looking, EgressError> {
         let found = Found::new(addresses, self.memory());
         found.map(Looking::Done).map_err(EgressError::Limit)
     }
 
-    /// Records what is to be asked, and waits until every sink has it: what is not recorded is not
-    /// asked.
+    /// Records a query before it is sent, and waits until every sink has it: without a record no
+    /// query is sent.
     async fn lookup_recorded(
         &self,
         checked: &CheckedName,
@@ -145,7 +145,7 @@ impl Gateway {
         }
     }
 
-    /// Asks, and records what came of it.
+    /// Sends the query, and records the result.
     async fn asked(
         &self,
         name: &CheckedName,
@@ -168,7 +168,7 @@ impl Gateway {
         EgressError::Limit(limit)
     }
 
-    /// Records a host that is none.
+    /// Records a lookup of an invalid host.
     pub fn malformed_lookup(&self, host: &str) {
         self.shared.meter.denied();
         let denial = malformed();

@@ -1,4 +1,4 @@
-//! Answers that are no HTTP, as far as the guest may see them.
+//! Selects which bytes of a malformed response the guest sees.
 
 use bytes::Bytes;
 
@@ -13,9 +13,9 @@ use sandbox_net_policy::Origin;
 const MAX_LINE: usize = 65536;
 const MAX_FIELDS: usize = 100;
 
-/// What the guest is told of a failed exchange. Python's own HTTP client reads the bytes of an
-/// answer that is no HTTP, so that it raises what it raises anywhere else; they are recorded like
-/// any others, and left out where it could take them for something that they are not.
+/// The failure that the guest is told. Python's own HTTP client reads the bytes of a malformed
+/// response, so that it raises the same error as natively. They are recorded like any others, and
+/// dropped if the client could mistake them for a valid response.
 pub(super) fn for_guest(
     error: EgressError,
     origin: &Origin,
@@ -29,11 +29,11 @@ pub(super) fn for_guest(
     if failure.fault == ProtocolFault::HeadTooLarge && is_cut(&failure, shared) {
         return EgressError::Limit(Limit::ResponseHeadSize);
     }
-    // A part of a secret, or a coded one, could not be masked.
+    // A part of a secret, or an encoded one, could not be masked.
     if shared.vault.is_returned_by(origin) {
         failure.received = Bytes::new();
     }
-    // They stay until the guest gives the exchange's handle back.
+    // They are held until the guest drops the exchange's handle.
     match shared.egress.memory().reserve(failure.received.len()) {
         Ok(held) => completion.hold(held),
         Err(limit) => return EgressError::Limit(limit),
@@ -41,7 +41,7 @@ pub(super) fn for_guest(
     EgressError::Protocol(failure)
 }
 
-/// Whether the beginning of a head that is too large would pass for a whole one.
+/// Whether the beginning of a head that is too large would pass for a complete one.
 fn is_cut(failure: &ProtocolFailure, shared: &Shared) -> bool {
     let lines = || failure.received.split(|byte| *byte == b'\n');
     let is_refused = lines().any(|line| line.len() > MAX_LINE) || lines().count() > MAX_FIELDS + 2;

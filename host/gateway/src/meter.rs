@@ -1,4 +1,4 @@
-//! How much of its budgets a sandbox has used.
+//! Counts how much of its budgets a sandbox has used.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,11 +20,11 @@ pub(super) struct Meter {
     denials: AtomicU64,
 }
 
-/// So many connections may carry no request where few requests may be made: clients keep a spare
-/// one, try two at once, or look whether somebody is there.
+/// This many connections may carry no request if few requests are allowed: clients keep a spare
+/// one, try two at once, or check whether a server is there.
 const SPARE: u64 = 100;
 
-/// A connection that was opened. It counts as one that carries nothing, until it carries a request.
+/// An opened connection. It counts as unused until it carries a request.
 pub(super) struct Opened {
     meter: Arc<Meter>,
     has_carried: AtomicBool,
@@ -47,11 +47,11 @@ struct State {
 #[derive(Default)]
 struct Bytes {
     used: AtomicU64,
-    /// Something did not fit: nothing smaller fits after it.
+    /// Something did not fit; from then on nothing fits, however small.
     is_over: AtomicBool,
 }
 
-/// A token bucket: it holds what may begin in one second, and fills as fast.
+/// A token bucket: it holds what may begin in one second, and fills at that rate.
 struct Bucket {
     tokens: f64,
     at: Instant,
@@ -73,7 +73,7 @@ impl Meter {
         &self.budgets
     }
 
-    /// Counts a host that is to be connected to, or that is to be asked for.
+    /// Counts a host before it is connected to or looked up.
     pub(super) fn connect(&self, host: &Host) -> Result<(), Limit> {
         self.check_time()?;
         self.check_bytes()?;
@@ -91,8 +91,8 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts a connection that is to be opened, whatever will carry it: over a session that is there
-    /// nothing is dialled, but each is a line of the log. It counts until it carries a request.
+    /// Counts a connection before it is opened. One on an existing session counts too: nothing is
+    /// dialled, but it makes a line in the log. It counts until it carries a request.
     fn open(&self) -> Result<(), Limit> {
         let mut state = self.state();
         let most = self.budgets.requests.map(|most| most.max(SPARE));
@@ -106,7 +106,7 @@ impl Meter {
         Ok(())
     }
 
-    /// A connection has carried a request, which has budgets of its own.
+    /// Uncounts a connection that has carried a request, which has budgets of its own.
     fn carried(&self) {
         let rate = self.connection_rate();
         let mut state = self.state();
@@ -114,7 +114,7 @@ impl Meter {
         Bucket::put_back(&mut state.bare_in_second, rate);
     }
 
-    /// Counts the host of a lookup. The question itself is counted when it is asked.
+    /// Counts the host of a lookup. The query itself is counted when it is sent.
     pub(super) fn lookup(&self, host: &Host) -> Result<(), Limit> {
         if self.lookups.load(Ordering::Relaxed) >= self.most_lookups() {
             return Err(Limit::Lookups);
@@ -143,7 +143,8 @@ impl Meter {
         Ok(())
     }
 
-    /// Whether so many bytes would still fit into those that go out. They are counted when they go.
+    /// Checks that this many bytes still fit into the outgoing ones. They are counted when they are
+    /// sent.
     pub(super) fn has_room_up(&self, bytes: u64) -> Result<(), Limit> {
         self.up
             .has_room(bytes, self.budgets.bytes_up)
@@ -156,14 +157,14 @@ impl Meter {
     }
 
     /// Counts an attempt that a limit refused as denied, unless it may succeed later: a program that
-    /// waits and tries again is no attack.
+    /// waits and retries is not an attack.
     pub(super) fn limited(&self, limit: Limit) {
         if !limit.passes() {
             self.denied();
         }
     }
 
-    /// Whether nothing is allowed any more, since so much was denied.
+    /// Checks that not everything is denied because of too many denials.
     pub(super) fn check_denials(&self) -> Result<(), Limit> {
         let most = self.budgets.denials.unwrap_or(Budgets::DENIALS);
         match self.denials.load(Ordering::Relaxed) < most {
@@ -181,7 +182,7 @@ impl Meter {
         begun.checked_add(time)
     }
 
-    /// Does the work, as far as the time goes.
+    /// Does the work within the remaining time.
     pub(super) async fn within_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Limit> {
         match self.deadline() {
             Some(deadline) => tokio::time::timeout_at(deadline, work)
@@ -198,8 +199,8 @@ impl Meter {
         }
     }
 
-    /// Where no byte can come or go any more nobody is dialled: what a peer has sent by the time that
-    /// the connection closes would have crossed the wire all the same.
+    /// Refuses to dial if no byte may be sent or received any more: what a peer sends before the
+    /// connection closes would have crossed the wire nevertheless.
     fn check_bytes(&self) -> Result<(), Limit> {
         self.room()?;
         match self.up.is_over.load(Ordering::Relaxed) {
@@ -280,7 +281,7 @@ impl Opened {
         })
     }
 
-    /// It carries a request, which was counted.
+    /// Notes that it carries a request, which was counted.
     pub(super) fn carries(&self) {
         if !self.has_carried.swap(true, Ordering::Relaxed) {
             self.meter.carried();
@@ -289,13 +290,13 @@ impl Opened {
 }
 
 impl Bytes {
-    /// Counts bytes; the sum.
+    /// Counts bytes; returns the sum.
     fn add(&self, bytes: u64) -> u64 {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         before.saturating_add(bytes)
     }
 
-    /// Whether so many more would fit.
+    /// Checks that this many more would fit.
     fn has_room(&self, bytes: u64, most: Option<u64>) -> Option<()> {
         let Some(most) = most else { return Some(()) };
         let used = self.used.load(Ordering::Relaxed);
@@ -306,7 +307,7 @@ impl Bytes {
         (!self.is_over.load(Ordering::Relaxed)).then_some(())
     }
 
-    /// Counts bytes that fit, and none that do not.
+    /// Counts bytes if all of them fit.
     fn take(&self, bytes: u64, most: Option<u64>) -> Option<()> {
         let Some(most) = most else {
             self.add(bytes);

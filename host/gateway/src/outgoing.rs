@@ -1,4 +1,4 @@
-//! A request on a connection that the program has.
+//! A request on a connection that the program already has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::completion::Completion;
 use crate::link::Link;
 use crate::request::RequestHead;
 
-/// A request on a connection that the program has.
+/// A request on a connection that the program already has.
 #[derive(Clone)]
 pub struct Outgoing {
     /// The connection.
@@ -18,10 +18,10 @@ pub struct Outgoing {
     pub head: RequestHead,
     /// How the body is framed.
     pub kind: BodyKind,
-    /// What its two ends know of one another.
+    /// The state that its two ends share.
     pub completion: Arc<Completion>,
-    /// Whether the program takes an answer that is no HTTP as it comes.
+    /// Whether the program accepts a malformed response as it comes.
     pub takes_unframed: bool,
-    /// The longest that the response's body may have nothing to give.
+    /// The longest pause between pieces of the response's body.
     pub between_bytes: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! What a program sends and gets: the gateway's own requests, answers and bodies.
+//! The gateway's own requests, responses and bodies.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use sandbox_net_egress::{BodyKind, EgressError, Fields, ProtocolFailure, ResponseHead};
 use sandbox_net_policy::Origin;
 
-/// A body, of a request or of a response: its bytes, and the fields behind them.
+/// A body, of a request or of a response: its bytes and its trailers.
 pub type Body = UnsyncBoxBody<Bytes, EgressError>;
 
 /// The head of a request as the program wrote it.
@@ -17,7 +17,7 @@ pub struct RequestHead {
     pub method: Vec<u8>,
     /// The path and the query.
     pub path: Vec<u8>,
-    /// The fields, in their spelling and order. Framing comes from the body's kind.
+    /// The fields, in their spelling and order. The body's kind determines the framing.
     pub fields: Fields,
 }
 
@@ -34,22 +34,22 @@ pub struct Request {
     pub timeouts: Timeouts,
 }
 
-/// The longest waits of a [`Request`]; none where there is no value.
+/// The longest waits of a [`Request`]; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the connection.
     pub connect: Option<Duration>,
-    /// For the response's head, from when the connection is there.
+    /// For the response's head, from when the connection is made.
     pub first_byte: Option<Duration>,
     /// Between two pieces of the response's body.
     pub between_bytes: Option<Duration>,
 }
 
-/// What a request was answered with.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Response {
-    /// The head, but for secrets as it was on the wire; or what is wrong with it. In the latter case
-    /// the body has all of its bytes.
+    /// The head, as it was on the wire except for secrets; or what is wrong with it. In the latter
+    /// case the body has all of its bytes.
     pub head: Result<ResponseHead, ProtocolFailure>,
     /// The body. Dropping it before its end ends the exchange.
     pub body: Body,

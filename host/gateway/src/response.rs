@@ -1,4 +1,4 @@
-//! Responses on their way to the guest, followed to their end.
+//! Follows responses on their way to the guest to their end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct Tracking {
     pub(super) shared: Arc<Shared>,
     pub(super) record: Arc<PendingRequest>,
     pub(super) completion: Arc<Completion>,
-    /// The longest that the body may have nothing to give.
+    /// The longest pause between pieces of the body.
     pub(super) between: Option<Duration>,
 }
 
@@ -43,12 +43,12 @@ impl Tracking {
     }
 }
 
-/// Hands the response on, with its head as it was on the wire but for secrets, and follows its
+/// Passes the response on, with its head as it was on the wire except for secrets, and follows its
 /// body to the end.
 ///
 /// # Errors
 ///
-/// A response in which secrets could not be masked, and one whose last fields there is no memory for.
+/// A response in which secrets could not be masked, and one for whose trailers there is no memory.
 pub(super) fn tracked(
     response: sandbox_net_egress::Response,
     line: &Checked<RequestLine>,
@@ -79,7 +79,7 @@ pub(super) fn tracked(
     })
 }
 
-/// Masks the head, and gives what masks the rest, where a secret may come back. Such an answer has
+/// Masks the head, and returns what masks the rest, if a secret may come back. Such an answer has
 /// to be legible: a coding could hide a secret.
 fn mask(
     head: &mut sandbox_net_egress::ResponseHead,
@@ -109,7 +109,7 @@ fn mask_fields(fields: &mut Fields, masker: &Masker) {
     }
 }
 
-/// What masks the rest of an answer: its body, and the fields behind it.
+/// Masks the rest of an answer: its body and its trailers.
 pub(super) struct Masking {
     masker: Masker,
     stream: MaskStream,
@@ -135,14 +135,14 @@ impl Masking {
     }
 }
 
-/// The fields in `http`'s own type, without what it has no room for.
+/// Converts the fields to `http`'s own type, dropping what does not fit.
 fn header_map(fields: &Fields) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in fields {
         let name = http::HeaderName::from_bytes(name);
         let value = http::HeaderValue::from_bytes(value);
         if let (Ok(name), Ok(value)) = (name, value) {
-            // Where there are too many, the rest is left out.
+            // If there are too many, the rest is dropped.
             let _ = map.try_append(name, value);
         }
     }
@@ -161,16 +161,16 @@ fn field_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
     name.len() + value.len() + ": \r\n".len()
 }
 
-/// A response's body that tells the exchange how it ended, and ends when the exchange does.
+/// A response's body that reports to the request how it ended, and ends when the request does.
 pub(super) struct TrackedBody {
     inner: Option<Pin<Box<sandbox_net_egress::ResponseBody>>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
     mask: Option<Masking>,
-    /// What comes last, for a reader that takes it from the body.
+    /// The trailers, for a reader that takes them from the body.
     trailers: Option<HeaderMap>,
-    /// The memory of the head: nobody takes the body before the head.
+    /// The memory of the head, which is always taken before the body.
     _head: Option<Reservation>,
     tracking: Tracking,
 }
@@ -212,7 +212,7 @@ impl TrackedBody {
         }))
     }
 
-    /// The failure without the bytes that go with it where they could not be masked.
+    /// Removes the attached bytes from the failure if they could not be masked.
     fn broken(&self, mut error: EgressError) -> EgressError {
         if let EgressError::Protocol(failure) = &mut error {
             if self.mask.is_some() {
@@ -223,14 +223,14 @@ impl TrackedBody {
         error
     }
 
-    /// What a mask has held back is lost: half a value may be in it.
+    /// Drops what a mask has held back: half a value may be in it.
     fn failed(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
         self.inner = None;
         self.tracking.completion.fail(error.clone());
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The end as the framing says. What a mask has held back comes before it.
+    /// Ends as the framing says, after what a mask has held back.
     fn finished(&mut self) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
         if let Err(error) = self.settle() {
             return self.failed(error);
@@ -242,12 +242,12 @@ impl TrackedBody {
         }
     }
 
-    /// The fields behind the body, and then nothing more.
+    /// Returns the trailers, and then nothing more.
     fn last(&mut self) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
         Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(map))))
     }
 
-    /// Everything has come: records and masks the fields behind the body, and says so.
+    /// Records and masks the trailers after everything has arrived, and notes the end.
     fn settle(&mut self) -> Result<(), EgressError> {
         let Some(mut inner) = self.inner.take() else {
             return Ok(());
@@ -255,7 +255,7 @@ impl TrackedBody {
         let mut fields = inner.take_trailers();
         let size = fields.iter().map(field_size).sum::<usize>() as u64;
         self.tracking.record.received(size);
-        // As fields of ours, and of the body's.
+        // Converted to our fields, and back to the body's.
         let shared = &self.tracking.shared;
         let held = shared.egress.memory().reserve(2 * account::fields(&fields));
         self.tracking
@@ -271,7 +271,7 @@ impl TrackedBody {
         Ok(())
     }
 
-    /// Whether a time has passed: that of the silence, or that of the sandbox.
+    /// Whether a time limit has passed: that of a pause, or that of the sandbox.
     fn overdue(&mut self, cx: &mut Context<'_>) -> Option<EgressError> {
         let silence = self.silence.as_mut();
         if silence.is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready()) {
@@ -332,14 +332,14 @@ impl Body for TrackedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // Fields behind the body, and what a mask holds back, are found at the end.
+        // Trailers, and what a mask holds back, come only at the end.
         self.inner.is_none() && self.mask.is_none() && self.trailers.is_none()
     }
 }
 
 impl Drop for TrackedBody {
     fn drop(&mut self) {
-        // Nobody will read on.
+        // Nobody will read any more.
         self.tracking.completion.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! Requests: from the decision to the beginning of the answer.
+//! Sends requests: from the decision to the beginning of the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,18 +21,18 @@ use sandbox_net_egress::{
 };
 use sandbox_net_policy::{Answer, Checked, Denial, Policy, RequestLine};
 
-/// Bytes of a field's name that a denial has.
+/// Bytes of a field's name that a denial quotes.
 const NAME: usize = 64;
 
-/// A request that was judged, on its context.
+/// A judged request on its connection.
 struct Judged {
     link: Link,
     answer: Answer<RequestLine>,
     policy: Arc<Policy>,
-    /// As it is recorded: without what the host puts in later.
+    /// As it is recorded: without what the host inserts later.
     subject: Subject,
     kind: BodyKind,
-    /// With whether an answer that is no HTTP is taken as it comes.
+    /// With whether a malformed response is accepted as it comes.
     options: (SendOptions, bool),
     completion: Arc<Completion>,
     decided: PendingDecision,
@@ -46,11 +46,11 @@ const FORMS: usize = 3;
 
 impl Gateway {
     /// Decides on a request and sends it. What the rules refuse is refused before the first await,
-    /// and so is everything else where there is no hook.
+    /// and so is everything else if there is no hook.
     ///
     /// # Errors
     ///
-    /// The first thing that the exchange failed with, as the completion has it.
+    /// The first failure of the request, as in its completion.
     pub fn send(
         &self,
         outgoing: Outgoing,
@@ -67,7 +67,7 @@ impl Gateway {
         let options = SendOptions {
             layout: Layout::take(&mut head.fields, kind),
             continued: takes_expectation(&mut head.fields, kind).then(|| completion.continuing()),
-            // A head that names a coding can't be masked as it comes: the host reads it then.
+            // A head that names a coding can't be masked as it comes, so the host reads it then.
             ambiguous_as_it_comes: !self.shared.vault.is_returned_by(&link.origin),
         };
         let options = (options, takes_unframed);
@@ -83,7 +83,7 @@ impl Gateway {
         }
     }
 
-    /// The rules' answer. From here on a change of the policy reaches the exchange.
+    /// The rules' answer. From here on a change of the policy affects the request.
     fn judge(
         &self,
         link: Link,
@@ -124,11 +124,11 @@ impl Gateway {
     /// What a request's head costs in memory until it is answered.
     fn cost(&self, head: &RequestHead) -> usize {
         let forms = FORMS + usize::from(self.shared.hook.is_some());
-        // Method and path are also kept to be judged again.
+        // Method and path are also kept to judge the request again.
         fields(&head.fields) * forms + (head.method.len() + head.path.len()) * (forms + 1)
     }
 
-    /// The hook's word on a request, under the policy of the present.
+    /// The hook's answer on a request, under the present policy.
     async fn granted(
         &self,
         answer: Answer<RequestLine>,
@@ -164,7 +164,7 @@ impl Gateway {
         Ok((line, amendments))
     }
 
-    /// Does what was judged: the hook's word, the record, the request, the response's beginning.
+    /// Carries out a judged request: hook, record, request, and the response's beginning.
     async fn carry_out(
         &self,
         judged: Judged,
@@ -210,8 +210,8 @@ impl Gateway {
         }
     }
 
-    /// The request as it is to be sent, once the hook has had its word and the secrets are in it; the
-    /// names of those.
+    /// The request to send, after the hook has answered and the secrets are inserted; and the names
+    /// of those.
     async fn approved(
         &self,
         answer: Answer<RequestLine>,
@@ -226,7 +226,7 @@ impl Gateway {
         Ok((line, secrets))
     }
 
-    /// Sends a request that is recorded; the beginning of its response.
+    /// Sends a recorded request; returns the beginning of its response.
     async fn answer(
         &self,
         link: &Link,
@@ -246,7 +246,7 @@ impl Gateway {
         })
     }
 
-    /// Records where a request went to this machine itself, as far as that was not known before.
+    /// Records that a request went to this machine itself, if that was not known before.
     async fn note_own(
         &self,
         link: &Link,
@@ -267,7 +267,7 @@ impl Gateway {
         self.recorded(&mut decided, || line.audit_denial()).await
     }
 
-    /// What the hook and the secrets add; the names of those that were put in.
+    /// Adds what the hook and the secrets add; returns the names of the inserted secrets.
     fn prepare(
         &self,
         line: &mut Checked<RequestLine>,
@@ -279,7 +279,8 @@ impl Gateway {
         self.shared.vault.fill(line, is_vouched_for)
     }
 
-    /// Sends it, unless it is ended from elsewhere: by the guest, or by a change of the policy.
+    /// Sends the request, unless it is ended from elsewhere: by the guest, or by a change of the
+    /// policy.
     async fn transmit(
         &self,
         link: &Link,
@@ -300,8 +301,8 @@ impl Gateway {
         }
     }
 
-    /// The address filter refused a request after it was recorded as allowed: a pooled connection
-    /// had to be dialled anew. That is a decision of its own.
+    /// Records that the address filter refused a request after it was recorded as allowed: a pooled
+    /// connection had to be dialled again. That is a decision of its own.
     fn refused_late(&self, subject: &Subject, error: &EgressError) {
         if let EgressError::Denied(denial) = error {
             self.shared.meter.denied();
@@ -309,7 +310,7 @@ impl Gateway {
         }
     }
 
-    /// Records a request that failed before it was decided on because there was no memory for it.
+    /// Records a request that failed before the decision because there was no memory for it.
     ///
     /// # Errors
     ///
@@ -338,7 +339,7 @@ impl Gateway {
     }
 }
 
-/// Puts the hook's fields in. A bad one is the hook's fault, not the guest's.
+/// Inserts the hook's fields. A bad one is the hook's fault, not the guest's.
 fn amend(line: &mut Checked<RequestLine>, with: sandbox_net_egress::Fields) -> Result<(), Denial> {
     if with.is_empty() {
         return Ok(());
@@ -363,15 +364,15 @@ fn amend(line: &mut Checked<RequestLine>, with: sandbox_net_egress::Fields) -> R
     Err(line.hook_denial(&why))
 }
 
-/// Puts fields in the place of others of the same names.
+/// Replaces fields by others of the same names.
 fn replace(fields: &mut sandbox_net_egress::Fields, with: sandbox_net_egress::Fields) {
     let is_new = |name: &[u8]| with.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     fields.retain(|(name, _)| !is_new(name));
     fields.extend(with);
 }
 
-/// Takes the field `Expect: 100-continue` of a request with a body: it is between the host and the
-/// peer. Any other one stays, to be refused.
+/// Takes the field `Expect: 100-continue` of a request with a body: it concerns only the host and
+/// the peer. Any other one stays, and is refused.
 fn takes_expectation(fields: &mut sandbox_net_egress::Fields, kind: BodyKind) -> bool {
     let is_known = |value: &[u8]| !kind.is_empty() && value.eq_ignore_ascii_case(b"100-continue");
     take_only(fields, "expect", is_known).is_some()

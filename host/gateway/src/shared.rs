@@ -1,4 +1,4 @@
-//! What all runs of one sandbox have in common: its policy, and what goes on under it.
+//! What all runs of one sandbox share: its policy, and the connections and requests under it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -29,14 +29,14 @@ pub(super) struct Shared {
     pub(super) hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     /// Room for lookups.
     pub(super) lookups: Arc<Semaphore>,
-    /// Room for the guest's connections, whatever carries them, and for its exchanges: over HTTP/2
+    /// Room for the guest's connections, whatever carries them, and for its requests: over HTTP/2
     /// many of them would fit on one transport.
     connections: Arc<Semaphore>,
     exchanges: Arc<Semaphore>,
     state: Mutex<SharedState>,
 }
 
-/// What the policy rules over at the moment.
+/// What the current policy governs.
 struct SharedState {
     policy: Arc<Policy>,
     running: Vec<Weak<Completion>>,
@@ -72,20 +72,20 @@ impl Shared {
         Arc::clone(&self.state().policy)
     }
 
-    /// Nothing that takes longer the more a guest asks for is done while this is held.
+    /// Locks the state. While it is locked, do nothing that takes longer the more a guest requests.
     fn state(&self) -> MutexGuard<'_, SharedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers a connection until it is dropped; the policy of the present.
+    /// Remembers a connection until it is dropped; returns the present policy.
     pub(super) fn holds(&self, connection: &SharedConnection) -> Arc<Policy> {
         let mut state = self.state();
         state.holds(connection);
         Arc::clone(&state.policy)
     }
 
-    /// Judges a request, and by which policy. What that lets pass is remembered until it is over,
-    /// so that from here on a change of the policy reaches it.
+    /// Judges a request, and returns the policy that did. A request that it allows is remembered
+    /// until it is over, so that a change of the policy affects it.
     pub(super) fn judge(
         &self,
         context: &RequestContext,
@@ -108,12 +108,12 @@ impl Shared {
         }
     }
 
-    /// A place for one more connection of the guest.
+    /// Takes a place for one more connection of the guest.
     pub(super) fn admit_connection(&self) -> Result<Admission, Limit> {
         self.admit(&self.connections, CONNECTION)
     }
 
-    /// A place for one more exchange.
+    /// Takes a place for one more request.
     pub(super) fn admit_exchange(&self) -> Result<Admission, Limit> {
         self.admit(&self.exchanges, EXCHANGE)
     }
@@ -126,8 +126,8 @@ impl Shared {
         })
     }
 
-    /// Lets another policy decide from now on. What goes on and is denied by it ends with that
-    /// denial; connections are closed as soon as no exchange is on them, and made anew.
+    /// Replaces the policy from now on. What goes on and is denied by it ends with that denial;
+    /// connections are closed as soon as they carry no request, and are made again.
     pub(super) fn replace(&self, policy: Policy) {
         let mut policy = Arc::new(policy);
         let mut state = self.state();
@@ -136,7 +136,7 @@ impl Shared {
         let mut running = std::mem::take(&mut state.running);
         let connections: Vec<_> = state.connections.iter().filter_map(Weak::upgrade).collect();
         drop(state);
-        // Guests go on meanwhile: what they begin is judged by the new policy already.
+        // Guests continue meanwhile: what they begin is already judged by the new policy.
         loop {
             let is_permitted =
                 |one: &Weak<Completion>| one.upgrade().is_some_and(|one| one.is_permitted(&policy));
@@ -146,7 +146,7 @@ impl Shared {
                 state.running.append(&mut running);
                 break;
             }
-            // Somebody else replaced it, and did not see these.
+            // Another call replaced it, and did not see these.
             policy = Arc::clone(&state.policy);
         }
         // Without a runtime there is no connection either.
@@ -159,7 +159,7 @@ impl Shared {
 }
 
 impl SharedState {
-    /// Remembers an exchange until it is over.
+    /// Remembers a request until it is over.
     fn runs(&mut self, completion: &Arc<Completion>) {
         if self.running.len() >= TIDY && self.running.len().is_power_of_two() {
             let is_over = |one: &Weak<Completion>| one.upgrade().is_none_or(|one| one.is_over());

@@ -1,15 +1,15 @@
-//! Work that goes on by itself, and ends with whoever waits for it.
+//! A background task that ends with its owner.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio_util::task::AbortOnDropHandle;
 
-/// A task of the tokio runtime. It gives what the task gives; dropping it ends the task.
+/// A task of the tokio runtime. Awaiting it returns the task's result; dropping it ends the task.
 pub struct Task<T>(AbortOnDropHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Begins.
+    /// Starts the task.
     ///
     /// # Panics
     ///
@@ -27,7 +27,7 @@ impl<T> Future for Task<T> {
             Ok(value) => Poll::Ready(value),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends, and whoever polls with it.
+                // The runtime ends, and the poller with it.
                 Err(_) => Poll::Pending,
             },
         }

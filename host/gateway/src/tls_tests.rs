@@ -1,4 +1,4 @@
-//! TLS settings of a program's own at the doors: grants, secrets, the log, and other policies.
+//! A program's own TLS settings at each stage: grants, secrets, the log, and replaced policies.
 
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use sandbox_net_policy::{Denial, DenyReason, Document, Policy, TlsOverride, Veri
 
 const VALUE: &str = "real-value-1234";
 
-/// A server whose requests are told.
+/// A server that reports its requests.
 async fn telling(authority: &Authority) -> (Server, mpsc::UnboundedReceiver<String>) {
     let (tx, requests) = mpsc::unbounded_channel();
     let server = serve_tls(authority.server(&[]), move |mut stream, _| {
@@ -62,7 +62,7 @@ async fn secured(
     Ok(link)
 }
 
-/// Sends a GET with this `Authorization`; the failure is the completion's.
+/// Sends a GET with this `Authorization`; a failure is the completion's.
 async fn get(gateway: &Gateway, link: &Link, authorization: &str) -> Result<(), EgressError> {
     let completion = Completion::new();
     let outgoing = Outgoing {

@@ -1,5 +1,5 @@
-//! Answers whose head the host does not accept, handed on as they come: the guest's own HTTP client
-//! makes of them what it makes of them anywhere else.
+//! Passes on responses whose head the host does not accept as they come, so that the guest's own
+//! HTTP client handles them as it does natively.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -10,12 +10,12 @@ use crate::response::{Masking, TrackedBody, Tracking};
 use sandbox_net_egress::{EgressError, ProtocolFailure, ProtocolFault};
 use sandbox_net_policy::{Checked, RequestLine};
 
-/// Hands the answer on, masked like any other, and follows it to the end. It is recorded as a fault,
-/// without a status where no head says one.
+/// Passes the response on, masked like any other, and follows it to the end. It is recorded as an
+/// error, without a status if no head has one.
 ///
 /// # Errors
 ///
-/// What is wrong with it, where a secret could not be masked in it.
+/// What is wrong with the response, if a secret could not be masked in it.
 pub(super) fn unframed(
     answer: sandbox_net_egress::Unframed,
     line: &Checked<RequestLine>,
@@ -42,7 +42,7 @@ pub(super) fn unframed(
         tracking.record.answered(peer, tls, status);
     }
     tracking.record.unframed(peer, tls);
-    // They come as all the others do.
+    // The bytes come in the body, like all others.
     failure.received = Bytes::new();
     let body = TrackedBody::new(body, mask, None, tracking);
     Ok(Response {
@@ -51,8 +51,8 @@ pub(super) fn unframed(
     })
 }
 
-/// Whether the whole head, or whole lines of it, are there, it is that of a final response, and it
-/// names no coding: one could hide a secret, as chunks could cut it.
+/// Whether the bytes contain the whole head, or whole lines of it, of a final response that names
+/// no coding: a coding could hide a secret, as chunks could split it.
 fn is_legible(failure: &ProtocolFailure) -> bool {
     let ProtocolFailure { fault, received } = failure;
     let is_whole = match fault {

@@ -1,4 +1,4 @@
-//! Request bodies on their way out, counted.
+//! Counts request bodies on their way out.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::request::Body as RequestBody;
 use crate::shared::Shared;
 use sandbox_net_egress::EgressError;
 
-/// A request's body that counts its bytes for the record, and ends in an error where they do not fit
-/// into the budget: none of such a piece goes out.
+/// A request's body that counts its bytes for the record, and ends in an error if a piece does not
+/// fit into the budget: nothing of such a piece is sent.
 pub(super) struct CountedBody {
     inner: RequestBody,
     shared: Arc<Shared>,

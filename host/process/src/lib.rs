@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a program is asked whether it has ended: at first, and at most.
+/// How often a program is checked for its end: the first interval, and the longest.
 const FIRST_POLL: Duration = Duration::from_millis(1);
 const LAST_POLL: Duration = Duration::from_millis(20);
 
-/// A time within which work has to end. Clones share it.
+/// A time limit for work. Clones share it.
 ///
 /// Programs that are started under it run in a process group of their own, and the whole group is
-/// killed when the time is over or nobody waits for the work any more. What leaves the group (a
-/// daemon with a session of its own) is not killed.
+/// killed when the time is over or nobody waits for the work any more. A process that leaves the
+/// group (a daemon with a session of its own) is not killed.
 #[derive(Clone, Debug)]
 pub struct TimeBox {
     limit: Duration,
@@ -28,21 +28,21 @@ pub struct TimeBox {
 #[derive(Debug, Default)]
 struct Progress {
     is_over: bool,
-    /// The groups that run. Their leaders are not reaped, so that no other group has their number.
+    /// The running groups. Their leaders are not reaped, so that no other group gets their number.
     groups: Vec<u32>,
 }
 
 /// Ends the work of a [`TimeBox`] when it is dropped.
 pub struct Waiting(TimeBox);
 
-/// A program that runs; dropping it kills its group.
+/// A running program; dropping it kills its group.
 pub struct Running {
     child: Child,
     within: TimeBox,
 }
 
 impl TimeBox {
-    /// Begins now. A limit that no clock can reach is none.
+    /// Starts the time now. A limit beyond the clock's range means no limit.
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -51,7 +51,7 @@ impl TimeBox {
         }
     }
 
-    /// The same time once more, from now on. It is over, too, when nobody waits any more.
+    /// Starts the same limit again from now on. It also ends when nobody waits any more.
     pub fn renewed(&self) -> Self {
         Self {
             state: self.state.clone(),
@@ -78,7 +78,7 @@ impl TimeBox {
         self.left().is_zero()
     }
 
-    /// Whoever waits for the work holds this: the work ends with it.
+    /// The caller that waits for the work holds this: dropping it ends the work.
     pub fn waiting(&self) -> Waiting {
         Waiting(self.clone())
     }
@@ -87,7 +87,7 @@ impl TimeBox {
     ///
     /// # Errors
     ///
-    /// Those of [`Command::spawn`]; [`io::ErrorKind::Interrupted`] where nobody waits any more.
+    /// Those of [`Command::spawn`]; [`io::ErrorKind::Interrupted`] if nobody waits any more.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Running> {
         system::in_own_group(command);
         let mut state = self.state();
@@ -122,11 +122,11 @@ impl Running {
         &mut self.child
     }
 
-    /// Waits until the program itself has ended; false where the time is over before.
+    /// Waits until the program itself has ended; returns false if the time is over before.
     ///
     /// # Errors
     ///
-    /// The system's, where it does not tell.
+    /// The system's, if it does not report the status.
     pub fn has_ended_in_time(&mut self) -> io::Result<bool> {
         let mut pause = FIRST_POLL;
         while !system::has_ended(&mut self.child)? {
@@ -140,17 +140,17 @@ impl Running {
         Ok(true)
     }
 
-    /// How the program ended, and waits for that. What it left running goes on.
+    /// Waits for the program's end and returns its status. What it left running continues.
     ///
     /// # Errors
     ///
-    /// The system's, where it does not tell.
+    /// The system's, if it does not report the status.
     pub fn status(mut self) -> io::Result<ExitStatus> {
         self.forget();
         self.child.wait()
     }
 
-    /// Whether it was there.
+    /// Returns whether it was there.
     fn forget(&mut self) -> bool {
         let (mut state, id) = (self.within.state(), self.child.id());
         let count = state.groups.len();
@@ -189,7 +189,7 @@ mod system {
         }
     }
 
-    /// The program is not reaped: its number stays that of its group.
+    /// Does not reap the program, so that its number stays that of its group.
     pub(super) fn has_ended(child: &mut Child) -> io::Result<bool> {
         let Some(child) = pid(child.id()) else {
             return Ok(true);
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Waits until there is no such process, or only what is left of it until its parent looks.
+    /// Waits until there is no such process, or only a zombie.
     fn wait_for_the_end_of(process: rustix::process::Pid) {
         let number = process.as_raw_nonzero();
         while rustix::process::test_kill_process(process).is_ok() {

@@ -1,4 +1,4 @@
-//! From an installed runtime to compiled code, each step an entry of the cache.
+//! Builds compiled code from an installed runtime; each step is an entry of the cache.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -18,23 +18,24 @@ use crate::shim;
 
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
-/// What a runtime's unexplained imports answer: "there is no host function".
+/// What a runtime's unexplained imports return: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
 
 /// An installed runtime, from which components are built.
 pub struct Builder<'a> {
     /// Where the entries are kept.
     pub cache: &'a Cache,
-    /// What the distribution is.
+    /// The description of the distribution.
     pub manifest: &'a Manifest,
-    /// Where it lies.
+    /// Its files.
     pub installed: &'a Installed,
-    /// Who is told how far a long step is.
+    /// Is told the progress of long steps.
     pub progress: &'a dyn Progress,
 }
 
 impl Builder<'_> {
-    /// The component's file. Blocks for up to a minute the first time, inside a tokio runtime.
+    /// Returns the component's file. Blocks for up to a minute the first time, inside a tokio
+    /// runtime.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl Builder<'_> {
         Ok(directory.join(COMPONENT))
     }
 
-    /// The component compiled for `engine`. Blocks for about a minute the first time.
+    /// Returns the component compiled for `engine`. Blocks for about a minute the first time.
     ///
     /// # Errors
     ///

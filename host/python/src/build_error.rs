@@ -1,10 +1,10 @@
-//! What can go wrong while a Python is made ready.
+//! The errors of preparing a Python.
 
 use std::io;
 
 use crate::componentize::ComponentizeError;
 
-/// Why a Python could not be made ready.
+/// Why a Python could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -14,7 +14,7 @@ pub enum BuildError {
     /// The runtime's module could not be made into a component.
     #[error(transparent)]
     Componentize(#[from] ComponentizeError),
-    /// A setting that can't be meant.
+    /// The value of the setting is invalid.
     #[error("the {name} can't be used: {why}")]
     Setting {
         /// The setting.

@@ -1,13 +1,13 @@
 //! Directories that are expensive to make, made once and shared between processes.
 //!
 //! An entry is a directory `KIND/KEY` below the cache's root. It is made in a temporary directory
-//! beside its place, written to the disk, and then renamed, so that it is there in whole or not at
+//! beside its place, written to the disk, and then renamed, so that it exists completely or not at
 //! all: readers need no lock. A lock file for each entry keeps two processes from doing the same
-//! work; the system drops the lock of a process that dies. What such a process leaves behind is one
-//! temporary directory, which the next maker of that entry removes while it holds the lock.
+//! work; the system drops the lock of a process that dies. Such a process leaves one temporary
+//! directory, which the next maker of that entry removes while it holds the lock.
 //!
-//! Directories and files are for this user alone, whatever the umask, and each directory is looked
-//! at before it is used: see [`private_dir`].
+//! Directories and files are for this user alone, whatever the umask, and each directory is checked
+//! before it is used: see [`private_dir`].
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -27,7 +27,7 @@ pub struct Cache {
     root: PathBuf,
 }
 
-/// The place of one entry in a [`Cache`], which exists or not yet.
+/// The place of one entry in a [`Cache`], which may not exist yet.
 #[derive(Clone, Debug)]
 pub struct Entry {
     directory: PathBuf,
@@ -115,10 +115,11 @@ impl Entry {
         Some(self.path()).filter(|path| path.is_dir())
     }
 
-    /// The entry's directory; if it is missing, `make` fills an empty directory that becomes it.
+    /// Returns the entry's directory; if it is missing, `make` fills an empty directory that
+    /// becomes it.
     ///
-    /// While another process makes the same entry, this one waits, and tells `progress` so. If
-    /// `make` fails, what it has written is removed.
+    /// While another process makes the same entry, this one waits, and reports that to `progress`.
+    /// If `make` fails, what it has written is removed.
     pub fn get_or_make<E: From<Error>>(
         &self,
         progress: &dyn Progress,
@@ -135,7 +136,7 @@ impl Entry {
         }
     }
 
-    /// Makes the entry anew, and replaces the old one only once `make` has succeeded.
+    /// Makes the entry again, and replaces the old one only after `make` has succeeded.
     pub fn remake<E: From<Error>>(
         &self,
         progress: &dyn Progress,
@@ -145,7 +146,7 @@ impl Entry {
         self.make_locked(make)
     }
 
-    /// Removes the entry; tells whether there was one.
+    /// Removes the entry; returns whether there was one.
     pub fn remove(&self, progress: &dyn Progress) -> Result<bool, Error> {
         let _lock = self.lock(progress)?;
         let existed = self.retire()?;
@@ -157,7 +158,7 @@ impl Entry {
         self.directory.join(&self.key)
     }
 
-    /// A path beside the entry which no entry can have, as no key begins with a dot.
+    /// A path beside the entry that no entry can have, because no key begins with a dot.
     fn beside(&self, suffix: &str) -> PathBuf {
         self.directory
             .join(OsString::from(format!(".{}.{suffix}", self.key)))
@@ -193,7 +194,7 @@ impl Entry {
         private_dir::create(&partial)?;
         let made = make(&partial).and_then(|()| Ok(self.publish(&partial)?));
         if made.is_err() {
-            // Best effort: the next maker removes it in any case.
+            // Best effort: the next maker removes it otherwise.
             let _ = remove_directory(&partial);
         }
         made
@@ -240,7 +241,7 @@ fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes everything below `path` to the disk, for this user alone: a rename may otherwise survive a
+/// Writes everything below `path` to the disk, for this user alone: otherwise a rename may survive a
 /// power failure that the contents of the renamed files do not.
 fn sync_tree(path: &Path) -> Result<(), Error> {
     for item in fs::read_dir(path).map_err(Error::io("read", path))? {
@@ -250,7 +251,7 @@ fn sync_tree(path: &Path) -> Result<(), Error> {
         if kind.is_dir() {
             sync_tree(&path)?;
         } else if kind.is_file() {
-            // Windows flushes only what is open for writing.
+            // Windows flushes only files that are open for writing.
             let file = OpenOptions::new()
                 .read(true)
                 .write(cfg!(windows))

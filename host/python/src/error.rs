@@ -1,13 +1,13 @@
-//! What can go wrong while runtimes and packages are fetched and kept.
+//! The errors of fetching and keeping runtimes and packages.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A fault while fetching, checking or keeping a runtime or packages.
+/// An error while fetching, checking or keeping a runtime or packages.
 ///
-/// Each message says what happened and, where the user can do something about it, what.
+/// Each message says what happened and, if the user can do something about it, what.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -115,7 +115,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A requirement cannot be understood, or is of a kind that is refused.
+    /// A requirement is invalid, or of a kind that is refused.
     #[error("the requirement `{text}` cannot be used: {problem}")]
     InvalidRequirement {
         /// The requirement as given.
@@ -134,10 +134,10 @@ pub enum Error {
         name: String,
         /// What the index offers instead, and who asked for the package.
         reason: String,
-        /// Requirements, added to what was asked for, with which it resolves: the newest releases
-        /// that run here. Empty where none were found.
+        /// Additional requirements with which the requested ones resolve: the newest releases that
+        /// run here. Empty if none were found.
         instead: Vec<String>,
-        /// How long ago the index was asked, where the answer was remembered.
+        /// How long ago the index was queried, if the answer was remembered.
         age: Option<Duration>,
     },
 
@@ -155,7 +155,7 @@ pub enum Error {
         detail: String,
     },
 
-    /// An index, or pip itself, gave no answer that can be used.
+    /// An index, or pip itself, gave no usable answer.
     #[error(
         "the package index gave no usable answer about {what}: {detail}. Nothing was installed; \
          check the network and pip's configuration (`pip config list`)"
@@ -167,16 +167,16 @@ pub enum Error {
         detail: String,
     },
 
-    /// No version of a package suits everybody who asks for it.
+    /// No version of a package satisfies everybody who requires it.
     #[error("no version of {name} suits all who ask for it: {problem}")]
     VersionConflict {
         /// The package's normalized name.
         name: String,
-        /// Who asks for what, and what there is.
+        /// Who requires what, and what exists.
         problem: String,
     },
 
-    /// The search for a set of packages that suit each other did not end.
+    /// The search for compatible packages did not end.
     #[error(
         "no set of packages was found in {rounds} steps; pin some of them with `NAME==VERSION`: \
          {undecided}"
@@ -229,7 +229,7 @@ fn told(age: Option<Duration>) -> String {
 }
 
 impl Error {
-    /// The error for a step that was ended at its limit.
+    /// The error for a step that was stopped at its limit.
     pub fn too_long(what: &str, limit: Duration) -> Error {
         Error::PreparationTooLong {
             what: what.to_owned(),
@@ -237,7 +237,7 @@ impl Error {
         }
     }
 
-    /// The error for an index that gave no usable answer; what pip says goes on one line.
+    /// The error for an index that gave no usable answer; pip's message goes on one line.
     pub(crate) fn index(what: impl fmt::Display, detail: &str) -> Error {
         let words: Vec<&str> = detail.split_whitespace().collect();
         Error::Index {

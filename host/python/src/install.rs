@@ -1,4 +1,4 @@
-//! Fetching a runtime, checking it against its manifest, and keeping it in the cache.
+//! Fetches a runtime, checks it against its manifest, and keeps it in the cache.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -23,10 +23,10 @@ pub const RUNTIME_KIND: &str = "runtime";
 
 const CORE_FILE: &str = "core.wasm";
 const LIBRARY_DIRECTORY: &str = "lib";
-/// The most files of a library: against one made to use up what a file system has.
+/// The most files of a library: against one made to exhaust the file system.
 const LIBRARY_FILES: u64 = 100_000;
 
-/// The files of a runtime in the cache. They have the hashes that the manifest names.
+/// The files of a runtime in the cache. Their hashes are those in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     /// The cache entry.
@@ -35,7 +35,7 @@ pub struct Installed {
     pub core_wasm: PathBuf,
     /// The directory with the standard library and the packages that come with it, unpacked.
     pub library: PathBuf,
-    /// The directory that holds that directory and nothing else: what is mounted in the guest as
+    /// The directory that contains only that directory: it is mounted in the guest as
     /// [`Library::guest_dir`](crate::manifest::Library::guest_dir).
     pub library_dir: PathBuf,
 }
@@ -71,7 +71,7 @@ pub fn install(
     )
 }
 
-/// The same, with so much time for pip.
+/// Does [`install`] with a time limit for pip.
 pub fn install_within(
     manifest: &Manifest,
     cache: &Cache,
@@ -108,7 +108,7 @@ pub fn list(cache: &Cache) -> Result<Vec<Listed>, Error> {
     Manifest::bundled()?.into_iter().map(listed).collect()
 }
 
-/// Removes a runtime from the cache; tells whether it was there.
+/// Removes a runtime from the cache; returns whether it was there.
 pub fn remove(manifest: &Manifest, cache: &Cache, progress: &dyn Progress) -> Result<bool, Error> {
     entry(manifest, cache)?.remove(progress)
 }
@@ -135,7 +135,7 @@ fn download_and_unpack(
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
-    // In the unfinished entry, where a killed process leaves nothing behind for ever.
+    // Use the unfinished entry, so that a killed process leaves nothing behind for ever.
     let download = directory.join("download");
     fs::create_dir(&download).map_err(Error::io("create", &download))?;
     let requirements = [manifest.requirement.clone()];
@@ -198,8 +198,8 @@ fn unpack(
     unpack_library(manifest, &packed, &target.library, advance)
 }
 
-/// Unpacks the library `packed`, which is the one that the manifest names, into the new directory
-/// `target`, then the archives inside it, and adds what the manifest says. No archive stays.
+/// Unpacks the library `packed`, whose hash was checked, into the new directory `target`, then the
+/// archives inside it, and adds what the manifest says. No archive is left.
 fn unpack_library(
     manifest: &Manifest,
     packed: &Path,
@@ -300,7 +300,7 @@ mod tests {
         runtime_with(&testing::archive(&library))
     }
 
-    /// The same with another archive of the library.
+    /// A small runtime with this archive of the library.
     fn runtime_with(packed: &[u8]) -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
         let temp = tempfile::tempdir().unwrap();
         let wheel = WheelBuilder::new("tiny-python", "1.0")

@@ -1,8 +1,8 @@
-//! Where an interpreter comes from: its distribution, its packages, the component that is made of
-//! it, and the cache in which all of them are kept.
+//! Provides the interpreter: its distribution, its packages, the component that is made of it, and
+//! the cache of all of them.
 //!
-//! Nothing in here runs code of a package or of a distribution on the host: wheels are downloaded by
-//! the user's own pip, compared with the expected hashes, and unpacked.
+//! Nothing here runs code of a package or of a distribution on the host: the user's own pip
+//! downloads wheels, which are compared with the expected hashes, and unpacked.
 
 mod additions;
 mod build;
@@ -37,5 +37,5 @@ pub use shim::COMPILE_PACKAGES;
 
 /// WebAssembly stack of an interpreter, in bytes: deep recursion in Python takes this much.
 pub const WASM_STACK: usize = 8 << 20;
-/// Host stack of an interpreter, in bytes: the above and room for host functions.
+/// Host stack of an interpreter, in bytes: the above, plus room for host functions.
 pub const ASYNC_STACK: usize = WASM_STACK + (2 << 20);

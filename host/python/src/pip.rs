@@ -1,4 +1,4 @@
-//! The user's own pip, as a downloader of pure-Python wheels.
+//! Downloads pure-Python wheels with the user's own pip.
 //!
 //! pip brings the user's mirrors, offline indexes, proxies, certificates and credentials. It is
 //! called so that it never runs code of a package: wheels only, one file for each requirement
@@ -22,7 +22,7 @@ pub(crate) use index::{Files, Found, Index};
 /// The environment variable that names the command which runs pip.
 pub const PIP_VARIABLE: &str = "SANDBOX_NET_PIP";
 
-/// Only wheels that run everywhere.
+/// Accepts only wheels that run everywhere.
 const TARGET: [&str; 7] = [
     "--only-binary=:all:",
     "--platform",
@@ -36,7 +36,7 @@ const TARGET: [&str; 7] = [
 /// How often the files that pip is writing are measured.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// So much of pip's output goes into an error.
+/// The number of lines of pip's output in an error.
 const DETAIL_LINES: usize = 12;
 
 /// A command that runs pip.
@@ -46,11 +46,11 @@ pub struct Pip {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     within: TimeBox,
-    /// So long its Python may take to say that it is there.
+    /// How long its Python may take to start.
     start: Duration,
 }
 
-/// What to download, and where to.
+/// What to download, and where.
 pub(crate) struct Download<'a> {
     /// Each `NAME SPECIFIERS`.
     pub(crate) requirements: &'a [String],
@@ -58,23 +58,23 @@ pub(crate) struct Download<'a> {
     pub(crate) python: &'a str,
     /// An existing empty directory of this download's own; the wheels go to [`Download::wheels`].
     pub(crate) directory: &'a Path,
-    /// What the user is told.
+    /// What the user sees.
     pub(crate) label: &'a str,
     /// The size of all files together, if it is known.
     pub(crate) size: Option<u64>,
 }
 
-/// pip ran, and did not get what was asked for.
+/// pip ran, but did not download what was requested.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     /// The last lines of pip's output.
     pub(crate) detail: String,
-    /// pip's log, which tells what it found in the index and why it did not take it.
+    /// pip's log: what it found in the index, and why it did not use it.
     pub(crate) log: String,
 }
 
 impl Download<'_> {
-    /// pip's log, which tells what it found in the index and why it did not take it.
+    /// pip's log: what it found in the index, and why it did not use it.
     pub(crate) fn log(&self) -> String {
         let bytes = fs::read(self.directory.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -91,10 +91,10 @@ impl Download<'_> {
 }
 
 impl Pip {
-    /// The command in `SANDBOX_NET_PIP`, else the first that works of the usual ones.
+    /// The command in `SANDBOX_NET_PIP`, else the first of the usual ones that works.
     ///
-    /// The variable holds the path of a program, or a command whose words are separated by spaces
-    /// (`python3.14 -m pip`).
+    /// The variable contains the path of a program, or a command whose words are separated by
+    /// spaces (`python3.14 -m pip`).
     ///
     /// # Errors
     /// [`Error::PipMissing`] if none works.
@@ -102,7 +102,7 @@ impl Pip {
         Self::find_within(&TimeBox::new(Duration::MAX))
     }
 
-    /// The same, with so much time for it and for all that this pip does.
+    /// Finds pip, within this time for the search and for all that this pip does.
     pub(crate) fn find_within(within: &TimeBox) -> Result<Pip, Error> {
         let candidates = Self::candidates();
         let mut candidates_within = candidates.iter().cloned().map(|pip| pip.within(within));
@@ -150,19 +150,19 @@ impl Pip {
         }
     }
 
-    /// The same pip, whose Python has so long to say that it is there.
+    /// Sets how long its Python may take to start.
     #[cfg(test)]
     pub(crate) fn answers_within(self, start: Duration) -> Pip {
         Pip { start, ..self }
     }
 
-    /// The same pip, which is killed with all that it started when the time is over.
+    /// Limits its time; at the end pip is killed with everything that it started.
     pub(crate) fn within(mut self, within: &TimeBox) -> Pip {
         self.within = within.clone();
         self
     }
 
-    /// The same pip with an environment variable set, e.g. `PIP_INDEX_URL`.
+    /// Sets an environment variable of pip, e.g. `PIP_INDEX_URL`.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Pip {
         self.environment.push((name.into(), value.into()));
@@ -181,7 +181,7 @@ impl Pip {
         Pip::command(words.next().unwrap_or_default(), words)
     }
 
-    /// Names the command and what it was given.
+    /// Identifies the command and its settings.
     pub(crate) fn identity(&self) -> String {
         format!("{:?}", (&self.program, &self.arguments, &self.environment))
     }
@@ -198,7 +198,7 @@ impl Pip {
 
     /// Whether it runs at all.
     pub fn works(&self) -> bool {
-        // In a directory of its own, for the reason told at `Pip::run`.
+        // In a directory of its own, for the reason given at `Pip::run`.
         let Ok(directory) = tempfile::tempdir() else {
             return false;
         };
@@ -215,7 +215,7 @@ impl Pip {
     }
 
     /// `python -m pip` imports modules from the directory in which it is run, so this is never the
-    /// user's own, which may hold anything.
+    /// user's own, which may contain anything.
     fn start(&self, directory: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -252,7 +252,7 @@ impl Pip {
             .arg(&wheels)
             .arg("--")
             .args(download.requirements);
-        // The names under which Python looks for a temporary directory on each platform.
+        // Python finds a temporary directory by these names on different platforms.
         command.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, &scratch)));
         let total = download.size.map_or(Amount::Unknown, Amount::Bytes);
         let step = progress.start(download.label, total);
@@ -271,8 +271,8 @@ impl Pip {
         }))
     }
 
-    /// Runs `command` to its end with all output in the file `output`; `None` where there was no
-    /// time for that.
+    /// Runs `command` to its end with all output in the file `output`; `None` if the time was not
+    /// enough.
     fn run(
         &self,
         mut command: Command,
@@ -302,7 +302,7 @@ impl Pip {
             drop(ended);
             has_ended
         });
-        // Whoever no longer waits has the program killed.
+        // If the caller no longer waits, the program is killed.
         match has_ended.map_err(failed())? && !self.within.is_over() {
             true => Ok(Some(running.status().map_err(failed())?)),
             false => Ok(None),
@@ -319,8 +319,8 @@ impl std::fmt::Display for Pip {
     }
 }
 
-/// pip's output for programs tells nothing until it ends, so the file that it writes is measured:
-/// first in the scratch directory, from which it is then copied to its place.
+/// pip's machine-readable output says nothing until it ends, so the file that it writes is
+/// measured: first in the scratch directory, from which it is then copied to its place.
 fn measure(download: &Download<'_>) -> u64 {
     let size = size_below(&download.scratch()).max(size_below(&download.wheels()));
     // pip may have a second copy in the scratch directory, for its own cache.

@@ -1,9 +1,10 @@
-//! The snapshot: a runtime with the shim and the modules that programs need of it already imported.
+//! Takes the snapshot: a runtime with the shim, and the modules that programs need of it, already
+//! imported.
 //!
-//! It is taken of the *core* module, before it becomes a component, so that no handle of an adapter
-//! is frozen in. The interpreter runs one turn that installs the shim; what that turn leaves in the
-//! C library (open preopens, the "a turn was run" flag) is zeroed, as the runtime's manifest says,
-//! so that `run` finds an interpreter in which nothing has run yet.
+//! It is taken of the *core* module, before it becomes a component, so that it contains no handle
+//! of an adapter. The interpreter runs one turn that installs the shim. What that turn leaves in
+//! the C library (open preopens, the "a turn was run" flag) is zeroed, as the runtime's manifest
+//! says, so that `run` finds an interpreter in which nothing has run yet.
 
 use std::path::Path;
 
@@ -30,18 +31,18 @@ pub(super) struct Preparation<'a> {
     pub(super) recipe: &'a Prepare,
     /// A host directory with the standard library, and where the guest sees it.
     pub(super) library: (&'a Path, &'a str),
-    /// Whether what stands in for sockets goes in, too.
+    /// Whether to include the replacements of sockets.
     pub(super) capability: Capability,
 }
 
-/// Runs the turn and gives the module with the state that it left.
+/// Runs the turn and returns the module with the resulting state.
 pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, BuildError> {
     let wizer = Wizer::new();
     let (context, instrumented) = wizer
         .instrument(preparation.module)
         .map_err(BuildError::snapshot)?;
 
-    // This code runs once: compiling it fast matters more than running it fast.
+    // This code runs once: compile time matters more than speed.
     let mut config = Config::new();
     config
         .wasm_exceptions(true)
@@ -59,7 +60,7 @@ pub(super) async fn prepare(preparation: Preparation<'_>) -> Result<Vec<u8>, Bui
 
     let files = tempfile::tempdir()?;
     shim::write_to(files.path(), preparation.capability)?;
-    // `/home` must be there for the interpreter to make it its working directory.
+    // `/home` must exist for the interpreter to make it its working directory.
     let root = tempfile::tempdir()?;
     std::fs::create_dir(root.path().join("home"))?;
 

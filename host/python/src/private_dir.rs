@@ -1,8 +1,8 @@
 //! Directories and files that nobody else can change.
 //!
-//! What lies in the cache runs as native code, so that whoever can write to it runs code as this
-//! user. Nobody but this user and root may be able to change the cache, or to put another directory
-//! in its place: each directory on the way to it is looked at, and each symbolic link.
+//! The cache's contents run as native code, so whoever can write to it runs code as this user.
+//! Nobody but this user and root may be able to change the cache, or to replace it by another
+//! directory. So each directory on the way to it is checked, and each symbolic link.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -31,7 +31,7 @@ pub(crate) fn create(path: &Path) -> Result<(), Error> {
             let parent = path.parent().ok_or(error);
             create(parent.map_err(Error::io("create", path))?)?;
             builder.create(path).or_else(|error| match error.kind() {
-                // Another process has just done it.
+                // Another process has just created it.
                 io::ErrorKind::AlreadyExists => Ok(()),
                 _ => Err(Error::io("create", path)(error)),
             })
@@ -51,9 +51,9 @@ pub(crate) fn check(path: &Path) -> Result<(), Error> {
     way::check_own(path, &metadata)
 }
 
-/// Looks at a directory within a private one before it is used. One that is not for this user alone
-/// is made so, provided that nobody else can have changed anything in it: versions before this one
-/// took what modes the umask left.
+/// Checks a directory within a private one before it is used. If its mode lets others use it, the
+/// mode is corrected, provided that nobody else can have changed anything in it: earlier versions
+/// used the modes that the umask gave.
 ///
 /// # Errors
 /// [`Error::CacheNotPrivate`] if somebody else can have changed it.
@@ -66,18 +66,18 @@ pub(crate) fn claim(path: &Path, within: &Path) -> Result<(), Error> {
         return way::check_own(path, &metadata);
     }
     let outer = fs::metadata(within).map_err(Error::io("read", within))?;
-    // Without the right to search the outer directory, nobody else came as far as this one.
+    // Without the right to search the outer directory, nobody else could reach this one.
     match outer.mode() & 0o011 == 0 {
         true => way::check_owner(path, &metadata)?,
         false => way::check_tree(path, &metadata)?,
     }
-    // Nothing is amiss where it cannot be done, as in a cache that is only readable.
+    // A failure is harmless, for example in a read-only cache.
     let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
     Ok(())
 }
 
-/// Opens a file for reading that nobody else can have changed. What is checked is the open file, and
-/// not its name.
+/// Opens a file for reading that nobody else can have changed. It checks the open file, not its
+/// name.
 #[cfg(unix)]
 pub fn open(path: &Path) -> Result<File, Error> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -110,7 +110,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Lets nobody else use a file or directory that has just been made.
+/// Denies everybody else a file or directory that was just made.
 #[cfg(unix)]
 pub(crate) fn close_off(made: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -123,7 +123,7 @@ pub(crate) fn close_off(made: &File) -> io::Result<()> {
     made.set_permissions(fs::Permissions::from_mode(mode))
 }
 
-/// Elsewhere the user's own directories are private by the access rules that they inherit.
+/// On other platforms the user's own directories are private by inherited access rules.
 #[cfg(not(unix))]
 pub(crate) fn check(path: &Path) -> Result<(), Error> {
     let metadata = fs::metadata(path).map_err(Error::io("read", path))?;

@@ -1,4 +1,4 @@
-//! Telling the user how far a long step is.
+//! Reports the progress of long steps to the user.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How much work a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// Not known before it ends.
+    /// Not known in advance.
     Unknown,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
-    /// So many things, e.g. files.
+    /// This many things, e.g. files.
     Items(u64),
 }
 
@@ -27,11 +27,11 @@ pub trait Progress: Send + Sync {
 
 /// A step under way. It ends when it is dropped.
 pub trait Step: Send + Sync {
-    /// So much more of the total is done.
+    /// Reports that this much more of the total is done.
     fn advance(&self, by: u64);
 }
 
-/// Says nothing: for libraries and for output that is not a terminal.
+/// Reports nothing: for libraries and for output that is not a terminal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -47,24 +47,24 @@ impl Step for SilentStep {
     fn advance(&self, _by: u64) {}
 }
 
-/// Draws bars and spinners on stderr if it is a terminal; a step that has ended leaves nothing behind
-/// on the screen. Otherwise a step that takes long says so in lines: when it is known to be long, and
-/// every ten seconds.
+/// Draws bars and spinners on stderr if it is a terminal; a finished step leaves nothing on the
+/// screen. Otherwise a long step is reported in lines: when it is known to be long, and every ten
+/// seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal;
 
 struct TerminalStep(ProgressBar);
 
-/// When a step is a long one.
+/// When a step counts as long.
 const LONG: Duration = Duration::from_secs(1);
-/// How often a long step says that it goes on.
+/// How often a long step is reported again.
 const EACH: Duration = Duration::from_secs(10);
 
 /// Writes a line for people.
 type Say = fn(&str);
 
 fn say(line: &str) {
-    // Where nobody reads it, the work goes on.
+    // If nobody reads it, the work continues.
     let _ = writeln!(std::io::stderr(), "sandbox-net: {line}");
 }
 
@@ -85,7 +85,7 @@ impl Progress for Terminal {
         let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(label.to_owned());
-        // Keeps the elapsed time moving while a step has nothing to tell.
+        // Keeps the elapsed time moving while a step has nothing to report.
         bar.enable_steady_tick(Duration::from_millis(100));
         Box::new(TerminalStep(bar))
     }
@@ -103,8 +103,8 @@ impl Drop for TerminalStep {
     }
 }
 
-/// A step that is told in lines, by a thread of its own: whoever does the work may have nothing to
-/// tell for minutes.
+/// A step that is reported in lines, by a thread of its own: the worker may have nothing to report
+/// for minutes.
 struct LineStep(Arc<Telling>);
 
 struct Telling {
@@ -125,7 +125,7 @@ impl LineStep {
             ended: Condvar::new(),
         });
         let told = Arc::clone(&telling);
-        // Without a thread the step is silent, and does its work all the same.
+        // Without a thread the step is silent, and works nevertheless.
         let _ = std::thread::Builder::new()
             .name("progress".to_owned())
             .spawn(move || told.tell(long, each, say));
@@ -147,7 +147,7 @@ impl Telling {
             if *over {
                 return;
             }
-            // Held meanwhile, so that nothing is said of a step that has ended.
+            // Hold the lock, so that nothing is reported of a finished step.
             match is_first {
                 true => say(&format!("{} …", self.label)),
                 false => say(&self.state(begun.elapsed())),

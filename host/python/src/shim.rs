@@ -19,8 +19,8 @@ pub const COMPILE_PACKAGES: &str = include_str!("../shim/compile_packages.py");
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../shim/bootstrap.py");
 
-/// What goes into every interpreter, file by file. It asks no host for anything before a program
-/// connects, which none does that has no network.
+/// The files of every interpreter. They ask the host for nothing before a program connects, which a
+/// program without a network cannot.
 const EVERYWHERE: &[(&str, &str)] = shim![
     "__init__.py",
     "after_import.py",
@@ -65,7 +65,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "users.py",
 ];
 
-/// What puts the stand-ins in place, and goes only into interpreters with a network.
+/// The files that install the replacements, only for interpreters with a network.
 const NETWORK: &[(&str, &str)] = shim![
     "addresses.py",
     "answers.py",
@@ -100,7 +100,7 @@ const NETWORK: &[(&str, &str)] = shim![
     "waiting.py",
 ];
 
-/// Writes the package into the directory `into`, as far as an interpreter has it.
+/// Writes the package into the directory `into`, with the files for this capability.
 pub(super) fn write_to(into: &Path, capability: Capability) -> io::Result<()> {
     let package = into.join("sandbox_net");
     std::fs::create_dir_all(&package)?;
@@ -118,7 +118,7 @@ fn files(capability: Capability) -> impl Iterator<Item = &'static (&'static str,
     EVERYWHERE.iter().chain(network)
 }
 
-/// A hash of everything that goes into the snapshot from here, for the key of its cache entry.
+/// A hash of everything from here in the snapshot, for the key of its cache entry.
 pub(super) fn digest(capability: Capability) -> [u8; 32] {
     let mut hash = Sha256::new();
     for (name, text) in files(capability).chain([&("bootstrap.py", BOOTSTRAP)]) {

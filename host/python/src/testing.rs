@@ -106,7 +106,7 @@ pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// The user's pip, which is looked for once.
+/// The user's pip, found once.
 pub(crate) fn users_pip() -> Pip {
     static PIP: LazyLock<Pip> = LazyLock::new(|| Pip::find().unwrap());
     PIP.clone()

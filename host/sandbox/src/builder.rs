@@ -1,4 +1,4 @@
-//! The settings of a sandbox.
+//! The builder: all settings of a sandbox.
 
 mod decided;
 mod exposed;
@@ -67,7 +67,7 @@ pub struct SandboxBuilder {
     time: Option<Duration>,
     deadline: Option<Instant>,
     preparation: Option<Duration>,
-    /// The packages, once they are there.
+    /// The packages, after they were prepared.
     prepared: Option<Preopen>,
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
@@ -75,49 +75,49 @@ pub struct SandboxBuilder {
 }
 
 impl Sandbox {
-    /// Settings to choose.
+    /// Starts with the default settings.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder::default()
     }
 }
 
 impl SandboxBuilder {
-    /// The compiled interpreter; [`Engine::shared`] otherwise.
+    /// Sets the compiled interpreter. Defaults to [`Engine::shared`].
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// The name of the sandbox in its audit log and for its hook; a number otherwise, and where it
-    /// is empty.
+    /// Names the sandbox in its audit log and for its hook. Without a name, or with an empty one,
+    /// it gets a number.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Allows what `rule` means: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`, see
-    /// [`Rule`](crate::policy::Rule). Without anything that is allowed the guest has no network at
-    /// all: its component does not import `sandbox:net`.
+    /// Allows what `rule` matches: `[METHODS] [SCHEME://]HOST[:PORT][/PATH] [to ADDRESSES]`, see
+    /// [`Rule`](crate::policy::Rule). If nothing is allowed the guest has no network at all: its
+    /// component does not import `sandbox:net`.
     pub fn allow(mut self, rule: impl Into<String>) -> Self {
         self.allow.push(rule.into());
         self
     }
 
-    /// Denies what `rule` means, whatever other rules allow.
+    /// Denies what `rule` matches, even if other rules allow it.
     pub fn deny(mut self, rule: impl Into<String>) -> Self {
         self.deny.push(rule.into());
         self
     }
 
-    /// Lets the hook grant what `rule` means.
+    /// Lets the hook decide what `rule` matches.
     pub fn ask(mut self, rule: impl Into<String>) -> Self {
         self.ask.push(rule.into());
         self
     }
 
     /// Lets the program choose TLS settings itself: `SETTING[,SETTING…] RULE`, such as
-    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](sandbox_net_policy::TlsGrants). It
-    /// allows no connection.
+    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](sandbox_net_policy::TlsGrants).
+    /// A grant allows no connection.
     pub fn tls_grant(mut self, grant: impl Into<String>) -> Self {
         self.tls_grants.push(grant.into());
         self
@@ -125,44 +125,44 @@ impl SandboxBuilder {
 
     /// Lets the program send fields that override method, path or host: `NAME[,NAME…] RULE`, such as
     /// `x-http-method-override https://api.example.com`, see
-    /// [`FieldGrants`](sandbox_net_policy::FieldGrants). They are refused where a rule for the host names
-    /// a method or a path. It allows no request.
+    /// [`FieldGrants`](sandbox_net_policy::FieldGrants). Without a grant they are refused if a rule for
+    /// the host names a method or a path. A grant allows no request.
     pub fn field_grant(mut self, grant: impl Into<String>) -> Self {
         self.field_grants.push(grant.into());
         self
     }
 
-    /// The policy, to which [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
-    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add. It takes the place
-    /// of an earlier one.
+    /// Sets the policy. [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
+    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add to it. It replaces
+    /// an earlier one.
     pub fn policy(mut self, document: Document) -> Self {
         self.document = document;
         self.policy_file = None;
         self
     }
 
-    /// The policy in this file; otherwise as [`policy`](Self::policy).
+    /// Reads the policy from this file; otherwise like [`policy`](Self::policy).
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
         self
     }
 
-    /// Lets pass only what `policy` lets pass too, such as that of a tenant, or of an organisation.
+    /// Allows only what `policy` allows too, such as the policy of a customer or an organisation.
     pub fn intersect(mut self, policy: Policy) -> Self {
         self.narrowing.push(policy);
         self
     }
 
-    /// Asks `hook` about every request, after the policy. It takes the place of an earlier one. A
-    /// policy that allows nothing and asks about nothing is an error then: the hook would never be
-    /// asked.
+    /// Asks `hook` about every request that the policy does not deny. It replaces an earlier one.
+    /// With a policy that allows nothing and asks about nothing it is an error, because the hook
+    /// would never be asked.
     pub fn hook(mut self, hook: impl DecisionHook + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
     }
 
-    /// How long the hook may take for one answer; no answer is a denial. 30 seconds otherwise. Zero,
-    /// and a deadline without a hook, are errors.
+    /// Limits the time of the hook for one answer; without an answer in time the request is denied.
+    /// Defaults to 30 seconds. Zero is an error, and so is a deadline without a hook.
     pub fn hook_deadline(mut self, deadline: Duration) -> Self {
         self.hook_deadline = Some(deadline);
         self
@@ -174,56 +174,58 @@ impl SandboxBuilder {
         self
     }
 
-    /// Gives the lines of the audit log to `sink`. Where the guest's output goes to the same place,
-    /// as with [`AuditStderr`](sandbox_net_gateway::AuditStderr) and an inherited stderr, [`build`](Self::build) is
-    /// an error: the guest could forge lines. It cannot tell where an
-    /// [`Output::Writer`](crate::Output::Writer) or a sink of another type writes to.
+    /// Gives the lines of the audit log to `sink`. If the guest's output goes to the same place, as with
+    /// [`AuditStderr`](sandbox_net_gateway::AuditStderr) and an inherited stderr, [`build`](Self::build)
+    /// fails: the guest could forge lines. It cannot tell where an [`Output::Writer`](crate::Output::Writer)
+    /// or a sink of another type writes to.
     pub fn audit_sink(mut self, sink: impl AuditSink + 'static) -> Self {
         self.audit_places.add(&sink);
         self.audit_sinks.push(Arc::new(sink));
         self
     }
 
-    /// Records URLs with their queries, which may have credentials in them: in the audit log and in
-    /// the [`Outcome`](crate::Outcome).
+    /// Records URLs with their queries, in the audit log and in the [`Outcome`](crate::Outcome).
+    /// Queries may contain credentials.
     pub fn audit_queries(mut self) -> Self {
         self.audit_queries = true;
         self
     }
 
-    /// Sets an environment variable of the guest, which sees none of the host's. Of one name the last
-    /// value counts.
+    /// Sets an environment variable of the guest, which sees no variable of the host. If a name is
+    /// set again, the last value counts.
     ///
-    /// The interpreter has started long before a run, and reads no variable of its own any more:
-    /// those that would change what a program does, such as `PYTHONHASHSEED` and `PYTHONPATH`, are
-    /// errors. `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE` and the like have no effect.
+    /// The interpreter was started long before a run and no longer reads variables of its own. Those
+    /// that would change what a program does, such as `PYTHONHASHSEED` and `PYTHONPATH`, are errors.
+    /// `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE` and the like have no effect.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// Adds one of the program's own arguments, `sys.argv[1:]`.
+    /// Adds an argument of the program, `sys.argv[1:]`.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// Shows the host's directory `host` to the guest as the absolute path `guest`.
+    /// Mounts the host's directory `host` at the absolute path `guest` of the guest.
     ///
-    /// It is opened once, when the sandbox is built: every run, [`Sandbox::read_file`],
-    /// [`Sandbox::write_file`] and every fork uses that same directory, whatever bears its name by then.
+    /// The directory is opened once, when the sandbox is built. Every run, [`Sandbox::read_file`],
+    /// [`Sandbox::write_file`] and every fork uses that same directory, even if another one has its name
+    /// by then.
     ///
-    /// A guest decides what the names in a directory that it may write to lead to. So
+    /// A guest decides where the names in a directory that it may write to lead. So
     /// [`check`](Self::check) and [`build`](Self::build) refuse, with [`Error::Exposed`], a writable
-    /// directory in which anything lies that the host looks up by name: another mounted directory,
-    /// whatever [`protect`](Self::protect) names, the policy's and the audit log's files, files of
-    /// secrets, their commands (the program, wherever in `PATH` it is looked for, the files that the
-    /// arguments name, the working directory), wheels, the pip that fetches packages, the platform's
-    /// certificates where `SSL_CERT_FILE` or `SSL_CERT_DIR` names them, the temporary directory, and the
-    /// cache;
-    /// [`Sandbox::run`] refuses a script in one. Files of which it holds another hard link are not found
-    /// so. Nor is that another sandbox's guest may write there: until this sandbox is built, that guest
-    /// decides what the names mean.
+    /// directory that contains anything the host looks up by name: another mounted directory, whatever
+    /// [`protect`](Self::protect) names, the files of the policy and the audit log, files of secrets,
+    /// their commands (the program, wherever in `PATH` it is searched for, the files that the arguments
+    /// name, the working directory), wheels, the pip that fetches packages, the platform's certificates
+    /// if `SSL_CERT_FILE` or `SSL_CERT_DIR` names them, the temporary directory, and the cache.
+    /// [`Sandbox::run`] refuses a script in such a directory.
+    ///
+    /// Not detected: other hard links to such files in the directory, and a directory that another
+    /// sandbox's guest may write to. Until this sandbox is built, that guest decides what the names
+    /// mean.
     pub fn dir(
         mut self,
         host: impl Into<PathBuf>,
@@ -234,42 +236,42 @@ impl SandboxBuilder {
         self
     }
 
-    /// Refuses a writable directory in which `path` lies, or through which it is reached: the guest
-    /// could replace it, or lead it elsewhere. It is for files that are read or written on behalf of this
-    /// sandbox, now or before a later run, and that the builder doesn't know. `what` is what the message
-    /// calls it, such as `--ca`.
+    /// Refuses a writable directory that contains `path`, or through which it is reached: the guest could
+    /// replace the file or redirect the path. Use it for files that are read or written on behalf of this
+    /// sandbox, now or before a later run, and that the builder doesn't know. Messages call the path
+    /// `what`, such as `--ca`.
     pub fn protect(mut self, path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
         self.protected.push((path.into(), what.into()));
         self
     }
 
     /// Adds a pure-Python package: a requirement, such as `requests` or `httpx>=0.28`, or the path
-    /// of a wheel. It is fetched with the user's pip.
+    /// of a wheel. The user's pip fetches it.
     pub fn with_package(mut self, requirement: impl Into<String>) -> Self {
         self.packages.push(requirement.into());
         self.prepared = None;
         self
     }
 
-    /// What the guest reads as stdin; nothing otherwise.
+    /// Sets the guest's stdin. Defaults to nothing.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
         self
     }
 
-    /// Where the guest's stdout goes; it is captured otherwise.
+    /// Sets where the guest's stdout goes. Defaults to capturing it.
     pub fn stdout(mut self, stdout: Output) -> Self {
         self.stdout = stdout;
         self
     }
 
-    /// Where the guest's stderr goes; it is captured otherwise.
+    /// Sets where the guest's stderr goes. Defaults to capturing it.
     pub fn stderr(mut self, stderr: Output) -> Self {
         self.stderr = stderr;
         self
     }
 
-    /// Trusts the certificates in `pem` for https, beside the platform's own.
+    /// Trusts the certificates in `pem` for https, in addition to the platform's own.
     pub fn trust_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(pem.into());
         self
@@ -281,15 +283,15 @@ impl SandboxBuilder {
         self
     }
 
-    /// Checks what can be checked without a runtime: rules, certificates, environment, and directories
-    /// with what lies in them. [`build`](Self::build) does it too; a caller who fetches a runtime first
-    /// can tell a mistake before.
+    /// Checks what can be checked without a runtime: rules, certificates, environment, and mounted
+    /// directories with what they contain. [`build`](Self::build) does it too; a caller who fetches a
+    /// runtime first can report a mistake earlier.
     ///
     /// # Errors
     ///
-    /// The [`Error`] that `build` would give.
+    /// The [`Error`] that `build` would return.
     pub fn check(&self) -> Result<(), Error> {
-        // What a guest could have replaced isn't even read.
+        // Before anything else: a file that a guest could have replaced isn't even read.
         let writable = self.writable()?;
         self.check_directories(&writable)?;
         let policy = self.effective_policy()?;
@@ -323,14 +325,14 @@ impl SandboxBuilder {
         Ok(())
     }
 
-    /// Refuses a guest that would write to its own log.
+    /// Refuses an audit log that the guest itself would write to.
     fn check_audit(&self, places: &AuditPlaces) -> Result<(), Error> {
         let is_inherited = |output: &Output| matches!(output, Output::Inherit);
         places.check(is_inherited(&self.stdout), is_inherited(&self.stderr))
     }
 
-    /// Fetches and compiles what is missing: the interpreter, and the packages that were added. It
-    /// is what takes long; [`build`](Self::build) and the first run do it otherwise.
+    /// Fetches and compiles what is missing: the interpreter, and the packages that were added.
+    /// This is the slow part; without this call, [`build`](Self::build) and the first run do it.
     ///
     /// # Errors
     ///
@@ -341,7 +343,7 @@ impl SandboxBuilder {
             Some(engine) => engine.clone(),
             None => Engine::shared().await?,
         };
-        // Before any of its code is loaded.
+        // Check before any code from the cache is loaded.
         check_cache(&self.writable()?, &engine)?;
         let capability = capability(&self.effective_policy()?);
         engine.interpreter(capability).await?;
@@ -358,8 +360,8 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// An [`Error`] for a setting that can't be enforced as it is written, or where a runtime or a
-    /// package can't be had.
+    /// An [`Error`] if a setting can't be enforced as it is written, or a runtime or a package
+    /// can't be fetched.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let writable = self.writable()?;
@@ -416,9 +418,9 @@ impl SandboxBuilder {
     async fn network(&self) -> Result<Network, Error> {
         let policy = self.effective_policy()?;
         let secrets = policy.secrets().to_vec();
-        // Files are read and commands run for it.
+        // Reading secrets may read files and run commands.
         let each = TimeBox::new(COMMAND_LIMIT);
-        // Where nobody waits for the sandbox any more, its commands end.
+        // If the caller stops waiting for the sandbox, its commands end.
         let waiting = each.waiting();
         let opened = tokio::task::spawn_blocking(move || Vault::open_within(&secrets, &each));
         let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
@@ -469,7 +471,7 @@ impl SandboxBuilder {
     }
 }
 
-/// Without a rule there is no way to the network.
+/// Without a rule the guest gets no network.
 fn capability(policy: &Policy) -> Capability {
     match policy.denies_everything() {
         true => Capability::None,

@@ -1,5 +1,5 @@
-//! Settings of a sandbox that would mean nothing, or something else than was wanted: each is an
-//! error that says what to do.
+//! Refuses settings of a sandbox that would have no effect, or another one than intended. Each
+//! error says what to do.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
@@ -11,10 +11,10 @@ use sandbox_net_gateway::audit::{AuditFile, AuditStderr, Place, Stream};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_policy::Policy;
 
-/// The memory that the interpreter has before it runs anything. It traps where it can have no more.
+/// The memory that the interpreter has before it runs anything. With less it traps.
 const INTERPRETER: usize = 40 << 20;
 
-/// The most bytes of a sandbox's name: every line of its log has it.
+/// The most bytes of a sandbox's name: it is in every line of the log.
 const NAME: usize = 256;
 
 /// The most arguments of a program, and the most variables, and the bytes of either: the upstream
@@ -22,7 +22,7 @@ const NAME: usize = 256;
 const MOST_WORDS: usize = 4000;
 const BYTES_OF_WORDS: usize = 48 << 10;
 
-/// A time of zero is no time, and never what was wanted.
+/// Refuses a time of zero, which is never what was intended.
 pub(crate) fn time(name: &'static str, time: Option<Duration>, instead: &str) -> Result<(), Error> {
     match time {
         Some(time) if time.is_zero() => Err(refused(name, format!("it is zero; {instead}"))),
@@ -37,8 +37,8 @@ pub(crate) fn memory(bytes: Option<usize>) -> Result<(), Error> {
     }
 }
 
-/// What an interpreter says that could not begin: one that needs more memory than it may have is told
-/// as that. `limit` is in bytes.
+/// The error for an interpreter that could not start. If it needs more memory than it may have, the
+/// error says so. `limit` is in bytes.
 pub(crate) fn start_error(text: String, limit: usize) -> Error {
     let pages = text
         .split_once("memory minimum size of ")
@@ -59,7 +59,7 @@ fn too_little(bytes: usize, needed: usize) -> Error {
     refused("memory limit", why)
 }
 
-/// Without any the first request would fail.
+/// Refuses zero: the first request would fail.
 pub(crate) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
     match bytes {
         Some(0) => {
@@ -70,7 +70,7 @@ pub(crate) fn host_memory(bytes: Option<u64>) -> Result<(), Error> {
     }
 }
 
-/// Names are printed, and are in every line of a log.
+/// Checks the name, which is printed and is in every line of a log.
 pub(crate) fn name(name: &str) -> Result<(), Error> {
     if name.contains(char::is_control) {
         let why = "it has a control character in it; write a plain text";
@@ -83,7 +83,7 @@ pub(crate) fn name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// No servers are not the system's resolver.
+/// Refuses an empty list, which does not mean the system's resolver.
 pub(crate) fn name_servers(servers: Option<&[SocketAddr]>) -> Result<(), Error> {
     let setting = "list of DNS servers";
     let Some(servers) = servers else {
@@ -119,13 +119,14 @@ pub(crate) fn arguments(args: &[String]) -> Result<(), Error> {
     words("program's arguments", args.iter().map(String::len), instead)
 }
 
-/// The variables of the guest, which sees all of them at once.
+/// Checks the guest's variables, all of which it sees at once.
 pub(crate) fn environment(env: &BTreeMap<String, String>) -> Result<(), Error> {
     let lengths = env.iter().map(|(name, value)| name.len() + value.len() + 1);
     words("environment", lengths, "pass long values in a file")
 }
 
-/// What the adapter of preview1 has room for; beyond it the interpreter would trap before it begins.
+/// Checks what the adapter of preview1 has room for; beyond it the interpreter would trap at its
+/// start.
 fn words(
     name: &'static str,
     lengths: impl Iterator<Item = usize>,
@@ -146,7 +147,7 @@ fn words(
     ))
 }
 
-/// A hook that is never asked would be taken for a guard.
+/// Refuses a hook that is never asked: it would be taken for a guard.
 pub(crate) fn hook(
     has_hook: bool,
     deadline: Option<Duration>,
@@ -163,14 +164,14 @@ pub(crate) fn hook(
     time("hook's deadline", deadline, "omit it for 30 seconds")
 }
 
-/// Policies that were put together by hand are held to what files are held to.
+/// Checks policies that were built in code as strictly as files.
 pub(crate) fn policy(policy: &Policy) -> Result<(), Error> {
     policy
         .check()
         .map_err(|fault| Error::Policy(fault.to_string()))
 }
 
-/// A variable that holds a secret's placeholder has no other value.
+/// Refuses another value for a variable that holds a secret's placeholder.
 pub(crate) fn is_no_secrets(name: &str, vault: &Vault) -> Result<(), Error> {
     match vault.variables().any(|(variable, _)| variable == name) {
         true => Err(secrets(name)),
@@ -187,7 +188,7 @@ pub(crate) fn secrets(name: &str) -> Error {
     }
 }
 
-/// The places of a sandbox's audit log, as far as they are known.
+/// Where a sandbox's audit log goes, as far as that is known.
 #[derive(Clone, Default)]
 pub(crate) struct AuditPlaces {
     files: Vec<Place>,
@@ -203,7 +204,7 @@ impl AuditPlaces {
         }
     }
 
-    /// Refuses two logs that are one file, and a guest that would write to its own log.
+    /// Refuses two logs that are one file, and a log that the guest would write to.
     pub(crate) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
         let is_twice = |(index, place): (usize, &Place)| {
             self.files[..index].iter().any(|other| other.meets(place))

@@ -1,4 +1,5 @@
-//! Packages: resolved and unpacked by `sandbox-net-python`, compiled by an interpreter of their own.
+//! Prepares packages: `sandbox-net-python` resolves and unpacks them, a separate interpreter
+//! compiles them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,9 +22,9 @@ use crate::root::Root;
 use crate::script::Exit;
 use crate::stdio::{Destination, Stdin};
 
-/// The name of what compiling packages does, for the cache.
+/// Names the way of compiling packages in the cache's keys.
 const COMPILED: &str = "pyc-1";
-/// How much longer than its limit the preparation of packages is waited for.
+/// How long after its limit the preparation of packages is given up.
 const STUCK: Duration = Duration::from_secs(5);
 
 pub(crate) async fn packages(
@@ -36,7 +37,7 @@ pub(crate) async fn packages(
     engine.interpreter(capability).await?;
     let engine = engine.clone();
     let within = TimeBox::new(limit);
-    // Where nobody waits for the packages any more, pip is killed.
+    // If the caller stops waiting for the packages, pip is killed.
     let waiting = within.waiting();
     let made = tokio::task::spawn_blocking(move || {
         let progress = engine.progress();
@@ -55,7 +56,8 @@ pub(crate) async fn packages(
             .fold(builder, PackagesBuilder::with);
         builder.build()
     });
-    // Each step ends itself and says which it was; one that is stuck in the file system cannot.
+    // Each step ends by itself at the limit and names itself in the error; one that is stuck in the
+    // file system cannot.
     let made = tokio::time::timeout(limit.saturating_add(STUCK), made).await;
     let made =
         made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
@@ -107,7 +109,7 @@ async fn compile(
     }
 }
 
-/// A network that leads nowhere.
+/// A gateway that allows nothing.
 fn nowhere() -> Result<Gateway, Error> {
     let tls = TlsConfig::new(Roots::Bundled, []).map_err(Error::Certificate)?;
     let config = EgressConfig::new(tls);

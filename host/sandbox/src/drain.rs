@@ -12,16 +12,16 @@ use tokio::sync::Notify;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// Bytes of one run that may wait for the writer. The adapter's guests wait for each write.
+/// Bytes of one run that may wait for the writer. Guests with our adapter wait for each write.
 const QUEUE: usize = 64 * 1024;
 
-/// Bytes at the end of an output that are kept.
+/// Bytes at the end of an output that are remembered.
 pub(crate) const LAST: usize = 4096;
 
-/// A writer and the thread that writes to it; the thread begins with the first write, and ends with
-/// the last clone. Each write of each run is done whole, in the order in which they came.
+/// A writer and the thread that writes to it. The thread starts with the first write and ends with
+/// the last clone. Each write of each run is done whole, in the order of arrival.
 ///
-/// Where a write never returns, this one thread stays behind: what comes later waits for it.
+/// If a write never returns, this one thread stays behind, and later writes wait for it.
 #[derive(Clone)]
 pub(crate) struct Drain {
     writer: Arc<Mutex<dyn Write + Send>>,
@@ -53,7 +53,7 @@ struct Progress {
     flushes: usize,
     /// The last bytes that the guest wrote.
     last: Vec<u8>,
-    /// Of the first write that failed since the guest was told last.
+    /// The error of the first write that failed since the guest was last told of one.
     error: Option<io::Error>,
     /// The run has ended: what is not written yet is dropped.
     is_closed: bool,
@@ -67,7 +67,7 @@ impl Drain {
         }
     }
 
-    /// The output of a run.
+    /// Starts the output of a run.
     pub(crate) fn stream(&self) -> DrainStream {
         DrainStream {
             drain: self.clone(),
@@ -127,7 +127,7 @@ impl Stream {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `is_so`.
+    /// Waits until `is_so` holds.
     async fn until(&self, is_so: impl Fn(&Progress) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -185,7 +185,8 @@ impl DrainStream {
         self.stream.progress().last.clone()
     }
 
-    /// Gives what is not written yet so much time, and then drops it; tells whether it was dropped.
+    /// Waits up to `grace` for what is not written yet, then drops it; returns whether anything was
+    /// dropped.
     pub(crate) async fn close(&self, grace: Duration) -> bool {
         let _ = tokio::time::timeout(grace, self.written()).await;
         let mut progress = self.stream.progress();
@@ -203,7 +204,7 @@ impl DrainStream {
             progress.queued += bytes.len();
             progress.keep(bytes);
         } else if progress.flushes > 0 {
-            // Nothing was written behind the flush that waits: one is enough.
+            // Nothing was written since the flush that waits: one flush is enough.
             return Ok(());
         } else {
             progress.flushes += 1;

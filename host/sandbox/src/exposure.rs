@@ -1,4 +1,4 @@
-//! Host paths that a guest could take over.
+//! Finds host paths that a guest could take over.
 //!
 //! A guest that may write to a directory decides what each name in it means, for this run and for later
 //! ones: it can rename a directory and leave a symbolic link under the old name. So nothing that the host
@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::Error;
 
-/// Links in one path after which it is given up; the operating system refuses it then, too.
+/// Links in one path after which the lookup gives up; the operating system refuses it then, too.
 const LINKS: usize = 40;
 
 /// A directory of the host that is mounted writable.
@@ -41,7 +41,7 @@ impl Writable {
             .any(|ancestor| is_same(ancestor, &self.path))
     }
 
-    /// Whether this is the directory at `guest`.
+    /// Whether this is the directory mounted at `guest`.
     pub(crate) fn is_at(&self, guest: &str) -> bool {
         self.guest == guest
     }
@@ -57,15 +57,15 @@ impl Writable {
     }
 }
 
-/// Refuses `path`, which messages call `what`, where a guest decides what it leads to.
+/// Refuses `path`, which messages call `what`, if a guest decides what it leads to.
 ///
 /// # Errors
 ///
-/// [`Error::Exposed`], and [`Error::File`] where the working directory is gone.
+/// [`Error::Exposed`], and [`Error::File`] if the working directory is gone.
 pub(crate) fn check(writable: &[Writable], path: &Path, what: &str) -> Result<(), Error> {
     let way = way(path, what)?;
     for directory in writable {
-        // Names in a directory that is the end of the way are looked up later.
+        // If the path ends in a directory, names in it are looked up later.
         let is_within = directory.holds(&way.end);
         let how = match is_same(&way.end, &directory.path) {
             true => "is",
@@ -79,8 +79,8 @@ pub(crate) fn check(writable: &[Writable], path: &Path, what: &str) -> Result<()
     Ok(())
 }
 
-/// Refuses the mount of `host` at `guest` as [`check`] does; it may itself be one of the writable ones,
-/// but not lead through itself.
+/// Refuses the mount of `host` at `guest` as [`check`] does. It may itself be one of the writable ones,
+/// but must not lead through itself.
 pub(crate) fn check_mount(writable: &[Writable], host: &Path, guest: &str) -> Result<(), Error> {
     let what = format!("the mount at {guest}");
     let (own, others): (Vec<_>, Vec<_>) = writable
@@ -100,7 +100,7 @@ pub(crate) fn check_mount(writable: &[Writable], host: &Path, guest: &str) -> Re
 struct Way {
     /// The directories, without links in their paths, in which a name is looked up.
     directories: Vec<PathBuf>,
-    /// What the path leads to, or would where it ends in nothing.
+    /// What the path leads to, or would lead to if it does not exist.
     end: PathBuf,
 }
 
@@ -109,7 +109,7 @@ fn way(path: &Path, what: &str) -> Result<Way, Error> {
     let start = || std::env::current_dir().and_then(|directory| directory.canonicalize());
     let mut at = match path.is_absolute() {
         true => PathBuf::new(),
-        // The working directory is held open: the names that led to it no longer count.
+        // The working directory is held open, so the names that led to it no longer matter.
         false => start().map_err(|source| Error::File {
             path: format!("{} ({what})", path.display()),
             source,
@@ -136,7 +136,7 @@ fn way(path: &Path, what: &str) -> Result<Way, Error> {
                         pending = names(&target).chain(pending).collect();
                     }
                     Ok(None) => at = next,
-                    // What is not there, or can't be seen, can't be opened through either.
+                    // What is missing or invisible here can't be opened through this path either.
                     Err(_) => {
                         at = next;
                         break;
@@ -164,8 +164,8 @@ fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// Whether two paths without links are the same directory: one can have several paths, as where it is
-/// bound to another place.
+/// Whether two paths without links are the same directory. One directory can have several paths, for
+/// example through a bind mount.
 fn is_same(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;
@@ -220,7 +220,7 @@ mod tests {
             let expected = (directories, end.to_owned());
             assert_eq!(looked_up(&root, &root.join(path)), expected, "{path}");
         }
-        // What the operating system gives up is given up.
+        // It gives up where the operating system does.
         assert_eq!(looked_up(&root, &root.join("loop")).0.len(), LINKS + 1);
         looked_up(&root, &root.join("kernel"));
     }

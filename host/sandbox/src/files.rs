@@ -1,7 +1,7 @@
-//! The sandbox's own files: a private directory that the guest sees as `/`, and what is mounted
-//! in it.
+//! The sandbox's own files: a private directory that the guest sees as `/`, and what is mounted in
+//! it.
 //!
-//! A guest can make symbolic links; the host follows none out of a directory, because everything
+//! A guest can make symbolic links. The host follows none out of a directory, because everything
 //! here goes through `cap-std`.
 
 use std::io;
@@ -32,13 +32,13 @@ impl DirAccess {
     }
 }
 
-/// Reads the file that the guest sees at `path` where it has at most `most` bytes.
+/// Reads the file that the guest sees at `path`, of at most `most` bytes.
 pub(crate) fn read(root: &Root, mounts: &[Preopen], path: &str, most: u64) -> io::Result<Vec<u8>> {
     let (directory, path) = locate(root, mounts, path)?;
     read_up_to(&directory.dir()?, &path, most)
 }
 
-/// Writes the file that the guest sees at `path`, with the directories above it.
+/// Writes the file that the guest sees at `path`, and makes the directories above it.
 pub(crate) fn write(root: &Root, mounts: &[Preopen], path: &str, bytes: &[u8]) -> io::Result<()> {
     let (directory, path) = locate(root, mounts, path)?;
     if let Some(disk) = directory.disk() {
@@ -57,7 +57,7 @@ pub(crate) fn write(root: &Root, mounts: &[Preopen], path: &str, bytes: &[u8]) -
     write_in(&directory, &path, bytes)
 }
 
-/// The directory that `path` is in: the mount with the longest matching name, or the root.
+/// The directory that contains `path`: the mount with the longest matching name, or the root.
 fn locate<'a>(
     root: &'a Root,
     mounts: &'a [Preopen],

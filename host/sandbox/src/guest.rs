@@ -1,4 +1,4 @@
-//! One interpreter, from its first instruction to its end.
+//! Runs one interpreter, from its first instruction to its end.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::stdin::ProcessStdin;
 use crate::stdio::{Sink, Stdin};
 
 /// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
-/// The adapter's own bound is well below it; one more is a trap for a guest without that adapter.
+/// The adapter's own bound is well below it; a guest without that adapter traps at one more.
 const RESOURCES: usize = 1 << 16;
 /// The default limit of a guest's memory.
 pub(crate) const MEMORY: usize = 1 << 30;
@@ -42,7 +42,7 @@ pub(crate) struct Guest<'a> {
     pub(crate) memory: usize,
 }
 
-/// How an interpreter ended; not begun yet at first.
+/// How an interpreter ended; the default means that it has not started.
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
     pub(crate) memory: usize,
@@ -76,8 +76,8 @@ impl Guest<'_> {
             tokio::join!(stdout.written(), stderr.written());
             ended
         };
-        // The guest may wait for more things at once than tokio's budget for one task; it gives way
-        // at every tick of the epoch instead.
+        // The guest may wait for more things at once than tokio's budget for one task allows. It
+        // yields at every tick of the epoch instead.
         let exit = match before(until, tokio::task::unconstrained(running)).await {
             None => Exit::TimeLimit,
             Some(Ok((code,))) => Exit::Code(code),
@@ -125,10 +125,10 @@ impl Guest<'_> {
     }
 }
 
-/// What comes of `work`, unless it takes too long.
+/// The result of `work`, or `None` if it takes too long.
 pub(crate) async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match until {
-        // A timer lets the work begin before it looks at the clock.
+        // A timer would let the work begin before it looks at the clock.
         Some(until) if until <= Instant::now() => None,
         Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
         None => Some(work.await),

@@ -1,4 +1,4 @@
-//! What of the host a guest holds.
+//! Counts the resources of the host that a guest holds.
 
 use wasmtime::component::ResourceTable;
 

@@ -1,9 +1,9 @@
-//! Untrusted Python with the network behind one typed, checked door.
+//! Runs untrusted Python whose every network access is checked by the host.
 //!
-//! CPython runs as a WebAssembly component; its sockets become calls of the WIT interface
-//! `sandbox:net/client`; the host decides, dials and records every request. [`Sandbox`] is the
-//! whole of it; [`add_to_linker`] gives the interface to a linker of your own; a [`Gateway`] alone
-//! serves programs that are no WebAssembly.
+//! CPython runs as a WebAssembly component. Its sockets become calls of the WIT interface
+//! `sandbox:net/client`, and the host decides, dials and records every request. [`Sandbox`] is all
+//! of this together; [`add_to_linker`] adds the interface to a linker of your own; a [`Gateway`]
+//! alone serves programs outside of WebAssembly.
 
 mod builder;
 mod checks;

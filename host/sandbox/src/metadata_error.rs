@@ -1,4 +1,4 @@
-//! What is wrong with a script's metadata.
+//! The error for a script's metadata.
 
 /// What is wrong in a script's comment, or in a file of requirements.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Directories of the host as the guest sees them.
+//! Mounts directories of the host into the guest.
 
 use std::path::{Path, PathBuf};
 
@@ -41,13 +41,14 @@ pub(crate) fn directory(host: &Path, guest: &str) -> Result<(PathBuf, String), E
     Ok((found, trimmed.to_owned()))
 }
 
-/// Whether one of two paths of the guest lies in the other.
+/// Whether one of two guest paths lies in the other.
 fn overlaps(one: &str, other: &str) -> bool {
     let (one, other) = (Path::new(one), Path::new(other));
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Refuses a cache that a guest may write to: it would choose the native code that the host runs next.
+/// Refuses a cache that a guest may write to: the guest would choose the native code that the host
+/// runs next.
 pub(crate) fn check_cache(writable: &[Writable], engine: &Engine) -> Result<(), Error> {
     exposure::check(
         writable,

@@ -1,4 +1,4 @@
-//! What a sandbox's network is made of.
+//! Makes the gateway of a sandbox from its settings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use sandbox_net_gateway::audit::{AuditLog, AuditSettings};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_policy::Policy;
 
-/// Sandboxes of this process that were given no name, and forks, are numbered.
+/// The next number for a sandbox of this process without a name, or for a fork.
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// The settings of a sandbox's network, for itself and for its forks.
@@ -25,7 +25,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Pool, budgets and log of one sandbox.
+    /// Makes the gateway, with a pool, budgets and a log of its own.
     pub(crate) fn gateway(&self) -> Gateway {
         let mut audit = self.audit.clone();
         if audit.sandbox.is_empty() {
@@ -40,8 +40,8 @@ impl Network {
         builder.build(self.policy.clone(), self.egress.clone())
     }
 
-    /// The same for a fork, whose parent has come to this policy and is called `name`. A policy that
-    /// took the place of the first one has no budgets of its own: those of the first one stay.
+    /// The settings of a fork called `name`, whose parent now has this policy. If that policy
+    /// replaced the first one it has no budgets of its own, and those of the first one stay.
     pub(crate) fn forked(&self, policy: Policy, name: &str) -> Self {
         let mut forked = self.clone();
         forked.policy = policy.with_budgets(*self.policy.budgets());
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// A network that leads nowhere.
+    /// A network that allows nothing.
     fn nowhere(egress: EgressConfig) -> Network {
         Network {
             policy: Policy::deny_all(),

@@ -1,4 +1,4 @@
-//! Reading and writing a file whose size and kind somebody else chose.
+//! Reads and writes files whose size and type somebody else chose.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -7,12 +7,12 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// Reads the file at `path` where it has at most `most` bytes.
+/// Reads the file at `path` if it has at most `most` bytes.
 ///
 /// # Errors
 ///
-/// Where it is longer, before anything is allocated for it; and where it is no file: a pipe in a
-/// mounted directory would keep its reader waiting.
+/// If it is longer, before anything is allocated for it, and if it is not a regular file: a pipe in
+/// a mounted directory would keep its reader waiting.
 pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     let file = open_regular(directory, path, options.read(true))?;
@@ -22,7 +22,7 @@ pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
         return Err(too_long(&format!("has {size} bytes"), most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may grow meanwhile.
+    // The file may grow meanwhile.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
         true => Err(too_long("grows", most)),
@@ -30,11 +30,11 @@ pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
     }
 }
 
-/// Writes the file at `path`, in place of what was there.
+/// Writes the file at `path`, replacing what was there.
 ///
 /// # Errors
 ///
-/// Where something else than a file is there: a pipe would keep its writer waiting.
+/// If something other than a regular file is there: a pipe would keep its writer waiting.
 pub(crate) fn write_in(directory: &Dir, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true);
@@ -43,13 +43,13 @@ pub(crate) fn write_in(directory: &Dir, path: &Path, bytes: &[u8]) -> io::Result
     file.write_all(bytes)
 }
 
-/// Opens a file and nothing else.
+/// Opens a regular file and nothing else.
 fn open_regular(directory: &Dir, path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let refused = || {
         let fault = "only a regular file can be read or written";
         io::Error::new(io::ErrorKind::InvalidInput, fault)
     };
-    // Opening a pipe waits for its other end otherwise.
+    // Without this, opening a pipe waits for its other end.
     let not_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = match directory.open_with(path, options.custom_flags(not_waiting)) {
         // A pipe that nobody reads, or a socket.

@@ -1,8 +1,8 @@
-//! The sandbox's own directory on the host, from its beginning to its end.
+//! The sandbox's own directory on the host, from its creation to its removal.
 //!
-//! It has what the guest sees as `/`, and beside that, out of the guest's reach, a directory for every
-//! run that has a script, and a lock file. Who holds the lock is alive; a directory whose lock is free
-//! was left by a process that was killed, and a later sandbox [removes](sweep) it.
+//! It contains what the guest sees as `/`, and beside that, out of the guest's reach, a directory for
+//! every run that has a script, and a lock file. The process that holds the lock is alive. If the lock
+//! is free, the process was killed, and a later sandbox [removes](sweep) the directory.
 
 mod sweep;
 
@@ -21,7 +21,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::disk::{Disk, DiskLimits, remove_contents};
 use crate::engine::Preopen;
 
-/// How the names of these directories begin.
+/// The prefix of the names of these directories.
 const PREFIX: &str = "sandbox-net-";
 /// The lock file.
 const LOCK: &str = "lock";
@@ -29,12 +29,12 @@ const LOCK: &str = "lock";
 const FILES: &str = "files";
 /// Where a copy keeps names of files meanwhile.
 const BESIDE: &str = "beside";
-/// How often a directory is made anew that a sweep took for a dead one before it was locked.
+/// How often a directory is made anew if a sweep took it for an abandoned one before it was locked.
 const ATTEMPTS: usize = 16;
 
 /// The private directory.
 pub(crate) struct Root {
-    /// Until it is dropped.
+    /// `None` only during the drop.
     place: Option<Place>,
     files: Preopen,
     disk: Arc<Disk>,
@@ -42,7 +42,7 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// An empty one, with the directories that a program expects.
+    /// Makes an empty one, with the directories that a program expects.
     pub(crate) fn new(limits: DiskLimits) -> io::Result<Self> {
         sweep::begin();
         let place = Place::new()?;
@@ -74,8 +74,8 @@ impl Root {
         &self.files
     }
 
-    /// A new directory for the script of one run, beside what the guest sees; its name, to
-    /// [remove](Self::remove_script_directory) it with.
+    /// Makes a directory for the script of one run, beside what the guest sees. Returns its name,
+    /// with which to [remove](Self::remove_script_directory) it.
     pub(crate) fn make_script_directory(&self) -> io::Result<(String, Dir)> {
         let number = self.scripts.fetch_add(1, Ordering::Relaxed);
         let name = format!("script-{number}");
@@ -88,7 +88,7 @@ impl Root {
         self.dir()?.remove_dir_all(name)
     }
 
-    /// A copy that shares nothing with this one.
+    /// Makes a copy that shares nothing with this one.
     pub(crate) fn copy(&self) -> io::Result<Self> {
         let place = Place::new()?;
         place.dir.create_dir(BESIDE)?;
@@ -99,11 +99,11 @@ impl Root {
         Self::on(place, disk)
     }
 
-    /// Removes the directory and all that is in it.
+    /// Removes the directory and everything in it.
     ///
     /// # Errors
     ///
-    /// Where something can't be removed; a later sandbox tries again.
+    /// If something can't be removed; a later sandbox tries again.
     pub(crate) fn remove(mut self) -> io::Result<()> {
         self.place.take().map_or(Ok(()), |mut place| place.remove())
     }
@@ -114,15 +114,15 @@ impl Root {
     }
 }
 
-/// A guest chooses how long the removal takes: a worker of the embedder's runtime, which has other
-/// things to do, is not held up by it.
+/// Removes the directory without holding up a worker of the embedder's runtime: a guest chooses how
+/// long the removal takes.
 impl Drop for Root {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else {
             return;
         };
         match Handle::try_current() {
-            // A runtime that ends before drops it, and that removes it too.
+            // If the runtime ends before, it drops the task, which removes the directory too.
             Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
                 runtime.spawn_blocking(move || drop(place));
             }
@@ -131,7 +131,7 @@ impl Drop for Root {
     }
 }
 
-/// A directory in the temporary one that is locked while this lives, and removed with it.
+/// A locked directory in the temporary one, removed when this is dropped.
 struct Place {
     path: PathBuf,
     dir: Dir,
@@ -141,7 +141,7 @@ struct Place {
 }
 
 impl Place {
-    /// One with an empty directory [`FILES`].
+    /// Makes one that contains an empty directory [`FILES`].
     fn new() -> io::Result<Self> {
         Self::in_directory(&std::env::temp_dir())
     }
@@ -189,7 +189,7 @@ impl Drop for Place {
     }
 }
 
-/// Makes the lock file of a new directory and takes it; `None` where a sweep was faster, which then
+/// Makes the lock file of a new directory and locks it; `None` if a sweep was faster, which then
 /// removes the directory.
 fn lock_first(dir: &Dir) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
@@ -200,7 +200,7 @@ fn lock_first(dir: &Dir) -> io::Result<Option<File>> {
     };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => return Ok(None),
-        // Without locks no sweep takes it for dead.
+        // If the file system has no locks, no sweep takes the directory for abandoned.
         Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS) => {}
         done => done?,
     }
@@ -209,7 +209,7 @@ fn lock_first(dir: &Dir) -> io::Result<Option<File>> {
 }
 
 fn unusable(parent: &Path, error: &io::Error) -> io::Error {
-    // The rest of its text names a directory that was not made.
+    // The rest of the error's text names a directory that was not made.
     let why = error.raw_os_error().map(io::Error::from_raw_os_error);
     let why = why.map_or_else(|| error.kind().to_string(), |why| why.to_string());
     let text = format!(

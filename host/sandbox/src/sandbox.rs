@@ -21,10 +21,10 @@ use crate::script_file::ScriptFile;
 use crate::stdio::{Destination, Stdin};
 use crate::{checks, variables};
 
-/// How long output that the time limit cut off may still take to arrive.
+/// How long to wait for output that the time limit cut off.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 
-/// The most bytes that are read of a file where no other bound is given.
+/// The most bytes that are read of a file if the caller gives no bound.
 const READ_LIMIT: u64 = 64 << 20;
 
 /// An interpreter with files, an environment, a policy and limits of its own.
@@ -60,7 +60,7 @@ pub struct Sandbox {
 
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// Whether there is a way to the network: without a rule there is none.
+    /// Whether it has a network: without a rule it has none.
     pub(crate) capability: Capability,
     pub(crate) network: Network,
     pub(crate) env: BTreeMap<String, String>,
@@ -87,7 +87,8 @@ impl Sandbox {
         Self {
             engine,
             env: Mutex::new(env),
-            // Each sandbox has its own: nothing is pooled across them, and each has its budgets.
+            // Each sandbox has its own gateway: nothing is pooled across them, and each has its
+            // budgets.
             gateway: settings.network.gateway(),
             settings,
             root: Arc::new(root),
@@ -118,7 +119,7 @@ impl Sandbox {
     /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
     /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
-        // Compiling the interpreter is preparation, which has a limit of its own.
+        // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
         let start = Instant::now();
         let until = self.settings.until(start);
@@ -144,9 +145,9 @@ impl Sandbox {
             };
             ended = guest.run(until).await?;
         }
-        // The connections ended with the interpreter, and their records with them.
+        // The connections ended with the interpreter, so their records are complete.
         audit.settle().await;
-        // What the time limit cut off gets a moment to arrive.
+        // Output that the time limit cut off gets a moment to arrive.
         let stderr_end = stderr.last();
         let ((stdout, cut), (stderr, also_cut)) =
             tokio::join!(stdout.end(OUTPUT_GRACE), stderr.end(OUTPUT_GRACE));
@@ -171,7 +172,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for that function.
     pub async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
         self.read_file_up_to(path, READ_LIMIT).await
     }
@@ -180,8 +181,8 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// Where there is no such file, it is no regular file, or a link in its path leads out of the
-    /// sandbox; and where it is longer, before anything is allocated: the guest chose its size, and
+    /// If there is no such file, it is not a regular file, or a link in its path leads out of the
+    /// sandbox; and if it is longer, before anything is allocated: the guest chose its size, and
     /// one of a terabyte takes no room on its disk.
     pub async fn read_file_up_to(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
@@ -189,13 +190,13 @@ impl Sandbox {
             .await
     }
 
-    /// Writes a file that the guest sees at the absolute path `path`, making the directories above
-    /// it.
+    /// Writes a file that the guest sees at the absolute path `path`, and makes the directories
+    /// above it.
     ///
     /// # Errors
     ///
-    /// Where it can't be written, as in a directory that is mounted read-only, or beyond the
-    /// [limit of the disk](crate::SandboxBuilder::disk_limit): what was there before stays then.
+    /// If it can't be written, as in a directory that is mounted read-only, or beyond the [limit of
+    /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays.
     pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         let bytes = bytes.into();
@@ -215,12 +216,13 @@ impl Sandbox {
         done.await.map_err(|e| Error::Internal(e.to_string()))?
     }
 
-    /// Sets an environment variable for the runs to come.
+    /// Sets an environment variable for later runs.
     ///
     /// # Errors
     ///
-    /// For a name that is empty or has `=` in it, for a NUL in either, for a variable that would have
-    /// no effect (see [`SandboxBuilder::env`](crate::SandboxBuilder::env)), and for one that a secret has.
+    /// For a name that is empty or contains `=`, for a NUL in name or value, for a variable that would
+    /// have no effect (see [`SandboxBuilder::env`](crate::SandboxBuilder::env)), and for one that a secret
+    /// uses.
     pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
         variables::check(name, value)?;
         checks::is_no_secrets(name, &self.settings.network.vault)?;
@@ -229,24 +231,24 @@ impl Sandbox {
         Ok(())
     }
 
-    /// An environment variable of the guest.
+    /// Returns an environment variable of the guest.
     pub fn get_env(&self, name: &str) -> Option<String> {
         let env = self.environment();
         env.get(name).cloned()
     }
 
-    /// The policy that decides at the moment.
+    /// Returns the policy that decides at the moment.
     pub fn policy(&self) -> Policy {
         self.gateway.policy()
     }
 
-    /// Lets `policy` decide from now on, in runs under way too: connections that were made before
-    /// are not used again, and exchanges that it denies end with that denial.
+    /// Replaces the policy from now on, also for current runs. Connections that were made before
+    /// are not reused, and requests under way that it denies end with that denial.
     ///
     /// # Errors
     ///
-    /// For a policy that brings budgets or secrets, which are those of the sandbox's first policy;
-    /// and where the sandbox was made without a network.
+    /// For a policy with budgets or secrets, which only the sandbox's first policy sets; and if the
+    /// sandbox was made without a network.
     pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
         if self.settings.capability == Capability::None && !policy.denies_everything() {
             let why = "the sandbox was made without a network, for a policy that denies everything";
@@ -256,15 +258,15 @@ impl Sandbox {
         replaced.map_err(|error| Error::Policy(error.to_string()))
     }
 
-    /// A sandbox with a copy of this one's files, environment, policy and packages. From here on
-    /// the two have nothing in common but the directories of the host that are mounted in both.
+    /// Makes a sandbox with a copy of this one's files, environment, policy and packages. From then
+    /// on the two share only the host's directories that are mounted in both.
     ///
-    /// Sparse files stay sparse, and files with several names one. A run under way may change files
-    /// while they are copied.
+    /// Sparse files stay sparse, and a file with several names stays one file. A run under way may
+    /// change files while they are copied.
     ///
     /// # Errors
     ///
-    /// Where the files can't be copied.
+    /// If the files can't be copied.
     pub async fn fork(&self) -> Result<Self, Error> {
         let root = self.root.clone();
         let copied = tokio::task::spawn_blocking(move || root.copy());
@@ -282,16 +284,16 @@ impl Sandbox {
         ))
     }
 
-    /// Removes the sandbox's files, and tells whether that was done. Dropping it does the same, in a
-    /// blocking task where that is on a runtime of several threads and at once otherwise, and warns
-    /// (with `tracing`) where it fails.
+    /// Removes the sandbox's files, and reports whether that succeeded. Dropping the sandbox removes
+    /// them too, in a blocking task on a runtime of several threads and otherwise at once, and warns
+    /// (with `tracing`) on failure.
     ///
     /// # Errors
     ///
-    /// Where something can't be removed; the error names the directory. The next sandbox of this user
+    /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
     pub async fn close(self) -> Result<(), Error> {
-        // A call that was given up may still be at work there: the files go with it then.
+        // A cancelled call may still use the files; they are removed when it ends.
         let Some(root) = Arc::into_inner(self.root) else {
             return Ok(());
         };
@@ -304,7 +306,7 @@ impl Sandbox {
         self.env.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The directories that a run begins with.
+    /// The directories that a run starts with.
     fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
         let mut preopens = vec![self.root.files().clone()];
         preopens.extend(script.map(|script| script.preopen().clone()));
@@ -312,7 +314,7 @@ impl Sandbox {
         preopens
     }
 
-    /// The interpreter's arguments for `script`, and its copy where it is a file of the host.
+    /// The interpreter's arguments for `script`, and its copy if it is a file of the host.
     async fn arguments(&self, script: Script) -> Result<(Vec<String>, Option<ScriptFile>), Error> {
         let mut args = vec!["python".to_owned()];
         let mut copy = None;
@@ -339,7 +341,7 @@ impl Sandbox {
         Ok((args, copy))
     }
 
-    /// Copies a script of the host to where only this run sees it.
+    /// Copies a script of the host to a place that only this run sees.
     async fn install_script(&self, path: PathBuf) -> Result<ScriptFile, Error> {
         exposure::check(&self.settings.writable, &path, "the script")?;
         let (root, host) = (self.root.clone(), path.clone());

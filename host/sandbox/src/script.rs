@@ -21,29 +21,29 @@ pub(crate) enum Source {
 }
 
 impl Script {
-    /// A file of the host. The guest sees a copy of it, in `/run`, and nothing that lies beside it. It is
-    /// refused where it lies in a directory that the guest may write to.
+    /// A file of the host. The guest sees a copy of it in `/run`, and nothing that lies beside it. It is
+    /// refused if it lies in a directory that the guest may write to.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self(Source::Path(path.into()))
     }
 
-    /// The source of a file, which was read already, such as a pipe. The guest sees it in `/run`, under
-    /// this name.
+    /// Source text that was already read, such as from a pipe. The guest sees it in `/run`, under this
+    /// name.
     pub fn named(name: impl Into<String>, source: impl Into<Vec<u8>>) -> Self {
         Self(Source::Named(name.into(), source.into()))
     }
 
-    /// Source text, as for `python -c`.
+    /// Source text, like `python -c`.
     pub fn code(text: impl Into<String>) -> Self {
         Self(Source::Code(text.into()))
     }
 
-    /// A module of a package or of the standard library, as for `python -m`.
+    /// A module of a package or of the standard library, like `python -m`.
     pub fn module(name: impl Into<String>) -> Self {
         Self(Source::Module(name.into()))
     }
 
-    /// The source text that the sandbox's stdin holds, as for `python -`.
+    /// The source text in the sandbox's stdin, like `python -`.
     pub fn stdin() -> Self {
         Self(Source::Stdin)
     }
@@ -68,7 +68,8 @@ pub enum Exit {
     Code(i32),
     /// The time limit ended it.
     TimeLimit,
-    /// The interpreter could not go on, as at the end of its stack: WebAssembly's own words.
+    /// The interpreter could not continue, for example after a stack overflow. The text is
+    /// WebAssembly's own.
     Trap(String),
 }
 
@@ -83,34 +84,36 @@ impl Exit {
     }
 }
 
-/// What a run left.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,
-    /// Captured stdout; empty where it was not captured.
+    /// Captured stdout; empty if it was not captured.
     pub stdout: Vec<u8>,
-    /// Captured stderr; empty where it was not captured.
+    /// Captured stderr; empty if it was not captured.
     pub stderr: Vec<u8>,
-    /// The last 4 KiB of stderr, wherever they went.
+    /// The last 4 KiB of stderr, even if it was not captured.
     pub stderr_end: Vec<u8>,
-    /// Whether output was dropped: past the capture limit, or since nobody had taken it when the
-    /// time limit ended the run.
+    /// Whether output was dropped: beyond the capture limit, or because nobody had taken it when
+    /// the time limit ended the run.
     pub truncated: bool,
     /// Wall-clock time from the call of [`run`](crate::Sandbox::run) to the end of the program.
     pub duration: Duration,
-    /// The most memory that the guest had, in bytes.
+    /// The most memory that the guest used, in bytes.
     pub memory: usize,
-    /// What the guest still held of the host when the run ended; all of it was closed then.
+    /// The resources of the host that the guest still held when the run ended; all of them were
+    /// closed then.
     pub handles: Handles,
-    /// The decisions on the network that this run asked for, in order: all that allowed something,
-    /// and the first 1,000 denials or 512 KiB of them.
+    /// The decisions on this run's network access, in order: all that allowed something, and the
+    /// first 1,000 denials or 512 KiB of them.
     pub decisions: Vec<DecisionRecord>,
-    /// Every exchange that came of them, in the order in which they ended.
+    /// Every request that was allowed and has ended, in the order of the ends.
     pub exchanges: Vec<ExchangeRecord>,
-    /// The lookups that asked a name server or were denied, in order; of denials as many as above.
+    /// The lookups that asked a name server or were denied, in order; denials up to the same
+    /// limits.
     pub lookups: Vec<LookupRecord>,
-    /// How many records are missing above.
+    /// How many records are missing in the lists above.
     pub dropped: Dropped,
 }
 

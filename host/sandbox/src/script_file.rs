@@ -1,4 +1,4 @@
-//! The place of one run's script.
+//! Places one run's script where only that run sees it.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,18 +9,18 @@ use wasmtime_wasi::FsPerms;
 use crate::engine::Preopen;
 use crate::root::Root;
 
-/// Where the guest finds a script that is a file of the host.
+/// The guest directory of a script that is a file of the host.
 pub(crate) const SCRIPTS: &str = "/run";
-/// The most bytes of a script: the host holds them while it copies them.
+/// The most bytes of a script: the host holds them in memory while it copies them.
 const LARGEST: u64 = 16 << 20;
-/// The name of a script whose own name is not UTF-8.
+/// The name for a script whose own name is not UTF-8.
 const NAMELESS: &str = "script.py";
 
-/// A copy of a script, in a directory that only its own run sees, read-only, at [`SCRIPTS`]. It is
+/// A copy of a script, read-only at [`SCRIPTS`], in a directory that only its own run sees. It is
 /// removed when this is dropped.
 ///
-/// The directory is new for every run and out of every guest's reach, so that no other run and nothing
-/// that an earlier guest left decides what is executed.
+/// The directory is new for every run and no guest can write to it, so that no other run, and nothing
+/// that an earlier guest left, decides what is executed.
 pub(crate) struct ScriptFile {
     root: Arc<Root>,
     directory: String,
@@ -46,7 +46,7 @@ impl ScriptFile {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or(NAMELESS);
         let (directory, dir) = root.make_script_directory()?;
-        // From here on it is removed, whatever fails.
+        // From here on dropping it removes the directory, whatever fails.
         let script = Self {
             root: root.clone(),
             directory,
@@ -62,7 +62,7 @@ impl ScriptFile {
         &self.preopen
     }
 
-    /// The guest's path of the script.
+    /// The script's path in the guest.
     pub(crate) fn guest(&self) -> &str {
         &self.guest
     }
@@ -108,7 +108,8 @@ mod tests {
         drop(first);
         assert!(gone.read("agent.py").is_err());
         assert_eq!(read(&second), "2");
-        // Nothing stays of one that can't be read, or that is too large, of which little is read.
+        // Nothing stays of a script that can't be read, or that is too large; little is read of the
+        // latter.
         let large = std::fs::File::create(directory.path().join("large.py")).unwrap();
         large.set_len(1 << 40).unwrap();
         let refused = ScriptFile::install(&root, &directory.path().join("large.py"));

@@ -1,7 +1,7 @@
-//! What a script says that it needs: packages and a Python version, as PEP 723 has it, and rules.
+//! Reads what a script says that it needs: packages and a Python version, as in PEP 723, and rules.
 //!
-//! The comment is the script author's, who may be anybody. Packages that it names are fetched as those
-//! of `--with` are, and never run outside of the sandbox. Rules that it asks for are only told.
+//! The author of the comment may be anybody. The packages that it names are fetched like those of
+//! `--with`, and never run outside of the sandbox. The rules that it asks for are only reported.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ const LONGEST: usize = 64 << 10;
 const MOST_PACKAGES: usize = 256;
 /// The most rules that a script asks for: a person has to read them.
 const MOST_RULES: usize = 16;
-/// The most characters of one of them.
+/// The most characters of such a rule.
 const LONGEST_RULE: usize = 200;
 
 const START: &str = "# /// script";
@@ -87,20 +87,20 @@ struct Own {
     allow: Vec<Spanned<String>>,
 }
 
-/// A comment without its signs.
+/// A comment without its `#` signs.
 struct Block {
-    /// The line of the first one below the start.
+    /// The number of its first line, the one below the start.
     first: usize,
     text: String,
 }
 
 impl ScriptMetadata {
-    /// Reads the comment in a script; none where there is none.
+    /// Reads the comment in a script; `None` if it has no such comment.
     ///
     /// # Errors
     ///
-    /// A [`ScriptMetadataError`] where there are two, where it has no end or is no TOML, for a
-    /// requirement or a rule that is none, and for keys of `[tool.sandbox-net]` that are unknown.
+    /// A [`ScriptMetadataError`] if there are two comments, if one has no end or is not TOML, for
+    /// an invalid requirement or rule, and for unknown keys of `[tool.sandbox-net]`.
     pub fn parse(source: &str) -> Result<Option<Self>, ScriptMetadataError> {
         let Some(block) = block(source)? else {
             return Ok(None);
@@ -163,12 +163,12 @@ impl ScriptMetadata {
         &self.dependencies
     }
 
-    /// The rules that the script asks for. They are its author's wish, and nothing has granted them.
+    /// The rules that the script asks for. They are its author's wish; nothing has granted them.
     pub fn requested_rules(&self) -> &[String] {
         &self.allow
     }
 
-    /// Checks that the script takes this version of Python.
+    /// Checks that the script supports this version of Python.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::ScriptMetadata`] where the script does not take the runtime's version of Python.
+    /// [`Error::ScriptMetadata`] if the script does not support the runtime's version of Python.
     pub fn script_metadata(self, metadata: &ScriptMetadata) -> Result<Self, Error> {
         metadata.check_python(&Manifest::find(None)?.python)?;
         let dependencies = metadata.dependencies.iter();
@@ -205,12 +205,12 @@ impl SandboxBuilder {
 ///
 /// # Errors
 ///
-/// A [`ScriptMetadataError`] for a line that is no requirement.
+/// A [`ScriptMetadataError`] for a line that is not a requirement.
 pub fn parse_requirements(text: &str) -> Result<Vec<String>, ScriptMetadataError> {
     let mut all = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
-        // As pip has it, a comment begins at the start or after a space.
+        // As in pip, a comment begins at the start of the line or after white space.
         let comment = line.find(" #").or_else(|| line.find("\t#"));
         let line = line[..comment.unwrap_or(line.len())].trim();
         if line.is_empty() || line.starts_with('#') {
@@ -282,7 +282,7 @@ fn block(source: &str) -> Result<Option<Block>, ScriptMetadataError> {
         while let Some((_, line)) = lines.next_if(|(_, it)| *it == "#" || it.starts_with("# ")) {
             content.push(line);
         }
-        // A line like the end may stand within, so that the last one is it.
+        // A line like the end may occur inside, so the last one counts.
         let Some(end) = content.iter().rposition(|line| *line == END) else {
             let problem = format!("the comment `{START}` has no end: a line `{END}` below it");
             return Err(fault(index + 1, problem));
@@ -309,7 +309,7 @@ fn block(source: &str) -> Result<Option<Block>, ScriptMetadataError> {
 }
 
 impl Block {
-    /// The line in the script of a place in the text.
+    /// The line in the script of a position in the text.
     fn line(&self, place: Range<usize>) -> usize {
         let before = self.text.as_bytes().get(..place.start).unwrap_or_default();
         self.first + before.iter().filter(|byte| **byte == b'\n').count()

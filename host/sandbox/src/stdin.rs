@@ -1,4 +1,4 @@
-//! The process's own stdin, as guests read it.
+//! Reads the process's own stdin on behalf of guests.
 
 use std::io::{self, Read};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,11 +11,13 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
-/// Bytes that are read at a time. As many as the buffer of [`io::Stdin`] has: nothing stays in that.
+/// Bytes that are read at a time: as many as the buffer of [`io::Stdin`] has, so that nothing stays
+/// in it.
 const READ: usize = 64 * 1024;
 
-/// The process's own stdin. Nothing is read before a guest asks for it, and nobody waits in a read:
-/// whoever holds the lock of [`io::stdin`] has the stream for himself, to ask a person something.
+/// The process's own stdin. Nothing is read before a guest asks for it, and the lock is not held
+/// while waiting: the holder of the lock of [`io::stdin`] has the stream alone, for example to ask
+/// a person something.
 #[derive(Clone, Copy)]
 pub(crate) struct ProcessStdin;
 
@@ -35,7 +37,7 @@ struct State {
 }
 
 impl Shared {
-    /// One for the process, with the thread that reads.
+    /// The one of the process, with the thread that reads.
     fn of_process() -> &'static Self {
         static SHARED: OnceLock<Shared> = OnceLock::new();
         static READER: OnceLock<()> = OnceLock::new();
@@ -81,8 +83,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wants bytes, unless there are some or no more will come; tells whether they have to be
-    /// waited for.
+    /// Requests bytes, unless some are there or no more will come; returns whether the caller has
+    /// to wait.
     fn wants(&self) -> bool {
         let mut state = self.state();
         let is_missing = state.bytes.is_empty() && state.error.is_none() && !state.is_over;
@@ -94,7 +96,7 @@ impl Shared {
     }
 }
 
-/// Waits without the lock; with it, what was there may have been read by its last holder.
+/// Waits without the lock. Once it has the lock, another holder may have read what was there.
 #[cfg(unix)]
 fn read_when_readable(buffer: &mut [u8]) -> io::Result<usize> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -105,7 +107,7 @@ fn read_when_readable(buffer: &mut [u8]) -> io::Result<usize> {
         let mut waited = [PollFd::new(&stdin, PollFlags::IN)];
         match poll(&mut waited, limit) {
             Err(Errno::INTR) => Ok(false),
-            // The end and an error are read, too.
+            // The end and an error count as readable, too.
             polled => Ok::<_, io::Error>(polled? > 0),
         }
     };
@@ -140,7 +142,7 @@ impl StdinStream for ProcessStdin {
     }
 
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        // Only WASI 0.3 asks for this; it is not linked.
+        // Only WASI 0.3 calls this, and it is not linked.
         Box::new(tokio::io::empty())
     }
 }
@@ -174,7 +176,7 @@ impl InputStream for ProcessStdin {
         if state.bytes.is_empty() && state.is_over {
             return Err(StreamError::Closed);
         }
-        // Another sandbox may have taken them in between.
+        // Another sandbox may have taken the bytes in between.
         let count = state.bytes.len().min(size);
         Ok(state.bytes.split_to(count))
     }

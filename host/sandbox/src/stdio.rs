@@ -13,15 +13,14 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use crate::drain::{Drain, DrainStream, LAST};
 use sandbox_net_egress::account::{HostMemory, Reservation};
 
-/// Bytes that a capture keeps of one stream.
+/// Bytes that are captured of one stream.
 const CAPTURE_LIMIT: usize = 64 << 20;
-/// The part of the host's memory for the sandbox that captures leave to everything else: one over
-/// this many.
+/// The part of the sandbox's host memory that captures leave free: one over this number.
 const LEFT: usize = 4;
 /// The least that a capture grows by.
 const STEP: usize = 64 * 1024;
-/// What a capture has from the beginning, so that a program that has used up the memory can still
-/// say so: this many bytes, or one over so many of the memory where that is less.
+/// Bytes that a capture has from the start, so that a program that has used up the memory can still
+/// say so, but at most one over [`GUARANTEED_PART`] of the memory.
 const GUARANTEED: usize = 256 * 1024;
 const GUARANTEED_PART: usize = 32;
 /// Bytes that the guest may write at a time.
@@ -30,11 +29,11 @@ const WRITE_SIZE: usize = 64 * 1024;
 /// What the guest reads as its standard input.
 #[derive(Clone, Debug, Default)]
 pub enum Stdin {
-    /// Nothing: the first read is the end.
+    /// Nothing: the first read returns the end.
     #[default]
     Empty,
-    /// The process's own. It is read in a thread of its own, when a program asks for it; whoever
-    /// holds the lock of [`std::io::stdin`] keeps programs from it meanwhile.
+    /// The process's own stdin. A separate thread reads it when a program asks for it; the holder
+    /// of the lock of [`std::io::stdin`] keeps programs waiting meanwhile.
     Inherit,
     /// These bytes.
     Bytes(Vec<u8>),
@@ -43,18 +42,18 @@ pub enum Stdin {
 /// Where an output stream of the guest goes.
 #[derive(Clone, Default)]
 pub enum Output {
-    /// Into the [`Outcome`](crate::Outcome), up to 64 MiB of each stream, and up to three quarters
-    /// of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together; what is
-    /// beyond is left out, and [`truncated`](crate::Outcome::truncated) says so.
+    /// Captured in the [`Outcome`](crate::Outcome), up to 64 MiB of each stream, and up to three
+    /// quarters of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together.
+    /// What is beyond is dropped, and [`truncated`](crate::Outcome::truncated) says so.
     #[default]
     Capture,
-    /// To the process's own, from a thread of its own. Whoever holds the lock of
-    /// [`std::io::stdout`] or [`std::io::stderr`] keeps programs from it meanwhile, until their time
+    /// Written to the process's own stream, from a thread of its own. The holder of the lock of
+    /// [`std::io::stdout`] or [`std::io::stderr`] keeps programs waiting meanwhile, until their time
     /// limit ends them.
     Inherit,
-    /// To this writer, as it comes, from a thread of its own. The guest waits for each write; an
-    /// error of the writer is an error of that write. A writer that never returns keeps its thread,
-    /// but no run beyond its time limit.
+    /// Written to this writer as it comes, from a thread of its own. The guest waits for each
+    /// write; an error of the writer is an error of that write. A writer that never returns keeps
+    /// its thread, but no run beyond its time limit.
     Writer(Arc<Mutex<dyn Write + Send>>),
 }
 
@@ -80,10 +79,10 @@ struct Kept {
 }
 
 impl Kept {
-    /// Makes room for as many of `more` bytes as there is memory for; how many that is.
+    /// Makes room for as many of `more` bytes as the memory allows; returns how many.
     fn grow(&mut self, more: usize) -> usize {
         let wanted = (self.bytes.len() + more).min(CAPTURE_LIMIT);
-        // As vectors do, so that it is seldom copied, but never beyond the limit.
+        // Doubles like vectors, so that it is seldom copied, but never beyond the limit.
         let doubled = wanted.max(2 * self.held()).clamp(STEP, CAPTURE_LIMIT);
         if wanted > self.held() && !self.hold(doubled) {
             self.hold(wanted);
@@ -100,7 +99,7 @@ impl Kept {
         self.held.as_ref().map_or(0, Reservation::bytes)
     }
 
-    /// Takes memory for `size` bytes, if enough of it is left then.
+    /// Reserves memory for `size` bytes, if enough stays free.
     fn hold(&mut self, size: usize) -> bool {
         let missing = size.saturating_sub(self.held());
         let left = self.memory.limit() / LEFT;
@@ -125,14 +124,14 @@ impl Capture {
             kept: Arc::new(Mutex::new(Kept {
                 bytes: Vec::new(),
                 memory: memory.clone(),
-                // Where there is nothing left, other runs of the sandbox have it.
+                // If nothing is left, other runs of the sandbox use it.
                 held: memory.reserve(guaranteed).ok(),
             })),
             truncated: Arc::default(),
         }
     }
 
-    /// What was captured, which is no longer the sandbox's to hold.
+    /// Takes what was captured; it no longer counts as the sandbox's memory.
     fn take(&self) -> Vec<u8> {
         let mut kept = self.kept();
         kept.held = None;
@@ -192,7 +191,7 @@ impl Destination {
         }
     }
 
-    /// The output of one run; what is captured is taken from `memory`.
+    /// The output of one run; `memory` pays for what is captured.
     pub(crate) fn sink(&self, memory: &HostMemory) -> Sink {
         match self {
             Self::Capture => Sink::Capture(Capture::new(memory)),
@@ -218,7 +217,7 @@ impl Sink {
         }
     }
 
-    /// The last bytes that the guest wrote, a few of them.
+    /// The last few bytes that the guest wrote.
     pub(crate) fn last(&self) -> Vec<u8> {
         match self {
             Self::Capture(capture) => {
@@ -229,8 +228,8 @@ impl Sink {
         }
     }
 
-    /// Ends the output of a run: what was captured, and whether something is missing. What has not
-    /// arrived gets so much time, and is dropped then.
+    /// Ends the output of a run; returns what was captured, and whether something is missing. Waits
+    /// up to `grace` for what has not arrived, then drops it.
     pub(crate) async fn end(&self, grace: Duration) -> (Vec<u8>, bool) {
         match self {
             Self::Capture(capture) => (capture.take(), capture.is_truncated()),
@@ -254,7 +253,7 @@ impl StdoutStream for Sink {
     }
 
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for this; it is not linked.
+        // Only WASI 0.3 calls this, and it is not linked.
         Box::new(tokio::io::sink())
     }
 }

@@ -1,19 +1,19 @@
-//! Environment variables of the guest, and those that CPython would read at its start.
+//! Checks environment variables of the guest, including those that CPython would read at its start.
 //!
-//! The interpreter is a snapshot that has started long before a run, isolated from its environment
-//! (`sys.flags.isolated`). Variables whose effect a program would miss are refused, with what to do
-//! instead. Those that change nothing that a program computes are accepted and have no effect:
-//! `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE`, `PYTHONNOUSERSITE`, `PYTHONFAULTHANDLER`,
-//! `PYTHONSTARTUP`, `PYTHONPYCACHEPREFIX`, `PYTHONMALLOC`, `PYTHONNODEBUGRANGES`,
-//! `PYTHON_CPU_COUNT`, `PYTHON_GIL`, `PYTHON_JIT` and others of their kind.
+//! The interpreter is a snapshot that was started long before a run, isolated from its environment
+//! (`sys.flags.isolated`). Variables whose effect a program would miss are refused, and the error
+//! says what to do instead. Those that change nothing that a program computes are accepted and have
+//! no effect: `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE`, `PYTHONNOUSERSITE`,
+//! `PYTHONFAULTHANDLER`, `PYTHONSTARTUP`, `PYTHONPYCACHEPREFIX`, `PYTHONMALLOC`,
+//! `PYTHONNODEBUGRANGES`, `PYTHON_CPU_COUNT`, `PYTHON_GIL`, `PYTHON_JIT` and others of their kind.
 
 use crate::error::Error;
 
-/// What is refused: the variable, the values that are what the interpreter does anyway, and what to
-/// do instead.
+/// A refused variable: its name, the values that match what the interpreter does anyway, and what
+/// to do instead.
 type Refused = (&'static str, &'static [&'static str], &'static str);
 
-/// For what has no setting in a running interpreter.
+/// The advice for what a running interpreter has no setting for.
 const NOTHING: &str = "omit it";
 
 #[rustfmt::skip] // one variable a line
@@ -42,14 +42,14 @@ const REFUSED: &[Refused] = &[
     ("PYTHON_THREAD_INHERIT_CONTEXT", &[], NOTHING),
 ];
 
-/// Refuses what can't be set, and what would be without effect.
+/// Refuses what can't be set, and what would have no effect.
 pub(crate) fn check(name: &str, value: &str) -> Result<(), Error> {
     if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
         return Err(Error::Environment(name.to_owned()));
     }
     let refused = REFUSED.iter().find(|(known, ..)| *known == name);
     match refused {
-        // To CPython an empty one is none.
+        // CPython treats an empty one as unset.
         Some((_, as_is, instead)) if !value.is_empty() && !as_is.contains(&value) => {
             Err(Error::Variable {
                 name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! What an embedder keeps in a store, and how the interface gets to it.
+//! The state that an embedder keeps in a store, and how the interface gets to it.
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
@@ -6,15 +6,15 @@ use sandbox_net_gateway::Gateway;
 
 use crate::outgoing_handler::OutgoingHandler;
 
-/// Bytes that a guest may hand to the host in one call: the largest honest one gives certificates of
-/// 1 MiB.
+/// Bytes that a guest may pass to the host in one call: the largest honest call passes certificates
+/// of 1 MiB.
 ///
-/// What a call brings is copied before the interface sees it, and so before anything can refuse it:
-/// an embedder with a store of its own gives this to
+/// The arguments of a call are copied before the interface sees them and can refuse them. So an
+/// embedder with a store of its own passes this to
 /// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel), whose default is 128 MiB.
 pub const HOSTCALL_FUEL: usize = 4 << 20;
 
-/// The network state of one store: what `sandbox:net/client` acts through.
+/// The network state of one store, on which `sandbox:net/client` acts.
 pub struct SandboxNetCtx {
     handler: OutgoingHandler,
 }
@@ -27,8 +27,8 @@ impl SandboxNetCtx {
         }
     }
 
-    /// The handler, to give to [`wasmtime_wasi_http::WasiHttpCtxView`] as its hooks where `wasi:http`
-    /// is linked too: both interfaces then meet the same policy.
+    /// Returns the handler to pass to [`wasmtime_wasi_http::WasiHttpCtxView`] as its hooks if
+    /// `wasi:http` is linked too: both interfaces then use the same policy.
     pub fn outgoing_handler(&mut self) -> &mut OutgoingHandler {
         &mut self.handler
     }
@@ -69,7 +69,7 @@ impl HasData for SandboxNet {
 ///
 /// # Errors
 ///
-/// Where the linker already has the interface.
+/// If the linker already has the interface.
 pub fn add_to_linker<T: SandboxNetView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     crate::bindings::types::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)?;
     crate::bindings::wit::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)

@@ -1,8 +1,8 @@
-//! The gateway of sandbox-net, linked to WebAssembly components.
+//! Links the gateway of sandbox-net to WebAssembly components.
 //!
 //! [`add_to_linker`] adds the WIT interface `sandbox:net/client` to a wasmtime linker. It works on a
 //! [`SandboxNetCtx`] in the store, which has an [`OutgoingHandler`]: the one handler that carries out
-//! the typed requests of `sandbox:net` and those of `wasi:http`, by the same gateway.
+//! the typed requests of `sandbox:net` and those of `wasi:http`, through the same gateway.
 
 mod bindings;
 mod ctx;

@@ -1,4 +1,4 @@
-//! What is held on behalf of a guest: it is bounded, and given back to the last byte.
+//! What the host holds on behalf of a guest is bounded, and released to the last byte.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ impl Resolve for Silent {
     }
 }
 
-/// Gives `answer` to every request of every connection, and its URL.
+/// Gives `answer` to every request of every connection; returns its URL.
 async fn serve(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -46,7 +46,7 @@ async fn serve(answer: String) -> String {
     format!("http://{address}/")
 }
 
-/// An answer with so many fields of 100 bytes.
+/// An answer with this many fields of 100 bytes.
 fn answer(fields: usize) -> String {
     let lines = format!("a: {}\r\n", "b".repeat(95)).repeat(fields - 1);
     format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n{lines}\r\nx")
@@ -65,7 +65,7 @@ fn gateway(rules: &[&str], memory: u64, connections: usize) -> Gateway {
     Gateway::builder().build(Policy::from(document), config)
 }
 
-/// A GET by `wasi:http`, with so many fields.
+/// A GET through `wasi:http`, with this many fields.
 async fn get(
     gateway: &Gateway,
     url: &str,
@@ -82,7 +82,7 @@ async fn get(
     Pin::from(sent).await.map(|(response, _)| response)
 }
 
-/// Waits until tasks that have nothing more to do are gone.
+/// Waits until finished tasks are gone.
 async fn until_free(gateway: &Gateway, records: usize) {
     let freed = async {
         while gateway.memory().used() > records {
@@ -93,7 +93,7 @@ async fn until_free(gateway: &Gateway, records: usize) {
     assert!(freed.await.is_ok(), "{} bytes", gateway.memory().used());
 }
 
-/// About what the log keeps of an exchange.
+/// About what the log keeps of a request.
 const RECORDS: usize = 2 << 10;
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn heads_and_bodies_that_a_guest_keeps_are_bounded_and_given_back() {
                 assert!(gateway.memory().used() <= 1 << 20);
             }
             assert!(!held.is_empty(), "{fields} fields, round {round}");
-            // Whoever reads goes on, though there is room for nobody else.
+            // A body that is being read continues, though there is no room for another.
             let body = held.swap_remove(0).into_body().collect().await;
             assert_eq!(body.unwrap().to_bytes(), "x");
             let begun = held.len() + 2;
@@ -174,7 +174,7 @@ async fn exchanges_that_go_on_at_once_are_bounded_like_connections() {
                 error,
                 wasmtime_wasi_http::Error::ConnectionLimitReached
             ));
-            // One that was read to its end makes room, and so do those that are dropped.
+            // A body that was read to its end makes room, and so do those that are dropped.
             held.pop().unwrap().into_body().collect().await.unwrap();
             drop(get(&gateway, &url, 3).await.unwrap());
         }

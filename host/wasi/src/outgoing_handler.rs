@@ -1,4 +1,5 @@
-//! The one handler of outgoing requests: those of `wasi:http`, and the typed ones of `sandbox:net`.
+//! The one handler of outgoing requests, both those of `wasi:http` and the typed ones of
+//! `sandbox:net`.
 
 use sandbox_net_gateway::{Gateway, Request, Stage, Timeouts};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -6,10 +7,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::typed::Typed;
 use crate::wasi_http::{Io, Sent, disassemble, no_io, outgoing, response, to_http_error};
 
-/// Carries out every request of a guest by a [`Gateway`].
+/// Carries out every request of a guest through a [`Gateway`].
 ///
 /// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside `sandbox:net`
-/// gives both the same policy, pool and log: both arrive at [`Gateway::send`].
+/// gives both the same policy, pool and log: both call [`Gateway::send`].
 #[derive(Clone)]
 pub struct OutgoingHandler {
     gateway: Gateway,
@@ -22,13 +23,14 @@ impl OutgoingHandler {
         Self { gateway }
     }
 
-    /// The gateway that it sends by.
+    /// Returns the gateway that it sends through.
     #[must_use]
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
 
-    /// A request of a `wasi:http` guest: it names its own origin, which is decided like any other.
+    /// Sends a request of a `wasi:http` guest: it names its own origin, which is decided like any
+    /// other.
     fn plain(&self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
         let gateway = self.gateway.clone();
         let options = options.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The fields behind a body, on their way to the guest.
+//! Trailers are masked, counted and passed to the guest.
 
 use std::pin::Pin;
 
@@ -17,7 +17,7 @@ use sandbox_net_policy::{Budgets, Document, Secret, SecretSource};
 
 const SECRET: &str = "sk-0123456789abcdef";
 
-/// Answers one request with this, and gives its address.
+/// Answers one request with `answer`; returns its address.
 async fn serve(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,7 +77,7 @@ fn gateway_with(url: &str, budgets: Budgets, value: Option<&str>) -> Gateway {
         .build(document.into(), config)
 }
 
-/// The body and the trailers of a GET by `wasi:http`; none where it failed.
+/// The body and the trailers of a GET through `wasi:http`; `None` if it failed.
 async fn get(gateway: &Gateway, url: &str) -> Option<(Bytes, Option<HeaderMap>)> {
     let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
     let request = http::Request::get(url).body(body).unwrap();
@@ -115,7 +115,7 @@ async fn a_secret_behind_a_body_is_masked() {
         let (_, trailers) = get(&gateway(&url, None, true), &url).await.unwrap();
         let masked = format!("is {}!", "*".repeat(SECRET.len()));
         assert_eq!(trailers.unwrap()["key"], masked);
-        // Without the secret it is what it is.
+        // Without the secret it is passed on unchanged.
         let url = serve(answer(body, &format!("Key: is {SECRET}!\r\n"))).await;
         let (_, trailers) = get(&gateway(&url, None, false), &url).await.unwrap();
         assert_eq!(trailers.unwrap()["key"], format!("is {SECRET}!"));
@@ -126,7 +126,7 @@ async fn a_secret_behind_a_body_is_masked() {
 async fn every_byte_of_an_answer_counts_for_the_bytes_that_come_in() {
     for body in ["", "four"] {
         let answer = answer(body, &format!("A: {}\r\n", "b".repeat(1000)));
-        // The head, the lines of chunks and the fields behind them as they are sent.
+        // The head, the lines of chunks and the trailers count as they are sent.
         let bytes = answer.len() as u64;
         for (budget, fits) in [(bytes, true), (bytes - 1, false)] {
             let url = serve(answer.clone()).await;
@@ -136,7 +136,7 @@ async fn every_byte_of_an_answer_counts_for_the_bytes_that_come_in() {
             let expected = (!fits).then(|| "limit:bytes-down".to_owned());
             assert_eq!(error, expected);
         }
-        // The record has what arrived without its coding.
+        // The record counts what arrived, without its coding.
         let url = serve(answer.clone()).await;
         let free = gateway(&url, None, false);
         assert!(get(&free, &url).await.is_some());
@@ -145,7 +145,7 @@ async fn every_byte_of_an_answer_counts_for_the_bytes_that_come_in() {
     }
 }
 
-/// What waits to be known to hold no value is the host's to hold.
+/// What is held back until it is known to contain no secret counts as the host's memory.
 #[tokio::test]
 async fn what_a_mask_holds_back_is_taken_from_the_hosts_memory() {
     const SIZE: usize = 200_000;

@@ -1,4 +1,4 @@
-//! Typed requests of `sandbox:net` on their way through the handler of `wasi:http`.
+//! Passes typed requests of `sandbox:net` through the handler of `wasi:http`.
 //!
 //! `http`'s own types keep neither the spelling nor the order of fields, and `wasi:http`'s errors say
 //! less than the gateway's. So both travel beside them: the request as an extension, the answer in a
@@ -16,7 +16,7 @@ use crate::wasi_http::{Sent, incoming, no_io, outgoing, to_http_error};
 /// The head of an answer, or what is wrong with it.
 type Head = Result<ResponseHead, ProtocolFailure>;
 
-/// What a typed request is answered with.
+/// The answer to a typed request.
 pub(crate) struct TypedResponse {
     pub(crate) head: Head,
     pub(crate) body: WasiBody,
@@ -30,7 +30,7 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// Carries the request out. What is refused at once is refused before the first await.
+    /// Carries the request out. What is refused immediately is refused before the first await.
     pub(crate) fn carry_out(self, gateway: &Gateway, body: WasiBody) -> Sent {
         let Self {
             outgoing: request,
@@ -53,7 +53,7 @@ impl Typed {
     }
 }
 
-/// Sends a typed request by the handler that carries out those of `wasi:http`.
+/// Sends a typed request through the handler of `wasi:http` requests.
 pub(crate) fn send<H: WasiHttpHooks>(
     handler: &mut H,
     outgoing: Outgoing,
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::outgoing_handler::OutgoingHandler;
 
-    /// The handler, with the calls of it counted.
+    /// The handler, counting its calls.
     struct Counted {
         handler: OutgoingHandler,
         calls: usize,
@@ -167,7 +167,7 @@ mod tests {
         let requests: Vec<_> = requests
             .map(|it| (it.target, it.verdict, it.rule))
             .collect();
-        // Each is recorded as the other one is.
+        // Both are recorded alike.
         assert_eq!(requests.len(), 4);
         assert_eq!(requests[0], requests[1]);
         assert_eq!(requests[2], requests[3]);

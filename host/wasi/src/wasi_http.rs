@@ -1,4 +1,4 @@
-//! Between the types of `wasi:http` and the gateway's.
+//! Converts between the types of `wasi:http` and the gateway's.
 
 use http::HeaderMap;
 use http_body::Body as _;
@@ -10,7 +10,7 @@ use sandbox_net_gateway::{Body, RequestHead};
 use sandbox_net_policy::{Endpoint, Origin, Scheme};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// What goes on behind a response: nothing, here.
+/// The work behind a response; here there is none.
 pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// A request on its way.
@@ -31,7 +31,7 @@ pub(crate) fn incoming(body: Body) -> WasiBody {
     body.map_err(|error| to_http_error(&error)).boxed_unsync()
 }
 
-/// A response as `wasi:http` has it.
+/// Converts a response to `wasi:http`'s type.
 pub(crate) fn response(head: &ResponseHead, body: Body) -> http::Response<WasiBody> {
     let mut response = http::Response::new(incoming(body));
     if let Ok(status) = http::StatusCode::from_u16(head.status) {
@@ -45,14 +45,14 @@ pub(crate) fn response(head: &ResponseHead, body: Body) -> http::Response<WasiBo
     response
 }
 
-/// The fields in `http`'s own type, without what it has no room for.
+/// Converts the fields to `http`'s own type, dropping what does not fit.
 fn header_map(fields: &Fields) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in fields {
         let name = http::HeaderName::from_bytes(name);
         let value = http::HeaderValue::from_bytes(value);
         if let (Ok(name), Ok(value)) = (name, value) {
-            // Where there are too many, the rest is left out.
+            // If there are too many, the rest is dropped.
             let _ = map.try_append(name, value);
         }
     }
@@ -104,7 +104,7 @@ pub(crate) fn disassemble(
     Ok((Origin { scheme, endpoint }, head, kind, body))
 }
 
-/// The nearest of `wasi:http`'s error codes.
+/// The closest of `wasi:http`'s error codes.
 pub(crate) fn to_http_error(error: &EgressError) -> Error {
     match error {
         EgressError::Denied(_) => Error::HttpRequestDenied,

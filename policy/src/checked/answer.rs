@@ -1,19 +1,19 @@
-//! What the policy says of a request that it does not deny: that it may go on, or that somebody has to
-//! grant it first.
+//! The policy's answer to a request that it does not deny: it is allowed, or somebody has to grant it
+//! first.
 
 use super::{Addresses, Checked};
 use crate::denial::Denial;
 
-/// What the policy says of a request that it does not deny.
+/// The policy's answer to a request that it does not deny.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
-    /// It may go on.
+    /// The request is allowed.
     Checked(Checked<T>),
-    /// It may go on if somebody grants it.
+    /// The request is allowed if somebody grants it.
     Ask(Asked<T>),
 }
 
-/// A value that a rule, or the policy's mode, wants to be asked about.
+/// A value that a rule, or the policy's mode, asks about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked<T> {
     pub(super) checked: Checked<T>,
@@ -33,19 +33,19 @@ impl<T> Asked<T> {
         &self.checked.value
     }
 
-    /// Somebody who may has granted it.
+    /// Grants it, on behalf of somebody who may.
     #[must_use]
     pub fn grant(self) -> Checked<T> {
         self.checked
     }
 
-    /// Nobody has.
+    /// Refuses it, because nobody granted it.
     #[must_use]
     pub fn refuse(self) -> Denial {
         self.denial
     }
 
-    /// The hook refused, in its own words.
+    /// The denial by the hook, with its reason.
     #[must_use]
     pub fn hook_denial(&self, why: &str) -> Denial {
         self.checked.target().hook_refused(&self.checked.rule, why)
@@ -53,8 +53,7 @@ impl<T> Asked<T> {
 }
 
 impl<T> Answer<T> {
-    /// What it is about. The value alone is no permission: what has yet to be granted is not
-    /// [`Checked`].
+    /// The value itself. It is not a permission: what has yet to be granted is not [`Checked`].
     #[must_use]
     pub fn value(&self) -> &T {
         &self.judged().value
@@ -66,7 +65,7 @@ impl<T> Answer<T> {
         &self.judged().rule
     }
 
-    /// As [`Checked::reported`].
+    /// See [`Checked::reported`].
     #[must_use]
     pub fn reported(&self) -> Option<&Denial> {
         self.judged().reported()
@@ -78,13 +77,13 @@ impl<T> Answer<T> {
         self.judged().addresses()
     }
 
-    /// As [`Checked::audit_denial`].
+    /// See [`Checked::audit_denial`].
     #[must_use]
     pub fn audit_denial(&self) -> Denial {
         self.judged().audit_denial()
     }
 
-    /// The denial by an embedder's hook, in its own words.
+    /// The denial by an embedder's hook, with its reason.
     #[must_use]
     pub fn hook_denial(&self, why: &str) -> Denial {
         match self {
@@ -93,7 +92,7 @@ impl<T> Answer<T> {
         }
     }
 
-    /// Never public: what can be cloned out of it would be a permission.
+    /// Never make this public: a clone of the result would be a permission.
     fn judged(&self) -> &Checked<T> {
         match self {
             Self::Checked(checked) => checked,
@@ -101,7 +100,7 @@ impl<T> Answer<T> {
         }
     }
 
-    /// The answer where there is nobody to ask.
+    /// The answer without a hook to ask.
     ///
     /// # Errors
     ///

@@ -109,7 +109,7 @@ fn the_addresses_get_fewer_as_more_is_known() {
 #[rustfmt::skip] // one row a line
 fn an_address_of_this_machine_counts_as_loopback_whatever_network_it_is_from() {
     for (rules, host, address, elsewhere, own) in [
-        // As a name leads to 127.0.0.1.
+        // Like a name that leads to 127.0.0.1.
         ("api.test:8080", "api.test", "93.184.216.34", true, false),
         ("any:8080", "api.test", "93.184.216.34", true, false),
         ("api.test:8080 to public", "api.test", "93.184.216.34", true, false),
@@ -121,7 +121,7 @@ fn an_address_of_this_machine_counts_as_loopback_whatever_network_it_is_from() {
         ("api.test:8080 to 93.184.216.0/24,public", "api.test", "93.184.216.34", true, true),
         ("api.test:8080 to 10.0.0.0/8", "api.test", "10.0.0.1", true, true),
         ("api.test:8080 to 93.184.216.34; !93.184.216.34", "api.test", "93.184.216.34", false, false),
-        // As 127.0.0.1 itself.
+        // Like 127.0.0.1 itself.
         ("any:8080", "93.184.216.34", "93.184.216.34", true, false),
         ("93.184.216.34:8080", "93.184.216.34", "93.184.216.34", true, true),
         ("any:8080; 93.184.216.34:8080", "93.184.216.34", "93.184.216.34", true, true),

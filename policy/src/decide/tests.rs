@@ -1,4 +1,4 @@
-//! What a request meets: rules, modes, TLS, fields, and what a denial says.
+//! What rules, modes, TLS and fields do to a request, and what a denial says.
 
 mod paths;
 
@@ -179,7 +179,7 @@ fn an_exchange_is_checked_on_scheme_method_and_fields() {
             &[("Upgrade", "h2c")],
             Some(Field),
         ),
-        // Nonsense is for `syntax::check_head`, but is not let through here either.
+        // `syntax::check_head` rejects such nonsense, but this must not allow it either.
         (Scheme::Https, 443, "GET /", "/", ok, Some(Malformed)),
         (Scheme::Https, 443, "get", "/", ok, Some(Method)),
         (

@@ -1,4 +1,4 @@
-//! What can be wrong with a policy file, in one line each.
+//! The faults of a policy file, each with a message of one line.
 
 use crate::overrides::FieldGrantsError;
 use crate::rule_error::RuleError;
@@ -9,7 +9,7 @@ use crate::tls::TlsGrantsError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{fault}", line.map_or_else(String::new, |line| format!("line {line}: ")))]
 pub struct DocumentError {
-    /// The line, counted from 1; none if the fault is in no line.
+    /// The line, counted from 1; `None` if the fault is not on a line.
     pub line: Option<usize>,
     /// What is wrong.
     pub fault: DocumentFault,
@@ -19,19 +19,19 @@ pub struct DocumentError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentFault {
-    /// There are more than [`MAX_LENGTH`](super::MAX_LENGTH) bytes.
+    /// The file has more than [`MAX_LENGTH`](super::MAX_LENGTH) bytes.
     #[error("the policy is longer than {} MiB", super::MAX_LENGTH >> 20)]
     TooLong,
-    /// There is nothing but white space and comments.
+    /// The file has only white space and comments.
     #[error("the policy is empty and would deny everything: begin it with 'version = 1'")]
     Empty,
     /// The text is not TOML.
     #[error("not TOML: {0}")]
     Syntax(String),
-    /// A key or a table that was there before.
+    /// A key or a table appears twice.
     #[error("the key '{0}' appears twice: remove one")]
     DuplicateKey(String),
-    /// There is no version.
+    /// The version is missing.
     #[error(
         "'version = 1' is missing: begin the policy with it (the file may be cut off, or is not a \
          policy)"
@@ -42,13 +42,13 @@ pub enum DocumentFault {
         "the last line '[end]' is missing: the file may be cut off; if it is complete, add the line"
     )]
     NoEnd,
-    /// Something follows the end.
+    /// Something follows `[end]`.
     #[error("'[end]' is not the last line: nothing may follow it")]
     EndNotLast,
-    /// A version that this crate does not know.
+    /// This crate does not know the version.
     #[error("the policy has version {0}, but this sandbox-net reads version 1")]
     Version(u64),
-    /// A key that means nothing here.
+    /// The key is unknown here.
     #[error(
         "unknown key '{}'{}; {}",
         clip(key),
@@ -58,27 +58,27 @@ pub enum DocumentFault {
     UnknownKey {
         /// The key.
         key: String,
-        /// The table that it is in; empty at the top.
+        /// The table that contains it; empty at the top level.
         table: &'static str,
-        /// The keys that this table can have.
+        /// The keys that this table may have.
         known: &'static [&'static str],
     },
-    /// A key that has to be there.
+    /// A required key is missing.
     #[error("'{key}' is missing{}", within(table))]
     MissingKey {
         /// The key.
         key: &'static str,
-        /// The table that it is missing in.
+        /// The table that lacks it.
         table: &'static str,
     },
-    /// A value of another type, or out of range.
+    /// A value has the wrong type, or is out of range.
     #[error("{key}: expected {expected}, found {found}")]
     Unexpected {
         /// The key of the value.
         key: String,
-        /// What would be right.
+        /// The expected value.
         expected: String,
-        /// What is there, or its beginning.
+        /// The value that was found, or its beginning.
         found: String,
     },
     /// There are more than [`MAX_RULES`](super::MAX_RULES) rules.
@@ -119,7 +119,7 @@ fn within(table: &str) -> String {
     format!(" in {table}")
 }
 
-/// A text with user information is not repeated: that may be a password.
+/// Does not repeat a text with user information: that may be a password.
 fn rule_text(text: &str) -> String {
     if text.contains('@') {
         return String::new();
@@ -127,7 +127,7 @@ fn rule_text(text: &str) -> String {
     format!(" '{}'", clip(text))
 }
 
-/// The known key that was probably meant, or else all of them.
+/// The closest known key, or else all of them.
 fn nearest(key: &str, known: &[&str]) -> String {
     let plain = clip(key).to_ascii_lowercase().replace('-', "_");
     let distances = known

@@ -1,4 +1,4 @@
-//! The values of a TOML text, each with its place, so that every fault has its line.
+//! Reads the values of a TOML text with their positions, so that every fault has its line.
 
 use std::num::IntErrorKind;
 
@@ -6,7 +6,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::fault::{DocumentFault, clip};
 
-/// A fault and the byte of the text at which it is, if it is at one.
+/// A fault and its byte position in the text, if it has one.
 #[derive(Debug)]
 pub(super) struct Located {
     pub(super) at: Option<usize>,
@@ -46,7 +46,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses the first key that is none of these.
+    /// Refuses the first key that is not one of these.
     pub(super) fn refuse_unknown(self, known: &'static [&'static str]) -> Result<Self, Located> {
         let unknown = self.items.iter().filter(|item| !known.contains(&item.key));
         let Some(first) = unknown.min_by_key(|item| item.key_at) else {
@@ -74,7 +74,7 @@ impl<'a> Table<'a> {
         self.get(key).as_ref().map(read).transpose()
     }
 
-    /// The value of a key that has to be there.
+    /// The value of a required key.
     pub(super) fn require(&self, key: &'static str) -> Result<Item<'a>, Located> {
         let missing = DocumentFault::MissingKey {
             key,
@@ -91,7 +91,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// This fault, where the value of this key is, or else where the table begins.
+    /// This fault, at the value of this key, or else at the beginning of the table.
     pub(super) fn fault(&self, key: &str, fault: impl Into<DocumentFault>) -> Located {
         let at = self.get(key).map_or(self.at, |item| item.at);
         located(at, fault.into())
@@ -127,7 +127,7 @@ impl<'a> Item<'a> {
         self.value.as_bool().ok_or_else(expected)
     }
 
-    /// A number from `least` to the largest that TOML has to know, that of an `i64`.
+    /// A number from `least` to the largest that TOML must support, that of an `i64`.
     pub(super) fn u64(&self, least: u64) -> Result<u64, Located> {
         self.number(least, i64::MAX.unsigned_abs())
     }
@@ -148,7 +148,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// How many elements this list has; 0 for what is no list.
+    /// How many elements this list has; 0 if it is not a list.
     pub(super) fn len(&self) -> usize {
         self.value.as_array().map_or(0, |list| list.len())
     }
@@ -188,7 +188,7 @@ impl<'a> Item<'a> {
             .collect()
     }
 
-    /// The table that this value is; `name` is what messages call it.
+    /// The table in this value; messages call it `name`.
     pub(super) fn table(
         &self,
         name: &'static str,
@@ -207,7 +207,7 @@ fn located(at: usize, fault: DocumentFault) -> Located {
     }
 }
 
-/// The value of an integer, or the largest number if it is larger; none if it is negative.
+/// The value of an integer, or the largest number if it is larger; `None` if it is negative.
 fn saturating(integer: &DeInteger<'_>) -> Option<u64> {
     match u64::from_str_radix(integer.as_str(), integer.radix()) {
         Ok(number) => Some(number),

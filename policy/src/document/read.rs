@@ -1,4 +1,4 @@
-//! From TOML to a [`Document`].
+//! Converts TOML to a [`Document`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         return Err(nowhere(DocumentFault::Empty));
     }
     let table = Table::new("", 0, root);
-    // Before the keys: another version may know others.
+    // Check the version before the keys: another version may know others.
     check_version(&table)?;
     let table = table.refuse_unknown(DOCUMENT)?;
     refuse_too_many_rules(&table)?;
@@ -79,13 +79,13 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         fields: table.read("field", fields)?.unwrap_or_default(),
     };
     check_end(text, &table)?;
-    // Nothing passes here that would be refused in a document from elsewhere.
+    // Apply the same checks as to a document built in code.
     document.check().map_err(|error| nowhere(error.fault))?;
     Ok(document)
 }
 
-/// Without its last line a policy may lack rules that deny, and budgets: TOML has no end mark of
-/// its own.
+/// Requires the last line: without it a truncated policy may lack rules that deny, and budgets.
+/// TOML has no end mark of its own.
 fn check_end(text: &str, table: &Table<'_>) -> Result<(), Located> {
     let end = table.get("end");
     let end = end.ok_or_else(|| nowhere(DocumentFault::NoEnd))?;
@@ -104,7 +104,7 @@ fn nowhere(fault: DocumentFault) -> Located {
     Located { at: None, fault }
 }
 
-/// What the TOML parser says, without the excerpt that its own display has.
+/// The TOML parser's message, without the excerpt that its own display has.
 fn syntax_fault(text: &str, error: &toml::de::Error) -> Located {
     let span = error.span();
     let excerpt = span.clone().and_then(|span| text.get(span));
@@ -129,8 +129,8 @@ fn check_version(table: &Table<'_>) -> Result<(), Located> {
     }
 }
 
-/// Counted before the first rule is parsed. Every secret has a rule, and every table of grants has
-/// a list of them.
+/// Counts the rules before the first one is parsed. Every secret has a rule, and every table of
+/// grants has a list of them.
 fn refuse_too_many_rules(table: &Table<'_>) -> Result<(), Located> {
     let lists = ["allow", "deny", "ask", "secret"].map(|key| table.get(key));
     let count: usize = lists.iter().flatten().map(Item::len).sum();
@@ -294,7 +294,7 @@ fn headers(list: &Item<'_>) -> Result<Vec<String>, Located> {
     list.list(|item| Ok(checked(item, secret::check_header)?.to_ascii_lowercase()))
 }
 
-/// A string where a table belongs may be the secret itself: it is not repeated.
+/// Does not repeat a string in place of a table: it may be the secret itself.
 fn source(item: &Item<'_>) -> Result<SecretSource, Located> {
     if !item.is_table() {
         return Err(item.fault(SecretError::Source));

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::Document;
 
-/// The JSON Schema (draft 2020-12) of a policy file, read as JSON.
+/// Returns the JSON Schema (draft 2020-12) of a policy file, read as JSON.
 ///
-/// It has every key with its type, range and meaning. The grammar of rules, and what is refused
-/// about secrets beyond the form of their keys, are left to [`Document::parse`].
+/// It has every key with its type, range and meaning. Only [`Document::parse`] checks the grammar
+/// of rules, and what is refused about secrets beyond the form of their keys.
 #[must_use]
 pub fn policy_schema() -> Value {
     let mut schema = schemars::schema_for!(Document).to_value();
-    // A document in memory has no version and no end.
+    // A document in memory has neither a version nor an end.
     schema["properties"]["version"] = json!({
         "const": 1,
         "description": "The version of this format.",
@@ -28,14 +28,14 @@ pub fn policy_schema() -> Value {
     schema
 }
 
-/// [`policy_schema`] as it stands in `policy.schema.json`.
+/// Returns [`policy_schema`] as it is in `policy.schema.json`.
 #[must_use]
 pub fn schema_text() -> String {
     format!("{:#}\n", policy_schema())
 }
 
-/// Removes what comes from Rust and says nothing about TOML: formats such as `uint64`, defaults
-/// that TOML cannot write, and line breaks within the paragraphs of doc comments.
+/// Removes what comes from Rust and does not apply to TOML: formats such as `uint64`, defaults that
+/// TOML cannot write, and line breaks within the paragraphs of doc comments.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(object) => {

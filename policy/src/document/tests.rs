@@ -1,4 +1,4 @@
-//! Policy files and what they parse to, or what is said about them.
+//! What policy files parse to, and the errors for invalid ones.
 
 mod faults;
 
@@ -66,7 +66,7 @@ hosts = ["https://api.example.com"]
 [end]
 "#;
 
-/// The message about this text.
+/// The error message for this text.
 fn message(text: &str) -> String {
     match Document::parse(text) {
         Ok(document) => panic!("{text:?} is a document: {document:?}"),

@@ -115,7 +115,7 @@ fn a_grant_is_for_its_fields_and_its_hosts_and_every_author_has_to_give_it() {
         ("a.test/v1/**; ^x-http-method-override a.test:8443", &["x-http-method-override"], Some("x-http-method-override")),
         ("a.test/v1/**; ^x-http-method-override b.test", &["x-http-method-override"], Some("x-http-method-override")),
         ("a.test/v1/**; ^x-method-override any; ^forwarded a.test", &["forwarded", "x-method-override"], None),
-        // One author's rules have no path there: nothing of his is overridden.
+        // One author's rules have no path there, so nothing of that author is overridden.
         ("a.test/v1/**; ^x-host a.test | a.test", &["x-host"], None),
         ("a.test | a.test/v1/**; ^x-host a.test", &["x-host"], None),
         ("a.test/v1/**; ^x-host a.test | GET a.test", &["x-host"], Some("x-host")),

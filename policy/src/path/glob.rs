@@ -1,9 +1,9 @@
-//! Matching with stars.
+//! Matches patterns with stars.
 //!
-//! A pattern is taken apart at its double stars into groups, a group at its slashes into segments,
-//! and a segment at its single stars into parts. The first group is tied to the beginning of a
-//! path and the last one to its end. What lies between is looked for from left to right; the first
-//! place at which a group ends leaves the most to those behind it, so that nothing is tried twice.
+//! A pattern is split at its double stars into groups, a group at its slashes into segments, and a
+//! segment at its single stars into parts. The first group is anchored at the beginning of a path
+//! and the last one at its end. The groups between are searched from left to right; the first place
+//! at which a group ends leaves the most to the following ones, so that nothing is tried twice.
 
 use super::reading::View;
 use super::steps::Exhausted;
@@ -21,28 +21,28 @@ pub(super) enum Token {
 /// A pattern that is ready to be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Glob {
-    /// What is before the first star.
+    /// The text before the first star.
     prefix: Vec<u8>,
-    /// What is after the last star; empty without stars.
+    /// The text after the last star; empty without stars.
     suffix: Vec<u8>,
     /// The bytes of all literals.
     literals: usize,
     /// The slashes among them.
     slashes: usize,
-    /// What is between double stars; at least one.
+    /// The groups between double stars; at least one.
     groups: Vec<Group>,
 }
 
-/// What is between two double stars, or an end.
+/// The part between two double stars, or up to an end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Group {
-    /// Its text, where it has no star.
+    /// Its text, if it has no star.
     literal: Option<Vec<u8>>,
     /// At least one.
     segments: Vec<Segment>,
 }
 
-/// What is between two slashes of a group: literals with a star between each two; at least one.
+/// The part between two slashes of a group: literals with a star between each two; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Segment(Vec<Vec<u8>>);
 
@@ -69,7 +69,7 @@ impl Glob {
         }
     }
 
-    /// The same for texts in lower case.
+    /// Makes the pattern for texts in lower case.
     pub(super) fn folded(tokens: &[Token]) -> Self {
         let fold = |token: &Token| match token {
             Token::Literal(byte) => Token::Literal(byte.to_ascii_lowercase()),
@@ -88,12 +88,12 @@ impl Glob {
         self.prefix.len() == self.literals && self.groups.len() == 1 && self.groups[0].is_literal()
     }
 
-    /// Whether this matches all that begins with the prefix.
+    /// Whether this matches everything that begins with the prefix.
     pub(super) fn is_subtree(&self) -> bool {
         self.groups.len() == 2 && self.prefix.len() == self.literals && self.groups[0].is_literal()
     }
 
-    /// Whether this matches whatever begins with something that it matches.
+    /// Whether this matches every continuation of what it matches.
     pub(super) fn is_open(&self) -> bool {
         let last = self.groups.last().and_then(|group| group.literal.as_ref());
         self.groups.len() > 1 && last.is_some_and(Vec::is_empty)
@@ -178,7 +178,7 @@ impl Group {
         self.last().starts(view, view.segment_start(slashes))
     }
 
-    /// Where it ends, at the first place from here on where it is.
+    /// Finds the first place from `from` on where it is; returns its end.
     fn find(&self, view: &View<'_>, from: usize) -> Result<Option<usize>, Exhausted> {
         if let Some(literal) = &self.literal {
             let found = view.find(literal, from, view.text.len())?;
@@ -196,7 +196,7 @@ impl Group {
         }
     }
 
-    /// Where it ends if its first slash is this one and it does not begin before `from`.
+    /// Where it ends if this is its first slash and it does not begin before `from`.
     fn at_slash(
         &self,
         view: &View<'_>,
@@ -247,7 +247,7 @@ impl Group {
         self.are(view, first, 0..count)
     }
 
-    /// The same for those that begin with one, too.
+    /// The same check for segments that also begin with a slash.
     fn between_slashes(
         &self,
         view: &View<'_>,
@@ -292,7 +292,7 @@ impl Segment {
         )
     }
 
-    /// Whether it is all between these places, which are in one segment.
+    /// Whether it is everything between these places, which are in one segment.
     fn is(&self, view: &View<'_>, start: usize, end: usize) -> Result<bool, Exhausted> {
         view.step()?;
         match &self.0[..] {
@@ -304,7 +304,7 @@ impl Segment {
         }
     }
 
-    /// Whether some of it from `lower` on, all in one segment, is this and ends at `end`.
+    /// Whether some text from `lower` on, all in one segment, matches this and ends at `end`.
     fn ends(&self, view: &View<'_>, lower: usize, end: usize) -> Result<bool, Exhausted> {
         Self::end_with(&self.0, view, lower, end)
     }
@@ -327,7 +327,7 @@ impl Segment {
         Ok(Self::in_order(before, view, start, at)?.is_some())
     }
 
-    /// Where the last of these parts ends, at the first places that they have between these two.
+    /// Where the last of these parts ends, each at its first place between these two.
     fn in_order(
         parts: &[Vec<u8>],
         view: &View<'_>,
@@ -357,7 +357,7 @@ impl Segment {
         Self::in_order(rest, view, from, view.segment_end(from))
     }
 
-    /// Where it ends, at the first place from here on where it is.
+    /// Finds the first place from `from` on where it is; returns its end.
     fn find(&self, view: &View<'_>, from: usize) -> Result<Option<usize>, Exhausted> {
         let mut from = from;
         let [first, rest @ ..] = &self.0[..] else {
@@ -368,7 +368,7 @@ impl Segment {
             let start = at + first.len();
             let end = view.segment_end(start);
             match Self::in_order(rest, view, start, end)? {
-                // Within one segment, nothing further right can do better.
+                // Within one segment, a later start cannot match better.
                 None if end < view.text.len() => from = end + 1,
                 found => return Ok(found),
             }

@@ -1,5 +1,5 @@
-//! A second way to compare paths with patterns, for tests and for fuzzing: slow, without bounds, and
-//! written on the texts themselves. All readings are made one after the other, and a table says
+//! A second implementation of comparing paths with patterns, for tests and fuzzing: slow, unbounded,
+//! and working on the texts themselves. It makes all readings one after the other, and a table says
 //! which ends of a pattern match which ends of a reading.
 
 /// The most readings of one path.
@@ -8,16 +8,16 @@ const MAX_READINGS: usize = 32;
 /// How often a path may be decoded until nothing changes.
 const MAX_DECODINGS: usize = 4;
 
-/// The path has no meaning that servers could agree on.
+/// The path has no meaning on which servers could agree.
 struct Unclear;
 
-/// Whether a rule that allows this pattern, which is one, allows the path.
+/// Whether a rule that allows this valid pattern allows the path.
 pub(super) fn permits(pattern: &str, path: &[u8]) -> bool {
     let pattern = tokens(pattern.as_bytes());
     readings(path).is_some_and(|all| all.iter().all(|text| fits(&pattern, &tokens_of_text(text))))
 }
 
-/// Whether a rule that denies this pattern, which is one, denies the path.
+/// Whether a rule that denies this valid pattern denies the path.
 pub(super) fn forbids(pattern: &str, path: &[u8]) -> bool {
     let pattern = tokens(pattern.to_ascii_lowercase().as_bytes());
     let Some(all) = readings(path) else {
@@ -70,7 +70,7 @@ fn tokens_of_text(text: &[u8]) -> Vec<Token> {
     )
 }
 
-/// Puts triplets together: those of structural bytes stay, others are the byte itself.
+/// Joins triplets: those of structural bytes stay, others become the byte itself.
 fn literal(tokens: Vec<Token>) -> Vec<Token> {
     let byte = |token: Option<&Token>| match token {
         Some(Token::Literal(bytes)) => bytes[0],
@@ -120,7 +120,7 @@ fn fits(pattern: &[Token], text: &[Token]) -> bool {
     next[0]
 }
 
-/// Whether servers may see more in a byte than data.
+/// Whether a byte may be more than data to servers.
 fn is_structural(byte: u8) -> bool {
     b"/\\%;?#".contains(&byte)
 }
@@ -138,7 +138,7 @@ fn push_triplet(out: &mut Vec<u8>, value: u8) {
     out.extend_from_slice(format!("%{value:02X}").as_bytes());
 }
 
-/// Finds everything that the steps make of a path, however they are combined.
+/// Finds every result of the steps on a path, in any combination.
 fn explore(path: &[u8]) -> Result<Vec<Vec<u8>>, Unclear> {
     let mut found = vec![(canonical(path, Origin::Sent)?, 0)];
     let mut next = 0;
@@ -173,7 +173,7 @@ fn explore(path: &[u8]) -> Result<Vec<Vec<u8>>, Unclear> {
 enum Origin {
     /// It is what the client sends.
     Sent,
-    /// It was decoded before, so that a `%` may be one that was encoded.
+    /// It was decoded before, so a `%` may be one that was encoded.
     Decoded,
 }
 
@@ -194,7 +194,7 @@ fn canonical(text: &[u8], origin: Origin) -> Result<Vec<u8>, Unclear> {
                 }
             }
             None if *byte == b'%' => {
-                // Some decoders make something even of '%4' or '%u0041'.
+                // Some decoders accept even '%4' or '%u0041'.
                 let is_like_triplet =
                     |b: &u8| b.is_ascii_hexdigit() || b.eq_ignore_ascii_case(&b'u');
                 if origin == Origin::Sent || after.first().is_some_and(is_like_triplet) {
@@ -212,8 +212,7 @@ fn canonical(text: &[u8], origin: Origin) -> Result<Vec<u8>, Unclear> {
     Ok(out)
 }
 
-/// Whether there is UTF-8 that is longer than it need be, which lax decoders take for `/` or `.`
-/// (RFC 3629 section 10).
+/// Whether there is overlong UTF-8, which lax decoders read as `/` or `.` (RFC 3629 section 10).
 fn has_overlong(text: &[u8]) -> bool {
     text.windows(2).any(|pair| {
         matches!(
@@ -227,7 +226,7 @@ fn has_overlong(text: &[u8]) -> bool {
     })
 }
 
-/// Decodes once more what was encoded twice.
+/// Decodes again what was encoded twice.
 fn decode_percent(text: &[u8]) -> Result<Vec<u8>, Unclear> {
     canonical(&decode(text, b'%'), Origin::Decoded)
 }

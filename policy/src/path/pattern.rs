@@ -1,4 +1,4 @@
-//! Patterns of paths: what an operator writes, and how two of them relate.
+//! Patterns of paths: how they are parsed, and how two of them relate.
 
 use std::fmt;
 
@@ -15,16 +15,16 @@ const MAX_TEXT: usize = 2048;
 /// `**` any run of any characters; everything else is literal, in the canonical form of RFC 3986
 /// section 6.2.2.
 ///
-/// `/v1/**` matches `/v1/` and all below it, but not `/v1`. Queries do not count.
+/// `/v1/**` matches `/v1/` and everything below it, but not `/v1`. Queries do not count.
 ///
 /// Servers disagree about paths such as `/v1/..%2fadmin`. Therefore a pattern that allows has to
-/// match all that servers may take the path for, and for a pattern that denies one of it is
-/// enough, in upper or lower case, with or without a slash at the end.
+/// match every reading that servers may have of the path, and for a pattern that denies one of them
+/// is enough, in upper or lower case, with or without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PathPattern {
     text: String,
     glob: Glob,
-    /// For comparing without regard to case.
+    /// For case-insensitive comparison.
     folded: Glob,
 }
 
@@ -44,10 +44,10 @@ pub enum PathPatternError {
     /// It has a character that requests percent-encode.
     #[error("'{}' is sent percent-encoded: write '{}'", .0.escape_debug(), percent_encoded(*.0))]
     Character(char),
-    /// It has a control character, as such or percent-encoded.
+    /// It has a control character, literal or percent-encoded.
     #[error("the path has a control character, which no request may contain: remove it")]
     Control,
-    /// It has a backslash, as such or percent-encoded.
+    /// It has a backslash, literal or percent-encoded.
     #[error("some servers take a backslash for a slash: write '/'")]
     Backslash,
     /// It has an empty segment.
@@ -67,14 +67,13 @@ pub enum PathPatternError {
     Triplet {
         /// The triplet.
         found: String,
-        /// What stands for the same character.
+        /// The canonical form of the same character.
         canonical: String,
     },
-    /// It has something that only some servers take literally, so that requests with it never
-    /// match.
+    /// It has something that only some servers read literally, so requests with it never match.
     #[error("servers differ about '{0}': write '**' from there on")]
     Ambiguous(String),
-    /// What it stands for cannot be told of any request, so that it never matches.
+    /// Its meaning is ambiguous in every request, so it never matches.
     #[error(
         "servers disagree about what this path means, so no request matches it: write '**' there"
     )]
@@ -159,26 +158,26 @@ impl PathPattern {
         })
     }
 
-    /// Whether this matches the reading in upper or lower case, with or without a slash at the
-    /// end, or may do so.
+    /// Whether this matches the reading in upper or lower case, with or without a slash at the end;
+    /// in doubt, yes.
     fn matches_loosely(&self, reading: &Reading, steps: &Steps) -> bool {
         let matches = |view: View<'_>| matches(&self.folded, &view, steps) != Ok(false);
         let mut views = reading.loosely(steps);
         match self.folded.is_open() {
-            // What matches without the slash matches with it.
+            // What matches without the slash also matches with it.
             true => views.last().is_some_and(matches),
             false => views.any(matches),
         }
     }
 
-    /// Whether this certainly matches every path that `inner` matches. May say no though it does.
+    /// Whether this certainly matches every path that `inner` matches. In doubt, no.
     pub(crate) fn contains(&self, inner: &Self) -> bool {
         let is_equal = self.glob == inner.glob;
         is_equal || (self.glob.is_subtree() && inner.glob.prefix().starts_with(self.glob.prefix()))
     }
 
-    /// Whether a path may exist that this forbids and `other` permits, or the other way round. May
-    /// say yes though there is none.
+    /// Whether a path may exist that this forbids and `other` permits, or the other way round. In
+    /// doubt, yes.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (prefix, other_prefix) = (self.glob.prefix(), other.glob.prefix());
         let steps = Steps::new();

@@ -1,31 +1,30 @@
-//! One reading of a path, and where to find what in it.
+//! One reading of a path, indexed for searches.
 
 use std::cell::OnceCell;
 
 use super::steps::{Exhausted, Steps};
 
-/// The longest part of a pattern that is looked for without an index.
+/// The longest part of a pattern that is searched without the index.
 const SHORT: usize = 2;
 
-/// The places in a part of a pattern at which the index is asked, to find the rarest.
+/// The places in a part of a pattern at which the index is consulted, to find the rarest.
 const ASKED: usize = 8;
 
 /// One reading of a path: see [`symbol`](super::symbol) for what its bytes mean.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
-    /// The text with a slash behind it, which belongs to it only where slashes at the end are
-    /// ignored.
+    /// The text followed by a slash, which counts only if slashes at the end are ignored.
     text: Vec<u8>,
     folded: OnceCell<Vec<u8>>,
     slashes: OnceCell<Vec<u32>>,
     index: OnceCell<Index>,
 }
 
-/// A reading as patterns are compared with it: as it is, or in lower case, up to one of its ends.
+/// A reading as patterns are compared with it: unchanged, or in lower case, up to one of its ends.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     reading: &'a Reading,
-    /// What is compared, up to its end.
+    /// The text to compare, up to its end.
     pub(super) text: &'a [u8],
     /// The places of its slashes.
     pub(super) slashes: &'a [u32],
@@ -52,7 +51,7 @@ impl Reading {
         self.view(&self.text, self.text.len() - 1, steps)
     }
 
-    /// The reading in lower case: as it is, without the slash at its end if it has one, and last
+    /// The reading in lower case: unchanged, without the slash at its end if it has one, and last
     /// with one more.
     pub(super) fn loosely<'a>(&'a self, steps: &'a Steps) -> impl Iterator<Item = View<'a>> {
         let folded = self.folded.get_or_init(|| self.text.to_ascii_lowercase());
@@ -69,7 +68,7 @@ impl Reading {
             let places = (0_u32..).zip(&self.text).filter(|(_, byte)| **byte == b'/');
             places.map(|(at, _)| at).collect()
         });
-        // Only the last two can lie behind the end.
+        // Only the last two can lie after the end.
         let behind = slashes.iter().rev().take_while(|at| **at as usize >= end);
         let count = slashes.len() - behind.count();
         View {
@@ -99,7 +98,7 @@ impl<'a> View<'a> {
         self.slashes.partition_point(|at| (*at as usize) < from)
     }
 
-    /// Where the segment ends in which this place is.
+    /// Where the segment ends that contains this place.
     pub(super) fn segment_end(&self, from: usize) -> usize {
         let number = self.first_slash(from);
         self.slashes
@@ -111,7 +110,7 @@ impl<'a> View<'a> {
         self.steps.take()
     }
 
-    /// Where `part` is found first, between these places.
+    /// Finds the first place of `part` between these places.
     pub(super) fn find(
         &self,
         part: &[u8],
@@ -146,9 +145,9 @@ impl<'a> View<'a> {
         Ok(None)
     }
 
-    /// Looks at every place: for parts that are too short for the index.
+    /// Tries every place: for parts that are too short for the index.
     fn scan(&self, part: &[u8], from: usize, last: usize) -> Result<Option<usize>, Exhausted> {
-        // What is so short is found at once, or looked for quickly.
+        // A text this short is searched quickly.
         const AT_ONCE: usize = 64;
         let mut from = from;
         while from <= last {
@@ -164,10 +163,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// How many bytes the index knows together.
+/// How many bytes form one entry of the index.
 const GRAM: usize = SHORT + 1;
 
-/// The places of all runs of three bytes in a text, upper and lower case alike.
+/// The places of all runs of three bytes in a text, ignoring case.
 #[derive(Debug, Clone)]
 struct Index {
     /// For each bucket of runs, where its places begin; and the end of the last one.
@@ -196,7 +195,7 @@ impl Index {
         Self { starts, places }
     }
 
-    /// A run of the part that is rare in the text: where in the part, and its places.
+    /// A run of the part that is rare in the text: its offset in the part, and its places.
     fn rarest(&self, part: &[u8]) -> (usize, &[u32]) {
         let size = self.starts.len() - 1;
         let places = |(offset, gram)| {
@@ -204,7 +203,7 @@ impl Index {
             let [start, end] = [self.starts[bucket], self.starts[bucket + 1]];
             (offset, &self.places[start as usize..end as usize])
         };
-        // The end of a part tells it from others more often than its beginning.
+        // The end of a part distinguishes it more often than its beginning.
         let grams = part.windows(GRAM).enumerate().rev().take(ASKED);
         let rarest = grams.map(places).min_by_key(|(_, places)| places.len());
         rarest.unwrap_or_default()

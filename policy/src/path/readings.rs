@@ -1,9 +1,9 @@
-//! What servers may take a path for.
+//! Computes how servers may read a path.
 //!
 //! Between the bytes of a request target and the resource there may be proxies and frameworks, and
 //! each of them decodes, normalises and cuts paths in its own way. Instead of following one of
-//! them, [`Readings::of`] applies every such step to the path in any order and collects all that
-//! can come out.
+//! them, [`Readings::of`] applies every such step to the path in any order and collects all
+//! results.
 
 use super::reading::Reading;
 use super::steps::Steps;
@@ -18,10 +18,11 @@ pub(super) const MAX_BYTES: usize = 32 << 10;
 /// How often a path may be decoded until nothing changes. Double encoding needs two.
 const MAX_DECODINGS: usize = 4;
 
-/// The most bytes of a path, without its query, that patterns of paths are compared with.
+/// The most bytes of a path, without its query, that are compared with patterns.
 pub(crate) const MAX_PATH: usize = 8 << 10;
 
-/// All readings of one path, or why they cannot be told; and what may be spent on comparing them.
+/// All readings of one path, or why they cannot be determined; and what may be spent on comparing
+/// them.
 ///
 /// A reading begins with `/`. Its bytes stand for themselves, or for bytes that have a meaning in
 /// paths but are meant as data: see [`encoded`].
@@ -38,14 +39,14 @@ pub(crate) struct Readings {
 pub(crate) enum Unread {
     /// It has more than [`MAX_PATH`] bytes.
     Long,
-    /// It has no meaning that servers could agree on: it is malformed or too deeply encoded, has
+    /// It has no meaning on which servers could agree: it is malformed or too deeply encoded, has
     /// control characters or overlong UTF-8, or too many readings.
     Unclear,
-    /// It is so unlike what patterns are for that comparing it took too many steps.
+    /// Comparing it took too many steps, because it is unlike what patterns are for.
     Costly,
 }
 
-/// The path has no meaning that servers could agree on.
+/// The path has no meaning on which servers could agree.
 struct Unclear;
 
 impl Readings {
@@ -70,7 +71,7 @@ impl Readings {
         self.readings.as_deref().ok()
     }
 
-    /// Why patterns were not, or not all, compared with the path.
+    /// Why some or all patterns were not compared with the path.
     pub(crate) fn unread(&self) -> Option<Unread> {
         match &self.readings {
             Err(unread) => Some(*unread),
@@ -79,7 +80,7 @@ impl Readings {
     }
 }
 
-/// Whether a path obviously is its own only reading. Says no too often rather than too rarely.
+/// Whether a path obviously is its own only reading. In doubt, no.
 fn is_plain(path: &[u8]) -> bool {
     let is_plain_byte = |b: &u8| matches!(b, b' '..=b'~') && !is_structural_but_slash(*b);
     path.starts_with(b"/")
@@ -91,7 +92,7 @@ fn is_structural_but_slash(byte: u8) -> bool {
     byte != b'/' && is_structural(byte)
 }
 
-/// Finds everything that the steps make of a path, however they are combined.
+/// Finds every result of the steps on a path, in any combination.
 fn explore(path: &[u8]) -> Result<Vec<Vec<u8>>, Unclear> {
     let first = canonical(path)?;
     let mut bytes = first.len();
@@ -123,8 +124,8 @@ fn explore(path: &[u8]) -> Result<Vec<Vec<u8>>, Unclear> {
     Ok(found.into_iter().map(|(text, _)| text).collect())
 }
 
-/// What the client sends, with all triplets decoded but those of structural bytes (more than
-/// RFC 3986 section 6.2.2.2 does, but servers do not tell `%20` from a space).
+/// The path as the client sends it, with all triplets decoded except those of structural bytes
+/// (more than RFC 3986 section 6.2.2.2 does, but servers do not distinguish `%20` from a space).
 fn canonical(text: &[u8]) -> Result<Vec<u8>, Unclear> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -146,7 +147,7 @@ fn canonical(text: &[u8]) -> Result<Vec<u8>, Unclear> {
     }
 }
 
-/// What a byte stands for that was encoded.
+/// The symbol for an encoded byte.
 fn data(value: u8) -> Result<u8, Unclear> {
     match value.is_ascii_control() {
         true => Err(Unclear),
@@ -154,8 +155,7 @@ fn data(value: u8) -> Result<u8, Unclear> {
     }
 }
 
-/// Whether there is UTF-8 that is longer than it need be, which lax decoders take for `/` or `.`
-/// (RFC 3629 section 10).
+/// Whether there is overlong UTF-8, which lax decoders read as `/` or `.` (RFC 3629 section 10).
 fn has_overlong(text: &[u8]) -> bool {
     text.windows(2).any(|pair| {
         matches!(
@@ -169,7 +169,7 @@ fn has_overlong(text: &[u8]) -> bool {
     })
 }
 
-/// Decodes once more what was encoded twice, if there is such.
+/// Decodes again what was encoded twice, if anything was.
 fn decode_percent(text: &[u8]) -> Result<Option<Vec<u8>>, Unclear> {
     let percent = encoded(b'%');
     if !text.contains(&percent) {
@@ -183,7 +183,7 @@ fn decode_percent(text: &[u8]) -> Result<Option<Vec<u8>>, Unclear> {
             [high, low, ..] if *byte == percent => hex(*high, *low),
             _ => None,
         };
-        // Some decoders make something even of '%4' or '%u0041'.
+        // Some decoders accept even '%4' or '%u0041'.
         let is_like_triplet = |b: &u8| b.is_ascii_hexdigit() || b.eq_ignore_ascii_case(&b'u');
         out.push(match value {
             Some(value) => {
@@ -209,14 +209,14 @@ fn decode_structural(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         .filter_map(|byte| replace(text, encoded(*byte), *byte))
 }
 
-/// The text with one byte in the place of another; none without that.
+/// The text with one byte replaced by another; `None` if it does not occur.
 fn replace(text: &[u8], old: u8, new: u8) -> Option<Vec<u8>> {
     let replaced = |b: &u8| if *b == old { new } else { *b };
     text.contains(&old)
         .then(|| text.iter().map(replaced).collect())
 }
 
-/// What it makes of a text, if that is another one.
+/// The changed text, or `None` if it stays the same.
 type Step = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// What servers do with a path, apart from decoding it.

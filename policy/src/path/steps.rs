@@ -1,9 +1,9 @@
-//! What one decision's comparisons of paths may cost in all.
+//! Bounds the total cost of comparing paths in one decision.
 
 use std::cell::Cell;
 
-/// The steps that each comparison of a reading with a pattern may take, whatever came before it:
-/// what rules cost by themselves is up to the operator.
+/// The steps that each comparison of a reading with a pattern may always take: the number of rules
+/// is up to the operator.
 pub(super) const FREE: usize = 16;
 
 /// The steps beyond these that all comparisons of one decision may take together.
@@ -19,7 +19,7 @@ pub(super) struct Steps {
     taken: Cell<usize>,
 }
 
-/// There are no more steps to take: it cannot be told whether a path fits.
+/// There are no more steps: it is unknown whether a path matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exhausted;
 
@@ -56,7 +56,7 @@ impl Steps {
         }
     }
 
-    /// Whether there were too few.
+    /// Whether the steps were not enough.
     pub(super) fn are_exhausted(&self) -> bool {
         self.left.get() == 0
     }

@@ -1,12 +1,13 @@
-//! What paths are compared by: one byte for each symbol.
+//! The symbols by which paths are compared, one byte each.
 //!
-//! A reading has no control characters, so that a few of them can stand for percent triplets: a
-//! byte with a meaning in paths (`/ \ % ; ? #`) that is meant as data.
+//! A reading has no control characters, so a few of them can stand for percent triplets: bytes with
+//! a meaning in paths (`/ \ % ; ? #`) that are meant as data.
 
-/// The bytes with a meaning in paths. The code of a triplet is the place of its byte here, from 1.
+/// The bytes with a meaning in paths. The code of a triplet is the position of its byte here, from
+/// 1.
 const STRUCTURAL: [u8; 6] = *b"/\\%;?#";
 
-/// Whether servers may see more in a byte than data.
+/// Whether a byte may be more than data to servers.
 pub(super) fn is_structural(byte: u8) -> bool {
     STRUCTURAL.contains(&byte)
 }

@@ -132,7 +132,7 @@ fn any_pattern() -> impl Strategy<Value = PathPattern> {
     })
 }
 
-/// A server: how often it decodes, and whether it takes `\` for `/`, merges slashes and knows
+/// A server: how often it decodes, and whether it reads `\` as `/`, merges slashes and knows
 /// parameters.
 type Server = (usize, bool, bool, bool);
 
@@ -140,7 +140,7 @@ fn server() -> impl Strategy<Value = Server> {
     (1..4_usize, any::<bool>(), any::<bool>(), any::<bool>())
 }
 
-/// What a server takes a path for, written apart from the readings.
+/// How a server reads a path, implemented independently of the readings.
 fn serve(path: &str, (decodings, backslash, merge, parameters): Server) -> String {
     let mut path = path.split('?').next().unwrap().to_owned();
     for _ in 0..decodings {
@@ -185,7 +185,7 @@ fn part() -> impl Strategy<Value = (String, String)> {
     ]
 }
 
-/// The slow reading says the same.
+/// Asserts that the slow implementation agrees.
 fn agree(pattern: &PathPattern, path: &str) {
     let readings = Readings::of(path.as_bytes());
     let (text, bytes) = (pattern.as_str(), path.as_bytes());
@@ -195,7 +195,7 @@ fn agree(pattern: &PathPattern, path: &str) {
     assert_ne!(readings.unread(), Some(Unread::Costly), "{text} {path}");
 }
 
-/// The worst that is known: paths for which many parts of patterns nearly fit, in many readings.
+/// The worst known paths: many parts of patterns nearly match, in many readings.
 fn worst_paths(length: usize) -> Vec<String> {
     let pieces = [
         "/a/b",
@@ -224,7 +224,7 @@ fn worst_paths(length: usize) -> Vec<String> {
     .collect()
 }
 
-/// Rules of every kind for one host, as many as there are.
+/// This many rules of every kind for one host.
 fn many_patterns(count: usize) -> Vec<PathPattern> {
     let kinds = [
         "/v1/**/xN",
@@ -291,7 +291,7 @@ fn the_rules_that_took_seconds_take_a_few_steps_each() {
 
 #[test]
 fn what_takes_too_many_steps_is_neither_allowed_nor_let_past_a_rule_that_denies() {
-    // Every segment nearly fits the part with stars, and the rest never follows.
+    // Every segment nearly matches the part with stars, and the rest never follows.
     let path = format!("/{}", "a1/b/".repeat((MAX_PATH - 2) / 5));
     let readings = Readings::of(path.as_bytes());
     let patterns: Vec<_> = (0..100)
@@ -300,7 +300,7 @@ fn what_takes_too_many_steps_is_neither_allowed_nor_let_past_a_rule_that_denies(
     assert!(patterns.iter().all(|pattern| !pattern.permits(&readings)));
     assert_eq!(readings.unread(), Some(Unread::Costly));
     assert!(patterns[99].forbids(&readings));
-    // One such rule is no trouble, nor are many for an ordinary path.
+    // One such rule is no problem, nor are many for an ordinary path.
     let readings = Readings::of(path.as_bytes());
     assert!(!patterns[99].forbids(&readings));
     let readings = Readings::of(b"/v1/a1/b/items/42");

@@ -34,7 +34,7 @@ fn what_a_program_asks_for_needs_the_settings_that_it_names() {
                 needs.contains(&UnverifiedName),
                 verification == Verification::NameUnchecked
             );
-            // Nobody is trusted where nothing is verified.
+            // Without verification, own roots do not count.
             let trusts = own_roots && verification != Verification::None;
             assert_eq!(needs.contains(&OwnRoots), trusts);
             assert_eq!(needs.contains(&ClientCertificates), client_certificate);

@@ -1,23 +1,24 @@
-//! One question at the terminal, which the program that it is about can neither answer, fake, nor
+//! Asks one question at the terminal, which the program in question can neither answer, fake, nor
 //! overwrite.
 //!
 //! 1. The terminal is taken: while the question is open the program's output waits, and it reads
 //!    nothing from there.
-//! 2. What was typed before counts for nothing: the person had not read the question.
-//! 3. What the program may have made of the terminal (colours, a cut escape sequence) is undone.
+//! 2. What was typed before is discarded: the person had not read the question.
+//! 3. What the program may have done to the terminal (colours, an incomplete escape sequence) is
+//!    undone.
 //! 4. The answer is the host's name, or a number that is new each time. A key pressed out of habit is
-//!    none.
+//!    not an answer.
 
 use std::io;
 use std::time::Duration;
 
-/// A question about a host, or about what a script asks for.
+/// A question about a host, or about what a script requests.
 pub(super) struct Question {
-    /// Who asks for what, printable, with `\r\n` between its lines.
+    /// The question's text, printable, with `\r\n` between its lines.
     pub(super) text: String,
-    /// What is typed to allow it.
+    /// The text to type to allow it.
     pub(super) word: String,
-    /// What that is: "the host's name".
+    /// What that text is: "the host's name".
     pub(super) kind: &'static str,
 }
 
@@ -31,10 +32,10 @@ pub(super) enum Answer {
 }
 
 impl Question {
-    /// Asks, for at most so long. Dropping the future closes the question.
+    /// Asks, for at most `limit`. Dropping the future closes the question.
     #[cfg(unix)]
     pub(super) async fn ask(self, limit: Duration) -> io::Result<Answer> {
-        // The end that is dropped with this future wakes the other.
+        // Dropping this future drops one end, which wakes the other.
         let (closed, _open) = io::pipe()?;
         let asked = tokio::task::spawn_blocking(move || unix::ask(&self, &closed, limit));
         asked.await?
@@ -60,8 +61,8 @@ mod unix {
 
     use super::{Answer, Question};
 
-    /// Ends what a program may have left unfinished or switched on: a cut escape sequence, a cut
-    /// string for the terminal, held-back drawing, modes, colours, another character set.
+    /// Ends what a program may have left incomplete or switched on: a partial escape sequence, a
+    /// partial string for the terminal, synchronised output, modes, colours, another character set.
     const PLAIN: &str = "\x18\x1b\\\x1b[?2026l\x1b[!p\x1b[0m\x1b(B\x0f\r\n";
     /// How often the name may be mistyped.
     const TRIES: usize = 3;
@@ -75,12 +76,12 @@ mod unix {
     ) -> io::Result<Answer> {
         let deadline = Instant::now() + limit;
         let mut terminal = terminal()?;
-        // The library's threads take these locks for whatever the program reads and writes.
+        // The library's threads take these locks for everything that the program reads and writes.
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let _stdin = stdin.is_terminal().then(|| stdin.lock());
         let _stdout = stdout.is_terminal().then(|| stdout.lock());
         let _stderr = stderr.is_terminal().then(|| stderr.lock());
-        // Output that stopped the terminal may have been waited for.
+        // The question may have been closed while output had stopped the terminal.
         if is_closed(closed)? {
             return Ok(Answer::None);
         }
@@ -106,7 +107,7 @@ mod unix {
         Ok(Answer::Deny)
     }
 
-    /// A line without its end and the spaces around it; none at the deadline.
+    /// A line without its end and the spaces around it; `None` at the deadline.
     fn answer(
         terminal: &mut File,
         closed: &PipeReader,
@@ -120,7 +121,7 @@ mod unix {
             let mut piece = [0; LONGEST];
             let count = terminal.read(&mut piece)?;
             line.extend_from_slice(&piece[..count]);
-            // A terminal that gives no lines is read until one is there.
+            // A terminal that does not return lines is read until there is one.
             if count == 0 || line.len() >= LONGEST || line.ends_with(b"\n") || line.ends_with(b"\r")
             {
                 return Ok(Some(line.trim_ascii().to_vec()));
@@ -128,7 +129,7 @@ mod unix {
         }
     }
 
-    /// Waits for input; false where the question is closed before.
+    /// Waits for input; returns false if the question is closed before.
     fn is_readable(terminal: &File, closed: &PipeReader, deadline: Instant) -> io::Result<bool> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -151,7 +152,7 @@ mod unix {
         Ok(poll(&mut waited, Some(&Timespec::default()))? > 0)
     }
 
-    /// Stdin may be the program's: the terminal itself is asked.
+    /// Opens the terminal itself, because stdin may be the program's.
     fn terminal() -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);

@@ -1,4 +1,4 @@
-//! The lines of an audit log, one at a time: a log may be longer than memory.
+//! Reads an audit log line by line, because it may be larger than memory.
 
 use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
@@ -10,9 +10,9 @@ use crate::printable::shortened;
 use crate::{Failure, input};
 use sandbox_net::AuditLine;
 
-/// The most bytes of a line; those of `sandbox-net` have a few thousand.
+/// The most bytes of a line; `sandbox-net` writes a few thousand.
 const LONGEST: usize = 1 << 20;
-/// The most faults that are told one by one.
+/// The most faults that are reported individually.
 const MOST: u64 = 5;
 
 /// Why a line is not used.
@@ -26,8 +26,8 @@ enum Fault {
     Unknown(String),
 }
 
-/// Reads a log, tells what is wrong with it, and says how many of its lines are not used. Of a
-/// decision or a lookup with several lines, `each` gets the last one.
+/// Reads a log, reports its faults, and counts the lines that are not used. If a decision or a
+/// lookup has several lines, `each` gets the last one.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ fn read(
     Ok(faults)
 }
 
-/// The next line; none at the end.
+/// The next line; `None` at the end.
 fn next(
     reader: &mut impl BufRead,
     buffer: &mut Vec<u8>,

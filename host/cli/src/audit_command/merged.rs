@@ -1,25 +1,25 @@
-//! Puts the later lines of a decision or a lookup in the place of its first one.
+//! Replaces the first line of a decision or a lookup by its later ones.
 
 use std::collections::{HashMap, VecDeque};
 
 use sandbox_net::AuditLine;
 
-/// The most lines that wait for an update, and the most bytes that they have together: a log may be
-/// longer than memory. What comes later than that is told as a line of its own.
+/// The most lines that wait for an update, and their most bytes together, because a log may be
+/// larger than memory. A later update is reported as a line of its own.
 const MOST: usize = 16_384;
 const MOST_BYTES: usize = 16 << 20;
 
-/// Lines in their order, each held back for a while.
+/// Lines in order, each held back for a while.
 #[derive(Default)]
 pub(super) struct Merged {
     waiting: VecDeque<(AuditLine, usize)>,
-    /// How many have left.
+    /// How many lines were given out.
     gone: usize,
     bytes: usize,
     places: HashMap<Key, usize>,
 }
 
-/// What lines about the same thing have in common.
+/// What lines about the same thing share.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     is_lookup: bool,
@@ -28,7 +28,7 @@ struct Key {
 }
 
 impl Merged {
-    /// Takes a line of so many bytes, and gives those that have waited long enough.
+    /// Takes a line of this many bytes, and gives out those that have waited long enough.
     pub(super) fn add(
         &mut self,
         mut line: AuditLine,
@@ -44,7 +44,7 @@ impl Merged {
             return;
         }
         if let Some(key) = key {
-            // A log that another process has continued has the same numbers again.
+            // A log that another process has continued contains the same numbers again.
             self.places.insert(key, self.gone + self.waiting.len());
         }
         self.bytes += bytes;
@@ -54,7 +54,7 @@ impl Merged {
         }
     }
 
-    /// Gives all that are left.
+    /// Gives out the remaining lines.
     pub(super) fn finish(mut self, each: &mut impl FnMut(AuditLine)) {
         while !self.waiting.is_empty() {
             self.give(each);
@@ -91,7 +91,7 @@ impl Key {
     }
 }
 
-/// Whether the line takes the place of an earlier one; it is a line like any other from here on.
+/// Whether the line replaces an earlier one. From here on it is a line like any other.
 fn take_update(line: &mut AuditLine) -> bool {
     match line {
         AuditLine::Decision(it) => std::mem::take(&mut it.update),

@@ -1,4 +1,4 @@
-//! Rules that would have allowed what was denied.
+//! Proposes rules that would have allowed what was denied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use sandbox_net::policy::{
 use super::subject::Subject;
 use sandbox_net::{DecisionRecord, LookupRecord, Reason, Verdict};
 
-/// The most rules that are kept: guests choose how many there are.
+/// The most rules that are kept: guests choose their number.
 const MOST: usize = 1000;
 
 /// The rules for everything that was denied and that a rule may allow.
@@ -20,14 +20,14 @@ const MOST: usize = 1000;
 pub(super) struct Proposals {
     endpoints: BTreeMap<Endpoint, Wanted>,
     count: usize,
-    /// What there was no room for.
+    /// Whether something did not fit.
     is_full: bool,
-    /// Whether some of it was refused by the hook, which may do so again.
+    /// Whether the hook refused some of it, which it may do again.
     has_hook: bool,
-    /// How often something was asked for that no rule is proposed for, since it could mean more than
-    /// a rule to what it is pasted into.
+    /// How many requests get no proposal because the rule could mean more than a rule wherever it is
+    /// pasted.
     unusual: u64,
-    /// How often the metadata of a cloud was asked for, which no rule is proposed for.
+    /// How many requests were for cloud metadata, for which no rule is proposed.
     metadata: u64,
 }
 
@@ -44,7 +44,7 @@ struct Wanted {
     addresses: BTreeSet<(Option<Scheme>, IpAddr)>,
 }
 
-/// What one denial adds to that.
+/// What one denial adds to this.
 enum Wish {
     Endpoint,
     Scheme(Scheme),
@@ -75,7 +75,7 @@ impl Proposals {
         self.has_hook |= reason == DenyReason::Hook;
     }
 
-    /// The rule for https stands for whatever the name was looked up for.
+    /// Proposes the rule for https, whatever the name was looked up for.
     pub(super) fn add_lookup(&mut self, record: &LookupRecord) {
         let is_missing = record.reason == Some(DenyReason::NoRule.into());
         if let Ok(endpoint) = Endpoint::new(&record.name, Scheme::Https.default_port())
@@ -89,7 +89,7 @@ impl Proposals {
         if wish.is_metadata(endpoint) {
             self.metadata += 1;
         } else if self.count >= MOST {
-            // It may be one of those that are there; the note about it does no harm then.
+            // The rule may be there already; then the note about it does no harm.
             self.is_full = true;
         } else {
             let wanted = self.endpoints.entry(endpoint.clone()).or_default();
@@ -97,8 +97,7 @@ impl Proposals {
         }
     }
 
-    /// The rules, in their order; all of them parse, and are nothing but rules where they are
-    /// pasted.
+    /// The rules, in order; all of them parse, and are only rules wherever they are pasted.
     fn rules(&self) -> BTreeSet<String> {
         let endpoints = self.endpoints.iter();
         let texts = endpoints.flat_map(|(endpoint, wanted)| wanted.rules(endpoint));
@@ -146,8 +145,8 @@ impl Proposals {
 }
 
 impl Wish {
-    /// Whoever can make a sandbox ask for the metadata of a cloud should not get a rule for it out
-    /// of the log.
+    /// An attacker who can make a sandbox request cloud metadata should not get a rule for it from
+    /// the log.
     fn is_metadata(&self, endpoint: &Endpoint) -> bool {
         let is_metadata = |address: IpAddr| {
             let forms = [address, address.to_canonical()];
@@ -159,7 +158,7 @@ impl Wish {
 }
 
 impl Wanted {
-    /// Whether it was not there yet.
+    /// Returns whether it is new.
     fn add(&mut self, wish: Wish) -> bool {
         match wish {
             Wish::Endpoint => !std::mem::replace(&mut self.endpoint, true),
@@ -169,7 +168,7 @@ impl Wanted {
         }
     }
 
-    /// The narrowest rules: a scheme as a whole includes its methods and directories.
+    /// The narrowest rules: a rule for a whole scheme includes its methods and directories.
     fn rules(&self, endpoint: &Endpoint) -> Vec<String> {
         let mut schemes = self.schemes.clone();
         let mut rules = Vec::new();
@@ -194,7 +193,7 @@ impl Wanted {
         rules
     }
 
-    /// Without a scheme, the one that the port stands for, or both.
+    /// Without a scheme, uses the one of the port, or both.
     fn target(&self, scheme: Option<Scheme>, endpoint: &Endpoint) -> String {
         let by_port = |scheme: &Scheme| scheme.default_port() == endpoint.port;
         match scheme.or_else(|| Scheme::ALL.into_iter().find(by_port)) {
@@ -204,16 +203,16 @@ impl Wanted {
     }
 }
 
-/// Why nothing is wished for.
+/// Why there is no proposal.
 #[derive(Debug, PartialEq, Eq)]
 enum NoWish {
     /// No rule could allow it.
     NoRule,
-    /// The rule would hold a method that is no plain word.
+    /// The rule would contain a method that is not a plain word.
     Unusual,
 }
 
-/// What a denial lacks.
+/// What would have allowed a denied request.
 fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Result<Wish, NoWish> {
     let scheme = match subject {
         Subject::Connect(_) => None,
@@ -224,7 +223,7 @@ fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Resul
             let address = address.ok_or(NoWish::NoRule)?;
             Ok(Wish::Address(scheme, address))
         }
-        // Other rules allow its origin, or it would have been denied at an earlier stage.
+        // Other rules allow its origin: otherwise it would have been denied at an earlier stage.
         (
             DenyReason::NoRule,
             Subject::Request {
@@ -241,7 +240,7 @@ fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Resul
 }
 
 /// The rule for the method and directory of a request, as far as that is plain, or for all paths
-/// with that method where servers differ about it.
+/// with that method if servers disagree about the path.
 fn head(origin: &Origin, method: &[u8], path: &[u8]) -> Result<String, NoWish> {
     let request = Operation::Request {
         origin,

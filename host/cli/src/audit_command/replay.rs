@@ -1,4 +1,4 @@
-//! `sandbox-net audit replay`.
+//! The command `sandbox-net audit replay`.
 
 mod again;
 
@@ -57,7 +57,7 @@ impl Replay {
     }
 }
 
-/// What was found so far.
+/// The changes found so far.
 struct Changes<'p> {
     judge: Judge<'p>,
     decisions: u64,
@@ -68,12 +68,12 @@ struct Changes<'p> {
     reported: u64,
     cut_short: u64,
     by_hook: u64,
-    /// Denials that the log has as numbers only.
+    /// Denials that the log only counts.
     uncompared: u64,
     rows: Vec<Row>,
 }
 
-/// One decision that would be another. Everything in it is fit for a terminal, and short.
+/// One changed decision. Everything in it is safe for a terminal, and short.
 struct Row {
     sequence: String,
     sandbox: String,
@@ -114,7 +114,7 @@ impl<'p> Changes<'p> {
     fn add_lookup(&mut self, record: &LookupRecord) {
         let comparison = self.judge.compare_lookup(record);
         self.count(comparison, |again| Row {
-            // Lookups have no place among the decisions.
+            // Lookups have no number among the decisions.
             sequence: String::new(),
             sandbox: shortened(&record.sandbox, 40),
             cells: row(

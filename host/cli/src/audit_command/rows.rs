@@ -1,4 +1,4 @@
-//! Exchanges, denials and numbers of denials as rows of a table.
+//! Turns requests, denials and counts of denials into rows of a table.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ pub(super) struct Rows {
     left_out: u64,
 }
 
-/// Everything in it is fit for a terminal, and short.
+/// Everything in it is safe for a terminal, and short.
 struct Row {
     time: String,
     sandbox: String,
@@ -43,7 +43,7 @@ impl Rows {
         }
     }
 
-    /// Takes a line, unless it is about something that was simply allowed.
+    /// Takes a line, unless it is about something that was allowed.
     pub(super) fn add(&mut self, line: &AuditLine) {
         let row = match line {
             AuditLine::Exchange(record) => exchange(record),
@@ -68,7 +68,7 @@ impl Rows {
         self.rows.is_empty()
     }
 
-    /// The table; it names the sandbox only where there is more than one.
+    /// The table; it names the sandbox only if there is more than one.
     pub(super) fn table(&self) -> Table {
         let first = self.rows.front().map(|row| &row.sandbox);
         let has_sandboxes = self.rows.iter().any(|row| Some(&row.sandbox) != first);
@@ -157,7 +157,7 @@ pub(super) fn looked_up(record: &LookupRecord) -> String {
     format!("lookup {}", shortened(&record.name, LONGEST))
 }
 
-/// What was asked for, in one short text.
+/// What was requested, in one short text.
 pub(super) fn what(stage: Stage, method: Option<&str>, target: &str) -> String {
     let target = shortened(target, LONGEST);
     match stage {

@@ -1,4 +1,4 @@
-//! `sandbox-net audit FILE`.
+//! The command `sandbox-net audit FILE`.
 
 use std::path::PathBuf;
 

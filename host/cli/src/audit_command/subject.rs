@@ -1,11 +1,11 @@
-//! What a decision in a log was about.
+//! Reconstructs the subject of a decision from a log.
 
 use sandbox_net::policy::{Endpoint, Host, Origin};
 
 use crate::url;
 use sandbox_net::{DecisionRecord, LookupRecord, Stage};
 
-/// A decision's target and method, as the policy is asked about them.
+/// A decision's target and method, in the form in which the policy judges them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Connect(Endpoint),
@@ -20,9 +20,9 @@ pub(super) enum Subject {
 /// Why a record does not say what was decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unclear {
-    /// The log has the beginning of it only.
+    /// The log has only its beginning.
     CutShort,
-    /// It is nothing that could be asked of a policy.
+    /// A policy cannot judge it.
     Malformed,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn host(stage: Stage, target: &str) -> Option<String> {
     Some(endpoint.host.to_string())
 }
 
-/// Undoes [`escape_ascii`](slice::escape_ascii), which paths and methods are recorded with.
+/// Undoes [`escape_ascii`](slice::escape_ascii), with which paths and methods are recorded.
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -27,7 +27,7 @@ pub(super) fn decision() -> DecisionRecord {
     }
 }
 
-/// The same at another stage; a space separates the method of a request from its URL.
+/// An allowed decision at another stage; a space separates the method of a request from its URL.
 pub(super) fn decision_on(what: &str) -> DecisionRecord {
     let (stage, method, target) = match what.split_once(' ') {
         Some((method, target)) => (Stage::Request, Some(method.to_owned()), target),
@@ -75,7 +75,7 @@ pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
     }
 }
 
-/// An exchange that went well.
+/// A successful request.
 pub(super) fn exchange(target: &str) -> ExchangeRecord {
     ExchangeRecord {
         time: "2026-11-21T10:20:31.5Z".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! What each host was asked for, in numbers.
+//! Counts what was requested of each host.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -8,8 +8,8 @@ use crate::console;
 use crate::printable::{bytes, shortened};
 use sandbox_net::{AuditLine, Stage, Verdict};
 
-/// The most hosts that are counted one by one: guests choose how many there are. Where something
-/// was sent there is as much room again, so that denials alone cannot fill it.
+/// The most hosts that are counted individually, because guests choose their number. Hosts to which
+/// something was sent have as much room again, so that denials alone cannot fill it.
 const MOST: usize = 10_000;
 /// The most hosts that are printed.
 const MOST_PRINTED: usize = 50;
@@ -18,7 +18,7 @@ const MOST_PRINTED: usize = 50;
 #[derive(Default)]
 pub(super) struct Totals {
     hosts: HashMap<String, Total>,
-    /// Of the hosts beyond [`MOST`].
+    /// The total of the hosts beyond [`MOST`].
     others: Total,
 }
 

@@ -1,4 +1,4 @@
-//! `sandbox-net policy check`.
+//! The command `sandbox-net policy check`.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::console::Console;
 use crate::printable::{count, printable};
 use crate::{Failure, input, policy_options};
 
-/// The most warnings, and rules that are not within, that are printed for one file.
+/// The most warnings, and uncovered rules, that are printed for one file.
 const MOST: usize = 20;
 
 #[derive(Args, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Check {
     within: Option<PathBuf>,
 }
 
-/// The policy that others have to be within.
+/// The policy that must cover the others.
 struct Operator {
     name: String,
     policy: Policy,
@@ -57,7 +57,8 @@ impl Check {
     }
 }
 
-/// Prints the summary and the warnings of a policy. Returns whether it is within the operator's.
+/// Prints the summary and the warnings of a policy. Returns whether the operator's policy covers
+/// it.
 fn print(
     console: &mut Console<'_>,
     name: &str,

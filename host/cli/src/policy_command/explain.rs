@@ -1,4 +1,4 @@
-//! `sandbox-net policy explain`.
+//! The command `sandbox-net policy explain`.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::policy_options::PolicyOptions;
 use crate::printable::{printable, shortened};
 use crate::url::Url;
 
-/// The most rules that are listed, unless more of them fit.
+/// The most rules that are listed, unless more of them match.
 const MOST: usize = 200;
 
 #[derive(Args, Debug)]
@@ -40,7 +40,7 @@ impl Explain {
             .iter()
             .map(|(name, request)| (name, decide(request, &composed.policy)));
         let earlier: Vec<_> = earlier.collect();
-        // Where two are alike, the request's says most.
+        // Of two equal ones, the request's says most.
         let decisions = earlier.iter().map(|(_, decision)| decision);
         let decision = decisions
             .chain([&request])
@@ -88,7 +88,7 @@ impl Explain {
     }
 }
 
-/// What is decided before the request is, with the names of these decisions.
+/// What is decided before the request, with the names of these decisions.
 fn earlier_stages(origin: &Origin) -> Vec<(String, Operation<'_>)> {
     let endpoint: &Endpoint = &origin.endpoint;
     let connect = (
@@ -106,7 +106,7 @@ fn earlier_stages(origin: &Origin) -> Vec<(String, Operation<'_>)> {
     }
 }
 
-/// The settings of TLS that the policy grants there, whatever it says of the connection.
+/// The TLS settings that the policy grants there, whether or not it allows the connection.
 fn granted_tls(policy: &Policy, endpoint: &Endpoint) -> String {
     let settings = policy.granted_tls(endpoint).into_iter();
     match settings.map(TlsOverride::as_str).collect::<Vec<_>>() {
@@ -149,7 +149,7 @@ fn denial(decision: &Decision) -> Option<&Denial> {
     }
 }
 
-/// Prints every rule's part in the order in which the rules are asked.
+/// Prints every rule's part in the order of evaluation.
 fn print_steps(out: &mut dyn Write, steps: &[Step<'_>], authors: &[String]) -> io::Result<()> {
     if steps.is_empty() {
         return writeln!(out, "(the policy has no rules)");

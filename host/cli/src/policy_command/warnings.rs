@@ -1,4 +1,4 @@
-//! What is a policy, but probably not the one that was meant.
+//! Warns about valid policies that are probably not what was intended.
 
 mod budgets;
 mod reach;
@@ -71,7 +71,7 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     warnings
 }
 
-/// The rules for plain HTTP alone, by their hosts.
+/// The rules only for plain HTTP, by their hosts.
 fn plain_http_rules(document: &Document) -> HashMap<String, &Rule> {
     let rules = document.allow.iter().chain(&document.ask);
     let plain = rules.filter_map(|rule| {
@@ -82,16 +82,16 @@ fn plain_http_rules(document: &Document) -> HashMap<String, &Rule> {
     plain.collect()
 }
 
-/// A rule's text, taken apart roughly: only rules that parse are looked at.
+/// A rule's text, split roughly: only rules that parse are inspected.
 struct Parts<'a> {
-    /// The methods, with a space behind them; empty without.
+    /// The methods, followed by a space; empty if there are none.
     methods: &'a str,
     /// `https://`, or empty.
     scheme: &'a str,
     host: &'a str,
     /// `:443`, or empty.
     port: &'a str,
-    /// Empty without.
+    /// Empty if there is none.
     path: &'a str,
 }
 
@@ -135,7 +135,7 @@ fn is_any(rule: &Rule) -> bool {
     Parts::of(rule).host.eq_ignore_ascii_case("any")
 }
 
-/// The texts that are there more than once.
+/// The texts that occur more than once.
 fn twins(rules: &[Rule]) -> Vec<&str> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let mut twins = Vec::new();
@@ -149,8 +149,8 @@ fn twins(rules: &[Rule]) -> Vec<&str> {
     twins
 }
 
-/// The rules of which a single rule that denies leaves nothing. The candidates are looked up by
-/// their texts, so that this takes no longer than the document is long.
+/// The rules that a single denying rule makes useless. The candidates are looked up by their texts,
+/// so that the time is proportional to the document's length.
 fn shadowed(document: &Document) -> Vec<String> {
     let deny = document.deny.iter();
     let deny: HashMap<_, _> = deny.map(|rule| (rule.as_str(), rule)).collect();
@@ -169,7 +169,7 @@ fn shadowed(document: &Document) -> Vec<String> {
     warnings
 }
 
-/// The texts of rules that may mean all that this one means.
+/// The texts of rules that may match all that this one matches.
 fn keys(rule: &Rule) -> Vec<String> {
     let parts = Parts::of(rule);
     let mut keys = vec![rule.as_str().to_owned()];
@@ -184,9 +184,9 @@ fn keys(rule: &Rule) -> Vec<String> {
     keys
 }
 
-/// Whether a rule that denies means all that the other means. A rule means no less where it denies
-/// than where it allows, so that it is enough to compare the two as rules that allow; but without
-/// a port, a rule that denies means every port.
+/// Whether a rule that denies matches everything that the other matches. A rule matches no less
+/// when it denies than when it allows, so it is enough to compare the two as rules that allow; but
+/// without a port, a rule that denies matches every port.
 fn leaves_nothing(deny: &Rule, rule: &Rule) -> bool {
     let parts = Parts::of(rule);
     let port = match Parts::of(deny).port {

@@ -1,5 +1,5 @@
-//! A budget that is used up is told with its key and its value: to the program, in the records, in
-//! the log, with `--json` and without.
+//! A used-up budget is reported with its key and its value: to the program, in the records, in the
+//! log, with `--json` and without.
 
 use std::fs;
 

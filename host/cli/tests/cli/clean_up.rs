@@ -1,4 +1,4 @@
-//! What a run keeps on disk goes with it, however it ends.
+//! What a run keeps on disk is removed with it, however it ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Says that it runs, and then waits; some of its files are deep.
+/// Reports that it runs, and then waits; some of its files are deep.
 const WAITING: &str = "
 import os, time
 fd = os.open('/tmp', os.O_RDONLY)
@@ -35,7 +35,7 @@ fn temporary() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// Starts a run that waits, and comes back when it does.
+/// Starts a run that waits, and returns when it does.
 fn waiting(temporary: &TempDir) -> Child {
     let mut child = command(temporary, &["run", "-c", WAITING])
         .stdout(Stdio::piped())
@@ -89,7 +89,7 @@ fn what_a_killed_run_left_goes_with_a_later_run_and_a_live_one_keeps_its_own() {
     killed.wait().expect("an end");
     assert_eq!(directories(temporary.path()).len(), 2);
 
-    // A sweep goes on beside a run, and may not come to its end in a short one.
+    // A sweep runs beside a run, and may not finish during a short one.
     for _ in 0..20 {
         let status = command(&temporary, &["run", "-c", "pass"]).status();
         assert!(status.expect("a run").success());
@@ -147,7 +147,7 @@ fn what_cannot_be_removed_is_told_with_its_name() {
     let [directory] = &directories(temporary.path())[..] else {
         panic!("one directory");
     };
-    // Its name is taken away: what is in it goes, and it stays.
+    // It was renamed: its contents are removed, and the directory itself stays.
     let moved = temporary.path().join("moved");
     std::fs::rename(directory, &moved).expect("another name");
     kill(&child, "-TERM");

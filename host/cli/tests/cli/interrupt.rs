@@ -1,4 +1,4 @@
-//! Ctrl-C while packages are looked for ends the command at once, and leaves nothing half done.
+//! Ctrl-C during the search for packages ends the command at once, and leaves nothing half done.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,21 +14,21 @@ use sandbox_net::python::Cache;
 use super::scripts::write_wheel;
 use super::{command, prepare, text};
 
-/// Longer than a command that is interrupted may take, even on a machine that has much to do.
+/// Longer than an interrupted command may take, even on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(10);
 /// Longer than pip takes to ask for something.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the index leaves without an answer.
+/// What the index does not answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Silent {
     /// The page of a project.
     Page,
-    /// The second half of a wheel, when it is fetched to be kept.
+    /// The second half of a wheel, when it is downloaded to be kept.
     Wheel,
 }
 
-/// An index with one wheel; it tells when it falls silent.
+/// An index with one wheel; it reports when it falls silent.
 fn index(wheel: Vec<u8>, silent: Silent) -> (String, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let url = format!(
@@ -94,7 +94,7 @@ fn serve(
     }
 }
 
-/// A cache with the interpreters of the usual one, and without packages.
+/// A cache with the interpreters of the default one, and without packages.
 fn cache() -> tempfile::TempDir {
     let usual = Cache::open(None).expect("the usual cache");
     let beside = usual.root().parent().expect("a directory");
@@ -105,7 +105,7 @@ fn cache() -> tempfile::TempDir {
     cache
 }
 
-/// The same files under other names; what is hidden is being made, or a lock.
+/// Links the files under other names, without hidden ones, which are unfinished or locks.
 fn link(from: &Path, to: &Path) {
     use std::os::unix::fs::DirBuilderExt;
 
@@ -123,7 +123,7 @@ fn link(from: &Path, to: &Path) {
     }
 }
 
-/// All that is in the cache of packages but the locks, which stay.
+/// Everything in the cache of packages except the locks, which stay.
 fn packages(cache: &Path) -> Vec<PathBuf> {
     let kinds = ["resolution", "site", "refusals"].map(|kind| cache.join(kind));
     let listed = kinds.iter().filter_map(|kind| fs::read_dir(kind).ok());
@@ -147,7 +147,7 @@ fn processes(place: &Path) -> Vec<String> {
     all.filter_map(|process| of(&process.path())).collect()
 }
 
-/// The end of a command that should come at once.
+/// The exit code of a command that should end at once.
 fn end(child: &mut Child) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < AT_ONCE {

@@ -1,11 +1,11 @@
-//! Mistakes in a command, and machines that have no room for a run: what is said, and the exit code.
+//! Mistakes in a command, and machines without room for a run: the message and the exit code.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use super::{TOOL_ERROR, command, run, text};
 
-/// What the command says to arguments that it refuses.
+/// The output for arguments that the command refuses.
 fn refused(arguments: &[&str]) -> Output {
     let output = run(arguments);
     let stderr = text(&output.stderr);

@@ -1,4 +1,4 @@
-//! Commands whose output nobody reads any more, as behind `| head`.
+//! Commands whose output nobody reads any more, as after `| head`.
 
 use std::io;
 use std::process::Stdio;
@@ -39,7 +39,7 @@ fn a_command_that_prints_ends_without_a_word_where_the_reader_has_left() {
         let output = output.expect("the binary of this crate");
         let (code, said) = (output.status.code(), text(&output.stderr));
         assert_eq!((code, said), (Some(NOBODY_READS), ""), "{arguments:?}");
-        // Where somebody reads, it is said.
+        // If somebody reads it, the message is printed.
         let output = command(arguments).output().expect("its end");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty(), "{arguments:?}");

@@ -1,4 +1,5 @@
-//! Programs that the host looks for in `PATH`: none in a directory that the program may write to.
+//! Programs that the host finds in `PATH` must not be in a directory that the sandboxed program may
+//! write to.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ fn a_secrets_program_is_looked_for_nowhere_where_a_guest_could_plant_one() {
     let run = |path: &[PathBuf], directory: &Path| place.run(&options, path, directory);
     let usual = PathBuf::from("/usr/bin");
     let planted = "the place in PATH for the program of the secret 'key' '";
-    // Before the one that is meant, by a relative name, or from the working directory.
+    // Before the intended one, by a relative name, or from the working directory.
     let before = run(&[work.clone(), other.clone()], place.0.path());
     refused(&before, &[planted, "lies in"]);
     let relative = run(&["work/bin".into(), other.clone()], place.0.path());
@@ -80,7 +81,7 @@ fn a_secrets_program_is_looked_for_nowhere_where_a_guest_could_plant_one() {
         &here,
         &["the working directory of the command of the secret 'key' '.'"],
     );
-    // Behind it nobody looks.
+    // Places after it are not searched.
     for path in [
         vec![other.clone()],
         vec![usual, other.clone(), work.clone()],
@@ -101,11 +102,11 @@ fn pip_is_looked_for_nowhere_where_a_guest_could_plant_one() {
     let what = "the program that fetches packages (SANDBOX_NET_PIP)";
     let before = place.run(&wheel, &[work.clone(), usual.clone()], place.0.path());
     refused(&before, &[what, "lies in"]);
-    // A python that has no pip is passed over.
+    // A python without pip is skipped.
     std::fs::create_dir(place.at("none")).expect("a directory");
     let missing = place.run(&wheel, &[place.at("none"), work.clone()], place.0.path());
     refused(&missing, &[what, "lies in"]);
-    // Without packages nobody looks for it.
+    // Without packages pip is not needed.
     let output = place.run(&[], &[work, usual], place.0.path());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

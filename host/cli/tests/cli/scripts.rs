@@ -1,4 +1,4 @@
-//! Scripts that bring their needs: packages, a Python version, and rules that they ask for.
+//! Scripts that state their needs: packages, a Python version, and rules that they request.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// `run`, which finds packages here alone.
+    /// `run` with only this index.
     fn command(&self) -> Command {
         let mut command = command(&["run"]);
         command.env("PIP_NO_INDEX", "1");
@@ -164,7 +164,7 @@ fn a_script_on_stdin_or_in_a_pipe_is_what_it_is_for_cpython() {
         );
         assert_eq!(inside.status.code(), natively.status.code());
     }
-    // A file's name is told, as that of a script that is none.
+    // The name of a script that is not a regular file is passed on, too.
     let inside = place.piped(&["/dev/stdin"], "import sys; print(sys.argv); 1 / 0");
     assert_eq!(text(&inside.stdout), "['/run/stdin']\n");
     assert!(text(&inside.stderr).contains("File \"/run/stdin\", line 1"));

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Once;
 
-/// Answers every connection to a port of loopback with an empty page, and gives the address.
+/// Answers every connection to a port of loopback with an empty page, and returns the address.
 pub(crate) fn http_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let address = listener.local_addr().expect("a bound address");
@@ -29,7 +29,7 @@ pub(crate) fn http_server() -> SocketAddr {
     address
 }
 
-/// Has the interpreters compiled, once on a machine: that may take longer than any guard.
+/// Compiles the interpreters, once on a machine: that may take longer than any guard.
 pub(crate) fn prepare() {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(|| {

@@ -1,18 +1,18 @@
-//! What each certificate of a chain has to be, in OpenSSL's order (`check_extensions` and what
-//! follows it in its `x509_vfy.c`): the first fault is the one that is told.
+//! Checks each certificate of a chain in OpenSSL's order (`check_extensions` and what follows it in
+//! its `x509_vfy.c`): the first fault is the one that is reported.
 
 use rustls::pki_types::UnixTime;
 
 use crate::certificates::facts::{Facts, usage};
 use crate::certificates::fault::CertificateFault as Fault;
 
-/// How sure it is that a certificate is an authority's.
+/// How certain it is that a certificate belongs to an authority.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Authority {
     No,
     /// It says so.
     Yes,
-    /// It says nothing against it: a root of version 1, or a key for signing certificates.
+    /// It does not deny it: a root of version 1, or a key for signing certificates.
     Perhaps,
 }
 
@@ -29,8 +29,8 @@ fn authority(facts: &Facts<'_>) -> Authority {
     }
 }
 
-/// Checks a chain from the server's certificate on. `ends` says whether its last certificate is
-/// what is trusted; where it is not, that is a root of which only name and key are known.
+/// Checks a chain from the server's certificate on. `ends` says whether its last certificate is the
+/// trusted one; otherwise the trusted one is a root of which only name and key are known.
 pub(super) fn check(chain: &[Facts<'_>], ends: bool, strict: bool) -> Result<(), Fault> {
     let count = chain.len() + usize::from(!ends);
     let mut below = 0;
@@ -70,13 +70,13 @@ fn check_authority(
     is_fine.then_some(()).ok_or(Fault::InvalidAuthority)
 }
 
-/// What RFC 5280 asks for, and many certificates that work do not have.
+/// Checks what RFC 5280 requires but many working certificates lack.
 fn check_strictly(facts: &Facts<'_>, is_last: bool) -> Result<(), Fault> {
     let constraints = facts.constraints();
     let is_authority = facts.says_authority();
     let names = facts.alternative_names();
     let signs = |usage| facts.key_usage().is_none_or(|bits| bits & usage != 0);
-    // Where the usage is left open, OpenSSL takes every use for named here.
+    // If the usage is not given, OpenSSL counts every use as given here.
     if facts.path_length().is_some() {
         refuse(!is_authority, Fault::PathLengthWithoutAuthority)?;
         refuse(!signs(usage::CERTIFICATES), Fault::PathLengthWithoutSigning)?;
@@ -144,8 +144,8 @@ fn check_purpose(facts: &Facts<'_>, depth: usize, strict: bool) -> Result<(), Fa
     refuse(!is_fine || !facts.is_for_servers(), Fault::Purpose)
 }
 
-/// Keys and digests that are too weak (`check_auth_level`). The last certificate's signature is not
-/// what it is trusted for.
+/// Checks for keys and digests that are too weak (`check_auth_level`). The last certificate is not
+/// trusted because of its signature, so that is not checked.
 fn check_strength(chain: &[Facts<'_>], count: usize) -> Result<(), Fault> {
     for (depth, facts) in chain.iter().enumerate() {
         refuse(depth > 0 && facts.has_weak_key(), Fault::WeakAuthorityKey)?;
@@ -155,10 +155,11 @@ fn check_strength(chain: &[Facts<'_>], count: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Signatures and times, from the root down (`internal_verify`).
+/// Checks signatures and times, from the root down (`internal_verify`).
 pub(super) fn check_signatures(chain: &[Facts<'_>], now: UnixTime) -> Result<(), Fault> {
     for (depth, facts) in chain.iter().enumerate().rev() {
-        // What is trusted itself, or signed by a root that is not here, has no signature to check.
+        // A trusted certificate, or one signed by a root that is not here, has no signature to
+        // check.
         if let Some(issuer) = chain.get(depth + 1) {
             let may_sign = issuer.allows(usage::CERTIFICATES);
             refuse(!may_sign, Fault::NoCertificateSigning)?;
@@ -170,7 +171,7 @@ pub(super) fn check_signatures(chain: &[Facts<'_>], now: UnixTime) -> Result<(),
     Ok(())
 }
 
-/// The time of what is trusted itself, which the library leaves out.
+/// Checks the time of a certificate that is itself trusted, which the library omits.
 pub(super) fn check_last_time(chain: &[Facts<'_>], now: UnixTime) -> Result<(), Fault> {
     chain.last().map_or(Ok(()), |last| last.fault_of_time(now))
 }

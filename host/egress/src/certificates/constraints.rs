@@ -8,8 +8,8 @@ use crate::certificates::fault::CertificateFault as Fault;
 /// The most comparisons of a name with a constraint, as in OpenSSL.
 const MOST_COMPARISONS: usize = 1 << 20;
 
-/// Says which constraint a chain's names break, if any: the authorities' in turn, those of what
-/// they may sign for before what they may not.
+/// Finds the constraint that a chain's names violate, if any: one authority after the other,
+/// permitted names before excluded ones.
 pub(super) fn check(chain: &[Facts<'_>]) -> Result<(), Fault> {
     for (depth, authority) in chain.iter().enumerate().skip(1).rev() {
         let Some(constraints) = authority.name_constraints() else {
@@ -52,7 +52,7 @@ fn check_name(
     Ok(())
 }
 
-/// Whether a name is in a subtree; none where the two are of different kinds.
+/// Whether a name is in a subtree; `None` if the two are of different kinds.
 fn matches(name: &GeneralName<'_>, base: &GeneralName<'_>) -> Option<bool> {
     match (name, base) {
         (GeneralName::DNSName(name), GeneralName::DNSName(base)) => {

@@ -1,4 +1,4 @@
-//! What a certificate says about itself, read once.
+//! Reads what a certificate says about itself, once.
 
 use rustls::pki_types::UnixTime;
 use x509_parser::asn1_rs::{Oid, oid};
@@ -40,11 +40,11 @@ pub(crate) struct Facts<'a> {
     pub(super) is_proxy: bool,
 }
 
-/// The key of the issuer, as a certificate names it: the identifier, the issuer's serial number.
+/// The issuer's key, as named in a certificate: the identifier, the issuer's serial number.
 type IssuerKey<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 impl<'a> Facts<'a> {
-    /// None for what cannot be read.
+    /// `None` if the certificate cannot be read.
     pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(der).ok()?;
         let broken = |each: &X509Extension<'_>| {
@@ -84,7 +84,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether it says that it is an authority.
+    /// Whether it claims to be an authority.
     pub(super) fn says_authority(&self) -> bool {
         self.constraints().is_some_and(|found| found.value.ca)
     }
@@ -94,7 +94,7 @@ impl<'a> Facts<'a> {
         usize::try_from(found).ok()
     }
 
-    /// What the key is for; none where that is left open.
+    /// What the key is for; `None` if that is not given.
     pub(super) fn key_usage(&self) -> Option<u16> {
         let found = self.find(|each| match each {
             ParsedExtension::KeyUsage(found) => Some(found.flags),
@@ -103,7 +103,7 @@ impl<'a> Facts<'a> {
         found.map(|found| found.value)
     }
 
-    /// Whether the key may be used so, which it may where that is left open.
+    /// Whether the key may be used like this, which is also true if no usage is given.
     pub(super) fn allows(&self, usage: u16) -> bool {
         self.key_usage().is_none_or(|bits| bits & usage != 0)
     }
@@ -165,7 +165,7 @@ impl<'a> Facts<'a> {
         self.parsed.tbs_certificate.subject_pki.raw
     }
 
-    /// Its number, which is one more than what stands for it.
+    /// Its version, which is one more than the encoded number.
     pub(super) fn version(&self) -> u32 {
         self.parsed.version().0 + 1
     }
@@ -188,8 +188,8 @@ impl<'a> Facts<'a> {
         self.may_be_issued_by(self)
     }
 
-    /// Whether its issuer has the other's name. A proxy has the name of whom it speaks for and no
-    /// other ones (RFC 3820 section 3.5): one that has is nobody's.
+    /// Whether its issuer has the other's name. A proxy certificate must have the name of its
+    /// issuer and no alternative names (RFC 3820 section 3.5); otherwise it has no issuer.
     pub(super) fn names_as_issuer(&self, issuer: &Facts<'_>) -> bool {
         !self.is_broken_proxy() && self.issuer().as_raw() == issuer.subject().as_raw()
     }
@@ -198,7 +198,7 @@ impl<'a> Facts<'a> {
         self.is_proxy && self.alternative_names().is_some()
     }
 
-    /// Whether names and key identifiers fit.
+    /// Whether names and key identifiers match.
     pub(super) fn may_be_issued_by(&self, issuer: &Facts<'_>) -> bool {
         if !self.names_as_issuer(issuer) {
             return false;
@@ -214,7 +214,7 @@ impl<'a> Facts<'a> {
         fits(key, named) && fits(serial, Some(issuer.parsed.tbs_certificate.raw_serial()))
     }
 
-    /// Whether the issuer's key made the signature; none where that cannot be said.
+    /// Whether the issuer's key made the signature; `None` if that cannot be determined.
     pub(super) fn is_signed_by(&self, issuer: &Facts<'_>) -> Option<bool> {
         use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
         let key = &issuer.parsed.tbs_certificate.subject_pki;
@@ -225,7 +225,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What is wrong with its time, if anything is.
+    /// Checks its period of validity.
     pub(super) fn fault_of_time(&self, now: UnixTime) -> Result<(), CertificateFault> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let validity = self.parsed.validity();
@@ -253,7 +253,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The security of an RSA key of so many bits (NIST SP 800-57), as far as it matters here.
+/// The security of an RSA key of this many bits (NIST SP 800-57), as far as it matters here.
 fn rsa_bits(size: usize) -> usize {
     match size {
         2048.. => LEAST_BITS,
@@ -263,7 +263,7 @@ fn rsa_bits(size: usize) -> usize {
 }
 
 const PROXY: Oid<'static> = oid!(1.3.6.1.5.5.7.1.14);
-/// Server gated cryptography, of Microsoft and of Netscape: names of what servers do.
+/// Server gated cryptography, of Microsoft and of Netscape: uses that count as those of servers.
 const GATED: [Oid<'static>; 2] = [oid!(1.3.6.1.4.1.311.10.3.3), oid!(2.16.840.1.113730.4.1)];
 const WEAK_SIGNATURES: [Oid<'static>; 5] = [
     oid!(1.2.840.113549.1.1.4),
@@ -279,7 +279,7 @@ const KNOWN_OTHERS: [Oid<'static>; 3] = [
     oid!(1.3.6.1.5.5.7.48.1.5),
 ];
 
-/// Whether OpenSSL knows what a critical extension asks for (`X509_supported_extension`).
+/// Whether OpenSSL knows what a critical extension requires (`X509_supported_extension`).
 fn is_known(extension: &X509Extension<'_>) -> bool {
     use ParsedExtension as E;
     match extension.parsed_extension() {

@@ -27,7 +27,7 @@ pub enum CertificateFault {
     /// The chain ends with a certificate that signs itself and is not trusted.
     #[error("self-signed certificate in certificate chain")]
     SelfSignedInChain,
-    /// A trusted certificate that is no root lacks its own issuer.
+    /// A trusted certificate that is not a root lacks its own issuer.
     #[error("unable to get issuer certificate")]
     IssuerUnavailable,
     /// The chain has too many certificates.
@@ -69,16 +69,16 @@ pub enum CertificateFault {
     /// A signature's digest is too weak.
     #[error("CA signature digest algorithm too weak")]
     WeakSignature,
-    /// An issuer is no authority.
+    /// An issuer is not an authority.
     #[error("invalid CA certificate")]
     InvalidAuthority,
-    /// A path length where there is no authority.
+    /// A path length in a certificate that is not an authority's.
     #[error("Path length invalid for non-CA cert")]
     PathLengthWithoutAuthority,
     /// A path length, and a key that is not for signing certificates.
     #[error("Path length given without key usage keyCertSign")]
     PathLengthWithoutSigning,
-    /// A key for signing certificates where there is no authority.
+    /// A key for signing certificates in a certificate that is not an authority's.
     #[error("Key usage keyCertSign invalid for non-CA cert")]
     SigningWithoutAuthority,
     /// The issuer has no name.

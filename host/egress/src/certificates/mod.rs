@@ -1,8 +1,8 @@
-//! What OpenSSL would say of a server's certificates.
+//! Judges a server's certificates as OpenSSL would.
 //!
-//! Whether a chain is right, `webpki` says. This says why one that it refuses is refused, in the
-//! words and in the order of OpenSSL, and makes the checks that OpenSSL makes beyond it. It accepts
-//! nothing, but for the server's own certificate where the program trusts exactly that.
+//! `webpki` decides whether a chain is right. This module explains why a chain is refused, in the
+//! words and in the order of OpenSSL, and makes the checks that OpenSSL makes beyond `webpki`. It
+//! accepts nothing itself, except the server's own certificate if the program trusts exactly that.
 
 mod checks;
 mod constraints;
@@ -22,15 +22,15 @@ use crate::chain_checks::Checks;
 /// The most of a certificate's names that a message lists.
 const MOST_NAMES: usize = 5;
 
-/// What a server showed, and what is trusted.
+/// What a server presented, and what is trusted.
 pub(crate) struct Case<'a> {
     /// The server's certificate.
     pub(crate) leaf: &'a CertificateDer<'a>,
-    /// The others that it showed.
+    /// The other certificates that it presented.
     pub(crate) shown: &'a [CertificateDer<'a>],
     /// The program's certificates, as it gave them.
     pub(crate) given: &'a [CertificateDer<'static>],
-    /// How many of them, from the first on, the host does not trust.
+    /// How many of the first of them the host does not trust.
     pub(crate) own: usize,
     /// All roots.
     pub(crate) roots: &'a RootCertStore,
@@ -57,8 +57,8 @@ impl<'a> Case<'a> {
         is_own && Facts::read(self.leaf).is_some_and(|leaf| self.trusted().trusts(&leaf))
     }
 
-    /// What is wrong with the certificates, if OpenSSL's checks find anything. `is_for_name` tells
-    /// about the name, where that counts.
+    /// Finds what is wrong with the certificates by OpenSSL's checks. `is_for_name` says whether
+    /// the name matches, or does not count.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl<'a> Case<'a> {
         constraints::check(certificates)
     }
 
-    /// Checks a chain that was verified: the certificates that lead from the server's to a root.
+    /// Checks a verified chain: the certificates that lead from the server's to a root.
     ///
     /// # Errors
     ///
@@ -87,19 +87,19 @@ impl<'a> Case<'a> {
     pub(crate) fn check_verified(&self, path: &[CertificateDer<'_>]) -> Result<(), Fault> {
         let mut chain = Vec::with_capacity(path.len() + 1);
         for der in path {
-            // Whatever is not asked for may be as it is: the chain was verified.
+            // Accept what no check asks for: the chain was verified.
             match Facts::read(der) {
                 Some(facts) => chain.push(facts),
                 None if self.checks.strict => return Err(Fault::Other),
                 None => return Ok(()),
             }
         }
-        // The library looks at the key of a server only when that has signed something.
+        // The library checks a server's key only when it verifies a signature by it.
         if chain.first().is_some_and(Facts::has_weak_key) {
             return Err(Fault::WeakKey);
         }
         if chain.len() == 1 && chain[0].is_self_signed() {
-            // It is itself what is trusted.
+            // The certificate is itself the trusted one.
             return checks::check(&chain, true, self.checks.strict);
         }
         let root = chain.last().and_then(|last| self.root_of(last));
@@ -115,7 +115,7 @@ impl<'a> Case<'a> {
                 .windows(2)
                 .all(|pair| pair[0].may_be_issued_by(&pair[1]));
         if !fit {
-            // The library looks at no key identifiers. There may be another chain.
+            // The library ignores key identifiers, so there may be another chain.
             return self.judge(true);
         }
         checks::check(&chain, ends, self.checks.strict)?;
@@ -131,7 +131,7 @@ impl<'a> Case<'a> {
         given.find(|own| facts.may_be_issued_by(own) && facts.is_signed_by(own) != Some(false))
     }
 
-    /// For whom the server's certificate is.
+    /// The names that the server's certificate is for.
     pub(crate) fn names(&self) -> String {
         let leaf = Facts::read(self.leaf);
         let names = leaf.and_then(|leaf| leaf.alternative_names());

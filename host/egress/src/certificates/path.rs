@@ -1,4 +1,5 @@
-//! The chain that OpenSSL builds of what a server shows and of what is trusted (`build_chain`).
+//! Builds the chain that OpenSSL builds from what a server presents and what is trusted
+//! (`build_chain`).
 
 use rustls::pki_types::{TrustAnchor, UnixTime};
 
@@ -8,21 +9,21 @@ use crate::certificates::fault::CertificateFault as Fault;
 /// The most certificates of a chain, as in OpenSSL.
 const DEPTH: usize = 100;
 
-/// What chains may end with.
+/// The certificates and roots with which chains may end.
 pub(super) struct Trusted<'a> {
-    /// Certificates that are trusted, or, without a partial chain, may lead to one that is.
+    /// Certificates that are trusted, or, without a partial chain, may lead to a trusted one.
     pub(super) certificates: Vec<Facts<'a>>,
     /// Roots of which only name and key are known.
     pub(super) anchors: &'a [TrustAnchor<'static>],
-    /// Whether a certificate that does not sign itself is trusted, too.
+    /// Whether a certificate that is not self-signed is trusted, too.
     pub(super) partial: bool,
 }
 
-/// A chain that ends with what is trusted.
+/// A chain that ends with something trusted.
 pub(super) struct Chain<'a> {
     /// The server's certificate first.
     pub(super) certificates: Vec<Facts<'a>>,
-    /// Whether the last one is what is trusted, and not signed by an anchor that is.
+    /// Whether the last one is itself trusted, and not signed by a trusted anchor.
     pub(super) ends: bool,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Trusted<'a> {
     fn anchors_issuer_of(&self, facts: &Facts<'_>) -> bool {
         // An anchor's name lacks the tag and the length of the sequence.
         let issuer = facts.issuer().as_raw();
-        // What the program gave is known whole.
+        // What the program gave is known completely.
         let is_given = |own: &Facts<'_>| own.subject().as_raw() == issuer;
         if facts.is_broken_proxy() || self.certificates.iter().any(is_given) {
             return false;
@@ -48,7 +49,7 @@ impl<'a> Trusted<'a> {
             .any(|anchor| is_sequence_of(issuer, &anchor.subject))
     }
 
-    /// Whether a certificate is itself what an anchor was made of.
+    /// Whether an anchor was made of this certificate.
     fn anchors(&self, facts: &Facts<'_>) -> bool {
         self.anchors.iter().any(|anchor| {
             is_sequence_of(facts.subject().as_raw(), &anchor.subject)
@@ -56,12 +57,12 @@ impl<'a> Trusted<'a> {
         })
     }
 
-    /// Whether the server's own certificate is trusted as it is.
+    /// Whether the server's own certificate is itself trusted.
     pub(super) fn trusts(&self, leaf: &Facts<'_>) -> bool {
         self.ends_with(leaf) && self.holds(leaf)
     }
 
-    /// The chain of a server's certificate, and the others that it showed.
+    /// Builds the chain of a server's certificate and the others that it presented.
     pub(super) fn chain(
         &self,
         leaf: Facts<'a>,
@@ -118,8 +119,8 @@ impl<'a> Trusted<'a> {
     }
 }
 
-/// Whether the contents of a sequence are these: its header is of two bytes, and of more where the
-/// contents are longer than 127 (X.690 section 8.1.3).
+/// Whether a sequence has these contents: its header has two bytes, or more if the contents are
+/// longer than 127 (X.690 section 8.1.3).
 fn is_sequence_of(sequence: &[u8], contents: &[u8]) -> bool {
     let length = sequence.get(1).copied().unwrap_or_default();
     let header = match length {
@@ -129,7 +130,7 @@ fn is_sequence_of(sequence: &[u8], contents: &[u8]) -> bool {
     sequence.get(header..) == Some(contents)
 }
 
-/// The place of a certificate's issuer; of several, one that is valid.
+/// The position of a certificate's issuer; of several, prefer a valid one.
 fn issuer_of(facts: &Facts<'_>, among: &[Facts<'_>], now: UnixTime) -> Option<usize> {
     let fits = |issuer: &&Facts<'_>| facts.may_be_issued_by(issuer);
     let valid = |issuer: &Facts<'_>| issuer.fault_of_time(now).is_ok();

@@ -1,4 +1,4 @@
-//! One exchange of a connection, in the version of HTTP that its transport speaks.
+//! Sends one request on a connection, in the version of HTTP that its transport speaks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// What came back, with the memory of its head.
+    /// The response, with the memory of its head.
     pub(super) fn answered(
         &self,
         head: Result<ResponseHead, ProtocolFailure>,

@@ -1,11 +1,11 @@
-//! Heads that the reader accepts and HTTP clients read in different ways.
+//! Detects heads that the reader accepts but HTTP clients read in different ways.
 //!
-//! A guest's client gets a response as the reader's values, written anew. That says the same as the
-//! peer's own bytes only where every client reads these as the reader does.
+//! A guest's client gets a response as the reader's values, written anew. That equals the peer's
+//! own bytes only if every client reads these as the reader does.
 
 use crate::message::{HttpVersion, ResponseHead};
 
-/// In what clients differ over the head in these bytes; `None` where they agree.
+/// What clients disagree about in the head in these bytes; `None` if they agree.
 pub(super) fn ambiguity(bytes: &[u8], head: &ResponseHead) -> Option<&'static str> {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let status_line = lines.next().unwrap_or_default();
@@ -26,9 +26,9 @@ pub(super) fn ambiguity(bytes: &[u8], head: &ResponseHead) -> Option<&'static st
     (!is_plain).then_some("its transfer coding")
 }
 
-/// Whether one blank, and nothing else, is between the parts of the status line.
+/// Whether exactly one blank separates the parts of the status line.
 fn is_plain(line: &[u8], head: &ResponseHead) -> bool {
-    // The version and a blank are there.
+    // The version and a blank were checked already.
     let rest = line.get(9..).unwrap_or_default();
     match rest.split_at_checked(3) {
         Some((status, reason)) if status.iter().all(u8::is_ascii_digit) => {
@@ -38,7 +38,7 @@ fn is_plain(line: &[u8], head: &ResponseHead) -> bool {
     }
 }
 
-/// The value of a `Transfer-Encoding` line: some clients keep the blanks behind it.
+/// The value of a `Transfer-Encoding` line: some clients keep the blanks after it.
 fn coding(line: &[u8]) -> Option<&[u8]> {
     const NAME: &[u8] = b"transfer-encoding";
     let (name, value) = line.split_at_checked(NAME.len())?;

@@ -1,4 +1,4 @@
-//! A response body as it arrives.
+//! Reads a response body as it arrives.
 
 use std::io;
 use std::pin::Pin;
@@ -19,17 +19,16 @@ use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
 
-/// How many bytes of the wire are read of an unread rest to keep a connection; more costs more than a
-/// new one.
+/// How many bytes of an unread rest are read to keep a connection; more costs more than a new one.
 const MAX_DRAIN: u64 = 64 * 1024;
 
 /// The body of one response, and with it the connection until the body's end.
 #[derive(Debug)]
 pub(crate) struct H1Body {
     decoder: Decoder,
-    /// `None` once the body is over, one way or the other.
+    /// `None` once the body is over, in any way.
     receiving: Option<Receiving>,
-    /// What is still being sent after a response that will not be followed by another one.
+    /// What is still being sent after a response that no other one will follow.
     lingering: Option<Pump<WriteHalf<Stream>>>,
 }
 
@@ -38,10 +37,10 @@ pub(crate) struct H1Body {
 pub(super) struct Receiving {
     pub(super) reader: Reader,
     pub(super) writing: Writing,
-    /// Whether the connection may carry another exchange after this one.
+    /// Whether the connection may carry another request after this one.
     pub(super) persistent: bool,
     pub(super) accept_tls_truncation: bool,
-    /// The most bytes that a head, or the fields behind the body, may have.
+    /// The most bytes of a head, or of the trailers.
     pub(super) max_head: usize,
     pub(super) home: Arc<ReturnSlot>,
 }
@@ -75,7 +74,7 @@ impl Decoder {
         }
     }
 
-    /// Bytes that it keeps of what was decoded.
+    /// Bytes of the decoded data that it keeps.
     fn kept(&self) -> usize {
         match self {
             Self::Chunked(chunked) => chunked.kept(),
@@ -83,7 +82,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the body is complete, as far as can be told without another byte of it.
+    /// Whether the body is complete, as far as is known without another byte of it.
     fn is_at_end(&mut self, buffer: &mut BytesMut) -> bool {
         match self {
             Self::Length(left) => *left == 0,
@@ -105,7 +104,7 @@ impl H1Body {
         body
     }
 
-    /// All that comes, beginning with what waits in the buffer.
+    /// Returns everything that comes, beginning with what is in the buffer.
     pub(super) fn unframed(receiving: Receiving) -> Self {
         Self::decoding(
             Decoder::Unframed(Unframed::new(receiving.max_head)),
@@ -121,7 +120,7 @@ impl H1Body {
         }
     }
 
-    /// Whether the end was reached; the connection is free by then.
+    /// Whether the end was reached; then the connection is free.
     pub(crate) fn is_over(&self) -> bool {
         self.receiving.is_none()
     }
@@ -134,7 +133,7 @@ impl H1Body {
         }
     }
 
-    /// The bytes that are still to come, where that is known.
+    /// The number of bytes still to come, if known.
     pub(crate) fn remaining(&self) -> Option<u64> {
         match self.decoder {
             _ if self.is_over() => Some(0),
@@ -184,8 +183,8 @@ impl H1Body {
         }
     }
 
-    /// Frees the connection as soon as the last byte was handed out, and not only when the reader
-    /// asks for more: many readers know the length, and do not.
+    /// Frees the connection as soon as the last byte was returned: many readers know the length,
+    /// and never read the end.
     fn finish_if_complete(&mut self) {
         let Some(receiving) = &mut self.receiving else {
             return;
@@ -215,8 +214,8 @@ impl H1Body {
         }
     }
 
-    /// Reads a small rest that is already there, so that the connection can be used again. Chunk
-    /// extensions count as data does: a peer may send any number of them.
+    /// Reads a small rest that is already there, so that the connection can be reused. Chunk
+    /// extensions count like data: a peer may send any number of them.
     fn drain(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         let Some(start) = self.taken() else { return };
@@ -227,7 +226,7 @@ impl H1Body {
         }
     }
 
-    /// Bytes of the wire that were taken so far, where the connection may be used again.
+    /// Bytes read so far, if the connection may be reused.
     fn taken(&self) -> Option<u64> {
         let receiving = self.receiving.as_ref().filter(|it| it.persistent)?;
         Some(receiving.reader.taken())
@@ -241,7 +240,7 @@ impl Drop for H1Body {
 }
 
 impl Receiving {
-    /// Takes notice of the end of the request's body.
+    /// Notices the end of the request's body.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Result<(), EgressError> {
         let Writing::Body(pump) = &mut self.writing else {
             return Ok(());

@@ -12,10 +12,10 @@ use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 /// The longest line with a chunk's size and its extensions, which are skipped.
 const MAX_SIZE_LINE: usize = 4096;
 
-/// How much of what is no chunk is kept.
+/// How much is kept of what is not a chunk.
 const MAX_RECEIVED: usize = 64;
 
-/// What the decoder made of the bytes it has.
+/// The result of decoding the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
     /// A piece of the body; never empty.
@@ -26,17 +26,17 @@ pub(super) enum Decoded {
     End,
 }
 
-/// Takes the chunked coding off. It accepts what the grammar says and nothing else.
+/// Removes the chunked coding. It accepts exactly the grammar.
 #[derive(Debug)]
 pub(super) struct ChunkedDecoder {
     state: State,
-    /// Bytes of the line under way that are known to hold no line end.
+    /// Bytes of the current line that are known to have no line end.
     scanned: usize,
-    /// The lines of the trailer section, as far as they came, and the most bytes of them.
+    /// The lines of the trailer section so far, and their most bytes.
     trailer_lines: Vec<u8>,
     max_trailers: usize,
     trailers: Fields,
-    /// What was wrong, which stays so.
+    /// The first failure, which is permanent.
     failure: Option<EgressError>,
 }
 
@@ -63,17 +63,17 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Bytes of the trailer section that came.
+    /// Bytes of the trailer section so far.
     pub(super) fn kept(&self) -> usize {
         self.trailer_lines.len()
     }
 
-    /// The trailer fields, once, behind the end.
+    /// The trailer fields, once, after the end.
     pub(super) fn take_trailers(&mut self) -> Fields {
         std::mem::take(&mut self.trailers)
     }
 
-    /// Decodes from the front of `buffer`, and takes from it what was used.
+    /// Decodes from the front of `buffer`, and removes what was used.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, EgressError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -125,7 +125,7 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Whether what is in the buffer ends the body. No byte of the body is taken.
+    /// Whether the content of the buffer ends the body. Takes no byte of the body.
     pub(super) fn is_at_end(&mut self, buffer: &mut BytesMut) -> bool {
         let next_is_last = match self.state {
             State::Data(_) => false,
@@ -136,10 +136,10 @@ impl ChunkedDecoder {
         next_is_last && matches!(self.decode(buffer), Ok(Decoded::End))
     }
 
-    /// Takes a line of the trailer section; false where there is none yet.
+    /// Takes a line of the trailer section; returns false if there is none yet.
     fn read_trailer(&mut self, buffer: &mut BytesMut) -> Result<bool, EgressError> {
         let left = self.max_trailers.saturating_sub(self.trailer_lines.len());
-        // The CR counts, so that there is always room for the blank line at the end.
+        // The CR counts, so that there is always room for the final blank line.
         let too_long = |_: &[u8]| EgressError::Limit(Limit::ResponseHeadSize);
         let Some(line) = self.line(buffer, left.saturating_add(1), too_long)? else {
             return Ok(false);
@@ -154,7 +154,7 @@ impl ChunkedDecoder {
         Ok(true)
     }
 
-    /// The next line without its CRLF. One that has no end within `max` bytes is `too_long`.
+    /// The next line without its CRLF. A line without an end within `max` bytes is `too_long`.
     fn line(
         &mut self,
         buffer: &mut BytesMut,
@@ -185,7 +185,7 @@ impl ChunkedDecoder {
     }
 }
 
-/// What is wrong, and the beginning of what came where a chunk should be.
+/// The fault, and the beginning of what came in place of a chunk.
 fn fault(what: &'static str, bytes: &[u8]) -> EgressError {
     EgressError::Protocol(ProtocolFailure {
         fault: ProtocolFault::Chunk(what),
@@ -226,10 +226,10 @@ mod tests {
 
     const MAX_TRAILERS: usize = 1024;
 
-    /// A body, and what was left behind it.
+    /// A body, and what was left after it.
     type Complete = (Vec<u8>, Vec<u8>);
 
-    /// A failure that is not the coding's own.
+    /// A failure outside the coding.
     fn head(what: &'static str) -> EgressError {
         EgressError::protocol(ProtocolFault::Trailers(what))
     }

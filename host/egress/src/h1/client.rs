@@ -1,4 +1,4 @@
-//! One request and its response on one connection.
+//! Sends one request on a connection and reads its response.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,42 +20,42 @@ use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Arrived {
     /// A response.
     Framed(ResponseHead, H1Body),
-    /// Bytes whose head is not accepted, from its first one on to the connection's end.
+    /// Bytes whose head is not accepted, from the first one to the connection's end.
     Unframed(ProtocolFailure, H1Body),
 }
 
-/// A request that is ready to be sent, on whichever connection.
+/// A request that is ready to be sent, on any connection.
 #[derive(Debug)]
 pub(crate) struct Exchange<'a> {
     /// The encoded request head.
     pub(crate) head: &'a [u8],
     pub(crate) kind: BodyKind,
-    /// Who wants to know that the peer asks for the body.
+    /// Who is told that the peer asks for the body.
     pub(crate) continued: Option<&'a Continued>,
-    /// Whether the request asks for the connection's end.
+    /// Whether the request asks to close the connection.
     pub(crate) closes: bool,
     /// Whether the method is HEAD, whose response has no body whatever its fields say.
     pub(crate) answers_head: bool,
     pub(crate) max_response_head: usize,
     pub(crate) accept_tls_truncation: bool,
-    /// Whether bytes that are no response are wanted as they come.
+    /// Whether to return a malformed response as it comes.
     pub(crate) takes_unframed: bool,
-    /// Whether responses that clients read in different ways are wanted so, too.
+    /// Whether to return an ambiguous response as it comes, too.
     pub(crate) takes_ambiguous: bool,
-    /// What is read ahead is taken from here.
+    /// The account for what is read ahead.
     pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
     pub(crate) home: Arc<ReturnSlot>,
 }
 
 impl Exchange<'_> {
-    /// Sends the request and waits for the response's head. The body is taken out of `body` when
-    /// the head is sent, and not before. `phase` says at any time what is going on.
+    /// Sends the request and waits for the response's head. The body is taken out of `body` only
+    /// when the head is sent. `phase` always says what is going on.
     ///
     /// Dropping the future closes the connection.
     pub(crate) async fn run(
@@ -75,7 +75,7 @@ impl Exchange<'_> {
         let (head, framing, writing) = match result {
             Ok(found) => found,
             Err(EgressError::Protocol(failure)) if self.hands_on(&failure, &reader) => {
-                // Nothing more is sent, and nothing else is ever received, on such a connection.
+                // Nothing more is sent or received on such a connection.
                 let mut receiving = self.receiving(reader, Writing::Broken, false);
                 receiving.max_head = receiving.reader.head_room;
                 return Ok(Arrived::Unframed(failure, H1Body::unframed(receiving)));
@@ -94,9 +94,9 @@ impl Exchange<'_> {
         Ok(Arrived::Framed(head, H1Body::new(framing, receiving)))
     }
 
-    /// Whether a head that is not accepted is handed on as it came. One that is larger than the bound
-    /// is not, nor is one that an attacker on the way may have cut. The reader's own bounds of a part
-    /// of the head are not the client's.
+    /// Whether to pass on a malformed head as it came. Not if it is larger than the bound, or if an
+    /// attacker on the path may have truncated it. The reader's own bounds of a part of the head do
+    /// not apply to the client.
     fn hands_on(&self, failure: &ProtocolFailure, reader: &Reader) -> bool {
         use ProtocolFault::{Ambiguous, Head, HeadCut, HeadTooLarge, NotHttp, Switched};
         let is_bounded = match failure.fault {
@@ -118,7 +118,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Sends and receives at once: a peer may answer, and stop to read, at any time.
+    /// Sends and receives at once: a peer may answer, and stop reading, at any time.
     async fn until_head(
         &self,
         reader: &mut Reader,
@@ -141,7 +141,8 @@ impl Exchange<'_> {
                 },
             },
             result = &mut receive => {
-                // Answered before the request was complete: the connection has no future.
+                // The peer answered before the request was complete, so the connection cannot be
+                // reused.
                 let (head, framing) = result?;
                 return Ok((head, framing, Writing::Broken));
             }

@@ -1,4 +1,4 @@
-//! A request body on the wire: as it is, or in chunks.
+//! Sends an HTTP/1.1 request body, unchanged or in chunks.
 
 use bytes::Buf;
 use tokio::io::{AsyncWriteExt, WriteHalf};

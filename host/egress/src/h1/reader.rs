@@ -19,8 +19,8 @@ use crate::message::{Continued, ResponseHead};
 use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use crate::stream::Stream;
 
-/// How much is read ahead of whoever takes the bytes, at most and at least: as the sandbox's memory
-/// is used up, connections make do with less.
+/// The most and the least bytes that are read ahead: as the sandbox's memory is used up,
+/// connections get smaller buffers.
 const LARGEST_READ: usize = 64 * 1024;
 const SMALLEST_READ: usize = 4 * 1024;
 
@@ -31,13 +31,13 @@ pub(super) struct Reader {
     read_size: usize,
     /// Bytes that were taken out and are kept: the lines of a trailer section.
     pub(super) kept: usize,
-    /// Bytes that came in all.
+    /// All bytes received.
     received: u64,
-    /// Whether TLS ended without a word while a head was read.
+    /// Whether TLS ended without `close_notify` while a head was read.
     pub(super) was_truncated: bool,
-    /// The bytes that the head under way may have.
+    /// The bytes that the current head may have.
     pub(super) head_room: usize,
-    /// The memory of the buffer, and of a piece of it that was taken out and is being read.
+    /// The memory of the buffer, and of a piece that was taken out of it and is being read.
     held: Reservation,
 }
 
@@ -56,14 +56,14 @@ impl Reader {
         })
     }
 
-    /// The half itself, once nothing that was read ahead would be lost.
+    /// The half itself, if nothing that was read ahead would be lost.
     pub(super) fn into_half(self) -> Option<ReadHalf<Stream>> {
         self.buffer.is_empty().then_some(self.half)
     }
 
-    /// Reads what is there into the buffer; 0 is the end. What waits in the buffer already, as a
-    /// long head does, is taken from the sandbox's memory: its end is an error with the
-    /// [`Limit`] in it.
+    /// Reads available bytes into the buffer; 0 is the end. The sandbox's memory pays for what
+    /// already waits in the buffer, such as a long head. If it is used up, the error contains the
+    /// [`Limit`].
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // A buffer grows to twice its size.
         let needed = 2 * (self.buffer.len() + self.kept + self.read_size);
@@ -78,15 +78,15 @@ impl Reader {
         Poll::Ready(Ok(read))
     }
 
-    /// Bytes of the wire that were taken out of the buffer, whatever they were.
+    /// Bytes that were taken out of the buffer, of any kind.
     pub(super) fn taken(&self) -> u64 {
         self.received - self.buffer.len() as u64
     }
 
-    /// Reads the head of the final response, and skips informational ones but for 100, which is
-    /// told. All of them together have at most `max` bytes. What follows the final head stays in the
-    /// buffer, and so does a head that is not accepted, as one is that clients read in different ways
-    /// where that one is wanted as it comes. `answered` is set with the first byte.
+    /// Reads the head of the final response, skipping informational ones; 100 is reported. All of
+    /// them together have at most `max` bytes. What follows the final head stays in the buffer. So
+    /// does a malformed head, and an ambiguous one if that is wanted as it comes. `answered` is set
+    /// with the first byte.
     pub(super) async fn read_head(
         &mut self,
         (max, answers_head, takes_ambiguous): (usize, bool, bool),
@@ -160,19 +160,19 @@ impl Reader {
         })
     }
 
-    /// A failure together with the bytes that show it.
+    /// A failure with the bytes that show it.
     fn fault(&self, fault: ProtocolFault) -> EgressError {
         self.fault_in(fault, self.buffer.len())
     }
 
-    /// The same of a head of so many bytes.
+    /// A failure with a head of this many bytes.
     fn fault_in(&self, fault: ProtocolFault, length: usize) -> EgressError {
         let received = Bytes::copy_from_slice(&self.buffer[..length]);
         EgressError::Protocol(ProtocolFailure { fault, received })
     }
 }
 
-/// Whether an error only says that a TLS connection ended without `close_notify`.
+/// Whether an error only means that a TLS connection ended without `close_notify`.
 pub(super) fn is_end(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof
 }

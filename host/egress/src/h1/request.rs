@@ -1,4 +1,4 @@
-//! The head of a request on the wire (RFC 9112 section 3).
+//! Writes the head of a request (RFC 9112 section 3).
 
 use crate::body_kind::BodyKind;
 use crate::error::EgressError;
@@ -10,14 +10,14 @@ use sandbox_net_policy::RequestLine;
 /// Fields that this module sends itself, or that would change where a message ends.
 const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
-/// Writes the head: the request line, then the guest's fields as they are and the host's own, in the
-/// order of the layout. Without one, `Host` comes first, and what frames the message last.
+/// Writes the head: the request line, then the guest's fields unchanged and the host's own, in the
+/// order of the layout. Without a layout, `Host` comes first, and framing fields last.
 ///
-/// The policy has checked the head; what could split it into two is refused here once more.
+/// The policy has checked the head; what could split it into two is refused here again.
 ///
 /// # Errors
 ///
-/// `Invalid` for a head that would not mean what it says; `Limit` above `max` bytes.
+/// `Invalid` for a head that would have another meaning on the wire; `Limit` above `max` bytes.
 pub(crate) fn encode_head(
     request: &RequestLine,
     kind: BodyKind,
@@ -40,7 +40,7 @@ pub(crate) fn encode_head(
     Ok(head)
 }
 
-/// The bytes of the head as HTTP/1.1 text, whichever version carries it.
+/// The bytes of the head as HTTP/1.1 text, for any version that carries it.
 pub fn head_size(request: &RequestLine, kind: BodyKind, options: &SendOptions) -> u64 {
     let first = request.method.len() + request.path.len() + "  HTTP/1.1\r\n".len();
     let lines = lines(request, kind, options);
@@ -48,7 +48,7 @@ pub fn head_size(request: &RequestLine, kind: BodyKind, options: &SendOptions) -
     (first + rest + "\r\n".len()) as u64
 }
 
-/// The guest's fields and the host's own, in the order that they have without a layout.
+/// The guest's fields and the host's own, in the default order.
 fn lines<'a>(request: &'a RequestLine, kind: BodyKind, options: &'a SendOptions) -> Vec<Line<'a>> {
     let host = options.layout.host(&request.origin);
     let expects = options.continued.is_some();
@@ -265,7 +265,7 @@ mod tests {
     ];
 
     proptest! {
-        /// Whatever the guest's fields are, the head has the host's framing, once.
+        /// With any fields of the guest, the head has the host's framing once.
         #[test]
         fn a_head_is_framed_by_its_kind_alone(
             lines in prop::collection::vec(
@@ -275,7 +275,7 @@ mod tests {
             let line = |(name, value): (&str, &str)| (name.into(), value.into());
             let mut fields: Vec<(Vec<u8>, Vec<u8>)> = lines.into_iter().map(line).collect();
             let layout = Layout::take(&mut fields, kind);
-            // As the policy does with the one that names the origin.
+            // The policy removes the one that names the origin, too.
             fields.retain(|(name, _)| name != b"Host");
             let options = SendOptions { layout, ..SendOptions::default() };
             let request = RequestLine { fields, ..request(b"PUT", b"/", b"", b"") };

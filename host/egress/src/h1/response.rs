@@ -1,4 +1,4 @@
-//! The head of a response on the wire, and what it says about the body (RFC 9112 sections 4 to 6).
+//! Parses the head of a response, and what it says about the body (RFC 9112 sections 4 to 6).
 
 use crate::error::EgressError;
 use crate::fields::{Fields, MAX_FIELDS};
@@ -13,14 +13,14 @@ const MAX_STATUS_LINE: usize = 65_536;
 /// Why a head is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HeadError {
-    /// It is no HTTP.
+    /// It is malformed.
     Fault(ProtocolFault),
     /// It is too large.
     Limit,
 }
 
-/// Finds and parses one head at the beginning of a growing buffer. Bytes that were looked at are
-/// not looked at again, so that a head that arrives byte by byte costs no more than one in a piece.
+/// Finds and parses one head at the beginning of a growing buffer. No byte is scanned twice, so a
+/// head that arrives byte by byte costs no more than one in one piece.
 #[derive(Debug)]
 pub(super) struct HeadParser {
     max: usize,
@@ -38,7 +38,7 @@ impl HeadParser {
         }
     }
 
-    /// The head and its length in bytes; `None` while it is not complete. Every call must give the
+    /// The head and its length in bytes; `None` while it is incomplete. Every call must pass the
     /// same bytes as the last one, or more.
     pub(super) fn parse(
         &mut self,
@@ -74,13 +74,13 @@ impl HeadParser {
         )))
     }
 
-    /// The status line, as soon as it is complete: a peer that speaks something else is found out
-    /// after its first line, and not when it hangs up.
+    /// The status line, as soon as it is complete: a peer that speaks another protocol is detected
+    /// after its first line, and not only when it hangs up.
     fn first_line(
         &mut self,
         buffer: &[u8],
     ) -> Result<Option<(u16, HttpVersion, Vec<u8>)>, HeadError> {
-        // The line's end has to lie within the bound, however many bytes came at once with it.
+        // The line's end has to be within the bound, even if more bytes came with it.
         let bound = (MAX_STATUS_LINE + 1).min(self.max);
         let seen = &buffer[..buffer.len().min(bound)];
         let Some(end) = newline_from(seen, self.scanned) else {
@@ -99,7 +99,7 @@ impl HeadParser {
             .ok_or(HeadError::Fault(ProtocolFault::NotHttp))
     }
 
-    /// The length up to and with the blank line.
+    /// The length including the blank line.
     fn find_end(&mut self, buffer: &[u8]) -> Option<usize> {
         while let Some(at) = newline_from(buffer, self.scanned) {
             match &buffer[at + 1..] {
@@ -124,7 +124,7 @@ fn newline_from(buffer: &[u8], from: usize) -> Option<usize> {
         .map(|at| from + at)
 }
 
-/// `HTTP/1.x SP status [SP reason]`; more than one blank is tolerated as `http.client` does.
+/// `HTTP/1.x SP status [SP reason]`; more than one blank is accepted, as in `http.client`.
 fn parse_status_line(line: &[u8]) -> Option<(u16, HttpVersion, Vec<u8>)> {
     let version = match line.get(..8)? {
         b"HTTP/1.0" => HttpVersion::Http10,
@@ -173,7 +173,7 @@ fn parse_fields(head: &[u8]) -> Result<Fields, HeadError> {
 }
 
 /// The trailer fields in these lines, by the rules for the fields of a head; those that would change
-/// the message are left out.
+/// the message are dropped.
 pub(super) fn parse_trailers(lines: &[u8]) -> Result<Fields, EgressError> {
     if lines.is_empty() {
         return Ok(Fields::new());
@@ -202,10 +202,10 @@ fn unfold(value: &[u8]) -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b' ')
 }
 
-/// How the end of a body is found.
+/// How the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// After so many bytes; 0 where there is no body.
+    /// After this many bytes; 0 if there is no body.
     Length(u64),
     /// By the chunked coding.
     Chunked,
@@ -213,7 +213,7 @@ pub(super) enum Framing {
     Close,
 }
 
-/// The rules of RFC 9112 section 6.3, in their order.
+/// Applies the rules of RFC 9112 section 6.3, in order.
 pub(super) fn framing(head: &ResponseHead, answers_head: bool) -> Result<Framing, ProtocolFault> {
     if answers_head || matches!(head.status, 100..=199 | 204 | 304) {
         return Ok(Framing::Length(0));
@@ -255,7 +255,7 @@ fn parse_length(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether the connection may carry another exchange (RFC 9112 section 9.3).
+/// Whether the connection may carry another request (RFC 9112 section 9.3).
 pub(super) fn is_persistent(head: &ResponseHead, framing: Framing) -> bool {
     let says = |option: &[u8]| list(head, "connection").any(|it| it.eq_ignore_ascii_case(option));
     let contradicts_itself = list(head, "transfer-encoding").next().is_some()

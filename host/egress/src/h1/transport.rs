@@ -1,4 +1,4 @@
-//! Where a connection goes when its exchange is over.
+//! Returns or closes a connection when its request is over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::pump::{Pump, Sent};
 use crate::stream::Stream;
 use sandbox_net_policy::Endpoint;
 
-/// How long the next request waits for the end of the last one's body. By then its response is
-/// complete, so that only the task that sent the body may not have been scheduled yet.
+/// How long the next request waits for the end of the last one's body. The response is complete by
+/// then, so at most the task that sent the body has not been scheduled yet.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// A connection whose response is complete, and whose request nearly always is.
@@ -37,7 +37,7 @@ impl IdleConnection {
         Self { read, write }
     }
 
-    /// The connection, if the request is sent, or is so in a moment.
+    /// The connection, if the request is sent or will be in a moment.
     pub(crate) async fn settle(self) -> Option<Stream> {
         let half = match self.write {
             Writing::Done(half) => half,
@@ -64,18 +64,18 @@ impl IdleConnection {
     }
 }
 
-/// What becomes of a connection's HTTP/1 transport when the connection is closed.
+/// What happens to a connection's HTTP/1 transport when the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// It is closed, as a program expects that closes its socket: a peer may wait for that, or have
-    /// tied something to the connection (NTLM does).
+    /// Close it, as a program expects that closes its socket: a peer may wait for that, or may have
+    /// tied state to the connection (like NTLM).
     Close,
-    /// It waits for the client's next connection to the same endpoint, with the same TLS profile.
+    /// Keep it for the client's next connection to the same endpoint, with the same TLS profile.
     Pool,
 }
 
-/// The guest's connection, as its exchanges see it: the transport returns here for the guest's
-/// next request, and goes where it is meant to go when the guest has closed its connection.
+/// The guest's connection, as seen by its requests: the transport returns here for the guest's next
+/// request, and is closed or pooled when the guest has closed its connection.
 #[derive(Debug)]
 pub(crate) struct ReturnSlot {
     reuse: Reuse,
@@ -100,7 +100,7 @@ impl ReturnSlot {
         }
     }
 
-    /// What the last exchange left.
+    /// Takes what the last request left.
     pub(crate) fn take(&self) -> Option<IdleConnection> {
         match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
             ReturnState::Open(parked) => parked.take(),
@@ -108,7 +108,7 @@ impl ReturnSlot {
         }
     }
 
-    /// An exchange is over, and its connection is free.
+    /// Returns the connection after a request is over.
     pub(super) fn give_back(&self, parked: IdleConnection) {
         let rest = match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
             ReturnState::Open(slot @ None) => {
@@ -120,7 +120,7 @@ impl ReturnSlot {
         self.to_pool(rest);
     }
 
-    /// The guest's connection is closed.
+    /// Notes that the guest's connection is closed.
     pub(crate) fn close(&self) {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let last = std::mem::replace(&mut *slot, ReturnState::Closed);

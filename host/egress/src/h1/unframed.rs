@@ -1,14 +1,14 @@
-//! Bounds the head of an answer that is handed on as it comes.
+//! Bounds the head of a response that is passed on as it comes.
 
 use crate::error::EgressError;
 use crate::limit::Limit;
 
-/// Counts the bytes before the first blank line, where every reader's head is over by then.
+/// Counts the bytes before the first blank line, where every reader's head has ended.
 #[derive(Debug)]
 pub(super) struct Unframed {
-    /// Bytes that the head may still have; none behind it.
+    /// Bytes that the head may still have; `None` after it.
     left: Option<usize>,
-    /// Whether the line under way is blank so far, and has another one before it.
+    /// Whether the current line is blank so far, and not the first one.
     is_blank: bool,
 }
 
@@ -25,7 +25,7 @@ impl Unframed {
     ///
     /// # Errors
     ///
-    /// Where the head is too large.
+    /// If the head is too large.
     pub(super) fn count(&mut self, bytes: &[u8]) -> Result<(), EgressError> {
         for byte in bytes {
             let Some(left) = &mut self.left else {

@@ -1,4 +1,4 @@
-//! The header blocks (RFC 9113 section 4.3) and the data that a peer sends, counted before the library
+//! Counts the header blocks (RFC 9113 section 4.3) and the data that a peer sends, before the library
 //! decodes them.
 
 use std::io;
@@ -10,22 +10,22 @@ use crate::h2::header::Header;
 use crate::h2::kept::{Part, Streams};
 use crate::limit::Limit;
 
-/// What a block costs beside its fields: an entry of the library's, and the smallest table.
+/// What a block costs besides its fields: an entry of the library, and the smallest table.
 const BLOCK: usize = 1 << 10;
 
-/// What a field costs beside its bytes: a place in a table that grows to twice its size, and blocks
-/// of memory for its name and its value.
+/// What a field costs besides its bytes: an entry in a table that grows to twice its size, and
+/// blocks of memory for its name and its value.
 const FIELD: usize = 352;
 
-/// What a byte on the wire comes to: the Huffman code has 5 bits for a character at least, and blocks
-/// of memory are rounded up.
+/// What a byte on the wire costs: the Huffman code has at least 5 bits for a character, and blocks of
+/// memory are rounded up.
 const BYTE: usize = 2;
 
-/// What a byte of a block comes to while its bytes are put together and decoded. Buffers grow to
-/// twice their size, and stay with the session.
+/// What a byte of a block costs while the block is assembled and decoded. Buffers grow to twice
+/// their size, and stay with the session.
 const BUFFERED: usize = 4;
 
-/// How much of a block is decoded within what every session takes.
+/// The size up to which decoding a block is covered by the memory of every session.
 const SMALL_BLOCK: usize = 4 << 10;
 
 const END_STREAM: u8 = 0x1;
@@ -43,16 +43,16 @@ pub(super) struct Blocks {
     data: Option<Data>,
 }
 
-/// A frame with data under way.
+/// The current frame with data.
 struct Data {
     stream: u32,
     left: usize,
 }
 
-/// A block under way.
+/// The current block.
 struct Block {
     stream: u32,
-    /// What it is kept for; none where the library drops it when it is complete.
+    /// What it is kept for; `None` if the library drops it when it is complete.
     part: Option<Part>,
     dropped: Option<Reservation>,
     fields: FieldCounter,
@@ -79,12 +79,12 @@ impl Blocks {
         }
     }
 
-    /// Takes notice of where the bytes are that are shown next.
+    /// Notes where the bytes are that are read next.
     pub(super) fn land(&mut self, landing: Landing) -> io::Result<()> {
         self.streams.read(landing).map_err(out_of_memory)
     }
 
-    /// Takes notice of a frame that begins.
+    /// Notes the beginning of a frame.
     pub(super) fn begin(&mut self, header: Header) -> io::Result<()> {
         self.payload = Payload::default();
         match header.kind {
@@ -110,7 +110,7 @@ impl Blocks {
                 self.keep(BLOCK).map_err(out_of_memory)?;
             }
             Header::CONTINUATION => {}
-            // Section 8.4: a client that has said so gets none.
+            // Section 8.4: the client has forbidden this frame.
             Header::PUSH_PROMISE => return Err(refused("a response that nobody asked for")),
             _ => return Ok(()),
         }
@@ -128,7 +128,7 @@ impl Blocks {
         self.read(&[])
     }
 
-    /// Takes notice of a piece of the payload of the frame that began last.
+    /// Notes a piece of the payload of the last frame.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.read_data(bytes)?;
         let payload = &mut self.payload;
@@ -183,7 +183,7 @@ impl Blocks {
             .map_err(out_of_memory)
     }
 
-    /// Takes memory for so much more of the block under way.
+    /// Reserves memory for this much more of the current block.
     fn keep(&mut self, bytes: usize) -> Result<(), Limit> {
         let Some(block) = &mut self.block else {
             return Ok(());
@@ -198,7 +198,7 @@ impl Blocks {
         }
     }
 
-    /// Takes memory for a block that is so long by now.
+    /// Reserves memory for a block that has this length by now.
     fn buffer(&mut self, length: usize) -> Result<(), Limit> {
         let needed = length.saturating_sub(SMALL_BLOCK) * BUFFERED;
         match &mut self.buffers {

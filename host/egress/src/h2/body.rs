@@ -1,4 +1,4 @@
-//! A response body on a session.
+//! Reads a response body on a session.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,11 +16,11 @@ use crate::h2::session::StreamPlace;
 use crate::pump::{Pump, Sent};
 use crate::trailers::permitted;
 
-/// Less data than this is copied out of the buffer that it was read into: half of the library's.
+/// Less data than this is copied out of its read buffer: half of the library's buffer.
 const COPIED: usize = 8 << 10;
 
-/// The body of one response. The peer may send ahead as much as the stream's window holds; the
-/// window opens again as the bytes are taken. Dropping it before the end resets the stream.
+/// The body of one response. The peer may send ahead as much as the stream's window allows; the
+/// window opens again as bytes are taken. Dropping it before the end resets the stream.
 #[derive(Debug)]
 pub(crate) struct H2Body {
     receiving: Option<RecvStream>,
@@ -28,7 +28,7 @@ pub(crate) struct H2Body {
     place: Option<StreamPlace>,
     /// The memory of its window, and of what it sends ahead.
     held: Reservation,
-    /// The most that the fields behind the body may have, as RFC 9113 section 6.5.2 counts it.
+    /// The most bytes of the trailers, as RFC 9113 section 6.5.2 counts them.
     max_trailers: usize,
     trailers: Fields,
 }
@@ -107,7 +107,7 @@ impl H2Body {
                     Ok(()) => Some(Ok(data)),
                     Err(error) => Some(Err(translate(&error))),
                 },
-                // A body that fails ends its stream: that is the cause then.
+                // A failed body ends its stream, so it is the cause.
                 Some(Err(error)) => {
                     let cause = self.pump.as_mut().and_then(Pump::failure);
                     Some(Err(cause.unwrap_or_else(|| translate(&error))))
@@ -137,7 +137,8 @@ impl H2Body {
         }
     }
 
-    /// The response is complete. A body that is still being sent goes on, on its session.
+    /// Notes that the response is complete. A body that is still being sent continues on its
+    /// session.
     fn finish(&mut self) {
         self.receiving = None;
         self.held.shrink_to(0);
@@ -150,7 +151,7 @@ impl H2Body {
     }
 }
 
-/// Data that does not keep a buffer which is much larger than itself.
+/// Copies data out of a buffer that is much larger.
 fn without_its_buffer(data: Bytes) -> Bytes {
     match data.len() {
         ..COPIED => Bytes::copy_from_slice(&data),

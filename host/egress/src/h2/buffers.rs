@@ -1,34 +1,34 @@
-//! The buffers that the bytes of a session are read into.
+//! Accounts for the buffers that the bytes of a session are read into.
 //!
-//! The library does not copy data: what it keeps of a frame is a piece of the buffer that the frame
-//! was read into, and keeps all of it. So a buffer is taken from the sandbox's memory as long as data
-//! in it is kept. (Names and values of fields are copied.)
+//! The library does not copy data: what it keeps of a frame is a slice of the buffer that the frame
+//! was read into, and keeps all of it. So a buffer counts in the sandbox's memory as long as data in
+//! it is kept. (Names and values of fields are copied.)
 
 use std::collections::HashMap;
 
 use crate::account::Reservation;
 use crate::limit::Limit;
 
-/// Names a buffer of a session.
+/// Identifies a buffer of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct BufferId(u64);
 
 /// Where bytes were read to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Landing {
-    /// The address of the first of them.
+    /// The address of the first byte.
     pub(super) address: usize,
-    /// The room that there was for them.
+    /// The room that was available.
     pub(super) room: usize,
-    /// How many they are.
+    /// The number of bytes.
     pub(super) length: usize,
-    /// The bytes of a frame that came before: whoever takes another buffer takes them along.
+    /// The bytes of an unfinished frame from before: they move along to another buffer.
     pub(super) carried: usize,
 }
 
 /// The buffers of one session.
 pub(super) struct Buffers {
-    /// For those that somebody holds.
+    /// For the buffers that somebody holds.
     held: Reservation,
     known: HashMap<BufferId, Buffer>,
     next: u64,
@@ -38,23 +38,23 @@ pub(super) struct Buffers {
 #[derive(Default)]
 struct Buffer {
     size: usize,
-    /// How many things keep it.
+    /// How many holders it has.
     holders: usize,
-    /// Whether nothing new comes into it.
+    /// Whether nothing more is read into it.
     is_over: bool,
 }
 
-/// The buffer that is read into.
+/// The buffer that is being read into.
 struct Reading {
     id: BufferId,
-    /// The address behind the last byte, and the room that was left there.
+    /// The address after the last byte, and the room that was left there.
     end: usize,
     room: usize,
     filled: usize,
 }
 
 impl Buffers {
-    /// Those that somebody holds are taken from memory with `held`, which has nothing yet.
+    /// `held`, which is still empty, grows for the buffers that somebody holds.
     pub(super) fn new(held: Reservation) -> Self {
         Self {
             held,
@@ -69,12 +69,12 @@ impl Buffers {
         }
     }
 
-    /// The buffer that was read into last. A frame that is complete now is whole in it.
+    /// The buffer that was read into last. A frame that is complete now is entirely in it.
     pub(super) fn reading(&self) -> BufferId {
         self.reading.id
     }
 
-    /// Takes notice of bytes that were read.
+    /// Notes bytes that were read.
     pub(super) fn read(&mut self, landing: Landing) -> Result<(), Limit> {
         let is_same = self.reading.room > 0 && self.reading.end == landing.address;
         if !is_same {
@@ -89,7 +89,7 @@ impl Buffers {
         self.grow_to(self.reading.id, size)
     }
 
-    /// Another buffer, which nobody holds yet.
+    /// Adds a buffer, which nobody holds yet.
     fn add(&mut self) -> BufferId {
         let id = BufferId(self.next);
         self.next += 1;
@@ -97,7 +97,7 @@ impl Buffers {
         id
     }
 
-    /// Nothing new comes into a buffer: it goes when nobody holds it.
+    /// Notes that nothing more is read into a buffer, which is removed when nobody holds it.
     fn retire(&mut self, id: BufferId) {
         if let Some(buffer) = self.known.get_mut(&id) {
             buffer.is_over = true;
@@ -105,7 +105,7 @@ impl Buffers {
         }
     }
 
-    /// Keeps a buffer once more.
+    /// Adds a holder to a buffer.
     pub(super) fn hold(&mut self, id: BufferId) -> Result<(), Limit> {
         if let Some(buffer) = self.known.get_mut(&id) {
             if buffer.holders == 0 {
@@ -116,7 +116,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Keeps a buffer once less.
+    /// Removes a holder from a buffer.
     pub(super) fn release(&mut self, id: BufferId) {
         let Some(buffer) = self.known.get_mut(&id) else {
             return;
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::account::HostMemory;
 
-    /// Reads so many bytes into the room at an address.
+    /// Reads this many bytes into the room at an address.
     fn read(buffers: &mut Buffers, address: usize, room: usize, length: usize) -> BufferId {
         let landing = Landing {
             address,
@@ -176,7 +176,7 @@ mod tests {
         let (_, mut buffers) = buffers(0);
         let first = read(&mut buffers, 1000, 100, 40);
         assert_eq!(read(&mut buffers, 1040, 60, 60), first);
-        // It is full: what comes behind it is another one's.
+        // It is full: what follows is read into another one.
         let second = read(&mut buffers, 1100, 100, 10);
         assert_ne!(second, first);
         // The room moved, or bytes were skipped.
@@ -190,7 +190,7 @@ mod tests {
         buffers.hold(id).unwrap();
         buffers.hold(id).unwrap();
         assert_eq!(memory.used(), 100);
-        // In place, it has become larger.
+        // It has grown in place.
         read(&mut buffers, 41, 260, 10);
         assert_eq!(memory.used(), 300);
         let other = read(&mut buffers, 5000, 200, 10);

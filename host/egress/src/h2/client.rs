@@ -1,4 +1,4 @@
-//! One request and its response on a session.
+//! Sends one request on a session and reads its response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,11 +25,11 @@ use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
 use sandbox_net_policy::RequestLine;
 
-/// What a stream holds beside its window, about: the library's state, tasks, and an honest head.
+/// About what a stream holds besides its window: the library's state, tasks, and an ordinary head.
 const STREAM: usize = (2 << 10) + AHEAD;
 
-/// Sends the request and waits for the response's head. The body is taken out of `body` when the
-/// stream is open, and not before. `phase` says at any time what is going on.
+/// Sends the request and waits for the response's head. The body is taken out of `body` only when
+/// the stream is open. `phase` always says what is going on.
 ///
 /// Dropping the future resets the stream.
 pub(crate) async fn exchange(
@@ -96,7 +96,7 @@ fn response_head(parts: &http::response::Parts, max: usize) -> Result<ResponseHe
     })
 }
 
-/// The final response, as it is waited for. Informational ones are skipped, and bounded as in
+/// The final response, while it is awaited. Informational ones are skipped, and bounded as in
 /// HTTP/1: in their number, and in their bytes together with those of the final head.
 struct PendingHead {
     response: ResponseFuture,
@@ -158,14 +158,14 @@ async fn until_head(
                 *pump = None;
             }
             response = &mut *answer => return response.map_err(|failure| {
-                // A body that fails ends its stream: that is the cause then.
+                // A failed body ends its stream, so it is the cause.
                 sending.failure().map_or(failure, Failure::last)
             }),
         }
     }
 }
 
-/// A failure to open a stream. The session is at its end, if the request is not at fault.
+/// A failure to open a stream. The session is over, unless the request is at fault.
 fn unsent(error: &h2::Error) -> Failure {
     let is_session = error.is_io() || error.is_go_away() || error.is_reset();
     Failure {
@@ -180,7 +180,7 @@ fn unsent(error: &h2::Error) -> Failure {
 
 /// A failure before the response's head.
 fn failure(error: &h2::Error) -> Failure {
-    // GOAWAY reaches only streams that the peer did not begin to process.
+    // GOAWAY affects only streams that the peer did not begin to process.
     let is_refused =
         error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
     let delivery = match (is_refused, error.is_io() || error.is_go_away()) {

@@ -1,4 +1,4 @@
-//! Errors of the library, translated.
+//! Translates errors of the library.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Lists of fields that the library has decoded, bounded.
+//! Bounds lists of fields that the library has decoded.
 
 use http::HeaderMap;
 
@@ -6,7 +6,7 @@ use crate::error::EgressError;
 use crate::fields::{Fields, MAX_FIELDS};
 use crate::limit::Limit;
 
-/// What a field costs beside its name and value (RFC 9113 section 6.5.2).
+/// What a field costs besides its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
 /// The bytes of a list as RFC 9113 section 6.5.2 counts them.
@@ -17,7 +17,7 @@ pub(super) fn size(map: &HeaderMap) -> usize {
     sizes.sum()
 }
 
-/// The fields of a list that has at most `max` bytes, and no more fields than a head may have.
+/// The fields of a list, if it has at most `max` bytes, and no more fields than a head may have.
 pub(super) fn bounded_fields(map: &HeaderMap, max: usize) -> Result<Fields, EgressError> {
     if map.len() > MAX_FIELDS || size(map) > max {
         return Err(EgressError::Limit(Limit::ResponseHeadSize));

@@ -1,15 +1,15 @@
 //! Counts the fields of a header block (RFC 7541 section 6) from its bytes, without decoding them.
 //!
-//! A field can be one byte on the wire and cost a hundred in memory, so that bytes alone say little.
+//! A field can be one byte on the wire and cost a hundred in memory, so bytes alone say little.
 
-/// The most bytes of a number behind its first one, as the library reads them.
+/// The most bytes of a number after its first one, as the library reads them.
 const MAX_CONTINUATION: u32 = 4;
 
 /// Reads a block in pieces.
 #[derive(Debug, Default)]
 pub(super) struct FieldCounter {
     at: At,
-    /// Whether the field under way enters the table of the session.
+    /// Whether the current field enters the table of the session.
     is_indexed: bool,
     fields: usize,
 }
@@ -17,10 +17,10 @@ pub(super) struct FieldCounter {
 /// Why a block is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockFault {
-    /// A number that is longer than any that is needed.
+    /// A number is longer than necessary.
     Number,
-    /// A pseudo-field that is to be remembered. The library keeps the whole buffer around one of a
-    /// request, and no response has those; `:status` needs no name of its own.
+    /// A pseudo-field enters the table. For one of a request the library keeps the whole buffer,
+    /// and no response has those; `:status` needs no name of its own.
     PseudoField,
 }
 
@@ -51,12 +51,12 @@ enum At {
     },
 }
 
-/// What a number stands for.
+/// The meaning of a number.
 #[derive(Debug, Clone, Copy)]
 enum Of {
-    /// A field that a table has whole.
+    /// A complete field in a table.
     Field,
-    /// A name that a table has.
+    /// A name in a table.
     Name,
     /// The new size of the table.
     Size,
@@ -73,7 +73,7 @@ enum Text {
 }
 
 impl FieldCounter {
-    /// The fields that are complete.
+    /// The number of complete fields.
     pub(super) fn fields(&self) -> usize {
         self.fields
     }
@@ -213,7 +213,7 @@ mod tests {
         Ok(counter.fields())
     }
 
-    /// A block in which every form of RFC 7541 section 6 is, and the number of its fields.
+    /// A block with every form of RFC 7541 section 6, and the number of its fields.
     fn every_form() -> (Vec<u8>, usize) {
         let long = [&[0x00, 0x01, b'a', 0x7f, 0xc9, 0x01][..], &[b'b'; 328]].concat();
         let forms: [(&[u8], usize); 10] = [
@@ -258,7 +258,7 @@ mod tests {
                 assert_eq!(count(block, size), Err(BlockFault::PseudoField));
             }
         }
-        // `:status`, and fields that nobody remembers.
+        // `:status`, and fields that do not enter the table.
         for block in [&[0x48, 0x01, b'2'][..], &[0x01, 0x01, b'a'], &[0x84]] {
             assert_eq!(count(block, 1), Ok(1));
         }

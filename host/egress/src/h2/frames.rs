@@ -1,9 +1,9 @@
-//! The frames of a session, counted: those that carry nothing cost a peer little, and the host work.
+//! Counts the frames of a session: those without content cost a peer little, but the host work.
 //!
-//! What the library bounds by itself: CONTINUATION frames of one list, small and empty DATA frames,
-//! and streams that were reset. What it answers or drops without a bound: PING, SETTINGS,
-//! WINDOW_UPDATE, PRIORITY and unknown frames, and lists of fields of informational responses. What it
-//! keeps until somebody takes it is counted by [`Blocks`].
+//! The library itself bounds: CONTINUATION frames of one list, small and empty DATA frames, and
+//! streams that were reset. It answers or drops without a bound: PING, SETTINGS, WINDOW_UPDATE,
+//! PRIORITY and unknown frames, and lists of fields of informational responses. [`Blocks`] counts what
+//! it keeps until somebody takes it.
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
@@ -21,19 +21,19 @@ use crate::limit::limit_of;
 use crate::stream::Stream;
 use crate::wire::Ended;
 
-/// How many frames without data a peer may send ahead of anything that calls for them.
+/// How many frames without data a peer may send beyond what other events allow.
 const MOST: u64 = 10_000;
 
-/// How many of them a request calls for: informational responses, the response's own fields, and
-/// some of the peer's own business.
+/// How many of them a request allows: informational responses, the response's own fields, and some
+/// of the peer's own.
 const FOR_REQUEST: u64 = 64;
 
-/// How many of them a frame with data calls for, beside one for each so many bytes: windows that open,
-/// which some peers tell of with every little read, and measurements of the way.
+/// How many of them a frame with data allows, besides one for each so many bytes: window updates,
+/// which some peers send with every small read, and measurements of the path.
 const FOR_DATA: u64 = 4;
 const BYTES_FOR_ONE: u64 = 256;
 
-/// How many of them a second calls for: a peer may ask from time to time whether anybody is there.
+/// How many of them a second allows: a peer may ping from time to time.
 const FOR_SECOND: u64 = 1;
 
 /// What a client sends before its first frame (RFC 9113 section 3.4).
@@ -50,7 +50,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// What is kept of what comes on `stream` is counted in `streams`.
+    /// Counts in `streams` what is kept of what arrives on `stream`.
     pub(super) fn new(stream: Stream, streams: Streams) -> Self {
         Self {
             ended: stream.ended(),
@@ -68,7 +68,7 @@ impl Frames {
         }
     }
 
-    /// Looks at bytes that were written.
+    /// Inspects bytes that were written.
     fn note_sent(&mut self, bytes: &[u8]) {
         let Self {
             sent, allowance, ..
@@ -80,7 +80,7 @@ impl Frames {
         });
     }
 
-    /// Looks at bytes that were read where there was so much room, before the library does.
+    /// Inspects bytes that were read into this room, before the library does.
     fn note_received(&mut self, bytes: &[u8], room: usize) -> io::Result<()> {
         let Self {
             received,
@@ -127,7 +127,7 @@ fn too_many() -> io::Error {
     )
 }
 
-/// How many frames a frame with so many bytes of data calls for.
+/// How many frames a frame with this many bytes of data allows.
 fn for_data(length: usize) -> u64 {
     FOR_DATA + length as u64 / BYTES_FOR_ONE
 }
@@ -158,22 +158,22 @@ impl Allowance {
 /// What is found next.
 enum Piece<'a> {
     Begins(Header),
-    /// Bytes of the payload of the frame that began last.
+    /// Bytes of the payload of the last frame.
     Payload(&'a [u8]),
 }
 
-/// Finds the frames in bytes that come in pieces.
+/// Splits bytes that arrive in pieces into frames.
 #[derive(Debug, Default)]
 struct Scanner {
-    /// The part of a frame's header that came.
+    /// The part of a frame's header that has arrived.
     header: [u8; 9],
     length: usize,
-    /// Bytes to the end of the frame's payload.
+    /// Bytes until the end of the frame's payload.
     left: usize,
 }
 
 impl Scanner {
-    /// The bytes of the frame that is not complete.
+    /// The bytes of the incomplete frame.
     fn unfinished(&self) -> usize {
         match self.left {
             0 => self.length,

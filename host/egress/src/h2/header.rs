@@ -20,7 +20,7 @@ impl Header {
             length: usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c),
             kind,
             flags,
-            // The first bit means nothing.
+            // The first bit is reserved.
             stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
         }
     }
@@ -38,10 +38,10 @@ impl Header {
     }
 }
 
-/// What a frame is, as far as it is of interest.
+/// The type of a frame, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// DATA that has so many bytes, and not none.
+    /// DATA with this many bytes, at least one.
     Data(usize),
     Headers,
     Other,

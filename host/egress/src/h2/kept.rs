@@ -1,8 +1,8 @@
-//! What the library keeps of a session's streams until somebody takes it, counted.
+//! Counts what the library keeps of a session's streams until somebody takes it.
 //!
-//! A peer may send heads, data in small frames, and the fields behind a body, while nobody reads. The
-//! library keeps all of it, and says nothing about how much. So the frames are counted before it
-//! gets them, and what they cost is taken from the sandbox's memory until the exchange has taken it.
+//! A peer may send heads, data in small frames, and trailers, while nobody reads. The library keeps
+//! all of it, and does not report how much. So the frames are counted before it gets them, and their
+//! cost is taken from the sandbox's memory until the request has taken them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::account::{HostMemory, Reservation};
 use crate::h2::buffers::{BufferId, Buffers, Landing};
 use crate::limit::Limit;
 
-/// What an exchange takes from the sandbox's memory for this before it begins: enough for an honest
-/// head with few fields, or for a few fields behind a body.
+/// What a request reserves of the sandbox's memory for this before it begins: enough for an
+/// ordinary head with few fields, or for a few trailers.
 pub(super) const AHEAD: usize = 2 << 10;
 
-/// What a frame with data costs beside the buffer that it is in, at most: the library's own entry, in
-/// a list that grows to twice its size, and one here.
+/// What a frame with data costs at most besides the buffer that contains it: the library's own entry,
+/// in a list that grows to twice its size, and one here.
 const DATA_FRAME: usize = 512;
 
 /// What a list of fields is kept for.
@@ -25,7 +25,7 @@ const DATA_FRAME: usize = 512;
 pub(super) enum Part {
     /// The final head, or an informational one.
     Head,
-    /// Fields behind a body.
+    /// Trailers.
     Trailers,
 }
 
@@ -49,14 +49,14 @@ struct Kept {
     heads: usize,
     trailers: usize,
     data_frames: usize,
-    /// The buffers of those that are complete, in their order.
+    /// The buffers of the complete frames, in order.
     buffers: VecDeque<BufferId>,
     /// Whether any head came.
     has_begun: bool,
 }
 
 impl Kept {
-    /// Takes what is kept now, beyond what was taken ahead.
+    /// Reserves what is kept now, beyond what was reserved ahead.
     fn settle(&mut self) -> Result<(), Limit> {
         let all = self.heads + self.trailers + self.data_frames * DATA_FRAME;
         self.held.change_to(all.saturating_sub(AHEAD))
@@ -93,13 +93,13 @@ impl Streams {
         state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes notice of where bytes were read to.
+    /// Notes where bytes were read to.
     pub(super) fn read(&self, landing: Landing) -> Result<(), Limit> {
         self.lock().buffers.read(landing)
     }
 
-    /// Opens a stream by `open`, which gives its number. Nothing that comes on it is looked at
-    /// before it is known here.
+    /// Opens a stream by `open`, which returns its number. Nothing that arrives on it is inspected
+    /// before it is registered here.
     pub(super) fn open<T, E>(
         &self,
         open: impl FnOnce() -> Result<(u32, T), E>,
@@ -121,7 +121,7 @@ impl Streams {
         Ok((KeptStream { streams, id }, opened))
     }
 
-    /// Which list begins on a stream; none where the library drops whatever comes there.
+    /// Which list begins on a stream; `None` if the library drops whatever arrives there.
     pub(super) fn begin_block(&self, id: u32, is_last: bool) -> Option<Part> {
         let mut state = self.lock();
         let kept = state.streams.get_mut(&id)?;
@@ -132,7 +132,7 @@ impl Streams {
         })
     }
 
-    /// Keeps so many bytes of a list that comes on a stream.
+    /// Counts this many bytes of a list that arrives on a stream.
     pub(super) fn keep(&self, id: u32, part: Part, bytes: usize) -> Result<(), Limit> {
         let mut state = self.lock();
         let Some(kept) = state.streams.get_mut(&id) else {
@@ -145,7 +145,7 @@ impl Streams {
         kept.settle()
     }
 
-    /// Keeps a frame with data, which begins.
+    /// Counts a frame with data that begins.
     pub(super) fn keep_data_frame(&self, id: u32) -> Result<(), Limit> {
         let mut state = self.lock();
         let Some(kept) = state.streams.get_mut(&id) else {
@@ -155,7 +155,7 @@ impl Streams {
         kept.settle()
     }
 
-    /// A frame with data is complete, and keeps the buffer that it is in.
+    /// Notes that a frame with data is complete, and holds the buffer that contains it.
     pub(super) fn end_data_frame(&self, id: u32) -> Result<(), Limit> {
         let State { streams, buffers } = &mut *self.lock();
         let Some(kept) = streams.get_mut(&id) else {
@@ -174,8 +174,8 @@ pub(super) enum OpenError<E> {
     Limit(Limit),
 }
 
-/// A stream whose exchange goes on. Dropping it, after everything of the library's, gives back what
-/// was taken for it.
+/// A stream whose request is under way. Dropping it, after everything of the library's, returns
+/// what was reserved for it.
 pub(super) struct KeptStream {
     streams: Streams,
     id: u32,
@@ -188,12 +188,12 @@ impl fmt::Debug for KeptStream {
 }
 
 impl KeptStream {
-    /// The exchange has its head, and informational ones are gone.
+    /// Notes that the request has taken its head, and informational ones are gone.
     pub(super) fn took_head(&self) {
         self.took(|kept| kept.heads = 0);
     }
 
-    /// The exchange has a frame with data, and what it keeps of it is its own.
+    /// Notes that the request has taken a frame with data, and owns what it keeps of it.
     pub(super) fn took_data_frame(&self) {
         let buffer = self.took(|kept| {
             kept.data_frames = kept.data_frames.saturating_sub(1);
@@ -202,7 +202,7 @@ impl KeptStream {
         self.release(buffer.flatten());
     }
 
-    /// The exchange has all of the response.
+    /// Notes that the request has taken the whole response.
     pub(super) fn took_all(&self) {
         let buffers = self.took(|kept| {
             (kept.heads, kept.trailers, kept.data_frames) = (0, 0, 0);
@@ -215,7 +215,7 @@ impl KeptStream {
         let mut state = self.streams.lock();
         let kept = state.streams.get_mut(&self.id)?;
         let taken = less(kept);
-        // It is never more than before.
+        // It is never more than before, so this cannot fail.
         let _ = kept.settle();
         Some(taken)
     }

@@ -1,5 +1,5 @@
-//! HTTP/2 (RFC 9113) as a client, over the `h2` crate: sessions that exchanges share, and one
-//! exchange on a session.
+//! HTTP/2 (RFC 9113) as a client, over the `h2` crate: sessions that requests share, and one
+//! request on a session.
 
 mod blocks;
 mod body;

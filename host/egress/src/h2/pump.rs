@@ -1,4 +1,4 @@
-//! A request body on a session: in pieces no larger than the peer's window.
+//! Sends a request body on a session, in pieces no larger than the peer's window.
 
 use std::future::poll_fn;
 

@@ -1,4 +1,4 @@
-//! The head of a request in HTTP/2 (RFC 9113 section 8.3).
+//! Makes the head of a request in HTTP/2 (RFC 9113 section 8.3).
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -7,11 +7,11 @@ use crate::body_kind::BodyKind;
 use crate::error::EgressError;
 use sandbox_net_policy::RequestLine;
 
-/// What a path and query have beside letters and digits (RFC 3986 section 3.3).
+/// What a path and query may contain besides letters and digits (RFC 3986 section 3.3).
 const IN_URIS: &[u8] = b"-._~!$&'()*+,;=:@/?[]%";
 
-/// The head. `:authority` is the origin's. Fields that only HTTP/1.1 has (RFC 9113 section 8.2.2)
-/// do not get past the policy.
+/// The head. `:authority` is the origin's. The policy refuses fields that only HTTP/1.1 has (RFC
+/// 9113 section 8.2.2).
 pub(super) fn head(request: &RequestLine, kind: BodyKind) -> Result<Request<()>, EgressError> {
     let method = Method::from_bytes(&request.method).map_err(|_| invalid("the method"))?;
     let uri = Uri::builder()
@@ -28,7 +28,7 @@ pub(super) fn head(request: &RequestLine, kind: BodyKind) -> Result<Request<()>,
     Ok(head)
 }
 
-/// The path. Bytes that no URI has (RFC 3986 section 2) and that the library does not send are
+/// The path. Bytes that no URI contains (RFC 3986 section 2) and that the library refuses are
 /// percent-encoded, as browsers do it.
 fn path(path: &[u8]) -> Result<PathAndQuery, EgressError> {
     PathAndQuery::try_from(path).or_else(|_| {

@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/2, shared by the client's exchanges with one endpoint.
+//! A connection that speaks HTTP/2, shared by the client's requests to one endpoint.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,20 +19,20 @@ use crate::h2::kept::{KeptStream, Streams};
 use crate::stream::{Secured, Stream};
 use crate::wire::Ended;
 
-/// The most exchanges at once on one session; for more, another one is opened.
+/// The most concurrent requests on one session; beyond them another session is opened.
 const MAX_STREAMS: usize = 100;
 
-/// How much of one response is received ahead of its reader, at most and at least.
+/// The most and the least of one response that is received ahead of its reader.
 ///
 /// The session has room for the windows of all its streams, so that a reader that pauses never
-/// holds up the other ones. A peer may fill every window that it was given, so each exchange
-/// takes its window from the sandbox's memory before it begins. The window of a session is its
-/// share of what was free when it was opened: a few exchanges have large windows, and a thousand
-/// have room beside each other in small ones.
+/// blocks the others. A peer may fill every window that it was given, so each request takes its
+/// window from the sandbox's memory before it begins. The window of a session is its share of what
+/// was free when it was opened: a few requests get large windows, and a thousand fit side by side
+/// with small ones.
 const LARGEST_WINDOW: usize = 256 * 1024;
 const SMALLEST_WINDOW: usize = 16 * 1024;
 
-/// What a session holds beside the windows, about: frames under way, and tables of fields.
+/// About what a session holds besides the windows: frames in transit, and tables of fields.
 const SESSION: usize = 64 * 1024;
 
 /// How much of one request body is buffered.
@@ -41,7 +41,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// How many streams are opened before the peer's SETTINGS say how many may be.
 const STREAMS_BEFORE_SETTINGS: usize = 1;
 
-/// How long the peer's SETTINGS may take before its silence counts as the answer.
+/// How long to wait for the peer's SETTINGS before assuming the defaults.
 const SETTINGS_GRACE: Duration = Duration::from_secs(2);
 
 /// A session. It lives as long as somebody holds it.
@@ -70,7 +70,7 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Begins HTTP/2 on a connection whose TLS handshake chose it. `max_head` bounds the header
+    /// Starts HTTP/2 on a connection whose TLS handshake chose it. `max_head` bounds the header
     /// list of a response; what the session holds is taken from `memory`.
     pub(crate) async fn start(
         stream: Stream,
@@ -83,7 +83,7 @@ impl Session {
         let window = memory.share(SMALLEST_WINDOW, LARGEST_WINDOW);
         let [window_of_stream, window_of_all] =
             [window, window * MAX_STREAMS].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
-        // The exchange applies the bound itself; far beyond it, the session does.
+        // The request applies the bound itself; the session ends far beyond it.
         let max_list = u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX);
         let streams = Streams::new(memory.clone()).map_err(EgressError::Limit)?;
         let (sender, connection) = Builder::new()
@@ -97,7 +97,7 @@ impl Session {
             .await
             .map_err(|error| limited(&ended, translate(&error)))?;
         let driver = tokio::spawn(async move {
-            // Every exchange learns of a failure by itself.
+            // Every request learns of a failure by itself.
             let _ = connection.await;
         });
         let now = Instant::now();
@@ -122,13 +122,13 @@ impl Session {
         self.peer
     }
 
-    /// The TLS handshake that it began with.
+    /// The TLS handshake of its connection.
     pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()
     }
 
-    /// The failure of an exchange, or the limit that has ended the whole session: the library tells
-    /// no more than that the connection has failed.
+    /// The failure of a request, or the limit that has ended the whole session: the library only
+    /// reports that the connection has failed.
     pub(crate) fn limited(&self, failure: EgressError) -> EgressError {
         limited(&self.ended, failure)
     }
@@ -152,12 +152,12 @@ impl Session {
         &self.streams
     }
 
-    /// Takes no new exchange from now on. Those under way go on.
+    /// Stops taking new requests. Those under way continue.
     pub(crate) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the peer would take another exchange: it has not said goodbye.
+    /// Whether the peer would take another request: it has not sent GOAWAY.
     pub(crate) fn is_open(&self) -> bool {
         let is_refused = || {
             let mut cx = Context::from_waker(Waker::noop());
@@ -166,17 +166,17 @@ impl Session {
         !self.is_retired.load(Ordering::Relaxed) && !self.driver.is_finished() && !is_refused()
     }
 
-    /// Whether it is open and has room for another exchange.
+    /// Whether it is open and has room for another request.
     pub(crate) fn has_room(&self) -> bool {
         self.is_open() && self.active.load(Ordering::Relaxed) < self.capacity()
     }
 
-    /// Counts an exchange that begins; the number of those before it.
+    /// Counts a request that begins; returns the number of those before it.
     pub(crate) fn count(&self) -> usize {
         self.exchanges.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The time without any exchange.
+    /// How long it has had no request.
     pub(crate) fn idle_for(&self) -> Duration {
         match self.active.load(Ordering::Relaxed) {
             0 => self
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    /// Room for one exchange, if there is any.
+    /// Takes a place for one request, if there is room.
     pub(crate) fn place(self: &Arc<Self>) -> Option<StreamPlace> {
         let capacity = self.is_open().then(|| self.capacity())?;
         self.active
@@ -204,7 +204,7 @@ impl Session {
 
     fn capacity(&self) -> usize {
         match self.sender.current_max_send_streams() {
-            // Not settled yet: exchanges that wait for the SETTINGS do not wait long.
+            // The SETTINGS have not arrived yet: requests that wait for them do not wait long.
             STREAMS_BEFORE_SETTINGS if self.begun.elapsed() < SETTINGS_GRACE => MAX_STREAMS,
             announced => announced.min(MAX_STREAMS),
         }
@@ -217,7 +217,7 @@ fn limited(ended: &Ended, failure: EgressError) -> EgressError {
         .map_or(failure, |limit| EgressError::Limit(*limit))
 }
 
-/// The room of one exchange on a session, until it is dropped.
+/// The place of one request on a session, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct StreamPlace {
     session: Arc<Session>,
@@ -230,7 +230,7 @@ impl StreamPlace {
         &self.session
     }
 
-    /// Gives back what is kept of the stream together with the room.
+    /// Releases what is kept of the stream together with the place.
     pub(super) fn keep(&mut self, stream: KeptStream) {
         self.stream = Some(stream);
     }

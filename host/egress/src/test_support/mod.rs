@@ -1,4 +1,4 @@
-//! Servers that tests write as scripts, and the shortest way to send them a request.
+//! Servers for tests, written as scripts, and the shortest way to send them a request.
 
 pub mod tls;
 
@@ -41,7 +41,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Serves each connection by `script`, which also gets the connection's number from 0.
+    /// Runs `script` for each connection, with the connection's number from 0.
     pub async fn start<F, S>(script: S) -> Self
     where
         S: Fn(TcpStream, usize) -> F + Send + 'static,
@@ -120,7 +120,7 @@ pub fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// Writes as far as the client lets.
+/// Writes as much as the client accepts.
 pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
@@ -131,7 +131,7 @@ pub fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
-/// Reads a request head, and a body by its `Content-Length`. Empty where the client hung up.
+/// Reads a request head, and a body by its `Content-Length`. Empty if the client hung up.
 pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let head = read_head(stream).await;
     let length = head
@@ -145,7 +145,7 @@ pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     }
 }
 
-/// Reads a request head. Empty where the client hung up.
+/// Reads a request head. Empty if the client hung up.
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -157,7 +157,7 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The policy that allows an endpoint, at 127.0.0.1 where it is a name.
+/// The policy that allows an endpoint, at 127.0.0.1 if it is a name.
 pub fn policy_for(endpoint: &Endpoint) -> Policy {
     let to = match &endpoint.host {
         Host::Name(name) if name.as_str() != "localhost" => " to 127.0.0.1",
@@ -166,7 +166,7 @@ pub fn policy_for(endpoint: &Endpoint) -> Policy {
     Policy::allow([format!("{endpoint}{to}").parse().unwrap()])
 }
 
-/// A client of its own.
+/// A new client.
 pub fn egress() -> Client {
     egress_with(config())
 }
@@ -179,13 +179,13 @@ pub fn config() -> EgressConfig {
     EgressConfig::new(TlsConfig::new(Roots::Bundled, []).unwrap())
 }
 
-/// Connects, with TLS on the host's own profile where the origin has it.
+/// Connects, with TLS by the host's own profile if the origin has it.
 pub async fn connect(egress: &Client, origin: &Origin) -> Result<Connection, EgressError> {
     connect_on(egress, origin, &GuestTlsOptions::default()).await
 }
 
-/// Connects, with TLS on the profile of these options where the origin has it. The policy grants
-/// nothing but what they need.
+/// Connects, with TLS by the profile of these options if the origin has it. The policy grants only
+/// what they need.
 pub async fn connect_on(
     egress: &Client,
     origin: &Origin,
@@ -215,7 +215,7 @@ fn granting(endpoint: &Endpoint, request: TlsOverrides) -> Policy {
     document.into()
 }
 
-/// A request that the policy has seen.
+/// A request that the policy has checked.
 pub fn request(
     origin: &Origin,
     method: &str,
@@ -259,7 +259,7 @@ pub async fn get(egress: &Client, origin: &Origin) -> Result<(Response, Bytes), 
     get_on(egress, origin, &GuestTlsOptions::default()).await
 }
 
-/// The same on the profile of these options.
+/// Does the same with the profile of these options.
 pub async fn get_on(
     egress: &Client,
     origin: &Origin,
@@ -276,7 +276,7 @@ pub async fn collect(response: &mut Response) -> Result<Bytes, EgressError> {
     Ok((&mut response.body).collect().await?.to_bytes())
 }
 
-/// The fault of a peer that broke HTTP, and the bytes that show it.
+/// The fault of a peer that violated HTTP, and the bytes that show it.
 pub fn fault(error: EgressError) -> (ProtocolFault, Bytes) {
     match error {
         EgressError::Protocol(failure) => (failure.fault, failure.received),

@@ -44,7 +44,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A certificate for nothing but to be shown by a client called `name`, and its key as PKCS#8.
+    /// A certificate only for a client called `name`, and its key as PKCS#8.
     pub fn client(&self, name: &str) -> (CertificateDer<'static>, Vec<u8>) {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -54,7 +54,7 @@ impl Authority {
         (certificate.der().clone(), key.serialize_der())
     }
 
-    /// A client that trusts this authority alone.
+    /// A client that trusts only this authority.
     pub fn egress(&self) -> Client {
         Client::new(self.config())
     }
@@ -81,7 +81,7 @@ impl Authority {
         self.server_of(rustls::DEFAULT_VERSIONS, alpn, names, change)
     }
 
-    /// The same, for these versions of TLS.
+    /// A server's settings for these versions of TLS.
     pub fn server_of(
         &self,
         versions: &[&'static SupportedProtocolVersion],
@@ -109,8 +109,7 @@ impl Authority {
     }
 }
 
-/// A server's certificate and settings that no authority signs but itself, as one that is an
-/// authority too.
+/// A self-signed server certificate that is marked as an authority's, and a server's settings with it.
 pub fn self_signed(
     name: &str,
     change: impl FnOnce(&mut CertificateParams),
@@ -147,8 +146,8 @@ pub fn not_yet_valid(params: &mut CertificateParams) {
     params.not_after = date_time_ymd(3002, 1, 1);
 }
 
-/// Serves each TLS connection by `script`, which also gets the connection's number from 0.
-/// Connections whose handshake fails are dropped.
+/// Runs `script` for each TLS connection, with the connection's number from 0. Connections whose
+/// handshake fails are dropped.
 pub async fn serve_tls<F, S>(config: ServerConfig, script: S) -> Server
 where
     S: Fn(TlsStream<TcpStream>, usize) -> F + Clone + Send + Sync + 'static,

@@ -57,7 +57,7 @@ async fn listen() -> (u16, Arrived) {
     (port, arrived)
 }
 
-/// `None` where the port that the first address gave is taken at another one.
+/// `None` if another address has the port of the first one in use.
 async fn on_one_port() -> Option<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut port = 0;
@@ -71,7 +71,7 @@ async fn on_one_port() -> Option<Vec<TcpListener>> {
     Some(listeners)
 }
 
-/// Loopback addresses at which no other test connects to a port that it believes to be free.
+/// Loopback addresses to which no other test connects at a port that it believes to be free.
 const ADDRESSES: [[u8; 4]; 4] = [
     [127, 77, 0, 1],
     [127, 77, 0, 2],
@@ -119,7 +119,7 @@ fn policy(allow: &[String], deny: &[String], port: u16) -> Policy {
     document.into()
 }
 
-/// Connects and sends, as far as the policy lets.
+/// Connects and sends, as far as the policy permits.
 async fn send(
     egress: &Client,
     policy: &Policy,
@@ -175,7 +175,7 @@ proptest! {
         let is_allowed = matches!(decide(&request, &policy), Decision::Allow { .. });
         let connect = policy.check_connect(origin.endpoint.clone());
         let arrived = arrived.lock().unwrap();
-        // A connection whose address is not the request's is left without a word for another one.
+        // A connection whose address is not the request's is closed without a request.
         let heads: Vec<_> = arrived.iter().filter(|(_, head)| !head.is_empty()).collect();
         match result {
             Ok(()) => {
@@ -188,14 +188,14 @@ proptest! {
                 let expected = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", origin.authority());
                 prop_assert!(head.starts_with(&expected), "{}", head);
             }
-            // Nothing of the request, whatever was connected to meanwhile.
+            // The request was not sent, whatever was connected to meanwhile.
             Err(error) => prop_assert!(heads.is_empty(), "{}", error),
         }
         for (address, _) in arrived.iter() {
             let literal = host.parse() == Ok(*address);
             prop_assert!(literal || answer.contains(address), "{}", address);
         }
-        // Names that no rule allows are never asked for.
+        // Names that no rule allows are never looked up.
         if connect.is_err() {
             prop_assert!(asked.asked.lock().unwrap().is_empty() && arrived.is_empty());
         }

@@ -41,7 +41,7 @@ async fn upload(
         if asks.wait_for(|asks| *asks).await.is_ok() {
             let _ = tx.send(piece("four")).await;
         }
-        // Held until nobody reads: an upload that nobody asked for is never finished.
+        // Wait until nobody reads: an upload that nobody asked for is never finished.
         tx.closed().await;
     });
     let request = request(origin, "POST", "/", &[]);
@@ -113,7 +113,7 @@ async fn a_peer_that_refuses_early_is_sent_nothing_of_the_body() {
         }
     }
     drop(connection);
-    // A connection on which half a request stands is not used again.
+    // A connection with half a request is not reused.
     for _ in 0..2 {
         let (_, rest) = seen.recv().await.unwrap();
         assert_eq!(rest, b"");

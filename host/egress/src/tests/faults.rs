@@ -1,4 +1,4 @@
-//! Peers that break HTTP, hang up, or say nothing.
+//! Peers that violate HTTP, hang up, or send nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,7 +250,7 @@ async fn time_spent_connecting_counts_for_the_first_exchange_only() {
     let mut response = send(&mut connection, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();
     tokio::time::pause();
-    // The guest may think between two requests for as long as it likes.
+    // The guest may pause between two requests as long as it likes.
     tokio::time::advance(Duration::from_secs(10_000)).await;
     let started = tokio::time::Instant::now();
     let error = send(&mut connection, &origin, "GET").await.unwrap_err();

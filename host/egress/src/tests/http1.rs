@@ -1,4 +1,4 @@
-//! HTTP/1.1 exchanges that go well.
+//! Successful HTTP/1.1 requests.
 
 use bytes::Bytes;
 use http_body::Body;

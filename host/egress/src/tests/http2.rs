@@ -1,4 +1,4 @@
-//! HTTP/2.
+//! Successful HTTP/2 requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -227,7 +227,7 @@ async fn a_response_that_nobody_reads_does_not_hold_up_the_other_ones() {
         let mut connection = connect(&egress, &origin).await.unwrap();
         open.push(send(&mut connection, &origin, "GET").await.unwrap());
     }
-    // The last one first: the others have filled their windows.
+    // Start with the last one: the others have filled their windows.
     while let Some(mut response) = open.pop() {
         assert_eq!(collect(&mut response).await.unwrap().len(), 1 << 20);
     }
@@ -241,7 +241,7 @@ async fn more_exchanges_than_the_peer_takes_at_once_get_another_session() {
     builder.max_concurrent_streams(10);
     let server = serve(&authority, builder, |_, mut answer, _| async move {
         let mut stream = answer.send_response(Response::new(()), false).unwrap();
-        // It stays open until the client lets go.
+        // It stays open until the client drops it.
         let _ = std::future::poll_fn(|cx| stream.poll_reset(cx)).await;
     })
     .await;

@@ -1,4 +1,4 @@
-//! HTTP/2 sessions and streams that go wrong.
+//! Failing HTTP/2 sessions and streams.
 
 use std::sync::Arc;
 

@@ -43,7 +43,7 @@ async fn a_lookup_and_the_connection_behind_it_are_one_question() {
     assert_eq!(questions(&resolver), 1);
     reach(&egress, &policy, port).await.unwrap();
     assert_eq!(questions(&resolver), 1);
-    // Another connection asks for itself.
+    // Another connection sends a query of its own.
     reach(&egress, &policy, port).await.unwrap();
     assert_eq!((questions(&resolver), server.accepted()), (2, 2));
 }
@@ -57,7 +57,7 @@ async fn what_a_lookup_found_is_filtered_like_anything_else() {
         (format!("api.test:{port} to 127.0.0.1"), None),
     ] {
         let before = server.accepted();
-        // The second answer would be let through: it is not asked for.
+        // The second answer would be permitted, but is not requested.
         let resolver = Script::new([Ok(&["127.0.0.1"][..]), Ok(&["93.184.216.34"][..])]);
         let (egress, policy) = client(resolver.clone(), &[rule]);
         egress.lookup(&checked(&policy)).await.unwrap();

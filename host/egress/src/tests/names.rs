@@ -1,4 +1,4 @@
-//! Name resolution, and the policy's filter behind it.
+//! Name resolution, and the policy's filter after it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -308,7 +308,7 @@ async fn given_name_servers_are_asked() {
         ("empty.test", DnsFailure::NotFound),
         ("broken.test", DnsFailure::Temporary),
         ("refused.test", DnsFailure::Failed),
-        // The machine's hosts file has no say.
+        // The machine's hosts file is ignored.
         ("localhost.localdomain", DnsFailure::NotFound),
     ] {
         assert_eq!(resolver.resolve(name).await, Err(expected), "{name}");

@@ -1,4 +1,4 @@
-//! What holds for every peer, however odd.
+//! Properties that hold for every peer, however odd.
 
 use proptest::prelude::*;
 

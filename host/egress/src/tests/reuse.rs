@@ -1,4 +1,4 @@
-//! Connections that carry more than one exchange, and requests that are sent again or not.
+//! Connections that carry more than one request, and retries of requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,7 +99,7 @@ async fn a_connection_that_the_peer_closed_is_not_used_again() {
     let egress = egress();
     let mut connection = connect(&egress, &origin).await.unwrap();
     for accepted in 1..4 {
-        // Not even a request that may not be sent twice notices.
+        // Even a request that may not be sent twice succeeds.
         let mut response = post(&mut connection, &origin, "x").await.unwrap();
         collect(&mut response).await.unwrap();
         assert!(!response.reused);
@@ -155,8 +155,8 @@ async fn a_response_that_says_close_is_the_last_on_its_connection() {
     }
 }
 
-/// A server that answers the first request of each connection, and hangs up in place of an answer
-/// to the second. It tells of every request.
+/// A server that answers the first request of each connection, and hangs up instead of answering
+/// the second. It reports every request.
 async fn hanging_up() -> (Server, mpsc::UnboundedReceiver<(usize, String)>) {
     let (tx, rx) = mpsc::unbounded_channel();
     let server = Server::start(move |mut stream, number| {
@@ -311,7 +311,7 @@ async fn connections_are_limited_and_idle_ones_make_room() {
     let mut response = send(&mut second, &origin, "GET").await.unwrap();
     collect(&mut response).await.unwrap();
     drop(second);
-    // The second one is idle now, and gives way to a connection elsewhere.
+    // The second one is idle now, and is closed for a connection elsewhere.
     get(&egress, &other.http()).await.unwrap();
     assert_eq!((server.accepted(), other.accepted()), (2, 1));
     drop(first);
@@ -367,7 +367,7 @@ async fn a_connection_that_waits_too_long_is_closed() {
     assert_eq!(open.load(Ordering::SeqCst), 0);
 }
 
-/// A connection that is to be closed as a socket is.
+/// A connection that is to be closed like a socket.
 async fn socket(egress: &Client, origin: &Origin) -> crate::connection::Connection {
     let route = policy_for(&origin.endpoint).check_connect(origin.endpoint.clone());
     let connecting = egress.connect(route.unwrap(), None, None, Reuse::Close);
@@ -411,7 +411,7 @@ async fn a_connection_that_is_a_socket_is_closed_with_it_and_shares_nothing() {
 
 #[tokio::test]
 async fn an_unread_rest_is_read_for_its_connection_as_far_as_its_bytes_on_the_wire_are_few() {
-    // Where each byte of the body comes with so many others.
+    // The number of bytes of chunk extension with each byte of the body.
     for (extension, is_used_again) in [(0, true), (100, true), (900, false)] {
         let chunk = format!("1;{}\r\na\r\n", "x".repeat(extension));
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

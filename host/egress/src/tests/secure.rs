@@ -1,4 +1,4 @@
-//! TLS.
+//! TLS connections: handshakes, verification and failures.
 
 use std::io::Write as _;
 
@@ -247,7 +247,7 @@ async fn a_body_without_length_is_complete_only_with_a_goodbye() {
 
 #[tokio::test]
 async fn what_came_before_a_broken_record_is_read_first() {
-    /// A record of application data (RFC 8446 section 5.2) under no key of anyone's.
+    /// A record of application data (RFC 8446 section 5.2) that no key decrypts.
     const BAD_RECORD: [u8; 25] = *b"\x17\x03\x03\x00\x1401234567890123456789";
     let authority = Authority::new();
     let server = serve_tls(authority.server(&[]), |mut stream, _| async move {

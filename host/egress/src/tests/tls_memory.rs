@@ -15,7 +15,7 @@ use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, connect, egress_with, get, policy_for, read_request, write};
 use sandbox_net_policy::TlsOverrides;
 
-/// Tickets that are so much longer than they need to be.
+/// Tickets that are this much longer than necessary.
 #[derive(Debug)]
 struct Padded(usize);
 
@@ -96,12 +96,12 @@ async fn of_one_server_a_few_sessions_are_kept() {
     assert!((4000..20_000).contains(&kept), "{kept}");
 }
 
-/// The beginning of a handshake of TLS 1.2, with so many bytes of a long list of certificates.
+/// The beginning of a handshake of TLS 1.2, with this many bytes of a long list of certificates.
 fn half_a_handshake(length: usize) -> Vec<u8> {
     let hello = [
         &[2, 0, 0, 38, 3, 3][..],
         &[7; 32],
-        // No session, and a suite that is offered: ECDHE, ECDSA, AES-128-GCM.
+        // No session, and an offered suite: ECDHE, ECDSA, AES-128-GCM.
         &[0, 0xc0, 0x2b, 0],
     ]
     .concat();

@@ -1,4 +1,4 @@
-//! TLS on profile of a program's own: what is accepted, and what is refused before any request.
+//! TLS with a program's own profile: what is accepted, and what is refused before any request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +59,8 @@ async fn counting(config: ServerConfig) -> (Server, Arc<AtomicUsize>) {
     (server.await, requests)
 }
 
-/// What is wrong with the server's certificate, if it is refused; then it has got no request.
+/// What is wrong with the server's certificate, if it is refused; then the server has received no
+/// request.
 async fn fault_of(
     egress: &Client,
     config: ServerConfig,
@@ -86,7 +87,7 @@ fn settings(egress: &Client, options: &GuestTlsOptions) -> Vec<TlsOverride> {
     profile.request().settings().collect()
 }
 
-/// A server, and the fault of its certificate in full verification and in that without its name.
+/// A server, and the fault of its certificate with full verification and without checking its name.
 type Row<'a> = (
     &'a str,
     &'a dyn Fn() -> ServerConfig,
@@ -259,7 +260,7 @@ async fn a_server_that_asks_for_a_client_certificate_sees_the_programs_own() {
     );
     get_on(&egress, &origin, &options).await.unwrap();
     assert_eq!(seen.recv().await.unwrap(), Some(vec![certificate]));
-    // In TLS 1.3 the server's refusal comes after the handshake.
+    // In TLS 1.3 the server refuses only after the handshake.
     let error = get_on(&egress, &origin, &GuestTlsOptions::default()).await;
     let error = error.unwrap_err();
     assert!(

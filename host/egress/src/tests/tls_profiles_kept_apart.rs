@@ -1,4 +1,4 @@
-//! Nothing that was set up on other TLS profile is ever used for a request.
+//! Nothing that was set up with another TLS profile is ever used for a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ fn unverified() -> GuestTlsOptions {
     }
 }
 
-/// Options that a server with a certificate of the host's authority is accepted on.
+/// Options with which a server with a certificate of the host's authority is accepted.
 fn several(authority: &Authority) -> Vec<GuestTlsOptions> {
     let client = |name: &str| {
         let (certificate, key) = authority.client(name);

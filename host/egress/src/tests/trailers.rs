@@ -1,4 +1,4 @@
-//! The fields behind a body.
+//! The trailers of a response.
 
 use bytes::Bytes;
 use h2::server::Builder;
@@ -19,7 +19,7 @@ fn lines(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<String> {
     fields.iter().map(line).collect()
 }
 
-/// A response in chunks with these lines behind it.
+/// A response in chunks with these trailers.
 fn chunked(body: &str, section: &str) -> String {
     let chunk = match body.len() {
         0 => String::new(),
@@ -114,7 +114,7 @@ async fn trailers_have_the_bound_of_a_head() {
     }
 }
 
-/// Answers with a body and these fields behind it.
+/// Answers with a body and these trailers.
 async fn http2(authority: &Authority, body: &'static str, fields: Vec<(&str, String)>) -> Server {
     let mut map = HeaderMap::new();
     for (name, value) in fields {

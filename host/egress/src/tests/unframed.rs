@@ -1,4 +1,4 @@
-//! Answers whose head is not accepted, for whoever takes them as they come.
+//! Malformed responses, for clients that take them as they come.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::test_support::{
 use crate::tests::uploads::pieces;
 use sandbox_net_policy::Origin;
 
-/// Asks, and takes what comes.
+/// Sends a request, and returns what comes.
 async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Received, EgressError> {
     let request = request(origin, "GET", "/", &[]);
     let body = (BodyKind::None, erase(Empty::<Bytes>::new()));
@@ -30,7 +30,7 @@ async fn ask(connection: &mut Connection, origin: &Origin) -> Result<Received, E
     connection.answer(&request, body, &options, true).await
 }
 
-/// Asks, and takes what clients differ over as it comes, too.
+/// Sends a request, and takes ambiguous responses as they come, too.
 async fn ask_exactly(
     connection: &mut Connection,
     origin: &Origin,
@@ -123,7 +123,7 @@ async fn its_connection_carries_nothing_else_and_is_closed_with_it() {
     assert_eq!(server.accepted(), 2);
     drop(odd);
     assert_eq!(ended.recv().await, Some(0));
-    // What an ordinary exchange left is used by the next connection.
+    // The next connection uses what an ordinary request left.
     drop(connection);
     let mut connection = connect(&egress, &origin).await.unwrap();
     assert!(send(&mut connection, &origin, "GET").await.unwrap().reused);
@@ -167,7 +167,7 @@ async fn its_head_is_bounded_as_any_other() {
         ..config()
     };
     for (answer, is_begun) in [
-        // The host has seen no end of these heads when it gives up, or hands them on.
+        // The host has seen no end of these heads when it gives up, or passes them on.
         (
             "HTTP/1.1 200 OK\r\nA: ".to_owned() + &"x".repeat(2000),
             false,
@@ -293,7 +293,7 @@ async fn a_head_that_clients_differ_over_is_handed_on_only_to_whoever_wants_it_s
         };
         let first = odd.body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), answer);
-        // Its connection stays open, and carries nothing else, even when it is over.
+        // Its connection stays open, and carries nothing else, even after it is over.
         drop(odd);
         let Ok(Received::Framed(mut response)) = ask(&mut connection, &origin).await else {
             panic!("no response: {answer}");
@@ -319,7 +319,7 @@ async fn the_readers_own_bounds_are_not_the_clients_and_those_of_the_head_hold()
         ("", many(3000), true),
         ("", many(30_000), false),
         (&informed[..], long(70_000), true),
-        // All heads together have the bound.
+        // The bound is for all heads together.
         (&informed[..], long(97_000), false),
     ] {
         let server = Server::answering(before.to_owned() + &answer).await;

@@ -119,7 +119,7 @@ async fn request_and_response_flow_at_the_same_time() {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         )
         .await;
-        // Back go the chunks as they come.
+        // Send the chunks back as they come.
         let (mut read, mut write) = stream.split();
         tokio::io::copy(&mut read, &mut write).await.unwrap();
     })
@@ -231,7 +231,7 @@ async fn dropping_the_exchange_stops_the_sending() {
         .await
         .unwrap();
     drop(response);
-    // The task lets the body go.
+    // The task drops the body.
     tx.closed().await;
 }
 
@@ -259,8 +259,8 @@ async fn an_answer_survives_a_peer_that_closes_orderly_under_a_large_upload() {
 #[tokio::test]
 async fn an_answer_over_http2_survives_a_peer_that_wants_no_more_of_the_body() {
     let authority = Authority::new();
-    // A complete response, and then RST_STREAM with NO_ERROR, which is what becomes of a request
-    // that nobody wants to read (RFC 9113 section 8.1).
+    // A complete response, and then RST_STREAM with NO_ERROR: this happens to a request that nobody
+    // wants to read (RFC 9113 section 8.1).
     let server = serve(
         &authority,
         Builder::new(),

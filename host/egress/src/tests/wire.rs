@@ -1,4 +1,4 @@
-//! What crosses the wire, as it is counted, and what a peer may send that carries nothing.
+//! The bytes on the wire, as they are counted, and frames of a peer that carry nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ use crate::tests::http2::{echo, serve};
 use crate::wire::Wire;
 use sandbox_net_policy::{Origin, Scheme};
 
-/// Counts, and ends what goes beyond its bounds.
+/// Counts, and ends what exceeds its bounds.
 struct Counter {
     down: (AtomicUsize, usize),
     up: (AtomicUsize, usize),
@@ -86,7 +86,7 @@ impl Wire for Counter {
     }
 }
 
-/// Passes everything on to another server, and counts it: bytes to the client, and from it.
+/// Forwards everything to another server, and counts it: bytes to the client, and from it.
 async fn passing_on(to: &Server) -> (Server, Arc<[AtomicUsize; 2]>) {
     let counts: Arc<[AtomicUsize; 2]> = Arc::default();
     let (address, seen) = (to.address, Arc::clone(&counts));
@@ -151,8 +151,8 @@ async fn every_byte_below_tls_is_counted_in_every_version_of_http() {
             assert_eq!(collect(&mut response).await.unwrap().len(), 1000);
         }
         let seen = || [0, 1].map(|index: usize| seen[index].load(Ordering::SeqCst));
-        // What the client has sent may not have been passed on yet; and what was sent to it, not
-        // been read yet.
+        // What the client has sent may not have been forwarded yet, and it may not have read yet
+        // what was sent to it.
         let (down, up) = counter.counted();
         assert!(down > 2000 && down <= seen()[0], "{down} of {:?}", seen());
         assert!(up > 2000, "{up}");
@@ -178,7 +178,7 @@ async fn a_budget_ends_every_phase_with_its_own_error_and_no_byte_goes_beyond_it
         (&tls, Scheme::Https),
         (&h2, Scheme::Https),
     ] {
-        // What it takes without bounds.
+        // The total without bounds.
         let whole = Counter::new(usize::MAX, usize::MAX);
         let exchange = async |counter: &Arc<Counter>, origin: &Origin| {
             let egress = counter.egress(authority.config());
@@ -222,7 +222,7 @@ async fn a_limit_is_no_reason_to_dial_again() {
     assert_eq!(server.accepted(), 1);
 }
 
-/// Answers with so many informational responses of about this size before the final one, over
+/// Answers with this many informational responses of about this size before the final one, over
 /// HTTP/1.1 and over HTTP/2.
 async fn informational(authority: &Authority, count: usize, size: usize) -> [Server; 2] {
     let text = "x".repeat(size);
@@ -246,7 +246,7 @@ async fn informational(authority: &Authority, count: usize, size: usize) -> [Ser
                 if answer.send_informational(hints.body(()).unwrap()).is_err() {
                     return;
                 }
-                // What was sent goes out, so that not all of it is held here.
+                // Flush, so that not all of it is held here.
                 if sent % 10 == 0 {
                     tokio::task::yield_now().await;
                 }
@@ -280,7 +280,7 @@ async fn informational_responses_are_bounded_alike_in_both_versions() {
             let result = get(&Client::new(config), &at(server, scheme)).await;
             let is_number = |fault: &ProtocolFault| match fault {
                 ProtocolFault::Informational => true,
-                // The session ends where the frames come faster than they are looked at.
+                // The session ends if the frames come faster than they are inspected.
                 ProtocolFault::Http2(text) => text.contains("too many frames"),
                 _ => false,
             };
@@ -326,7 +326,7 @@ async fn flooding(authority: &Authority, frames: Vec<u8>) -> Server {
             }
             let (mut reader, mut writer) = tokio::io::split(stream);
             let flooding = async { while writer.write_all(&flood).await.is_ok() {} };
-            // The answers to the frames are read, or the peer would wait.
+            // Read the answers to the frames, or the peer would wait.
             let reading = async {
                 let mut buffer = [0; 4096];
                 while let Ok(1..) = reader.read(&mut buffer).await {}

@@ -1,4 +1,4 @@
-//! Sinks that take their time, or all of it: what waits for them is bounded, and nothing else waits.
+//! Slow and stuck sinks: what waits for them is bounded, and nothing else waits.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::*;
 use sandbox_net_policy::DenyReason;
 
-/// A sink that takes nothing while it is shut, and that notes who gave it its lines.
+/// A sink that takes nothing while it is shut, and notes the thread that calls it.
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,
@@ -59,7 +59,7 @@ impl Gate {
     }
 }
 
-/// Nothing may stay blocked behind a test that fails.
+/// Opens the gate even if a test fails, so that nothing stays blocked.
 struct Opens(Arc<Gate>);
 
 impl Drop for Opens {
@@ -151,7 +151,7 @@ async fn what_is_given_up_while_it_waits_for_a_sink_was_abandoned() {
     });
     let allowed = (Verdict::Allow, false);
     let given_up = (Verdict::Abandoned, true);
-    // Each is corrected by a second line.
+    // A second line corrects each.
     let expected = [allowed, given_up, allowed, given_up];
     assert_eq!(told.collect::<Vec<_>>(), expected);
 }
@@ -168,7 +168,7 @@ async fn a_sink_that_never_returns_costs_one_thread_and_bounded_memory_that_is_g
         let run = log.next_run();
         for number in 0..20_000 {
             let mut decided = connect(&run, &format!("n{number}.test"));
-            // As much as a task may do, anew.
+            // Refills the task's budget of tokio.
             tokio::task::yield_now().await;
             let is_waiting = decided.commit().now_or_never().is_none();
             assert!(round == 0 || !is_waiting, "the log is broken");
@@ -182,7 +182,7 @@ async fn a_sink_that_never_returns_costs_one_thread_and_bounded_memory_that_is_g
         assert!(run.is_broken(), "lines are lost");
         assert!(run.decisions().len() > 100, "records are kept");
         drop(run);
-        // The line that the sink is at, and no other.
+        // Only the line that the sink is writing is left.
         assert!(memory.used() < 4 << 10, "{}", memory.used());
     }
     assert_eq!(shut.entered.load(Ordering::SeqCst), 1);
@@ -227,7 +227,7 @@ async fn a_slow_sink_gets_everything_before_a_run_is_over() {
     let log = log("one", &[&slow]);
     for number in 0..800 {
         deny(&log);
-        // What is about to be done keeps its place between the denials.
+        // What is about to be done keeps its place among the denials.
         if number % 100 == 0 {
             let mut decided = connect(&log, "a.test");
             assert_eq!(decided.commit().await, Ok(()));
@@ -266,7 +266,7 @@ async fn a_sink_that_several_sandboxes_share_has_one_thread_and_each_ones_order(
         taken.iter().map(|(thread, _)| *thread).collect()
     };
     assert_eq!(threads.len(), 1);
-    // Nobody keeps the sink when nobody needs it.
+    // A sink that nobody needs is dropped.
     drop(logs);
     let begun = Instant::now();
     while Arc::strong_count(&shared) > 1 {

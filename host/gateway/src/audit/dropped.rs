@@ -1,4 +1,4 @@
-//! Denials that are counted instead of repeated.
+//! Counts denials instead of repeating them.
 
 use std::collections::BTreeMap;
 
@@ -6,43 +6,43 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditLine, DecisionRecord, LookupRecord, Reason, Stage, Time, Verdict, shortened};
 
-/// The most kinds of denials that are counted apart.
+/// The most kinds of denials that are counted separately.
 const KINDS: usize = 128;
 /// Bytes of a host and of a rule that are kept.
 const HOST: usize = 256;
 const RULE: usize = 256;
-/// A line says how many there were at this number of one kind, and at each ten times as many.
+/// A line reports the count of a kind at this number, and at each ten times as many.
 const FIRST_TOLD: u64 = 1000;
 
-/// How many denials of one kind were not written one by one since the last line about that kind.
+/// How many denials of one kind were not written individually since the last line about that kind.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DroppedRecord {
-    /// When it was counted up.
+    /// When it was last counted.
     pub time: Time,
     /// The name of the sandbox.
     pub sandbox: String,
-    /// The door that they were denied at; none for lookups.
+    /// The stage at which they were denied; `None` for lookups.
     pub stage: Option<Stage>,
-    /// The host that was asked for; none for all hosts that are not counted apart.
+    /// The requested host; `None` for all hosts that are not counted separately.
     pub host: Option<String>,
     /// What was decided.
     pub verdict: Verdict,
-    /// The rule that decided; none where the host is.
+    /// The rule that decided; `None` if the host is `None`.
     pub rule: Option<String>,
     /// Why they were denied.
     pub reason: Option<Reason>,
-    /// How many there were.
+    /// The number of denials.
     pub count: u64,
 }
 
-/// How many records of a run are not in its outcome, by kind: denials beyond a
-/// bound; and of what was allowed only what a sink has the lines of, or what is counted at a record
-/// like it ([`DecisionRecord::repeats`]).
+/// How many records of a run are not in its outcome, by kind: denials beyond a bound, and allowed
+/// ones whose lines a sink has, or that are counted at a record like them
+/// ([`DecisionRecord::repeats`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Decisions.
     pub decisions: u64,
-    /// Exchanges.
+    /// Requests that were sent.
     pub exchanges: u64,
     /// Lookups.
     pub lookups: u64,
@@ -61,7 +61,7 @@ impl Dropped {
         }
     }
 
-    /// Takes back what was counted.
+    /// Reverses the count of a line.
     pub(super) fn uncount(&mut self, line: &AuditLine) {
         if let Some(number) = self.of(line) {
             *number = number.saturating_sub(1);
@@ -78,7 +78,7 @@ impl Dropped {
     }
 }
 
-/// What denials have in common to be counted together.
+/// The properties by which denials are counted together.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     stage: Option<&'static str>,
@@ -95,18 +95,18 @@ pub(super) struct Counts {
 }
 
 struct Count {
-    /// What the line says, with the number that was not told yet.
+    /// The content of the line, with the count that was not reported yet.
     record: DroppedRecord,
     total: u64,
 }
 
 impl Counts {
-    /// Counts a denial; the line that is due, if one is.
+    /// Counts a denial; returns the line that is due, if any.
     pub(super) fn add(&mut self, line: &AuditLine) -> Option<DroppedRecord> {
         let mut record = summary(line)?;
         let mut kind = Kind::of(&record);
         if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) {
-            // The reasons and the doors are few: there are few of these.
+            // Reasons and stages are few, so there are few of these.
             (record.host, record.rule) = (None, None);
             kind = Kind::of(&record);
         }
@@ -116,14 +116,14 @@ impl Counts {
         is_told_at(count.total).then(|| count.take())
     }
 
-    /// Takes back that the number of a line was told.
+    /// Reverses that the count of a line was reported.
     pub(super) fn put_back(&mut self, record: &DroppedRecord) {
         if let Some(count) = self.kinds.get_mut(&Kind::of(record)) {
             count.record.count += record.count;
         }
     }
 
-    /// The lines for what was not told yet.
+    /// Takes the lines for what was not reported yet.
     pub(super) fn take(&mut self) -> Vec<DroppedRecord> {
         let counts = self.kinds.values_mut();
         let untold = counts.filter(|count| count.record.count > 0);
@@ -158,7 +158,7 @@ fn is_told_at(total: u64) -> bool {
     total >= FIRST_TOLD && 10_u64.pow(total.ilog10()) == total
 }
 
-/// The record of one such denial, with a count of 0.
+/// The record of such a denial, with a count of 0.
 fn summary(line: &AuditLine) -> Option<DroppedRecord> {
     let (stage, host, verdict, rule, reason, sandbox) = match line {
         AuditLine::Decision(it) => (
@@ -188,7 +188,7 @@ fn name(record: &LookupRecord) -> &str {
     &record.name
 }
 
-/// The host of a target: what stands between a scheme and a port or a path.
+/// The host of a target: the part between a scheme and a port or a path.
 fn host(record: &DecisionRecord) -> &str {
     let target = record.target.as_str();
     let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
@@ -246,7 +246,7 @@ mod tests {
                     .add(&denied(&format!("http://{host}:80/")))
                     .map(|it| it.host),
                 match number {
-                    // One short of all, and the last: the rest is told at 1,000 of them.
+                    // One short of all, then the last: the rest is reported at 1,000 of them.
                     1127 => Some(None),
                     _ => None,
                 }

@@ -1,4 +1,4 @@
-//! Records in the making.
+//! Records that are not complete yet.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use super::{
 };
 use sandbox_net_policy::Denial;
 
-/// A decision on something that is not done yet. [`commit`](Self::commit) records it, and comes
-/// before whatever it is about; what becomes known later is recorded when it is dropped. What was
-/// dropped without a commit was not done.
+/// A decision that has not taken effect yet. [`commit`](Self::commit) records it and must come
+/// before the effect. What becomes known later is recorded when this is dropped. A decision that is
+/// dropped without a commit had no effect.
 pub(crate) struct PendingDecision {
     run: Arc<Run>,
     record: DecisionRecord,
-    /// That of the target, for addresses that were refused.
+    /// The port of the target, for addresses that were refused.
     port: u16,
-    /// None before any sink may have it.
+    /// `None` until a sink may have it.
     written: Option<Written>,
     has_changed: bool,
     _open: Open,
@@ -42,11 +42,11 @@ impl PendingDecision {
         self.record.sequence
     }
 
-    /// Records it, before it is done: waits until every sink has it.
+    /// Records the decision before its effect: waits until every sink has it.
     ///
     /// # Errors
     ///
-    /// Where it can't be recorded: then it must not be done, and the caller says so with
+    /// If it can't be recorded. Then it must have no effect, and the caller says so with
     /// [`overruled`](Self::overruled) or [`refused`](Self::refused).
     pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
         let line = AuditLine::Decision(self.record.clone());
@@ -56,7 +56,7 @@ impl PendingDecision {
         committing.await
     }
 
-    /// It ended before it was done.
+    /// Records that it ended before it took effect.
     fn abandon(&mut self) {
         if self.record.verdict != Verdict::Deny {
             (self.record.verdict, self.record.reason) = (Verdict::Abandoned, None);
@@ -71,7 +71,7 @@ impl PendingDecision {
         }
     }
 
-    /// It was denied after all.
+    /// Records that it was denied after all.
     pub(crate) fn overruled(&mut self, denial: &Denial) {
         self.refused(&denial.rule, denial.reason.into());
         if let Some(address) = denial.address {
@@ -79,12 +79,12 @@ impl PendingDecision {
         }
     }
 
-    /// A budget is used up.
+    /// Records that a budget is used up.
     pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
         self.judge(Verdict::Deny, rule, reason);
     }
 
-    /// It would be denied if the policy's mode were not `report`.
+    /// Records that it would be denied if the policy's mode were not `report`.
     pub(crate) fn reported(&mut self, denial: &Denial) {
         self.judge(Verdict::Report, &denial.rule, denial.reason.into());
     }
@@ -121,11 +121,11 @@ impl Drop for PendingDecision {
     }
 }
 
-/// An exchange under way. It is recorded when it is over.
+/// A request under way. It is recorded when it is over.
 pub(crate) struct PendingRequest {
     run: Arc<Run>,
     begun: Instant,
-    /// None once it is recorded.
+    /// `None` once it is recorded.
     record: Mutex<Option<(ExchangeRecord, Open)>>,
     following: Following,
     up: AtomicU64,
@@ -133,7 +133,7 @@ pub(crate) struct PendingRequest {
 }
 
 impl PendingRequest {
-    /// `of` is the decision on it, which is recorded already.
+    /// Begins the record. `of` is the decision on the request, which is recorded already.
     pub(crate) fn new(log: &AuditLog, of: &PendingDecision) -> Self {
         let decision = &of.record;
         let record = ExchangeRecord {
@@ -186,7 +186,7 @@ impl PendingRequest {
         });
     }
 
-    /// Something came back that is no response, or an ambiguous one: that is the exchange's fault.
+    /// Records that a malformed or ambiguous response came back; this is the request's error.
     pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
         self.change(|record| {
             record.address = Some(address);
@@ -195,7 +195,7 @@ impl PendingRequest {
         });
     }
 
-    /// The first failure counts.
+    /// Notes a failure; the first one counts.
     pub(crate) fn failed(&self, error: &str) {
         self.change(|record| {
             if record.error.is_none() {
@@ -205,7 +205,7 @@ impl PendingRequest {
         });
     }
 
-    /// Records it, once.
+    /// Records the request, once.
     pub(crate) fn finish(&self) {
         let Some((mut record, open)) = self.record().take() else {
             return;

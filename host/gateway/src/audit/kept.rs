@@ -1,5 +1,5 @@
-//! What a log keeps in memory of one run. What was allowed has room of its own, so that no number of
-//! denials displaces it.
+//! What a log keeps in memory of one run. Records of what was allowed have room of their own, so
+//! that no number of denials displaces them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,40 +9,40 @@ use super::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Ver
 use sandbox_net_egress::account::{HostMemory, Reservation};
 use sandbox_net_policy::TlsOverride;
 
-/// Bytes that the records of what was allowed may take, about; and no more than half of the host's
-/// memory for the guest.
+/// About how many bytes the records of what was allowed may take, and no more than half of the
+/// host's memory for the guest.
 pub(super) const ALLOWED: usize = 32 << 20;
-/// Bytes that the records of denials may take, about, and how many there may be: those beyond are
-/// counted.
+/// About how many bytes the records of denials may take, and how many there may be; those beyond
+/// are counted.
 const DENIED: usize = 512 << 10;
 const DENIALS: usize = 1000;
-/// Bytes that a record takes besides its texts, about.
+/// About how many bytes a record takes besides its texts.
 const RECORD: usize = 416;
 
-/// There is no room for one more record of what is allowed.
+/// There is no room for one more record of something allowed.
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// Where a record is, to be completed later.
+/// The position of a record, to complete it later.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place(usize);
 
-/// What memory has of something that was allowed.
+/// How memory represents something that was allowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Slot {
-    /// Its own record.
+    /// By its own record.
     Own(Place),
-    /// A number at the record of something like it.
+    /// By a count at the record of something alike.
     Repeat(Place),
-    /// Nothing: the sinks have it.
+    /// Not at all: the sinks have it.
     Nothing,
 }
 
-/// What becomes of a denial.
+/// How a denial is recorded.
 pub(super) enum Denied {
-    /// It is kept, and belongs into every sink.
+    /// It is kept, and goes to every sink.
     Kept,
-    /// It is counted, and this line with the number is due, if there is one.
+    /// It is counted; the line with the count is given if it is due.
     Counted(Option<DroppedRecord>),
 }
 
@@ -53,13 +53,13 @@ pub(super) struct Kept {
     pub(super) exchanges: Vec<ExchangeRecord>,
     pub(super) lookups: Vec<LookupRecord>,
     pub(super) dropped: Dropped,
-    /// Decisions, those that are not kept included.
+    /// All decisions, including those that are not kept.
     pub(super) count: u64,
     counts: Counts,
-    /// Where the first of those that are alike is, by a hash that no guest can foresee.
+    /// The first record of each group of like ones, by a hash that no guest can predict.
     seen: HashMap<u64, Place>,
     hasher: RandomState,
-    /// What was taken from the host's memory for the guest.
+    /// What the records take of the host's memory for the guest.
     held: Option<Reservation>,
     allowed: usize,
     denied: usize,
@@ -67,9 +67,9 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Keeps what is to be done: as a record with room for that of its exchange, which has to be kept
-    /// too; where there is no more room as one more of those that are alike; or not at all where the
-    /// sinks have it.
+    /// Keeps what is about to be done: as a record, with room for that of its request, which has to
+    /// be kept too; if there is no room, as a count at a like record; or not at all if the sinks have
+    /// it.
     pub(super) fn allow(
         &mut self,
         line: &AuditLine,
@@ -103,8 +103,8 @@ impl Kept {
         Ok(slot)
     }
 
-    /// Completes what is kept. What was one more of those that were allowed, and was denied after
-    /// all, is a denial like others.
+    /// Completes what is kept. A counted repeat that was denied after all becomes a denial like
+    /// others.
     pub(super) fn update(&mut self, slot: Slot, line: AuditLine, memory: Option<&HostMemory>) {
         let place = match slot {
             Slot::Own(place) => return self.replace(place, line),
@@ -141,7 +141,7 @@ impl Kept {
         }
     }
 
-    /// Takes bytes of the host's memory for the guest.
+    /// Reserves bytes of the host's memory for the guest.
     fn take(&mut self, bytes: usize, memory: Option<&HostMemory>) -> bool {
         match (&mut self.held, memory) {
             (Some(held), _) => held.grow(bytes).is_ok(),
@@ -153,7 +153,7 @@ impl Kept {
         }
     }
 
-    /// Takes room for a denial.
+    /// Reserves room for a denial.
     fn has_room(&mut self, line: &AuditLine, memory: Option<&HostMemory>) -> bool {
         let size = size(line);
         let denied = self.denied.saturating_add(size);
@@ -164,7 +164,7 @@ impl Kept {
         has_room
     }
 
-    /// Keeps what there is room for.
+    /// Keeps a line for which room was reserved.
     pub(super) fn keep(&mut self, line: AuditLine) -> Place {
         match line {
             AuditLine::Decision(record) => {
@@ -177,13 +177,13 @@ impl Kept {
         }
     }
 
-    /// Counts what is not kept.
+    /// Counts a line that is not kept.
     pub(super) fn drop_one(&mut self, line: &AuditLine) {
         self.count += u64::from(matches!(line, AuditLine::Decision(_)));
         self.dropped.count(line);
     }
 
-    /// Puts a completed record in the place of what it was.
+    /// Replaces a record by its completed version.
     fn replace(&mut self, place: Place, line: AuditLine) {
         let (Place(index), repeats) = (place, *self.repeats(place, &line));
         match line {
@@ -195,8 +195,7 @@ impl Kept {
         }
     }
 
-    /// Keeps a denial, or counts it.
-    /// Without a place on its way to the sinks it is counted.
+    /// Keeps a denial, or counts it. Without a place in the queue to the sinks it is counted.
     pub(super) fn deny(
         &mut self,
         line: &AuditLine,
@@ -211,12 +210,12 @@ impl Kept {
         Denied::Kept
     }
 
-    /// Counts what could not be told to be told later.
+    /// Counts again what could not be reported, to report it later.
     pub(super) fn put_back(&mut self, record: &DroppedRecord) {
         self.counts.put_back(record);
     }
 
-    /// The lines with the numbers that were not told yet.
+    /// Takes the lines with counts that were not reported yet.
     pub(super) fn take_counts(&mut self) -> Vec<DroppedRecord> {
         self.counts.take()
     }
@@ -227,7 +226,7 @@ fn push<T>(records: &mut Vec<T>, record: T) -> Place {
     Place(records.len() - 1)
 }
 
-/// What those that are alike have in common, and no other: the kind, door, method, target, rule,
+/// The properties that like records share, and no others: the kind, stage, method, target, rule,
 /// verdict, reason and TLS settings.
 #[derive(PartialEq, Eq, Hash)]
 struct Alike<'a>([&'a str; 7], &'a [TlsOverride]);
@@ -268,7 +267,7 @@ fn alike_lookup(it: &LookupRecord) -> Alike<'_> {
     Alike(texts, &[])
 }
 
-/// Whether it was not done.
+/// Whether it had no effect.
 fn is_refused(line: &AuditLine) -> bool {
     let verdict = match line {
         AuditLine::Decision(it) => it.verdict,
@@ -278,7 +277,7 @@ fn is_refused(line: &AuditLine) -> bool {
     matches!(verdict, Verdict::Deny | Verdict::Abandoned)
 }
 
-/// What a record takes, about.
+/// About how many bytes a record takes.
 pub(super) fn size(line: &AuditLine) -> usize {
     let texts = match line {
         AuditLine::Decision(it) => it.target.len() + it.rule.len() + it.sandbox.len(),

@@ -1,4 +1,4 @@
-//! The lines of an audit log: for each decision, for each finished exchange, for each lookup that
+//! The lines of an audit log: for each decision, for each finished request, for each lookup that
 //! asks a name server or was denied, and for denials that are counted instead of repeated.
 
 use std::fmt;
@@ -14,39 +14,39 @@ use sandbox_net_policy::{DenyReason, Stage, TlsOverride};
 
 /// One line of an audit log, as JSON: `"type"` is `decision`, `exchange`, `lookup` or `dropped`.
 ///
-/// A decision or a lookup is written before anything is done about it. What becomes known later, the
-/// address that was dialled or a denial by the address filter, comes in a second line with the same
-/// `sandbox` and `sequence`, all fields, and `"update":true`: the last line counts.
+/// A decision or a lookup is written before it takes effect. What becomes known later, such as the
+/// dialled address or a denial by the address filter, comes in a second line with the same `sandbox`
+/// and `sequence`, all fields, and `"update":true`. The last line counts.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AuditLine {
     /// What was decided.
     Decision(DecisionRecord),
-    /// What came of it.
+    /// The result of a request.
     Exchange(ExchangeRecord),
-    /// A question for the addresses of a name.
+    /// A query for the addresses of a name.
     Lookup(LookupRecord),
-    /// Denials that are counted, since there were too many to be written one by one.
+    /// Denials that are counted, because there were too many to write each.
     Dropped(DroppedRecord),
 }
 
-/// Whether the policy let it pass.
+/// Whether the policy allowed it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// A rule allows it, or the hook granted what a rule wanted to be asked about.
+    /// A rule allows it, or the hook granted what a rule asks about.
     Allow,
-    /// No rule does, or something about it is never allowed.
+    /// No rule allows it, or something about it is never allowed.
     Deny,
     /// It would have been denied, but the policy's mode is `report`.
     Report,
-    /// It ended before anybody had granted it, or before every sink had its line, as where the program
-    /// or a time limit gave it up while the hook was asked. Nothing was done.
+    /// It ended before anybody had granted it, or before every sink had its line, for example because
+    /// the program or a time limit cancelled it while the hook was asked. It had no effect.
     Abandoned,
 }
 
 impl Verdict {
-    /// The name, as in the log.
+    /// Returns the name used in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ pub enum Reason {
     Budget(BudgetReason),
 }
 
-/// The reason that is no policy's.
+/// The reason that does not come from the policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BudgetReason {
@@ -102,22 +102,23 @@ impl From<DenyReason> for Reason {
 /// One decision.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
-    /// When it was made.
+    /// When the decision was made.
     pub time: Time,
     /// The name of the sandbox.
     pub sandbox: String,
-    /// The place among all decisions of one sandbox, from 0.
+    /// The number among all decisions of one sandbox, from 0.
     pub sequence: u64,
-    /// Where it was made.
+    /// The stage at which it was made.
     pub stage: Stage,
     /// `host:port` at [`Stage::Connect`], an origin at [`Stage::Tls`], and a URL at
-    /// [`Stage::Request`], without its query unless that was asked for.
+    /// [`Stage::Request`], with its query only if
+    /// [`AuditSettings::queries`](crate::audit::AuditSettings::queries) is set.
     pub target: String,
     /// The method, at [`Stage::Request`].
     pub method: Option<String>,
-    /// The TLS settings of the program's own that were asked for, at [`Stage::Tls`], or that the
-    /// connection has, at [`Stage::Request`]: what was let pass used the policy's grants of these.
-    /// Left out of the line where there are none.
+    /// The program's own TLS settings that were requested, at [`Stage::Tls`], or that the
+    /// connection has, at [`Stage::Request`]. If this was allowed it used the policy's grants of
+    /// these. Omitted from the line if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls: Vec<TlsOverride>,
     /// What was decided.
@@ -126,67 +127,68 @@ pub struct DecisionRecord {
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,
-    /// The budget that refused it. Left out of the line where none did.
+    /// The budget that refused it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
-    /// The address that was dialled; where its address was refused, the first one that was.
+    /// The address that was dialled; if addresses were refused, the first of them.
     pub address: Option<SocketAddr>,
-    /// Whether this line takes the place of an earlier one with the same sandbox and sequence; left
-    /// out of the line where it does not. Never in outcome.
+    /// Whether this line replaces an earlier one with the same sandbox and sequence. Omitted from
+    /// the line if not. Never set in an outcome.
     #[serde(default, skip_serializing_if = "is_false")]
     pub update: bool,
-    /// How many more decisions were the same in everything but time, sequence and address: where
-    /// there is no room for more records in memory, and no sink that has them. Left out where there
-    /// are none, and never in a line of a log.
+    /// How many more decisions were the same in everything but time, sequence and address. Counted
+    /// if memory has no room for more records and no sink has them. Omitted if zero, and never in a
+    /// line of a log.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeats: u64,
 }
 
-/// One exchange that is over, whichever way.
+/// One request that is over, successful or not.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ExchangeRecord {
     /// When it was over.
     pub time: Time,
     /// The name of the sandbox.
     pub sandbox: String,
-    /// The [`DecisionRecord::sequence`] of the decision on it.
+    /// The [`DecisionRecord::sequence`] of its decision.
     pub sequence: u64,
     /// The method.
     pub method: String,
     /// The URL, as in the decision.
     pub target: String,
-    /// The address that it went to; none where no connection came about.
+    /// The address that it was sent to; `None` if no connection was made.
     pub address: Option<SocketAddr>,
-    /// The version of TLS, such as `1.3`; none over plain HTTP.
+    /// The version of TLS, such as `1.3`; `None` over plain HTTP.
     pub tls: Option<String>,
-    /// The status code; none where no response came.
+    /// The status code; `None` if no response came.
     pub status: Option<u16>,
     /// Bytes of the request, head and body.
     pub bytes_up: u64,
-    /// Bytes of the response, head and body, as far as they came.
+    /// Bytes of the response, head and body, that arrived.
     pub bytes_down: u64,
     /// From the decision to the end, in milliseconds.
     pub duration_ms: u64,
     /// The names of the secrets that were put into it.
     pub secrets: Vec<String>,
-    /// What ended it, such as `reset`; none where the response came to its end.
+    /// What ended it early, such as `reset`; `None` if the response was complete.
     pub error: Option<String>,
-    /// The budget that ended it. Left out of the line where none did.
+    /// The budget that ended it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
 }
 
-/// One question for the addresses of a name: before it is asked, when it is answered, or denied.
+/// One query for the addresses of a name: before it is sent, when it is answered, or when it is
+/// denied.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct LookupRecord {
-    /// When it was decided, or over.
+    /// When it was decided, or was over.
     pub time: Time,
     /// The name of the sandbox.
     pub sandbox: String,
-    /// The place among all lookups of one sandbox, from 0; none in logs of old.
+    /// The number among all lookups of one sandbox, from 0; `None` in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
-    /// The name that was asked about.
+    /// The name that was looked up.
     pub name: String,
     /// What was decided.
     pub verdict: Verdict,
@@ -194,11 +196,11 @@ pub struct LookupRecord {
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,
-    /// The budget that refused it. Left out of the line where none did.
+    /// The budget that refused it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
-    /// What came of the question: `asked` before there is an answer, then `found`, or the failure,
-    /// such as `dns`; none where no name server was asked.
+    /// The result: `asked` before there is an answer, then `found`, or the failure, such as `dns`;
+    /// `None` if no name server was asked.
     pub outcome: Option<String>,
     /// As [`DecisionRecord::update`].
     #[serde(default, skip_serializing_if = "is_false")]
@@ -229,7 +231,7 @@ fn is_zero(number: &u64) -> bool {
 pub struct Time(pub SystemTime);
 
 impl Time {
-    /// The present.
+    /// Returns the current time.
     #[must_use]
     pub fn now() -> Self {
         Self(SystemTime::now())

@@ -1,4 +1,4 @@
-//! The record of a lookup in the making.
+//! The record of a lookup that is not complete yet.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,15 +9,15 @@ use super::{
 };
 use sandbox_net_policy::Denial;
 
-/// What the outcome of a lookup is before there is one.
+/// The outcome of a lookup before there is an answer.
 const ASKED: &str = "asked";
 
-/// A lookup that is denied, or that is to ask a name server: [`commit`](Self::commit) records it
-/// before the question. What came of it is recorded when it is dropped.
+/// A lookup that is denied, or is about to ask a name server. [`commit`](Self::commit) records it
+/// before the query is sent. The result is recorded when this is dropped.
 pub(crate) struct PendingLookup {
     run: Arc<Run>,
     record: LookupRecord,
-    /// None before any sink may have it.
+    /// `None` until a sink may have it.
     written: Option<Written>,
     _open: Open,
 }
@@ -52,11 +52,11 @@ impl AuditLog {
 }
 
 impl PendingLookup {
-    /// Records it, before a name server is asked: waits until every sink has it.
+    /// Records the lookup before a name server is asked: waits until every sink has it.
     ///
     /// # Errors
     ///
-    /// Where it can't be recorded: then nobody may be asked, and the caller says so with
+    /// If it can't be recorded. Then no query may be sent, and the caller says so with
     /// [`refused`](Self::refused).
     pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
         self.record.outcome = Some(ASKED.to_owned());
@@ -65,7 +65,7 @@ impl PendingLookup {
         committing.await
     }
 
-    /// It is denied after all: nobody was asked.
+    /// Records that it is denied after all and no query was sent.
     pub(crate) fn refused(&mut self, rule: &str, reason: Reason) {
         self.record.verdict = Verdict::Deny;
         rule.clone_into(&mut self.record.rule);
@@ -77,14 +77,14 @@ impl PendingLookup {
         (self.record.reason, self.record.outcome) = (Some(reason), None);
     }
 
-    /// It would be denied if the policy's mode were not `report`.
+    /// Records that it would be denied if the policy's mode were not `report`.
     pub(crate) fn reported(&mut self, denial: &Denial) {
         self.record.verdict = Verdict::Report;
         self.record.rule.clone_from(&denial.rule);
         self.record.reason = Some(denial.reason.into());
     }
 
-    /// What came of the question.
+    /// Records the result of the query.
     pub(crate) fn ended(&mut self, outcome: String) {
         self.record.budget = self.run.shared.budget(outcome.strip_prefix(ERROR));
         self.record.outcome = Some(outcome);
@@ -104,7 +104,7 @@ impl Drop for PendingLookup {
             return self.run.deny(AuditLine::Lookup(record));
         };
         if record.outcome.as_deref() == Some(ASKED) {
-            // The guest has given the question up.
+            // The guest has cancelled the lookup.
             record.outcome = Some("closed".to_owned());
         }
         let kept = AuditLine::Lookup(record.clone());

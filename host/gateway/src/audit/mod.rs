@@ -1,4 +1,4 @@
-//! What the host records of every decision, and of what came of it.
+//! Records every decision of the host, and its result.
 
 mod dropped;
 mod entry;
@@ -36,25 +36,26 @@ use sandbox_net_policy::{Denial, TlsOverrides};
 pub(crate) const TARGET: usize = 2048;
 pub(crate) const METHOD: usize = 32;
 
-/// The decisions of one sandbox and its exchanges. Cloning gives another handle to the same log.
+/// The decisions of one sandbox and its requests. Cloning gives another handle to the same log.
 ///
-/// Nothing is done before it is recorded: a line that a sink does not take is a denial. What was
-/// allowed has 32 MiB of memory for each run, or half of the host's memory for the sandbox. Beyond
-/// them only the sinks have it; without a sink, what is like something before is counted there
-/// ([`DecisionRecord::repeats`]), and nothing else is allowed any more. Of denials the first 1,000 of
-/// a run, or 512 KiB, are kept and written; those beyond are counted by door, host, rule and reason.
+/// Nothing is done before it is recorded: if a sink fails to take a line, the request is denied.
+/// Records of what was allowed have 32 MiB of memory for each run, or half of the host's memory for
+/// the sandbox. Beyond that only the sinks have them. Without a sink, what equals an earlier record
+/// is counted there ([`DecisionRecord::repeats`]), and nothing else is allowed any more. The first
+/// 1,000 denials of a run, or 512 KiB of them, are kept and written; later ones are counted by stage,
+/// host, rule and reason.
 #[derive(Clone, Default)]
 pub struct AuditLog {
     run: Arc<Run>,
 }
 
-/// What the logs of all runs of one sandbox have in common.
+/// What the logs of all runs of one sandbox share.
 #[derive(Default)]
 struct Shared {
     sandbox: String,
     has_queries: bool,
     sinks: Vec<Writer>,
-    /// For the lines that wait for them.
+    /// Places for the lines that wait for the sinks.
     places: Places,
     next: AtomicU64,
     next_lookup: AtomicU64,
@@ -68,16 +69,16 @@ struct Shared {
 pub struct AuditSettings {
     /// The name of the sandbox in every line.
     pub sandbox: String,
-    /// Whether URLs are recorded with their queries, which may have credentials in them.
+    /// Whether URLs are recorded with their queries, which may contain credentials.
     pub queries: bool,
-    /// Where the lines go, beside the log's own memory and `tracing` (target
+    /// Where the lines go, besides the log's own memory and `tracing` (target
     /// `sandbox_net::audit`).
     pub sinks: Vec<Arc<dyn AuditSink>>,
 }
 
-/// What marks a limit in the place of a decision's rule.
+/// Marks a limit in place of a decision's rule.
 const RULE: &str = "budget:";
-/// What marks one in an exchange's error.
+/// Marks a limit in a request's error.
 const ERROR: &str = "limit:";
 
 impl Shared {
@@ -86,7 +87,7 @@ impl Shared {
         self.bounds.get()?.of(of?)
     }
 
-    /// The same for a lookup's rule.
+    /// The budget that a lookup's rule names.
     fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
         self.bounds.get()?.of_lookup(of?)
     }
@@ -100,25 +101,25 @@ impl std::fmt::Debug for AuditLog {
     }
 }
 
-/// What was decided on: the parts of a record that are known beforehand.
+/// The subject of a decision: the parts of a record that are known beforehand.
 #[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) stage: Stage,
     pub(crate) target: String,
-    /// That of the target; 0 where there is none.
+    /// The port of the target; 0 if there is none.
     pub(crate) port: u16,
     pub(crate) method: Option<String>,
     pub(crate) tls: TlsOverrides,
 }
 
 impl AuditLog {
-    /// An empty log in memory.
+    /// Makes an empty log in memory.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty log with these settings.
+    /// Makes an empty log with these settings.
     #[must_use]
     pub fn with(settings: AuditSettings) -> Self {
         let shared = Shared {
@@ -132,7 +133,7 @@ impl AuditLog {
         }
     }
 
-    /// A log of the same sandbox, for its next run: what is kept in memory begins anew.
+    /// Makes a log of the same sandbox for its next run, with nothing in memory.
     #[must_use]
     pub fn next_run(&self) -> Self {
         Self {
@@ -140,7 +141,7 @@ impl AuditLog {
         }
     }
 
-    /// The decisions so far that are kept, in their order.
+    /// The decisions so far that are kept, in order.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
         let mut records = self.run.kept().decisions.clone();
@@ -148,13 +149,13 @@ impl AuditLog {
         records
     }
 
-    /// The exchanges that are over, in the order in which they ended.
+    /// The requests that are over, in the order of their ends.
     #[must_use]
     pub fn exchanges(&self) -> Vec<ExchangeRecord> {
         self.run.kept().exchanges.clone()
     }
 
-    /// The lookups that asked a name server or were denied, in their order.
+    /// The lookups that asked a name server or were denied, in order.
     #[must_use]
     pub fn lookups(&self) -> Vec<LookupRecord> {
         let mut records = self.run.kept().lookups.clone();
@@ -168,39 +169,38 @@ impl AuditLog {
         self.run.kept().dropped
     }
 
-    /// How many decisions there were, those that were not kept included.
+    /// How many decisions there were, including those that were not kept.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.run.kept().count
     }
 
-    /// Waits, for a second at most, until everything that has ended is recorded, writes how many
-    /// denials were counted, and waits until the sinks have all lines. A sink that is at one line for
-    /// more than a second, or at all of them for more than ten, has lost the rest, and nothing is
-    /// allowed any more. For the end of a run, once its store is dropped;
-    /// `Sandbox::run` does it of itself.
+    /// Waits, for a second at most, until everything that has ended is recorded, writes the counts of
+    /// denials, and waits until the sinks have all lines. A sink that takes more than a second for
+    /// one line, or more than ten for all of them, has lost the rest, and nothing is allowed any
+    /// more. Call it at the end of a run, once its store is dropped; `Sandbox::run` does so.
     pub async fn settle(&self) {
         self.run.settle().await;
     }
 
-    /// Writes how many denials were counted when this is dropped.
+    /// Writes the counts of denials when the returned value is dropped.
     pub fn at_end(&self) -> AtEnd {
         AtEnd(Arc::clone(&self.run))
     }
 
-    /// Takes what the records need from here, from now on.
+    /// Takes the records' memory from here, from now on.
     pub(crate) fn hold_in(&self, memory: &HostMemory) {
         // A log belongs to one sandbox.
         let _ = self.run.shared.memory.set(memory.clone());
     }
 
-    /// Tells in records what each limit allows, from now on.
+    /// Tells records what each limit allows, from now on.
     pub(crate) fn bounded_by(&self, bounds: &Arc<Bounds>) {
         // A log belongs to one sandbox.
         let _ = self.run.shared.bounds.set(Arc::clone(bounds));
     }
 
-    /// Whether a sink has lost a line: nothing may be done any more.
+    /// Whether a sink has lost a line, so that nothing may be done any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.run.is_broken()
     }
@@ -284,7 +284,7 @@ fn trace(line: &AuditLine) {
     }
 }
 
-/// What the guest wrote is kept up to a bound: it chooses its length.
+/// Truncates what the guest wrote, because the guest chooses its length.
 fn shortened(mut text: String, most: usize) -> String {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));

@@ -1,4 +1,4 @@
-//! Whether an audit log and an output of the guest are the same file.
+//! Detects an audit log and an output of the guest that are the same file.
 
 use std::fs::File;
 use std::io;
@@ -22,18 +22,18 @@ impl Stream {
     }
 }
 
-/// Where the bytes that are written to a file go.
+/// Identifies the file that written bytes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     identity: (u64, u64),
     is_terminal: bool,
-    /// What is written there is not read by anybody.
+    /// Nobody reads what is written there.
     is_null: bool,
 }
 
 #[cfg(unix)]
 impl Place {
-    /// That of an open file.
+    /// Of an open file.
     pub fn of(file: &File) -> io::Result<Self> {
         use std::io::IsTerminal;
         use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -48,7 +48,7 @@ impl Place {
         })
     }
 
-    /// That of the process's own stream; none where it is closed.
+    /// Of the process's own stream; `None` if it is closed.
     pub fn of_stream(stream: Stream) -> Option<Self> {
         use std::os::fd::AsFd;
 
@@ -60,7 +60,7 @@ impl Place {
     }
 }
 
-/// Elsewhere files have no identity that the standard library tells.
+/// On other platforms the standard library gives files no identity.
 #[cfg(not(unix))]
 impl Place {
     pub fn of(_: &File) -> io::Result<Self> {
@@ -77,7 +77,7 @@ impl Place {
 }
 
 impl Place {
-    /// Whether whoever reads one reads the other too. All terminals count as one: a process has one.
+    /// Whether both have the same readers. All terminals count as one, because a process has one.
     pub fn meets(&self, other: &Self) -> bool {
         let is_same = self.identity == other.identity || self.is_terminal && other.is_terminal;
         is_same && !self.is_null

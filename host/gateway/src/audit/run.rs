@@ -1,4 +1,4 @@
-//! The log of one run: where its lines go, and which records are still in the making.
+//! The log of one run: where its lines go, and which records are not complete yet.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +12,17 @@ use super::writer::Writer;
 use super::{AuditLine, DroppedRecord, Shared, trace};
 use sandbox_net_egress::account::{HostMemory, Reservation};
 
-/// The longest that the end of a run waits for records in the making: what makes them has ended, but
-/// the runtime has not dropped it yet. So long a sink may also take for one line.
+/// The longest that the end of a run waits for incomplete records: their work has ended, but the
+/// runtime has not dropped it yet. Also the longest that a sink may take for one line.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest that the end of a run waits for sinks that take line after line.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks whether they do.
+/// How often the wait checks for progress.
 const LOOK: Duration = Duration::from_millis(50);
-/// The longest that a run that is dropped holds its thread until its lines are written.
+/// The longest that dropping a run blocks its thread until its lines are written.
 const DROPPED: Duration = Duration::from_millis(100);
 
-/// Why something is not recorded, and so not done.
+/// Why something is not recorded, and so must not be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
     /// A sink has lost a line.
@@ -31,17 +31,17 @@ pub(crate) enum Unrecorded {
     Memory,
 }
 
-/// A record of what is about to be done, which some sink may have by now.
+/// A record of what is about to be done, which a sink may have by now.
 pub(super) struct Written {
     slot: Slot,
-    /// The memory of the lines that complete it.
+    /// The memory of the lines that will complete it.
     held: Option<Arc<Reservation>>,
-    /// Whether every sink has it: only then it may be done.
+    /// Whether every sink has it; only then it may be done.
     pub(super) is_certain: bool,
 }
 
 impl Written {
-    /// The lines that follow on it.
+    /// The lines that will follow it.
     pub(super) fn following(&self) -> Following {
         Following {
             is_kept: matches!(self.slot, Slot::Own(_)),
@@ -50,7 +50,7 @@ impl Written {
     }
 }
 
-/// What a decision has taken for the record of its exchange.
+/// What a decision has reserved for the record of its request.
 #[derive(Default)]
 pub(super) struct Following {
     is_kept: bool,
@@ -65,7 +65,7 @@ pub(super) struct Run {
     waiting: Arc<Waiting>,
 }
 
-/// Says that a record is in the making, for as long as it lives.
+/// Marks a record as incomplete for as long as it lives.
 pub(super) struct Open(Arc<Run>);
 
 impl Default for Run {
@@ -93,15 +93,15 @@ impl Run {
         Open(Arc::clone(self))
     }
 
-    /// Waits until no record is in the making any more, writes the numbers of what was counted, and
-    /// waits until every sink has every line.
+    /// Waits until no record is incomplete, writes the counts, and waits until every sink has every
+    /// line.
     pub(super) async fn settle(&self) {
         let mut open = self.open.subscribe();
         let settled = open.wait_for(|open| *open == 0);
         if tokio::time::timeout(PATIENCE, settled).await.is_err() {
             tracing::warn!(target: "sandbox_net::audit", "records were still in the making when their run ended");
         }
-        // First what waits, so that there are places for the numbers.
+        // Wait for queued lines first, so that there are places for the counts.
         let begun = Instant::now();
         if self.written(begun).await {
             self.tell_counts();
@@ -111,7 +111,7 @@ impl Run {
         }
     }
 
-    /// Waits for the sinks, as long as they take lines; whether they have all.
+    /// Waits for the sinks as long as they take lines; returns whether they have all.
     async fn written(&self, begun: Instant) -> bool {
         loop {
             let written = self.waiting.written();
@@ -124,11 +124,12 @@ impl Run {
         }
     }
 
-    /// The same at once, for a run that is dropped. What was not written yet goes on being written.
+    /// Ends a run that is dropped, without waiting for long. The lines that were not written yet
+    /// are written later.
     fn end_now(&self) {
         self.tell_counts();
         let begun = Instant::now();
-        // A sink that is stuck holds no second thread so long.
+        // A stuck sink blocks a thread only once for this long.
         while self.waiting.count() > 0 && self.stuck_for() < DROPPED {
             if begun.elapsed() >= DROPPED {
                 return;
@@ -140,14 +141,14 @@ impl Run {
         }
     }
 
-    /// How long some sink has been at one line.
+    /// How long a sink has been writing its current line.
     fn stuck_for(&self) -> Duration {
         let sinks = self.shared.sinks.iter();
         let stuck = sinks.map(Writer::stuck_for);
         stuck.max().unwrap_or_default()
     }
 
-    /// Drops the lines that wait, and the memory that they take.
+    /// Drops the lines that wait, and frees their memory.
     fn give_up(&self) {
         self.waiting.give_up();
         self.lose(self.waiting.count(), "a sink did not take them in time");
@@ -161,8 +162,8 @@ impl Run {
         self.waiting.break_log();
     }
 
-    /// Records what is about to be done. It may be done only where this succeeds. `written` has
-    /// where the record is from the moment on at which some sink may have it, though this be dropped.
+    /// Records what is about to be done. It may be done only if this succeeds. `written` tells where
+    /// the record is from the moment a sink may have it, even if this future is dropped.
     pub(super) async fn commit(
         &self,
         line: AuditLine,
@@ -175,7 +176,7 @@ impl Run {
         let has_sinks = self.has_sinks();
         let mut room = Room::default();
         if has_sinks {
-            // The line itself, the one that completes it, and that of its exchange.
+            // The line itself, its update, and the line of its request.
             let lines = if has_exchange { 3 } else { 2 };
             room.held = self.hold(&line, lines).map_err(|Full| Unrecorded::Memory)?;
             room.place = self.shared.places.wait().await;
@@ -192,7 +193,7 @@ impl Run {
         for told in self.hand_over(line, room, Writer::push_and_tell) {
             are_told &= told.await.unwrap_or(false);
         }
-        // A line before this one may be lost, too.
+        // An earlier line may be lost, too.
         written.is_certain = are_told && !self.is_broken();
         match written.is_certain {
             true => Ok(()),
@@ -206,7 +207,7 @@ impl Run {
         self.follow(line, written.held.clone());
     }
 
-    /// Records the end of something whose decision has taken the room for it.
+    /// Records the end of something whose decision has reserved the room for it.
     pub(super) fn finish(&self, line: AuditLine, following: &Following) {
         self.follow(line.clone(), following.held.clone());
         let mut kept = self.kept();
@@ -250,7 +251,7 @@ impl Run {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Memory for so many lines that are about as long as this one.
+    /// Reserves memory for this many lines that are about as long as this one.
     fn hold(&self, line: &AuditLine, lines: usize) -> Result<Option<Arc<Reservation>>, Full> {
         let Some(memory) = self.memory() else {
             return Ok(None);
@@ -269,7 +270,7 @@ impl Run {
         Ok(Room { place, held })
     }
 
-    /// Gives a line to every sink.
+    /// Hands a line to every sink.
     fn hand_over<T>(
         &self,
         line: AuditLine,
@@ -293,12 +294,12 @@ impl Run {
         self.hand_over(line, room, Writer::push);
     }
 
-    /// Passes on what completes another line, whose memory it shares.
+    /// Passes on an update of another line, sharing its memory.
     fn follow(&self, line: AuditLine, held: Option<Arc<Reservation>>) {
         self.pass_on(line, Room { place: None, held });
     }
 
-    /// Passes on a number of denials, if there is room.
+    /// Passes on a count of denials, if there is room.
     fn tell(&self, record: DroppedRecord) -> Result<(), DroppedRecord> {
         let line = AuditLine::Dropped(record.clone());
         let room = self.room(&line).map_err(|Full| record)?;
@@ -306,7 +307,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes the numbers of what was counted.
+    /// Writes the counts.
     fn tell_counts(&self) {
         let counts = self.kept().take_counts();
         let told = counts.into_iter().map(|record| self.tell(record));
@@ -317,7 +318,7 @@ impl Run {
     }
 }
 
-/// Writes what was counted when a run is dropped, whoever has its log by then.
+/// Writes the counts when a run is dropped, whoever has its log by then.
 pub struct AtEnd(pub(super) Arc<Run>);
 
 impl Drop for AtEnd {
@@ -326,7 +327,7 @@ impl Drop for AtEnd {
     }
 }
 
-/// For logs without a sandbox's run.
+/// Ends logs that have no sandbox's run.
 impl Drop for Run {
     fn drop(&mut self) {
         self.end_now();

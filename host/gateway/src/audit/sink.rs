@@ -1,4 +1,4 @@
-//! Where audit lines go.
+//! Writes audit lines to where the embedder wants them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,18 +7,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{AuditLine, Place};
 
-/// A place for audit lines. A line that it cannot take ends the sandbox's network: what is not
-/// recorded is not done.
+/// A destination for audit lines. If it cannot take a line, the sandbox's network ends: nothing is
+/// done that is not recorded.
 pub trait AuditSink: Send + Sync {
-    /// Takes one line. It is called before what the line is about is done: that waits, in this sandbox
-    /// and in others that share the sink, and so does the end of the run. It is called from a thread of
-    /// the sink's own, one line after the other, and may block: nothing else does then, and a time
-    /// limit ends whatever waits. The lines of a run that a sink has not taken a second after the run's
-    /// end are lost, unless it takes others meanwhile.
+    /// Takes one line. It is called before the line takes effect. The effect waits for it, in this
+    /// sandbox and in others that share the sink, and so does the end of the run. It is called from a
+    /// thread of the sink's own, one line after the other, and may block: nothing else blocks then, and
+    /// a time limit ends whatever waits. Lines of a run that a sink has not taken a second after the
+    /// run's end are lost, unless it takes others meanwhile.
     ///
     /// # Errors
     ///
-    /// Where the line is lost. Nothing is allowed any more from then on. A panic counts as one.
+    /// If the line is lost. Nothing is allowed from then on. A panic counts as an error.
     fn write(&self, line: &AuditLine) -> io::Result<()>;
 }
 
@@ -31,16 +31,17 @@ pub struct AuditFile {
 #[derive(Debug)]
 struct Appended {
     file: File,
-    /// Whether it may end in a part of a line, as on a disk that was full.
+    /// Whether the file may end in a part of a line, as on a disk that was full.
     is_torn: bool,
 }
 
 impl AuditFile {
-    /// Opens the file to append to it; it is made if it is not there, for its owner alone.
+    /// Opens the file to append to it. If it does not exist it is created, readable only for its
+    /// owner.
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
@@ -71,15 +72,15 @@ impl AuditSink for AuditFile {
         if appended.is_torn {
             text.insert(0, '\n');
         }
-        // One call for one line: lines of several processes do not mix.
+        // Write each line in one call, so that lines of several processes do not mix.
         let written = appended.file.write_all(text.as_bytes());
         appended.is_torn = written.is_err();
         written
     }
 }
 
-/// The process's stderr. A sandbox whose guest writes there too refuses it: the guest could forge
-/// lines.
+/// The process's stderr. A sandbox whose guest also writes there refuses it, because the guest
+/// could forge lines.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditStderr;
 
@@ -89,7 +90,7 @@ impl AuditSink for AuditStderr {
     }
 }
 
-/// The line as JSON, with its line feed.
+/// Returns the line as JSON, with its line feed.
 fn to_json(line: &AuditLine) -> io::Result<String> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');

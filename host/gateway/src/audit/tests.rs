@@ -1,11 +1,11 @@
-//! What is kept and written of what a sandbox did, and of what it was denied.
+//! What is kept and written of a sandbox's actions and denials.
 
 use std::sync::Mutex;
 
 use super::*;
 use sandbox_net_policy::DenyReason;
 
-/// A sink that takes so many lines, and then no more.
+/// A sink that takes this many lines, and then no more.
 #[derive(Default)]
 struct Lines {
     lines: Mutex<Vec<AuditLine>>,
@@ -69,7 +69,7 @@ fn denial(reason: DenyReason) -> Denial {
     }
 }
 
-/// A request that is allowed and ends; whether it was.
+/// A request that is allowed and ends; returns whether it was allowed.
 async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unrecorded> {
     let mut decided = log.decided(subject(Stage::Request, target), Ok("rule"));
     if let Err(why) = decided.commit().await {
@@ -80,7 +80,7 @@ async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unreco
     Ok(())
 }
 
-/// How many denials the lines of a sink are about.
+/// How many denials the lines of a sink report.
 fn denials(lines: &[AuditLine]) -> u64 {
     let of = |line: &AuditLine| match line {
         AuditLine::Decision(it) => u64::from(it.verdict == Verdict::Deny),
@@ -207,9 +207,9 @@ async fn records_are_held_in_the_hosts_memory_for_the_sandbox() {
         allowed += 1;
     }
     assert!((300..3000).contains(&allowed), "{allowed}");
-    // Half of it is left to all else.
+    // Half of the memory is left to everything else.
     assert!(memory.used() > 400 << 10 && memory.free() > 400 << 10);
-    // What has no room is counted, denials included.
+    // What has no room is counted, including denials.
     let rest = memory.reserve(memory.free()).unwrap();
     for _ in 0..10 {
         drop(run.looked_up("b.test".to_owned(), Err(&denial(DenyReason::NoRule))));
@@ -235,7 +235,7 @@ async fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_ful
     }
     let other = request(&log, "https://a.test/3").await;
     assert_eq!(other, Err(Unrecorded::Memory));
-    // Names that were never asked for before.
+    // Names that were never requested before.
     let mut full = 0;
     for number in 0..10 {
         let mut lookup = log.looked_up(format!("n{number}.test"), Ok("rule"));
@@ -253,7 +253,7 @@ async fn what_is_alike_goes_on_without_a_sink_and_is_counted_where_memory_is_ful
     assert_eq!((kept + repeats, repeats), (COUNT, dropped.decisions));
     assert_eq!(log.exchanges().len() as u64 + dropped.exchanges, COUNT);
 
-    // One that is denied after all is a denial, and no repeat.
+    // A repeat that is denied after all is a denial.
     let mut decided = log.decided(subject(Stage::Request, targets[0]), Ok("rule"));
     decided.commit().await.unwrap();
     decided.overruled(&denial(DenyReason::Address));
@@ -289,7 +289,7 @@ async fn a_line_is_written_before_what_it_is_about_and_completed_after() {
         (after.sequence, after.verdict),
         (before.sequence, Verdict::Allow)
     );
-    // In memory there is one, and it is complete.
+    // Memory has one record, and it is complete.
     let kept = log.decisions();
     assert_eq!(
         (kept.len(), kept[0].address, kept[0].update),
@@ -311,7 +311,7 @@ async fn a_line_is_written_before_what_it_is_about_and_completed_after() {
     );
     assert_eq!(kept.address, Some("10.0.0.1:443".parse().unwrap()));
 
-    // What is known before needs no second line, and neither does what stays so.
+    // Nothing changes after the first line, so there is no second one.
     log.settle().await;
     let count = sink.taken().len();
     let mut decided = log.decided(subject(Stage::Tls, "https://a.test"), Ok("rule"));
@@ -369,7 +369,7 @@ async fn a_sink_that_loses_a_line_breaks_the_log_of_every_run_and_that_very_thin
     for room in 0..4 {
         let (log, sink) = log(Some(room));
         let next = log.next_run();
-        // Each is two lines.
+        // Each makes two lines.
         for number in 0..4 {
             let is_recorded = request(&next, "https://a.test/").await;
             assert_eq!(is_recorded.is_ok(), 2 * number < room, "{room} {number}");

@@ -1,4 +1,4 @@
-//! Lines on their way to the sinks, and what they take of their sandbox meanwhile.
+//! Queued lines for the sinks, and what they take of their sandbox.
 
 use std::io;
 use std::sync::Arc;
@@ -9,34 +9,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::AuditLine;
 use sandbox_net_egress::account::Reservation;
 
-/// The most lines of one sandbox that wait for a sink, without those that complete a line that
-/// waits or that was written: of each there are two at most.
+/// The most lines of one sandbox that wait for a sink, not counting updates of lines that wait or
+/// were written: each has two at most.
 const PLACES: usize = 4096;
 
 /// Places for lines that wait.
 pub(super) struct Places(Arc<Semaphore>);
 
-/// What a line takes until every sink has it; nothing where there is no sink.
+/// What a line holds until every sink has it; nothing if there is no sink.
 #[derive(Default)]
 pub(super) struct Room {
     pub(super) place: Option<OwnedSemaphorePermit>,
-    /// Taken once for a decision and for all lines that complete it.
+    /// Reserved once for a decision and for all lines that complete it.
     pub(super) held: Option<Arc<Reservation>>,
 }
 
 /// The lines of one run that some sink does not have yet.
 pub(super) struct Waiting {
     lines: watch::Sender<usize>,
-    /// Nobody waits for them any more, and no more are taken.
+    /// Nobody waits for the lines any more, and no more are accepted.
     is_given_up: AtomicBool,
     is_broken: Arc<AtomicBool>,
 }
 
-/// A line that waits, for as long as it lives.
+/// A queued line.
 pub(super) struct Line {
     line: AuditLine,
     _room: Room,
-    // The last one: by the time that it is dropped all else is free.
+    // Keep this field last: when it is dropped everything else is freed already.
     waits: Waits,
 }
 
@@ -54,14 +54,14 @@ impl Places {
         Arc::clone(&self.0).acquire_owned().await.ok()
     }
 
-    /// A place, if there is one.
+    /// Takes a place, if one is free.
     pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 }
 
 impl Waiting {
-    /// Those of a run of the log that `is_broken` is about.
+    /// Makes the waiting lines of a run whose log `is_broken` is about.
     pub(super) fn new(is_broken: &Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
             lines: watch::Sender::default(),
@@ -88,7 +88,7 @@ impl Waiting {
         self.is_given_up.load(Ordering::Acquire)
     }
 
-    /// A line is lost: nothing may be done any more.
+    /// Marks the log as broken after a lost line: nothing may be done any more.
     pub(super) fn break_log(&self) {
         self.is_broken.store(true, Ordering::Release);
     }

@@ -1,5 +1,5 @@
-//! Gives lines to a sink from a thread of its own: a sink that blocks holds that thread and nothing
-//! else.
+//! Gives lines to a sink from a thread of its own, so that a blocked sink holds that thread and
+//! nothing else.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,18 +13,18 @@ use tokio::sync::oneshot;
 use super::AuditSink;
 use super::waiting::{Line, Waiting};
 
-/// How long a thread without work stays.
+/// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The queues of this process. A sink has one queue and one thread, however many sandboxes share it:
+/// The queues of this process. A sink has one queue and one thread, even if many sandboxes share it:
 /// a sink that never returns costs one thread.
 static QUEUES: Mutex<Vec<Weak<Queue>>> = Mutex::new(Vec::new());
 
-/// The way of one log to a sink. The thread begins with the first line, and ends when no log needs
+/// Connects one log to a sink. The thread starts with the first line, and ends when no log needs
 /// it.
 pub(super) struct Writer(Arc<Queue>);
 
-/// The lines that wait for a sink, in the order in which it gets them.
+/// The lines that wait for a sink, in order.
 struct Queue {
     sink: Arc<dyn AuditSink>,
     state: Mutex<State>,
@@ -34,10 +34,10 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// Logs that may still write here.
+    /// Number of logs that may still write here.
     users: usize,
     has_thread: bool,
-    /// Since when the sink has had the line that it has not taken yet.
+    /// Since when the sink has been writing its current line.
     since: Option<Instant>,
 }
 
@@ -66,12 +66,12 @@ impl Writer {
         Self(queue)
     }
 
-    /// Hands a line over. Nothing comes of it but where the sink has it or has lost it.
+    /// Queues a line. Reports nothing.
     pub(super) fn push(&self, line: Arc<Line>) {
         self.add(Job { line, done: None });
     }
 
-    /// The same; whether the sink has the line. Nobody says so where the line is given up.
+    /// Queues a line; reports whether the sink took it. Reports nothing if the line is dropped.
     pub(super) fn push_and_tell(&self, line: Arc<Line>) -> oneshot::Receiver<bool> {
         let (done, told) = oneshot::channel();
         let done = Some(done);
@@ -95,7 +95,7 @@ impl Writer {
         self.0.changed.notify_one();
     }
 
-    /// How long the sink has had a line without taking it.
+    /// How long the sink has been writing its current line.
     pub(super) fn stuck_for(&self) -> Duration {
         let since = self.0.state().since;
         since.map_or(Duration::ZERO, |since| since.elapsed())
@@ -133,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// The next line; none where the thread is not needed any more.
+    /// The next line; `None` if the thread is no longer needed.
     fn next(&self) -> Option<Job> {
         let begun = Instant::now();
         let mut state = self.state();
@@ -155,13 +155,13 @@ impl Queue {
 }
 
 impl Job {
-    /// The sink has the line, or has lost it.
+    /// Notes that the sink has taken or lost the line.
     fn end(self, written: io::Result<()>) {
         if let Err(error) = &written {
             self.line.lost(error);
         }
         if let Some(done) = self.done {
-            // Whoever waited may be gone.
+            // The waiter may be gone.
             let _ = done.send(written.is_ok());
         }
     }

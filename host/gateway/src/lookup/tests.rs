@@ -1,4 +1,4 @@
-//! What a sandbox may ask the name servers, and what is recorded of it.
+//! Which names a sandbox may look up, and what is recorded of it.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,13 @@ use crate::hook::{DecisionHook, HookAnswer, HookFuture, HookRequest};
 use sandbox_net_egress::{DnsFailure, EgressConfig, Machine, Resolve, Reuse, Roots, TlsConfig};
 use sandbox_net_policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
 
-/// A resolver that knows every name but `missing.test`, and answers when it may.
+/// A resolver that knows every name but `missing.test`, and answers when it is allowed to.
 #[derive(Default)]
 struct Names {
     asked: Mutex<Vec<String>>,
     holds: bool,
     go_on: Notify,
-    /// Where names lead; this machine unless said.
+    /// Where names lead; by default to this machine.
     address: Option<IpAddr>,
 }
 
@@ -73,7 +73,7 @@ fn host(text: &str) -> Host {
     Host::parse(text).unwrap()
 }
 
-/// Looks a name up, to the end.
+/// Looks a name up and waits for the result.
 async fn lookup(hooks: &Gateway, name: &str) -> Result<(), EgressError> {
     match hooks.lookup(host(name))? {
         Looking::Done(_) => Ok(()),
@@ -81,7 +81,7 @@ async fn lookup(hooks: &Gateway, name: &str) -> Result<(), EgressError> {
     }
 }
 
-/// What counts of a record: name, verdict, rule, reason, outcome.
+/// The relevant parts of a record: name, verdict, rule, reason, outcome.
 fn told(record: &LookupRecord) -> (String, Verdict, String, Option<String>, Option<String>) {
     let reason = record.reason.map(|reason| reason.to_string());
     let (name, rule) = (record.name.clone(), record.rule.clone());
@@ -189,7 +189,7 @@ async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
             names.asked().is_empty() && hooks.audit().lookups().is_empty(),
             "{rules}"
         );
-        // The connection asks.
+        // The connection sends the query.
         let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
         let Err(error) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
@@ -242,7 +242,7 @@ async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_roo
         .collect();
     let full = EgressError::Limit(Limit::Connections);
     assert_eq!(lookup(&hooks, "more.test").await, Err(full.clone()));
-    // Dropping the task gives its place back as soon as the runtime has seen to it.
+    // Dropping the task frees its place as soon as the runtime has handled it.
     open.pop();
     while hooks.shared.lookups.available_permits() == 0 {
         tokio::task::yield_now().await;
@@ -273,7 +273,7 @@ async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
         ..document("any")
     };
     let hooks = Gateway::builder().build(document.into(), config(&names));
-    // A name that is asked for is a host that is talked to.
+    // A looked-up name counts as a contacted host.
     assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
     let limit = EgressError::Limit(Limit::Hosts);
     assert_eq!(lookup(&hooks, "b.test").await, Err(limit.clone()));
@@ -306,14 +306,14 @@ async fn names_that_are_asked_for_end_at_their_number_and_bytes_whichever_door_a
         bytes_down,
         ..Budgets::default()
     };
-    // Two questions of 18 bytes beside the name for each name.
+    // Two queries of 18 bytes besides the name for each name.
     for (budgets, asked, limit) in [
         (budgets(Some(3), None, None), 3, Limit::Lookups),
         (budgets(None, Some(3 * 2 * 25), None), 3, Limit::BytesUp),
         (budgets(None, Some(3 * 2 * 25 - 1), None), 2, Limit::BytesUp),
         (budgets(Some(0), None, None), 0, Limit::Lookups),
         (budgets(None, Some(10), None), 0, Limit::BytesUp),
-        // The answer goes beyond it, and nobody is asked any more.
+        // The answer exceeds the budget, and no more queries are sent.
         (budgets(None, None, Some(50)), 1, Limit::BytesDown),
     ] {
         for is_lookup in [true, false] {
@@ -384,7 +384,7 @@ async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
             let expected = (Verdict::Deny, "budget:denials");
             assert_eq!((record.verdict, &*record.rule), expected);
         }
-        // What is denied by a rule is refused the same way then.
+        // What a rule denies is refused the same way then.
         assert_eq!(is_over, connect("denied.test") == denials);
         assert_eq!(names.asked().len(), if is_over { 1 } else { 2 });
     }
@@ -392,7 +392,7 @@ async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
 
 #[tokio::test]
 async fn what_leads_to_this_machine_is_denied_unless_its_rule_names_the_address() {
-    // Nobody but the tests' machine has this address: it is denied before it is dialled.
+    // Only the machine of the tests has this address: it is denied before it is dialled.
     let own: IpAddr = [93, 184, 216, 34].into();
     for (rules, target) in [
         ("a.test", "a.test"),

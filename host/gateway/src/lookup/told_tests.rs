@@ -1,4 +1,4 @@
-//! Which addresses a program hears of, by who decides on the connection.
+//! Which addresses a program is told, depending on who decides on the connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn nothing_is_told_of_a_name_where_somebody_is_asked_before_any_name_serve
         let heard = told(allow, mode, has_hook, "a.test").await;
         assert_eq!(heard, expected, "{allow:?} {mode:?} {has_hook}");
     }
-    // What everybody knows is told with a hook, too.
+    // Well-known addresses are told even with a hook.
     let loopback: [IpAddr; 2] = ["127.0.0.1", "::1"].map(|ip| ip.parse().unwrap());
     for has_hook in [false, true] {
         let heard = told(&["localhost"], Mode::Enforce, has_hook, "localhost").await;

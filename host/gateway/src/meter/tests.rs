@@ -160,7 +160,7 @@ async fn connections_that_carry_nothing_end_at_their_rate_and_those_that_carry_d
     let open = || Opened::new(&meter);
     let opened: Vec<_> = (0..20).map(|_| open().unwrap()).collect();
     assert_eq!(open().err(), Some(Limit::ConnectionRate));
-    // Those that carry requests have those budgets; each counts once.
+    // Connections that carry requests have the budgets of requests; each counts once.
     opened[0].carries();
     opened[0].carries();
     let carrying = open().unwrap();
@@ -187,7 +187,7 @@ fn of_few_requests_there_are_few_connections_that_carry_nothing() {
         }
         assert_eq!(Opened::new(&meter).err(), Some(Limit::Requests));
     }
-    // Each request has its connection, and as many more may carry nothing.
+    // Each request has its connection, and as many more may carry no request.
     let meter = Arc::new(Meter::new(Budgets {
         requests: Some(150),
         ..Budgets::default()

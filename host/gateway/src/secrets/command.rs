@@ -11,9 +11,9 @@ use sandbox_net_process::{Running, TimeBox};
 
 /// How long a command may take.
 pub const LIMIT: Duration = Duration::from_secs(30);
-/// Bytes of a failed command's error output that are looked at.
+/// Bytes that are read of a failed command's error output.
 const COMPLAINT: u64 = 256;
-/// How long its first line is waited for where something else holds the error output open.
+/// How long to wait for the first line if something else holds the error output open.
 const COMPLAINT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a command gave no value. Contains neither its arguments nor its output.
@@ -120,7 +120,7 @@ fn follow(mut running: Running, within: &TimeBox) -> io::Result<Option<Ended>> {
         return Ok(None);
     }
     let status = running.status()?;
-    // The complaints of a command that succeeded are not waited for.
+    // Do not wait for the error output of a command that succeeded.
     let complaint = if status.success() {
         String::new()
     } else {
@@ -139,17 +139,17 @@ pub(super) fn in_thread<T: Send + 'static>(
 ) -> io::Result<Receiver<T>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new().spawn(move || {
-        // Nobody listens any more after the deadline.
+        // After the deadline nobody listens any more.
         let _ = sender.send(work());
     })?;
     Ok(receiver)
 }
 
-/// The start of the first line of a command's error output, without control characters. Reads
-/// all of it, so that the command is not stopped by a full pipe.
+/// The start of the first line of a command's error output, without control characters. Reads all
+/// of the output, so that a full pipe does not stop the command.
 fn first_line(mut stderr: impl Read) -> String {
     let mut start = Vec::new();
-    // An output that cannot be read is no failure of its own: what was read is shown.
+    // An output that cannot be read is not a failure of its own: what was read is shown.
     let _ = stderr.by_ref().take(COMPLAINT).read_to_end(&mut start);
     let _ = io::copy(&mut stderr, &mut io::sink());
     let line = start

@@ -1,4 +1,4 @@
-//! Puts the values of secrets in the place of their placeholders in a request.
+//! Replaces the placeholders in a request by the values of their secrets.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::SecretValue;
 use super::percent;
 
-/// Standard base64 (RFC 4648, section 4), padded; padding is not asked for when decoding.
+/// Standard base64 (RFC 4648, section 4), padded; decoding does not require padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -30,9 +30,9 @@ pub(crate) struct Places<'a> {
 /// A secret, as far as one request is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use<'a> {
-    /// What the guest writes; an empty one stands nowhere.
+    /// What the guest writes; an empty one occurs nowhere.
     pub placeholder: &'a str,
-    /// What the server is to read.
+    /// What the server receives.
     pub value: &'a SecretValue,
     /// Where the value may stand.
     pub places: Places<'a>,
@@ -43,20 +43,20 @@ pub(crate) struct Use<'a> {
 /// Uses, each with its index.
 type Uses<'a> = Vec<(usize, &'a Use<'a>)>;
 
-/// Bytes of a text that are to be replaced.
+/// Bytes of a text to replace.
 struct Edit {
     range: Range<usize>,
     with: Vec<u8>,
-    /// Index of the use whose value it is.
+    /// Index of the use that replaces them.
     index: usize,
 }
 
-/// Replaces each placeholder that stands in one of its secret's places by the secret's value:
-/// in the header fields (name and value), and in the query of the path. All else stays byte for
-/// byte, a placeholder in any other place too. A value is never searched for placeholders.
+/// Replaces each placeholder in one of its secret's places by the secret's value: in the header
+/// fields (name and value), and in the query of the path. Everything else stays byte for byte,
+/// including a placeholder in any other place. A value is never searched for placeholders.
 ///
-/// Returns the indexes of the uses that were inserted, in increasing order. The request may
-/// have grown by the length of a value (three times that, in the query) for every placeholder.
+/// Returns the indexes of the uses that were inserted, in increasing order. The request may grow by
+/// the length of a value (three times that, in the query) for every placeholder.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub(crate) fn insert(
     fields: &mut [(Vec<u8>, Vec<u8>)],
     uses: &[Use<'_>],
 ) -> Result<Vec<usize>, usize> {
-    // The same search finds a refused use and a granted one: they cannot disagree on places.
+    // The same search finds refused and granted uses, so that both agree on places.
     for (index, one) in uses.iter().enumerate().filter(|(_, one)| !one.granted) {
         let one = vec![(index, one)];
         if !edits_of_path(path, &one).is_empty()
@@ -130,9 +130,9 @@ fn basic_credentials(value: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((value.len() - encoded.len(), credentials))
 }
 
-/// What is to be replaced in the query of a path.
+/// What to replace in the query of a path.
 fn edits_of_path(path: &[u8], uses: &Uses<'_>) -> Vec<Edit> {
-    // What follows a `#` is no part of the query, and never sent by a conforming client.
+    // What follows a `#` is not part of the query, and a conforming client never sends it.
     let end = path
         .iter()
         .position(|byte| *byte == b'#')
@@ -202,7 +202,7 @@ fn edits_of_text(text: &[u8], uses: &Uses<'_>) -> Vec<Edit> {
     edits
 }
 
-/// Replaces, and adds the indexes of the uses.
+/// Applies the edits, and adds the indexes of the uses.
 fn apply(text: &[u8], edits: Vec<Edit>, indexes: &mut BTreeSet<usize>) -> Vec<u8> {
     let mut result = Vec::new();
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! Masks the values of secrets in what comes back.
+//! Masks the values of secrets in responses.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::SecretValue;
 use super::matcher::{Matcher, Matching};
 
-/// Masks a set of values, however they are written. Cheap to clone.
+/// Masks a set of values in all of their encodings. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Masker(Option<Matcher>);
 
@@ -15,7 +15,7 @@ pub(crate) struct Masker(Option<Matcher>);
 pub(crate) struct MaskStream(Option<(Matcher, Matching)>);
 
 impl Masker {
-    /// A masker of these values; of none, it masks nothing and copies nothing.
+    /// A masker of these values; without values it masks and copies nothing.
     #[must_use]
     pub(crate) fn new(values: &[SecretValue]) -> Self {
         let values: Vec<&[u8]> = values.iter().map(SecretValue::expose).collect();
@@ -33,8 +33,8 @@ impl Masker {
         self.0.is_none()
     }
 
-    /// Masks every byte of every occurrence in a text that is given out as one piece: the value
-    /// of a header field, a reason phrase, an error text. Returns whether there was any.
+    /// Masks every byte of every occurrence in a text that is complete: the value of a header
+    /// field, a reason phrase, an error text. Returns whether there was any.
     pub(crate) fn mask_whole(&self, bytes: &mut [u8]) -> bool {
         let Some(matcher) = &self.0 else {
             return false;
@@ -45,12 +45,12 @@ impl Masker {
         matching.has_masked()
     }
 
-    /// A new stream. What it gives out is, in all, what [`Masker::mask_whole`] would make of
-    /// all that was pushed.
+    /// Starts a stream. Its total output is what [`Masker::mask_whole`] would make of all that was
+    /// pushed.
     ///
-    /// How much it holds back depends on the lengths of the chunks, on the newlines and the escapes
-    /// in them, never on the likeness of the data to a value: a guest that can have its own bytes
-    /// sent back would otherwise guess a value byte by byte.
+    /// How much it holds back depends on the lengths of the chunks, and on the newlines and the
+    /// escapes in them, never on the similarity of the data to a value. Otherwise a guest that can
+    /// have its own bytes sent back could guess a value byte by byte.
     #[must_use]
     pub(crate) fn stream(&self) -> MaskStream {
         MaskStream(
@@ -62,9 +62,9 @@ impl Masker {
 }
 
 impl MaskStream {
-    /// Takes a chunk, and gives out all that no later byte can change: up to the last newline that
-    /// ends its line for good, and up to six times the longest value before the end, where each
-    /// escape counts as one byte. The result may be empty.
+    /// Takes a chunk, and returns all that no later byte can change: up to the last newline that
+    /// ends its line for good, and up to six times the longest value before the end, counting each
+    /// escape as one byte. The result may be empty.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.0 {
             Some((_, matching)) => matching.push(&chunk).into(),
@@ -72,12 +72,12 @@ impl MaskStream {
         }
     }
 
-    /// The memory that is taken by what is held back.
+    /// The memory of what is held back.
     pub(crate) fn size(&self) -> usize {
         self.0.as_ref().map_or(0, |(_, matching)| matching.size())
     }
 
-    /// Ends the stream: gives out the rest. The next chunk begins another one.
+    /// Ends the stream and returns the rest. The next chunk starts another one.
     pub(crate) fn finish(&mut self) -> Bytes {
         match &mut self.0 {
             Some((matcher, matching)) => {

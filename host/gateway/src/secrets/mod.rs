@@ -1,6 +1,6 @@
 //! Secrets that the guest uses without ever seeing them.
 //!
-//! The guest holds a placeholder. The host replaces it with the value in the requests that may carry
+//! The guest has a placeholder. The host replaces it with the value in the requests that may carry
 //! it (`insert`), and masks the value in the responses of the hosts that its rule names (`mask`).
 
 mod command;

@@ -1,7 +1,7 @@
 //! Percent-encoding (RFC 3986, section 2.1), and the form encoding's `+`.
 //!
-//! The crate `percent-encoding` encodes. It decodes to bytes alone, and whoever replaces a part of a value has to
-//! know which piece of the encoded text that part is: so decoding is done here.
+//! The crate `percent-encoding` encodes. It decodes to bytes alone, but to replace a part of a value one has
+//! to know which piece of the encoded text that part is. So decoding is done here.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 

@@ -1,4 +1,4 @@
-//! What the guest holds instead of a secret.
+//! The text that the guest has instead of a secret.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ const RANDOM: usize = 16;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Placeholder(String);
 
-/// The operating system gave no random bytes.
+/// The operating system returned no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes: {0}")]
 pub struct PlaceholderError(#[from] getrandom::Error);
 
 impl Placeholder {
-    /// A new placeholder, from the operating system's random source.
+    /// Makes a placeholder from the operating system's random source.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where the host takes the value of a secret from.
+//! Reads the value of a secret from its source.
 
 use std::fmt;
 use std::fs::File;
@@ -20,10 +20,10 @@ pub(crate) enum Source {
     Env(String),
     /// The content of a file.
     File(PathBuf),
-    /// What a program writes to its standard output: its name and its arguments, for no shell.
-    /// It reads nothing, has the host's environment, and is killed after 30 seconds with its
-    /// process group, which is its own: it cannot read from a terminal. A daemon that left the
-    /// group is not killed, nor waited for.
+    /// The standard output of a program: its name and its arguments, without a shell. It reads
+    /// nothing, has the host's environment, and is killed after 30 seconds with its process group,
+    /// which is its own: it cannot read from a terminal. A daemon that left the group is neither
+    /// killed nor waited for.
     Command(Vec<String>),
 }
 
@@ -42,10 +42,10 @@ pub enum SourceError {
         #[source]
         error: io::Error,
     },
-    /// The command gave nothing.
+    /// The command returned no value.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// There is something, but it cannot be a value.
+    /// The content of the source cannot be a value.
     #[error("{origin}: {error}")]
     Value {
         /// The source, as `Debug` shows it.
@@ -73,7 +73,7 @@ impl fmt::Debug for Source {
 ///
 /// # Errors
 ///
-/// A [`SourceError`], if there is nothing, or nothing that can be a value.
+/// A [`SourceError`], if there is no value, or an invalid one.
 pub(crate) fn load(source: &Source, within: &TimeBox) -> Result<SecretValue, SourceError> {
     let value = match source {
         Source::Env(name) => match std::env::var_os(name) {
@@ -95,7 +95,7 @@ pub(crate) fn load(source: &Source, within: &TimeBox) -> Result<SecretValue, Sou
         })
 }
 
-/// The reader is a thread of its own, which stays behind where the file never gives anything.
+/// Reads a file in a thread of its own, which stays behind if the file never returns anything.
 fn read_file(path: &Path, within: &TimeBox) -> io::Result<Output> {
     let path = path.to_path_buf();
     let read = command::in_thread(move || File::open(path).and_then(read_limited))?;

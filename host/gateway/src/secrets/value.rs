@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// Fewest bytes of a value: a shorter one turns up by chance, and masking it would destroy
-/// responses.
+/// Fewest bytes of a value: a shorter one occurs by chance, and masking it would destroy responses.
 const SHORTEST: usize = 8;
 /// Most bytes of a value.
 pub(super) const LONGEST: usize = 16 << 10;
@@ -37,12 +36,12 @@ pub enum ValueError {
 }
 
 impl SecretValue {
-    /// Checks a value. One newline (LF or CRLF) at its end is cut off, as files and commands
-    /// end in one.
+    /// Checks a value. One newline (LF or CRLF) at its end is removed, as files and commands end in
+    /// one.
     ///
     /// # Errors
     ///
-    /// A [`ValueError`], if the value could not be masked, or not be sent in a header.
+    /// A [`ValueError`], if the value could not be masked, or could not be sent in a header.
     pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, ValueError> {
         let mut bytes = Zeroizing::new(bytes.into());
         if bytes.ends_with(b"\n") {

@@ -1,4 +1,4 @@
-//! The secrets of one sandbox: their values, and the placeholders that the guest has for them.
+//! The secrets of one sandbox: their values, and their placeholders for the guest.
 
 use super::{
     COMMAND_LIMIT, Masker, Placeholder, PlaceholderError, Places, SecretValue, Source, SourceError,
@@ -22,7 +22,7 @@ struct Entry {
     value: SecretValue,
 }
 
-/// Why the secrets of a policy cannot be had. It never contains a value.
+/// Why the secrets of a policy are not available. It never contains a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
@@ -34,7 +34,7 @@ pub enum VaultError {
         /// Why not.
         source: SourceError,
     },
-    /// A policy file could not have them.
+    /// A policy file would refuse these secrets.
     #[error("the secrets can't be used: {0}")]
     Refused(#[from] PolicyFault),
     /// There is no placeholder.
@@ -57,12 +57,12 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// The first secret that a policy file could not have, or whose value cannot be had.
+    /// For the first secret that a policy file would refuse, or whose value is not available.
     pub fn open(secrets: &[Secret]) -> Result<Self, VaultError> {
         Self::open_within(secrets, &TimeBox::new(COMMAND_LIMIT))
     }
 
-    /// The same with so much time for each, and an end when nobody waits any more.
+    /// Fetches them with this limit for each, and stops when nobody waits any more.
     pub fn open_within(secrets: &[Secret], each: &TimeBox) -> Result<Self, VaultError> {
         check_secrets(secrets)?;
         let entry = |secret: &Secret| {
@@ -92,30 +92,30 @@ impl Vault {
         })
     }
 
-    /// The guest's environment variables, each with the placeholder that it holds.
+    /// The guest's environment variables with the placeholders that they hold.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let entries = self.entries.iter();
         entries.map(|entry| (entry.secret.env.as_str(), entry.placeholder.as_str()))
     }
 
-    /// What masks the secrets that may come back from this origin, and no others: a guest's own
-    /// server would otherwise tell whether a guess at a secret is right.
+    /// Masks the secrets that may come back from this origin, and no others: otherwise a guest's
+    /// own server could tell whether a guess at a secret is right.
     pub(crate) fn masker(&self, origin: &Origin) -> Masker {
         self.masker.only(|index| self.entries[index].is_for(origin))
     }
 
-    /// Puts values in the place of placeholders; the names of the secrets that were put in.
+    /// Replaces placeholders by values; returns the names of the inserted secrets.
     ///
-    /// Where a secret may come back, the response has to be one that can be searched: it is asked
-    /// for without a content coding, and not in parts.
+    /// If a secret may come back, the response has to be searchable: it is requested without a content
+    /// coding, and not in parts.
     ///
-    /// Nothing is put in unless `is_vouched_for`: whoever the request goes to over TLS has been, and
-    /// will be, accepted by the host's own verification.
+    /// Values are inserted only if `is_vouched_for`: the host's own verification has accepted, and will
+    /// accept, whoever the request goes to over TLS.
     ///
     /// # Errors
     ///
-    /// The denial where a placeholder stands in a place of its secret, but the request is not one
-    /// that the secret is meant for, or goes to somebody else; or for a range of a response that may have a secret in it.
+    /// The denial if a placeholder stands in a place of its secret, but the secret is not meant for this
+    /// request, or the request goes to somebody else; or for a range of a response that may contain a secret.
     pub(crate) fn fill(
         &self,
         request: &mut Checked<RequestLine>,
@@ -294,7 +294,7 @@ mod tests {
                 "{method} {path}"
             );
         }
-        // In another place a placeholder is a text like any other.
+        // In any other place a placeholder is ordinary text.
         let mut line = request(
             "GET",
             Scheme::Https,

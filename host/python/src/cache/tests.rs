@@ -1,4 +1,4 @@
-//! The cache under one process, and under several that race or die.
+//! The cache with one process, and with several that race or die.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -121,7 +121,7 @@ fn two_processes_that_race_make_an_entry_once() {
     first.let_go();
     second.wait_for("found whole");
     first.wait_for("found whole");
-    // `second` would have stopped for good on `making`, as nobody lets it go.
+    // `second` would block for ever on `making`, because nobody releases it.
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn whatever_the_umask_is_nobody_else_can_use_what_is_made() {
         let mut maker = Maker::start_with(&root, umask);
         maker.wait_for("making");
         for (path, mode) in modes(&temp.path().join("above")) {
-            // What is still being made is in a directory that nobody else can enter.
+            // An unfinished entry is in a directory that nobody else can enter.
             let mut above = path.ancestors().skip(1);
             let is_within = above.any(|above| above.ends_with(".key.partial"));
             assert!(
@@ -220,7 +220,7 @@ fn an_entry_that_others_can_have_changed_is_refused_whenever_it_is_asked_for() {
     }
 }
 
-/// Not a test of its own: what the processes run that the tests above start.
+/// Not a test of its own: the tests above run it in other processes.
 #[test]
 fn child_maker() {
     let Some(root) = std::env::var_os(CHILD_CACHE) else {
@@ -244,7 +244,7 @@ fn child_maker() {
     );
 }
 
-/// Prints what the cache tells, for the test that started this process.
+/// Prints the cache's progress, for the test that started this process.
 struct Telling;
 
 impl Progress for Telling {
@@ -254,7 +254,7 @@ impl Progress for Telling {
     }
 }
 
-/// A process that makes an entry, and stops midway until it is let go.
+/// A process that makes an entry, and stops midway until it is released.
 struct Maker {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,

@@ -1,6 +1,6 @@
-//! Gives `proc_exit` its exit code.
+//! Makes `proc_exit` keep its exit code.
 //!
-//! The upstream adapter makes of preview1's `proc_exit(7)` a plain failure, which is 1. So the
+//! The upstream adapter turns preview1's `proc_exit(7)` into a plain failure, which is 1. So the
 //! module's import of it is renamed, and a module of our own answers it with `exit-with-code`.
 
 use wasm_encoder::{
@@ -26,7 +26,7 @@ package wasi:cli@0.2.12 {
     }
 }";
 
-/// The module name that the import `module.name` has after re-encoding.
+/// The module name of the import `module.name` after re-encoding.
 pub(super) fn module_of<'a>(module: &'a str, name: &str) -> &'a str {
     if (module, name) == (PREVIEW1, PROC_EXIT) {
         return EXIT;

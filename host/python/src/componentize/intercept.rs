@@ -1,8 +1,8 @@
 //! Puts the adapter between a preview1 module and its host.
 //!
 //! `wit-component` does not let one adapter import another. So the module is re-encoded: the
-//! functions to intercept are imported from the adapter's module name, the originals are imported
-//! again behind the existing imports, and re-exported, where the adapter finds them through
+//! functions to intercept are imported from the adapter's module name, and the originals are
+//! imported again after the existing imports and re-exported, where the adapter finds them through
 //! `__main_module__`. The added imports shift the index of every function that the module defines.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use wasmparser::{ExportSectionReader, ImportSectionReader, Parser, Payload, Type
 use super::module_names::{ADAPTER, PREVIEW1};
 use super::{ComponentizeError, StubImport, exit};
 
-/// The functions that look at the file descriptor before the upstream adapter does.
+/// The functions whose file descriptor our adapter checks before the upstream adapter does.
 const INTERCEPTED: [&str; 3] = ["fd_write", "fd_read", "fd_fdstat_get"];
 
 /// Rewrites `module` so that [`INTERCEPTED`] go through the adapter.
@@ -26,7 +26,7 @@ pub(super) fn intercept(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     rewrite(&mut pass, module)
 }
 
-/// Copies `module` without its debug names, which are of no use to a host and large.
+/// Copies `module` without its debug names, which are large and useless to a host.
 pub(super) fn without_names(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     rewrite(&mut Plain, module)
 }

@@ -1,4 +1,4 @@
-//! From a preview1 CPython to a WebAssembly component.
+//! Turns a preview1 CPython into a WebAssembly component.
 
 mod exit;
 mod intercept;
@@ -15,7 +15,7 @@ const ADAPTER_MODULE: &[u8] = include_bytes!("../../sandbox_net_preview1.wasm");
 /// The component's own world: what it exports besides what its adapters import.
 const MAIN_WORLD: &str = "package sandbox:python@0.1.0; world main { export run: func() -> s32; }";
 
-/// Whether the component gets a way to the network.
+/// Whether the component has a network.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Capability {
     /// It imports `sandbox:net/client`, and its fd `0xFFFFFFFE` is the control channel.
@@ -24,14 +24,14 @@ pub enum Capability {
     None,
 }
 
-/// A function that the module imports and no WASI host provides: it is answered with a constant.
+/// A function that the module imports and no WASI host provides: it returns a constant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StubImport {
     /// The import's module name.
     pub module: String,
     /// The import's field name.
     pub name: String,
-    /// The `i32` that it answers.
+    /// The `i32` that it returns.
     pub answer: i32,
 }
 
@@ -39,7 +39,7 @@ pub struct StubImport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentizeError {
-    /// The bytes are no WebAssembly module, or use something that cannot be re-encoded.
+    /// The bytes are not a WebAssembly module, or use something that cannot be re-encoded.
     #[error("the runtime's module cannot be read: {0}")]
     Module(String),
     /// The module does not import a preview1 function that the adapter needs.
@@ -61,7 +61,7 @@ pub enum ComponentizeError {
 ///
 /// # Errors
 ///
-/// A [`ComponentizeError`] where the module is not such a reactor.
+/// A [`ComponentizeError`] if the module is not such a reactor.
 pub fn componentize(
     module: &[u8],
     stubs: &[StubImport],
@@ -117,7 +117,7 @@ fn encode(error: impl std::fmt::Display) -> ComponentizeError {
     ComponentizeError::Encode(format!("{error:#}"))
 }
 
-/// A module with one function that answers a constant.
+/// A module with one function that returns a constant.
 fn stub_module(stub: &StubImport, params: usize) -> Vec<u8> {
     use wasm_encoder::{
         CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, TypeSection,

@@ -1,7 +1,8 @@
-//! Why pip found no wheel of a package, read from its log.
+//! Finds out from pip's log why it found no wheel of a package.
 //!
-//! pip's log names each file of the index that was left out, and why. If some pip words that in
-//! another way, only the reason in the message gets less exact: the package is refused in any case.
+//! pip's log names each file of the index that was skipped, and why. If some version of pip words
+//! that differently, only the reason in the message gets less exact: the package is refused in any
+//! case.
 
 use std::str::FromStr;
 
@@ -11,20 +12,20 @@ use pep508_rs::pep440_rs::Version;
 /// What the index has instead of a usable wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Absence {
-    /// Wheels in the versions asked for, but not for this version of Python.
+    /// Wheels in the requested versions, but not for this version of Python.
     OtherPython,
-    /// Wheels in the versions asked for, but all with machine code.
+    /// Wheels in the requested versions, but all with machine code.
     PlatformWheels,
-    /// Source distributions in the versions asked for, and no wheels.
+    /// Source distributions in the requested versions, and no wheels.
     SourcesOnly,
-    /// The package, but none of the versions asked for.
+    /// The package, but none of the requested versions.
     NoSuchVersion,
-    /// Nothing that the log tells: no such project, no network, ….
+    /// The log does not say: no such project, no network, ….
     Unknown,
 }
 
-/// The files of the project `name` that a log tells of, by their version and why they can't be used.
-/// Those that can count as [`Absence::NoSuchVersion`]: whoever looks for a reason wants another.
+/// The files of the project `name` in a log, by their version and why they can't be used. Usable
+/// ones count as [`Absence::NoSuchVersion`]: the caller looks for another version.
 pub(crate) fn left_out(log: &str, name: &PackageName) -> Vec<(Version, Absence)> {
     let one = |line: &str| {
         let version = version_of(line, name)?;
@@ -53,11 +54,11 @@ pub(crate) fn absence(
         true => *why,
         false => Absence::NoSuchVersion,
     });
-    // In the order in which they are declared, the first says most.
+    // They are declared in order: the first says most.
     found.min().unwrap_or(Absence::Unknown)
 }
 
-/// The version of the file of the project `name` that a line of the log names, if it names one.
+/// The version of the file of the project `name` in a line of the log, if there is one.
 fn version_of(line: &str, name: &PackageName) -> Option<Version> {
     let file = |word: &str| {
         let address = word.split('#').next()?;

@@ -1,4 +1,4 @@
-//! What the indexes have, kept while a set of packages is looked for.
+//! Keeps what the indexes offer while a set of packages is searched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::progress::{Amount, Progress, Step};
 /// What a version requires, or why it can't be used.
 pub(crate) type Requires = Result<Rc<[Requirement<VerbatimUrl>]>, String>;
 
-/// The indexes, and all that they were asked.
+/// The indexes, and their answers so far.
 pub(crate) struct Catalog<'a> {
     target: &'a Target,
     find_pip: &'a dyn Fn() -> Result<Pip, Error>,
@@ -28,9 +28,9 @@ pub(crate) struct Catalog<'a> {
     source: Option<Source>,
     listings: BTreeMap<PackageName, Listing>,
     requires: BTreeMap<(PackageName, Version), Requires>,
-    /// Wheels that are here already.
+    /// Wheels that are downloaded already.
     pub(crate) wheels: BTreeMap<PackageName, Wheel>,
-    /// How many versions were asked for what they require.
+    /// For how many versions the requirements were queried.
     pub(crate) asked: usize,
 }
 
@@ -45,7 +45,7 @@ enum Backend {
 }
 
 impl<'a> Catalog<'a> {
-    /// The wheels in `fixed` are there in any case; `directory` is for what is fetched.
+    /// The wheels in `fixed` are always used; `directory` is for downloads.
     pub(crate) fn new(
         target: &'a Target,
         fixed: BTreeMap<PackageName, Wheel>,
@@ -71,7 +71,7 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// pip, which is not looked for before it is needed: wheels that need nothing else do without.
+    /// pip, found only when it is needed: wheels that need nothing else do without it.
     pub(crate) fn pip(&mut self) -> Result<&Pip, Error> {
         Ok(&self.source()?.pip)
     }
@@ -93,7 +93,7 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// Whether the user's configuration takes pre-releases.
+    /// Whether the user's configuration accepts pre-releases.
     pub(crate) fn takes_pre_releases(&self) -> bool {
         matches!(&self.source, Some(Source { index: Backend::Open(index), .. }) if index.takes_pre_releases)
     }
@@ -109,7 +109,7 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// How many versions it is worth to ask for at once.
+    /// How many versions to query at once.
     pub(crate) fn batch(&self) -> usize {
         match &self.source {
             Some(Source {
@@ -120,7 +120,7 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// Asks for all of these that are not known.
+    /// Queries all of these that are not known.
     pub(crate) fn list(&mut self, names: &[PackageName]) -> Result<(), Error> {
         let mut unknown: Vec<_> = names
             .iter()
@@ -144,7 +144,7 @@ impl<'a> Catalog<'a> {
                 let listing = |(answer, name): (Result<_, String>, &PackageName)| {
                     let failed = |detail: String| Error::index(name, &detail);
                     let files: Files = answer.map_err(failed)?;
-                    // Another index may have the name, too, and mean something else by it.
+                    // Another index may have the name, too, with other content.
                     if let Some(fault) = files.faults.first() {
                         return Err(failed(fault.clone()));
                     }
@@ -157,18 +157,18 @@ impl<'a> Catalog<'a> {
         Ok(())
     }
 
-    /// What there is of a project.
+    /// The files of a project.
     pub(crate) fn listing(&mut self, name: &PackageName) -> Result<&Listing, Error> {
         self.list(std::slice::from_ref(name))?;
         Ok(self.listings.entry(name.clone()).or_default())
     }
 
-    /// What is known of a project without asking.
+    /// What is known of a project without a query.
     pub(crate) fn known(&self, name: &PackageName) -> Option<&Listing> {
         self.listings.get(name)
     }
 
-    /// What a version requires. `ahead` is asked for on the occasion, and may fail.
+    /// The requirements of a version. `ahead` are queried in the same call, and may fail.
     pub(crate) fn requires(
         &mut self,
         name: &PackageName,
@@ -186,7 +186,7 @@ impl<'a> Catalog<'a> {
         Ok(self.requires[&key].clone())
     }
 
-    /// Asks what many versions require; those that give no answer stay unknown.
+    /// Queries the requirements of many versions; those without an answer stay unknown.
     pub(crate) fn ahead(&mut self, versions: Vec<(PackageName, Version)>) -> Result<(), Error> {
         let known = |key: &_| self.requires.contains_key(key);
         let unknown: Vec<_> = versions.into_iter().filter(|key| !known(key)).collect();
@@ -246,7 +246,7 @@ impl<'a> Catalog<'a> {
         Ok(answers)
     }
 
-    /// The wheel of a version, where it was fetched for its metadata.
+    /// The wheel of a version, if it was downloaded for its metadata.
     pub(crate) fn fetched(&mut self, name: &PackageName, version: &Version) -> Option<Wheel> {
         match &mut self.source {
             Some(Source {
@@ -257,7 +257,7 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// Says what goes on, until [`Catalog::end_step`].
+    /// Reports the progress, until [`Catalog::end_step`].
     fn tell(&mut self) {
         if self.step.is_none() {
             self.step = Some(self.progress.start("Looking for packages", Amount::Unknown));

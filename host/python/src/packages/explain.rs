@@ -1,4 +1,4 @@
-//! Says why requirements can't be met, and by what they could be replaced.
+//! Explains why requirements can't be met, and what could replace them.
 
 use std::collections::HashSet;
 use std::ptr;
@@ -13,7 +13,7 @@ use crate::packages::absence::Absence;
 use crate::packages::input::specifiers;
 use crate::packages::solver::{Ask, Package, Reasons, Solution, Solver};
 
-/// So many who ask are named.
+/// The most requesters that a message names.
 const NAMED: usize = 8;
 
 /// The requirement with a further bound, such as `<2`.
@@ -30,7 +30,7 @@ pub(crate) fn narrowed(
     })
 }
 
-/// What a solution needs can't be used, as it holds machine code.
+/// The error for a solution that can't be used because it has machine code.
 pub(crate) fn machine_code(
     solver: &Solver<'_, '_>,
     solution: &Solution,
@@ -61,7 +61,7 @@ fn suits(version: Option<&Version>, ask: &Ask) -> bool {
     version.is_none_or(|version| ask.versions.contains(version))
 }
 
-/// Who asked for what.
+/// Lists who requires what.
 fn asked(asks: &[Ask]) -> String {
     let mut texts: Vec<_> = asks
         .iter()
@@ -92,7 +92,7 @@ fn reason(absence: Absence, python: &str) -> String {
     }
 }
 
-/// Why there is no solution, from the reasons that the search gives.
+/// Explains why there is no solution, from the reasons of the search.
 pub(crate) fn no_solution(solver: &Solver<'_, '_>, reasons: &Reasons) -> Error {
     let leaves = leaves(reasons);
     let mut culprits: Vec<Culprit> = Vec::new();
@@ -181,7 +181,7 @@ impl Culprit {
         }
     }
 
-    /// What says most has the lowest number.
+    /// The lowest number says most.
     fn rank(&self) -> u8 {
         match () {
             () if self.is_absent => 0,
@@ -192,7 +192,7 @@ impl Culprit {
         }
     }
 
-    /// Whether there are files in the versions asked for, which can't be used.
+    /// Whether there are files in the requested versions that can't be used.
     fn is_refused(&self) -> bool {
         self.absence < Absence::NoSuchVersion && !self.has_any
     }
@@ -235,7 +235,7 @@ impl Culprit {
     }
 }
 
-/// The reasons that are not derived from others. The tree shares its branches, so each is looked at once.
+/// The reasons that are not derived from others. The tree shares its branches, so each is visited once.
 fn leaves(reasons: &Reasons) -> Vec<&External<Package, pubgrub::Ranges<Version>, String>> {
     let mut seen = HashSet::new();
     let mut open = vec![reasons];

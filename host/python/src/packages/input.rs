@@ -1,4 +1,4 @@
-//! What the user asks for with `--with`: requirements and wheels.
+//! Parses what the user gives to `--with`: requirements and wheels.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,14 +17,14 @@ pub(crate) enum Input {
     Wheel(PathBuf),
 }
 
-/// The path that a text means, if it means a wheel on the disk.
+/// The path in a text, if it is one of a wheel on the disk.
 pub fn wheel_path(text: &str) -> Option<PathBuf> {
     let text = text.trim();
     let is_path = text.to_ascii_lowercase().ends_with(".whl") && !text.contains("://");
     is_path.then(|| text.into())
 }
 
-/// Whether a text that means no wheel is a path all the same.
+/// Whether a text that is not a wheel is a path nevertheless.
 fn is_path(text: &str) -> bool {
     text.starts_with(['.', '/', '~']) || text.ends_with('/')
 }
@@ -64,8 +64,8 @@ impl FromStr for Input {
     }
 }
 
-/// Checks that a text is a requirement, and no path of a wheel: a file that names what it needs does
-/// not choose files of the host.
+/// Checks that a text is a requirement, and not the path of a wheel: a file of requirements must not
+/// choose files of the host.
 pub fn requirement(text: &str) -> Result<(), Error> {
     match wheel_path(text) {
         Some(_) => Err(Error::InvalidRequirement {
@@ -79,8 +79,8 @@ pub fn requirement(text: &str) -> Result<(), Error> {
 /// The versions that a requirement allows.
 ///
 /// # Errors
-/// A requirement that names a URL is refused: pip would build what it finds there, even when told
-/// to use wheels only, and building runs the package's code on the host.
+/// A requirement that names a URL is refused: pip would build what it finds there, even if told to
+/// use wheels only, and building runs the package's code on the host.
 pub(crate) fn specifiers(
     requirement: &Requirement<VerbatimUrl>,
 ) -> Result<VersionSpecifiers, Error> {

@@ -14,14 +14,14 @@ use crate::pip::Found;
 pub(crate) struct Listing {
     /// The wheels that can be used.
     pub(crate) wheels: BTreeMap<Version, Found>,
-    /// The files that can't, and why.
+    /// The files that can't be used, and why.
     pub(crate) left_out: Vec<(Version, Absence)>,
-    /// The versions that hold machine code only.
+    /// The versions that have only machine code.
     pub(crate) machine_code: BTreeSet<Version>,
 }
 
 impl Listing {
-    /// From wheels, the preferred one of a version at the end, and lines of pip's log.
+    /// Makes it from wheels, the preferred one of a version last, and lines of pip's log.
     pub(crate) fn new(name: &PackageName, wheels: Vec<Found>, log: &str) -> Listing {
         let of = |found: Found| {
             let (project, version) = wheel::parse_file_name(&found.file).ok()?;

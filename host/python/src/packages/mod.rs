@@ -1,8 +1,9 @@
 //! Pure-Python packages for the sandbox, from the user's index and from wheels on the disk.
 //!
-//! Two kinds of cache entries: a *resolution* pins what a set of requirements was resolved to, with
-//! the wheels themselves, so that the same request gives the same packages until it is refreshed; a
-//! *site* is those wheels unpacked, and is shared by all resolutions that have the same wheels.
+//! There are two kinds of cache entries. A *resolution* pins what a set of requirements was
+//! resolved to, with the wheels themselves, so that the same requirements give the same packages
+//! until they are refreshed. A *site* is those wheels unpacked; all resolutions with the same
+//! wheels share it.
 
 mod absence;
 mod catalog;
@@ -48,22 +49,22 @@ pub const RESOLUTION_KIND: &str = "resolution";
 /// The kind of the cache entries that hold unpacked packages.
 pub const SITE_KIND: &str = "site";
 
-/// Raised when the layout or the contents of the entries change.
+/// Increased when the layout or the contents of the entries change.
 const FORMAT: &str = "1";
 
 const RESOLVED_FILE: &str = "resolved.toml";
 const WHEELS_DIRECTORY: &str = "wheels";
 const SITE_DIRECTORY: &str = "site-packages";
 
-/// Below [`SITE_DIRECTORY`]: what the interpreter finds before its own library, which are other versions of
-/// what is built in. No module can have this name.
+/// The directory below [`SITE_DIRECTORY`] that the interpreter searches before its own library: it has
+/// other versions of built-in packages. No module can have this name.
 const REPLACING: &str = ".before-the-library";
 
 /// Packages that are ready to be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages {
-    /// The directory to mount read-only and to put on `sys.path`. Empty if the runtime has all the
-    /// packages built in.
+    /// The directory to mount read-only and to put on `sys.path`. Empty if all packages are built
+    /// into the runtime.
     pub site_packages: PathBuf,
     /// The wheels that it holds, sorted by name.
     pub wheels: Vec<ResolvedWheel>,
@@ -92,13 +93,13 @@ struct Resolution {
 type PrepareError = Box<dyn std::error::Error + Send + Sync>;
 type Prepare<'a> = dyn FnOnce(&Path) -> Result<(), PrepareError> + 'a;
 
-/// What is run on unpacked packages, and the text that names it in the cache.
+/// The step that runs on unpacked packages, and the text that names it in the cache.
 struct Preparation<'a> {
     key: String,
     run: Box<Prepare<'a>>,
 }
 
-/// Collects what packages are wanted, and gets them.
+/// Collects the wanted packages, and fetches them.
 pub struct PackagesBuilder<'a> {
     manifest: &'a Manifest,
     cache: &'a Cache,
@@ -111,7 +112,7 @@ pub struct PackagesBuilder<'a> {
 }
 
 impl<'a> PackagesBuilder<'a> {
-    /// Begins with no packages for the runtime that `manifest` describes.
+    /// Starts without packages, for the runtime that `manifest` describes.
     pub fn new(manifest: &'a Manifest, cache: &'a Cache) -> PackagesBuilder<'a> {
         PackagesBuilder {
             manifest,
@@ -132,7 +133,7 @@ impl<'a> PackagesBuilder<'a> {
         self
     }
 
-    /// Tells `progress` about long steps. Without it nothing is told.
+    /// Reports long steps to `progress`. Without it nothing is reported.
     #[must_use]
     pub fn progress(mut self, progress: &'a dyn Progress) -> Self {
         self.progress = progress;
@@ -146,7 +147,7 @@ impl<'a> PackagesBuilder<'a> {
         self
     }
 
-    /// Whether to resolve anew, to get newer versions, even if the cache knows the requirements.
+    /// Resolves again to get newer versions, even if the cache knows the requirements.
     #[must_use]
     pub fn refresh(mut self, refresh: bool) -> Self {
         self.refresh = refresh;
@@ -168,13 +169,13 @@ impl<'a> PackagesBuilder<'a> {
         self
     }
 
-    /// The most time for all of it, from now on; pip is killed at its end. No limit otherwise.
+    /// Limits the time for everything, from now on; at the end pip is killed. Defaults to no limit.
     #[must_use]
     pub fn time_limit(self, limit: Duration) -> Self {
         self.within(&TimeBox::new(limit))
     }
 
-    /// The same, with an end when nobody waits any more.
+    /// Sets the limit; it also ends when nobody waits any more.
     pub fn within(mut self, within: &TimeBox) -> Self {
         self.within = within.clone();
         self
@@ -262,8 +263,8 @@ impl<'a> PackagesBuilder<'a> {
     }
 }
 
-/// What the markers in requirements are compared with inside the sandbox: what `os`, `sys` and
-/// `platform` say in a CPython for wasm32-wasip1.
+/// The values with which markers in requirements are compared inside the sandbox: those of `os`,
+/// `sys` and `platform` in a CPython for wasm32-wasip1.
 fn target(manifest: &Manifest) -> Result<Target, Error> {
     let invalid = |problem: String| Error::Manifest { problem };
     let markers = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {

@@ -1,7 +1,7 @@
-//! Remembers which requirements were refused, so that asking again takes no look into the index.
+//! Remembers which requirements were refused, so that the same request needs no query of the index.
 //!
 //! A refusal depends on what the indexes have, and so on pip's configuration: its command, the
-//! environment and its files. Each is compared; after a day the indexes are asked again.
+//! environment and its files. Each is compared; after a day the indexes are queried again.
 
 use std::env;
 use std::fs;
@@ -20,15 +20,15 @@ use crate::progress::Silent;
 pub(super) const KIND: &str = "refusals";
 pub(super) const KEY: &str = "1";
 const FILE: &str = "refusals.toml";
-/// After this time the indexes are asked again.
+/// After this time the indexes are queried again.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// So many refusals are kept, the newest.
+/// The number of refusals that are kept, the newest ones.
 pub(super) const MOST: usize = 64;
-/// The most bytes of one, and of the file.
+/// The most bytes of a refusal.
 const LENGTH: usize = 8 << 10;
 const FILE_LENGTH: u64 = (MOST * LENGTH * 2) as u64;
 
-/// What environment variables decide where pip looks, by their beginnings and ends.
+/// Environment variables that decide where pip looks, by parts of their names.
 const DECIDING: [&str; 3] = ["PIP_", "XDG_CONFIG", "NETRC"];
 const DECIDING_ENDS: [&str; 3] = ["_PROXY", "_CA_BUNDLE", "CERT_FILE"];
 
@@ -45,7 +45,7 @@ struct Refusal {
     made: u64,
     /// pip's files, whether they exist or not, and the directories in which it looks.
     files: Vec<PathBuf>,
-    /// The hash of all that decides where pip looks.
+    /// The hash of everything that decides where pip looks.
     configuration: String,
     name: String,
     reason: String,
@@ -60,7 +60,7 @@ pub(super) struct Memory<'a> {
 }
 
 impl<'a> Memory<'a> {
-    /// `pip` is the one that was given, if one was.
+    /// `pip` is the one that the caller gave, if any.
     pub(super) fn new(cache: &'a Cache, requirements: String, pip: Option<&'a Pip>) -> Self {
         Memory {
             cache,
@@ -69,7 +69,7 @@ impl<'a> Memory<'a> {
         }
     }
 
-    /// How the requirements were refused not long ago, and nothing has changed since then.
+    /// The recent refusal of the requirements, if nothing has changed since.
     pub(super) fn recall(&self) -> Result<Option<Error>, Error> {
         let now = now();
         let known = self.read()?.refusals;
@@ -88,7 +88,7 @@ impl<'a> Memory<'a> {
         }))
     }
 
-    /// Keeps a refusal, where it is one of a package. `files` are those of pip's configuration.
+    /// Keeps a refusal if it is one of a package. `files` are those of pip's configuration.
     pub(super) fn keep(&self, error: &Error, files: &[PathBuf]) -> Result<(), Error> {
         let Error::NoPureWheel {
             name,
@@ -108,7 +108,7 @@ impl<'a> Memory<'a> {
             reason: reason.clone(),
             instead: instead.clone(),
         };
-        // One that is too long displaces none.
+        // A refusal that is too long displaces no other one.
         if toml::to_string(&new).map_or(usize::MAX, |text| text.len()) > LENGTH {
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl<'a> Memory<'a> {
         Ok(())
     }
 
-    /// What is kept. What can't be read counts as nothing: it only saves time.
+    /// Reads the refusals. What can't be read counts as empty: refusals only save time.
     fn read(&self) -> Result<Refusals, Error> {
         let Some(directory) = self.cache.entry(KIND, KEY)?.get() else {
             return Ok(Refusals::default());
@@ -157,7 +157,7 @@ impl<'a> Memory<'a> {
         variables.sort();
         texts.append(&mut variables);
         for file in files {
-            // A secret in it is not kept: only its hash is.
+            // A secret in it is not kept, only its hash.
             let contents = match file.is_dir() {
                 true => listing(file),
                 false => hash::file(file, |_| ()).unwrap_or_default(),

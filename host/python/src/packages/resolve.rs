@@ -29,8 +29,8 @@ use crate::pip::Download;
 use crate::progress::Progress;
 use sandbox_net_process::TimeBox;
 
-/// For a search whose result is used. Real ones take a few hundred steps, and ask about a hundred
-/// versions.
+/// For a search whose result is used. Real searches take a few hundred steps, and query about a
+/// hundred versions.
 const SEARCH: Effort = Effort {
     steps: 100_000,
     asked: 4_000,
@@ -46,19 +46,19 @@ const PROPOSAL: Effort = Effort {
 
 type Roots = [Requirement<VerbatimUrl>];
 
-/// How requirements were decided.
+/// The decision on requirements.
 enum Decision {
-    /// These versions suit.
+    /// Use these versions.
     Take(Solution),
-    /// With machine code there is this, and without it the other, if that is known.
+    /// The solution with machine code, and the one without it, if known.
     Refuse(Solution, Option<Solution>),
 }
 
-/// Finds and downloads the wheels for `roots` and those that the catalog was given; `directory` is
-/// for the downloads.
+/// Finds and downloads the wheels for `roots` and the catalog's given ones; `directory` is for the
+/// downloads.
 ///
-/// The given wheels are taken in any case. A package that is part of the runtime counts as there,
-/// and what extras of it would add is left out.
+/// The given wheels are always used. A package that is part of the runtime counts as present, and
+/// what its extras would add is omitted.
 pub(crate) fn resolve(
     target: &Target,
     roots: &Roots,
@@ -114,7 +114,7 @@ fn decide(solver: &Solver<'_, '_>, roots: &Roots, effort: Effort) -> Result<Deci
     }
 }
 
-/// What the user named and would get in an older version than with machine code.
+/// The packages that the user named and would get in an older version than with machine code.
 fn older<'a>(
     roots: &'a Roots,
     with: &'a Solution,
@@ -125,7 +125,7 @@ fn older<'a>(
         .filter(|root| without.get(&root.name) < with.get(&root.name))
 }
 
-/// Requirements to be given instead of those that can't be met, if a search with them finds what the
+/// Requirements to propose instead of those that can't be met, if a search with them finds what the
 /// search without machine code found.
 fn propose(
     solver: &Solver<'_, '_>,
@@ -170,7 +170,7 @@ fn propose(
     Ok(Vec::new())
 }
 
-/// A version without the zeros at its end: `2` for `2.0.0`.
+/// A version without trailing zeros: `2` for `2.0.0`.
 fn short(version: &Version) -> String {
     let mut text = version.to_string();
     while let Some(shorter) = text.strip_suffix(".0") {
@@ -187,7 +187,7 @@ fn gave_up(effort: Effort, names: &[PackageName]) -> Error {
     }
 }
 
-/// Downloads what was found and is not here, and reads it.
+/// Downloads what was found and is missing, and reads it.
 fn fetch(
     target: &Target,
     found: &Solution,
@@ -254,7 +254,7 @@ fn download(
         let wheel = wheels.iter().find(is_it);
         let wheel =
             wheel.ok_or_else(|| failed(pin, "it succeeded and saved no such wheel".into()))?;
-        // Otherwise the index decides what is resolved, and the wheel what is imported.
+        // Otherwise the index would decide what is resolved, and the wheel what is imported.
         if let Ok(told) = catalog.requires(name, version, &[])?
             && told[..] != wheel.requires[..]
         {

@@ -1,5 +1,5 @@
-//! Looks into the user's indexes through pip's command line alone, for a pip that is a script of the
-//! user's own. Each question is a start of pip, and metadata is read from whole wheels.
+//! Queries the user's indexes only through pip's command line, for a pip that is a script of the
+//! user's own. Each query starts pip, and metadata is read from whole wheels.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::packages::wheel::{self, Wheel};
 use crate::pip::{Download, Found, Pip};
 use crate::progress::Progress;
 
-/// Asks pip's command line, and keeps the wheels that come of it.
+/// Queries pip's command line, and keeps the downloaded wheels.
 pub(crate) struct SlowIndex {
     directory: PathBuf,
     count: Cell<usize>,
@@ -24,7 +24,7 @@ pub(crate) struct SlowIndex {
 }
 
 impl SlowIndex {
-    /// Starts of pip at a time.
+    /// How many processes of pip run at once.
     pub(crate) const AT_ONCE: usize = 4;
 
     pub(crate) fn new(directory: &Path) -> SlowIndex {
@@ -35,7 +35,7 @@ impl SlowIndex {
         }
     }
 
-    /// What there is of each project: the log of a download tells it.
+    /// The files of each project, according to the log of a download.
     pub(crate) fn list(
         &mut self,
         pip: &Pip,
@@ -92,8 +92,8 @@ impl SlowIndex {
         self.wheels.remove(&(name.clone(), version.clone()))
     }
 
-    /// Downloads for each requirement by itself, a few at a time: pip's log, and the files or the end of
-    /// its output.
+    /// Downloads for each requirement separately, a few at a time; returns pip's log, and the files or
+    /// the end of its output.
     #[allow(clippy::type_complexity)]
     fn downloads(
         &self,
@@ -144,8 +144,8 @@ impl SlowIndex {
     }
 }
 
-/// The files that a log tells of. It does not tell which were withdrawn: a release that is newer than
-/// the one that pip `saved`, and no pre-release, is one that pip passed over for that.
+/// The files in a log. It does not say which were yanked: a release that is newer than the one that
+/// pip `saved`, and not a pre-release, is one that pip skipped for that.
 fn listing(name: &PackageName, log: &str, saved: Option<&[PathBuf]>) -> Listing {
     let version = |file: &str| Some(wheel::parse_file_name(file).ok()?.1);
     let saved = saved.and_then(|paths| paths.first()?.file_name()?.to_str());

@@ -1,9 +1,9 @@
-//! Searches for versions that suit each other, forwards and backwards.
+//! Searches for compatible versions, with backtracking.
 //!
-//! The search is PubGrub's. It is told, of each project, the versions that there are and what each
-//! requires, and nothing is asked of an index that the search does not need. Which versions come
-//! first is decided as pip does: the newest, no pre-releases unless one is asked for or there is
-//! nothing else, none that was withdrawn ("yanked") unless it is pinned.
+//! The search is PubGrub's. It is told the existing versions of each project and their
+//! requirements, and an index is queried only for what the search needs. The preferred versions are
+//! those of pip: the newest, no pre-releases unless one is requested or there is nothing else, no
+//! yanked version unless it is pinned.
 
 mod provider;
 
@@ -28,14 +28,14 @@ use sandbox_net_process::TimeBox;
 /// The tree of reasons why there is no solution.
 pub(crate) type Reasons = DerivationTree<Package, Ranges<Version>, String>;
 
-/// What versions are looked for.
+/// The kinds of packages whose versions are searched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Package {
-    /// What the user asks for.
+    /// The user's requirements.
     Root,
     /// A project.
     Project(PackageName),
-    /// What an extra adds to a project. It has the project's version.
+    /// The additional requirements of an extra of a project. It has the project's version.
     Extra(PackageName, ExtraName),
 }
 
@@ -49,8 +49,8 @@ impl fmt::Display for Package {
     }
 }
 
-/// Whether releases that hold machine code count as there. They are never used; a search that takes
-/// them for usable tells what would be chosen without the sandbox.
+/// Whether releases with machine code count as existing. They are never used; a search that counts
+/// them finds what would be chosen without the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MachineCode {
     Counts,
@@ -62,13 +62,13 @@ pub(crate) enum MachineCode {
 pub(crate) struct Effort {
     /// Decisions.
     pub(crate) steps: usize,
-    /// Versions whose metadata is asked for.
+    /// Versions whose metadata is queried.
     pub(crate) asked: usize,
     /// Time for one search.
     pub(crate) time: Duration,
 }
 
-/// Somebody asks for a project.
+/// A requirement of a project, and who has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) by: Package,
@@ -82,25 +82,25 @@ pub(crate) type Solution = BTreeMap<PackageName, Version>;
 /// How a search ended.
 pub(crate) enum Outcome {
     Found(Solution),
-    /// There is none, for these reasons.
+    /// There is no solution, for these reasons.
     None(Reasons),
     /// The effort was not enough.
     GaveUp(Vec<PackageName>),
 }
 
-/// The versions that there are, from the oldest, by what counts and whether the index does.
+/// The existing versions, oldest first, by what counts and whether the index does.
 type Universes = HashMap<(PackageName, MachineCode, bool), Rc<[Version]>>;
 
 /// What is learned about projects while searching. It only grows.
 #[derive(Default)]
 struct Learned {
-    /// Projects of which a pre-release is asked for.
+    /// Projects of which a pre-release is requested.
     pre_releases: BTreeSet<PackageName>,
     /// Versions that are pinned.
     pins: BTreeSet<(PackageName, Version)>,
-    /// Projects that are part of the runtime, of which another version is asked for.
+    /// Projects that are part of the runtime, of which another version is requested.
     replaced: BTreeSet<PackageName>,
-    /// All that was asked for, in this order.
+    /// All requirements so far, in this order.
     asks: BTreeMap<PackageName, Vec<Ask>>,
 }
 
@@ -134,7 +134,7 @@ impl<'a, 'c> Solver<'a, 'c> {
         }
     }
 
-    /// Looks for versions of all that `roots` need, and of the wheels that are given.
+    /// Searches versions of everything that `roots` need, and of the given wheels.
     pub(crate) fn solve(
         &self,
         roots: &[Requirement<VerbatimUrl>],
@@ -146,7 +146,7 @@ impl<'a, 'c> Solver<'a, 'c> {
             let provider = Provider::new(self, roots, machine_code, effort);
             let result = pubgrub::resolve(&provider, Package::Root, Version::new([0]));
             let (now, now_replaced) = self.grown();
-            // What was excluded before something was learned has to be looked at again.
+            // Versions that were excluded before something was learned must be reconsidered.
             let is_stale = match &result {
                 Err(PubGrubError::NoSolution(_)) => now > size,
                 _ => now_replaced > replaced,
@@ -202,7 +202,7 @@ impl<'a, 'c> Solver<'a, 'c> {
             .map(|wheel| wheel.file.clone())
     }
 
-    /// Whether a version that suits can be used.
+    /// Whether there is a suitable version that can be used.
     pub(crate) fn has_usable(&self, name: &PackageName, suits: impl Fn(&Version) -> bool) -> bool {
         self.built_in(name).is_some_and(&suits)
             || self.with_listing(name, |listing| {
@@ -217,7 +217,7 @@ impl<'a, 'c> Solver<'a, 'c> {
         !self.is_built_in(name, version) && catalog.known(name).is_some_and(is_there)
     }
 
-    /// What was asked of a project, by whom; each once.
+    /// The requirements of a project and who has them, each once.
     pub(crate) fn asks(&self, name: &PackageName) -> Vec<Ask> {
         self.learned
             .borrow()
@@ -227,7 +227,7 @@ impl<'a, 'c> Solver<'a, 'c> {
             .unwrap_or_default()
     }
 
-    /// What the indexes were found to have of a project.
+    /// The known files of a project in the indexes.
     pub(crate) fn with_listing<T>(
         &self,
         name: &PackageName,
@@ -247,7 +247,7 @@ impl<'a, 'c> Solver<'a, 'c> {
         })
     }
 
-    /// The first version after this one that is no pre-release, whatever it holds.
+    /// The first version after this one that is not a pre-release, whatever it contains.
     pub(crate) fn next_release(&self, name: &PackageName, version: &Version) -> Option<Version> {
         self.with_listing(name, |listing| {
             let listing = listing?;
@@ -258,7 +258,7 @@ impl<'a, 'c> Solver<'a, 'c> {
         })
     }
 
-    /// The versions of a project that there are, from the oldest.
+    /// The existing versions of a project, oldest first.
     fn universe(
         &self,
         name: &PackageName,
@@ -290,7 +290,7 @@ impl<'a, 'c> Solver<'a, 'c> {
     }
 }
 
-/// The versions that a requirement's own words make pre-releases of acceptable for.
+/// The versions for which a requirement itself makes pre-releases acceptable.
 fn asks_for_pre_release(versions: &VersionSpecifiers) -> bool {
     versions
         .iter()
@@ -306,7 +306,7 @@ fn pins(versions: &VersionSpecifiers) -> impl Iterator<Item = &Version> {
         .map(|it| it.version())
 }
 
-/// The versions of `universe`, which is sorted, that suit, as ranges.
+/// The suitable versions of `universe`, which is sorted, as ranges.
 fn ranges(universe: &[Version], suits: impl Fn(&Version) -> bool) -> Ranges<Version> {
     let mut all = Ranges::empty();
     let mut rest = universe;

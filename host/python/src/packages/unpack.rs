@@ -1,4 +1,4 @@
-//! Unpacking wheels into one directory that Python can import from.
+//! Unpacks wheels into one directory that Python can import from.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek};
@@ -8,7 +8,7 @@ use zip::ZipArchive;
 
 use crate::error::Error;
 
-/// What a set of wheels may unpack to: against files made to fill the disk.
+/// Limits of what a set of wheels unpacks to, against files made to fill the disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes in all files together.
@@ -26,10 +26,10 @@ impl Default for Limits {
     }
 }
 
-/// Unpacks the wheel at `path` into `target`, and takes what it uses from `limits`.
+/// Unpacks the wheel at `path` into `target`, and subtracts what it uses from `limits`.
 ///
 /// Of the `*.data` directory, which installers distribute, the libraries are merged and the rest
-/// (scripts, headers, data files) is left out. A file that another wheel has too is replaced, as by
+/// (scripts, headers, data files) is omitted. A file that another wheel has too is replaced, as by
 /// pip.
 pub(crate) fn unpack(path: &Path, target: &Path, limits: &mut Limits) -> Result<(), Error> {
     let file = path
@@ -45,8 +45,9 @@ pub(crate) fn unpack(path: &Path, target: &Path, limits: &mut Limits) -> Result<
     extract(BufReader::new(source), target, limits, place).map_err(bad)
 }
 
-/// Unpacks the ZIP archive `source` into `target`, and takes what it uses from `limits`. Each file
-/// goes where `place` says, or is left out. The error says what is wrong with the archive.
+/// Unpacks the ZIP archive `source` into `target`, and subtracts what it uses from `limits`.
+/// `place` says where each file goes, or that it is omitted. The error says what is wrong with the
+/// archive.
 pub(crate) fn extract(
     source: impl Read + Seek,
     target: &Path,
@@ -84,7 +85,7 @@ pub(crate) fn extract(
     Ok(())
 }
 
-/// Writes at most `limit` bytes; tells how many.
+/// Writes at most `limit` bytes; returns how many.
 fn write(from: impl Read, path: &Path, limit: u64) -> io::Result<u64> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
@@ -98,7 +99,7 @@ fn write(from: impl Read, path: &Path, limit: u64) -> io::Result<u64> {
     }
 }
 
-/// Where a file of the wheel goes, or `None` if it is left out.
+/// Where a file of the wheel goes, or `None` if it is omitted.
 fn place(relative: &Path) -> Option<PathBuf> {
     let mut parts = relative.iter();
     let first = parts.next()?;
@@ -111,7 +112,7 @@ fn place(relative: &Path) -> Option<PathBuf> {
     wanted.then_some(rest)
 }
 
-/// A member's name as a path below the target, or `None` if it could mean a place elsewhere on any
+/// A member's name as a path below the target, or `None` if it could lead elsewhere on any
 /// platform: absolute, with `..`, a drive letter, a backslash, or a NUL.
 fn safe_relative(name: &str) -> Option<PathBuf> {
     let name = name.strip_suffix('/').unwrap_or(name);
@@ -202,7 +203,7 @@ mod tests {
             if let Some(path) = safe_relative(&name) {
                 prop_assert!(path.components().next().is_some());
                 prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
-                // Nothing was dropped or merged on the way.
+                // Nothing was dropped or merged.
                 prop_assert_eq!(path.to_str().unwrap(), name.trim_end_matches('/'));
             }
         }

@@ -1,4 +1,4 @@
-//! What a wheel says about itself: in its file name, and in its `METADATA`.
+//! Reads what a wheel says about itself: in its file name, and in its `METADATA`.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -31,8 +31,8 @@ impl Wheel {
     /// Reads a wheel's name, hash and metadata.
     ///
     /// # Errors
-    /// [`Error::NoPureWheel`] for a wheel that holds machine code; [`Error::BadWheel`] if it is no
-    /// valid wheel, or not for the version `python`.
+    /// [`Error::NoPureWheel`] for a wheel with machine code; [`Error::BadWheel`] if the wheel is
+    /// invalid, or not for the version `python`.
     pub(crate) fn open(path: &Path, python: &Version) -> Result<Wheel, Error> {
         let file = path
             .file_name()
@@ -58,11 +58,11 @@ impl Wheel {
     }
 }
 
-/// What the wheel of this name and version requires, by the text of its metadata.
+/// The requirements of the wheel of this name and version, by the text of its metadata.
 ///
 /// # Errors
-/// Metadata of another package, which a wheel may not bring under this name; requirements that can't be
-/// read; and a wheel that is not for the version `python`.
+/// Metadata of another package, which a wheel must not bring under this name; invalid requirements; and
+/// a wheel that is not for the version `python`.
 pub(crate) fn requires(
     metadata: &str,
     name: &PackageName,
@@ -99,7 +99,7 @@ pub(crate) fn requires(
     Ok(requires)
 }
 
-/// Takes a wheel's file name apart: `NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl`.
+/// Splits a wheel's file name: `NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl`.
 pub(crate) fn parse_file_name(file: &str) -> Result<(PackageName, Version), Error> {
     let bad = |problem: &str| Error::BadWheel {
         file: file.to_owned(),

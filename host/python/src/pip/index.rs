@@ -1,8 +1,8 @@
-//! A look into the user's indexes that stays open: pip's own code, run as a module of its Python.
+//! Queries the user's indexes in one long-lived process: pip's own code, run as a module of its Python.
 //!
-//! A start of pip takes most of a second, and a resolution asks a hundred questions. pip promises no
-//! interface for that, so a pip that answers otherwise, or that is not run as `PYTHON -m pip`, is asked
-//! through its command line instead.
+//! Starting pip takes most of a second, and a resolution makes a hundred queries. pip promises no
+//! interface for that, so a pip that answers differently, or that is not run as `PYTHON -m pip`, is
+//! queried through its command line instead.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -20,12 +20,12 @@ use sandbox_net_process::{Running, TimeBox};
 
 const PROGRAM: &str = include_str!("index.py");
 
-/// So long pip's Python may take to say that it is there.
+/// How long pip's Python may take to start.
 pub(super) const START: Duration = Duration::from_secs(60);
-/// How often the end of the time is looked for.
+/// How often the time limit is checked.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// A process that answers questions about the user's indexes. Dropping it kills it.
+/// A process that answers queries of the user's indexes. Dropping it kills it.
 pub(crate) struct Index {
     requests: ChildStdin,
     answers: Receiver<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Index {
     /// The files of pip's configuration, whether they exist or not, and the directories in which it
     /// looks.
     pub(crate) configuration: Vec<PathBuf>,
-    /// Whether pip is configured to take pre-releases.
+    /// Whether pip is configured to accept pre-releases.
     pub(crate) takes_pre_releases: bool,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Index {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Found {
     pub(crate) file: String,
-    /// What names it in a question about its metadata.
+    /// Identifies the wheel in a query of its metadata.
     pub(crate) url: String,
     pub(crate) yanked: bool,
 }
@@ -51,9 +51,9 @@ pub(crate) struct Found {
 /// What the indexes have of one project.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Files {
-    /// In the order in which pip prefers them, the best at the end.
+    /// In order of pip's preference, the best last.
     pub(crate) files: Vec<Found>,
-    /// The lines of pip's log about the files that it leaves out.
+    /// The lines of pip's log about the files that it skips.
     pub(crate) skipped: Vec<String>,
     /// Indexes that gave no answer, in pip's words.
     pub(crate) faults: Vec<String>,
@@ -99,9 +99,10 @@ enum Outcome<T> {
 }
 
 impl Pip {
-    /// Opens the indexes for a target Python such as `3.15`; `directory` is empty and this process's own.
+    /// Opens the indexes for a target Python such as `3.15`; `directory` is empty and only for this
+    /// process.
     ///
-    /// `None` where this pip can't be used so.
+    /// `None` if this pip can't be used like this.
     pub(crate) fn index(&self, python: &str, directory: &Path) -> Result<Option<Index>, Error> {
         let [flags @ .., module, name] = self.arguments.as_slice() else {
             return Ok(None);
@@ -162,7 +163,7 @@ impl Pip {
 }
 
 impl Index {
-    /// What the indexes have of these projects, in their order; they are asked side by side.
+    /// The files of these projects in the indexes, in order; they are queried concurrently.
     pub(crate) fn files(&mut self, projects: &[&str]) -> Result<Vec<Result<Files, String>>, Error> {
         let questions: Vec<_> = projects
             .iter()
@@ -212,7 +213,7 @@ impl Index {
         all.ok_or_else(|| self.failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// The next line; none where the process has ended, or is silent for longer than `most`.
+    /// The next line; `None` if the process has ended, or is silent for longer than `most`.
     fn next(&mut self, most: Option<Duration>) -> Result<Option<String>, Error> {
         let start = Instant::now();
         loop {

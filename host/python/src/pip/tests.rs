@@ -1,4 +1,4 @@
-//! The user's pip against an offline index, and commands that are no pip.
+//! The user's pip against an offline index, and commands that are not pip.
 
 use super::*;
 use crate::progress::Silent;

@@ -1,4 +1,4 @@
-//! What is refused, and what honest set-ups have.
+//! What is refused, and that ordinary set-ups are accepted.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ fn a_directory_that_others_can_replace_is_refused() {
         let remedy = format!("Run `chmod go-w {}`", outer.display());
         assert!(message.contains(&remedy), "{message}");
     }
-    // As a home directory is, and /tmp.
+    // Like a home directory, and /tmp.
     for mode in [0o755, 0o700, 0o1777] {
         chmod(&outer, mode);
         prepare(&inner).unwrap();
@@ -80,7 +80,7 @@ fn a_symbolic_link_leads_only_through_what_nobody_else_can_change() {
     assert!(prepare(&round).is_err());
 }
 
-/// Only root can give a directory away; other users look at one of root's.
+/// Only root can give a directory away; other users check one of root's.
 #[test]
 fn a_directory_of_another_user_is_refused() {
     let (_temp, outer, inner) = nested();
@@ -101,7 +101,7 @@ fn a_directory_of_another_user_is_refused() {
     }
 }
 
-/// In the root's own group there may be nobody else; in another one there may.
+/// Root's own group has no other member; other groups may.
 #[test]
 fn a_directory_that_another_group_can_replace_is_refused() {
     let (_temp, outer, inner) = nested();

@@ -1,7 +1,7 @@
-//! Who can change a directory, or what leads to it.
+//! Finds out who can change a directory, or what leads to it.
 //!
-//! The crate `fs-mistrust` does the same and more. It is not used: it brings a dozen crates, three of
-//! them procedural macros, and an environment variable that turns it off.
+//! The crate `fs-mistrust` does the same and more. It is not used because it brings a dozen crates,
+//! three of them procedural macros, and an environment variable that turns it off.
 
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
@@ -10,11 +10,11 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::Error;
 
-/// The most symbolic links on one way, as Linux has it.
+/// The most symbolic links on one way, as in Linux.
 const MAX_LINKS: usize = 40;
 /// Others may write.
 const WRITABLE: u32 = 0o022;
-/// In a directory with this bit, only its owner and root replace what is not theirs.
+/// In a directory with this bit, only its owner and root can replace what belongs to others.
 const STICKY: u32 = 0o1000;
 
 pub(super) fn refusal(cache: &Path, what: &Path, problem: String, remedy: String) -> Error {
@@ -29,7 +29,7 @@ pub(super) fn refusal(cache: &Path, what: &Path, problem: String, remedy: String
     }
 }
 
-/// Refuses a directory if somebody else than this user and root can change what its path leads to.
+/// Refuses a directory if anybody except this user and root can change what its path leads to.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let mut ahead: VecDeque<PathBuf> = path.components().map(own).collect();
     let (mut current, mut links) = (PathBuf::from("/"), 0);
@@ -57,7 +57,7 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
             }
             continue;
         }
-        // Its own owner and mode are looked at more closely.
+        // The last directory's own owner and mode are checked more closely.
         if !ahead.is_empty() {
             check_above(path, &next, &metadata)?;
         }
@@ -91,7 +91,8 @@ fn check_above(cache: &Path, path: &Path, metadata: &Metadata) -> Result<(), Err
     Ok(())
 }
 
-/// Checks the owner of a directory or a link on the way. Whoever has the root directory has it all.
+/// Checks the owner of a directory or a link on the way. The owner of the root directory owns
+/// everything.
 fn check_owner_above(cache: &Path, path: &Path, metadata: &Metadata) -> Result<(), Error> {
     let user = user();
     if metadata.uid() == 0 || metadata.uid() == user || path == Path::new("/") {
@@ -161,8 +162,8 @@ pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), Error> 
     Err(refusal(entry, path, problem, remove(entry)))
 }
 
-/// Checks that nobody else can have changed a directory or anything in it. It goes no deeper than
-/// the directories that were made there, and follows no link.
+/// Checks that nobody else can have changed a directory or anything in it. It only enters
+/// directories that were made there, and follows no link.
 pub(super) fn check_tree(path: &Path, metadata: &Metadata) -> Result<(), Error> {
     check_owner(path, metadata)?;
     let mut ahead = vec![(path.to_path_buf(), metadata.clone())];
@@ -187,7 +188,8 @@ fn remove(path: &Path) -> String {
     format!("Remove it with `rm -r {}`: it is made anew", path.display())
 }
 
-/// Whether somebody else may write. The group that many systems give each user alone is nobody else.
+/// Whether somebody else may write. A group that has only this user, as on many systems, does not
+/// count.
 fn may_be_changed(metadata: &Metadata) -> bool {
     match metadata.mode() & WRITABLE {
         0 => false,
@@ -196,7 +198,7 @@ fn may_be_changed(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whether this user is the only one in a group, as the system's files have it.
+/// Whether this user is the only one in a group, according to the system's files.
 fn is_own_group(group: u32) -> bool {
     if rustix::process::getegid().as_raw() != group {
         return false;

@@ -1,4 +1,4 @@
-//! The policy of a sandbox, from all the settings that make it.
+//! Computes the policy of a sandbox from all the settings that make it.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use crate::error::Error;
 use sandbox_net_policy::{Document, Policy, Rule, RuleError};
 
 impl SandboxBuilder {
-    /// The policy as it is after all that was set.
+    /// Returns the policy that all settings together make.
     ///
     /// # Errors
     ///
-    /// The [`Error`] that [`build`](Self::build) would give.
+    /// The [`Error`] that [`build`](Self::build) would return.
     pub fn effective_policy(&self) -> Result<Policy, Error> {
         let mut document = match &self.policy_file {
             Some(path) => read_policy(path)?,

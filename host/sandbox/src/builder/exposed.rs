@@ -1,4 +1,4 @@
-//! The settings that name something of the host, held against the directories that a guest may write to.
+//! Checks settings that name something of the host against the directories that a guest may write to.
 
 mod programs;
 
@@ -35,7 +35,8 @@ impl SandboxBuilder {
         }
     }
 
-    /// Whether pip is run, or is named: a name that could be replaced is refused without packages, too.
+    /// Whether pip is run or is named. A named pip that could be replaced is refused even without
+    /// packages.
     fn needs_pip(&self) -> bool {
         let is_named = std::env::var_os(PIP_VARIABLE).is_some_and(|it| !it.is_empty());
         is_named || !self.packages.is_empty()
@@ -54,7 +55,7 @@ impl SandboxBuilder {
     }
 
     /// What the host looks up by name, now or for a later sandbox like this one, and what messages call
-    /// it. What secrets name is not among it: it is in the policy.
+    /// it. What secrets name is not included: the policy has it.
     fn looked_up(&self) -> Vec<(PathBuf, &'static str)> {
         let named = |paths: &[PathBuf], what| {
             let named = paths.iter().map(|path| (path.clone(), what));
@@ -71,7 +72,7 @@ impl SandboxBuilder {
         for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
             paths.extend(std::env::var_os(variable).map(|path| (path.into(), variable)));
         }
-        // In it are the sandbox's own files.
+        // It contains the sandbox's own files.
         paths.push((std::env::temp_dir(), "the temporary directory"));
         paths
     }

@@ -1,8 +1,8 @@
-//! The account of a sandbox's disk: every change goes through it, one at a time.
+//! Counts what a sandbox keeps on disk: every change goes through here, one at a time.
 //!
-//! A change takes what it may need before it is made and gives back after it what it did not need,
-//! all under one lock, so that runs at once can't count past each other. A file that is unlinked
-//! while it is open counts until it is closed.
+//! A change reserves the most it may need, is made, and then returns what it did not use, all under
+//! one lock, so that concurrent runs can't exceed the limit together. A file that is unlinked while
+//! it is open counts until it is closed.
 
 mod held;
 
@@ -32,9 +32,9 @@ const ENTRY: Usage = Usage {
     entries: 1,
 };
 
-/// What one sandbox keeps on disk, below one directory, against its limits.
+/// What one sandbox keeps on disk, below one directory, and its limits.
 ///
-/// Paths are resolved below the directory that is given with them, and lead nowhere out of it.
+/// Paths are resolved below the directory that is given with them, and cannot lead out of it.
 pub(crate) struct Disk {
     top: Arc<File>,
     identity: Identity,
@@ -61,7 +61,7 @@ pub(crate) enum Opened {
 }
 
 impl Disk {
-    /// The disk whose top directory is `top`, which counts as empty.
+    /// A disk with the top directory `top`, which counts as empty.
     pub(crate) fn new(top: Arc<File>, limits: DiskLimits) -> io::Result<Arc<Self>> {
         Self::with_quota(top, Quota::new(limits))
     }
@@ -79,11 +79,12 @@ impl Disk {
         &self.top
     }
 
-    /// Copies everything to the empty directory `to`; `beside` is another one on its file system.
+    /// Copies everything to the empty directory `to`; `beside` is another empty one on its file
+    /// system.
     ///
     /// # Errors
     ///
-    /// Where the copy is above the limits, and where it can't be made.
+    /// If the copy exceeds the limits, or can't be made.
     pub(crate) fn copy_to(&self, to: Arc<File>, beside: impl AsFd) -> io::Result<Arc<Self>> {
         let mut quota = Quota::new(self.limits);
         copy_tree(&self.top, &to, beside, &mut quota)?;
@@ -190,7 +191,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Moves what is at `old`; what was at `new` is gone then.
+    /// Moves what is at `old` to `new`, and replaces what was there.
     pub(crate) fn rename(&self, from: &File, old: &Path, to: &File, new: &Path) -> io::Result<()> {
         let mut state = self.lock();
         let moved = stat(from, old, FollowSymlinks::No)?;
@@ -199,7 +200,7 @@ impl Disk {
             self.check_levels(from, old, to, new)?;
         }
         rename(from, old, to, new)?;
-        // Two names of one file: nothing happens then.
+        // With two names of one file a rename does nothing.
         if let Some(replaced) = replaced
             && identity(&replaced) != identity(&moved)
         {
@@ -218,7 +219,7 @@ impl Disk {
     ) -> io::Result<()> {
         let mut state = self.lock();
         let moved = stat(from, old, FollowSymlinks::No)?;
-        // One that keeps another name here would grow from there unseen.
+        // A file with another name on this disk could then grow uncounted.
         if moved.is_dir() || moved.nlink() > 1 {
             return Err(Errno::XDEV.into());
         }
@@ -232,14 +233,14 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes to an open file, as much as fits; how much that was.
+    /// Writes as much as fits to an open file; returns how much that was.
     pub(crate) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.lock();
         let size = file.metadata()?.len();
         self.write_in(&mut state, file, bytes, offset, size)
     }
 
-    /// Writes to the end of an open file, as much as fits; how much that was.
+    /// Writes as much as fits to the end of an open file; returns how much that was.
     pub(crate) fn append(&self, file: &File, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.lock();
         let size = file.metadata()?.len();
@@ -259,7 +260,7 @@ impl Disk {
         }
         let end = offset.checked_add(bytes.len() as u64);
         let wanted = end.ok_or(Errno::FBIG)?.saturating_sub(size);
-        // The part that fits is written: at least one byte, or nothing is.
+        // Writes the part that fits: at least one byte, else nothing.
         let least = wanted.saturating_sub(bytes.len() as u64 - 1);
         let growth = match self.reserve(state, bytes_only(wanted)) {
             Ok(()) => wanted,
@@ -286,7 +287,7 @@ impl Disk {
         written
     }
 
-    /// Cuts an open file, or makes it longer.
+    /// Shortens or extends an open file.
     pub(crate) fn set_size(&self, file: &File, size: u64) -> io::Result<()> {
         let mut state = self.lock();
         let before = file.metadata()?.len();
@@ -302,7 +303,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes the file at `path`, in place of what was there, with the directories above it.
+    /// Writes the file at `path`, replacing what was there, and makes the directories above it.
     pub(crate) fn write_file(self: &Arc<Self>, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut directory = PathBuf::new();
         for name in path.parent().into_iter().flatten() {
@@ -314,7 +315,7 @@ impl Disk {
         }
         let before = stat(&self.top, path, FollowSymlinks::Yes).map_or(0, |before| before.len());
         let more = bytes_only((bytes.len() as u64).saturating_sub(before));
-        // What was there stays where the new content can't fit.
+        // What was there stays if the new content doesn't fit.
         let mut state = self.lock();
         self.reserve(&mut state, more)?;
         state.quota.release(more);
@@ -343,7 +344,7 @@ impl Disk {
         self.locked.lock()
     }
 
-    /// Takes `more`; where too much may be counted, what is there is measured before a refusal.
+    /// Reserves `more`. If the count may be too high, measures what is there before it refuses.
     fn reserve(&self, state: &mut State, more: Usage) -> Result<(), Full> {
         match state.quota.reserve(more) {
             Err(_) if state.uncertain => {
@@ -357,7 +358,7 @@ impl Disk {
         }
     }
 
-    /// What is there, with what is open and has no name any more.
+    /// Measures what is there, including open files that have no name any more.
     fn measure_in(&self, state: &State) -> io::Result<Usage> {
         let mut all = tree::measure(&self.top)?;
         for open in state.open.values() {
@@ -382,7 +383,7 @@ impl Disk {
         make().inspect_err(|_| state.quota.release(ENTRY))
     }
 
-    /// That something is there already says more than that there is no room for it.
+    /// Says that the path exists, if it does: that tells more than that there is no room.
     fn or_exists(&self, at: &File, path: &Path, full: Full) -> io::Error {
         match stat(at, path, FollowSymlinks::No) {
             Ok(_) => Errno::EXIST.into(),
@@ -390,7 +391,7 @@ impl Disk {
         }
     }
 
-    /// How many directories below the top the parent of `path` is; the limit where it is more.
+    /// How many directories below the top the parent of `path` is, at most the limit.
     fn level_of_parent(&self, at: &File, path: &Path) -> io::Result<usize> {
         let most = self.limits.levels;
         let level = match path
@@ -403,7 +404,7 @@ impl Disk {
         Ok(level?.unwrap_or(most))
     }
 
-    /// Whether the directory `old` may be moved: with all that is in it, it must not get too deep.
+    /// Checks that moving the directory `old`, with everything in it, does not exceed the levels.
     fn check_levels(&self, from: &File, old: &Path, to: &File, new: &Path) -> io::Result<()> {
         let before = self.level_of_parent(from, old)?;
         let after = self.level_of_parent(to, new)?;
@@ -421,7 +422,7 @@ impl Disk {
 }
 
 impl State {
-    /// A name is gone, and with it what nothing else holds.
+    /// Notes that a name was removed, and returns what nothing else holds.
     fn removed(&mut self, before: &Metadata) {
         if before.nlink() > 1 && !before.is_dir() {
             self.quota.release(ENTRY);

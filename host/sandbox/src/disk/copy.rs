@@ -1,4 +1,4 @@
-//! A copy of a tree, for the fork of a sandbox.
+//! Copies a tree, for the fork of a sandbox.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -17,12 +17,12 @@ use super::tree::{self, Identity, Visitor, identity, kind, open_dir, size};
 const BUFFER: usize = 256 << 10;
 
 /// Copies what is below `from` to `to`, counting it in `quota` before a byte is written. Files stay
-/// sparse, and a file with several names stays one. `beside` is an empty directory on the same file
-/// system, where such files keep a name meanwhile.
+/// sparse, and a file with several names stays one file. `beside` is an empty directory on the same
+/// file system, which keeps a name of each such file during the copy.
 ///
 /// # Errors
 ///
-/// Where the quota is too small, or a file can't be read or written.
+/// If the quota is too small, or a file can't be read or written.
 pub(super) fn copy_tree(
     from: impl AsFd,
     to: impl AsFd,
@@ -59,7 +59,7 @@ impl Visitor for Copy<'_> {
         };
         self.quota.reserve(entry)?;
         match kind(stat) {
-            // Made when it is entered: it may have vanished by then.
+            // The copy is made on entering: the directory may have vanished by then.
             FileType::Directory => Ok(()),
             FileType::RegularFile if self.linked.contains(&identity(stat)) => {
                 let known = name_of(identity(stat));
@@ -76,7 +76,7 @@ impl Visitor for Copy<'_> {
                 let target = fs::readlinkat(at, name, Vec::new())?;
                 Ok(fs::symlinkat(&target, &self.to, name)?)
             }
-            // A guest can make no others.
+            // A guest can make no other types.
             _ => Ok(()),
         }
     }
@@ -123,9 +123,9 @@ fn name_of((device, inode): Identity) -> CString {
     CString::new(format!("link-{device}-{inode}")).expect("no NUL")
 }
 
-/// Copies the first `length` bytes; where there are none on the disk, none are made.
+/// Copies the first `length` bytes, and leaves holes as holes.
 fn copy_file(from: &File, to: &File, length: u64) -> io::Result<()> {
-    // A file system that can share the blocks does.
+    // Some file systems can share the blocks.
     #[cfg(target_os = "linux")]
     if fs::ioctl_ficlone(to, from).is_ok() {
         return to.set_len(length);
@@ -135,7 +135,7 @@ fn copy_file(from: &File, to: &File, length: u64) -> io::Result<()> {
     while position < length {
         position = match fs::seek(from, SeekFrom::Data(position)) {
             Ok(data) => data,
-            // Nothing but a hole to the end.
+            // The rest is a hole.
             Err(Errno::NXIO) => break,
             Err(error) => return Err(error.into()),
         };
@@ -144,7 +144,7 @@ fn copy_file(from: &File, to: &File, length: u64) -> io::Result<()> {
             let wanted = usize::try_from(hole - position).map_or(BUFFER, |n| n.min(BUFFER));
             let read = from.read_at(&mut buffer[..wanted], position)?;
             if read == 0 {
-                // It was cut meanwhile.
+                // The file was shortened meanwhile.
                 return to.set_len(length);
             }
             to.write_all_at(&buffer[..read], position)?;

@@ -1,8 +1,8 @@
 //! The disk of a sandbox: how much it may hold, what it holds, and the walks over it.
 //!
-//! A guest shapes this tree as it likes: 14,000 directories in each other, a file of 1 TiB without a
-//! block. So nothing here recurses, keeps a descriptor for every level, or believes a size before it
-//! has been checked.
+//! A guest shapes this tree as it likes: 14,000 nested directories, a file of 1 TiB without a block.
+//! So nothing here recurses, keeps a descriptor for every level, or trusts a size before it has been
+//! checked.
 
 mod account;
 mod copy;

@@ -3,29 +3,29 @@
 use std::fmt;
 use std::io;
 
-/// What one entry of a directory may cost the host beside the bytes of its file: its name, and the
-/// unused end of the file's last block. It decides how many entries come with a limit in bytes.
+/// What one entry of a directory may cost the host besides the bytes of its file: its name, and the
+/// unused end of the file's last block. It determines how many entries a limit in bytes allows.
 const BYTES_FOR_AN_ENTRY: u64 = 10 * 1024;
-/// Entries that come with any limit, however small.
+/// Entries that any limit allows, however small.
 const FEWEST_ENTRIES: u64 = 1024;
-/// Directories in each other, below the guest's `/`.
+/// Nested directories below the guest's `/`.
 const LEVELS: usize = 256;
-/// Bytes of a sandbox that sets no limit.
+/// Bytes that a sandbox without a limit of its own may keep.
 const DEFAULT_BYTES: u64 = 1 << 30;
 
 /// How much a sandbox may keep on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DiskLimits {
-    /// Sizes of all files together; what is sparse counts like everything else.
+    /// Sizes of all files together; sparse files count with their full size.
     pub(crate) bytes: u64,
     /// Files, directories and links.
     pub(crate) entries: u64,
-    /// Directories in each other.
+    /// Nested directories.
     pub(crate) levels: usize,
 }
 
 impl DiskLimits {
-    /// The limits that come with this many bytes.
+    /// The limits that follow from this many bytes.
     pub(crate) fn of_bytes(bytes: u64) -> Self {
         Self {
             bytes,
@@ -41,7 +41,7 @@ impl Default for DiskLimits {
     }
 }
 
-/// What is held.
+/// What is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) bytes: u64,
@@ -80,7 +80,7 @@ impl From<Full> for io::Error {
     }
 }
 
-/// What is held, against its limits.
+/// What is used, and the limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quota {
     limits: DiskLimits,
@@ -107,11 +107,11 @@ impl Quota {
         self.limits.bytes.saturating_sub(self.used.bytes)
     }
 
-    /// Takes all of it or nothing.
+    /// Reserves all of it or nothing.
     pub(super) fn reserve(&mut self, more: Usage) -> Result<(), Full> {
         let entries = self.used.entries.saturating_add(more.entries);
         let bytes = self.used.bytes.saturating_add(more.bytes);
-        // Who only takes entries is not refused for bytes, and the other way round.
+        // A change that takes only entries is not refused for bytes, and vice versa.
         if more.entries > 0 && entries > self.limits.entries {
             return Err(Full::Entries(self.limits.entries));
         }
@@ -122,13 +122,13 @@ impl Quota {
         Ok(())
     }
 
-    /// Gives back what was deleted, or not used.
+    /// Returns what was deleted or not used.
     pub(super) fn release(&mut self, less: Usage) {
         self.used.bytes = self.used.bytes.saturating_sub(less.bytes);
         self.used.entries = self.used.entries.saturating_sub(less.entries);
     }
 
-    /// Puts what was measured in place of what was counted.
+    /// Replaces the count by a measurement.
     pub(super) fn correct(&mut self, used: Usage) {
         self.used = used;
     }

@@ -1,7 +1,7 @@
-//! Removing a tree of any depth, with three descriptors and no recursion.
+//! Removes a tree of any depth, with three descriptors and no recursion.
 //!
-//! A directory that is not empty is moved up to the top before it is looked into. So every path has
-//! two names at most, however deep the tree was.
+//! A directory that is not empty is moved to the top before its contents are removed. So every path
+//! has two names at most, however deep the tree was.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -12,15 +12,15 @@ use rustix::io::Errno;
 
 use super::tree::{kind, open_dir};
 
-/// How often a directory that fills up again meanwhile is emptied.
+/// How often a directory is emptied that fills up again meanwhile.
 const ROUNDS: usize = 16;
 
-/// Removes everything in `top` but `keep`, and at most `most` entries.
+/// Removes everything in `top` except `keep`, at most `most` entries.
 ///
 /// # Errors
 ///
-/// Where something can't be removed, or `most` were and more are left; what can be is removed all the
-/// same.
+/// If something can't be removed, or more than `most` entries are there. Everything else is removed
+/// nevertheless.
 pub(crate) fn remove_contents(top: impl AsFd, keep: &CStr, most: u64) -> io::Result<()> {
     remove_with(top, keep, most, |at, name, flags| {
         fs::unlinkat(at, name, flags)
@@ -56,16 +56,16 @@ struct Remover<'a> {
     top: OwnedFd,
     keep: &'a CStr,
     left: u64,
-    /// Directories that were moved up, for their names.
+    /// Number of directories that were moved up; it makes their names.
     moved: u64,
     unlink: Unlink,
-    /// What can't be removed, in the last pass, and why the first of it can't.
+    /// How many entries the last pass could not remove, and the error of the first one.
     failed: u64,
     failure: Option<io::Error>,
 }
 
 impl Remover<'_> {
-    /// Goes over what is in the top directory; how much that was, and how much of it stays.
+    /// Goes over the entries of the top directory; returns their number, and how many of them stay.
     fn pass(&mut self) -> io::Result<(u64, u64)> {
         let (mut seen, mut stays) = (0, 0);
         (self.failed, self.failure) = (0, None);
@@ -88,7 +88,7 @@ impl Remover<'_> {
         Ok((seen, stays))
     }
 
-    /// Goes on after a failure, unless no more may be removed.
+    /// Continues after a failure, unless no more may be removed.
     fn note(&mut self, error: io::Error) -> io::Result<()> {
         if self.left == 0 {
             return Err(error);
@@ -113,7 +113,7 @@ impl Remover<'_> {
         }
     }
 
-    /// Whether it is gone; otherwise something in it stays.
+    /// Returns whether it is gone; if not, something in it stays.
     fn remove(&mut self, name: &CStr, kind: FileType) -> io::Result<bool> {
         let top = self.top.try_clone()?;
         if kind != FileType::Directory && !is_directory(&top, name, kind) {
@@ -132,10 +132,11 @@ impl Remover<'_> {
         Err(io::Error::other("it fills up again meanwhile"))
     }
 
-    /// Removes the files in the directory `name`, and moves its directories up; whether that was all.
+    /// Removes the files in the directory `name`, and moves its directories up; returns whether it is
+    /// empty now.
     fn empty(&mut self, name: &CStr) -> io::Result<bool> {
         let directory = match open_dir(&self.top, name) {
-            // Made under a umask that keeps even its owner out.
+            // It was made under a umask that keeps even its owner out.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 fs::chmodat(&self.top, name, Mode::RWXU, AtFlags::empty())?;
                 open_dir(&self.top, name)?
@@ -177,7 +178,7 @@ impl Remover<'_> {
             let fresh = CString::new(format!("moved-{}", self.moved)).expect("no NUL");
             self.moved += 1;
             match fs::renameat(from, name, &self.top, &fresh) {
-                // The name is one that an interrupted clean-up left.
+                // An interrupted clean-up left this name.
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
                 done => return Ok(done?),
             }
@@ -198,7 +199,7 @@ impl Remover<'_> {
 
 fn is_directory(at: &OwnedFd, name: &CStr, told: FileType) -> bool {
     match told {
-        // Some file systems do not tell.
+        // Some file systems do not report the type.
         FileType::Unknown => fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| kind(&stat) == FileType::Directory),
         told => told == FileType::Directory,
@@ -233,7 +234,7 @@ mod tests {
         nest(&at, 14_000);
         std::fs::write(at.join("keep"), "").unwrap();
         std::fs::write(at.join("d/d/file"), "").unwrap();
-        // Far less than the 2 MiB of a thread: the depth costs no stack at all.
+        // This is far less than the 2 MiB of a thread: the depth costs no stack at all.
         let thread = std::thread::Builder::new().stack_size(128 << 10);
         let removing = thread.spawn(move || {
             remove_contents(File::open(&at).unwrap(), c"keep", u64::MAX).map(|()| names(&at))
@@ -252,7 +253,7 @@ mod tests {
             let one = at.join(format!("{number}"));
             std::fs::create_dir_all(one.join("a/b")).unwrap();
             std::fs::write(one.join("a/b/file"), "").unwrap();
-            // What an interrupted clean-up may have left.
+            // An interrupted clean-up may leave these.
             std::fs::create_dir_all(at.join(format!("moved-{number}/full"))).unwrap();
         }
         let closed = std::os::unix::fs::PermissionsExt::from_mode(0o0);
@@ -303,7 +304,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with("Operation not permitted"), "{text}");
             assert!(text.ends_with(said), "{text}");
-            // All but those, and the directory that they are in.
+            // All but those and their directory.
             let [left] = &names(at)[..] else {
                 panic!("{:?}", names(at));
             };

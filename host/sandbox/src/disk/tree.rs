@@ -1,4 +1,4 @@
-//! A walk over a tree that somebody else shapes, with a handful of descriptors at any depth.
+//! Walks over a tree that somebody else shapes, with a handful of descriptors at any depth.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::quota::Usage;
 
-/// A file or directory, whatever its names are.
+/// Identifies a file or directory under all of its names.
 pub(super) type Identity = (u64, u64);
 
 #[expect(
@@ -25,7 +25,7 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// The size of a file; everything else is without one.
+/// The size of a file; 0 for everything else.
 pub(super) fn size(stat: &Stat) -> u64 {
     match kind(stat) {
         FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
@@ -33,16 +33,16 @@ pub(super) fn size(stat: &Stat) -> u64 {
     }
 }
 
-/// Opens the directory `name` in `at`; a link is none.
+/// Opens the directory `name` in `at`; does not follow a link.
 pub(super) fn open_dir(at: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(fs::openat(at, name, flags, Mode::empty())?)
 }
 
-/// What meets the entries of a tree.
+/// Is called for the entries of a tree.
 pub(super) trait Visitor {
-    /// An entry of the directory `at`, `level` directories below the top. A directory is entered
-    /// after all of its siblings were met.
+    /// Visits an entry of the directory `at`, `level` directories below the top. The walk enters a
+    /// directory after it has visited all of its siblings.
     fn entry(
         &mut self,
         at: BorrowedFd<'_>,
@@ -51,29 +51,29 @@ pub(super) trait Visitor {
         level: usize,
     ) -> io::Result<()>;
 
-    /// The walk goes into `name`.
+    /// Is called when the walk enters `name`.
     fn enter(&mut self, _name: &CStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// The walk comes back out.
+    /// Is called when the walk leaves the directory.
     fn leave(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// A directory above the current one: which it is, and what of it is still to be entered.
+/// A directory above the current one, and which of its entries are still to be entered.
 struct Level {
     identity: Identity,
     pending: Vec<CString>,
 }
 
-/// Meets everything below `top`. What vanishes meanwhile is left out.
+/// Visits everything below `top`. What vanishes meanwhile is skipped.
 ///
 /// # Errors
 ///
-/// The visitor's own, and where a directory was moved away while the walk was below it: it does not
-/// follow `..` to anywhere else.
+/// The visitor's own, and if a directory was moved away while the walk was below it: the walk does
+/// not follow `..` to anywhere else.
 pub(super) fn walk(top: impl AsFd, visitor: &mut impl Visitor) -> io::Result<()> {
     let mut current = open_dir(top, c".")?;
     let mut above = vec![list(&current, visitor, 0)?];
@@ -130,7 +130,7 @@ fn has_vanished(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// What a tree holds, a file with several names once.
+/// Measures what a tree holds, counting a file with several names once.
 pub(super) fn measure(top: impl AsFd) -> io::Result<Usage> {
     let mut measured = Measured::default();
     walk(top, &mut measured)?;
@@ -153,7 +153,7 @@ impl Visitor for Measured {
     }
 }
 
-/// Whether there are more than `most` directories in each other below `top`.
+/// Whether more than `most` directories are nested below `top`.
 pub(super) fn is_deeper_than(most: usize, top: impl AsFd) -> io::Result<bool> {
     let mut deep = Deep { most, found: false };
     match walk(top, &mut deep) {
@@ -171,7 +171,7 @@ impl Visitor for Deep {
     fn entry(&mut self, _: BorrowedFd<'_>, _: &CStr, stat: &Stat, level: usize) -> io::Result<()> {
         if kind(stat) == FileType::Directory && level >= self.most {
             self.found = true;
-            // The answer is known: the walk need not go on.
+            // The result is known, so the walk can end.
             return Err(io::Error::other("deeper"));
         }
         Ok(())
@@ -197,7 +197,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A directory of this depth, each in the one before; paths are too long to make them by name.
+    /// Nests directories this deep; the paths are too long to make them by name.
     pub(crate) fn nest(at: &Path, levels: usize) {
         let mut current: OwnedFd = File::open(at).unwrap().into();
         for _ in 0..levels {
@@ -226,7 +226,7 @@ pub(super) mod tests {
         remove(at);
     }
 
-    /// `tempfile` recurses.
+    /// Removes the tree; `tempfile` would recurse.
     pub(crate) fn remove(at: &Path) {
         crate::disk::remove_contents(File::open(at).unwrap(), c"", u64::MAX).unwrap();
     }

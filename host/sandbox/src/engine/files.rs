@@ -1,10 +1,10 @@
-//! `wasi:filesystem/types` for a guest: the sandbox's own files through their disk's account, the
-//! host's directories as they are.
+//! Implements `wasi:filesystem/types` for a guest: the sandbox's own files through their disk's
+//! account, the host's directories directly.
 //!
-//! What grows or shrinks a [`Disk`] is done by its methods, on a thread that may wait and that goes on
-//! to the end even where the run is over. Everything else is `wasmtime-wasi`'s. A mount is a file
-//! system of its own: a link between two of them, or a rename into the sandbox's own files, is
-//! `EXDEV`, and `shutil.move` copies then.
+//! The methods of [`Disk`] do what grows or shrinks it, on a thread that may block and that finishes
+//! even if the run is over. Everything else is `wasmtime-wasi`'s. A mount is a file system of its own:
+//! a link between two of them, or a rename into the sandbox's own files, is `EXDEV`, and `shutil.move`
+//! then copies.
 
 mod listing;
 mod mounted;
@@ -23,11 +23,11 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 
 use crate::disk::{Disk, Held};
 
-/// Files, directories and listings that one run may have open at once: each is a descriptor of the
+/// Files, directories and listings that one run may have open at once; each is a descriptor of the
 /// host's process. The adapter's own bound is 128.
 const OPEN: usize = 256;
-/// Streams of files that one run may have at once: each may hold 64 KiB that were read ahead or are
-/// being written. The adapter has two for a file at most.
+/// Streams of files that one run may have at once; each may hold 64 KiB that were read ahead or are
+/// being written. The adapter has at most two for a file.
 const STREAMS: usize = 512;
 
 /// The files and directories that a run has open.
@@ -40,22 +40,22 @@ pub(crate) struct OpenFiles {
     streams: Arc<()>,
 }
 
-/// One of the streams that a run may have.
+/// Counts one of the streams that a run may have.
 struct StreamToken(#[expect(dead_code, reason = "it is counted")] Arc<()>);
 
-/// What is known of a descriptor of the guest.
+/// What is known of a guest's descriptor.
 #[derive(Default)]
 struct Entry {
-    /// The disk that it is on; none for a directory of the host.
+    /// The disk that it is on; `None` for a directory of the host.
     disk: Option<Arc<Disk>>,
-    /// The file, where it is one on a disk.
+    /// The file, if it is one on a disk.
     held: Option<Arc<Held>>,
-    /// Whether it has a descriptor of the host for itself.
+    /// Whether it uses a descriptor of the host of its own.
     counts: bool,
 }
 
 impl OpenFiles {
-    /// Notes a directory that the guest begins with.
+    /// Registers a directory that the guest starts with.
     pub(super) fn preopened(&mut self, rep: u32, disk: Option<Arc<Disk>>) {
         let entry = Entry {
             disk,
@@ -64,7 +64,7 @@ impl OpenFiles {
         self.descriptors.insert(rep, entry);
     }
 
-    /// Takes one of the descriptors that the run may use.
+    /// Reserves one of the descriptors that the run may use.
     fn begin(&mut self) -> FsResult<()> {
         if self.in_use == OPEN {
             return Err(ErrorCode::InsufficientMemory.into());
@@ -84,7 +84,7 @@ impl OpenFiles {
         self.in_use -= 1;
     }
 
-    /// Notes what was opened; its descriptor was [taken](Self::begin).
+    /// Registers what was opened; its descriptor was [reserved](Self::begin).
     fn insert(&mut self, rep: u32, disk: Option<Arc<Disk>>, held: Option<Held>) {
         let entry = Entry {
             disk,
@@ -135,7 +135,7 @@ impl HasData for HasFiles {
     type Data<'a> = FilesView<'a>;
 }
 
-/// Does on a thread of its own what may wait for the disk.
+/// Runs on a thread of its own what may wait for the disk.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> FsResult<T> {
@@ -144,7 +144,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| code(&error).into())
 }
 
-/// The guest's name for an error.
+/// Maps an error to the guest's code.
 fn code(error: &io::Error) -> ErrorCode {
     use io::ErrorKind::{CrossesDevices, QuotaExceeded, StorageFull};
 

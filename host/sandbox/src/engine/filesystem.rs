@@ -1,14 +1,13 @@
-//! The directories that a run begins with.
+//! The directories that a run starts with.
 //!
 //! WASI's own context takes the host's *paths* and opens them for every run. A guest that may write
-//! above such a path could have put a link in its place since. Here each directory is opened once,
-//! and every run goes through that handle.
+//! above such a path could have replaced it by a link in the meantime. Here each directory is opened
+//! once, and every run uses that handle.
 //!
-//! Below a handle, `wasmtime-wasi` and `cap-std` resolve names with `openat2`, under
-//! `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`, so that neither `..`, a symbolic link nor a link
-//! such as `/proc/self/root` leads out, and a rename meanwhile doesn't either. Where the kernel has no
-//! `openat2`, or a filter refuses it, they walk name by name with a handle for every directory, which
-//! comes to the same.
+//! Below a handle, `wasmtime-wasi` and `cap-std` resolve names with `openat2`, under `RESOLVE_BENEATH`
+//! and `RESOLVE_NO_MAGICLINKS`, so that neither `..`, a symbolic link, a link such as
+//! `/proc/self/root` nor a concurrent rename leads out. If the kernel has no `openat2`, or a filter
+//! refuses it, they walk name by name with a handle for every directory, to the same effect.
 
 use std::fs::File;
 use std::io;
@@ -24,24 +23,24 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use super::files::OpenFiles;
 use crate::disk::Disk;
 
-/// An open directory of the host, and the absolute path that the guest has for it. A clone is the same
-/// handle: it takes no descriptor.
+/// An open directory of the host, and its absolute path in the guest. A clone shares the handle and
+/// takes no descriptor.
 #[derive(Clone)]
 pub(crate) struct Preopen {
     dir: Dir,
     guest: String,
-    /// What counts the changes in it; nothing does in a directory of the host.
+    /// Counts the changes in it; `None` for a directory of the host.
     disk: Option<Arc<Disk>>,
 }
 
 impl Preopen {
-    /// Opens `host`, which is looked up by name only here.
+    /// Opens `host`. Its name is looked up only here.
     pub(crate) fn open(host: &Path, guest: impl Into<String>, perms: FsPerms) -> io::Result<Self> {
         let dir = cap_std::fs::Dir::open_ambient_dir(host, ambient_authority())?;
         Ok(Self::new(dir, guest, perms))
     }
 
-    /// Takes a directory that is open.
+    /// Takes a directory that is already open.
     pub(crate) fn new(dir: cap_std::fs::Dir, guest: impl Into<String>, perms: FsPerms) -> Self {
         let mode = match perms {
             FsPerms::ReadOnly => OpenMode::READ,
@@ -54,9 +53,9 @@ impl Preopen {
         }
     }
 
-    /// The top of a disk, for reading and writing.
+    /// The top of a disk, readable and writable.
     pub(crate) fn of_disk(disk: Arc<Disk>, guest: impl Into<String>) -> io::Result<Self> {
-        // WASI's own type takes a file of its own, which is then replaced by the one that is shared.
+        // WASI's own type takes a file of its own, which is then replaced by the shared one.
         let dir = cap_std::fs::Dir::from_std_file(disk.top().try_clone()?);
         let mut preopen = Self::new(dir, guest, FsPerms::ReadWrite);
         preopen.dir.dir = disk.top().clone();
@@ -82,7 +81,7 @@ impl Preopen {
         &self.dir.dir
     }
 
-    /// The directory for the host's own use, confined to what is below it; it takes a descriptor.
+    /// A handle for the host's own use, confined to what is below it; it takes a descriptor.
     pub(crate) fn dir(&self) -> io::Result<cap_std::fs::Dir> {
         Ok(cap_std::fs::Dir::from_std_file(self.handle().try_clone()?))
     }
@@ -105,8 +104,8 @@ impl preopens::Host for PreopensView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let mut directories = Vec::with_capacity(self.preopens.len());
         for preopen in self.preopens {
-            // The handle is shared, so that a guest that asks again and again costs the host no
-            // descriptors; the table bounds how often it can.
+            // The handle is shared, so a guest that asks repeatedly costs the host no descriptors;
+            // the table bounds how often it can.
             let descriptor = self.table.push(Descriptor::Dir(preopen.dir.clone()))?;
             self.open.preopened(descriptor.rep(), preopen.disk.clone());
             directories.push((descriptor, preopen.guest.clone()));
@@ -143,7 +142,7 @@ mod tests {
                 assert!(dir.perms.write_not_permitted());
             }
         }
-        // One more ends the guest, and not the host.
+        // One call more ends the guest, not the host.
         assert!(view.get_directories().is_err());
         drop(table);
         assert_eq!(Arc::strong_count(preopens[0].handle()), 2);

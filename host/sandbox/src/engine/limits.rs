@@ -1,11 +1,11 @@
-//! How much memory a run has, and may have.
+//! Limits the memory of a run, and records how much it used.
 
 use wasmtime::ResourceLimiter;
 
-/// Elements that a table of the interpreter may have: it has about 13,000 functions in one.
+/// Elements that a table of the interpreter may have; one of its tables has about 13,000 functions.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
-/// The bound of a guest's linear memories together, and the most that they were.
+/// The bound of all linear memories of a guest together, and the most that they used.
 #[derive(Debug)]
 pub(crate) struct Limits {
     most: usize,
@@ -18,7 +18,7 @@ impl Limits {
         Self { most, held: 0 }
     }
 
-    /// The bytes that the guest has; memories do not shrink, so it is also the most it had.
+    /// The bytes that the guest has. Memories do not shrink, so this is also the most it ever had.
     pub(crate) fn held(&self) -> usize {
         self.held
     }

@@ -1,5 +1,5 @@
-//! What a run of the interpreter is linked to: WASI without `wasi:sockets`, and the network's one
-//! door.
+//! Links a run of the interpreter: WASI without `wasi:sockets`, and `sandbox:net` as its only
+//! network.
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView as _;
@@ -21,12 +21,12 @@ pub(crate) struct StoreState {
     pub(crate) http: WasiHttpCtx,
     pub(crate) net: SandboxNetCtx,
     pub(crate) limits: Limits,
-    /// The directories that the guest begins with, and no others.
+    /// The only directories that the guest starts with.
     pub(crate) preopens: Vec<Preopen>,
     pub(crate) files: Files,
 }
 
-/// What a run has of the filesystem besides.
+/// What else a run has of the filesystem.
 #[derive(Default)]
 pub(crate) struct Files {
     context: WasiFilesystemCtx,
@@ -76,7 +76,7 @@ impl StoreState {
     }
 }
 
-/// Everything that a component of ours, or one that speaks `wasi:http`, may import.
+/// Everything that our components, or components that use `wasi:http`, may import.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreState>> {
     let mut linker = Linker::new(engine);
     add_wasi(&mut linker)?;
@@ -85,7 +85,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Store
     Ok(linker)
 }
 
-/// WASI, interface by interface: `wasi:sockets` has no way in, so it is not there to be called.
+/// Adds WASI interface by interface, without `wasi:sockets`, so that it cannot be called.
 fn add_wasi(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::WasiCli;
     use wasmtime_wasi::clocks::WasiClocks;

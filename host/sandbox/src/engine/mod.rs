@@ -1,4 +1,4 @@
-//! A Python made ready: fetched, given the shim, made into a component, compiled, and cached.
+//! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
 mod files;
 mod filesystem;
@@ -13,6 +13,6 @@ pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::{Engine, EngineBuilder};
 
-/// The default limit for fetching and compiling an interpreter, and for packages: minutes on a
-/// small machine, but not for ever.
+/// The default limit for fetching and compiling an interpreter, and for packages. It allows for
+/// minutes on a small machine.
 pub(crate) const PREPARATION_LIMIT: Duration = Duration::from_secs(30 * 60);

@@ -16,13 +16,13 @@ use sandbox_net_python::Capability;
 use sandbox_net_python::{BuildError, Builder};
 use sandbox_net_python::{Cache, Installed, Manifest, Progress, Silent, private_dir};
 
-/// How often a running guest gives way, so that its limits and its neighbours get their turn.
+/// How often a running guest yields, so that its limits and its neighbours get their turn.
 const TICK: Duration = Duration::from_millis(2);
 
-/// A Python runtime, compiled, and shared by all sandboxes made with it. Cloning is cheap.
+/// A compiled Python runtime, shared by all sandboxes made with it. Cloning is cheap.
 ///
-/// Interpreters are made ready on first use: fetched, given the shim, compiled. What was made is
-/// kept in a cache on disk.
+/// Interpreters are prepared on first use: fetched, given the shim, compiled. The results are
+/// cached on disk.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -49,37 +49,37 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// The runtime by its name; the default one otherwise.
+    /// Sets the runtime by its name. Without it, the default one is used.
     pub fn runtime(mut self, name: impl Into<String>) -> Self {
         self.runtime = Some(name.into());
         self
     }
 
-    /// The cache's directory; otherwise `SANDBOX_NET_CACHE`, otherwise the platform's.
+    /// Sets the cache's directory. Defaults to `SANDBOX_NET_CACHE`, or to the platform's.
     pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(directory.into());
         self
     }
 
-    /// Who is told how far a long step is; nobody otherwise.
+    /// Sets who is told the progress of long steps. Defaults to nobody.
     pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
         self.progress = Some(Arc::new(progress));
         self
     }
 
-    /// The most time for fetching the runtime, and for compiling it on first use: 30 minutes each
-    /// otherwise. At its end pip is killed, and the error is
+    /// Limits the time for fetching the runtime, and for compiling it on first use. Defaults to 30
+    /// minutes each. At its end pip is killed, and the error is
     /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
         self.preparation = Some(limit);
         self
     }
 
-    /// Fetches the runtime where it is not in the cache.
+    /// Fetches the runtime if it is not in the cache.
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] that says what to do, such as where pip is missing.
+    /// A [`BuildError`] that says what to do, for example if pip is missing.
     pub async fn build(self) -> Result<Engine, BuildError> {
         if self.preparation.is_some_and(|limit| limit.is_zero()) {
             return Err(BuildError::Setting {
@@ -94,7 +94,7 @@ impl EngineBuilder {
         let (manifest, cache, installed) = {
             let progress = progress.clone();
             let within = TimeBox::new(limit);
-            // Where nobody waits for the runtime any more, pip is killed.
+            // If the caller stops waiting for the runtime, pip is killed.
             let _waiting = within.waiting();
             let fetching = blocking(move || {
                 let installed = sandbox_net_python::install_within(
@@ -122,16 +122,16 @@ impl EngineBuilder {
 }
 
 impl Engine {
-    /// Settings to choose.
+    /// Starts with the default settings.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
 
-    /// The engine of the default runtime and cache, made once in this process.
+    /// Returns the engine of the default runtime and cache, made once in this process.
     ///
     /// # Errors
     ///
-    /// As [`EngineBuilder::build`]; a failed attempt is made again at the next call.
+    /// As [`EngineBuilder::build`]; after a failure the next call tries again.
     pub async fn shared() -> Result<Self, BuildError> {
         static SHARED: OnceCell<Engine> = OnceCell::const_new();
         SHARED
@@ -140,24 +140,25 @@ impl Engine {
             .cloned()
     }
 
-    /// The file of the component with the given capability, for hosts of your own; made on first
-    /// use. It needs the directory [`Engine::library`] mounted.
+    /// Returns the file of the component with the given capability, for hosts of your own; made on
+    /// first use. The component needs the directory [`Engine::library`] mounted.
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] where it could not be made.
+    /// A [`BuildError`] if it could not be made.
     pub async fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
         let inner = self.inner.clone();
         blocking(move || inner.builder().component(capability)).await
     }
 
-    /// The host directory with the standard library, and the guest directory that it is mounted at.
+    /// Returns the host directory with the standard library, and the guest directory where it is
+    /// mounted.
     pub fn library(&self) -> (&Path, &str) {
         let guest = &self.inner.manifest.library.guest_dir;
         (&self.inner.installed.library_dir, guest)
     }
 
-    /// The runtime's description.
+    /// Returns the runtime's description.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.manifest
     }
@@ -174,7 +175,7 @@ impl Engine {
         &self.inner.wasmtime
     }
 
-    /// The interpreter, ready to be instantiated.
+    /// Returns the interpreter, ready to be instantiated.
     pub(crate) async fn interpreter(
         &self,
         capability: Capability,
@@ -214,7 +215,7 @@ impl Inner {
     }
 }
 
-/// The work goes on where nobody waits for it any more, so that the next one finds it done.
+/// If nobody waits any more the work continues, so that the next caller finds it done.
 async fn limited<T>(
     limit: Duration,
     what: &str,
@@ -245,7 +246,7 @@ fn config() -> Config {
 
 fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, BuildError> {
     let mut file = private_dir::open(code)?;
-    // The name of the open file, whatever has become of its own name.
+    // Names the open file itself, even if its own name now leads elsewhere.
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
@@ -270,7 +271,7 @@ fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Compo
     unsafe { Component::deserialize_file(engine, opened) }
 }
 
-/// Copies compiled code, where a file cannot be mapped that is open.
+/// Copies compiled code, for platforms where an open file cannot be mapped.
 #[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
 fn load_bytes(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: as in `load_file`.
@@ -288,7 +289,7 @@ fn keep_ticking(engine: &wasmtime::Engine) -> Result<(), BuildError> {
             thread::sleep(TICK);
         }
     });
-    // Without the thread no limit would bind.
+    // Without the thread no limit would take effect.
     ticking?;
     Ok(())
 }

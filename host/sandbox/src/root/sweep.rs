@@ -1,4 +1,4 @@
-//! Removes what processes that were killed have left in the temporary directory.
+//! Removes what killed processes have left in the temporary directory.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -22,10 +22,10 @@ const LOOKED_AT: usize = 10_000;
 /// Directories that a sweep removes, and entries in each.
 const REMOVED: usize = 8;
 const ENTRIES: u64 = 200_000;
-/// How old a directory without a lock is before it counts as one that was never finished.
+/// The age at which a directory without a lock counts as never finished.
 const UNFINISHED: Duration = Duration::from_secs(3600);
 
-/// Begins a sweep on a thread of its own, unless there was one a moment ago.
+/// Starts a sweep on a thread of its own, unless there was one within [`PAUSE`].
 pub(super) fn begin() {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +46,7 @@ pub(super) fn begin() {
     }
 }
 
-/// Removes the dead directories in `temporary`; how many those were.
+/// Removes the abandoned directories in `temporary`; returns how many there were.
 pub(super) fn sweep(temporary: &Path) -> io::Result<usize> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = fs::open(temporary, flags, Mode::empty())?;
@@ -73,11 +73,11 @@ pub(super) fn sweep(temporary: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Whether the directory was a dead one, which is gone then.
+/// Removes the directory if it was abandoned; returns whether it did.
 fn remove_if_dead(parent: &OwnedFd, name: &CStr) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(directory) = fs::openat(parent, name, flags, Mode::empty()) else {
-        // Another user's, or gone.
+        // It belongs to another user, or is gone.
         return Ok(false);
     };
     let stat = fs::fstat(&directory)?;
@@ -89,27 +89,27 @@ fn remove_if_dead(parent: &OwnedFd, name: &CStr) -> io::Result<bool> {
     let held = match fs::openat(&directory, &lock, flags, Mode::empty()) {
         Err(Errno::NOENT) => {
             if is_old(&stat) {
-                // Not one of these unless it is empty.
+                // A directory without a lock that is not empty is not a sandbox's.
                 return Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR).is_ok());
             }
             return Ok(false);
         }
         opened => opened?,
     };
-    // Whatever else goes wrong with the lock: nobody knows that it is free.
+    // After any other error of the lock, too, it is not known to be free.
     if fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_err()
         || fs::fstat(&held)?.st_nlink == 0
     {
         return Ok(false);
     }
     remove_contents(directory.as_fd(), &lock, ENTRIES)?;
-    // The lock goes last: until then another sweep finds it taken.
+    // Remove the lock last: until then another sweep finds it taken.
     fs::unlinkat(&directory, &lock, AtFlags::empty())?;
     fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
     Ok(true)
 }
 
-/// Whether the directory is this user's, and no other user can have put anything there.
+/// Whether the directory is this user's, and no other user can have written to it.
 fn is_private(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o077 == 0
 }

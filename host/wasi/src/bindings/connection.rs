@@ -67,7 +67,7 @@ impl HostConnection {
         }
     }
 
-    /// From here on it is this one, in the same place.
+    /// Replaces the connection by its secured one, in the same place.
     fn secured(&mut self, secured: Link) {
         let plain = self.link.take();
         self.link = Some(match plain {
@@ -115,11 +115,11 @@ impl Pollable for HostConnection {
     }
 }
 
-/// The most names of protocols that a guest may give. Browsers give two.
+/// The most protocol names that a guest may give. Browsers give two.
 const MAX_PROTOCOLS: usize = 1000;
 
-/// What is wrong with a list of protocols: whether it has too many names, or does not fit an ALPN
-/// extension (RFC 7301 section 3.1).
+/// What is wrong with a list of protocols: it has too many names, or does not fit an ALPN extension
+/// (RFC 7301 section 3.1).
 fn fault_of_alpn(names: &[Vec<u8>]) -> Option<&'static str> {
     if names.len() > MAX_PROTOCOLS {
         return Some("the list of protocols has more than 1000 names: give fewer");

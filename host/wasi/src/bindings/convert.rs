@@ -1,4 +1,4 @@
-//! Between the crate's types and the interface's.
+//! Converts between the crate's types and the interface's.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use sandbox_net_policy::{Denial, DenyReason, Verification};
 /// The protocol that a guest of `sandbox:net` speaks (RFC 7301 section 6).
 pub(super) const HTTP11: &[u8] = b"http/1.1";
 
-/// What the guest asks for in TLS, but for the protocols that it would speak.
+/// What the guest asks for in TLS, except for the protocols that it offers.
 pub(super) fn tls_options(options: types::TlsOptions) -> GuestTlsOptions {
     let ders = |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect();
     let client = options.client_certificate.map(|client| ClientCertificate {
@@ -59,7 +59,7 @@ pub(super) fn error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
     }
 }
 
-/// That of a lookup.
+/// The failure of a lookup as the guest sees it.
 pub(super) fn lookup_error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
     match error {
         EgressError::Limit(reached) => limit_failure(reached, bounds.of_lookup(reached.as_str())),
@@ -88,7 +88,7 @@ fn failure(error: EgressError) -> types::ErrorCode {
         EgressError::Protocol(failure) => Code::Protocol(types::ProtocolFailure {
             message: failure.fault.to_string(),
             received: match failure.fault {
-                // Python's `http.client` takes a head that was cut for a whole one.
+                // Python's `http.client` would take a truncated head for a whole one.
                 ProtocolFault::HeadCut => Vec::new(),
                 _ => failure.received.into(),
             },
@@ -216,8 +216,8 @@ fn limit(limit: Limit) -> types::Limit {
     }
 }
 
-/// What a handshake settled: the host translates HTTP/2, so the guest's own protocol is HTTP/1.1
-/// wherever it offered that.
+/// The result of a handshake. The host translates HTTP/2, so the guest's own protocol is HTTP/1.1
+/// whenever it offered that.
 pub(super) fn tls_info(info: &TlsInfo, speaks_http11: bool) -> types::TlsInfo {
     let alpn = if speaks_http11 { HTTP11 } else { b"" };
     types::TlsInfo {

@@ -25,11 +25,11 @@ use sandbox_net_egress::account::HostMemory;
 use sandbox_net_egress::{EgressError, Limit, MAX_FIELDS};
 use sandbox_net_policy::syntax::check_head;
 
-/// Bytes of a request's body that one write may carry, at most and at least: as the sandbox's
-/// memory is used up, bodies make do with less.
+/// The most and the least bytes of a request's body that one write may carry: as the sandbox's
+/// memory is used up, bodies get smaller writes.
 const LARGEST_WRITE: usize = 128 * 1024;
 const SMALLEST_WRITE: usize = 8 * 1024;
-/// Two writes are buffered, and a third one is on its way.
+/// Two writes are buffered while a third is on its way.
 const WRITES: usize = 3;
 /// Bytes that a request's head may have in all.
 const HEAD_SIZE: usize = 256 * 1024;
@@ -41,7 +41,7 @@ pub struct HostExchange {
     completion: Arc<Completion>,
     body: RequestBody,
     response: Response,
-    /// Whether it was told that the peer asks for the body.
+    /// Whether the guest was told that the peer asks for the body.
     was_continued: bool,
 }
 
@@ -105,8 +105,8 @@ impl HostExchange {
             between_bytes: None,
         };
         let mut sending = Box::pin(typed::send(handler, request, outgoing));
-        // What is refused is refused before the first await; a peer that answers at once may break
-        // off as early.
+        // A refusal comes before the first await. A peer that answers at once may end the request
+        // as early.
         let begun = with_ambient_tokio_runtime(|| poll_noop(sending.as_mut()));
         let response = match begun {
             Some(Err(error)) if is_refusal(&error) => {
@@ -177,7 +177,7 @@ impl HostExchange {
     fn take_head(&mut self, bounds: &Bounds) -> Option<Result<ResponseHead, ErrorCode>> {
         if let Response::Sending(task) = &mut self.response {
             let ended = poll_noop(Pin::new(task)).or_else(|| {
-                // Nothing comes any more where the connection was closed.
+                // Nothing more comes after the connection was closed.
                 self.completion.failure().map(Err)
             })?;
             self.response = Response::Head(ended);
@@ -187,7 +187,7 @@ impl HostExchange {
                 self.response = Response::Body(Some(answer.body));
                 Some(match answer.head {
                     Ok(head) => Ok(convert::response_head(head)),
-                    // The exchange goes on: what came is there for whoever asks for it.
+                    // The exchange continues: what came can still be read.
                     Err(failure) => Err(convert::error(EgressError::Protocol(failure), bounds)),
                 })
             }
@@ -217,7 +217,7 @@ impl HostExchange {
     }
 }
 
-/// Whether a request failed on the host's word, before anything that the peer did.
+/// Whether the host refused the request before the peer did anything.
 fn is_refusal(error: &EgressError) -> bool {
     use EgressError::{Closed, Denied, Invalid, Limit};
     matches!(error, Denied(_) | Invalid(_) | Limit(_) | Closed)
@@ -229,7 +229,7 @@ fn no_body() -> ErrorCode {
 
 type Parts = (RequestBody, WasiBody, sandbox_net_egress::BodyKind);
 
-/// The two ends of a request's body, with the memory of what is between them.
+/// The two ends of a request's body, with the memory for what is between them.
 fn request_body(kind: BodyKind, memory: &HostMemory) -> Result<Parts, EgressError> {
     let (size, kind) = match kind {
         BodyKind::None => {
@@ -248,7 +248,7 @@ fn request_body(kind: BodyKind, memory: &HostMemory) -> Result<Parts, EgressErro
     let write_size = held.bytes() / WRITES;
     let (body, outgoing) = HostOutgoingBody::new(StreamContext::Request, size, 1, write_size);
     let outgoing = outgoing.map_frame(move |frame| {
-        // It is held for as long as the body is.
+        // Holds the memory for as long as the body.
         let _ = &held;
         frame
     });
@@ -284,7 +284,7 @@ impl Pollable for HostExchange {
     }
 }
 
-/// The request body's stream, which tells the exchange when it was dropped.
+/// The request body's stream, which tells the exchange when it is dropped.
 struct BodyStream {
     inner: DynOutputStream,
     _alive: Arc<()>,

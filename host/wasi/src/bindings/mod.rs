@@ -1,5 +1,5 @@
-//! `sandbox:net/client` for wasmtime: translates between the interface's types and the crate's
-//! own, and delegates. Deciding, dialling and recording are the gateway's.
+//! Implements `sandbox:net/client` for wasmtime: translates between the interface's types and the
+//! crate's own, and delegates. The gateway decides, dials and records.
 
 mod client;
 mod connection;

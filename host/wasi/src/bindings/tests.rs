@@ -1,4 +1,4 @@
-//! The interface as a guest calls it, against a real server.
+//! Calls the interface as a guest does, against a real server.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,8 +17,8 @@ use sandbox_net_egress::{EgressConfig, Resolve, Roots, TlsConfig};
 use sandbox_net_gateway::{AuditLog, Gateway};
 use sandbox_net_policy::Policy;
 
-/// A resolver that leads every name but `missing.test` to 127.0.0.1, and `*.public.test` to other
-/// addresses before and behind that one.
+/// Resolves every name but `missing.test` to 127.0.0.1, and `*.public.test` also to other addresses
+/// before and after that one.
 #[derive(Default)]
 struct Names(Mutex<Vec<String>>);
 
@@ -76,7 +76,7 @@ impl Guest {
         self.table.get_mut(resource).unwrap().ready().await;
     }
 
-    /// Looks a name up, to the end.
+    /// Looks a name up and waits for the result.
     async fn resolve(&mut self, host: &str) -> Result<(), ErrorCode> {
         let lookup = self.view().resolve(host.to_owned()).unwrap()?;
         let again = Resource::new_own(lookup.rep());
@@ -88,7 +88,7 @@ impl Guest {
         status.expect("it was ready")
     }
 
-    /// Everything that is left of a body.
+    /// Reads the rest of a body.
     async fn read(&mut self, stream: &Resource<DynInputStream>) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
@@ -187,7 +187,7 @@ async fn a_lookup_that_is_not_over_tells_nothing_and_what_it_tells_is_counted() 
     assert!(guest.ctx.gateway().memory().used() < used);
 }
 
-/// Asks for a body of four bytes before it reads it, and answers with it and a trailer.
+/// Asks for a body of four bytes before reading it, and answers with it and a trailer.
 async fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -259,7 +259,7 @@ async fn a_guest_waits_for_the_word_of_the_peer_and_finds_the_fields_behind_the_
     }
 }
 
-/// Answers every request with what is no head of HTTP, and goes on for ever.
+/// Answers every request with something that is not an HTTP head, without end.
 async fn serve_odd() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

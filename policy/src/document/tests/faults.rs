@@ -1,4 +1,4 @@
-//! What is said about texts that are no policy files.
+//! The errors for texts that are not policy files.
 
 use super::message;
 

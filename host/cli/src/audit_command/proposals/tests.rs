@@ -43,7 +43,7 @@ fn the_narrowest_rule_for_a_denial_is_proposed() {
         ("a.test", NoRule, None, &[]),
         ("https://user@a.test", NoRule, None, &[]),
         ("GET https://a.test/x…", NoRule, None, &[]),
-        // What no rule could allow, or a rule forbids.
+        // Requests that no rule could allow, or that a rule denies.
         ("a.test:443", DenyRule, None, &[]),
         ("https://a.test", TlsOptions, None, &[]),
         ("GET https://a.test/x", Secret, None, &[]),

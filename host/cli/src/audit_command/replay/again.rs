@@ -1,4 +1,4 @@
-//! One decision of a log, made again.
+//! Decides again about one decision of a log.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use sandbox_net::policy::{
 use crate::audit_command::subject::{Subject, Unclear};
 use sandbox_net::{DecisionRecord, LookupRecord, Reason, Verdict};
 
-/// What would be decided now.
+/// The present decision.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Again {
     Allowed { rule: String },
@@ -24,9 +24,9 @@ pub(super) enum Again {
 pub(super) enum Comparison {
     /// Nothing.
     Same,
-    /// Nothing as far as is known: the log has only the beginning of what was asked for.
+    /// Nothing as far as is known: the log has only the beginning of the target.
     CutShort,
-    /// Nothing unless the hook has: it refused what its rule allows.
+    /// Nothing unless the hook changed: it refused what its rule allows.
     SameByHook,
     /// It would be decided like this.
     Changed(Again),
@@ -63,7 +63,7 @@ impl<'p> Judge<'p> {
                 self.decide(&subject, tls, record.address.map(|address| address.ip()))
             }
             Err(Unclear::CutShort) => return Comparison::CutShort,
-            // It would be refused before any rule is asked.
+            // It would be refused before any rule is evaluated.
             Err(Unclear::Malformed) => Again::Denied {
                 rule: DEFAULT_DENY.to_owned(),
                 reason: DenyReason::Malformed,
@@ -72,7 +72,7 @@ impl<'p> Judge<'p> {
         self.difference(record.verdict, record.reason, &record.rule, again)
     }
 
-    /// The same for a lookup.
+    /// Compares a lookup.
     pub(super) fn compare_lookup(&self, record: &LookupRecord) -> Comparison {
         if record.verdict == Verdict::Deny && !depends_on_rules(record.reason, false, false) {
             return Comparison::Same;
@@ -90,7 +90,7 @@ impl<'p> Judge<'p> {
         self.difference(record.verdict, record.reason, &record.rule, again)
     }
 
-    /// What has changed against what was decided then.
+    /// Compares the present decision with the recorded one.
     fn difference(
         &self,
         verdict: Verdict,
@@ -103,12 +103,12 @@ impl<'p> Judge<'p> {
             (Verdict::Allow, Again::Allowed { .. })
             | (Verdict::Report, Again::Reported { .. })
             | (Verdict::Deny, Again::Denied { .. }) => Comparison::Same,
-            // The hook granted it then.
+            // The hook granted it at that time.
             (Verdict::Allow | Verdict::Report, Again::Asked { rule }) if *rule == rule_then => {
                 Comparison::Same
             }
             (Verdict::Deny, Again::Asked { .. }) if is_by_hook => Comparison::Same,
-            // Nobody had answered then; that may come again.
+            // Nobody had answered at that time; that may happen again.
             (Verdict::Abandoned, Again::Asked { .. }) => Comparison::Same,
             (Verdict::Abandoned, Again::Allowed { rule } | Again::Reported { rule, .. })
                 if *rule == rule_then =>
@@ -124,7 +124,7 @@ impl<'p> Judge<'p> {
         }
     }
 
-    /// `tls` is what the program asked for beside the host's own TLS settings.
+    /// `tls` is what the program requested besides the host's own TLS settings.
     fn decide(&self, subject: &Subject, tls: TlsOverrides, address: Option<IpAddr>) -> Again {
         match subject {
             Subject::Connect(endpoint) => {
@@ -161,9 +161,9 @@ fn depends_on_rules(reason: Option<Reason>, has_address: bool, has_settings: boo
     };
     match reason {
         DenyReason::NoRule | DenyReason::DenyRule | DenyReason::Hook => true,
-        // Nobody knows then which address it was.
+        // Without it the address is unknown.
         DenyReason::Address => has_address,
-        // Logs of old do not say which.
+        // Logs of earlier versions do not say which.
         DenyReason::TlsOptions => has_settings,
         DenyReason::HostMismatch
         | DenyReason::Method
@@ -176,7 +176,7 @@ fn depends_on_rules(reason: Option<Reason>, has_address: bool, has_settings: boo
 
 fn looked_up(answer: Result<Lookup, Denial>) -> Again {
     match answer {
-        // It would not be in a log.
+        // Such a lookup would not be in a log.
         Ok(Lookup::Local) => Again::Allowed {
             rule: String::new(),
         },
@@ -198,7 +198,7 @@ fn looked_up(answer: Result<Lookup, Denial>) -> Again {
 fn again<T>(answer: Result<Answer<T>, Denial>, address: Option<IpAddr>) -> Again {
     let (checked, is_asked) = match answer {
         Ok(Answer::Checked(checked)) => (checked, false),
-        // Granted only to ask about the address; nothing is done with it.
+        // Granted only to check the address; it has no effect.
         Ok(Answer::Ask(asked)) => (asked.grant(), true),
         Err(Denial { rule, reason, .. }) => return Again::Denied { rule, reason },
     };

@@ -10,8 +10,8 @@ use crate::console::{Captured, captured};
 use crate::testing::Directory;
 use sandbox_net::{AuditLine, BudgetReason, DroppedRecord, Reason, Stage, Verdict};
 
-/// A policy from rules with semicolons between them: `!` before those that deny, `?` before those
-/// that ask, `~` before grants of TLS settings, and `=report` or `=ask` for the mode.
+/// A policy from rules separated by semicolons: `!` before those that deny, `?` before those that
+/// ask, `~` before grants of TLS settings, and `=report` or `=ask` for the mode.
 fn document(text: &str) -> Document {
     let list = |mark: Option<char>| {
         let rules = text.split("; ").filter(|rule| !rule.is_empty());
@@ -31,7 +31,7 @@ fn document(text: &str) -> Document {
     document
 }
 
-/// What becomes of one decision under these rules: a word for the new verdict, or `same`.
+/// How one decision changes under these rules: a word for the new verdict, or `same`.
 fn compare(record: &DecisionRecord, rules: &str) -> &'static str {
     let policy = Policy::from(document(rules));
     change(&Judge::new(&policy).compare(record))
@@ -276,7 +276,7 @@ fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
         ("https://a.test", &[Unverified, OwnRoots], true, "a.test; ~own-roots a.test", "same"),
         ("GET https://a.test/x", &[OwnRoots], false, "a.test; ~own-roots a.test", "same"),
         ("GET https://a.test/x", &[OwnRoots], false, "a.test", "denied"),
-        // A log of old does not say what was asked for.
+        // A log of an earlier version does not say what was requested.
         ("https://a.test", &[], true, "a.test", "same"),
     ] {
         let record = match was_denied {

@@ -144,7 +144,7 @@ fn secrets_that_leak_or_are_never_used_are_warned_of() {
             ],
         ),
     ] {
-        // Rules below a top-level domain are refused where they allow.
+        // Rules below a top-level domain are refused if they allow.
         let rules = rules.replace("*.test", "*.a.test");
         assert_eq!(with(&rules, secret), expected, "{rules} {secret}");
     }
@@ -266,7 +266,7 @@ fn a_wildcard_for_names_that_anybody_can_have_is_warned_of_wherever_it_is() {
     for rule in ["*.example.com", "me.github.io", "*.me.github.io", "*.bucket.s3.amazonaws.com", "*.github.com"] {
         assert_eq!(warnings_of(&format!("allow = ['{rule}']")), [""; 0], "{rule}");
     }
-    // Denying more than one's own is no mistake.
+    // Denying more than one's own domain is not a mistake.
     assert_eq!(warnings_of("allow = ['me.github.io']\ndeny = ['*.github.io:8443']"), [""; 0]);
 }
 

@@ -1,4 +1,4 @@
-//! Budgets that something else ends before.
+//! Warns about budgets that are never reached because something else ends before.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use sandbox_net::policy::{Document, Mode};
 
 use super::{Parts, is_any, is_network};
 
-/// What can never be used up, one line each.
+/// Budgets that can never be used up, one line each.
 pub(super) fn that_never_bind(document: &Document) -> Vec<String> {
     let budgets = &document.budgets;
     let mut warnings = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn that_never_bind(document: &Document) -> Vec<String> {
                 format!("'requests' = {requests} is used up before"),
             );
         }
-        // Those of the last, begun second count in full.
+        // Those of the last, partial second count in full.
         let seconds = budgets.time.map(|time| time.as_secs().saturating_add(1));
         let in_time = seconds.map(|seconds| rate.saturating_mul(seconds));
         if let Some(in_time) = in_time.filter(|in_time| *in_time <= requests) {
@@ -77,7 +77,7 @@ pub(super) fn that_never_bind(document: &Document) -> Vec<String> {
     warnings
 }
 
-/// How many hosts the rules let be talked to, if that is a number.
+/// How many hosts the rules allow, if that is a number.
 fn only_hosts(document: &Document) -> Option<usize> {
     if document.mode != Mode::Enforce {
         return None;

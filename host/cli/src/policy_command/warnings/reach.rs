@@ -1,4 +1,4 @@
-//! Rules that reach further than they look, or less far.
+//! Warns about rules that match more than they seem to, or less.
 
 use sandbox_net::policy::{Document, Host, Rule};
 
@@ -75,7 +75,7 @@ fn is_name(rule: &Rule) -> bool {
     !is_any(rule) && matches!(Host::parse(domain), Ok(Host::Name(_)))
 }
 
-/// Grants of fields where none is refused, one line each.
+/// Grants of fields that are not refused anyway, one line each.
 pub(super) fn needless_fields(document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();
     let rules = document

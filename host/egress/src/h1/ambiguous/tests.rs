@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::h1::response::HeadParser;
 
-/// What is said of a head that the reader accepts; `None` where it accepts none.
+/// The judgement of a head that the reader accepts; `None` if it accepts none.
 fn judge(bytes: &[u8]) -> Option<(ResponseHead, Option<&'static str>)> {
     let (head, length) = HeadParser::new(usize::MAX).parse(bytes).ok()??;
     let found = ambiguity(&bytes[..length], &head);
@@ -89,7 +89,7 @@ fn rewritten(head: &ResponseHead) -> Vec<Vec<u8>> {
     lines
 }
 
-/// Pieces of which heads are made, good ones and bad ones.
+/// Pieces of heads, valid and invalid.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     const KNOWN: &[&str] = &[
         "HTTP/1.1 200 OK",

@@ -2,7 +2,7 @@ use super::*;
 
 const MAX: usize = 4096;
 
-/// Parses bytes that arrive in the given pieces; `None` where they are no complete head.
+/// Parses bytes that arrive in the given pieces; `None` if they are not a complete head.
 fn parse_pieces(pieces: &[&[u8]], max: usize) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     let mut parser = HeadParser::new(max);
     let mut buffer = Vec::new();

@@ -17,7 +17,7 @@ fn whole(masker: &Masker, text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a stream gives out for each chunk, and at its end.
+/// What a stream returns for each chunk, and at its end.
 fn streamed(masker: &Masker, chunks: &[&[u8]]) -> Vec<Bytes> {
     let mut stream = masker.stream();
     let mut given: Vec<Bytes> = chunks

@@ -1,4 +1,4 @@
-//! One search: what PubGrub asks, answered from the catalog.
+//! One search: answers PubGrub's questions from the catalog.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -16,7 +16,7 @@ use crate::packages::input::specifiers;
 type Versions = Ranges<Version>;
 type Required = Result<Vec<(Package, Versions)>, String>;
 
-/// A package that was in so many conflicts is decided early.
+/// A package with this many conflicts is decided early.
 const MANY_CONFLICTS: u32 = 5;
 
 pub(super) struct Provider<'s, 'a, 'c> {
@@ -26,12 +26,12 @@ pub(super) struct Provider<'s, 'a, 'c> {
     effort: Effort,
     steps: Cell<usize>,
     start: Instant,
-    /// How many versions had been asked about when the search began.
+    /// How many versions had been queried when the search began.
     asked_before: usize,
     gave_up: Cell<bool>,
-    /// In which order packages were first asked for.
+    /// The order in which packages were first required.
     order: RefCell<BTreeMap<Package, usize>>,
-    /// The version that each project was last tried in, and how often one was.
+    /// The version in which each project was last tried, and how often a new one was.
     tried: RefCell<BTreeMap<PackageName, (Version, usize)>>,
 }
 
@@ -91,7 +91,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
                 && !is_yanked(version)
         };
         let mut all: Vec<Version> = universe.iter().rev().filter(may).cloned().collect();
-        // What is in the runtime is preferred to all that would have to be fetched.
+        // What is in the runtime is preferred to everything that would be downloaded.
         if let Some(at) = all.iter().position(|it| self.solver.is_built_in(name, it)) {
             all[..=at].rotate_right(1);
         }
@@ -127,7 +127,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         self.convert(package, &needed)
     }
 
-    /// Versions that will be needed soon if versions go on being refused.
+    /// Versions that will be needed soon if versions continue to be refused.
     fn ahead(&self, name: &PackageName, version: &Version) -> Result<Vec<Version>, Error> {
         let count = self.tried.borrow().get(name).map_or(0, |(_, count)| *count);
         if count < 2 {
@@ -144,7 +144,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         Ok(ahead)
     }
 
-    /// Requirements as PubGrub takes them. What the indexes have of them is asked for at once.
+    /// Requirements in PubGrub's form. The index is queried for all of them at once.
     fn convert(
         &self,
         by: &Package,
@@ -178,7 +178,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         Ok(Ok(all))
     }
 
-    /// The projects of which the index is asked for these requirements.
+    /// The projects for which these requirements need a query.
     fn unlisted(&self, requirements: &[&Requirement<VerbatimUrl>]) -> Vec<PackageName> {
         let catalog = self.solver.catalog.borrow();
         let is_here = |it: &Requirement<VerbatimUrl>| {
@@ -223,7 +223,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
             Some(version) if !versions.contains(version) => {
                 learned.replaced.insert(name.clone());
             }
-            // Any other version stays possible, if somebody else asks for one: see `Learned`.
+            // Any other version stays possible, if somebody else requires one: see `Learned`.
             Some(_) if !learned.replaced.contains(name) => return Ok(Ranges::full()),
             _ => {}
         }
@@ -242,7 +242,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
         Ok(range)
     }
 
-    /// Asks what the best version of each of these requires, all at once.
+    /// Queries the requirements of the best version of each of these, all at once.
     fn look_ahead(&self, packages: &[(Package, Versions)]) -> Result<(), Error> {
         let mut best = BTreeSet::new();
         for (package, range) in packages {
@@ -364,7 +364,7 @@ impl DependencyProvider for Provider<'_, '_, '_> {
         };
         let mut all: Vec<(Package, Versions)> = Vec::new();
         for (needed, range) in required {
-            // What needs itself is there, in this version.
+            // A package that needs itself is present, in this version.
             if needed == *package {
                 if !range.contains(version) {
                     let problem = format!("it requires another version of itself, {needed}");
@@ -394,7 +394,7 @@ impl DependencyProvider for Provider<'_, '_, '_> {
         } = self.effort;
         if self.steps.get() > steps || asked > most || self.start.elapsed() > time {
             self.gave_up.set(true);
-            // Nobody reads this one: see `Solver::solve`.
+            // Nobody reads this error: see `Solver::solve`.
             return Err(Error::ResolutionTooLong {
                 rounds: self.steps.get(),
                 undecided: String::new(),

@@ -48,7 +48,7 @@ fn the_search_goes_back_to_an_older_release_that_suits() {
         wheel("core", "1.0"),
         wheel("core", "2.5"),
         wheel("core", "3.0"),
-        // Each by itself suits the newest of the other, and both need another helper.
+        // Each alone fits the newest of the other, and both need another helper.
         wheel("left", "1.0").requires("helper"),
         wheel("left", "2.0").requires("helper>=2"),
         wheel("right", "1.0").requires("helper<2"),
@@ -183,11 +183,12 @@ fn a_refusal_names_the_newest_release_that_works_and_asking_again_asks_no_index(
             "{again}"
         );
     }
-    // What is proposed is taken. So is what somebody else needs and has an older release that works.
+    // The proposed requirement works. So does what another package needs and has a working older
+    // release.
     assert_eq!(index.resolve(&["model<2"]).unwrap(), ["model 1.9"]);
     let found = index.resolve(&["client<2"]).unwrap();
     assert_eq!(found, ["client 1.0", "model 1.9"]);
-    // Another index configuration, and a wish for news, ask again.
+    // Another index configuration, or a refresh, queries again.
     let before = index.server.requests();
     let builder = || PackagesBuilder::new(&index.place.manifest, &index.place.cache).with("model");
     assert!(

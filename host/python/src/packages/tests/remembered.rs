@@ -1,4 +1,4 @@
-//! What is kept of refusals is bounded, whatever is asked for.
+//! The number of remembered refusals is bounded, whatever is requested.
 
 use super::remember::{KEY, KIND, MOST, Memory};
 use super::*;
@@ -15,7 +15,7 @@ fn refusal(number: usize, reason: &str) -> Error {
 }
 
 fn memory(cache: &Cache, number: usize) -> Memory<'_> {
-    // A pip that is given is not looked for.
+    // A given pip is not searched for.
     static PIP: std::sync::LazyLock<Pip> =
         std::sync::LazyLock::new(|| Pip::command("pip", [""; 0]));
     Memory::new(cache, format!("requirements {number}"), Some(&PIP))
@@ -58,7 +58,7 @@ fn thousands_of_refusals_cost_no_more_than_the_newest_64() {
     let newest: Vec<usize> = (MANY - 64..MANY).collect();
     assert_eq!(known(cache, MANY - 80..MANY), newest);
     assert!(known(cache, 0..10).is_empty());
-    // One that was refused anew is one of the newest, and there once.
+    // A repeated refusal is one of the newest, and exists once.
     keep(MANY - 64, "again").unwrap();
     keep(MANY, "it holds machine code").unwrap();
     assert_eq!(known(cache, MANY - 65..MANY - 62), [MANY - 64]);

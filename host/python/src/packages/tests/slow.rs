@@ -1,4 +1,4 @@
-//! The search through pip's command line alone, where its Python cannot be asked or gives no answer.
+//! The search through pip's command line alone, if its Python cannot be used or gives no answer.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use super::server::{Fault, Server};
 use super::*;
 use crate::testing::users_pip;
 
-/// A pip that is a script: it notes each of its starts, and goes on as the user's own pip.
+/// A pip that is a script: it notes each of its starts, and continues as the user's own pip.
 struct Scripted {
     directory: tempfile::TempDir,
-    /// What it is run as, before pip's own arguments.
+    /// Its command, before pip's own arguments.
     words: &'static [&'static str],
     patience: Duration,
 }
 
 impl Scripted {
-    /// `before` is done at each start.
+    /// Does `before` at each start.
     fn new(words: &'static [&'static str], before: &str) -> Scripted {
         let directory = tempfile::tempdir().unwrap();
         let shift = if words.is_empty() { "" } else { "shift 2" };
@@ -47,7 +47,7 @@ impl Scripted {
     }
 }
 
-/// What is found in a new cache.
+/// The packages found with a new cache.
 fn resolve(pip: Pip, requirements: &[&str]) -> Result<Vec<String>, String> {
     let place = Place::new();
     let builder = PackagesBuilder::new(&place.manifest, &place.cache).pip(pip);
@@ -103,7 +103,7 @@ fn a_pip_that_cannot_be_asked_quickly_finds_the_same_packages() {
         assert_eq!(slow, resolve(server.pip(), wanted), "{wanted:?}");
         assert!(slow.is_ok(), "{slow:?}");
     }
-    // At least one for what there is of each project.
+    // At least one for the files of each project.
     assert!(pip.downloads() >= 8, "{}", pip.downloads());
 }
 

@@ -1,7 +1,8 @@
-//! Programs that the host runs, held against the directories that a guest may write to.
+//! Checks programs that the host runs against the directories that a guest may write to.
 //!
 //! A program is found by its name, as the operating system finds it: through `PATH`, through the first
-//! line of a script, through `env`. Wherever a guest could plant another one, the program is refused.
+//! line of a script, through `env`. If a guest could plant another one anywhere on this way, the
+//! program is refused.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,16 +13,17 @@ use crate::error::Error;
 use crate::exposure::{self, Writable};
 use sandbox_net_python::pip::{PIP_VARIABLE, Pip};
 
-/// Scripts whose interpreter is a script, after which the operating system gives up.
+/// The most scripts in a row that are each other's interpreters; the operating system gives up
+/// after as many.
 const INTERPRETERS: usize = 5;
-/// Bytes of a script's first line that are looked at.
+/// Bytes that are read of a script's first line.
 const FIRST_LINE: u64 = 4096;
-/// Where programs are looked for without `PATH`.
+/// Where programs are searched for if `PATH` is not set.
 const USUAL_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
 /// Variables with paths from which every program loads code.
 const OF_PROGRAMS: [&str; 2] = ["LD_PRELOAD", "LD_LIBRARY_PATH"];
-/// Variables with paths from which pip takes code, or where to get it.
+/// Variables with paths that tell pip its code, or where to fetch it.
 const OF_PIP: [&str; 4] = [
     "PYTHONPATH",
     "PYTHONHOME",
@@ -48,7 +50,7 @@ pub(super) fn check_command(
     }
     check_env_of(writable, program, arguments, &what)?;
     check_variables(writable, &OF_PROGRAMS)?;
-    // `python3 -m keyring` and `git credential fill` begin with what lies there.
+    // `python3 -m keyring` and `git credential fill` first look in the working directory.
     let what = format!("the working directory of the command of the secret '{secret}'");
     exposure::check(writable, Path::new("."), &what)
 }
@@ -61,7 +63,7 @@ pub(super) fn check_pip(writable: &[Writable]) -> Result<(), Error> {
     for (index, pip) in candidates.iter().enumerate() {
         let checked = check_one_pip(writable, pip);
         if checked.is_err() {
-            // Nobody looks for this one where an earlier one works.
+            // If an earlier candidate works, this one is never used.
             return match candidates[..index].iter().any(Pip::works) {
                 true => Ok(()),
                 false => checked,
@@ -106,13 +108,13 @@ fn check_program(
         return Ok(());
     };
     let what = format!("the interpreter of {what}");
-    // The operating system doesn't look for it in `PATH`.
+    // The operating system doesn't search `PATH` for it.
     let path = Path::new(".").join(&interpreter);
     check_program(writable, path.as_os_str(), &what, depth)?;
     check_env_of(writable, &interpreter, &arguments, &what)
 }
 
-/// The same for the program that `env` looks for.
+/// Checks the program that `env` looks for in the same way.
 fn check_env_of(
     writable: &[Writable],
     program: &str,
@@ -129,7 +131,7 @@ fn check_env_of(
     }
 }
 
-/// Refuses variables, lists of paths, that name something in such a directory.
+/// Refuses variables with lists of paths if one names something in such a directory.
 fn check_variables(writable: &[Writable], names: &[&str]) -> Result<(), Error> {
     for name in names {
         let value = std::env::var_os(name).unwrap_or_default();
@@ -140,7 +142,7 @@ fn check_variables(writable: &[Writable], names: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where a program is looked for, one place after another, and where it is.
+/// The places where a program is searched for, in order, and where it was found.
 struct Lookup {
     places: Vec<PathBuf>,
     found: Option<PathBuf>,
@@ -194,7 +196,7 @@ fn is_program(path: &Path) -> bool {
 
 /// The interpreter that a script's first line names, and its arguments.
 fn interpreter(script: &Path) -> Option<(String, Vec<String>)> {
-    // A pipe would be waited for.
+    // Reading a pipe would block.
     if !script.metadata().ok()?.is_file() {
         return None;
     }
@@ -210,8 +212,8 @@ fn interpreter(script: &Path) -> Option<(String, Vec<String>)> {
     Some((words.next()?, words.collect()))
 }
 
-/// The paths that an argument names: it is one, or has one behind a `=`, or has some among other words,
-/// as the text of `sh -c` has. A word that could as well be none counts where there is such a file.
+/// The paths that an argument names: the whole argument, the part behind a `=`, or some of its words,
+/// as in the text of `sh -c`. A word that may not be a path counts if such a file exists.
 fn paths_in(argument: &str) -> Vec<&Path> {
     let is_end = |it: char| it.is_whitespace() || "'\"`;|&<>()=:,@".contains(it);
     let is_there = |text: &str| Path::new(text).symlink_metadata().is_ok();

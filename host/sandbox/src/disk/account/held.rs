@@ -1,8 +1,9 @@
-//! Files that are open, and the one lock of a disk.
+//! Open files, and the one lock of a disk.
 //!
 //! A change may walk over the whole tree while it has the lock, and a guest shapes that tree. Changes
-//! wait for it on threads that may wait. A file is closed wherever it is dropped, on a thread that may
-//! not: so closing never waits. Whoever has the lock settles what was closed meanwhile.
+//! wait for the lock on threads that may block. A file is closed wherever it is dropped, on a thread
+//! that may not block, so closing never waits: the holder of the lock settles what was closed
+//! meanwhile.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,20 +21,20 @@ use crate::disk::tree::Identity;
 pub(super) struct State {
     pub(super) quota: Quota,
     pub(super) open: HashMap<Identity, OpenFile>,
-    /// Whether more may be counted than is there.
+    /// Whether the count may be higher than what is there.
     pub(super) uncertain: bool,
 }
 
 /// A file that is open.
 pub(super) struct OpenFile {
     file: Arc<File>,
-    /// By how many [`Held`].
+    /// The number of [`Held`] for it.
     count: usize,
-    /// Whether it was moved off the disk meanwhile.
+    /// Whether it was moved off the disk since.
     pub(super) outside: bool,
 }
 
-/// An open file of a [`Disk`]. What it holds is counted at least until this is dropped.
+/// An open file of a [`Disk`]. Its bytes are counted at least until this is dropped.
 pub(crate) struct Held {
     disk: Arc<Disk>,
     file: Arc<File>,
@@ -41,7 +42,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Counts one more that has this file open.
+    /// Counts one more holder of this file.
     pub(super) fn new(state: &mut State, disk: Arc<Disk>, file: File, identity: Identity) -> Self {
         let file = Arc::new(file);
         let open = state.open.entry(identity).or_insert_with(|| OpenFile {
@@ -73,7 +74,7 @@ impl Drop for Held {
 }
 
 impl OpenFile {
-    /// What it holds on the disk without having a name there.
+    /// What the file holds on the disk if it has no name there any more.
     pub(super) fn nameless(&self) -> io::Result<Usage> {
         let metadata = self.file.metadata()?;
         match metadata.nlink() == 0 && !self.outside {
@@ -87,7 +88,7 @@ impl OpenFile {
 }
 
 impl State {
-    /// One less has this file open.
+    /// Counts one holder less of this file.
     fn closed(&mut self, identity: Identity) {
         let Some(open) = self.open.get_mut(&identity) else {
             return;
@@ -106,10 +107,10 @@ impl State {
     }
 }
 
-/// The state of a disk behind its lock, and what was closed while somebody had it.
+/// The state of a disk behind its lock, and the files that were closed while the lock was taken.
 pub(super) struct Locked {
     state: Mutex<State>,
-    /// As many as are open at most. It is never held while something is waited for.
+    /// At most one for each open file. This lock is never held across a wait.
     closed: Mutex<Vec<Identity>>,
 }
 
@@ -135,13 +136,13 @@ impl Locked {
         }
     }
 
-    /// Notes that a file was closed, without waiting for anybody.
+    /// Notes that a file was closed, without waiting for the lock.
     fn close(&self, identity: Identity) {
         self.pending().push(identity);
         self.settle();
     }
 
-    /// Settles what was closed, unless somebody has the lock: that one does it afterwards.
+    /// Settles what was closed. If the lock is taken, its holder does it afterwards.
     fn settle(&self) {
         while !self.pending().is_empty() {
             match self.state.try_lock() {
@@ -164,10 +165,10 @@ impl Locked {
     }
 }
 
-/// The lock of a disk. What was closed meanwhile is settled after it.
+/// The lock of a disk. Dropping it settles what was closed meanwhile.
 pub(super) struct Guard<'a> {
     locked: &'a Locked,
-    /// None only while it is dropped.
+    /// `None` only during the drop.
     state: Option<MutexGuard<'a, State>>,
 }
 

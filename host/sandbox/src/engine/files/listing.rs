@@ -1,4 +1,4 @@
-//! The entries of a directory, some at a time: a directory of the host may have millions.
+//! Lists the entries of a directory in batches: a directory of the host may have millions.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,7 +17,7 @@ type Entry = Result<DirectoryEntry, ErrorCode>;
 
 /// A directory that is being read.
 pub(super) struct Listing {
-    /// What is read next; none at the end.
+    /// Reads the next entries; `None` at the end.
     reader: Option<ReadDir>,
     read: VecDeque<Entry>,
 }
@@ -56,7 +56,7 @@ fn batch(reader: &mut ReadDir) -> VecDeque<Entry> {
     entries.take(BATCH).collect()
 }
 
-/// What the guest is told of an entry; nothing where it has vanished.
+/// What the guest is told of an entry; `None` if it has vanished.
 fn entry_of(entry: &DirEntry) -> Option<Entry> {
     let kind = match entry.file_type() {
         Ok(kind) => kind,

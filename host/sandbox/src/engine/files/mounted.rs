@@ -1,7 +1,7 @@
-//! Opening what lies in a directory of the host that is mounted.
+//! Opens files in a mounted directory of the host.
 //!
-//! `wasmtime-wasi` would wait for the other end of a named pipe, on a thread of the host's and beyond the
-//! end of the run. Here nothing is waited for, and pipes and sockets are refused.
+//! `wasmtime-wasi` would wait for the other end of a named pipe, on a thread of the host and beyond the
+//! end of the run. Here nothing waits, and pipes and sockets are refused.
 
 use std::fs::File;
 use std::io;
@@ -22,13 +22,13 @@ pub(super) enum Opened {
     File(File),
 }
 
-/// Opens what is at `path` below `at`; with `directory` nothing but a directory.
+/// Opens what is at `path` below `at`; with `directory`, only a directory.
 pub(super) fn open(at: &File, path: &Path, wanted: Wanted, directory: bool) -> io::Result<Opened> {
     let follow = match wanted.follow {
         true => FollowSymlinks::Yes,
         false => FollowSymlinks::No,
     };
-    // Who is at the other end of a pipe would notice that it is opened.
+    // Check before opening: the process at the other end of a pipe would notice the opening.
     if let Ok(found) = stat(at, path, follow) {
         let kind = found.file_type();
         if kind.is_symlink() {
@@ -54,7 +54,7 @@ pub(super) fn open(at: &File, path: &Path, wanted: Wanted, directory: bool) -> i
         false => options.create(wanted.create),
     };
     let file = open_below(at, path, &options)?;
-    // It may be another by now.
+    // It may be another file by now.
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Ok(Opened::Directory(file));
@@ -65,7 +65,7 @@ pub(super) fn open(at: &File, path: &Path, wanted: Wanted, directory: bool) -> i
     if kind.is_fifo() || kind.is_socket() {
         return Err(Errno::OPNOTSUPP.into());
     }
-    // A terminal, for one, is read as ever.
+    // Read a terminal, for example, as usual.
     fcntl_setfl(&file, OFlags::empty())?;
     Ok(Opened::File(file))
 }

@@ -17,7 +17,7 @@ use crate::disk::Held;
 /// Bytes that a guest may write at a time.
 const WRITE_SIZE: usize = 64 << 10;
 
-/// A reader that counts until it is dropped, and holds its file where that is on a disk.
+/// A reader that counts until it is dropped, and keeps its file open if that is on a disk.
 pub(super) struct Reader {
     pub(super) inner: DynInputStream,
     pub(super) _held: Option<Arc<Held>>,
@@ -94,14 +94,14 @@ impl OutputStream for Plain {
 pub(super) struct Writer {
     held: Arc<Held>,
     _token: StreamToken,
-    /// Where the next byte goes; `None` is the end of the file.
+    /// Where the next byte goes; `None` means the end of the file.
     position: Option<u64>,
     state: Writing,
 }
 
 enum Writing {
     Idle,
-    /// With the bytes that were written.
+    /// Returns the number of bytes that were written.
     Busy(JoinHandle<(u64, io::Result<()>)>),
     Failed(io::Error),
     Closed,
@@ -117,7 +117,7 @@ impl Writer {
         }
     }
 
-    /// The error of the last write, once.
+    /// Returns the error of the last write, once.
     fn take_error(&mut self) -> StreamResult<()> {
         match std::mem::replace(&mut self.state, Writing::Closed) {
             Writing::Failed(error) => {
@@ -181,7 +181,7 @@ impl OutputStream for Writer {
     }
 }
 
-/// Writes all of it, or as much as there is room for.
+/// Writes all of it, or as much as fits.
 fn write_all(held: &Held, bytes: &[u8], position: Option<u64>) -> (u64, io::Result<()>) {
     let (disk, file) = (held.disk(), held.file());
     let mut done = 0;
@@ -201,7 +201,7 @@ fn write_all(held: &Held, bytes: &[u8], position: Option<u64>) -> (u64, io::Resu
     (done as u64, Ok(()))
 }
 
-/// The error as an operating system has it, which is what the guest's is made of.
+/// The operating system's error, from which the guest's is made.
 fn for_guest(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Errno::NOSPC.into(),

@@ -1,4 +1,4 @@
-//! The functions of `wasi:filesystem/types`.
+//! Implements the functions of `wasi:filesystem/types`.
 
 use std::fs::File as StdFile;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use super::streams::{Plain, Reader, Writer};
 use super::{FilesView, blocking};
 use crate::disk::{Disk, Opened, Wanted};
 
-/// Bytes that one call writes at most; the guest is told how many were.
+/// Bytes that one call writes at most; the guest is told how many it wrote.
 const WRITE_SIZE: usize = 1 << 20;
 
 type Fd = Resource<Descriptor>;
 
 impl FilesView<'_> {
-    /// The open directory `fd`.
+    /// Returns the open directory `fd`.
     fn directory(&self, fd: &Fd) -> FsResult<Arc<StdFile>> {
         match self.wasi.table.get(fd)? {
             Descriptor::Dir(dir) => Ok(dir.dir.clone()),
@@ -32,7 +32,7 @@ impl FilesView<'_> {
         }
     }
 
-    /// The open directory `fd` where it is on a disk.
+    /// Returns the open directory `fd` if it is on a disk.
     fn on_disk(&self, fd: &Fd) -> FsResult<Option<(Arc<Disk>, Arc<StdFile>)>> {
         match self.open.disk(fd) {
             Some(disk) => Ok(Some((disk, self.directory(fd)?))),
@@ -62,7 +62,7 @@ impl FilesView<'_> {
             Opened::Directory(dir) => (Descriptor::Dir(Dir::new(dir, perms, mode, false)), None),
             Opened::File(_) if directory => return Err(ErrorCode::NotDirectory.into()),
             Opened::File(held) => {
-                // It takes a file of its own, which is then replaced by the one that is held.
+                // `File::new` takes a file of its own, which is then replaced by the held one.
                 let mut file = File::new(held.file().try_clone()?, perms, mode, false);
                 file.file = held.file().clone();
                 (Descriptor::File(file), Some(held))
@@ -100,7 +100,7 @@ impl FilesView<'_> {
         Ok(fd)
     }
 
-    /// A stream that writes to `fd`; at its end where there is no position.
+    /// Makes a stream that writes to `fd`; without a position, at its end.
     fn writer(&mut self, fd: Fd, position: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
         let token = self.open.stream()?;
         let writer: DynOutputStream = match self.open.held(&fd) {
@@ -134,7 +134,7 @@ impl types::Host for FilesView<'_> {
     }
 }
 
-/// What changes a disk.
+/// The functions that change a disk come first.
 impl HostDescriptor for FilesView<'_> {
     async fn open_at(
         &mut self,
@@ -290,12 +290,12 @@ impl HostDescriptor for FilesView<'_> {
         self.open.begin()?;
         let listing = blocking(move || Listing::of(&directory)).await;
         let listing = listing.inspect_err(|_| self.open.end())?;
-        // The guest's handle is a number; what it stands for is ours to say.
+        // To the guest the handle is only a number, so its type here is ours to choose.
         let listing = self.wasi.table.push(listing)?;
         Ok(Resource::new_own(listing.rep()))
     }
 
-    // What follows changes nothing that is counted.
+    // The functions below change nothing that is counted.
 
     async fn advise(
         &mut self,
@@ -406,7 +406,7 @@ impl HostDirectoryEntryStream for FilesView<'_> {
     }
 }
 
-/// How to open what a guest asks for.
+/// Translates how the guest asks to open something.
 fn wanted(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> Result<Wanted, ErrorCode> {
     let synchronized = DescriptorFlags::FILE_INTEGRITY_SYNC
         | DescriptorFlags::DATA_INTEGRITY_SYNC
@@ -420,7 +420,7 @@ fn wanted(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> Result<Wa
     }
     let writes = flags.contains(DescriptorFlags::WRITE);
     Ok(Wanted {
-        // A descriptor that is for neither is one for reading.
+        // A descriptor for neither reading nor writing is opened for reading.
         read: flags.contains(DescriptorFlags::READ) || !writes,
         write: writes || open.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE),
         create: open.contains(OpenFlags::CREATE),

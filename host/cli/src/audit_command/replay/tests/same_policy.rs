@@ -1,4 +1,4 @@
-//! A log that was made by a policy says nothing new under that policy.
+//! Replaying a log under the policy that made it shows no change.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use sandbox_net::policy::{Answer, Denial, Endpoint, Origin, Scheme, TlsOverride}
 use super::*;
 use sandbox_net::Stage;
 
-/// Rules that meet each other and the requests below.
+/// Rules that match each other and the requests below.
 #[rustfmt::skip] // these belong together
 const RULES: &[&str] = &[
     "a.test", "https://a.test", "http://a.test:8080", "GET a.test/v1/**", "a.test/v1/x", "*.a.test",
@@ -37,7 +37,7 @@ const PATHS: &[&[u8]] = &[
 #[derive(Debug, Clone)]
 struct Chance {
     address: IpAddr,
-    /// What the hook says where a rule asks, and where none does.
+    /// The hook's answer if a rule asks, and if none does.
     grants: bool,
     refuses: bool,
 }
