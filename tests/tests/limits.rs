@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox_net::{Exit, Outcome, Sandbox};
+use sandbox_net::{Engine, Error, Exit, Outcome, Output, Sandbox, Script};
 use sandbox_net_tests::{Servers, run, run_to_end};
 use serde_json::json;
 
@@ -86,4 +86,88 @@ async fn a_program_without_memory_gets_memory_error() {
     let (report, _) = run(&sandbox, "limits.py").await;
     assert_eq!(report.result("memory"), &json!(["MemoryError", true]));
     assert_eq!(report.result("after it"), &json!(1 << 20));
+}
+
+#[tokio::test]
+async fn the_cpu_limit_ends_who_computes_and_not_who_waits() {
+    let limit = Duration::from_secs(2);
+    for (code, exit) in [
+        ("while True: pass", Exit::CpuLimit),
+        ("import time; time.sleep(3); print('waited')", Exit::Code(0)),
+    ] {
+        let sandbox = Sandbox::builder().cpu_limit(limit).build().await;
+        let outcome = sandbox.expect("a sandbox").run(Script::code(code)).await;
+        let outcome = outcome.expect("a run");
+        assert_eq!(outcome.exit, exit, "{code}: {}", outcome.stderr_text());
+        assert_eq!(outcome.cpu >= limit, exit == Exit::CpuLimit, "{code}");
+        let expected = if exit == Exit::CpuLimit { 137 } else { 0 };
+        assert_eq!(outcome.exit_code(), expected);
+    }
+    let zero = Sandbox::builder().cpu_limit(Duration::ZERO).check();
+    let why = zero.expect_err("zero").to_string();
+    assert!(why.starts_with("the CPU limit can't be used: "), "{why}");
+}
+
+#[tokio::test]
+async fn who_waits_for_its_turn_is_not_charged_for_it_and_one_too_many_is_refused() {
+    let engine = Engine::builder().max_running(1).max_waiting(1).build();
+    let engine = engine.await.expect("an engine");
+    let sandbox = |limit| {
+        Sandbox::builder()
+            .engine(engine.clone())
+            .time_limit(limit)
+            .build()
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let first = Sandbox::builder()
+        .engine(engine.clone())
+        .stdout(Output::to(writer));
+    let first = first.build().await.expect("a sandbox");
+    let running = tokio::spawn(async move {
+        let code = "import time; print(1, flush=True); time.sleep(6)";
+        first.run(Script::code(code)).await
+    });
+    let mut reader = reader;
+    let begun = tokio::task::spawn_blocking(move || {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut reader, &mut byte).map(|()| reader)
+    });
+    let _reader = begun.await.expect("a reader").expect("it runs");
+    // Its time limit is shorter than its wait.
+    let second = sandbox(Duration::from_secs(4)).await.expect("a sandbox");
+    let second = tokio::spawn(async move { second.run(Script::code("print(2)")).await });
+    let third = sandbox(PATIENCE).await.expect("a sandbox");
+    let refused = loop {
+        match tokio::time::timeout(Duration::from_millis(100), third.run("pass")).await {
+            // It was first in the queue, and has left it.
+            Err(_) => tokio::task::yield_now().await,
+            Ok(ended) => break ended.expect_err("too many"),
+        }
+    };
+    assert!(
+        matches!(
+            refused,
+            Error::Busy {
+                running: 1,
+                waiting: 1
+            }
+        ),
+        "{refused}"
+    );
+    let second = second.await.expect("a task").expect("a run");
+    assert_eq!(
+        (second.exit, second.stdout),
+        (Exit::Code(0), b"2\n".to_vec())
+    );
+    assert_eq!(
+        running.await.expect("a task").expect("a run").exit,
+        Exit::Code(0)
+    );
+    for builder in [
+        Engine::builder().max_running(0),
+        Engine::builder().threads(0),
+    ] {
+        let why = builder.build().await.err().expect("zero").to_string();
+        assert!(why.contains("it is zero"), "{why}");
+    }
 }

@@ -53,7 +53,9 @@ pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
     let (ended, trap) = match &outcome.exit {
         Exit::Code(_) => ("exit", None),
         Exit::TimeLimit => ("time-limit", None),
+        Exit::CpuLimit => ("cpu-limit", None),
         Exit::Trap(why) => ("trap", Some(why.as_str())),
+        other => unreachable!("{other:?} is no end that this version knows"),
     };
     let report = Report {
         exit_code: outcome.exit_code(),

@@ -57,7 +57,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a Python program
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Run a demonstration against a local server
     Demo,
     /// Write the Python component to a file, for other WebAssembly hosts

@@ -53,6 +53,9 @@ pub(crate) struct Run {
     /// Stop the run after this time, counted from the start of the command: 30s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
+    /// Stop the run after this much processor time, which waiting does not use: 10s, 500ms
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    cpu: Option<Duration>,
     /// Stop fetching or compiling the interpreter, or packages, after this time each; --timeout does
     /// not count these steps
     #[arg(
@@ -168,6 +171,9 @@ impl Run {
         // The deadline below is earlier; an invalid limit is reported here.
         if let Some(limit) = self.timeout {
             sandbox = sandbox.time_limit(limit);
+        }
+        if let Some(limit) = self.cpu {
+            sandbox = sandbox.cpu_limit(limit);
         }
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
@@ -288,7 +294,9 @@ fn explain(outcome: &Outcome, had_no_network: bool) {
         }
         Exit::Code(_) => {}
         Exit::TimeLimit => say("the time limit ended the program"),
+        Exit::CpuLimit => say("the CPU limit ended the program"),
         Exit::Trap(why) => say(&format!("the interpreter could not go on: {why}")),
+        other => say(&format!("the program ended: {other:?}")),
     }
 }
 

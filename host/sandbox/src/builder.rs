@@ -65,6 +65,7 @@ pub struct SandboxBuilder {
     host_memory: Option<u64>,
     disk: Option<u64>,
     time: Option<Duration>,
+    cpu: Option<Duration>,
     deadline: Option<Instant>,
     preparation: Option<Duration>,
     /// The packages, after they were prepared.
@@ -300,6 +301,11 @@ impl SandboxBuilder {
         checks::memory(self.memory)?;
         checks::time("time limit", self.time, "omit it for no limit")?;
         checks::time(
+            "CPU limit",
+            self.cpu,
+            "no program computes in no time; leave it out for no limit",
+        )?;
+        checks::time(
             "request deadline",
             self.request_deadline,
             "omit it for the default",
@@ -406,6 +412,7 @@ impl SandboxBuilder {
             stderr: Destination::stderr(self.stderr),
             memory: self.memory.unwrap_or(MEMORY),
             time: self.time,
+            cpu: self.cpu,
             deadline: self.deadline,
         };
         let limits = self

@@ -93,6 +93,7 @@ async fn compile(
         ],
         gateway: gateway.clone(),
         memory: MEMORY,
+        cpu: None,
     };
     let ended = guest.run(Instant::now().checked_add(within.left())).await?;
     match ended.exit {

@@ -143,6 +143,17 @@ pub enum Error {
     /// The interpreter cannot start, for example because it needs more memory than the limit.
     #[error("the interpreter can't be started: {0}")]
     Start(String),
+    /// The engine runs as many programs as it may, and as many wait for their turn.
+    #[error(
+        "{running} programs run and {waiting} wait, as many as may: try again later, or raise the \
+         engine's max_running or max_waiting"
+    )]
+    Busy {
+        /// How many run.
+        running: usize,
+        /// How many wait.
+        waiting: usize,
+    },
     /// A task of the host ended without a result.
     #[error("a task of the host failed: {0}")]
     Internal(String),

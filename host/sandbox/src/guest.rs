@@ -1,19 +1,24 @@
 //! Runs one interpreter, from its first instruction to its end.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
+use futures_util::task::AtomicWaker;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_python::Capability;
 use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Limits, Preopen, StoreState};
+use crate::engine::{Engine, Files, Limits, Preopen, StoreState, Usage};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -40,6 +45,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) gateway: Gateway,
     /// The most bytes of memory that it may have.
     pub(crate) memory: usize,
+    /// The most processor time.
+    pub(crate) cpu: Option<Duration>,
 }
 
 /// How an interpreter ended; the default means that it has not started.
@@ -47,6 +54,7 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
     pub(crate) memory: usize,
     pub(crate) handles: Handles,
+    pub(crate) cpu: Duration,
 }
 
 impl Default for Ended {
@@ -55,40 +63,60 @@ impl Default for Ended {
             exit: Exit::TimeLimit,
             memory: 0,
             handles: Handles::default(),
+            cpu: Duration::ZERO,
         }
     }
 }
 
 impl Guest<'_> {
-    /// Runs the interpreter to its end, and until what it wrote has arrived.
+    /// Runs the interpreter to its end, and until what it wrote has arrived. Dropping the future ends
+    /// it.
     pub(crate) async fn run(self, until: Option<Instant>) -> Result<Ended, Error> {
-        let interpreter = self.engine.interpreter(self.capability).await?;
-        let (stdout, stderr, memory) = (self.stdout, self.stderr, self.memory);
-        let mut store = Store::new(self.engine.wasmtime(), self.state());
+        let interpreter = self.engine.interpreter(self.capability).await?.clone();
+        let (engine, memory, cpu) = (self.engine, self.memory, self.cpu);
+        let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
+        let usage = Arc::new(Usage::new());
+        let mut store = Store::new(engine.wasmtime(), self.state());
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        let running = async {
-            let instance = interpreter.instantiate_async(&mut store).await?;
-            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
-            let ended = run.call_async(&mut store, ()).await;
-            tokio::join!(stdout.written(), stderr.written());
-            ended
+        let counted = Arc::clone(&usage);
+        store.epoch_deadline_callback(move |_| match cpu {
+            Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
+            _ => Ok(UpdateDeadline::Yield(1)),
+        });
+        let counted = Arc::clone(&usage);
+        let stop = Arc::new(Stop::default());
+        let asked = Arc::clone(&stop);
+        let guest = async move {
+            let running = async {
+                let instance = interpreter.instantiate_async(&mut store).await?;
+                let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
+                let ended = run.call_async(&mut store, ()).await;
+                tokio::join!(stdout.written(), stderr.written());
+                ended
+            };
+            let exit = match asked.or(running).await {
+                None => Exit::TimeLimit,
+                Some(Ok((code,))) => Exit::Code(code),
+                Some(Err(error)) => exit_of(&error, memory)?,
+            };
+            // Connections that are still open end here, with the store.
+            Ok(Ended {
+                exit,
+                memory: store.data().limits.held(),
+                handles: Handles::in_table(&mut store.data_mut().table),
+                cpu: counted.used(),
+            })
         };
-        // The guest may wait for more things at once than tokio's budget for one task allows. It
-        // yields at every tick of the epoch instead.
-        let exit = match before(until, tokio::task::unconstrained(running)).await {
-            None => Exit::TimeLimit,
-            Some(Ok((code,))) => Exit::Code(code),
-            Some(Err(error)) => exit_of(&error, memory)?,
-        };
-        // Connections that are still open end here, with the store.
-        Ok(Ended {
-            exit,
-            memory: store.data().limits.held(),
-            handles: Handles::in_table(&mut store.data_mut().table),
-        })
+        let mut guest = engine.threads().run(usage, guest);
+        match before(until, &mut guest).await {
+            Some(ended) => ended,
+            None => {
+                stop.ask();
+                guest.await
+            }
+        }
     }
 
     fn state(self) -> StoreState {
@@ -125,7 +153,35 @@ impl Guest<'_> {
     }
 }
 
-/// The result of `work`, or `None` if it takes too long.
+/// How a guest is asked to end. Its own thread has no clock: the time limit is kept where the run is
+/// waited for.
+#[derive(Default)]
+struct Stop {
+    is_asked: AtomicBool,
+    guest: AtomicWaker,
+}
+
+impl Stop {
+    fn ask(&self) {
+        self.is_asked.store(true, Ordering::Release);
+        self.guest.wake();
+    }
+
+    /// What comes of `work`, unless it is asked to stop before.
+    async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| {
+            self.guest.register(cx.waker());
+            match self.is_asked.load(Ordering::Acquire) {
+                true => Poll::Ready(None),
+                false => work.as_mut().poll(cx).map(Some),
+            }
+        })
+        .await
+    }
+}
+
+/// What comes of `work`, unless it takes too long.
 pub(crate) async fn before<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match until {
         // A timer would let the work begin before it looks at the clock.
@@ -135,10 +191,25 @@ pub(crate) async fn before<T>(until: Option<Instant>, work: impl Future<Output =
     }
 }
 
+/// The processor time is used up.
+#[derive(Debug)]
+struct CpuLimit;
+
+impl fmt::Display for CpuLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the CPU limit ended the program")
+    }
+}
+
+impl std::error::Error for CpuLimit {}
+
 /// What an error of the interpreter says about the run.
 fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Ok(Exit::Code(exit.0));
+    }
+    if error.is::<CpuLimit>() {
+        return Ok(Exit::CpuLimit);
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Ok(Exit::Trap(trap.to_string())),

@@ -75,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) stderr: Destination,
     pub(crate) memory: usize,
     pub(crate) time: Option<Duration>,
+    pub(crate) cpu: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -121,6 +122,9 @@ impl Sandbox {
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
+        // Its time begins with its turn.
+        let turn = before(self.settings.deadline, self.engine.turn()).await;
+        let _turn = turn.transpose()?;
         let start = Instant::now();
         let until = self.settings.until(start);
         let gateway = self.gateway.next_run();
@@ -142,6 +146,7 @@ impl Sandbox {
                 preopens: self.preopens(script.as_ref()),
                 gateway,
                 memory: self.settings.memory,
+                cpu: self.settings.cpu,
             };
             ended = guest.run(until).await?;
         }
@@ -159,6 +164,7 @@ impl Sandbox {
             stderr_end,
             duration: start.elapsed(),
             memory: ended.memory,
+            cpu: ended.cpu,
             handles: ended.handles,
             decisions: audit.decisions(),
             exchanges: audit.exchanges(),

@@ -63,22 +63,26 @@ impl From<String> for Script {
 
 /// How a run ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Exit {
     /// The interpreter ended with this exit code.
     Code(i32),
     /// The time limit ended it.
     TimeLimit,
-    /// The interpreter could not continue, for example after a stack overflow. The text is
-    /// WebAssembly's own.
+    /// The CPU limit ended it.
+    CpuLimit,
+    /// The interpreter could not go on, as at the end of its stack: WebAssembly's own words.
     Trap(String),
 }
 
 impl Exit {
-    /// The exit code of the run as a process: 124 for the time limit, 134 for a trap.
+    /// The exit code of the run as a process: 124 for the time limit, 137 for the CPU limit, as of a
+    /// process that the kernel kills at its own (`RLIMIT_CPU`), 134 for a trap.
     pub fn code(&self) -> i32 {
         match self {
             Self::Code(code) => *code,
             Self::TimeLimit => 124,
+            Self::CpuLimit => 137,
             Self::Trap(_) => 134,
         }
     }
@@ -100,7 +104,9 @@ pub struct Outcome {
     pub truncated: bool,
     /// Wall-clock time from the call of [`run`](crate::Sandbox::run) to the end of the program.
     pub duration: Duration,
-    /// The most memory that the guest used, in bytes.
+    /// Processor time of the run.
+    pub cpu: Duration,
+    /// The most memory that the guest had, in bytes.
     pub memory: usize,
     /// The resources of the host that the guest still held when the run ended; all of them were
     /// closed then.

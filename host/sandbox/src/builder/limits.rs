@@ -49,8 +49,15 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets when every run has to have ended, whatever its time limit. Defaults to never. A run that
-    /// begins later ends at once.
+    /// The most processor time of each run, its start included; no limit otherwise. Waiting, for the
+    /// network, for a reader of its output or for its turn, takes none. Zero is an error.
+    pub fn cpu_limit(mut self, limit: Duration) -> Self {
+        self.cpu = Some(limit);
+        self
+    }
+
+    /// When every run has to have ended, whatever its time limit; never otherwise. A run that begins
+    /// later ends at once.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self

@@ -1,6 +1,7 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
 use std::io::Read;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -11,6 +12,9 @@ use wasmtime::Config;
 use wasmtime::component::{Component, InstancePre};
 
 use super::linker::{self, StoreState};
+use super::threads::Threads;
+use super::turns::{MAX_WAITING, Turn, Turns};
+use crate::error::Error;
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::Capability;
 use sandbox_net_python::{BuildError, Builder};
@@ -37,6 +41,8 @@ struct Inner {
     preparation: Duration,
     network: OnceCell<InstancePre<StoreState>>,
     plain: OnceCell<InstancePre<StoreState>>,
+    threads: Threads,
+    turns: Turns,
 }
 
 /// Settings of an [`Engine`].
@@ -46,6 +52,9 @@ pub struct EngineBuilder {
     cache_dir: Option<PathBuf>,
     progress: Option<Arc<dyn Progress>>,
     preparation: Option<Duration>,
+    threads: Option<usize>,
+    max_running: Option<usize>,
+    max_waiting: Option<usize>,
 }
 
 impl EngineBuilder {
@@ -75,7 +84,29 @@ impl EngineBuilder {
         self
     }
 
-    /// Fetches the runtime if it is not in the cache.
+    /// How many threads run guests: as many as the machine has processors otherwise. As many more run
+    /// those that compute much, with a lower priority (on Linux). The embedder's own threads run none.
+    /// Zero is an error.
+    pub fn threads(mut self, count: usize) -> Self {
+        self.threads = Some(count);
+        self
+    }
+
+    /// The most programs that run at once; any number otherwise. Those that come later wait for their
+    /// turn, and their time limits begin with it. Zero is an error.
+    pub fn max_running(mut self, most: usize) -> Self {
+        self.max_running = Some(most);
+        self
+    }
+
+    /// The most programs that wait for their turn; 1,024 otherwise. One more is
+    /// [`Error::Busy`](crate::Error::Busy).
+    pub fn max_waiting(mut self, most: usize) -> Self {
+        self.max_waiting = Some(most);
+        self
+    }
+
+    /// Fetches the runtime where it is not in the cache.
     ///
     /// # Errors
     ///
@@ -86,6 +117,15 @@ impl EngineBuilder {
                 name: "preparation limit",
                 why: "it is zero; omit it for 30 minutes",
             });
+        }
+        for (name, count) in [
+            ("number of threads", self.threads),
+            ("max_running", self.max_running),
+        ] {
+            if count == Some(0) {
+                let why = "it is zero; no program would ever run; leave it out for the default";
+                return Err(BuildError::Setting { name, why });
+            }
         }
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
@@ -106,6 +146,9 @@ impl EngineBuilder {
         };
         let wasmtime = wasmtime::Engine::new(&config()).map_err(BuildError::compile)?;
         keep_ticking(&wasmtime)?;
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = Threads::start(self.threads.unwrap_or(processors))?;
+        let turns = Turns::new(self.max_running, self.max_waiting.unwrap_or(MAX_WAITING));
         Ok(Engine {
             inner: Arc::new(Inner {
                 wasmtime,
@@ -116,6 +159,8 @@ impl EngineBuilder {
                 preparation: limit,
                 network: OnceCell::new(),
                 plain: OnceCell::new(),
+                threads,
+                turns,
             }),
         })
     }
@@ -175,7 +220,17 @@ impl Engine {
         &self.inner.wasmtime
     }
 
-    /// Returns the interpreter, ready to be instantiated.
+    /// The threads that run guests.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.inner.threads
+    }
+
+    /// Waits for a place among the guests that run.
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
+        self.inner.turns.turn().await
+    }
+
+    /// The interpreter, ready to be instantiated.
     pub(crate) async fn interpreter(
         &self,
         capability: Capability,
