@@ -10,6 +10,7 @@ daemon that waits for others silently, as at the end of a program; others with a
 so, and only after a while where they sleep. A wait that nobody can end is an error.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,6 +26,9 @@ OVERDUE: Final = 30.0
 OVERDUE_DAEMON: Final = 5.0
 # How many waits may be inside of each other: beyond that the stack would end.
 DEEPEST: Final = 60
+# What part of the frames that there may be are left to work that begins inside of a wait: one third
+# beside a wait for the host, where it can as well begin later, and two thirds elsewhere.
+_THIRDS: Final = 3
 # How long one event loop waits for its sockets while another does.
 _SLICE: Final = 0.005
 # How often a program asks for something before it is taken for waiting, and for how long then.
@@ -206,6 +210,20 @@ def run_next() -> bool:
     return True
 
 
+def _has_frames_left(thirds: int) -> bool:
+    """Whether no more than so many thirds of the frames that there may be are in use."""
+    most = sys.getrecursionlimit() * thirds // _THIRDS
+    frame = sys._getframe()
+    while frame.f_back is not None and most > 0:
+        frame, most = frame.f_back, most - 1
+    return most > 0
+
+
+def _may_nest() -> bool:
+    """Whether one more wait may have work run inside of it; the outermost always may."""
+    return len(_waits) == 1 or _has_frames_left(2)
+
+
 def go_on_beside(is_ready: Callable[[], bool], timeout: float | None) -> float:
     """Has one piece of work go on beside a wait for the host; how long until the next one does.
 
@@ -213,7 +231,9 @@ def go_on_beside(is_ready: Callable[[], bool], timeout: float | None) -> float:
     """
     if not (pending or standing):
         return _ENDLESS
-    work = next((work for work in pending if work.can_be_left() and work.may_begin()), None)
+    work = None
+    if pending and _has_frames_left(1):
+        work = next((work for work in pending if work.can_be_left() and work.may_begin()), None)
     if work is not None:
         pending.remove(work)
     else:
@@ -251,7 +271,7 @@ def wait(
     _waits.append(here)
     try:
         while True:
-            if not (len(_waits) < DEEPEST and run_next()):
+            if not (len(_waits) < DEEPEST and _may_nest() and run_next()):
                 _block(here, what)
             if here.left() <= 0:
                 return False

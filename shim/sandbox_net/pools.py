@@ -107,8 +107,8 @@ class _Call(Work):
         return self._thread
 
     def may_begin(self) -> bool:
-        midway = sum(work.is_midway for work in self.own.busy.values())
-        return self not in self.own.waiting or midway < self.pool._max_workers
+        # Those that wait for a server in place keep their thread, as those that were left do.
+        return self not in self.own.waiting or len(self.own.busy) < self.pool._max_workers
 
     def can_be_left(self) -> bool:
         if self._going is None and self.call is not None:

@@ -2,7 +2,7 @@
 //! output and the same exit code, whether the sandbox has a network or none.
 
 use sandbox_net::{Sandbox, Script};
-use sandbox_net_tests::{LIMIT, Native, native_python_with};
+use sandbox_net_tests::{HttpServer, LIMIT, Native, native_python_with};
 
 /// What gives a sandbox a network: nothing is ever asked of it.
 const RULE: &str = "https://sandbox-net.test";
@@ -35,6 +35,19 @@ pub(crate) async fn as_natively(program: &str, packages: &'static [&'static str]
 /// Compares a sandbox that has sockets with native CPython.
 pub(crate) async fn as_natively_with_sockets(program: &str) {
     as_natively_with(program, &[], &[Some(RULE)]).await;
+}
+
+/// Compares a sandbox that reaches a server, whose origin is the argument, with native CPython.
+pub(crate) async fn as_natively_with_a_server(program: &str) {
+    let server = HttpServer::plain().await;
+    let origin = server.origin();
+    let native = Native::new(program, [&origin]).end().await;
+    let sandbox = Sandbox::builder().time_limit(LIMIT).allow(&origin);
+    let sandbox = sandbox.arg(&origin).build().await.expect("a sandbox");
+    let script = Script::path(Native::path(program));
+    let outcome = sandbox.run(script).await.expect("a run");
+    let found = (outcome.stdout_text().into_owned(), outcome.exit_code());
+    assert_eq!(found, native, "{program}:\n{}", outcome.stderr_text());
 }
 
 async fn as_natively_with(

@@ -1,6 +1,6 @@
 //! Threads, pools and executors do in line what they do natively.
 
-use crate::portable::{alike, as_natively, as_natively_with_sockets};
+use crate::portable::{alike, as_natively, as_natively_with_a_server, as_natively_with_sockets};
 
 /// Makes a test of each program.
 macro_rules! programs {
@@ -28,6 +28,11 @@ programs! {
 #[tokio::test]
 async fn a_thread_goes_on_whenever_another_one_waits_for_sockets() {
     as_natively_with_sockets("threads/beside_sockets.py").await;
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_server_are_as_many_at_once_as_their_pool_has_threads() {
+    as_natively_with_a_server("threads/beside_a_server.py").await;
 }
 
 #[tokio::test]
