@@ -45,7 +45,7 @@ const TOOL_FAILED: u8 = 125;
 
 /// Run untrusted Python in a WebAssembly sandbox that reaches only the network that you allow.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "sandbox-net", version, about)]
 struct Cli {
     /// Keep runtimes, packages and compiled code in this directory [env: SANDBOX_NET_CACHE]
     #[arg(long, global = true, value_name = "DIR")]

@@ -142,8 +142,8 @@ fn dropped(record: &DroppedRecord) -> Row {
         || "(other hosts)".to_owned(),
         |host| shortened(host, LONGEST),
     );
-    let door = record.stage.map_or("lookup", Stage::as_str);
-    let what = format!("{} more: {door} {host}", record.count);
+    let stage = record.stage.map_or("lookup", Stage::as_str);
+    let what = format!("{} more: {stage} {host}", record.count);
     let verdict = judged(record.verdict, record.reason);
     Row {
         time: time_of_day(record.time),
