@@ -255,18 +255,18 @@ class Connection(Endpoint):
         self.phase = Phase.NEW
 
     def _raise_error(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        try:  # without a name for it: a frame that it went through would keep itself
+            if self._error is not None:
+                raise self._error
+        finally:
+            self._error = None
 
     def take_error(self) -> int:
         self._phase_over()
         error, self._error = self._error, None
-        if error is None:
-            return 0
         if isinstance(error, gaierror):  # its number is none of errno's
             return errno.EHOSTUNREACH
-        return error.errno or errno.EIO
+        return 0 if error is None else error.errno or errno.EIO
 
     def peer_name(self) -> Address:
         if self._peer is None or self.phase in (Phase.NEW, Phase.CONNECTING):

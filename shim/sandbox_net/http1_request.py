@@ -176,7 +176,10 @@ class RequestParser:
 
     def _refuse(self, error: OSError) -> None:
         self._buffer.clear()
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # this frame would keep itself
 
     # The body.
 

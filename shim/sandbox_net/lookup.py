@@ -10,7 +10,7 @@ from . import channel as ch
 from . import constants, control
 from .channel import ChannelError, Entry
 from .endpoint import Watched
-from .errors import DENIED, TIMEOUT, exception_for, gai_error
+from .errors import DENIED, TIMEOUT, again, exception_for, gai_error
 from .inet import inet_ntop
 from .waiting import READABLE, Deadline, wait
 
@@ -47,7 +47,7 @@ class Lookup(Watched):
         if not self._over:
             self._look()
         if self._error is not None:
-            raise self._error
+            raise again(self._error)
         return self._over
 
     def wait(self) -> tuple[Found, ...]:

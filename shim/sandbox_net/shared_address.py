@@ -31,7 +31,10 @@ def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) ->
             failure = failure or exception_for(error, host)
             if not is_of_one_host(error):
                 break
-    raise failure or os_error(errno.EINVAL) from None
+    try:
+        raise failure or os_error(errno.EINVAL) from None
+    finally:
+        del failure  # this frame would keep itself
 
 
 def tls_target(settings: int, payload: bytes, host: str, peer: Address | None) -> tuple[bytes, str]:

@@ -47,9 +47,8 @@ class BufferSession(_SSLSocket):
         try:
             self._settle(unpack_outcome(self._answer.take()))
         except ChannelError as error:
-            failure = exception_for(error, self._server_hostname or "")
-            self._failure = again(failure)
-            raise failure from None
+            self._failure = exception_for(error, self._server_hostname or "")
+            raise again(self._failure) from None
         except OSError as error:
             self._failure = again(error)
             raise

@@ -3,12 +3,55 @@
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import HostTest
 
+import contextlib
 import errno
+import gc
 import socket
 import unittest
+import weakref
+from collections.abc import Callable
 
 from fake_host import WAIT, Failure
 from test_sockets import GET
+
+
+class Garbage(HostTest):
+    def test_what_a_failed_call_kept_is_free_without_the_collector(self) -> None:
+        class Kept:
+            pass
+
+        def refused() -> None:
+            socket.create_connection(("refused.test", 80))
+
+        def denied() -> None:
+            socket.create_connection(("denied.test", 80))
+
+        def malformed() -> None:
+            with socket.create_connection(("example.com", 80)) as sock:
+                sock.sendall(b"CONNECT x HTTP/1.1\r\n\r\n")
+
+        def unknown() -> None:
+            socket.getaddrinfo("missing.test", 80)
+
+        self.site()
+        self.site("refused.test", connect=[WAIT, Failure(3)])
+        self.host.names["missing.test"] = [WAIT, Failure(2, 1)]
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        watched = []
+
+        def call(fails: Callable[[], None]) -> None:
+            kept = Kept()
+            watched.append(weakref.ref(kept))
+            fails()
+
+        for fails in (refused, denied, malformed, unknown):
+            with self.subTest(fails.__name__):
+                with contextlib.suppress(OSError):
+                    call(fails)
+                    self.fail("it does not fail")
+                self.assertIsNone(watched[-1]())
 
 
 class Connecting(HostTest):
