@@ -7,7 +7,9 @@
 //! they get what the others leave.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 
 use async_task::{Builder, Runnable, Task};
@@ -62,16 +64,40 @@ impl Threads {
             // There is nobody to take it only where the threads have panicked: the guest is dropped.
             drop(queue.send(turn));
         };
-        let runtime = Handle::current();
-        let mut guest = Box::pin(guest);
-        let within = std::future::poll_fn(move |cx| {
-            let _entered = runtime.enter();
-            guest.as_mut().poll(cx)
-        });
+        let within = Within {
+            runtime: Handle::current(),
+            guest: Some(Box::pin(guest)),
+        };
         let builder = Builder::new().metadata(usage).propagate_panic(true);
         let (turn, task) = builder.spawn(|_| within, schedule);
         turn.schedule();
         task
+    }
+}
+
+/// A guest whose tasks and timers are those of a runtime, also while it is dropped.
+struct Within<F> {
+    runtime: Handle,
+    guest: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.get_mut();
+        let _entered = this.runtime.enter();
+        match &mut this.guest {
+            Some(guest) => guest.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for Within<F> {
+    fn drop(&mut self) {
+        let _entered = self.runtime.enter();
+        self.guest = None;
     }
 }
 
