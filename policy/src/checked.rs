@@ -335,7 +335,7 @@ impl Policy {
     /// # Errors
     ///
     /// The [`Denial`], if no rule allows it, or for the method or a field.
-    pub fn answer_exchange(
+    pub fn answer_request(
         &self,
         origin: &Origin,
         method: &[u8],
@@ -383,19 +383,19 @@ impl Policy {
         answer.without_asking()
     }
 
-    /// Does [`answer_exchange`](Self::answer_exchange) without a hook to ask.
+    /// Does [`answer_request`](Self::answer_request) without a hook to ask.
     ///
     /// # Errors
     ///
     /// The [`Denial`].
-    pub fn check_exchange(
+    pub fn check_request(
         &self,
         origin: &Origin,
         method: &[u8],
         path: &[u8],
         fields: &[(Vec<u8>, Vec<u8>)],
     ) -> Result<Checked<RequestLine>, Denial> {
-        let answer = self.answer_exchange(origin, method, path, fields)?;
+        let answer = self.answer_request(origin, method, path, fields)?;
         answer.without_asking()
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn judge<'p>(
             method,
             path,
             fields,
-        } => exchange(origin, method, path, fields, policy),
+        } => decide_request(origin, method, path, fields, policy),
     }
 }
 
@@ -155,7 +155,7 @@ fn start_tls<'p>(
     Ok((verdict, filter))
 }
 
-fn exchange<'p>(
+fn decide_request<'p>(
     origin: &Origin,
     method: &[u8],
     path: &[u8],

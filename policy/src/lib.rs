@@ -8,7 +8,7 @@
 //!    [`Checked::permits`] then filters every address that resolution returns;
 //! 2. [`Policy::answer_tls`] returns a `Checked<Origin>`, the name for SNI and certificate, if the
 //!    program may have the TLS settings that it requests ([`TlsOverrides`]);
-//! 3. [`syntax::check_head`] separates nonsense from denials, and [`Policy::answer_exchange`]
+//! 3. [`syntax::check_head`] separates nonsense from denials, and [`Policy::answer_request`]
 //!    returns the `Checked<RequestLine>` that goes onto the wire, with the addresses that it may go
 //!    to.
 //!

@@ -208,7 +208,7 @@ proptest! {
     ) {
         let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
         let (method, path) = (method.as_bytes(), path.as_bytes());
-        if let Ok(line) = policy.check_exchange(&origin, method, path, &[])
+        if let Ok(line) = policy.check_request(&origin, method, path, &[])
             && line.permits(address)
         {
             let route = policy.check_connect(origin.endpoint.clone());
@@ -236,7 +236,7 @@ proptest! {
         let (method, path) = (method.as_bytes(), path.as_bytes());
         let fields: Vec<_> = field.iter().map(|name| (name.as_bytes().to_vec(), Vec::new())).collect();
         let lets = |policy: &Policy| {
-            let line = policy.check_exchange(&origin, method, path, &fields);
+            let line = policy.check_request(&origin, method, path, &fields);
             line.is_ok_and(|line| line.permits(address))
         };
         let both = a.intersect(&b);
@@ -344,7 +344,7 @@ proptest! {
         let policy = Policy::allow(["a.test".parse().unwrap()]);
         let endpoint = Endpoint::new("a.test", 443).unwrap();
         let origin = Origin { scheme: Scheme::Https, endpoint };
-        match policy.check_exchange(&origin, &method, &path, &fields) {
+        match policy.check_request(&origin, &method, &path, &fields) {
             Ok(line) => {
                 prop_assert_eq!(syntax::check_head(&method, &path, &fields), Ok(()));
                 let pieces = line.fields.iter().flat_map(|(name, value)| [name, value]);

@@ -76,7 +76,7 @@ impl FromIterator<TlsOverride> for TlsOverrides {
 /// A TLS setting that a program has only if the policy grants it. Its name is the same in policy
 /// files, on the command line, in denials and in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum TlsOverride {
     /// No verification of the server's certificate at all.
     Unverified,
@@ -102,9 +102,9 @@ impl TlsOverride {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unverified => "unverified",
-            Self::UnverifiedName => "unverified-name",
-            Self::OwnRoots => "own-roots",
-            Self::ClientCertificates => "client-certificates",
+            Self::UnverifiedName => "unverified_name",
+            Self::OwnRoots => "own_roots",
+            Self::ClientCertificates => "client_certificates",
         }
     }
 }
@@ -118,13 +118,13 @@ impl fmt::Display for TlsOverride {
 /// Settings of TLS that programs may choose themselves for these hosts. It allows no connection:
 /// that is what rules are for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename_all = "snake_case", deny_unknown_fields)]
 pub struct TlsGrants {
     /// The hosts, written like the rules of 'allow', but without methods, paths and 'to'.
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub hosts: Vec<Rule>,
     /// Whether programs may leave the server's certificate unverified. This includes
-    /// 'unverified-name'.
+    /// 'unverified_name'.
     #[schemars(default)]
     pub unverified: bool,
     /// Whether programs may accept a certificate that a trusted authority has signed for another
@@ -164,7 +164,7 @@ pub enum TlsGrantsError {
     /// A text without settings before the rule.
     #[error(
         "write the settings with commas between them, a space and a rule, such as \
-         'unverified,own-roots https://legacy.example.com'"
+         'unverified,own_roots https://legacy.example.com'"
     )]
     Words,
     /// No setting has this name.

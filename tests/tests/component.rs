@@ -19,7 +19,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 async fn component(capability: Capability) -> Vec<u8> {
-    let engine = Engine::shared().await.expect("the default runtime");
+    let engine = Engine::shared().await.expect("the default distribution");
     let file = engine.component(capability).await.expect("a component");
     std::fs::read(file).expect("the component's file")
 }
@@ -110,7 +110,7 @@ fn config() -> Config {
 
 #[tokio::test]
 async fn the_descriptor_that_arrives_at_the_import_boundary_is_0xfffffffe() {
-    let python = Engine::shared().await.expect("the default runtime");
+    let python = Engine::shared().await.expect("the default distribution");
     let (library, _) = python.library();
     let core = library.parent().expect("the entry").join("core.wasm");
     let engine = wasmtime::Engine::new(&config()).expect("an engine");
@@ -183,7 +183,7 @@ impl SandboxNetView for Embedder {
 #[tokio::test]
 async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() {
     let (server, forbidden) = (HttpServer::plain().await, Forbidden::start().await);
-    let python = Engine::shared().await.expect("the default runtime");
+    let python = Engine::shared().await.expect("the default distribution");
     let engine = wasmtime::Engine::new(&config()).expect("an engine");
     let component = component(Capability::Network).await;
     let component = Component::new(&engine, component).expect("a component");

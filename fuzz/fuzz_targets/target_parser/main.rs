@@ -88,7 +88,7 @@ fn answer(input: &Input, policy: &Policy) -> Answered<RequestLine> {
         fields,
         ..
     } = input;
-    policy.answer_exchange(origin, method, path, fields)
+    policy.answer_request(origin, method, path, fields)
 }
 
 /// How strict an answer is.

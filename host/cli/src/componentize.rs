@@ -11,9 +11,9 @@ use crate::{Failure, console};
 
 #[derive(Args)]
 pub(crate) struct Componentize {
-    /// Build from this runtime instead of the default one
+    /// Build from this distribution instead of the default one
     #[arg(long, value_name = "NAME")]
-    runtime: Option<String>,
+    distribution: Option<String>,
     /// Build without the network: the component does not import sandbox:net
     #[arg(long)]
     no_network: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Componentize {
 
 impl Componentize {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
-        let engine = crate::engine(cache_dir, self.runtime, None, Terminal).await?;
+        let engine = crate::engine(cache_dir, self.distribution, None, Terminal).await?;
         let capability = match self.no_network {
             true => Capability::None,
             false => Capability::Network,

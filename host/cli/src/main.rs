@@ -6,6 +6,7 @@ mod budgets;
 mod componentize;
 mod console;
 mod demo;
+mod distribution;
 mod input;
 mod json;
 mod left_behind;
@@ -15,7 +16,6 @@ mod policy_command;
 mod policy_options;
 mod printable;
 mod run;
-mod runtime;
 mod script_wishes;
 mod server;
 #[cfg(unix)]
@@ -47,7 +47,7 @@ const TOOL_FAILED: u8 = 125;
 #[derive(Parser)]
 #[command(name = "sandbox-net", version, about)]
 struct Cli {
-    /// Keep runtimes, packages and compiled code in this directory [env: SANDBOX_NET_CACHE]
+    /// Keep distributions, packages and compiled code in this directory [env: SANDBOX_NET_CACHE]
     #[arg(long, global = true, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -67,8 +67,8 @@ enum Command {
     Policy(policy_command::PolicyCommand),
     /// Read an audit log
     Audit(audit_command::AuditCommand),
-    /// Manage the Python runtimes on this machine
-    Runtime(runtime::Runtime),
+    /// Manage the Python distributions on this machine
+    Distribution(distribution::Distribution),
 }
 
 /// Why a command did not do its work, with the file or the option that it is about as context.
@@ -84,7 +84,7 @@ impl Cli {
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
-            Command::Runtime(command) => command.execute(self.cache_dir),
+            Command::Distribution(command) => command.execute(self.cache_dir),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Cli {
 /// Builds the engine. `progress` shows the long steps.
 async fn engine(
     cache_dir: Option<PathBuf>,
-    runtime: Option<String>,
+    distribution: Option<String>,
     preparation: Option<Duration>,
     progress: impl Progress + 'static,
 ) -> Result<Engine, Failure> {
@@ -100,8 +100,8 @@ async fn engine(
     if let Some(directory) = cache_dir {
         builder = builder.cache_dir(directory);
     }
-    if let Some(name) = runtime {
-        builder = builder.runtime(name);
+    if let Some(name) = distribution {
+        builder = builder.distribution(name);
     }
     if let Some(limit) = preparation {
         builder = builder.preparation_limit(limit);

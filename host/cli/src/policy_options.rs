@@ -27,7 +27,7 @@ pub(crate) struct PolicyOptions {
     #[arg(long, value_name = "RULE")]
     pub(crate) ask: Vec<String>,
     /// Let the program choose TLS settings for the hosts of a rule: 'SETTING[,SETTING...] RULE'; the
-    /// settings are unverified, unverified-name, own-roots and client-certificates
+    /// settings are unverified, unverified_name, own_roots and client_certificates
     #[arg(long, value_name = "GRANT")]
     pub(crate) tls: Vec<String>,
     /// Let the program send fields that override method, path or host to the hosts of a rule:

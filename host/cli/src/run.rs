@@ -178,7 +178,7 @@ impl Run {
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         }
-        // Report mistakes in the arguments before fetching a runtime.
+        // Report mistakes in the arguments before fetching a distribution.
         sandbox.check()?;
         let policy = sandbox.effective_policy()?;
         if policy.asks() && !policy.denies_everything() {

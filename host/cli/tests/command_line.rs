@@ -24,7 +24,7 @@ fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn policies_and_logs_are_read_without_a_runtime() {
+fn policies_and_logs_are_read_without_a_distribution() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = directory.path();
     std::fs::write(at.join("good.toml"), POLICY).expect("a file");
@@ -266,10 +266,10 @@ fn what_the_environment_names_is_kept_from_the_program() {
 }
 
 #[test]
-fn what_is_built_into_a_runtime_is_listed_with_its_versions_where_it_is_asked_for() {
+fn what_is_built_into_a_distribution_is_listed_with_its_versions_where_it_is_asked_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let list = |arguments: &[&str]| {
-        let arguments = [&["runtime", "list"], arguments].concat();
+        let arguments = [&["distribution", "list"], arguments].concat();
         let (code, out, err) = run(directory.path(), &arguments);
         assert_eq!((code, &*err), (0, ""));
         out

@@ -349,8 +349,8 @@ impl Connection {
             options,
             takes_unframed,
         };
-        let exchange = self.exchange(sending, body, left, &mut phase);
-        let Ok(result) = timeout(left, exchange).await else {
+        let sent = self.send_in_time(sending, body, left, &mut phase);
+        let Ok(result) = timeout(left, sent).await else {
             // Retire the session so that it is not reused.
             self.session.take().inspect(|session| session.retire());
             return Err(EgressError::Timeout(phase));
@@ -358,7 +358,7 @@ impl Connection {
         result
     }
 
-    async fn exchange(
+    async fn send_in_time(
         &mut self,
         sending: Sending<'_>,
         body: RequestBody,
@@ -385,8 +385,8 @@ impl Connection {
             self.peer = Some(peer);
             let result = match transport {
                 Transport::H1 { stream, .. } => {
-                    let exchange = self.h1_exchange(&head, sending);
-                    let arrived = exchange.run(stream, &mut body, phase).await;
+                    let request = self.h1_request(&head, sending);
+                    let arrived = request.send(stream, &mut body, phase).await;
                     arrived.map(|arrived| match arrived {
                         Arrived::Framed(head, body) => (Ok(head), Source::H1(Box::new(body))),
                         Arrived::Unframed(why, body) => (Err(why), Source::H1(Box::new(body))),
@@ -396,9 +396,7 @@ impl Connection {
                     if let Some(continued) = &options.continued {
                         continued.send_replace(true);
                     }
-                    let result = self
-                        .h2_exchange(slot, request, kind, &mut body, phase)
-                        .await;
+                    let result = self.send_h2(slot, request, kind, &mut body, phase).await;
                     result.map(|(head, body)| (Ok(head), Source::H2(Box::new(body))))
                 }
             };

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(crate) const CONNECTION: usize = 2 << 10;
 /// About what a request holds besides its head, its bodies and its transport: its handle, its tasks
 /// and its record.
-pub(crate) const EXCHANGE: usize = 6 << 10;
+pub(crate) const REQUEST: usize = 6 << 10;
 /// What a finished request still holds while the guest has its handle.
 const HANDLE: usize = 1 << 10;
 

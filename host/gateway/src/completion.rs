@@ -46,7 +46,7 @@ impl Completion {
         })
     }
 
-    /// Whether nothing more will come: the response was read to its end, or the exchange failed.
+    /// Whether nothing more will come: the response was read to its end, or the request failed.
     pub fn is_over(&self) -> bool {
         *self.over.borrow()
     }

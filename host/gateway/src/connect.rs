@@ -193,7 +193,7 @@ impl Gateway {
         if let Some(address) = link.address {
             decided.dialled(address);
         }
-        let (this, settled) = (self.clone(), secured.for_exchange());
+        let (this, settled) = (self.clone(), secured.for_request());
         let handshake = Task::spawn(async move {
             let work = this.secured(judged, &settled, &mut decided);
             let done = this.shared.meter.within_time(work).await;

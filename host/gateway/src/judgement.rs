@@ -24,7 +24,7 @@ impl RequestContext {
         if self.tls != TlsOverrides::default() {
             policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
         }
-        policy.answer_exchange(&self.origin, method, path, fields)
+        policy.answer_request(&self.origin, method, path, fields)
     }
 }
 

@@ -42,7 +42,7 @@ impl Link {
     }
 
     /// The connection for one request, which may end a moment later than its handle.
-    pub fn for_exchange(&self) -> Self {
+    pub fn for_request(&self) -> Self {
         Self {
             admission: None,
             ..self.clone()

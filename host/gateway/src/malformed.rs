@@ -33,7 +33,7 @@ pub(super) fn for_guest(
     if shared.vault.is_returned_by(origin) {
         failure.received = Bytes::new();
     }
-    // They are held until the guest drops the exchange's handle.
+    // They are held until the guest drops the request's handle.
     match shared.egress.memory().reserve(failure.received.len()) {
         Ok(held) => completion.hold(held),
         Err(limit) => return EgressError::Limit(limit),

@@ -51,6 +51,6 @@ pub struct Response {
     /// The head, as it was on the wire except for secrets; or what is wrong with it. In the latter
     /// case the body has all of its bytes.
     pub head: Result<ResponseHead, ProtocolFailure>,
-    /// The body. Dropping it before its end ends the exchange.
+    /// The body. Dropping it before its end ends the request.
     pub body: Body,
 }

@@ -105,7 +105,7 @@ impl Gateway {
         let answer = answer?;
         self.metered(&mut decided, self.shared.meter.request())?;
         link.opened.carries();
-        let admission = self.metered(&mut decided, self.shared.admit_exchange())?;
+        let admission = self.metered(&mut decided, self.shared.admit_request())?;
         completion.admit(admission);
         let held = self.metered(&mut decided, self.memory().reserve(self.cost(head)))?;
         Ok(Judged {

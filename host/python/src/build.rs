@@ -1,4 +1,4 @@
-//! Builds compiled code from an installed runtime; each step is an entry of the cache.
+//! Builds compiled code from an installed distribution; each step is an entry of the cache.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use crate::shim;
 
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
-/// What a runtime's unexplained imports return: "there is no host function".
+/// What a distribution's unexplained imports return: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
 
-/// An installed runtime, from which components are built.
+/// An installed distribution, from which components are built.
 pub struct Builder<'a> {
     /// Where the entries are kept.
     pub cache: &'a Cache,
@@ -35,7 +35,7 @@ pub struct Builder<'a> {
 
 impl Builder<'_> {
     /// Returns the component's file. Blocks for up to a minute the first time, inside a tokio
-    /// runtime.
+    /// distribution.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@ use crate::componentize::ComponentizeError;
 pub enum BuildError {
     /// Fetching or caching failed.
     #[error(transparent)]
-    Runtime(#[from] crate::error::Error),
-    /// The runtime's module could not be made into a component.
+    Distribution(#[from] crate::error::Error),
+    /// The distribution's module could not be made into a component.
     #[error(transparent)]
     Componentize(#[from] ComponentizeError),
     /// The value of the setting is invalid.
@@ -22,8 +22,8 @@ pub enum BuildError {
         /// What is wrong with it, and what to do.
         why: &'static str,
     },
-    /// The runtime can't be used for this.
-    #[error("the runtime {0} {1}")]
+    /// The distribution can't be used for this.
+    #[error("the distribution {0} {1}")]
     Unsupported(String, &'static str),
     /// The shim could not be put into the interpreter.
     #[error("the snapshot of the interpreter failed: {0}")]
@@ -32,7 +32,7 @@ pub enum BuildError {
     #[error("compiling the interpreter failed: {0}")]
     Compile(String),
     /// A file could not be read or written.
-    #[error("making the runtime ready failed: {0}")]
+    #[error("making the distribution ready failed: {0}")]
     Io(#[from] io::Error),
 }
 

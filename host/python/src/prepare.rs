@@ -1,9 +1,9 @@
-//! Takes the snapshot: a runtime with the shim, and the modules that programs need of it, already
+//! Takes the snapshot: a distribution with the shim, and the modules that programs need of it, already
 //! imported.
 //!
 //! It is taken of the *core* module, before it becomes a component, so that it contains no handle
 //! of an adapter. The interpreter runs one turn that installs the shim. What that turn leaves in
-//! the C library (open preopens, the "a turn was run" flag) is zeroed, as the runtime's manifest
+//! the C library (open preopens, the "a turn was run" flag) is zeroed, as the distribution's manifest
 //! says, so that `run` finds an interpreter in which nothing has run yet.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ const SHIM_DIR: &str = "/shim";
 /// Makes an interpreter that was started with its library in an archive use the directory.
 pub(super) const LIBRARY: &str = include_str!("library.py");
 
-/// What the turn needs to know of the runtime.
+/// What the turn needs to know of the distribution.
 pub(super) struct Preparation<'a> {
     pub(super) module: &'a [u8],
     pub(super) stubs: &'a [StubImport],
@@ -124,7 +124,7 @@ async fn run_turn(
         .map_err(BuildError::snapshot)?;
     let memory = instance
         .get_memory(&mut *store, "memory")
-        .ok_or_else(|| BuildError::Snapshot("the runtime exports no memory".into()))?;
+        .ok_or_else(|| BuildError::Snapshot("the distribution exports no memory".into()))?;
 
     let pointer = alloc
         .call_async(&mut *store, length)

@@ -117,7 +117,7 @@ impl SandboxBuilder {
     }
 
     /// Lets the program choose TLS settings itself: `SETTING[,SETTING…] RULE`, such as
-    /// `own-roots https://*.internal.example:8443`, see [`TlsGrants`](sandbox_net_policy::TlsGrants).
+    /// `own_roots https://*.internal.example:8443`, see [`TlsGrants`](sandbox_net_policy::TlsGrants).
     /// A grant allows no connection.
     pub fn tls_grant(mut self, grant: impl Into<String>) -> Self {
         self.tls_grants.push(grant.into());
@@ -284,9 +284,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Checks what can be checked without a runtime: rules, certificates, environment, and mounted
+    /// Checks what can be checked without a distribution: rules, certificates, environment, and mounted
     /// directories with what they contain. [`build`](Self::build) does it too; a caller who fetches a
-    /// runtime first can report a mistake earlier.
+    /// distribution first can report a mistake earlier.
     ///
     /// # Errors
     ///
@@ -366,7 +366,7 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// An [`Error`] if a setting can't be enforced as it is written, or a runtime or a package
+    /// An [`Error`] if a setting can't be enforced as it is written, or a distribution or a package
     /// can't be fetched.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;

@@ -131,9 +131,9 @@ pub enum Error {
     /// The DNS servers cannot be used.
     #[error("the DNS servers can't be used: {0}")]
     NameServers(#[source] NameServersError),
-    /// A runtime or a package cannot be fetched or used.
+    /// A distribution or a package cannot be fetched or used.
     #[error(transparent)]
-    Runtime(#[from] sandbox_net_python::Error),
+    Distribution(#[from] sandbox_net_python::Error),
     /// The interpreter cannot compile the packages.
     #[error("the packages can't be compiled: {0}")]
     Packages(String),

@@ -193,7 +193,7 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::ScriptMetadata`] if the script does not support the runtime's version of Python.
+    /// [`Error::ScriptMetadata`] if the script does not support the distribution's version of Python.
     pub fn script_metadata(self, metadata: &ScriptMetadata) -> Result<Self, Error> {
         metadata.check_python(&Manifest::find(None)?.python)?;
         let dependencies = metadata.dependencies.iter();

@@ -99,7 +99,7 @@ fn the_addresses_get_fewer_as_more_is_known() {
         ("POST", "/out", false),
     ] {
         let (method, path) = (method.as_bytes(), path.as_bytes());
-        let exchange = policy.check_exchange(&http, method, path, &[]).unwrap();
+        let exchange = policy.check_request(&http, method, path, &[]).unwrap();
         assert_eq!(exchange.permits(loopback), permitted, "{method:?} {path:?}");
         assert_eq!(exchange.check_address(loopback).is_ok(), permitted);
     }
@@ -212,7 +212,7 @@ fn a_change_after_the_decision_keeps_what_was_decided_on() {
     let policy = policy(&["https://api.test"]);
     let origin = origin(Scheme::Https, "api.test", 443);
     let line = policy
-        .check_exchange(&origin, b"GET", b"/x?key=1", &[])
+        .check_request(&origin, b"GET", b"/x?key=1", &[])
         .unwrap();
     type Change = fn(&mut Vec<u8>, &mut Vec<(Vec<u8>, Vec<u8>)>);
     let cases: [(Change, Option<DenyReason>); 6] = [
@@ -286,7 +286,7 @@ fn what_was_checked_carries_the_rule_and_goes_without_the_guests_host_field() {
         field("B", "3"),
     ];
     let line = policy
-        .check_exchange(&origin, b"GET", b"/x?y", &fields)
+        .check_request(&origin, b"GET", b"/x?y", &fields)
         .unwrap();
     assert_eq!(line.rule(), "*.api.test");
     assert_eq!((&*line.method, &*line.path), (&b"GET"[..], &b"/x?y"[..]));

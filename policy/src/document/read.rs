@@ -46,9 +46,9 @@ pub(super) const SECRET: &[&str] = &[
 pub(super) const TLS: &[&str] = &[
     "hosts",
     "unverified",
-    "unverified-name",
-    "own-roots",
-    "client-certificates",
+    "unverified_name",
+    "own_roots",
+    "client_certificates",
 ];
 pub(super) const FIELD: &[&str] = &["names", "hosts"];
 pub(super) const SOURCE: &[&str] = &["env", "file", "command"];
@@ -200,9 +200,9 @@ fn grants(item: &Item<'_>) -> Result<TlsGrants, Located> {
     let grants = TlsGrants {
         hosts: table.require("hosts")?.list(host)?,
         unverified: has("unverified")?,
-        unverified_name: has("unverified-name")?,
-        own_roots: has("own-roots")?,
-        client_certificates: has("client-certificates")?,
+        unverified_name: has("unverified_name")?,
+        own_roots: has("own_roots")?,
+        client_certificates: has("client_certificates")?,
     };
     let place = match grants.hosts.is_empty() {
         true => "hosts",

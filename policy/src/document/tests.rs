@@ -51,12 +51,12 @@ source = { command = ["pass", "show", "key"] }
 [[tls]]
 hosts = ["https://legacy.example.com", "*.internal.example:8443"]
 unverified = true
-own-roots = true
+own_roots = true
 
 [[tls]]
 hosts = ["example.net"]
-unverified-name = true
-client-certificates = true
+unverified_name = true
+client_certificates = true
 unverified = false
 
 [[field]]

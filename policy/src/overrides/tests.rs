@@ -180,7 +180,7 @@ fn the_hosts_own_fields_are_not_refused() {
     let policy = policy("https://a.test/v1/**");
     let origin = origin(Scheme::Https, "a.test", 443);
     let mut line = policy
-        .check_exchange(&origin, b"GET", b"/v1/x", &[])
+        .check_request(&origin, b"GET", b"/v1/x", &[])
         .unwrap();
     let added = line.amend(|_, own| own.extend(fields(&["X-Forwarded-Host"])));
     assert_eq!(added, Ok(()));

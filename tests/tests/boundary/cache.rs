@@ -38,9 +38,9 @@ impl Copied {
         let component = component.expect("a component");
         let interpreter = component.parent().and_then(Path::file_name);
         let interpreter = interpreter.expect("an entry").to_string_lossy();
-        for kind in ["runtime", "compiled"] {
+        for kind in ["distribution", "compiled"] {
             for key in from.keys(kind).expect("the entries") {
-                if kind == "runtime" || key.starts_with(&*interpreter) {
+                if kind == "distribution" || key.starts_with(&*interpreter) {
                     copy(
                         &from.root().join(kind).join(&key),
                         &cache.join(kind).join(&key),
@@ -51,7 +51,7 @@ impl Copied {
         for path in [
             &outer,
             &cache,
-            &cache.join("runtime"),
+            &cache.join("distribution"),
             &cache.join("compiled"),
         ] {
             chmod(path, 0o755);

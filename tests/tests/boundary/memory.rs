@@ -141,7 +141,7 @@ async fn tls_settings_of_a_programs_own_are_bounded_together() {
     let servers = Servers::start().await;
     let origin = servers.https.origin();
     let mut builder = builder("options", &origin, &servers.ca)
-        .tls_grant(format!("own-roots {origin}"))
+        .tls_grant(format!("own_roots {origin}"))
         .host_memory_limit(LITTLE);
     for number in 0..20 {
         let authority = TestCa::new(&format!("authority {number}"));

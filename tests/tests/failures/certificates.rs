@@ -445,7 +445,7 @@ pub(crate) async fn compare(fill: fn(&mut Table), least: usize) {
         .to_string();
         sandbox = sandbox
             .allow(origin.as_str())
-            .tls_grant(format!("own-roots {origin}"))
+            .tls_grant(format!("own_roots {origin}"))
             .arg(argument.as_str());
         arguments.push(argument);
         servers.push(server);

@@ -1,4 +1,4 @@
-//! What is built into the runtime does its main job: a program for each distribution, with and
+//! What is built into the distribution does its main job: a program for each package, with and
 //! without a network. The table of them in `docs/libraries.md` is made here.
 
 use std::collections::BTreeMap;
@@ -21,11 +21,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/builtin")
 }
 
-fn program(distribution: &str) -> String {
-    let path = folder().join(format!("{distribution}.py"));
+fn program(package: &str) -> String {
+    let path = folder().join(format!("{package}.py"));
     fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{distribution} is built in and has no program: {}: {error}",
+            "{package} is built in and has no program: {}: {error}",
             path.display()
         )
     })
@@ -42,7 +42,7 @@ fn expected() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_distribution_that_is_built_in_has_a_program_and_no_program_is_left_over() {
+fn every_package_that_is_built_in_has_a_program_and_no_program_is_left_over() {
     let names: Vec<_> = provided().into_keys().collect();
     assert_eq!(expected().into_keys().collect::<Vec<_>>(), names);
     let mut programs: Vec<String> = fs::read_dir(folder())
@@ -133,6 +133,6 @@ fn the_table_of_what_is_built_in_in_the_documentation_is_that_of_the_manifest() 
         let does = does.trim_end_matches('.').replace('|', "\\|");
         format!("| {name} | {version} | {does} |\n")
     });
-    let head = "| distribution | version | the test |\n|---|---|---|\n".to_owned();
+    let head = "| package | version | the test |\n|---|---|---|\n".to_owned();
     table::check(BEGIN, END, &(head + &rows.collect::<String>()));
 }

@@ -29,7 +29,7 @@ const COMPLETE: [i32; 2] = [0, 1];
 const NOTHING: i32 = 5;
 
 /// What a program may choose of TLS.
-const TLS_SETTINGS: &str = "unverified,unverified-name,own-roots,client-certificates";
+const TLS_SETTINGS: &str = "unverified,unverified_name,own_roots,client_certificates";
 
 /// How a run ended that hung.
 const SILENT: &str = "nothing was heard of it any more";

@@ -82,7 +82,10 @@ fn every_mistake_gets_one_clear_line_and_its_own_exit_code() {
         (&["run", "--allow", "host:99999", "-c", "pass"], "99999"),
         (&["run", "--allow", "", "-c", "pass"], "rule"),
         (&["run", "--dir", &directory, "-c", "pass"], missing),
-        (&["runtime", "path", "no-such-runtime"], "no-such-runtime"),
+        (
+            &["distribution", "path", "no-such-distribution"],
+            "no-such-distribution",
+        ),
         (&["run", "--timeout", "0s", "-c", "pass"], "time limit"),
         (
             &["run", "--prepare-timeout", "0s", "-c", "pass"],

@@ -32,7 +32,7 @@ fn a_command_that_prints_ends_without_a_word_where_the_reader_has_left() {
         &["audit", &log][..],
         &["policy", "check", &policy],
         &["policy", "explain", "https://a.test", "--policy", &policy],
-        &["runtime", "list"],
+        &["distribution", "list"],
         &["run", "--json", "-c", "pass"],
     ] {
         let output = command(arguments).stdout(left()).output();

@@ -19,7 +19,7 @@ use sandbox_net_policy::RequestLine;
 const FORMS: usize = 2;
 
 impl Connection {
-    pub(super) async fn h2_exchange(
+    pub(super) async fn send_h2(
         &mut self,
         slot: StreamPlace,
         request: &RequestLine,
@@ -30,7 +30,7 @@ impl Connection {
         let session = Arc::clone(slot.session());
         self.session = Some(Arc::clone(&session));
         let bounds = (self.egress.config().max_response_head, self.egress.memory());
-        let result = h2::exchange(slot, (request, kind), body, bounds, phase).await;
+        let result = h2::send(slot, (request, kind), body, bounds, phase).await;
         if result
             .as_ref()
             .is_err_and(|it| it.delivery == Delivery::Nothing)
@@ -43,13 +43,13 @@ impl Connection {
         })
     }
 
-    pub(super) fn h1_exchange<'a>(
+    pub(super) fn h1_request<'a>(
         &'a self,
         head: &'a [u8],
         sending: Sending<'a>,
-    ) -> h1::Exchange<'a> {
+    ) -> h1::ReadyRequest<'a> {
         let config = self.egress.config();
-        h1::Exchange {
+        h1::ReadyRequest {
             head,
             kind: sending.kind,
             continued: sending.options.continued.as_ref(),

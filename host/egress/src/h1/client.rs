@@ -31,7 +31,7 @@ pub(crate) enum Arrived {
 
 /// A request that is ready to be sent, on any connection.
 #[derive(Debug)]
-pub(crate) struct Exchange<'a> {
+pub(crate) struct ReadyRequest<'a> {
     /// The encoded request head.
     pub(crate) head: &'a [u8],
     pub(crate) kind: BodyKind,
@@ -53,12 +53,12 @@ pub(crate) struct Exchange<'a> {
     pub(crate) home: Arc<ReturnSlot>,
 }
 
-impl Exchange<'_> {
+impl ReadyRequest<'_> {
     /// Sends the request and waits for the response's head. The body is taken out of `body` only
     /// when the head is sent. `phase` always says what is going on.
     ///
     /// Dropping the future closes the connection.
-    pub(crate) async fn run(
+    pub(crate) async fn send(
         &self,
         stream: Stream,
         body: &mut Option<RequestBody>,

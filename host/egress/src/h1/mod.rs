@@ -17,7 +17,7 @@ mod transport;
 mod unframed;
 
 pub(crate) use body::H1Body;
-pub(crate) use client::{Arrived, Exchange};
+pub(crate) use client::{Arrived, ReadyRequest};
 pub(crate) use request::encode_head;
 pub use request::head_size;
 pub(crate) use transport::ReturnSlot;

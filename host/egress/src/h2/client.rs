@@ -32,7 +32,7 @@ const STREAM: usize = (2 << 10) + AHEAD;
 /// the stream is open. `phase` always says what is going on.
 ///
 /// Dropping the future resets the stream.
-pub(crate) async fn exchange(
+pub(crate) async fn send(
     mut place: StreamPlace,
     (request, kind): (&RequestLine, BodyKind),
     body: &mut Option<RequestBody>,

@@ -16,5 +16,5 @@ mod request;
 mod session;
 
 pub(crate) use body::H2Body;
-pub(crate) use client::exchange;
+pub(crate) use client::send;
 pub(crate) use session::{Session, StreamPlace};

@@ -54,7 +54,7 @@ pub(crate) struct Session {
     tls: Option<Secured>,
     begun: Instant,
     active: AtomicUsize,
-    exchanges: AtomicUsize,
+    requests: AtomicUsize,
     is_retired: AtomicBool,
     last_use: Mutex<Instant>,
     /// The window of each of its streams.
@@ -109,7 +109,7 @@ impl Session {
             tls,
             begun: now,
             active: AtomicUsize::new(0),
-            exchanges: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
             last_use: Mutex::new(now),
             window,
@@ -173,7 +173,7 @@ impl Session {
 
     /// Counts a request that begins; returns the number of those before it.
     pub(crate) fn count(&self) -> usize {
-        self.exchanges.fetch_add(1, Ordering::Relaxed)
+        self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How long it has had no request.

@@ -227,7 +227,7 @@ pub fn request(
         .map(|(name, value)| ((*name).into(), (*value).into()))
         .collect();
     policy_for(&origin.endpoint)
-        .check_exchange(origin, method.as_bytes(), path.as_bytes(), &fields)
+        .check_request(origin, method.as_bytes(), path.as_bytes(), &fields)
         .unwrap()
 }
 

@@ -131,7 +131,7 @@ async fn send(
     let mut connection = egress
         .connect(route.map_err(EgressError::Denied)?, None, None, Reuse::Pool)
         .await?;
-    let line = policy.check_exchange(origin, method.as_bytes(), path.as_bytes(), &[]);
+    let line = policy.check_request(origin, method.as_bytes(), path.as_bytes(), &[]);
     let line = line.map_err(EgressError::Denied)?;
     let body = http_body_util::Empty::<bytes::Bytes>::new();
     connection.send(line, BodyKind::None, body).await.map(drop)
@@ -183,7 +183,7 @@ proptest! {
                 let [(address, head)] = heads[..] else {
                     return Err(TestCaseError::fail(format!("not one request: {arrived:?}")));
                 };
-                let line = policy.check_exchange(&origin, method.as_bytes(), path.as_bytes(), &[]);
+                let line = policy.check_request(&origin, method.as_bytes(), path.as_bytes(), &[]);
                 prop_assert!(line.unwrap().permits(*address), "{}", address);
                 let expected = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", origin.authority());
                 prop_assert!(head.starts_with(&expected), "{}", head);

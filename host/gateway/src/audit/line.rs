@@ -307,7 +307,7 @@ mod tests {
         });
         let text = serde_json::to_string(&line).unwrap();
         assert!(
-            text.contains("\"tls\":[\"unverified-name\",\"own-roots\"],"),
+            text.contains("\"tls\":[\"unverified_name\",\"own_roots\"],"),
             "{text}"
         );
         assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);

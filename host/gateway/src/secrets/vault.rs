@@ -232,7 +232,7 @@ mod tests {
             .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
             .collect();
         Policy::allow(["api.test".parse().unwrap()])
-            .check_exchange(&origin, method.as_bytes(), path.as_bytes(), &fields)
+            .check_request(&origin, method.as_bytes(), path.as_bytes(), &fields)
             .unwrap()
     }
 

@@ -40,16 +40,16 @@ pub struct StubImport {
 #[non_exhaustive]
 pub enum ComponentizeError {
     /// The bytes are not a WebAssembly module, or use something that cannot be re-encoded.
-    #[error("the runtime's module cannot be read: {0}")]
+    #[error("the distribution's module cannot be read: {0}")]
     Module(String),
     /// The module does not import a preview1 function that the adapter needs.
     #[error(
-        "the runtime's module does not import wasi_snapshot_preview1.{0}; \
+        "the distribution's module does not import wasi_snapshot_preview1.{0}; \
          only a preview1 build of CPython can be componentized"
     )]
     NotPreview1(&'static str),
     /// `wit-component` refused the module.
-    #[error("the runtime's module cannot be made into a component: {0}")]
+    #[error("the distribution's module cannot be made into a component: {0}")]
     Encode(String),
 }
 
@@ -102,7 +102,7 @@ pub fn componentize(
     encoder.encode().map_err(encode)
 }
 
-/// A hash of what goes into every component besides the runtime.
+/// A hash of what goes into every component besides the distribution.
 pub(crate) fn digest() -> [u8; 32] {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();

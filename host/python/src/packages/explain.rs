@@ -220,7 +220,7 @@ impl Culprit {
         let problem = match (&self.problem, solver.built_in(&self.name)) {
             (Some(problem), _) => format!("version {}; {asked}", problem.trim()),
             (None, Some(version)) => format!(
-                "the runtime has {version} built in, and the index has no pure-Python wheel of \
+                "the distribution has {version} built in, and the index has no pure-Python wheel of \
                  another version that suits; {asked}"
             ),
             (None, None) if given.is_some() => {

@@ -64,7 +64,7 @@ const REPLACING: &str = ".before-the-library";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages {
     /// The directory to mount read-only and to put on `sys.path`. Empty if all packages are built
-    /// into the runtime.
+    /// into the distribution.
     pub site_packages: PathBuf,
     /// The wheels that it holds, sorted by name.
     pub wheels: Vec<ResolvedWheel>,
@@ -112,7 +112,7 @@ pub struct PackagesBuilder<'a> {
 }
 
 impl<'a> PackagesBuilder<'a> {
-    /// Starts without packages, for the runtime that `manifest` describes.
+    /// Starts without packages, for the distribution that `manifest` describes.
     pub fn new(manifest: &'a Manifest, cache: &'a Cache) -> PackagesBuilder<'a> {
         PackagesBuilder {
             manifest,

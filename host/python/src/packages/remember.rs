@@ -39,7 +39,7 @@ struct Refusals {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Refusal {
-    /// Names the requirements and the runtime.
+    /// Names the requirements and the distribution.
     requirements: String,
     /// Seconds since 1970.
     made: u64,

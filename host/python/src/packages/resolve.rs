@@ -4,7 +4,7 @@
 //! with no option to change that: what it finds for `foo; sys_platform == "win32"` or `python_version
 //! < "3.14"` is right for the host and wrong for the sandbox, and a dependency for the host alone
 //! that has no pure wheel makes it give up (SQLAlchemy needs greenlet on x86-64 before Python 3.14).
-//! It also looks for wheels of the packages that are compiled into the runtime, and finds none.
+//! It also looks for wheels of the packages that are compiled into the distribution, and finds none.
 //! So pip only looks into the user's indexes and downloads, and the search is made here:
 //!
 //! 1. Search as if releases with machine code could be used. If the result has none, it is it.
@@ -57,7 +57,7 @@ enum Decision {
 /// Finds and downloads the wheels for `roots` and the catalog's given ones; `directory` is for the
 /// downloads.
 ///
-/// The given wheels are always used. A package that is part of the runtime counts as present, and
+/// The given wheels are always used. A package that is part of the distribution counts as present, and
 /// what its extras would add is omitted.
 pub(crate) fn resolve(
     target: &Target,
@@ -72,7 +72,7 @@ pub(crate) fn resolve(
     if let Some((name, version)) = replacing {
         return Err(Error::VersionConflict {
             name: name.to_string(),
-            problem: format!("the runtime has {version} built in; remove the wheel"),
+            problem: format!("the distribution has {version} built in; remove the wheel"),
         });
     }
     let solver = Solver::new(target, catalog, within);

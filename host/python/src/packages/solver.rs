@@ -98,7 +98,7 @@ struct Learned {
     pre_releases: BTreeSet<PackageName>,
     /// Versions that are pinned.
     pins: BTreeSet<(PackageName, Version)>,
-    /// Projects that are part of the runtime, of which another version is requested.
+    /// Projects that are part of the distribution, of which another version is requested.
     replaced: BTreeSet<PackageName>,
     /// All requirements so far, in this order.
     asks: BTreeMap<PackageName, Vec<Ask>>,
@@ -178,12 +178,12 @@ impl<'a, 'c> Solver<'a, 'c> {
         (learned.size(), learned.replaced.len())
     }
 
-    /// Whether a version is the one in the runtime.
+    /// Whether a version is the one in the distribution.
     pub(crate) fn is_built_in(&self, name: &PackageName, version: &Version) -> bool {
         self.target.provides.get(name) == Some(version)
     }
 
-    /// The version in the runtime.
+    /// The version in the distribution.
     pub(crate) fn built_in(&self, name: &PackageName) -> Option<&Version> {
         self.target.provides.get(name)
     }

@@ -13,6 +13,6 @@ pub(crate) struct Target {
     pub(crate) python: Version,
     /// The Python version in pip's form, e.g. `3.15`.
     pub(crate) python_minor: String,
-    /// The packages that are part of the runtime.
+    /// The packages that are part of the distribution.
     pub(crate) provides: BTreeMap<PackageName, Version>,
 }

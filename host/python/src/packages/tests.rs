@@ -146,7 +146,7 @@ fn a_version_that_a_later_dependency_rules_out_is_replaced() {
 }
 
 #[test]
-fn what_is_built_into_the_runtime_is_not_looked_for() {
+fn what_is_built_into_the_distribution_is_not_looked_for() {
     let place = Place::new();
     place.add(
         wheel("one", "1.0")
@@ -387,7 +387,7 @@ fn requests_is_resolved_from_the_index_as_pure_wheels() {
         .iter()
         .map(|wheel| wheel.name.as_str())
         .collect();
-    // charset-normalizer, the fifth, is built into the runtime.
+    // charset-normalizer, the fifth, is built into the distribution.
     assert_eq!(names, ["certifi", "idna", "requests", "urllib3"]);
     assert!(
         packages

@@ -89,7 +89,7 @@ pub(crate) fn requires(
                     .map_err(|error| format!("it requires Python `{value}`: {error}"))?;
                 if !range.contains(python) {
                     return Err(format!(
-                        "it requires Python {range}, and the runtime's is {python}"
+                        "it requires Python {range}, and the distribution's is {python}"
                     ));
                 }
             }
@@ -236,7 +236,7 @@ mod tests {
                 .write(temp.path())
         };
         for (header, part) in [
-            ("Requires-Python: <3.15", "the runtime's is 3.15.0"),
+            ("Requires-Python: <3.15", "the distribution's is 3.15.0"),
             ("Requires-Python: new", "it requires Python `new`"),
             ("Requires-Dist: ???", "it requires `???`"),
         ] {

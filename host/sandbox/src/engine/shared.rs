@@ -23,7 +23,7 @@ use sandbox_net_python::{Cache, Installed, Manifest, Progress, Silent, private_d
 /// How often a running guest yields, so that its limits and its neighbours get their turn.
 const TICK: Duration = Duration::from_millis(2);
 
-/// A compiled Python runtime, shared by all sandboxes made with it. Cloning is cheap.
+/// A compiled Python distribution, shared by all sandboxes made with it. Cloning is cheap.
 ///
 /// Interpreters are prepared on first use: fetched, given the shim, compiled. The results are
 /// cached on disk.
@@ -48,7 +48,7 @@ struct Inner {
 /// Settings of an [`Engine`].
 #[derive(Default)]
 pub struct EngineBuilder {
-    runtime: Option<String>,
+    distribution: Option<String>,
     cache_dir: Option<PathBuf>,
     progress: Option<Arc<dyn Progress>>,
     preparation: Option<Duration>,
@@ -58,9 +58,9 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Sets the runtime by its name. Without it, the default one is used.
-    pub fn runtime(mut self, name: impl Into<String>) -> Self {
-        self.runtime = Some(name.into());
+    /// Sets the distribution by its name. Without it, the default one is used.
+    pub fn distribution(mut self, name: impl Into<String>) -> Self {
+        self.distribution = Some(name.into());
         self
     }
 
@@ -76,7 +76,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Limits the time for fetching the runtime, and for compiling it on first use. Defaults to 30
+    /// Limits the time for fetching the distribution, and for compiling it on first use. Defaults to 30
     /// minutes each. At its end pip is killed, and the error is
     /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
@@ -106,7 +106,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Fetches the runtime where it is not in the cache.
+    /// Fetches the distribution where it is not in the cache.
     ///
     /// # Errors
     ///
@@ -129,12 +129,12 @@ impl EngineBuilder {
         }
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
-        let manifest = Manifest::find(self.runtime.as_deref())?;
+        let manifest = Manifest::find(self.distribution.as_deref())?;
         let limit = self.preparation.unwrap_or(super::PREPARATION_LIMIT);
         let (manifest, cache, installed) = {
             let progress = progress.clone();
             let within = TimeBox::new(limit);
-            // If the caller stops waiting for the runtime, pip is killed.
+            // If the caller stops waiting for the distribution, pip is killed.
             let _waiting = within.waiting();
             let fetching = blocking(move || {
                 let installed = sandbox_net_python::install_within(
@@ -172,7 +172,7 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// Returns the engine of the default runtime and cache, made once in this process.
+    /// Returns the engine of the default distribution and cache, made once in this process.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Engine {
         (&self.inner.installed.library_dir, guest)
     }
 
-    /// Returns the runtime's description.
+    /// Returns the distribution's description.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.manifest
     }

@@ -59,7 +59,7 @@ impl HostConnection {
 
     fn established(&mut self, bounds: &Bounds) -> Result<Link, ErrorCode> {
         match (self.poll_phase(), &self.link) {
-            (Some(Ok(())), Some(link)) => Ok(link.for_exchange()),
+            (Some(Ok(())), Some(link)) => Ok(link.for_request()),
             (Some(Err(error)), _) => Err(convert::error(error, bounds)),
             _ => Err(ErrorCode::Invalid(
                 "the connection's phase is not over; wait for its status".into(),

@@ -89,17 +89,17 @@ fn a_text_that_is_no_document_is_refused_with_the_line_and_what_is_wrong() {
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified = false",
-            "line 2: nothing is granted: set 'unverified', 'unverified-name', 'own-roots' or \
-             'client-certificates' to true",
+            "line 2: nothing is granted: set 'unverified', 'unverified_name', 'own_roots' or \
+             'client_certificates' to true",
         ),
         (
-            "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified_name = true",
-            "line 4: unknown key 'unverified_name' in [[tls]]; did you mean 'unverified-name'?",
+            "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified-name = true",
+            "line 4: unknown key 'unverified-name' in [[tls]]; did you mean 'unverified_name'?",
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test']\nverify = false",
             "line 4: unknown key 'verify' in [[tls]]; known keys: 'hosts', 'unverified', \
-             'unverified-name', 'own-roots', 'client-certificates'",
+             'unverified_name', 'own_roots', 'client_certificates'",
         ),
         (
             "version = 1\n[[tls]]\nhosts = ['a.test']\nunverified = 1",

@@ -145,7 +145,7 @@ impl<'p> Judge<'p> {
                         .answer_tls(&origin.endpoint, None, tls)
                         .map(drop),
                 };
-                let answer = || self.policy.answer_exchange(origin, method, path, &[]);
+                let answer = || self.policy.answer_request(origin, method, path, &[]);
                 again(settings.and_then(|()| answer()), address)
             }
         }

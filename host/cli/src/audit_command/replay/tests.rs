@@ -273,8 +273,8 @@ fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
         ("https://a.test", &[Unverified], false, "a.test; =report", "reported"),
         ("https://a.test", &[Unverified], true, "a.test", "same"),
         ("https://a.test", &[Unverified], true, "a.test; ~unverified a.test", "allowed"),
-        ("https://a.test", &[Unverified, OwnRoots], true, "a.test; ~own-roots a.test", "same"),
-        ("GET https://a.test/x", &[OwnRoots], false, "a.test; ~own-roots a.test", "same"),
+        ("https://a.test", &[Unverified, OwnRoots], true, "a.test; ~own_roots a.test", "same"),
+        ("GET https://a.test/x", &[OwnRoots], false, "a.test; ~own_roots a.test", "same"),
         ("GET https://a.test/x", &[OwnRoots], false, "a.test", "denied"),
         // A log of an earlier version does not say what was requested.
         ("https://a.test", &[], true, "a.test", "same"),

@@ -212,15 +212,15 @@ fn an_endless_file_is_not_read_to_its_end() {
 fn grants_of_tls_settings_are_counted_warned_about_and_compared() {
     let directory = Directory::new();
     let text = |grants: &str| format!("version = 1\nallow = ['a.test']\n{grants}\n[end]\n");
-    let grants = "[[tls]]\nhosts = ['a.test']\nunverified = true\nown-roots = true";
+    let grants = "[[tls]]\nhosts = ['a.test']\nunverified = true\nown_roots = true";
     directory.write("a", &text(grants));
-    directory.write("b", &text(&grants.replace("own-roots = true", "")));
+    directory.write("b", &text(&grants.replace("own_roots = true", "")));
     let printed = check(&directory, &["a"], Some("b"));
     assert_eq!(
         printed.out,
         "a: ok: 1 rule allows, 0 deny, 0 ask, 0 secrets, 1 grant of TLS settings, mode enforce\n\
          a: not within b, as far as can be shown:\n\
-         a:   'own-roots' for 'a.test' of 'tls'\n"
+         a:   'own_roots' for 'a.test' of 'tls'\n"
     );
     assert_eq!(printed.code, Ok(1));
     assert_eq!(check(&directory, &["b"], Some("a")).code, Ok(0));
@@ -231,8 +231,8 @@ fn grants_of_tls_settings_are_counted_warned_about_and_compared() {
         "{}",
         printed.out
     );
-    let any = "allow = ['a.test']\n[[tls]]\nhosts = ['any']\nown-roots = true";
-    let warned = "'any' of 'tls' grants own-roots for every host";
+    let any = "allow = ['a.test']\n[[tls]]\nhosts = ['any']\nown_roots = true";
+    let warned = "'any' of 'tls' grants own_roots for every host";
     assert_eq!(warnings_of(any), [warned]);
 }
 
@@ -259,7 +259,7 @@ fn a_wildcard_for_names_that_anybody_can_have_is_warned_of_wherever_it_is() {
             assert_eq!(warnings_of(&text), expected, "{text}");
         }
     }
-    let tls = "allow = ['me.github.io']\n[[tls]]\nhosts = ['*.github.io']\nown-roots = true";
+    let tls = "allow = ['me.github.io']\n[[tls]]\nhosts = ['*.github.io']\nown_roots = true";
     assert_eq!(warnings_of(tls), [shared("*.github.io", "'tls'", "github.io")]);
     let field = "allow = ['GET me.github.io']\n[[field]]\nhosts = ['*.github.io']\nnames = ['x-host']";
     assert_eq!(warnings_of(field), [shared("*.github.io", "'field'", "github.io")]);

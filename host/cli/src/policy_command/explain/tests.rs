@@ -28,7 +28,7 @@ fn every_stage_and_every_rule_has_its_line() {
         "--allow=http://a.test",
         "--allow=GET a.test/v1/**",
         "--ask=b.test",
-        "--tls=own-roots https://a.test",
+        "--tls=own_roots https://a.test",
         "--tls=unverified b.test",
         "--field=X-HTTP-Method-Override,x-host https://a.test",
     ]);
@@ -37,7 +37,7 @@ GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
   connect a.test:443: allowed by 'GET a.test/v1/**'
   tls https://a.test: allowed by 'GET a.test/v1/**'
   request GET /v1/x?q=1: allowed by 'GET a.test/v1/**'
-  tls settings that the program may choose: own-roots
+  tls settings that the program may choose: own_roots
   fields that override method, path or host: denied, except x-host, x-http-method-override
 ";
     let table = "\

@@ -91,7 +91,7 @@ impl<'s, 'a, 'c> Provider<'s, 'a, 'c> {
                 && !is_yanked(version)
         };
         let mut all: Vec<Version> = universe.iter().rev().filter(may).cloned().collect();
-        // What is in the runtime is preferred to everything that would be downloaded.
+        // What is in the distribution is preferred to everything that would be downloaded.
         if let Some(at) = all.iter().position(|it| self.solver.is_built_in(name, it)) {
             all[..=at].rotate_right(1);
         }

@@ -7,7 +7,7 @@ use super::*;
 
 type Versions = BTreeMap<String, String>;
 
-/// What pip resolves with the same restrictions, and with the distributions of the runtime as pure
+/// What pip resolves with the same restrictions, and with the packages of the distribution as pure
 /// wheels. Its environment markers are those of this machine.
 fn by_pip(requirements: &[&str]) -> Versions {
     let temp = tempfile::tempdir().unwrap();

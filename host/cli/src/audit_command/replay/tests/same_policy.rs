@@ -17,7 +17,7 @@ const RULES: &[&str] = &[
     "POST https://b.a.test/**", "a.test:8080 to 10.0.0.1", "localhost:8080", "169.254.169.254",
     "!a.test", "!GET a.test/v1/**", "!10.0.0.0/8", "!https://b.a.test", "!any:8080", "!POST any/v1/**",
     "?a.test", "?https://a.test:8080", "?POST a.test", "?any", "?b.a.test to 10.0.0.1",
-    "~unverified a.test", "~own-roots,client-certificates *.a.test", "~unverified-name any:8080",
+    "~unverified a.test", "~own_roots,client_certificates *.a.test", "~unverified_name any:8080",
     "=ask", "=report",
 ];
 const PATHS: &[&[u8]] = &[
@@ -119,7 +119,7 @@ fn records(
         record(tls, policy.answer_tls(endpoint, None, asked), chance),
         record(
             request,
-            policy.answer_exchange(origin, method.as_bytes(), path, &[]),
+            policy.answer_request(origin, method.as_bytes(), path, &[]),
             chance,
         ),
     ]

@@ -1,6 +1,6 @@
 """Pillow's fonts, drawn by the FreeType that matplotlib has.
 
-The runtime has no `_imagingft` of C. What this one gives is the basic layout, from left to right;
+The distribution has no `_imagingft` of C. What this one gives is the basic layout, from left to right;
 strokes are the text drawn around itself.
 """
 

