@@ -32,7 +32,7 @@ pub struct Bounds {
     fixed: Fixed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fixed {
     connections: u64,
     response_head: u64,
@@ -55,6 +55,18 @@ impl Bounds {
             ..Budgets::default()
         });
         Self { budgets, fixed }
+    }
+
+    /// The limits of a run that may send at most this many requests.
+    pub(crate) fn within(&self, requests: u64) -> Self {
+        let budgets = self.budgets.tightest(Budgets {
+            requests: Some(requests),
+            ..Budgets::default()
+        });
+        Self {
+            budgets,
+            fixed: self.fixed.clone(),
+        }
     }
 
     /// Returns what a limit allows, by its name in the interface, such as `request-rate`; `None` if

@@ -12,6 +12,7 @@ use crate::bounds::Bounds;
 use crate::hook::DecisionHook;
 use crate::link::Link;
 use crate::meter::Meter;
+use crate::run_budget::RunBudget;
 use crate::secrets::Vault;
 use crate::shared::Shared;
 
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     pub(crate) audit: AuditLog,
     bounds: Arc<Bounds>,
+    /// What the run may do beside the policy's budgets.
+    pub(crate) run: Option<Arc<RunBudget>>,
 }
 
 /// Why a policy cannot replace another one.
@@ -104,6 +107,7 @@ impl GatewayBuilder {
             shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
             audit: self.audit,
             bounds,
+            run: None,
         }
     }
 }
@@ -151,6 +155,20 @@ impl Gateway {
             shared: Arc::clone(&self.shared),
             audit: self.audit.next_run(),
             bounds: Arc::clone(&self.bounds),
+            run: None,
+        }
+    }
+
+    /// Returns the same sandbox with a log for its next run, which may send at most this many requests.
+    /// They count toward the policy's budget too.
+    pub fn next_run_within(&self, requests: u64) -> Self {
+        let next = self.next_run();
+        let bounds = Arc::new(self.bounds.within(requests));
+        next.audit.run_bounded_by(&bounds);
+        Self {
+            bounds,
+            run: Some(Arc::new(RunBudget::new(requests))),
+            ..next
         }
     }
 

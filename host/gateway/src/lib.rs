@@ -29,6 +29,7 @@ mod meter;
 mod outgoing;
 mod request;
 mod response;
+mod run_budget;
 pub mod secrets;
 mod send;
 mod shared;

@@ -103,6 +103,8 @@ impl Gateway {
             decided.dialled(address);
         }
         let answer = answer?;
+        let within = self.run.as_ref().map_or(Ok(()), |run| run.request());
+        self.metered(&mut decided, within)?;
         self.metered(&mut decided, self.shared.meter.request())?;
         link.opened.carries();
         let admission = self.metered(&mut decided, self.shared.admit_request())?;

@@ -96,7 +96,7 @@ impl PendingDecision {
             Reason::Budget(_) => rule.strip_prefix(RULE),
             Reason::Policy(_) => None,
         };
-        self.record.budget = self.run.shared.budget(limit);
+        self.record.budget = self.run.budget(limit);
         self.record.reason = Some(reason);
         self.has_changed = true;
     }
@@ -200,7 +200,7 @@ impl PendingRequest {
         self.change(|record| {
             if record.error.is_none() {
                 record.error = Some(error.to_owned());
-                record.budget = self.run.shared.budget(error.strip_prefix(ERROR));
+                record.budget = self.run.budget(error.strip_prefix(ERROR));
             }
         });
     }

@@ -17,7 +17,7 @@ pub(super) const ALLOWED: usize = 32 << 20;
 const DENIED: usize = 512 << 10;
 const DENIALS: usize = 1000;
 /// About how many bytes a record takes besides its texts.
-const RECORD: usize = 416;
+const RECORD: usize = 448;
 
 /// There is no room for one more record of something allowed.
 #[derive(Debug)]
@@ -38,6 +38,16 @@ pub(super) enum Slot {
     Nothing,
 }
 
+/// A record that was kept, or completed, by its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum News {
+    Decision(Place),
+    DecisionUpdate(Place),
+    Exchange(Place),
+    Lookup(Place),
+    LookupUpdate(Place),
+}
+
 /// How a denial is recorded.
 pub(super) enum Denied {
     /// It is kept, and goes to every sink.
@@ -53,6 +63,8 @@ pub(super) struct Kept {
     pub(super) exchanges: Vec<ExchangeRecord>,
     pub(super) lookups: Vec<LookupRecord>,
     pub(super) dropped: Dropped,
+    /// What became of the records, in order, for those who follow the log.
+    news: Vec<News>,
     /// All decisions, including those that are not kept.
     pub(super) count: u64,
     counts: Counts,
@@ -166,15 +178,17 @@ impl Kept {
 
     /// Keeps a line for which room was reserved.
     pub(super) fn keep(&mut self, line: AuditLine) -> Place {
-        match line {
+        let (place, news): (_, fn(Place) -> News) = match line {
             AuditLine::Decision(record) => {
                 self.count += 1;
-                push(&mut self.decisions, record)
+                (push(&mut self.decisions, record), News::Decision)
             }
-            AuditLine::Exchange(record) => push(&mut self.exchanges, record),
-            AuditLine::Lookup(record) => push(&mut self.lookups, record),
-            AuditLine::Dropped(_) => Place(0),
-        }
+            AuditLine::Exchange(record) => (push(&mut self.exchanges, record), News::Exchange),
+            AuditLine::Lookup(record) => (push(&mut self.lookups, record), News::Lookup),
+            AuditLine::Dropped(_) => return Place(0),
+        };
+        self.news.push(news(place));
+        place
     }
 
     /// Counts a line that is not kept.
@@ -189,8 +203,12 @@ impl Kept {
         match line {
             AuditLine::Decision(record) => {
                 self.decisions[index] = DecisionRecord { repeats, ..record };
+                self.news.push(News::DecisionUpdate(place));
             }
-            AuditLine::Lookup(record) => self.lookups[index] = LookupRecord { repeats, ..record },
+            AuditLine::Lookup(record) => {
+                self.lookups[index] = LookupRecord { repeats, ..record };
+                self.news.push(News::LookupUpdate(place));
+            }
             AuditLine::Exchange(_) | AuditLine::Dropped(_) => {}
         }
     }
@@ -208,6 +226,31 @@ impl Kept {
         }
         self.keep(line.clone());
         Denied::Kept
+    }
+
+    /// The line for the piece of news with this number, as it is now.
+    pub(super) fn told(&self, number: usize) -> Option<AuditLine> {
+        let decision = |Place(index)| self.decisions.get::<usize>(index).cloned();
+        let lookup = |Place(index)| self.lookups.get::<usize>(index).cloned();
+        match *self.news.get(number)? {
+            News::Decision(place) => decision(place).map(AuditLine::Decision),
+            News::DecisionUpdate(place) => decision(place).map(|record| {
+                AuditLine::Decision(DecisionRecord {
+                    update: true,
+                    ..record
+                })
+            }),
+            News::Exchange(Place(index)) => {
+                self.exchanges.get(index).cloned().map(AuditLine::Exchange)
+            }
+            News::Lookup(place) => lookup(place).map(AuditLine::Lookup),
+            News::LookupUpdate(place) => lookup(place).map(|record| {
+                AuditLine::Lookup(LookupRecord {
+                    update: true,
+                    ..record
+                })
+            }),
+        }
     }
 
     /// Counts again what could not be reported, to report it later.

@@ -73,7 +73,7 @@ impl PendingLookup {
             Reason::Budget(_) => rule.strip_prefix(RULE),
             Reason::Policy(_) => None,
         };
-        self.record.budget = self.run.shared.lookup_budget(limit);
+        self.record.budget = self.run.lookup_budget(limit);
         (self.record.reason, self.record.outcome) = (Some(reason), None);
     }
 
@@ -86,7 +86,7 @@ impl PendingLookup {
 
     /// Records the result of the query.
     pub(crate) fn ended(&mut self, outcome: String) {
-        self.record.budget = self.run.shared.budget(outcome.strip_prefix(ERROR));
+        self.record.budget = self.run.budget(outcome.strip_prefix(ERROR));
         self.record.outcome = Some(outcome);
     }
 }

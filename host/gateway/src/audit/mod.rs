@@ -2,6 +2,7 @@
 
 mod dropped;
 mod entry;
+mod follow;
 mod kept;
 mod line;
 mod lookup;
@@ -16,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{PendingDecision, PendingRequest};
+pub use self::follow::Follow;
 pub use self::line::{
     AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
 };
@@ -27,7 +29,7 @@ pub(crate) use self::run::Unrecorded;
 pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
-use crate::bounds::{Bounds, ReachedBudget};
+use crate::bounds::Bounds;
 use sandbox_net_egress::account::HostMemory;
 pub use sandbox_net_policy::Stage;
 use sandbox_net_policy::{Denial, TlsOverrides};
@@ -81,18 +83,6 @@ const RULE: &str = "budget:";
 /// Marks a limit in a request's error.
 const ERROR: &str = "limit:";
 
-impl Shared {
-    /// The budget that a decision's rule or an exchange's error names.
-    fn budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
-        self.bounds.get()?.of(of?)
-    }
-
-    /// The budget that a lookup's rule names.
-    fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
-        self.bounds.get()?.of_lookup(of?)
-    }
-}
-
 impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuditLog")
@@ -139,6 +129,15 @@ impl AuditLog {
         Self {
             run: Run::new(Arc::clone(&self.run.shared)),
         }
+    }
+
+    /// Follows the records of this run as they are made, from the first one on.
+    ///
+    /// It needs no memory besides that of the log, holds up nothing, and may come late: what it gives
+    /// is what the log keeps. It ends once [`settle`](Self::settle) has completed the log, or the log
+    /// is dropped.
+    pub fn follow(&self) -> Follow {
+        self.run.follow()
     }
 
     /// The decisions so far that are kept, in order.
@@ -192,6 +191,12 @@ impl AuditLog {
     pub(crate) fn hold_in(&self, memory: &HostMemory) {
         // A log belongs to one sandbox.
         let _ = self.run.shared.memory.set(memory.clone());
+    }
+
+    /// Tells the records of this run what each limit allows, where that is less than in others.
+    pub(crate) fn run_bounded_by(&self, bounds: &Arc<Bounds>) {
+        // Set once, when the run begins.
+        let _ = self.run.bounds.set(Arc::clone(bounds));
     }
 
     /// Tells records what each limit allows, from now on.

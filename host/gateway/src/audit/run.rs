@@ -1,15 +1,17 @@
 //! The log of one run: where its lines go, and which records are not complete yet.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::follow::Follow;
 use super::kept::{Denied, Full, Kept, Slot, size};
 use super::waiting::{Line, Room, Waiting};
 use super::writer::Writer;
 use super::{AuditLine, DroppedRecord, Shared, trace};
+use crate::bounds::{Bounds, ReachedBudget};
 use sandbox_net_egress::account::{HostMemory, Reservation};
 
 /// The longest that the end of a run waits for incomplete records: their work has ended, but the
@@ -63,6 +65,10 @@ pub(super) struct Run {
     kept: Mutex<Kept>,
     open: watch::Sender<usize>,
     waiting: Arc<Waiting>,
+    /// What each limit allows in this run, where that is less than in others.
+    pub(super) bounds: OnceLock<Arc<Bounds>>,
+    /// Whether the log is complete; changes with each record.
+    news: watch::Sender<bool>,
 }
 
 /// Marks a record as incomplete for as long as it lives.
@@ -84,8 +90,32 @@ impl Run {
             kept: Mutex::default(),
             open: watch::Sender::default(),
             waiting: Waiting::new(&shared.is_broken),
+            bounds: OnceLock::new(),
+            news: watch::Sender::default(),
             shared,
         }
+    }
+
+    /// The budget that a decision's rule or an exchange's error names.
+    pub(super) fn budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
+        self.bounds()?.of(of?)
+    }
+
+    /// The budget that a lookup's rule names.
+    pub(super) fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
+        self.bounds()?.of_lookup(of?)
+    }
+
+    fn bounds(&self) -> Option<&Arc<Bounds>> {
+        self.bounds.get().or_else(|| self.shared.bounds.get())
+    }
+
+    pub(super) fn follow(self: &Arc<Self>) -> Follow {
+        Follow::new(Arc::clone(self), self.news.subscribe())
+    }
+
+    fn tell_followers(&self) {
+        self.news.send_modify(|_| ());
     }
 
     pub(super) fn open(self: &Arc<Self>) -> Open {
@@ -109,6 +139,7 @@ impl Run {
         if !self.written(begun).await {
             self.give_up();
         }
+        self.news.send_replace(true);
     }
 
     /// Waits for the sinks as long as they take lines; returns whether they have all.
@@ -127,6 +158,7 @@ impl Run {
     /// Ends a run that is dropped, without waiting for long. The lines that were not written yet
     /// are written later.
     fn end_now(&self) {
+        self.news.send_replace(true);
         self.tell_counts();
         let begun = Instant::now();
         // A stuck sink blocks a thread only once for this long.
@@ -184,6 +216,7 @@ impl Run {
         let allowed = self
             .kept()
             .allow(&line, has_exchange, has_sinks, self.memory());
+        self.tell_followers();
         let written = written.insert(Written {
             slot: allowed.map_err(|Full| Unrecorded::Memory)?,
             held: room.held.clone(),
@@ -204,12 +237,13 @@ impl Run {
     /// Completes what was written.
     pub(super) fn update(&self, written: &Written, kept: AuditLine, line: AuditLine) {
         self.kept().update(written.slot, kept, self.memory());
-        self.follow(line, written.held.clone());
+        self.tell_followers();
+        self.pass_on_after(line, written.held.clone());
     }
 
     /// Records the end of something whose decision has reserved the room for it.
     pub(super) fn finish(&self, line: AuditLine, following: &Following) {
-        self.follow(line.clone(), following.held.clone());
+        self.pass_on_after(line.clone(), following.held.clone());
         let mut kept = self.kept();
         match following.is_kept {
             true => {
@@ -217,12 +251,15 @@ impl Run {
             }
             false => kept.drop_one(&line),
         }
+        drop(kept);
+        self.tell_followers();
     }
 
     /// Records a denial, or counts it.
     pub(super) fn deny(&self, line: AuditLine) {
         let room = self.room(&line);
         let denied = self.kept().deny(&line, room.is_ok(), self.memory());
+        self.tell_followers();
         match (denied, room) {
             (Denied::Kept, Ok(room)) => self.pass_on(line, room),
             (Denied::Counted(Some(record)), _) => {
@@ -295,7 +332,7 @@ impl Run {
     }
 
     /// Passes on an update of another line, sharing its memory.
-    fn follow(&self, line: AuditLine, held: Option<Arc<Reservation>>) {
+    fn pass_on_after(&self, line: AuditLine, held: Option<Arc<Reservation>>) {
         self.pass_on(line, Room { place: None, held });
     }
 

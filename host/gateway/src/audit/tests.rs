@@ -7,7 +7,7 @@ use sandbox_net_policy::DenyReason;
 
 /// A sink that takes this many lines, and then no more.
 #[derive(Default)]
-struct Lines {
+pub(super) struct Lines {
     lines: Mutex<Vec<AuditLine>>,
     room: Option<usize>,
 }
@@ -37,7 +37,7 @@ impl Lines {
     }
 }
 
-fn log(room: Option<usize>) -> (AuditLog, Arc<Lines>) {
+pub(super) fn log(room: Option<usize>) -> (AuditLog, Arc<Lines>) {
     let sink = Arc::new(Lines {
         room,
         ..Lines::default()
@@ -50,7 +50,7 @@ fn log(room: Option<usize>) -> (AuditLog, Arc<Lines>) {
     (log, sink)
 }
 
-fn subject(stage: Stage, target: impl Into<String>) -> Subject {
+pub(super) fn subject(stage: Stage, target: impl Into<String>) -> Subject {
     Subject {
         stage,
         target: target.into(),
@@ -70,7 +70,7 @@ fn denial(reason: DenyReason) -> Denial {
 }
 
 /// A request that is allowed and ends; returns whether it was allowed.
-async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unrecorded> {
+pub(super) async fn request(log: &AuditLog, target: impl Into<String>) -> Result<(), Unrecorded> {
     let mut decided = log.decided(subject(Stage::Request, target), Ok("rule"));
     if let Err(why) = decided.commit().await {
         decided.refused("budget:host-memory", Reason::Budget(BudgetReason::Budget));
