@@ -1,8 +1,8 @@
-"""The exit codes that CPython's own `main` gives, where the runtime's entry gives others."""
+"""The exit codes that CPython's own `main` gives, where the distribution's entry gives others."""
 
-import sys
-from types import FrameType
 from typing import Any, Final
+
+from . import entry
 
 # As a shell says it of a program that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -10,11 +10,11 @@ _LONGEST: Final = 1 << 63
 
 
 def adapt() -> None:
-    """Changes the runtime's entry, in which the preparation runs."""
-    entry = _entry(sys._getframe())
-    if entry is None:
+    """Changes the entry."""
+    inside = entry.find()
+    if inside is None:
         return
-    stock_run, stock_report = entry["run"], entry["_report"]
+    stock_run, stock_report = inside["run"], inside["_report"]
     interrupted: list[BaseException] = []
 
     def report(error: BaseException, *more: Any) -> None:
@@ -26,9 +26,9 @@ def adapt() -> None:
         code = stock_run(*arguments)
         return _INTERRUPTED if interrupted else code
 
-    entry["_report"], entry["run"] = report, run
-    stock_exit_code = entry["_exit_code"]
-    entry["_exit_code"] = lambda end: exit_code(end, stock_exit_code)
+    inside["_report"], inside["run"] = report, run
+    stock_exit_code = inside["_exit_code"]
+    inside["_exit_code"] = lambda end: exit_code(end, stock_exit_code)
 
 
 def exit_code(end: SystemExit, otherwise: Any) -> int:
@@ -37,11 +37,3 @@ def exit_code(end: SystemExit, otherwise: Any) -> int:
         return 0xFF
     code: int = otherwise(end)
     return code
-
-
-def _entry(frame: FrameType | None) -> dict[str, Any] | None:
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "_reactor":
-            return frame.f_globals
-        frame = frame.f_back
-    return None

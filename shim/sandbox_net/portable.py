@@ -15,6 +15,7 @@ from . import (
     pools,
     processes,
     signals,
+    streams,
     thread_waits,
     threads,
     turns,
@@ -34,6 +35,7 @@ def install(has_sockets: bool) -> None:
         return
     _installed = True
     exits.adapt()
+    streams.adapt()
     if threads.can_start():
         return
     builders = dict(_MODULES)

@@ -5,6 +5,7 @@ from support import HostTest  # noqa: I001 - first: it installs the stand-ins
 import errno
 import fcntl as known_fcntl
 import hashlib
+import io
 import os
 import random
 import signal
@@ -22,6 +23,7 @@ from sandbox_net import (
     pipes,
     processes,
     signals,
+    streams,
     threads,
     users,
 )
@@ -167,6 +169,15 @@ class Others(unittest.TestCase):
         for code, expected in ((3, 3), (-1, 255), (2**70, 255), (-(2**70), 255), (2**31, 0)):
             ours = exits.exit_code(SystemExit(code), lambda end: end.code & 255)
             self.assertEqual(ours, expected)
+
+    def test_unbuffered_streams_have_the_names_of_natives(self) -> None:
+        with open(os.devnull, "wb", buffering=0) as raw:
+            stream = io.TextIOWrapper(raw, write_through=True)
+            streams.give_names(stream, "<stdout>")
+            self.assertEqual((stream.name, stream.mode), ("<stdout>", "w"))
+        other = io.StringIO()
+        streams.give_names(other, "<stdout>")
+        self.assertFalse(hasattr(other, "name"))
 
     @unittest.skipUnless(threads.can_start(), "needs threads")
     def test_threads_do_not_hinder_each_other(self) -> None:

@@ -11,7 +11,7 @@ use crate::{Failure, console};
 #[derive(Serialize)]
 struct Report<'a> {
     exit_code: i32,
-    /// `exit`, `time-limit` or `trap`.
+    /// As [`Exit::as_str`].
     ended: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trap: Option<&'a str>,
@@ -50,17 +50,13 @@ enum Stderr<'a> {
 }
 
 pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
-    let (ended, trap) = match &outcome.exit {
-        Exit::Code(_) => ("exit", None),
-        Exit::TimeLimit => ("time-limit", None),
-        Exit::CpuLimit => ("cpu-limit", None),
-        Exit::Trap(why) => ("trap", Some(why.as_str())),
-        // The library may learn of other ends first.
-        _ => ("other", None),
+    let trap = match &outcome.exit {
+        Exit::Trap(why) => Some(why.as_str()),
+        _ => None,
     };
     let report = Report {
         exit_code: outcome.exit_code(),
-        ended,
+        ended: outcome.exit.as_str(),
         trap,
         duration_seconds: outcome.duration.as_secs_f64(),
         memory_bytes: outcome.memory,

@@ -41,7 +41,8 @@ mod upload;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Follow, LookupRecord, Reason, Time,
+    Verdict,
 };
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;

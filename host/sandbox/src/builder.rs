@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::capture::CAPTURE_LIMIT;
 use crate::checks::{self, AuditPlaces};
 use crate::compile::packages;
 use crate::disk::DiskLimits;
@@ -21,7 +22,7 @@ use crate::mounts::{check_cache, library, mount};
 use crate::network::Network;
 use crate::root::Root;
 use crate::sandbox::{Sandbox, Settings};
-use crate::stdio::{Destination, Output, Stdin};
+use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
 use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certificates};
 use sandbox_net_gateway::DecisionHook;
@@ -66,6 +67,7 @@ pub struct SandboxBuilder {
     disk: Option<u64>,
     time: Option<Duration>,
     cpu: Option<Duration>,
+    captured: Option<usize>,
     deadline: Option<Instant>,
     preparation: Option<Duration>,
     /// The packages, after they were prepared.
@@ -197,7 +199,7 @@ impl SandboxBuilder {
     ///
     /// The interpreter was started long before a run and no longer reads variables of its own. Those
     /// that would change what a program does, such as `PYTHONHASHSEED` and `PYTHONPATH`, are errors.
-    /// `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE` and the like have no effect.
+    /// `PYTHONUNBUFFERED` works as natively. `PYTHONDONTWRITEBYTECODE` and the like have no effect.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
@@ -333,7 +335,6 @@ impl SandboxBuilder {
 
     /// Refuses an audit log that the guest itself would write to.
     fn check_audit(&self, places: &AuditPlaces) -> Result<(), Error> {
-        let is_inherited = |output: &Output| matches!(output, Output::Inherit);
         places.check(is_inherited(&self.stdout), is_inherited(&self.stderr))
     }
 
@@ -371,7 +372,7 @@ impl SandboxBuilder {
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let writable = self.writable()?;
-        let network = self.network().await?;
+        let (network, places) = self.network().await?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::shared().await?,
@@ -407,9 +408,12 @@ impl SandboxBuilder {
             args: self.args,
             mounts,
             writable,
-            stdin: self.stdin,
+            has_inherited: [&self.stdout, &self.stderr].map(is_inherited),
+            places,
+            stdin: Input::new(self.stdin),
             stdout: Destination::stdout(self.stdout),
             stderr: Destination::stderr(self.stderr),
+            captured: self.captured.unwrap_or(CAPTURE_LIMIT),
             memory: self.memory.unwrap_or(MEMORY),
             time: self.time,
             cpu: self.cpu,
@@ -422,7 +426,8 @@ impl SandboxBuilder {
         Ok(Sandbox::new(engine, settings, root))
     }
 
-    async fn network(&self) -> Result<Network, Error> {
+    /// The network, and where its log goes.
+    async fn network(&self) -> Result<(Network, AuditPlaces), Error> {
         let policy = self.effective_policy()?;
         let secrets = policy.secrets().to_vec();
         // Reading secrets may read files and run commands.
@@ -446,7 +451,7 @@ impl SandboxBuilder {
             tracing::warn!("the policy's mode is 'report': what it denies is let pass");
         }
         let deadline = self.hook_deadline.unwrap_or(HOOK_DEADLINE);
-        Ok(Network {
+        let network = Network {
             policy,
             egress: self.egress()?,
             vault,
@@ -456,7 +461,8 @@ impl SandboxBuilder {
                 queries: self.audit_queries,
                 sinks,
             },
-        })
+        };
+        Ok((network, places))
     }
 
     pub(crate) fn egress(&self) -> Result<EgressConfig, Error> {

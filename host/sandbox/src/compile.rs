@@ -11,7 +11,9 @@ use sandbox_net_policy::Policy;
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, PackagesBuilder};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
+use crate::capture::{CAPTURE_LIMIT, Capture};
 use crate::disk::DiskLimits;
 use crate::engine::{Engine, Preopen};
 use crate::error::Error;
@@ -20,7 +22,7 @@ use crate::guest::{Guest, MEMORY};
 use crate::mounts::{PACKAGES, library, open};
 use crate::root::Root;
 use crate::script::Exit;
-use crate::stdio::{Destination, Stdin};
+use crate::stdio::{InputSource, Sink};
 
 /// Names the way of compiling packages in the cache's keys.
 const COMPILED: &str = "pyc-1";
@@ -76,16 +78,16 @@ async fn compile(
     let root = Root::new(DiskLimits::default()).map_err(Error::Files)?;
     let gateway = nowhere()?;
     let memory = gateway.memory();
-    let output = || Destination::Capture.sink(memory);
-    let (stdout, stderr) = (output(), output());
+    let output = || Sink::Capture(Capture::new(memory, CAPTURE_LIMIT));
+    let stderr = output();
     let guest = Guest {
-        engine,
+        engine: engine.clone(),
         capability,
         args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
         env: BTreeMap::new(),
-        stdin: &Stdin::Empty,
-        stdout: &stdout,
-        stderr: &stderr,
+        stdin: InputSource::Empty,
+        stdout: output(),
+        stderr: stderr.clone(),
         preopens: vec![
             root.files().clone(),
             library(engine)?,
@@ -95,7 +97,12 @@ async fn compile(
         memory: MEMORY,
         cpu: None,
     };
-    let ended = guest.run(Instant::now().checked_add(within.left())).await?;
+    let ended = guest
+        .run(
+            Instant::now().checked_add(within.left()),
+            &CancellationToken::new(),
+        )
+        .await?;
     match ended.exit {
         Exit::Code(0) => Ok(()),
         Exit::TimeLimit => {

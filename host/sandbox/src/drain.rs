@@ -145,13 +145,6 @@ impl Progress {
         self.queued == 0 && self.flushes == 0
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let new = &bytes[bytes.len().saturating_sub(LAST)..];
-        let old = self.last.len().min(LAST - new.len());
-        self.last.drain(..self.last.len() - old);
-        self.last.extend_from_slice(new);
-    }
-
     fn room(&self) -> usize {
         match self.flushes {
             0 => QUEUE.saturating_sub(self.queued),
@@ -165,6 +158,14 @@ impl Progress {
             None => Ok(()),
         }
     }
+}
+
+/// Keeps the last [`LAST`] bytes of what came before and `bytes`.
+pub(crate) fn keep_last(last: &mut Vec<u8>, bytes: &[u8]) {
+    let new = &bytes[bytes.len().saturating_sub(LAST)..];
+    let old = last.len().min(LAST - new.len());
+    last.drain(..last.len() - old);
+    last.extend_from_slice(new);
 }
 
 /// The guest's end of a [`Drain`].
@@ -202,7 +203,7 @@ impl DrainStream {
                 return Err(StreamError::trap("a write beyond what check-write permits"));
             }
             progress.queued += bytes.len();
-            progress.keep(bytes);
+            keep_last(&mut progress.last, bytes);
         } else if progress.flushes > 0 {
             // Nothing was written since the flush that waits: one flush is enough.
             return Ok(());

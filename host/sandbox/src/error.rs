@@ -154,6 +154,15 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The sandbox's host memory has no room for what the run needs of it.
+    #[error(
+        "the sandbox's host memory has no room for the streams of another run: end a run, or raise \
+         host_memory_limit"
+    )]
+    HostMemory,
+    /// The run's outcome was already taken.
+    #[error("the outcome of this run was already returned: wait for it only once")]
+    AlreadyWaited,
     /// A task of the host ended without a result.
     #[error("a task of the host failed: {0}")]
     Internal(String),

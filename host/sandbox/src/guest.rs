@@ -11,9 +11,10 @@ use futures_util::task::AtomicWaker;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_python::Capability;
 use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap, UpdateDeadline};
-use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -22,8 +23,7 @@ use crate::engine::{Engine, Files, Limits, Preopen, StoreState, Usage};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
-use crate::stdin::ProcessStdin;
-use crate::stdio::{Sink, Stdin};
+use crate::stdio::{InputSource, Sink};
 
 /// Resources that a guest may hold at once: connections, exchanges, streams, files and pollables.
 /// The adapter's own bound is well below it; a guest without that adapter traps at one more.
@@ -32,14 +32,14 @@ const RESOURCES: usize = 1 << 16;
 pub(crate) const MEMORY: usize = 1 << 30;
 
 /// What an interpreter is given.
-pub(crate) struct Guest<'a> {
-    pub(crate) engine: &'a Engine,
+pub(crate) struct Guest {
+    pub(crate) engine: Engine,
     pub(crate) capability: Capability,
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
-    pub(crate) stdin: &'a Stdin,
-    pub(crate) stdout: &'a Sink,
-    pub(crate) stderr: &'a Sink,
+    pub(crate) stdin: InputSource,
+    pub(crate) stdout: Sink,
+    pub(crate) stderr: Sink,
     /// The directories that it begins with.
     pub(crate) preopens: Vec<Preopen>,
     pub(crate) gateway: Gateway,
@@ -68,12 +68,19 @@ impl Default for Ended {
     }
 }
 
-impl Guest<'_> {
-    /// Runs the interpreter to its end, and until what it wrote has arrived. Dropping the future ends
-    /// it.
-    pub(crate) async fn run(self, until: Option<Instant>) -> Result<Ended, Error> {
+impl Guest {
+    /// Runs the interpreter to its end, and until what it wrote has arrived. Its time, `killed` and
+    /// dropping the future end it.
+    pub(crate) async fn run(
+        self,
+        until: Option<Instant>,
+        killed: &CancellationToken,
+    ) -> Result<Ended, Error> {
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Ok(Ended::default());
+        }
         let interpreter = self.engine.interpreter(self.capability).await?.clone();
-        let (engine, memory, cpu) = (self.engine, self.memory, self.cpu);
+        let (engine, memory, cpu) = (self.engine.clone(), self.memory, self.cpu);
         let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
         let usage = Arc::new(Usage::new());
         let mut store = Store::new(engine.wasmtime(), self.state());
@@ -97,7 +104,8 @@ impl Guest<'_> {
                 ended
             };
             let exit = match asked.or(running).await {
-                None => Exit::TimeLimit,
+                // Whoever asked knows better.
+                None => Exit::Killed,
                 Some(Ok((code,))) => Exit::Code(code),
                 Some(Err(error)) => exit_of(&error, memory)?,
             };
@@ -109,22 +117,29 @@ impl Guest<'_> {
                 cpu: counted.used(),
             })
         };
+        let guest = guest.in_current_span();
         let mut guest = engine.threads().run(usage, guest);
-        match before(until, &mut guest).await {
-            Some(ended) => ended,
-            None => {
-                stop.ask();
-                guest.await
-            }
-        }
+        let exit = tokio::select! {
+            biased;
+            ended = &mut guest => return ended,
+            () = passed(until) => Exit::TimeLimit,
+            () = killed.cancelled() => Exit::Killed,
+        };
+        stop.ask();
+        let ended = guest.await?;
+        Ok(match ended.exit {
+            Exit::Killed => Ended { exit, ..ended },
+            _ => ended,
+        })
     }
 
-    fn state(self) -> StoreState {
+    fn state(mut self) -> StoreState {
+        let stdin = std::mem::replace(&mut self.stdin, InputSource::Empty);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         StoreState {
             table,
-            wasi: self.wasi(),
+            wasi: self.wasi(stdin),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(self.gateway),
             limits: Limits::new(self.memory),
@@ -133,19 +148,22 @@ impl Guest<'_> {
         }
     }
 
-    fn wasi(&self) -> WasiCtx {
+    fn wasi(&self, stdin: InputSource) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(&self.args);
         for (name, value) in &self.env {
             wasi.env(name, value);
         }
-        match self.stdin {
-            Stdin::Empty => {}
-            Stdin::Inherit => {
-                wasi.stdin(ProcessStdin);
+        match stdin {
+            InputSource::Empty => {}
+            InputSource::Process(stdin) => {
+                wasi.stdin(stdin);
             }
-            Stdin::Bytes(bytes) => {
-                wasi.stdin(MemoryInputPipe::new(bytes.clone()));
+            InputSource::Bytes(bytes) => {
+                wasi.stdin(bytes);
+            }
+            InputSource::Pipe(pipe) => {
+                wasi.stdin(pipe);
             }
         }
         wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());
@@ -178,6 +196,14 @@ impl Stop {
             }
         })
         .await
+    }
+}
+
+/// Waits until this time, for ever without one.
+async fn passed(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,7 @@
 //! alone serves programs outside of WebAssembly.
 
 mod builder;
+mod capture;
 mod checks;
 mod compile;
 mod disk;
@@ -19,13 +20,17 @@ mod handles;
 mod metadata_error;
 mod mounts;
 mod network;
+mod pipe;
 mod reading;
 mod root;
+mod run;
+mod run_options;
 mod sandbox;
 mod script;
 mod script_file;
 mod script_metadata;
 mod stdin;
+mod stdin_pipe;
 mod stdio;
 mod variables;
 
@@ -39,13 +44,16 @@ pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
+pub use pipe::OutputReader;
+pub use run::{KillHandle, Run};
+pub use run_options::RunOptions;
 pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
-    ExchangeRecord, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture, HookRequest,
-    LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage,
-    Time, ValueError, Vault, VaultError, Verdict,
+    ExchangeRecord, Follow, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture,
+    HookRequest, LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError,
+    SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use sandbox_net_wasi::{
@@ -54,4 +62,5 @@ pub use sandbox_net_wasi::{
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};
+pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

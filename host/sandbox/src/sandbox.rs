@@ -5,24 +5,28 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_policy::Policy;
 use sandbox_net_python::Capability;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::capture::CAPTURE_LIMIT;
+use crate::checks::AuditPlaces;
 use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::exposure::{self, Writable};
 use crate::files;
-use crate::guest::{Ended, Guest, before};
+use crate::guest::{Guest, MEMORY, before};
 use crate::network::Network;
 use crate::root::Root;
+use crate::run::{Keeps, Run, Started, Streams};
+use crate::run_options::{RunOptions, UNBUFFERED};
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
-use crate::stdio::{Destination, Stdin};
+use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
-
-/// How long to wait for output that the time limit cut off.
-const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 
 /// The most bytes that are read of a file if the caller gives no bound.
 const READ_LIMIT: u64 = 64 << 20;
@@ -56,6 +60,8 @@ pub struct Sandbox {
     env: Mutex<BTreeMap<String, String>>,
     gateway: Gateway,
     root: Arc<Root>,
+    runs: TaskTracker,
+    closing: CancellationToken,
 }
 
 #[derive(Clone)]
@@ -70,7 +76,13 @@ pub(crate) struct Settings {
     pub(crate) mounts: Vec<Preopen>,
     /// The directories of the host among them that the guest may write to.
     pub(crate) writable: Vec<Writable>,
-    pub(crate) stdin: Stdin,
+    /// Where the audit log goes.
+    pub(crate) places: AuditPlaces,
+    /// Whether stdout and stderr are the process's own.
+    pub(crate) has_inherited: [bool; 2],
+    /// The most bytes that are captured of each output stream.
+    pub(crate) captured: usize,
+    pub(crate) stdin: Input,
     pub(crate) stdout: Destination,
     pub(crate) stderr: Destination,
     pub(crate) memory: usize,
@@ -93,84 +105,143 @@ impl Sandbox {
             gateway: settings.network.gateway(),
             settings,
             root: Arc::new(root),
+            runs: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }
     }
 
-    /// Runs `script` in a fresh interpreter to its end.
+    /// Runs `script` in a fresh interpreter to its end: [`start`](Self::start) without options, and
+    /// [`Run::wait`].
     ///
-    /// Several runs may go on at once. Each has its own interpreter, memory, script, time limit and
-    /// [`Outcome`]: exit code, captured output, decisions, exchanges and lookups. They share
+    /// Several runs may go on at once: see [`start`](Self::start) for what they share.
+    ///
+    /// Dropping the future ends the program.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start). Whatever the script itself does is an [`Outcome`].
+    pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
+        let mut run = self.start(script, RunOptions::new()).await?;
+        run.wait().await
+    }
+
+    /// Starts `script` in a fresh interpreter, once it is its turn
+    /// ([`EngineBuilder::max_running`](crate::EngineBuilder::max_running)).
+    ///
+    /// Several runs may go on at once. Each has its own interpreter, memory, script, streams, limits
+    /// and [`Outcome`]: exit code, captured output, decisions, exchanges and lookups. They share
     ///
     /// - the files, `/tmp` and `/home` as well as mounted directories, in which nothing keeps them from
     ///   overwriting each other's;
-    /// - the environment and the arguments, as they are when a run begins;
+    /// - the environment and the arguments, as they are when a run begins, below those of its options;
     /// - the policy, and the budgets: what one run uses the others no longer have;
     /// - secrets, connections that are kept for reuse, the audit log, the hook;
     /// - stdin, stdout and stderr where those are the process's own or a writer;
-    ///   [`Stdin::Bytes`] is read from its beginning by each.
+    ///   [`Stdin::Bytes`](crate::Stdin::Bytes) is read from its beginning by each.
     ///
     /// For runs that share nothing, [`fork`](Self::fork) or build another sandbox.
     ///
     /// A script that is a file of the host is copied to a directory that only its own run sees,
     /// read-only, as `/run`.
     ///
+    /// Dropping the future before it returns starts nothing.
+    ///
     /// # Errors
     ///
-    /// An [`Error`] where the script can't be read, lies where the guest could replace it
-    /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
-    /// [`Outcome`].
-    pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
+    /// An [`Error`] where an option can't be enforced as it is written, the script can't be read or
+    /// lies where the guest could replace it ([`Error::Exposed`]), the interpreter can't be started,
+    /// there is no memory for the streams ([`Error::HostMemory`]), or as many programs wait for their
+    /// turn as may ([`Error::Busy`]).
+    pub async fn start(
+        &self,
+        script: impl Into<Script>,
+        options: RunOptions,
+    ) -> Result<Run, Error> {
+        options.check(&self.settings.network.vault)?;
+        self.check_streams(&options)?;
+        let env = self.environment_with(&options);
         // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
         // Its time begins with its turn.
         let turn = before(self.settings.deadline, self.engine.turn()).await;
-        let _turn = turn.transpose()?;
+        let turn = turn.transpose()?.unwrap_or_default();
         let start = Instant::now();
-        let until = self.settings.until(start);
-        let gateway = self.gateway.next_run();
-        let stdout = self.settings.stdout.sink(gateway.memory());
-        let stderr = self.settings.stderr.sink(gateway.memory());
+        let until = self.settings.until(start, options.time);
+        let gateway = match options.requests {
+            Some(requests) => self.gateway.next_run_within(requests),
+            None => self.gateway.next_run(),
+        };
+        let (source, stdout, stderr, streams) = self.streams(&options, gateway.memory())?;
         let audit = gateway.audit().clone();
-        let _counts = audit.at_end();
-        let mut ended = Ended::default();
-        if let Some(arguments) = before(until, self.arguments(script.into())).await {
-            let (args, script) = arguments?;
-            let guest = Guest {
-                engine: &self.engine,
-                capability: self.settings.capability,
-                args,
-                env: self.environment().clone(),
-                stdin: &self.settings.stdin,
-                stdout: &stdout,
-                stderr: &stderr,
-                preopens: self.preopens(script.as_ref()),
-                gateway,
-                memory: self.settings.memory,
-                cpu: self.settings.cpu,
-            };
-            ended = guest.run(until).await?;
-        }
-        // The connections ended with the interpreter, so their records are complete.
-        audit.settle().await;
-        // Output that the time limit cut off gets a moment to arrive.
-        let stderr_end = stderr.last();
-        let ((stdout, cut), (stderr, also_cut)) =
-            tokio::join!(stdout.end(OUTPUT_GRACE), stderr.end(OUTPUT_GRACE));
-        Ok(Outcome {
-            exit: ended.exit,
-            truncated: cut || also_cut,
+        let arguments = self.arguments(script.into(), &options, &env);
+        let arguments = before(until, arguments).await.transpose()?;
+        let (args, script) = arguments.unzip();
+        let script = script.flatten();
+        let guest = args.map(|args| Guest {
+            engine: self.engine.clone(),
+            capability: self.settings.capability,
+            args,
+            env,
+            stdin: source,
+            stdout: stdout.clone(),
+            stderr: stderr.clone(),
+            preopens: self.preopens(script.as_ref()),
+            gateway,
+            memory: smaller(Some(self.settings.memory), options.memory).unwrap_or(MEMORY),
+            cpu: smaller(self.settings.cpu, options.cpu),
+        });
+        let started = Started {
+            guest,
+            until,
+            start,
+            audit,
             stdout,
             stderr,
-            stderr_end,
-            duration: start.elapsed(),
-            memory: ended.memory,
-            cpu: ended.cpu,
-            handles: ended.handles,
-            decisions: audit.decisions(),
-            exchanges: audit.exchanges(),
-            lookups: audit.lookups(),
-            dropped: audit.dropped(),
-        })
+            keeps: Keeps {
+                _turn: turn,
+                _script: script,
+                _root: Arc::clone(&self.root),
+                _tracked: self.runs.token(),
+            },
+        };
+        Ok(Run::start(started, streams, self.closing.child_token()))
+    }
+
+    /// Refuses an inherited stream to which the audit log goes too.
+    fn check_streams(&self, options: &RunOptions) -> Result<(), Error> {
+        let [stdout, stderr] = self.settings.has_inherited;
+        let inherits = |of: &Option<Output>, otherwise| of.as_ref().map_or(otherwise, is_inherited);
+        let places = &self.settings.places;
+        places.check(
+            inherits(&options.stdout, stdout),
+            inherits(&options.stderr, stderr),
+        )
+    }
+
+    /// The streams of one run: the guest's ends and the embedder's.
+    fn streams(
+        &self,
+        options: &RunOptions,
+        memory: &HostMemory,
+    ) -> Result<(InputSource, Sink, Sink, Streams), Error> {
+        let settings = &self.settings;
+        let limit = smaller(Some(settings.captured), options.captured).unwrap_or(CAPTURE_LIMIT);
+        let own = options.stdin.clone().map(Input::new);
+        let (source, stdin) = own.as_ref().unwrap_or(&settings.stdin).source(memory)?;
+        let own = options.stdout.clone().map(Destination::stdout);
+        let stdout = own.as_ref().unwrap_or(&settings.stdout);
+        let (stdout, stdout_reader) = stdout.sink(memory, limit)?;
+        let own = options.stderr.clone().map(Destination::stderr);
+        let stderr = own.as_ref().unwrap_or(&settings.stderr);
+        let (stderr, stderr_reader) = stderr.sink(memory, limit)?;
+        let streams = Streams {
+            stdin,
+            stdout: stdout_reader,
+            stderr: stderr_reader,
+            limit,
+            memory: memory.clone(),
+        };
+        Ok((source, stdout, stderr, streams))
     }
 
     /// Reads the file that the guest sees at the absolute path `path`, of at most 64 MiB: see
@@ -290,7 +361,8 @@ impl Sandbox {
         ))
     }
 
-    /// Removes the sandbox's files, and reports whether that succeeded. Dropping the sandbox removes
+    /// Ends the runs that are still going on, waits for their ends, removes the sandbox's files, and
+    /// reports whether that succeeded. Dropping the sandbox removes
     /// them too, in a blocking task on a runtime of several threads and otherwise at once, and warns
     /// (with `tracing`) on failure.
     ///
@@ -299,6 +371,9 @@ impl Sandbox {
     /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
     pub async fn close(self) -> Result<(), Error> {
+        self.closing.cancel();
+        self.runs.close();
+        self.runs.wait().await;
         // A cancelled call may still use the files; they are removed when it ends.
         let Some(root) = Arc::into_inner(self.root) else {
             return Ok(());
@@ -306,6 +381,14 @@ impl Sandbox {
         let removed = tokio::task::spawn_blocking(move || root.remove()).await;
         let removed = removed.map_err(|e| Error::Internal(e.to_string()))?;
         removed.map_err(Error::CleanUp)
+    }
+
+    /// The environment of a run with these options.
+    fn environment_with(&self, options: &RunOptions) -> BTreeMap<String, String> {
+        let mut env = self.environment().clone();
+        let own = options.env.iter();
+        env.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        env
     }
 
     fn environment(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -321,8 +404,16 @@ impl Sandbox {
     }
 
     /// The interpreter's arguments for `script`, and its copy if it is a file of the host.
-    async fn arguments(&self, script: Script) -> Result<(Vec<String>, Option<ScriptFile>), Error> {
+    async fn arguments(
+        &self,
+        script: Script,
+        options: &RunOptions,
+        env: &BTreeMap<String, String>,
+    ) -> Result<(Vec<String>, Option<ScriptFile>), Error> {
         let mut args = vec!["python".to_owned()];
+        if env.get(UNBUFFERED).is_some_and(|value| !value.is_empty()) {
+            args.push("-u".to_owned());
+        }
         let mut copy = None;
         match script.0 {
             Source::Code(code) => args.extend(["-c".to_owned(), code]),
@@ -341,9 +432,9 @@ impl Sandbox {
                 copy = Some(script);
             }
         }
-        args.extend(self.settings.args.iter().cloned());
+        args.extend(self.settings.args.iter().chain(&options.args).cloned());
         checks::arguments(&args)?;
-        checks::environment(&self.environment())?;
+        checks::environment(env)?;
         Ok((args, copy))
     }
 
@@ -359,9 +450,14 @@ impl Sandbox {
 }
 
 impl Settings {
-    /// When a run that starts now has to end.
-    fn until(&self, start: Instant) -> Option<Instant> {
-        let limit = self.time.and_then(|limit| start.checked_add(limit));
-        limit.into_iter().chain(self.deadline).min()
+    /// When a run that starts now has to end, with a limit of its own.
+    fn until(&self, start: Instant, own: Option<Duration>) -> Option<Instant> {
+        let limit = smaller(self.time, own).and_then(|limit| start.checked_add(limit));
+        smaller(limit, self.deadline)
     }
+}
+
+/// The smaller one of two limits.
+fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
 }

@@ -71,25 +71,41 @@ pub enum Exit {
     TimeLimit,
     /// The CPU limit ended it.
     CpuLimit,
+    /// The embedder ended it: [`Run::kill`](crate::Run::kill) or
+    /// [`Sandbox::close`](crate::Sandbox::close).
+    Killed,
     /// The interpreter could not go on, as at the end of its stack: WebAssembly's own words.
     Trap(String),
 }
 
 impl Exit {
     /// The exit code of the run as a process: 124 for the time limit, 137 for the CPU limit, as of a
-    /// process that the kernel kills at its own (`RLIMIT_CPU`), 134 for a trap.
+    /// process that the kernel kills at its own (`RLIMIT_CPU`), and for a program that was killed, 134
+    /// for a trap.
     pub fn code(&self) -> i32 {
         match self {
             Self::Code(code) => *code,
             Self::TimeLimit => 124,
-            Self::CpuLimit => 137,
+            Self::CpuLimit | Self::Killed => 137,
             Self::Trap(_) => 134,
+        }
+    }
+
+    /// What ended the run: `exit`, `time-limit`, `cpu-limit`, `killed` or `trap`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Code(_) => "exit",
+            Self::TimeLimit => "time-limit",
+            Self::CpuLimit => "cpu-limit",
+            Self::Killed => "killed",
+            Self::Trap(_) => "trap",
         }
     }
 }
 
 /// The result of a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,

@@ -1,33 +1,25 @@
 //! The three standard streams of a run.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::OutputStream;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
-use crate::drain::{Drain, DrainStream, LAST};
-use sandbox_net_egress::account::{HostMemory, Reservation};
-
-/// Bytes that are captured of one stream.
-const CAPTURE_LIMIT: usize = 64 << 20;
-/// The part of the sandbox's host memory that captures leave free: one over this number.
-const LEFT: usize = 4;
-/// The least that a capture grows by.
-const STEP: usize = 64 * 1024;
-/// Bytes that a capture has from the start, so that a program that has used up the memory can still
-/// say so, but at most one over [`GUARANTEED_PART`] of the memory.
-const GUARANTEED: usize = 256 * 1024;
-const GUARANTEED_PART: usize = 32;
-/// Bytes that the guest may write at a time.
-const WRITE_SIZE: usize = 64 * 1024;
+use crate::capture::Capture;
+use crate::drain::{Drain, DrainStream};
+use crate::error::Error;
+use crate::pipe::{OutputReader, PipeWriter, pipe};
+use crate::stdin::ProcessStdin;
+use crate::stdin_pipe::{StdinPipe, StdinWriter, stdin_pipe};
+use sandbox_net_egress::account::HostMemory;
 
 /// What the guest reads as its standard input.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// Nothing: the first read returns the end.
     #[default]
@@ -37,13 +29,16 @@ pub enum Stdin {
     Inherit,
     /// These bytes.
     Bytes(Vec<u8>),
+    /// Written by the embedder while the program runs: see [`Run::stdin`](crate::Run::stdin).
+    Piped,
 }
 
 /// Where an output stream of the guest goes.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Output {
-    /// Captured in the [`Outcome`](crate::Outcome), up to 64 MiB of each stream, and up to three
-    /// quarters of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together.
+    /// Captured in the [`Outcome`](crate::Outcome), up to 64 MiB of each stream or
+    /// [`capture_limit`](crate::SandboxBuilder::capture_limit), and up to three quarters of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together.
     /// What is beyond is dropped, and [`truncated`](crate::Outcome::truncated) says so.
     #[default]
     Capture,
@@ -55,6 +50,20 @@ pub enum Output {
     /// write; an error of the writer is an error of that write. A writer that never returns keeps
     /// its thread, but no run beyond its time limit.
     Writer(Arc<Mutex<dyn Write + Send>>),
+    /// Read by the embedder while the program runs: see [`Run::stdout`](crate::Run::stdout). The
+    /// program waits while 64 KiB wait to be read.
+    Piped,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Capture => "Capture",
+            Self::Inherit => "Inherit",
+            Self::Writer(_) => "Writer",
+            Self::Piped => "Piped",
+        })
+    }
 }
 
 impl Output {
@@ -64,102 +73,67 @@ impl Output {
     }
 }
 
-/// What was captured of one stream.
+/// Where the input of every run of a sandbox comes from.
 #[derive(Clone)]
-pub(crate) struct Capture {
-    kept: Arc<Mutex<Kept>>,
-    truncated: Arc<AtomicBool>,
+pub(crate) enum Input {
+    Empty,
+    Process,
+    Bytes(Bytes),
+    Pipe,
 }
 
-/// The bytes, and their memory.
-struct Kept {
-    bytes: Vec<u8>,
-    memory: HostMemory,
-    held: Option<Reservation>,
-}
-
-impl Kept {
-    /// Makes room for as many of `more` bytes as the memory allows; returns how many.
-    fn grow(&mut self, more: usize) -> usize {
-        let wanted = (self.bytes.len() + more).min(CAPTURE_LIMIT);
-        // Doubles like vectors, so that it is seldom copied, but never beyond the limit.
-        let doubled = wanted.max(2 * self.held()).clamp(STEP, CAPTURE_LIMIT);
-        if wanted > self.held() && !self.hold(doubled) {
-            self.hold(wanted);
+impl Input {
+    pub(crate) fn new(stdin: Stdin) -> Self {
+        match stdin {
+            Stdin::Empty => Self::Empty,
+            Stdin::Inherit => Self::Process,
+            Stdin::Bytes(bytes) => Self::Bytes(bytes.into()),
+            Stdin::Piped => Self::Pipe,
         }
-        let room = wanted.min(self.held());
-        if room > self.bytes.capacity() {
-            let size = self.held().min(doubled);
-            self.bytes.reserve_exact(size - self.bytes.len());
-        }
-        room.saturating_sub(self.bytes.len())
     }
 
-    fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, Reservation::bytes)
-    }
-
-    /// Reserves memory for `size` bytes, if enough stays free.
-    fn hold(&mut self, size: usize) -> bool {
-        let missing = size.saturating_sub(self.held());
-        let left = self.memory.limit() / LEFT;
-        if self.memory.free() < missing.saturating_add(left) {
-            return false;
-        }
-        match &mut self.held {
-            Some(held) => held.grow(missing).is_ok(),
-            None => {
-                self.held = self.memory.reserve(missing).ok();
-                self.held.is_some()
+    /// The input of one run, and its writer if it is piped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HostMemory`] if there is no memory for a pipe.
+    pub(crate) fn source(
+        &self,
+        memory: &HostMemory,
+    ) -> Result<(InputSource, Option<StdinWriter>), Error> {
+        Ok(match self {
+            Self::Empty => (InputSource::Empty, None),
+            Self::Process => (InputSource::Process(ProcessStdin), None),
+            Self::Bytes(bytes) => (
+                InputSource::Bytes(MemoryInputPipe::new(bytes.clone())),
+                None,
+            ),
+            Self::Pipe => {
+                let (pipe, writer) = stdin_pipe(memory)?;
+                (InputSource::Pipe(pipe), Some(writer))
             }
-        }
+        })
     }
 }
 
-impl Capture {
-    /// A capture whose bytes are taken from `memory`.
-    pub(crate) fn new(memory: &HostMemory) -> Self {
-        let guaranteed = GUARANTEED.min(memory.limit() / GUARANTEED_PART);
-        Self {
-            kept: Arc::new(Mutex::new(Kept {
-                bytes: Vec::new(),
-                memory: memory.clone(),
-                // If nothing is left, other runs of the sandbox use it.
-                held: memory.reserve(guaranteed).ok(),
-            })),
-            truncated: Arc::default(),
-        }
-    }
+/// Whether an output is the process's own stream.
+pub(crate) fn is_inherited(output: &Output) -> bool {
+    matches!(output, Output::Inherit)
+}
 
-    /// Takes what was captured; it no longer counts as the sandbox's memory.
-    fn take(&self) -> Vec<u8> {
-        let mut kept = self.kept();
-        kept.held = None;
-        std::mem::take(&mut kept.bytes)
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_truncated(&self) -> bool {
-        self.truncated.load(Ordering::Relaxed)
-    }
-
-    fn extend(&self, new: &[u8]) {
-        let mut kept = self.kept();
-        let room = kept.grow(new.len());
-        if new.len() > room {
-            self.truncated.store(true, Ordering::Relaxed);
-        }
-        kept.bytes.extend_from_slice(&new[..new.len().min(room)]);
-    }
+/// The guest's end of an input.
+pub(crate) enum InputSource {
+    Empty,
+    Process(ProcessStdin),
+    Bytes(MemoryInputPipe),
+    Pipe(StdinPipe),
 }
 
 /// Where an output of every run of a sandbox goes.
 #[derive(Clone)]
 pub(crate) enum Destination {
     Capture,
+    Pipe,
     Writer(Drain),
     /// A stream of the process itself, and whether that is a terminal.
     Process(Drain, bool),
@@ -183,6 +157,7 @@ impl Destination {
     {
         match output {
             Output::Capture => Self::Capture,
+            Output::Piped => Self::Pipe,
             Output::Writer(writer) => Self::Writer(Drain::new(writer)),
             Output::Inherit => {
                 let drain = process.get_or_init(|| Drain::new(Arc::new(Mutex::new(own()))));
@@ -191,13 +166,26 @@ impl Destination {
         }
     }
 
-    /// The output of one run; `memory` pays for what is captured.
-    pub(crate) fn sink(&self, memory: &HostMemory) -> Sink {
-        match self {
-            Self::Capture => Sink::Capture(Capture::new(memory)),
-            Self::Writer(drain) => Sink::Drain(drain.stream(), false),
-            Self::Process(drain, is_terminal) => Sink::Drain(drain.stream(), *is_terminal),
-        }
+    /// The output of one run, and its reader if it is piped. `memory` pays for what waits or is
+    /// captured, and a capture keeps at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HostMemory`] if there is no memory for a pipe.
+    pub(crate) fn sink(
+        &self,
+        memory: &HostMemory,
+        limit: usize,
+    ) -> Result<(Sink, Option<OutputReader>), Error> {
+        Ok(match self {
+            Self::Capture => (Sink::Capture(Capture::new(memory, limit)), None),
+            Self::Writer(drain) => (Sink::Drain(drain.stream(), false), None),
+            Self::Process(drain, is_terminal) => (Sink::Drain(drain.stream(), *is_terminal), None),
+            Self::Pipe => {
+                let (writer, reader) = pipe(memory)?;
+                (Sink::Pipe(writer), Some(reader))
+            }
+        })
     }
 }
 
@@ -207,6 +195,7 @@ pub(crate) enum Sink {
     Capture(Capture),
     /// A stream, and whether that is a terminal.
     Drain(DrainStream, bool),
+    Pipe(PipeWriter),
 }
 
 impl Sink {
@@ -220,11 +209,9 @@ impl Sink {
     /// The last few bytes that the guest wrote.
     pub(crate) fn last(&self) -> Vec<u8> {
         match self {
-            Self::Capture(capture) => {
-                let kept = capture.kept();
-                kept.bytes[kept.bytes.len().saturating_sub(LAST)..].to_vec()
-            }
+            Self::Capture(capture) => capture.last(),
             Self::Drain(stream, _) => stream.last(),
+            Self::Pipe(pipe) => pipe.last(),
         }
     }
 
@@ -234,6 +221,10 @@ impl Sink {
         match self {
             Self::Capture(capture) => (capture.take(), capture.is_truncated()),
             Self::Drain(stream, _) => (Vec::new(), stream.close(grace).await),
+            Self::Pipe(pipe) => {
+                pipe.close();
+                (Vec::new(), false)
+            }
         }
     }
 }
@@ -249,32 +240,12 @@ impl StdoutStream for Sink {
         match self {
             Self::Capture(capture) => Box::new(capture.clone()),
             Self::Drain(stream, _) => Box::new(stream.clone()),
+            Self::Pipe(pipe) => Box::new(pipe.clone()),
         }
     }
 
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
         // Only WASI 0.3 calls this, and it is not linked.
         Box::new(tokio::io::sink())
-    }
-}
-
-#[async_trait]
-impl Pollable for Capture {
-    async fn ready(&mut self) {}
-}
-
-#[async_trait]
-impl OutputStream for Capture {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.extend(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_SIZE)
     }
 }

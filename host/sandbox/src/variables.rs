@@ -3,7 +3,7 @@
 //! The interpreter is a snapshot that was started long before a run, isolated from its environment
 //! (`sys.flags.isolated`). Variables whose effect a program would miss are refused, and the error
 //! says what to do instead. Those that change nothing that a program computes are accepted and have
-//! no effect: `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE`, `PYTHONNOUSERSITE`,
+//! no effect: `PYTHONDONTWRITEBYTECODE`, `PYTHONNOUSERSITE`,
 //! `PYTHONFAULTHANDLER`, `PYTHONSTARTUP`, `PYTHONPYCACHEPREFIX`, `PYTHONMALLOC`,
 //! `PYTHONNODEBUGRANGES`, `PYTHON_CPU_COUNT`, `PYTHON_GIL`, `PYTHON_JIT` and others of their kind.
 

@@ -60,7 +60,6 @@ impl Follow {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::audit::tests::{log, request, subject};
     use crate::audit::{AuditLine, PendingRequest, Stage, Verdict};
 

@@ -56,6 +56,13 @@ impl SandboxBuilder {
         self
     }
 
+    /// Limits what is captured of each output stream of a run, in bytes. Defaults to 64 MiB. What is
+    /// beyond is dropped, and [`Outcome::truncated`](crate::Outcome::truncated) says so.
+    pub fn capture_limit(mut self, bytes: usize) -> Self {
+        self.captured = Some(bytes);
+        self
+    }
+
     /// When every run has to have ended, whatever its time limit; never otherwise. A run that begins
     /// later ends at once.
     pub fn deadline(mut self, deadline: Instant) -> Self {

@@ -15,6 +15,7 @@ pub(crate) use filesystem::Preopen;
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::{Engine, EngineBuilder};
+pub(crate) use turns::Turn;
 pub(crate) use usage::Usage;
 
 /// The default limit for fetching and compiling an interpreter, and for packages. It allows for

@@ -21,7 +21,7 @@ pub(super) struct Turns {
 }
 
 /// A guest's place among those that run, until it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Turn {
     _place: Option<OwnedSemaphorePermit>,
 }
