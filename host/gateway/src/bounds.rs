@@ -37,6 +37,8 @@ struct Fixed {
     connections: u64,
     response_head: u64,
     host_memory: Option<u64>,
+    /// What the embedder allows one run.
+    requests: Option<u64>,
 }
 
 impl Bounds {
@@ -46,6 +48,7 @@ impl Bounds {
             connections: host.max_connections as u64,
             response_head: host.max_response_head as u64,
             host_memory: host.max_host_memory,
+            requests: None,
         };
         let number = |bound: u64| u32::try_from(bound).unwrap_or(u32::MAX);
         let budgets = policy.tightest(Budgets {
@@ -65,7 +68,10 @@ impl Bounds {
         });
         Self {
             budgets,
-            fixed: self.fixed.clone(),
+            fixed: Fixed {
+                requests: Some(requests),
+                ..self.fixed.clone()
+            },
         }
     }
 
@@ -78,6 +84,7 @@ impl Bounds {
             "connections" => Some(self.fixed.connections),
             "response-head-size" => Some(self.fixed.response_head),
             "host-memory" => self.fixed.host_memory,
+            "requests" => self.fixed.requests,
             _ => None,
         };
         Some(ReachedBudget {

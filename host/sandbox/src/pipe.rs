@@ -159,10 +159,7 @@ impl PipeWriter {
     fn room(&self) -> StreamResult<usize> {
         let state = self.end.shared.state();
         match state.is_abandoned || state.is_over {
-            true => Err(StreamError::LastOperationFailed(
-                // The program gets its number: a stream that is closed has none.
-                io::Error::from(io::ErrorKind::BrokenPipe).into(),
-            )),
+            true => Err(StreamError::LastOperationFailed(broken().into())),
             false => Ok(QUEUE - state.queue.len()),
         }
     }
@@ -187,6 +184,14 @@ impl Drop for WriterEnd {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The error of a pipe without a reader, with its number: the program gets it as `errno`.
+fn broken() -> io::Error {
+    #[cfg(unix)]
+    return rustix::io::Errno::PIPE.into();
+    #[cfg(not(unix))]
+    return io::ErrorKind::BrokenPipe.into();
 }
 
 #[async_trait]

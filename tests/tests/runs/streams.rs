@@ -113,8 +113,8 @@ async fn a_slow_reader_gets_every_byte_and_the_program_waits_for_it() {
 #[tokio::test]
 async fn a_reader_that_goes_away_is_a_broken_pipe_as_natively() {
     let sandbox = built(Sandbox::builder()).await;
-    let code = "import sys\nsys.stdin.read()\ntry:\n    print('x', flush=True)\nexcept \
-                BrokenPipeError as error:\n    print(repr(error), file=sys.stderr)\n    \
+    let code = "import errno, sys\nsys.stdin.read()\ntry:\n    print('x', flush=True)\nexcept \
+                BrokenPipeError as error:\n    print(error.errno == errno.EPIPE, file=sys.stderr)\n    \
                 sys.stdout = None";
     let mut run = sandbox.start(code, piped()).await.unwrap();
     drop(run.stdout());
@@ -122,7 +122,7 @@ async fn a_reader_that_goes_away_is_a_broken_pipe_as_natively() {
     let mut stderr = String::new();
     let mut reader = run.stderr().unwrap();
     soon(reader.read_to_string(&mut stderr)).await.unwrap();
-    assert_eq!(stderr, "BrokenPipeError(32, 'Broken pipe')\n");
+    assert_eq!(stderr, "True\n");
     soon(run.wait()).await.unwrap();
 }
 
