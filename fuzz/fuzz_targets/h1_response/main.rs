@@ -13,7 +13,7 @@ mod egress;
 mod reading;
 
 // The reader's sources name these as they stand in their own crate.
-pub(crate) use egress::{error, fields, h1, limit, message, protocol_failure, trailers};
+pub(crate) use egress::{error, fields, h1, limit, protocol_failure, response, trailers};
 use libfuzzer_sys::fuzz_target;
 
 /// The bounds of heads and of trailer sections.

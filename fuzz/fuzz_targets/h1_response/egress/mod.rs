@@ -11,7 +11,7 @@ pub(crate) mod fields {
     pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 }
 
-pub(crate) mod message {
+pub(crate) mod response {
     use super::fields::Fields;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use bytes::BytesMut;
 use self::chunked::{ChunkedDecoder, Decoded};
 use self::response::{Framing, HeadError, HeadParser, framing, is_persistent};
 use crate::error::EgressError;
-use crate::message::HttpVersion;
 use crate::protocol_failure::ProtocolFault;
+use crate::response::HttpVersion;
 use crate::{Body, End, Head, Outcome};
 
 /// The most that a fault in the chunked coding may show of what came.
