@@ -7,6 +7,8 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::byte_count;
+
 /// Reads the file at `path` if it has at most `most` bytes.
 ///
 /// # Errors
@@ -19,7 +21,7 @@ pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
     let metadata = file.metadata()?;
     let size = metadata.len();
     if size > most {
-        return Err(too_long(&format!("has {size} bytes"), most));
+        return Err(too_long(&format!("has {}", byte_count::bytes(size)), most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // The file may grow meanwhile.
@@ -66,7 +68,8 @@ fn open_regular(directory: &Dir, path: &Path, options: &mut OpenOptions) -> io::
 
 fn too_long(what: &str, most: u64) -> io::Error {
     let fault = format!(
-        "it {what}, more than the {most} that are read at most; read_file_up_to takes another bound"
+        "it {what}, more than the {} that are read at most; read_file_up_to takes another bound",
+        byte_count::bytes(most)
     );
     io::Error::new(io::ErrorKind::FileTooLarge, fault)
 }
@@ -111,7 +114,7 @@ mod tests {
         let error = read("ten", 9).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         let error = read("sparse", 1 << 26).unwrap_err().to_string();
-        assert!(error.contains("1099511627776 bytes"), "{error}");
+        assert!(error.contains("it has 1.0 TiB, more than the "), "{error}");
         assert!(error.contains("67108864"), "{error}");
         for name in ["pipe", "."] {
             let error = read(name, 10).unwrap_err().to_string();

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::builder::SandboxBuilder;
+use crate::byte_count;
 use crate::error::Error;
 use crate::metadata_error::ScriptMetadataError;
 use sandbox_net_python::Manifest;
@@ -302,7 +303,10 @@ fn block(source: &str) -> Result<Option<Block>, ScriptMetadataError> {
             text.push('\n');
         }
         if text.len() > LONGEST {
-            let problem = format!("the comment `{START}` has more than {LONGEST} bytes");
+            let problem = format!(
+                "the comment `{START}` is longer than {}",
+                byte_count::bytes(LONGEST as u64)
+            );
             return Err(fault(index + 1, problem));
         }
         found = Some(Block {

@@ -86,11 +86,6 @@ impl Shared {
     fn budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
         self.bounds.get()?.of(of?)
     }
-
-    /// The budget that a lookup's rule names.
-    fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
-        self.bounds.get()?.of_lookup(of?)
-    }
 }
 
 impl std::fmt::Debug for AuditLog {

@@ -240,7 +240,7 @@ async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_roo
     let mut open: Vec<_> = (0..MAX_LOOKUPS)
         .map(|number| gateway.lookup(name(number)).unwrap())
         .collect();
-    let full = EgressError::Limit(Limit::Connections);
+    let full = EgressError::Limit(Limit::LookupsAtOnce);
     assert_eq!(lookup(&gateway, "more.test").await, Err(full.clone()));
     // Dropping the task frees its place as soon as the runtime has handled it.
     open.pop();
@@ -257,7 +257,10 @@ async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_roo
     assert_eq!((of("asked"), of("closed")), (MAX_LOOKUPS, 1));
     let denied = records.iter().filter(|it| it.verdict == Verdict::Deny);
     let rules: Vec<_> = denied.map(|it| (&*it.rule, it.outcome.is_some())).collect();
-    assert_eq!(rules, [("budget:connections", false); 2]);
+    assert_eq!(rules, [("budget:lookups-at-once", false); 2]);
+    let reached = records.iter().filter_map(|it| it.budget.as_ref());
+    let reached: Vec<_> = reached.map(|it| (&*it.key, it.value, it.fixed)).collect();
+    assert_eq!(reached, [("lookups_at_once", 256, true); 2]);
 }
 
 #[tokio::test(start_paused = true)]

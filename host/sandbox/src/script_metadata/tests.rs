@@ -114,7 +114,7 @@ fn a_comment_with_a_fault_is_refused_with_its_line() {
             2,
             "more than 16 rules",
         ),
-        (vec![&format!("# {long}")], 1, "more than 65536 bytes"),
+        (vec![&format!("# {long}")], 1, "longer than 64.0 KiB"),
     ] {
         let lines = [&["# /// script"][..], &content, &["# ///"]].concat();
         let refused = parse(&lines).unwrap_err();
