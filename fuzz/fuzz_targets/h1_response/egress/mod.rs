@@ -1,4 +1,4 @@
-//! What the reader's sources take for the transport's own types, under the names of its files.
+//! Replaces the transport's own types for the reader's sources, under the names of its files.
 
 pub(crate) mod h1;
 #[path = "../../../../host/egress/src/trailers.rs"]
