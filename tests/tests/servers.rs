@@ -273,7 +273,7 @@ async fn the_raw_server_follows_its_table() {
 }
 
 #[tokio::test]
-async fn the_raw_server_goes_on_for_ever_where_told() {
+async fn the_raw_server_can_answer_without_end() {
     let server = RawServer::start().await;
     for path in ["/many-fields", "/long-field", "/endless-informational"] {
         let mut stream = TcpStream::connect(server.address())

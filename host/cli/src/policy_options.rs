@@ -1,6 +1,6 @@
 //! The policy options of the command line: files, and single rules.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};

@@ -182,7 +182,7 @@ async fn more_trailers_than_a_reply_can_count_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_peer_that_asks_for_the_body_is_told_of_once() {
+async fn a_request_for_the_body_is_reported_once() {
     let (mut guest, id, state) = exchange(CHUNKED).await;
     assert_eq!(guest.call(HEAD, id, 0, b"").await, Reply::Pending);
     state.send_modify(|state| state.continued = true);

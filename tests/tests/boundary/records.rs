@@ -153,7 +153,7 @@ impl AuditSink for Room {
 }
 
 #[tokio::test]
-async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
+async fn with_a_full_disk_nothing_is_sent_that_has_no_line() {
     for room in [0, 1, 3, 1000] {
         let servers = Servers::start().await;
         servers.dns.set("n0.a.test", [IpAddr::from([127, 0, 0, 1])]);
@@ -223,7 +223,7 @@ fn amending(at: Stage, amendments: Amendments) -> impl DecisionHook + 'static {
 
 /// On a runtime of one thread: a run that the time limit ended is not dropped yet when it passes.
 #[tokio::test]
-async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
+async fn requests_that_nobody_granted_are_recorded_as_abandoned_without_gaps() {
     const COUNT: usize = 30;
     let servers = Servers::start().await;
     let (origin, port) = (
@@ -360,7 +360,7 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
 
 /// As when the future that waits for it is dropped.
 #[tokio::test]
-async fn a_run_that_is_dropped_has_told_what_was_counted() {
+async fn a_dropped_run_has_recorded_its_counts() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("audit.jsonl");
     let builder = builder(&["https://allowed.test"]).audit_file(&path);

@@ -25,7 +25,7 @@ fn a_rule_says_whether_anybody_can_have_names_that_it_means() {
 
 /// The text of the warning about a denied name beside `any`.
 #[test]
-fn a_denied_name_beside_any_leaves_its_address_to_be_reached() {
+fn a_name_denied_beside_any_is_still_reached_by_its_address() {
     let document = Document {
         allow: vec![rule("any")],
         deny: vec![Rule::parse_deny("bad.example.com").expect("a rule")],

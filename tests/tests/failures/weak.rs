@@ -161,6 +161,6 @@ fn weak(table: &mut Table) {
 }
 
 #[tokio::test]
-async fn keys_and_signatures_that_are_too_weak_are_refused_in_openssls_words() {
+async fn keys_and_signatures_that_are_too_weak_are_refused_with_openssls_text() {
     compare(weak, 11).await;
 }

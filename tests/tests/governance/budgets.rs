@@ -349,7 +349,7 @@ async fn broken_answers_are_counted() {
 }
 
 #[tokio::test]
-async fn a_budget_of_nothing_leaves_nothing() {
+async fn a_budget_of_zero_allows_nothing() {
     let servers = Servers::start().await;
     for (budget, limit) in [
         ("requests = 0", "requests"),

@@ -177,7 +177,7 @@ async fn a_good_file_allows_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_narrowing_policy_leaves_only_less() {
+async fn a_narrowing_policy_only_removes_permissions() {
     let servers = Servers::start().await;
     let (text, cases) = (ours(&servers), questions(&servers));
     let (http, https) = (servers.http.origin(), servers.https.origin());

@@ -89,7 +89,10 @@ fn exchange(record: &ExchangeRecord) -> Row {
         .error
         .as_deref()
         .map(|it| shortened(it, LONGEST_NAME));
-    let error = error.map(|error| format!("{error}{}", allowed(record.budget.as_ref())));
+    let error = error.map(|error| match &record.budget {
+        Some(budget) => format!("{error} ({})", allowed(budget)),
+        None => error,
+    });
     let outcome: Vec<String> = status.into_iter().chain(error).collect();
     let named = record.secrets.iter().take(MOST_SECRETS);
     let mut secrets: Vec<_> = named.map(|it| shortened(it, LONGEST_NAME)).collect();
@@ -174,14 +177,20 @@ pub(super) fn what(stage: Stage, method: Option<&str>, target: &str) -> String {
 
 /// What was decided, and the budget that decided it.
 fn judged_with(verdict: Verdict, reason: Option<Reason>, budget: Option<&ReachedBudget>) -> String {
-    judged(verdict, reason) + &allowed(budget)
+    let text = judged(verdict, reason);
+    match (text.strip_suffix(')'), budget) {
+        (Some(open), Some(budget)) => format!("{open}: {})", allowed(budget)),
+        _ => text,
+    }
 }
 
-/// What a budget allows, in parentheses; nothing without one.
-fn allowed(budget: Option<&ReachedBudget>) -> String {
-    budget.map_or_else(String::new, |ReachedBudget { key, value, .. }| {
-        format!(" ({} = {value})", shortened(key, LONGEST_NAME))
-    })
+/// A budget with what it allows.
+fn allowed(budget: &ReachedBudget) -> String {
+    format!(
+        "{} = {}",
+        shortened(&budget.key, LONGEST_NAME),
+        budget.value
+    )
 }
 
 /// What was decided.

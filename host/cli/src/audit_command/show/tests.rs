@@ -166,11 +166,11 @@ fn a_budget_that_refused_something_is_shown_with_its_value() {
     );
     let printed = show(&directory, 100);
     for told in [
-        "denied (budget) (requests = 3)",
-        "denied (budget) (lookups = 7)",
+        "denied (budget: requests = 3)",
+        "denied (budget: lookups = 7)",
         "200, limit:bytes-down (bytes_down = 1000)",
-        "denied (budget) (\\u{1b}[31m = 1)",
-        "connect e.test:443    denied (no-rule) ",
+        "denied (budget: \\u{1b}[31m = 1)",
+        "connect e.test:443    denied (no-rule)\n",
     ] {
         assert!(printed.out.contains(told), "{told}: {}", printed.out);
     }
