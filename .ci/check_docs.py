@@ -1,7 +1,7 @@
-"""Checks that what the documentation names is there: links, their headings, files in backticks.
+"""Checks that everything that the documentation names exists: links, headings, files in backticks.
 
-A name is looked for from the root, from the page's own folder, and from the folders that the same
-paragraph has named before.
+A name is looked up from the root, from the page's own folder, and from the folders that the same
+paragraph named before.
 """
 
 import re
@@ -33,14 +33,14 @@ def pages() -> list[Path]:
 
 
 def anchors(text: str) -> set[str]:
-    """The names by which links find this page's headings."""
+    """Returns the anchors of this page's headings."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in plain}
 
 
 def broken_links(page: Path, text: str) -> Iterator[str]:
-    """Links to what is not there."""
+    """Yields links to missing files."""
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -53,7 +53,7 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
 
 
 def missing_files(page: Path, text: str) -> Iterator[str]:
-    """Files in backticks that are not there."""
+    """Yields files in backticks that are missing."""
     for part in PART.split(FENCE.sub("", text)):
         bases = [ROOT, page.parent]
         for name in CODE.findall(part):
@@ -73,7 +73,7 @@ def missing_files(page: Path, text: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Says what is wrong, a line each."""
+    """Prints what is wrong, one line each."""
     faults = [
         f"{page.relative_to(ROOT)}: {fault}"
         for page in pages()

@@ -1,8 +1,7 @@
-"""What the interpreter runs before its snapshot is taken.
+"""Runs in the interpreter before its snapshot is taken.
 
-The host mounts the package ``sandbox_net`` at ``/shim`` for this one turn; without a network, the
-modules of it that need none. It leaves an interpreter that a program finds as if it had just been
-started.
+For this one run the host mounts the package ``sandbox_net`` at ``/shim``; without a network, only
+the modules that need none. Afterwards the interpreter looks to a program as if it had just started.
 """
 
 import builtins
@@ -12,7 +11,7 @@ import sys
 
 SHIM = "/shim"
 PACKAGES = "/packages"
-# Other versions of what the library carries, which a program has asked for.
+# Packages that were requested in another version than the built-in one.
 REPLACING = "/packages/.before-the-library"
 
 sys.path.insert(0, SHIM)
@@ -21,15 +20,15 @@ import sandbox_net.prepare  # noqa: E402
 sandbox_net.prepare.prepare()
 sys.path.remove(SHIM)
 sys.path_importer_cache.clear()
-# As with `python -c` and `python -m`, the working directory comes first. Packages are found after
-# the standard library, which carries the compiled ones, unless they replace what it carries.
+# As with `python -c` and `python -m`, the working directory comes first. Packages come after the
+# standard library, which contains the built-in ones, unless they replace one of those.
 sys.path[:0] = ["", REPLACING]
 sys.path.append(PACKAGES)
 os.chdir("/home")
-# There is nothing for `site` to do, so that its absence explains no failure of an import.
+# An import error would otherwise blame the missing `site`, which would have nothing to do.
 sys.flags = copy.replace(sys.flags, no_site=0)  # type: ignore[misc, type-var]
 
-# The turn made `exit` and `quit` those of a session; a program has the ordinary ones.
+# This run set the `exit` and `quit` of an interactive session; a program gets the ordinary ones.
 import _sitebuiltins  # noqa: E402
 
 for name in ("exit", "quit"):

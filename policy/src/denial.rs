@@ -148,6 +148,15 @@ impl fmt::Display for Target<'_> {
     }
 }
 
+/// Proposes a rule; if no rule is narrow enough, also says what else it grants.
+fn proposal(rule: &str) -> String {
+    let more = match rule.ends_with("/*") {
+        true => ", which also allows paths of one segment, such as '/x'",
+        false => "",
+    };
+    format!("to allow it, add the rule '{rule}'{more}")
+}
+
 impl Target<'_> {
     /// With a head, the proposed rule names its method and path.
     pub(super) fn no_rule(&self, head: Option<Head<'_>>) -> Denial {
@@ -160,7 +169,7 @@ impl Target<'_> {
             ),
             (Some(head), None) => (
                 "no rule allows this method and path".to_owned(),
-                format!("to allow it, add the rule '{}'", with_path(&rule, head)),
+                proposal(&with_path(&rule, head)),
             ),
             (Some(head), Some(unread)) => (
                 format!("no rule allows this method and path: {unread}"),
@@ -297,8 +306,14 @@ impl Target<'_> {
     }
 
     pub(super) fn host_field(&self) -> Denial {
-        let fault = "the 'Host' field differs from the host of the connection, or appears twice";
+        let fault = "the 'Host' field differs from the host of the connection";
         let remedy = "no rule can allow it: connect to that host directly";
+        self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
+    }
+
+    fn second_host_field(&self) -> Denial {
+        let fault = "the 'Host' field appears twice";
+        let remedy = "no rule can allow it: send it once";
         self.deny(DenyReason::HostMismatch, DEFAULT_DENY, fault, remedy)
     }
 
@@ -356,6 +371,7 @@ impl Target<'_> {
     pub(super) fn field_fault(&self, fault: FieldFault) -> Denial {
         match fault {
             FieldFault::Host => self.host_field(),
+            FieldFault::HostTwice => self.second_host_field(),
             FieldFault::Forbidden(name) => self.field(name),
         }
     }

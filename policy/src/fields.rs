@@ -27,8 +27,10 @@ pub(super) fn is_host_owned(name: &str) -> bool {
 /// Why the policy refuses a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldFault {
-    /// `Host` appears twice, or differs from the origin's authority.
+    /// `Host` differs from the origin's authority.
     Host,
+    /// `Host` appears twice.
+    HostTwice,
     /// A field that the guest may not send, in lower case.
     Forbidden(&'static str),
 }
@@ -39,7 +41,10 @@ pub(super) fn check(origin: &Origin, fields: &[(Vec<u8>, Vec<u8>)]) -> Result<()
     for (name, value) in fields {
         if is_host(name) {
             hosts += 1;
-            if hosts > 1 || !is_authority(origin, value) {
+            if hosts > 1 {
+                return Err(FieldFault::HostTwice);
+            }
+            if !is_authority(origin, value) {
                 return Err(FieldFault::Host);
             }
         }
@@ -163,7 +168,7 @@ mod tests {
         let host = (b"Host".to_vec(), b"api.test".to_vec());
         let twice = [host.clone(), (b"A".to_vec(), b"b".to_vec()), host];
         let origin = origin(Scheme::Https, "api.test", 443);
-        assert_eq!(check(&origin, &twice), Err(FieldFault::Host));
+        assert_eq!(check(&origin, &twice), Err(FieldFault::HostTwice));
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub(crate) fn suggestion(scheme: Option<Scheme>, endpoint: &Endpoint) -> String 
 }
 
 /// The rule for one method and path. It contains what a guest chose only if that cannot be mistaken
-/// for more than a rule; otherwise the rule is for the directory above, or for every path.
+/// for more than a rule; otherwise the rule is for the directory above, or for every path. No rule
+/// is for `/` alone, so that one gets the next larger rule, `/*`.
 pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
     let rule = with_method(rule, head);
     let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
@@ -34,8 +35,9 @@ pub(crate) fn with_path(rule: &str, head: Head<'_>) -> String {
     let permits = |pattern: &str| {
         PathPattern::parse(pattern).is_ok_and(|pattern| pattern.permits(head.readings))
     };
-    if plain.len() == path.len() && plain != "/" && permits(plain) {
-        return format!("{rule}{plain}");
+    if plain.len() == path.len() && permits(plain) {
+        let star = if plain == "/" { "*" } else { "" };
+        return format!("{rule}{plain}{star}");
     }
     let directory = plain.rfind('/').map_or("/", |slash| &plain[..=slash]);
     let below = format!("{directory}**");
@@ -143,7 +145,8 @@ mod tests {
                 "/v1/x~y_z-1.2?q='",
                 "GET https://a.test/v1/x~y_z-1.2",
             ),
-            ("GET", "/", "GET https://a.test/**"),
+            ("GET", "/", "GET https://a.test/*"),
+            ("GET", "/?q", "GET https://a.test/*"),
             ("M-SEARCH", "/x", "M-SEARCH https://a.test/x"),
             ("GET", "/v1/a'b", "GET https://a.test/v1/**"),
             ("GET", "/v1/a'b/c", "GET https://a.test/v1/**"),
@@ -207,7 +210,7 @@ mod tests {
             prop_assert_eq!(document.allow[0].to_string(), text.clone());
             // The paths that it covers begin as this path does.
             let pattern = text.split_once("a.test").unwrap().1;
-            let prefix = pattern.strip_suffix("**").unwrap_or(pattern);
+            let prefix = pattern.trim_end_matches('*');
             prop_assert!(path.starts_with(prefix), "{} for {}", text, path);
         }
     }

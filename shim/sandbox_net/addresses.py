@@ -1,9 +1,9 @@
 """Addresses that stand for names.
 
-Programs resolve a name first and connect to an address then. Here the host resolves, and decides
-by the name. It does not tell the addresses of every name (`lookup`). A name of which it tells none
-gets an address of its own from a range that is never used on any network, and `connect` turns that
-address back into the name:
+Programs resolve a name first and then connect to an address. Here the host resolves, and decides
+by the name. It does not disclose the addresses of every name (`lookup`). For the others each name
+gets an address of its own, from a range that no network uses, and `connect` turns that address
+back into the name:
 
 - IPv4: 240.0.0.0/8, of the reserved class E (RFC 1112 section 4);
 - IPv6: the same 32 bits under fd53:4e45:5400::/96, of the unique local range (RFC 4193).
@@ -27,12 +27,12 @@ _V6_PREFIX: Final = bytes.fromhex("fd534e4554000000") + bytes(4)
 
 _NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _MAX_NAME: Final = 253
-# What `inet_aton` reads besides four decimal numbers: fewer of them, octal, hexadecimal.
+# `inet_aton` also reads fewer than four numbers, and octal and hexadecimal ones.
 _NUMERIC: Final = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 
 
 class NameTable:
-    """Which address stands for which name. Bounded: the name unused for longest goes first."""
+    """Maps addresses to the names that they stand for. Bounded: the least used goes first."""
 
     def __init__(self, size: int = _MAX_NAMES) -> None:
         self._size = size
@@ -41,7 +41,7 @@ class NameTable:
         self._names: dict[int, str] = {}
 
     def number(self, name: str) -> int:
-        """The 32 bits that stand for `name`."""
+        """Returns the 32 bits that stand for `name`."""
         name = name.lower()
         number = self._numbers.get(name)
         if number is None:
@@ -56,7 +56,7 @@ class NameTable:
         return number
 
     def name(self, number: int) -> str | None:
-        """The name that `number` stands for."""
+        """Returns the name that `number` stands for."""
         return self._names.get(number)
 
 
@@ -64,7 +64,7 @@ TABLE: Final = NameTable()
 
 
 def address_of(name: str, family: int) -> str:
-    """The address that stands for `name`."""
+    """Returns the address that stands for `name`."""
     packed = TABLE.number(name).to_bytes(4, "big")
     if family == constants.AF_INET6:
         return inet_ntop(constants.AF_INET6, _V6_PREFIX + packed)
@@ -72,7 +72,7 @@ def address_of(name: str, family: int) -> str:
 
 
 def name_of(address: str) -> str | None:
-    """The name that `address`, a literal, stands for; `None` if it stands for itself."""
+    """Returns the name that the literal `address` stands for; `None` if it stands for itself."""
     if ":" in address:
         packed = inet_pton(constants.AF_INET6, address)
         if not packed.startswith(_V6_PREFIX):
@@ -84,7 +84,7 @@ def name_of(address: str) -> str | None:
 
 
 def parse_literal(text: str) -> tuple[int, str, int] | None:
-    """The family, address and scope id of an address literal; `None` for anything else."""
+    """Returns family, address and scope id of an address literal; `None` for anything else."""
     if _NUMERIC.fullmatch(text):
         try:
             return constants.AF_INET, SOCKET.inet_ntoa(SOCKET.inet_aton(text)), 0
@@ -101,10 +101,10 @@ def parse_literal(text: str) -> tuple[int, str, int] | None:
 
 
 def require_name(text: str) -> str:
-    """`text`, if it can be the name of a host.
+    """Returns `text` if it can be the name of a host.
 
     Raises:
-        gaierror: it can not (RFC 1035 section 2.3.4).
+        gaierror: it cannot (RFC 1035 section 2.3.4).
     """
     if len(text.removesuffix(".")) > _MAX_NAME or _NAME.fullmatch(text) is None:
         raise gai_error("EAI_NONAME", "Name or service not known")

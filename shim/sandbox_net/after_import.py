@@ -1,4 +1,4 @@
-"""Adapts modules when a program imports them, since they are not there at the preparation."""
+"""Changes modules when a program imports them, because they are not loaded in the snapshot."""
 
 import importlib.abc
 import importlib.machinery
@@ -12,7 +12,7 @@ _changes: Final[dict[str, Callable[[Any], None]]] = {}
 
 
 def when_imported(name: str, change: Callable[[Any], None]) -> None:
-    """Has `change` done with the module `name` once it is imported."""
+    """Calls `change` with the module `name` once it is imported."""
     _changes[name] = change
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -22,7 +22,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module as it is found without this, with a loader that changes it."""
+        """Finds the module as without this finder, with a loader that changes it."""
         if fullname not in _changes:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -37,12 +37,12 @@ class _Loader(importlib.abc.Loader):
         self._change = change
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
-        """As the module's own loader does."""
+        """Creates the module as its own loader does."""
         module: types.ModuleType | None = self._loader.create_module(spec)
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """As the module's own loader does, and then the change."""
+        """Runs the module as its own loader does, and then changes it."""
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)

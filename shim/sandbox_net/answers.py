@@ -1,11 +1,11 @@
-"""The addresses that names were found to have, and the names that this program asked for.
+"""Remembers which addresses each name has, and which names this program looked up.
 
-The host tells the public addresses of a name that the policy allows, and decides and dials by the
-name all the same. So `connect` turns such an address back into a name: the one whose lookup gave
-this very address, else the latest one that was found there; on loopback an address means itself
-first. Where names share an address, the server name of TLS or the `Host` field may mean another one
-of them: the connection goes over to that then (`shared_address`). Nothing here grants anything: the
-policy decides on every name.
+The host discloses the public addresses of a name that the policy allows, but decides and dials by
+the name. So `connect` turns such an address back into a name: the one whose lookup returned this
+very object, else the latest name found at that address. On loopback an address first means itself.
+If names share an address, the server name of TLS or the `Host` field may mean another one of them;
+then the connection moves to that name (`shared_address`). Nothing here grants anything: the policy
+decides on every name.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from typing import Final
 _MAX_ADDRESSES: Final = 4096
 _MAX_NAMES: Final = 16
 _MAX_PORTS: Final = 64
-# How many names are tried one after the other, where the policy denies them at the port.
+# How many names are tried one after the other if the policy denies them at the port.
 _MAX_TRIED: Final = 4
 
 _MAPPED: Final = "::ffff:"
@@ -24,16 +24,16 @@ _MAPPED: Final = "::ffff:"
 @dataclass(slots=True)
 class _Answer:
     text: str
-    """The address: an object of its own, so that it tells its name where it comes back itself."""
+    """The address. It is an object of its own, so that `connect` recognizes it."""
     ports: set[int] = field(default_factory=set)
-    """The ports that it was asked with; 0 stands for all."""
+    """The ports that the lookup asked for; 0 means all."""
 
     def is_for(self, port: int) -> bool:
         return 0 in self.ports or port in self.ports
 
 
 class Answers:
-    """Which names were found at which address. Bounded: what was found first goes first."""
+    """Maps addresses to the names found there. It is bounded: the oldest goes first."""
 
     def __init__(self, addresses: int = _MAX_ADDRESSES, names: int = _MAX_NAMES) -> None:
         self._most_addresses = addresses
@@ -41,7 +41,7 @@ class Answers:
         self._known: OrderedDict[str, OrderedDict[str, _Answer]] = OrderedDict()
 
     def add(self, name: str, address: str, port: int) -> str:
-        """Notes that `name`, asked with `port` or 0, is found at `address`; gives that address."""
+        """Notes that `name`, looked up with `port` or 0, is at `address`; returns that address."""
         name, plain = plain_name(name), _plain_address(address)
         names = self._known.setdefault(plain, OrderedDict())
         self._known.move_to_end(plain)
@@ -57,15 +57,15 @@ class Answers:
         return answer.text
 
     def latest_name(self, address: str) -> str | None:
-        """The name that was found at `address` last."""
+        """Returns the name that was last found at `address`."""
         names = self._known.get(_plain_address(address))
         return next(reversed(names)) if names else None
 
     def hosts(self, given: object, address: str, port: int) -> tuple[str, ...]:
-        """What `address` and `port` mean, the likeliest first; `given` is how the program says it.
+        """Returns what `address` and `port` may mean, likeliest first; `given` is the string.
 
-        The very string that a lookup gave means its name alone. Any other loopback address means
-        itself, and a name only where the policy does not have the address."""
+        The very string that a lookup returned means its name alone. Any other loopback address
+        means itself, and a name only if the policy does not allow the address."""
         names = self._known.get(_plain_address(address))
         if not names:
             return (address,)
@@ -87,16 +87,16 @@ ANSWERS: Final = Answers()
 
 
 def plain_name(name: str) -> str:
-    """A name in the spelling that all its spellings share."""
+    """Returns a name in its canonical spelling."""
     return name.lower().removesuffix(".")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is an address or the name of the machine itself."""
+    """Whether this is an address, or a name of the machine itself."""
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _plain_address(address: str) -> str:
-    """IPv4 inside IPv6 is the same address."""
+    """Returns the IPv4 address inside an IPv6 one: both are the same address."""
     inside = address.removeprefix(_MAPPED)
     return inside if "." in inside and ":" not in inside else address

@@ -1,7 +1,7 @@
-"""Refusals that anyio would keep to itself.
+"""Shows refusals that anyio would hide.
 
-Its `BrokenResourceError` has no text, and httpcore keeps nothing of it but the text; a TLS stream
-that met one raises others later, which don't say what was met.
+Its `BrokenResourceError` has no text, and httpcore keeps only the text; a TLS stream that was
+refused later raises errors that do not name the refusal.
 """
 
 import sys
@@ -13,7 +13,7 @@ _MET: Final = "_sandbox_net_met"
 
 
 def adapt() -> None:
-    """Has anyio tell of refusals, where it is loaded. Doing it again changes nothing."""
+    """Makes anyio show refusals if it is loaded. Doing it again changes nothing."""
     broken: Any = getattr(sys.modules.get("anyio"), "BrokenResourceError", None)
     if broken is not None and broken.__str__ is Exception.__str__:
         broken.__str__ = _text

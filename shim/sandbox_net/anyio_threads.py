@@ -1,4 +1,4 @@
-"""The worker threads of anyio: each waits for its next call, and begins again then."""
+"""Adapts the worker threads of anyio: each waits for its next call, and then starts again."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from .after_import import when_imported
 
 
 def adapt_when_imported() -> None:
-    """Has anyio's workers begin again when there is something for them to do."""
+    """Makes anyio's workers start again when they have something to do."""
     when_imported("anyio._backends._asyncio", _adapt)
 
 

@@ -1,4 +1,4 @@
-"""Anything that holds bytes, as a view of them."""
+"""Views of objects that hold bytes."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ else:
 
 
 def bytes_view(data: Buffer) -> memoryview:
-    """`data` as a view of bytes.
+    """Returns `data` as a view of bytes.
 
     Raises:
-        TypeError: it is no bytes-like object, with CPython's text.
-        BufferError: its bytes are not one after the other.
+        TypeError: it is not a bytes-like object, with CPython's text.
+        BufferError: its bytes are not contiguous.
     """
     try:
         view = memoryview(data)
@@ -26,7 +26,7 @@ def bytes_view(data: Buffer) -> memoryview:
 
 
 def writable_view(buffer: Buffer, call: str) -> memoryview:
-    """`buffer` as a view that `call` may write to."""
+    """Returns `buffer` as a view that `call` may write to."""
     try:
         view = memoryview(buffer)
     except TypeError:

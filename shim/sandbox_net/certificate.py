@@ -110,7 +110,7 @@ def _crls(extension: Node) -> tuple[str, ...]:
 
 
 def _extensions(node: Node, names: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
-    """Those of the extensions that have one of these names."""
+    """Returns the extensions that have one of these names."""
     for extension in node.children()[0].children():
         key, *_, value = extension.children()
         name = oid(key.data)
@@ -133,10 +133,10 @@ def _extension_info(node: Node) -> dict[str, Any]:
 
 
 def decode(der: bytes) -> dict[str, Any]:
-    """A certificate as `getpeercert()` gives it.
+    """Returns a certificate as `getpeercert()` does.
 
     Raises:
-        ValueError: it is no certificate.
+        ValueError: it is not a certificate.
     """
     try:
         return _decode(der)
@@ -145,7 +145,7 @@ def decode(der: bytes) -> dict[str, Any]:
 
 
 def is_authority(der: bytes) -> bool:
-    """Whether OpenSSL takes a certificate for that of an authority (X509_check_ca)."""
+    """Whether OpenSSL accepts this certificate as an authority's (X509_check_ca)."""
     try:
         version, parts = _parts(der)
         _, _, issuer, _, subject, _, *rest = parts
@@ -166,10 +166,10 @@ def is_authority(der: bytes) -> bool:
 
 
 def public_key(der: bytes) -> tuple[str, bytes]:
-    """The algorithm of a certificate's key, and the key.
+    """Returns the algorithm of a certificate's key, and the key.
 
     Raises:
-        ValueError: it is no certificate.
+        ValueError: it is not a certificate.
     """
     try:
         algorithm, key = _parts(der)[1][5].children()
@@ -179,7 +179,7 @@ def public_key(der: bytes) -> tuple[str, bytes]:
 
 
 def _parts(der: bytes) -> tuple[int, list[Node]]:
-    """The version of a certificate, and what follows it."""
+    """Returns the version of a certificate, and the elements after it."""
     body, *_ = next(read(der)).children()
     parts = body.children()
     version = 1
@@ -215,7 +215,7 @@ class Certificate:
         self._der = der
 
     def public_bytes(self, format: int = ENCODING_PEM) -> str | bytes:
-        """The certificate in PEM or DER."""
+        """Returns the certificate in PEM or DER."""
         if format == ENCODING_DER:
             return self._der
         if format != ENCODING_PEM:
@@ -226,7 +226,7 @@ class Certificate:
         return "\n".join((border.format("BEGIN"), *lines, border.format("END"), ""))
 
     def get_info(self) -> dict[str, Any]:
-        """The certificate as `getpeercert()` gives it."""
+        """Returns the certificate as `getpeercert()` does."""
         return decode(self._der)
 
     def __eq__(self, other: object) -> bool:

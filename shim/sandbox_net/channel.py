@@ -1,4 +1,4 @@
-"""The control channel: frames to the host, replies from it (`adapter/FRAMES.md`)."""
+"""The control channel: sends frames to the host and reads its replies (`adapter/FRAMES.md`)."""
 
 import contextlib
 import errno
@@ -42,7 +42,7 @@ _END: Final = 1  # the `value` of a `READ` reply behind the last byte
 _HEADER: Final = 16
 # End of what is generated.
 
-FOREVER: Final = (1 << 64) - 1  # the `POLL` timeout that never passes
+FOREVER: Final = (1 << 64) - 1  # the `POLL` timeout of a wait without an end
 
 # The descriptor is 0xFFFFFFFE: as a C int, which is what the functions of `os` take, it is -2.
 _CONTROL_FD: Final = -2
@@ -56,24 +56,24 @@ Entry = tuple[int, int]
 
 
 class BrokenChannel(OSError):
-    """The channel does not answer as `FRAMES.md` says it must."""
+    """The channel does not answer as `FRAMES.md` requires."""
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EIO, f"sandbox-net: {text}")
 
 
 class Transport(Protocol):
-    """Carries whole frames one way and the bytes of their replies the other."""
+    """Sends whole frames, and receives the bytes of their replies."""
 
     def write(self, header: bytes, payload: bytes | memoryview) -> None:
         """Writes one frame, all of it at once."""
 
     def read_into(self, view: memoryview) -> int:
-        """Reads the next bytes of the reply into `view`; 0 at the reply's end."""
+        """Reads the next bytes of the reply into `view`; returns 0 at the reply's end."""
 
 
 def _reader(fd: int) -> Callable[[memoryview], int]:
-    """The way to read into a buffer that this Python has: builds differ in it."""
+    """Finds how this Python reads into a buffer, because builds differ."""
     readinto: Callable[[int, memoryview], int] | None = getattr(os, "readinto", None)
     if readinto is not None:
         return lambda view: readinto(fd, view)
@@ -99,7 +99,7 @@ class FdTransport:
         self._writev = getattr(os, "writev", None)
 
     def write(self, header: bytes, payload: bytes | memoryview) -> None:
-        """Writes one frame; without `writev`, at the cost of one copy."""
+        """Writes one frame; without `writev` that takes one copy."""
         try:
             if not len(payload):
                 written = os.write(self._fd, header)
@@ -127,7 +127,7 @@ class ChannelError(Exception):
 
 
 class Reply(NamedTuple):
-    """A reply that is no error."""
+    """A reply that is not an error."""
 
     pending: bool
     value: int
@@ -135,17 +135,17 @@ class Reply(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What `Channel.read_into` got."""
+    """The result of `Channel.read_into`."""
 
     size: int
     pending: bool
     end: bool
     trailers: bytes = b""
-    """What the reply at the end holds: the fields behind the body."""
+    """The fields after the body, if this reply ends it."""
 
 
 class Channel:
-    """Calls over a transport, one at a time."""
+    """Makes calls over a transport, one at a time."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -161,10 +161,10 @@ class Channel:
         arg: int = 0,
         payload: bytes | memoryview = b"",
     ) -> Reply:
-        """Carries out one command.
+        """Executes one command.
 
         Raises:
-            ChannelError: the host's refusal or failure.
+            ChannelError: the host refused it, or failed.
         """
         self._enter()
         try:
@@ -173,7 +173,7 @@ class Channel:
             self._leave()
 
     def read_into(self, handle: int, view: memoryview) -> Chunk:
-        """`READ`, with the bytes placed where the caller wants them."""
+        """Sends `READ`; the bytes go where the caller wants them."""
         self._enter()
         try:
             return self._read_into(handle, view)
@@ -181,10 +181,10 @@ class Channel:
             self._leave()
 
     def close(self, handle: int) -> None:
-        """Gives a handle back, whatever the host says to it.
+        """Returns a handle to the host, and ignores errors.
 
-        A finalizer may call this, and one may run in the middle of a call: then the handle is
-        closed after that call.
+        A finalizer may call this, even in the middle of a call. Then the handle is closed after
+        that call.
         """
         self._closing.append(handle)
         if not self._busy:
@@ -243,7 +243,7 @@ class Channel:
         return Chunk(length, pending=status == _PENDING, end=False)
 
     def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
-        """Waits until something of `entries` is ready; gives what is, one by one."""
+        """Waits until one of `entries` is ready; yields those that are."""
         if len(entries) > MAX_POLL_ENTRIES:
             raise OverflowError("too many file descriptors in select()")
         parts = [struct.pack("<Q", timeout_ns)]

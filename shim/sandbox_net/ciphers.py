@@ -1,4 +1,4 @@
-"""Cipher suites: the host's, in OpenSSL's names, and OpenSSL's language for choosing some."""
+"""Cipher suites: the host's, with OpenSSL's names, and OpenSSL's language to choose some."""
 
 import re
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Suite:
 
     @property
     def symmetric(self) -> str:
-        """The cipher's own name."""
+        """OpenSSL's name of the cipher."""
         if self.encryption.startswith("CHACHA20"):
             return "chacha20-poly1305"
         return f"aes-{self.bits}-gcm"
 
     @property
     def keywords(self) -> frozenset[str]:
-        """The words of OpenSSL's language that choose this suite."""
+        """The keywords of OpenSSL's language that choose this suite."""
         words = {"ALL", "DEFAULT", "HIGH", "AEAD", "FIPS", self.name, "TLSv1.2"}
         words |= {"ECDHE", "EECDH", "kECDHE", "kEECDH", "ECDH", "kECDH"}
         words |= {"PROFILE=SYSTEM"}
@@ -43,7 +43,7 @@ class Suite:
         return frozenset(words)
 
     def describe(self) -> dict[str, Any]:
-        """The suite as `get_ciphers` gives it."""
+        """Returns the suite as `get_ciphers` does."""
         kx, au = self.key_exchange, self.authentication
         enc = f"{self.encryption}({self.bits})"
         return {
@@ -93,7 +93,7 @@ def _matching(words: str) -> list[Suite]:
 
 
 def select_suites(text: str) -> list[Suite]:
-    """The TLS 1.2 suites that a cipher list of OpenSSL chooses, in its order; none: an error."""
+    """Returns the TLS 1.2 suites that a cipher list of OpenSSL chooses, in its order."""
     chosen: list[Suite] = []
     banned: set[Suite] = set()
     for item in re.split(r"[:;, ]+", text.strip()):
@@ -114,13 +114,13 @@ def select_suites(text: str) -> list[Suite]:
 
 
 def security_level(text: str) -> int | None:
-    """The `@SECLEVEL` of a cipher list."""
+    """Returns the `@SECLEVEL` of a cipher list."""
     found = re.findall(r"@SECLEVEL=([0-5])", text)
     return int(found[-1]) if found else None
 
 
 def openssl_name(iana: str) -> str:
-    """OpenSSL's name of a suite, from IANA's."""
+    """Translates IANA's name of a suite to OpenSSL's."""
     prefix, with_, cipher = iana.partition("_WITH_")
     if not with_:
         return iana  # TLS 1.3, where the names are the same
@@ -130,5 +130,5 @@ def openssl_name(iana: str) -> str:
 
 
 def secret_bits(iana: str) -> int:
-    """The length of a suite's key."""
+    """Returns the length of a suite's key."""
     return 128 if "128" in iana.partition("_WITH_")[2] or "_128_" in iana else 256

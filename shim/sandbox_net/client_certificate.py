@@ -1,4 +1,4 @@
-"""A client certificate and its key, from the files that a program names."""
+"""Reads a client certificate and its key from the files that a program names."""
 
 import base64
 import binascii
@@ -22,12 +22,12 @@ _PUBLIC_KEY: Final = 0xA1
 
 
 def load(certfile: str, keyfile: str | None) -> ClientCertificate:
-    """Reads a certificate, those that lead to its root, and its key.
+    """Reads a certificate, its intermediates, and its key.
 
     Raises:
         OSError: a file cannot be read.
-        SSLError: the certificate or its key is missing or broken, the key is another one's, or
-            is encrypted.
+        SSLError: the certificate or its key is missing or broken, or the key is encrypted or
+            belongs to another certificate.
     """
     text = read_file(certfile)
     keys = text if keyfile is None else read_file(keyfile)
@@ -43,7 +43,7 @@ def load(certfile: str, keyfile: str | None) -> ClientCertificate:
 
 
 def _private_key(text: bytes) -> tuple[bytes, bytes]:
-    """What a key in PEM is called, and the key."""
+    """Returns the label of a key in PEM, and the key."""
     found = _KEY.search(text)
     if found is None:
         raise _broken()
@@ -60,7 +60,7 @@ def _private_key(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _require_pair(certificate: bytes, kind: bytes, key: bytes) -> None:
-    """Refuses a key that is not the certificate's. What cannot be told is left to the host.
+    """Refuses a key that does not belong to the certificate. The host checks what is unclear here.
 
     Raises:
         SSLError: the key belongs to another certificate.
@@ -71,7 +71,7 @@ def _require_pair(certificate: bytes, kind: bytes, key: bytes) -> None:
     except (ValueError, IndexError, StopIteration):
         return
     if own_algorithm != algorithm:
-        # As OpenSSL: a key of another kind has no certificate.
+        # As in OpenSSL: a key of another kind has no certificate here.
         text = "no certificate assigned"
         raise ssl_error("SSL", "NO_CERTIFICATE_ASSIGNED", text, number=177)
     if own not in public:
@@ -79,10 +79,10 @@ def _require_pair(certificate: bytes, kind: bytes, key: bytes) -> None:
 
 
 def _public_part(kind: bytes, key: bytes) -> tuple[str, bytes]:
-    """The algorithm of a private key, and what its public key has of it."""
+    """Returns the algorithm of a private key, and the part of its public key that it contains."""
     parts = next(read(key)).children()
     algorithm = _ALGORITHMS.get(kind)
-    if algorithm is None:  # PKCS 8 (RFC 5208): a wrapping that tells
+    if algorithm is None:  # PKCS 8 (RFC 5208) names the algorithm
         algorithm = oid(parts[1].children()[0].data)
         parts = next(read(parts[2].data)).children()
     if algorithm == _RSA:

@@ -1,4 +1,4 @@
-"""A TCP connection as a program sees it: a byte stream, which the host carries as HTTP."""
+"""A TCP connection as a program sees it: a stream of bytes, which the host sends as HTTP."""
 
 import errno
 from enum import Enum, auto
@@ -36,12 +36,12 @@ from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
 
 _MAX_SEND: Final = 256 * 1024
 
-# The host counts the same timeout from another moment: a deadline of its so close to ours is ours.
+# The host counts the same timeout from another moment. If its deadline is this close, it is ours.
 _CLOCK_SLACK_NS: Final = 50_000_000
 
 
 class Phase(Enum):
-    """How far a connection is."""
+    """The state of a connection."""
 
     NEW = auto()
     CONNECTING = auto()
@@ -50,7 +50,7 @@ class Phase(Enum):
 
 
 class Connection(Endpoint):
-    """One connection to a host and port, with its requests one after the other."""
+    """One connection to a host and port, and its requests, one after the other."""
 
     def __init__(self, family: int, kind: int, proto: int) -> None:
         super().__init__(family, kind, proto)
@@ -63,20 +63,20 @@ class Connection(Endpoint):
         self._port = 0
         self._error: OSError | None = None
         self.refusal: OSError | None = None
-        """Why sandbox-net made no connection: `SO_ERROR` and `connect_ex` give a number only."""
+        """Why sandbox-net refused to connect; `SO_ERROR` and `connect_ex` have only a number."""
         self._tls_begun = False
-        # TLS that begins once the connection to the host that its server name means is there.
+        # TLS that begins after connecting to the host that its server name means.
         self._postponed: tuple[int, bytes] | None = None
         self._carried = False
         self._denied_setting: ChannelError | None = None
-        # TLS that was asked for, and is answered, in the stream itself.
+        # TLS that an `SSLObject` requests, and whose result it gets, in the stream itself.
         self._tls_record: RecordReader | None = None
         self._notes = Inbox()
         self._parser = RequestParser()
         self._exchange: Exchange | None = None
         self._over = False
         self._broken: OSError | None = None
-        """What ended the connection: clients that make nothing of it where they send, then read."""
+        """What ended the connection, for clients that ignore errors of a send and then read."""
         self._reading = self._writing = True
 
     @property
@@ -93,7 +93,7 @@ class Connection(Endpoint):
             raise os_error(errno.EISCONN)
         self._raise_error()
         if is_loopback(self._own_host) and not is_loopback(hosts[0]):
-            raise os_error(errno.EINVAL)  # as Linux: there is no way from there
+            raise os_error(errno.EINVAL)  # as on Linux: loopback does not lead there
         self._open(hosts, port, deadline)
         self._peer = peer
         self._peer_port = port
@@ -110,7 +110,7 @@ class Connection(Endpoint):
             raise
 
     def _open(self, hosts: Hosts, port: int, deadline: Deadline) -> None:
-        # The host gives up at the same time: waiting on for us would serve nobody.
+        # The host stops at the same time, so waiting longer is useless.
         timeout = max(1, deadline.remaining_ns()) if deadline.blocking else 0
         timeout = 0 if timeout == ch.FOREVER else timeout
         try:
@@ -122,7 +122,7 @@ class Connection(Endpoint):
         self.phase = Phase.CONNECTING
 
     def _go_over(self, meant: str, deadline: Deadline) -> bool:
-        """Connects anew, before anything was sent, where another name at this address is meant."""
+        """Connects again, before anything was sent, if another name at this address is meant."""
         if (host := other_host(meant, self.host, self._peer)) is None:
             return False
         self._give_up()
@@ -140,7 +140,7 @@ class Connection(Endpoint):
 
         Raises:
             ChannelError: the host refuses.
-            OSError: this is no connection on which TLS can begin.
+            OSError: TLS cannot begin on this connection.
         """
         if self.phase is not Phase.OPEN:
             raise os_error(errno.ENOTCONN)
@@ -169,13 +169,13 @@ class Connection(Endpoint):
             if checked == settings or not is_denied_setting(error):
                 self._tls_begun = False
                 raise
-            # A name that is right needs no leave to be unchecked; one that is wrong will.
+            # Retry with name checking: the grant matters only if the name is wrong.
             self._denied_setting = error
             self._channel.call(ch.START_TLS, self._handle, checked, payload)
         self.phase = Phase.HANDSHAKING
 
     def _take_tls_record(self, data: memoryview) -> int:
-        """Takes bytes of the record with which an `SSLObject` begins TLS; gives how many."""
+        """Takes bytes of the record with which an `SSLObject` begins TLS; returns how many."""
         if self._tls_record is None:
             self._tls_record = RecordReader()
         taken = 0
@@ -199,14 +199,14 @@ class Connection(Endpoint):
         return taken
 
     def tls_info(self) -> bytes:
-        """The payload of the `tls-info` reply."""
+        """Returns the payload of the `tls-info` reply."""
         return self._channel.call(ch.TLS_INFO, self._handle).payload
 
     def finish_phase(self, deadline: Deadline) -> None:
-        """Waits for the end of connecting, or of the handshake.
+        """Waits until connecting, or the handshake, is over.
 
         Raises:
-            OSError: it failed, or is not over when the deadline passes.
+            OSError: it failed, or it is not over at the deadline.
         """
         while not self._phase_over():
             wait(self._channel, [(self._handle, ch.PHASE)], deadline)
@@ -243,7 +243,7 @@ class Connection(Endpoint):
             self._give_up()
 
     def _tell_tls_failure(self, error: ChannelError) -> None:
-        """Leaves it to the session above to raise what went wrong, as after an alert."""
+        """Leaves the error to the TLS session, as after an alert."""
         self._notes.append(pack_failure(error))
         self._give_up()
         self.phase = Phase.OPEN
@@ -255,7 +255,7 @@ class Connection(Endpoint):
         self.phase = Phase.NEW
 
     def _raise_error(self) -> None:
-        try:  # without a name for it: a frame that it went through would keep itself
+        try:  # do not name it: a frame that it passed would keep itself
             if self._error is not None:
                 raise self._error
         finally:
@@ -264,7 +264,7 @@ class Connection(Endpoint):
     def take_error(self) -> int:
         self._phase_over()
         error, self._error = self._error, None
-        if isinstance(error, gaierror):  # its number is none of errno's
+        if isinstance(error, gaierror):  # its number is not an errno
             return errno.EHOSTUNREACH
         return 0 if error is None else error.errno or errno.EIO
 
@@ -274,7 +274,7 @@ class Connection(Endpoint):
         return self._peer
 
     def own_name(self) -> Address:
-        """The host's side is not shown: a connection seems to come from the sandbox's loopback."""
+        """Returns an address of the sandbox's loopback, as the host hides its own side."""
         connected = self.phase not in (Phase.NEW, Phase.CONNECTING)
         return own_name(self.family, self._own_host, self._port, connected)
 
@@ -300,7 +300,7 @@ class Connection(Endpoint):
         return len(data)
 
     def _broken_by(self, error: OSError) -> OSError:
-        """Ends the connection for `error`, which whoever uses it later meets again."""
+        """Ends the connection with `error`, which every later call raises again."""
         self._over = True
         if not is_told_once(error):
             self._broken = again(refusal(error))
@@ -314,7 +314,7 @@ class Connection(Endpoint):
         return self._exchange is None and self._parser.between_requests and data[:1] == FIRST
 
     def _drain(self, deadline: Deadline) -> None:
-        """Waits until the host has taken what an earlier call left."""
+        """Waits until the host has taken the rest of an earlier call."""
         exchange = self._exchange
         while exchange is not None and exchange.congested:
             exchange.flush()
@@ -323,7 +323,7 @@ class Connection(Endpoint):
                 self._wait(WRITABLE, deadline)
 
     def _make_room(self, deadline: Deadline) -> None:
-        """Makes sure that the request before is over, where another one begins."""
+        """Makes sure that the previous request is over before the next one begins."""
         exchange = self._exchange
         if exchange is None or not self._parser.between_requests:
             return
@@ -335,8 +335,8 @@ class Connection(Endpoint):
             exchange.settle(deadline)
             self._exchange = None
         elif exchange.unframed:
-            # The program has found an end. What may follow answers no other request: that one
-            # gets a connection of its own.
+            # The program found an end by itself. Later bytes belong to no other response, so the
+            # next request gets a connection of its own.
             exchange.release(abandon=True)
             self._exchange = None
 
@@ -358,7 +358,7 @@ class Connection(Endpoint):
                 "pipelining is not carried: read a response to its end before the next request"
             )
         if not self._tls_begun and not self._carried:
-            # The bytes are taken, so a socket that does not wait has to wait here, for once.
+            # These bytes are accepted already, so even a non-blocking socket has to wait here.
             deadline = deadline if deadline.blocking else Deadline(None)
             if self._go_over(host_field(request.fields, self._peer_port), deadline):
                 self.finish_phase(deadline)
@@ -369,12 +369,12 @@ class Connection(Endpoint):
         except ChannelError as error:
             if error.code != CLOSED:
                 raise exception_for(error, self.host) from None
-            self._over = True  # as an idle connection that the server has closed
+            self._over = True  # as an idle connection that the server closed
             return
         self._exchange = Exchange(self._channel, self.host, reply.value, request)
 
     def _after_send(self, deadline: Deadline) -> None:
-        """Lets a failure show in the call that sent, and waits where there is no time limit."""
+        """Raises a failure in the call that sent, and waits if there is no time limit."""
         exchange = self._exchange
         if exchange is None:
             return
@@ -403,7 +403,7 @@ class Connection(Endpoint):
         return 0 if self._over else None
 
     def push_back(self, data: bytes) -> None:
-        # What was read of the notes goes before the rest of them.
+        # Bytes already taken from the notes come before the rest of them.
         reader = self._notes if self._notes or self._exchange is None else self._exchange
         reader.push_back(data)
 
@@ -412,7 +412,7 @@ class Connection(Endpoint):
 
     @property
     def unread(self) -> int:
-        """How many bytes can be read without asking the host."""
+        """Returns how many bytes can be read without asking the host."""
         return len(self._notes) + (self._exchange.unread if self._exchange is not None else 0)
 
     def _require_open(self, otherwise: int) -> None:
@@ -478,19 +478,19 @@ class Connection(Endpoint):
         self._reading = self._reading and not reading
         self._writing = self._writing and not writing
         if self.phase is Phase.OPEN and not (self._reading or self._writing):
-            # The server sees the end now, however long the descriptor stays open.
+            # The server sees the end now, even if the descriptor stays open.
             self._leave()
             self._over = True
 
     def end_tls(self) -> None:
-        """Ends the session. The host has no plain text beneath it to go on with."""
+        """Ends the TLS session. The host has no plain text below it to continue with."""
         self._over = True
 
     def close(self) -> None:
         self._give_up()
 
     def _leave(self) -> None:
-        """Ends the connection at the host, and the exchange on it."""
+        """Ends the connection at the host, and the request on it."""
         if self._exchange is not None:
             self._exchange.release(abandon=True)
             self._exchange = None

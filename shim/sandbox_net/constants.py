@@ -5,9 +5,9 @@ from typing import Final
 
 from . import stock
 
-# Names that programs read on Linux and that a WASI build does not define. Linux's values, but
-# where a value would fall together with another name of the same family on WASI (there AF_INET
-# is 1 and AF_INET6 is 2).
+# Names that programs read on Linux and that a build for WASI does not define. The values are
+# Linux's, unless WASI has the same value for another name of the family (there AF_INET is 1 and
+# AF_INET6 is 2).
 _MISSING_SOCKET: Final = {
     "AF_UNIX": 3,
     "SOCK_RAW": 3,
@@ -58,14 +58,14 @@ def _numbers(module: types.ModuleType, missing: dict[str, int]) -> dict[str, int
 
 def _socket_numbers() -> dict[str, int]:
     numbers = _numbers(stock.SOCKET, _MISSING_SOCKET)
-    # Linux-only families and control messages would promise what is not there.
+    # Families and control messages of Linux alone would promise what does not exist here.
     unsupported = ("AF_", "PF_", "CAN_", "BT", "HCI_", "NETLINK_", "TIPC_", "ALG_", "VM", "VSOCK")
     kept = {"AF_UNSPEC", "AF_INET", "AF_INET6", "AF_UNIX"}
     return {k: v for k, v in numbers.items() if k in kept or not k.startswith(unsupported)}
 
 
 SOCKET: Final = _socket_numbers()
-# No epoll: `selectors` would take it before `poll`.
+# Without epoll, or `selectors` would prefer it to `poll`.
 SELECT: Final = {
     name: value
     for name, value in _numbers(stock.SELECT, _MISSING_SELECT).items()

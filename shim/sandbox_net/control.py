@@ -1,7 +1,6 @@
-"""The one channel of this process.
+"""The control channel of this process.
 
-Made at its first use and not before: a snapshot that is taken with this package loaded must not
-have spoken to a host.
+It is made at its first use: a snapshot that contains this package must not have talked to a host.
 """
 
 from .channel import Channel, FdTransport, Transport
@@ -10,7 +9,7 @@ _channel: Channel | None = None
 
 
 def channel() -> Channel:
-    """The channel to the host."""
+    """Returns the channel to the host."""
     global _channel
     if _channel is None:
         _channel = Channel(FdTransport())
@@ -18,6 +17,6 @@ def channel() -> Channel:
 
 
 def use_transport(transport: Transport | None) -> None:
-    """Speaks over `transport` from now on; `None` goes back to the host's descriptor."""
+    """Uses `transport` from now on; `None` means the host's descriptor again."""
     global _channel
     _channel = None if transport is None else Channel(transport)

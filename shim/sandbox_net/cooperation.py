@@ -1,13 +1,13 @@
-"""Runs in line, one after the other, what natively runs in threads.
+"""Runs work in line, one piece after the other, that natively runs in threads.
 
 Started threads and calls of pools are *pending* until the program waits for something: a lock, a
-queue, a result, the end of a thread, time. Then they run inside that wait, in their order, until
-what it waits for has come. What runs in line may wait in turn, and then others run inside of it.
+queue, a result, the end of a thread, time. They then run inside that wait, in their order, until
+the wait is over. Work that runs in line may wait in turn, and then other work runs inside it.
 
-Nothing can go back to a wait further out while something inside of it still waits. Where a wait
-further out is over and what is inside could only go on waiting, that thread is given up there: a
-daemon that waits for others silently, as at the end of a program; others with an error that says
-so, and only after a while where they sleep. A wait that nobody can end is an error.
+An outer wait cannot return while an inner one still waits. If an outer wait is over and the inner
+work could only wait on, that work is given up: a daemon that waits for others ends silently, as at
+the end of a program; others get an error that says so, and sleeping work gets a while first. A wait
+that nobody can end is an error.
 """
 
 import sys
@@ -20,18 +20,18 @@ from typing import Any, Final
 from .live_locks import Asking
 from .unsupported import Stuck
 
-# How long a thread may go on sleeping when a wait further out is over, a daemon, and go on
-# waiting for something with a timeout.
+# How long a thread may go on after an outer wait is over: a sleeping daemon, and one that waits for
+# something with a timeout.
 OVERDUE: Final = 30.0
 OVERDUE_DAEMON: Final = 5.0
-# How many waits may be inside of each other: beyond that the stack would end.
+# How many waits may nest; with more the stack would overflow.
 DEEPEST: Final = 60
-# What part of the frames that there may be are left to work that begins inside of a wait: one third
-# beside a wait for the host, where it can as well begin later, and two thirds elsewhere.
+# How much of the recursion limit is kept for work that begins inside a wait: one third beside a
+# wait for the host, where it can as well begin later, and two thirds elsewhere.
 _THIRDS: Final = 3
-# How long one event loop waits for its sockets while another does.
+# How long one event loop waits for its sockets while another one does.
 _SLICE: Final = 0.005
-# How often a program asks for something before it is taken for waiting, and for how long then.
+# After how many equal questions a program counts as waiting, and how long each then pauses.
 _OFTEN: Final = 100
 _MOMENT: Final = 0.0001
 _ENDLESS: Final = float("inf")
@@ -41,7 +41,7 @@ stock_sleep: Final = time.sleep
 
 
 class GivenUp(BaseException):
-    """Ends work that can only wait while someone further out can go on. Not to be caught."""
+    """Ends work that can only wait while an outer wait could return. Do not catch it."""
 
     def __init__(self, is_deadlock: bool, loop: Any = None) -> None:
         super().__init__()
@@ -50,28 +50,28 @@ class GivenUp(BaseException):
 
 
 class Work:
-    """Something that is to run in line."""
+    """A piece of work to run in line."""
 
     name = "a call"
     is_daemon = False
-    # Whether it may go on for as long as it likes while others have waited long enough.
+    # Whether it may continue without limit although outer waits are over.
     is_patient = False
     # Whether the end of the program waits for it.
     outlives = True
-    # Which wait it runs in, counted from the outermost.
+    # The wait that it runs in, counted from the outermost.
     depth = -1
-    # Whether its frames were left in the middle, so that running it goes on with them.
+    # Whether its frames were suspended, so that running it continues them.
     is_midway = False
     asking = Asking()
-    # The condition at which it waits for its next task, to begin again when there is one.
+    # The condition at which it waits for its next task, and starts again when there is one.
     idle_at: object = None
 
     def is_ready(self) -> bool:
-        """Whether running it now would do something."""
+        """Whether it could continue now."""
         return self.due() <= 0
 
     def can_be_left(self) -> bool:
-        """Whether its frames can be left, if it has not begun."""
+        """Whether its frames can be suspended, if it has not begun."""
         return False
 
     def may_begin(self) -> bool:
@@ -79,7 +79,7 @@ class Work:
         return True
 
     def due(self) -> float:
-        """How long it is until running it does something."""
+        """Returns how long it is until it can continue."""
         return 0.0
 
     def run(self) -> None:
@@ -88,7 +88,7 @@ class Work:
 
 
 class Request:
-    """What work waits for whose frames were left meanwhile (`resumable`)."""
+    """What suspended work waits for (`resumable`)."""
 
     __slots__ = ("_end", "is_met")
 
@@ -97,7 +97,7 @@ class Request:
         self._end = _ENDLESS if timeout is None else monotonic() + timeout
 
     def due(self) -> float:
-        """How long it is until the work goes on."""
+        """Returns how long it is until the work continues."""
         return 0.0 if self.is_met() else max(0.0, self._end - monotonic())
 
 
@@ -106,14 +106,14 @@ class _Wait:
         self.is_met = is_met
         self._begin = monotonic()
         self.timeout = timeout
-        # What ran inside would have run at the same time natively: the longest counts.
+        # Natively all of this would have run at the same time, so the longest counts.
         self.sum = self.longest = 0.0
         self._lasted: dict[int, float] = {}
         self.over_since: float | None = None
         self.sleeps = False
 
     def count(self, work: "Work", lasted: float) -> None:
-        """Work ran inside for that long, maybe not for the first time."""
+        """Notes that work ran inside this wait for that long."""
         whole = self._lasted[id(work)] = self._lasted.get(id(work), 0.0) + lasted
         self.sum += lasted
         self.longest = max(self.longest, whole)
@@ -130,30 +130,30 @@ class _Wait:
 
 
 pending: Final[deque[Work]] = deque()
-# Work that was given up where it can begin again once there is something to do.
+# Work that was given up where it can start again once there is something to do.
 standing: Final[list[Work]] = []
 running: Final[list[Work]] = []
 _waits: Final[list[_Wait]] = []
 # Event loops between two of their turns, further out.
 _loops: Final[list[tuple[Any, Callable[[Any], None]]]] = []
-# Puts in place what a thread has of its own, for a time.
+# Swaps the data of a thread in, for a time.
 around: list[Callable[[Work], Any]] = []
 _given_up: Final[deque[str]] = deque(maxlen=4)
-# Threads that do nothing any more, since their frames could not be left.
+# Threads that never continue, because their frames could not be suspended.
 lost: Final[deque[str]] = deque(maxlen=4)
 _asking: Final = Asking()
-# What the program asked last, and how often in a row.
+# What the program last asked, and how often in a row.
 _asked: object = None
 _times = 0
 
 
 def is_busy() -> bool:
-    """Whether a wait has to be done here."""
+    """Whether a wait has to be handled here."""
     return bool(pending or running or standing)
 
 
 def could_lose() -> bool:
-    """Whether something is there that would be given up if it waited too long."""
+    """Whether some work would be given up if it waited too long."""
     return not all(work.is_midway for work in (*pending, *running, *standing))
 
 
@@ -163,7 +163,7 @@ def is_waiting() -> bool:
 
 
 def add(work: Work) -> None:
-    """Work is to run when somebody waits."""
+    """Adds work to run when somebody waits."""
     pending.append(work)
 
 
@@ -178,7 +178,7 @@ def _next() -> Work | None:
 
 
 def run(work: Work) -> None:
-    """Runs work here and now."""
+    """Runs work now."""
     running.append(work)
     work.depth = len(_waits) - 1
     begun = monotonic()
@@ -202,7 +202,7 @@ def _own_state(work: Work) -> Iterator[None]:
 
 
 def run_next() -> bool:
-    """Runs what comes next; false where there is nothing."""
+    """Runs the next piece of work; returns false if there is none."""
     work = _next()
     if work is None:
         return False
@@ -211,7 +211,7 @@ def run_next() -> bool:
 
 
 def _has_frames_left(thirds: int) -> bool:
-    """Whether no more than so many thirds of the frames that there may be are in use."""
+    """Whether at most so many thirds of the recursion limit are in use."""
     most = sys.getrecursionlimit() * thirds // _THIRDS
     frame = sys._getframe()
     while frame.f_back is not None and most > 0:
@@ -220,14 +220,15 @@ def _has_frames_left(thirds: int) -> bool:
 
 
 def _may_nest() -> bool:
-    """Whether one more wait may have work run inside of it; the outermost always may."""
+    """Whether one more wait may run work inside it; the outermost always may."""
     return len(_waits) == 1 or _has_frames_left(2)
 
 
 def go_on_beside(is_ready: Callable[[], bool], timeout: float | None) -> float:
-    """Has one piece of work go on beside a wait for the host; how long until the next one does.
+    """Continues one piece of work beside a wait for the host; returns how long until the next one.
 
-    Only work whose frames can be left: other work could hold up what the host has ready.
+    It takes only work whose frames can be suspended: other work could delay what the host has
+    ready.
     """
     if not (pending or standing):
         return _ENDLESS
@@ -255,7 +256,7 @@ def wait(
     what: str = "this wait",
     sleeps: bool = False,
 ) -> bool:
-    """Waits until `is_met`, and runs what is pending meanwhile; false where the time is over.
+    """Waits until `is_met`, and runs pending work meanwhile; returns false after the deadline.
 
     Raises:
         Stuck: nobody can end this wait.
@@ -282,11 +283,11 @@ def wait(
 
 
 def _block(here: _Wait, what: str) -> None:
-    """Nothing is left to run: lets time pass, or whoever is further out go on."""
+    """Lets time pass, or an outer wait return, because no work is left to run."""
     if _loops and _turn_a_loop(here.left()):
         return
     due = min([work.due() for work in standing], default=_ENDLESS)
-    # Who is midway goes on inside of this wait, too, and may end it.
+    # Suspended work continues inside this wait, too, and may end it.
     others = min([work.due() for work in standing if work.is_midway], default=_ENDLESS)
     until = give_way(here.timeout is None and others == _ENDLESS, here.sleeps)
     left = min(here.left(), due)
@@ -297,7 +298,7 @@ def _block(here: _Wait, what: str) -> None:
 
 
 def _turn_a_loop(left: float) -> bool:
-    """Has the innermost loop go on for a turn, where it has something to do or to wait for."""
+    """Runs one turn of the innermost loop, if it has something to do or to wait for."""
     loop, turn = _loops[-1]
     if loop._stopping or not (loop._ready or loop._scheduled or has_files(loop)):
         return False
@@ -318,7 +319,7 @@ def _nothing() -> None:
 
 
 def _tell_if_endless() -> None:
-    """Ends a loop of short waits for a thread that is there no more."""
+    """Ends a loop of short waits for a thread that no longer exists."""
     if lost and not (pending or running) and _asking.is_endless():
         raise Stuck(
             "sandbox-net: there are no threads, and the program goes on asking for what "
@@ -336,13 +337,13 @@ def _stuck(what: str) -> str:
 
 
 def give_way(is_endless: bool, sleeps: bool, loop: Any = None) -> float:
-    """Gives up what runs in line here where it can only wait; how long it may wait otherwise.
+    """Gives up work in line that can only wait; returns how long it may still wait otherwise.
 
-    `loop` is one that runs for ever, and begins again where it was given up.
+    `loop` is a loop that runs for ever, and that starts again where it was given up.
 
     Raises:
-        GivenUp: it is to end.
-        Stuck: it is to end, and its program is to know.
+        GivenUp: it has to end.
+        Stuck: it has to end, and its program has to know.
     """
     if not running:
         return _ENDLESS
@@ -374,7 +375,7 @@ def give_way(is_endless: bool, sleeps: bool, loop: Any = None) -> float:
 
 
 def run_all(of: Callable[[Work], bool]) -> None:
-    """Runs all pending work that `of` picks, as at the end of a pool or of the program."""
+    """Runs all pending work that `of` selects, as at the end of a pool or of the program."""
     while True:
         if work := next((work for work in pending if of(work) and work.may_begin()), None):
             pending.remove(work)
@@ -392,7 +393,7 @@ def _is_any_midway(of: Callable[[Work], bool]) -> bool:
 
 @contextmanager
 def between_turns(loop: Any, turn: Callable[[Any], None]) -> Iterator[None]:
-    """What runs inside may have `loop` go on."""
+    """Lets work inside this block run turns of `loop`."""
     _loops.append((loop, turn))
     timeout = None
     if loop._scheduled:
@@ -408,18 +409,18 @@ def between_turns(loop: Any, turn: Callable[[Any], None]) -> Iterator[None]:
 
 
 def note_asking(what: object) -> None:
-    """A program that asks the same a hundred times waits for it: threads go on."""
+    """Takes a program that asks the same a hundred times as waiting: threads continue."""
     global _asked, _times
     _times = _times + 1 if _asked is what else 0
     _asked = what
     if _times >= _OFTEN:
-        _times = 0  # what goes on may ask, too
+        _times = 0  # the threads may ask, too
         wait(lambda: False, _MOMENT, sleeps=True)
         _asked, _times = what, _OFTEN
 
 
 def sleep(seconds: float, /) -> None:
-    """As `time.sleep`; what is pending runs meanwhile."""
+    """As `time.sleep`; pending work runs meanwhile."""
     if not is_busy() or not isinstance(seconds, int | float) or not seconds >= 0:
         if lost:
             _tell_if_endless()

@@ -14,15 +14,15 @@ class Node(NamedTuple):
     data: bytes
 
     def children(self) -> list["Node"]:
-        """The elements inside."""
+        """Returns the elements inside."""
         return list(read(self.data))
 
 
 def read(data: bytes) -> Iterator[Node]:
-    """The elements in `data`.
+    """Returns the elements in `data`.
 
     Raises:
-        ValueError: it is no DER.
+        ValueError: it is not DER.
     """
     at = 0
     while at < len(data):
@@ -41,7 +41,7 @@ def read(data: bytes) -> Iterator[Node]:
 
 
 def oid(data: bytes) -> str:
-    """An object identifier in numbers and dots."""
+    """Returns an object identifier as numbers with dots."""
     numbers: list[int] = []
     number = 0
     for byte in data:

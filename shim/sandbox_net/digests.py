@@ -1,4 +1,4 @@
-"""`hashlib.pbkdf2_hmac` and `hashlib.scrypt`, with the same results, where there is no OpenSSL."""
+"""`hashlib.pbkdf2_hmac` and `hashlib.scrypt`, with the same results, without OpenSSL."""
 
 import hashlib
 import hmac
@@ -82,8 +82,8 @@ def scrypt(
     return pbkdf2_hmac("sha256", password, mixed, 1, dklen)
 
 
-# The words of a block of 64 bytes lie in four numbers, along the diagonals of Salsa20's square:
-# then each step is one operation for four words, each in the lower half of a lane of 64 bits.
+# The words of a block of 64 bytes are in four numbers, along the diagonals of Salsa20's square.
+# So each step is one operation on four words, each in the lower half of a lane of 64 bits.
 _DIAGONALS: Final = ((0, 5, 10, 15), (4, 9, 14, 3), (8, 13, 2, 7), (12, 1, 6, 11))
 _LANE: Final = 64
 _LOW: Final = sum(0xFFFFFFFF << _LANE * lane for lane in range(4))

@@ -1,7 +1,7 @@
-"""What is behind a socket's file descriptor, and the table of descriptors.
+"""Endpoints behind file descriptors, and the table of descriptors.
 
-The descriptors are virtual: numbers above every real one. Several sockets may adopt one (as
-`ssl.SSLSocket` adopts its socket's), and several descriptors may stand for one endpoint (`dup`).
+The descriptors are virtual: numbers above every real one. Several sockets may share one (as
+`ssl.SSLSocket` does with its socket's), and several descriptors may share one endpoint (`dup`).
 """
 
 import errno
@@ -16,28 +16,28 @@ from .waiting import READABLE, WRITABLE, Deadline
 Address = tuple[str, int] | tuple[str, int, int, int] | str
 
 Hosts = Sequence[str]
-"""What an address may mean, the likeliest first."""
+"""What an address may mean, likeliest first."""
 
 FIRST_FD: Final = 0x1000_0000
 
 
 class Watched(ABC):
-    """Something that becomes ready."""
+    """Something that can be polled."""
 
     def __init__(self) -> None:
         self.references = 0
 
     @abstractmethod
     def watch(self, wanted: int) -> tuple[int, list[Entry]]:
-        """What of `wanted` is ready now, and the poll entries in which the rest will show."""
+        """Returns which of `wanted` are ready, and the poll entries that will report the rest."""
 
     def notice(self, interests: int) -> int:
-        """Takes note that an entry's `interests` are ready; gives what can be done now."""
+        """Notes that an entry's `interests` are ready; returns what the program can do now."""
         return (READABLE | WRITABLE) if interests else 0
 
     @abstractmethod
     def close(self) -> None:
-        """Gives everything back."""
+        """Releases everything."""
 
 
 class Endpoint(Watched):
@@ -55,34 +55,34 @@ class Endpoint(Watched):
         """Connects, or begins to if the deadline allows no waiting."""
 
     def bind(self, host: str) -> None:
-        """Takes an address of the endpoint's own at `host`, if it has none."""
+        """Takes an own address at `host`, if it has none."""
         raise os_error(errno.EINVAL)
 
     @abstractmethod
     def peer_name(self) -> Address:
-        """The peer's address; `ENOTCONN` without one."""
+        """Returns the peer's address; raises `ENOTCONN` without one."""
 
     @abstractmethod
     def own_name(self) -> Address:
-        """The endpoint's own address."""
+        """Returns the endpoint's own address."""
 
     @abstractmethod
     def send(self, data: memoryview, deadline: Deadline) -> int:
-        """Sends some of `data`; gives how much."""
+        """Sends some of `data`; returns how much."""
 
     @abstractmethod
     def receive(self, view: memoryview, deadline: Deadline) -> int:
-        """Reads into `view`; gives how much, 0 at the end."""
+        """Reads into `view`; returns how much, 0 at the end."""
 
     @abstractmethod
     def push_back(self, data: bytes) -> None:
-        """Takes back bytes that were read."""
+        """Puts back bytes that were read."""
 
     def put_off(self, error: OSError) -> None:
-        """Keeps an error that ended a read which has bytes to give, for the next call."""
+        """Keeps an error for the next call, if a read that it ended has bytes to return."""
 
     def take_error(self) -> int:
-        """The error that is pending (`SO_ERROR`), and forgets it."""
+        """Returns the pending error (`SO_ERROR`), and forgets it."""
         return 0
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Endpoint(Watched):
 
 
 class DescriptorTable:
-    """What a descriptor stands for."""
+    """The endpoint of a descriptor."""
 
     def __init__(self) -> None:
         self._things: dict[int, Watched] = {}
@@ -101,32 +101,32 @@ class DescriptorTable:
         return fd in self._things
 
     def add(self, thing: Watched) -> int:
-        """A new descriptor for an endpoint, or for something to wait for."""
+        """Makes a descriptor for an endpoint, or for something to wait for."""
         fd = self._free.pop() if self._free else FIRST_FD + len(self._things)
         self._things[fd] = thing
         thing.references += 1
         return fd
 
     def get(self, fd: int) -> Endpoint:
-        """The endpoint of `fd`; `EBADF` where there is none."""
+        """Returns the endpoint of `fd`; raises `EBADF` if it has none."""
         thing = self.watched(fd)
         if not isinstance(thing, Endpoint):
             raise os_error(errno.ENOTSOCK)
         return thing
 
     def watched(self, fd: int) -> Watched:
-        """What `fd` stands for; `EBADF` where that is nothing."""
+        """Returns what `fd` stands for; raises `EBADF` if that is nothing."""
         thing = self._things.get(fd)
         if thing is None:
             raise os_error(errno.EBADF)
         return thing
 
     def find(self, fd: int) -> Watched | None:
-        """What `fd` stands for, if it does."""
+        """Returns what `fd` stands for, if anything."""
         return self._things.get(fd)
 
     def close(self, fd: int) -> None:
-        """Closes `fd`, and what it stands for with its last descriptor."""
+        """Closes `fd`, and with its last descriptor also what it stands for."""
         thing = self.watched(fd)
         del self._things[fd]
         self._free.append(fd)

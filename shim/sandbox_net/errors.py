@@ -1,4 +1,4 @@
-"""The host's errors as the exceptions that CPython raises for the same fault."""
+"""Turns the host's errors into the exceptions that CPython raises for the same fault."""
 
 import copy
 import errno
@@ -87,6 +87,11 @@ _SET_BY: Final = {
     "connection-rate": ("too many connections in a second", "connections_per_second"),
     "denials": ("too much was denied, and nothing is allowed any more", "denials"),
 }
+# Those on a rate, a size, or on what is held at once; the others are used up.
+_REACHED_AT_ONCE: Final = frozenset(
+    ("response-head-size", "connections", "request-rate", "host-memory", "connection-rate")
+)
+_LOOKUPS_AT_ONCE: Final = "lookups-at-once"
 _FIXED: Final = {"request-head-size": "send fewer or shorter fields"}
 TLS_OTHER = 255
 
@@ -106,30 +111,30 @@ _PLAIN = {
 }
 _TEXT = {INVALID: errno.EINVAL, SIZE: errno.EMSGSIZE}
 
-# What the network itself, or TLS, does to a connection; everything else is sandbox-net's own word.
+# What the network itself, or TLS, does to a connection. All other errors are sandbox-net's own.
 _OF_NETWORK = frozenset((DNS, REFUSED, UNREACHABLE, RESET, TLS, CLOSED))
 
 _REFUSAL: Final = "_sandbox_net_refusal"
 
 
 def refusal(error: OSError) -> OSError:
-    """Marks `error` as sandbox-net's own word, which clients must not lose."""
+    """Marks `error` as sandbox-net's own, which clients must not lose."""
     setattr(error, _REFUSAL, True)
     return error
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether `error` is sandbox-net's own word: a denial, a budget, what is not carried."""
+    """Whether `error` is sandbox-net's own: a denial, a budget, something unsupported."""
     return getattr(error, _REFUSAL, False)
 
 
 def is_told_once(error: OSError) -> bool:
-    """Whether a socket tells of `error` once and is at its end then, as a kernel's does."""
+    """Whether a socket raises `error` once and is then at its end, as a kernel's does."""
     return isinstance(error, ConnectionError)
 
 
 def again(error: OSError) -> OSError:
-    """The same error to raise anew: one that was raised keeps the frames that it went through."""
+    """Copies an error to raise it again: a raised one keeps the frames that it passed."""
     fresh = copy.copy(error)
     if hasattr(fresh, "__notes__"):
         fresh.__notes__ = list(fresh.__notes__)
@@ -137,27 +142,27 @@ def again(error: OSError) -> OSError:
 
 
 def os_error(number: int, text: str = "") -> OSError:
-    """The `OSError` of `number`, with the system's own text unless another is given."""
+    """Makes the `OSError` of `number`, with the system's own text unless another is given."""
     return OSError(number, text or os.strerror(number))
 
 
 def would_block() -> OSError:
-    """What a non-blocking socket raises where it would have to wait."""
+    """Makes the error of a non-blocking socket that would have to wait."""
     return os_error(errno.EAGAIN)
 
 
 def unsupported(text: str) -> OSError:
-    """Something that sandbox-net does not carry."""
+    """Makes the error for something that sandbox-net does not support."""
     return refusal(OSError(errno.EPROTONOSUPPORT, f"sandbox-net: {text}"))
 
 
 def timed_out() -> TimeoutError:
-    """What a socket raises whose own timeout has passed."""
+    """Makes the error of a socket whose own timeout has passed."""
     return TimeoutError("timed out")
 
 
 def gai_error(name: str, text: str) -> OSError:
-    """A `gaierror` by the name of its code."""
+    """Makes a `gaierror` by the name of its code."""
     return gaierror(constants.SOCKET[name], text)
 
 
@@ -176,7 +181,7 @@ def is_name_mismatch(error: ChannelError) -> bool:
 
 
 def is_of_tls(error: ChannelError) -> bool:
-    """Whether it is TLS that failed or was refused, and not the connection below it."""
+    """Whether TLS failed or was refused, and not the connection below it."""
     return error.code == TLS or is_denied_setting(error)
 
 
@@ -188,7 +193,7 @@ def _denied(error: ChannelError) -> OSError:
     denied: OSError = PermissionError(errno.EACCES, text)
     if is_denied_setting(error):
         denied = ssl_error(None, None, text, number=0)
-    # For programs that would rather not read the text.
+    # For programs that do not want to parse the text.
     denied.deny_reason = _name(DENY_REASONS, error.detail)  # type: ignore[attr-defined]
     denied.deny_rule = rule  # type: ignore[attr-defined]
     return denied
@@ -198,32 +203,33 @@ _BOUND: Final = struct.Struct("<Q?")
 
 
 def _bound(error: ChannelError) -> tuple[int | None, bool]:
-    """What a limit allows, and whether the policy may allow more."""
+    """Returns what a limit allows, and whether the policy may allow more."""
     if len(error.rest) != _BOUND.size:
         return None, False
     return _BOUND.unpack(error.rest)
 
 
-def _bound_text(key: str, error: ChannelError) -> str:
+def _bound_text(limit: str, key: str, error: ChannelError) -> str:
     value, can_be_raised = _bound(error)
     if value is None:
         return f"; whoever runs this program sets it as '{key}' in the policy's [budgets]"
     if can_be_raised:
+        how = "reached" if limit in _REACHED_AT_ONCE else "used up"
         return (
-            f". The budget {key} = {value} is used up; whoever runs this program can raise "
+            f". The budget {key} = {value} is {how}; whoever runs this program can raise "
             f"'{key}' in the policy's [budgets]"
         )
     return f". It is {key} = {value}; '{key}' in the policy's [budgets] can only lower it"
 
 
 def _limit_text(limit: str, error: ChannelError) -> str:
-    """What was reached, and who can change it how."""
+    """Says what was reached, and who can change it how."""
     reached = f"sandbox-net: the host's limit {limit} was reached"
     if error.text:
         return f"{reached}. {error.text}"
     if limit in _SET_BY:
         what, key = _SET_BY[limit]
-        return f"{reached}: {what}{_bound_text(key, error)}"
+        return f"{reached}: {what}{_bound_text(limit, key, error)}"
     return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 
@@ -234,13 +240,29 @@ def _tls(error: ChannelError, host: str) -> OSError:
 
 
 def exception_for(error: ChannelError, host: str = "") -> OSError:
-    """The exception of CPython for an error reply; `host` is the peer's name, for texts."""
+    """Returns CPython's exception for an error reply; `host` is the peer's name, for texts."""
     exception = _exception_for(error, host)
     return exception if error.code in _OF_NETWORK else refusal(exception)
 
 
+def lookup_exception_for(error: ChannelError, host: str) -> OSError:
+    """As `exception_for`, for a lookup: there `connections` bounds the lookups under way."""
+    if error.code != LIMIT or _name(LIMITS, error.detail) != "connections":
+        return exception_for(error, host)
+    value, _ = _bound(error)
+    most = "" if value is None else f" (at most {value})"
+    reached = OSError(
+        errno.ENOBUFS,
+        f"sandbox-net: the host's limit {_LOOKUPS_AT_ONCE} was reached: too many names are being "
+        f"looked up at once{most}; wait until some of the lookups are over",
+    )
+    reached.limit = _LOOKUPS_AT_ONCE  # type: ignore[attr-defined]
+    reached.limit_value = value  # type: ignore[attr-defined]
+    return refusal(reached)
+
+
 def is_of_one_host(error: ChannelError) -> bool:
-    """Whether another host may still be connected to: one that is allowed, or was met before."""
+    """Whether another host may still be connected to: an allowed one, or one used before."""
     return error.code == DENIED or (error.code == LIMIT and _name(LIMITS, error.detail) == "hosts")
 
 
@@ -258,7 +280,7 @@ def _exception_for(error: ChannelError, host: str) -> OSError:
     if code == LIMIT:
         limit = _name(LIMITS, error.detail)
         reached = OSError(errno.ENOBUFS, _limit_text(limit, error))
-        # For programs that would rather not read the text.
+        # For programs that do not want to parse the text.
         reached.limit = limit  # type: ignore[attr-defined]
         reached.limit_value = _bound(error)[0]  # type: ignore[attr-defined]
         return reached

@@ -1,4 +1,4 @@
-"""What asyncio does in threads, done without, and how it connects."""
+"""Replaces what asyncio does in threads, and how it connects."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ _stock_sock_connect = BaseSelectorEventLoop.sock_connect
 
 
 def adapt() -> None:
-    """Has every event loop look names up without a thread, and tell why it may not connect."""
+    """Makes event loops look up names without a thread, and say why they may not connect."""
     BaseEventLoop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
     BaseEventLoop.getnameinfo = getnameinfo  # type: ignore[method-assign]
     BaseSelectorEventLoop.sock_connect = sock_connect  # type: ignore[method-assign,assignment]
@@ -28,13 +28,13 @@ def adapt() -> None:
 
 
 def refuse_signals(*_args: object) -> None:
-    """Fails as where a loop has no signals, which programs that run on Windows expect."""
+    """Fails as a loop without signals does, which programs that run on Windows expect."""
     raise NotImplementedError("sandbox-net: there are no signals")
 
 
 async def sock_connect(self: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
-    """As CPython's, with the host's own words where sandbox-net makes no connection."""
-    anyio_refusals.adapt()  # whoever uses it has loaded it by now
+    """As CPython's, with the host's own text if sandbox-net refuses to connect."""
+    anyio_refusals.adapt()  # a program that uses it has loaded it by now
     try:
         await _stock_sock_connect(self, sock, address)
     except OSError:
@@ -54,8 +54,8 @@ async def getaddrinfo(
     proto: int = 0,
     flags: int = 0,
 ) -> list[Any]:
-    """As `socket.getaddrinfo`; other tasks go on while the host looks the name up."""
-    if socket.getaddrinfo is not _getaddrinfo:  # somebody put another one in its place
+    """As `socket.getaddrinfo`; other tasks run while the host looks up the name."""
+    if socket.getaddrinfo is not _getaddrinfo:  # somebody replaced it
         return socket.getaddrinfo(host, port, family, type, proto, flags)
     query = names.Query(host, port, family, type, proto, flags)
     found = await _look_up(self, query.name) if query.name is not None else ()
@@ -71,7 +71,7 @@ _getaddrinfo = socket.getaddrinfo
 async def getnameinfo(
     self: asyncio.AbstractEventLoop, sockaddr: Any, flags: int = 0
 ) -> tuple[str, str]:
-    """As `socket.getnameinfo`, which asks nobody."""
+    """As `socket.getnameinfo`, which sends no query."""
     return socket.getnameinfo(sockaddr, flags)
 
 

@@ -1,4 +1,4 @@
-"""One request and its response, between the byte stream of a program and the host."""
+"""One request and its response, between the program's stream of bytes and the host."""
 
 from collections import deque
 from enum import Enum, auto
@@ -34,24 +34,24 @@ _MAX_WRITE: Final = 256 * 1024
 _MAX_READ: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
 
-_GO_ON: Final = 1  # the `value` of a pending `HEAD` reply where the server asks for the body
+_GO_ON: Final = 1  # the `value` of a pending `HEAD` reply if the server asks for the body
 
 
 class _State(Enum):
     HEAD = auto()
-    """The response's head is not there."""
+    """The response's head has not arrived."""
     BODY = auto()
     """The body is being read."""
     ENDING = auto()
-    """The program has the whole response; the host has not said yet that it was the whole."""
+    """The program has the whole response; the host has not confirmed yet that it is whole."""
     DONE = auto()
 
 
 class Exchange:
-    """Moves a request's body out and makes the bytes of the response.
+    """Sends a request's body, and makes the bytes of the response.
 
-    Nothing here waits but `settle`. A failure is kept, and raised to whoever sends, and to the
-    reader when what came before it was read.
+    Only `settle` waits. A failure is kept: sending raises it, and so does reading, after the bytes
+    that came before it.
     """
 
     def __init__(self, channel: Channel, host: str, handle: int, request: RequestHead) -> None:
@@ -77,7 +77,7 @@ class Exchange:
 
     @property
     def congested(self) -> bool:
-        """Whether bytes of the request wait for the host to take them."""
+        """Whether bytes of the request wait until the host takes them."""
         return bool(self._queue)
 
     def offer(self, data: memoryview) -> None:
@@ -93,7 +93,7 @@ class Exchange:
         self.flush()
 
     def flush(self) -> None:
-        """Gives the host what waits, as far as it takes it."""
+        """Sends the waiting bytes, as far as the host takes them."""
         while self._queue:
             rest = self._write(self._queue.popleft())
             if len(rest) and not self._dropping:
@@ -108,7 +108,7 @@ class Exchange:
                 self.release()
 
     def _write(self, data: memoryview) -> memoryview:
-        """Gives the host `data`; what it does not take now comes back."""
+        """Sends `data` to the host; returns what it does not take now."""
         while len(data) and not self._dropping:
             try:
                 reply = self._channel.call(ch.WRITE, self._handle, 0, data[:_MAX_WRITE])
@@ -121,21 +121,21 @@ class Exchange:
         return data
 
     def _upload_failed(self, error: ChannelError) -> None:
-        """A server may answer before it has the body: then the rest of the body is dropped."""
+        """Drops the rest of a body, because a server may answer before it has the whole."""
         self._dropping = True
         self._queue.clear()
         if self._state is not _State.HEAD:
             return
         failure = exception_for(error, self._host)
         if not self._fetch_head():
-            # Where only the body's way is closed, the head may be on its way: it will tell.
+            # If only the upload is closed, the head may be on its way, and says more.
             if error.code != CLOSED:
                 self._fail(error)
         elif self._plan is None and is_refusal(failure) and not is_refusal(self._failure):
-            self._failure = failure  # it says more than that the exchange is over
+            self._failure = failure  # it says more than that the request is over
 
     def raise_failure(self) -> None:
-        """Raises what the exchange failed with: a program may have made nothing of it before."""
+        """Raises the exchange's failure, which a program may have ignored before."""
         failure = self._failure
         if failure is None:
             return
@@ -152,21 +152,21 @@ class Exchange:
 
     @property
     def unread(self) -> int:
-        """How many bytes can be read at once."""
+        """Returns how many bytes can be read at once."""
         return len(self._inbox)
 
     def push_back(self, data: bytes) -> None:
-        """Takes back bytes that were read."""
+        """Puts back bytes that were read."""
         self._inbox.push_back(data)
 
     def receive(self, view: memoryview) -> int | None:
-        """Reads into `view`: how many bytes, 0 at the end of the connection, `None` for not now.
+        """Reads into `view`; returns how many bytes, 0 at the connection's end, `None` for not now.
 
         Raises:
             OSError: the exchange failed.
         """
         while True:
-            # Before the inbox is looked at: an upload that fails here may find the head.
+            # Look here first: an upload that fails may find the head.
             self.flush()
             if self._inbox:
                 return self._inbox.take(view)
@@ -186,7 +186,7 @@ class Exchange:
                 return None
 
     def _take_with_body(self, view: memoryview) -> int | None:
-        """Reads the head and, as from a socket, what has come of the body with it."""
+        """Reads the head and, as a socket would, the bytes of the body that arrived with it."""
         taken = self._inbox.take(view)
         if taken and taken < len(view) and self._state is _State.BODY:
             view = view[taken:]
@@ -194,7 +194,7 @@ class Exchange:
         return taken or self.receive(view)
 
     def _fetch_head(self) -> bool:
-        """Whether the head is there, or will never be."""
+        """Whether the head has arrived, or never will."""
         try:
             reply = self._channel.call(ch.HEAD, self._handle)
         except ChannelError as error:
@@ -214,7 +214,7 @@ class Exchange:
         return True
 
     def _hand_on(self) -> bool:
-        """Begins to give the program what came in place of a response, if the host has it."""
+        """Begins to return the bytes that came instead of a response, if the host has them."""
         first = memoryview(bytearray(_CHUNK))
         try:
             chunk = self._channel.read_into(self._handle, first)
@@ -232,11 +232,11 @@ class Exchange:
 
     @property
     def unframed(self) -> bool:
-        """Whether only the program knows where the response ends."""
+        """Whether only the program can tell where the response ends."""
         return self._plan is UNFRAMED
 
     def _read_body(self, view: memoryview) -> int | None:
-        """Reads into `view` or, where something has to stand around the bytes, into the inbox."""
+        """Reads into `view`, or into the inbox if something has to be put around the bytes."""
         assert self._plan is not None
         framing = self._plan.framing
         if framing is Framing.CHUNKED:
@@ -273,14 +273,14 @@ class Exchange:
         self._finish()
 
     def _take_end(self) -> None:
-        """Asks for the end of a body whose end the program knows: for the host it is news."""
+        """Reads the end of a body, which the program knows already, so that the host knows it."""
         self._state = _State.ENDING
         if self._plan is not None and not self._plan.keep_alive:
             self.over = True
         try:
             chunk = self._channel.read_into(self._handle, memoryview(bytearray(1)))
         except ChannelError:
-            self.over = True  # the response is whole, the connection is not
+            self.over = True  # the response is whole, but not the connection
         else:
             if chunk.pending:
                 return
@@ -295,11 +295,11 @@ class Exchange:
 
     def _fail(self, error: ChannelError) -> None:
         if error.code == PROTOCOL:
-            # The program's own HTTP client says what is wrong with what came.
+            # The program's own HTTP client says what is wrong with these bytes.
             if self._state is _State.HEAD:
                 self._inbox.append(error.rest)
                 if error.rest.startswith(b"HTTP/1."):
-                    # Its reader must not take the end of what came for the end of head or body.
+                    # A reader must not take this for the end of the head or the body.
                     self._failure = exception_for(error, self._host)
             elif self._plan is not None and self._plan.framing is Framing.CHUNKED and error.rest:
                 self._inbox.append(broken_chunk(error.rest))
@@ -319,13 +319,13 @@ class Exchange:
     # Readiness.
 
     def watch(self, wanted: int) -> tuple[int, int]:
-        """What of `wanted` is ready now, and the interests in which the rest will show."""
+        """Returns which of `wanted` are ready, and the interests that will report the rest."""
         ready = interests = 0
         if self._queue:
             interests |= ch.WRITABLE
         elif wanted & WRITABLE:
             if self._state is _State.ENDING and self._body_ended:
-                interests |= ch.BODY  # the next request has to wait for the end of this one
+                interests |= ch.BODY  # the next request waits for the end of this one
             else:
                 ready |= WRITABLE
         if wanted & READABLE:
@@ -338,11 +338,11 @@ class Exchange:
         return ready, interests
 
     def entry(self, interests: int) -> Entry:
-        """The poll entry for `interests`."""
+        """Returns the poll entry for `interests`."""
         return self._handle, interests
 
     def notice(self, interests: int) -> int:
-        """Takes note that `interests` are ready; gives what the program can do now."""
+        """Notes that `interests` are ready; returns what the program can do now."""
         if interests & ch.WRITABLE:
             self.flush()
         if self._state is _State.ENDING:
@@ -356,7 +356,7 @@ class Exchange:
     # The end.
 
     def release(self, *, abandon: bool = False) -> None:
-        """Gives the handle back when both directions are over, or at once to `abandon` it."""
+        """Returns the handle when both directions are over, or at once to `abandon` it."""
         if self._open and (abandon or self._dropping or self._finished):
             self._open = False
             self._channel.close(self._handle)

@@ -1,16 +1,16 @@
-"""The exit codes that CPython's own `main` gives, where the distribution's entry gives others."""
+"""The exit codes of CPython's own `main`, where the distribution's entry point has others."""
 
 from typing import Any, Final
 
 from . import entry
 
-# As a shell says it of a program that SIGINT ended.
+# As a shell reports a program that SIGINT ended.
 _INTERRUPTED: Final = 130
 _LONGEST: Final = 1 << 63
 
 
 def adapt() -> None:
-    """Changes the entry."""
+    """Changes the distribution's entry point, which also runs the preparation."""
     inside = entry.find()
     if inside is None:
         return
@@ -32,7 +32,7 @@ def adapt() -> None:
 
 
 def exit_code(end: SystemExit, otherwise: Any) -> int:
-    """The exit code of `SystemExit`; a number that no `long` holds is -1."""
+    """Returns the exit code of `SystemExit`; a number that does not fit a `long` gives -1."""
     if isinstance(end.code, int) and not -_LONGEST <= end.code < _LONGEST:
         return 0xFF
     code: int = otherwise(end)

@@ -1,7 +1,7 @@
-"""`fcntl`, as far as one process has a use for it.
+"""`fcntl`, as far as it is useful in one process.
 
-`flock` belongs to what was opened: two descriptors of one file exclude each other, in one process
-too. `lockf` belongs to the process, which never excludes itself.
+A `flock` belongs to what was opened: two descriptors of one file exclude each other, also within
+one process. A `lockf` belongs to the process, which never excludes itself.
 """
 
 import errno
@@ -35,11 +35,11 @@ _CONSTANTS: Final = {
     "F_DUPFD_CLOEXEC": 1030,
     "FD_CLOEXEC": 1,
 }
-# Descriptors from here on are sockets, which are no files of the C library.
+# Descriptors from here on are sockets, which the C library does not know.
 _SOCKETS: Final = 1 << 28
 
 _File = tuple[int, int]
-# The locks of each file: what each descriptor holds, and the file object that it was given as.
+# The locks of each file: what each descriptor holds, and the file object that was passed.
 _held: Final[dict[_File, dict[int, tuple[int, Any]]]] = {}
 _inheritable: Final[set[int]] = set()
 
@@ -71,7 +71,7 @@ def _file(number: int) -> _File:
 
 
 def _drop_closed(file: _File) -> dict[int, tuple[int, Any]]:
-    """What is still held of a file: closing gives a lock back."""
+    """Returns the locks that are still held on a file: closing releases a lock."""
     holders = _held.setdefault(file, {})
     for number, (_, by) in tuple(holders.items()):
         opened = by() if by is not None else None
@@ -91,11 +91,11 @@ def _is_free(file: _File, number: int, wanted: int) -> bool:
 
 
 def flock(fd: Any, operation: int, /) -> None:
-    """Takes or gives back the lock of what was opened.
+    """Takes or releases the lock of what was opened.
 
     Raises:
-        BlockingIOError: somebody else has it, and `LOCK_NB` was asked for.
-        Stuck: somebody else has it who cannot give it back while this waits.
+        BlockingIOError: somebody else has it, and `LOCK_NB` was set.
+        Stuck: its holder cannot release it while this waits.
     """
     number = _number(fd)
     file = _file(number)
@@ -118,14 +118,14 @@ def flock(fd: Any, operation: int, /) -> None:
 
 
 def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -> None:
-    """Locks a part of a file for this process, which nobody else could have."""
+    """Locks a part of a file for this process; nobody else could have it."""
     os.fstat(_number(fd))
     if cmd & ~LOCK_NB not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise ValueError("unrecognized lockf argument")
 
 
 def fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
-    """What is known of a descriptor."""
+    """Returns what is known of a descriptor."""
     number = _number(fd)
     if number < _SOCKETS:
         os.fstat(number)
@@ -164,6 +164,6 @@ def _may(function: Any, *arguments: Any) -> bool:
 
 
 def ioctl(fd: Any, request: int, arg: Any = 0, mutate_flag: bool = True, /) -> Any:
-    """No descriptor is a device."""
+    """Fails, because no descriptor is a device."""
     os.fstat(_number(fd))
     raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))

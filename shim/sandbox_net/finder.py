@@ -1,7 +1,7 @@
-"""Finds the stand-ins, as the import system finds modules of C.
+"""Finds the stand-ins, as the import system finds modules written in C.
 
-Programs look a module up (`importlib.util.find_spec`), and test suites drop one to import it anew.
-Without this they would get the stock module, or none.
+Programs look modules up (`importlib.util.find_spec`), and test suites unload one to import it
+again. Without this they would get the stock module, or no module.
 """
 
 import importlib.abc
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and loads stand-ins, each by the name of what it stands in for."""
+    """Finds and loads stand-ins by the names of the modules that they replace."""
 
     def __init__(self, builders: Mapping[str, Callable[[], types.ModuleType]]) -> None:
         self._modules: Final = {name: build() for name, build in builders.items()}
@@ -23,14 +23,14 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         path: Sequence[str] | None,
         target: types.ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        """Where `fullname` is: with this loader, or not known here."""
+        """Returns the spec of `fullname` with this loader; `None` if it is not a stand-in."""
         if fullname not in self._modules:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, origin="sandbox-net")
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """The one module of this name: what was imported before has the same classes."""
+        """Returns the one module of this name, so that its classes stay the same."""
         return self._modules[spec.name]
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Nothing is left to be done."""
+        """Does nothing: the module is complete."""

@@ -1,7 +1,7 @@
-"""The HTTP/1.1 requests in the bytes that a program sends (RFC 9112).
+"""Parses the HTTP/1.1 requests in the bytes that a program sends (RFC 9112).
 
-The parser takes the bytes in any pieces and gives a head, the body's bytes without their transfer
-coding, and the end. It checks framing only: what a request may say is for the host to decide.
+The parser takes bytes in pieces of any size. It returns a head, the body's bytes without their
+transfer coding, and the end. It checks framing only: the host decides what a request may say.
 """
 
 import errno
@@ -14,7 +14,7 @@ from typing import Final
 
 from .errors import unsupported
 
-MAX_HEAD: Final = 1 << 20  # what the channel takes in one frame
+MAX_HEAD: Final = 1 << 20  # the most that one frame holds
 _MAX_CHUNK_LINE: Final = 4096
 
 # Body kinds of a request frame.
@@ -29,32 +29,32 @@ _REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/(1\.[01])")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
 
-# They say how the message is framed on this hop.
+# Fields that frame the message on this connection.
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"keep-alive"))
-# What the host repeats of a connection's options, where it stands alone.
+# The options of `Connection` that the host repeats if they stand alone.
 _OPTIONS: Final = frozenset((b"close", b"keep-alive"))
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What a request says before its body."""
+    """A request without its body."""
 
     method: bytes
     target: bytes
     version: int
     """10 or 11."""
     fields: tuple[Field, ...]
-    """Byte for byte. Of those that frame the message there is one of each kind at most, for its
-    place and its spelling."""
+    """Byte for byte. Of each framing field there is at most one, for its place and its
+    spelling."""
     body: int
     """`NO_BODY`, `SIZED` or `CHUNKED`."""
     size: int
     """The length of a `SIZED` body."""
     keep_alive: bool
-    """Whether the program wants the connection to go on."""
+    """Whether the program wants to keep the connection."""
 
     def payload(self) -> bytes:
-        """The payload of the request frame."""
+        """Returns the payload of the request frame."""
         parts = [
             struct.pack("<QH", self.size, len(self.method)),
             self.method,
@@ -68,7 +68,7 @@ class RequestHead:
 
 
 class BodyEnd:
-    """The end of a request's body; also of one that had none."""
+    """The end of a request's body, also of a request without one."""
 
 
 BODY_END: Final = BodyEnd()
@@ -93,7 +93,7 @@ def _shown(data: bytes) -> str:
 
 
 class RequestParser:
-    """Takes bytes, gives events."""
+    """Takes bytes, and returns events."""
 
     def __init__(self) -> None:
         self._state = _State.HEAD
@@ -112,10 +112,10 @@ class RequestParser:
         return self._state is not _State.HEAD
 
     def feed(self, data: memoryview) -> Iterator[Event]:
-        """The events in `data`. Views of a body are views of `data`, not copies.
+        """Yields the events in `data`. Views of a body are views of `data`, not copies.
 
         Raises:
-            OSError: the bytes are no request that can be carried.
+            OSError: the bytes are not a request that sandbox-net can send.
         """
         while len(data):
             if self._state is _State.HEAD:
@@ -159,7 +159,7 @@ class RequestParser:
         return parse_head(text), data[len(data) - rest :]
 
     def _check_beginning(self) -> None:
-        """Says early that this is no HTTP: a peer of another protocol might wait for an answer."""
+        """Refuses what is not HTTP early, because the program might wait for an answer."""
         buffer = self._buffer
         if not buffer or self._line_checked:
             return
@@ -265,10 +265,10 @@ def _tokens(values: list[bytes]) -> list[bytes]:
 
 
 def parse_head(text: bytes) -> RequestHead:
-    """A request's head, from its bytes without the empty line.
+    """Parses a request's head, without the empty line after it.
 
     Raises:
-        OSError: it is no head that can be carried.
+        OSError: it is not a head that sandbox-net can send.
     """
     first, *lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
     method, target, version = _parse_request_line(first)
@@ -294,8 +294,8 @@ def parse_head(text: bytes) -> RequestHead:
 
 
 def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
-    """The fields that the host is told of."""
-    # Without a body there is nothing to go on with (RFC 9110 section 10.1.1).
+    """Returns the fields for the host."""
+    # Without a body nothing can be continued (RFC 9110 section 10.1.1).
     is_empty = body == NO_BODY or (body == SIZED and not size)
     options = [value.lower() for name, value in fields if name.lower() == b"connection"]
     has_option = len(options) == 1 and options[0] in _OPTIONS
@@ -307,7 +307,7 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
         if is_empty and name == b"expect" and value == b"100-continue":
             continue
         if name == b"content-length":
-            # More than one are the same, and the host takes one.
+            # Several are all the same, and the host takes one.
             if has_length:
                 continue
             has_length = True
@@ -315,7 +315,7 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:
-    """The body's kind and size by RFC 9112 section 6; what is ambiguous is refused."""
+    """Returns the body's kind and size by RFC 9112 section 6; refuses what is ambiguous."""
     if codings and lengths:
         raise _malformed("a request with both Content-Length and Transfer-Encoding")
     if codings:

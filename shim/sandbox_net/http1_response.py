@@ -1,4 +1,4 @@
-"""The HTTP/1.1 bytes of a response, from the head that the host gives (RFC 9112)."""
+"""Makes the HTTP/1.1 bytes of a response from the host's head (RFC 9112)."""
 
 import re
 import struct
@@ -16,16 +16,16 @@ _HTTP_2: Final = 20
 
 
 class Framing(Enum):
-    """How the end of a response's body is known."""
+    """What ends a response's body."""
 
     NONE = auto()
     """There is no body."""
     LENGTH = auto()
-    """By `Content-Length`."""
+    """`Content-Length`."""
     CHUNKED = auto()
-    """By the last chunk."""
+    """The last chunk."""
     CLOSE = auto()
-    """By the end of the connection."""
+    """The end of the connection."""
 
 
 def _read_fields(payload: bytes, at: int) -> tuple[Field, ...]:
@@ -43,7 +43,7 @@ def _read_fields(payload: bytes, at: int) -> tuple[Field, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """A response's head as the host gives it."""
+    """A response's head from the host."""
 
     status: int
     version: int
@@ -60,42 +60,42 @@ class ResponseHead:
         return cls(status, version, reason, _read_fields(payload, at))
 
     def values(self, name: bytes) -> list[bytes]:
-        """The values of the field `name`, which is in lower case."""
+        """Returns the values of the field `name`, which is in lower case."""
         return [value for key, value in self.fields if key.lower() == name]
 
 
 @dataclass(frozen=True, slots=True)
 class ResponsePlan:
-    """What the program gets to read: the head's bytes, and how the body follows."""
+    """What the program reads: the head's bytes, and how the body follows."""
 
     head: bytes
     framing: Framing
     length: int
-    """The body's length, where `framing` is `LENGTH`."""
+    """The body's length if `framing` is `LENGTH`."""
     keep_alive: bool
-    """Whether the connection goes on after the response."""
+    """Whether the connection stays open after the response."""
 
 
 UNFRAMED: Final = ResponsePlan(b"", Framing.CLOSE, 0, keep_alive=False)
-"""Of bytes that are no response, or a bad one: the program finds out itself what they mean."""
+"""The plan for bytes that are not a valid response: the program judges them itself."""
 
 
 def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
-    """How to tell the response to `request` in HTTP/1."""
+    """Decides how to show the response to `request` in HTTP/1."""
     framing, length = _framing(head, request)
     fields = head.fields
     if framing is Framing.CHUNKED and not head.values(b"transfer-encoding"):
         fields += ((b"Transfer-Encoding", b"chunked"),)
     elif framing is Framing.CLOSE and _is_chunked(head):
-        # The host has removed the coding, and a program that speaks HTTP/1.0 could not undo it.
+        # The host removed the coding, and a program that speaks HTTP/1.0 could not decode it.
         fields = tuple(f for f in fields if f[0].lower() != b"transfer-encoding")
     if request.version == 11 and not request.keep_alive and b"close" not in _options(head):
-        # The host kept the wish to itself; a server that gets it says so, and nothing else.
+        # The host did not pass the option on; a server that gets it repeats it and nothing else.
         fields = tuple(field for field in fields if not _is_keep_alive(field))
         fields += ((b"Connection", b"close"),)
     keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
     if framing is Framing.LENGTH:
-        # Some clients can't read a list of equal lengths, and read to the end instead.
+        # Some clients cannot read a list of equal lengths, and read to the end instead.
         keep_alive = keep_alive and all(map(_is_number, head.values(b"content-length")))
     return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
 
@@ -132,7 +132,7 @@ def _is_number(text: bytes) -> bool:
 
 
 def _options(head: ResponseHead) -> list[bytes]:
-    """What `Connection` says, in lower case."""
+    """Returns the options of `Connection`, in lower case."""
     return [
         option.strip().lower()
         for value in head.values(b"connection")
@@ -168,15 +168,15 @@ def _head_bytes(head: ResponseHead, fields: tuple[Field, ...]) -> bytes:
 
 
 def chunk_head(size: int) -> bytes:
-    """The line before a chunk of `size` bytes."""
+    """Returns the line before a chunk of `size` bytes."""
     return b"%x\r\n" % size
 
 
 def broken_chunk(received: bytes) -> bytes:
-    """A line that no client takes for a chunk's size, for what the server sent in its place."""
+    """Returns the server's broken line so that no client takes it for a chunk's size."""
     line = received.partition(b"\n")[0].rstrip(b"\r")
     try:
-        # Clients in Python read more as a number than the host does.
+        # Clients in Python accept more spellings of a number than the host does.
         int(line.partition(b";")[0], 16)
     except ValueError:
         return line + b"\r\n"
@@ -184,6 +184,6 @@ def broken_chunk(received: bytes) -> bytes:
 
 
 def last_chunk(trailers: bytes) -> bytes:
-    """The end of a chunked body, from the payload of the `read` reply there."""
+    """Returns the end of a chunked body, from the payload of the last `read` reply."""
     fields = _read_fields(trailers, 0) if trailers else ()
     return b"0\r\n" + b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n"

@@ -28,7 +28,7 @@ class Inbox:
             self._size += len(data)
 
     def take(self, view: memoryview) -> int:
-        """Moves bytes into `view`, as many as there are and fit."""
+        """Moves as many bytes into `view` as there are and as fit."""
         filled = 0
         while self._parts and filled < len(view):
             part = self._parts.popleft()

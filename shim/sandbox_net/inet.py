@@ -1,4 +1,4 @@
-"""`inet_pton` and `inet_ntop`: a build for WASI may have them for IPv4 only."""
+"""`inet_pton` and `inet_ntop`, because a build for WASI may have them for IPv4 only."""
 
 import ipaddress
 from typing import Final
@@ -21,7 +21,7 @@ def inet_pton(address_family: int, ip_string: str, /) -> bytes:
     if not isinstance(ip_string, str):
         raise TypeError(f"inet_pton() argument 2 must be str, not {type(ip_string).__name__}")
     try:
-        if "%" in ip_string:  # a zone, which is no part of the address
+        if "%" in ip_string:  # a zone is not part of the address
             raise ValueError
         return ipaddress.IPv6Address(ip_string).packed
     except ValueError:
@@ -38,7 +38,7 @@ def inet_ntop(address_family: int, packed_ip: Buffer, /) -> str:
     packed = bytes(bytes_view(packed_ip))
     if len(packed) != 16:
         raise ValueError("invalid length of packed IP address string")
-    # The C libraries write IPv4 inside IPv6 with dots; `ipaddress` does since Python 3.13.
+    # C libraries write IPv4 inside IPv6 with dots; `ipaddress` does so since Python 3.13.
     if packed.startswith(_MAPPED):
         return f"::ffff:{SOCKET.inet_ntoa(packed[12:])}"
     if packed.startswith(bytes(12)) and any(packed[12:14]):

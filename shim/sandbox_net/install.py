@@ -1,8 +1,8 @@
-"""Puts the stand-ins in place of CPython's C modules.
+"""Replaces CPython's C modules with the stand-ins.
 
-A snapshot of an interpreter has loaded modules already, among them `_socket`, `select` and what
-is built on them. Those hold the stock functions by name and would go on using them, so they are
-dropped and loaded anew, on the stand-ins.
+The interpreter of a snapshot has loaded modules already, among them `_socket`, `select` and what
+uses them. Those hold the stock functions by name and would keep using them. So they are unloaded
+and loaded again, on the stand-ins.
 """
 
 import importlib
@@ -61,7 +61,7 @@ def install() -> None:
 
 
 def _adapt_asyncio() -> None:
-    from . import event_loop, portable  # they stand on the modules that were loaded anew
+    from . import event_loop, portable  # they use the modules that were just loaded
 
     event_loop.adapt()
     portable.install(has_sockets=True)

@@ -1,7 +1,7 @@
-"""Tells a program that goes on asking for something which nobody can do any more.
+"""Ends programs that poll for something that can no longer happen.
 
-A thread whose frames could not be left, and that was given up, does nothing more. What waits for it
-with `while not is_done: sleep(0.001)` would do so for ever.
+A thread that was given up, and whose frames could not be suspended, never continues. A program that
+waits for it with `while not is_done: sleep(0.001)` would do so for ever.
 """
 
 import sys
@@ -9,21 +9,21 @@ import time
 from types import CodeType, FrameType
 from typing import Any, Final
 
-# How long a program asks for the same, and how often, until it is told.
+# How long, and how often, a program polls for the same until it gets an error.
 LASTS: float = 60.0
 _OFTEN: Final = 100
-# A longer time between two waits is one in which the program did something else.
+# If more time passes between two waits, the program did something else.
 _LONG: Final = 2.0
 
 
 class Activity:
-    """Counts what a program does with its host: whoever asks a server may wait for that."""
+    """Counts a program's calls to its host: a program that polls a server may wait for that."""
 
     count = 0
 
 
 class Asking:
-    """Waits in a row that begin at the same place, with the same variables."""
+    """Counts waits in a row that begin at the same place, with the same variables."""
 
     def __init__(self) -> None:
         self._place: tuple[int, CodeType, int] | None = None
@@ -32,7 +32,7 @@ class Asking:
         self._count = self._activity = 0
 
     def is_endless(self) -> bool:
-        """Notes one more; whether the program has been asking for so long that it cannot end."""
+        """Counts one more; returns whether the program has polled for too long to succeed."""
         frame = _of_the_program(sys._getframe(1))
         if frame is None:
             return False
@@ -51,7 +51,7 @@ class Asking:
 
 
 def _of_the_program(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame that is not the library's."""
+    """Returns the innermost frame outside the standard library."""
     while frame is not None:
         root = str(frame.f_globals.get("__name__")).partition(".")[0]
         if root == "__main__" or not (root == "sandbox_net" or root in sys.stdlib_module_names):
@@ -61,7 +61,7 @@ def _of_the_program(frame: FrameType | None) -> FrameType | None:
 
 
 def _variables(frame: FrameType) -> dict[str, int]:
-    # A wait gives a new object of the same value each time.
+    # Each wait makes a new object of the same value.
     plain: Any = (int, float, str, bytes, bool)
     return {
         name: hash(value) if isinstance(value, plain) else id(value)

@@ -1,16 +1,15 @@
-"""The question where a name leads.
+"""Looks up the addresses of a name.
 
-The host tells the public addresses at which the policy lets the name be dialled. Where it tells
-none (other addresses, a name that is denied, or that somebody has to grant first), a name gets an
-address that stands for it (`addresses`). A name that does not exist fails where CPython lets it
-fail.
+The host discloses the public addresses at which the policy allows the name. If it discloses none
+(other addresses, a denied name, or one that somebody has to grant first), the name gets an address
+that stands for it (`addresses`). A name that does not exist fails as in CPython.
 """
 
 from . import channel as ch
 from . import constants, control
 from .channel import ChannelError, Entry
 from .endpoint import Watched
-from .errors import DENIED, TIMEOUT, again, exception_for, gai_error
+from .errors import DENIED, TIMEOUT, again, gai_error, lookup_exception_for
 from .inet import inet_ntop
 from .waiting import READABLE, Deadline, wait
 
@@ -19,12 +18,12 @@ Found = tuple[int, str]
 
 
 class Lookup(Watched):
-    """One question, on its way from the start."""
+    """One lookup, from its start."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.found: tuple[Found, ...] = ()
-        """The addresses that the host told, once it is over."""
+        """The addresses from the host, once the lookup is over."""
         self._name = name
         self._handle = 0
         self._error: OSError | None = None
@@ -39,10 +38,10 @@ class Lookup(Watched):
         self.close()
 
     def is_over(self) -> bool:
-        """Whether the answer is there.
+        """Whether the result has arrived.
 
         Raises:
-            OSError: the name leads nowhere, or could not be asked about.
+            OSError: the name does not exist, or the lookup failed.
         """
         if not self._over:
             self._look()
@@ -51,7 +50,7 @@ class Lookup(Watched):
         return self._over
 
     def wait(self) -> tuple[Found, ...]:
-        """Waits for the answer, and gives its addresses; raises as `is_over` does."""
+        """Waits for the result, and returns its addresses; raises as `is_over` does."""
         while not self.is_over():
             wait(control.channel(), [(self._handle, ch.PHASE)], Deadline(None))
         return self.found
@@ -69,10 +68,10 @@ class Lookup(Watched):
     def _end(self, error: ChannelError | None) -> None:
         self._over = True
         self.close()
-        # What is denied is denied at `connect`, where the policy knows the port and can say more.
+        # `connect` reports a denial, because there the policy knows the port and can say more.
         if error is not None and error.code != DENIED:
             is_late = error.code == TIMEOUT
-            self._error = _too_late() if is_late else exception_for(error, self._name)
+            self._error = _too_late() if is_late else lookup_exception_for(error, self._name)
 
     def watch(self, wanted: int) -> tuple[int, list[Entry]]:
         if self._over:
@@ -89,7 +88,7 @@ class Lookup(Watched):
 
 
 def _addresses(payload: bytes) -> tuple[Found, ...]:
-    """The addresses in a `status` reply, each behind its length."""
+    """Returns the addresses in a `status` reply, each after its length."""
     found: list[Found] = []
     at = 0
     while at < len(payload):

@@ -1,11 +1,11 @@
-"""`_ssl.MemoryBIO`: a buffer of bytes with an end."""
+"""`_ssl.MemoryBIO`: a buffer of bytes that can be ended."""
 
 from .buffers import Buffer, bytes_view
 from .ssl_errors import SSLError
 
 
 class MemoryBIO:
-    """Bytes between a TLS session and whoever moves them."""
+    """Bytes between a TLS session and the code that moves them."""
 
     __module__ = "_ssl"
 
@@ -15,12 +15,12 @@ class MemoryBIO:
 
     @property
     def pending(self) -> int:
-        """How many bytes there are."""
+        """Returns how many bytes it holds."""
         return len(self._data)
 
     @property
     def eof(self) -> bool:
-        """Whether the end was written and everything before it read."""
+        """Whether the end was written and everything before it was read."""
         return self._ended and not self._data
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -31,7 +31,7 @@ class MemoryBIO:
         return data
 
     def write(self, data: Buffer, /) -> int:
-        """Adds bytes; gives how many."""
+        """Adds bytes; returns how many."""
         view = bytes_view(data)
         if self._ended:
             raise SSLError("cannot write() after write_eof()")

@@ -32,7 +32,7 @@ _SERVICES: Final = {
 _PORTS: Final = {port: name for name, port in _SERVICES.items()}
 _PROTOCOLS: Final = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58}
 
-# As every machine's own table of hosts has them (RFC 6761 section 6.3).
+# As in every machine's own table of hosts (RFC 6761 section 6.3).
 _LOOPBACK_NAMES: Final = {"127.0.0.1": "localhost", "::1": "localhost"}
 
 _MAX_FLOW: Final = 0xFFFFF
@@ -43,7 +43,7 @@ _KINDS: Final = (
 )
 
 HOST_NAME: Final = "sandbox"
-"""The name of this machine, which has none of its own. It means loopback."""
+"""Returns the name of this machine. It means loopback."""
 
 SockAddr = tuple[str, int] | tuple[str, int, int, int]
 AddrInfo = tuple[int, int, int, str, SockAddr]
@@ -71,20 +71,20 @@ def getaddrinfo(
     proto: int = 0,
     flags: int = 0,
 ) -> list[AddrInfo]:
-    """The ways to connect to `host` and `port`: family, type, protocol, canonical name, address."""
+    """Returns the ways to connect to `host` and `port`: family, type, protocol, name, address."""
     query = Query(host, port, family, type, proto, flags)
     return query.infos(Lookup(query.name).wait() if query.name is not None else ())
 
 
 class Query:
-    """What `getaddrinfo` is asked, checked.
+    """Checks the arguments of `getaddrinfo`.
 
     Raises:
-        gaierror: it makes no sense, as far as that is known before anybody is asked.
+        gaierror: they are wrong, as far as that is known without a query.
     """
 
     name: str | None
-    """The name to look up; `None` where the answer is known."""
+    """The name to look up; `None` if the result is known."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Query:
         self._canonical = text if text is not None and wants_name else ""
 
     def infos(self, found: Sequence[Found]) -> list[AddrInfo]:
-        """The answer, where a lookup of `name` has found these addresses."""
+        """Returns the result, once a lookup of `name` has found these addresses."""
         known = self._known
         if self.name is not None:
             known = _addresses(self.name, found, self._family, self._flags, self._port)
@@ -149,7 +149,7 @@ def _port_number(port: object, flags: int) -> int:
     if isinstance(port, int):
         text = str(int(port))
     elif isinstance(port, str):
-        port.encode()  # an encoding error is not a lookup's
+        port.encode()  # an encoding error is not an error of the lookup
         text = port
     else:
         raise OSError("Int or String expected")
@@ -183,7 +183,7 @@ def _loopback(family: int, flags: int) -> list[tuple[int, str, int]]:
 
 
 def _known(name: str, family: int, flags: int) -> list[tuple[int, str, int]] | None:
-    """The addresses of a host about which nobody has to be asked; `None` for any other."""
+    """Returns the addresses of a host that needs no query; `None` for any other."""
     if name == HOST_NAME:
         return _loopback(family, 0)
     literal = parse_literal(name)
@@ -203,7 +203,7 @@ def _known(name: str, family: int, flags: int) -> list[tuple[int, str, int]] | N
 def _addresses(
     name: str, found: Sequence[Found], family: int, flags: int, port: int
 ) -> list[tuple[int, str, int]]:
-    """The addresses of a name that was looked up: the one that stands for it where none is told.
+    """Returns the addresses of a name; if the host disclosed none, one that stands for the name.
 
     Raises:
         gaierror: there are none of this family.
@@ -212,7 +212,7 @@ def _addresses(
         family = family or _AF_INET
         return [(family, address_of(name, family), 0)]
     if not family and plain_name(name) == "localhost":
-        family = _AF_INET  # whichever it is, the host dials both
+        family = _AF_INET  # the host dials both, whichever it is
     chosen = [one for one in found if family in (0, one[0])]
     everything = flags & constants.SOCKET.get("AI_ALL", 0)
     is_mapped = family == _AF_INET6 and flags & constants.SOCKET.get("AI_V4MAPPED", 0)
@@ -225,7 +225,7 @@ def _addresses(
 
 
 def host_argument(host: object) -> str:
-    """A host as the C functions take it: text is sent through IDNA, bytes as they are."""
+    """Reads a host as the C functions do: text goes through IDNA, bytes are taken as they are."""
     if isinstance(host, str):
         try:
             encoded = host.encode("ascii") if host.isascii() else host.encode("idna")
@@ -245,13 +245,13 @@ class Target(NamedTuple):
     """What an address, or the host in one, means."""
 
     hosts: tuple[str, ...]
-    """What to tell the host to connect to, the likeliest first."""
+    """What the host should connect to, likeliest first."""
     addresses: tuple[str, ...]
-    """What the program gets to see: one at least."""
+    """What the program sees: at least one address."""
 
 
 def target_of(host: object, family: int, port: int = 0) -> Target:
-    """What to connect to for `host` and `port`.
+    """Returns what to connect to for `host` and `port`.
 
     Raises:
         gaierror: there is no such host in this family.
@@ -277,17 +277,17 @@ def target_of(host: object, family: int, port: int = 0) -> Target:
 
 
 def _name(address: str) -> str | None:
-    """The name of an address, as a machine tells without asking anybody."""
+    """Returns the name of an address, as far as a machine knows it without a query."""
     return name_of(address) or ANSWERS.latest_name(address) or _LOOPBACK_NAMES.get(address)
 
 
 def gethostbyname(hostname: str, /) -> str:
-    """The first IPv4 address of a host, or the one that stands for its name."""
+    """Returns the first IPv4 address of a host, or the one that stands for its name."""
     return target_of(hostname, _AF_INET).addresses[0]
 
 
 def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
-    """A host by name: its name, no aliases, its addresses."""
+    """Returns a host by its name: the name, no aliases, its addresses."""
     target = target_of(hostname, _AF_INET)
     text = host_argument(hostname)
     is_itself = hostname == HOST_NAME or parse_literal(text) is None
@@ -296,7 +296,7 @@ def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
 
 
 def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
-    """A host by address: the name that it was asked for by, no aliases, its addresses."""
+    """Returns a host by its address: the name that was looked up, no aliases, its addresses."""
     text = host_argument(host)
     literal = parse_literal(text)
     family = literal[0] if literal is not None else _AF_INET
@@ -309,7 +309,7 @@ def gethostbyaddr(host: str, /) -> tuple[str, list[str], list[str]]:
 
 
 def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
-    """The host and the service of an address, as text."""
+    """Returns the host and the service of an address, as text."""
     if not isinstance(sockaddr, tuple):
         raise TypeError("getnameinfo() argument 1 must be a tuple")
     if len(sockaddr) < 2:
@@ -331,14 +331,14 @@ def getnameinfo(sockaddr: SockAddr, flags: int, /) -> tuple[str, str]:
 
 
 def getservbyname(servicename: str, protocolname: str = "tcp", /) -> int:
-    """The port of a service."""
+    """Returns the port of a service."""
     if servicename not in _SERVICES or protocolname not in ("tcp", "udp"):
         raise OSError("service/proto not found")
     return _SERVICES[servicename]
 
 
 def getservbyport(port: int, protocolname: str = "tcp", /) -> str:
-    """The service of a port."""
+    """Returns the service of a port."""
     if not 0 <= port <= 0xFFFF:
         raise OverflowError("getservbyport: port must be 0-65535.")
     if port not in _PORTS or protocolname not in ("tcp", "udp"):
@@ -347,7 +347,7 @@ def getservbyport(port: int, protocolname: str = "tcp", /) -> str:
 
 
 def getprotobyname(name: str, /) -> int:
-    """The number of a protocol."""
+    """Returns the number of a protocol."""
     if name not in _PROTOCOLS:
         raise OSError("protocol not found")
     return _PROTOCOLS[name]

@@ -1,4 +1,4 @@
-"""Object identifiers: the few that certificates and `ssl.Purpose` name, in OpenSSL's terms."""
+"""Object identifiers that certificates and `ssl.Purpose` use, with OpenSSL's names."""
 
 import re
 from typing import Final, NamedTuple
@@ -52,7 +52,7 @@ _BY_NAME: Final = {name: oid for oid in _TABLE for name in (oid.short, oid.long)
 
 
 def long_name(dotted: str) -> str:
-    """The long name of an identifier, or the identifier."""
+    """Returns the long name of an identifier, or the identifier itself."""
     return _BY_DOTTED[dotted].long if dotted in _BY_DOTTED else dotted
 
 
@@ -61,7 +61,7 @@ def _plain(oid: Oid) -> tuple[int, str, str, str]:
 
 
 def txt2obj(txt: str, name: bool = False) -> tuple[int, str, str, str]:
-    """An object by its identifier or, if `name`, by one of its names."""
+    """Returns an object by its identifier or, if `name` is set, also by its names."""
     if txt in _BY_DOTTED:
         return _plain(_BY_DOTTED[txt])
     if name and txt in _BY_NAME:
@@ -72,7 +72,7 @@ def txt2obj(txt: str, name: bool = False) -> tuple[int, str, str, str]:
 
 
 def nid2obj(nid: int, /) -> tuple[int, str, str, str]:
-    """An object by OpenSSL's number."""
+    """Returns an object by OpenSSL's number."""
     if nid not in _BY_NID:
         raise ValueError(f"unknown NID {nid}")
     return _plain(_BY_NID[nid])

@@ -1,7 +1,7 @@
-"""Functions of `os` that WASI lacks and that one process of one user can have.
+"""Functions of `os` that WASI lacks and that make sense with one process and one user.
 
-Files have no permissions here: whoever has a file open may do with it what its directory allows,
-and `os.chmod` changes nothing. So does what is here for permissions.
+Files have no permissions here: an open file may be used as its directory allows, and `os.chmod`
+changes nothing. The functions for permissions here do not either.
 """
 
 import errno
@@ -23,7 +23,7 @@ _ROOM: Final = (
 
 
 def changes() -> dict[str, Callable[..., object]]:
-    """The functions by their names."""
+    """Returns the functions by their names."""
     alone = os.getpid
     return {
         "getuid": lambda: users.ID,
@@ -88,14 +88,14 @@ def _affinity(pid: int, /) -> set[int]:
 
 
 def umask(mask: int, /) -> int:
-    """As CPython's. Files have no permissions, so it changes nothing else."""
+    """As CPython's. It changes nothing else, because files have no permissions."""
     global _mask
     before, _mask = _mask, mask & 0o777
     return before
 
 
 def fchmod(fd: int, mode: int) -> None:
-    """As `os.chmod` here: it has to be an open file and a number, and nothing changes."""
+    """As `os.chmod` here: it checks for an open file and a number, and changes nothing."""
     os.fstat(fd)
     if not isinstance(mode, int):
         raise TypeError(f"'{type(mode).__name__}' object cannot be interpreted as an integer")
@@ -107,7 +107,7 @@ def _may_own(uid: int, gid: int) -> None:
 
 
 def chown(path: Any, uid: int, gid: int, **_options: object) -> None:
-    """All files are the one user's; to give one to somebody else is not permitted."""
+    """Fails for any other owner: all files belong to the one user."""
     os.lstat(path) if not isinstance(path, int) else os.fstat(path)
     _may_own(uid, gid)
 
@@ -119,14 +119,14 @@ def fchown(fd: int, uid: int, gid: int) -> None:
 
 
 def get_terminal_size(fd: int = 1, /) -> os.terminal_size:
-    """There is no terminal whose size is known."""
+    """Fails: no terminal has a known size."""
     raise _failed(errno.ENOTTY)
 
 
 def register_at_fork(
     *, before: Any = None, after_in_child: Any = None, after_in_parent: Any = None
 ) -> None:
-    """Nothing forks, so nothing is ever called."""
+    """Does nothing: no process forks, so nothing is ever called."""
     if before is None and after_in_child is None and after_in_parent is None:
         raise TypeError("At least one argument is required.")
 

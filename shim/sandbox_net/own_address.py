@@ -1,4 +1,4 @@
-"""The address that a socket seems to have: the host's own side of a connection is not shown."""
+"""The address that a socket seems to have, because the host's own side is not disclosed."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _next_port = _FIRST_EPHEMERAL
 
 
 def own_port() -> int:
-    """The next port that a socket may seem to have."""
+    """Returns the next port that a socket may seem to have."""
     global _next_port
     port = _next_port
     _next_port = port + 1 if port < 0xFFFF else _FIRST_EPHEMERAL
@@ -19,7 +19,7 @@ def own_port() -> int:
 
 
 def own_name(family: int, own_host: str, port: int, connected: bool) -> Address:
-    """The address of a socket of this family, bound to `own_host` if that is not empty."""
+    """Returns the address of a socket of this family, bound to `own_host` if that is not empty."""
     v6 = family == constants.AF_INET6
     any_host, loopback = ("::", "::1") if v6 else ("0.0.0.0", "127.0.0.1")
     host = own_host or any_host

@@ -1,4 +1,4 @@
-"""`socketpair`: two connected endpoints in memory. Event loops wake themselves with one."""
+"""`socketpair`: two connected endpoints in memory. Event loops use one to wake themselves."""
 
 import errno
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class PairEnd(Endpoint):
 
     @classmethod
     def pair(cls, family: int, kind: int, proto: int) -> tuple["PairEnd", "PairEnd"]:
-        """Two ends of one pair."""
+        """Makes the two ends of one pair."""
         one, two = cls(family, kind, proto), cls(family, kind, proto)
         one._other, two._other = two, one
         return one, two
@@ -70,7 +70,7 @@ class PairEnd(Endpoint):
         return self._other is None or not self._other._writing or not self._reading
 
     def _wait(self, is_met: Callable[[], object], deadline: Deadline) -> None:
-        """Waits for a thread to use the other end. Where there is none, nobody could."""
+        """Waits until a thread uses the other end. If there is none, nobody ever does."""
         if not deadline.blocking:
             raise would_block()
         while not is_met():

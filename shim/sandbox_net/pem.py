@@ -1,4 +1,4 @@
-"""Certificates out of files and strings, in PEM (RFC 7468) and DER, with OpenSSL's errors."""
+"""Reads certificates from files and strings, in PEM (RFC 7468) and DER, with OpenSSL's errors."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from typing import Final
 
 from .ssl_errors import SSLError, ssl_error
 
-# Numbers of errors that have no reason of their own, but another library's error beneath.
+# Numbers of errors without a reason of their own; another library's error is below them.
 PEM_LIB: Final = 0x80009
 _ASN1_LIB: Final = 0x8000D
 _NESTED: Final = 0x8010A
@@ -15,13 +15,13 @@ _NESTED: Final = 0x8010A
 _BEGIN: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _END: Final = re.compile(rb"-----END (?:TRUSTED |X509 )?CERTIFICATE-----")
 _SEQUENCE: Final = 0x30
-_MIN_SIZE: Final = 16  # far less than any certificate has
+_MIN_SIZE: Final = 16  # much smaller than any certificate
 
 
 class BrokenCertificate(Exception):
-    """Something that begins as a certificate is none.
+    """Something begins as a certificate and is not one.
 
-    `first` tells whether it is the first of its file, `error` what `_ssl` raises where it is not.
+    `first` says whether it is the first of its file, `error` what `_ssl` raises if it is not.
     """
 
     def __init__(self, first: bool, error: SSLError) -> None:
@@ -36,7 +36,7 @@ def holds_certificate(text: bytes) -> bool:
 
 
 def pem_certificates(text: bytes) -> list[bytes]:
-    """The certificates in `text`, in DER.
+    """Returns the certificates in `text`, in DER.
 
     Raises:
         BrokenCertificate: one of them is broken.
@@ -67,7 +67,7 @@ def _body(text: bytes) -> bytes:
 
 
 def der_certificates(data: bytes) -> list[bytes]:
-    """The certificates of a string in DER, one behind the other (X.690 section 8.1.3).
+    """Returns the certificates of a string in DER, one after the other (X.690 section 8.1.3).
 
     Raises:
         BrokenCertificate: one of them is broken.
@@ -90,7 +90,7 @@ def der_certificates(data: bytes) -> list[bytes]:
 
 
 def _size(data: bytes) -> int | None:
-    """How many bytes the first element has; `None` where its head is not whole."""
+    """Returns the length of the first element; `None` if its head is incomplete."""
     if len(data) < 2:
         return None
     length = data[1]

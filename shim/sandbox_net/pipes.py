@@ -1,7 +1,7 @@
-"""`os.pipe` within the process: bytes that wait in memory.
+"""`os.pipe` within the process: its bytes are in memory.
 
-The functions of `os` that take descriptors know pipes from the first one on, and not before, so
-that programs without pipes pay nothing.
+The functions of `os` that take descriptors learn of pipes with the first one, so that programs
+without pipes pay nothing.
 """
 
 import errno
@@ -46,7 +46,7 @@ class _End:
 
 
 def add() -> None:
-    """Adds `os.pipe` where it is missing."""
+    """Adds `os.pipe` if it is missing."""
     if not hasattr(os, "pipe"):
         os.pipe = pipe
         os.pipe2 = pipe2
@@ -54,7 +54,7 @@ def add() -> None:
 
 
 def pipe() -> tuple[int, int]:
-    """A new pipe: the end to read from, and the end to write to."""
+    """Makes a pipe; returns the end to read from, and the end to write to."""
     for name in _stock:
         setattr(os, name, globals()[name])
     both = _Pipe()
@@ -64,7 +64,7 @@ def pipe() -> tuple[int, int]:
 
 
 def pipe2(flags: int, /) -> tuple[int, int]:
-    """As `pipe`, not blocking where `flags` has `O_NONBLOCK`."""
+    """As `pipe`; non-blocking if `flags` has `O_NONBLOCK`."""
     numbers = pipe()
     for number in numbers:
         _ends[number].is_blocking = not flags & os.O_NONBLOCK
@@ -117,7 +117,7 @@ def write(fd: int, data: Any, /) -> int:
 def _write_in_pieces(both: _Pipe, data: bytes) -> int:
     rest = memoryview(data)
     if cooperation.is_busy():
-        # Who reads could not go on waiting for more when there is room: see `threads.put`.
+        # The reader could not wait for more once there is room: see `threads.put`.
         both.bytes += data
         return len(data)
     while rest:
@@ -177,7 +177,7 @@ def get_inheritable(fd: int, /) -> bool:
 
 
 class _Raw(io.RawIOBase):
-    """A pipe's end as a file."""
+    """One end of a pipe as a file."""
 
     def __init__(self, fd: int, closefd: bool) -> None:
         self._fd, self._closefd = fd, closefd

@@ -1,7 +1,7 @@
-"""The module `select`, for virtual descriptors: one `POLL` frame waits for all of them.
+"""The module `select` for virtual descriptors: one `POLL` frame waits for all of them.
 
-Real descriptors are the stock module's business where no virtual one is among them. Beside
-virtual ones they count as ready: the only ones a sandbox has are files and its standard streams.
+Without a virtual descriptor the stock module does the work. Real descriptors beside virtual ones
+count as ready: a sandbox has only files and its standard streams.
 """
 
 import errno
@@ -28,7 +28,7 @@ _WRITE_BITS: Final = _POLLOUT | constants.SELECT["POLLWRNORM"]
 
 
 def _look(wanted: dict[int, int]) -> tuple[dict[int, int], list[tuple[int, Entry]]]:
-    """What is ready now by descriptor, and the entries that tell of the rest."""
+    """Returns which descriptors are ready, and the entries that will report the rest."""
     ready: dict[int, int] = {}
     entries: list[tuple[int, Entry]] = []
     for fd, interest in wanted.items():
@@ -43,7 +43,7 @@ def _look(wanted: dict[int, int]) -> tuple[dict[int, int], list[tuple[int, Entry
 
 
 def wait_for(wanted: dict[int, int], deadline: Deadline) -> dict[int, int]:
-    """Waits until something of `wanted` is ready; gives what is, by descriptor."""
+    """Waits until one of `wanted` is ready; returns those that are, by descriptor."""
     while True:
         ready, entries = _look(wanted)
         if entries:
@@ -56,7 +56,7 @@ def wait_for(wanted: dict[int, int], deadline: Deadline) -> dict[int, int]:
                 if now:
                     ready[fd] = ready.get(fd, 0) | now
         elif not ready and deadline.blocking and not deadline.sleep():
-            # Nothing can happen any more: better an error than a sandbox that hangs.
+            # Nothing can happen any more. An error is better than a sandbox that hangs.
             raise os_error(errno.EDEADLK, "nothing can become ready: this would wait for ever")
         if ready or not deadline.remaining_ns():
             return ready
@@ -89,7 +89,7 @@ def select(
     timeout: float | None = None,
     /,
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Waits until something of the three lists is ready; gives what is, in three lists."""
+    """Waits until something in the three lists is ready; returns three lists of what is."""
     readers = [(thing, _descriptor(thing)) for thing in rlist]
     writers = [(thing, _descriptor(thing)) for thing in wlist]
     others = [(thing, _descriptor(thing)) for thing in xlist]
@@ -139,7 +139,7 @@ def _event_mask(mask: int) -> int:
 
 
 class Poll:
-    """Waits for descriptors that are registered with it."""
+    """Waits for the descriptors that are registered with it."""
 
     _events: dict[int, int]
 
@@ -153,12 +153,12 @@ class Poll:
         return self
 
     def register(self, fd: Any, eventmask: int = 0x7, /) -> None:
-        """Adds a descriptor, or changes what is wanted of it."""
+        """Adds a descriptor, or changes its interests."""
         number = _descriptor(fd)
         self._events[number] = _event_mask(eventmask)
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
-        """Changes what is wanted of a descriptor."""
+        """Changes the interests of a descriptor."""
         number, mask = _descriptor(fd), _event_mask(eventmask)
         if number not in self._events:
             raise os_error(errno.ENOENT)
@@ -169,7 +169,7 @@ class Poll:
         del self._events[_descriptor(fd)]
 
     def poll(self, timeout: float | None = None, /) -> Sequence[tuple[int, int]]:
-        """Waits for at most `timeout` milliseconds; gives what is ready."""
+        """Waits for at most `timeout` milliseconds; returns what is ready."""
         if _only_real(self._events):
             stock_poll = stock.SELECT.poll()
             for fd, mask in self._events.items():
@@ -192,7 +192,7 @@ Poll.__module__, Poll.__name__, Poll.__qualname__ = "select", "poll", "poll"
 
 
 def poll() -> Poll:
-    """An object to register descriptors with and to wait for them."""
+    """Makes an object that registers descriptors and waits for them."""
     return Poll._create()
 
 
@@ -210,10 +210,10 @@ def _events(ready: int, mask: int) -> int:
 
 
 def build() -> types.ModuleType:
-    """The module to stand in for `select`."""
+    """Makes the module that replaces `select`."""
     module = types.ModuleType("select", "Waiting for sockets that the host carries.")
     vars(module).update(constants.SELECT)
-    # Kept in a class, as `selectors` does, functions of C are not bound to its instances.
+    # `selectors` keeps these in a class, where functions written in C are not bound to instances.
     functions = {"poll": staticmethod(poll), "select": staticmethod(select)}
     vars(module).update({"error": OSError, **functions})
     return module

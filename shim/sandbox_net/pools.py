@@ -1,7 +1,7 @@
 """Pools of threads: their calls run in line, when somebody waits for a result.
 
-A call counts as running as soon as a thread of the pool would have taken it, so that it can no
-longer be cancelled.
+A call counts as running as soon as a thread of the pool would have taken it. From then on it cannot
+be cancelled.
 """
 
 import concurrent.futures
@@ -36,7 +36,7 @@ _stock_done: Final[Any] = Future.done
 
 
 def changes() -> tuple[tuple[Any, str, object], ...]:
-    """What of which class is replaced by what."""
+    """Lists what is replaced in which class, and by what."""
     return (
         (ThreadPoolExecutor, "__init__", init),
         (ThreadPoolExecutor, "submit", submit),
@@ -54,13 +54,13 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
 
 
 def do_without() -> None:
-    """Makes the changes that this module tells of."""
+    """Makes the changes that this module lists."""
     for holder, name, replacement in changes():
         setattr(holder, name, replacement)
 
 
 class _Own:
-    """What an executor has besides."""
+    """The additional state of an executor."""
 
     def __init__(self, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]):
         self.initializer = initializer
@@ -68,11 +68,11 @@ class _Own:
         self.waiting: list[_Call] = []
         self.threads: dict[int, threading.Thread] = {}
         self.begun = 0
-        # The calls that have begun, by the number of their thread.
+        # The calls under way, by the number of their thread.
         self.busy: dict[int, Work] = {}
 
     def take_thread(self, pool: ThreadPoolExecutor, work: Work) -> threading.Thread:
-        """The thread that a call finds itself in: the first that no other call is in."""
+        """Returns the thread for a call: the first that has none."""
         number = next(number for number in range(len(self.busy) + 1) if number not in self.busy)
         self.busy[number] = work
         if number not in self.threads:
@@ -81,7 +81,7 @@ class _Own:
         return self.threads[number]
 
     def leave_thread(self, work: Work) -> None:
-        """The call is over."""
+        """Notes that the call is over."""
         self.busy = {number: each for number, each in self.busy.items() if each is not work}
 
 
@@ -101,13 +101,13 @@ class _Call(Work):
 
     @property
     def thread(self) -> threading.Thread:
-        """The thread that the call finds itself in."""
+        """Returns the thread that the call runs in."""
         if self._thread is None:
             self._thread = self.own.take_thread(self.pool, self)
         return self._thread
 
     def may_begin(self) -> bool:
-        # Those that wait for a server in place keep their thread, as those that were left do.
+        # Calls that wait for a server in place keep their thread, as suspended ones do.
         return self not in self.own.waiting or len(self.own.busy) < self.pool._max_workers
 
     def can_be_left(self) -> bool:
@@ -121,7 +121,7 @@ class _Call(Work):
         return self._going.due() if self.is_midway and self._going is not None else 0.0
 
     def begin(self) -> None:
-        """As where a thread takes the call."""
+        """Begins, as when a thread takes the call."""
         if self.future.set_running_or_notify_cancel():
             self.own.begun += 1
 
@@ -168,14 +168,14 @@ class _Call(Work):
 
 
 class _Initializer(Work):
-    """What a pool runs first."""
+    """The initializer of a pool, which runs first."""
 
     def __init__(self, pool: ThreadPoolExecutor, own: _Own, call: Any) -> None:
         self.pool, self.own, self.call = pool, own, call
 
     @property
     def thread(self) -> threading.Thread:
-        """The thread that it finds itself in."""
+        """Returns the thread that it runs in."""
         thread = self.own.take_thread(self.pool, self)
         self.own.leave_thread(self)
         return thread
@@ -204,7 +204,7 @@ def init(
     initargs: tuple[Any, ...] = (),
     **more: Any,
 ) -> None:
-    """Remembers the initializer, which runs before the first call."""
+    """Keeps the initializer, which runs before the first call."""
     _stock_init(self, max_workers, thread_name_prefix, initializer, initargs, **more)
     setattr(self, _OWN, _Own(initializer, initargs))
 
@@ -233,13 +233,13 @@ def submit(
 
 
 def shut_down(self: ThreadPoolExecutor, wait: bool = True, *, cancel_futures: bool = False) -> None:
-    """As CPython's; its calls run now where they are waited for."""
+    """As CPython's; its calls run now if they are waited for."""
     own: _Own | None = getattr(self, _OWN, None)
     if own is not None:
         if cancel_futures:
             for call in tuple(own.waiting):
                 call.future.cancel()
-        if wait:  # natively calls had begun by now, and may submit others
+        if wait:  # natively calls would have begun by now, and may submit others
             cooperation.run_all(lambda work: getattr(work, "own", None) is own)
     _stock_shutdown(self, wait, cancel_futures=cancel_futures)
 
@@ -252,21 +252,21 @@ def _wait_for(future: Future[Any], timeout: float | None) -> None:
 
 
 def result(self: Future[_T], timeout: float | None = None) -> _T:
-    """As CPython's, also where the call was done but took too long."""
+    """As CPython's, also if the call ended but took too long."""
     _wait_for(self, timeout)
     value: _T = _stock_result(self, timeout)
     return value
 
 
 def exception(self: Future[Any], timeout: float | None = None) -> BaseException | None:
-    """As CPython's, also where the call was done but took too long."""
+    """As CPython's, also if the call ended but took too long."""
     _wait_for(self, timeout)
     error: BaseException | None = _stock_exception(self, timeout)
     return error
 
 
 def is_done(self: Future[Any]) -> bool:
-    """Whether there is a result. Whoever asks lets the call run: nothing else would."""
+    """Whether there is a result. Asking lets the call run: nothing else would."""
     call = getattr(self, _OWN, None)
     is_left = call in cooperation.pending or call in cooperation.standing
     while self._state not in _DONE and is_left and cooperation.run_next():
@@ -275,14 +275,14 @@ def is_done(self: Future[Any]) -> bool:
 
 
 async def shut_down_default_executor(self: Any, timeout: float | None = None) -> None:
-    """Ends the loop's executor; what is pending runs to its end."""
+    """Ends the loop's executor; pending calls run to their end."""
     self._executor_shutdown_called = True
     if self._default_executor is not None:
         self._default_executor.shutdown(wait=True)
 
 
 class _Tasks(Work):
-    """The tasks of one call of a `ThreadPool`; each turn does one."""
+    """The tasks of one call of a `ThreadPool`; each turn runs one."""
 
     outlives = False
     is_patient = True
@@ -325,7 +325,7 @@ class _Tasks(Work):
 
 
 class _TaskQueue:
-    """Takes what a `ThreadPool` hands to its threads."""
+    """Takes what a `ThreadPool` gives to its threads."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -335,7 +335,7 @@ class _TaskQueue:
 
 
 def get_result(self: Any, timeout: float | None = None) -> Any:
-    """As CPython's, also where the call was done but took too long."""
+    """As CPython's, also if the call ended but took too long."""
     is_set = self._event.is_set
     has_to_wait = timeout is not None and cooperation.is_busy() and not is_set()
     if has_to_wait and not cooperation.wait(is_set, timeout):
@@ -363,7 +363,7 @@ def init_thread_pool(
     self._setup_queues()
     self._cache = {}
     self._processes = processes
-    # How many there are decides on the size of chunks.
+    # Their number decides the size of chunks.
     self._pool = [None] * processes
     self._taskqueue = _TaskQueue(self)
     self._change_notifier = queue.SimpleQueue()
@@ -378,13 +378,13 @@ _numbers: Final = iter(range(1, 1 << 62))
 
 
 def close_thread_pool(self: Any) -> None:
-    """Takes no calls any more."""
+    """Takes no more calls."""
     if self._state == multiprocessing.pool.RUN:
         self._state = multiprocessing.pool.CLOSE
 
 
 def terminate_thread_pool(self: Any) -> None:
-    """Drops what has not run yet."""
+    """Drops the calls that have not run."""
     self._state = multiprocessing.pool.TERMINATE
     for work in tuple(cooperation.pending):
         if isinstance(work, _Tasks) and work.pool is self:
@@ -392,7 +392,7 @@ def terminate_thread_pool(self: Any) -> None:
 
 
 def join_thread_pool(self: Any) -> None:
-    """Waits for all calls, and runs them."""
+    """Runs all calls, and waits for them."""
     if self._state == multiprocessing.pool.RUN:
         raise ValueError("Pool is still running")
     if self._state not in (multiprocessing.pool.CLOSE, multiprocessing.pool.TERMINATE):

@@ -1,6 +1,6 @@
-"""What needs no host: threads in line, functions that one process can have, and refusals.
+"""Installs what needs no host: threads in line, functions of one process, and refusals.
 
-It goes into every interpreter, with a network and without.
+Every interpreter gets it, with a network and without.
 """
 
 import sys
@@ -42,7 +42,7 @@ def install(has_sockets: bool) -> None:
     if not has_sockets:
         from . import ssl_module
 
-        # Modules import it, whether or not they connect.
+        # Modules import it whether or not they connect.
         builders["_ssl"] = ssl_module.build
     sys.meta_path.insert(0, StandIns(builders))
     os_functions.add()

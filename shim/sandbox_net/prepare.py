@@ -1,8 +1,8 @@
-"""What a snapshot of an interpreter runs, once, when it is made.
+"""Prepares an interpreter once, before its snapshot is taken.
 
-Installs what this interpreter is to have and imports what programs import first, so that a sandbox
-does not pay for it. Without a network the modules that stand in for sockets are not here at all.
-Nothing here speaks to a host.
+It installs the stand-ins and imports what most programs import, so that a sandbox does not pay for
+that. Without a network the modules that replace sockets are missing here. Nothing here talks to a
+host.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ MODULES = (
     "zipfile",
     "zlib",
 )
-# Not of the standard library, but some runtimes have it compiled in, and `requests` asks for it.
+# Not part of the standard library, but some distributions build it in, and `requests` looks for it.
 OPTIONAL = ("charset_normalizer",)
 
 
 def prepare(modules: tuple[str, ...] = MODULES) -> None:
-    """Installs, imports `modules` for a network, and takes what is loaded out of the collector."""
+    """Installs, imports `modules` for a network, and exempts what is loaded from the collector."""
     if importlib.util.find_spec(f"{__package__}.install") is None:
         from . import portable
 
@@ -57,7 +57,7 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
         from .install import install
 
         install()
-    # The package's files are not there when the snapshot runs.
+    # The package's files do not exist when the snapshot runs.
     for module in pkgutil.iter_modules(sys.modules[__package__].__path__):
         importlib.import_module(f"{__package__}.{module.name}")
     for name in modules:

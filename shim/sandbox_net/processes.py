@@ -1,4 +1,4 @@
-"""Refuses other processes, and servers, with the one kind of error."""
+"""Refuses other processes, and servers, with one kind of error."""
 
 import concurrent.futures
 import multiprocessing
@@ -27,7 +27,7 @@ _SHARED: Final = (
     "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool Queue "
     "RLock RawArray RawValue Semaphore SimpleQueue Value"
 )
-# Those that `multiprocessing.dummy` has, for threads.
+# What `multiprocessing.dummy` has, for threads.
 _OF_DUMMY: Final = (
     "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool Queue "
     "RLock Semaphore Value"
@@ -57,7 +57,7 @@ def add() -> None:
 
 
 def _refuse_popen(self: Any, args: Any = None, *_more: Any, **_options: Any) -> None:
-    # What `Popen.__del__` looks at.
+    # What `Popen.__del__` reads.
     self._child_created = False
     self.returncode = None
     raise error(f"starting {args!r}", _WHY, _instead_of(args))

@@ -1,10 +1,10 @@
-"""Functions whose frames can be left in the middle of a wait, and gone on with.
+"""Makes functions whose frames can be suspended in a wait, and resumed.
 
-A build for WASI has one stack, so a function that waits cannot be left. A generator can. A
+A build for WASI has one stack, so a function that waits cannot be suspended. A generator can. A
 function that a thread runs is compiled a second time from its source, with each call `f(x)` written
-as `yield from call(f, x)`, so that a wait anywhere below gives its thread back to `cooperation`.
-Only functions that may wait are compiled so: others run as fast as ever. What has no source, or is
-called by something in C, waits in line instead.
+as `yield from call(f, x)`, so that a wait anywhere below returns its thread to `cooperation`. Only
+functions that may wait are compiled this way: others run as fast as ever. A function without a
+source, or one that C code calls, waits in line instead.
 """
 
 import __future__
@@ -47,20 +47,20 @@ _LOOP: Final = """{f} = 0
 while not (({item} := {value}((yield from {call}({f})))) == {end}):
     _ = {item}
 """
-# Called by their names they do not wait, or look at the frame that calls them.
+# Called by these names, they do not wait, or they inspect their caller's frame.
 _BUILTINS: Final = frozenset(dir(builtins))
 _NEVER_WAIT: Final = frozenset({"append", "items", "keys", "values", "startswith", "format"})
-# A function that has one of these names in it may wait.
+# A function that uses one of these names may wait.
 _WAITS: Final = frozenset(
     {"sleep", "wait", "wait_for", "put", "acquire", "result", "sleep_ms", "select"}
 )
-# So may one with these, which dictionaries and texts have, too, in a module that uses threads.
+# So may one with these, which dictionaries and strings have, too, in a module that uses threads.
 _MAY_WAIT: Final = frozenset({"get", "join"})
 _OF_THREADS: Final = frozenset({"queue", "Queue", "SimpleQueue", "threading", "Thread"})
 
-# How a function of the library waits, by the function that it is called as.
+# How a function of the library waits, by the function that is called.
 waits: Final[dict[Any, Callable[..., Steps]]] = {}
-# What a context manager waits for at its beginning, by its type.
+# What a context manager waits for when it is entered, by its type.
 enters: Final[dict[type, Callable[[Any], Steps]]] = {}
 _made: Final[dict[types.CodeType, types.CodeType | None]] = {}
 _trees: Final[dict[str, ast.Module | None]] = {}
@@ -69,21 +69,21 @@ _names: Final[dict[int, tuple[int, frozenset[str]]]] = {}
 
 
 class Stopped:
-    """What a call gives that raised `StopIteration`, which no generator can."""
+    """The result of a call that raised `StopIteration`, which a generator cannot raise."""
 
     def __init__(self, error: StopIteration) -> None:
         self.error = error
 
 
 def value(found: Any) -> Any:
-    """The value of a call, or what it raised."""
+    """Returns the value of a call, or raises what it raised."""
     if type(found) is Stopped:
         raise found.error
     return found
 
 
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Steps:
-    """Calls `function`; a wait of it yields what it waits for."""
+    """Calls `function`; yields whatever it waits for."""
     while type(function) is functools.partial:
         args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
         function = function.func
@@ -100,7 +100,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Steps:
 
 
 class Going:
-    """A call that can be left and gone on with."""
+    """A call that can be suspended and resumed."""
 
     def __init__(self, steps: Steps, context: contextvars.Context) -> None:
         self._steps, self._context = steps, context
@@ -108,11 +108,11 @@ class Going:
         self.value: Any = None
 
     def due(self) -> float:
-        """How long it is until it goes on."""
+        """Returns how long it is until it can resume."""
         return 0.0 if self._request is None else self._request.due()
 
     def go_on(self) -> bool:
-        """Goes on to the next wait; false where the call has ended, with `value`."""
+        """Runs to the next wait; returns false if the call has ended, with `value`."""
         try:
             if self._request is None:
                 self._request = self._context.run(next, self._steps)
@@ -130,7 +130,7 @@ class Going:
 def begin(
     function: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
 ) -> Going | None:
-    """A call that can be left; `None` where the function cannot."""
+    """Returns a call that can be suspended; `None` if the function cannot."""
     context = contextvars.Context()
     found = _first(function, args, dict(kwargs or {}))
     if found is None:
@@ -150,7 +150,7 @@ def _first(
         elif type(function) is types.MethodType:
             args, function = (function.__self__, *args), function.__func__
         elif isinstance(getattr(function, "__self__", None), contextvars.Context) and args:
-            # As of `asyncio.to_thread`.
+            # As in `asyncio.to_thread`.
             context, function, args = function.__self__, args[0], args[1:]
         else:
             break
@@ -159,7 +159,7 @@ def _first(
 
 
 def call_first(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
-    """Calls what a thread is for, as `call` does."""
+    """Calls the target of a thread, as `call` does."""
     found = _first(function, args, kwargs)
     if found is None or found[1] is not None:
         try:
@@ -178,7 +178,7 @@ def enter(manager: Any) -> Steps:
 
 
 def steps_of(function: Any, is_first: bool = False) -> Callable[..., Steps] | None:
-    """The function to call instead, whose frames can be left; `None` where there is none."""
+    """Returns the function to call instead, which can be suspended; `None` if there is none."""
     if type(function) is not types.FunctionType:
         return None
     known = waits.get(function)
@@ -222,7 +222,7 @@ def _is_of_the_library(function: types.FunctionType) -> bool:
 def _may_wait(function: types.FunctionType) -> bool:
     code, module = function.__code__, function.__globals__
     size, found = _may.get(code, (0, False))
-    if size != len(module):  # a script goes on defining functions
+    if size != len(module):  # a script may define more functions later
         found = not _is_of_the_library(function) and (
             not _waiting_names(module).isdisjoint(_mentioned(code)) or _calls_a_variable(function)
         )
@@ -231,7 +231,7 @@ def _may_wait(function: types.FunctionType) -> bool:
 
 
 def _calls_a_variable(function: types.FunctionType) -> bool:
-    """Whether it calls what it was given, which may wait; in files that are read anyhow."""
+    """Whether it calls an argument, which may wait; only in files that are read anyway."""
     code = function.__code__
     if code.co_filename not in _trees or not (found := _find(function)):
         return False
@@ -241,7 +241,7 @@ def _calls_a_variable(function: types.FunctionType) -> bool:
 
 
 def _waiting_names(module: dict[str, Any]) -> frozenset[str]:
-    """The names that stand for what may wait, in a module: also its functions that have one."""
+    """Returns the names in a module that stand for what may wait, including such functions."""
     size, found = _names.get(id(module), (0, frozenset()))
     if size != len(module):
         _names[id(module)] = (len(module), frozenset(_WAITS))
@@ -274,7 +274,7 @@ def _functions_of(module: dict[str, Any]) -> Generator[tuple[str, set[str]]]:
 
 
 def _compile(function: types.FunctionType) -> types.CodeType | None:
-    """The code of the function that can be left; `None` where there is none."""
+    """Compiles the function that can be suspended; `None` if that is not possible."""
     code = function.__code__
     if code.co_flags & _NO_PLAIN_FUNCTION or _is_of_the_library(function):
         return None
@@ -283,7 +283,7 @@ def _compile(function: types.FunctionType) -> types.CodeType | None:
         if found is None:
             return None
         node, owner = found
-        # What the source says has to be what runs: the file may have changed.
+        # The source has to be what runs: the file may have changed.
         same = _code_of(code, node, owner)
         if same is None or (same.co_code, same.co_names) != (code.co_code, code.co_names):
             return None
@@ -296,7 +296,7 @@ def _compile(function: types.FunctionType) -> types.CodeType | None:
 
 
 def _find(function: types.FunctionType) -> tuple[_Defined, str | None] | None:
-    """The function's definition, without what concerns its caller, and the class that it is in."""
+    """Returns the function's definition, without what concerns its caller, and its class."""
     code = function.__code__
     if code.co_filename not in _trees:
         lines = linecache.getlines(code.co_filename, function.__globals__)
@@ -340,7 +340,7 @@ def _definitions(
 
 
 def _code_of(code: types.CodeType, node: _Defined, owner: str | None) -> types.CodeType | None:
-    """Compiles a function where it finds the variables of those around it."""
+    """Compiles a function inside the scopes that surround it."""
     name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
     inner: Any = node if isinstance(node, ast.FunctionDef) else ast.Expr(node)
     module: Any = ast.parse("def around():\n pass" if owner is None else _WITH_CLASS)
@@ -352,7 +352,7 @@ def _code_of(code: types.CodeType, node: _Defined, owner: str | None) -> types.C
     outer = [name for name in (*code.co_freevars, *_OWN) if name != "__class__"]
     targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in outer]
     around.body.insert(0, ast.Assign(targets, ast.Constant(None)))
-    # The code of `name.attribute()` is another one where the module imports the name.
+    # The code of `name.attribute()` differs if the module imports the name.
     names = [ast.alias(name) for name in _imported(_trees[code.co_filename])]
     if names:
         module.body.insert(0, ast.Import(names))
@@ -377,7 +377,7 @@ def _imported(node: ast.AST | None) -> set[str]:
 
 
 def _generator(code: types.CodeType, node: _Defined) -> ast.FunctionDef:
-    """The definition as one of a generator, which yields wherever it waits."""
+    """Rewrites the definition as that of a generator, which yields wherever it waits."""
     body: Any = node.body if isinstance(node, ast.FunctionDef) else [ast.Return(node.body)]
     made: Any = ast.parse(_FUNCTION).body[0]
     made.args = node.args
@@ -387,10 +387,10 @@ def _generator(code: types.CodeType, node: _Defined) -> ast.FunctionDef:
 
 
 class _Calls(ast.NodeTransformer):
-    """Writes the calls of a function as those that can be left."""
+    """Rewrites the calls of a function so that they can be suspended."""
 
     def parts(self, statement: ast.stmt) -> list[ast.stmt]:
-        """What stands for a statement."""
+        """Returns what replaces a statement."""
         found = self.visit(statement)
         return found if isinstance(found, list) else [found]
 
@@ -421,7 +421,7 @@ class _Calls(ast.NodeTransformer):
         return node
 
     def visit_For(self, node: ast.For) -> Any:
-        """`for x in iter(f, end)` calls `f` in C. It becomes a loop that calls `f` itself."""
+        """Rewrites `for x in iter(f, end)`, which calls `f` in C, so that the loop calls `f`."""
         made = node.iter
         self.generic_visit(node)
         is_iter = isinstance(made, ast.Call) and getattr(made.func, "id", None) == "iter"

@@ -1,7 +1,7 @@
 """`threading.RLock` for threads that run in line: it keeps them apart where one can wait.
 
-A thread that waits inside of what another one does cannot wait for that one. There the lock lets it
-in, as the one further out cannot go on meanwhile.
+A thread inside another one cannot wait for that one. Then the lock lets it in, because the outer
+one cannot continue meanwhile.
 """
 
 import threading
@@ -11,16 +11,16 @@ from . import cooperation
 
 
 class RLock:
-    """A lock that its thread can take again."""
+    """A lock that its thread can take several times."""
 
     def __init__(self) -> None:
         self._owner: threading.Thread | None = None
         self._count = 0
-        # How many hold it who were let in.
+        # How many holders were let in.
         self._guests = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock; false where another thread holds it and may not be waited for."""
+        """Takes the lock; returns false if another thread holds it and waiting is not allowed."""
         if not blocking and timeout != -1:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout < 0 and timeout != -1:
@@ -50,12 +50,12 @@ class RLock:
         return not self._count
 
     def _is_further_out(self) -> bool:
-        """Whether the thread that holds it cannot go on before the current one waits or ends."""
+        """Whether its holder cannot continue before the current thread waits or ends."""
         inner = [getattr(work, "thread", None) for work in cooperation.running]
         return self._owner in inner or (bool(inner) and self._owner is threading.main_thread())
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Releases the lock."""
         if not self._is_owned():
             raise RuntimeError("cannot release un-acquired lock")
         self._guests = max(0, self._guests - 1)

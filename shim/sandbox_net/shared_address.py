@@ -1,4 +1,4 @@
-"""Names that share an address: what the bytes behind `connect` say of which one is meant."""
+"""Finds out which of the names at one address a program means, from its first bytes."""
 
 import errno
 import struct
@@ -17,10 +17,10 @@ _LENGTH: Final = struct.Struct("<H")
 
 
 def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) -> tuple[int, str]:
-    """Begins to connect to the first of `hosts` that the host takes: the id, and which one it is.
+    """Connects to the first of `hosts` that the host accepts; returns the id, and which it is.
 
     Raises:
-        OSError: what became of the likeliest one.
+        OSError: the error for the likeliest one.
     """
     failure: OSError | None = None
     for host in hosts:
@@ -34,14 +34,14 @@ def connect_to_first(channel: Channel, hosts: Hosts, port: int, timeout: int) ->
     try:
         raise failure or os_error(errno.EINVAL) from None
     finally:
-        del failure  # this frame would keep itself
+        del failure  # its frame would keep itself
 
 
 def tls_target(settings: int, payload: bytes, host: str, peer: Address | None) -> tuple[bytes, str]:
-    """The payload of a `start-tls` frame as it is to be sent, and the server name that it means.
+    """Returns the payload of a `start-tls` frame to send, and the server name that it means.
 
-    TLS sends no addresses (RFC 6066 section 3): the peer's own one says nothing of the name where
-    nobody checks it, as programs do that pin an address and check the certificate themselves."""
+    TLS sends no addresses (RFC 6066 section 3). If nobody checks the name, the peer's own address
+    says nothing about it: some programs pin an address and check the certificate themselves."""
     (size,) = _LENGTH.unpack_from(payload)
     end = _LENGTH.size + size
     name = payload[_LENGTH.size : end].decode("utf-8", "replace")
@@ -52,7 +52,7 @@ def tls_target(settings: int, payload: bytes, host: str, peer: Address | None) -
 
 
 def host_field(fields: Iterable[tuple[bytes, bytes]], port: int) -> str:
-    """The host in the only `Host` of a request, where that says no other port; else nothing."""
+    """Returns the host in a request's only `Host`, unless that has another port; else nothing."""
     values = [value for name, value in fields if name.lower() == b"host"]
     text = values[0].decode("latin-1").strip(" \t") if len(values) == 1 else ""
     host, colon, digits = text, "", ""
@@ -67,9 +67,9 @@ def host_field(fields: Iterable[tuple[bytes, bytes]], port: int) -> str:
 
 
 def other_host(meant: str, host: str, peer: Address | None) -> str | None:
-    """The host to connect to instead of `host`, where `meant` is another one at this address.
+    """Returns the host to connect to instead of `host`, if `meant` is another one at this address.
 
-    That is a name that this program asked for and that has the address, or the address itself."""
+    It is a name that this program looked up and that has the address, or the address itself."""
     literal = parse_literal(meant)
     meant = plain_name(meant) if literal is None else literal[1]
     if not meant or meant == plain_name(host) or not isinstance(peer, tuple):

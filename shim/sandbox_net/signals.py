@@ -1,4 +1,4 @@
-"""Signals that the one process sends itself. Nothing else sends any."""
+"""Signals that the process sends to itself. Nothing else sends any."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from . import unsupported
 from .unsupported import Stuck
 
 _stock_raise: Final = signal.raise_signal
-# What the default action of others is: the process ends.
+# The default action of all other signals ends the process.
 _IGNORED: Final = frozenset({"SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGPIPE"})
 _STOPS: Final = frozenset({"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"})
 _BY_A_SIGNAL: Final = 128
@@ -20,7 +20,7 @@ _ALARM: Final = (
 
 
 def changes() -> dict[str, Callable[..., Any]]:
-    """The functions by their names."""
+    """Returns the functions by their names."""
     return {
         "valid_signals": valid_signals,
         "alarm": alarm,
@@ -33,7 +33,7 @@ def changes() -> dict[str, Callable[..., Any]]:
 
 
 def add() -> None:
-    """Adds what is missing, and has signals end the process as natively."""
+    """Adds what is missing, and lets signals end the process as natively."""
     signal.raise_signal = raise_signal
     for name, function in changes().items():
         if not hasattr(signal, name):
@@ -48,12 +48,12 @@ def add() -> None:
 
 
 def valid_signals() -> set[Any]:
-    """The signals that have names."""
+    """Returns the signals that have names."""
     return set(signal.Signals)
 
 
 def raise_signal(signalnum: int, /) -> None:
-    """As CPython's; where nobody handles it the process ends with the code of that signal."""
+    """As CPython's; without a handler the process ends with that signal's code."""
     if signalnum in list(signal.Signals):
         name = signal.Signals(signalnum).name
         if signal.getsignal(signalnum) == signal.SIG_DFL and name not in _IGNORED:
@@ -66,7 +66,7 @@ def raise_signal(signalnum: int, /) -> None:
 
 
 def alarm(seconds: int, /) -> int:
-    """There is never an alarm: to take it back is well, to set one is not supported."""
+    """Cancels an alarm, which never exists; setting one is not supported."""
     if seconds:
         raise unsupported.error("signal.alarm", *_ALARM)
     return 0
@@ -80,14 +80,14 @@ def setitimer(which: int, seconds: float, interval: float = 0.0, /) -> tuple[flo
 
 
 def pause() -> None:
-    """Nobody sends a signal meanwhile."""
+    """Returns at once: nobody sends a signal meanwhile."""
     raise Stuck(
         "sandbox-net: nobody sends this program signals, so signal.pause would wait for ever"
     )
 
 
 def pthread_sigmask(how: int, mask: Any, /) -> set[Any]:
-    """Nothing is ever blocked, as nothing comes from outside."""
+    """Returns an empty set: no signal comes from outside, so none is blocked."""
     if how not in (0, 1, 2):
         raise OSError(22, "Invalid argument")
     return set()

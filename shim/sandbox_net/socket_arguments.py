@@ -1,4 +1,4 @@
-"""Arguments of the methods of sockets, checked as CPython checks them."""
+"""Checks arguments of socket methods as CPython does."""
 
 import math
 import operator
@@ -13,7 +13,7 @@ _MAX_FLOW: Final = 0xFFFFF
 
 
 def parse_timeout(value: float | None) -> float | None:
-    """A timeout as `settimeout` takes it."""
+    """Returns a timeout as `settimeout` takes it."""
     if value is None:
         return None
     seconds = value if isinstance(value, float) else float(operator.index(value))
@@ -27,7 +27,7 @@ def parse_timeout(value: float | None) -> float | None:
 
 
 def connect_target(family: int, address: object, call: str) -> tuple[Hosts, int, Address]:
-    """What to connect to, the likeliest first, the port, and the address as this family has it."""
+    """Returns what to connect to, likeliest first, the port, and the address in this family."""
     v6 = family == constants.AF_INET6
     if not isinstance(address, tuple):
         name, kind = "AF_INET6" if v6 else "AF_INET", type(address).__name__

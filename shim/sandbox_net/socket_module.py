@@ -33,14 +33,14 @@ def close(fd: int, /) -> None:
 
 
 def dup(fd: int, /) -> int:
-    """Another descriptor for the same socket or file."""
+    """Returns another descriptor for the same socket or file."""
     return TABLE.add(TABLE.watched(fd)) if fd >= FIRST_FD else os.dup(fd)
 
 
 def socketpair(
     family: int | None = None, type: int = constants.SOCK_STREAM, proto: int = 0, /
 ) -> tuple[socket, socket]:
-    """Two connected sockets in memory."""
+    """Makes two connected sockets in memory."""
     family = constants.AF_UNIX if family is None else family
     if family not in (constants.AF_UNIX, constants.AF_INET, constants.AF_INET6):
         raise os_error(errno.EAFNOSUPPORT)
@@ -51,12 +51,12 @@ def socketpair(
 
 
 def gethostname() -> str:
-    """The name of this machine: a sandbox has none of its own."""
+    """Fails: a sandbox has no name of its own to set."""
     return names.HOST_NAME
 
 
 def build() -> types.ModuleType:
-    """The module to stand in for `_socket`."""
+    """Makes the module that replaces `_socket`."""
     module = types.ModuleType("_socket", "Sockets that the host of this sandbox carries.")
     contents: dict[str, object] = dict(constants.SOCKET)
     contents |= {name: getattr(stock.SOCKET, name) for name in _STOCK}

@@ -58,7 +58,7 @@ def _new_endpoint(family: int, kind: int, proto: int) -> Endpoint:
 
 def _adopted(fd: int) -> Endpoint:
     if fd < FIRST_FD:
-        os.fstat(fd)  # where it is not open, that is the error
+        os.fstat(fd)  # raises if it is not open
         raise os_error(errno.ENOTSOCK)
     return TABLE.get(fd)
 
@@ -141,7 +141,7 @@ class socket:
 
     @property
     def timeout(self) -> float | None:
-        """The timeout in seconds; `None` waits for ever."""
+        """The timeout in seconds; `None` waits without limit."""
         return self._seconds
 
     @property
@@ -159,7 +159,7 @@ class socket:
         self._endpoint.connect(hosts, port, peer, self._deadline())
 
     def connect_ex(self, address: object, /) -> int:
-        """Connects as `connect` does; gives the errno, or 0. A name that fails is still raised."""
+        """As `connect`, but returns the errno, or 0. A name that fails is still raised."""
         hosts, port, peer = connect_target(self._family, address, "connect_ex")
         endpoint = self._endpoint
         try:
@@ -171,11 +171,11 @@ class socket:
         return 0
 
     def getpeername(self) -> Address:
-        """The peer's address, as it was given to `connect`."""
+        """Returns the peer's address, as it was passed to `connect`."""
         return self._endpoint.peer_name()
 
     def getsockname(self) -> Address:
-        """The socket's own address: the sandbox's loopback, once it is connected."""
+        """Returns the socket's own address: the sandbox's loopback, once it is connected."""
         return self._endpoint.own_name()
 
     def _refuse_server(self) -> NoReturn:
@@ -183,7 +183,7 @@ class socket:
         raise OSError(errno.EOPNOTSUPP, f"sandbox-net: {_SERVERS}")
 
     def bind(self, address: object, /) -> None:
-        """Accepts what clients bind to: any address or loopback, with port 0."""
+        """Accepts only what clients bind to: any address or loopback, with port 0."""
         hosts, port, own = connect_target(self._family, address, "bind")
         loopback = _LOOPBACK[self._family]
         host = loopback if hosts[0] == "localhost" else own[0]
@@ -202,7 +202,7 @@ class socket:
     # Data.
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
-        """Sends some of `data`; gives how many bytes."""
+        """Sends some of `data`; returns how many bytes."""
         view = bytes_view(data)
         endpoint = self._endpoint
         return endpoint.send(view, self._deadline(flags))
@@ -232,22 +232,22 @@ class socket:
         address: object = None,
         /,
     ) -> int:
-        """Sends the bytes of `buffers`, one after the other; gives how many."""
+        """Sends the bytes of `buffers`, one after the other; returns how many."""
         if any(True for _ in ancdata):
             raise unsupported("ancillary data is not carried")
         return self.send(b"".join(bytes_view(buffer) for buffer in buffers), flags)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Reads at most `bufsize` bytes; none at the end of the stream."""
+        """Reads at most `bufsize` bytes; returns none at the end of the stream."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
-        # It may give less than was asked for, so memory for more is not needed at once.
+        # It may return less than requested, so it needs no memory for more.
         size = bufsize if flags & _WAITALL else min(bufsize, MAX_RECEIVE)
         view = memoryview(bytearray(size))
         return bytes(view[: self._receive(view, flags)])
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Reads into `buffer`, at most `nbytes` bytes if that is not 0; gives how many."""
+        """Reads into `buffer`, at most `nbytes` bytes unless that is 0; returns how many."""
         view = writable_view(buffer, "recv_into")
         if nbytes < 0:
             raise ValueError("negative buffersize in recv_into")
@@ -256,7 +256,7 @@ class socket:
         return self._receive(view[: nbytes or len(view)], flags)
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Address | None]:
-        """As `recv`, with the address that a stream does not have."""
+        """As `recv`, with the address, which a stream does not have."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recvfrom")
         return self.recv(bufsize, flags), None
@@ -264,13 +264,13 @@ class socket:
     def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Address | None]:
-        """As `recv_into`, with the address that a stream does not have."""
+        """As `recv_into`, with the address, which a stream does not have."""
         return self.recv_into(buffer, nbytes, flags), None
 
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[Ancillary], int, Address | None]:
-        """As `recv`, with the ancillary data, flags and address that a stream does not have."""
+        """As `recv`, with the ancillary data, flags and address, which a stream does not have."""
         if bufsize < 0:
             raise ValueError("negative buffer size in recvmsg()")
         _check_ancillary(ancbufsize)
@@ -279,7 +279,7 @@ class socket:
     def recvmsg_into(
         self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[int, list[Ancillary], int, Address | None]:
-        """As `recvmsg`, into one buffer after the other."""
+        """As `recvmsg`, into several buffers, one after the other."""
         if not isinstance(buffers, Iterable):
             raise TypeError("recvmsg_into() argument 1 must be an iterable")
         views = [writable_view(buffer, "recvmsg_into") for buffer in buffers]
@@ -306,7 +306,7 @@ class socket:
 
     @staticmethod
     def _receive_rest(endpoint: Endpoint, view: memoryview, deadline: Deadline) -> int:
-        """Fills `view` as far as that goes: what came is given, whatever comes after it."""
+        """Fills `view` as far as possible; what arrived is returned, whatever follows it."""
         got = 0
         try:
             while got < len(view) and (more := endpoint.receive(view[got:], deadline)):
@@ -320,16 +320,16 @@ class socket:
     # Settings.
 
     def settimeout(self, value: float | None, /) -> None:
-        """Sets the timeout of every operation: `None` waits for ever, 0 never."""
+        """Sets the timeout of every operation: `None` waits without limit, 0 does not wait."""
         self._seconds = parse_timeout(value)
         _ = self._endpoint
 
     def gettimeout(self) -> float | None:
-        """The timeout in seconds."""
+        """Returns the timeout in seconds."""
         return self._seconds
 
     def setblocking(self, flag: bool, /) -> None:
-        """Waits for ever (true) or never (false)."""
+        """Waits without limit (true) or not at all (false)."""
         self._seconds = None if flag else 0.0
         _ = self._endpoint
 
@@ -338,7 +338,7 @@ class socket:
         return self._seconds != 0.0
 
     def setsockopt(self, level: int, option: int, *value: int | Buffer | None) -> None:
-        """Remembers an option: a number, bytes, or `None` and a length.
+        """Keeps an option: a number, bytes, or `None` and a length.
 
         The host's own connection does not change."""
         if len(value) not in (1, 2):
@@ -356,7 +356,7 @@ class socket:
         endpoint.options[level, option] = kept
 
     def getsockopt(self, level: int, option: int, buflen: int = 0, /) -> int | bytes:
-        """The value of an option: a number, or bytes where `buflen` is not 0."""
+        """Returns the value of an option: a number, or bytes if `buflen` is not 0."""
         if not 0 <= buflen <= 1024:
             raise OSError("getsockopt buflen out of range")
         value = self._option(self._endpoint, level, option)
@@ -396,10 +396,10 @@ class socket:
             TABLE.close(fd)
 
     def detach(self) -> int:
-        """Lets go of the descriptor without closing it, and gives it."""
+        """Returns the descriptor without closing it; the socket no longer has it."""
         fd, self._fd = self._fd, -1
         return fd
 
     def fileno(self) -> int:
-        """The descriptor, -1 after the end."""
+        """Returns the descriptor; -1 after the end."""
         return self._fd

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# urllib3 refuses anything whose version does not begin with "OpenSSL ".
+# urllib3 refuses any module whose version does not begin with "OpenSSL ".
 OPENSSL_VERSION: Final = "OpenSSL 3.0.0 (sandbox-net: TLS by the host)"
 OPENSSL_VERSION_INFO: Final = (3, 0, 0, 0, 0)
 OPENSSL_VERSION_NUMBER: Final = 0x3000_0000
@@ -124,7 +124,7 @@ _OTHERS: Final = {
 
 
 def contents() -> dict[str, object]:
-    """The constants by name."""
+    """Returns the constants by name."""
     prefixes = ("CERT_", "ENCODING_", "HOSTFLAG_", "OP", "PROTO", "VERIFY_")
     here = {name: value for name, value in globals().items() if name.startswith(prefixes)}
     alerts = {f"ALERT_DESCRIPTION_{name}": value for name, value in _ALERTS.items()}

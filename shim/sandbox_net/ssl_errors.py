@@ -1,8 +1,8 @@
-"""The exceptions of `_ssl`, and the texts that OpenSSL and CPython put into them."""
+"""The exceptions of `_ssl`, with the texts of OpenSSL and CPython."""
 
 import re
 
-# CPython names the line of `_ssl.c` that raised. Programs cut it off; none reads the number.
+# CPython adds the line of `_ssl.c` that raised. Programs cut it off; none reads the number.
 _LINE = "(_ssl.c:1000)"
 
 # `verify_code` (OpenSSL's X509_V_ERR_*) and its text, by the number of `types.certificate-fault`.
@@ -123,18 +123,18 @@ def ssl_error(
 
 
 def refused_setting(text: str) -> SSLError:
-    """A TLS setting that is not the guest's to choose."""
+    """Makes the error for a TLS setting that the guest cannot choose."""
     return ssl_error(None, None, f"sandbox-net: {text}", number=0)
 
 
 def want_read() -> SSLError:
-    """What a non-blocking TLS socket raises where it would have to wait for the peer."""
+    """Makes the error of a non-blocking TLS socket that would have to wait for the peer."""
     text = "The operation did not complete (read)"
     return ssl_error(None, None, text, SSL_ERROR_WANT_READ, SSLWantReadError)
 
 
 def want_write() -> SSLError:
-    """What a non-blocking TLS socket raises where it would have to wait to send."""
+    """Makes the error of a non-blocking TLS socket that would have to wait to send."""
     text = "The operation did not complete (write)"
     return ssl_error(None, None, text, SSL_ERROR_WANT_WRITE, SSLWantWriteError)
 
@@ -156,7 +156,7 @@ def _verify_result(fault: int, host: str, text: str) -> tuple[int, str]:
     return code, message
 
 
-# What OpenSSL calls what the host's TLS library says: an alert of the peer (RFC 8446 section 6) ...
+# OpenSSL's names for texts of the host's TLS library: an alert of the peer (RFC 8446 section 6) ...
 _ALERTS = {
     "UnexpectedMessage": "SSLV3_ALERT_UNEXPECTED_MESSAGE",
     "BadRecordMac": "SSLV3_ALERT_BAD_RECORD_MAC",
@@ -188,7 +188,7 @@ _FINDINGS = {
 
 
 def _reason(text: str) -> str | None:
-    """OpenSSL's name for what the host says."""
+    """Returns OpenSSL's name for the host's text."""
     alert = re.search(r"fatal alert: (\w+)", text)
     if alert is not None:
         return _ALERTS.get(alert[1])
@@ -196,12 +196,12 @@ def _reason(text: str) -> str | None:
 
 
 def _message(reason: str) -> str:
-    """OpenSSL's text for `reason`: since 3.2 it no longer tells the alerts of SSL 3 apart."""
+    """Returns OpenSSL's text for `reason`; since 3.2 it no longer distinguishes alerts of SSL 3."""
     return reason.lower().replace("_", " ").replace("sslv3 alert", "ssl/tls alert")
 
 
 def failure_error(text: str) -> SSLError:
-    """The error for a handshake or a session that failed, with the host's words."""
+    """Makes the error for a failed handshake or session, with the host's own text."""
     reason = _reason(text)
     message = text or "the TLS handshake failed" if reason is None else _message(reason)
     error = ssl_error("SSL", reason, message)
@@ -216,7 +216,7 @@ def failure_error(text: str) -> SSLError:
 
 
 def certificate_error(fault: int, host: str, text: str = "") -> SSLCertVerificationError:
-    """The error for a certificate that the host did not accept."""
+    """Makes the error for a certificate that the host did not accept."""
     code, message = _verify_result(fault, host, text)
     error = ssl_error(
         "SSL",

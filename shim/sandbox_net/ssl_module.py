@@ -15,20 +15,20 @@ from .tls_session import SSLSession, _SSLSocket
 
 
 def RAND_bytes(n: int, /) -> bytes:
-    """Bytes from the random source of the system."""
+    """Returns bytes from the system's random source."""
     if n < 0:
         raise ValueError("num must be positive")
     return os.urandom(n)
 
 
 def RAND_pseudo_bytes(n: int, /) -> tuple[bytes, bool]:
-    """As `RAND_bytes`, with whether they are strong (Python 3.11)."""
+    """As `RAND_bytes`, and says whether they are strong (Python 3.11)."""
     warnings.warn("ssl.RAND_pseudo_bytes() is deprecated", DeprecationWarning, stacklevel=2)
     return RAND_bytes(n), True
 
 
 def RAND_add(string: str | Buffer, entropy: float, /) -> None:
-    """Does nothing: the random source of the system needs no more entropy."""
+    """Does nothing: the system's random source needs no more entropy."""
     if not isinstance(string, str):
         bytes_view(string)
 
@@ -39,12 +39,12 @@ def RAND_status() -> bool:
 
 
 def get_default_verify_paths() -> tuple[str, str, str, str]:
-    """The variable and the path of the file of the public roots, then those of the folder."""
+    """Returns variable and path of the file of the public roots, then those of the folder."""
     return trust.FILE_VARIABLE, trust.DEFAULT_FILE, trust.FOLDER_VARIABLE, trust.DEFAULT_FOLDER
 
 
 def get_sigalgs() -> list[str]:
-    """The signature algorithms that a program can choose: the host chooses."""
+    """Returns the signature algorithms that a program can choose: none, the host chooses."""
     return []
 
 
@@ -56,7 +56,7 @@ def _test_decode_cert(path: str, /) -> dict[str, object]:
 
 
 def build() -> types.ModuleType:
-    """The module to stand in for `_ssl`."""
+    """Makes the module that replaces `_ssl`."""
     module = types.ModuleType("_ssl", "TLS, which the host of this sandbox speaks.")
     contents = ssl_constants.contents()
     functions = (

@@ -1,7 +1,7 @@
-"""CPython's own `_socket` and `select`, found before the stand-ins take their names.
+"""CPython's own `_socket` and `select`, found before the stand-ins replace them.
 
-What needs no network is taken from them as it is: exceptions, byte order, address text, the
-default timeout and every constant.
+The stand-ins use what needs no network from them: exceptions, byte order, address text, the default
+timeout and every constant.
 """
 
 import _socket

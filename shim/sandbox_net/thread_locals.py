@@ -1,7 +1,7 @@
 """`threading.local` for threads that run in line: each has data of its own.
 
-Attributes are as fast as CPython's, since they are CPython's: what is in them is exchanged whenever
-another thread begins or goes on.
+Attributes are as fast as CPython's, because they are CPython's: their contents are swapped whenever
+another thread begins or continues.
 """
 
 import threading
@@ -14,7 +14,7 @@ from .cooperation import Work
 
 
 class _Made:
-    """A `local` that lives, and what it was made with where its class initializes it."""
+    """A live `local`, and the arguments that it was made with if its class initializes it."""
 
     __slots__ = ("made_with", "ref")
 
@@ -24,7 +24,7 @@ class _Made:
 
 
 _all: Final[dict[int, _Made]] = {}
-# What a thread has in each of them while it does not run.
+# The data of a thread in each of them while it does not run.
 _kept: Final["weakref.WeakKeyDictionary[Any, dict[int, dict[str, Any]]]"] = (
     weakref.WeakKeyDictionary()
 )
@@ -36,7 +36,7 @@ class local(_local):
     __slots__ = ()
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> Self:
-        """As CPython's, and remembered."""
+        """Makes one as CPython does, and remembers it."""
         self = super().__new__(cls, *args, **kwargs)
         made_with = (args, kwargs) if cls.__init__ is not object.__init__ else None
         number = id(self)
@@ -51,7 +51,7 @@ def _forget(number: int) -> None:
 
 
 def put_data(work: Work) -> Callable[[], None]:
-    """Puts what the thread of `work` has in place of what the one further out has."""
+    """Swaps the data of the thread of `work` in, and that of the outer one out."""
     inner: Any = getattr(work, "thread", work)
     outer: Any = threading.current_thread()
     if outer is inner or not _all:

@@ -1,4 +1,4 @@
-"""How threads wait whose frames can be left: as CPython's functions, with `yield` for a wait."""
+"""The waits of threads that can be suspended: CPython's functions, with `yield` for a wait."""
 
 import queue
 import threading
@@ -16,7 +16,7 @@ _DONE: Final = ("FINISHED", "CANCELLED", "CANCELLED_AND_NOTIFIED")
 
 
 def register() -> None:
-    """Has `resumable` know them, by the functions that they stand for."""
+    """Registers them with `resumable`, by the functions that they replace."""
     simple: Any = queue.SimpleQueue
     resumable.waits.update(
         {

@@ -1,7 +1,7 @@
 """Threads in an interpreter that has none: they run in line, when the program waits.
 
-A build for WASI cannot start a thread. `Thread.start` makes one pending instead (`cooperation`),
-and whatever waits runs it. Waiting for nobody is an error and not a hang.
+A build for WASI cannot start a thread. `Thread.start` makes it pending instead (`cooperation`), and
+any wait runs it. A wait that nobody can end is an error and not a hang.
 """
 
 import _thread
@@ -42,12 +42,12 @@ _CAN_START: Final = _try_to_start()
 
 
 def can_start() -> bool:
-    """Whether this interpreter starts threads."""
+    """Whether this interpreter can start threads."""
     return _CAN_START
 
 
 def changes() -> tuple[tuple[Any, str, object], ...]:
-    """What of which module or class is replaced by what."""
+    """Lists what is replaced in which module or class, and by what."""
     return (
         (threading.Thread, "start", start),
         (threading.Thread, "join", join),
@@ -62,14 +62,14 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
         (queue.Queue, "qsize", size),
         (threading, "_shutdown", shut_down),
         (_thread, "start_new_thread", start_new_thread),
-        # The one in C waits in C.
+        # The one written in C waits in C.
         (queue, "SimpleQueue", getattr(queue, "_PySimpleQueue", queue.SimpleQueue)),
         (time, "sleep", cooperation.sleep),
     )
 
 
 def do_without() -> None:
-    """Makes the changes that this module tells of."""
+    """Makes the changes that this module lists."""
     for holder, name, replacement in changes():
         if hasattr(holder, name):
             setattr(holder, name, replacement)
@@ -78,7 +78,7 @@ def do_without() -> None:
 
 
 class Lock:
-    """A lock. What is held by nobody that runs cannot be waited for: that is an error."""
+    """A lock. Waiting for one whose holder cannot run is an error."""
 
     __slots__ = ("__exit__", "__weakref__", "_try", "locked", "release")
 
@@ -90,7 +90,7 @@ class Lock:
         self.__exit__ = lock.__exit__
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock; false where it is held and may not be waited for."""
+        """Takes the lock; returns false if it is held and waiting is not allowed."""
         if self._try(False):
             return True
         if not blocking or timeout != -1:
@@ -100,7 +100,7 @@ class Lock:
             return self._try(False)
         what = "waiting for a lock that nobody can release"
         while not self._try(False):
-            # Who holds it gives it back soon, unless it can do nothing more.
+            # Its holder releases it soon, unless it can do nothing more.
             cooperation.wait(self._is_free, what=what, sleeps=True)
         return True
 
@@ -148,7 +148,7 @@ class ThreadWork(Work):
         return self._going is not None
 
     def _go_on(self) -> None:
-        """Runs the thread to its next wait; to its end where its frames cannot be left."""
+        """Runs the thread to its next wait, or to its end if its frames cannot be suspended."""
         if not self.can_be_left() or self._going is None:
             contextvars.Context().run(self.again)
         else:
@@ -162,7 +162,7 @@ class ThreadWork(Work):
             if self.is_midway:
                 self.is_done = False
                 cooperation.standing.append(self)
-                # It lives on, though it does not run.
+                # It is still alive, although it does not run.
                 threading._limbo[self.thread] = self.thread  # type: ignore[attr-defined]
         except GivenUp as given_up:
             self._going = None
@@ -171,7 +171,7 @@ class ThreadWork(Work):
             self.thread._invoke_excepthook(self.thread)  # type: ignore[attr-defined]
 
     def _tell(self) -> None:
-        """Says at the end of the program that this one would hold it up."""
+        """Reports at the end of the program that this thread would delay it."""
         try:
             raise Stuck(f"sandbox-net: there are no threads, and {self.name} would wait for ever")
         except Stuck:
@@ -191,7 +191,7 @@ class ThreadWork(Work):
 
 
 def _due(loop: Any) -> float:
-    """How long it is until a loop that was given up has something to do."""
+    """Returns how long it is until a loop that was given up has something to do."""
     if loop._ready or cooperation.has_files(loop):
         return 0.0
     if not loop._scheduled:
@@ -234,11 +234,11 @@ def start(self: threading.Thread) -> None:
 
 
 def is_alive(self: threading.Thread) -> bool:
-    """Whether the thread is still to end."""
+    """Whether the thread has not ended."""
     work = getattr(self, _WORK, None)
     if work is None:
         return bool(_stock["is_alive"](self))
-    if not work.is_done and work.was_asked_for:  # a program that asks again wants it to go on
+    if not work.is_done and work.was_asked_for:  # a program that asks again waits for it
         cooperation.run_next()
     work.was_asked_for = True
     return _is_going_on(work)
@@ -295,7 +295,7 @@ def start_new_thread(
 
 
 def wait_on_condition(self: threading.Condition, timeout: float | None = None) -> bool:
-    """As CPython's; what is pending runs meanwhile."""
+    """As CPython's; pending work runs meanwhile."""
     if not self._is_owned():  # type: ignore[attr-defined]
         raise RuntimeError("cannot wait on un-acquired lock")
     if cooperation.running and cooperation.running[-1].idle_at is self:
@@ -316,19 +316,19 @@ def wait_on_condition(self: threading.Condition, timeout: float | None = None) -
 
 
 def is_set(self: threading.Event) -> bool:
-    """As CPython's. A program that asks again and again without a wait lets threads go on."""
+    """As CPython's. If a program asks again and again without a wait, threads continue."""
     if not self._flag and cooperation.is_busy():  # type: ignore[attr-defined]
         cooperation.note_asking(self)
     return bool(self._flag)  # type: ignore[attr-defined]
 
 
 def is_empty(self: "queue.Queue[Any]") -> bool:
-    """As CPython's, with what `is_set` does besides."""
+    """As CPython's, with the additions of `is_set`."""
     return not size(self)
 
 
 def size(self: "queue.Queue[Any]") -> int:
-    """As CPython's, with what `is_set` does besides."""
+    """As CPython's, with the additions of `is_set`."""
     if cooperation.is_busy():
         cooperation.note_asking(self)
     with self.mutex:
@@ -338,10 +338,10 @@ def size(self: "queue.Queue[Any]") -> int:
 def put(
     self: "queue.Queue[Any]", item: Any, block: bool = True, timeout: float | None = None
 ) -> None:
-    """As CPython's, but for a queue that is full while somebody is there who could make room.
+    """As CPython's, unless the queue is full and somebody could make room.
 
-    Who takes from it in frames that cannot be left could not go on waiting for the next item when
-    this one is in, so it is let in at once.
+    A consumer whose frames cannot be suspended could not wait for the next item after this one, so
+    the item is let in at once.
     """
     if block and 0 < self.maxsize <= self._qsize() and cooperation.could_lose():
         with self.not_full:
@@ -354,7 +354,7 @@ def put(
 
 
 def shut_down() -> None:
-    """The end of the program waits for threads that are no daemons, and for calls of pools."""
+    """Waits at the end of the program for threads that are not daemons, and for calls of pools."""
     try:
         cooperation.run_all(lambda work: work.outlives)
     except Stuck:

@@ -1,4 +1,4 @@
-"""`_ssl._SSLSocket` over memory buffers: the session beneath an `ssl.SSLObject`."""
+"""`_ssl._SSLSocket` over memory buffers: the session of an `ssl.SSLObject`."""
 
 from typing import Any, overload
 
@@ -13,7 +13,7 @@ from .tls_settings import TlsSettings
 
 
 class BufferSession(_SSLSocket):
-    """A session that changes no byte: `tls_records` says how it begins."""
+    """A session that changes no byte; `tls_records` describes how it begins."""
 
     __module__ = "_ssl"
 
@@ -71,7 +71,7 @@ class BufferSession(_SSLSocket):
     def read(self, size: int, buffer: Buffer, /) -> int: ...
 
     def read(self, size: int, buffer: Buffer | None = None, /) -> bytes | int:
-        """Reads up to `size` bytes, into `buffer` if there is one; none at the end."""
+        """Reads up to `size` bytes, into `buffer` if given; returns none at the end."""
         if buffer is None and size < 0:
             raise ValueError("size should not be negative")
         self.do_handshake()
@@ -84,20 +84,20 @@ class BufferSession(_SSLSocket):
 
     def _take(self, size: int) -> bytes:
         data = self._incoming.read(size)
-        # The host has seen to it that an end is one: what it cuts short ends in an error.
+        # The host makes sure that this end is real: a stream that was cut off ends in an error.
         if data or not size or self._incoming.eof:
             return data
         raise want_read()
 
     def write(self, data: Buffer, /) -> int:
-        """Sends `data`; gives how much."""
+        """Sends `data`; returns how much."""
         view = bytes_view(data)
         self.do_handshake()
         return self._outgoing.write(view)
 
     def pending(self) -> int:
-        """How many bytes can be read without waiting."""
+        """Returns how many bytes can be read without waiting."""
         return self._incoming.pending if self._info is not None else 0
 
     def shutdown(self) -> None:
-        """Ends the session: there is nothing to say to the host, which sees the socket's end."""
+        """Ends the session. The host needs no message: it sees the socket's end."""

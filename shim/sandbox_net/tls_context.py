@@ -1,4 +1,4 @@
-"""`_ssl._SSLContext`: the settings of TLS, as far as they are a program's to choose."""
+"""`_ssl._SSLContext`: the settings of TLS, as far as a program may choose them."""
 
 import operator
 import os
@@ -57,8 +57,8 @@ _NO_VERSION: Final = (
     c.OP_NO_SSLv3 | c.OP_NO_TLSv1 | c.OP_NO_TLSv1_1 | c.OP_NO_TLSv1_2 | c.OP_NO_TLSv1_3
 )
 
-# Lists of revoked certificates are asked for in vain (`tls_session.py`). Other flags change
-# nothing: the host looks among what is trusted first, and accepts no proxy certificates.
+# Asking for revocation lists fails (`tls_session.py`). Other flags change nothing: the host looks
+# among the trusted certificates first, and accepts no proxy certificates.
 _CHECKS: Final = {
     c.VERIFY_X509_STRICT: STRICT,
     c.VERIFY_X509_PARTIAL_CHAIN: PARTIAL_CHAIN,
@@ -91,7 +91,7 @@ class _SSLContext(HostSettings):
     _alpn: tuple[bytes, ...]
     _client: ClientCertificate | None
     roots: TrustedRoots
-    """What was loaded: without any, no certificate can be verified."""
+    """The loaded certificates. Without any, no certificate can be verified."""
 
     def __new__(cls, protocol: int, /, *args: object) -> "_SSLContext":
         protocol = operator.index(protocol)
@@ -170,7 +170,7 @@ class _SSLContext(HostSettings):
         capath: str | bytes | os.PathLike[str] | None = None,
         cadata: Any = None,
     ) -> None:
-        """Loads root certificates. Others than the public ones need the policy's leave."""
+        """Loads root certificates. The policy has to grant any but the public ones."""
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         file = _path("cafile", cafile)
@@ -187,13 +187,13 @@ class _SSLContext(HostSettings):
         self.roots.load_default()
 
     def cert_store_stats(self) -> dict[str, int]:
-        """How many certificates were loaded from files and strings."""
+        """Returns how many certificates were loaded from files and strings."""
         ders = self.roots.certificates()
         authorities = sum(map(certificate.is_authority, ders))
         return {"x509": len(ders), "crl": 0, "x509_ca": authorities}
 
     def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
-        """The authorities that were loaded from files and strings."""
+        """Returns the authorities that were loaded from files and strings."""
         ders = [der for der in self.roots.certificates() if certificate.is_authority(der)]
         return ders if binary_form else [certificate.decode(der) for der in ders]
 
@@ -203,14 +203,14 @@ class _SSLContext(HostSettings):
         keyfile: str | bytes | os.PathLike[str] | None = None,
         password: object = None,
     ) -> None:
-        """Loads a client certificate, which needs the policy's leave."""
+        """Loads a client certificate, which the policy has to grant."""
         file = _path("certfile", certfile)
         if file is None:
             raise TypeError("certfile should be a valid filesystem path")
         self._client = client_certificate.load(file, _path("keyfile", keyfile))
 
     def request(self, server_hostname: str | None) -> TlsRequest:
-        """What to ask the host for."""
+        """Returns what to request from the host."""
         if self._verify_mode == c.CERT_NONE:
             verification = UNVERIFIED
         else:
@@ -296,7 +296,7 @@ class _SSLContext(HostSettings):
 
     @property
     def usable(self) -> bool:
-        """Whether the settings leave a version of TLS that the host can speak."""
+        """Whether the settings allow a version of TLS that the host can speak."""
         return any(self.allows(version) for version in _VERSION_OPTIONS)
 
     def set_ciphers(self, cipherlist: str, /) -> None:
@@ -312,12 +312,12 @@ class _SSLContext(HostSettings):
         self._security_level = self._security_level if level is None else level
 
     def get_ciphers(self) -> list[dict[str, Any]]:
-        """The chosen cipher suites."""
+        """Returns the chosen cipher suites."""
         return [suite.describe() for suite in (*ciphers.TLS_1_3, *self._suites)]
 
     @property
     def cipher_names(self) -> set[str]:
-        """The names of the chosen cipher suites."""
+        """Returns the names of the chosen cipher suites."""
         return {suite.name for suite in (*ciphers.TLS_1_3, *self._suites)}
 
     @property

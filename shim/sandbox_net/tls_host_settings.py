@@ -1,4 +1,4 @@
-"""The settings of an `_ssl._SSLContext` that are the host's: read, or refused."""
+"""The settings of an `_ssl._SSLContext` that the host decides: they are read, or refused."""
 
 import os
 from typing import Any, Final
@@ -22,7 +22,7 @@ _STATS: Final = (
 
 
 class HostSettings:
-    """Settings that no program in a sandbox can change."""
+    """Settings that a program in a sandbox cannot change."""
 
     @property
     def keylog_filename(self) -> None:
@@ -46,7 +46,7 @@ class HostSettings:
     set_server_sigalgs = set_client_sigalgs
 
     def get_groups(self, *, include_aliases: bool = False) -> list[str]:
-        """The groups of the key exchange: the host does not tell."""
+        """Returns the groups of the key exchange, which the host does not disclose."""
         return []
 
     def load_dh_params(self, path: Any, /) -> None:
@@ -61,5 +61,5 @@ class HostSettings:
     set_psk_client_callback = set_psk_server_callback = _set_psk_callback
 
     def session_stats(self) -> dict[str, int]:
-        """Counts of sessions: the host keeps them."""
+        """Returns counts of sessions, which the host keeps."""
         return dict.fromkeys(_STATS, 0)

@@ -1,11 +1,11 @@
-"""The bytes that an `SSLObject` and the socket below it exchange in place of a handshake.
+"""The bytes that an `SSLObject` and the socket below it exchange instead of a handshake.
 
-A program that does TLS over memory buffers (asyncio and anyio do) moves the bytes itself, and
-nothing tells the socket that they are TLS. So the first record that such a session gives out asks
-the socket to have the host begin TLS, and the record that answers says how that ended. From then
-on the session changes nothing: plain bytes go both ways, and the host encrypts.
+A program that does TLS over memory buffers (asyncio and anyio do) moves the bytes itself, and the
+socket cannot know that they are TLS. So the first record of such a session asks the socket to have
+the host begin TLS, and the record that answers contains the result. Afterwards the session changes
+nothing: plain bytes go both ways, and the host encrypts.
 
-Both records look like records of a TLS handshake (RFC 8446 section 5.1), so that whoever looks at
+Both records look like records of a TLS handshake (RFC 8446 section 5.1), so that code that looks at
 the first byte sees TLS.
 """
 
@@ -27,11 +27,11 @@ _FAILED: Final = 1
 
 
 class NotOurs(Exception):
-    """The bytes are of another's TLS."""
+    """The bytes come from another TLS library."""
 
 
 class RecordReader:
-    """Puts one record together."""
+    """Reads one record piece by piece."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -41,10 +41,10 @@ class RecordReader:
 
     @property
     def missing(self) -> int:
-        """How many bytes to feed next, at most; 0 when the record is whole.
+        """Returns the most bytes to feed next; 0 when the record is whole.
 
         Raises:
-            NotOurs: this is no such record.
+            NotOurs: this is not such a record.
         """
         data = self._data
         if not _PREFIX.startswith(data[: len(_PREFIX)]):
@@ -62,7 +62,7 @@ class RecordReader:
         self._data += data
 
     def take(self) -> bytes:
-        """The contents of the whole record; the next one may follow."""
+        """Returns the contents of the whole record; the next one may follow."""
         contents = bytes(self._data[len(_PREFIX) + _LENGTH.size :])
         self._data.clear()
         return contents
@@ -73,24 +73,24 @@ def _record(contents: bytes) -> bytes:
 
 
 def pack_request(request: TlsRequest) -> bytes:
-    """The record that asks the socket to begin TLS."""
+    """Returns the record that asks the socket to begin TLS."""
     return _record(bytes((request.settings,)) + request.payload())
 
 
 def pack_settled(info: bytes) -> bytes:
-    """The record that says what was settled: the payload of a `tls-info` reply."""
+    """Returns the record with the result: the payload of a `tls-info` reply."""
     return _record(bytes((_SETTLED,)) + info)
 
 
 def pack_failure(error: ChannelError) -> bytes:
-    """The record that says why there is no session."""
+    """Returns the record that says why there is no session."""
     text = error.text.encode("utf-8")
     head = struct.pack("<BBBI", _FAILED, error.code, error.detail, len(text))
     return _record(head + text + error.rest)
 
 
 def unpack_outcome(contents: bytes) -> bytes:
-    """What was settled.
+    """Returns the result of the handshake.
 
     Raises:
         ChannelError: the handshake failed.

@@ -1,4 +1,4 @@
-"""What a program asks of a TLS session, as the host's `start-tls` takes it."""
+"""The settings that a program requests for a TLS session, as the host's `start-tls` takes them."""
 
 import struct
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ UNVERIFIED: Final = 0
 VERIFIED: Final = 1
 NAME_UNCHECKED: Final = 2
 
-VERIFICATION: Final = 3  # the bits that say which
+VERIFICATION: Final = 3  # the bits of this field
 _HOST_ROOTS: Final = 4
 
 # `types.chain-checks`.
 STRICT: Final = 32
 PARTIAL_CHAIN: Final = 64
 
-# One version of TLS alone: `types.tls-versions`.
+# A single version of TLS: `types.tls-versions`.
 _ALONE: Final[dict[tuple[int, ...], int]] = {(0x0303,): 8, (0x0304,): 16}
 
 
@@ -26,7 +26,7 @@ class ClientCertificate:
     """A certificate of the program's own, in DER."""
 
     certificates: tuple[bytes, ...]
-    """Its own first, then those that lead to a root."""
+    """The program's own first, then the intermediates."""
     key: bytes
 
 
@@ -36,25 +36,25 @@ class TlsRequest:
 
     server_name: str
     versions: tuple[int, ...]
-    """Those that are accepted, as TLS numbers them (RFC 8446 section 4.2.1); not empty."""
+    """The accepted ones, as TLS numbers them (RFC 8446 section 4.2.1); not empty."""
     verification: int
     host_roots: bool
-    """Whether the roots that the host trusts are trusted."""
+    """Whether the host's own roots are trusted, too."""
     roots: tuple[bytes, ...]
-    """Other roots, in DER."""
+    """Additional roots, in DER."""
     client: ClientCertificate | None
     alpn: tuple[bytes, ...]
     checks: int = 0
-    """Of the peer's certificate: `STRICT` and what else is there, in one number."""
+    """Checks of the peer's chain: `STRICT` and others, in one number."""
 
     @property
     def settings(self) -> int:
-        """The `arg` of the frame."""
+        """Returns the `arg` of the frame."""
         roots = _HOST_ROOTS if self.host_roots else 0
         return _ALONE.get(self.versions, 0) | roots | self.checks | self.verification
 
     def payload(self) -> bytes:
-        """The payload of the frame."""
+        """Returns the payload of the frame."""
         name = self.server_name.encode("utf-8")
         alpn = b"".join(bytes((len(protocol),)) + protocol for protocol in self.alpn)
         certificates = self.client.certificates if self.client is not None else ()
@@ -82,7 +82,7 @@ def _certificates(ders: Iterable[bytes]) -> bytes:
 
 
 def with_name_checked(settings: int) -> int:
-    """The same settings with the name verified too, where only that is left out."""
+    """Returns the same settings with the name verified too, if only that is off."""
     if settings & VERIFICATION != NAME_UNCHECKED:
         return settings
     return settings & ~VERIFICATION | VERIFIED

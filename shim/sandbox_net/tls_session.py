@@ -1,7 +1,7 @@
-"""What every TLS session has: its settings, and what its handshake settled.
+"""What all TLS sessions share: their settings, and the result of the handshake.
 
-The host speaks TLS. A session here tells it what the program wants, and the program what came of
-it.
+The host speaks TLS. A session here tells the host what the program wants, and the program what
+resulted.
 """
 
 import struct
@@ -24,7 +24,7 @@ _VERSIONS: Final = {c.PROTO_TLSv1_2: "TLSv1.2", c.PROTO_TLSv1_3: "TLSv1.3"}
 
 
 class SSLSession:
-    """A TLS session to resume. The host keeps its own, so there are none to be had."""
+    """A TLS session to resume. The host keeps its own, so a program never gets one."""
 
     __module__ = "_ssl"
 
@@ -34,7 +34,7 @@ class SSLSession:
 
 @dataclass(frozen=True, slots=True)
 class TlsInfo:
-    """What a handshake settled."""
+    """The result of a handshake."""
 
     version: int
     cipher: str
@@ -71,7 +71,7 @@ def _crl_error() -> SSLCertVerificationError:
 
 
 class _SSLSocket:
-    """A session, whatever carries its bytes."""
+    """A session over any transport."""
 
     __module__ = "_ssl"
 
@@ -124,7 +124,7 @@ class _SSLSocket:
     # The handshake.
 
     def do_handshake(self) -> None:
-        """Has the host do the handshake."""
+        """Lets the host do the handshake."""
         raise NotImplementedError
 
     @overload
@@ -142,7 +142,7 @@ class _SSLSocket:
         raise NotImplementedError
 
     def pending(self) -> int:
-        """How many bytes can be read without waiting."""
+        """Returns how many bytes can be read without waiting."""
         raise NotImplementedError
 
     def shutdown(self) -> object:
@@ -150,16 +150,16 @@ class _SSLSocket:
         raise NotImplementedError
 
     def _request(self) -> TlsRequest:
-        """What to ask the host for.
+        """Returns what to request from the host.
 
         Raises:
-            SSLError: OpenSSL would fail with these settings before anything is sent.
+            SSLError: OpenSSL would fail with these settings before it sends anything.
         """
         self._check_settings()
         return self._context.request(self._server_hostname)
 
     def _settle(self, payload: bytes) -> None:
-        """Takes note of what the handshake settled: the payload of a `tls-info` reply."""
+        """Keeps the result of the handshake: the payload of a `tls-info` reply."""
         info = TlsInfo.from_payload(payload)
         self._check_result(info)
         self._info = info
@@ -177,7 +177,7 @@ class _SSLSocket:
             raise _crl_error()
 
     def _check_result(self, info: TlsInfo) -> None:
-        """The host chose version and cipher: the program's own bounds hold as well."""
+        """Checks the program's own bounds, because the host chose version and cipher."""
         if not self._context.allows(info.version):
             raise ssl_error("SSL", "UNSUPPORTED_PROTOCOL", "unsupported protocol")
         name = ciphers.openssl_name(info.cipher)
@@ -195,7 +195,7 @@ class _SSLSocket:
         return self._info.certificates
 
     def getpeercert(self, binary_mode: bool = False, /) -> dict[str, Any] | bytes | None:
-        """The certificate of the peer, in DER or read."""
+        """Returns the certificate of the peer, in DER or parsed."""
         certificates = self._certificates()
         if not certificates:
             return None
@@ -206,19 +206,19 @@ class _SSLSocket:
         return certificate.decode(certificates[0])
 
     def get_unverified_chain(self) -> list[Certificate] | None:
-        """The certificates that the peer sent."""
+        """Returns the certificates that the peer sent."""
         certificates = self._info.certificates if self._info is not None else ()
         return [Certificate(der) for der in certificates] or None
 
-    # The host tells only of what the peer sent, not of the root that it found for it.
+    # The host discloses only what the peer sent, not the root that it found.
     get_verified_chain = get_unverified_chain
 
     def version(self) -> str | None:
-        """The version of TLS."""
+        """Returns the version of TLS."""
         return None if self._info is None else _VERSIONS.get(self._info.version, "unknown")
 
     def cipher(self) -> tuple[str, str, int] | None:
-        """The cipher suite: its name, the version that defines it, its key's length."""
+        """Returns the cipher suite: its name, the version that defines it, its key's length."""
         if self._info is None:
             return None
         cipher = self._info.cipher
@@ -226,25 +226,25 @@ class _SSLSocket:
         return ciphers.openssl_name(cipher), defined, ciphers.secret_bits(cipher)
 
     def shared_ciphers(self) -> None:
-        """Only servers know them."""
+        """Returns nothing: only servers know them."""
 
     def selected_alpn_protocol(self) -> str | None:
-        """The protocol that was agreed on."""
+        """Returns the agreed protocol."""
         if self._info is None or not self._info.alpn:
             return None
         return self._info.alpn.decode("ascii", "replace")
 
     def compression(self) -> None:
-        """There is none."""
+        """Returns nothing: there is no compression."""
 
     def group(self) -> None:
-        """The group of the key exchange: the host does not tell."""
+        """Returns the group of the key exchange, which the host does not disclose."""
 
     def client_sigalg(self) -> None:
         """There is no client certificate."""
 
     def server_sigalg(self) -> None:
-        """The signature algorithm of the server: the host does not tell."""
+        """Returns the server's signature algorithm, which the host does not disclose."""
 
     def uses_ktls_for_send(self) -> bool:
         """Whether the kernel encrypts: no."""
@@ -253,7 +253,7 @@ class _SSLSocket:
     uses_ktls_for_recv = uses_ktls_for_send
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> None:
-        """The channel binding: TLS 1.3 has no `tls-unique`, and the host tells none."""
+        """Returns the channel binding: TLS 1.3 has no `tls-unique`, and the host discloses none."""
         if cb_type != "tls-unique":
             raise ValueError(f"'{cb_type}' channel binding type not implemented")
 

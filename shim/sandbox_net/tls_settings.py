@@ -1,4 +1,4 @@
-"""What a TLS session asks of the settings that it was made with."""
+"""What a TLS session needs from the settings that it was made with."""
 
 from typing import Protocol
 

@@ -15,7 +15,7 @@ from .waiting import Deadline
 
 
 class SocketSession(_SSLSocket):
-    """The session beneath an `ssl.SSLSocket`."""
+    """The session of an `ssl.SSLSocket`."""
 
     __module__ = "_ssl"
 
@@ -102,7 +102,7 @@ class SocketSession(_SSLSocket):
             raise TimeoutError("The read operation timed out") from None
 
     def write(self, data: Buffer, /) -> int:
-        """Sends some of `data`; gives how much."""
+        """Sends some of `data`; returns how much."""
         view = bytes_view(data)
         connection, deadline = self._connection()
         if self._info is None:
@@ -119,12 +119,12 @@ class SocketSession(_SSLSocket):
             raise TimeoutError("The write operation timed out") from None
 
     def pending(self) -> int:
-        """How many bytes can be read without waiting."""
+        """Returns how many bytes can be read without waiting."""
         connection, _ = self._connection()
         return connection.unread
 
     def shutdown(self) -> socket:
-        """Ends the session; gives the socket, which has nothing more to say."""
+        """Ends the session; returns the socket, on which nothing more can be sent."""
         connection, _ = self._connection()
         connection.end_tls()
         sock = self._sock()

@@ -1,8 +1,8 @@
-"""Refusals that asyncio, and what is built on it, would keep to themselves.
+"""Shows refusals that asyncio, and code built on it, would hide.
 
-A transport does not raise what a write met: it tells its protocol, as `connection_lost(error)`.
-Protocols make other exceptions of that, some of them without the error. Here they get it as the
-context of whatever they raise meanwhile, so that it stands in the traceback.
+A transport does not raise the error of a write: it reports it to its protocol, as
+`connection_lost(error)`. Protocols turn that into other exceptions, some without the error. Here
+those get the error as their context, so that the traceback shows it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _stock_drain = asyncio.StreamWriter.drain
 
 
 def adapt() -> None:
-    """Has transports and streams tell of refusals."""
+    """Makes transports and streams show refusals."""
     _SelectorTransport._call_connection_lost = call_connection_lost
     SSLProtocol.connection_lost = tls_connection_lost  # type: ignore[method-assign,assignment]
     asyncio.StreamWriter.drain = drain  # type: ignore[method-assign]
@@ -30,7 +30,7 @@ def call_connection_lost(self: Any, error: BaseException | None) -> None:
 
 
 def tls_connection_lost(self: Any, error: BaseException | None) -> None:
-    """As CPython's; the protocol above, which is called later, gets the same."""
+    """As CPython's; the protocol above it, which is called later, gets the same error."""
     above = self._app_protocol
     if is_refusal(error) and above is not None:
         self._app_protocol = _Above(above)
@@ -38,7 +38,7 @@ def tls_connection_lost(self: Any, error: BaseException | None) -> None:
 
 
 class _Above:
-    """A protocol above TLS whose connection is lost by a refusal."""
+    """A protocol above TLS that loses its connection because of a refusal."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
@@ -58,7 +58,7 @@ def _while_handling(error: BaseException | None, call: Any, *args: object) -> No
 
 
 async def drain(self: asyncio.StreamWriter) -> None:
-    """As CPython's, with the refusal where only the loss of the connection would be told."""
+    """As CPython's, with the refusal instead of only the lost connection."""
     try:
         await _stock_drain(self)
     except ConnectionResetError:

@@ -1,8 +1,8 @@
 """The root certificates that a program trusts.
 
-The host verifies certificates against the roots that its operator chose. Files of the public
-roots stand for those: a program that loads them asks for what it gets anyway. Any other
-certificate is handed to the host, whose policy decides whether the program may trust it.
+The host verifies certificates against the roots that its operator chose. Files of the public roots
+stand for those: a program that loads them gets the host's roots. Any other certificate is passed to
+the host, whose policy decides whether the program may trust it.
 """
 
 import importlib.util
@@ -31,38 +31,38 @@ _FILES: Final = (
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
 _FOLDERS: Final = (DEFAULT_FOLDER, "/etc/ssl/certs", "/etc/pki/tls/certs")
-# Copies of Mozilla's list that packages bring along.
+# Copies of Mozilla's list that packages contain.
 _BUNDLES: Final = ("/certifi/cacert.pem", "/botocore/cacert.pem", "/httplib2/cacerts.txt")
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 class TrustedRoots:
-    """What was loaded into one context."""
+    """The certificates loaded into one context."""
 
     def __init__(self) -> None:
         self.host = False
         """Whether the host's roots are among them."""
         self._own: dict[bytes, None] = {}
-        self._hashed: dict[bytes, None] = {}  # of folders
-        self._public: list[bytes] = []  # in PEM; read when somebody asks
+        self._hashed: dict[bytes, None] = {}  # from folders
+        self._public: list[bytes] = []  # in PEM; parsed on request
 
     def __bool__(self) -> bool:
         return self.host or bool(self._own) or bool(self._hashed)
 
     @property
     def own(self) -> tuple[bytes, ...]:
-        """Those that are the program's, in DER."""
+        """Returns the program's own roots, in DER."""
         return tuple(self._own | self._hashed)
 
     def certificates(self) -> list[bytes]:
-        """All that came out of files and strings, in DER. Those of a folder are not counted, as in
-        OpenSSL, which reads them when a peer needs them."""
+        """Returns all certificates from files and strings, in DER. Those of a folder do not count:
+        OpenSSL reads them when a peer needs them."""
         public = (der for data in self._public for der in _readable(data))
         return list(dict.fromkeys((*public, *self._own)))
 
     def load_default(self) -> None:
-        """Loads the public roots, or what the environment names in the place of their file and
-        of their folder. Either of the two has them all."""
+        """Loads the public roots, or the file and the folder that the environment names instead.
+        Either of the two has them all."""
         file = os.environ.get(FILE_VARIABLE)
         folder = os.environ.get(FOLDER_VARIABLE)
         if not file or not folder:
@@ -77,7 +77,7 @@ class TrustedRoots:
 
         Raises:
             OSError: the file cannot be read.
-            SSLError: it holds no certificate, or a broken one.
+            SSLError: it has no certificate, or a broken one.
         """
         data = read_file(path)
         if not holds_certificate(data):
@@ -102,10 +102,10 @@ class TrustedRoots:
                     self._hashed |= dict.fromkeys(found)
 
     def load_data(self, data: bytes, *, is_text: bool) -> None:
-        """Loads certificates from a string: in PEM as text, in DER as bytes.
+        """Loads certificates from a string: PEM in text, DER in bytes.
 
         Raises:
-            SSLError: it holds none, or broken ones.
+            SSLError: it has none, or broken ones.
         """
         if not data:
             raise ValueError("Empty certificate data")
@@ -140,7 +140,7 @@ def _no_certificate(why: str) -> SSLError:
 
 
 def read_file(path: str) -> bytes:
-    """The contents of a file. As in OpenSSL, an error does not name the file."""
+    """Reads a file. As in OpenSSL, an error does not name the file."""
     try:
         with open(path, "rb") as file:
             return file.read()

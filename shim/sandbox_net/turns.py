@@ -1,8 +1,8 @@
-"""Event loops, and what runs in line beside them.
+"""Event loops, and the work that runs in line beside them.
 
-A loop does one piece of pending work between two of its turns, so that tasks go on in between. Work
-that waits for the loop itself has it take turns meanwhile. A loop that runs in line, in a thread of
-its own, lets those go on that wait further out as soon as it would only wait.
+A loop runs one piece of pending work between two of its turns, so that tasks continue in between.
+If work waits for the loop itself, it lets the loop take turns meanwhile. A loop that runs in line,
+in a thread of its own, returns to outer waits as soon as it would only wait.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _COMPLETES: Final = "_sandbox_net_completes"
 
 
 def do_without() -> None:
-    """Has loops run what is pending."""
+    """Makes loops run pending work."""
     _loops._run_once = run_once
     _loops.run_until_complete = run_until_complete
     _loop_class.add_signal_handler = add_signal_handler
@@ -37,7 +37,7 @@ def do_without() -> None:
 
 
 def add_signal_handler(self: Any, sig: int, callback: Any, *args: Any) -> None:
-    """As CPython's. Only the program itself sends signals, so nothing has to wake the loop up."""
+    """As CPython's. Only the program itself sends signals, so nothing needs to wake the loop."""
     if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
         raise TypeError("coroutines cannot be used with add_signal_handler()")
     self._check_signal(sig)
@@ -58,7 +58,7 @@ def remove_signal_handler(self: Any, sig: int) -> bool:
 
 
 def without_self_pipes() -> None:
-    """Makes loops where there are no sockets: nothing has to wake them up."""
+    """Makes loops without sockets: nothing needs to wake them."""
     _selecting._make_self_pipe = _nothing
     _selecting._close_self_pipe = _nothing
     _selecting._ssock = _selecting._csock = None
@@ -70,7 +70,7 @@ def _nothing(*_args: object) -> None:
 
 
 def run_until_complete(self: Any, future: Any) -> Any:
-    """As CPython's, and known to end."""
+    """As CPython's; a loop that ends is known."""
     setattr(self, _COMPLETES, True)
     try:
         return _stock_run_until_complete(self, future)
@@ -79,7 +79,7 @@ def run_until_complete(self: Any, future: Any) -> Any:
 
 
 def run_once(self: Any) -> None:
-    """As CPython's. Beside other work it does not wait as long as there is some."""
+    """As CPython's. It does not wait while other work can run."""
     if cooperation.running and not self._ready:
         _bound(self)
     if not (cooperation.pending or cooperation.standing) or self._stopping:
@@ -101,7 +101,7 @@ def run_once(self: Any) -> None:
 
 
 def run_once_without_sockets(self: Any) -> None:
-    """As `run_once`, where nothing comes from outside."""
+    """As `run_once`, when no event comes from outside."""
     idle = not (self._ready or self._scheduled or cooperation.pending or self._stopping)
     idle = idle and all(work.due() == float("inf") for work in cooperation.standing)
     if idle and not cooperation.running:
@@ -110,7 +110,7 @@ def run_once_without_sockets(self: Any) -> None:
 
 
 def _bound(loop: Any) -> None:
-    """Has a loop that runs in line wait no longer than those further out do."""
+    """Makes a loop in line wait no longer than the outer ones do."""
     has_something = loop._scheduled or cooperation.has_files(loop)
     forever = None if getattr(loop, _COMPLETES, False) else loop
     until = cooperation.give_way(not has_something, True, forever)
@@ -119,7 +119,7 @@ def _bound(loop: Any) -> None:
 
 
 def _turn(loop: Any) -> None:
-    """One turn of a loop that is between two, for work that waits for it."""
+    """Runs one turn of a loop that is between two, for work that waits for it."""
     events._set_running_loop(loop)
     try:
         _stock_run_once(loop)
@@ -128,7 +128,7 @@ def _turn(loop: Any) -> None:
 
 
 def put_no_loop(_work: Work) -> Callable[[], None]:
-    """Work in line is in no loop, as in a thread."""
+    """Takes work in line out of the running loop, as a thread is."""
     loop = events._get_running_loop()
     if loop is None:
         return _nothing
@@ -143,7 +143,7 @@ def put_no_loop(_work: Work) -> Callable[[], None]:
 
 
 def _swap(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
-    """Replaces the task that a loop is at."""
+    """Replaces the current task of a loop."""
     found = asyncio.current_task(loop)
     if found is not None:
         tasks._leave_task(loop, found)

@@ -1,4 +1,4 @@
-"""The one user: whose files are all files here, whose number WASI gives to each of them."""
+"""The one user, who owns all files here, with the number that WASI reports for each of them."""
 
 import types
 from collections import namedtuple

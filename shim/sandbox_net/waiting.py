@@ -1,4 +1,4 @@
-"""Waiting for the host, within what a socket's timeout allows."""
+"""Waits for the host, within a socket's timeout."""
 
 import math
 import time
@@ -16,7 +16,7 @@ _NS: Final = 1_000_000_000
 
 
 class Deadline:
-    """A socket's timeout, begun: `None` waits for ever, 0 not at all."""
+    """A socket's timeout, begun: `None` waits without limit, 0 not at all."""
 
     __slots__ = ("_end", "blocking", "timeout")
 
@@ -26,20 +26,20 @@ class Deadline:
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def remaining_ns(self) -> int:
-        """Nanoseconds that are left, `FOREVER` without an end."""
+        """Returns the nanoseconds that are left; `FOREVER` without a limit."""
         if self._end is None:
             return FOREVER
         return max(0, int((self._end - time.monotonic()) * _NS))
 
     def sleep_out(self) -> None:
-        """Waits for the end, where there is nothing else to wait for."""
+        """Waits for the deadline, when there is nothing else to wait for."""
         while self.remaining_ns() > 0:
             self.sleep()
 
     def sleep(self) -> bool:
-        """Waits for the end, or until a thread has gone on, which may have changed something.
+        """Waits for the deadline, or until a thread has run, which may have changed something.
 
-        False where neither can be.
+        Returns false if neither is possible.
         """
         left = None if self._end is None else self.remaining_ns() / _NS
         until = cooperation.go_on_beside(lambda: False, left)
@@ -51,7 +51,7 @@ class Deadline:
 
 
 def poll(channel: Channel, entries: list[Entry], timeout_ns: int) -> list[int]:
-    """As `Channel.poll`; threads go on beside it. It may end early, with nothing ready."""
+    """As `Channel.poll`; threads continue beside it. It may end early, with nothing ready."""
     if timeout_ns and cooperation.is_busy():
         timeout = None if timeout_ns == FOREVER else timeout_ns / _NS
         until = cooperation.go_on_beside(lambda: any(channel.poll(entries, 0)), timeout)
@@ -61,7 +61,7 @@ def poll(channel: Channel, entries: list[Entry], timeout_ns: int) -> list[int]:
 
 
 def wait(channel: Channel, entries: list[Entry], deadline: Deadline) -> list[int]:
-    """Waits until something of `entries` is ready.
+    """Waits until one of `entries` is ready.
 
     Raises:
         BlockingIOError: a non-blocking socket does not wait.

@@ -64,7 +64,7 @@ class Failure(Exception):
 
 
 class Pending(Exception):
-    """Nothing to give now, but perhaps the reply's value."""
+    """Nothing to return now, except perhaps the reply's value."""
 
     def __init__(self, value: int = 0) -> None:
         super().__init__(value)
@@ -77,7 +77,7 @@ DEFAULT_CHECKS: Final = 0b110_0000 if sys.version_info >= (3, 13) else 0
 
 @dataclass
 class TlsSettings:
-    """What a guest asked of a TLS session."""
+    """The settings that a guest requested for a TLS session."""
 
     server_name: str
     versions: tuple[int, ...]
@@ -99,7 +99,7 @@ def pack_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
 
 
 class _Payload:
-    """Takes a frame's payload apart; what does not fit is a bad frame."""
+    """Parses a frame's payload; anything that does not fit is a bad frame."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

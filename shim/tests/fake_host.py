@@ -1,6 +1,6 @@
-"""A host for the tests: it speaks the frames of `adapter/FRAMES.md` and keeps to them strictly.
+"""A host for the tests: it speaks the frames of `adapter/FRAMES.md`, and checks them strictly.
 
-What a site answers is scripted, so that every order of events can be played without threads and
+The answers of a site are scripted, so that every order of events can be tested without threads and
 without time. `WAIT` in a script means: pending until the next poll.
 """
 
@@ -215,11 +215,11 @@ class FakeHost:
         self.handles: dict[int, FakeConnection | FakeExchange | FakeLookup] = {}
         self.lookups: list[str] = []
         self.names: dict[str, list[Wait | Failure]] = {}
-        """How looking a name up goes; at once, and well, without an entry."""
+        """How a lookup of each name ends; a name without an entry succeeds at once."""
         self.addresses: dict[str, list[str]] = {}
-        """The addresses that are told of a name."""
+        """The addresses that are disclosed for a name."""
         self.piece: int | None = None
-        """The most bytes that one read gives; `None` for any number."""
+        """The most bytes that one read returns; `None` for any number."""
         self._last = 0
         self._reply = memoryview(b"")
 
@@ -238,7 +238,7 @@ class FakeHost:
             status, value = PENDING, pending.value
         except Failure as failure:
             status, code, detail, body = ERROR, failure.code, failure.detail, failure.payload()
-            failure.__traceback__ = None  # a script keeps it, and it would keep the shim's buffers
+            failure.__traceback__ = None  # or a script would keep the shim's buffers with it
         reply = REPLY.pack(1, status, code, detail, value, 0, len(body)) + body
         self._reply = memoryview(reply)
 
@@ -402,7 +402,7 @@ class FakeHost:
 
     @staticmethod
     def _check_framing(seen: Seen) -> None:
-        """Refuses what the host would: framing that says something else than the body's kind."""
+        """Refuses what the host would: framing fields that contradict the body's kind."""
         names = [name.lower() for name, _ in seen.fields]
         known = {
             "content-length": [] if seen.kind != 1 else [str(seen.size)],

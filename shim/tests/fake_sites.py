@@ -1,4 +1,4 @@
-"""The servers behind the tests' host: how they answer, and what they saw."""
+"""The servers behind the tests' host: how they answer, and what they received."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass
 class Answer:
-    """What a site answers to one request."""
+    """A site's answer to one request."""
 
     status: int = 200
     fields: tuple[tuple[str, str], ...] = ()
     body: Iterable[bytes | Wait | Failure] = ()
     version: int = 11
     reason: bytes | None = None
-    """By itself that of the status; over HTTP/2 there is none."""
+    """By default the status's own; HTTP/2 has none."""
     before: list[Wait | Failure] = field(default_factory=list)
     trailers: tuple[tuple[str, str], ...] = ()
     unframed: list[bytes | Wait | Failure] = field(default_factory=list)
-    """What comes in place of a response, after a failure in `before`."""
+    """The bytes instead of a response, after a failure in `before`."""
 
 
 @dataclass
 class Seen:
-    """A request as the host got it."""
+    """A request as the host received it."""
 
     connection: FakeConnection
     method: str
@@ -44,7 +44,7 @@ class Seen:
 
 @dataclass
 class Tls:
-    """What a site's TLS settles, or how it fails."""
+    """The result of a site's TLS handshake, or its failure."""
 
     version: int = 0x0304
     cipher: str = "TLS_AES_128_GCM_SHA256"
@@ -58,7 +58,7 @@ class Tls:
 
 @dataclass
 class Site:
-    """A server. `early` answers before the request's body is there."""
+    """A server. With `early` it answers before it has the request's body."""
 
     handler: Callable[[Seen], Answer] = lambda _seen: Answer()
     connect: list[Wait | Failure] = field(default_factory=list)

@@ -9,7 +9,7 @@ from support import BaseHTTPRequestHandler, ThreadingHTTPServer, stock_http_clie
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with what it got, in the way that the path names."""
+    """Answers with what it received, in the way that the path names."""
 
     protocol_version = "HTTP/1.1"
 
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server:
-    """The server, and the handler with which a site passes requests on to it."""
+    """Returns the server, and the handler with which a site passes requests on to it."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,7 +1,7 @@
 """What every test module imports first.
 
-Loads the stock modules that the tests' own servers need, before the stand-ins take their names,
-and installs those.
+It loads the stock modules that the tests' own servers need, before the stand-ins replace them, and
+installs the stand-ins.
 """
 
 import sys
@@ -49,7 +49,7 @@ __all__ = [
 
 
 class HostTest(unittest.TestCase):
-    """A test with a host of its own."""
+    """A test with its own host."""
 
     def setUp(self) -> None:
         self.host = FakeHost()

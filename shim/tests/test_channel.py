@@ -12,7 +12,7 @@ from sandbox_net.channel import BrokenChannel, Channel, ChannelError, Chunk, FdT
 
 
 class Scripted:
-    """A transport that keeps what is written and gives fixed bytes."""
+    """A transport that keeps what is written and returns fixed bytes."""
 
     def __init__(self, reply: bytes, piece: int | None = None) -> None:
         self.written: list[bytes] = []

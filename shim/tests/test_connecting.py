@@ -1,4 +1,4 @@
-"""Connecting: what the host is asked for, and how it can fail."""
+"""Connecting: what the host is asked, and how it can fail."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import HostTest

@@ -9,7 +9,7 @@ import struct
 import unittest
 
 from sandbox_net.channel import ChannelError
-from sandbox_net.errors import exception_for
+from sandbox_net.errors import exception_for, is_refusal, lookup_exception_for
 
 # code, detail, text -> type, errno, text of the exception
 ERRORS = [
@@ -146,8 +146,10 @@ class Errors(unittest.TestCase):
             error = exception_for(ChannelError(9, detail, "", raised))
             self.assertEqual((error.limit, error.limit_value), (limit, 10 + detail))
             self.assertTrue(error.strerror.startswith(reached), error.strerror)
+            at_once = ("size", "connections", "rate", "memory")
+            how = "reached" if limit.endswith(at_once) else "used up"
             told = (
-                f". The budget {key} = {10 + detail} is used up; whoever runs this program can "
+                f". The budget {key} = {10 + detail} is {how}; whoever runs this program can "
                 f"raise '{key}' in the policy's [budgets]"
             )
             if key is not None:
@@ -161,6 +163,22 @@ class Errors(unittest.TestCase):
                 self.assertTrue(error.strerror.endswith(told), error.strerror)
             error = exception_for(ChannelError(9, detail, "", b"odd"))
             self.assertIsNone(error.limit_value)
+
+    def test_the_bound_on_lookups_under_way_is_not_told_as_one_on_connections(self) -> None:
+        bound = struct.pack("<Q?", 256, False)
+        error = lookup_exception_for(ChannelError(9, 1, "", bound), "a.example")
+        self.assertEqual((error.errno, error.limit), (errno.ENOBUFS, "lookups-at-once"))
+        self.assertEqual(error.limit_value, 256)
+        self.assertTrue(is_refusal(error))
+        self.assertEqual(
+            error.strerror,
+            "sandbox-net: the host's limit lookups-at-once was reached: too many names are being "
+            "looked up at once (at most 256); wait until some of the lookups are over",
+        )
+        error = lookup_exception_for(ChannelError(9, 10, "", bound), "a.example")
+        self.assertEqual(error.limit, "lookups")
+        connecting = exception_for(ChannelError(9, 1, "", bound), "a.example")
+        self.assertEqual(connecting.limit, "connections")
 
     def test_certificate_faults_read_like_openssl(self) -> None:
         for fault, host, text, code, message in CERTIFICATES:

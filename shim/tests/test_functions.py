@@ -1,4 +1,4 @@
-"""Functions that one process alone can have, beside those of this system where it has them."""
+"""Functions for one process, compared with those of this system where it has them."""
 
 from support import HostTest  # noqa: I001 - first: it installs the stand-ins
 

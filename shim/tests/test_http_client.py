@@ -16,7 +16,7 @@ from fake_host import WAIT, Failure, TlsSettings
 
 
 def echo(seen: Seen) -> Answer:
-    """Says in the body what the request was."""
+    """Repeats the request in the body."""
     said = {
         "method": seen.method,
         "path": seen.path,
@@ -183,7 +183,7 @@ class HttpClient(HostTest):
         for received, line in (
             (b"zz\r\nmore", b"zz\r\n"),
             (b"", b""),  # the end of the connection
-            # The readers of some clients would take these for a size.
+            # Some clients would read these as a size.
             (b"0\nmore", b"?0\r\n"),
             (b"+0;x\r\n", b"?+0;x\r\n"),
             (b"0x0\r\n", b"?0x0\r\n"),
@@ -231,7 +231,7 @@ class HttpClient(HostTest):
         self,
     ) -> None:
         odd = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nno colon\r\n\r\nbody"
-        # What comes behind the body is no answer to the next request.
+        # Bytes after the body do not answer the next request.
         rest = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse"
         for unframed in ([odd, *[WAIT] * 1000], [odd + rest, *[WAIT] * 1000]):
             first = Answer(before=[Failure(8, text="malformed")], unframed=unframed)
@@ -440,7 +440,7 @@ class HttpClient(HostTest):
             self.assertNotIn("Expect", names)
 
     def expecting(self) -> http.client.HTTPConnection:
-        """A connection that has sent the head of a request whose body waits."""
+        """Opens a connection that has sent the head of a request and not its body."""
         connection = http.client.HTTPConnection("example.com")
         self.addCleanup(connection.close)
         connection.putrequest("POST", "/")

@@ -1,4 +1,4 @@
-"""Installing the stand-ins, each time in an interpreter of its own."""
+"""Installing the stand-ins, each time in a new interpreter."""
 
 import support  # noqa: F401, I001 - first: it installs the stand-ins
 
@@ -13,7 +13,7 @@ SHIM = str(Path(__file__).resolve().parent.parent)
 @unittest.skipIf(sys.platform == "wasi", "needs subprocesses")
 class Install(unittest.TestCase):
     def run_python(self, code: str) -> str:
-        """What a new interpreter prints."""
+        """Returns what a new interpreter prints."""
         done = subprocess.run(
             [
                 sys.executable,

@@ -1,4 +1,4 @@
-"""Real programs and a real server: `urllib`, `http.client`, and `requests` where it is."""
+"""Real programs and a real server: `urllib`, `http.client`, and `requests` if it is installed."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import HAS_LOOPBACK, HostTest

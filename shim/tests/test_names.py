@@ -1,4 +1,4 @@
-"""`getaddrinfo` and its kin."""
+"""`getaddrinfo` and related functions."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
 
@@ -15,7 +15,7 @@ from fake_host import WAIT, Failure
 from sandbox_net.addresses import NameTable
 from test_sockets import outcome
 
-# Calls whose result needs no name server: they have to end as CPython's own do.
+# Calls whose result needs no name server: they must end as CPython's own do.
 ALIKE: dict[str, Callable[[Any], object]] = {
     "a literal": lambda m: m.getaddrinfo("1.2.3.4", 80),
     "a literal for TCP": lambda m: m.getaddrinfo("1.2.3.4", "http", type=m.SOCK_STREAM),

@@ -1,4 +1,4 @@
-"""Certificates and keys out of files and strings, as CPython's own `_ssl` reads them."""
+"""Certificates and keys from files and strings, as CPython's own `_ssl` reads them."""
 
 from support import stock_ssl  # noqa: I001 - first: it installs the stand-ins
 

@@ -1,4 +1,4 @@
-"""Random exchanges, cut in random ways: what goes in has to come out."""
+"""Random requests and responses, cut at random: the bytes must arrive unchanged."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import Answer, HostTest, Seen
@@ -57,7 +57,7 @@ class Case:
         return Answer(200, fields, body, self.version, before=list(before))
 
     def check(self, test: unittest.TestCase, response: bytes, seen: Seen) -> None:
-        """What came out."""
+        """What arrived."""
         test.assertEqual((seen.method, bytes(seen.body)), (self.method, self.body))
         head, _, rest = response.partition(b"\r\n\r\n")
         test.assertTrue(head.startswith(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-A: 2"))
@@ -80,7 +80,7 @@ def unchunk(data: bytes) -> bytes:
 
 
 def complete(case: Case, response: bytes) -> bool:
-    """Whether `response` is whole, without knowing what is in it."""
+    """Whether `response` is complete, without knowledge of its contents."""
     _head, end, rest = response.partition(b"\r\n\r\n")
     if not end:
         return False
@@ -103,7 +103,7 @@ class Random(HostTest):
                 self.odd_exchange(random.Random(seed))
 
     def odd_exchange(self, rng: random.Random) -> None:
-        """No response, or one whose upload fails: the program gets just what came."""
+        """No response, or one whose upload fails: the program gets exactly the bytes that came."""
         self.host.piece = rng.choice((None, 1, 100))
         data = [rng.randbytes(rng.choice((1, 2, 700, 70_000))) for _ in range(rng.randrange(4))]
         script: list[bytes | Wait | Failure] = []
@@ -133,7 +133,7 @@ class Random(HostTest):
         self.assertEqual(got, expected)
 
     def receive_all(self, rng: random.Random, sock: socket.socket) -> tuple[bytes, bool]:
-        """All that comes, and whether a reset comes behind it."""
+        """Returns all bytes that come, and whether a reset follows."""
         response = bytearray()
         while True:
             size = rng.choice((1, 17, 4096, 100_000))
@@ -151,7 +151,7 @@ class Random(HostTest):
             response += got
 
     def exchange(self, rng: random.Random) -> None:
-        """Some requests on one connection."""
+        """Sends some requests on one connection."""
         self.host.piece = rng.choice((None, 1, 100))
         self.site(window=rng.choice((None, 1000)))
         with socket.create_connection(("example.com", 80)) as sock:

@@ -1,4 +1,4 @@
-"""A refusal that a write met is told again, to programs that made nothing of it."""
+"""A refused write is reported again to programs that ignored it."""
 
 from support import Answer, HostTest  # noqa: I001 - first: it installs the stand-ins
 
@@ -170,7 +170,7 @@ class Sessions(RefusalTest):
 
 
 class Losing(asyncio.Protocol):
-    """Tells of another error than that which it was given, as some do."""
+    """Raises another error than the one it was given, as some libraries do."""
 
     def __init__(self) -> None:
         self.lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -193,10 +193,10 @@ class Asyncio(RefusalTest):
     def test_a_stream_raises_the_denial_to_reads_and_drains(self) -> None:
         async def tell(port: int, secure: bool | None) -> None:
             reader, writer = await asyncio.open_connection("240.9.9.9", port, ssl=secure)
-            waiting = asyncio.ensure_future(reader.read(1))  # it waits before there is a refusal
+            waiting = asyncio.ensure_future(reader.read(1))  # it waits before the refusal
             await asyncio.sleep(0)
             writer.write(GET)
-            if not secure:  # over TLS, the stream hears of it a moment later, as of all errors
+            if not secure:  # over TLS the stream learns of it a moment later, as of all errors
                 with self.assertRaisesRegex(PermissionError, TEXT):
                     await writer.drain()
             for call in (lambda: waiting, lambda: reader.read(1), writer.drain):
@@ -241,7 +241,7 @@ class Asyncio(RefusalTest):
 
 class Anyio(RefusalTest):
     def told(self, cause: BaseException) -> list[str]:
-        """What a stream like anyio's says to a write, and then to a read."""
+        """Returns what a stream like anyio's raises for a write, and then for a read."""
 
         class Broken(Exception):
             pass

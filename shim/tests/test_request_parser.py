@@ -1,4 +1,4 @@
-"""The parser of requests, on every way to cut their bytes into pieces."""
+"""The parser of requests, with their bytes cut in every way."""
 
 import support  # noqa: F401, I001 - first: it installs the stand-ins
 
@@ -152,7 +152,7 @@ REFUSED = [
 
 
 def parse(pieces: Iterable[bytes]) -> list[list[object]]:
-    """The requests in `pieces`, each as in `REQUESTS`."""
+    """Parses the requests in `pieces`; each as in `REQUESTS`."""
     parser = RequestParser()
     requests: list[list[object]] = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""How responses are told in HTTP/1."""
+"""How responses are shown in HTTP/1."""
 
 import support  # noqa: F401, I001 - first: it installs the stand-ins
 

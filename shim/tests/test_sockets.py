@@ -26,7 +26,7 @@ HELLO = (("Content-Length", "5"),)
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """What a call gives or raises, in a form that can be compared."""
+    """Returns what a call returns or raises, in a comparable form."""
     try:
         return call()
     except Exception as error:
@@ -39,7 +39,7 @@ def a_file() -> int:
     return os.open(os.devnull, os.O_RDONLY)
 
 
-# Calls on a new socket, of CPython's own kind and of ours, that have to end alike.
+# Calls on a new socket, CPython's own and ours, that must end alike.
 ALIKE: dict[str, Callable[[Any], object]] = {
     "connect to a string": lambda s: s.connect("x"),
     "connect to one element": lambda s: s.connect(("a",)),
@@ -206,7 +206,7 @@ class Unsupported(HostTest):
 
 class Data(HostTest):
     def connected(self, timeout: float | None = None, **settings: object) -> socket.socket:
-        """A connection to a site that answers `hello`."""
+        """Connects to a site that answers `hello`."""
         settings.setdefault("handler", lambda _: Answer(fields=HELLO, body=[b"hello"]))
         self.site(**settings)
         sock = socket.create_connection(("example.com", 80), timeout)

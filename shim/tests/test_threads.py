@@ -76,7 +76,7 @@ class WithoutThreads(HostTest):
         asked: queue.Queue[int] = queue.Queue()
         answered: queue.Queue[int] = queue.Queue()
 
-        def work() -> None:  # what C calls cannot be left in the middle
+        def work() -> None:  # a function that C calls cannot be suspended
             sorted(range(9), key=lambda _: answered.put(asked.get()))
 
         told: list[BaseException | None] = []
@@ -345,7 +345,7 @@ class WithoutThreads(HostTest):
         self.assertIsNone(resumable.steps_of(without_source["nap"]))
 
     def test_what_was_compiled_again_is_what_runs(self) -> None:
-        """Another definition in its place, as where the file was changed, is not taken."""
+        """A definition that replaced the original, as when the file changed, is not used."""
         function = types.FunctionType(
             _nap.__code__.replace(co_names=("queue", "get")), globals(), "_nap"
         )

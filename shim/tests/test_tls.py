@@ -1,4 +1,4 @@
-"""TLS sockets: the handshake by the host, and what `ssl` tells of it."""
+"""TLS sockets: the host does the handshake, and `ssl` shows its result."""
 
 import support  # noqa: I001 - first: it installs the stand-ins
 from support import Answer, HostTest
@@ -73,7 +73,7 @@ class TlsTest(HostTest):
         handshake: bool = True,
         **settings: Any,
     ) -> ssl.SSLSocket:
-        """A TLS connection to a site that answers `hello`."""
+        """Makes a TLS connection to a site that answers `hello`."""
         settings.setdefault("handler", lambda _: Answer(fields=HELLO, body=[b"hello"]))
         self.site(port=443, **settings)
         sock = socket.create_connection(("example.com", 443), timeout)
@@ -86,7 +86,7 @@ class TlsTest(HostTest):
         return tls
 
     def settings(self) -> TlsSettings:
-        """What the host was asked for last."""
+        """Returns the host's last request."""
         settings = self.host.connections[-1].tls_settings
         assert settings is not None
         return settings

@@ -19,7 +19,7 @@ SETTLED = Tls(alpn=b"http/1.1", certificates=(PLAIN,))
 
 
 class Session:
-    """An `SSLObject` and the socket below it, with the bytes moved by hand."""
+    """An `SSLObject` and the socket below it; the test moves the bytes."""
 
     def __init__(self, context: ssl.SSLContext | None = None, piece: int = 1 << 16) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -23,7 +23,7 @@ def client(m: Any) -> Any:
 
 
 def assign(name: str, value: object) -> Callable[[Any], object]:
-    """Sets a setting of a client's context and reads it back."""
+    """Sets a setting of a client's context, and reads it back."""
 
     def call(m: Any) -> object:
         context = client(m)
@@ -50,7 +50,7 @@ def after_eof(m: Any) -> object:
     return buffer.write(b"x")
 
 
-# Calls that have to end as they do on CPython's own `_ssl`.
+# Calls that must end as on CPython's own `_ssl`.
 ALIKE: dict[str, Callable[[Any], object]] = {
     "a client's context": lambda m: (client(m).verify_mode, client(m).check_hostname),
     "its flags": lambda m: (client(m).verify_flags, client(m).options, client(m)._host_flags),
@@ -164,7 +164,7 @@ def _ciphers(m: Any, text: str) -> object:
 
 
 def _no_line(call: Callable[[], object]) -> object:
-    """The text of an `SSLError` without the line of `_ssl.c`, which differs by version."""
+    """Returns the text of an `SSLError` without the line of `_ssl.c`, which differs by version."""
     try:
         return call()
     except OSError as error:
@@ -207,7 +207,7 @@ class LikeCPython(unittest.TestCase):
 
 
 def _strip(result: object) -> object:
-    """The result without the line of `_ssl.c` in its text."""
+    """Returns the result without the line of `_ssl.c` in its text."""
     if isinstance(result, tuple) and isinstance(result[-1], str):
         return (*result[:-1], result[-1].partition(" (_ssl.c")[0])
     return result
@@ -297,7 +297,7 @@ class Settings(HostTest):
         file, nowhere = str(DATA / "plain.pem"), str(DATA / "nowhere")
         cases: list[tuple[dict[str, str], tuple[bool, int]]] = [
             ({}, (True, 0)),
-            # OpenSSL reads a file and a folder, and only the file is another one.
+            # OpenSSL reads a file and a folder, and only the file differs.
             ({"SSL_CERT_FILE": file}, (True, 1)),
             ({"SSL_CERT_FILE": file, "SSL_CERT_DIR": nowhere}, (False, 1)),
             ({"SSL_CERT_FILE": nowhere, "SSL_CERT_DIR": nowhere}, (False, 0)),

@@ -1,4 +1,4 @@
-"""Addresses that the host tells, and the names that connections to them mean."""
+"""Addresses that the host discloses, and the names that connections to them mean."""
 
 from support import Answer, HostTest  # noqa: I001 - first: it installs the stand-ins
 
@@ -34,7 +34,7 @@ class ToldTest(HostTest):
         }
 
     def connected(self) -> list[tuple[str, int]]:
-        """The hosts and ports that were connected to, and those that were given up."""
+        """Returns the hosts and ports that were connected to, and those that were given up."""
         return [(one.host, one.port) for one in self.host.connections]
 
 
@@ -130,7 +130,7 @@ class Connecting(ToldTest):
         )
         self.assertEqual(first, second)
         for address in (first, second, first):
-            socket.create_connection(address[:2]).close()  # a literal is looked up by nobody
+            socket.create_connection(address[:2]).close()  # nobody looks up a literal
             with socket.socket() as sock:
                 sock.connect(address)
         got = [host for host, _ in self.connected()]
@@ -205,7 +205,7 @@ class Connecting(ToldTest):
 
 
 class SharedAddresses(ToldTest):
-    """Two names at one address: what is sent says which is meant."""
+    """Two names at one address: the bytes sent say which is meant."""
 
     def setUp(self) -> None:
         super().setUp()

@@ -1,4 +1,4 @@
-"""One large download; prints the seconds that it took. Argument: URL."""
+"""One large download; prints how many seconds it took. Argument: URL."""
 
 import sys
 import time

@@ -1,8 +1,8 @@
 """Server-sent events; prints seconds. Arguments: base URL, the client, ``rate`` or ``latency``.
 
 ``rate`` is the time of one event among many that the server sends without waiting. ``latency`` is
-the median time from the acknowledgement of an event, upon which the server sends the next, until
-that next one is there: one clock sees both ends.
+the median time from the acknowledgement of an event, after which the server sends the next, to the
+arrival of that next one. One clock measures both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 BASE, CLIENT, MEASURE = sys.argv[1:4]
 MANY, PACED = 20_000, 300
-# Streams are told apart by their names, and every process measures streams of its own.
+# Streams have names, and every process uses its own.
 NAME = f"{CLIENT}-{time.time_ns()}"
 Lines = AbstractContextManager[Iterator[str]]
 
@@ -28,7 +28,7 @@ def with_requests() -> tuple[Callable[[str], Lines], Callable[[str], object]]:
     @contextmanager
     def lines(url: str) -> Iterator[Iterator[str]]:
         with session.get(url, stream=True, timeout=60) as response:
-            # One byte where an event has to be seen when it comes.
+            # Read byte by byte if an event must be seen as soon as it arrives.
             found = response.iter_lines(chunk_size=4096 if MEASURE == "rate" else 1)
             yield (line.decode() for line in found)
 

@@ -1,6 +1,6 @@
-"""Requests at once, as asyncio.gather makes them; prints the seconds that they took.
+"""Concurrent requests, made by asyncio.gather; prints how many seconds they took.
 
-Arguments: URL, how many, the client (``asyncio`` or ``aiohttp``).
+Arguments: URL, number of requests, client (``asyncio`` or ``aiohttp``).
 """
 
 from __future__ import annotations

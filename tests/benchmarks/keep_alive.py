@@ -1,4 +1,4 @@
-"""Requests over one connection; prints the seconds that they took. Arguments: URL, how many."""
+"""Requests over one connection; prints how many seconds they took. Arguments: URL, number."""
 
 import sys
 import time

@@ -2,13 +2,13 @@
 
     python3 run_tests.py MODULE
 
-The same file runs inside the sandbox and on native CPython. From the environment: `CPYTHON_TESTS`
-is the folder of the package `test`, where it is not on the path already, and `FIRST_TEST`
-the number of the test to begin with. A test can end the interpreter or wait for ever: each is
-announced with its number before it begins, so that another run can go on behind it.
+The same file runs inside the sandbox and on native CPython. It reads two variables: `CPYTHON_TESTS`
+is the folder of the package `test`, unless that is on the path already, and `FIRST_TEST` is the
+number of the first test. A test can end the interpreter or never end. So each is announced with its
+number before it begins, and another run can continue after it.
 
 Lines: `{"begin": number, "test": id}`, `{"test": id, "outcome": outcome, "detail": text}`, and
-`{"end": true}` at last. An outcome under the id of a module or a class is that of all its tests.
+`{"end": true}` at the end. The outcome of a module or a class applies to all its tests.
 """
 
 import _thread
@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 PASSED, SKIPPED, FAILED, ERROR = "passed", "skipped", "failed", "error"
-# What counts of several outcomes, as those of subtests.
+# Which of several outcomes counts, such as those of subtests.
 SEVERITY = [PASSED, SKIPPED, FAILED, ERROR]
 MAX_DETAIL = 300
 # What a test does to the machine, as root.
@@ -44,12 +44,12 @@ class Lines:
         self._out = out
 
     def write(self, **line: object) -> None:
-        """Writes a line. It counts even if the interpreter ends in the next moment."""
+        """Writes a line, at once, because the interpreter may end in the next moment."""
         print(json.dumps(line), file=self._out, flush=True)
 
 
 class Reporter(unittest.TestResult):
-    """Reports the outcomes of tests as they come."""
+    """Reports the outcomes of tests as they arrive."""
 
     def __init__(self, lines: Lines, numbers: dict[int, int]) -> None:
         super().__init__()
@@ -64,30 +64,30 @@ class Reporter(unittest.TestResult):
         self._lines.write(begin=self._numbers[id(test)], test=test.id())
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        """Reports what it was."""
+        """Reports the outcome."""
         super().stopTest(test)
         self._lines.write(test=test.id(), outcome=self._outcome, detail=self._detail)
 
     def addError(self, test: Any, err: Any) -> None:
-        """Takes an exception."""
+        """Records an exception."""
         self._found(test, ERROR, described(err))
 
     def addFailure(self, test: Any, err: Any) -> None:
-        """Takes an assertion that does not hold."""
+        """Records an assertion that failed."""
         self._found(test, FAILED, described(err))
 
     def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
-        """Takes what a part of a test was for the test itself."""
+        """Counts the outcome of a subtest as one of the test."""
         if err is not None:
             failed = issubclass(err[0], test.failureException)
             self._found(test, FAILED if failed else ERROR, described(err))
 
     def addSkip(self, test: Any, reason: str) -> None:
-        """Takes the reason for leaving out a test, or all that follow a set-up."""
+        """Records the reason for skipping a test, or all tests after a set-up."""
         self._found(test, SKIPPED, reason)
 
     def addUnexpectedSuccess(self, test: Any) -> None:
-        """Takes a success where the test expects none."""
+        """Records an unexpected success."""
         self._found(test, FAILED, "unexpected success")
 
     def _found(self, test: Any, outcome: str, detail: str) -> None:
@@ -102,7 +102,7 @@ class Reporter(unittest.TestResult):
 
 
 def described(err: ExcInfo) -> str:
-    """An exception in one line, with those that it came of."""
+    """Returns an exception in one line, with its causes."""
     words: list[str] = []
     error: BaseException | None = err[1]
     while error is not None:
@@ -122,7 +122,7 @@ def flattened(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 def load_package(folder: str) -> None:
     """Imports the package `test` from `folder`, which is mounted and so in no listing."""
-    # The folder is read-only, and compiling a module anew for each run would take long.
+    # The folder is read-only, and compiling a module again for each run would take long.
     sys.pycache_prefix = os.path.join(os.path.expanduser("~"), "pycache")
     path = os.path.join(folder, "__init__.py")
     spec = importlib.util.spec_from_file_location("test", path, submodule_search_locations=[folder])
@@ -133,33 +133,33 @@ def load_package(folder: str) -> None:
 
 
 def refuse_thread(*_: object) -> None:
-    """Fails as CPython does where it can start none."""
+    """Fails as CPython does on a platform without threads."""
     raise RuntimeError("can't start new thread")
 
 
 def settle() -> None:
-    """Says to the package `test` what it can rely on here."""
+    """Tells the package `test` what it can use here."""
     from test import support
     from test.support import socket_helper
 
-    support.use_resources = []  # nothing that regrtest would have to be asked for with -u
+    support.use_resources = []  # none of the resources that regrtest enables with -u
     if not support.is_wasi:
         return
-    # These tests' threads are servers, which are not carried: run in line they would only wait.
+    # These tests' threads are servers, which do not work here: run in line they would only wait.
     threading.Thread.start = refuse_thread  # type: ignore[method-assign]
     _thread.start_new_thread = refuse_thread  # type: ignore[assignment]
-    # Of wasi it takes for granted that it has no sockets, and would skip nearly everything.
+    # On WASI it assumes that there are no sockets, and would skip nearly everything.
     support.is_wasi = False
     support.has_socket_support = True
     socket_helper.has_gethostname = True
-    # These it would find out by `bind`, which says nothing here about what can be connected to.
+    # It would find these out by `bind`, which here says nothing about what can be connected to.
     socket_helper.IPV6_ENABLED = True
     try:
         socket.socket(socket.AF_UNIX).close()
     except OSError as error:
         socket_helper._bind_nix_socket_error = error
     if not hasattr(asyncio.events._AbstractEventLoopPolicy, "get_child_watcher"):
-        # Tests of asyncio up to 3.13 ask the policy for one at their end. 3.14 has none.
+        # Tests of asyncio up to 3.13 ask the policy for a loop at their end. 3.14 has no policy.
         support.maybe_get_event_loop_policy = lambda: None
 
 
@@ -184,7 +184,7 @@ def run(module: str, first: int, lines: Lines) -> None:
 
 
 def main() -> None:
-    """Runs what the command line says."""
+    """Runs the tests that the command line names."""
     lines = Lines(sys.stdout)
     sys.stdout = sys.stderr  # some tests print
     folder = os.environ.pop("CPYTHON_TESTS", None)
@@ -192,7 +192,7 @@ def main() -> None:
         load_package(folder)
     run(sys.argv[1], int(os.environ.pop("FIRST_TEST", "0")), lines)
     lines.write(end=True)
-    # Threads that a failed test left behind are not waited for.
+    # Do not wait for threads that a failed test left behind.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""``asyncio`` by itself. Arguments: base URL of the server, base URL of a port without one."""
+"""``asyncio`` alone. Arguments: base URL of the server, base URL of a port without one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def the_end() -> object:
 
 
 class Collector(asyncio.Protocol):
-    """Notes what it is told, in order."""
+    """A protocol that records its events, in order."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

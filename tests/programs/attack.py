@@ -1,9 +1,9 @@
 """One attack, then a good request.
 
-Arguments: the attack as a JSON list of its name and its texts, and the base URL of a server that
-is allowed. Texts that become bytes are Latin-1. It reports the cases ``attack`` and ``good``.
+Arguments: the attack as a JSON list of its name and its texts, and the base URL of an allowed
+server. Texts that become bytes are Latin-1. It reports the cases ``attack`` and ``good``.
 
-Attacks import what they need: on the machine's own Python, imports are most of a run's time.
+Attacks import what they need themselves: on the machine's own Python, imports take most of a run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import frames
 from report import attempt
 
 TIMEOUT = 20
-# Attacks past the stand-ins for `_socket`.
+# Attacks that bypass the stand-ins for `_socket`.
 BY_FRAMES = ("frames", "say", "start_tls", "late_tls", "hold", "steal")
 
 
@@ -35,7 +35,7 @@ def carried_out(reply: frames.Reply) -> frames.Reply:
 
 
 def finished(command: int, handle: int) -> frames.Reply:
-    """The reply to a command that waits for the end of a phase."""
+    """The reply to a command, after the end of its phase."""
     return carried_out(frames.finished(command, handle, 0, frames.PHASE))
 
 
@@ -48,7 +48,7 @@ def open_by_frames(host: str, port: str) -> int:
 
 
 def send_by_frames(connection: int, method: str, path: str, *fields: str) -> object:
-    """The status code for a request with these names and values of fields."""
+    """The status code of a request with these names and values of fields."""
     encoded = [field.encode("latin-1") for field in fields]
     pairs = tuple(zip(encoded[::2], encoded[1::2], strict=True))
     payload = frames.request_payload(path.encode("latin-1"), method.encode("latin-1"), pairs)
@@ -58,7 +58,7 @@ def send_by_frames(connection: int, method: str, path: str, *fields: str) -> obj
 
 
 def secure_by_frames(connection: int, server_name: str, verify: bool) -> None:
-    """Makes the TLS handshake with this server name."""
+    """Does the TLS handshake with this server name."""
     name = server_name.encode()
     payload = frames.tls_payload(name)
     settings = frames.HOST_ROOTS | (frames.VERIFIED if verify else 0)
@@ -101,7 +101,7 @@ def attack_url(url: str, *fields: str) -> object:
 
 
 def attack_urls(*urls: str) -> object:
-    """One after the other; only the last one is the attack."""
+    """Sends several requests, one after the other; only the last one is the attack."""
     for url in urls[:-1]:
         if attack_url(url) != 200:
             raise AssertionError(f"{url} is not reached")
@@ -123,7 +123,7 @@ def attack_requests(url: str, method: str = "GET") -> object:
 
 
 def attack_session(*urls: str) -> object:
-    """One after the other over a connection that is kept; only the last one is the attack."""
+    """Sends several requests over one connection; only the last one is the attack."""
     import http.client
     import urllib.parse
 
@@ -145,7 +145,7 @@ def attack_unverified(url: str) -> object:
 
 
 def attack_refresh(url: str) -> object:
-    """A `Refresh` or a link is the program's to follow: it asks for what the header says."""
+    """Follows a `Refresh` or a link as a program would: requests what the header says."""
     import urllib.request
 
     with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
@@ -154,7 +154,7 @@ def attack_refresh(url: str) -> object:
 
 
 def attack_client(authority: str, method: str, target: str, *fields: str) -> object:
-    """By http.client without its own checks of method and target."""
+    """Sends with http.client, without its own checks of method and target."""
     import http.client
 
     class Unchecked(http.client.HTTPConnection):
@@ -177,7 +177,7 @@ def attack_client(authority: str, method: str, target: str, *fields: str) -> obj
 
 
 def attack_proxy(proxy: str, url: str) -> object:
-    """A request through a proxy, in absolute form or by CONNECT."""
+    """Sends a request through a proxy, in absolute form or with CONNECT."""
     import urllib.parse
     import urllib.request
 
@@ -187,7 +187,7 @@ def attack_proxy(proxy: str, url: str) -> object:
 
 
 def attack_raw(authority: str, text: str) -> object:
-    """These very bytes on a socket; gives what comes until the peer ends or keeps silent."""
+    """Sends exactly these bytes; returns what arrives until the peer ends or is silent."""
     host, port = authority.rsplit(":", 1)
     with socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT) as sock:
         sock.sendall(text.encode("latin-1"))
@@ -203,7 +203,7 @@ def attack_raw(authority: str, text: str) -> object:
 
 
 def attack_socket(host: str, port: str) -> object:
-    """A connection to this text as it is, without a look-up before."""
+    """Connects to this text as it is, without a lookup first."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as sock:
         sock.settimeout(TIMEOUT)
@@ -213,7 +213,7 @@ def attack_socket(host: str, port: str) -> object:
 
 
 def attack_handshake(authority: str, server_name: str) -> object:
-    """TLS for another name than the connection's, by `ssl` itself."""
+    """Begins TLS with another name than the connection's, with `ssl` itself."""
     import ssl
 
     host, port = authority.rsplit(":", 1)
@@ -229,13 +229,13 @@ def attack_lookup(name: str) -> object:
 
 
 def first_address(asked: str) -> str:
-    """The address of the first of these names; the others are asked for behind it."""
+    """The address of the first of these names; the others are looked up after it."""
     first, *_ = [socket.gethostbyname(name) for name in asked.split(",")]
     return first
 
 
 def attack_pinned(asked: str, authority: str, *host: str) -> object:
-    """A request with this `Host` to the address that a name was found at, as guards pin it."""
+    """Sends this `Host` to the address that a name was found at, as guards pin it."""
     import http.client
 
     address, port = first_address(asked), authority.rsplit(":", 1)[-1]
@@ -260,7 +260,7 @@ def attack_pinned_tls(asked: str, authority: str, server_name: str, host: str) -
 
 
 def attack_second(asked: str, authority: str, host: str) -> object:
-    """A second request on a connection, with another `Host` than the first one."""
+    """Sends a second request on a connection, with another `Host` than the first one."""
     import http.client
 
     names, port = asked.split(","), authority.rsplit(":", 1)[-1]
@@ -276,7 +276,7 @@ def attack_second(asked: str, authority: str, host: str) -> object:
 
 
 def attack_inside(name: str, port: str) -> object:
-    """A name at which a guard sees nothing of this machine or its networks."""
+    """Uses a name whose addresses look harmless to a guard."""
     import ipaddress
 
     address = socket.gethostbyname(name)
@@ -287,7 +287,7 @@ def attack_inside(name: str, port: str) -> object:
 
 
 def attack_moving(name: str, port: str) -> object:
-    """The address that a name had before it was asked for again."""
+    """Uses the address that a name had before a second lookup."""
     address = socket.gethostbyname(name)
     if socket.gethostbyname(name) == address:
         raise AssertionError("it has not moved")
@@ -295,7 +295,7 @@ def attack_moving(name: str, port: str) -> object:
 
 
 def attack_environment(name: str, value: str, url: str) -> object:
-    """A proxy by an environment variable of the program's own making."""
+    """Sets a proxy in the program's own environment."""
     os.environ[name] = value
     try:
         return attack_url(url)
@@ -304,7 +304,7 @@ def attack_environment(name: str, value: str, url: str) -> object:
 
 
 def attack_datagram(host: str, port: str, name: str) -> object:
-    """A question of the program's own to a name server (RFC 1035 section 4.1)."""
+    """Sends the program's own query to a name server (RFC 1035 section 4.1)."""
     labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
     question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, 1, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -314,7 +314,7 @@ def attack_datagram(host: str, port: str, name: str) -> object:
 
 
 def attack_hold(authority: str, path: str) -> object:
-    """Opens connections, and answers with their ids when a request on the first one is over."""
+    """Opens connections, and reports their ids when a request on the first one is over."""
     host, port = authority.rsplit(":", 1)
     connections = [open_by_frames(host, port) for _ in range(3)]
     send_by_frames(connections[0], "GET", path)
@@ -322,7 +322,7 @@ def attack_hold(authority: str, path: str) -> object:
 
 
 def attack_steal(*handles: str) -> object:
-    """Sends a request on ids that others have, and on those beside them; gives the outcomes."""
+    """Sends a request on ids of others, and on neighbouring ids; returns the outcomes."""
     outcomes = set()
     payload = frames.request_payload(b"/stolen")
     for handle in (int(handle) for handle in handles):
@@ -340,7 +340,7 @@ def attack_leave(authority: str) -> object:
 
 
 def good(base: str, by_frames: bool) -> object:
-    """Whether this program still reaches what is allowed; by no proxy."""
+    """Whether this program still reaches what is allowed, without a proxy."""
     host, port = base.removeprefix("http://").rsplit(":", 1)
     if by_frames:
         return 200 if frames.good_request(host, int(port)) else 0

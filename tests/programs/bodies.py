@@ -16,12 +16,12 @@ from report import attempt, pattern
 BASE = sys.argv[1]
 URL = urllib.parse.urlsplit(BASE)
 ALL = bytes(range(256))
-# Around the sizes that buffers usually have, and larger than all of them.
+# Around the usual sizes of buffers, and larger than all of them.
 SIZES = (0, 1, 2, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20, (1 << 20) + 1, 3 << 20)
 
 
 def post(path: str, body: bytes | Iterator[bytes] | io.IOBase) -> bytes:
-    """What the server answers to a POST."""
+    """The server's answer to a POST."""
     request = urllib.request.Request(BASE + path, data=body, method="POST")
     with urllib.request.urlopen(request) as response:
         answer: bytes = response.read()

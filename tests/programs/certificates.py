@@ -1,4 +1,4 @@
-"""Requests over TLS to servers whose certificates may be wrong. Arguments: one JSON object each,
+"""Requests over TLS to servers whose certificates may be invalid. Each argument is a JSON object
 with a case's name, its host and port, the certificates to trust (DER as hex) and names of flags."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from report import attempt
 
-# Set by the default context of some versions of CPython and not of others.
+# The default context of some versions of CPython sets it.
 VARYING = ssl.VerifyFlags.VERIFY_X509_STRICT
 if hasattr(ssl.VerifyFlags, "VERIFY_X509_PARTIAL_CHAIN"):
     VARYING |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN

@@ -1,6 +1,6 @@
 """Frames that no shim would send. Arguments: the base URL of the HTTP server.
 
-Every case sends something wrong, reports the reply, and then makes a good request.
+Every case sends something invalid, reports the reply, and then makes a good request.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FRAMES = 400
 
 
 def check(case: str, action: Callable[[], str]) -> None:
-    """Report an action's outcome and whether a good request works after it."""
+    """Report the action's outcome, and whether a good request works after it."""
     attempt(case, lambda: [action(), frames.good_request(HOST, PORT)])
 
 
@@ -85,7 +85,7 @@ def malformed() -> None:
 
 
 def foreign_handles() -> None:
-    """Handles that were never given, are of another kind, or were closed."""
+    """Handles that never existed, are of another kind, or were closed."""
     start_tls = frames.tls_payload()
     commands = [(STATUS, 0, b""), (START_TLS, 1, start_tls), (TLS_INFO, 0, b"")]
     commands += [(REQUEST, 0, request_payload()), (WRITE, 0, b"x"), (FINISH, 0, b"")]
@@ -138,7 +138,7 @@ def foreign_handles() -> None:
 
 
 def out_of_order() -> None:
-    """Commands at a time when they make no sense."""
+    """Commands in the wrong order."""
 
     def with_exchange(action: Callable[[int, int], str], kind: int = 0, size: int = 0) -> str:
         connection = frames.opened(HOST, PORT)
@@ -196,7 +196,7 @@ def out_of_order() -> None:
 
 
 def random_frames() -> None:
-    """Noise, and frames with a right header around noise; the same ones in every run."""
+    """Random bytes, and frames with a valid header and random bytes; the same in every run."""
     noise = random.Random(SEED)
     outcomes: dict[str, int] = {}
     for number in range(FRAMES):
@@ -215,7 +215,7 @@ def random_frames() -> None:
 
 
 def file_calls() -> None:
-    """The channel through the functions of ``os`` and beside it."""
+    """The channel through the functions of ``os``, and other descriptors."""
     status = frame(STATUS, 77)
 
     def in_pieces() -> str:
@@ -237,7 +237,7 @@ def file_calls() -> None:
         return " ".join([sent(frame(255))(), str(len(os.read(frames.CHANNEL, 9)))])
 
     def too_many_connections() -> str:
-        """Connections until one is refused, then all of them closed."""
+        """Open connections until one is refused, then close all of them."""
         handles = []
         for _ in range(5000):
             reply = call(CONNECT, 0, PORT, connect_payload(HOST))
@@ -263,7 +263,7 @@ def file_calls() -> None:
     emit("after os.close", frames.good_request(HOST, PORT))
 
 
-# `import` alone sends no frame, so nothing was asked yet.
+# `import` alone sends no frame, so nothing was requested yet.
 emit("read before a frame", os_error(lambda: os.read(frames.CHANNEL, 10)))
 emit("good", frames.good_request(HOST, PORT))
 malformed()

@@ -1,6 +1,6 @@
-"""Payloads that do not parse or say what cannot be sent.
+"""Payloads that do not parse, or that request something invalid.
 
-Arguments: base URL of the HTTP server, of a denied one. Every case sends something wrong, reports
+Arguments: base URL of the HTTP server, of a denied one. Every case sends something invalid, reports
 the reply, and then makes a good request.
 """
 

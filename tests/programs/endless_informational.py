@@ -1,6 +1,6 @@
 """A server whose informational responses never end. Arguments: base URL of the raw server.
 
-CPython's own ``http.client`` reads them for ever, so this is for the sandbox alone.
+CPython's own ``http.client`` reads them without end, so only the sandbox runs this.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def method(name: str) -> object:
 
 
 def full_target() -> object:
-    """A request line with a whole URL, as a proxy would get it."""
+    """Send a request line with a whole URL, as to a proxy."""
     parts = urllib.parse.urlsplit(HTTP)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
     try:
@@ -87,7 +87,7 @@ def without_verification() -> object:
 
 
 def injected_field() -> object:
-    """Past http.client's own check, a line break in a value must not become a field."""
+    """Without http.client's own check, a line break in a value must not become a field."""
     parts = urllib.parse.urlsplit(HTTP)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
     connection.putrequest("GET", "/injected")
@@ -100,7 +100,7 @@ def injected_field() -> object:
 
 
 def other_sockets() -> object:
-    """Kinds of sockets that carry no HTTP, and what each gave."""
+    """Kinds of sockets without HTTP, and the result of each."""
     found = {}
     address = (str(urllib.parse.urlsplit(FORBIDDEN).hostname), PORT)
     for kind in ("SOCK_DGRAM", "SOCK_RAW"):

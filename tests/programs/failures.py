@@ -37,7 +37,7 @@ def with_http_client(base: str, path: str, timeout: float | None = None) -> obje
 
 
 def half_read() -> object:
-    """The bytes before the fault can be read; the fault comes after them."""
+    """The bytes before the fault can be read, and the fault comes after them."""
     response = urllib.request.urlopen(BASE + "/short-body")
     beginning = response.read(9).decode()
     return [beginning, response.read(1).decode()]

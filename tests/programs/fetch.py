@@ -1,6 +1,6 @@
-"""Requests as ``cases.json`` describes them: a list of objects with a URL, all else at will.
+"""Requests as ``cases.json`` describes them: a list of objects with a URL; all else is optional.
 
-In every text ``{NAME}`` stands for the environment variable of that name.
+In every text ``{NAME}`` means the environment variable of that name.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def with_http_client(case: Case) -> object:
 
 
 def while_open(case: Case) -> object:
-    """Another request while a response is under way."""
+    """Send another request while a response is under way."""
     with urllib.request.urlopen(case["url"], timeout=TIMEOUT) as response:
         response.read(1)
         with urllib.request.urlopen(case["then"], timeout=TIMEOUT) as other:
@@ -92,7 +92,7 @@ def while_open(case: Case) -> object:
 
 
 def streamed(case: Case) -> object:
-    """A response whose beginning is read before another request, and its rest afterwards."""
+    """Read the beginning of a response before another request, and the rest afterwards."""
     url, then = case["url"], case["then"]
     if case["by"] == "requests":
         with SESSION.get(url, stream=True, timeout=TIMEOUT) as answer:
@@ -107,7 +107,7 @@ def streamed(case: Case) -> object:
 
 
 def with_frames(case: Case) -> object:
-    """Without the shim; over plain HTTP."""
+    """Send frames without the shim, over plain HTTP."""
     url = urllib.parse.urlsplit(case["url"])
     connection = frames.opened(str(url.hostname), url.port or 80)
     exchange = frames.requested(connection, (url.path or "/").encode())
@@ -119,13 +119,13 @@ def with_frames(case: Case) -> object:
 
 
 def with_bad_frames(case: Case) -> object:
-    """A request that no HTTP client would write."""
+    """Send a request that no HTTP client would write."""
     url = urllib.parse.urlsplit(case["url"])
     connection = frames.opened(str(url.hostname), url.port or 80)
     path, method = case["path"].encode(), case.get("method", "GET").encode()
     payload = frames.request_payload(path, method)
     if "count" in case:
-        # So many fields are announced, and none follows.
+        # This many fields are announced, and none follows.
         payload = payload[:-2] + struct.pack("<H", case["count"])
     outcome = frames.call(frames.REQUEST, connection, 0, payload).outcome
     frames.call(frames.CLOSE, connection)

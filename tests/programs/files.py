@@ -1,7 +1,7 @@
 """Files in a sandbox. Arguments: a read-only directory, a writable one.
 
-The working directory holds ``in.txt``; the read-only one holds ``given.txt``, and ``link``, which
-leads out of it.
+The working directory contains ``in.txt``; the read-only one contains ``given.txt``, and ``link``,
+which points out of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def write(path: pathlib.Path) -> object:
 
 
 def refused(path: pathlib.Path) -> object:
-    """Every way to change something, by the name of what it raised."""
+    """Every way to change something, with the exception that it raised."""
     outcomes = []
     for change in (
         lambda: (path / "new.txt").write_text("x"),
@@ -43,7 +43,7 @@ def refused(path: pathlib.Path) -> object:
 
 
 def outside() -> object:
-    """Host files that were not given, by what an attempt to read them gave."""
+    """Host files that were not mounted, with the result of reading them."""
     outcomes = []
     for path in (
         pathlib.Path("/etc/passwd"),

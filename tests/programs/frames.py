@@ -1,4 +1,4 @@
-"""The control channel as ``adapter/FRAMES.md`` describes it, spoken without the shim."""
+"""The control channel as ``adapter/FRAMES.md`` describes it, used without the shim."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import os
 import struct
 
-CHANNEL = -2  # 0xFFFFFFFE as the C int that an fd is in CPython
+CHANNEL = -2  # 0xFFFFFFFE as a C int, CPython's type of an fd
 # Generated from adapter/frames.toml by `cargo run -p xtask -- frames`: the numbers.
 CONNECT = 1
 STATUS = 2
@@ -60,7 +60,7 @@ def frame(
     flags: int = 0,
     length: int | None = None,
 ) -> bytes:
-    """A frame; what is wrong with it is up to the caller."""
+    """Build a frame; the caller decides what is wrong with it."""
     announced = len(payload) if length is None else length
     return struct.pack("<BBHIII", version, command, flags, handle, arg, announced) + payload
 
@@ -101,7 +101,7 @@ def wait(handle: int, interest: int) -> None:
 
 
 def finished(command: int, handle: int, arg: int, interest: int) -> Reply:
-    """The reply to a command that may have to wait."""
+    """The reply to a command, after a wait if necessary."""
     while (reply := call(command, handle, arg)).status == PENDING:
         wait(handle, interest)
     return reply
@@ -143,7 +143,7 @@ def tls_payload(
 
 
 def opened(host: str, port: int) -> int:
-    """The id of a connection that stands."""
+    """The id of an established connection."""
     reply = call(CONNECT, 0, port, connect_payload(host))
     if reply.status != OK:
         raise AssertionError(f"connect: {reply.outcome}")
@@ -154,7 +154,7 @@ def opened(host: str, port: int) -> int:
 
 
 def requested(connection: int, path: bytes = b"/get", kind: int = 0, size: int = 0) -> int:
-    """The id of an exchange: a GET, or a POST where there is a body."""
+    """The id of an exchange: a GET, or a POST if there is a body."""
     payload = request_payload(path, b"POST" if kind else b"GET", size=size)
     reply = call(REQUEST, connection, kind, payload)
     if reply.status != OK:
@@ -163,7 +163,7 @@ def requested(connection: int, path: bytes = b"/get", kind: int = 0, size: int =
 
 
 def body_of(exchange: int) -> bytes:
-    """The response's body to its complete end."""
+    """The response's body up to its complete end."""
     body = b""
     while True:
         reply = finished(READ, exchange, 65536, READABLE)
@@ -184,7 +184,7 @@ def status_of(exchange: int) -> int:
 
 
 def good_request(host: str, port: int) -> bool:
-    """Whether the channel still carries a request, with its body intact."""
+    """Whether the channel still sends a request, with its body intact."""
     connection = opened(host, port)
     exchange = requested(connection, b"/all-bytes")
     good = status_of(exchange) == 200 and body_of(exchange) == bytes(range(256))

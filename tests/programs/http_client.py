@@ -114,7 +114,7 @@ def closing_answer() -> object:
     connection.request("GET", "/close")
     response = connection.getresponse()
     body = response.read().decode()
-    # The connection is gone; http.client opens another one by itself.
+    # The connection was closed; http.client opens another one by itself.
     connection.request("HEAD", "/bytes/7")
     second = connection.getresponse()
     length = second.getheader("Content-Length")

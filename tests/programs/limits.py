@@ -1,4 +1,4 @@
-"""Programs that do not end by themselves. Arguments: which one, and a URL for some."""
+"""Programs that do not end by themselves. Arguments: the program's name, and a URL for some."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from report import emit
 
 
 def wait_for_the_server() -> None:
-    """The program's own timeout is far behind the limit of the run."""
+    """The program's own timeout is much longer than the limit of the run."""
     urllib.request.urlopen(sys.argv[2], timeout=300)
 
 
@@ -19,7 +19,7 @@ def read_what_never_comes() -> None:
 
 
 def catch_everything() -> None:
-    """A program that goes on whatever happens."""
+    """A program that ignores everything and continues."""
     while True:
         try:
             wait_for_the_server()

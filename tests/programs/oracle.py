@@ -31,7 +31,7 @@ def write(exchange: int, piece: bytes) -> None:
 
 
 def read_until(exchange: int, got: bytes, count: int) -> bytes:
-    """Reads on until there are as many bytes as must arrive; fewer never end."""
+    """Reads until this many bytes have arrived; with fewer it never ends."""
     while len(got) < count:
         got += frames.finished(frames.READ, exchange, 65536, frames.READABLE).payload
     return got
@@ -41,7 +41,7 @@ def guess(text: str) -> object:
     connection = frames.opened(str(URL.hostname), URL.port or 80)
     exchange = frames.requested(connection, b"/duplex", CHUNKED)
     first, second = text.encode().split(b"|")
-    # A newline ends what a value may go on with, but for one behind base64 alone.
+    # A newline ends every occurrence of a value, except after base64.
     line = second + b"!\n"
     pieces = [b"-" * 200, first, second, b"!" * 40, b"line\n", first, line, b"!" * 200]
     arrived, got, sent = [], b"", b""

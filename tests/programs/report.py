@@ -1,4 +1,4 @@
-"""What the programs of this folder share: one JSON object a line for each case."""
+"""What the programs of this folder share: prints one JSON object a line for each case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 _Parameters = ParamSpec("_Parameters")
 
-# What exceptions carry beside their text; the last two are sandbox-net's own.
+# What exceptions contain besides their text; the last two are sandbox-net's own.
 _ATTRIBUTES = (
     "verify_message",
     "verify_code",
@@ -27,7 +27,7 @@ _PIECE = _PERIOD * 8
 
 
 def emit(case: str, result: object) -> None:
-    """Print what a case gave."""
+    """Print the result of a case."""
     print(json.dumps({"case": case, "result": result}), flush=True)
 
 
@@ -37,7 +37,7 @@ def attempt(
     *args: _Parameters.args,
     **kwargs: _Parameters.kwargs,
 ) -> None:
-    """Print what the action gives, or the exception that it raises and those inside it."""
+    """Print the result of the action, or its exception with those inside it."""
     try:
         result = action(*args, **kwargs)
     except Exception as error:
@@ -48,7 +48,7 @@ def attempt(
 
 
 def describe(error: BaseException) -> dict[str, object]:
-    """The parts of an exception that mean the same on every platform: no error numbers."""
+    """The parts of an exception that are the same on every platform: no error numbers."""
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     description: dict[str, object] = {
@@ -78,7 +78,7 @@ def error_name(error: OSError) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The exception, then everything that it carries or that led to it, each once."""
+    """The exception, then everything that it contains or that caused it, each once."""
     found: list[BaseException] = []
     pending: list[object] = [error]
     while pending:

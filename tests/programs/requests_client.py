@@ -16,7 +16,7 @@ FIELDS = ("content-length", "transfer-encoding", "x-test")
 
 
 def seen(method: str, path: str = "/get", **options: Any) -> dict[str, object]:
-    """The request as the server saw it."""
+    """The request as the server received it."""
     response = requests.request(method, BASE + path, **options)
     body = response.json()
     headers = dict(body["headers"])
@@ -30,7 +30,7 @@ def seen(method: str, path: str = "/get", **options: Any) -> dict[str, object]:
 
 
 def uploaded(**options: Any) -> object:
-    """What arrived of a POST to ``/echo``, by length and digest of the answer."""
+    """Length and digest of what ``/echo`` returned of a POST."""
     response = requests.post(BASE + "/echo", **options)
     return [len(response.content), hashlib.sha256(response.content).hexdigest()]
 

@@ -1,6 +1,6 @@
-"""A program that looks everywhere for a secret that it may use.
+"""A program that searches everywhere for a secret that it may use.
 
-``HIDDEN`` is the value in disguise, ``API_KEY`` its placeholder, ``URL`` where it goes.
+``HIDDEN`` is the value in disguise, ``API_KEY`` its placeholder, ``URL`` its destination.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def environment() -> bytes:
 
 
 def processes() -> bytes:
-    """What a Unix system tells about a process."""
+    """What a Unix system reveals about a process."""
     found = b""
     for name in ("environ", "cmdline", "mem", "maps", "fd/0", "fd/1", "fd/3"):
         for process in ("self", "1"):
@@ -34,7 +34,7 @@ def processes() -> bytes:
 
 
 def files() -> bytes:
-    """Every file but the modules, which no sandbox can write."""
+    """Every file except the modules, which no sandbox can write."""
     found = b""
     for directory, _, names in os.walk("/"):
         if not directory.startswith(LIBRARY[-1]):
@@ -68,7 +68,7 @@ def main() -> None:
         emit("status", response.status)
     search = {"environment": environment, "proc": processes, "files": files, "objects": objects}
     texts = {place: look() for place, look in search.items()}
-    # Only now, so that the search does not find itself.
+    # Decode it only now, so that the search does not find itself.
     value = bytes(byte ^ 0x55 for byte in bytes.fromhex(os.environ["HIDDEN"]))
     needles = [value, repr(value.decode()).encode()[1:-1], value[::-1]]
     placeholder = os.environ["API_KEY"].encode()

@@ -79,7 +79,7 @@ def addresses() -> object:
 
 
 def lookups() -> object:
-    """Whatever a lookup gives, it gives address literals and the port that was asked for."""
+    """Whatever a lookup returns are address literals and the requested port."""
     found = []
     for host in ("localhost", "127.0.0.1", "::1"):
         for entry in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM):

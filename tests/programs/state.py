@@ -1,4 +1,4 @@
-"""What a sandbox holds: files, environment, permissions. Arguments: URLs to try."""
+"""The state of a sandbox: files, environment, permissions. Arguments: URLs to try."""
 
 from __future__ import annotations
 

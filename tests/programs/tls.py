@@ -18,7 +18,7 @@ def with_urllib(url: str) -> object:
 
 
 def session(url: str) -> object:
-    """What a program can ask about a TLS session."""
+    """What a program can read about a TLS session."""
     parts = urllib.parse.urlsplit(url)
     assert parts.hostname is not None
     context = ssl.create_default_context()
@@ -38,7 +38,7 @@ def session(url: str) -> object:
 
 
 def pinned(url: str) -> object:
-    """The versions that are spoken where a program narrows them down; the server speaks both."""
+    """The versions that are used if a program restricts them; the server speaks both."""
     parts = urllib.parse.urlsplit(url)
     highest, lowest, without = (ssl.create_default_context() for _ in range(3))
     highest.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -14,7 +14,7 @@ COUNT = int(sys.argv[2])
 
 
 def wait_for_all(command: int, handles: list[int]) -> list[frames.Reply]:
-    """The replies to a command, when none of them is pending any more."""
+    """The replies to a command, once none of them is pending."""
     replies = {handle: frames.call(command, handle, 0) for handle in handles}
     while waiting := [one for one in handles if replies[one].status == frames.PENDING]:
         entries = [struct.pack("<IBxxx", handle, frames.PHASE) for handle in waiting]

@@ -27,7 +27,7 @@ def fetch(path: str, **options: Any) -> HTTPResponse:
 
 
 def seen(path: str, **options: Any) -> dict[str, object]:
-    """The request as the server saw it, and how its answer looked."""
+    """The request as the server received it, and the form of its answer."""
     with fetch(path, **options) as response:
         body = json.load(response)
         headers = {name: value for name, value in body["headers"] if name in FIELDS}

@@ -1,4 +1,4 @@
-"""Runs tests for anyio on asyncio alone: trio brings its own I/O and is not tested."""
+"""Runs tests for anyio only on asyncio: trio has its own I/O and is not tested."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(scope="module", params=["asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """In place of anyio's own fixture, whose parameters are asyncio and trio."""
+    """Replaces anyio's own fixture, whose parameters are asyncio and trio."""
     return str(request.param)

@@ -1,4 +1,4 @@
-"""Certificates by trustme, for the `servers.py` of the libraries whose tests make some."""
+"""Certificates from trustme, for the `servers.py` of the libraries whose tests make some."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _authorities: list[trustme.CA] = []
 
 
 def new_ca(certificate: str | None, key: str | None) -> dict[str, object]:
-    """Makes an authority, or takes this one; gives its number and its certificate as PEM text."""
+    """Makes an authority, or keeps the given one; returns its number and certificate as PEM."""
     if certificate and key:
         return _remember(trustme.CA.from_pem(certificate.encode(), key.encode()))
     return _remember(trustme.CA())
@@ -31,7 +31,7 @@ def _remember(authority: trustme.CA) -> dict[str, object]:
 
 
 def issue_cert(number: int, identities: list[str], common_name: str | None) -> dict[str, object]:
-    """Makes a certificate; gives its chain and its key as PEM texts."""
+    """Makes a certificate; returns its chain and its key as PEM texts."""
     leaf = _authorities[number].issue_cert(*identities, common_name=common_name)
     return {
         "chain": [blob.bytes().decode() for blob in leaf.cert_chain_pems],
@@ -40,7 +40,7 @@ def issue_cert(number: int, identities: list[str], common_name: str | None) -> d
 
 
 def encrypted_key(pem: str, password: str) -> str:
-    """A private key in the old format of OpenSSL, encrypted."""
+    """Returns a private key in the old format of OpenSSL, encrypted."""
     key = load_pem_private_key(pem.encode(), password=None)
     encryption = BestAvailableEncryption(password.encode())
     data = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption)

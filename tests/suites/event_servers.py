@@ -7,7 +7,7 @@ from typing import Any
 
 from parcel import Unpacker
 
-#: The most seconds of waiting for an event.
+#: The most seconds to wait for an event.
 PATIENCE = 10.0
 
 events: dict[int, threading.Event] = {}
@@ -15,14 +15,14 @@ unpackers: dict[int, Unpacker] = {}
 
 
 def new_event() -> int:
-    """Makes an event; gives its number."""
+    """Makes an event; returns its number."""
     number = len(events)
     events[number] = threading.Event()
     return number
 
 
 def event(number: int, method: str, arguments: list[Any]) -> Any:
-    """Calls a method of an event; waiting comes to an end."""
+    """Calls a method of an event; waiting ends after a while."""
     if method == "wait":
         limit = PATIENCE if arguments[0] is None else arguments[0]
         return events[number].wait(min(limit, PATIENCE))
@@ -30,10 +30,10 @@ def event(number: int, method: str, arguments: list[Any]) -> Any:
 
 
 def changes(number: int) -> dict[str, Any]:
-    """What the functions of the server with this number changed."""
+    """Returns what the functions of the server with this number changed."""
     return unpackers[number].changes()
 
 
 def fill(number: int, filled: dict[str, Any]) -> None:
-    """Takes variables that the test has set only now."""
+    """Receives variables that the test has set only now."""
     unpackers[number].fill(filled)

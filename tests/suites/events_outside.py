@@ -1,4 +1,4 @@
-"""The test's half of what is shared with functions outside: see `parcel.py`."""
+"""The test's half of the objects that it shares with functions outside: see `parcel.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _packers: dict[int, Packer] = {}
 
 
 class RemoteEvent(Event):
-    """In place of `threading.Event` in the modules of tests."""
+    """Replaces `threading.Event` in the modules of tests."""
 
     def __init__(self) -> None:
         super().__init__(call("new_event"))
@@ -34,7 +34,7 @@ class RemoteEvent(Event):
         self._call("set")
 
     def clear(self) -> None:
-        """Takes that back."""
+        """Clears it."""
         self._call("clear")
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -43,28 +43,28 @@ class RemoteEvent(Event):
 
 
 def new_packer() -> Packer:
-    """For what belongs to one server."""
+    """The objects that one server shares."""
     return Packer(json.loads(os.environ["SUITE"])["root"], RemoteEvent)
 
 
 def remember(number: int, packer: Packer) -> None:
-    """The server with this number has what `packer` described."""
+    """Gives the server with this number the objects that `packer` described."""
     _packers[number] = packer
 
 
 def forget(number: int) -> None:
-    """The test of this server is over."""
+    """Forgets the server, because its test is over."""
     _packers.pop(number, None)
 
 
 def take_in_changes() -> None:
-    """Lets the test see what its functions outside changed."""
+    """Updates the test with what its functions outside changed."""
     for number, packer in _packers.items():
         packer.take_in(call("changes", number=number))
 
 
 def send_filled() -> None:
-    """Lets the functions outside see variables that the test has set only now."""
+    """Sends variables that the test has set only now to the functions outside."""
     for number, packer in _packers.items():
         filled = packer.filled()
         if filled:
@@ -72,7 +72,7 @@ def send_filled() -> None:
 
 
 def replace_events(module: ModuleType) -> None:
-    """Has a module make its events outside."""
+    """Makes a module create its events outside."""
     if getattr(module, "Event", None) is threading.Event:
         module.Event = RemoteEvent  # type: ignore[attr-defined]
     if getattr(module, "threading", None) is threading:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Leaves in DIR what the archive has below its one directory."""
+    """Unpacks into DIR what the archive has below its one directory."""
     requirement, expected, directory = sys.argv[1:]
     name = requirement.partition("==")[0]
     with tempfile.TemporaryDirectory() as scratch:
-        # pip asks the project for its dependencies, even where it is told to leave them out.
+        # pip asks the project for its dependencies even if it is told to ignore them.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--no-binary", name, "--dest", scratch]
         subprocess.run([*command, requirement], check=True)

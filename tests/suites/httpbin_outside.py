@@ -20,7 +20,7 @@ class Httpbin:
 
     @property
     def url(self) -> str:
-        """Without a path."""
+        """Returns the URL without a path."""
         return f"{self.protocol}://{self.host}:{self.port}"
 
     def __add__(self, path: str) -> str:
@@ -33,13 +33,13 @@ class Httpbin:
 
 @pytest.fixture(scope="session")
 def httpbin() -> Httpbin:
-    """Over HTTP."""
+    """The server over HTTP."""
     return Httpbin(**call("start_httpbin", secure=False))
 
 
 @pytest.fixture(scope="session")
 def httpbin_secure() -> Httpbin:
-    """Over HTTPS, with a certificate that `httpbin_ca_bundle` verifies."""
+    """The server over HTTPS, with a certificate that `httpbin_ca_bundle` verifies."""
     return Httpbin(**call("start_httpbin", secure=True))
 
 

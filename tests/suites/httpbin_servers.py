@@ -11,7 +11,7 @@ _running: dict[bool, serve.Server] = {}
 
 
 def start_httpbin(secure: bool) -> dict[str, object]:
-    """Starts httpbin, with TLS if `secure`, unless it runs; tells where it is."""
+    """Starts httpbin, with TLS if `secure`, unless it runs; returns its address."""
     if secure not in _running:
         kind = serve.SecureServer if secure else serve.Server
         _running[secure] = kind(application=httpbin.app)
@@ -21,5 +21,5 @@ def start_httpbin(secure: bool) -> dict[str, object]:
 
 
 def httpbin_ca() -> str:
-    """The PEM text of the certificates that `httpbin_ca_bundle` gives to requests."""
+    """Returns the certificates of `httpbin_ca_bundle` as PEM text."""
     return Path(certs.where()).read_text()

@@ -1,4 +1,4 @@
-"""Calls to the process that has the servers: `serve.py`."""
+"""Calls the process that has the servers: `serve.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def call(function: str, **arguments: object) -> Any:
-    """What `function` of the library's `servers.py` gives."""
+    """Returns the result of `function` in the library's `servers.py`."""
     port = json.loads(os.environ["SUITE"])["port"]
     connection = http.client.HTTPConnection("127.0.0.1", port)
     try:

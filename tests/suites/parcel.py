@@ -1,8 +1,8 @@
-"""Functions of test files on their way to the process that has the servers.
+"""Sends functions of test files to the process that has the servers.
 
-Many tests bring the server's half as a function inside the test, for a thread. A sandbox has no
-threads and takes no connections, so such a function is run outside: its code is found there in the
-same file at the same line, and what it shares with the test (the cells of its closure, lists,
+Many tests have the server's half as a function inside the test, for a thread. A sandbox has no
+threads and accepts no connections, so such a function runs outside. Its code is found there in the
+same file at the same line. What it shares with the test (the cells of its closure, lists,
 attributes of the test case, events) is sent along as JSON. What the function changed comes back
 with `changes`.
 """
@@ -34,7 +34,7 @@ class Event:
 
 
 class Packer:
-    """Describes values as JSON, and later takes in what became of them."""
+    """Describes values as JSON, and later applies changes to them."""
 
     def __init__(self, root: str, event: type[Event] = Event) -> None:
         self._root = root.rstrip("/") + "/"
@@ -45,7 +45,7 @@ class Packer:
         self._empty: dict[int, CellType] = {}
 
     def pack(self, value: Any) -> Packed:
-        """The description of one value."""
+        """Describes one value."""
         if isinstance(value, str):
             return self._pack_text(value)
         if value is None or isinstance(value, bool | int | float):
@@ -84,7 +84,7 @@ class Packer:
             place = self._place(cell, partial(setattr, cell, "cell_contents"))
             try:
                 cells.append([name, place, self.pack(cell.cell_contents)])
-            except ValueError:  # it is empty yet
+            except ValueError:  # it is still empty
                 cells.append([name, place, None])
                 self._empty[place] = cell
         return {
@@ -96,7 +96,7 @@ class Packer:
         }
 
     def _pack_case(self, case: object) -> Packed:
-        """A test case: what it and its classes have that can be sent."""
+        """Describes a test case: those attributes of it and its classes that can be sent."""
         found: dict[str, Any] = {}
         for holder in [*reversed(type(case).__mro__), case]:
             found.update(vars(holder) if hasattr(holder, "__dict__") else {})
@@ -111,12 +111,12 @@ class Packer:
     def _place(self, holder: object, setter: Callable[[Any], None]) -> int:
         if id(holder) not in self._places:
             self._places[id(holder)] = len(self._setters)
-            self._kept.append(holder)  # the identity is good as long as it lives
+            self._kept.append(holder)  # its identity is valid while it lives
             self._setters.append(setter)
         return self._places[id(holder)]
 
     def filled(self) -> dict[int, Packed]:
-        """What was put into cells that were empty when they were described."""
+        """Returns the contents of cells that were empty when they were described."""
         filled = {}
         for place, cell in list(self._empty.items()):
             with contextlib.suppress(ValueError):
@@ -125,13 +125,13 @@ class Packer:
         return filled
 
     def take_in(self, changes: dict[str, Packed]) -> None:
-        """Sets what `Unpacker.changes` tells."""
+        """Applies the result of `Unpacker.changes`."""
         for place, packed in changes.items():
             self._setters[int(place)](Unpacker("/", {}).unpack(packed))
 
 
 class Unpacker:
-    """Makes values of descriptions, and tells later what became of them."""
+    """Makes values from descriptions, and later reports their changes."""
 
     def __init__(self, root: str, events: dict[int, Any]) -> None:
         self._root = root
@@ -142,7 +142,7 @@ class Unpacker:
         self._set_up: set[object] = set()
 
     def unpack(self, packed: Packed) -> Any:
-        """The value that is described."""
+        """Makes the described value."""
         match packed:
             case ["plain", value]:
                 return value
@@ -193,7 +193,7 @@ class Unpacker:
 
     def _case(self, place: int, kind: Any, attributes: dict[str, Packed]) -> Any:
         if kind not in self._set_up and hasattr(kind, "setup_class"):
-            # What it makes and cannot be sent, such as a TLS context, is made here once more.
+            # Objects that cannot be sent, such as a TLS context, are made here again.
             kind.setup_class()
             self._set_up.add(kind)
         case = kind.__new__(kind)
@@ -214,12 +214,12 @@ class Unpacker:
             return None
 
     def fill(self, filled: dict[str, Packed]) -> None:
-        """Puts in what `Packer.filled` tells."""
+        """Fills in the result of `Packer.filled`."""
         for place, packed in filled.items():
             self._cells[int(place)].cell_contents = self.unpack(packed)
 
     def changes(self) -> dict[str, Packed]:
-        """What the functions changed since the last call, by its place."""
+        """Returns what the functions changed since the last call, by its place."""
         changes = {}
         for place in self._getters:
             now = self._describe(place)
@@ -230,7 +230,7 @@ class Unpacker:
 
 
 def describe(value: Any) -> Packed | None:
-    """The description of what is here, unless it is of a kind that stays here, such as a socket."""
+    """Describes what is here, unless it is of a kind that stays here, such as a socket."""
     try:
         return Packer("/nowhere").pack(value)
     except TypeError:
@@ -238,7 +238,7 @@ def describe(value: Any) -> Packed | None:
 
 
 def changed_attributes(case: object, before: dict[str, Packed | None]) -> dict[str, Any]:
-    """The plain attributes of a test case that are not as they were sent."""
+    """Returns the plain attributes of a test case that changed."""
     return {
         name: value
         for name, value in list(vars(case).items())
@@ -247,7 +247,7 @@ def changed_attributes(case: object, before: dict[str, Packed | None]) -> dict[s
 
 
 def resolve(module: str, name: str) -> Any:
-    """What a module has by a qualified name."""
+    """Returns the object of a module with a qualified name."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
@@ -255,7 +255,7 @@ def resolve(module: str, name: str) -> Any:
 
 
 def find_code(module: str, name: str, line: int) -> CodeType:
-    """The code of the function that begins at a line of a module's file."""
+    """Returns the code of the function that begins at a line of a module's file."""
     importlib.import_module(module)
     path = sys.modules[module].__file__ or ""
     waiting = [compile(Path(path).read_bytes(), path, "exec")]

@@ -1,4 +1,4 @@
-"""A pytest plugin that tells how each test ended."""
+"""A pytest plugin that reports how each test ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-#: So much of the reason of a failure is told.
+#: The most characters of a failure's reason.
 REASON_LENGTH = 300
 
 
@@ -32,14 +32,14 @@ class Outcomes:
     def tell(self, line: dict[str, object]) -> None:
         """Writes one line."""
         self._lines.write(f"\x1e{json.dumps(line)}\n")
-        # The interpreter may die in the next test.
+        # Flush, because the interpreter may die in the next test.
         self._lines.flush()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Leaves out what an earlier run did, up to the test in which it died."""
+        """Skips what an earlier run did, up to the test in which it died."""
         ids = [self._name(item.nodeid) for item in items]
         if self._after in ids:
             done = ids.index(self._after) + 1
@@ -47,7 +47,7 @@ class Outcomes:
             items[:] = items[done:]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file that cannot be imported, or that leaves itself out."""
+        """Reports a file that cannot be imported, or that skips itself."""
         if report.failed or report.skipped:
             outcome = "error" if report.failed else "skipped"
             self.tell(
@@ -55,17 +55,17 @@ class Outcomes:
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Before a test."""
+        """Runs before a test."""
         self._outcome = "passed"
         self._reason = ""
         self.tell({"start": self._name(nodeid)})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """After each of a test's phases: the first that is not good is how the test ended."""
+        """Runs after each phase of a test: the first that did not pass decides."""
         if self._outcome != "passed":
             return
         if hasattr(report, "wasxfail") and report.when == "call":
-            # Some of them are races: the authors take failing and passing.
+            # Some of these tests are races: the authors accept both outcomes.
             self._outcome = "xfail"
         elif report.skipped:
             self._outcome = "skipped"
@@ -75,12 +75,12 @@ class Outcomes:
             self._reason = reason(report)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """After a test."""
+        """Runs after a test."""
         self.tell({"id": self._name(nodeid), "outcome": self._outcome, "reason": self._reason})
 
 
 def reason(report: pytest.CollectReport | pytest.TestReport) -> str:
-    """The exception in one line."""
+    """Returns the exception in one line."""
     described = report.longrepr
     crash = getattr(described, "reprcrash", None)
     if crash is not None:
@@ -93,7 +93,7 @@ def reason(report: pytest.CollectReport | pytest.TestReport) -> str:
 
 
 def last_error(lines: Iterable[str]) -> str:
-    """The last line that pytest marks as the error, else the last line."""
+    """Returns the last line that pytest marks as the error, else the last line."""
     kept = [line for line in lines if line.strip()]
     marked = [line.removeprefix("E ") for line in kept if line.startswith("E ")]
     return (marked or kept or [""])[-1]

@@ -1,8 +1,8 @@
 """The servers of a library's tests, in a process outside the sandbox: `serve.py LIBRARY ROOT`.
 
 The servers come from the sdist at ROOT, or from packages of its authors; `LIBRARY/servers.py` has
-the functions that start and end them. They are called over HTTP, from the tests: `outside.py` is
-the client. The first line of stdout is the port; the end of stdin ends the process.
+the functions that start and end them. The tests call these over HTTP, with `outside.py`. The first
+line of stdout is the port; the end of stdin ends the process.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FUNCTIONS: ModuleType
 
 
 class Calls(http.server.BaseHTTPRequestHandler):
-    """Answers `POST /NAME` with what the function NAME gives for the body's arguments."""
+    """Answers `POST /NAME` with the result of the function NAME for the body's arguments."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """One call."""
+        """Handles one call."""
         arguments = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             status, result = 200, getattr(FUNCTIONS, self.path.removeprefix("/"))(**arguments)
@@ -40,7 +40,7 @@ class Calls(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing is told of each call."""
+        """Logs nothing."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A stand-in for trustme and for what tests use of cryptography, which no sandbox has."""
+"""Stands in for trustme and for the parts of cryptography that tests use, which no sandbox has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Blob:
 
     @contextmanager
     def tempfile(self, dir: str | None = None) -> Iterator[str]:
-        """A file with the text; gives its path."""
+        """Writes a file with the text; yields its path."""
         handle, path = tempfile.mkstemp(suffix=".pem", dir=dir)
         os.close(handle)
         self.write_to_path(path)
@@ -57,7 +57,7 @@ class CA:
 
     @classmethod
     def from_pem(cls, cert_bytes: bytes, private_key_bytes: bytes) -> CA:
-        """An authority that is there already."""
+        """An existing authority."""
         key = private_key_bytes.decode()
         return cls(call("new_ca", certificate=cert_bytes.decode(), key=key))
 
@@ -84,7 +84,7 @@ def load_pem_private_key(pem: bytes, password: None, backend: None) -> SimpleNam
 
 
 def install() -> None:
-    """Has tests import what is here."""
+    """Makes tests import these classes."""
     sys.modules["trustme"] = sys.modules[__name__]
     for name in ["cryptography", "cryptography.hazmat", "cryptography.hazmat.primitives"]:
         module(name)

@@ -1,11 +1,11 @@
-//! The adapter that is checked in: what it is, and that its source builds it.
+//! The adapter that is checked in: its contents, and that its source builds it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use wasmparser::{Parser, Payload};
 
-/// The exit status of `build.sh` where the machine has no wasm toolchain.
+/// The exit status of `build.sh` on a machine without a wasm toolchain.
 const NO_TOOLCHAIN: i32 = 77;
 
 fn folder() -> PathBuf {

@@ -1,15 +1,15 @@
-//! `asyncio`, unmodified, does in the sandbox what it does outside it.
+//! `asyncio`, unmodified, behaves in the sandbox as outside.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{HttpServer, Native, Report, Servers, TestCa, outcome, run};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// What runs at once, and a bound for the guest's memory: 64 KiB for each, and the interpreter.
+/// How many tasks run at once, and a bound for the guest's memory: 64 KiB each, and the interpreter.
 const MANY: usize = 1_000;
 const ENOUGH_MEMORY: usize = 192 << 20;
 
-/// An origin of loopback where nobody listens.
+/// An origin on loopback where nobody listens.
 async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     format!("http://{}", listener.local_addr().expect("an address"))
@@ -35,7 +35,7 @@ async fn outside(arguments: &[String], ca: &TestCa) -> Report {
         .await
 }
 
-/// Results are compared as they are; of an exception, its type and error number.
+/// Compares results as they are, and exceptions by their type and error number.
 const COMPARED: &[&str] = &["type", "errno"];
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn asyncio_behaves_as_natively_over_http_and_https_and_does_not_notice_htt
     }
 }
 
-/// `count` requests to a server that answers none of them before all of them are there.
+/// Sends `count` requests to a server that answers only when all of them have arrived.
 async fn together(server: &HttpServer, count: usize, memory: usize, ca: &TestCa) {
     let origin = server.origin_as("localhost");
     let sandbox = Sandbox::builder()
@@ -80,7 +80,7 @@ async fn together(server: &HttpServer, count: usize, memory: usize, ca: &TestCa)
         server.until_requested_times("/slow", count).await;
         server.release();
     };
-    // A request that fails never arrives: then the run ends without the release.
+    // A request that fails never arrives; then the run ends without the release.
     let (report, _) = tokio::select! {
         ended = run(&sandbox, "asyncio_together.py") => ended,
         never = async { release.await; std::future::pending().await } => never,

@@ -1,4 +1,4 @@
-//! Bodies arrive whole, whatever their size, their bytes and their framing.
+//! Bodies arrive complete, for every size, content and framing.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{COUNT_ANSWER_LENGTH, Servers, pattern_sha256, run, sha256};

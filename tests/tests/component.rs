@@ -1,5 +1,5 @@
-//! The component itself: what it imports, what arrives at its boundary, and how it runs on a host
-//! that is not `Sandbox`.
+//! The component itself: its imports, what crosses its boundary, and how it runs on a host that is
+//! not `Sandbox`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -77,7 +77,7 @@ async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module
     let outcome = stock.run(code).await.expect("a run");
     assert_eq!(outcome.stdout_text(), "built-in\nBad file descriptor\n");
 
-    // The positive control: with a rule the stand-in is there, and the descriptor takes a frame.
+    // Control: with a rule the stand-in exists, and the descriptor takes a frame.
     let networked = Sandbox::builder().allow("https://a.test").build().await;
     let outcome = networked
         .expect("a sandbox")
@@ -87,7 +87,7 @@ async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module
     assert_eq!(outcome.stdout_text(), "sandbox-net\n", "{outcome:?}");
 }
 
-/// The least that CPython needs to start, for either kind of linker.
+/// The minimum that CPython needs to start, for either kind of linker.
 fn wasi(engine: &Engine, code: &str, stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
     let (library, guest) = engine.library();
     let mut wasi = WasiCtxBuilder::new();
@@ -155,7 +155,7 @@ async fn the_descriptor_that_arrives_at_the_import_boundary_is_0xfffffffe() {
     assert_eq!(*written.lock().expect("the list"), [0xFFFF_FFFE; 2]);
 }
 
-/// What an embedder keeps in a store of their own.
+/// What an embedder keeps in its own store.
 struct Embedder {
     wasi: WasiCtx,
     table: ResourceTable,

@@ -1,4 +1,4 @@
-//! Frames that no shim would send get an error each, and the next good request works.
+//! Frames that no shim would send each get an error, and the next valid request works.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ const COMMAND: &str = "error 130";
 const HANDLE: &str = "error 131";
 const SIZE: &str = "error 133";
 
-/// Cases that begin so, and what each of them may give.
+/// Cases that begin with a prefix, and the outcomes that each may have.
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip] // one row a line
@@ -55,7 +55,7 @@ const FRAMES: &[Row] = &[
     ("body of a request without one", &["error 11 error 11"]),
     ("finish twice", &["ok error 10"]),
     ("finish before", &[INVALID]),
-    // Either nothing of what is too much is taken, or only the announced part.
+    // Either none of the excess is taken, or only the announced part.
     ("more than announced", &[INVALID, CLOSED, "True ok"]),
     ("in pieces", &[HANDLE]),
     ("unread reply", &[COMMAND]),
@@ -77,7 +77,7 @@ const FRAMES: &[Row] = &[
 const PAYLOADS: &[Row] = &[
     ("connect: port", &[INVALID, FRAME]),
     ("connect: no host", &[INVALID, FRAME]),
-    // A host that makes no sense is invalid, or is none that a rule allows.
+    // A malformed host is invalid, or no rule allows it.
     ("connect: host ", &[INVALID, DENIED, FRAME]),
     ("connect: half a timeout", &[FRAME]),
     ("connect: denied", &[DENIED]),
@@ -126,12 +126,12 @@ const PAYLOADS: &[Row] = &[
     ("poll: 5,000 entries", &[FRAME, SIZE, HANDLE]),
 ];
 
-/// What one run of a program left.
+/// The results of one run of a program.
 struct Seen {
     report: Report,
     /// How often the server was reached that no rule allows.
     forbidden: usize,
-    /// The targets of the requests that the good server got.
+    /// The targets of the requests that reached the good server.
     targets: Vec<String>,
 }
 
@@ -179,8 +179,8 @@ async fn run_once(program: &str) -> Seen {
     }
 }
 
-/// Shows that every case that begins with `prefix` gave one of `outcomes` and left the channel
-/// usable.
+/// Checks that every case that begins with `prefix` had one of `outcomes` and that the channel
+/// stayed usable.
 fn assert_all(report: &Report, prefix: &str, outcomes: &[&str]) {
     let mut count = 0;
     for line in &report.lines {

@@ -1,4 +1,4 @@
-//! What no rule allows does not happen: no connection, no question, and Python sees why.
+//! Without a rule nothing happens: no connection, no lookup, and Python sees why.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -19,7 +19,7 @@ fn outermost(client: &str) -> &'static str {
     }
 }
 
-/// Shows that `clients` got `PermissionError` in `case`, with `words` in its text.
+/// Checks that `clients` got `PermissionError` in `case`, with `words` in its text.
 fn assert_denied(report: &Report, clients: &[&str], case: &str, words: &[&str]) {
     for client in clients {
         let case = format!("{client} {case}");
@@ -58,7 +58,7 @@ async fn a_denied_host_sees_no_connection_and_no_question() {
         servers.dns.set(name, [loopback]);
     }
     let allowed = servers.http.origin();
-    // Each of these differs from a rule in one thing.
+    // Each of these differs from a rule in one respect.
     let denied = [
         ("another port", servers.forbidden.origin()),
         ("another host", format!("http://denied.test:{port}")),
@@ -91,7 +91,7 @@ async fn a_denied_host_sees_no_connection_and_no_question() {
     assert_allowed(&report);
     for (name, url) in &denied {
         let host = url.split_once("://").expect("a scheme").1;
-        // A plain socket to the last one speaks the scheme that is allowed.
+        // A plain socket to the last one uses the allowed scheme.
         let clients = if *name == "another scheme" {
             &CLIENTS[..3]
         } else {
@@ -207,7 +207,7 @@ async fn no_way_around_the_rules_reaches_a_server() {
                 .is_some_and(|t| t.contains("tls-options"))
         );
     }
-    // These are refused too; whether as a denial or as a name that makes no sense is no matter.
+    // These are refused, too; whether as denials or as invalid names does not matter.
     for line in &report.lines {
         let case = line["case"].as_str().unwrap_or_default();
         let attacks = [
@@ -263,7 +263,7 @@ async fn without_a_rule_there_is_no_network_at_all() {
     let without = run_with(None).await;
     assert_eq!(without.result("_socket"), &json!("built-in"));
     assert_eq!(without.error("channel", "OSError")["errno"], "EBADF");
-    // Whatever the stock module makes of it, it is no response.
+    // Whatever the stock module makes of it, it is not a response.
     assert!(!without.errors("urllib").is_empty());
     assert_eq!(servers.http.connections(), 0);
 
@@ -301,7 +301,7 @@ async fn a_name_that_moves_between_two_runs_is_denied_and_recorded_so() {
         )
     };
 
-    // The positive control: as long as the name stays, it is reached.
+    // Control: while the name is unchanged, it is reached.
     let first = sandbox.run(fetch("http")).await.expect("a run");
     assert_eq!(first.stdout_text(), "200\n");
 

@@ -1,4 +1,4 @@
-//! Servers that fail: Python raises what it raises natively, and goes on.
+//! Servers that fail: Python raises the same as natively, and continues.
 
 #[path = "failures/certificates.rs"]
 mod certificates;
@@ -16,15 +16,15 @@ use sandbox_net_tests::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Where CPython takes half an answer for a whole one: the sandbox raises something instead, or
-/// does the same if what is missing lies in the body, where only CPython's own code could tell.
+/// Where CPython takes half an answer for a whole one, the sandbox raises an error; or it does the
+/// same if the missing part is in the body, where only CPython's own code could know.
 const TRUNCATED_NATIVELY: [(&str, bool); 1] = [("half read", true)];
 
-/// Where the sandbox gives the program the bytes of a body without the peer's chunks, so that the
-/// numbers in the text of the exception differ.
+/// Where the sandbox gives the program the body's bytes without the peer's chunks, so that numbers
+/// in the exception's text differ.
 const CHUNKED: [&str; 3] = ["/short-chunked", "/short-chunk", "/bad-chunk"];
 
-/// A port of loopback where nobody listens.
+/// A loopback port where nobody listens.
 async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
@@ -33,8 +33,8 @@ async fn nobody() -> String {
     format!("http://{address}")
 }
 
-/// Shows that `case` gave the same in both: the result, or the outermost exception's type, error
-/// number and text and the types of those inside it.
+/// Checks that `case` has the same outcome in both: the result, or type, error number and text of the
+/// outermost exception and the types of those inside it.
 fn assert_same(case: &str, inside: &Report, outside: &Report) {
     let (ours, theirs) = (inside.case(case), outside.case(case));
     let parts = |line: &Value, name: &str| line["errors"][0][name].clone();
@@ -56,7 +56,7 @@ fn assert_same(case: &str, inside: &Report, outside: &Report) {
     }
 }
 
-/// Shows that `case` raised an exception of HTTP or of the operating system.
+/// Checks that `case` raised an exception of HTTP or of the operating system.
 fn assert_broken(report: &Report, case: &str) {
     let error = &report.errors(case)[0];
     let bases = error["bases"].as_array().expect("base classes");
@@ -195,7 +195,7 @@ async fn names_that_do_not_resolve_raise_gaierror() {
     ];
     let mut sandbox = Sandbox::builder().dns_servers([servers.dns.address()]);
     for url in urls {
-        // The program asks for port 80 in both of its ways.
+        // The program uses port 80 in both of its ways.
         sandbox = sandbox.allow(url).arg(url);
     }
     let sandbox = sandbox.build().await.expect("a sandbox");

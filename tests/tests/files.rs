@@ -1,4 +1,4 @@
-//! A program sees its own directory and those that it was given, as they were given.
+//! A program sees its own directory and the mounted ones, with the access that was granted.
 
 use sandbox_net::{DirAccess, Sandbox};
 use sandbox_net_tests::run;

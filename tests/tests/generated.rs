@@ -1,4 +1,4 @@
-//! The files that are made from others are up to date.
+//! Generated files are up to date.
 
 use std::path::Path;
 

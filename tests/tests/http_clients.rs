@@ -1,4 +1,4 @@
-//! Python's HTTP clients, unmodified, do in the sandbox what they do outside it.
+//! Python's HTTP clients, unmodified, behave in the sandbox as outside.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{
@@ -6,7 +6,7 @@ use sandbox_net_tests::{
 };
 use serde_json::{Value, json};
 
-/// The report of `program` in a sandbox that may use `origin` alone.
+/// The report of `program` in a sandbox that may use only `origin`.
 async fn sandboxed(program: &str, origin: &str, ca: &TestCa) -> Report {
     let sandbox = Sandbox::builder()
         .allow(origin)
@@ -29,7 +29,7 @@ async fn native(program: &str, origin: &str, ca: &TestCa) -> Report {
         .await
 }
 
-/// Shows that `sandboxed` has the cases of `native` with the same results.
+/// Checks that `sandboxed` has the cases of `native` with the same results.
 fn assert_same(sandboxed: &Report, native: &Report) {
     assert!(!native.lines.is_empty());
     for line in &native.lines {
@@ -83,14 +83,14 @@ async fn urllib_and_http_client_do_not_notice_http2() {
     }
 }
 
-/// Takes away what HTTP/2 does not have: reason phrases and transfer codings.
+/// Removes what HTTP/2 does not have: reason phrases and transfer codings.
 fn without_http1(line: &mut Value) {
     let case = line["case"].as_str().unwrap_or_default().to_owned();
     let Some(result) = line.get_mut("result") else {
         return;
     };
     if case == "after connection close" {
-        // There is no `Connection` field in HTTP/2.
+        // HTTP/2 has no `Connection` field.
         *result = Value::Null;
     }
     if case.starts_with("status ") || case == "headers of the answer" {
@@ -143,7 +143,7 @@ async fn requests_works_over_http_and_https() {
     }
 }
 
-/// What each case of `requests_client.py` gives, on native Python as well.
+/// The result of each case of `requests_client.py`, also on native Python.
 fn requests_results(chunked: bool) -> Vec<(&'static str, Value)> {
     let seen = |method: &str, length: u64, kind: &str, headers: Value| {
         json!({

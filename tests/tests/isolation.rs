@@ -1,10 +1,10 @@
-//! Sandboxes in one process share nothing; a fork starts as its parent was and goes its own way.
+//! Sandboxes in one process share nothing; a fork starts as a copy of its parent and is then separate.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{HttpServer, Report, Servers, run};
 use serde_json::json;
 
-/// Shows that a run could use one server and not the other.
+/// Checks that a run could use one server and not the other.
 fn assert_only(report: &Report, allowed: &str, denied: &str) {
     assert_eq!(report.result(allowed), &json!(200));
     report.error(denied, "PermissionError");
@@ -36,7 +36,7 @@ async fn two_sandboxes_at_once_have_each_its_own_rules_and_connections() {
         .await
         .expect("a file in the sandbox");
 
-    // The first run is in the middle of its last request for as long as the second one lasts.
+    // The first run is inside its last request while the second one runs.
     let running = async {
         first.until_requested("/slow").await;
         let (report, _) = run(&other, "state.py").await;
@@ -125,7 +125,7 @@ async fn a_fork_inherits_everything_and_diverges() {
     assert_eq!(parent.get_env("OWN"), None);
     assert_eq!(servers.forbidden.connections().await, 0);
 
-    // Grandchildren take what the run of their parent left behind.
+    // Grandchildren get what their parent's run left behind.
     let grandchild = child.fork().await.expect("a fork of a fork");
     drop(child);
     let read = grandchild

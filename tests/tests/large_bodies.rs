@@ -1,18 +1,18 @@
-//! Large bodies in bounded memory. This is the only test of its file, so that the process whose
-//! memory is measured does nothing else.
+//! Large bodies in bounded memory. This is the only test of its file, so that its process, whose
+//! memory is measured, does nothing else.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{Servers, pattern_sha256, run};
 use serde_json::json;
 
-/// How much more memory the guest alone may take with bodies of `MIB`.
+/// How much more memory the guest by itself may take with bodies of `MIB`.
 const GUEST_GROWTH: usize = 4 << 20;
 
 /// The size of the large bodies.
 const MIB: u64 = 64;
 
-/// How much more memory a run with bodies of `MIB` may take than one with bodies of 1 MiB: much
-/// less than one of its three bodies. It holds the guest's memory too, which is this process's.
+/// How much more memory a run with bodies of `MIB` may take than one with bodies of 1 MiB: much less
+/// than one of its three bodies. It includes the guest's memory, which belongs to this process.
 const GROWTH: u64 = 24 << 20;
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn sixty_four_mebibytes_pass_both_ways_in_bounded_memory() {
     );
 }
 
-/// The most memory that this process ever held, in bytes, where the system tells it.
+/// The peak memory of this process in bytes, if the system reports it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

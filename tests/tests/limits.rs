@@ -8,10 +8,10 @@ use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Far from every limit here, and also from the five minutes that the programs would wait.
+/// Much longer than every limit here, and much shorter than the five minutes that the programs wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The end of `limits.py` with `arguments` under `limit`.
+/// Runs `limits.py` with `arguments` under `limit` to its end.
 async fn end_of(servers: &Servers, limit: Duration, arguments: &[&str]) -> Outcome {
     let mut sandbox = Sandbox::builder()
         .allow(servers.raw.origin())
@@ -139,7 +139,7 @@ async fn who_waits_for_its_turn_is_not_charged_for_it_and_one_too_many_is_refuse
     let third = sandbox(PATIENCE).await.expect("a sandbox");
     let refused = loop {
         match tokio::time::timeout(Duration::from_millis(100), third.run("pass")).await {
-            // It was first in the queue, and has left it.
+            // It was first in the queue, and left it.
             Err(_) => tokio::task::yield_now().await,
             Ok(ended) => break ended.expect_err("too many"),
         }

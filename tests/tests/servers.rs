@@ -1,4 +1,4 @@
-//! The servers of this crate, shown with plain clients before any sandbox relies on them.
+//! The servers of this crate, tested with plain clients before any sandbox relies on them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Sends `request` and reads what comes until the end.
+/// Sends `request` and reads until the end.
 async fn exchange<S>(mut stream: S, request: &str) -> std::io::Result<Vec<u8>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -273,7 +273,7 @@ async fn the_raw_server_follows_its_table() {
 }
 
 #[tokio::test]
-async fn the_raw_server_goes_on_for_ever_where_told() {
+async fn the_raw_server_can_answer_without_end() {
     let server = RawServer::start().await;
     for path in ["/many-fields", "/long-field", "/endless-informational"] {
         let mut stream = TcpStream::connect(server.address())
@@ -369,7 +369,7 @@ async fn the_forbidden_server_counts_every_connection_but_its_own() {
     assert_eq!(server.connections().await, 2);
 }
 
-/// The records in the answer to a question of type A, as texts.
+/// The records in the answer to a query of type A, as texts.
 async fn records(server: &DnsServer, name: &str) -> Vec<String> {
     let mut question = Message::query();
     question.add_query(Query::query(name.parse().expect("a name"), RecordType::A));

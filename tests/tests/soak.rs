@@ -1,8 +1,8 @@
-//! Many requests over one session, every tenth of them answered in one of ten broken ways: the
-//! sandbox raises what native Python raises, holds nothing reuse, and grows no further.
+//! Many requests over one session, every tenth of them answered in one of ten broken ways: the sandbox
+//! raises the same as native Python, keeps nothing afterwards, and does not grow.
 //!
-//! `SANDBOX_NET_SOAK=10000` sets the number of requests, 300 at least, `SANDBOX_NET_SOAK_SEED` their
-//! order. This is the only test of its file, so that the process whose memory is measured does
+//! `SANDBOX_NET_SOAK=10000` sets the number of requests, at least 300, and `SANDBOX_NET_SOAK_SEED`
+//! their order. This is the only test of its file, so that its process, whose memory is measured, does
 //! nothing else.
 
 use std::path::Path;
@@ -11,21 +11,21 @@ use sandbox_net::{Outcome, Sandbox};
 use sandbox_net_tests::{FaultServer, LIBRARIES, Report, TestCa, native_python, run, run_natively};
 use serde_json::Value;
 
-/// How many requests are made over each session, where the environment says nothing else.
+/// How many requests each session makes, unless the environment says otherwise.
 const REQUESTS: usize = 600;
 
-/// So many requests meet every fault in every variant.
+/// Enough requests for every fault in every variant.
 const EVERY_FAULT: usize = 300;
 
-/// How much more memory and how many more objects there may be after all requests than after a
-/// fifth of them, in parts of a hundred. Memory that is free is still the guest's: the order of
-/// what was large and small decides how much that is.
+/// How much more memory and how many more objects there may be after all requests than after a fifth
+/// of them, in percent. Freed memory still belongs to the guest, and how much that is depends on the
+/// order of large and small allocations.
 const GROWTH: u64 = 5;
 
-/// The step in which Python's allocator grows, and the guest's memory with it.
+/// The step by which Python's allocator grows, and the guest's memory with it.
 const ARENA: u64 = 1 << 20;
 
-/// What an allocator may keep for itself, whatever the number of requests.
+/// What an allocator may keep, whatever the number of requests.
 const SLACK: u64 = 16 << 20;
 
 /// What the host keeps of a request until the run's outcome is read: two decisions and an exchange.
@@ -38,7 +38,7 @@ const CLIENTS: [&str; 3] = [
     "soak/soak_aiohttp.py",
 ];
 
-/// What the first of [`CLIENTS`] says natively: each fault is the one that is meant.
+/// The native result of the first of [`CLIENTS`]: each fault is the intended one.
 const FAULTS: [(&str, &str); 10] = [
     ("reset/0", "ConnectionResetError(ECONNRESET)"),
     ("early-end/0", "urllib3.exceptions.IncompleteRead"),
@@ -52,7 +52,7 @@ const FAULTS: [(&str, &str); 10] = [
     ("stall/2", "TimeoutError"),
 ];
 
-/// The two servers, and what is asked of them.
+/// The two servers, and the requests to them.
 struct Soak {
     ca: TestCa,
     servers: [FaultServer; 2],
@@ -87,8 +87,8 @@ impl Soak {
         report
     }
 
-    /// The report and the outcome of so many requests, with what the servers saw of them: how many
-    /// requests, and over how many connections.
+    /// The report and the outcome of this many requests, with what the servers received: how many
+    /// requests, over how many connections.
     async fn sandboxed(&self, client: &str, count: usize) -> (Report, Outcome) {
         let mut sandbox = Sandbox::builder().trust_ca_pem(self.ca.root_pem());
         for server in &self.servers {
@@ -102,13 +102,13 @@ impl Soak {
         }
         let sandbox = sandbox.build().await.expect("a sandbox");
         let (report, outcome) = run(&sandbox, client).await;
-        // What is kept for the next run goes with the sandbox.
+        // What is kept for the next run is dropped with the sandbox.
         drop(sandbox);
         self.until_unused().await;
         (report, outcome)
     }
 
-    /// Waits until the servers have no connection any more.
+    /// Waits until the servers have no connections.
     async fn until_unused(&self) {
         for server in &self.servers {
             server.until_unused().await;
@@ -116,7 +116,7 @@ impl Soak {
     }
 }
 
-/// Shows that every kind of answer came to the same in both, each request for itself.
+/// Checks that every kind of answer has the same result in both, separately for each request.
 fn assert_same(client: &str, inside: &Report, outside: &Report) {
     assert_eq!(inside.lines.len(), outside.lines.len());
     let mut differences = Vec::new();
@@ -136,7 +136,7 @@ fn assert_same(client: &str, inside: &Report, outside: &Report) {
     );
 }
 
-/// Shows that natively the faults are those of [`FAULTS`].
+/// Checks that natively the faults are those of [`FAULTS`].
 fn assert_meant(report: &Report) {
     for (case, expected) in FAULTS {
         let outcomes = report.result(case)[0].as_object().expect("outcomes");
@@ -145,8 +145,8 @@ fn assert_meant(report: &Report) {
     }
 }
 
-/// Shows that Python held as much at the end as after a fifth of the requests, and no socket after
-/// all of them.
+/// Checks that Python holds as much at the end as after a fifth of the requests, and has no socket
+/// after all of them.
 fn assert_flat(client: &str, report: &Report) {
     let held = report.result("held");
     let [fifth, end, closed] = [0, 1, 2].map(|at| &held[at]);
@@ -202,12 +202,12 @@ async fn a_session_outlives_every_fault_as_natively_and_holds_nothing() {
     }
 }
 
-/// The most that may be where there was so much.
+/// The most that may exist if this much existed before.
 fn grown(value: u64) -> u64 {
     value + value * GROWTH / 100
 }
 
-/// The memory of this process in bytes, where the system tells it.
+/// The memory of this process in bytes, if the system reports it.
 fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

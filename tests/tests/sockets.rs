@@ -4,7 +4,7 @@ use sandbox_net::Sandbox;
 use sandbox_net_tests::{Native, Servers, run};
 use serde_json::json;
 
-/// What only the sandbox refuses: it carries one HTTP request at a time and nothing else.
+/// What only the sandbox refuses: it sends HTTP requests, one at a time, and nothing else.
 const REFUSED: [&str; 2] = ["pipelined", "other protocol"];
 
 #[tokio::test]

@@ -1,12 +1,12 @@
-//! Bodies move as they are made, in both directions, and end where the program ends them. The
-//! servers and the programs go on only in step with each other, so that a client which is late
-//! stands still: no clock is asked.
+//! Bodies are sent as they are made, in both directions, and end when the program ends them. Servers
+//! and programs continue only in step with each other, so a client that delays bytes hangs. No clock
+//! is used.
 
 use sandbox_net::Sandbox;
 use sandbox_net_tests::{LIBRARIES, LIMIT, Report, Servers, native_python, run, run_natively};
 use serde_json::Value;
 
-/// Runs `program` on both sides; every case has to give the same, and no exception.
+/// Runs `program` on both sides; every case must have the same result, and no exception.
 async fn moves_as_natively(program: &str) {
     let Some(python) = native_python().await else {
         return;
@@ -30,7 +30,7 @@ async fn moves_as_natively(program: &str) {
     assert!(!inside.lines.is_empty());
 }
 
-/// What `program` prints in a sandbox.
+/// The output of `program` in a sandbox.
 async fn inside(program: &str) -> Report {
     let servers = Servers::start().await;
     let mut sandbox = Sandbox::builder()

@@ -1,7 +1,7 @@
-//! A server of HTTP/2 that fills the host with what nobody reads, lists of fields and small frames among
-//! large ones: all of it is within the sandbox's host memory.
+//! An HTTP/2 server that fills the host with what nobody reads: lists of fields, and small frames among
+//! large ones. All of it stays within the sandbox's host memory.
 //!
-//! This is a test binary of its own, since it looks at the memory of the whole process.
+//! This is a test binary of its own, because it measures the memory of the whole process.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Exchanges that wait at once.
+/// Requests that wait at once.
 const EXCHANGES: u64 = 200;
 
-/// What the host may hold for the sandbox, and what else a process may take meanwhile.
+/// What the host may hold for the sandbox, and what else the process may take meanwhile.
 const HOST_MEMORY: u64 = 64 << 20;
 const SLACK: u64 = 32 << 20;
 
@@ -33,11 +33,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&[a, b, c, kind, flags][..], &stream, payload].concat()
 }
 
-/// What comes behind the first 100 bytes of a body.
+/// What follows the first 100 bytes of a body.
 #[derive(Clone)]
 enum Rest {
     Trailers(Vec<u8>),
-    /// So many frames of one byte each, and behind each one a frame of this size that means nothing.
+    /// This many frames of one byte each, and after each one a meaningless frame of this size.
     Frames(usize, usize),
 }
 
@@ -60,7 +60,7 @@ impl Rest {
     }
 }
 
-/// Answers a POST by a body with this behind its beginning, and anything else by a body alone.
+/// Answers a POST with a body and this after its beginning, and anything else with a body alone.
 async fn converse(tcp: TcpStream, tls: TlsAcceptor, rest: Arc<Rest>) -> std::io::Result<()> {
     let mut stream = tls.accept(tcp).await?;
     stream.read_exact(&mut [0; 24]).await?;
@@ -74,7 +74,7 @@ async fn converse(tcp: TcpStream, tls: TlsAcceptor, rest: Arc<Rest>) -> std::io:
         stream.read_exact(&mut payload).await?;
         let answer = match (kind, flags & ACK) {
             (SETTINGS, 0) => frame(SETTINGS, ACK, 0, &[]),
-            // `:method` is first, and the static table has it.
+            // `:method` comes first, and the static table has it.
             (HEADERS, _) if payload.first() == Some(&0x83) => [
                 frame(HEADERS, END_HEADERS, id, &[0x88]),
                 frame(DATA, 0, id, &[b'x'; 100]),
@@ -92,7 +92,7 @@ async fn converse(tcp: TcpStream, tls: TlsAcceptor, rest: Arc<Rest>) -> std::io:
     }
 }
 
-/// Lets a program wait with many exchanges at once, and then read them.
+/// Lets a program wait with many requests at once, and then read them.
 async fn wait(ca: &TestCa, rest: Rest) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("https://{}", listener.local_addr().expect("an address"));
@@ -100,7 +100,7 @@ async fn wait(ca: &TestCa, rest: Rest) -> Report {
     let rest = Arc::new(rest);
     let serving = tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
-            // How a connection ends is the client's part.
+            // The client decides how a connection ends.
             let conversation = converse(tcp, tls.clone(), Arc::clone(&rest));
             tokio::spawn(async move { drop(conversation.await) });
         }
@@ -169,14 +169,14 @@ async fn what_nobody_reads_stays_within_the_host_memory() {
     }
 }
 
-/// The memory that this process has, which is its peak from now on where the system can forget one.
+/// The peak memory of this process; resets the peak if the system can.
 fn peak_memory_from_now() -> Option<u64> {
-    // Where it can't, the peak is that of before, which is no less.
+    // Otherwise the peak is the earlier one, which is no smaller.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     peak_memory()
 }
 
-/// The most memory that this process ever held, in bytes, where the system tells it.
+/// The peak memory of this process in bytes, if the system reports it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mut lines = status.lines();

@@ -1,7 +1,7 @@
-//! The numbers of the control channel, from `adapter/frames.toml`.
+//! Writes the numbers of the control channel, from `adapter/frames.toml`.
 //!
-//! The adapter has a file of its own for them. In Python they are a block within a file, between a
-//! line that begins with [`BEGIN`] and one with [`END`].
+//! The adapter has its own file for them. In Python they are a block within a file, between a line
+//! that begins with [`BEGIN`] and one with [`END`].
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,12 +10,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// How the line before a block begins.
+/// The beginning of the line before a block.
 pub const BEGIN: &str = "# Generated from adapter/frames.toml by `cargo run -p xtask -- frames`:";
-/// The line behind a block.
+/// The line after a block.
 pub const END: &str = "# End of what is generated.";
 
-/// Where the table is.
+/// The path of the table.
 const TABLE: &str = "adapter/frames.toml";
 
 /// Names with their numbers.
@@ -38,7 +38,7 @@ struct Table {
     faults: Numbers,
 }
 
-/// What writes the block of a file.
+/// The function that writes the block of a file.
 type Block = fn(&Table) -> String;
 
 /// The Python files with a block.
@@ -52,7 +52,7 @@ const BLOCKS: &[(&str, Block)] = &[
 /// The adapter's file.
 const ADAPTER: &str = "adapter/src/numbers.rs";
 
-/// The files below `root` as they have to be, by their paths.
+/// The expected files below `root`, by their paths.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn generate(root: &Path) -> Result<Vec<(&'static str, String)>> {
     Ok(files)
 }
 
-/// Writes the files that are not as they have to be, and gives their paths.
+/// Writes the files that are outdated, and returns their paths.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub fn write(root: &Path) -> Result<Vec<&'static str>> {
     Ok(written)
 }
 
-/// The files that are not as the table says.
+/// The files that are outdated.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ fn read(root: &Path, path: &str) -> Result<String> {
     std::fs::read_to_string(root.join(path)).with_context(|| format!("{path} is not read"))
 }
 
-/// The text with another block; `None` where it has no place for one.
+/// The text with another block; `None` if it has no place for one.
 pub fn replaced(text: &str, block: &str) -> Option<String> {
     let (before, rest) = text.split_once(BEGIN)?;
     let (title, rest) = rest.split_once('\n')?;
@@ -109,7 +109,7 @@ pub fn replaced(text: &str, block: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}{title}\n{block}{END}{after}"))
 }
 
-/// By their numbers.
+/// Sorts by numbers.
 fn sorted(numbers: &Numbers) -> Vec<(&str, u32)> {
     let mut all: Vec<_> = numbers
         .iter()
@@ -148,7 +148,7 @@ fn adapter(table: &Table) -> String {
     text
 }
 
-/// `NAME: Final = 1`, a line each.
+/// `NAME: Final = 1`, one on each line.
 fn finals(numbers: &Numbers, prefix: &str) -> String {
     let lines = sorted(numbers).into_iter();
     lines
@@ -156,7 +156,7 @@ fn finals(numbers: &Numbers, prefix: &str) -> String {
         .collect()
 }
 
-/// `NAME = 1`, a line each.
+/// `NAME = 1`, one on each line.
 fn assignments(numbers: &Numbers, prefix: &str) -> String {
     finals(numbers, prefix).replace(": Final", "")
 }

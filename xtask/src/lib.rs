@@ -1,4 +1,4 @@
 //! Tasks of this repository. `cargo run -p xtask -- frames` writes the numbers of the control channel
-//! from `adapter/frames.toml` to each place that has them.
+//! from `adapter/frames.toml` wherever they are used.
 
 pub mod frames;

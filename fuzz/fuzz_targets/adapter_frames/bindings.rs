@@ -1,4 +1,4 @@
-//! What the adapter's sources take for their generated bindings, by the names of the interfaces.
+//! Replaces the generated bindings of the adapter's sources, under the names of the interfaces.
 
 pub(crate) use crate::types;
 

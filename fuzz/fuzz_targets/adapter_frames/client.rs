@@ -1,4 +1,4 @@
-//! Connections, lookups and exchanges, as the host has them.
+//! Connections, lookups and exchanges of the host.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,11 +15,11 @@ pub(crate) struct Exchange {
     resource: Resource,
     has_request_body: Cell<bool>,
     has_response_body: Cell<bool>,
-    /// Shared with the stream of the request's body while that is there.
+    /// Shared with the stream of the request's body while that exists.
     writing: Rc<()>,
 }
 
-/// A length or a count before bytes, as frames have them.
+/// A length or a count before bytes, as in frames.
 fn sized<const N: usize>(out: &mut Vec<u8>, number: usize) {
     let bytes = (number as u64).to_le_bytes();
     assert!(bytes[N..].iter().all(|b| *b == 0), "{number} in {N} bytes");

@@ -1,4 +1,4 @@
-//! What a frame says and what its reply may be, by `FRAMES.md` alone.
+//! The meaning of a frame, and its possible replies, by `FRAMES.md` alone.
 
 /// A frame in its parts.
 pub(crate) struct Frame<'a> {
@@ -22,7 +22,7 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 impl<'a> Frame<'a> {
-    /// The parts, or the code of the error that the header alone makes.
+    /// The parts, or the code of the error that the header alone causes.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, u8> {
         if bytes.len() < 16 {
             return Err(128);
@@ -49,12 +49,12 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Whether the command is about something that has an id.
+    /// Whether the command needs an id.
     pub(crate) fn has_id(&self) -> bool {
         !matches!(self.command, CONNECT | POLL | RESOLVE)
     }
 
-    /// Whether everything that has no meaning for the command is 0, and the rest is in range.
+    /// Whether everything that the command ignores is 0, and the rest is in range.
     pub(crate) fn is_plain(&self) -> bool {
         match self.command {
             CONNECT => self.id == 0 && self.arg <= 0xFFFF,
@@ -67,7 +67,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// What a host is told of the frame, for the commands that it is told all of.
+    /// What the host learns of the frame, for the commands that it sees entirely.
     pub(crate) fn told(&self) -> Option<Vec<u8>> {
         let has_more = matches!(self.command, CONNECT | START_TLS | REQUEST | RESOLVE);
         has_more.then(|| [&self.arg.to_le_bytes(), self.payload].concat())
@@ -85,7 +85,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Takes a whole reply apart; whatever it is, it has this form.
+    /// Parses a whole reply; every reply has this form.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let (header, payload) = bytes.split_at(16);
         let reply = Self {
@@ -99,7 +99,7 @@ impl Reply {
         assert_eq!(number(&header[12..]) as usize, payload.len());
         match reply.status {
             0 => assert_eq!((reply.code, reply.detail), (0, 0)),
-            // 1: the peer asks for the request's body.
+            // 1: the peer requests the body of the request.
             1 => assert!(matches!(
                 (reply.code, reply.detail, reply.value),
                 (0, 0, 0 | 1)
@@ -115,7 +115,7 @@ impl Reply {
         reply
     }
 
-    /// The text of an error of the host's, and what follows it.
+    /// The text of an error of the host, and the bytes after it.
     pub(crate) fn text(&self) -> (&str, &[u8]) {
         let (size, rest) = self.payload.split_at(4);
         let (text, rest) = rest.split_at(number(size) as usize);

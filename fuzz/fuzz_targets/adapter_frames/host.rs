@@ -1,4 +1,4 @@
-//! A host that answers as the input says, and panics where the real one would trap.
+//! A host whose answers the input decides, and which panics where the real one would trap.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -7,14 +7,14 @@ use std::rc::Rc;
 use crate::allocator;
 use crate::types::*;
 
-/// What the host was told, and what it told that shows in a reply byte by byte.
+/// What the host received, and what it returned that is in the reply byte by byte.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Call {
-    /// The payload of the frame that says this.
+    /// The payload of the frame that carries this.
     Told(Vec<u8>),
-    /// Bytes of a body that were taken.
+    /// Bytes of a body that were accepted.
     Took(Vec<u8>),
-    /// The payload of the reply that says this.
+    /// The payload of the reply that carries this.
     Gave(Vec<u8>),
     Failed(ErrorCode),
     /// Anything else.
@@ -27,7 +27,7 @@ thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Begins with nothing open. Behind the end of the script all goes well.
+/// Begins with nothing open. After the end of the script every call succeeds.
 pub(crate) fn begin(script: &[u8]) {
     SCRIPT.with_borrow_mut(|all| *all = script.iter().rev().copied().collect());
     CALLS.take();
@@ -52,7 +52,7 @@ pub(crate) fn record(call: Call) {
     CALLS.with_borrow_mut(|calls| calls.push(call));
 }
 
-/// Bytes that the host gives, which it puts into the guest's memory first.
+/// Bytes that the host returns; it writes them to the guest's memory first.
 pub(crate) fn give(size: usize) -> Vec<u8> {
     let bytes = vec![next(); size];
     // SAFETY: there is no old block.
@@ -102,7 +102,7 @@ pub(crate) fn outcome() -> Result<(), ErrorCode> {
     if next() & 7 == 7 { Err(fail()) } else { Ok(()) }
 }
 
-/// A handle. The real host traps where a parent goes before its children.
+/// A handle. The real host traps if a parent is dropped before its children.
 pub(crate) struct Resource {
     children: Rc<Cell<usize>>,
     parent: Option<Rc<Cell<usize>>>,

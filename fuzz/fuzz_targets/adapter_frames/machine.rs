@@ -1,5 +1,5 @@
-//! A memory for the adapter's sources, in the place of WebAssembly's: its addresses have 32 bits
-//! here too, so that the guest's buffers and the adapter's own pages are what they are there.
+//! A memory for the adapter's sources instead of WebAssembly's. Addresses have 32 bits here, too, so
+//! the guest's buffers and the adapter's own pages look the same.
 
 use std::cell::Cell;
 use std::ptr;
@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 pub(crate) const PAGE: usize = 64 * 1024;
 
-/// Where the memory begins. Lower addresses are not mapped; a program has no reason to use them.
+/// The start of the memory. Lower addresses are not mapped; a program has no reason to use them.
 pub(crate) const BASE: usize = 0x1000_0000;
-/// The most that it can grow to.
+/// The largest size.
 const MOST: usize = 64 * 1024 * 1024;
-/// What belongs to the program.
+/// The program's part.
 pub(crate) const GUEST: usize = 16 * PAGE;
 
 static MEMORY: LazyLock<()> = LazyLock::new(|| {
@@ -19,7 +19,7 @@ static MEMORY: LazyLock<()> = LazyLock::new(|| {
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let wanted = ptr::without_provenance_mut(BASE);
-    // SAFETY: the call replaces no mapping, and gives memory that nobody else knows of.
+    // SAFETY: the call replaces no mapping, and returns memory that nothing else uses.
     let given = unsafe { libc::mmap(wanted, MOST, access, flags, -1, 0) };
     assert_eq!(given.expose_provenance(), BASE, "no memory at that address");
 });
@@ -30,7 +30,7 @@ thread_local! {
     static STATE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Begins with the program's pages alone; `more` pages may be added.
+/// Begins with only the program's pages; `more` pages may be added.
 pub(crate) fn begin(more: usize) {
     LazyLock::force(&MEMORY);
     SIZE.set(GUEST);

@@ -1,10 +1,10 @@
-//! The adapter's own sources on frames that nobody thought of.
+//! Runs the adapter's own sources on random frames.
 //!
-//! They are compiled for this machine: over a host that answers as the input says
-//! (`bindings`, `host`), and a memory that stands for WebAssembly's (`machine`). A panic here is
-//! what a trap is there.
+//! They are compiled for this machine, over a host whose answers the input decides (`bindings`,
+//! `host`), and a memory that replaces WebAssembly's (`machine`). A panic here would be a trap
+//! there.
 //!
-//! The lowest bits of the first byte choose: 0 is frames, and 1 and 3 are parts on their own.
+//! The lowest bits of the first byte choose: 0 is frames, and 1 and 3 are single parts.
 
 #![no_main]
 #![allow(dead_code, reason = "the adapter has functions for its exports")]

@@ -1,16 +1,16 @@
-//! What a program does with its own memory: putting frames and lists of buffers there.
+//! Writes a program's frames and lists of buffers to its own memory.
 
 use std::ptr;
 
 use crate::guest::{Buffers, Errno};
 use crate::machine::{BASE, GUEST, PAGE};
 
-/// Where the program has its lists, its frames, and its place for replies.
+/// The places of the program's lists, its frames, and its replies.
 const LISTS: usize = BASE + 1;
 const FRAMES: usize = BASE + PAGE;
 const REPLIES: usize = BASE + GUEST / 2;
 
-/// Puts a frame into memory, cut at these places, and lists its parts.
+/// Writes a frame to memory, cut at these places, and lists its parts.
 pub(crate) fn place(frame: &[u8], cuts: &[usize]) -> Buffers {
     let mut at = FRAMES;
     let mut list = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn place(frame: &[u8], cuts: &[usize]) -> Buffers {
     lists(&list).expect("buffers inside the memory")
 }
 
-/// A place for these many bytes of a reply, in two parts.
+/// A place for this many bytes of a reply, in two parts.
 pub(crate) fn room(size: usize) -> Buffers {
     let first = size / 3;
     let parts = [(REPLIES, first), (REPLIES + first, size - first)];
@@ -33,14 +33,14 @@ pub(crate) fn room(size: usize) -> Buffers {
     lists(&list).expect("buffers inside the memory")
 }
 
-/// The bytes that were put there.
+/// The bytes that were written there.
 pub(crate) fn replied(size: usize) -> Vec<u8> {
     let start = ptr::with_exposed_provenance::<u8>(REPLIES);
-    // SAFETY: the program's memory is there, initialized, and nobody holds a reference to it.
+    // SAFETY: the program's memory is mapped and initialized, and nobody has a reference to it.
     unsafe { std::slice::from_raw_parts(start, size) }.to_vec()
 }
 
-/// A list of buffers wherever they are.
+/// A list of buffers at any addresses.
 pub(crate) fn lists(list: &[(u32, u32)]) -> Result<Buffers, Errno> {
     let pairs = list.iter().flat_map(|(at, size)| [*at, *size]);
     let bytes: Vec<u8> = pairs.flat_map(u32::to_le_bytes).collect();
@@ -51,6 +51,6 @@ pub(crate) fn lists(list: &[(u32, u32)]) -> Result<Buffers, Errno> {
 fn store(at: usize, bytes: &[u8]) {
     assert!(at >= BASE && at + bytes.len() <= BASE + GUEST);
     let place = ptr::with_exposed_provenance_mut(at);
-    // SAFETY: the range is the program's own, as was just checked, and nobody looks at it now.
+    // SAFETY: the range belongs to the program, as checked above, and nothing reads it now.
     unsafe { ptr::copy(bytes.as_ptr(), place, bytes.len()) };
 }

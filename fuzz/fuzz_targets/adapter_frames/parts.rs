@@ -7,10 +7,10 @@ use crate::machine;
 use crate::slots::Slots;
 use crate::utf8;
 
-/// How many commands the table of ids gets at most: enough to fill and empty it.
+/// The most commands for the table of ids: enough to fill and empty it.
 const COMMANDS: usize = 64;
 
-/// The bytes as UTF-8 and as a header.
+/// Reads the bytes as UTF-8 and as a header.
 pub(crate) fn check_bytes(data: &[u8]) {
     assert_eq!(utf8::parse(data).ok(), std::str::from_utf8(data).ok());
     if let Some((header, payload)) = data.split_first_chunk::<HEADER>() {
@@ -20,7 +20,7 @@ pub(crate) fn check_bytes(data: &[u8]) {
     }
 }
 
-/// A header that is accepted says what its bytes say.
+/// Checks that an accepted header means what its bytes say.
 fn check_header(bytes: &[u8; HEADER], payload: usize) {
     let Ok(header) = Header::parse(bytes, payload) else {
         return;
@@ -32,11 +32,11 @@ fn check_header(bytes: &[u8; HEADER], payload: usize) {
     assert_eq!(again, bytes);
 }
 
-/// The table does what a map from ids does that were never given before. Each byte is a command
+/// Checks that the table behaves like a map from ids that are never reused. Each byte is a command
 /// with a number.
 pub(crate) fn check_slots(commands: &[u8]) {
     machine::begin(0);
-    // SAFETY: nothing else uses the memory until the next input, which begins anew.
+    // SAFETY: nothing else uses the memory until the next input, which starts over.
     let mut slots: Slots<u32> = unsafe { Slots::new(machine::BASE) };
     let mut model = BTreeMap::new();
     let mut given = BTreeSet::new();

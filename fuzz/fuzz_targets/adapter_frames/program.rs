@@ -1,7 +1,7 @@
 //! A program that writes frames and reads replies.
 //!
-//! The input is: how many pages the adapter may have; how long the host's script is, and the
-//! script; then frames. Before each frame stand a byte that says what to put right in it, one that
+//! The input is: how many pages the adapter may have; the length of the host's script, and the
+//! script; then frames. Before each frame there is a byte that says what to correct in it, one that
 //! says where to cut it, and its length in two bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,17 +13,17 @@ use crate::host::{self, Call};
 use crate::types::{ErrorCode, TlsFailure};
 use crate::{machine, memory, state};
 
-/// What is to be put right in a frame.
+/// What to correct in a frame.
 const START: u8 = 1;
 const LENGTH: u8 = 2;
 const ID: u8 = 4;
-/// Ids stand in entries, not in the header.
+/// Ids are in entries, not in the header.
 const ENTRIES: u8 = 8;
-/// The list of buffers is nonsense.
+/// The list of buffers is invalid.
 const LIST: u8 = 16;
 const KIND: u8 = 32;
 
-/// What an id stands for.
+/// The kind of object that an id stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Connection,
@@ -33,7 +33,7 @@ enum Kind {
 
 #[derive(Default)]
 struct Program {
-    /// The ids that mean something.
+    /// The valid ids.
     open: BTreeMap<u32, Kind>,
     given: BTreeSet<u32>,
 }
@@ -133,7 +133,7 @@ impl Program {
                 (kind, CLOSE) => kind.is_some(),
                 _ => false,
             };
-            // Memory may run out before the id is looked at.
+            // Memory may run out before the id is checked.
             assert!(is_right || reply.code == 134, "{reply:?} for {kind:?}");
         }
         for call in calls {
@@ -161,7 +161,7 @@ impl Program {
         }
     }
 
-    /// The entries that were ready are as many as the reply says, and all of them make sense.
+    /// Checks that as many entries were ready as the reply says, and that all of them are valid.
     fn check_poll(&self, entries: &[u8], reply: &Reply) {
         let (entries, []) = entries.as_chunks::<8>() else {
             panic!("{} bytes of entries", entries.len());
@@ -183,7 +183,7 @@ impl Program {
         }
     }
 
-    /// Gives everything back, and finds nothing left.
+    /// Drops everything, and checks that nothing remains.
     fn end(mut self) {
         for id in self.open.keys().copied().collect::<Vec<_>>() {
             let mut frame = [0; 16];
@@ -203,7 +203,7 @@ impl Program {
     }
 }
 
-/// Reads a reply to its end, in pieces that begin small.
+/// Reads a reply to its end, in pieces that start small.
 fn read(cut: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut size = 1 + cut;
@@ -218,7 +218,7 @@ fn read(cut: usize) -> Vec<u8> {
     }
 }
 
-/// What the host failed with last is what the reply says, unless bytes were written before, or
+/// Checks that the reply contains the host's last failure, unless bytes were written before, or
 /// memory ran out.
 fn check_error(reply: &Reply, error: &ErrorCode) {
     if reply.status != 2 || reply.code >= 128 {
@@ -251,7 +251,7 @@ fn check_error(reply: &Reply, error: &ErrorCode) {
     assert_eq!((text, rest), (expected, behind), "{error:?}");
 }
 
-/// What was taken is the beginning of what was written.
+/// Checks that the accepted bytes are the beginning of the written ones.
 fn check_write(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
     let mut taken = Vec::new();
     for call in calls {
@@ -268,7 +268,7 @@ fn check_write(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
     assert!(is_empty || reply.status != 0 || reply.value > 0);
 }
 
-/// Lists with any addresses are taken only if they lie in memory, and make less than 2 GiB.
+/// Checks that lists at any addresses are accepted only inside memory and below 2 GiB.
 fn check_list(bytes: &[u8]) {
     let (pairs, _) = bytes.as_chunks::<8>();
     let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
@@ -277,7 +277,7 @@ fn check_list(bytes: &[u8]) {
         .map(|pair| (word(&pair[..4]), word(&pair[4..])));
     let mut list: Vec<_> = pairs.collect();
     check_taken(&list);
-    // The last one to the end of the memory, and one byte beyond.
+    // The last one up to the end of the memory, and one byte beyond.
     let end = machine::memory_size() as u32;
     let Some((_, size)) = list.pop().filter(|(_, size)| *size <= end) else {
         return;

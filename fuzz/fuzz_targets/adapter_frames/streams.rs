@@ -1,4 +1,4 @@
-//! Streams, and what waits for them.
+//! Streams, and waiting for them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -100,7 +100,7 @@ pub(crate) fn subscribe_duration(_nanoseconds: u64) -> Pollable {
     Pollable(Resource::new(None))
 }
 
-/// The real one traps for an empty list, and gives at least one index.
+/// The real one traps for an empty list, and returns at least one index.
 pub(crate) fn poll(list: &[&Pollable]) -> Vec<u32> {
     assert!(!list.is_empty(), "nothing to wait for");
     let first = usize::from(next()) % list.len();

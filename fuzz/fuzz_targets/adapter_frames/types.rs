@@ -1,4 +1,4 @@
-//! The types of `wit/`, in the form that the generator gives them. Enumerations are their numbers.
+//! The types of `wit/` as the generator writes them. Enumerations are their numbers.
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ErrorCode {

@@ -1,8 +1,8 @@
-//! Responses in HTTP/1.1, as their bytes may arrive.
+//! Responses in HTTP/1.1, with their bytes cut at random.
 //!
-//! The reader's own sources are compiled here, over stand-ins for the transport's types (`egress`).
-//! What they make of a response is the same however its bytes are cut, and is what a second reading
-//! of the whole of it says (`reading`).
+//! The reader's own sources are compiled here, over replacements of the transport's types (`egress`).
+//! The result must be the same however the bytes are cut, and must agree with a second reading of the
+//! whole response (`reading`).
 //!
 //! The first byte of the input chooses the bound of the head, and whether a HEAD is answered; the
 //! next three seed the cuts.
@@ -12,20 +12,20 @@
 mod egress;
 mod reading;
 
-// The reader's sources name these as they stand in their own crate.
-pub(crate) use egress::{error, fields, h1, limit, message, protocol_failure, trailers};
+// The reader's sources use the names of their own crate.
+pub(crate) use egress::{error, fields, h1, limit, protocol_failure, response, trailers};
 use libfuzzer_sys::fuzz_target;
 
 /// The bounds of heads and of trailer sections.
 const BOUNDS: [usize; 8] = [0, 1, 16, 40, 100, 300, 1500, 200_000];
 
-/// What came of reading a response.
+/// The result of reading a response.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     NoHead(End),
     Head {
         head: Head,
-        /// Whether the connection may carry another exchange; none where the body has no framing.
+        /// Whether the connection may be reused; `None` for a body without framing.
         persistent: Option<bool>,
         body: Body,
     },
@@ -60,7 +60,7 @@ enum Body {
         bytes: Vec<u8>,
         end: End,
         trailers: Vec<(Vec<u8>, Vec<u8>)>,
-        /// What follows a body that is complete.
+        /// The bytes after a complete body.
         rest: Option<Vec<u8>>,
     },
 }
@@ -85,12 +85,12 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The bytes in pieces of lengths that follow from the seed.
+/// Cuts the bytes into pieces of random lengths.
 fn cut(mut bytes: &[u8], mut seed: u32) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // Mostly short ones, and now and then a long one.
+        // Mostly short ones, and sometimes a long one.
         let length = match seed >> 28 {
             0..8 => 1 + (seed >> 16 & 3),
             8..14 => 1 + (seed >> 16 & 31),

@@ -2,11 +2,11 @@
 
 use crate::{Body, End, Head, Outcome, fields};
 
-/// The longest status line and line with a chunk's size.
+/// The longest status line, and the longest line with a chunk's size.
 const STATUS_LINE: usize = 65_536;
 const SIZE_LINE: usize = 4096;
 
-/// Fields that a trailer section may not have.
+/// Fields that a trailer section must not have.
 const NOT_BEHIND: &str = " connection content-encoding content-length content-range content-type host \
     keep-alive proxy-connection te trailer transfer-encoding upgrade ";
 
@@ -89,7 +89,7 @@ fn head(bytes: &[u8], max: usize) -> Result<Head, End> {
     Ok(head)
 }
 
-/// The parts of a status line, and whether it has no byte that it should not have.
+/// The parts of a status line, and whether all its bytes are allowed.
 fn status_line(line: &[u8]) -> Option<(Head, bool)> {
     let is_http10 = line.starts_with(b"HTTP/1.0 ");
     if !is_http10 && !line.starts_with(b"HTTP/1.1 ") {
@@ -120,7 +120,7 @@ fn status_line(line: &[u8]) -> Option<(Head, bool)> {
     Some((head, is_strict))
 }
 
-/// The fields on these lines, which have lost the CR of their ends: another one is a fault.
+/// The fields on these lines, without the CR of their ends: another CR is a fault.
 fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
     let mut folded: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
     for line in lines.iter().copied() {
@@ -129,7 +129,7 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
             values.push(line);
             line
         } else {
-            // The field that is one too many is read to its end, and nothing after it.
+            // The first field too many is read to its end, and nothing after it.
             if folded.len() > fields::MAX_FIELDS {
                 return Err(End::Limit);
             }
@@ -170,7 +170,7 @@ fn fields(lines: &[&[u8]]) -> Result<Fields, End> {
     Ok(folded.into_iter().map(unfold).collect())
 }
 
-/// The value from its first line that has something to its last one.
+/// The value from its first non-empty line to its last one.
 fn within(lines: &[&[u8]], value: Vec<u8>) -> Vec<u8> {
     let leading = lines.iter().take_while(|line| line.is_empty()).count();
     let trailing = lines
@@ -237,7 +237,7 @@ fn persists(head: &Head, ends: bool) -> bool {
     !head.is_http10 || says("keep-alive")
 }
 
-/// How a line within a bound is found.
+/// The result of searching a line within a bound.
 fn bounded<'a>(bytes: &'a [u8], most: usize, beyond: End) -> Result<(&'a [u8], &'a [u8]), End> {
     match line(bytes) {
         Some((found, rest)) if found.len() <= most => match found.strip_suffix(b"\r") {
@@ -276,7 +276,7 @@ fn chunks(mut rest: &[u8], max: usize) -> Body {
     }
 }
 
-/// Takes a chunk; false for the last one.
+/// Reads a chunk; returns false for the last one.
 fn chunk(rest: &mut &[u8], bytes: &mut Vec<u8>) -> Result<bool, End> {
     let (size, after) = bounded(rest, SIZE_LINE, End::Fault)?;
     let digits = size

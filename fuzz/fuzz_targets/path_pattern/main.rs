@@ -1,7 +1,7 @@
 //! Patterns of paths, and paths.
 //!
 //! The input is text with line breaks between its parts: a path, and then patterns. A number at the
-//! start of a path, up to a colon, says how often what follows is repeated.
+//! start of a path, up to a colon, says how often to repeat the rest.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use sandbox_net_policy::{
     Scheme, decide, path_steps,
 };
 
-/// The longest path, with its repetitions: a little more than is compared with patterns.
+/// The longest path, with its repetitions: a little longer than paths that are compared.
 const LONGEST: usize = 9_000;
 
 /// The longest path for which the slow reading is fast enough.
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     check_work(&patterns, &path);
 });
 
-/// The path of an input, its repetitions written out.
+/// The path of an input, with its repetitions.
 fn path(part: &[u8]) -> Vec<u8> {
     let mut split = part.splitn(2, |b| *b == b':');
     let number = split
@@ -56,10 +56,10 @@ fn path(part: &[u8]) -> Vec<u8> {
     path
 }
 
-/// The slow reading of a path and a pattern says the same.
+/// Checks that the slow reading of a path and a pattern agrees.
 fn check(pattern: &PathPattern, path: &[u8]) {
     let rule = |text: String| Rule::parse_deny(&text).ok();
-    // A rule for '/' alone is none.
+    // A rule cannot have '/' alone.
     let Some(rule) = rule(format!("a.test{pattern}")) else {
         return;
     };
@@ -82,7 +82,7 @@ fn check(pattern: &PathPattern, path: &[u8]) {
     );
 }
 
-/// Many patterns like these take no more steps than a decision may.
+/// Checks that many patterns like these take no more steps than a decision may.
 fn check_work(patterns: &[PathPattern], path: &[u8]) {
     let variants = (0..MOST).filter_map(|n| {
         let pattern = patterns.get(n % patterns.len().max(1))?;
@@ -109,7 +109,7 @@ fn policy(allow: Vec<Rule>, deny: Vec<Rule>) -> Policy {
     .into()
 }
 
-/// Whether a request is allowed; nothing if it is none.
+/// Whether a request is allowed; `None` if it is invalid.
 fn is_allowed(policy: &Policy, path: &[u8]) -> Option<bool> {
     let endpoint = Endpoint::new("a.test", 443).expect("a host");
     let origin = Origin {

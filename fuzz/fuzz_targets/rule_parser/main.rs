@@ -1,7 +1,7 @@
 //! Arbitrary text as a rule and as a policy file.
 //!
-//! What is refused is refused with one plain line. What is accepted keeps its text, means what a
-//! second reading of that text says, and opens no metadata address that it does not spell out.
+//! Every refusal is one plain line. An accepted rule keeps its text, means what a second reading of
+//! that text says, and allows no metadata address that it does not spell out.
 
 #![no_main]
 
@@ -36,7 +36,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// A rule in a policy file is that rule, or is refused with the same words.
+/// Checks that a rule in a policy file is the same rule, or is refused with the same text.
 fn check_in_a_document(text: &str) {
     let escaped: String = (text.chars().map(u32::from))
         .map(|code| format!("\\U{code:08x}"))
@@ -82,7 +82,7 @@ fn check_granting(rule: &Rule, text: &str) {
     }
 }
 
-/// The rule grants a request that it means, and none that differs in one part.
+/// Checks that the rule grants a matching request, and none that differs in one part.
 fn check_requests(policy: &Policy, reading: &Reading<'_>, text: &str, scheme: Scheme, port: u16) {
     let Some(endpoint) = reading.host().and_then(|h| Endpoint::new(&h, port).ok()) else {
         return;
@@ -130,7 +130,7 @@ fn check_requests(policy: &Policy, reading: &Reading<'_>, text: &str, scheme: Sc
     }
 }
 
-/// A rule that denies is stronger than one that allows the very same.
+/// Checks that a rule that denies is stronger than one that allows the same.
 fn check_denying(rule: &Rule, text: &str) {
     assert_eq!(rule.to_string(), text);
     assert_eq!(Rule::parse_deny(text).as_ref(), Ok(rule));

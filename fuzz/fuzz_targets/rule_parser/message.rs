@@ -1,7 +1,7 @@
-//! What a text for people may not have in it.
+//! What a text for people must not contain.
 
-/// Checks that a message is one line that shows as it is: no control characters, none of Unicode's
-/// line breaks, and nothing that turns the direction of what follows.
+/// Checks that a message is one line that is shown as it is: no control characters, no line breaks
+/// of Unicode, and nothing that changes the direction of the text.
 pub(crate) fn check(message: &str) {
     let breaks = |c: char| {
         let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

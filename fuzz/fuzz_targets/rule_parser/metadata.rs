@@ -1,4 +1,4 @@
-//! Where clouds give credentials away, and what hides in other addresses: no rule leads there by
+//! Addresses where clouds hand out credentials, and addresses that embed them: no rule allows one by
 //! accident.
 
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use sandbox_net_policy::{Endpoint, Policy, Scheme};
 
 use crate::reading::Reading;
 
-/// Metadata addresses, and IPv6 addresses that carry the first one, or 10.0.0.1.
+/// Metadata addresses, and IPv6 addresses that embed the first one, or 10.0.0.1.
 const ADDRESSES: [&str; 10] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -21,8 +21,8 @@ const ADDRESSES: [&str; 10] = [
     "2002:a00:1::",
 ];
 
-/// Checks that the policy of this one rule opens none of the addresses, neither as a host nor
-/// under a name, unless the rule's text has the address.
+/// Checks that the policy of this one rule allows none of the addresses, neither as a host nor for a
+/// name, unless the rule's text has the address.
 pub(crate) fn check(policy: &Policy, text: &str) {
     let reading = Reading::of(text);
     let literals = literals(text);
@@ -45,7 +45,7 @@ pub(crate) fn check(policy: &Policy, text: &str) {
     }
 }
 
-/// The addresses that stand in the text.
+/// The addresses in the text.
 fn literals(text: &str) -> Vec<IpAddr> {
     let is_part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
     let runs = text.split(|c| !is_part(c));

@@ -1,4 +1,4 @@
-//! A second reading of a rule: by its text alone, which the parser has accepted.
+//! A second reading of a rule, by its text alone, after the parser accepted it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -59,14 +59,14 @@ impl<'a> Reading<'a> {
         self.scheme.as_deref().is_none_or(|s| s == scheme.as_str())
     }
 
-    /// Whether a rule that grants means the port.
+    /// Whether a rule that grants matches the port.
     pub(crate) fn means_port(&self, scheme: Scheme, port: u16) -> bool {
         let only = scheme.default_port();
         let (first, last) = self.ports.unwrap_or((only, only));
         (first..=last).contains(&port)
     }
 
-    /// The ports at which meaning begins and ends.
+    /// The ports at which the matching range begins and ends.
     pub(crate) fn ports_around(&self, scheme: Scheme) -> Vec<u16> {
         let only = scheme.default_port();
         let (first, last) = self.ports.unwrap_or((only, only));
@@ -75,12 +75,12 @@ impl<'a> Reading<'a> {
         ports.into_iter().chain([before]).flatten().collect()
     }
 
-    /// A port that a rule that denies means.
+    /// A port that a rule that denies matches.
     pub(crate) fn denied_port(&self) -> u16 {
         self.ports.map_or(9, |(first, _)| first)
     }
 
-    /// A host that the rule means; none for a network.
+    /// A host that the rule matches; `None` for a network.
     pub(crate) fn host(&self) -> Option<String> {
         match self.host {
             Host::Any => Some("name.test".to_owned()),
@@ -91,7 +91,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// A host close to it that the rule does not mean.
+    /// A similar host that the rule does not match.
     pub(crate) fn other_host(&self) -> Option<String> {
         match self.host {
             Host::Any => Some("localhost".to_owned()),
@@ -110,14 +110,14 @@ impl<'a> Reading<'a> {
         self.methods.first().unwrap_or(&"GET")
     }
 
-    /// A method that the rule does not have, if it has any.
+    /// A method that the rule lacks, if it has any.
     pub(crate) fn other_method(&self) -> Option<String> {
         let longest = self.methods.iter().max_by_key(|method| method.len())?;
         Some(format!("{longest}X"))
     }
 
-    /// A path that the pattern matches; none where it has bytes that are no text, which servers
-    /// may take for others.
+    /// A path that the pattern matches; `None` if it has bytes that are not text, which servers may
+    /// read as others.
     pub(crate) fn path(&self) -> Option<String> {
         let path = self.path.unwrap_or("/any/path");
         let path = path.replace("**", "*").replace('*', "x");

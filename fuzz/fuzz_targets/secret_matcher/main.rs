@@ -1,8 +1,8 @@
-//! The secret matcher on texts that spell a value in every way, against a slow second reading.
+//! The secret matcher on texts that spell a value in every way, compared with a slow second reading.
 //!
-//! The first bytes are a value, and where the text is cut; the rest is the text. In it a byte above
-//! 127 stands for a character of the value, the next byte saying how it is written: most inputs
-//! would never hold the value otherwise.
+//! The first bytes are a value, and where to cut the text; the rest is the text. In it a byte above
+//! 127 stands for a character of the value, and the next byte says how to write it: most inputs would
+//! never contain the value otherwise.
 
 #![no_main]
 #![allow(dead_code, reason = "the host uses more of the matcher")]
@@ -16,7 +16,7 @@ mod spelling;
 use libfuzzer_sys::fuzz_target;
 use matcher::Matcher;
 
-/// Longer texts take the second reading too long.
+/// With longer texts the second reading takes too long.
 const LONGEST: usize = 240;
 
 fuzz_target!(|data: &[u8]| check(data));
@@ -49,7 +49,7 @@ fn check(data: &[u8]) {
     }
 }
 
-/// What comes out for each piece of a text, and at its end.
+/// The output for each piece of a text, and at its end.
 fn run(value: &[u8], text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     let mut matching = Matcher::new(&[value]).expect("a value").begin();
     let (mut given, mut start) = (Vec::new(), 0);

@@ -1,17 +1,17 @@
-//! A second reading of what the matcher's documentation says, by trying everything at every place.
+//! A second reading of the matcher's documentation, which tries everything at every place.
 
 use std::collections::BTreeSet;
 
-/// For each byte of a text whether it has to be masked, and whether it may be: occurrences in more
-/// characters than the matcher's window may be masked or not.
+/// Whether each byte of a text must be masked, and whether it may be: occurrences in more characters
+/// than the matcher's window are optional.
 pub struct Expected {
     pub must: Vec<bool>,
     pub may: Vec<bool>,
 }
 
-/// Ends of escapes, with the characters that they are.
+/// Ends of escapes, with the characters that they mean.
 type Read = BTreeSet<(usize, u8)>;
-/// Places, with the characters that led there.
+/// Places, with the characters before them.
 type Places = BTreeSet<(usize, usize)>;
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -52,7 +52,7 @@ pub fn read(value: &[u8], bytes: &[u8]) -> Expected {
             let sixes = sixes(value, offset);
             let first = usize::from(sixes[0].len() != 1);
             let last = sixes.len() - usize::from(sixes[sixes.len() - 1].len() != 1);
-            // With and without the characters that neighbours have a share in.
+            // With and without the characters that are merged with their neighbours.
             for from in [0, first] {
                 for to in [sixes.len(), last] {
                     text.find(Kind::Base64, start, &sixes[from..to], &mut expected);
@@ -67,7 +67,7 @@ fn accepting(value: &[u8]) -> Vec<Vec<u8>> {
     value.iter().map(|byte| vec![*byte]).collect()
 }
 
-/// The digits of base64 that a value can have in it, some bytes from the start.
+/// The base64 digits that a value can contribute, some bytes from the start.
 fn sixes(value: &[u8], offset: usize) -> Vec<Vec<u8>> {
     let known = |bit: usize| -> Option<bool> {
         let bit = bit.checked_sub(offset * 8)?;
@@ -129,7 +129,7 @@ impl Text<'_> {
         fitting.map(|(end, _)| (*end, cost + 1)).collect()
     }
 
-    /// A place, and those that gaps from there lead to.
+    /// A place, and those that gaps lead to from there.
     fn gaps(&self, kind: Kind, place: (usize, usize)) -> Places {
         let mut places = Places::from([place]);
         let mut now = BTreeSet::from([(place.0, 0)]);
@@ -177,7 +177,7 @@ fn six(character: u8) -> Option<u8> {
         .map(|at| at as u8)
 }
 
-/// The character at a place as it stands there.
+/// The literal character at a place.
 fn literal(bytes: &[u8], at: usize) -> Read {
     match bytes[at] == b'\n' && ends_line(&bytes[..at]) {
         true => Read::new(),
@@ -185,7 +185,7 @@ fn literal(bytes: &[u8], at: usize) -> Read {
     }
 }
 
-/// What characters can be that are written as in `inner`: as they stand there, or escaped.
+/// The possible meanings of characters written as in `inner`: literal, or escaped.
 fn escaped(inner: &[Read], plain: &[Read]) -> Vec<Read> {
     let next = |at: usize| inner.get(at).cloned().unwrap_or_default();
     let mut all = plain.to_vec();
@@ -197,7 +197,7 @@ fn escaped(inner: &[Read], plain: &[Read]) -> Vec<Read> {
     all
 }
 
-/// Whether nothing goes on behind a newline.
+/// Whether the value ends before a newline.
 fn ends_line(before: &[u8]) -> bool {
     let mut line = before;
     if let [start @ .., b'\r'] = line {
@@ -269,7 +269,7 @@ fn backslash(next: &dyn Fn(usize) -> Read, at: usize, read: &mut Read) {
         if matches!(letter, b'u' | b'x') {
             for (end, _) in next(end).into_iter().filter(|(_, c)| *c == b'{') {
                 let mut braced = Read::new();
-                // Zeros alone are no character: no `}` needs to be looked for behind them.
+                // Zeros alone mean no character, so no `}` is needed after them.
                 numbers(next, end, 16, (1, usize::MAX), &mut braced);
                 for (end, character) in braced {
                     let closing = next(end).into_iter().filter(|(_, c)| *c == b'}');
@@ -328,7 +328,7 @@ fn reference(next: &dyn Fn(usize) -> Read, at: usize, read: &mut Read) {
     }
 }
 
-/// Adds the characters whose numbers begin at a place, in so many digits.
+/// Adds the characters whose numbers begin at a place, with this many digits.
 fn numbers(
     next: &dyn Fn(usize) -> Read,
     at: usize,
@@ -361,7 +361,7 @@ fn numbers(
     }
 }
 
-/// HTML's names for characters of ASCII, and three that look like one.
+/// HTML's names for characters of ASCII, and three for lookalikes.
 const NAMES: &[(&str, char)] = &[
     ("Tab", '\t'),
     ("NewLine", '\n'),

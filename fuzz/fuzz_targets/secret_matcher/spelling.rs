@@ -1,4 +1,4 @@
-//! From an input to a value, a text that spells it, and places to cut the text at.
+//! Makes a value, a text that spells it, and places to cut the text, from an input.
 
 /// One case.
 pub struct Case {

@@ -1,4 +1,4 @@
-//! Hosts and addresses, looked at without the policy's own tables.
+//! A second reading of hosts and addresses, without the policy's own tables.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -37,7 +37,7 @@ pub(crate) fn addresses(own: Option<IpAddr>) -> impl Iterator<Item = IpAddr> {
     FIXED.iter().copied().chain(own)
 }
 
-/// A host that parses has one form, which is plain and parses to itself.
+/// Checks that a parsed host has one form, which is plain and parses to itself.
 pub(crate) fn check_canonical(text: &str) {
     let host = match Host::parse(text) {
         Ok(host) => host,
@@ -65,17 +65,17 @@ pub(crate) fn check_canonical(text: &str) {
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_decimal = last.bytes().all(|b| b.is_ascii_digit());
     assert!(!is_decimal && !is_hexadecimal(last), "{name}");
-    // ASCII means what it says.
+    // ASCII keeps its meaning.
     if text.is_ascii() {
         let written = text.strip_suffix('.').unwrap_or(text);
         assert!(written.eq_ignore_ascii_case(name), "{text} is {name}");
     }
 }
 
-/// Whether the value of a `Host` field is this origin's host, and its port or none, by its letters.
+/// Whether the value of a `Host` field is this origin's host with its port or none, by its letters.
 pub(crate) fn names(origin: &Origin, value: &[u8]) -> bool {
     let value = String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase();
-    // Zeros before a port change nothing, and such a `Host` is not sent on as it was written.
+    // Zeros before a port change nothing, and such a `Host` is not passed on as written.
     let end = value.trim_end_matches(|c: char| c.is_ascii_digit());
     let (host, port) = match end.strip_suffix(':').filter(|_| end.len() < value.len()) {
         Some(host) => (host, value[end.len()..].parse().ok()),
@@ -94,13 +94,13 @@ pub(crate) fn names(origin: &Origin, value: &[u8]) -> bool {
     }
 }
 
-/// What `inet_aton` takes for a number: `0x` alone counts as 0.
+/// The numbers that `inet_aton` accepts: `0x` alone counts as 0.
 fn is_hexadecimal(label: &str) -> bool {
     let digits = label.strip_prefix("0x");
     digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// An address at which the main policy lets a host be dialled has a reason to be.
+/// Checks that each address that the main policy permits for a host has a reason.
 pub(crate) fn check_permitted(endpoint: &Endpoint, address: IpAddr) {
     let address = address.to_canonical();
     let name = match &endpoint.host {

@@ -1,7 +1,7 @@
 //! Arbitrary requests under fixed policies.
 //!
 //! The input is text with `|` between its parts: method, host, port, path, address, and then the
-//! names and values of fields. Any of them may be missing, or be no text at all.
+//! names and values of fields. Any of them may be missing, or not be text.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ use sandbox_net_policy::{
 
 use crate::policies::{PAIRS, POLICIES};
 
-/// What the guest asks for.
+/// The guest's request.
 struct Input {
     origin: Origin,
     method: Vec<u8>,
@@ -91,7 +91,7 @@ fn answer(input: &Input, policy: &Policy) -> Answered<RequestLine> {
     policy.answer_request(origin, method, path, fields)
 }
 
-/// How strict an answer is.
+/// The strictness of an answer.
 fn severity<T>(answer: &Answered<T>) -> u8 {
     match answer {
         Ok(Answer::Checked(checked)) => u8::from(checked.reported().is_some()),
@@ -100,7 +100,7 @@ fn severity<T>(answer: &Answered<T>) -> u8 {
     }
 }
 
-/// The decision and the answer are the same, a denial is one line, and what passes is HTTP.
+/// Checks that decision and answer agree, that a denial is one line, and that what passes is HTTP.
 fn check_answer(input: &Input, policy: &Policy, answer: &Answered<RequestLine>) {
     let request = Operation::Request {
         origin: &input.origin,
@@ -135,7 +135,7 @@ fn check_answer(input: &Input, policy: &Policy, answer: &Answered<RequestLine>) 
     check_connection(input, policy, &line);
 }
 
-/// What is sent where everything that is asked about is granted.
+/// What is sent if everything that is asked about is granted.
 fn granted<T: Clone>(answer: &Answer<T>) -> Checked<T> {
     match answer.clone() {
         Answer::Checked(checked) => checked,
@@ -147,7 +147,7 @@ fn check_message(denial: &Denial) {
     assert!(!denial.message.contains(char::is_control), "{denial:?}");
 }
 
-/// What goes onto the wire is one request, for the origin that was judged.
+/// Checks that the wire gets one request, for the origin that was decided on.
 fn check_line(line: &Checked<RequestLine>, input: &Input) {
     assert_eq!(
         syntax::check_head(&line.method, &line.path, &line.fields),
@@ -207,7 +207,7 @@ fn check_connection(input: &Input, policy: &Policy, line: &Checked<RequestLine>)
     }
 }
 
-/// Two policies together are as strict as the stricter one.
+/// Checks that two policies together are as strict as the stricter one.
 fn check_stricter(
     input: &Input,
     [a, b]: [&Answered<RequestLine>; 2],

@@ -1,4 +1,4 @@
-//! What servers make of a path, written apart from the policy's own readings.
+//! How servers read a path, written separately from the policy's own readings.
 
 use sandbox_net_policy::{Host, Origin};
 
@@ -9,14 +9,14 @@ use crate::policies::PUBLIC_PATH;
 struct Server {
     /// How often it decodes.
     decodings: u32,
-    /// Whether it normalises between two decodings, and not at the end alone.
+    /// Whether it also normalises between two decodings.
     is_eager: bool,
-    /// Whether it takes `\` for `/`.
+    /// Whether it reads `\` as `/`.
     has_backslashes: bool,
     merges_slashes: bool,
-    /// Whether it cuts `;` and what follows off each segment.
+    /// Whether it removes `;` and the rest of each segment.
     cuts_parameters: bool,
-    /// Whether it cuts at a `?` or `#` that was encoded.
+    /// Whether it cuts at an encoded `?` or `#`.
     cuts_query: bool,
 }
 
@@ -99,8 +99,8 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// Checks that no server takes a path that `rule` of the main policy lets pass for another one
-/// than the rule means, or for one that a rule denies.
+/// Checks that no server reads a path that `rule` of the main policy allows as one that the rule does
+/// not match, or that a rule denies.
 pub(crate) fn check(origin: &Origin, path: &[u8], rule: &str) {
     let Host::Name(name) = &origin.endpoint.host else {
         return;
@@ -109,7 +109,7 @@ pub(crate) fn check(origin: &Origin, path: &[u8], rule: &str) {
     if rule != PUBLIC_PATH && !is_denied_below {
         return;
     }
-    // The query is no part of the path: servers cut it before anything else.
+    // The query is not part of the path: servers remove it first.
     let path = path.split(|b| *b == b'?').next().unwrap_or_default();
     for server in Server::all() {
         let served = server.serve(path);

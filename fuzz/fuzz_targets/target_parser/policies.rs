@@ -1,13 +1,13 @@
-//! The policies that requests are judged by.
+//! The policies that requests are tested with.
 
 use std::sync::LazyLock;
 
 use sandbox_net_policy::{Document, Policy};
 
-/// The rule for the only host that has one path alone.
+/// The rule for the only host with a single path.
 pub(crate) const PUBLIC_PATH: &str = "public.test/public/**";
 
-/// Something of everything. [`crate::hosts::check_permitted`] knows its lists of addresses, and
+/// A policy with every feature. [`crate::hosts::check_permitted`] knows its lists of addresses, and
 /// [`crate::paths`] its paths.
 const MAIN: &str = r#"
 version = 1
@@ -69,7 +69,7 @@ pub(crate) static POLICIES: LazyLock<[Policy; 4]> = LazyLock::new(|| {
     [MAIN, WIDE, REPORTING, ASKING].map(parse)
 });
 
-/// The numbers of two policies, and both together.
+/// The indexes of two policies, and both together.
 pub(crate) static PAIRS: LazyLock<[(usize, usize, Policy); 5]> = LazyLock::new(|| {
     let pairs = [(0, 1), (1, 0), (0, 2), (3, 0), (2, 3)];
     pairs.map(|(a, b)| (a, b, POLICIES[a].intersect(&POLICIES[b])))

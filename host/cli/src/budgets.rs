@@ -52,6 +52,10 @@ fn sentence(budget: &ReachedBudget, times: u64) -> String {
         times => format!("{times} times"),
     };
     match fixed {
+        true if key == "lookups_at_once" => format!(
+            "the host's limit of {value} lookups at once was reached, and refused something {times}; \
+             no key of the policy changes it"
+        ),
         false => format!(
             "the budget {key} = {value} was reached, and refused something {times}; raise '{key}' \
              in the policy's [budgets]"
@@ -93,6 +97,14 @@ mod tests {
                 1,
                 "the host's limit connections = 1024 was reached, and refused something once; \
                  'connections' in the policy's [budgets] can only lower it",
+            ),
+            (
+                "lookups_at_once",
+                256,
+                true,
+                3,
+                "the host's limit of 256 lookups at once was reached, and refused something 3 times; \
+                 no key of the policy changes it",
             ),
         ] {
             let key = key.into();

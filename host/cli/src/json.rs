@@ -26,6 +26,9 @@ struct Report<'a> {
     decisions: &'a [DecisionRecord],
     exchanges: &'a [ExchangeRecord],
     lookups: &'a [LookupRecord],
+    /// What to do about the exception that ended the program, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     /// The budgets that refused something: key, value, how often, and what to do about it.
     budgets_reached: Vec<Reached<'a>>,
     /// How many of each are missing in the lists above.
@@ -49,7 +52,7 @@ enum Stderr<'a> {
     Bytes(String),
 }
 
-pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
+pub(crate) fn print(outcome: &Outcome, hint: Option<String>) -> Result<(), Failure> {
     let trap = match &outcome.exit {
         Exit::Trap(why) => Some(why.as_str()),
         _ => None,
@@ -72,6 +75,7 @@ pub(crate) fn print(outcome: &Outcome) -> Result<(), Failure> {
         decisions: &outcome.decisions,
         exchanges: &outcome.exchanges,
         lookups: &outcome.lookups,
+        hint,
         budgets_reached: budgets::reached(outcome),
         dropped: outcome.dropped,
     };

@@ -7,6 +7,7 @@ mod componentize;
 mod console;
 mod demo;
 mod distribution;
+mod hint;
 mod input;
 mod json;
 mod left_behind;

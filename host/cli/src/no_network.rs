@@ -1,75 +1,103 @@
-//! Detects that a program failed because it had no network.
+//! Detects that a program used the network and had none.
 //!
 //! The component of a program without a network has nothing that could request it, so the host sees no
-//! attempt. CPython's own modules fail there, and name a wrong cause: their messages are known.
+//! attempt. CPython's own modules fail there, and name a wrong cause: these are their messages.
 
-/// Parts of the messages if sockets or TLS are missing, in lower case.
-const SIGNS: [&str; 9] = [
-    "socket",
-    "ssl",
-    "https",
-    "connect",
+/// What to do about it.
+pub(crate) const HINT: &str =
+    "nothing is allowed, so the program had no network; --allow HOST gives it one";
+
+/// The modules that lack functions there, as an `AttributeError` names them.
+const MODULES: [&str; 2] = ["_socket", "socket"];
+
+/// The functions that they lack.
+const FUNCTIONS: [&str; 6] = [
     "getaddrinfo",
-    "urlopen",
-    "name resolution",
-    "network",
-    "[errno 58]",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "getnameinfo",
+    "socketpair",
 ];
 
-/// Whether the end of a program's stderr shows an exception that a missing network explains.
+/// What making a socket raises there: `ENOTSUP` of WASI. Other functions raise it, too.
+const NOT_SUPPORTED: &str = "OSError: [Errno 58] Not supported";
+
+/// The frame of CPython that makes a socket.
+const MAKES_A_SOCKET: [&str; 2] = ["/socket.py\", line ", ", in __init__"];
+
+/// Whether the end of a program's stderr shows that it used the network.
 pub(crate) fn is_missed(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
-    text.lines().any(|line| {
-        let exception = line.split_once(": ").filter(|(name, _)| is_exception(name));
-        exception.is_some_and(|(name, message)| {
-            let said = format!("{name}: {message}").to_ascii_lowercase();
-            !name.ends_with("Warning") && SIGNS.iter().any(|sign| said.contains(sign))
-        })
-    })
+    lacks_function(&text) || lacks_sockets(&text)
 }
 
-/// Whether this is a class's name, possibly with its module's before it.
-fn is_exception(name: &str) -> bool {
-    let mut parts = name.split('.').peekable();
-    let is_name = |part: &str| {
-        let is_word = |it: char| it.is_alphanumeric() || it == '_';
-        !part.is_empty() && part.chars().all(is_word)
-    };
-    parts.all(is_name)
-        && name
-            .rsplit('.')
-            .next()
-            .is_some_and(|class| class.starts_with(char::is_uppercase) || class == "gaierror")
+fn lacks_function(text: &str) -> bool {
+    let mut all = MODULES.iter().flat_map(|module| {
+        FUNCTIONS
+            .iter()
+            .map(move |function| format!("module '{module}' has no attribute '{function}'"))
+    });
+    all.any(|message| text.contains(&message))
+}
+
+fn lacks_sockets(text: &str) -> bool {
+    let mut makes_a_socket = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("File \"") {
+            makes_a_socket = MAKES_A_SOCKET.iter().all(|part| line.contains(part));
+        } else if makes_a_socket && line.starts_with(NOT_SUPPORTED) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MAKES: &str =
+        "  File \"/usr/local/lib/python315.zip/socket.py\", line 237, in __init__\n";
+
     #[test]
-    fn what_sockets_and_tls_say_is_told_from_a_mistake_of_the_programs() {
+    fn a_use_of_the_network_is_told_from_a_mistake_of_the_programs() {
         for (text, expected) in [
             (
                 "AttributeError: module '_socket' has no attribute 'getaddrinfo'",
                 true,
             ),
             (
-                "ModuleNotFoundError: Standard library module '_ssl' was not found",
+                "AttributeError: module 'socket' has no attribute 'gethostbyname'. Did you mean \
+                 '.gethostname' instead of '.gethostbyname'?",
                 true,
             ),
-            ("OSError: [Errno 58] Not supported", true),
+            // As a program may write it that catches everything.
             (
-                "socket.gaierror: [Errno -3] Temporary failure in name resolution",
-                true,
-            ),
-            ("requests.exceptions.ConnectionError: no", true),
-            (
-                "urllib.error.URLError: <urlopen error unknown url type: https>",
+                "failed: module '_socket' has no attribute 'getaddrinfo'",
                 true,
             ),
             (
-                "OSError: [Errno 58] Not supported\nRuntimeWarning: Enable tracemalloc",
+                &format!(
+                    "{MAKES}OSError: [Errno 58] Not supported\nRuntimeWarning: Enable tracemalloc"
+                ),
                 true,
+            ),
+            ("OSError: [Errno 58] Not supported", false),
+            (
+                &format!(
+                    "{MAKES}  File \"x.py\", line 1, in <module>\nOSError: [Errno 58] Not supported"
+                ),
+                false,
+            ),
+            ("ValueError: cannot connect the dots", false),
+            ("KeyError: 'network'", false),
+            ("KeyError: 'https'", false),
+            ("ValueError: a web socket needs a URL", false),
+            ("requests.exceptions.ConnectionError: no", false),
+            (
+                "AttributeError: module 'socket' has no attribute 'sokcet'",
+                false,
             ),
             ("ZeroDivisionError: division by zero", false),
             (
@@ -81,8 +109,6 @@ mod tests {
                 "RuntimeWarning: coroutine 'connect' was never awaited",
                 false,
             ),
-            ("    raise socket.error: no", false),
-            ("SystemExit", false),
             ("", false),
         ] {
             assert_eq!(is_missed(text.as_bytes()), expected, "{text}");

@@ -1,6 +1,6 @@
 //! The policy options of the command line: files, and single rules.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -66,7 +66,7 @@ impl PolicyOptions {
 
     /// Gives the policy to a sandbox.
     pub(crate) fn apply(self, mut sandbox: SandboxBuilder) -> Result<SandboxBuilder, Failure> {
-        let mut documents = self.policy.iter().map(|file| read(file));
+        let mut documents = self.policy.iter().map(|file| read_option(file));
         if let Some(first) = documents.next() {
             sandbox = sandbox.policy(first?);
         }
@@ -90,6 +90,14 @@ impl PolicyOptions {
         }
         Ok(sandbox)
     }
+}
+
+/// Reads the file of `--policy`. If the file cannot be opened or read, the message names the option.
+fn read_option(file: &Path) -> Result<Document, Failure> {
+    read(file).map_err(|error| match error.downcast_ref::<io::Error>() {
+        Some(_) => anyhow!("--policy {error:#}"),
+        None => error,
+    })
 }
 
 /// Reads a policy file, or stdin.

@@ -14,7 +14,7 @@ use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
 use crate::script_wishes::{Wishes, read_once};
 use crate::supervise::{Deadline, say};
-use crate::{Failure, budgets, json, missing_module, no_network};
+use crate::{Failure, budgets, hint, json, missing_module};
 
 #[derive(Args)]
 #[command(
@@ -155,7 +155,7 @@ impl Run {
         let name = self.name;
         sandbox = sandbox.name(name.unwrap_or_else(|| format!("run-{}", std::process::id())));
         for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
             sandbox = sandbox.trust_ca_pem(pem);
         }
         for package in self.packages {
@@ -211,7 +211,7 @@ impl Run {
         let closed = sandbox.close().await;
         deadline.set(end.map(|end| end.max(Instant::now())));
         if self.json {
-            json::print(&outcome)?;
+            json::print(&outcome, hint::hint(&outcome, policy.denies_everything()))?;
         } else {
             explain(&outcome, policy.denies_everything());
             for reached in budgets::reached(&outcome) {
@@ -272,7 +272,7 @@ impl Run {
             "-" => Script::stdin(),
             path => {
                 // Do not open it: a named pipe can be opened only once, by its reader.
-                std::fs::metadata(path).with_context(|| path.to_owned())?;
+                std::fs::metadata(path).with_context(|| format!("the script {path}"))?;
                 Script::path(path)
             }
         };
@@ -283,16 +283,11 @@ impl Run {
 /// Reports on stderr what the program itself could not.
 fn explain(outcome: &Outcome, had_no_network: bool) {
     match &outcome.exit {
-        Exit::Code(1) => {
-            // Except without a network: there CPython's own modules name a wrong cause.
-            let is_missed = || had_no_network && no_network::is_missed(&outcome.stderr_end);
-            if let Some(hint) = missing_module::hint(&outcome.stderr_end) {
+        Exit::Code(_) => {
+            if let Some(hint) = hint::hint(outcome, had_no_network) {
                 say(&hint);
-            } else if is_missed() {
-                say("nothing is allowed, so the program had no network; --allow HOST gives it one");
             }
         }
-        Exit::Code(_) => {}
         Exit::TimeLimit => say("the time limit ended the program"),
         Exit::CpuLimit => say("the CPU limit ended the program"),
         Exit::Trap(why) => say(&format!("the interpreter could not go on: {why}")),

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::Failure;
 use crate::ask::{ANSWER, grants};
-use crate::printable::printable;
+use crate::printable::{self, printable};
 use crate::supervise::say;
 
 /// The most bytes of a script, as in the library, and of a file of requirements.
@@ -83,7 +83,8 @@ impl Wishes {
             }
         }
         for file in requirements {
-            let text = String::from_utf8(bytes(file)?);
+            let content = bytes(file).map_err(|error| anyhow!("--with-requirements {error:#}"))?;
+            let text = String::from_utf8(content);
             let text = text.map_err(|_| anyhow!("{}: not a text in UTF-8", name(file)))?;
             let found = parse_requirements(&text);
             wishes.packages.extend(found.with_context(|| name(file))?);
@@ -137,7 +138,7 @@ fn at_most(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
     let read = from.take(LONGEST + 1).read_to_end(&mut bytes);
     read.with_context(|| name.to_owned())?;
     if bytes.len() as u64 > LONGEST {
-        bail!("{name}: it has more than {LONGEST} bytes");
+        bail!("{name}: it is longer than {}", printable::bytes(LONGEST));
     }
     Ok(bytes)
 }

@@ -160,6 +160,8 @@ fn a_mistake_that_has_nothing_to_do_with_the_network_gets_no_hint() {
         ("open('/no/such')", false),
         ("raise SystemExit(1)", false),
         ("import sys; sys.exit('the socket is broken')", false),
+        ("raise ValueError('cannot connect the dots')", false),
+        ("raise KeyError('network')", false),
         ("import no_such_module", false),
         (
             "import socket, ssl; ssl.create_default_context().wrap_socket(socket.socket())",
@@ -179,6 +181,30 @@ fn a_mistake_that_has_nothing_to_do_with_the_network_gets_no_hint() {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{code}: {said}");
         assert_eq!(said.contains(hint), expected, "{code}: {said}");
+    }
+}
+
+#[test]
+fn with_json_a_hint_is_a_field() {
+    for (code, expected) in [
+        (
+            "import socket; socket.create_connection(('a.test', 80))",
+            Some("--allow HOST gives it one"),
+        ),
+        ("import no_such_module", Some("--with no_such_module")),
+        ("raise ValueError('cannot connect the dots')", None),
+        ("print('fine')", None),
+    ] {
+        let output = run(&["run", "--json", "-c", code]);
+        let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        match expected {
+            Some(end) => {
+                let hint = object["hint"].as_str().unwrap_or_default();
+                assert!(hint.ends_with(end), "{code}: {object}");
+            }
+            None => assert!(object.get("hint").is_none(), "{code}: {object}"),
+        }
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     }
 }
 

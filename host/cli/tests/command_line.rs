@@ -120,6 +120,44 @@ fn a_policy_that_cannot_be_used_runs_nothing_and_says_why_in_one_line() {
 }
 
 #[test]
+fn a_missing_file_is_named_with_its_option() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let code = ["-c", "print('ran')"];
+    for (arguments, beginning) in [
+        (
+            &["--policy", "nofile"][..],
+            "sandbox-net: --policy nofile: ",
+        ),
+        (&["--ca", "nofile"], "sandbox-net: --ca nofile: "),
+        (
+            &["--with-requirements", "nofile"],
+            "sandbox-net: --with-requirements nofile: ",
+        ),
+        (&[], "sandbox-net: the script nofile: "),
+    ] {
+        let program: &[&str] = if arguments.is_empty() {
+            &["nofile"]
+        } else {
+            &code
+        };
+        let all = [&["run"], arguments, program].concat();
+        let (exit, stdout, stderr) = run(directory.path(), &all);
+        assert_eq!((exit, stdout.as_str()), (125, ""), "{all:?}: {stderr}");
+        assert!(stderr.starts_with(beginning), "{all:?}: {stderr}");
+        assert!(stderr.contains("No such file"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (exit, stdout, _) = run(directory.path(), &["--version"]);
+    let expected = format!("sandbox-net {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((exit, stdout), (0, expected));
+}
+
+#[test]
 fn what_the_program_could_replace_is_refused_by_its_option_and_nothing_is_run() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = directory.path();

@@ -24,7 +24,7 @@ use crate::wire::{Unmetered, Wire};
 use sandbox_net_policy::{Budgets, CheckedName};
 
 /// The most TLS profiles of programs that are in use at once: each may keep up to 1 MiB.
-const MOST_TERMS: usize = 64;
+const MAX_TLS_PROFILES: usize = 64;
 
 /// About what a TCP connection holds: its socket's state, and the tasks and tables that refer to
 /// it.
@@ -72,7 +72,7 @@ impl Others<'_> {
             .iter()
             .filter(|profile| profile.strong_count() > 0)
             .count()
-            >= MOST_TERMS
+            >= MAX_TLS_PROFILES
     }
 
     fn add(&mut self, profile: TlsProfile) -> Arc<TlsProfile> {
@@ -194,7 +194,7 @@ impl Client {
         match others.find(&digest) {
             Some(same) => Ok(same),
             None if others.is_full() => Err(EgressError::Invalid(format!(
-                "more than {MOST_TERMS} different TLS settings are in use at once: use the same \
+                "more than {MAX_TLS_PROFILES} different TLS settings are in use at once: use the same \
                  ones for several connections"
             ))),
             None => Ok(others.add(profile)),

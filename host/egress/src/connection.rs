@@ -18,8 +18,10 @@ use crate::error::{EgressError, Phase};
 use crate::generation::Generation;
 use crate::h1::{Arrived, ReturnSlot, Reuse, encode_head};
 use crate::h2::{Session, StreamPlace};
-use crate::message::{Received, RequestBody, erase};
-use crate::message::{Response, SendOptions};
+use crate::received::Received;
+use crate::request_body::{RequestBody, erase};
+use crate::response::Response;
+use crate::send_options::SendOptions;
 use crate::stream::{Secured, Stream};
 use crate::tls::TlsInfo;
 use crate::tls_profile::TlsProfile;
@@ -43,7 +45,7 @@ pub struct Connection {
     /// any before.
     fresh: Option<(Stream, bool)>,
     session: Option<Arc<Session>>,
-    home: Arc<ReturnSlot>,
+    return_slot: Arc<ReturnSlot>,
     peer: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     /// The profile of every handshake for this connection, now and later.
@@ -64,7 +66,7 @@ struct Sending<'a> {
 impl Connection {
     pub(crate) fn new(egress: Client, reach: DialScope, reuse: Reuse) -> Self {
         let generation = egress.generation();
-        let home = ReturnSlot::new(
+        let return_slot = ReturnSlot::new(
             Arc::clone(generation.pool()),
             reach.endpoint().clone(),
             reuse,
@@ -76,7 +78,7 @@ impl Connection {
             reach,
             fresh: None,
             session: None,
-            home: Arc::new(home),
+            return_slot: Arc::new(return_slot),
             peer: None,
             tls: None,
             profile: None,
@@ -107,13 +109,13 @@ impl Connection {
         if Arc::ptr_eq(&generation, &self.generation) {
             return;
         }
-        let home = ReturnSlot::new(
+        let return_slot = ReturnSlot::new(
             Arc::clone(generation.pool()),
             self.endpoint().clone(),
             self.reuse,
         );
         // The old pool is closed, so what it is given is closed too.
-        std::mem::replace(&mut self.home, Arc::new(home)).close();
+        std::mem::replace(&mut self.return_slot, Arc::new(return_slot)).close();
         (self.fresh, self.session) = (None, None);
         // Earlier lookups are dropped, too.
         self.reach.take_found();
@@ -426,8 +428,8 @@ impl Connection {
             return Ok(Transport::H1 { stream, reused });
         }
         if may_be_idle
-            && let Some(parked) = self.home.take()
-            && let Some(mut stream) = parked.settle().await
+            && let Some(idle) = self.return_slot.take()
+            && let Some(mut stream) = idle.settle().await
             && self.reach.permits(stream.peer().ip())
             && stream.is_quiet().await
         {
@@ -463,6 +465,6 @@ impl Drop for Connection {
         {
             self.generation.pool().put(self.reach.endpoint(), stream);
         }
-        self.home.close();
+        self.return_slot.close();
     }
 }

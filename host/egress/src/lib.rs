@@ -30,13 +30,16 @@ mod hosts;
 mod layout;
 mod limit;
 mod machine;
-mod message;
 mod nameservers;
 mod pool;
 mod protocol_failure;
 mod pump;
+mod received;
 mod refusal;
+mod request_body;
 mod resolve;
+mod response;
+mod send_options;
 mod stream;
 mod tickets;
 mod tls;
@@ -71,12 +74,13 @@ pub use layout::Layout;
 pub use layout::take_only;
 pub use limit::Limit;
 pub use machine::Machine;
-pub use message::{
-    Continued, HttpVersion, Received, Response, ResponseHead, SendOptions, Unframed, erase,
-};
 pub use nameservers::{NameServers, NameServersError};
 pub use protocol_failure::{ProtocolFailure, ProtocolFault};
+pub use received::{Received, Unframed};
+pub use request_body::erase;
 pub use resolve::{Resolve, SystemResolver};
+pub use response::{HttpVersion, Response, ResponseHead};
+pub use send_options::{Continued, SendOptions};
 pub use tls::{Roots, TlsConfig, TlsConfigError, TlsInfo, read_certificates};
 pub use tls_profile::{
     ClientCertificate, GuestTlsOptions, GuestTlsOptionsError, TlsProfile, TlsVersions,

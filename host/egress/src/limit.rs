@@ -57,6 +57,9 @@ pub enum Limit {
         "the sandbox begins more connections in a second than its budget has: raise 'connections_per_second' in [budgets]"
     )]
     ConnectionRate,
+    /// The number of lookups that are under way at once. The host sets it, and no policy changes it.
+    #[error("too many names are being looked up at once: wait until some of the lookups are over")]
+    LookupsAtOnce,
     /// The number of attempts that were denied.
     #[error("the sandbox was denied as often as its budget has: raise 'denials' in [budgets]")]
     Denials,
@@ -68,11 +71,16 @@ impl Limit {
     pub const fn passes(self) -> bool {
         matches!(
             self,
-            Self::Connections | Self::RequestRate | Self::ConnectionRate | Self::HostMemory
+            Self::Connections
+                | Self::RequestRate
+                | Self::ConnectionRate
+                | Self::HostMemory
+                | Self::LookupsAtOnce
         )
     }
 
-    /// Returns the name used in the interface.
+    /// Returns the name used in the log. The interface has the same, except that `lookups-at-once`
+    /// is `connections` there.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,6 +96,7 @@ impl Limit {
             Self::HostMemory => "host-memory",
             Self::Lookups => "lookups",
             Self::ConnectionRate => "connection-rate",
+            Self::LookupsAtOnce => "lookups-at-once",
             Self::Denials => "denials",
         }
     }
@@ -127,6 +136,9 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(!RequestHeadSize.to_string().contains("[budgets]"));
+        for fixed in [RequestHeadSize, LookupsAtOnce] {
+            assert_eq!(Budgets::default().of_limit(fixed.as_str()), None);
+            assert!(!fixed.to_string().contains("[budgets]"), "{fixed}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use crate::body_kind::BodyKind;
 use crate::error::EgressError;
 use crate::limit::limit_of;
-use crate::message::RequestBody;
+use crate::request_body::RequestBody;
 
 /// How the sending of a body ended.
 #[derive(Debug)]

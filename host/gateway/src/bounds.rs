@@ -4,16 +4,20 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use sandbox_net_egress::EgressConfig;
+use sandbox_net_egress::{EgressConfig, Limit};
 use sandbox_net_policy::Budgets;
 
 /// How many lookups of one sandbox may be under way at once.
 pub(crate) const MAX_LOOKUPS: usize = 256;
 
+/// The name of that bound. No key of a policy has it.
+const LOOKUPS_AT_ONCE: &str = "lookups_at_once";
+
 /// A reached limit, as the operator knows it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ReachedBudget {
-    /// The key in the policy's `[budgets]`, such as `requests`.
+    /// The key in the policy's `[budgets]`, such as `requests`; or `lookups_at_once`, which the host
+    /// sets and no key changes.
     pub key: Cow<'static, str>,
     /// Its value: a number, bytes, or seconds.
     pub value: u64,
@@ -78,6 +82,13 @@ impl Bounds {
     /// Returns what a limit allows, by its name in the interface, such as `request-rate`; `None` if
     /// it has no key, or is more than one number.
     pub fn of(&self, limit: &str) -> Option<ReachedBudget> {
+        if limit == Limit::LookupsAtOnce.as_str() {
+            return Some(ReachedBudget {
+                key: Cow::Borrowed(LOOKUPS_AT_ONCE),
+                value: MAX_LOOKUPS as u64,
+                fixed: true,
+            });
+        }
         let (key, value) = self.budgets.of_limit(limit)?;
         let value = value?;
         let most = match limit {
@@ -92,20 +103,6 @@ impl Bounds {
             value,
             fixed: most.is_some_and(|most| value >= most),
         })
-    }
-
-    /// Returns what a limit allows for a lookup; fewer lookups than connections are allowed at
-    /// once.
-    pub fn of_lookup(&self, limit: &str) -> Option<ReachedBudget> {
-        let reached = self.of(limit);
-        match limit {
-            "connections" => reached.map(|reached| ReachedBudget {
-                value: MAX_LOOKUPS as u64,
-                fixed: true,
-                ..reached
-            }),
-            _ => reached,
-        }
     }
 }
 
@@ -167,8 +164,9 @@ mod tests {
     #[test]
     fn lookups_at_once_have_a_bound_of_their_own() {
         let bounds = Bounds::new(&Budgets::default(), &config());
-        let reached = bounds.of_lookup("connections").unwrap();
+        let reached = bounds.of("lookups-at-once").unwrap();
         assert_eq!((reached.value, reached.fixed), (256, true));
-        assert_eq!(bounds.of_lookup("lookups"), bounds.of("lookups"));
+        assert_eq!(reached.key, "lookups_at_once");
+        assert_ne!(bounds.of("connections").unwrap().value, 256);
     }
 }

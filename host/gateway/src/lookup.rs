@@ -94,7 +94,7 @@ impl Gateway {
         }
         let under_way = Arc::clone(&self.shared.lookups).try_acquire_owned();
         let Ok(under_way) = under_way else {
-            return Err(self.lookup_limited(&mut record, Limit::Connections));
+            return Err(self.lookup_limited(&mut record, Limit::LookupsAtOnce));
         };
         let held = self.memory().reserve(LOOKUP);
         let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;

@@ -3,20 +3,23 @@
 //! An entry is a directory `KIND/KEY` below the cache's root. It is made in a temporary directory
 //! beside its place, written to the disk, and then renamed, so that it exists completely or not at
 //! all: readers need no lock. A lock file for each entry keeps two processes from doing the same
-//! work; the system drops the lock of a process that dies. Such a process leaves one temporary
-//! directory, which the next maker of that entry removes while it holds the lock.
+//! work; the system drops the lock of a process that dies. Such a process leaves its lock file and one
+//! temporary directory, which the next maker of that entry removes while it holds the lock.
 //!
 //! Directories and files are for this user alone, whatever the umask, and each directory is checked
 //! before it is used: see [`private_dir`].
 
+mod entry_lock;
+
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::entry_lock::EntryLock;
 use crate::error::Error;
 use crate::private_dir;
-use crate::progress::{Amount, Progress};
+use crate::progress::Progress;
 
 /// The environment variable that names the cache directory.
 pub const CACHE_VARIABLE: &str = "SANDBOX_NET_CACHE";
@@ -164,25 +167,9 @@ impl Entry {
             .join(OsString::from(format!(".{}.{suffix}", self.key)))
     }
 
-    /// Takes the entry's lock, which lasts as long as the returned file is open.
-    ///
-    /// The lock file stays for ever: removing it would let two processes hold "the" lock.
-    fn lock(&self, progress: &dyn Progress) -> Result<File, Error> {
-        let path = self.beside("lock");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(Error::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let _step = progress.start("Waiting for another process", Amount::Unknown);
-                file.lock().map_err(Error::io("lock", &path))?;
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-        }
-        Ok(file)
+    /// Takes the entry's lock, which lasts until the returned value is dropped.
+    fn lock(&self, progress: &dyn Progress) -> Result<EntryLock, Error> {
+        EntryLock::take(self.beside("lock"), progress)
     }
 
     fn make_locked<E: From<Error>>(

@@ -63,7 +63,7 @@ pub enum Error {
 
     /// No distribution of that name is known.
     #[error("there is no distribution `{name}`; known distributions: {known}")]
-    UnknownRuntime {
+    UnknownDistribution {
         /// The name asked for.
         name: String,
         /// The known names, separated by commas.

@@ -1,7 +1,7 @@
-"""What the interpreter runs before the bootstrap: its library is a directory now.
+"""Runs before the bootstrap, because the interpreter's library is a directory now.
 
-The distribution's own snapshot was taken with the library in an archive. Its importer is remembered, and
-the modules that were loaded from it would look for their data in there.
+The distribution's own snapshot was taken with the library in an archive. It remembers the archive's
+importer, and the modules loaded from it would look for their data there.
 """
 
 import sys

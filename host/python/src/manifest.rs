@@ -158,7 +158,7 @@ impl Manifest {
     /// The bundled manifest `name`, or the default one.
     ///
     /// # Errors
-    /// [`Error::UnknownRuntime`], which lists the known names.
+    /// [`Error::UnknownDistribution`], which lists the known names.
     pub fn find(name: Option<&str>) -> Result<Manifest, Error> {
         let mut manifests = Manifest::bundled()?;
         let place = match name {
@@ -167,7 +167,7 @@ impl Manifest {
         };
         match place {
             Some(place) => Ok(manifests.swap_remove(place)),
-            None => Err(Error::UnknownRuntime {
+            None => Err(Error::UnknownDistribution {
                 name: name.unwrap_or_default().to_owned(),
                 known: manifests
                     .into_iter()

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::byte_count;
 use crate::error::Error;
 use sandbox_net_gateway::audit::{AuditFile, AuditStderr, Place, Stream};
 use sandbox_net_gateway::secrets::Vault;
@@ -53,8 +54,12 @@ pub(crate) fn start_error(text: String, limit: usize) -> Error {
 }
 
 fn too_little(bytes: usize, needed: usize) -> Error {
+    let (limit, needed) = (
+        byte_count::bytes(bytes as u64),
+        byte_count::bytes(needed as u64),
+    );
     let why = format!(
-        "it is {bytes} bytes, and the interpreter alone needs {needed}; give it more, such as 256 MiB"
+        "it is {limit}, and the interpreter alone needs {needed}; give it more, such as 256 MiB"
     );
     refused("memory limit", why)
 }
@@ -141,8 +146,9 @@ fn words(
     Err(refused(
         name,
         format!(
-            "{count} of them have {bytes} bytes in all, and there is room for {MOST_WORDS} with \
-             {BYTES_OF_WORDS} bytes; {instead}"
+            "{count} of them have {} in all, and there is room for {MOST_WORDS} with {}; {instead}",
+            byte_count::bytes(bytes as u64),
+            byte_count::bytes(BYTES_OF_WORDS as u64),
         ),
     ))
 }
@@ -312,7 +318,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("it is 41943040 bytes, and the interpreter alone needs 42663936"),
+                .contains("it is 40.0 MiB, and the interpreter alone needs 40.7 MiB"),
             "{error}"
         );
         for other in [

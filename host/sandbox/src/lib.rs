@@ -6,6 +6,7 @@
 //! alone serves programs outside of WebAssembly.
 
 mod builder;
+mod byte_count;
 mod capture;
 mod checks;
 mod compile;

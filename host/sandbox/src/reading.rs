@@ -7,6 +7,8 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::byte_count;
+
 /// Reads the file at `path` if it has at most `most` bytes.
 ///
 /// # Errors
@@ -19,13 +21,13 @@ pub(crate) fn read_up_to(directory: &Dir, path: &Path, most: u64) -> io::Result<
     let metadata = file.metadata()?;
     let size = metadata.len();
     if size > most {
-        return Err(too_long(&format!("has {size} bytes"), most));
+        return Err(too_long(&excess(size, most), most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // The file may grow meanwhile.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
-        true => Err(too_long("grows", most)),
+        true => Err(too_long("grows to", most)),
         false => Ok(bytes),
     }
 }
@@ -64,9 +66,19 @@ fn open_regular(directory: &Dir, path: &Path, options: &mut OpenOptions) -> io::
     }
 }
 
+/// How much the file has. If rounding hides the difference, the difference is told instead.
+fn excess(size: u64, most: u64) -> String {
+    let text = byte_count::bytes(size);
+    match text == byte_count::bytes(most) {
+        true => format!("has {}", byte_count::bytes(size - most)),
+        false => format!("has {text},"),
+    }
+}
+
 fn too_long(what: &str, most: u64) -> io::Error {
     let fault = format!(
-        "it {what}, more than the {most} that are read at most; read_file_up_to takes another bound"
+        "it {what} more than the {} that are read at most; read_file_up_to takes another bound",
+        byte_count::bytes(most)
     );
     io::Error::new(io::ErrorKind::FileTooLarge, fault)
 }
@@ -111,8 +123,9 @@ mod tests {
         let error = read("ten", 9).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         let error = read("sparse", 1 << 26).unwrap_err().to_string();
-        assert!(error.contains("1099511627776 bytes"), "{error}");
-        assert!(error.contains("67108864"), "{error}");
+        assert!(error.contains("it has 1.0 TiB, more than the "), "{error}");
+        assert!(error.contains("64.0 MiB"), "{error}");
+        assert_eq!(excess((1 << 26) + 1, 1 << 26), "has 1 B");
         for name in ["pipe", "."] {
             let error = read(name, 10).unwrap_err().to_string();
             assert!(error.contains("regular file"), "{name}: {error}");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi::FsPerms;
 
+use crate::byte_count;
 use crate::engine::Preopen;
 use crate::root::Root;
 
@@ -40,7 +41,8 @@ impl ScriptFile {
     /// Writes the source of a script, under the last part of `path`.
     pub(super) fn write(root: &Arc<Root>, path: &Path, source: &[u8]) -> io::Result<Self> {
         if source.len() as u64 > LARGEST {
-            let fault = format!("a script may have {LARGEST} bytes; keep data in files of its own");
+            let most = byte_count::bytes(LARGEST);
+            let fault = format!("a script has at most {most}; keep data in files of its own");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, fault));
         }
         let name = path.file_name().and_then(|name| name.to_str());
@@ -114,7 +116,7 @@ mod tests {
         large.set_len(1 << 40).unwrap();
         let refused = ScriptFile::install(&root, &directory.path().join("large.py"));
         let refused = refused.err().unwrap().to_string();
-        assert!(refused.contains("16777216 bytes"), "{refused}");
+        assert!(refused.contains("at most 16.0 MiB"), "{refused}");
         assert!(ScriptFile::install(&root, &directory.path().join("missing.py")).is_err());
         assert!(ScriptFile::install(&root, directory.path()).is_err());
         drop(second);

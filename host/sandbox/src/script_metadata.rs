@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::builder::SandboxBuilder;
+use crate::byte_count;
 use crate::error::Error;
 use crate::metadata_error::ScriptMetadataError;
 use sandbox_net_python::Manifest;
@@ -208,7 +209,7 @@ impl SandboxBuilder {
 /// A [`ScriptMetadataError`] for a line that is not a requirement.
 pub fn parse_requirements(text: &str) -> Result<Vec<String>, ScriptMetadataError> {
     let mut all = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in without_mark(text).lines().enumerate() {
         let number = index + 1;
         // As in pip, a comment begins at the start of the line or after white space.
         let comment = line.find(" #").or_else(|| line.find("\t#"));
@@ -233,6 +234,11 @@ pub fn parse_requirements(text: &str) -> Result<Vec<String>, ScriptMetadataError
         }
     }
     Ok(all)
+}
+
+/// The text without the byte order mark that some editors write first. CPython and pip ignore it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn fault(line: usize, problem: String) -> ScriptMetadataError {
@@ -265,7 +271,7 @@ fn few<T>(
 
 /// The comment in a script.
 fn block(source: &str) -> Result<Option<Block>, ScriptMetadataError> {
-    let mut lines = source.lines().enumerate().peekable();
+    let mut lines = without_mark(source).lines().enumerate().peekable();
     let mut found: Option<Block> = None;
     while let Some((index, line)) = lines.next() {
         if line != START {
@@ -297,7 +303,10 @@ fn block(source: &str) -> Result<Option<Block>, ScriptMetadataError> {
             text.push('\n');
         }
         if text.len() > LONGEST {
-            let problem = format!("the comment `{START}` has more than {LONGEST} bytes");
+            let problem = format!(
+                "the comment `{START}` is longer than {}",
+                byte_count::bytes(LONGEST as u64)
+            );
             return Err(fault(index + 1, problem));
         }
         found = Some(Block {

@@ -175,8 +175,8 @@ fn a_denial_for_an_address_of_this_machine_says_which_rule_to_add() {
 #[test]
 fn several_authors_open_only_the_addresses_that_all_of_them_open() {
     let operator = parse("*.a.test to 10.0.0.0/8,public");
-    let tenant = parse("b.a.test to 10.0.0.1,10.0.0.2; !10.0.0.2");
-    let both = operator.intersect(&tenant);
+    let client = parse("b.a.test to 10.0.0.1,10.0.0.2; !10.0.0.2");
+    let both = operator.intersect(&client);
     let route = both.check_connect(Endpoint::new("b.a.test", 443).unwrap());
     let route = route.unwrap();
     for (address, permitted) in [("10.0.0.1", true), ("10.0.0.2", false), ("8.8.8.8", false)] {

@@ -233,6 +233,7 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
     };
     let upgrade = fields(&[("uPGRADE", "x")]);
     let host = fields(&[("Host", "a.test")]);
+    let twice = fields(&[("Host", "api.test"), ("host", "api.test")]);
     let exchange = |origin, method, fields| Operation::Request {
         origin,
         method,
@@ -282,9 +283,14 @@ fn a_denial_says_on_one_line_what_was_denied_why_and_what_would_allow_it() {
         ),
         (
             exchange(&https, b"GET", &host),
-            "https://api.test:8443: the 'Host' field differs from the host of the connection, or \
-             appears twice (reason host-mismatch, rule default-deny); no rule can allow it: \
-             connect to that host directly",
+            "https://api.test:8443: the 'Host' field differs from the host of the connection \
+             (reason host-mismatch, rule default-deny); no rule can allow it: connect to that host \
+             directly",
+        ),
+        (
+            exchange(&https, b"GET", &twice),
+            "https://api.test:8443: the 'Host' field appears twice (reason host-mismatch, rule \
+             default-deny); no rule can allow it: send it once",
         ),
     ] {
         let denial = denial(request, &policy);
@@ -381,6 +387,13 @@ fn a_denial_by_method_or_path_proposes_exactly_that_and_a_rule_that_denies_is_na
             "/v2/x?y",
             "https://a.test:443: no rule allows this method and path (reason no-rule, rule \
              default-deny); to allow it, add the rule 'POST https://a.test/v2/x'",
+        ),
+        (
+            "PUT",
+            "/",
+            "https://a.test:443: no rule allows this method and path (reason no-rule, rule \
+             default-deny); to allow it, add the rule 'PUT https://a.test/*', which also allows \
+             paths of one segment, such as '/x'",
         ),
         (
             "PUT",

@@ -1,4 +1,4 @@
-//! What a decision costs.
+//! Measures a decision.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -7,11 +7,11 @@ use sandbox_net::policy::{
     Checked, Document, Endpoint, Origin, Policy, RequestLine, Rule, RuleError, Scheme,
 };
 
-/// Decisions in one measurement, and measurements, of which the median counts.
+/// How many decisions a measurement has, and how many measurements there are; the median counts.
 const DECISIONS: u32 = 2_000;
 const MEASUREMENTS: usize = 25;
 
-/// Prints what a decision on a request costs under a policy of 1,000 rules of every kind.
+/// Prints the time of a decision on a request under a policy of 1,000 rules of every kind.
 pub(super) fn print() -> Result<(), RuleError> {
     let policy = policy()?;
     println!("\n| decision on a request, 1,000 rules | time |\n|---|---|");
@@ -87,7 +87,7 @@ fn every_kind() -> Result<Policy, RuleError> {
     Ok(document.into())
 }
 
-/// Paths of 8 KiB that have many readings, or for which parts of many rules nearly fit.
+/// Paths of 8 KiB that have many readings, or that parts of many rules almost match.
 fn worst_paths() -> Vec<String> {
     let pieces = [
         "/a/b",

@@ -1,11 +1,11 @@
-//! The speed of `sandbox-net` beside native CPython, in one run, as ratios.
+//! Compares the speed of `sandbox-net` with native CPython, in one run, as ratios.
 //!
 //! `cargo build --release && cargo run --release -p sandbox-net-tests --example bench`
 //!
-//! With words behind `--`, only the rows that have one of them in their names.
+//! Words after `--` select the rows that have one of them in their names.
 //!
-//! Both sides talk to the same server on loopback. The native side is `python3` in an environment
-//! of its own with the libraries; the sandbox is the release build of the command line, warmed up.
+//! Both sides talk to the same server on loopback. The native side is `python3` in its own
+//! environment with the libraries; the sandbox is the release build of the command line, warmed up.
 
 mod decisions;
 
@@ -16,11 +16,11 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use sandbox_net_tests::HttpServer;
 
-/// Counted runs of each side, after one that is not counted.
+/// Measured runs of each side, after a warm-up.
 const RUNS: usize = 7;
 const REQUESTS: &str = "500";
 
-/// What is measured of a run.
+/// What to measure of a run.
 #[derive(Clone, Copy)]
 enum Measure {
     /// The whole process, from its start to its end.
@@ -117,7 +117,7 @@ const CASES: [Case; 11] = [
     ),
 ];
 
-/// Server-sent events, to a client and by a measure of `benchmarks/events.py`.
+/// Server-sent events, to a client and with a measure of `benchmarks/events.py`.
 const fn events(
     name: &'static str,
     more: &'static [&'static str],
@@ -161,7 +161,7 @@ async fn main() -> anyhow::Result<()> {
             command.arg(&program).arg(&url).args(case.more);
             command
         };
-        // In turns, so that both meet the same weather.
+        // In turns, so that both run under the same load.
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for run in 0..=RUNS {
             let pair = (
@@ -206,7 +206,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-/// Seconds in a unit in which they have a few digits.
+/// Seconds in a unit with few digits.
 fn shown(seconds: f64) -> String {
     match seconds {
         _ if seconds >= 0.01 => format!("{seconds:.3} s"),
@@ -238,7 +238,7 @@ fn native_python(directory: &Path) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// The command line that `cargo build --release` leaves beside this program.
+/// The command line that `cargo build --release` puts beside this program.
 fn sandbox_net_binary() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
     let target = here

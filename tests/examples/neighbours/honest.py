@@ -1,7 +1,7 @@
-"""An honest guest: one request after the other over one connection, with a pause between them.
+"""An honest guest: one request after the other over one connection, with pauses.
 
-Arguments: the server's host and port, and for how many seconds. Prints the times of all requests,
-in milliseconds.
+Arguments: the server's host and port, and the duration in seconds. Prints the times of all
+requests, in milliseconds.
 """
 
 import http.client

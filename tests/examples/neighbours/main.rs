@@ -3,8 +3,7 @@
 //! `cargo run --release -p sandbox-net-tests --example neighbours -- [SECONDS [HONEST]]`
 //!
 //! Ten honest guests send requests with pauses, on a runtime of two threads, beside 0, 1 and 3 guests
-//! that spin. What is printed are the times of their requests, and how late a timer of the host is
-//! meanwhile.
+//! that spin. It prints the times of their requests, and how late a timer of the host is meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +25,7 @@ fn main() -> Result<(), Failure> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    // The server has a runtime of its own: its times are not what is measured.
+    // The server has its own runtime, because its times are not measured.
     let elsewhere = tokio::runtime::Runtime::new()?;
     let server = elsewhere.block_on(HttpServer::plain());
     runtime.block_on(async {
@@ -97,7 +96,7 @@ async fn lateness(during: Duration) -> Vec<f64> {
     late
 }
 
-/// Times in milliseconds, in order.
+/// Times in milliseconds, sorted.
 struct Times(Vec<f64>);
 
 impl Times {

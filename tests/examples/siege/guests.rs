@@ -1,4 +1,4 @@
-//! The hostile guests: a program, and a sandbox with what it needs to try.
+//! The hostile guests: for each a program, and a sandbox with what the attack needs.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use sandbox_net::{
     DecisionHook, DirAccess, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
 };
 
-/// How long one attack goes on.
+/// How long one attack lasts.
 const ATTACK: Duration = Duration::from_secs(2);
 
-/// Where the servers are.
+/// The addresses of the servers.
 #[derive(Clone, Copy)]
 pub(crate) struct Targets {
     pub(crate) http: SocketAddr,
@@ -21,7 +21,7 @@ pub(crate) struct Targets {
     pub(crate) dns: SocketAddr,
 }
 
-/// What a kind of guest needs beside its policy.
+/// What a kind of guest needs besides its policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extra {
     None,
@@ -29,9 +29,9 @@ enum Extra {
     Mount,
     /// A hook that never answers.
     DecisionHook,
-    /// A reader of its output that takes its time.
+    /// A slow reader of its output.
     SlowReader,
-    /// Four runs of it at once in one sandbox.
+    /// Four concurrent runs of it in one sandbox.
     AtOnce,
 }
 
@@ -107,12 +107,12 @@ pub(crate) fn all(targets: Targets) -> anyhow::Result<Vec<Besieger>> {
 }
 
 impl Besieger {
-    /// What kind it is.
+    /// The name of its kind.
     pub(crate) fn name(&self) -> &'static str {
         self.program
     }
 
-    /// Attacks once, in a sandbox of its own, which is gone afterwards.
+    /// Attacks once, in its own sandbox, which is dropped afterwards.
     pub(crate) async fn attack(&self) -> anyhow::Result<()> {
         let directory = tempfile::tempdir()?;
         let mut builder = Sandbox::builder()
@@ -166,7 +166,7 @@ impl DecisionHook for Silent {
     }
 }
 
-/// A reader that takes its time.
+/// A slow reader.
 struct Slow;
 
 impl std::io::Write for Slow {

@@ -3,11 +3,11 @@
 //! `cargo run --release -p sandbox-net-tests --example siege -- SECONDS [LANES]`, such as `600 1`
 //!
 //! The honest guest sends one request after the other over one session: first alone, and then for
-//! `SECONDS` while hostile guests run beside it, one after the other in each of `LANES` lanes. What
-//! is printed are the honest guest's times in both phases, and what the process holds before and
-//! after. The exit code is 1 where a request of the honest guest failed, where a hostile guest got
-//! what it should not, where the 99th percentile is beyond five times that alone, or where memory
-//! or descriptors are left.
+//! `SECONDS` while hostile guests run beside it, one after the other in each of `LANES` lanes. It
+//! prints the honest guest's times in both phases, and the resources of the process before and after.
+//! The exit code is 1 if a request of the honest guest failed, if a hostile guest got something that
+//! it should not, if the 99th percentile is more than five times that alone, or if memory or
+//! descriptors leak.
 
 mod guests;
 mod servers;
@@ -24,9 +24,9 @@ use crate::servers::Elsewhere;
 
 /// How long the honest guest runs alone.
 const ALONE: u64 = 20;
-/// How often the honest guest's 99th percentile alone it may be beside hostile ones.
+/// How many times larger the honest guest's 99th percentile may be beside hostile ones.
 const FACTOR: f64 = 5.0;
-/// What may be left of the process's memory: the allocator keeps some of what was freed.
+/// How much memory may remain: the allocator keeps some of what was freed.
 const LEFT: i64 = 64 << 20;
 
 fn main() -> anyhow::Result<()> {
@@ -43,8 +43,8 @@ fn main() -> anyhow::Result<()> {
 async fn siege(targets: Targets, seconds: u64, lanes: usize) -> anyhow::Result<()> {
     let besiegers = Arc::new(guests::all(targets)?);
     println!("{} kinds of hostile guests, {lanes} lanes", besiegers.len());
-    // Every kind once in every lane, so that what is made once is made, and so that the allocator has
-    // what it keeps of what was freed.
+    // Every kind once in every lane, so that everything made only once exists, and the allocator has
+    // its reserve.
     for besieger in besiegers.iter() {
         let attacks = (0..lanes).map(|_| besieger.attack());
         futures_util::future::try_join_all(attacks).await?;
@@ -60,7 +60,7 @@ async fn siege(targets: Targets, seconds: u64, lanes: usize) -> anyhow::Result<(
     judge(&alone, &beside, &before, &after)
 }
 
-/// The honest guest beside hostile ones; what it says, and how often they attacked.
+/// Runs the honest guest beside hostile ones; returns its report, and how often they attacked.
 async fn beside(
     targets: &Targets,
     besiegers: &Arc<Vec<Besieger>>,
@@ -90,7 +90,7 @@ async fn attack(besiegers: Arc<Vec<Besieger>>, lane: usize, end: Instant) -> any
     Ok(attacks)
 }
 
-/// What the honest guest says of its requests.
+/// The honest guest's report of its requests.
 async fn honest(targets: &Targets, seconds: u64) -> anyhow::Result<Value> {
     let origin = format!("http://{}", targets.http);
     let sandbox = Sandbox::builder()
@@ -107,7 +107,7 @@ async fn honest(targets: &Targets, seconds: u64) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&outcome.stdout)?)
 }
 
-/// What the process holds.
+/// The resources of the process.
 #[derive(Debug)]
 struct Held {
     memory: i64,
@@ -115,7 +115,7 @@ struct Held {
 }
 
 impl Held {
-    /// What it holds when everything that was closed has come to its end.
+    /// Its resources once everything that was closed has ended.
     async fn settled() -> anyhow::Result<Self> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         Self::now()

@@ -1,5 +1,5 @@
-//! The servers, in a process of their own: what they keep for tests, and what hostile guests do to the
-//! runtime of the sandboxes, is not part of what is measured.
+//! The servers, in their own process: their records for tests, and what hostile guests do to the
+//! sandboxes' runtime, are not measured.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use sandbox_net_tests::{DnsServer, HttpServer, RawServer};
 
 use crate::guests::Targets;
 
-/// The argument with which this program is the servers.
+/// The argument that makes this program run the servers.
 pub(crate) const COMMAND: &str = "serve";
 
-/// The other process, which ends with this value.
+/// The other process, which ends when this value is dropped.
 pub(crate) struct Elsewhere {
     pub(crate) targets: Targets,
     process: Child,
@@ -50,7 +50,7 @@ impl Drop for Elsewhere {
     }
 }
 
-/// Serves until the other process is gone.
+/// Serves until the other process has ended.
 pub(crate) fn serve() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let servers = runtime.block_on(async {

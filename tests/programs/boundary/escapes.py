@@ -1,4 +1,4 @@
-"""Sends the key, and a guess at it, and tells what comes back.
+"""Sends the key, and a guess at it, and reports what comes back.
 
 Arguments: the base URL, the guess, and the paths.
 """
@@ -15,7 +15,7 @@ ORIGIN, GUESS, *PATHS = sys.argv[1:]
 
 
 def fetch(path: str) -> str:
-    # The key is not for every server.
+    # Not every server may get the key.
     key = os.environ.get("API_KEY", "")
     fields = {"X-Guess": GUESS} if path == "/guess" else {"X-Api-Key": key}
     request = urllib.request.Request(ORIGIN + path, headers=fields)

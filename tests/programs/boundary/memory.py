@@ -1,7 +1,6 @@
-"""What makes the host keep memory. Arguments: which case, the base URL, what the case needs.
+"""Cases that make the host keep memory. Arguments: the case, the base URL, the case's arguments.
 
-Every case holds on to what it begins until the host refuses, lets go of it, and makes a good
-request.
+Every case keeps what it begins until the host refuses, releases it, and then makes a good request.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def client(context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
 
 
 def until_refused(begin: Callable[[], object], most: int) -> None:
-    """Begin again and again; report how often that went well, and the refusal."""
+    """Begin again and again; report the number of successes, and the refusal."""
     held: list[object] = []
     refusal = None
     try:
@@ -57,7 +56,7 @@ def good(case: str) -> None:
 
 
 def sent(fields: int, path: str = "/silent") -> http.client.HTTPConnection:
-    """A request with so many fields, and with nobody who waits for its answer."""
+    """Send a request with so many fields, and do not wait for its answer."""
     connection = client()
     connection.putrequest("GET", path, skip_accept_encoding=True)
     for _ in range(fields - 1):
@@ -77,7 +76,7 @@ def too_many_fields() -> None:
 
 
 def protocols() -> None:
-    """Over the channel: the shim keeps to what an extension has room for."""
+    """Send frames directly: the shim respects the size of an extension."""
     for count in (32_000, 1001, 1000):
         connection = frames.opened(HOST, PORT)
         payload = frames.tls_payload(alpn=b"\x01x" * count)
@@ -87,7 +86,7 @@ def protocols() -> None:
 
 
 def options() -> None:
-    """A connection for each authority, and one that trusts all of them."""
+    """Make a connection for each authority, and one that trusts all of them."""
 
     def trusting(others: list[str]) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -106,7 +105,7 @@ def options() -> None:
 
 
 def unread() -> None:
-    """Responses of which only the head is read."""
+    """Read only the heads of responses."""
 
     def asked() -> object:
         connection = client()
@@ -118,7 +117,7 @@ def unread() -> None:
 
 
 def trailers() -> None:
-    """Responses that wait with what is behind their bodies, and are read at the end."""
+    """Read responses only up to their bodies, and the rest at the end."""
 
     def begun() -> http.client.HTTPResponse:
         connection = client()
@@ -144,7 +143,7 @@ def trailers() -> None:
 
 
 def uploads() -> None:
-    """Bodies that nobody reads, as far as the host takes them."""
+    """Send bodies that nobody reads, as far as the host takes them."""
     taken = 0
 
     def begun() -> object:
@@ -164,7 +163,7 @@ def uploads() -> None:
 
 
 def one_at_a_time() -> None:
-    """One after the other over any client, and two at once."""
+    """Send requests one after the other with any client, and two at once."""
     for number in range(3):
         good(f"new {number}")
     connection = client()
@@ -184,7 +183,7 @@ def printed() -> None:
 
 
 def many() -> None:
-    """A large body both ways beside many connections."""
+    """Send a large body both ways beside many connections."""
     waiting = [client() for _ in range(100)]
     for connection in waiting:
         connection.request("GET", "/get")

@@ -16,13 +16,13 @@ LONG = "x" * 2000
 
 
 def malformed(count: int, _host: str, port: int) -> None:
-    """Ask for hosts that are none and whose names are long."""
+    """Use invalid hosts with long names."""
     for number in range(count):
         frames.call(frames.CONNECT, 0, port, frames.connect_payload(f"{number}{LONG}"))
 
 
 def denied(count: int, host: str, port: int) -> None:
-    """Ask for one host that no rule allows."""
+    """Use one host that no rule allows."""
     payload = frames.connect_payload(host)
     for _ in range(count):
         frames.call(frames.CONNECT, 0, port, payload)
@@ -36,7 +36,7 @@ def looked_up(count: int, host: str, port: int) -> None:
 
 
 def waiting(count: int, host: str, port: int) -> None:
-    """Begin to connect, many times at once, and wait for ever."""
+    """Begin to connect, many times at once, and wait without end."""
     payload = frames.connect_payload(host)
     handles = [frames.call(frames.CONNECT, 0, port, payload).value for _ in range(count)]
     print("waiting", flush=True)
@@ -45,7 +45,7 @@ def waiting(count: int, host: str, port: int) -> None:
 
 
 def given_up(count: int, host: str, port: int) -> None:
-    """Begin to connect, and think better of it."""
+    """Begin to connect, and cancel that."""
     payload = frames.connect_payload(host)
     handles = [frames.call(frames.CONNECT, 0, port, payload).value for _ in range(count)]
     time.sleep(0.05)
@@ -54,7 +54,7 @@ def given_up(count: int, host: str, port: int) -> None:
 
 
 def at_once(count: int, host: str, port: int) -> None:
-    """Begin to connect, many times at once, and count what came of it."""
+    """Begin to connect, many times at once, and count the results."""
     payload = frames.connect_payload(host)
     replies = [frames.call(frames.CONNECT, 0, port, payload) for _ in range(count)]
     for reply in replies:

@@ -1,4 +1,4 @@
-"""What uses the network again and again, and tells how often that worked and what ended it."""
+"""Uses the network again and again, and reports how often that worked and what ended it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 def repeat(times: int, action: Callable[[int], object]) -> None:
-    """Print how often the action worked, and how the other times ended."""
+    """Print how often the action worked, and the errors of the other times."""
     ends: Counter[str] = Counter()
     for number in range(times):
         try:
@@ -24,7 +24,7 @@ def repeat(times: int, action: Callable[[int], object]) -> None:
 
 
 def end(error: BaseException) -> str:
-    """The limit that an exception tells of, or its type."""
+    """The limit that an exception names, or its type."""
     inner: BaseException | None = error
     while inner is not None:
         limit = getattr(inner, "limit", None)
@@ -35,7 +35,7 @@ def end(error: BaseException) -> str:
 
 
 def fetch(port: int, *, tls: bool = False, body: bytes | None = None) -> None:
-    """Make one request on a connection of its own."""
+    """Make one request on its own connection."""
     kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
     client = kind("127.0.0.1", port, timeout=60)
     try:
@@ -46,11 +46,11 @@ def fetch(port: int, *, tls: bool = False, body: bytes | None = None) -> None:
 
 
 def open_and_close(port: int, host: str = "127.0.0.1") -> None:
-    """Make a connection that carries nothing."""
+    """Make a connection without a request."""
     with contextlib.closing(socket.create_connection((host, port), 60)):
         pass
 
 
 def ask(name: str) -> None:
-    """Ask for the addresses of a name."""
+    """Look up the addresses of a name."""
     socket.getaddrinfo(name, 80)

@@ -21,7 +21,7 @@ with open(path, "w") as first, open(path) as second:
     print(attempt(first, fcntl.LOCK_UN), attempt(second, SHARE), attempt(first, SHARE))
     print(attempt(first, TAKE), attempt(second, fcntl.LOCK_UN), attempt(first, TAKE))
     print(fcntl.lockf(first, TAKE), fcntl.lockf(first, fcntl.LOCK_UN))
-# Closing gives it back.
+# Closing releases it.
 with open(path) as third:
     print(attempt(third, TAKE))
 one = os.open(path, os.O_RDWR | os.O_CREAT)

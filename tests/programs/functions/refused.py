@@ -1,4 +1,4 @@
-"""What one process cannot have."""
+"""Functions that one process cannot support."""
 
 import concurrent.futures
 import multiprocessing

@@ -12,7 +12,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 print(seen)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.kill(os.getpid(), signal.SIGTERM)
-# Whoever runs this may have it ignored.
+# The shell that runs this may ignore the signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Who runs the program."""
+"""The user who runs the program."""
 
 import getpass
 import grp

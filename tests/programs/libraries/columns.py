@@ -1,8 +1,8 @@
 """What the programs of this folder share: their servers, and a case for each column of the table.
 
-Arguments: name=URL for each server: ``http``, ``https`` and ``http2`` are the same server in three
-ways, ``named`` and ``named2`` the latter two by name; ``untrusted`` has a certificate of nobody
-known, ``denied`` is allowed by no rule.
+Arguments: name=URL for each server. ``http``, ``https`` and ``http2`` are the same server in three
+ways, ``named`` and ``named2`` the latter two by name. ``untrusted`` has a certificate of an unknown
+authority, and no rule allows ``denied``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from report import attempt, pattern
 
 SERVERS = dict(argument.split("=", 1) for argument in sys.argv[1:])
 
-# Which of the servers each column is tried with; the other columns take the first three.
+# The servers for each column; the other columns use the first three.
 _OTHERS = {
     "tls": ("named", "named2"),
     "untrusted": ("untrusted",),
@@ -25,8 +25,8 @@ _OTHERS = {
 }
 _THREE_WAYS = ("http", "https", "http2")
 
-# A timeout that has to pass, one that must not, and one that has to pass after something else
-# that it counts for, too, must not have taken so long.
+# A timeout that must pass, one that must not, and one that must pass although something else that
+# it also bounds must not take that long.
 SHORT, LONG, LATER = 0.3, 60.0, 1.5
 PIECES = (1, 70_000, 5)
 DOWNLOAD = 300_000
@@ -49,12 +49,12 @@ async def _awaited(result: Awaitable[object]) -> object:
 
 
 def summary(body: bytes) -> list[object]:
-    """A body by its length and digest."""
+    """Describe a body by its length and digest."""
     return [len(body), hashlib.sha256(body).hexdigest()]
 
 
 def downloaded(pieces: list[bytes]) -> object:
-    """A download: what arrived, and whether it came in pieces."""
+    """Describe a download: its contents, and whether it arrived in pieces."""
     return [*summary(b"".join(pieces)), len(pieces) > 1]
 
 
@@ -72,7 +72,7 @@ async def upload_async() -> AsyncIterator[bytes]:
 
 
 def seen(description: dict[str, object]) -> object:
-    """What of the request a server describes is the same whoever sends it."""
+    """The parts of the request in a server's answer that are the same for every client."""
     fields = description["headers"]
     assert isinstance(fields, list)
     shown = [[name, value] for name, value in fields if name in ("x-test", "content-type")]

@@ -13,7 +13,7 @@ import requests
 from report import attempt
 
 PORT = sys.argv[1]
-# What each host sets: a cookie of its own, and one for its whole domain.
+# The cookies of each host: one of its own, and one for its whole domain.
 SETTING = (
     "/set-cookie?own=1;%20Path=/&all=2;%20Path=/;%20Domain=shop.test&foreign=3;%20Domain=a.test"
 )

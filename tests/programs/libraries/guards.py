@@ -1,8 +1,8 @@
-"""Programs that look at the addresses of a name before they connect to it, or to one of them.
+"""Programs that check the addresses of a name before they connect to it, or to one of them.
 
 Arguments: the ports of a plain server and of one with TLS, both for ``one.test`` and ``two.test``
-by the addresses in ``NAMES``. With a third argument this file itself leads the names there, and
-what is connected to there to this machine: no such network has to exist.
+at the addresses in ``NAMES``. With a third argument this file resolves the names itself, and
+redirects connections to this machine: no such network has to exist.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIMEOUT = 20
 
 
 def pretend() -> None:
-    """Leads the names to their addresses, and those to this machine."""
+    """Resolves the names to their addresses, and connects those to this machine."""
     getaddrinfo = socket.getaddrinfo
     connect = socket.socket.connect
 
@@ -72,13 +72,13 @@ def infos(name: str, family: int = 0) -> list[object]:
 
 
 def is_public(name: str) -> bool:
-    """The guard of many programs: no address of the name leads inside."""
+    """The guard of many programs: no address of the name is internal."""
     found = {info[4][0] for info in socket.getaddrinfo(name, None)}
     return bool(found) and all(ipaddress.ip_address(address).is_global for address in found)
 
 
 def pinned(name: str, host: str | None = None) -> object:
-    """Checks an address, and asks it for the name."""
+    """Checks an address, and sends it the request for the name."""
     address = socket.gethostbyname(name)
     if not ipaddress.ip_address(address).is_global:
         raise ValueError(f"{name} leads inside")
@@ -101,7 +101,7 @@ def pinned_tls(name: str) -> object:
 
 
 def asked_both(action: Callable[[str], object]) -> object:
-    """For two names at one address, whichever was asked for last."""
+    """With two names at one address, whichever was looked up last."""
     names = ("one.test", "two.test")
     results = []
     for last in names:
@@ -232,7 +232,7 @@ async def _with_httpx(name: str) -> object:
 
 
 async def _with_aiohttp(name: str) -> object:
-    """By a resolver that refuses what leads inside, as many a program has one."""
+    """Uses a resolver that refuses internal addresses, as many programs do."""
     import aiohttp
     from aiohttp.resolver import ThreadedResolver
 

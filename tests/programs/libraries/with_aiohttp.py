@@ -35,7 +35,7 @@ async def reuse(base: str) -> object:
 
 
 async def together(base: str) -> object:
-    """Requests at once, each with its own answer."""
+    """Concurrent requests, each with its own answer."""
 
     async def path(number: int) -> object:
         async with session.get(f"/get?{number}") as response:

@@ -57,7 +57,7 @@ def put_and_get(endpoint: str) -> object:
 
 
 def bodies(endpoint: str) -> object:
-    """Bodies of each kind: none, a file, and one larger than any buffer."""
+    """Bodies of each kind: empty, a file, and one larger than any buffer."""
     client = _client(endpoint)
     found = []
     for body in (b"", io.BytesIO(pattern(3000)), pattern(3 << 20)):
@@ -84,7 +84,7 @@ def reuse(endpoint: str) -> object:
 
 
 def from_a_file(endpoint: str) -> object:
-    """A file on the disk, larger than any buffer, as the body."""
+    """A file on disk, larger than any buffer, as the body."""
     client = _client(endpoint)
     with tempfile.TemporaryFile(dir=".") as file:
         file.write(pattern(3 << 20))
@@ -102,7 +102,7 @@ def streamed(endpoint: str) -> object:
 
 
 def errors(endpoint: str) -> object:
-    """What the server refuses: an object that is not there, and a wrong secret."""
+    """What the server refuses: a missing object, and a wrong secret."""
     found = []
     for client in (_client(endpoint), _client(endpoint, secret="wrong")):
         try:

@@ -20,7 +20,7 @@ def redirects(base: str) -> object:
 
 
 def plain(base: str) -> object:
-    """The parser does not raise what happens on the way, but keeps it."""
+    """The parser does not raise errors of the transfer, but stores them."""
     feed = feedparser.parse(base + "/feed")
     if feed.bozo:
         raise feed.bozo_exception

@@ -19,7 +19,7 @@ BROKEN = (
     *("/short-body", "/short-chunked", "/bad-chunk", "/reset-in-body", "/bad-gzip"),
     *("/silent", "/silent-in-body"),
 )
-# On which connection a response comes is not for it to say.
+# These fields concern the connection, not the response.
 HIDDEN = ("connection", "date", "transfer-encoding")
 Fetch = Callable[..., object]
 
@@ -28,7 +28,7 @@ def shown(
     status: int, reason: str | None, fields: Iterable[tuple[str, str]], body: bytes
 ) -> object:
     kept = sorted([name, value] for name, value in fields if name.lower() not in HIDDEN)
-    # Bytes that are no text stay apart from text, but can be printed.
+    # Bytes that are not text are kept, in a printable form.
     phrase = (reason or "").encode("utf-8", "surrogateescape").decode("latin-1")
     return [status, phrase, kept, len(body), body[:40].decode("latin-1")]
 

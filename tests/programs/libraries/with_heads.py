@@ -1,4 +1,4 @@
-"""Requests of many forms, for a server that keeps their heads byte for byte. Argument: ``raw``."""
+"""Requests of many forms, to a server that keeps their heads byte for byte. Argument: ``raw``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/2, which the host speaks in the place of these clients. Arguments: see ``columns``."""
+"""HTTP/2, which the host speaks instead of these clients. Arguments: see ``columns``."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def reuse(base: str) -> object:
 
 
 async def together(base: str) -> object:
-    """Requests at once, each with its own answer."""
+    """Concurrent requests, each with its own answer."""
     async with httpx.AsyncClient(base_url=base, timeout=LONG) as client:
         answers = await asyncio.gather(*(client.get(f"/get?{number}") for number in range(20)))
     return [answer.json()["path"] for answer in answers]

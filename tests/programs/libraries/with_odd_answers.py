@@ -1,4 +1,4 @@
-"""Answers that are hardly HTTP. Arguments: ``odd``, ``ends`` and ``stays`` with paths by comma."""
+"""Answers that are barely HTTP. Arguments: ``odd``, ``ends`` and ``stays``, paths with commas."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def cookies(base: str) -> object:
 
 
 def other_host(base: str) -> object:
-    """A cookie of an address is not sent to a name, though it is the same server."""
+    """A cookie of an address is not sent to a name, although it is the same server."""
     opener = _opener(http.cookiejar.CookieJar())
     opener.open(base + "/set-cookie?a=1;%20Path=/").close()
     named = base.replace("127.0.0.1", "localhost")

@@ -40,7 +40,7 @@ def download(base: str) -> object:
 
 
 def as_file(base: str) -> object:
-    """A response is a file: by lines, into a buffer, and through ``io``."""
+    """Reads a response as a file: by lines, into a buffer, and through ``io``."""
     with urllib3.PoolManager() as pool:
         response = pool.request("GET", base + "/stream/20", preload_content=False)
         response.auto_close = False  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ def redirects(base: str) -> object:
 
 
 def retries(base: str) -> object:
-    """What is tried again, and how often."""
+    """Which requests are retried, and how often."""
     with urllib3.PoolManager() as pool:
         policy = Retry(total=2, status_forcelist=[503], backoff_factor=0, raise_on_status=False)
         response = pool.request("GET", base + "/status/503", retries=policy)

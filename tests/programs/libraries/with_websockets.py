@@ -1,6 +1,6 @@
-"""WebSocket clients, whose upgrade is not carried. Arguments: see ``columns``.
+"""WebSocket clients, whose upgrade is refused. Arguments: see ``columns``.
 
-The synchronous client of ``websockets`` is not among them: it begins with a thread.
+The synchronous client of ``websockets`` is missing: it begins with a thread.
 """
 
 from __future__ import annotations

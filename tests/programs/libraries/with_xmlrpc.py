@@ -10,7 +10,7 @@ from columns import show
 
 
 def _echoed(proxy: xmlrpc.client.ServerProxy, *values: Any) -> object:
-    """The arguments of a call as the server got them."""
+    """The arguments of a call as the server received them."""
     call = proxy.some.method(*values)
     assert isinstance(call, xmlrpc.client.Binary)
     parameters, method = xmlrpc.client.loads(call.data, use_builtin_types=True)

@@ -1,6 +1,6 @@
-"""The clients of the table of refusals: each makes one request and gives the status.
+"""The clients of the table of refusals: each makes one request and returns the status.
 
-What they need is imported where they begin: not every run has every package.
+They import their packages when they begin: not every run has every package.
 """
 
 from __future__ import annotations

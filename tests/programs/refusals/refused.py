@@ -1,7 +1,8 @@
 """One row of the table of refusals: a client meets each kind, and its tracebacks are printed.
 
-Arguments: the client's name in ``clients``, then name=URL: ``http`` and ``https``, of which a GET
-below ``/get`` and ``/silent`` is allowed; with ``native=yes`` only what no policy refuses is tried.
+Arguments: the client's name in ``clients``, then name=URL: ``http`` and ``https``, where a GET
+below ``/get`` and ``/silent`` is allowed. ``native=yes`` runs only the requests that no policy
+refuses.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def outcome(kind: str, url: str) -> dict[str, Any]:
 
 
 def spend() -> str | None:
-    """Use up the requests that are left; give what is said then."""
+    """Use up the requests that are left; return the text of the error."""
     try:
         for _ in range(MOST):
             clients.http_client("GET", SERVERS["http"] + "/get", {}, None)

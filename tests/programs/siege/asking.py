@@ -1,4 +1,4 @@
-"""Waits for what nobody grants, thirty times at once."""
+"""Waits for permissions that nobody grants, thirty at once."""
 
 import asyncio
 import sys

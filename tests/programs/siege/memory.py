@@ -1,4 +1,4 @@
-"""Makes the host keep as much as it can, for a peer that does not answer."""
+"""Makes the host keep as much as possible, for a peer that does not answer."""
 
 import contextlib
 import socket

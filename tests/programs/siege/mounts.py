@@ -1,4 +1,4 @@
-"""Moves a directory that is mounted away, and puts a link to the host's files in its place."""
+"""Moves a mounted directory away, and replaces it with a link to the host's files."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Tells a name server something, name by name."""
+"""Sends data to a name server, name by name."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""Asks for paths that servers could read in many ways, in front of a hundred patterns."""
+"""Requests paths that servers could read in many ways, under a hundred patterns."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Fills the log with what is denied."""
+"""Fills the log with denials."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""Prepares the place of the next run's script."""
+"""Replaces what the next run's script would be."""
 
 import contextlib
 import os

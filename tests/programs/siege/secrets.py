@@ -1,4 +1,4 @@
-"""Guesses a secret by what is masked in what comes back."""
+"""Guesses a secret by what is masked in responses."""
 
 import contextlib
 import http.client

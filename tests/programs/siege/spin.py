@@ -1,4 +1,4 @@
-"""Uses a processor, and lets go of none."""
+"""Uses a processor and never waits."""
 
 while True:
     pass

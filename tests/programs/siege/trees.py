@@ -1,4 +1,4 @@
-"""Makes directories in directories, files without end, and a large file of nothing."""
+"""Makes nested directories, files without end, and a large sparse file."""
 
 import contextlib
 import os

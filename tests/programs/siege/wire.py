@@ -1,4 +1,4 @@
-"""Opens connection after connection, and asks for answers without end."""
+"""Opens connection after connection, and requests endless answers."""
 
 import contextlib
 import http.client

@@ -1,7 +1,7 @@
-"""What the soak programs share: which requests are made, and what is kept of their outcomes.
+"""What the soak programs share: which requests to make, and what is kept of their outcomes.
 
 Arguments of each program: seed, number of requests, base URL of the plain server, and of the one
-with TLS. With a last argument ``verbose`` each outcome is told on stderr as well.
+with TLS. With a last argument ``verbose`` each outcome is also printed on stderr.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ KINDS = (
 )
 VARIANTS = 3
 EVERY = 10
-"""Of so many requests, one gets a broken answer."""
+"""One of this many requests gets a broken answer."""
 
 PATIENCE = 60.0
-"""Seconds that a client waits for an answer that will come."""
+"""How many seconds a client waits for an answer that comes."""
 IMPATIENCE = 0.2
-"""Seconds that a client waits for one that will not."""
+"""How many seconds a client waits for one that does not."""
 REDIRECTS = 3
 """How many redirections a client follows."""
 
@@ -57,11 +57,11 @@ class Task:
 
     @property
     def timeout(self) -> float:
-        """Seconds to wait for the next bytes."""
+        """How many seconds to wait for the next bytes."""
         return IMPATIENCE if self.kind == "stall" else PATIENCE
 
     def expected(self) -> bytes | None:
-        """The body of the right answer; ``None`` where there is none."""
+        """The body of the right answer; ``None`` if there is none."""
         if self.kind not in ("right", "slow"):
             return None
         return b"answer %d\n" % self.number * (1 + self.number % 50) + (self.posted or b"")
@@ -80,14 +80,14 @@ class Soak:
         self._held: list[list[int]] = []
 
     def tasks(self) -> Iterator[Task]:
-        """The requests in their order. What is held is measured after a fifth and at the end."""
+        """The requests in their order. Memory is measured after a fifth and at the end."""
         for number in range(self.count):
             if number in (_settled(self.count // 5), _settled(self.count)):
                 self._held.append(_held())
             yield self._task(number)
 
     def answered(self, task: Task, status: int, body: bytes) -> None:
-        """Notes an answer."""
+        """Records an answer."""
         right = task.expected()
         if right is None:
             outcome = f"{status} {hashlib.sha256(body).hexdigest()[:16]}"
@@ -96,11 +96,11 @@ class Soak:
         self._note(task, outcome)
 
     def failed(self, task: Task, error: BaseException) -> None:
-        """Notes an exception, with everything in it and everything that it says led to it."""
+        """Records an exception, with everything in it and all its causes."""
         self._note(task, " < ".join(_told(inner) for inner in _chain(error)))
 
     def report(self) -> None:
-        """Prints what came of it; call it when the client is closed."""
+        """Prints the outcomes; call it when the client is closed."""
         for kind, seen in sorted(self._outcomes.items()):
             emit(kind, [seen, self._digests[kind].hexdigest()])
         emit("held", [*self._held, _held()])
@@ -117,7 +117,7 @@ class Soak:
         drawn = self._drawn(str(number))
         kind, variant, posted = "right", drawn % VARIANTS, None
         if number % EVERY == EVERY - 1:
-            # Each kind once in a hundred requests, in an order of its own, its variants in turn.
+            # Each kind once in a hundred requests, in a random order; its variants take turns.
             block, place = divmod(number // EVERY, len(KINDS))
             kind = sorted(KINDS, key=lambda kind: self._drawn(f"{block} {kind}"))[place]
             variant = (block + KINDS.index(kind)) % VARIANTS
@@ -136,12 +136,12 @@ class Soak:
 
 
 def _settled(number: int) -> int:
-    """The request before `number` that comes after the most right answers in a row."""
+    """The request before `number` that follows the most right answers in a row."""
     return number // EVERY * EVERY - 1
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The exception, then what it carries or names as its cause, each once."""
+    """The exception, then what it contains or names as its cause, each once."""
     found: list[BaseException] = []
     pending: list[object] = [error]
     while pending:
@@ -159,18 +159,18 @@ def _told(error: BaseException) -> str:
     name = module + kind.__qualname__
     if isinstance(error, ssl.SSLError):
         return f"{name}({error.reason})"
-    # The numbers of libraries' own kinds may be OpenSSL's.
+    # Numbers in libraries' own types may be OpenSSL's.
     if isinstance(error, OSError) and error.errno is not None and not module:
         return f"{name}({error_name(error)})"
     return name
 
 
 def _held() -> list[int]:
-    """How many objects there are, and how many ends of sockets among them in a sandbox."""
+    """How many objects there are, and how many of them are ends of sockets in a sandbox."""
     gc.collect()
     objects = gc.get_objects()
     endpoint = sys.modules.get("sandbox_net.endpoint")
-    # `isinstance` would keep a note of every class that it sees.
+    # `isinstance` would cache every class that it sees.
     ends = (
         [] if endpoint is None else [it for it in objects if endpoint.Endpoint in type(it).__mro__]
     )

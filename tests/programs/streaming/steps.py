@@ -1,7 +1,7 @@
-"""What the programs of this folder share: the servers, and steps on a connection of their own.
+"""What the programs of this folder share: the servers, and steps on separate connections.
 
 Arguments: name=URL of the same server in three ways. Each stream has a name; a step is a request
-about it by `urllib`, which keeps nothing back and is not what is tested here.
+about it, sent with `urllib`, which buffers nothing and is not tested here.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ SERVERS = dict(argument.split("=", 1) for argument in sys.argv[1:])
 EVENTS = 10
 PIECES = 5
 PIECE = pattern(1000)
-# A generator that gives this much was never held.
+# If a generator yields this much, nobody holds it back.
 ENDLESS = 512 << 20
-# What the buffers on the way may hold: those of the system alone are some MiB.
+# What the buffers on the way may hold: the system's own are some MiB.
 MOST = 16 << 20
 BLOCK = pattern(65_536)
-# After so long without progress a client gives up.
+# A client gives up after this long without progress.
 PATIENCE = 1.0
 LONG = 60.0
 
 
 def show(cases: dict[str, Callable[[str, str], object]]) -> None:
-    """Print each case with each server; a case is given a base URL and a stream's name."""
+    """Print each case with each server; a case gets a base URL and a stream's name."""
     for case, action in cases.items():
         for server, base in SERVERS.items():
             name = f"{case} / {server}"
@@ -36,19 +36,19 @@ def show(cases: dict[str, Callable[[str, str], object]]) -> None:
 
 
 def step(base: str, path: str, stream: str) -> str:
-    """Make a request about a stream; give the answer."""
+    """Send a request about a stream; return the answer."""
     with urllib.request.urlopen(f"{base}/{path}?{stream}", timeout=LONG) as response:
         text: str = response.read().decode()
         return text
 
 
 def acknowledge(base: str, stream: str) -> None:
-    """Let the next event come."""
+    """Release the next event."""
     step(base, "acknowledge", stream)
 
 
 class Upload:
-    """A body from a generator that counts what it gives."""
+    """A body from a generator that counts its output."""
 
     def __init__(self, base: str, stream: str) -> None:
         self.given = 0
@@ -56,13 +56,13 @@ class Upload:
         self._stream = stream
 
     def paced(self) -> Iterator[bytes]:
-        """Pieces, each when the one before it has arrived at the server."""
+        """Pieces, each one after the previous one has arrived at the server."""
         for number in range(PIECES):
             yield PIECE
             step(self._base, f"arrived/{len(PIECE) * (number + 1)}", self._stream)
 
     async def paced_async(self) -> AsyncIterator[bytes]:
-        """The same for asyncio, where the steps are on the client's own loop."""
+        """The same for asyncio; the steps are on the client's own loop."""
         for piece in self.paced():
             yield piece
 
@@ -79,7 +79,7 @@ class Upload:
 
     @property
     def held(self) -> bool:
-        """Whether it was stopped long before its end."""
+        """Whether it stopped long before its end."""
         return self.given < MOST
 
 
@@ -89,6 +89,6 @@ def wait_for_cut(base: str, stream: str) -> str:
 
 
 def held(base: str, stream: str) -> object:
-    """Whether the server was stopped long before the end of what it sends."""
+    """Whether the server stopped long before the end of its output."""
     given, _ = step(base, "settled", stream).split()
     return int(given) < MOST

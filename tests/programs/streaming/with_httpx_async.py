@@ -35,7 +35,7 @@ async def events(client: httpx.AsyncClient, base: str, stream: str) -> object:
 
 
 async def two_at_once(client: httpx.AsyncClient, base: str, stream: str) -> object:
-    """Each of two streams is acknowledged by the reader of the other."""
+    """The reader of each of two streams acknowledges the other."""
 
     async def read(own: str, other: str) -> list[str]:
         found = []

@@ -21,7 +21,7 @@ def events(base: str, stream: str) -> object:
 
 
 def events_by_pieces(base: str, stream: str) -> object:
-    """`read1` gives what is there."""
+    """`read1` returns what has arrived."""
     found = []
     with urllib.request.urlopen(f"{base}/events/{EVENTS}?{stream}", timeout=LONG) as response:
         while piece := response.read1(1000):

@@ -1,4 +1,4 @@
-"""Functions that wait in the middle keep all that is theirs, whichever way they are written."""
+"""Functions that wait in the middle keep all their state, however they are written."""
 
 import asyncio
 import contextlib
@@ -203,7 +203,7 @@ while len(fired) < 3:
     time.sleep(NAP)
 print(fired)
 
-# Several that put and several that take.
+# Several producers and several consumers.
 narrow: "queue.Queue[tuple[int, int] | None]" = queue.Queue(3)
 taken: list[tuple[int, int]] = []
 
@@ -234,7 +234,7 @@ narrow.join()
 poll(consumers)
 print(sorted(taken) == [(name, number) for name in range(3) for number in range(5)])
 
-# A lock that a generator takes, which cannot be left where it waits.
+# A lock that a generator takes, which cannot be suspended where it waits.
 lock, count = threading.Lock(), 0
 
 

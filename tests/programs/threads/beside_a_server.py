@@ -10,7 +10,7 @@ ORIGIN = sys.argv[1]
 
 
 class Counted:
-    """Counts how many of its calls go on at once."""
+    """Counts how many of its calls are under way at once."""
 
     def __init__(self) -> None:
         self.now = self.most = 0

@@ -1,4 +1,4 @@
-"""A thread goes on while another one waits for sockets for a short time, again and again."""
+"""A thread continues while another one waits for sockets for a short time, again and again."""
 
 import select
 import selectors

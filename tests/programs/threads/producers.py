@@ -3,7 +3,7 @@
 import queue
 import threading
 
-# The consumers are there first, and daemons.
+# The consumers start first, and are daemons.
 tasks: queue.Queue[int] = queue.Queue()
 found = []
 
@@ -21,7 +21,7 @@ for number in range(5):
 tasks.join()
 print(sorted(found))
 
-# They end at a mark.
+# They end at a sentinel.
 lines: queue.Queue[str | None] = queue.Queue()
 written = []
 
@@ -39,7 +39,7 @@ for line in ("one", "two", None):
 writer.join()
 print(written)
 
-# The producer has little room.
+# The producer's queue is small.
 narrow: queue.Queue[int] = queue.Queue(maxsize=2)
 sums = []
 consumer = threading.Thread(target=lambda: sums.append(sum(narrow.get() for _ in range(6))))
@@ -49,7 +49,7 @@ for number in range(6):
 consumer.join()
 print(sums)
 
-# The main thread takes.
+# The main thread consumes.
 simple: queue.SimpleQueue[str] = queue.SimpleQueue()
 threading.Thread(target=simple.put, args=("from a thread",)).start()
 print(simple.get())

@@ -1,4 +1,4 @@
-"""A thread that waits goes on whenever another one waits, for however short a time."""
+"""A waiting thread continues whenever another one waits, for however short a time."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ once = threading.Lock()
 
 
 class Ticker:
-    """A thread that ticks for ever, and all ways to wait for its ticks."""
+    """A thread that ticks without end, and all ways to wait for its ticks."""
 
     def __init__(self, name: str, pause: Callable[[], object]) -> None:
         self.name, self.ticks, self.pause = name, 0, pause
@@ -188,7 +188,7 @@ for name, pause in PAUSES.items():
         print(name, wait.__name__, time.monotonic() - begun < 3)
     tickers[0].pause = functools.partial(time.sleep, 3600)
 
-# A thread is told to end by what the others do between short waits.
+# The others end a thread between short waits.
 asked, answered, stop = queue.Queue(1), queue.Queue(1), threading.Event()
 
 
@@ -221,7 +221,7 @@ for thread in threads:
     thread.join()
 print([thread.is_alive() for thread in threads])
 
-# Sums that are read and written on both sides of a wait are right under a lock.
+# Under a lock, sums that are read before a wait and written after it are right.
 total = 0
 
 

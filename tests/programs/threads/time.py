@@ -1,4 +1,4 @@
-"""Threads that time tells when to go on."""
+"""Threads that wait for time to pass."""
 
 import threading
 import time

@@ -9,7 +9,7 @@ from elasticsearch.helpers import parallel_bulk
 
 
 class Node(BaseNode):
-    """Takes every document, but the fifth."""
+    """Accepts every document except the fifth."""
 
     def perform_request(self, method, target, body=None, headers=None, request_timeout=None):
         lines = body.decode().splitlines()

@@ -8,6 +8,6 @@ _running = ExitStack()
 
 
 def start(handler: str) -> list[object]:
-    """Starts a server with one of the test module's handlers, and gives its address."""
+    """Starts a server with one of the test module's handlers, and returns its address."""
     server = _running.enter_context(tests.socket_server(getattr(tests, handler)))
     return list(server.server_address)

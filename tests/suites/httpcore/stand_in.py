@@ -1,4 +1,4 @@
-"""Puts servers outside, and asyncio, in the place of what httpcore's tests bring."""
+"""Replaces the servers and the trio of httpcore's tests with servers outside and asyncio."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 import anyio
 
-# httpcore uses the module `trio` where it finds one, so it is there before.
+# httpcore uses the module `trio` if it finds one, so import it first.
 import httpcore  # noqa: F401
 import pytest
 from asyncio_only import anyio_backend
@@ -18,11 +18,11 @@ __all__ = ["anyio_backend", "httpbin", "httpbin_secure"]
 
 
 class Trio(ModuleType):
-    """What the tests use of trio, on asyncio."""
+    """The parts of trio that the tests use, on asyncio."""
 
     @staticmethod
     def open_nursery() -> anyio.abc.TaskGroup:
-        """Has `start_soon`, as a nursery has."""
+        """A nursery that has only `start_soon`."""
         return anyio.create_task_group()
 
     @staticmethod
@@ -41,6 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(obj: object) -> None:
-    """Tests for pytest-trio are tests for anyio."""
+    """Turns tests for pytest-trio into tests for anyio."""
     if any(mark.name == "trio" for mark in getattr(obj, "pytestmark", [])):
         pytest.mark.anyio(obj)

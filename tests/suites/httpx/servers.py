@@ -13,7 +13,7 @@ _generators: list[object] = []
 
 
 def start_server() -> int:
-    """Starts the application of `tests/conftest.py` in uvicorn, unless it runs; gives the port."""
+    """Starts the application of `tests/conftest.py` in uvicorn unless it runs; returns the port."""
     if not _running:
         config = conftest.Config(app=conftest.app, lifespan="off", loop="asyncio", port=0)
         server = conftest.TestServer(config=config)

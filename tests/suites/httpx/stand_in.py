@@ -1,11 +1,11 @@
-"""Puts a server and certificates outside in the place of what httpx's tests bring."""
+"""Replaces the server and certificates of httpx's tests with those outside."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-# httpx uses zstandard and trio where it finds them, so it is there before.
+# httpx uses zstandard and trio if it finds them, so import it first.
 import httpx  # noqa: F401
 import pytest
 import trustme_outside
@@ -16,7 +16,7 @@ __all__ = ["anyio_backend"]
 
 
 class Config:
-    """Where uvicorn is; what it runs is outside."""
+    """Knows where uvicorn is; its application runs outside."""
 
     is_ssl = False
     host = "127.0.0.1"
@@ -26,14 +26,14 @@ class Config:
 
 
 class Server:
-    """What the tests subclass."""
+    """The class that the tests subclass."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
 
 def serve_in_thread(server: Server) -> Iterator[Server]:
-    """In place of the function in `tests/conftest.py`: the server runs already."""
+    """Replaces the function in `tests/conftest.py`: the server runs already."""
     yield server
 
 
@@ -41,13 +41,13 @@ trustme_outside.install()
 module("uvicorn")
 module("uvicorn.config", Config=Config)
 module("uvicorn.server", Server=Server)
-# Imported by test files of which most tests need neither; pyproject.toml names trio's warning.
+# Imported by test files whose tests mostly need neither; pyproject.toml names trio's warning.
 module("trio", TrioDeprecationWarning=type("TrioDeprecationWarning", (FutureWarning,), {}))
 module("zstandard")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_plugin_registered(plugin: Any) -> None:
-    """Once `tests/conftest.py` is there."""
+    """Runs once `tests/conftest.py` is loaded."""
     if getattr(plugin, "__name__", "") == "tests.conftest":
         plugin.serve_in_thread = serve_in_thread

@@ -22,7 +22,7 @@ _servers: list[testserver.Server] = []
 
 
 def start_testserver(kind: str, settings: list[Any]) -> dict[str, Any]:
-    """Starts a `Server` or `TLSServer`; gives its number, host and port."""
+    """Starts a `Server` or `TLSServer`; returns its number, host and port."""
     unpacker = Unpacker(ROOT, events)
     server = getattr(testserver, kind)(**unpacker.unpack(settings))
     number = len(_servers)
@@ -33,18 +33,18 @@ def start_testserver(kind: str, settings: list[Any]) -> dict[str, Any]:
 
 
 def stop_testserver(number: int, failed: bool) -> None:
-    """Ends it as leaving its `with` does."""
+    """Ends it as leaving its `with` block does."""
     error = AssertionError("the test failed") if failed else None
     _servers[number].__exit__(type(error) if error else None, error, None)
 
 
 def handler_results(number: int) -> list[Any] | None:
-    """What its handler gave for each connection."""
+    """Returns the results of its handler for each connection."""
     return describe(_servers[number].handler_results)
 
 
 def start_nosan_server() -> dict[str, Any]:
-    """Starts a TLS server whose certificate has a common name alone."""
+    """Starts a TLS server whose certificate has only a common name."""
     authority = trustme.CA()
     certificate = authority.issue_cert(common_name="localhost")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

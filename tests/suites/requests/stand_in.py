@@ -1,4 +1,4 @@
-"""Puts servers outside in the place of those of requests' tests."""
+"""Replaces the servers of requests' tests with servers outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ testserver = importlib.import_module("tests.testserver.server")
 
 
 class Outside:
-    """What `Server` and `TLSServer` have, but for their thread."""
+    """The interface of `Server` and `TLSServer`, without their thread."""
 
     kind: str
 
@@ -43,12 +43,12 @@ class Outside:
 
     @property
     def handler_results(self) -> list[Any]:
-        """What the handler gave for each connection."""
+        """The results of the handler for each connection."""
         return list(Unpacker("/", {}).unpack(call("handler_results", number=self._number)))
 
 
 class Server(Outside):
-    """In place of `tests.testserver.server.Server`."""
+    """Replaces `tests.testserver.server.Server`."""
 
     kind = "Server"
     text_response_server = testserver.Server.__dict__["text_response_server"]
@@ -56,13 +56,13 @@ class Server(Outside):
 
 
 class TLSServer(Outside):
-    """In place of `tests.testserver.server.TLSServer`."""
+    """Replaces `tests.testserver.server.TLSServer`."""
 
     kind = "TLSServer"
 
 
 def send(self: requests.Session, request: requests.PreparedRequest, **more: Any) -> Any:
-    """A request: its handler may know the variables of the test, and the other way round."""
+    """Sends a request: its handler may use the variables of the test, and the other way round."""
     events_outside.send_filled()
     try:
         return _stock_send(self, request, **more)
@@ -76,7 +76,7 @@ vars(testserver).update(Server=Server, TLSServer=TLSServer)
 
 
 def nosan_server(tmp_path: Path) -> Iterator[tuple[str, int, str]]:
-    """In place of the fixture in `tests/conftest.py`."""
+    """Replaces the fixture in `tests/conftest.py`."""
     started = call("start_nosan_server")
     path = tmp_path / "ca.pem"
     path.write_text(started["ca"])
@@ -85,13 +85,13 @@ def nosan_server(tmp_path: Path) -> Iterator[tuple[str, int, str]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_plugin_registered(plugin: Any) -> None:
-    """Once `tests/conftest.py` is there."""
+    """Runs once `tests/conftest.py` is loaded."""
     if getattr(plugin, "__name__", "") == "tests.conftest":
         plugin.nosan_server = pytest.fixture(nosan_server)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Once the test modules are there."""
+    """Runs once the test modules are loaded."""
     for found in {item.getparent(pytest.Module) for item in items}:
         if isinstance(getattr(found, "obj", None), ModuleType):
             events_outside.replace_events(found.obj)  # type: ignore[union-attr]

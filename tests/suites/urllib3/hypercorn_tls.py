@@ -1,4 +1,4 @@
-"""What urllib3's own version of hypercorn tells its application of TLS, for the one from PyPI."""
+"""Makes hypercorn from PyPI report TLS to its application as urllib3's own version does."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _stock_spawn_app = TaskGroup.spawn_app
 
 
 async def run(self: TCPServer) -> None:
-    """One connection; the tasks that it starts know its stream."""
+    """Serves one connection; the tasks that it starts know its stream."""
     _stream.set(self.stream)
     await _stock_run(self)
 
 
 async def spawn_app(self: TaskGroup, app: Any, config: Any, scope: Any, send: Any) -> Any:
-    """One request, with the extension `tls` of ASGI."""
+    """Serves one request, with the extension `tls` of ASGI."""
     stream = _stream.get()
     if hasattr(stream, "selected_alpn_protocol"):
         subject = (stream.getpeercert() or {}).get("subject", ())
@@ -34,6 +34,6 @@ async def spawn_app(self: TaskGroup, app: Any, config: Any, scope: Any, send: An
 
 
 def install() -> None:
-    """Makes the change."""
+    """Applies the change."""
     TCPServer.run = run  # type: ignore[method-assign]
     TaskGroup.spawn_app = spawn_app  # type: ignore[method-assign]

@@ -34,7 +34,7 @@ hypercorn_tls.install()
 
 ROOT = str(Path(socketserver.__file__).parent.parent)
 
-#: Seconds that a handler has after the end of its test.
+#: How many seconds a handler has after the end of its test.
 PATIENCE = 0.3
 
 _stacks: dict[int, contextlib.ExitStack] = {}
@@ -44,7 +44,7 @@ _threads: dict[int, threading.Thread] = {}
 def start_hypercorn(
     host: str, certificates: list[Any], proxy: bool, upstream: list[Any]
 ) -> dict[str, int]:
-    """Starts the application or the proxy; gives a number, and the port."""
+    """Starts the application or the proxy; returns a number, and the port."""
     unpacker = Unpacker(ROOT, {})
     settings = unpacker.unpack(certificates)
     if settings and "cert_reqs" in settings:
@@ -62,7 +62,7 @@ def stop_hypercorn(number: int) -> None:
 
 
 class HandlerThread(socketserver.SocketServerThread):
-    """As its base, with room for all attempts of a client to connect."""
+    """As its base class, with room for all attempts of a client to connect."""
 
     def _start_server(self) -> None:
         with socket.socket() as listener:
@@ -74,7 +74,7 @@ class HandlerThread(socketserver.SocketServerThread):
 
 
 def start_socket_server(handler: list[Any], host: str, quit_event: int | None) -> dict[str, int]:
-    """Runs a handler of a test in a thread that listens; gives a number, and the port."""
+    """Runs a test's handler in a thread that listens; returns a number, and the port."""
     unpacker = Unpacker(ROOT, events)
     ready = threading.Event()
     thread = HandlerThread(
@@ -93,11 +93,11 @@ def start_socket_server(handler: list[Any], host: str, quit_event: int | None) -
 
 
 def join(number: int) -> None:
-    """Waits for the end of a handler, and ends one that does not come to it."""
+    """Waits for the end of a handler, and ends one that does not end by itself."""
     thread = _threads[number]
     thread.join(PATIENCE)
     if thread.is_alive():
-        # A handler whose test has failed may read the end of its connection for ever.
+        # A handler whose test failed may wait without limit for the end of its connection.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
         )

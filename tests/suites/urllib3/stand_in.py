@@ -1,4 +1,4 @@
-"""Puts servers outside in the place of urllib3's dummyserver."""
+"""Replaces urllib3's dummyserver with servers outside."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ class SocketServerThread:
             events_outside.forget(number)
 
     def is_alive(self) -> bool:
-        """Whether it goes on."""
+        """Whether it still runs."""
         return False
 
 
 def urlopen(self: Any, *arguments: Any, **more: Any) -> Any:
-    """A request, behind which a test may look at what its handler noted."""
+    """Sends a request, after which a test may read what its handler recorded."""
     try:
         return _stock_urlopen(self, *arguments, **more)
     finally:
@@ -105,8 +105,8 @@ module("dummyserver.app", hypercorn_app="hypercorn_app")
 module("dummyserver.asgi_proxy", ProxyApp=ProxyApp)
 module("dummyserver.hypercornserver", run_hypercorn_in_thread=run_hypercorn_in_thread)
 
-# Whether there is IPv6, a name `localhost.` and a way to the internet is for the machine; the list
-# of differences is the same for all.
+# IPv6, the name `localhost.` and internet access depend on the machine, but the list of differences
+# is the same for all.
 socketserver = importlib.import_module("dummyserver.socketserver")
 vars(socketserver).update(
     HAS_IPV6=False, HAS_IPV6_AND_DNS=False, SocketServerThread=SocketServerThread
@@ -118,12 +118,12 @@ events_outside.replace_events(importlib.import_module("dummyserver.testcase"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """pytest-timeout's marker: a run that hangs is ended from outside."""
+    """pytest-timeout's marker: runs that hang are ended from outside."""
     config.addinivalue_line("markers", "timeout: is to end in time")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Once the test modules are there."""
+    """Runs once the test modules are loaded."""
     for found in {item.getparent(pytest.Module) for item in items}:
         if isinstance(getattr(found, "obj", None), ModuleType):
             events_outside.replace_events(found.obj)  # type: ignore[union-attr]

@@ -182,7 +182,7 @@ async fn more_trailers_than_a_reply_can_count_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_peer_that_asks_for_the_body_is_told_of_once() {
+async fn a_request_for_the_body_is_reported_once() {
     let (mut guest, id, state) = exchange(CHUNKED).await;
     assert_eq!(guest.call(HEAD, id, 0, b"").await, Reply::Pending);
     state.send_modify(|state| state.continued = true);
@@ -206,7 +206,7 @@ async fn a_peer_that_asks_for_the_body_is_told_of_once() {
             payload: vec![0]
         }
     );
-    // A head says more.
+    // A head contains more.
     state.send_modify(|state| {
         state.continued = true;
         state.head = Some(Ok(head(&[])));
@@ -265,7 +265,7 @@ async fn streams_are_dropped_before_their_exchange() {
     guest.call(HEAD, id, 0, b"").await;
     assert_eq!(guest.call(READ, id, 10, b"").await, Reply::Pending);
     assert_eq!(guest.call(WRITE, id, 0, b"a").await, Reply::Pending);
-    // The host traps where an exchange goes before its streams.
+    // The host traps if an exchange is dropped before its streams.
     assert_eq!(guest.call(CLOSE, id, 0, b"").await, Reply::value(0));
     assert_eq!(
         guest.call(READ, id, 10, b"").await,

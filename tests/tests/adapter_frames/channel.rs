@@ -167,7 +167,7 @@ async fn buffers_of_two_gigabytes_together_are_invalid() {
 }
 
 #[tokio::test]
-async fn buffers_over_their_own_list_do_no_harm() {
+async fn buffers_that_overlap_their_own_list_do_no_harm() {
     let mut guest = Guest::new().await;
     guest.call(STATUS, 0, 0, b"").await;
     let frame = frame(STATUS, 1, 0, b"");

@@ -1,4 +1,4 @@
-//! Every error of the host, as a reply tells it.
+//! Every error of the host, as a reply reports it.
 
 use crate::frames::command::{CONNECT, REQUEST};
 use crate::frames::{Reply, connect, request};

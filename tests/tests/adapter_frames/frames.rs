@@ -48,7 +48,7 @@ pub fn connect(timeout: u64, host: &[u8]) -> Vec<u8> {
     [&timeout.to_le_bytes()[..], host].concat()
 }
 
-/// What a `start-tls` asks for beside its verification.
+/// What a `start-tls` requests besides its verification.
 #[derive(Clone, Copy, Default)]
 pub struct Tls<'a> {
     pub name: &'a [u8],
@@ -122,7 +122,7 @@ pub fn poll(timeout: u64, entries: &[(u32, u8)]) -> Vec<u8> {
     payload
 }
 
-/// What a reply says.
+/// The contents of a reply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reply {
     Ok {
@@ -130,7 +130,7 @@ pub enum Reply {
         payload: Vec<u8>,
     },
     Pending,
-    /// The peer asks for the request's body.
+    /// The peer requests the body of the request.
     Continue,
     Error {
         code: u8,
@@ -140,7 +140,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Reads a whole reply, and checks everything that is always the same.
+    /// Reads a whole reply, and checks what holds for every reply.
     pub fn parse(bytes: &[u8]) -> Reply {
         let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let payload = bytes[16..].to_vec();
@@ -163,7 +163,7 @@ impl Reply {
         }
     }
 
-    /// An answer that is only a number.
+    /// A reply with only a number.
     pub fn value(value: u32) -> Reply {
         Reply::Ok {
             value,
@@ -171,7 +171,7 @@ impl Reply {
         }
     }
 
-    /// An answer that is only bytes.
+    /// A reply with only bytes.
     pub fn bytes(payload: &[u8]) -> Reply {
         Reply::Ok {
             value: 0,
@@ -188,7 +188,7 @@ impl Reply {
         }
     }
 
-    /// An error of the host: its text, and what follows that.
+    /// An error of the host: its text, and the bytes after it.
     pub fn error(code: u8, detail: u8, text: &str, rest: &[u8]) -> Reply {
         let length = (text.len() as u32).to_le_bytes();
         let payload = [&length[..], text.as_bytes(), rest].concat();
@@ -199,13 +199,13 @@ impl Reply {
         }
     }
 
-    /// The complete end of a body with these fields behind it.
+    /// The complete end of a body, followed by these fields.
     pub fn trailers(fields: &[(&[u8], &[u8])]) -> Reply {
         let payload = request(0, b"", b"", fields).split_off(14);
         Reply::Ok { value: 1, payload }
     }
 
-    /// The id in an answer to `connect`, `request` or `resolve`.
+    /// The id in a reply to `connect`, `request` or `resolve`.
     pub fn id(&self) -> u32 {
         match self {
             Reply::Ok { value, payload } if payload.is_empty() && *value != 0 => *value,

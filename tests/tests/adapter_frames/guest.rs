@@ -1,4 +1,4 @@
-//! A program that does nothing but pass calls on to the adapter, so that a test can be the program.
+//! A program that only passes calls on to the adapter, so that a test acts as the program.
 
 use std::sync::LazyLock;
 
@@ -31,15 +31,15 @@ const WORLD: &str = "
 
 /// The control channel.
 pub const CONTROL: u32 = 0xFFFF_FFFE;
-/// The pages of memory that a program has at first.
+/// The pages of memory that a program starts with.
 pub const PAGES: u32 = 128;
-/// Where results of calls go, the lists of buffers, the buffers, and what `poke` is given.
+/// The places of the results of calls, the lists of buffers, the buffers, and what `poke` writes.
 const RESULT: u32 = 64;
 const LIST: u32 = 0x1000;
 pub const DATA: u32 = 0x10_0000;
 const SCRATCH: u32 = 0x50_0000;
 
-/// The core module. Its imports and exports are those that a re-encoded preview1 program has.
+/// The core module. It has the imports and exports of a re-encoded preview1 program.
 fn program(most_pages: u32) -> String {
     format!(
         r#"(module
@@ -110,12 +110,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// A program whose memory may grow as it likes.
+    /// A program whose memory may grow without limit.
     pub async fn new() -> Guest {
         Guest::start(&ROOMY).await
     }
 
-    /// A program whose memory has at most so many pages.
+    /// A program whose memory has at most this many pages.
     pub async fn with_most_pages(pages: u32) -> Guest {
         Guest::start(&component(pages)).await
     }
@@ -168,7 +168,7 @@ impl Guest {
         self.invoke("poke", (address, bytes)).await
     }
 
-    /// Bytes of the program's memory.
+    /// Reads bytes of the program's memory.
     pub async fn peek(&mut self, address: u32, size: u32) -> Vec<u8> {
         let (bytes,): (Vec<u8>,) = self.invoke("peek", (address, size)).await;
         bytes
@@ -190,7 +190,7 @@ impl Guest {
         assert_ne!(before, u32::MAX, "the memory is at its limit");
     }
 
-    /// `fd_write` or `fd_read` with raw addresses: gives the error number.
+    /// Calls `fd_write` or `fd_read` with raw addresses; returns the error number.
     pub async fn raw(&mut self, name: &str, fd: u32, list: u32, count: u32, result: u32) -> u32 {
         let (errno,): (u32,) = self.invoke(name, (fd, list, count, result)).await;
         errno
@@ -207,7 +207,7 @@ impl Guest {
         (LIST, buffers.len() as u32)
     }
 
-    /// `fd_write` of several buffers: gives how much was written, or the error number.
+    /// Calls `fd_write` with several buffers; returns how much was written, or the error number.
     pub async fn write(&mut self, fd: u32, parts: &[&[u8]]) -> Result<u32, u32> {
         self.poke(DATA, &parts.concat()).await;
         let mut address = DATA;
@@ -223,7 +223,7 @@ impl Guest {
         }
     }
 
-    /// `fd_read` into several buffers: gives what was read, or the error number.
+    /// Calls `fd_read` into several buffers; returns what was read, or the error number.
     pub async fn read(&mut self, fd: u32, sizes: &[u32]) -> Result<Vec<u8>, u32> {
         let mut address = DATA;
         let mut buffers = Vec::new();
@@ -241,7 +241,7 @@ impl Guest {
         }
     }
 
-    /// `fd_fdstat_get`: gives the structure, or the error number.
+    /// Calls `fd_fdstat_get`; returns the structure, or the error number.
     pub async fn fdstat(&mut self, fd: u32) -> Result<Vec<u8>, u32> {
         let (errno,): (u32,) = self.invoke("fd-fdstat-get", (fd, RESULT)).await;
         match errno {

@@ -1,4 +1,4 @@
-//! Handles and memory that run out.
+//! Running out of handles and of memory.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::mock::ErrorCode;
 
 const NO_MEMORY: u32 = 48;
 /// What the two adapters' stacks and this one's state take, and a little more, but less than the
-/// least by which the adapter would go on to grow.
+/// smallest step by which the adapter's memory grows.
 const TAKEN: u32 = 16;
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn what_does_not_fit_into_the_memory_is_an_error_and_the_channel_goes_on()
     let id = guest.call(CONNECT, 0, 80, &connect(0, b"a")).await.id();
     let memory = Reply::fault(fault::MEMORY);
 
-    // A payload that has to be put together, and fields whose list is larger than they are.
+    // A payload that has to be assembled, and fields whose list is larger than their bytes.
     let large = frame(REQUEST, id, 0, &request(0, b"GET", &[b'/'; 700_000], &[]));
     guest
         .write(CONTROL, &[&large[..100], &large[100..]])
@@ -81,7 +81,7 @@ async fn what_does_not_fit_into_the_memory_is_an_error_and_the_channel_goes_on()
     assert_eq!(guest.call(REQUEST, id, 0, &many).await, memory);
     assert!(guest.host().exchanges.is_empty());
 
-    // The lists of a handshake, each of which would fit alone.
+    // The lists of a handshake, each of which would fit by itself.
     let few = Tls {
         roots: &vec![&b""[..]; 30_000],
         ..Tls::default()
@@ -97,7 +97,7 @@ async fn what_does_not_fit_into_the_memory_is_an_error_and_the_channel_goes_on()
     let reply = guest.call(START_TLS, id, 5, &few.payload()).await;
     assert_eq!(reply, Reply::value(0));
 
-    // In one piece it needs no room.
+    // In one piece it needs no memory.
     guest.send(&large).await.id();
     assert_eq!(guest.host().exchanges[0].borrow().path.len(), 700_000);
 }
@@ -108,7 +108,7 @@ async fn an_answer_that_does_not_fit_into_the_memory_is_an_error_and_the_channel
     let id = guest.call(CONNECT, 0, 80, &connect(0, b"a")).await.id();
     let memory = Reply::fault(fault::MEMORY);
     let value = [b'v'; 300];
-    // Many fields, and one whose bytes alone leave no room for the reply.
+    // Many fields, and one whose bytes by themselves leave no room for the reply.
     for fields in [
         vec![(&b"name"[..], &value[..]); 3000],
         vec![(&b"name"[..], &[b'v'; 400_000])],

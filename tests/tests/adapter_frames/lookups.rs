@@ -1,4 +1,4 @@
-//! resolve, and what is done with a lookup.
+//! resolve, and the frames on a lookup.
 
 use crate::frames::command::{CLOSE, CONNECT, POLL, RESOLVE, STATUS};
 use crate::frames::{FOREVER, PROGRESS, Reply, connect, fault, frame, poll};
@@ -117,7 +117,7 @@ async fn a_lookup_is_waited_for_beside_a_connection() {
         let payload = vec![0, PROGRESS];
         assert_eq!(reply, Reply::Ok { value: 1, payload });
     }
-    // Nothing is left of the waiting.
+    // Nothing remains of the wait.
     assert_eq!(guest.host().table.iter_mut().count(), 2);
 }
 

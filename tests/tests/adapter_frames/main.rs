@@ -1,5 +1,5 @@
 //! The built adapter (`adapter/sandbox_net_preview1.wasm`) in a component, between a program that
-//! sends the test's frames and a host that does what the test says.
+//! sends the test's frames and a host that the test controls.
 
 #![allow(
     unreachable_pub,

@@ -6,7 +6,7 @@ use crate::frames::{FOREVER, PROGRESS, READABLE, Reply, Tls, WRITABLE};
 use crate::frames::{connect, fault, frame, poll, request, start_tls};
 use crate::guest::{CONTROL, Guest};
 
-/// Sends a frame that is refused, and makes sure that the channel is as before.
+/// Sends a frame that is refused, and checks that the channel is unchanged.
 async fn refused(guest: &mut Guest, frame: &[u8], code: u8) {
     let shown = &frame[..frame.len().min(64)];
     assert_eq!(guest.send(frame).await, Reply::fault(code), "{shown:x?}");
@@ -315,7 +315,7 @@ async fn ids_of_nothing_and_of_another_kind_are_refused() {
     ];
     let lookup = guest.call(RESOLVE, 0, 0, b"a").await.id();
     for (command, arg, payload) in on_connections {
-        // The status of a lookup can be asked for.
+        // The status of a lookup can be read.
         let other = (command != STATUS).then_some(lookup);
         for id in unknown.into_iter().chain([exchange]).chain(other) {
             refused(&mut guest, &frame(command, id, arg, payload), fault::HANDLE).await;

@@ -1,7 +1,7 @@
-//! A host that does what a test tells it to.
+//! A host that a test controls.
 //!
-//! It is stricter than a real one: a stream that is written to without permission traps, and so
-//! does a parent that is dropped before its children.
+//! It is stricter than a real one: writing to a stream without permission traps, and so does
+//! dropping a parent before its children.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub mod bindings {
     });
 }
 
-/// A state that the test and the host share, and that can be waited for.
+/// State that the test and the host share, and that a test can wait for.
 pub type Shared<T> = Arc<watch::Sender<T>>;
 
 /// A connection, as the test sees it.
@@ -42,9 +42,9 @@ pub struct ConnectionState {
     pub host: String,
     pub port: u16,
     pub timeout: Option<u64>,
-    /// What `status` gives.
+    /// What `status` returns.
     pub phase: Option<Result<(), ErrorCode>>,
-    /// What `start-tls` was given.
+    /// The arguments of `start-tls`.
     pub asked: Option<(String, TlsOptions)>,
     pub tls: Option<TlsInfo>,
     pub closed: bool,
@@ -54,9 +54,9 @@ pub struct ConnectionState {
 #[derive(Default)]
 pub struct LookupState {
     pub host: String,
-    /// What `status` gives.
+    /// What `status` returns.
     pub answer: Option<Result<(), ErrorCode>>,
-    /// What `addresses` gives.
+    /// What `addresses` returns.
     pub addresses: Vec<IpAddress>,
     pub closed: bool,
 }
@@ -68,10 +68,10 @@ pub struct ExchangeState {
     pub path: Vec<u8>,
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
     pub kind: Option<BodyKind>,
-    /// What `head` gives, once.
+    /// What `head` returns, once.
     pub head: Option<Result<ResponseHead, ErrorCode>>,
     pub head_given: bool,
-    /// What `continued` gives, once.
+    /// What `continued` returns, once.
     pub continued: bool,
     /// How many bytes the request's body may take now.
     pub permit: usize,
@@ -79,14 +79,14 @@ pub struct ExchangeState {
     pub body_taken: bool,
     pub body_dropped: bool,
     pub finished: bool,
-    /// What is there of the response's body.
+    /// The bytes of the response's body so far.
     pub received: Bytes,
     pub ended: bool,
     pub response_taken: bool,
-    /// The end of the response's body was told.
+    /// Whether the end of the response's body was reported.
     pub end_told: bool,
     pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The streams fail.
+    /// Whether the streams fail.
     pub broken: bool,
     pub failure: Option<ErrorCode>,
 }
@@ -101,7 +101,7 @@ struct ResponseBody(Shared<ExchangeState>);
 pub struct Host {
     wasi: WasiCtx,
     pub table: ResourceTable,
-    /// The next `resolve`, `connect`, `start-tls` or `request` fails with this.
+    /// If set, the next `resolve`, `connect`, `start-tls` or `request` fails with this.
     pub refusal: Option<ErrorCode>,
     pub connections: Vec<Shared<ConnectionState>>,
     pub exchanges: Vec<Shared<ExchangeState>>,
@@ -135,7 +135,7 @@ impl WasiView for Host {
 }
 
 async fn until<T>(state: &Shared<T>, ready: impl FnMut(&T) -> bool) {
-    // Tokio makes a task that asked often enough wait for its next turn, ready or not.
+    // Tokio makes a task that polled often enough wait for its next turn, ready or not.
     let _ = tokio::task::unconstrained(state.subscribe().wait_for(ready)).await;
 }
 

@@ -1,4 +1,4 @@
-//! Frames that nobody thought of.
+//! Random frames.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::mock::{DnsFailure, ErrorCode};
 
 const FRAMES: u32 = 300_000;
 
-/// The xorshift generator of Marsaglia's paper, with his numbers.
+/// The xorshift generator of Marsaglia's paper, with its constants.
 struct Random(u64);
 
 impl Random {
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// A frame that makes sense, or nearly.
+/// A frame that is valid, or almost.
 fn sensible(random: &mut Random, ids: &[u32]) -> Vec<u8> {
     let id = match ids.is_empty() || random.one_in(20) {
         true => random.next() as u32,
@@ -81,7 +81,7 @@ fn sensible(random: &mut Random, ids: &[u32]) -> Vec<u8> {
     }
 }
 
-/// A frame that is damaged somewhere, or nothing but noise.
+/// A frame that is damaged somewhere, or random bytes.
 fn any_frame(random: &mut Random, ids: &[u32]) -> Vec<u8> {
     let mut bytes = sensible(random, ids);
     match random.below(10) {
@@ -100,14 +100,14 @@ fn any_frame(random: &mut Random, ids: &[u32]) -> Vec<u8> {
         let size = (bytes.len() - 16) as u32;
         bytes[12..16].copy_from_slice(&size.to_le_bytes());
     }
-    // No test waits for hours.
+    // No test should wait for hours.
     if bytes.get(1) == Some(&POLL) && bytes.len() >= 24 {
         bytes[18..24].fill(0);
     }
     bytes
 }
 
-/// Something happens in the world.
+/// Changes something outside of the program.
 fn happen(random: &mut Random, guest: &mut Guest) {
     let host = guest.host();
     if random.one_in(10) {

@@ -22,7 +22,7 @@ async fn polled(guest: &mut Guest, timeout: u64, entries: &[(u32, u8)]) -> Vec<u
     }
 }
 
-/// The next frame finds nothing left of the last one's pollables: the host has only what is open.
+/// Sends a frame and checks that no pollable of an earlier one remains: the host has only open objects.
 fn only(guest: &mut Guest, resources: usize) {
     assert_eq!(guest.host().table.iter_mut().count(), resources);
 }
@@ -80,7 +80,7 @@ async fn it_wakes_for_what_becomes_ready_while_it_waits() {
         if interests & READABLE != 0 {
             pass_head(&mut guest, id, &state).await;
         }
-        // Poll takes the streams that it waits for, so the change cannot come before it.
+        // A poll takes the streams that it waits for, so the change cannot come first.
         let change = tokio::spawn(async move {
             let taken = |state: &ExchangeState| state.body_taken || state.response_taken;
             state.subscribe().wait_for(taken).await.unwrap();

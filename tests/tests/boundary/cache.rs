@@ -1,4 +1,4 @@
-//! Compiled code comes from files that only this user can write to.
+//! Compiled code is loaded only from files that no other user can write to.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -16,9 +16,9 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).expect("a file").mode() & 0o777
 }
 
-/// A cache with the interpreter that has no network, made by copying what this user's cache has.
+/// A cache with the interpreter without a network, copied from this user's cache.
 struct Copied {
-    /// The directory above the cache, and what all is in.
+    /// The directory above the cache, which contains everything.
     outer: PathBuf,
     cache: PathBuf,
     _temp: TempDir,
@@ -32,7 +32,7 @@ impl Copied {
         let outer = temp.path().join("outer");
         let cache = outer.join("cache");
         let from = Cache::open(None).expect("this user's cache");
-        // Others may lie there, of other versions.
+        // Entries of other versions may be there.
         let engine = Engine::shared().await.expect("an engine");
         let component = engine.component(Capability::None).await;
         let component = component.expect("a component");
@@ -78,7 +78,7 @@ impl Copied {
         (entry.join("python.cwasm"), entry)
     }
 
-    /// What a program prints that runs with this cache, or why it does not.
+    /// Runs a program with this cache; returns its output, or the error.
     async fn run(&self) -> Result<String, String> {
         let engine = Engine::builder().cache_dir(&self.cache).build().await;
         let engine = engine.map_err(|error| error.to_string())?;
@@ -89,7 +89,7 @@ impl Copied {
         Ok(outcome.stdout_text().into_owned())
     }
 
-    /// Shows that nothing runs, for this reason and with this remedy, in one line.
+    /// Checks that nothing runs, for this reason and with this remedy, in one line.
     async fn assert_refused(&self, path: &Path, problem: &str, remedy: &str) {
         let message = self.run().await.expect_err(problem);
         for part in [&path.display().to_string(), problem, remedy] {
@@ -102,7 +102,7 @@ impl Copied {
     }
 }
 
-/// Copies the directory with its files; a core module is not needed any more once it is compiled.
+/// Copies the directory with its files, except for core modules, which are not needed once compiled.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for item in fs::read_dir(from).expect("a directory") {
@@ -122,7 +122,7 @@ async fn native_code_is_run_only_if_nobody_else_can_have_changed_it() {
     let copied = Copied::new().await;
     let (code, entry) = copied.compiled();
     let ran = Ok("ran\n".to_owned());
-    // As versions before this one left it with the usual umask: closed off, and used.
+    // As earlier versions left it with the usual umask: it is closed off, and used.
     assert_eq!(copied.run().await, ran);
     assert_eq!(mode(&entry), 0o700);
 
@@ -134,7 +134,7 @@ async fn native_code_is_run_only_if_nobody_else_can_have_changed_it() {
             .await;
         chmod(path, 0o600);
     }
-    // In a directory that others may search; else nobody came as far as the entry.
+    // In a directory that others may search; otherwise nobody could reach the entry.
     chmod(&kind, 0o755);
     chmod(&entry, 0o777);
     copied
@@ -161,7 +161,7 @@ async fn native_code_is_run_only_if_nobody_else_can_have_changed_it() {
         .assert_refused(&copied.outer, problem, "chmod go-w")
         .await;
 
-    // As /tmp is: nobody replaces what is another's.
+    // As in /tmp: nobody can replace files of others.
     chmod(&copied.outer, 0o1777);
     assert_eq!(copied.run().await, ran);
 }
@@ -188,7 +188,7 @@ async fn what_is_another_users_or_leads_elsewhere_is_not_run() {
     fs::remove_file(&code).expect("the link");
     fs::rename(&aside, &code).expect("a move");
 
-    // Only root can give files away.
+    // Only root can change a file's owner.
     let user = fs::metadata(&code).expect("a file").uid();
     for path in [&code, &entry, &copied.cache, &copied.outer] {
         if chown(path, Some(12345), None).is_ok() {
@@ -201,7 +201,7 @@ async fn what_is_another_users_or_leads_elsewhere_is_not_run() {
     assert_eq!(copied.run().await, Ok("ran\n".to_owned()));
 }
 
-/// What an earlier guest left there would run as native code.
+/// Files that an earlier guest left there would run as native code.
 #[tokio::test]
 async fn a_cache_that_a_guest_may_write_to_is_refused_before_its_code_is_loaded() {
     let copied = Copied::new().await;

@@ -1,7 +1,7 @@
-//! Only absolute names are asked for, and the machine's own addresses count as loopback.
+//! Only absolute names are looked up, and the machine's own addresses count as loopback.
 //!
 //! Both need a machine of their own: the tests run themselves again in namespaces with another
-//! resolver's configuration and other addresses, and are skipped where there can be none.
+//! resolver configuration and other addresses. Without namespaces they are skipped.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -13,7 +13,7 @@ use sandbox_net_tests::{DnsQuestion, DnsServer, HttpServer, skip, skip_always};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// What makes a machine of this process: files of its own, and addresses on its loopback interface.
+/// Sets this process up as a machine: with its own files, and addresses on its loopback interface.
 const MACHINE: &str = r"
 set -eu
 ip link set lo up
@@ -107,7 +107,7 @@ async fn in_a_search_list() {
         assert!(!asked.is_empty() && asked.iter().all(is_whole), "{asked:?}");
         assert!(server.requests().is_empty());
     }
-    // Names of the hosts file, in any case, and names that exist as they are.
+    // Names of the hosts file, in any case, and names that exist as written.
     for name in ["there.example.com", "box", "mybox", "MYBOX.example.com"] {
         let rule = format!("http://{name}:{port} to 127.0.0.1");
         let outcome = fetch(&rule, &format!("http://{name}:{port}/get")).await;
@@ -124,7 +124,7 @@ fn an_address_of_the_machine_is_reached_only_by_a_rule_that_names_it() {
 #[ignore = "on a machine of its own"]
 async fn at_own_addresses() {
     let dns = DnsServer::at(SocketAddr::from(([127, 0, 0, 1], 53))).await;
-    // An address of an interface in each family, and one that a route alone makes the machine's own.
+    // An interface address of each family, and one that a route alone makes the machine's own.
     for address in ["93.184.216.34", "2606:2800:220:1::1", "93.184.217.5"] {
         let address: IpAddr = address.parse().expect("an address");
         let (port, server) = answering(address).await;
@@ -149,7 +149,7 @@ async fn at_own_addresses() {
             assert_eq!(reasons.collect::<Vec<_>>(), [expected], "{rule}");
         }
         assert!(!server.is_finished(), "nobody may have come");
-        // Whoever names the address means it.
+        // A rule with the address itself allows it.
         for (rule, url) in [
             (format!("{named} to {address}"), &named),
             (direct.clone(), &direct),

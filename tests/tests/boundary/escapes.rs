@@ -1,4 +1,4 @@
-//! A secret is masked in every spelling that a server gives it back in, and masking tells nothing.
+//! A secret is masked in every spelling that a server returns it in, and masking reveals nothing.
 
 use sandbox_net::policy::Document;
 use sandbox_net::{Sandbox, SandboxBuilder};
@@ -6,10 +6,10 @@ use sandbox_net_tests::{Report, Script, ScriptedServer, run};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// As of Azure and others: in base64, with characters that encoders escape.
+/// Like keys of Azure and others: in base64, with characters that encoders escape.
 const VALUE: &str = "aB3+dE5/gH7+jK9&mN1<pQ2>sT4\"vW6'yZ==";
 
-/// What an encoder makes of a text.
+/// An encoder's output for a text.
 type Encoder = fn(&str) -> String;
 
 /// Replaces characters of a text.
@@ -145,7 +145,7 @@ fn hex(text: &str, separator: &str) -> String {
     bytes.join(separator)
 }
 
-/// Those that write each character by itself: all of what they write is masked.
+/// Encoders that write each character separately: all of their output is masked.
 const BY_CHARACTER: &[(&str, Encoder)] = &[
     ("/plain", |text| text.to_owned()),
     ("/gson", gson),
@@ -185,7 +185,7 @@ const BY_CHARACTER: &[(&str, Encoder)] = &[
     ("/spaces", |text| hex(text, " ").to_uppercase()),
 ];
 
-/// Those whose text has the value within another one, or shares characters with it.
+/// Encoders that merge the value's characters with those around it.
 const WITHIN: &[(&str, Encoder)] = &[
     ("/base64", base64),
     ("/basic", |text| base64(&format!("user:{text}"))),
@@ -207,7 +207,7 @@ fn field(head: &str, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Gives back the key as an encoder writes it, in chunks of seven bytes, or the guess as it is.
+/// Returns the key as an encoder writes it, in chunks of seven bytes, or the guess unchanged.
 async fn reflecting() -> ScriptedServer {
     ScriptedServer::plain(|head| {
         let path = head.split(' ').nth(1).unwrap_or_default();
@@ -234,7 +234,7 @@ fn paths() -> impl Iterator<Item = &'static str> {
     BY_CHARACTER.iter().chain(WITHIN).map(|(path, _)| *path)
 }
 
-/// A sandbox that has the secret for `server`, and may use `others` too.
+/// A sandbox that has the secret for `server`, and may also use `others`.
 fn with_secret(server: &ScriptedServer, others: &[String]) -> (SandboxBuilder, NamedTempFile) {
     let file = NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), VALUE).expect("a file");
@@ -296,7 +296,7 @@ async fn the_spellings_of_common_encoders_are_masked() {
     }
 }
 
-/// Without the secret, what the program sends comes back as it was written.
+/// Without the secret, the bytes that the program sends come back unchanged.
 #[tokio::test]
 async fn what_is_no_secret_comes_back_as_it_is() {
     let server = reflecting().await;
@@ -311,8 +311,8 @@ async fn what_is_no_secret_comes_back_as_it_is() {
     }
 }
 
-/// Where stars come back for a right guess, and the guess for a wrong one, a program that may try as
-/// often as it likes finds the value.
+/// If a right guess came back as stars and a wrong one unchanged, a program that may guess without
+/// limit would find the value.
 #[tokio::test]
 async fn a_server_of_the_guests_own_does_not_tell_whether_a_guess_is_right() {
     let (server, own) = (reflecting().await, reflecting().await);
@@ -321,7 +321,7 @@ async fn a_server_of_the_guests_own_does_not_tell_whether_a_guess_is_right() {
         let report = report(builder, own.origin(), guess, &["/guess"]).await;
         assert_eq!(report.result("/guess"), &Value::from(format!("[{guess}]")));
     }
-    // The secret's own server shows nothing of it.
+    // The secret's own server reveals nothing of it.
     let (builder, _file) = with_secret(&server, &[own.origin()]);
     let report = report(builder, server.origin(), VALUE, &["/guess"]).await;
     let stars = "*".repeat(VALUE.len());

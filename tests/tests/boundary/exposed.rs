@@ -1,4 +1,4 @@
-//! What the host looks up by name lies in no directory that a guest may write to.
+//! Files that the host looks up by name are in no directory that a guest may write to.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use DirAccess::{ReadOnly, ReadWrite};
 
 use super::mounts::{Place, mounted};
 
-/// A sandbox that was refused, with what the one line says.
+/// Checks that a sandbox is refused, and returns the one line of the error.
 fn refused(builder: &SandboxBuilder, expected: &[&str]) {
     let error = builder.check().expect_err("it is refused");
     let message = error.to_string();
@@ -53,7 +53,7 @@ fn a_directory_within_a_writable_one_is_refused_by_its_name() {
             [(&*work, "/outer", ReadWrite), (&**inner, "/inner", access)],
             [(&**inner, "/inner", access), (&*work, "/outer", ReadWrite)],
         ] {
-            // Of the same directory twice, either is refused.
+            // If the same directory is mounted twice, both are refused.
             match (how, access) {
                 ("is the directory", ReadWrite) => {
                     refused(&mounted(&mounts), &["is the directory"])
@@ -62,7 +62,7 @@ fn a_directory_within_a_writable_one_is_refused_by_its_name() {
             }
         }
     }
-    // The guest could replace a name in the mount's own path.
+    // The guest could replace a name in the path of the mount itself.
     refused(
         &mounted(&[(&own, "/own", ReadWrite)]),
         &["the mount at /own", "is reached through"],
@@ -107,7 +107,7 @@ fn directories_beside_each_other_or_in_one_that_is_read_only_are_mounted() {
     }
 }
 
-/// The settings that name a file of the host, each with what a message calls it.
+/// The settings that name a file of the host, and what a message calls each.
 fn settings(path: &Path) -> Vec<(&'static str, SandboxBuilder)> {
     let secret = |source: String| {
         let text = format!(
@@ -163,7 +163,7 @@ fn a_file_that_a_guest_could_replace_is_refused_by_its_settings_name() {
             refused(&builder, &[&named, &keep]);
         }
     }
-    // The honest use: the directory is read-only, or only a part of it is writable.
+    // Honest use: the directory is read-only, or only a part of it is writable.
     for (path, _) in &paths {
         for (what, builder) in settings(path) {
             let builder = builder.dir(place.at("work"), "/work", ReadOnly);
@@ -194,7 +194,7 @@ fn a_wheel_and_an_audit_log_that_are_not_there_yet_are_refused_too() {
         &builder.audit_file(place.at("work/new.jsonl")),
         &["the audit log '", "lies in"],
     );
-    // A program that is looked for in PATH is no path.
+    // A program that is searched in PATH is not a path.
     let (_, builder) = settings(Path::new("true"))
         .pop()
         .expect("a secret's program");
@@ -227,7 +227,7 @@ fn a_secrets_command_names_no_file_that_a_guest_could_replace() {
         &["sh", outside, &format!("--config={inside}")],
         &["sh", "-c", &format!("cat '{inside}'")],
         &["sh", "-c", &format!("cat <{inside}; true")],
-        // The guest could make it.
+        // The guest could create it.
         &["sh", outside, &format!("--config={new}")],
     ] {
         refused(&with_command(&place, words), &[what, "lies in", "as /work"]);
@@ -309,7 +309,7 @@ async fn a_script_that_the_guest_could_replace_is_not_run() {
         let named = format!("the script '{}' lies in the directory '", script.display());
         assert!(message.starts_with(&named), "{message}");
     }
-    // The honest use: the directory is read-only, or the script lies beside it.
+    // Honest use: the directory is read-only, or the script is beside it.
     let outcome = build(ReadOnly).await.run(Script::path(&script)).await;
     assert_eq!(outcome.expect("a run").stdout_text(), "ran\n");
     let beside = place.file("agent.py", "print('ran')");

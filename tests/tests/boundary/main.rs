@@ -1,5 +1,5 @@
 //! The boundary around the policy: what a guest, a server or a file can cost the host is bounded, and
-//! every accepted setting binds. Each test has its control: the honest use that goes on working.
+//! every accepted setting is enforced. Each test has a control: honest use that keeps working.
 
 mod cache;
 mod dialled;

@@ -1,12 +1,12 @@
-//! What the host holds for a guest is counted and bounded: each kind of thing ends at the sandbox's
-//! host memory, with an error that names it, and is free again when the guest lets go of it.
+//! What the host holds for a guest is counted and bounded: each kind of object stops at the sandbox's
+//! host memory, with an error that names it, and is free again when the guest releases it.
 
 use sandbox_net::policy::Document;
 use sandbox_net::{Outcome, Sandbox, SandboxBuilder, Verdict};
 use sandbox_net_tests::{Report, Script, ScriptedServer, Servers, TestCa, run};
 use serde_json::{Value, json};
 
-/// Little enough to be used up soon, and enough for every honest request here.
+/// Small enough to be used up soon, and enough for every honest request here.
 const LITTLE: u64 = 2 << 20;
 
 fn builder(case: &str, origin: &str, ca: &TestCa) -> SandboxBuilder {
@@ -22,8 +22,8 @@ async fn end_of(builder: SandboxBuilder) -> (Report, Outcome) {
     run(&sandbox, "boundary/memory.py").await
 }
 
-/// Shows that the host refused at its memory, after something had gone well, and that everything was
-/// free again reuse; how often it went well.
+/// Checks that the host refused at its memory, after some successes, and that everything was free
+/// again afterwards; returns the number of successes.
 #[track_caller]
 fn assert_bounded(report: &Report) -> u64 {
     let result = report.result("refused");
@@ -38,7 +38,7 @@ fn assert_bounded(report: &Report) -> u64 {
     count
 }
 
-/// A server that answers `/get`, and nothing else.
+/// A server that answers only `/get`.
 async fn silent() -> ScriptedServer {
     ScriptedServer::plain(|head| Script {
         pieces: match head.starts_with("GET /get ") {
@@ -113,7 +113,7 @@ async fn a_request_head_has_at_most_a_thousand_fields() {
         Some(1002),
         "the request line, the fields, and nothing"
     );
-    // What was refused is in the log, as any other request that is none.
+    // Refused requests are in the log, as other invalid ones are.
     let denied: Vec<_> = outcome
         .decisions
         .iter()
@@ -158,7 +158,7 @@ async fn responses_that_nobody_reads_are_bounded_together_in_every_version_of_ht
         let origin = server.origin();
         let builder = builder("unread", &origin, &servers.ca).host_memory_limit(LITTLE);
         let count = assert_bounded(&end_of(builder).await.0);
-        // Buffers are the smaller the more of them there are: many readers may wait at once.
+        // The more buffers there are, the smaller they are: many readers may wait at once.
         assert!((15..300).contains(&count), "{origin}: {count}");
     }
 }

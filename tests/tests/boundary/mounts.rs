@@ -1,4 +1,4 @@
-//! Directories of the host that a guest may write to lead nowhere else, now or in a later run.
+//! Directories of the host that a guest may write to give access to nothing else, now or in a later run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use DirAccess::{ReadOnly, ReadWrite};
 
-/// A directory of the host with a secret that no sandbox is given, and a directory to mount.
+/// A directory of the host with a secret that no sandbox may see, and a directory to mount.
 pub(super) struct Place {
     directory: TempDir,
 }
@@ -40,7 +40,7 @@ impl Place {
         self.at(name)
     }
 
-    /// The names in the directory that no sandbox was given.
+    /// The names in the directory that no sandbox may see.
     fn outside(&self) -> Vec<String> {
         let entries = fs::read_dir(self.at("outside")).expect("the directory");
         let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
@@ -78,13 +78,13 @@ print(open('/inputs/in.txt').read())
 open('/inputs/out.txt', 'w').write('written')
 ";
 
-/// What guests put in the place of a directory that another sandbox has mounted.
+/// What guests put in place of a directory that another sandbox has mounted.
 const REPLACEMENTS: [&str; 4] = [
     "os.rename('/work/inputs', '/work/aside'); os.symlink('../outside', '/work/inputs')",
     "os.rename('/work/inputs', '/work/aside'); os.symlink('aside/../../outside', '/work/inputs')",
     "os.mkdir('/work/other'); os.rename('/work/inputs', '/work/other/inputs')\n\
      os.symlink('../outside', '/work/link'); os.symlink('link', '/work/inputs')",
-    // Without a link: another directory of the guest's own.
+    // Without a link: another directory of the same guest.
     "os.rename('/work/inputs', '/work/aside'); os.mkdir('/work/inputs')\n\
      open('/work/inputs/in.txt', 'w').write('made by a guest')",
 ];
@@ -111,7 +111,7 @@ async fn a_mount_stays_the_directory_that_it_was_whatever_takes_its_name() {
         assert_eq!(place.outside(), ["in.txt"], "{replacement}");
         let secret = fs::read_to_string(place.at("outside/in.txt"));
         assert_eq!(secret.expect("the file"), "secret");
-        // What was written is in the directory that was mounted, where the guest moved it.
+        // The written file is in the mounted directory, wherever the guest moved that.
         let moved = ["work/aside", "work/other/inputs"].map(|name| place.at(name));
         let moved = moved
             .iter()
@@ -136,7 +136,7 @@ async fn a_mount_whose_name_is_gone_or_taken_by_a_file_still_works() {
     }
 }
 
-/// The sandbox's own directory on the host, by a file that is only in it.
+/// The sandbox's own directory on the host, found by a file that only it contains.
 #[cfg(unix)]
 async fn own_directory(sandbox: &Sandbox, marker: &str) -> PathBuf {
     let written = sandbox.write_file(&format!("/home/{marker}"), "own").await;
@@ -167,7 +167,7 @@ async fn the_sandboxs_own_files_stay_where_they_were_whatever_takes_their_name()
     let outcome = sandbox.run(Script::path(&script)).await.expect("a run");
     let fork = sandbox.fork().await.expect("a fork");
     let written = sandbox.write_file("/home/host.txt", "host").await;
-    // Before anything can fail: the directory goes where its end looks for it.
+    // Before anything can fail: the directory is removed at its end from where it is then.
     fs::remove_file(&own).expect("the link");
     fs::rename(&moved, &own).expect("it is moved back");
 
@@ -239,7 +239,7 @@ async fn a_mount_takes_one_descriptor_however_many_runs_and_forks_use_it() {
     assert_eq!(descriptors_of(&inputs), 0);
 }
 
-/// Links that a guest makes in a mount, and what they would show.
+/// Links that a guest makes in a mount, and what they would reveal.
 #[tokio::test]
 async fn links_that_a_guest_makes_lead_out_of_no_mount() {
     let place = Place::new();

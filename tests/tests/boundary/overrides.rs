@@ -1,10 +1,10 @@
-//! Fields that override method, path or host do not lead around the rules for methods and paths.
+//! Fields that override method, path or host do not bypass the rules for methods and paths.
 
 use sandbox_net::{Sandbox, SandboxBuilder, Script};
 use sandbox_net_tests::{Script as Answer, ScriptedServer};
 use serde_json::{Value, json};
 
-/// Sends one request for each list of fields, and prints what the server did or why not.
+/// Sends one request for each list of fields, and prints the server's action or the refusal.
 const PROGRAM: &str = r#"
 import http.client, json, sys
 host, port = sys.argv[1].removeprefix("http://").split(":")
@@ -20,7 +20,7 @@ for fields in json.loads(sys.argv[2]):
 print(json.dumps(results))
 "#;
 
-/// A server behind frameworks that honour such fields: it answers what it takes a request for.
+/// A server behind frameworks that honour such fields: it answers what it understood.
 async fn server() -> ScriptedServer {
     ScriptedServer::plain(|head| {
         let mut lines = head.lines();
@@ -56,7 +56,7 @@ async fn results(builder: SandboxBuilder, server: &ScriptedServer, fields: &Valu
         .unwrap_or_else(|error| panic!("{error}: {}", outcome.stderr_text()))
 }
 
-/// Attacks, and what the server takes each for.
+/// Attacks, and what the server understands in each.
 const ATTACKS: [(&str, &str, &str); 8] = [
     ("X-Original-URL", "/admin", "GET /admin"),
     ("x-rewrite-url", "/admin", "GET /admin"),

@@ -1,4 +1,4 @@
-//! What a person is shown, and asked, cannot be shaped by the guest.
+//! A guest cannot shape what a person is shown and asked.
 //!
 //! Questions at the terminal are in `host/tests/terminal.rs`.
 
@@ -8,7 +8,7 @@ use sandbox_net::policy::Document;
 use sandbox_net::{Outcome, Sandbox};
 use sandbox_net_tests::HttpServer;
 
-/// Asks for each path of `PATHS` with each method of `METHODS`, and prints the denials. The client
+/// Requests each path of `PATHS` with each method of `METHODS`, and prints the denials. The client
 /// checks neither.
 const PROGRAM: &str = r#"
 import http.client
@@ -48,7 +48,7 @@ fn proposed(line: &str) -> &str {
     rule.strip_suffix('\'').expect("the end of the line")
 }
 
-/// What a rule is in a shell between single quotes.
+/// The word that a shell makes of a rule between single quotes.
 fn pasted_into_a_shell(rule: &str) -> String {
     let command = format!("printf '%s\\n' '{rule}'");
     let output = Command::new("sh").args(["-c", &command]).output();

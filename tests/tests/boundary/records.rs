@@ -1,4 +1,4 @@
-//! What was allowed stays in the record, whatever else a guest does.
+//! Records of what was allowed stay, whatever else a guest does.
 
 use std::future::{pending, ready};
 use std::io;
@@ -14,10 +14,10 @@ use sandbox_net::{
 };
 use sandbox_net_tests::{DnsAnswer, Report, Servers, run_to_end};
 
-/// Far from every wait here.
+/// Much longer than every wait here.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A builder with these rules, and with budgets that do not end what these tests are about.
+/// A builder with these rules, and with budgets that do not interfere with these tests.
 fn builder(allow: &[&str]) -> SandboxBuilder {
     let document = Document {
         allow: allow
@@ -35,7 +35,7 @@ fn builder(allow: &[&str]) -> SandboxBuilder {
     Sandbox::builder().policy(document).time_limit(PATIENCE)
 }
 
-/// The end of `records.py`.
+/// Runs `records.py` to its end.
 async fn end_of(builder: SandboxBuilder, arguments: &[&str]) -> Outcome {
     let builder = arguments.iter().fold(builder, |all, one| all.arg(*one));
     let sandbox = builder.build().await.expect("a sandbox");
@@ -58,7 +58,7 @@ fn lines(path: &Path) -> Vec<AuditLine> {
     text.lines().map(line).collect()
 }
 
-/// How many denials a log is about, one by one or counted.
+/// How many denials a log reports, individually or as a count.
 fn denials(lines: &[AuditLine]) -> u64 {
     let of = |line: &AuditLine| match line {
         AuditLine::Decision(it) => u64::from(it.verdict == Verdict::Deny),
@@ -69,7 +69,7 @@ fn denials(lines: &[AuditLine]) -> u64 {
     lines.iter().map(of).sum()
 }
 
-/// In the file and in memory the requests are there, and so is the number of all denials.
+/// Checks that file and memory have the requests, and the number of all denials.
 #[tokio::test]
 async fn a_flood_of_denials_displaces_no_request_and_costs_a_megabyte_at_most() {
     let servers = Servers::start().await;
@@ -134,7 +134,7 @@ async fn an_ordinary_number_of_denials_is_recorded_one_by_one() {
     );
 }
 
-/// A sink that takes so many lines, and remembers them.
+/// A sink that takes this many lines, and keeps them.
 #[derive(Clone)]
 struct Room {
     left: usize,
@@ -153,7 +153,7 @@ impl AuditSink for Room {
 }
 
 #[tokio::test]
-async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
+async fn with_a_full_disk_nothing_is_sent_that_has_no_line() {
     for room in [0, 1, 3, 1000] {
         let servers = Servers::start().await;
         servers.dns.set("n0.a.test", [IpAddr::from([127, 0, 0, 1])]);
@@ -199,7 +199,7 @@ async fn nothing_leaves_that_a_full_disk_has_no_line_of() {
     }
 }
 
-/// A hook that is a function; none is no answer, ever.
+/// A hook made of a function; `None` means that it never answers.
 struct Answering<F>(F);
 
 impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> DecisionHook for Answering<F> {
@@ -211,7 +211,7 @@ impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> DecisionHook for A
     }
 }
 
-/// A hook that gives these amendments at one door, and allows everything.
+/// A hook that returns these amendments at one stage, and allows everything.
 fn amending(at: Stage, amendments: Amendments) -> impl DecisionHook + 'static {
     Answering(move |request: &HookRequest| {
         Some(match request.stage == at {
@@ -221,9 +221,9 @@ fn amending(at: Stage, amendments: Amendments) -> impl DecisionHook + 'static {
     })
 }
 
-/// On a runtime of one thread: what the time limit ends has not been dropped when it passes.
+/// On a runtime of one thread: a run that the time limit ended is not dropped yet when it passes.
 #[tokio::test]
-async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
+async fn requests_that_nobody_granted_are_recorded_as_abandoned_without_gaps() {
     const COUNT: usize = 30;
     let servers = Servers::start().await;
     let (origin, port) = (
@@ -248,7 +248,7 @@ async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
                 left: usize::MAX,
                 taken: Arc::default(),
             };
-            // What a rule allows waits for the hook just as well.
+            // Something that a rule allows also waits for the hook.
             let builder = match allowing {
                 true => Sandbox::builder().allow(origin.as_str()).hook(never()),
                 false => asking().hook(never()),
@@ -270,7 +270,7 @@ async fn what_nobody_granted_is_abandoned_and_none_of_it_is_missing() {
         }
     }
     assert_eq!(servers.http.connections(), 0);
-    // What was granted is allowed, although the program never used it.
+    // A grant counts as allowed, even if the program never used it.
     let arguments = ["at_once", "3", "127.0.0.1", &port];
     let granting = asking().hook(Answering(|_: &HookRequest| Some(HookAnswer::allow())));
     let outcome = end_of(granting.time_limit(PATIENCE), &arguments).await;
@@ -336,7 +336,7 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
     }
     assert_eq!(servers.http.requests().len(), 0);
 
-    // An address that the policy does not open is recorded with the refusal.
+    // An address that the policy does not allow is recorded with the refusal.
     let amended = Amendments::default().dial([10, 0, 0, 1].into());
     let moved = amending(Stage::Connect, amended);
     let outcome = end_of(
@@ -358,9 +358,9 @@ async fn what_a_hook_does_wrong_is_recorded_as_the_hooks() {
     );
 }
 
-/// As where whoever waits for it goes away.
+/// As when the future that waits for it is dropped.
 #[tokio::test]
-async fn a_run_that_is_dropped_has_told_what_was_counted() {
+async fn a_dropped_run_has_recorded_its_counts() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("audit.jsonl");
     let builder = builder(&["https://allowed.test"]).audit_file(&path);
@@ -379,7 +379,7 @@ async fn a_run_that_is_dropped_has_told_what_was_counted() {
             while lines(&path).len() < 1000 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            // The program goes on meanwhile.
+            // The program continues meanwhile.
             tokio::time::sleep(Duration::from_millis(100)).await;
         } => {}
     }

@@ -19,7 +19,7 @@ impl DecisionHook for Willing {
     }
 }
 
-/// A good secret after this change.
+/// A valid secret after this change.
 fn secret(change: impl FnOnce(&mut Secret)) -> Secret {
     let mut secret = Secret {
         name: "key".to_owned(),
@@ -59,7 +59,7 @@ fn servers(texts: &[&str]) -> Vec<SocketAddr> {
     servers.collect::<Result<_, _>>().expect("addresses")
 }
 
-/// What is refused, and a part of what is said about it.
+/// Refused settings, and a part of each message.
 fn refused() -> Vec<(SandboxBuilder, &'static str)> {
     let new = Sandbox::builder;
     let policy = |document: Document| new().policy(document);
@@ -76,11 +76,11 @@ fn refused() -> Vec<(SandboxBuilder, &'static str)> {
         ),
         (
             new().memory_limit(0),
-            "the memory limit can't be used: it is 0 bytes",
+            "the memory limit can't be used: it is 0 B,",
         ),
         (
             new().memory_limit(1 << 20),
-            "the interpreter alone needs 41943040; give it more",
+            "the interpreter alone needs 40.0 MiB; give it more",
         ),
         (
             new().preparation_limit(Duration::ZERO),
@@ -316,7 +316,7 @@ async fn a_setting_that_would_mean_nothing_is_one_clear_line() {
             said.contains(expected) && !said.contains('\n'),
             "{index}: {said}"
         );
-        // Nothing is made of it either.
+        // Building is refused, too.
         assert!(builder.build().await.is_err(), "{said}");
     }
 }

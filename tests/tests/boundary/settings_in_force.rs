@@ -1,4 +1,4 @@
-//! Settings that are accepted have the effect that they promise.
+//! Accepted settings have the effect that they promise.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ async fn variables_that_are_accepted_have_the_effect_that_is_documented() {
 
 #[tokio::test]
 async fn too_little_memory_for_the_interpreter_says_how_much_it_needs() {
-    // What the interpreter begins with, and nothing for it to begin.
+    // The interpreter's initial memory, and no more.
     for rule in [None, Some("https://a.test")] {
         let sandbox = Sandbox::builder().memory_limit(40 << 20);
         let sandbox = match rule {
@@ -46,7 +46,7 @@ async fn too_little_memory_for_the_interpreter_says_how_much_it_needs() {
             Err(error) => error,
         };
         let said = error.to_string();
-        let expected = "the memory limit can't be used: it is 41943040 bytes, and the interpreter \
+        let expected = "the memory limit can't be used: it is 40.0 MiB, and the interpreter \
                         alone needs";
         assert!(said.starts_with(expected), "{said}");
     }
@@ -56,7 +56,7 @@ async fn too_little_memory_for_the_interpreter_says_how_much_it_needs() {
     assert_eq!(outcome.exit_code(), 0);
 }
 
-/// A log that the guest's own output goes to, too, is refused by whatever name it goes.
+/// A log that the guest's own output also goes to is refused under every name.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_log_of_its_own_is_needed_where_the_output_is_inherited() {
@@ -88,7 +88,7 @@ async fn a_log_of_its_own_is_needed_where_the_output_is_inherited() {
                 panic!("{name} is accepted");
             };
             assert!(why.contains("stderr goes to the same place"), "{why}");
-            // Captured output is another place.
+            // Captured output goes elsewhere.
             assert!(
                 give(Sandbox::builder(), name).build().await.is_ok(),
                 "{name}"
@@ -99,7 +99,7 @@ async fn a_log_of_its_own_is_needed_where_the_output_is_inherited() {
     let own = directory.path().join("audit.jsonl");
     let builder = || Sandbox::builder().audit_file(&own).stderr(Output::Inherit);
     assert!(builder().build().await.is_ok());
-    // Twice the same would have every line twice.
+    // The same log twice would have every line twice.
     let twice = builder().audit_sink(AuditFile::open(&own).expect("a file"));
     let Err(Error::Setting { why, .. }) = twice.build().await else {
         panic!("one file is accepted twice");
@@ -156,7 +156,7 @@ async fn arguments_and_variables_that_the_interpreter_has_no_room_for_are_refuse
         (Sandbox::builder().env("X", "x".repeat(40_000)), "accepted"),
         (
             Sandbox::builder().arg("x".repeat(50_000)),
-            "the program's arguments can't be used: 1 of them have 50001 bytes in all",
+            "the program's arguments can't be used: 1 of them have 48.8 KiB in all",
         ),
         (many(4_001), "the program's arguments can't be used: 4001"),
         (
@@ -167,7 +167,7 @@ async fn arguments_and_variables_that_the_interpreter_has_no_room_for_are_refuse
         let said = refused(builder);
         assert!(said.starts_with(expected), "{said}");
     }
-    // What fits in is all there.
+    // What fits arrives unchanged.
     let sandbox = Sandbox::builder()
         .arg("x".repeat(40_000))
         .env("X", "x".repeat(40_000))
@@ -177,7 +177,7 @@ async fn arguments_and_variables_that_the_interpreter_has_no_room_for_are_refuse
     let code = "import os, sys; print(len(sys.argv[1]), len(os.environ['X']))";
     let outcome = sandbox.run(code).await.expect("a run");
     assert_eq!(outcome.stdout_text(), "40000 40000\n");
-    // Code is an argument too, and variables may come later.
+    // Code is an argument, too, and variables may be added later.
     let long = sandbox.run(format!("#{}", "x".repeat(50_000))).await;
     let said = long.expect_err("it would not fit").to_string();
     assert!(said.contains("in a file or through stdin"), "{said}");

@@ -1,4 +1,4 @@
-//! Runs of one sandbox at once share nothing by accident.
+//! Runs of one sandbox at the same time share nothing by accident.
 
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ async fn nothing_that_a_guest_prepares_decides_what_a_later_run_executes() {
     for preparation in PREPARATIONS {
         let sandbox = sandbox().await;
         let guest = "import os; open('/home/other.py', 'w').write('print(\"the guest\")'); ";
-        // Within a run with a script and without one.
+        // In a run with a script, and in one without.
         let outcome = run(&sandbox, format!("{guest}{preparation}")).await;
         assert_eq!(
             outcome.exit_code(),
@@ -149,7 +149,7 @@ async fn the_host_is_told_that_scripts_have_their_own_place() {
             assert_eq!(message.lines().count(), 1, "{message}");
         }
     }
-    // What a script imports lies where it works.
+    // A script imports from its working directory.
     let written = sandbox
         .write_file("/home/helper.py", "print('found')")
         .await;
@@ -161,7 +161,7 @@ async fn the_host_is_told_that_scripts_have_their_own_place() {
     );
 }
 
-/// A run that goes on while others do: it begins, and ends when it is told to.
+/// A run that lasts while others run: it begins, and ends when it is told to.
 const WAITING: &str = "
 import os, sys, time
 name = sys.argv[0].removesuffix('.py').rpartition('/')[2]

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
-/// Far from what any of these programs takes.
+/// Much longer than any of these programs takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// `attempt(f)` is what `f` gives, or the name of the error that it raises; `fill(path)` writes there
-/// until it is refused, and gives the bytes that were taken and the error's name.
+/// `attempt(f)` returns the result of `f`, or the name of its error; `fill(path)` writes there until
+/// it is refused, and returns the bytes that were accepted and the error's name.
 const PRELUDE: &str = "
 import errno, json, os, shutil, sys, tempfile
 def attempt(action):
@@ -50,7 +50,7 @@ async fn outcome(sandbox: &Sandbox, code: &str) -> Outcome {
     outcome.expect("an end").expect("a run")
 }
 
-/// What the program prints as JSON.
+/// The JSON that the program prints.
 async fn result(sandbox: &Sandbox, code: &str) -> Value {
     let outcome = outcome(sandbox, code).await;
     assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
@@ -113,9 +113,9 @@ print(json.dumps([
 }
 
 #[tokio::test]
-async fn a_program_within_its_limit_meets_none() {
+async fn a_program_within_its_limit_is_not_ended() {
     let sandbox = of_mebibytes(8).await;
-    // Six MiB at a time, 60 altogether: what is deleted, cut or replaced is room again.
+    // Six MiB at a time, 60 in all: deleting, truncating and replacing frees room.
     let code = "
 for number in range(10):
     with tempfile.TemporaryFile() as file:
@@ -224,7 +224,7 @@ print(json.dumps([deepest[:2], left[:2], right[:2], moved, attempt(move_up)]))
         result(&sandbox, code).await,
         json!([[255, "ENOSPC"], [200, null], [200, null], "ENOSPC", null])
     );
-    // What is as deep as it gets is copied, and goes.
+    // The deepest tree is copied, and removed.
     let fork = sandbox.fork().await.expect("a fork");
     let code = "print(json.dumps(sum(1 for _ in os.walk('/home'))))";
     assert_eq!(result(&fork, code).await, json!(257));
@@ -244,7 +244,7 @@ async fn runs_at_once_share_one_disk() {
     assert_eq!(taken, 2 * MIB);
     let refused = sandbox.write_file("/home/a", [1]).await.unwrap_err();
     let text = refused.to_string();
-    let expected = "the file '/home/a' can't be used: the sandbox's disk limit of 2097152 bytes is \
+    let expected = "the file '/home/a' can't be used: the sandbox's disk limit of 2.0 MiB is \
                     reached; raise the limit or delete files";
     assert_eq!(text, expected);
     result(&sandbox, "os.unlink('/tmp/0'); print(0)").await;
@@ -266,8 +266,8 @@ print(os.stat('/home/sparse').st_size)
     assert_eq!(result(&sandbox, code).await, json!(1_u64 << 40));
     for path in ["/home/sparse", "/data/sparse"] {
         let text = sandbox.read_file(path).await.unwrap_err().to_string();
-        assert!(text.contains("1099511627776 bytes"), "{text}");
-        assert!(text.contains("67108864"), "{text}");
+        assert!(text.contains("it has 1.0 TiB"), "{text}");
+        assert!(text.contains("64.0 MiB"), "{text}");
     }
     sandbox
         .write_file("/home/a", [7; 10])
@@ -308,7 +308,7 @@ print(json.dumps([middle, links, os.stat('/home/sparse').st_size, fill('/tmp/res
     let rest = MIB - 1000;
     let expected = json!(["\0middle\0", 501, 1_u64 << 40, [rest, "ENOSPC"]]);
     assert_eq!(result(&fork, code).await, expected);
-    // Both are full for themselves.
+    // Each is full by itself.
     assert_eq!(
         result(&sandbox, "print(json.dumps(fill('/tmp/rest')))").await[0],
         rest
@@ -392,7 +392,7 @@ print(json.dumps([opened[0] < 256, opened[1], again, listed[0] < 256]))
 ";
     let expected = json!([true, "ENOMEM", null, true]);
     assert_eq!(result(&sandbox, code).await, expected);
-    // Those that a run left open are closed with it.
+    // Files that a run left open are closed with it.
     for _ in 0..5 {
         let code = "held = [open(f'/tmp/{n}', 'w') for n in range(100)]; print(0); os._exit(0)";
         outcome(&sandbox, code).await;

@@ -1,5 +1,5 @@
-//! A policy that means more than its author can want is warned about, by `policy check` alone (its
-//! own tests are beside it): the policy itself is accepted, and a run prints nothing about it.
+//! A policy that is broader than its author can intend is warned about, only by `policy check` (its
+//! own tests are beside it). The policy itself is accepted, and a run prints nothing about it.
 
 use sandbox_net::Sandbox;
 use sandbox_net::policy::{Decision, Document, Endpoint, Operation, Origin, Rule, Scheme, decide};
@@ -23,9 +23,9 @@ fn a_rule_says_whether_anybody_can_have_names_that_it_means() {
     }
 }
 
-/// What the warning about a denied name beside `any` says.
+/// The text of the warning about a denied name beside `any`.
 #[test]
-fn a_denied_name_beside_any_leaves_its_address_to_be_reached() {
+fn a_name_denied_beside_any_is_still_reached_by_its_address() {
     let document = Document {
         allow: vec![rule("any")],
         deny: vec![Rule::parse_deny("bad.example.com").expect("a rule")],

@@ -1,4 +1,4 @@
-//! Budgets count what crosses the wire.
+//! Budgets count the bytes that cross the wire.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,16 +19,16 @@ use tokio::task::JoinHandle;
 /// The functions that the programs here call.
 const PROGRAM: &str = include_str!("../../programs/boundary/wire.py");
 
-/// Far from every wait here: a program that hangs ends, and its test fails.
+/// Much longer than every wait here: a program that hangs ends, and its test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the kernels at both ends take of an answer that nobody reads.
+/// What the kernels at both ends buffer of an answer that nobody reads.
 const SLACK: u64 = 1 << 20;
 
 /// How often a program's action ended in each way.
 type Ends = BTreeMap<String, u64>;
 
-/// Runs `call` with these budgets, where everything on loopback and below `test` is allowed.
+/// Runs `call` with these budgets; everything on loopback and below `test` is allowed.
 async fn run(budgets: &str, call: &str, ca: Option<&Servers>, dns: Option<&DnsServer>) -> Ends {
     let (ends, _) = run_recorded(budgets, call, ca, dns).await;
     ends
@@ -75,7 +75,7 @@ fn ends<const N: usize>(expected: [(&str, u64); N]) -> Ends {
     Ends::from(expected.map(|(end, count)| (end.to_owned(), count)))
 }
 
-/// What a server has seen.
+/// What a server has received.
 #[derive(Default)]
 struct Seen {
     connections: AtomicU64,
@@ -124,9 +124,9 @@ impl Counting {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                // Little waits in the kernel, so that what was sent is what nearly arrived.
+                // The kernel buffers little, so the bytes sent are nearly the bytes that arrived.
                 let _ = SockRef::from(&stream).set_send_buffer_size(16 * 1024);
-                // How a connection ends is the client's part.
+                // The client decides how a connection ends.
                 let serving = serve(stream, Arc::clone(&shared));
                 tokio::spawn(async move { drop(serving.await) });
             }
@@ -138,7 +138,7 @@ impl Counting {
         }
     }
 
-    /// Answers a request by `first`, `middle` so many times, and `last`.
+    /// Answers a request with `first`, then `middle` this many times, then `last`.
     async fn answering(first: &str, middle: &str, times: usize, last: &str) -> Self {
         let parts = [first, middle, last].map(Arc::<str>::from);
         Self::start(move |mut stream, seen| {
@@ -164,7 +164,7 @@ impl Counting {
         .await
     }
 
-    /// Passes everything on to another server.
+    /// Forwards everything to another server.
     async fn before(other: SocketAddr) -> Self {
         Self::start(move |client, seen| async move {
             let (mut from_client, mut to_client) = client.into_split();
@@ -195,8 +195,8 @@ impl Counting {
     }
 }
 
-/// Answers whose bytes are nearly all elsewhere than in their bodies: what comes first, what comes
-/// again and again, and what ends it.
+/// Answers whose bytes are mostly outside their bodies: the beginning, the repeated part, and the
+/// end.
 fn padded() -> [(&'static str, String, String, &'static str); 4] {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let padding = "x".repeat(4000);
@@ -231,7 +231,7 @@ fn padded() -> [(&'static str, String, String, &'static str); 4] {
 #[tokio::test]
 async fn what_an_answer_has_beside_its_body_counts_for_the_bytes_that_come_in() {
     for (name, first, middle, last) in padded() {
-        // Endless for all that a client would read; or a little of the same.
+        // Endless for any client; or a short version of the same.
         for (times, budget) in [(1_000_000, 10_000), (31, 10_000), (20, 10_000_000)] {
             let server = Counting::answering(&first, &middle, times, last).await;
             let budgets = format!("bytes_down = {budget}");
@@ -245,7 +245,7 @@ async fn what_an_answer_has_beside_its_body_counts_for_the_bytes_that_come_in() 
             let down = server.seen.down();
             println!("{name}: {down} bytes at the server for a budget of {budget}");
             assert!(down <= budget + SLACK, "{name}: {down}");
-            // Where nothing can be read any more nobody is dialled.
+            // If nothing can be read any more, nobody is dialled.
             assert_eq!(server.seen.connections(), 1, "{name}");
             let refused = outcome.decisions.iter();
             let refused = refused.filter(|one| one.rule == "budget:bytes-down");
@@ -310,7 +310,7 @@ async fn no_byte_beyond_the_budget_goes_out_whatever_it_is_part_of() {
 #[tokio::test]
 async fn names_that_are_asked_for_count_as_hosts_and_as_bytes() {
     let call = "repeat(200, lambda n: ask(f'{n:050}.allowed.test'))";
-    // A name has 63 bytes here, and so its two questions 162.
+    // A name here has 63 bytes, so its two questions have 162.
     for (budgets, most_names, limit) in [
         (
             "hosts = 1\nrequests = 1\nbytes_up = 10",
@@ -352,7 +352,7 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
             "connections_per_second = 20\nrequests_per_second = 1",
             Some(20),
         ),
-        // Few requests come with few connections.
+        // Few requests mean few connections.
         ("requests_per_second = 1", Some(100)),
         ("requests = 1", None),
         ("requests = 500", None),
@@ -371,7 +371,7 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
             outcome.duration
         );
         if let Some(rate) = rate {
-            // As many as a full bucket holds, and as come in while the program runs.
+            // As many as a full bucket holds, and as are added while the program runs.
             let most = rate + rate * (outcome.duration.as_secs() + 1);
             assert!(accepted <= most, "{accepted} of {most}");
             assert_eq!(got.values().sum::<u64>(), 500);
@@ -380,7 +380,7 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
             let refused = refused.filter(|one| one.rule == "budget:connection-rate");
             assert_eq!(refused.count() as u64, got["connection-rate"]);
         } else if budgets == "requests = 1" {
-            // A spare one, a second try, a look whether somebody is there: but no more.
+            // A spare one, a second try, a check that the server is up: but no more.
             assert_eq!(got, ends([("done", 100), ("requests", 400)]));
             assert_eq!(accepted, 100);
         } else {
@@ -390,7 +390,7 @@ async fn connections_that_begin_are_counted_though_they_carry_nothing() {
     }
 }
 
-/// How many connections a log has as allowed, and how many lines it has in all.
+/// How many connections a log shows as allowed, and how many lines it has in all.
 fn logged(path: &Path) -> (u64, u64) {
     let text = std::fs::read_to_string(path).expect("the audit log");
     let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -405,7 +405,7 @@ fn logged(path: &Path) -> (u64, u64) {
     (allowed as u64, lines.len() as u64)
 }
 
-/// Over a session that is there nothing is dialled, and each connection is a line all the same.
+/// Over an existing session nothing is dialled, and each connection is still a line.
 #[tokio::test]
 async fn connections_that_use_an_open_session_again_are_counted_unless_they_carry_requests() {
     let servers = Servers::start().await;
@@ -421,10 +421,10 @@ async fn connections_that_use_an_open_session_again_are_counted_unless_they_carr
             "open_and_close({port})",
             Some(("requests", 0)),
         ),
-        // Each carries a request, which has its own budgets, and none is dialled.
+        // Each has a request, which has its own budgets, and none is dialled.
         (rate, "fetch({port}, tls=True)", None),
         ("requests = 501", "fetch({port}, tls=True)", None),
-        // Where nothing is open each is dialled.
+        // Without an existing session each is dialled.
         (
             rate,
             "open_and_close({plain})",
@@ -456,7 +456,7 @@ async fn connections_that_use_an_open_session_again_are_counted_unless_they_carr
     }
 }
 
-/// What is refused at the door is a denial like others: it is counted in the log, not repeated.
+/// A refused connection is a denial like others: the log counts it and does not repeat it.
 #[tokio::test]
 async fn connections_beyond_their_rate_do_not_grow_the_log_without_end() {
     let server =
@@ -481,7 +481,7 @@ async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
     for (budgets, is_reached) in [("denials = 20", true), ("denials = 200", false)] {
         let servers = Servers::start().await;
         let port = servers.http.address().port();
-        // Every tenth attempt is one that is allowed.
+        // Every tenth attempt is allowed.
         let call = format!(
             "repeat(100, lambda n: open_and_close(80, 'denied.test') if n % 10 else fetch({port}))"
         );

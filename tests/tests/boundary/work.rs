@@ -1,4 +1,4 @@
-//! No work of the host goes on beyond a run's limits.
+//! No work of the host continues beyond a run's limits.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use sandbox_net::{
 };
 use sandbox_net_tests::Servers;
 
-/// So long something may take that is to happen.
+/// The longest wait for something that must happen.
 const GUARD: Duration = Duration::from_secs(120);
 
-/// The interpreter is compiled here, once on a machine: that may take longer than any guard.
+/// Compiling the interpreter, once on a machine, may take longer than any guard.
 async fn build(sandbox: SandboxBuilder) -> Sandbox {
     let sandbox = sandbox.prepare().await.expect("an interpreter");
     sandbox.build().await.expect("a sandbox")
 }
 
-/// What `work` gives, which has to be there some day.
+/// Returns the result of `work`, which must come eventually.
 async fn guarded<T>(work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(GUARD, work).await;
     done.expect("what should have ended long ago")
@@ -66,14 +66,14 @@ async fn a_writer_that_never_returns_does_not_hold_a_run_beyond_its_limit() {
         let outcome = guarded(sandbox.run(code)).await.expect("a run");
         assert_eq!(outcome.exit, Exit::TimeLimit, "{code}");
         assert!(outcome.truncated, "{code}");
-        // The next run of the same sandbox does not stand still either.
+        // The next run of the same sandbox does not hang either.
         let outcome = guarded(sandbox.run("print('x')")).await.expect("a run");
         assert_eq!(outcome.exit, Exit::TimeLimit, "{code}");
         drop(open);
     }
 }
 
-/// A writer that takes its time and keeps everything.
+/// A slow writer that keeps everything.
 #[derive(Clone, Default)]
 struct Slow(Arc<Mutex<Vec<u8>>>);
 
@@ -179,7 +179,7 @@ async fn compiling_packages_has_a_limit_of_its_own() {
     let folder = tempfile::tempdir().expect("a directory");
     build(Sandbox::builder()).await;
     let large = wheel(folder.path(), 4000, 1000).display().to_string();
-    // The limit of runs is not the one that counts.
+    // The limit of runs does not apply here.
     let sandbox = Sandbox::builder().time_limit(GUARD).with_package(large);
     let limited = sandbox.preparation_limit(Duration::from_secs(2)).build();
     let error = guarded(limited).await.err().expect("a limit");
@@ -194,7 +194,7 @@ async fn compiling_packages_has_a_limit_of_its_own() {
     let small = wheel(folder.path(), 1, 1).display().to_string();
     let sandbox = Sandbox::builder().with_package(small).prepare();
     let sandbox = guarded(sandbox).await.expect("packages");
-    // What is prepared is prepared: this limit is for runs alone.
+    // The preparation is done: this limit is for runs alone.
     let limited = sandbox
         .preparation_limit(Duration::from_nanos(1))
         .time_limit(GUARD);
@@ -209,7 +209,7 @@ async fn compiling_packages_has_a_limit_of_its_own() {
     );
 }
 
-/// A hook that keeps its thread until the other end is dropped.
+/// A hook that blocks its thread until the other end is dropped.
 struct Blocking(Mutex<Receiver<()>>);
 
 impl DecisionHook for Blocking {
@@ -240,7 +240,7 @@ async fn a_hook_that_blocks_its_thread_is_denied_at_its_deadline() {
     drop(open);
 }
 
-/// A sink that takes so many lines, and then none before it is opened.
+/// A sink that takes this many lines, and then blocks until it is opened.
 #[derive(Clone)]
 struct Gate {
     free: usize,
@@ -262,8 +262,8 @@ impl Gate {
         self.is_open.1.notify_all();
     }
 
-    /// Opens it some day, whatever becomes of the test: where the sink holds the runtime's only
-    /// thread, nothing in the runtime can.
+    /// Opens it eventually, whatever happens to the test: if the sink blocks the runtime's only
+    /// thread, nothing in the runtime can open it.
     fn open_after(&self, time: Duration) {
         let gate = self.clone();
         std::thread::spawn(move || {
@@ -284,7 +284,7 @@ impl AuditSink for Gate {
     }
 }
 
-/// One request, or the exception that it ends in.
+/// Sends one request; returns the response or the exception.
 fn get(url: &str) -> String {
     format!(
         "import urllib.request\ntry: print(urllib.request.urlopen('{url}').status)\n\
@@ -296,7 +296,7 @@ fn get(url: &str) -> String {
 #[tokio::test]
 async fn a_sink_that_never_returns_holds_no_run_beyond_its_limit_and_no_other_sandbox() {
     const SHUT: Duration = Duration::from_secs(30);
-    // The lines of a request: the connection, its address, the request, and what came of it.
+    // The lines of a request: the connection, its address, the request, and the result.
     for (free, arrived) in [(0, (0, 0)), (1, (1, 0)), (2, (1, 0)), (3, (1, 1))] {
         let servers = Servers::start().await;
         let (origin, url) = (servers.http.origin(), servers.http.origin() + "/get");
@@ -307,7 +307,7 @@ async fn a_sink_that_never_returns_holds_no_run_beyond_its_limit_and_no_other_sa
         let other = build(Sandbox::builder().allow(origin.as_str()).time_limit(GUARD)).await;
         gate.open_after(SHUT);
         let start = Instant::now();
-        // A first answer may have come: the next request waits.
+        // A first answer may have arrived: the next request waits.
         let code = get(&url) + "\nurllib.request.urlopen('" + &url + "')";
         let outcome = guarded(blocked.run(code.as_str()));
         let others = async {
@@ -321,10 +321,10 @@ async fn a_sink_that_never_returns_holds_no_run_beyond_its_limit_and_no_other_sa
         assert!(outcome.duration < Duration::from_secs(6), "{outcome:?}");
         assert_eq!(said, "200\n");
         assert!(took < SHUT, "{took:?}");
-        // The other one has one of each.
+        // The other sink has one of each.
         let seen = (servers.http.connections(), servers.http.requests().len());
         assert_eq!(seen, (arrived.0 + 1, arrived.1 + 1), "{free}");
-        // What was lost is not passed over in silence: nothing is done any more.
+        // A lost record is not ignored: nothing is done any more.
         let outcome = guarded(blocked.run(get(&url))).await.expect("a run");
         assert!(outcome.duration < Duration::from_secs(6), "{outcome:?}");
         let seen = (servers.http.connections(), servers.http.requests().len());
@@ -361,6 +361,6 @@ async fn a_sink_that_takes_its_time_gets_every_line_and_the_program_every_answer
     let outcome = guarded(sandbox.run(get(&url))).await.expect("a run");
     assert_eq!(outcome.stdout_text(), "200\n", "{}", outcome.stderr_text());
     assert!(outcome.duration > Duration::from_secs(1));
-    // The connection, its address, the request, and what came of it; before `run` returned.
+    // The connection, its address, the request, and the result; before `run` returned.
     assert_eq!(gate.given.load(Ordering::SeqCst), 4);
 }

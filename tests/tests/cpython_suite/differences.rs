@@ -1,4 +1,4 @@
-//! The reviewed list of differences, and what is to be said of a run that does not agree with it.
+//! The reviewed list of differences, and how a run disagrees with it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::outcome::{Outcome, Results};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reviewed {
-    /// The version of CPython that the tests are of.
+    /// The version of CPython that the tests belong to.
     pub python: String,
     /// The differences, by their reason.
     pub difference: Vec<Difference>,
@@ -23,11 +23,11 @@ pub struct Reviewed {
 pub struct Difference {
     /// The reason in a word or two.
     pub reason: String,
-    /// Why it is so, and why that is as it should be.
+    /// Why the difference exists, and why it is right.
     pub why: String,
-    /// How it shows: one of these is in what the sandbox says of each of the tests.
+    /// One of these is in the sandbox's message for each of the tests.
     pub shows: Vec<String>,
-    /// Ids of tests; `Class.*` for a class none of whose tests has the same outcome as natively.
+    /// Ids of tests; `Class.*` for a class in which no test has the same outcome as natively.
     pub tests: Vec<String>,
 }
 
@@ -36,14 +36,14 @@ pub fn reviewed() -> Reviewed {
     toml::from_str(include_str!("../../cpython/differences.toml")).expect("the list")
 }
 
-/// Whether the test or the class that `entry` means is in `module`, or the test in a class.
+/// Whether the test or the class that `entry` names is in `module`, or the test in a class.
 pub fn is_of(entry: &str, module: &str) -> bool {
     entry
         .strip_prefix(module)
         .is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Whether the list's `entry` means `test`.
+/// Whether the list's `entry` covers `test`.
 fn means(entry: &str, test: &str) -> bool {
     match entry.strip_suffix('*') {
         Some(class) => test
@@ -53,7 +53,7 @@ fn means(entry: &str, test: &str) -> bool {
     }
 }
 
-/// What there is to change in the list, or to repair, for `module`; empty where the list is right.
+/// What to change in the list, or to repair, for `module`; empty if the list is right.
 pub fn compare(list: &Reviewed, module: &str, native: &Results, sandbox: &Results) -> String {
     let told: BTreeSet<&str> = native.tests().chain(sandbox.tests()).collect();
     let is_class = |id: &&str| told.iter().any(|other| is_of(other, id));
@@ -78,7 +78,7 @@ pub fn compare(list: &Reviewed, module: &str, native: &Results, sandbox: &Result
     wrong
 }
 
-/// What is wrong about one test.
+/// What is wrong with one test.
 fn judge(list: &Reviewed, test: &str, native: &Outcome, sandbox: &Outcome) -> Option<String> {
     let listed: Vec<(&Difference, &str)> = list
         .difference
@@ -88,7 +88,7 @@ fn judge(list: &Reviewed, test: &str, native: &Outcome, sandbox: &Outcome) -> Op
         .collect();
     let (word, detail) = (&sandbox.word, &sandbox.detail);
     match (&native.word == word, listed.as_slice()) {
-        // Natively it is this machine that can't, or it is a test for another one.
+        // This machine cannot run it natively, or the test is for another system.
         _ if matches!(native.word.as_str(), "failed" | "error" | "died" | "hung") => None,
         (true, []) => None,
         (true, _) if native.word == "skipped" => None,

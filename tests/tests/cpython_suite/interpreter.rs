@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Tells version, program and the folder of the package `test`, or fails where there is none.
+/// Prints version, program and the folder of the package `test`; fails if that is missing.
 const ASK: &str = "import platform, sys, test.support; \
     print(platform.python_implementation(), platform.python_version()); \
     print(sys.executable); print(test.__path__[0])";
@@ -28,7 +28,7 @@ pub struct Interpreter {
     pub tests: PathBuf,
 }
 
-/// The interpreter with this version and the package `test`, from the path or pyenv's folder.
+/// Finds the interpreter with this version and the package `test`, on the path or in pyenv's folder.
 pub fn find(version: &str) -> Option<&'static Interpreter> {
     static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
     let found = FOUND.get_or_init(|| candidates().iter().filter_map(|one| ask(one)).collect());
@@ -56,7 +56,7 @@ fn ask(program: &Path) -> Option<Interpreter> {
     let mut lines = said.lines();
     Some(Interpreter {
         version: lines.next()?.strip_prefix("CPython ")?.to_owned(),
-        // A name on the path may be a version manager's script.
+        // On the path there may be the script of a version manager.
         program: PathBuf::from(lines.next()?),
         tests: PathBuf::from(lines.next()?),
     })

@@ -1,8 +1,8 @@
-//! CPython's own tests of what the shim carries, inside the sandbox and on native CPython.
+//! CPython's own tests of what the shim replaces, inside the sandbox and on native CPython.
 //!
 //! Every test has the same outcome on both sides, or is in `cpython/differences.toml` with the
-//! reason. The tests are those of an interpreter of this machine, unmodified; without it nothing is
-//! run, and this says so. `cpython/run_tests.py` runs them on either side.
+//! reason. The tests belong to an interpreter of this machine, unmodified. Without that interpreter
+//! nothing runs, and the test says so. `cpython/run_tests.py` runs them on either side.
 
 #![allow(
     unreachable_pub,
@@ -53,7 +53,7 @@ modules! {
 async fn agree(module: &str) {
     let list = differences::reviewed();
     let Some(interpreter) = interpreter::find(&list.python) else {
-        // No package manager installs just this version.
+        // No package manager installs exactly this version.
         sandbox_net_tests::skip_always(&format!(
             "{module}: no CPython {} with its package `test` is installed",
             list.python
@@ -82,7 +82,7 @@ async fn agree(module: &str) {
     ));
 }
 
-/// Says what a test that passes has to say: cargo keeps `println!` to itself.
+/// Prints the message of a test that passes, because cargo captures `println!`.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,16 +1,16 @@
-//! What became of each test of a module, as `run_tests.py` tells it.
+//! The outcome of each test of a module, as `run_tests.py` reports it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What became of a test.
+/// The outcome of a test.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// `passed`, `failed`, `error` or `skipped`; `died` where it ended the interpreter, `hung` where
-    /// it did not come to an end.
+    /// `passed`, `failed`, `error` or `skipped`; `died` if it ended the interpreter, `hung` if it did
+    /// not end.
     pub word: String,
-    /// The exception in one line, or the reason for leaving it out.
+    /// The exception in one line, or the reason for skipping.
     pub detail: String,
 }
 
@@ -20,7 +20,7 @@ pub struct Results {
     outcomes: BTreeMap<String, Outcome>,
 }
 
-/// A test that was announced and did not end yet.
+/// A test that was announced and has not ended.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Begun {
     /// Its place in the module.
@@ -47,16 +47,16 @@ enum Line {
     },
 }
 
-/// What a line told.
+/// The meaning of a line.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Told {
     /// A test begins.
     Begun(Begun),
     /// A test, a class or the module has its outcome.
     Ended,
-    /// That was all.
+    /// The report is complete.
     All,
-    /// It is none of the report.
+    /// It is not a line of the report.
     Nothing,
 }
 
@@ -96,12 +96,12 @@ impl Results {
         outcomes.filter(|one| one.word == "passed").count()
     }
 
-    /// The ids that have an outcome of their own.
+    /// The ids that have their own outcome.
     pub fn tests(&self) -> impl Iterator<Item = &str> {
         self.outcomes.keys().map(String::as_str)
     }
 
-    /// What became of `test`: its own outcome, or that of its class or module.
+    /// The outcome of `test`: its own, or that of its class or module.
     pub fn get(&self, test: &str) -> Outcome {
         let mut place = test;
         loop {

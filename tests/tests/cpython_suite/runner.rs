@@ -1,4 +1,4 @@
-//! The runner itself, with tests that do the worst.
+//! The runner itself, with tests that misbehave as badly as possible.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::interpreter::Interpreter;
 use crate::side::{Sandboxed, results};
 
-/// What of CPython's package `test` the runner asks for.
+/// The parts of CPython's package `test` that the runner uses.
 const PACKAGE: [(&str, &str); 4] = [
     ("__init__.py", ""),
     ("support/__init__.py", "is_wasi = True"),

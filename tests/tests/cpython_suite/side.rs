@@ -16,19 +16,19 @@ use tokio::time::sleep;
 use crate::interpreter::Interpreter;
 use crate::outcome::{Begun, Results, Told};
 
-/// How long a test may take: then it is ended.
+/// How long a test may take before it is ended.
 pub const TEST_LIMIT: Duration = Duration::from_secs(20);
-/// How long a module may take to be imported.
+/// How long the import of a module may take.
 const IMPORT_LIMIT: Duration = Duration::from_secs(60);
-/// The number of the test to begin with.
+/// The number of the first test.
 const FIRST: &str = "FIRST_TEST";
 /// The folder of the package `test`.
 const TESTS: &str = "CPYTHON_TESTS";
 
-/// Where the tests of a module are run.
+/// A place where the tests of a module run.
 pub trait Side {
-    /// Runs them from the test with the number `first` on, sends the lines of stdout, and tells how
-    /// it ended.
+    /// Runs them from the test with the number `first` on, sends the lines of stdout, and reports
+    /// how it ended.
     async fn run(&self, first: usize, lines: UnboundedSender<String>) -> String;
 }
 
@@ -47,7 +47,7 @@ pub async fn results(side: &impl Side, module: &str, limit: Duration) -> Results
     results
 }
 
-/// Runs until a test ends the interpreter or is ended, and gives that test; `None` at the end.
+/// Runs until a test ends the interpreter or is ended; returns that test, or `None` at the end.
 async fn part(
     side: &impl Side,
     first: usize,
@@ -77,7 +77,7 @@ async fn part(
     (!report.complete).then_some((report.begun, "died", how))
 }
 
-/// The report of one run, as far as it has come.
+/// The report of one run so far.
 struct Report<'a> {
     results: &'a mut Results,
     begun: Option<Begun>,
@@ -115,7 +115,7 @@ pub struct Native<'a> {
 }
 
 impl<'a> Native<'a> {
-    /// The interpreter of `module`, in a folder of its own.
+    /// The interpreter for `module`, in its own folder.
     pub fn new(interpreter: &'a Interpreter, module: &str) -> Self {
         Self {
             interpreter,
@@ -156,7 +156,7 @@ pub struct Sandboxed {
     lines: Lines,
 }
 
-/// A stdout that sends lines to whoever listens at the time.
+/// A stdout that sends lines to the current listener.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Unread>>);
 
@@ -211,7 +211,7 @@ impl Sandboxed {
             .build()
             .await
             .expect("a sandbox");
-        // The first run of all makes the interpreter ready, which takes minutes.
+        // The very first run prepares the interpreter, which takes minutes.
         let first = sandbox.run(Script::code("")).await;
         first.expect("a run of the sandbox");
         Self { sandbox, lines }

@@ -5,18 +5,18 @@ use sandbox_net_tests::Trials;
 use crate::row::Refusal::{Invalid, Raised};
 use crate::row::{Row, add_rows};
 
-/// A spelling that urllib, or the resolver of the machine, understands. The stand-ins read it as the
-/// same address does, and the host decides on that.
+/// A spelling that urllib, or the machine's resolver, understands. The stand-ins read it as the
+/// same address, and the host decides on that.
 const fn url(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack).beside_others()
 }
 
-/// A spelling that nothing on this machine may understand; what it is after is reached natively.
+/// A spelling that perhaps nothing on this machine understands; its target is reached natively.
 const fn odd_url(name: &'static str, attack: &'static [&'static str]) -> Row {
     url(name, attack).but_as(PLAIN_URL)
 }
 
-/// A text that the host itself is given, past Python's own parsers.
+/// A text that the host itself gets, past Python's own parsers.
 const fn text(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .beside_others()
@@ -103,7 +103,7 @@ pub const BY_TEXT: &[Row] = &[
     text("a comma after it", &["frames", "127.0.0.1,elsewhere.test", "{port}"]),
 ];
 
-/// Texts that have one meaning only: they are decided on, as what they are.
+/// Texts that have only one meaning: they are decided on with that meaning.
 const fn plain(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .beside_others()
@@ -119,7 +119,7 @@ pub const PLAIN: &[Row] = &[
     plain("a compatible address is an address of its own", &["frames", "::127.0.0.1", "{port}"]),
     plain("a NAT64 address is an address of its own", &["frames", "64:ff9b::127.0.0.1", "{port}"]),
     plain("another address of the network is another", &["frames", "127.0.0.2", "{port}"]),
-    // The literal rule of one address opens no other one, not even of the same machine.
+    // A rule for one literal address allows no other, not even of the same machine.
     plain("a rule for another loopback address", &["frames", "127.0.0.1", "{port}"])
         .under(&["127.0.0.2:{port}", "[::1]:{port}"]),
     plain("a rule for the mapped address", &["frames", "127.0.0.1", "{port}"])

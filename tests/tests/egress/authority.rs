@@ -9,8 +9,8 @@ use crate::row::{Row, add_rows};
 use crate::runner;
 use crate::world::World;
 
-/// A URL that names an allowed host somewhere and leads, natively or in plain spelling, to the
-/// forbidden server.
+/// A URL that contains an allowed host and leads, natively or in plain spelling, to the forbidden
+/// server.
 const fn url(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack).but_as(&["url", "http://127.0.0.1:{port}/"])
 }
@@ -93,7 +93,7 @@ pub const TARGETS: &[Row] = &[
         .but_as(&["client", "{raw}", "OPTIONS", "127.0.0.1:{port}"]),
     target("asterisk form, past the parsers", &["say", "{raw}", "OPTIONS", "*"])
         .refused(Invalid).seen(Head("OPTIONS * ")).but_as(&["client", "{raw}", "OPTIONS", "*"]),
-    // Two slashes are a path to a server, and an authority only to those who resolve references.
+    // To a server two slashes are a path; only code that resolves references sees an authority.
     target("two slashes stay a path", &["client", "{raw}", "GET", "//127.0.0.1:{port}/attack"])
         .refused(Harmless).seen(crate::row::Trace::Connection)
         .but_as(&["url", "http://127.0.0.1:{port}/attack"]),
@@ -125,7 +125,7 @@ pub const TARGETS: &[Row] = &[
         .refused(Denied(HostMismatch)).seen(Head("evil.test")),
 ];
 
-/// A name that is allowed is no proxy for another.
+/// An allowed name does not act as a proxy for another one.
 pub const PROXIES: &[Row] = &[
     Row::new(
         "the forbidden server as a proxy",
@@ -163,7 +163,7 @@ pub fn add_to(trials: &mut Trials) {
     );
 }
 
-/// The host of the connection is the same host without its port, and programs leave that out.
+/// The host of the connection without its port is the same host, and programs omit the port.
 async fn a_host_without_the_port_arrives_as_the_program_wrote_it() {
     const ROW: Row = Row::new("a Host field without the port", &[]).under(&["http://{raw}"]);
     for value in ["127.0.0.1", "{raw}"] {

@@ -23,7 +23,7 @@ enum Refused {
 }
 use Refused::{Denied, Invalid};
 
-/// One attack with the run in which it works.
+/// One attack, with a control in which it works.
 pub struct Row {
     name: &'static str,
     attack: Attack,
@@ -31,7 +31,7 @@ pub struct Row {
     names: &'static [Name],
     refused: (Step, Refused),
     trace: Trace,
-    /// The attack that works, and its rules.
+    /// The control, and its rules.
     control: (Attack, &'static [&'static str]),
 }
 
@@ -71,8 +71,8 @@ const fn leads_to(name: &'static str, names: &'static [Name]) -> Row {
     }
 }
 
-/// A request on an allowed connection to the raw server, which would show it in its head. In the
-/// control the method, the path or the value of `X-A` is plain and carries the mark `evil`.
+/// A request on an allowed connection to the raw server, which would see it in its head. In the
+/// control the method, the path or the value of `X-A` is plain and contains the mark `evil`.
 const fn head(name: &'static str, attack: Attack, refused: Refused) -> Row {
     Row {
         name,
@@ -160,7 +160,7 @@ pub const ROWS: &[Row] = &[
     host("a port in the host", "127.0.0.1:{port}", Invalid),
     host("nothing", "", Invalid),
     Row { attack: to("127.0.0.1", "0"), ..host("port 0", "127.0.0.1", Invalid) },
-    // Only 16 bits of the core value are a port: what is above them is no way around the rule.
+    // Only 16 bits of the core value are a port; the bits above do not bypass the rule.
     Row { attack: to("127.0.0.1", "+{port}"), ..host("a port above 65535", "127.0.0.1", Denied(NoRule)) },
     leads_to("a name that leads to loopback", &[("allowed.test", &["127.0.0.1"])]),
     leads_to("a name that leads to IPv6 loopback", &[("allowed.test", &["::1"])]),

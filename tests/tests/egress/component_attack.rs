@@ -1,11 +1,11 @@
-//! What a hostile component does: connect, then TLS, then a request, and where it ends.
+//! The actions of a hostile component: connect, then TLS, then a request, and where it ends.
 
 use std::net::IpAddr;
 
 use crate::component_guest::Hostile;
 use crate::world::World;
 
-/// A body that there is not, as the case of `body-kind`.
+/// The absence of a body, as the case of `body-kind`.
 pub const NO_BODY: u32 = 0;
 /// A body of a size.
 pub const SIZED: u32 = 1;
@@ -17,7 +17,7 @@ pub const INVALID: u8 = 10;
 /// What the component does: connect, then TLS, then a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
-    /// The text of the host, with placeholders, as all that follows.
+    /// The host's text, with placeholders, like everything below.
     pub host: &'static str,
     /// The port; `+` stands for 65536 more.
     pub port: &'static str,
@@ -31,7 +31,7 @@ pub struct Attack {
     pub fields: &'static [(&'static str, &'static str)],
 }
 
-/// At which call.
+/// Where it ended: at which call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
     Resolve,
@@ -63,7 +63,7 @@ impl Attack {
         }
     }
 
-    /// Carries it out as far as it gets.
+    /// Carries it out as far as possible.
     pub async fn carry_out(&self, world: &World, guest: &mut Hostile) -> wasmtime::Result<End> {
         let connection = match self.connect(world, guest).await? {
             Ok(connection) => connection,
@@ -84,7 +84,7 @@ impl Attack {
         self.request(world, guest, connection).await
     }
 
-    /// The handle of a connection that stands.
+    /// The handle of an established connection.
     pub async fn connect(
         &self,
         world: &World,
@@ -107,7 +107,7 @@ impl Attack {
         Ok(settled(guest, connection).await?.map(|()| connection))
     }
 
-    /// Sends the request on a connection, and gives the connection back.
+    /// Sends the request on a connection, and returns the connection.
     pub async fn request(
         &self,
         world: &World,
@@ -129,7 +129,7 @@ impl Attack {
         Ok(end)
     }
 
-    /// Sends the request's head: the handle of its exchange.
+    /// Sends the request's head; returns the handle of its exchange.
     pub async fn begin(
         &self,
         world: &World,
@@ -142,7 +142,7 @@ impl Attack {
         let fields = self.fields.iter().flat_map(|(name, value)| [name, value]);
         let fields: Vec<_> = fields.map(|text| latin(world, text)).collect();
         let bytes = fields.concat();
-        // The list of fields holds addresses into `bytes`, which comes first.
+        // The list of fields has addresses into `bytes`, which comes first.
         let [(mut address, _)] = guest.put([&bytes]).await;
         let mut list = Vec::new();
         for value in &fields {
@@ -170,7 +170,7 @@ pub async fn look_up(guest: &mut Hostile, host: &str) -> wasmtime::Result<Result
     Ok(told(guest, host).await?.map(drop))
 }
 
-/// Looks a name up, to the end: the addresses that the component is told.
+/// Looks a name up, to the end; returns the addresses that the component learns.
 pub async fn told(
     guest: &mut Hostile,
     host: &str,
@@ -194,7 +194,7 @@ pub async fn told(
     Ok(end.map(|()| addresses))
 }
 
-/// Waits for the end of the phase that a connection is in.
+/// Waits for the end of a connection's current phase.
 async fn settled(guest: &mut Hostile, connection: u32) -> wasmtime::Result<Result<(), Failure>> {
     guest.call::<_, ()>("wait", (0_u32, connection)).await?;
     guest.call::<_, ()>("status", (connection,)).await?;
@@ -205,7 +205,7 @@ async fn settled(guest: &mut Hostile, connection: u32) -> wasmtime::Result<Resul
 }
 
 impl Hostile {
-    /// The last result, `result<T, error-code>`: the handle that it gives, or the failure.
+    /// The last result, `result<T, error-code>`: its handle, or the failure.
     pub async fn result(&mut self, step: Step) -> Result<u32, Failure> {
         match self.byte(0).await {
             0 => Ok(self.word(8).await),
@@ -213,7 +213,7 @@ impl Hostile {
         }
     }
 
-    /// The error at an offset of the last result. What a case carries is aligned to 8 bytes, as the
+    /// The error at an offset of the last result. The payload of a case is aligned to 8 bytes, as the
     /// value of a limit is.
     async fn failure(&mut self, step: Step, offset: u32) -> Failure {
         let case = self.byte(offset).await;

@@ -48,7 +48,7 @@ const WORLD: &str = "
     }
 ";
 
-/// Where results of imported calls go, where the host's texts go, and where the test's values go.
+/// The places of results of imported calls, of the host's texts, and of the test's values.
 const RESULT: u32 = 1024;
 const TEXTS: u32 = 0x1_0000;
 const VALUES: u32 = 0x10_0000;
@@ -226,7 +226,7 @@ impl Hostile {
         function.call_async(&mut self.store, parameters).await
     }
 
-    /// Puts values one behind the other into the component's memory: their addresses and lengths.
+    /// Puts values into the component's memory, one after the other; returns addresses and lengths.
     pub async fn put<const N: usize>(&mut self, values: [&[u8]; N]) -> [(u32, u32); N] {
         let mut address = VALUES;
         let places = values.map(|value| {

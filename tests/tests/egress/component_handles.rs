@@ -1,5 +1,5 @@
-//! A component that forges handles and values, or calls in the wrong order: it ends by itself or
-//! gets an error, and the host goes on.
+//! A component that forges handles and values, or calls in the wrong order: it traps or gets an
+//! error, and the host continues.
 
 use sandbox_net_tests::Trials;
 
@@ -8,34 +8,34 @@ use crate::component_guest::Hostile;
 use crate::row::Trace;
 use crate::world::World;
 
-/// What is wrong.
+/// The misuse.
 #[derive(Clone, Copy, Debug)]
 enum Misuse {
-    /// A request on a handle that was never given.
+    /// A request on a handle that never existed.
     Never(u32),
-    /// A request on a connection that was given back.
+    /// A request on a connection that was dropped.
     Closed,
-    /// A connection that is given back twice.
+    /// A connection that is dropped twice.
     ClosedTwice,
     /// A request on the handle of an exchange.
     OtherKind,
-    /// A request on the handle that another component has.
+    /// A request on a handle of another component.
     Foreign,
     /// A host whose text lies outside the memory.
     OutsideMemory,
-    /// A host that is no UTF-8.
+    /// A host that is not UTF-8.
     NoText,
     /// A kind of body that does not exist.
     NoKind,
     /// A list of fields that lies outside the memory.
     NoFields,
-    /// A request before the end of the one before.
+    /// A request before the end of the previous one.
     TooEarly,
     /// TLS after a request.
     LateTls,
-    /// A body for a request that has none.
+    /// A body for a request without one.
     NoBody,
-    /// An end of a body of which nothing was written.
+    /// The end of a body that was never written.
     ShortBody,
 }
 
@@ -44,7 +44,7 @@ enum Misuse {
 enum Ends {
     /// The component traps; nothing else does.
     Trap,
-    /// `invalid`, and the component goes on.
+    /// `invalid`, and the component continues.
     Invalid,
 }
 
@@ -84,7 +84,7 @@ const ATTACK: Attack = Attack::get("127.0.0.1", "{good_port}", "/attack");
 const SLOW: Attack = Attack::get("127.0.0.1", "{good_port}", "/slow");
 
 impl Misuse {
-    /// Leads up to the misuse; what the call gave.
+    /// Leads up to the misuse; returns the result of the call.
     async fn commit(self, world: &World, guest: &mut Hostile) -> wasmtime::Result<End> {
         let connection = match GOOD.connect(world, guest).await? {
             Ok(connection) => connection,
@@ -194,7 +194,7 @@ async fn check(row: &'static Row) -> Result<(), String> {
     if world.count(Trace::Request("/attack")).await > 0 {
         return Err("REACHED".to_owned());
     }
-    // A component that trapped is over; its host is not.
+    // A component that trapped has ended; its host has not.
     if row.ends == Ends::Trap {
         guest = Hostile::start(&world, RULES).await;
     }

@@ -1,4 +1,4 @@
-//! A component that looks names up: what leaves the host, and where the answers lead.
+//! A component that looks names up: which queries are sent, and where the answers lead.
 
 use sandbox_net::Verdict;
 use sandbox_net_tests::{DnsQuestion, Trials};
@@ -14,12 +14,12 @@ const ADDRESS: u8 = 1;
 const DENY_RULE: u8 = 6;
 const DNS: u8 = 1;
 
-/// One lookup with the rules under which nothing leaves the host, and those under which it does.
+/// One lookup, with rules under which no query is sent and rules under which one is.
 pub struct Row {
     name: &'static str,
     host: &'static str,
     rules: &'static [&'static str],
-    /// The error's case, and the reason of a denial; none where the lookup ends well.
+    /// The error's case, and the reason of a denial; nothing if the lookup succeeds.
     refused: Option<(u8, Option<u8>)>,
 }
 
@@ -41,7 +41,7 @@ const NONE: Option<(u8, Option<u8>)> = Some((DENIED, Some(NO_RULE)));
 const BY_RULE: Option<(u8, Option<u8>)> = Some((DENIED, Some(DENY_RULE)));
 const TWO_READINGS: Option<(u8, Option<u8>)> = Some((INVALID, None));
 
-/// Lookups that ask nobody, whatever the server would say.
+/// Lookups that send no query, whatever the server would answer.
 #[rustfmt::skip] // one row a line
 pub const ROWS: &[Row] = &[
     row("a lookup under other rules", "secret.a.test", &["b.test", "*.c.test:8000-8099"], NONE),
@@ -85,7 +85,7 @@ async fn check(row: &'static Row) -> Result<(), String> {
     if denied.count() != usize::from(row.refused.is_some()) || !guest.audit.decisions().is_empty() {
         return Err(format!("it was not recorded as it should: {records:#?}"));
     }
-    // The same component asks where a rule says so.
+    // The same component sends a query if a rule allows it.
     let mut guest = Hostile::start(&world, &["POST https://control.a.test:8443/x"]).await;
     let control = look_up(&mut guest, "control.a.test").await;
     match (control, world.count(Trace::Question("a.test")).await) {
@@ -118,7 +118,7 @@ pub fn add_to(trials: &mut Trials) {
     );
 }
 
-/// The questions about a name, of each kind.
+/// The queries for a name, of each kind.
 fn about(asked: &[DnsQuestion], name: &str) -> (usize, usize) {
     let count = |kind: &str| {
         let meant = asked
@@ -130,7 +130,7 @@ fn about(asked: &[DnsQuestion], name: &str) -> (usize, usize) {
 }
 
 async fn a_lookup_that_found_a_forbidden_address_opens_no_way_to_it() {
-    // The second answer would be let through: the connection must not ask again.
+    // The second answer would pass, so the connection must not query again.
     const TO: Attack = Attack::get("allowed.test", "{port}", "/attack");
     for (rule, is_reached) in [
         ("allowed.test:{port}", false),
@@ -164,7 +164,7 @@ async fn each_answer_serves_one_connection() {
         let asked = world.dns.questions().await;
         assert_eq!(about(&asked, "a.test"), (questions, questions), "{asked:?}");
     }
-    // Without a lookup a connection asks for itself, as it always did.
+    // Without a lookup a connection sends its own query, as always.
     TO.connect(&world, &mut guest)
         .await
         .expect("no trap")

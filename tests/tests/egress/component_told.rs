@@ -1,4 +1,4 @@
-//! A component that asks for addresses: what it hears, and that what it hears opens no way.
+//! A component that asks for addresses: what it learns, and that this grants nothing.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ const ADDRESS: u8 = 1;
 
 const PUBLIC: &str = "93.184.216.34";
 
-/// What a component hears of a name under these rules. `None`: the lookup itself is refused.
+/// What a component learns of a name under these rules. `None`: the lookup itself is refused.
 pub struct Row {
     name: &'static str,
     host: &'static str,
@@ -100,7 +100,7 @@ async fn check(row: &'static Row) -> Result<(), String> {
     if row.heard.is_none() && !asked.is_empty() {
         return Err(format!("REACHED: {asked:?}"));
     }
-    // The same component hears of the same servers where a rule lets it.
+    // The same component learns the same servers if a rule allows it.
     let mut guest = Hostile::start(&world, &["mixed.test"]).await;
     match told(&mut guest, "mixed.test").await {
         Ok(Ok(addresses)) if addresses.contains(&PUBLIC.parse().expect("an address")) => Ok(()),
@@ -133,7 +133,7 @@ pub fn add_to(trials: &mut Trials) {
 }
 
 async fn an_address_that_was_told_is_an_address_like_any_other() {
-    // The rule is for the name: the component's own address opens nothing, and asks nobody.
+    // The rule is for the name: the component's own address grants nothing, and sends no query.
     let world = World::start(NAMES).await;
     let mut guest = Hostile::start(&world, &["localhost:{port}", "mixed.test:{port}"]).await;
     for name in ["localhost", "mixed.test"] {
@@ -148,7 +148,7 @@ async fn an_address_that_was_told_is_an_address_like_any_other() {
     }
     assert_eq!(world.count(Trace::Connection).await, 0);
     assert_eq!(world.dns.questions().await.len(), asked);
-    // By its name it is reached.
+    // It is reached by its name.
     let attack = Attack::get("localhost", "{port}", "/attack");
     let end = attack.connect(&world, &mut guest).await.expect("no trap");
     assert!(end.is_ok(), "{end:?}");

@@ -1,4 +1,4 @@
-//! What name servers say, and what they are asked.
+//! What name servers answer, and what they are asked.
 
 use sandbox_net::policy::DenyReason::{Address, HostMismatch, NoRule};
 use sandbox_net_tests::Trials;
@@ -7,8 +7,8 @@ use crate::row::Refusal::{Harmless, NotCarried, Raised};
 use crate::row::Trace::Question;
 use crate::row::{Name, Row, add_rows};
 
-/// The name is allowed, but leads to this address. Were it permitted, it would be dialled as the
-/// control's is, where the name leads to the forbidden server.
+/// The name is allowed, but leads to this address. If that were permitted it would be dialled, as
+/// in the control, where the name leads to the forbidden server.
 const fn leads_to(name: &'static str, names: &'static [Name]) -> Row {
     Row::new(name, &["url", "http://allowed.test:{port}/"])
         .under(&["allowed.test:{port}"])
@@ -75,7 +75,7 @@ const TO_BOTH: &[&str] = &[
     "moves.test:{good_port} to 127.0.0.2",
 ];
 
-/// The name leads to the good server, and later to its neighbour at another address.
+/// The name leads to the good server at first, and later to its neighbour at another address.
 const fn moves(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .under(TO_FIRST)
@@ -115,7 +115,7 @@ const EVIL: &[Name] = &[
     ("3d5f.good.test", &["127.0.0.1"]),
 ];
 
-/// A question that carries data out; it is asked where a rule allows the name.
+/// A query that carries data out; it is sent if a rule allows the name.
 const fn leak(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .under(&["*.good.test:{port}"])

@@ -1,4 +1,4 @@
-//! The host's own environment, and sandboxes beside each other.
+//! The host's own environment, and sandboxes side by side.
 
 use std::process::Stdio;
 
@@ -12,8 +12,8 @@ use crate::row::Trace::{Connection, Request};
 use crate::row::{Name, Row, add_rows};
 use crate::world::{World, document};
 
-/// A proxy by a variable in the guest's own environment: the program goes there, and is denied. On
-/// the machine's own Python it gets there.
+/// A proxy from a variable in the guest's own environment: the program goes there, and is denied.
+/// The machine's own Python reaches it.
 const fn proxy(
     name: &'static str,
     attack: &'static [&'static str],
@@ -34,13 +34,13 @@ pub const ROWS: &[Row] = &[
     proxy("http_proxy of the program's own making",
         &["environment", "http_proxy", FORBIDDEN, "http://{good}/get"], &[]),
     proxy("no_proxy for everything", &["url", FORBIDDEN], &[("no_proxy", "*")]),
-    // An allowed server that is named as the proxy is no way to another one.
+    // An allowed server that is named as the proxy does not lead to another one.
     proxy("http_proxy that is allowed", &["url", "http://127.0.0.1:{port}/attack"], &[("http_proxy", "http://{raw}")])
         .under(&["http://{raw}"]).refused(crate::row::Refusal::NotCarried)
         .seen(crate::row::Trace::Head("GET http://127.0.0.1:{port}/attack")),
 ];
 
-/// What does not fit a row: several sandboxes, or a process of its own.
+/// Attacks that do not fit a row: with several sandboxes, or a process of their own.
 #[derive(Clone, Copy, Debug)]
 enum Scenario {
     /// Handles of a sandbox that runs at the same time.
@@ -49,9 +49,9 @@ enum Scenario {
     EarlierHandles,
     /// A run that ends in the middle of a request.
     Left,
-    /// A session ticket that another sandbox got.
+    /// A session ticket of another sandbox.
     Tickets,
-    /// An HTTP/2 session that another sandbox has.
+    /// An HTTP/2 session of another sandbox.
     OtherSession,
     /// An HTTP/2 session to another name with the same certificate and address.
     Coalescing,
@@ -87,7 +87,7 @@ async fn sandbox(world: &World, rules: &[&str], attack: &[&str]) -> Sandbox {
     builder.build().await.expect("a sandbox")
 }
 
-/// Runs an attack in a sandbox of its own.
+/// Runs an attack in its own sandbox.
 async fn attack(world: &World, rules: &[&str], attack: &[&str]) -> Report {
     program::report_of(&program::run(&sandbox(world, rules, attack).await).await)
 }
@@ -101,7 +101,7 @@ async fn again(sandbox: &Sandbox, attack: &Value, good: &str) -> Outcome {
     sandbox.run(code).await.expect("a run")
 }
 
-/// The ids of a report's connections, as texts behind the name of an attack.
+/// The ids of a report's connections, as texts after the name of an attack.
 fn steal(held: &Value) -> Vec<String> {
     let held = held.as_array().expect("ids").iter().map(Value::to_string);
     std::iter::once("steal".to_owned()).chain(held).collect()
@@ -126,7 +126,7 @@ impl Scenario {
 }
 
 async fn other_handles(world: &World) {
-    // An earlier sandbox shows which ids there are; the same are given to the next one.
+    // An earlier sandbox shows which ids exist; the next one gets the same.
     let known = attack(world, &[], &["hold", "{good}", "/get"]).await;
     let steal = steal(known.result("attack"));
     let steal: Vec<_> = steal.iter().map(String::as_str).collect();
@@ -167,7 +167,7 @@ async fn left(world: &World) {
     let outcome = again(&sandbox, &get, &world.good.origin()).await;
     let next = program::report_of(&outcome);
     assert_eq!(next.result("attack"), &json!(200));
-    // What was left is on a connection of its own, and its body never looked whole.
+    // The rest is on a connection of its own, and its body never looked complete.
     let requests = world.good.requests();
     let uploads = world.good.requests_for("/upload");
     for upload in &uploads {
@@ -186,7 +186,7 @@ async fn left(world: &World) {
 async fn tickets(world: &World) {
     let rules = ["https://{tls}"];
     let twice = ["urls", "https://{tls}/close", "https://{tls}/close"];
-    // The control: one sandbox resumes its own session.
+    // Control: one sandbox resumes its own session.
     let first = attack(world, &rules, &twice).await;
     assert_eq!(first.result("attack"), &json!(200));
     assert_eq!((world.tls.connections(), world.tls.resumptions()), (2, 1));
@@ -242,12 +242,12 @@ async fn other_rules(world: &World) {
     let (_, denied) = tokio::join!(program::run(&allowed), beside);
     denied.error("attack", "PermissionError");
     assert_eq!(world.count(Connection).await, 0);
-    // The control: with the rules of the first one, it works.
+    // Control: with the rules of the first one, it works.
     attack(world, &["127.0.0.1:{port}"], &url).await;
     assert_eq!(world.count(Connection).await, 1);
 }
 
-/// The variable that makes [`the_hosts_own_proxy_variables_are_ignored`] the child of itself.
+/// The variable by which [`the_hosts_own_proxy_variables_are_ignored`] knows that it is the child.
 const CHILD: &str = "SANDBOX_NET_TEST_PROXY_CHILD";
 const PROXIES: [&str; 6] = [
     "http_proxy",
@@ -315,7 +315,7 @@ async fn the_hosts_own_proxy_variables_are_ignored() {
     assert_eq!(world.count(Connection).await, 0);
     assert_eq!(world.good.requests_for("/get").len(), 1);
 
-    // The control: what asks its environment goes there.
+    // Control: a program that reads its environment goes there.
     let url = json!(["url", format!("{}/get", world.good.origin())]).to_string();
     let native = Native::new(program::FILE, [url, world.good.origin()]);
     native.env("http_proxy", &proxy).run().await;

@@ -1,6 +1,6 @@
-//! The egress conformance suite: attacks from a hostile program and from a hostile component, each
-//! with the run in which it works. Each row is a test: `cargo test --test egress -- octal` runs those
-//! with this word in their names. Servers listen on 127.0.0.1, 127.0.0.2 and ::1.
+//! The egress conformance suite: attacks by a hostile program and by a hostile component, each with a
+//! control in which it works. Each row is a test: `cargo test --test egress -- octal` runs those with
+//! this word in their names. Servers listen on 127.0.0.1, 127.0.0.2 and ::1.
 
 #![allow(
     unreachable_pub,
@@ -46,7 +46,7 @@ const ROWS: usize = addresses::COUNT
     + component_told::COUNT
     + rules::COUNT;
 
-// The suite does not shrink unnoticed.
+// The suite cannot shrink unnoticed.
 const _: () = assert!(ROWS >= 500);
 
 fn main() {
@@ -65,7 +65,7 @@ fn main() {
     syntax::add_to(&mut trials);
     tls::add_to(&mut trials);
     told::add_to(&mut trials);
-    // No table is left out.
+    // No table is missing.
     assert!(trials.count() >= ROWS, "{} tests", trials.count());
     trials.run();
 }

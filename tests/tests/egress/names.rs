@@ -1,4 +1,4 @@
-//! Names that are like an allowed one, and names of this machine.
+//! Names that resemble an allowed one, and names of this machine.
 
 use sandbox_net::policy::DenyReason::{Address, NoRule};
 use sandbox_net_tests::Trials;
@@ -6,7 +6,7 @@ use sandbox_net_tests::Trials;
 use crate::row::Refusal::{Invalid, Raised};
 use crate::row::{Name, Row, add_rows};
 
-/// Every name that leads to the forbidden server, if it is ever asked for.
+/// Every name that leads to the forbidden server, if it is ever queried.
 const NAMES: &[Name] = &[
     ("good.test", &["127.0.0.1"]),
     ("a.good.test", &["127.0.0.1"]),
@@ -24,7 +24,7 @@ const NAMES: &[Name] = &[
     ("test", &["127.0.0.1"]),
 ];
 
-/// Rules for other names than the attacked one, which the attacked one is like.
+/// Rules for other names than the attacked one, which resembles them.
 const ALIKE: &[&str] = &[
     "*.good.test:{port}",
     "a.b.good.test:{port}",
@@ -40,7 +40,7 @@ const fn name(name: &'static str, attack: &'static [&'static str]) -> Row {
         .denied(NoRule)
 }
 
-/// A text that is no name, given to the host itself; what it is after works in plain spelling.
+/// An invalid name, passed to the host itself; its target works in plain spelling.
 const fn text(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .under(&[
@@ -80,7 +80,7 @@ pub const ALIKE_NAMES: &[Row] = &[
     name("another port of an allowed name", &["url", "http://kelvin.test:{port}/"])
         .asking(&["kelvin.test"])
         .but_under(&["kelvin.test:{port} to 127.0.0.1"]),
-    // A subdomain that is allowed by its name, but not at this machine's addresses.
+    // A subdomain whose name is allowed, but not at this machine's addresses.
     name("a subdomain that leads to this machine", &["url", "http://a.good.test:{port}/"])
         .asking(&["a.good.test"]).denied(Address)
         .but_under(&["*.good.test:{port}", "a.good.test:{port} to 127.0.0.1"]),

@@ -1,4 +1,4 @@
-//! The attacking program, compiled once: hundreds of runs need not do it again.
+//! The attacking program, compiled once, because hundreds of runs use it.
 
 use sandbox_net::{Outcome, Sandbox, Script};
 use sandbox_net_tests::{Report, run_to_end};
@@ -9,7 +9,7 @@ pub const FILE: &str = "attack.py";
 /// Its module, and those that it imports.
 const MODULES: [&str; 3] = ["attack", "frames", "report"];
 
-/// The modules as byte code, by their files. Python takes it without the source.
+/// The modules as byte code, by their files. Python loads it without the source.
 static COMPILED: OnceCell<Vec<(String, Vec<u8>)>> = OnceCell::const_new();
 
 async fn compile() -> Vec<(String, Vec<u8>)> {
@@ -18,7 +18,7 @@ async fn compile() -> Vec<(String, Vec<u8>)> {
          for name in {MODULES:?}: py_compile.compile(name + '.py', name + '.pyc', doraise=True)"
     );
     let sandbox = Sandbox::builder().build().await.expect("a sandbox");
-    // The harness brings the files; what the program itself says without arguments is no matter.
+    // The harness copies the files; the program's output without arguments does not matter.
     run_to_end(&sandbox, FILE).await;
     let outcome = sandbox.run(code).await.expect("a run");
     assert_eq!(outcome.exit_code(), 0, "{}", outcome.stderr_text());
@@ -41,7 +41,7 @@ pub async fn run(sandbox: &Sandbox) -> Outcome {
     run.expect("a run of the sandbox")
 }
 
-/// What a run printed, which must have ended well.
+/// The output of a run, which must have succeeded.
 pub fn report_of(outcome: &Outcome) -> Report {
     let code = outcome.exit_code();
     Report::of_success("sandbox", code, &outcome.stdout, &outcome.stderr)

@@ -1,4 +1,4 @@
-//! Redirects from an allowed server: every hop is decided anew.
+//! Redirects from an allowed server: the policy decides on every hop.
 
 use sandbox_net::policy::DenyReason::{Address, NoRule};
 use sandbox_net_tests::Trials;
@@ -7,7 +7,7 @@ use crate::row::Refusal::{Denied, Raised};
 use crate::row::Trace::Head;
 use crate::row::{Row, add_rows};
 
-/// A redirect to the forbidden server; a rule for that one lets it through.
+/// A redirect to the forbidden server; with a rule for that server it works.
 const fn to_port(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack).but_under(&["127.0.0.1:{port}"])
 }

@@ -5,33 +5,33 @@ use sandbox_net_tests::Trials;
 
 use crate::runner;
 
-/// A scripted name: each answer is the addresses of one question, separated by spaces, or
-/// `alias NAME`; the last one stays.
+/// A scripted name: each answer lists the addresses for one query, separated by spaces, or is
+/// `alias NAME`; the last one repeats.
 pub type Name = (&'static str, &'static [&'static str]);
 
 /// One attack. Texts may hold placeholders, which [`World::fill`](crate::world::World::fill)
 /// explains.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What is attacked, as a sentence.
+    /// The attack, as a sentence.
     pub name: &'static str,
     /// A sub-command of `programs/attack.py` with its texts.
     pub attack: &'static [&'static str],
     /// The rules under which it is denied, besides the good server's.
     pub rules: &'static [&'static str],
-    /// What the DNS server says.
+    /// What the DNS server answers.
     pub names: &'static [Name],
-    /// The names that it may be asked for.
+    /// The names that may be queried.
     pub asked: &'static [&'static str],
-    /// By which host the good server is allowed.
+    /// The host by which the good server is allowed.
     pub good: &'static str,
     /// The guest's environment.
     pub env: &'static [(&'static str, &'static str)],
     /// What the guest gets.
     pub refusal: Refusal,
-    /// What a server would have seen.
+    /// What a server would see.
     pub trace: Trace,
-    /// How it would have worked.
+    /// How it works without the denial.
     pub control: Control,
 }
 
@@ -42,13 +42,13 @@ pub enum Refusal {
     Denied(DenyReason),
     /// This exception with the reason in its text, and a decision that is recorded with it.
     DeniedAs(&'static str, DenyReason),
-    /// `EINVAL` with the host's words: what makes no sense is not decided on.
+    /// `EINVAL` with the host's text: nothing is decided on malformed input.
     Invalid,
-    /// `OSError` with the words of the stand-ins: the host is never asked.
+    /// `OSError` with the text of the stand-ins: the host is never asked.
     NotCarried,
-    /// This exception of Python's own: the host is never asked.
+    /// Python's own exception of this type: the host is never asked.
     Raised(&'static str),
-    /// A response: something was sent, but not what the attack is about.
+    /// A response: something was sent, but not the attack.
     Harmless,
 }
 
@@ -63,23 +63,23 @@ pub enum Trace {
     Request(&'static str),
     /// A request for this target on one of the TLS servers.
     Secure(&'static str),
-    /// A question for a name that ends so.
+    /// A query for a name that ends like this.
     Question(&'static str),
 }
 
 /// A run that leaves the trace.
 #[derive(Clone, Copy, Debug)]
 pub struct Control {
-    /// The attack, or the plain spelling of what it is after.
+    /// The attack, or its target in plain spelling.
     pub attack: Option<&'static [&'static str]>,
-    /// What the DNS server says, where that is another thing.
+    /// What the DNS server answers, if that differs.
     pub names: Option<&'static [Name]>,
     /// The rules that allow it; `None` runs it on the machine's own Python.
     pub rules: Option<&'static [&'static str]>,
 }
 
 impl Row {
-    /// A row whose attack is on a forbidden server's address and meets no rule; natively it works.
+    /// A row that attacks a forbidden server's address and matches no rule; natively it works.
     pub const fn new(name: &'static str, attack: &'static [&'static str]) -> Self {
         Self {
             name,
@@ -99,7 +99,7 @@ impl Row {
         }
     }
 
-    /// Denied although there are these rules.
+    /// Denied although these rules exist.
     pub const fn under(mut self, rules: &'static [&'static str]) -> Self {
         self.rules = rules;
         self
@@ -119,7 +119,7 @@ impl Row {
         self
     }
 
-    /// Where the DNS server may be asked for these names.
+    /// The DNS server may be asked for these names.
     pub const fn asking(mut self, names: &'static [&'static str]) -> Self {
         self.asked = names;
         self
@@ -137,38 +137,38 @@ impl Row {
         self
     }
 
-    /// Refused in this way.
+    /// Refused with this outcome.
     pub const fn refused(mut self, refusal: Refusal) -> Self {
         self.refusal = refusal;
         self
     }
 
-    /// Seen by this.
+    /// Would leave this trace.
     pub const fn seen(mut self, trace: Trace) -> Self {
         self.trace = trace;
         self
     }
 
-    /// It works under these rules.
+    /// Works under these rules.
     pub const fn but_under(mut self, rules: &'static [&'static str]) -> Self {
         self.control.rules = Some(rules);
         self
     }
 
-    /// It works as it is on the machine's own Python.
+    /// Works unchanged on the machine's own Python.
     pub const fn natively(mut self) -> Self {
         self.control.attack = None;
         self.control.rules = None;
         self
     }
 
-    /// It works in this form: natively, unless rules are given.
+    /// Works in this form: natively, unless rules are given.
     pub const fn but_as(mut self, attack: &'static [&'static str]) -> Self {
         self.control.attack = Some(attack);
         self
     }
 
-    /// It works where the names are these.
+    /// Works with these names.
     pub const fn but_resolving(mut self, names: &'static [Name]) -> Self {
         self.control.names = Some(names);
         self

@@ -1,5 +1,5 @@
-//! Rules by method, path, port and network, those that deny, and those that ask: none of them is
-//! slipped past by another spelling of the same thing.
+//! Rules by method, path, port and network, rules that deny, and rules that ask: another spelling of
+//! the same request bypasses none of them.
 
 use sandbox_net::policy::DenyReason::{Address, DenyRule, Hook, Method, NoRule};
 use sandbox_net_tests::Trials;

@@ -19,13 +19,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// What was reported of the case.
+    /// The report about the case.
     pub fn line(&self, case: &str) -> &Value {
         let line = self.report.lines.iter().find(|line| line["case"] == case);
         line.unwrap_or(&Value::Null)
     }
 
-    /// Whether one of the attack's exceptions is of this type.
+    /// Whether one of the attack's exceptions has this type.
     fn raised(&self, kind: &str, text: &str) -> bool {
         let errors = self.line("attack")["errors"].as_array();
         errors.into_iter().flatten().any(|error| {
@@ -64,7 +64,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// What is not as it should be, with everything that was seen.
+/// What is wrong, with everything that was observed.
 pub async fn check(row: &'static Row) -> Result<(), String> {
     deny(row).await?;
     control(row).await
@@ -101,7 +101,7 @@ async fn deny(row: &Row) -> Result<(), String> {
     ))
 }
 
-/// The controls that have worked: rows share some, and one run of each shows as much.
+/// The controls that have worked: rows share some, and one run of each is enough.
 static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 async fn control(row: &Row) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Request heads that say more than one thing.
+//! Request heads with more than one meaning.
 
 use sandbox_net::policy::DenyReason::{Field, Method};
 use sandbox_net_tests::Trials;
@@ -7,7 +7,7 @@ use crate::row::Refusal::{Denied, Harmless, Invalid, NotCarried};
 use crate::row::Trace::{Head, Request};
 use crate::row::{Row, add_rows};
 
-/// A head on an allowed connection to the raw server, which sees it natively.
+/// A head on an allowed connection to the raw server, which receives it natively.
 const fn head(name: &'static str, attack: &'static [&'static str], seen: &'static str) -> Row {
     Row::new(name, attack)
         .under(&["http://{raw}"])
@@ -15,7 +15,7 @@ const fn head(name: &'static str, attack: &'static [&'static str], seen: &'stati
         .seen(Head(seen))
 }
 
-/// A field that the host itself is given.
+/// A field that is passed to the host itself.
 const fn own(name: &'static str, attack: &'static [&'static str], seen: &'static str) -> Row {
     head(name, attack, seen).denied(Field)
 }
@@ -157,13 +157,13 @@ pub const BYTES: &[Row] = &[
     bytes("another protocol", &["raw", "{raw}", "EHLO evil.test\r\n\r\n"], "EHLO"),
     bytes("commands of Redis", &["raw", "{raw}", "FLUSHALL\r\n\r\n"], "FLUSHALL"),
     bytes("the start of TLS written by hand", &["raw", "{raw}", "\x16\x03\x01\0\x05hello\r\n\r\n"], "hello"),
-    // A coding and its body are framed anew: the server sees the host's framing only.
+    // The host frames a coded body again: the server sees only the host's framing.
     bytes("a size with an extension", &["raw", "{raw}",
         "POST /ok HTTP/1.1\r\nHost: {raw}\r\nTransfer-Encoding: \tchunked\r\nConnection: close\r\n\r\n0;evil\r\n\r\n"], "\tchunked")
         .refused(Harmless),
 ];
 
-/// A second request behind the first one. A parser of its own on the server sees it natively.
+/// A second request after the first one. A lenient parser on the server sees it natively.
 const fn smuggled(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .refused(NotCarried)

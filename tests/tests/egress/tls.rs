@@ -1,4 +1,4 @@
-//! TLS: whose name is sent and verified, and what carries which request.
+//! TLS: which name is sent and verified, and which connection carries which request.
 
 use sandbox_net::policy::DenyReason::{HostMismatch, NoRule, TlsOptions};
 use sandbox_net_tests::Trials;
@@ -18,7 +18,7 @@ const BOTH: &[&str] = &[
     "https://two.test:{tls_port} to 127.0.0.1",
 ];
 
-/// A request over TLS that works in its plain form, under the same rules.
+/// A request over TLS whose plain form works under the same rules.
 const fn secure(name: &'static str, attack: &'static [&'static str]) -> Row {
     Row::new(name, attack)
         .under(BOTH)

@@ -1,4 +1,4 @@
-//! Addresses that a program is told of allowed names, used for something else.
+//! Addresses that a program learns for allowed names, used for something else.
 
 use sandbox_net::policy::DenyReason::{Address, DenyRule, HostMismatch, NoRule};
 use sandbox_net_tests::Trials;
@@ -6,8 +6,8 @@ use sandbox_net_tests::Trials;
 use crate::row::Trace::{Head, Secure};
 use crate::row::{Name, Row, add_rows};
 
-/// All share an address that is told, and lead to this machine by one that is dialled first and is
-/// not told: no server is at a public address here.
+/// All share an address that the program learns. They also lead to this machine by an address that
+/// is dialled first and stays hidden, because no server here has a public address.
 const SHARED: &[Name] = &[
     ("a.test", &["127.0.0.1 93.184.216.34"]),
     ("b.test", &["127.0.0.1 93.184.216.34"]),

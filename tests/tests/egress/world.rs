@@ -14,9 +14,9 @@ const SECURE_NAMES: [&str; 4] = ["localhost", "127.0.0.1", "one.test", "two.test
 
 /// One of each server. All listen on loopback.
 pub struct World {
-    /// Allowed in every row.
+    /// The good server: every row allows it.
     pub good: HttpServer,
-    /// Where the bytes of heads are seen.
+    /// The raw server, which shows the bytes of heads.
     pub raw: RawServer,
     /// HTTPS with HTTP/1.1.
     pub tls: HttpServer,
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// What the servers saw, for messages.
+    /// What the servers received, for messages.
     pub async fn describe(&self) -> String {
         let heads = self.raw.heads();
         let heads = heads.iter().map(|head| head.escape_ascii().to_string());
@@ -124,7 +124,7 @@ impl World {
     }
 }
 
-/// Three listeners on one port; which are free is only known when they were tried.
+/// Makes three listeners on one port; only trying shows which ports are free.
 async fn forbidden() -> Vec<Forbidden> {
     for _ in 0..100 {
         let first = Forbidden::start().await;
@@ -159,8 +159,8 @@ fn parse_answer(text: &str) -> DnsAnswer {
     DnsAnswer::Addresses(addresses.map(|a| a.parse().expect("an address")).collect())
 }
 
-/// A policy of these rules: `!` is before those that deny, `?` before those that ask, and `report`
-/// or `ask` is a mode.
+/// A policy of these rules: `!` precedes those that deny, `?` those that ask, and `report` or `ask`
+/// is a mode.
 pub fn document(rules: impl IntoIterator<Item = String>) -> Document {
     let mut document = Document::default();
     for rule in rules {

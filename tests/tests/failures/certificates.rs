@@ -1,4 +1,4 @@
-//! Certificates that are wrong in every way that OpenSSL tells apart: the sandbox says the same.
+//! Certificates with every fault that OpenSSL distinguishes: the sandbox reports the same.
 
 use rcgen::{
     BasicConstraints, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
@@ -21,7 +21,7 @@ const USUAL: Change = |_| {};
 
 pub(crate) type Der = CertificateDer<'static>;
 
-/// What a server shows, and what the program trusts.
+/// What a server sends, and what the program trusts.
 struct Case {
     name: String,
     trusted: Vec<Der>,
@@ -31,12 +31,12 @@ struct Case {
     host: &'static str,
 }
 
-/// The cases in the making.
+/// The cases so far.
 #[derive(Default)]
 pub(crate) struct Table(Vec<Case>);
 
 impl Table {
-    /// A case in which a server shows `leaf` and `others` to a program that trusts `trusted`.
+    /// Adds a case: a server sends `leaf` and `others` to a program that trusts `trusted`.
     pub(crate) fn add(
         &mut self,
         name: &str,
@@ -70,14 +70,14 @@ impl Table {
         self.add(name, &[root.der()], leaf, &[middle.der()], flags);
     }
 
-    /// One that such a root signs.
+    /// One that a root with this change signs.
     fn under(&mut self, name: &str, flags: &'static [&'static str], change: Change) {
         let root = root(change);
         self.add(name, &[root.der()], leaf(&root, USUAL), &[], flags);
     }
 }
 
-/// What an authority has by itself, for one without: its constraints, as given.
+/// The library's default constraints of an authority, as explicit extensions.
 fn with_constraints(params: &mut rcgen::CertificateParams, critical: bool) {
     params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(b"abcd".to_vec());
     without_constraints(params);
@@ -399,8 +399,8 @@ fn hex(ders: &[Der]) -> String {
         .collect()
 }
 
-/// What a program sees of a case: the result, or the exception without the number of a line of
-/// CPython's own source.
+/// What a program sees of a case: the result, or the exception without the line number of CPython's
+/// own source.
 fn seen(line: &Value) -> Value {
     let error = &line["errors"][0];
     let text = error["text"].as_str().unwrap_or_default();
@@ -429,8 +429,8 @@ async fn chains_end_where_they_end_for_openssl() {
     compare(chains, 10).await;
 }
 
-/// Runs the cases natively and inside, and shows that both see the same, and that a server that is
-/// refused gets no request. `least` of them are refused.
+/// Runs the cases natively and inside. Checks that both see the same, and that a refused server gets
+/// no request. At least `least` of them are refused.
 pub(crate) async fn compare(fill: fn(&mut Table), least: usize) {
     let mut table = Table::default();
     fill(&mut table);

@@ -1,4 +1,4 @@
-//! Chains of certificates with one thing wrong in each.
+//! Chains of certificates, each with one fault.
 
 use rcgen::{
     CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair, SigningKey as _,
@@ -6,9 +6,9 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use sandbox_net_tests::{authority_params, server_params};
 
-/// An authority, with the certificate that it shows.
+/// An authority, and the certificate that it sends.
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
-/// What is changed in a certificate that is right otherwise.
+/// A change in a certificate that is valid otherwise.
 pub(crate) type Change = fn(&mut CertificateParams);
 
 /// Object identifiers of extensions.
@@ -71,20 +71,20 @@ pub(crate) fn self_signed(change: Change) -> (CertificateDer<'static>, KeyPair) 
     (certificate.der().clone(), key)
 }
 
-/// Takes from an authority what the library gives to each, for others to be put in its place.
+/// Removes what the library adds to each authority, so that other values can replace it.
 pub(crate) fn without_constraints(params: &mut CertificateParams) {
     params.is_ca = IsCa::NoCa;
 }
 
-/// A certificate with another signature than its issuer's.
+/// A certificate with a wrong signature.
 pub(crate) fn forged(certificate: &CertificateDer<'_>) -> CertificateDer<'static> {
     let mut der = certificate.to_vec();
-    // The last bytes are those of a number in the signature.
+    // The last bytes belong to a number in the signature.
     *der.last_mut().unwrap() ^= 1;
     der.into()
 }
 
-/// The certificate without its version and extensions, signed anew: one of version 1.
+/// The certificate without its version and extensions, signed again: version 1.
 pub(crate) fn version_1(
     certificate: &CertificateDer<'_>,
     issuer: &Authority,

@@ -1,6 +1,6 @@
-//! Keys and signatures that OpenSSL finds too weak: the sandbox refuses the same, in its words.
+//! Keys and signatures that OpenSSL considers too weak: the sandbox refuses the same, with its texts.
 //!
-//! The library that makes the other chains knows no such keys and digests, so `openssl` makes these.
+//! The library that makes the other chains does not support such keys and digests, so `openssl` does.
 
 use std::path::Path;
 use std::process::Command;
@@ -54,7 +54,7 @@ impl Maker {
         ]);
     }
 
-    /// Signs what the key of `name` asks for; itself where there is no issuer.
+    /// Signs the request of `name`; without an issuer it signs itself.
     fn sign(&self, name: &str, issuer: Option<&str>, digest: &str, extensions: &str) -> Der {
         let file = |end: &str| format!("{name}.{end}");
         let subject = format!("/CN={name}");
@@ -91,15 +91,15 @@ impl Maker {
         self.sign(name, issuer, digest, AUTHORITY)
     }
 
-    /// A server's certificate with a key that the server has.
+    /// A server's certificate with a key that the server can use.
     fn leaf(&self, issuer: &str, digest: &str) -> (Der, KeyPair) {
         let key = KeyPair::generate().expect("a key pair");
         std::fs::write(self.path("server.key"), key.serialize_pem()).expect("the key");
         (self.sign("server", Some(issuer), digest, SERVER), key)
     }
 
-    /// A server's certificate with a key that the server cannot have, as its library refuses to
-    /// use it. A client looks at the certificate first.
+    /// A server's certificate with a key that the server cannot use, because its library refuses it.
+    /// A client checks the certificate first.
     fn weak_leaf(&self, issuer: &str, kind: &str) -> (Der, KeyPair) {
         self.key("server", kind);
         let der = self.sign("server", Some(issuer), "-sha256", SERVER);
@@ -161,6 +161,6 @@ fn weak(table: &mut Table) {
 }
 
 #[tokio::test]
-async fn keys_and_signatures_that_are_too_weak_are_refused_in_openssls_words() {
+async fn keys_and_signatures_that_are_too_weak_are_refused_with_openssls_text() {
     compare(weak, 11).await;
 }

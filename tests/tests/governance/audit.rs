@@ -1,4 +1,4 @@
-//! The audit log: a line for every decision, and one for every exchange that is over.
+//! The audit log: a line for every decision, and one for every finished exchange.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{assert_denied, assert_status, builder, document, fetch, get, get_with};
 
-/// The lines of an audit file, each of which is a whole one.
+/// The lines of an audit file, each of which is complete.
 fn lines(path: &Path) -> Vec<AuditLine> {
     let text = std::fs::read_to_string(path).expect("the audit log");
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -20,7 +20,7 @@ fn lines(path: &Path) -> Vec<AuditLine> {
     text.lines().map(line).collect()
 }
 
-/// The decisions, each as its last line has it. An appended log has each number for each sandbox.
+/// The decisions, by the last line of each. An appended log repeats each number for each sandbox.
 fn decisions(lines: &[AuditLine]) -> Vec<&DecisionRecord> {
     let mut records: Vec<&DecisionRecord> = Vec::new();
     for line in lines {
@@ -130,7 +130,7 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
             AuditLine::Decision(one) => {
                 assert_eq!(one.sandbox, "agent-7");
                 assert!(!one.target.contains('?'), "{}", one.target);
-                // Its address, once it is known.
+                // Its address, once that is known.
                 let before = seen.insert(one.sequence, one);
                 assert_eq!(before.is_some(), one.update, "a number comes once");
                 let is_same =
@@ -140,7 +140,7 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
                 assert_eq!(one.reason.is_some(), one.verdict == Verdict::Deny);
             }
             AuditLine::Exchange(one) => {
-                // Its decision is written before it.
+                // Its decision is written first.
                 let decision = seen.get(&one.sequence).expect("a decision");
                 assert_eq!(
                     (decision.stage, decision.verdict),
@@ -326,7 +326,7 @@ async fn in_report_mode_all_passes_but_the_addresses_of_metadata_and_is_recorded
         assert_denied(&report, case, "no-rule");
     }
     report.error("metadata within", "PermissionError");
-    // The address of a transport that is used again is reported in a record of its own.
+    // A reused transport's address is reported in a record of its own.
     let is_request = |one: &&DecisionRecord| {
         one.stage == Stage::Request && one.reason != Some(DenyReason::Address.into())
     };

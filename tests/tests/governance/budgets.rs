@@ -1,5 +1,5 @@
-//! A sandbox uses as much of the network as its budgets have, and the program is told which one
-//! is used up. No answer is ever cut short without an error.
+//! A sandbox uses as much of the network as its budgets allow, and the program learns which one was
+//! used up. No answer is ever cut short without an error.
 
 use sandbox_net::{Outcome, Reason, Sandbox, Verdict};
 use sandbox_net_tests::{Report, Servers};
@@ -19,7 +19,7 @@ async fn with_budgets(servers: &Servers, budgets: &str) -> Sandbox {
     sandbox(&format!("allow = {}\n[budgets]\n{budgets}", json!(origins))).await
 }
 
-/// Shows that `case` ended at this limit, by the exception that a program can tell it from.
+/// Checks that `case` ended at this limit, with the exception that a program recognizes it by.
 #[track_caller]
 fn assert_limited(report: &Report, case: &str, limit: &str) {
     let error = report.error(case, "OSError");
@@ -182,7 +182,7 @@ async fn a_body_beyond_the_bytes_up_never_looks_complete_to_the_server() {
 async fn a_body_beyond_the_bytes_down_raises_and_is_never_taken_for_whole() {
     let servers = Servers::start().await;
     let http = servers.http.origin();
-    // Sized, in chunks, and up to the end of the connection's budget.
+    // With a length, in chunks, and up to the end of the connection.
     let paths = ["/bytes/100000", "/stream/10000", "/large/1", "/count"];
     for client in CLIENTS {
         for path in paths {
@@ -192,7 +192,7 @@ async fn a_body_beyond_the_bytes_down_raises_and_is_never_taken_for_whole() {
             for case in ["first", "second"] {
                 assert_limited(&report, case, "bytes-down");
             }
-            // The second one is not sent any more.
+            // The second one is no longer sent.
             assert_eq!(failures(&outcome), ["limit:bytes-down"], "{client} {path}");
             let rules = budget_rules(&outcome);
             assert_eq!(rules, ["budget:bytes-down"], "{client} {path}");
@@ -261,7 +261,7 @@ async fn hosts_end_at_their_number() {
 #[tokio::test]
 async fn after_its_seconds_the_network_is_over_whatever_waits_for_it() {
     let servers = Servers::start().await;
-    // A head that never comes, bodies that never end, heads that never end.
+    // A head that never comes, bodies and heads that never end.
     for (origin, path) in [
         (servers.raw.origin(), "/silent"),
         (servers.raw.origin(), "/silent-in-body"),
@@ -285,7 +285,7 @@ async fn after_its_seconds_the_network_is_over_whatever_waits_for_it() {
     assert_status(&report, "in time", 200);
 }
 
-/// What is beyond the budget is not left out: a head that is cut could lack any field.
+/// Bytes beyond the budget are not dropped silently: a head that is cut could lack any field.
 #[tokio::test]
 async fn a_response_head_beyond_its_bytes_raises() {
     let servers = Servers::start().await;
@@ -300,7 +300,7 @@ async fn a_response_head_beyond_its_bytes_raises() {
         ];
         let (report, _) = fetch(&sandbox, &cases).await;
         assert_status(&report, "small", 200);
-        // Of what came of these, the program's own client may say that it is too much.
+        // The program's own client may report the bytes that arrived as too many.
         for case in ["fields", "field"] {
             assert!(!report.errors(case).is_empty());
         }
@@ -330,7 +330,7 @@ async fn answers_without_end_are_over_with_a_budget() {
     assert_eq!(failures(&outcome).len(), 3);
 }
 
-/// What a program reads of an answer that is no HTTP are bytes too.
+/// The bytes of an answer that is not HTTP count, too.
 #[tokio::test]
 async fn broken_answers_are_counted() {
     let servers = Servers::start().await;
@@ -349,7 +349,7 @@ async fn broken_answers_are_counted() {
 }
 
 #[tokio::test]
-async fn a_budget_of_nothing_leaves_nothing() {
+async fn a_budget_of_zero_allows_nothing() {
     let servers = Servers::start().await;
     for (budget, limit) in [
         ("requests = 0", "requests"),

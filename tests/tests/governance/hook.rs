@@ -1,4 +1,4 @@
-//! The embedder's hook has its say about every request, and only a good answer counts.
+//! The embedder's hook is asked about every request, and only a valid answer counts.
 
 use std::future::{pending, ready};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<HookAnswer, HookE
 
 const CLIENTS: [&str; 3] = ["urllib", "requests", "http.client"];
 
-/// A hook that is a function, and remembers what it was asked.
+/// A hook made of a function, which keeps its questions.
 pub(crate) struct Told<F> {
     answer: F,
     asked: Arc<Mutex<Vec<HookRequest>>>,
@@ -35,10 +35,10 @@ impl<F: Fn(HookRequest) -> Answering + Send + Sync> DecisionHook for Told<F> {
     }
 }
 
-/// What a hook was asked so far.
+/// The questions so far.
 pub(crate) type Asked = Arc<Mutex<Vec<HookRequest>>>;
 
-/// A hook of this function, and what it is asked.
+/// A hook made of this function, and its questions.
 pub(crate) fn told<F>(answer: F) -> (Told<F>, Asked)
 where
     F: Fn(HookRequest) -> Answering + Send + Sync,
@@ -195,7 +195,7 @@ async fn a_hook_grants_what_a_rule_or_the_mode_asks_for_and_nothing_else() {
     let servers = Servers::start().await;
     let (http, forbidden) = (servers.http.origin(), servers.forbidden.origin());
     let url = http.clone() + "/get";
-    // With a scheme, a rule that denies leaves the other one open, and so the connection.
+    // A rule that denies one scheme leaves the other allowed, and so the connection.
     let no_scheme = servers.forbidden.address();
     let grant = |_: &HookRequest| HookAnswer::allow();
     let refuse = |_: &HookRequest| HookAnswer::deny("nobody is there");
@@ -226,7 +226,7 @@ async fn a_hook_grants_what_a_rule_or_the_mode_asks_for_and_nothing_else() {
         let (report, _) = fetch(&built(policy(lines)).await, &cases).await;
         assert_denied(&report, "asked", "hook");
     }
-    // Beside a rule that asks, what no rule names and what a rule denies is not put to the hook.
+    // Beside a rule that asks, the hook is not asked about the rest, nor about what a rule denies.
     let (hook, asked) = at_once(grant);
     let lines = format!("ask = ['{http}']\ndeny = ['GET {http}/bytes/**']");
     let cases = [
@@ -407,7 +407,7 @@ async fn the_hook_is_asked_once_for_every_request_that_a_server_gets() {
     assert_eq!(asked, seen);
 }
 
-/// Each waits in the hook until all are there: one after the other, none would get on.
+/// Each waits in the hook until all are there: if they were asked one by one, none would continue.
 #[tokio::test]
 async fn requests_wait_for_the_hook_together() {
     const COUNT: usize = 20;

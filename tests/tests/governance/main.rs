@@ -1,4 +1,4 @@
-//! What the host decides beyond rules: secrets, budgets, the embedder's hook, a policy that is
+//! What the host decides beyond rules: secrets, budgets, the embedder's hook, policies that are
 //! replaced while a program runs, the audit log, and policies in files.
 
 mod audit;
@@ -19,7 +19,7 @@ use sandbox_net::{Outcome, Sandbox, SandboxBuilder};
 use sandbox_net_tests::{Report, run};
 use serde_json::{Value, json};
 
-/// Far from every wait here: a program that hangs ends, and its test fails.
+/// Much longer than every wait here: a program that hangs ends, and its test fails.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The policy of these lines.
@@ -41,7 +41,7 @@ async fn sandbox(lines: &str) -> Sandbox {
     builder.build().await.expect("a sandbox")
 }
 
-/// Makes the requests that `cases` describe, see `programs/fetch.py`.
+/// Sends the requests that `cases` describe, see `programs/fetch.py`.
 async fn fetch(sandbox: &Sandbox, cases: &[Value]) -> (Report, Outcome) {
     let text = json!(cases).to_string();
     let written = sandbox.write_file("/home/cases.json", text).await;
@@ -59,14 +59,14 @@ fn get_with(client: &str, case: &str, url: impl Into<String>) -> Value {
     json!({ "case": case, "client": client, "url": url.into() })
 }
 
-/// Shows that `case` was denied for this reason.
+/// Checks that `case` was denied for this reason.
 #[track_caller]
 fn assert_denied(report: &Report, case: &str, reason: &str) {
     let denial = report.error(case, "PermissionError");
     assert_eq!(denial["deny_reason"], reason, "{case}: {denial}");
 }
 
-/// Shows that `case` was answered with this status.
+/// Checks that `case` was answered with this status.
 #[track_caller]
 fn assert_status(report: &Report, case: &str, status: u16) {
     assert_eq!(report.result(case)["status"], status, "{case}: {report}");

@@ -1,4 +1,4 @@
-//! What a program learns from how its own bytes come back.
+//! What a program can learn from how its own bytes come back.
 
 use sandbox_net_tests::{Servers, run};
 use serde_json::{Value, json};
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::secrets::Store;
 use crate::{builder, document};
 
-/// Plain characters: at most six for each of them are held back.
+/// Plain characters: masking holds back at most six for each.
 const VALUE: &str = "abcdefgh-0123456789-ABCDEFGH";
 
-/// The program sends a guess in pieces, which come back as they arrive. What it gets after each
-/// piece is counted by lengths alone, so that a guess that begins right looks like any other.
+/// The program sends a guess in pieces, which come back as they arrive. It compares only how much
+/// came back after each piece: a guess that begins right must look like any other.
 #[tokio::test]
 async fn what_arrives_of_a_guess_depends_only_on_lengths_and_newlines() {
     let (servers, store) = (Servers::start().await, Store::new());
@@ -23,7 +23,7 @@ async fn what_arrives_of_a_guess_depends_only_on_lengths_and_newlines() {
         .arg((6 * VALUE.len() - 1).to_string());
     let sandbox = sandbox.build().await.expect("a sandbox");
     let (first, rest) = VALUE.split_at(9);
-    // The guess as pieces, what it is, and what comes back of it.
+    // The guess in pieces, what it is, and what comes back.
     let stars = "*".repeat(VALUE.len());
     let guesses = [
         ("right", format!("{first}|{rest}"), stars),

@@ -1,4 +1,4 @@
-//! A policy in a file: all of it counts, or nothing runs.
+//! A policy in a file: all of it applies, or nothing runs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{assert_denied, assert_status, builder, document, fetch, get};
 
-/// Shows that this file is refused by `check` and by `build`, with these words after its name.
+/// Checks that `check` and `build` refuse this file, with these words after its name.
 async fn assert_refused(path: &Path, words: &[&str]) {
     let refused = |error: Error| {
         let text = error.to_string();
@@ -24,7 +24,7 @@ async fn assert_refused(path: &Path, words: &[&str]) {
         }
     };
     refused(builder().policy_file(path).check().expect_err("a refusal"));
-    // A rule beside the file does not make up for it.
+    // A rule outside the file does not replace it.
     let built = builder()
         .policy_file(path)
         .allow("https://a.test")
@@ -128,7 +128,7 @@ fn ours(servers: &Servers) -> String {
     )
 }
 
-/// Requests for it to decide on.
+/// Requests to decide on.
 fn questions(servers: &Servers) -> Vec<Value> {
     let (http, https) = (servers.http.origin(), servers.https.origin());
     let raw = servers.raw.origin();
@@ -151,7 +151,7 @@ fn questions(servers: &Servers) -> Vec<Value> {
     ]
 }
 
-/// Makes these requests: the ones that are named are answered, all others denied.
+/// Sends these requests: the named ones are answered, all others denied.
 async fn assert_allowed(sandbox: &Sandbox, cases: &[Value], allowed: &[&str]) -> Report {
     let (report, _) = fetch(sandbox, cases).await;
     for case in cases {
@@ -177,13 +177,13 @@ async fn a_good_file_allows_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_narrowing_policy_leaves_only_less() {
+async fn a_narrowing_policy_only_removes_permissions() {
     let servers = Servers::start().await;
     let (text, cases) = (ours(&servers), questions(&servers));
     let (http, https) = (servers.http.origin(), servers.https.origin());
     let raw = servers.raw.origin();
     for (narrowing, allowed) in [
-        // What it allows beyond the file is not allowed by that.
+        // Rules beyond the file do not allow this.
         (
             vec![format!("allow = ['GET {http}', '{raw}']")],
             &["get", "segment"][..],

@@ -1,4 +1,4 @@
-//! A server that sends back what it got: the program sees stars in the place of a secret.
+//! A server that returns what it got: the program sees stars in place of a secret.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{assert_denied, assert_status, builder, document, fetch};
 
 const MARK: &str = "reflected:";
 
-/// The value of the field in which the secret goes.
+/// The value of the field that contains the secret.
 fn reflected(head: &str) -> String {
     let fields = head.lines().filter_map(|line| line.split_once(": "));
     let is_key = |name: &str| ["x-api-key", "authorization"].contains(&name);
@@ -31,7 +31,7 @@ fn sized(status: &str, fields: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// A chunked answer whose chunks have `size` bytes, each in a write of its own.
+/// A chunked answer whose chunks have `size` bytes, each in its own write.
 fn chunked(size: usize, body: &str) -> Vec<Vec<u8>> {
     let mut pieces = vec![b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()];
     for chunk in body.as_bytes().chunks(size) {
@@ -58,7 +58,7 @@ fn spelled(how: &str, value: &str) -> String {
     spellings(value)[index.unwrap_or(0)].clone()
 }
 
-/// An answer with the value in its head, or in the place of one.
+/// An answer with the value in its head, or instead of a head.
 fn in_head(place: &str, value: &str) -> Vec<u8> {
     let field = format!("X-Reflected: {MARK}{value}\r\n");
     match place {
@@ -104,7 +104,7 @@ fn answer(head: &str) -> Script {
             let early = format!("HTTP/1.1 103 Early Hints\r\nLink: {value}\r\n\r\n");
             vec![early.into_bytes(), sized("200 OK", "", &body)]
         }
-        // Only half of the value comes, as where a server is slow and another one impatient.
+        // Only half of the value comes, as from a slow server with an impatient proxy.
         "half-garbage" => {
             let half = &value[..value.len() / 2];
             vec![format!("{MARK} no HTTP {half}").into_bytes()]
@@ -113,7 +113,7 @@ fn answer(head: &str) -> Script {
             let half = &value[..value.len() / 2];
             vec![format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{MARK}{half}").into_bytes()]
         }
-        // A coding that no mask knows, in an answer that is not quite HTTP.
+        // A coding that masking does not support, in an answer that is almost HTTP.
         "coded-and-broken" => {
             let coded: String = value.bytes().map(|byte| char::from(byte ^ 1)).collect();
             let fields = "Content-Encoding: x-odd\r\nno field\r\n";
@@ -161,8 +161,8 @@ fn with_key(client: &str, case: &str, url: String) -> Value {
     json!({ "case": case, "client": client, "url": url, "headers": fields })
 }
 
-/// Runs `paths` with each client, and shows that each time the server had the value, and the
-/// program stars at most.
+/// Runs `paths` with each client. Checks that each time the server got the value and the program saw
+/// at most stars.
 async fn assert_masked(clients: &[&str], paths: &[&str]) -> (Report, Outcome) {
     let (servers, store) = (Servers::start().await, Store::new());
     let (server, sandbox) = reflecting(&servers, &store).await;
@@ -186,7 +186,7 @@ async fn assert_masked(clients: &[&str], paths: &[&str]) -> (Report, Outcome) {
 
 const CLIENTS: [&str; 3] = ["urllib", "requests", "http.client"];
 
-/// Shows that the answer reached the program, with stars in it.
+/// Checks that the answer reached the program, with stars in it.
 #[track_caller]
 fn assert_reflected(report: &Report, case: &str) {
     let line = report.case(case).to_string();
@@ -249,7 +249,7 @@ async fn a_broken_answer_shows_nothing_of_a_value_that_comes_back_in_it() {
     }
 }
 
-/// Shows that half of the value, at which the connection ended, is not in what `path` gave.
+/// Checks that the program did not see half of the value, at which the connection ended.
 async fn assert_half_unseen(path: &str) {
     let (report, _) = assert_masked(&CLIENTS, &[path]).await;
     let half = &VALUE[..VALUE.len() / 2];
@@ -268,13 +268,13 @@ async fn half_a_value_at_the_end_of_a_body_that_breaks_off_is_not_shown() {
     assert_half_unseen("/half-body").await;
 }
 
-/// The bytes of an answer that is no HTTP are part of the exception.
+/// The bytes of an answer that is not HTTP are part of the exception.
 #[tokio::test]
 async fn half_a_value_at_the_end_of_an_answer_that_is_no_http_is_not_shown() {
     assert_half_unseen("/half-garbage").await;
 }
 
-/// A coded body is denied, and so it is where the head of its answer is broken.
+/// A coded body is denied, also if the head of its answer is malformed.
 #[tokio::test]
 async fn a_coded_body_does_not_come_with_a_broken_head() {
     let (report, _) = assert_masked(&CLIENTS, &["/coded-and-broken"]).await;
@@ -354,7 +354,7 @@ async fn a_redirect_never_takes_the_value_to_another_server() {
             cases.push(with_key(client, &format!("{client} {index}"), url));
         }
     }
-    // This field `requests` leaves out at another host, to which it goes on.
+    // `requests` omits this field after a redirect to another host.
     cases.push(json!({ "case": "followed", "client": "requests",
         "url": redirecting.origin() + "/redirect/0", "headers": { "Authorization": "{API_KEY}" } }));
     let (report, outcome) = fetch(&sandbox, &cases).await;
@@ -368,7 +368,7 @@ async fn a_redirect_never_takes_the_value_to_another_server() {
     );
     for client in ["urllib", "requests"] {
         assert_denied(&report, &format!("{client} 1"), "no-rule");
-        // Both clients take the field along: the placeholder is not for the other hosts.
+        // Both clients keep the field: the placeholder is not for the other hosts.
         assert_denied(&report, &format!("{client} 0"), "secret");
         assert_denied(&report, &format!("{client} 2"), "secret");
     }
@@ -415,7 +415,7 @@ async fn a_response_that_cannot_be_searched_is_denied() {
             assert_denied(&report, &format!("{client} {case}"), "secret");
         }
         assert_reflected(&report, &format!("{client} identity"));
-        // No secret goes there: nothing has to be searched for one.
+        // No secret is sent there, so nothing has to be searched.
         assert_status(&report, &format!("{client} elsewhere"), 200);
     }
     let heads = server.heads();

@@ -25,7 +25,7 @@ async fn allowed(servers: &Servers, origins: &[String]) -> Sandbox {
     sandbox.build().await.expect("a sandbox")
 }
 
-/// Runs `cases`, one of which asks `server` for `/slow`: meanwhile `then` happens.
+/// Runs `cases`, one of which requests `/slow` from `server`; meanwhile `then` runs.
 async fn while_it_waits(
     sandbox: &Sandbox,
     cases: &[Value],
@@ -41,7 +41,7 @@ async fn while_it_waits(
     report
 }
 
-/// The beginning of a body whose end never comes.
+/// The beginning of a body that never ends.
 fn endless(_: &str) -> Script {
     let piece = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this".to_vec();
     Script {
@@ -164,7 +164,7 @@ async fn what_is_still_allowed_works_over_new_connections() {
                 for case in ["before", "control", "after", "once more"] {
                     assert_status(&report, case, 200);
                 }
-                // Without a session each request has a socket of its own.
+                // Without a session each request has its own socket.
                 let is_kept = is_shared || client == "requests";
                 let expected = match (is_kept, replaces) {
                     (false, _) => 3,
@@ -234,7 +234,7 @@ async fn what_was_denied_is_allowed_and_what_was_allowed_is_denied() {
     }
 }
 
-/// What a hook that was asked under one policy grants is nothing under the next.
+/// A grant of a hook that was asked under one policy does not hold under the next.
 #[tokio::test]
 async fn an_answer_of_the_hook_after_the_change_opens_nothing() {
     let mut opened = Vec::new();
@@ -249,7 +249,7 @@ async fn an_answer_of_the_hook_after_the_change_opens_nothing() {
     assert_eq!(opened, [], "connections and questions before and after");
 }
 
-/// Replaces the policy while the hook is asked at `stage`, after which it grants: connections and
+/// Replaces the policy while the hook is asked at `stage`, and then grants; returns connections and
 /// questions before and after.
 async fn around_the_change(stage: Stage, host: &str) -> ((usize, usize), (usize, usize)) {
     let servers = Servers::start().await;
@@ -317,7 +317,7 @@ async fn a_policy_with_budgets_or_secrets_or_for_a_sandbox_without_network_is_re
         let why = refused(&sandbox, document(&lines));
         assert!(why.contains("budgets and secrets"), "{why}");
     }
-    // The policy that it had still decides.
+    // Its own policy still decides.
     let (report, _) = fetch(&sandbox, &[get("allowed", origin.clone() + "/get")]).await;
     assert_status(&report, "allowed", 200);
 

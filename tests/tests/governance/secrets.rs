@@ -1,4 +1,4 @@
-//! A secret goes to its own server, in its own places, and the program never has it.
+//! A secret goes to its own server, in its own places, and the program never sees it.
 
 use sandbox_net::{Outcome, Sandbox};
 use sandbox_net_tests::{Servers, run};
@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use crate::{assert_denied, assert_status, builder, document, fetch, get, get_with};
 
-/// With characters that each encoding writes in another way.
+/// With characters that each encoding writes differently.
 pub(crate) const VALUE: &str = "sk-Live/42+\"quoted\"&done==";
 const OTHER: &str = "second-secret-0123456789";
 
-/// Where the values of secrets lie.
+/// The places of the values of secrets.
 pub(crate) struct Store(TempDir);
 
 impl Store {
@@ -28,7 +28,7 @@ impl Store {
     }
 }
 
-/// The value in the spellings in which it could leave.
+/// The spellings in which the value could leave.
 pub(crate) fn spellings(value: &str) -> Vec<String> {
     let bytes = value.as_bytes();
     let percent = |byte: &u8| match byte {
@@ -41,7 +41,7 @@ pub(crate) fn spellings(value: &str) -> Vec<String> {
         value.chars().rev().collect(),
         bytes.iter().map(percent).collect(),
         bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        // Without the characters that neighbours have a share in.
+        // Without the characters that are merged with their neighbours.
         base64(bytes).trim_end_matches('=')[..bytes.len() / 3 * 4].to_owned(),
         json[1..json.len() - 1].to_owned(),
         value.escape_debug().to_string(),
@@ -65,7 +65,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Shows that nothing of a run has the value: what it printed, and what the host recorded.
+/// Checks that a run nowhere has the value: neither in its output, nor in the host's records.
 #[track_caller]
 pub(crate) fn assert_unseen(value: &str, outcome: &Outcome) {
     let lines = json!([outcome.decisions, outcome.exchanges]).to_string();
@@ -411,7 +411,7 @@ async fn the_audit_log_has_placeholders_even_where_it_has_queries() {
     }
 }
 
-/// Two requests over one transport: the address of the second is judged when it is answered.
+/// Two requests over one transport: the address of the second is checked when it is answered.
 #[tokio::test]
 async fn a_record_of_an_address_that_is_only_reported_has_the_placeholder() {
     let (servers, store) = (Servers::start().await, Store::new());

@@ -1,4 +1,4 @@
-//! What cannot be recorded is not done.
+//! Nothing is done that cannot be recorded.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sandbox_net_tests::Servers;
 
 use crate::{assert_denied, assert_status, builder, fetch, get_with};
 
-/// A sink that takes so many lines, and then no more.
+/// A sink that takes this many lines, and then no more.
 #[derive(Clone)]
 struct Full {
     room: usize,
@@ -90,7 +90,7 @@ async fn one_full_sink_of_several_is_enough() {
     let (report, outcome) = fetch(&sandbox, &cases).await;
     assert_denied(&report, "one", "audit");
     assert_eq!(servers.http.requests().len(), 0);
-    // The one that is good has the decision as it was to be, and that it was denied then.
+    // The good sink has the original decision, and then its denial.
     assert_eq!(outcome.decisions.len(), 1);
     assert_eq!(taken.load(Ordering::Relaxed), 2);
 }

@@ -1,4 +1,4 @@
-//! Answers that the host hands on as they come are masked, counted, bounded and recorded like others.
+//! Answers that the host passes on as they come are masked, counted, bounded and recorded like others.
 
 use sandbox_net::{Outcome, Sandbox};
 use sandbox_net_tests::{Report, Script, ScriptedServer, Servers};
@@ -10,7 +10,7 @@ use crate::{assert_status, builder, document, fetch, get_with};
 const MARK: &str = "reflected:";
 const LARGE: usize = 1 << 20;
 
-/// What was sent in the field `x-api-key`.
+/// The value of the field `x-api-key`.
 fn key(head: &str) -> &str {
     let mut fields = head.lines().filter_map(|line| line.split_once(": "));
     let is_key = |name: &str| name.eq_ignore_ascii_case("x-api-key");
@@ -23,7 +23,7 @@ fn odd(fields: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{fields}X-Odd : 1\r\n\r\n")
 }
 
-/// The answers by path; the piece's size follows in it.
+/// The answers by path; the size of their pieces follows in it.
 fn answer(head: &str) -> Script {
     let path = head.split(' ').nth(1).unwrap_or_default();
     let (first, size) = path[1..].split_once('/').unwrap_or((&path[1..], "100000"));
@@ -174,7 +174,7 @@ async fn an_answer_over_which_clients_differ_is_recorded_with_its_status_and_car
         assert_eq!(exchange.status, Some(200), "{exchange:?}");
         assert!(exchange.bytes_down > 0, "{exchange:?}");
     }
-    // Two odd ones; the others share one.
+    // Two malformed ones; the others share one.
     assert_eq!(server.connections(), 3);
 }
 
@@ -253,6 +253,6 @@ async fn it_is_recorded_without_a_status_and_its_connection_carries_nothing_else
             "{exchange:?}"
         );
     }
-    // Two odd ones; the others share one.
+    // Two malformed ones; the others share one.
     assert_eq!(server.connections(), 3);
 }

@@ -1,5 +1,5 @@
-//! What is built into the distribution does its main job: a program for each package, with and
-//! without a network. The table of them in `docs/libraries.md` is made here.
+//! Built-in packages do their main job: one program for each, with and without a network. This also
+//! makes the table of them in `docs/libraries.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,7 @@ fn provided() -> BTreeMap<String, String> {
     Manifest::find(None).expect("a manifest").provides
 }
 
-/// What each program prints.
+/// The expected output of each program.
 fn expected() -> BTreeMap<String, String> {
     let text = fs::read_to_string(folder().join("expected.toml")).expect("the file");
     toml::from_str(&text).expect("a table of texts")
@@ -64,7 +64,7 @@ async fn what_is_built_in_does_its_main_job_with_a_network() {
     run_all(Some("https://sandbox-net.test")).await;
 }
 
-/// Runs all programs, each in a sandbox of its own, and names all that fail.
+/// Runs all programs, each in its own sandbox, and lists all that fail.
 async fn run_all(rule: Option<&str>) {
     let expected = expected();
     let names: Vec<_> = provided().into_keys().collect();
@@ -97,8 +97,8 @@ async fn fault(name: &str, expected: &str, rule: Option<&str>) -> Option<String>
     })
 }
 
-/// Says which `six` is imported, and which one its metadata describes; what is built in beside it
-/// goes on.
+/// Prints which `six` is imported, and which one its metadata describes; other built-in packages
+/// still work.
 const WHICH_SIX: &str = "
 import importlib.metadata, dateutil.parser, six
 print(six.__version__, importlib.metadata.version('six'), dateutil.parser.parse('2026-01-02').day)

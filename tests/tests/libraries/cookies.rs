@@ -1,4 +1,4 @@
-//! Cookies by domain: names that the host alone resolves mean to a cookie jar what they say.
+//! Cookies by domain: names that only the host resolves work in a cookie jar as usual.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,19 +1,19 @@
-//! Answers in unusual forms, and broken ones, reach the libraries as they do natively.
+//! Answers in unusual forms, and broken ones, reach the libraries as natively.
 
 use sandbox_net_tests::{RawServer, Report, native_python, outcome, run, run_natively};
 use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Where the head and the bad chunk come in one read, aiohttp takes the chunk's fault for the head's;
-/// where they do not, this is what it raises, in the sandbox as natively.
+/// If head and bad chunk arrive in one read, aiohttp reports the chunk's fault as the head's. If they
+/// arrive separately it raises this, in the sandbox as natively.
 const IN_TWO_READS: (&str, &str) = (
     "aiohttp: broken /bad-chunk",
     "aiohttp.client_exceptions.ClientPayloadError",
 );
 
-/// Where the host speaks HTTP/2 there is no reason phrase but the standard one, which is what
-/// these servers send over HTTP/1.1 too; all else has to be the same.
+/// Over HTTP/2 there is only the standard reason phrase, which these servers also send over HTTP/1.1.
+/// All else must be the same.
 #[tokio::test]
 async fn unusual_and_broken_answers_reach_the_libraries_as_natively() {
     let Some(python) = native_python().await else {
@@ -52,5 +52,5 @@ fn status(report: &Report, case: &str) -> Value {
     report.result(case)[0].clone()
 }
 
-/// Not the texts of faults, which have numbers and addresses in them.
+/// Without the texts of faults, which contain numbers and addresses.
 const COMPARED: &[&str] = &["type"];

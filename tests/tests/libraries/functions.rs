@@ -1,4 +1,4 @@
-//! Functions that one process alone can have are there, and what is not says why.
+//! Functions that make sense in one process exist, and others say why they do not.
 
 use sandbox_net_tests::Native;
 
@@ -61,7 +61,7 @@ async fn a_program_ends_with_the_exit_code_that_it_has_natively() {
         "raise SystemExit(-(2**70))",
         "raise KeyboardInterrupt",
         "raise ValueError",
-        // Whoever runs the tests may have Ctrl-C ignored.
+        // The shell that runs the tests may ignore Ctrl-C.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); \
          signal.raise_signal(signal.SIGINT)",
     ];

@@ -1,4 +1,4 @@
-//! Programs that look at the addresses of a name before they connect do as natively.
+//! Programs that check the addresses of a name before they connect work as natively.
 
 use sandbox_net::policy::DenyReason;
 use sandbox_net::{DecisionRecord, Sandbox, Verdict};
@@ -9,8 +9,8 @@ use sandbox_net_tests::{
 
 const PROGRAM: &str = "libraries/guards.py";
 
-/// The names with their public addresses, as the program has them. They lead to this machine as
-/// well, by an address that is dialled first and that the program does not hear of.
+/// The names with their public addresses, as the program learns them. They also lead to this machine,
+/// by an address that is dialled first and stays hidden.
 const NAMES: [(&str, &[&str]); 3] = [
     (
         "one.test",
@@ -57,7 +57,7 @@ async fn guards_and_pins_work_as_natively_on_the_public_addresses_of_allowed_nam
     }
     let sandbox = sandbox.build().await.expect("a sandbox");
     let (inside, outcome) = run(&sandbox, PROGRAM).await;
-    // A name that is not checked is refused first, and needs no grant where it is right.
+    // An unchecked name is refused first; then checking it succeeds, so it needs no grant.
     let unchecked = Some(DenyReason::TlsOptions.into());
     let denied = |one: &&DecisionRecord| one.verdict == Verdict::Deny && one.reason != unchecked;
     let denied = outcome.decisions.iter().filter(denied).count();

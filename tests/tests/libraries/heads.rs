@@ -1,4 +1,4 @@
-//! What a server gets of a request's head over HTTP/1.1 is what it gets natively.
+//! Over HTTP/1.1 a server receives the same request heads as natively.
 
 use sandbox_net_tests::{RawServer, native_python, run, run_natively};
 

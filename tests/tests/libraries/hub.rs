@@ -1,4 +1,4 @@
-//! huggingface_hub takes files from a hub on loopback, in parallel and behind locks of files.
+//! huggingface_hub downloads files from a hub on loopback, in parallel and with file locks.
 
 use sandbox_net::{Sandbox, Script};
 use sandbox_net_tests::{LIMIT, Native, ScriptedServer, native_python_with};
@@ -13,7 +13,7 @@ fn content(name: &str) -> String {
     format!("{name}\n").repeat(name.len())
 }
 
-/// What a hub answers.
+/// The answers of a hub.
 fn answer(head: &str) -> sandbox_net_tests::Script {
     let mut words = head.split(' ');
     let method = words.next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Python's HTTP libraries, unmodified from PyPI, do in the sandbox what they do outside it. The
-//! table of them in `docs/libraries.md` is made from [`matrix::LIBRARIES`].
+//! Python's HTTP libraries, unmodified from PyPI, behave in the sandbox as outside. The table of them
+//! in `docs/libraries.md` is made from [`matrix::LIBRARIES`].
 
 mod builtin;
 mod cookies;

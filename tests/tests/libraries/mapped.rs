@@ -12,7 +12,7 @@ async fn a_file_that_is_mapped_is_read_as_natively_and_one_to_be_written_is_refu
     assert_eq!(native.len(), inside.len());
     let (last, others) = inside.split_last().expect("lines");
     assert_eq!(others, &native[..others.len()]);
-    // Natively the descriptor is one for reading, too.
+    // Natively, too, the descriptor must allow reading.
     let error = &last["errors"][0];
     assert_eq!(error["errno"], "EACCES");
     let text = error["text"].as_str().expect("a text");

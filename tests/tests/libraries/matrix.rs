@@ -1,6 +1,6 @@
-//! The libraries, and what of each is shown.
+//! The libraries, and which features of each are tested.
 
-/// Something that a library does.
+/// A feature of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
     Get,
@@ -58,8 +58,8 @@ pub(crate) struct Library {
     pub(crate) program: &'static str,
     /// What it does.
     pub(crate) columns: &'static [Column],
-    /// What it raises where the certificate is not trusted, where its own timeout passes, and
-    /// where the policy denies.
+    /// What it raises if the certificate is not trusted, if its own timeout passes, and if the policy
+    /// denies.
     pub(crate) raises: Raises,
     /// What its results are compared with.
     pub(crate) expected: Expected,
@@ -97,9 +97,9 @@ macro_rules! libraries {
 
 use Column::{Cookies, Download, Get, Post, Redirects, Reuse, Timeout, Upload};
 
-/// What a whole client does beside TLS and denials.
+/// The features of a full client besides TLS and denials.
 const CLIENT: &[Column] = &Column::ALL;
-/// A client that leaves redirects and cookies to what is built on it.
+/// A client that leaves redirects and cookies to code on top of it.
 const CORE: &[Column] = &[
     Get,
     Post,
@@ -111,7 +111,7 @@ const CORE: &[Column] = &[
     Timeout,
     Column::Denied,
 ];
-/// What reads a document by its URL.
+/// Code that reads a document by its URL.
 const READER: &[Column] = &[
     Get,
     Redirects,

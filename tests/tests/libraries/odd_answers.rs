@@ -1,11 +1,11 @@
-//! Answers whose heads the host can't frame are for the libraries what they are natively.
+//! Libraries see answers whose heads the host cannot frame as they do natively.
 
 use sandbox_net_tests::{ODD_ANSWERS, OddServer, native_python, run, run_natively};
 use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// What the sandbox gives where it differs: here the two versions of CPython do.
+/// The sandbox's result if it differs, which here only two versions of CPython do.
 const DIFFERENT: [(&str, &str); 1] = [("http.client: /length-huge", "http.client.IncompleteRead")];
 
 fn paths(stay: bool) -> String {
@@ -53,8 +53,8 @@ async fn odd_answers_reach_the_libraries_as_natively_and_their_connections_carry
     assert_kept_apart(&odd.connections()[natively.len()..]);
 }
 
-/// Shows that a connection with an answer that the host could not frame carried nothing else, and
-/// that ordinary ones go on being used.
+/// Checks that a connection with an answer that the host could not frame was not reused, and that
+/// ordinary ones were.
 fn assert_kept_apart(connections: &[Vec<String>]) {
     let is_odd = |path: &&String| path.starts_with("/kept");
     for paths in connections {
@@ -71,7 +71,7 @@ fn assert_kept_apart(connections: &[Vec<String>]) {
     assert_eq!(count(&["/fine", "/fine", "/fine"]), 4);
 }
 
-/// The result, or the type and the text of the exception that the program saw.
+/// The result, or type and text of the exception that the program saw.
 fn outcome(line: &Value) -> Value {
     match line.get("result") {
         Some(result) => json!({ "result": result }),

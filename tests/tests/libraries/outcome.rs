@@ -1,4 +1,4 @@
-//! What the cases of a library have to give.
+//! The expected results of a library's cases.
 
 use sandbox_net_tests::{Report, native_python, run_natively};
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(crate) async fn shows(library: &Library) {
     if reached != 0 {
         faults.push("the denied server was reached".to_owned());
     }
-    // The host speaks HTTP/2 where the server does, whatever the library can.
+    // The host speaks HTTP/2 if the server does, whatever the library supports.
     if versions.is_empty() || versions.iter().any(|version| version != "HTTP/2.0") {
         faults.push(format!("the versions of HTTP are {versions:?}"));
     }
@@ -55,7 +55,7 @@ fn versions(library: &Library, world: &World, storage: &Storage) -> Vec<String> 
     requests.map(|request| request.version).collect()
 }
 
-/// What is not as it has to be.
+/// What is wrong.
 fn compare(library: &Library, inside: &Report, outside: Option<&Report>) -> Vec<String> {
     let mut faults = Vec::new();
     let names: Vec<&str> = inside.lines.iter().filter_map(name_of).collect();
@@ -101,7 +101,7 @@ fn is_of(name: &str, column: Column) -> bool {
     name.split(", ").next() == Some(column.names().0)
 }
 
-/// The line that is written down for the case `name`, if one is.
+/// The documented exception for the case `name`, if there is one.
 fn written(results: &[(&str, &str)], name: &str) -> Option<Value> {
     let (column, _) = name.split_once(" / ")?;
     let (_, text) = results.iter().find(|(known, _)| *known == column)?;
@@ -136,7 +136,7 @@ fn check(
             return Err("another exception");
         }
     }
-    // In its own text, or as its cause: a traceback shows both.
+    // In its own text, or in its cause: a traceback shows both.
     let says_why = || {
         let errors = ours["errors"].as_array().into_iter().flatten();
         let mut texts = errors.filter_map(|error| error["text"].as_str());

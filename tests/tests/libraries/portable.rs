@@ -1,16 +1,16 @@
-//! Programs of the standard library that need no network end, inside and natively, with the same
-//! output and the same exit code, whether the sandbox has a network or none.
+//! Programs of the standard library that need no network have the same output and the same exit code
+//! natively and inside, whether the sandbox has a network or not.
 
 use sandbox_net::{Sandbox, Script};
 use sandbox_net_tests::{HttpServer, LIMIT, Native, native_python_with};
 
-/// What gives a sandbox a network: nothing is ever asked of it.
+/// A rule that gives a sandbox the network; it is never used.
 const RULE: &str = "https://sandbox-net.test";
 
 /// What a program printed, and its exit code.
 type End = (String, i32);
 
-/// Runs `program` in a sandbox. A run on stderr is told where something differs.
+/// Runs `program` in a sandbox; its stderr is shown if something differs.
 async fn inside(program: &str, packages: &[&str], rule: Option<&str>) -> (End, String) {
     let path = Native::path(program);
     let builder = Sandbox::builder().time_limit(LIMIT);
@@ -69,7 +69,7 @@ async fn as_natively_with(
     }
 }
 
-/// What a program prints with a network and without, which has to be the same.
+/// The output of a program with a network and without, which must be the same.
 pub(crate) async fn alike(program: &str) -> String {
     let (with, stderr) = inside(program, &[], Some(RULE)).await;
     let (without, _) = inside(program, &[], None).await;
@@ -78,7 +78,7 @@ pub(crate) async fn alike(program: &str) -> String {
     with.0
 }
 
-/// Runs pieces of code and gives their exit codes.
+/// Runs pieces of code and returns their exit codes.
 pub(crate) async fn exit_codes(codes: &[&str], rule: Option<&str>) -> Vec<i32> {
     let builder = Sandbox::builder().time_limit(LIMIT);
     let builder = match rule {

@@ -1,5 +1,5 @@
-//! What the policy refuses of a request stands, with its whole text, in the traceback of every
-//! client, also of those that make nothing of a write's error and go on to read.
+//! If the policy refuses something in a request, the traceback of every client has the whole text,
+//! also of clients that ignore a write's error and then read.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use sandbox_net_tests::{
 };
 use serde_json::{Value, json};
 
-/// More than a run makes before it uses up what is left.
+/// More requests than a run makes before it uses up the rest.
 const REQUESTS: usize = 40;
 
 const PROGRAM: &str = "refusals/refused.py";
 
-/// The newest release that needs no machine code.
+/// The newest release without machine code.
 const OPENAI: &[&str] = &["openai==1.35.0", "pydantic<2"];
 
 /// The fields that the denied requests have, which the servers must not see.
 const REFUSED_FIELDS: [&str; 2] = ["x-http-method-override", "upgrade"];
 
-/// What of the table is asked of a client.
+/// What the table asks of a client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Http,
-    /// Whatever it sends asks for an upgrade, so that is what is refused.
+    /// It always requests an upgrade, so the upgrade is refused.
     WebSocket,
 }
 
@@ -113,7 +113,7 @@ fn answer(head: &str) -> Script {
     }
 }
 
-/// What the traceback of a cell has to say, one of several.
+/// What the traceback of a cell must contain, one of several.
 fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
     let denied = |what: &str| format!("sandbox-net denied {origin}: {what}");
     let upgrade = denied(
@@ -150,7 +150,7 @@ fn expected(row: &Row, kind: &str, origin: &str, spent: &str) -> Vec<String> {
     }
 }
 
-/// Runs a row and shows each of its cells.
+/// Runs a row and checks each of its cells.
 async fn shows(row: &Row) {
     let Some(python) = native_python_with(row.packages).await else {
         return;
@@ -190,7 +190,7 @@ async fn shows(row: &Row) {
     );
 }
 
-/// What is allowed works, and a server that says nothing is what it is natively.
+/// Allowed requests work, and a silent server has the same result as natively.
 fn controls(inside: &Report, outside: &Report) -> Vec<String> {
     let mut faults = Vec::new();
     for server in ["http", "https"] {

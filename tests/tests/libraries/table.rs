@@ -1,10 +1,10 @@
-//! The table of libraries in `docs/libraries.md` is the list that the tests go through.
+//! The table of libraries in `docs/libraries.md` is the list that the tests run.
 
 use std::path::PathBuf;
 
 use crate::matrix::{Column, LIBRARIES};
 
-/// The variable that lets the test write the table.
+/// The variable that makes the test write the table.
 const UPDATE: &str = "UPDATE_DOCS";
 
 const BEGIN: &str = "<!-- libraries: made by tests/tests/libraries/table.rs -->\n";
@@ -15,7 +15,7 @@ fn the_table_of_libraries_in_the_documentation_is_that_of_the_tests() {
     check(BEGIN, END, &table());
 }
 
-/// Compares a table of `docs/libraries.md` with what it has to be, or writes it.
+/// Compares a table of `docs/libraries.md` with the expected one, or writes it.
 pub(crate) fn check(begin: &str, end: &str, expected: &str) {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/libraries.md"));
     let page = std::fs::read_to_string(&path).expect("the page");

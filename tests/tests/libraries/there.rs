@@ -1,5 +1,5 @@
-//! The table in `docs/libraries.md` of what there is of threads, processes and the system, and what is
-//! not. Each row names the program that shows it.
+//! The table in `docs/libraries.md` of what threads, processes and the system can do here. Each row
+//! names the program that shows it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::table;
 const BEGIN: &str = "<!-- there is: made by tests/tests/libraries/there.rs -->\n";
 const END: &str = "<!-- end of there is -->\n";
 
-/// A row: what, how it is here, and the programs of `programs/` that show it.
+/// A row: the feature, how it works here, and the programs of `programs/` that show it.
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 const ROWS: &[Row] = &[

@@ -1,4 +1,4 @@
-//! Threads, pools and executors do in line what they do natively.
+//! Threads, pools and executors do in line the same as natively.
 
 use crate::portable::{alike, as_natively, as_natively_with_a_server, as_natively_with_sockets};
 

@@ -1,4 +1,4 @@
-//! WebSocket clients are told what is not carried, and HTTP/2 inside the sandbox is not needed.
+//! WebSocket clients learn that upgrades are not supported, and the sandbox needs no HTTP/2 inside.
 
 use sandbox_net::policy::DenyReason;
 use sandbox_net::{Outcome, Reason};
@@ -26,7 +26,7 @@ async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
         return;
     };
     for server in ["http", "https", "http2"] {
-        // Its own errors, in which the reason is not lost.
+        // Its own errors, which still contain the reason.
         let case = format!("websocket-client / {server}");
         let text = &report.error(&case, "PermissionError")["text"];
         let text = text.as_str().unwrap_or_default();
@@ -34,7 +34,7 @@ async fn an_upgrade_to_websocket_is_refused_with_a_reason() {
             text.contains("does not upgrade connections, to WebSocket"),
             "{case}: {text}"
         );
-        // It says only that there was no answer; the reason is in its traceback.
+        // It says only that there was no answer; its traceback has the reason.
         let case = format!("websockets / {server}");
         let first = &report.errors(&case)[0];
         assert_eq!(first["bases"][0], "InvalidHandshake", "{case}: {first}");
@@ -61,7 +61,7 @@ async fn a_client_that_offers_http2_is_content_with_http1() {
             assert_eq!(report.result(&case), &json!([200, "HTTP/1.1"]), "{case}");
         }
     }
-    // The server takes no more of an upload than it wants.
+    // The server reads only as much of an upload as it wants.
     for client in ["requests", "httpx", "aiohttp"] {
         let case = format!("early answer / {client}");
         assert_eq!(report.result(&case), &json!([200, "enough\n"]), "{case}");

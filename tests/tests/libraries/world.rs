@@ -1,4 +1,4 @@
-//! The servers that each program meets.
+//! The servers for each program.
 
 use sandbox_net::{Sandbox, SandboxBuilder};
 use sandbox_net_tests::{
@@ -43,7 +43,7 @@ impl World {
         ]
     }
 
-    /// A sandbox that may use all servers but the denied one, and has all packages.
+    /// A sandbox that may use all servers except the denied one, and has all packages.
     pub(crate) fn sandbox(&self, arguments: &[(&'static str, String)]) -> SandboxBuilder {
         let mut sandbox = Sandbox::builder()
             .trust_ca_pem(self.ca.root_pem())
@@ -72,7 +72,7 @@ impl World {
     }
 }
 
-/// The servers of object storage, in the same three ways, in place of the first three arguments.
+/// The servers of object storage, in the same three ways, instead of the first three arguments.
 pub(crate) struct Storage(pub(crate) [S3Server; 3]);
 
 impl Storage {

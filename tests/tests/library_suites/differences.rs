@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::outcomes::{Outcome, Outcomes};
 use crate::suite::{folder, read_toml};
 
-/// Tests that end otherwise in the sandbox, for one reason.
+/// Tests that end differently in the sandbox, for one reason.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Group {
@@ -29,7 +29,7 @@ impl Differences {
         read_toml(&folder().join(library).join("differences.toml"))
     }
 
-    /// The tests that ran on both sides and end otherwise without being listed.
+    /// The tests that ran on both sides and end differently without being listed.
     pub(crate) fn unlisted(&self, native: &Outcomes, sandboxed: &Outcomes) -> Vec<String> {
         let differs = |id: &&str| match (native.get(id), sandboxed.get(id)) {
             (Some(natively), Some(inside)) => !agree(&natively.word, &inside.word),
@@ -40,7 +40,7 @@ impl Differences {
         ids.filter(|id| !is_listed(id)).map(str::to_owned).collect()
     }
 
-    /// Where the list and the two runs do not agree, and what to do about it.
+    /// Where the list and the two runs disagree, and what to do about it.
     pub(crate) fn faults(&self, native: &Outcomes, sandboxed: &Outcomes) -> Vec<String> {
         let ids: BTreeSet<&str> = native.ids().chain(sandboxed.ids()).collect();
         let mut faults = Vec::new();
@@ -50,7 +50,7 @@ impl Differences {
             let listed: Vec<_> = self.patterns().filter(|(_, p)| covers(p, id)).collect();
             match (listed.as_slice(), same) {
                 ([], true) | ([_], false) => {}
-                // On a busy machine a test may fail natively: that tells nothing of the list.
+                // On a busy machine a test may fail natively: that does not concern the list.
                 ([_], true) if fails(word(natively)) => {}
                 ([], false) => faults.push(format!(
                     "find out why, mend it or list it: {id:?},  # native {}, sandbox {}: {}",
@@ -95,8 +95,8 @@ fn covers(pattern: &str, id: &str) -> bool {
     }
 }
 
-/// Whether a test ends alike. Passing in the sandbox is never a difference, as what natively fails
-/// or is skipped depends on the machine's version of Python; nor is failing in another way.
+/// Whether a test ends the same. Passing in the sandbox is never a difference, because what fails or
+/// is skipped natively depends on the machine's version of Python. Neither is failing in another way.
 fn agree(natively: &str, inside: &str) -> bool {
     natively == inside || inside == "passed" || fails(natively) && fails(inside)
 }

@@ -9,7 +9,7 @@ use sandbox_net_tests::sha256;
 
 use crate::suite::{Suite, folder, requirements};
 
-/// The versions of CPython that are looked for, the newest first.
+/// The versions of CPython to look for, newest first.
 const VERSIONS: [&str; 5] = ["3.15", "3.14", "3.13", "3.12", "3.11"];
 
 /// The kind of the cache's entries.
@@ -19,7 +19,7 @@ const KIND: &str = "library-suites";
 pub(crate) struct Environment {
     /// The interpreter whose packages are those of `requirements.txt`.
     pub(crate) tests: PathBuf,
-    /// The interpreter that has the packages of `servers.txt`, too.
+    /// The interpreter that also has the packages of `servers.txt`.
     pub(crate) servers: PathBuf,
     /// The unpacked sdist.
     pub(crate) sources: PathBuf,
@@ -46,7 +46,7 @@ impl Environment {
 fn newest_python() -> (PathBuf, String) {
     let named = VERSIONS.map(|version| PathBuf::from(format!("python{version}")));
     let candidates = named.into_iter().zip(VERSIONS).flat_map(|(name, version)| {
-        // A name on the path may be a version manager's that has no such version to run.
+        // On the path there may be a version manager's script without such a version.
         [name].into_iter().chain(managed(version))
     });
     for python in candidates {
@@ -88,7 +88,7 @@ fn virtual_environment(cache: &Cache, python: &Path, version: &str, lists: &[&st
     let made = entry.and_then(|entry| {
         entry.get_or_make(&Silent, |directory| {
             succeed(Command::new(python).args(["-m", "venv"]).arg(directory));
-            // Every package is named with its version, and no code of a package is run.
+            // Every package is pinned, and no code of a package runs.
             let mut pip = Command::new(interpreter(directory));
             pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
             pip.args(["--disable-pip-version-check", "--only-binary", ":all:"]);
@@ -122,7 +122,7 @@ fn sources(cache: &Cache, suite: &Suite, python: &Path) -> PathBuf {
     made.expect("an entry of the cache")
 }
 
-/// Runs `command` to a good end.
+/// Runs `command`, which must succeed.
 fn succeed(command: &mut Command) -> Output {
     let output = command.output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -1,5 +1,5 @@
-//! The own test suites of Python's HTTP libraries end in the sandbox as they do on native CPython,
-//! but for the differences that `tests/suites/` lists with their reasons.
+//! The own test suites of Python's HTTP libraries end in the sandbox as on native CPython, except for
+//! the differences that `tests/suites/` lists with their reasons.
 //!
 //! Both runs use the same servers, in a process outside the sandbox: see `tests/suites/README.md`.
 
@@ -16,17 +16,17 @@ use environment::Environment;
 use outcomes::Outcomes;
 use suite::Suite;
 
-/// A run of which nothing is heard for this long has hung.
+/// A run that is silent for this long has hung.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The most tests that are run a second time.
+/// The most tests that run a second time.
 const MOST_AGAIN: usize = 5;
 
-/// Shows that the tests of `library` end alike, but for its list of differences.
+/// Checks that the tests of `library` end the same, except for its list of differences.
 async fn compare(library: &str) {
     let suite = Suite::read(library);
     let environment = Environment::prepare(&suite);
-    // At the same time, as much of it is waiting; each run has servers to itself.
+    // At the same time, because much of it waits; each run has its own servers.
     let (mut native, mut sandboxed) = tokio::join!(
         runs::native(&suite, &environment),
         runs::sandboxed(&suite, &environment),
@@ -35,8 +35,8 @@ async fn compare(library: &str) {
     let differences = Differences::read(library);
     let unlisted = differences.unlisted(&native, &sandboxed);
     if (1..=MOST_AGAIN).contains(&unlisted.len()) {
-        // Some tests give a millisecond for a connection, which takes longer on a busy machine. What is
-        // a difference differs again when these tests run for themselves.
+        // Some tests allow a millisecond for a connection, which takes longer on a busy machine. A real
+        // difference shows again when these tests run by themselves.
         println!("{library}: once more, {unlisted:?}");
         let suite = suite.only(unlisted);
         native.replace(runs::native(&suite, &environment).await);

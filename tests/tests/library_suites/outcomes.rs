@@ -16,14 +16,14 @@ pub(crate) struct Outcome {
     pub(crate) reason: String,
 }
 
-/// How far a run of pytest came.
+/// How far a run of pytest got.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Progress {
     /// To its end, with this exit code of pytest.
     End(i32),
-    /// Into the test with this id.
+    /// It died in the test with this id.
     Test(String),
-    /// Neither: it died between two tests, or before the first.
+    /// It died between two tests, or before the first.
     Nowhere,
 }
 
@@ -53,7 +53,7 @@ impl Outcomes {
         let mut progress = Progress::Nowhere;
         for piece in stdout.split(|byte| *byte == SEPARATOR) {
             let line = piece.split(|byte| *byte == b'\n').next();
-            // Before the first separator, and what tests write, is no such line.
+            // Text before the first separator, and the output of tests, is not such a line.
             match serde_json::from_slice(line.unwrap_or_default()) {
                 Ok(Line::Over { end }) => progress = Progress::End(end),
                 Ok(Line::Start { start }) => progress = Progress::Test(start),
@@ -77,7 +77,7 @@ impl Outcomes {
         self.0.insert(id, Outcome { word, reason });
     }
 
-    /// Puts the outcomes of tests that were run again in the place of the earlier ones.
+    /// Replaces earlier outcomes with those of tests that ran again.
     pub(crate) fn replace(&mut self, again: Self) {
         self.0.extend(again.0);
     }
@@ -97,7 +97,7 @@ impl Outcomes {
         self.0.len()
     }
 
-    /// The number of tests that ended as `word` says.
+    /// The number of tests that ended with the outcome `word`.
     pub(crate) fn count(&self, word: &str) -> usize {
         self.0
             .values()

@@ -1,4 +1,4 @@
-//! The runs of one library's tests, and the process that has the servers.
+//! The runs of one library's tests, and the process with the servers.
 
 use std::env;
 use std::fs::File;
@@ -19,19 +19,19 @@ use crate::environment::Environment;
 use crate::outcomes::{Outcomes, Progress};
 use crate::suite::{Suite, folder, requirements};
 
-/// So often a run is taken up again behind a test in which the interpreter died.
+/// How often a run continues after a test in which the interpreter died.
 const MOST_DEATHS: usize = 20;
 
-/// pytest's exit codes after which every outcome was told: all good, and some bad.
+/// pytest's exit codes after which every outcome is known: all good, and some bad.
 const COMPLETE: [i32; 2] = [0, 1];
 
-/// pytest's exit code where there was nothing to run.
+/// pytest's exit code without any test.
 const NOTHING: i32 = 5;
 
 /// What a program may choose of TLS.
 const TLS_SETTINGS: &str = "unverified,unverified_name,own_roots,client_certificates";
 
-/// How a run ended that hung.
+/// The end of a run that hung.
 const SILENT: &str = "nothing was heard of it any more";
 
 /// Where the sandbox sees the sdist and `tests/suites/`.
@@ -68,10 +68,10 @@ impl Server {
     }
 }
 
-/// The variable that names a directory for what the runs write, as they write it.
+/// The variable that names a directory for the raw output of the runs.
 const LOGS: &str = "SANDBOX_NET_SUITES_LOGS";
 
-/// What has been heard of a run.
+/// The output of a run so far.
 #[derive(Clone)]
 struct Heard {
     text: Arc<Mutex<Vec<u8>>>,
@@ -165,7 +165,7 @@ pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outco
         sandbox = sandbox.with_package(requirement);
     }
     let sandbox = sandbox.build().await.expect("a sandbox");
-    // Making the interpreter ready may take minutes, and is no silence of the tests.
+    // Preparing the interpreter may take minutes, and does not count as silence of the tests.
     sandbox.run("").await.expect("an interpreter");
     let program = format!(
         "import sys; sys.path.insert(0, {SUITES:?}); import run_pytest; sys.exit(run_pytest.main())"
@@ -217,8 +217,8 @@ pub(crate) async fn native(suite: &Suite, environment: &Environment) -> Outcomes
     .await
 }
 
-/// Calls `run`, which tells how it ended, until all tests have run: behind a test in which the
-/// interpreter died, once more.
+/// Calls `run`, which reports how it ended, until all tests have run: again after each test in which
+/// the interpreter died.
 async fn to_the_end(
     runner: &str,
     heard: &Heard,

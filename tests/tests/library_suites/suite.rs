@@ -1,4 +1,4 @@
-//! What is run: one folder of `tests/suites/`.
+//! One folder of `tests/suites/`: what to run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,18 +26,18 @@ pub(crate) struct Suite {
     pub(crate) sdist: String,
     /// The SHA-256 of that file.
     pub(crate) sha256: String,
-    /// The paths in it that pytest is given.
+    /// The paths in it to pass to pytest.
     pub(crate) tests: Vec<String>,
     /// Further arguments of pytest.
     pub(crate) arguments: Vec<String>,
-    /// A request takes so long at most in the sandbox, where the test does not end it before.
+    /// The longest request in the sandbox, if the test does not end it earlier.
     pub(crate) deadline: Duration,
     /// What the sandbox may connect to besides loopback.
     pub(crate) allow: Vec<String>,
 }
 
 impl Suite {
-    /// These tests of it alone.
+    /// If not empty, only these of its tests.
     pub(crate) fn only(self, ids: Vec<String>) -> Self {
         Self { tests: ids, ..self }
     }

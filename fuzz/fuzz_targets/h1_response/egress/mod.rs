@@ -1,4 +1,4 @@
-//! What the reader's sources take for the transport's own types, under the names of its files.
+//! Replaces the transport's own types for the reader's sources, under the names of its files.
 
 pub(crate) mod h1;
 #[path = "../../../../host/egress/src/trailers.rs"]
@@ -11,7 +11,7 @@ pub(crate) mod fields {
     pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 }
 
-pub(crate) mod message {
+pub(crate) mod response {
     use super::fields::Fields;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use comfy_table::Table;
 use crate::console;
 use crate::printable::{bytes, shortened};
 use sandbox_net::{
-    AuditLine, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Stage, Time,
-    Verdict,
+    AuditLine, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget, Reason,
+    Stage, Time, Verdict,
 };
 
 /// The most characters of what a guest or a server wrote.
@@ -89,6 +89,10 @@ fn exchange(record: &ExchangeRecord) -> Row {
         .error
         .as_deref()
         .map(|it| shortened(it, LONGEST_NAME));
+    let error = error.map(|error| match &record.budget {
+        Some(budget) => format!("{error} ({})", allowed(budget)),
+        None => error,
+    });
     let outcome: Vec<String> = status.into_iter().chain(error).collect();
     let named = record.secrets.iter().take(MOST_SECRETS);
     let mut secrets: Vec<_> = named.map(|it| shortened(it, LONGEST_NAME)).collect();
@@ -116,7 +120,7 @@ fn decision(record: &DecisionRecord) -> Row {
         sandbox: shortened(&record.sandbox, LONGEST_NAME),
         cells: [
             what(record.stage, record.method.as_deref(), &record.target),
-            judged(record.verdict, record.reason),
+            judged_with(record.verdict, record.reason, record.budget.as_ref()),
             up,
             down,
             ms,
@@ -127,7 +131,8 @@ fn decision(record: &DecisionRecord) -> Row {
 
 fn lookup(record: &LookupRecord) -> Row {
     let [up, down, ms, secrets] = [const { String::new() }; 4];
-    let (what, verdict) = (looked_up(record), judged(record.verdict, record.reason));
+    let verdict = judged_with(record.verdict, record.reason, record.budget.as_ref());
+    let what = looked_up(record);
     Row {
         time: time_of_day(record.time),
         sandbox: shortened(&record.sandbox, LONGEST_NAME),
@@ -168,6 +173,24 @@ pub(super) fn what(stage: Stage, method: Option<&str>, target: &str) -> String {
             shortened(method.unwrap_or("?"), LONGEST_NAME)
         ),
     }
+}
+
+/// What was decided, and the budget that decided it.
+fn judged_with(verdict: Verdict, reason: Option<Reason>, budget: Option<&ReachedBudget>) -> String {
+    let text = judged(verdict, reason);
+    match (text.strip_suffix(')'), budget) {
+        (Some(open), Some(budget)) => format!("{open}: {})", allowed(budget)),
+        _ => text,
+    }
+}
+
+/// A budget with what it allows.
+fn allowed(budget: &ReachedBudget) -> String {
+    format!(
+        "{} = {}",
+        shortened(&budget.key, LONGEST_NAME),
+        budget.value
+    )
 }
 
 /// What was decided.

@@ -80,7 +80,7 @@ fn told(list: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn a_budget_that_is_used_up_is_told_everywhere_with_its_key_and_its_value() {
+fn a_budget_that_is_used_up_is_reported_everywhere_with_its_key_and_its_value() {
     let port = http_server().port();
     let directory = tempfile::tempdir().expect("a directory");
     let (policy, log) = (
@@ -109,8 +109,13 @@ fn a_budget_that_is_used_up_is_told_everywhere_with_its_key_and_its_value() {
         let seen = object["stdout"].as_str().expect("text");
         let beginning =
             format!("{limit}|{value}|sandbox-net: the host's limit {limit} was reached: ");
+        let at_once = ["size", "connections", "rate", "memory"];
+        let how = match at_once.iter().any(|end| limit.ends_with(end)) {
+            true => "reached",
+            false => "used up",
+        };
         let end = format!(
-            ". The budget {key} = {value} is used up; whoever runs this program can raise '{key}' in \
+            ". The budget {key} = {value} is {how}; whoever runs this program can raise '{key}' in \
              the policy's [budgets]\n"
         );
         assert!(seen.starts_with(&beginning), "{key}: {object:#}");

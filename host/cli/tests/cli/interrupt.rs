@@ -123,7 +123,7 @@ fn link(from: &Path, to: &Path) {
     }
 }
 
-/// Everything in the cache of packages except the locks, which stay.
+/// Everything in the cache of packages except locks: a command that was interrupted leaves its own.
 fn packages(cache: &Path) -> Vec<PathBuf> {
     let kinds = ["resolution", "site", "refusals"].map(|kind| cache.join(kind));
     let listed = kinds.iter().filter_map(|kind| fs::read_dir(kind).ok());

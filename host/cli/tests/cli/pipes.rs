@@ -16,7 +16,7 @@ fn left() -> Stdio {
 }
 
 #[test]
-fn a_command_that_prints_ends_without_a_word_where_the_reader_has_left() {
+fn a_command_whose_reader_has_left_ends_silently() {
     let folder = tempfile::tempdir().expect("a directory");
     let at = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -47,7 +47,7 @@ fn a_command_that_prints_ends_without_a_word_where_the_reader_has_left() {
 }
 
 #[test]
-fn a_last_word_that_nobody_reads_changes_no_exit_code() {
+fn a_last_message_that_nobody_reads_changes_no_exit_code() {
     for (options, expected) in [
         (&["-c", "raise SystemExit(1)"][..], 1),
         (&["--timeout", "300ms", "-c", "while True: pass"], 124),

@@ -10,9 +10,10 @@ use crate::error::{EgressError, Phase};
 use crate::failure::{Delivery, Failure};
 use crate::h1;
 use crate::h2::{self, H2Body, StreamPlace};
-use crate::message::{Received, RequestBody, Unframed};
-use crate::message::{Response, ResponseHead};
 use crate::protocol_failure::ProtocolFailure;
+use crate::received::{Received, Unframed};
+use crate::request_body::RequestBody;
+use crate::response::{Response, ResponseHead};
 use sandbox_net_policy::RequestLine;
 
 /// In how many forms a response's head is held: as it was sent, and in the types of `http`.
@@ -60,7 +61,7 @@ impl Connection {
             takes_unframed: sending.takes_unframed,
             takes_ambiguous: sending.options.ambiguous_as_it_comes,
             memory: self.egress.memory(),
-            home: Arc::clone(&self.home),
+            return_slot: Arc::clone(&self.return_slot),
         }
     }
 

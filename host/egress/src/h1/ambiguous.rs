@@ -3,7 +3,7 @@
 //! A guest's client gets a response as the reader's values, written anew. That equals the peer's
 //! own bytes only if every client reads these as the reader does.
 
-use crate::message::{HttpVersion, ResponseHead};
+use crate::response::{HttpVersion, ResponseHead};
 
 /// What clients disagree about in the head in these bytes; `None` if they agree.
 pub(super) fn ambiguity(bytes: &[u8], head: &ResponseHead) -> Option<&'static str> {

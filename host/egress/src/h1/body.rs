@@ -42,7 +42,7 @@ pub(super) struct Receiving {
     pub(super) accept_tls_truncation: bool,
     /// The most bytes of a head, or of the trailers.
     pub(super) max_head: usize,
-    pub(super) home: Arc<ReturnSlot>,
+    pub(super) return_slot: Arc<ReturnSlot>,
 }
 
 #[derive(Debug)]
@@ -202,12 +202,12 @@ impl H1Body {
             reader,
             writing,
             persistent,
-            home,
+            return_slot,
             ..
         } = receiving;
         match (reader.into_half(), writing) {
             (Some(half), writing) if persistent => {
-                home.give_back(IdleConnection::new(half, writing))
+                return_slot.give_back(IdleConnection::new(half, writing))
             }
             (_, Writing::Body(pump)) => self.lingering = Some(pump),
             _ => {}

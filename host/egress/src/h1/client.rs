@@ -14,10 +14,11 @@ use crate::h1::reader::Reader;
 use crate::h1::response::{Framing, is_persistent};
 use crate::h1::transport::{ReturnSlot, Writing};
 use crate::limit::limit_of;
-use crate::message::RequestBody;
-use crate::message::{Continued, ResponseHead};
 use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
 use crate::pump::{Pump, Sent};
+use crate::request_body::RequestBody;
+use crate::response::ResponseHead;
+use crate::send_options::Continued;
 use crate::stream::Stream;
 
 /// The result of a request.
@@ -50,7 +51,7 @@ pub(crate) struct ReadyRequest<'a> {
     /// The account for what is read ahead.
     pub(crate) memory: &'a HostMemory,
     /// Where the connection goes afterwards.
-    pub(crate) home: Arc<ReturnSlot>,
+    pub(crate) return_slot: Arc<ReturnSlot>,
 }
 
 impl ReadyRequest<'_> {
@@ -114,7 +115,7 @@ impl ReadyRequest<'_> {
             persistent,
             accept_tls_truncation: self.accept_tls_truncation,
             max_head: self.max_response_head,
-            home: Arc::clone(&self.home),
+            return_slot: Arc::clone(&self.return_slot),
         }
     }
 

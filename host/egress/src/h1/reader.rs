@@ -14,9 +14,9 @@ use crate::error::{EgressError, Phase};
 use crate::h1::ambiguous::ambiguity;
 use crate::h1::response::{Framing, HeadError, HeadParser, framing};
 use crate::limit::Limit;
-use crate::message::MAX_INFORMATIONAL;
-use crate::message::{Continued, ResponseHead};
 use crate::protocol_failure::{ProtocolFailure, ProtocolFault};
+use crate::response::{MAX_INFORMATIONAL, ResponseHead};
+use crate::send_options::Continued;
 use crate::stream::Stream;
 
 /// The most and the least bytes that are read ahead: as the sandbox's memory is used up,

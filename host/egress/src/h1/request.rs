@@ -4,7 +4,7 @@ use crate::body_kind::BodyKind;
 use crate::error::EgressError;
 use crate::layout::Line;
 use crate::limit::Limit;
-use crate::message::SendOptions;
+use crate::send_options::SendOptions;
 use sandbox_net_policy::RequestLine;
 
 /// Fields that this module sends itself, or that would change where a message ends.
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::layout::Layout;
-    use crate::message::Continued;
+    use crate::send_options::Continued;
     use sandbox_net_policy::{Endpoint, Origin, Scheme};
 
     fn request(method: &[u8], path: &[u8], name: &[u8], value: &[u8]) -> RequestLine {

@@ -3,8 +3,8 @@
 use crate::error::EgressError;
 use crate::fields::{Fields, MAX_FIELDS};
 use crate::limit::Limit;
-use crate::message::{HttpVersion, ResponseHead};
 use crate::protocol_failure::ProtocolFault;
+use crate::response::{HttpVersion, ResponseHead};
 use crate::trailers::permitted;
 
 /// The longest status line; the same bound as in CPython's `http.client`.

@@ -103,19 +103,19 @@ impl ReturnSlot {
     /// Takes what the last request left.
     pub(crate) fn take(&self) -> Option<IdleConnection> {
         match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
-            ReturnState::Open(parked) => parked.take(),
+            ReturnState::Open(idle) => idle.take(),
             ReturnState::Closed => None,
         }
     }
 
     /// Returns the connection after a request is over.
-    pub(super) fn give_back(&self, parked: IdleConnection) {
+    pub(super) fn give_back(&self, idle: IdleConnection) {
         let rest = match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
             ReturnState::Open(slot @ None) => {
-                *slot = Some(parked);
+                *slot = Some(idle);
                 None
             }
-            ReturnState::Open(Some(_)) | ReturnState::Closed => Some(parked),
+            ReturnState::Open(Some(_)) | ReturnState::Closed => Some(idle),
         };
         self.to_pool(rest);
     }
@@ -125,14 +125,14 @@ impl ReturnSlot {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let last = std::mem::replace(&mut *slot, ReturnState::Closed);
         drop(slot);
-        if let ReturnState::Open(parked) = last {
-            self.to_pool(parked);
+        if let ReturnState::Open(idle) = last {
+            self.to_pool(idle);
         }
     }
 
-    fn to_pool(&self, parked: Option<IdleConnection>) {
+    fn to_pool(&self, idle: Option<IdleConnection>) {
         if self.reuse == Reuse::Pool
-            && let Some(stream) = parked.and_then(IdleConnection::settled)
+            && let Some(stream) = idle.and_then(IdleConnection::settled)
         {
             self.pool.put(&self.endpoint, stream);
         }

@@ -19,10 +19,10 @@ use crate::h2::kept::{AHEAD, OpenError};
 use crate::h2::request::head;
 use crate::h2::session::StreamPlace;
 use crate::limit::Limit;
-use crate::message::{HttpVersion, ResponseHead};
-use crate::message::{MAX_INFORMATIONAL, RequestBody};
 use crate::protocol_failure::ProtocolFault;
 use crate::pump::{Pump, Sent};
+use crate::request_body::RequestBody;
+use crate::response::{HttpVersion, MAX_INFORMATIONAL, ResponseHead};
 use sandbox_net_policy::RequestLine;
 
 /// About what a stream holds besides its window: the library's state, tasks, and an ordinary head.

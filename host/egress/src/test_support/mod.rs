@@ -19,8 +19,8 @@ use crate::connection::Connection;
 use crate::error::EgressError;
 use crate::fields::Fields;
 use crate::h1::Reuse;
-use crate::message::Response;
 use crate::protocol_failure::ProtocolFault;
+use crate::response::Response;
 use crate::tls::{Roots, TlsConfig};
 use crate::tls_profile::GuestTlsOptions;
 use sandbox_net_policy::{

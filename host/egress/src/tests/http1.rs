@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use tokio::sync::mpsc;
 
 use crate::body_kind::BodyKind;
-use crate::message::HttpVersion;
+use crate::response::HttpVersion;
 use crate::test_support::{
     Server, collect, connect, egress, get, ok, read_head, read_request, request, send, write,
 };

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::body_kind::BodyKind;
 use crate::client::Client;
 use crate::error::EgressError;
-use crate::message::HttpVersion;
+use crate::response::HttpVersion;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{Server, collect, connect, get, post, request, send};
 use sandbox_net_policy::Origin;
@@ -189,7 +189,7 @@ async fn connections_that_begin_together_share_one_session() {
 }
 
 #[tokio::test]
-async fn two_tenants_never_share_a_session() {
+async fn two_clients_never_share_a_session() {
     let authority = Authority::new();
     let (server, origin, one) = echoing(&authority).await;
     let other = authority.egress();

@@ -57,7 +57,7 @@ async fn requests_share_one_connection_on_any_runtime() {
 }
 
 #[tokio::test]
-async fn two_tenants_never_share_a_connection() {
+async fn two_clients_never_share_a_connection() {
     let server = Server::echo().await;
     let origin = server.http();
     let (one, other) = (egress(), egress());

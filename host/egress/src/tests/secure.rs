@@ -11,8 +11,8 @@ use crate::certificates::fault::CertificateFault;
 use crate::config::EgressConfig;
 use crate::error::{EgressError, TlsFailure};
 use crate::h1::Reuse;
-use crate::message::HttpVersion;
 use crate::protocol_failure::ProtocolFault;
+use crate::response::HttpVersion;
 use crate::test_support::tls::{Authority, expired, not_yet_valid, serve_tls};
 use crate::test_support::{
     Server, collect, connect, connect_on, echo, egress_with, fault, get, ok, policy_for, post,
@@ -290,7 +290,7 @@ async fn a_body_with_a_length_needs_no_goodbye() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_by_the_same_tenant_and_by_no_other() {
+async fn sessions_are_resumed_by_the_same_client_and_by_no_other() {
     let authority = Authority::new();
     let (tx, mut handshakes) = mpsc::unbounded_channel();
     let server = serve_tls(authority.server(&[]), move |mut stream, _| {

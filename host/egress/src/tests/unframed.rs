@@ -12,8 +12,10 @@ use crate::config::EgressConfig;
 use crate::connection::Connection;
 use crate::error::EgressError;
 use crate::limit::Limit;
-use crate::message::{Received, SendOptions, Unframed, erase};
 use crate::protocol_failure::ProtocolFault;
+use crate::received::{Received, Unframed};
+use crate::request_body::erase;
+use crate::send_options::SendOptions;
 use crate::test_support::tls::{Authority, serve_tls};
 use crate::test_support::{
     Server, collect, config, connect, egress, egress_with, ok, read_head, read_request, request,

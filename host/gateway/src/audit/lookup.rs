@@ -73,7 +73,7 @@ impl PendingLookup {
             Reason::Budget(_) => rule.strip_prefix(RULE),
             Reason::Policy(_) => None,
         };
-        self.record.budget = self.run.lookup_budget(limit);
+        self.record.budget = self.run.budget(limit);
         (self.record.reason, self.record.outcome) = (Some(reason), None);
     }
 

@@ -101,11 +101,6 @@ impl Run {
         self.bounds()?.of(of?)
     }
 
-    /// The budget that a lookup's rule names.
-    pub(super) fn lookup_budget(&self, of: Option<&str>) -> Option<ReachedBudget> {
-        self.bounds()?.of_lookup(of?)
-    }
-
     fn bounds(&self) -> Option<&Arc<Bounds>> {
         self.bounds.get().or_else(|| self.shared.bounds.get())
     }

@@ -65,7 +65,7 @@ fn config(names: &Arc<Names>) -> EgressConfig {
     config
 }
 
-fn hooks(names: &Arc<Names>, rules: &str) -> Gateway {
+fn gateway(names: &Arc<Names>, rules: &str) -> Gateway {
     Gateway::builder().build(document(rules).into(), config(names))
 }
 
@@ -74,8 +74,8 @@ fn host(text: &str) -> Host {
 }
 
 /// Looks a name up and waits for the result.
-async fn lookup(hooks: &Gateway, name: &str) -> Result<(), EgressError> {
-    match hooks.lookup(host(name))? {
+async fn lookup(gateway: &Gateway, name: &str) -> Result<(), EgressError> {
+    match gateway.lookup(host(name))? {
         Looking::Done(_) => Ok(()),
         Looking::Asking(task) => task.await.map(drop),
     }
@@ -134,8 +134,8 @@ async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorde
         ("", "192.0.2.1", false, None),
     ] {
         let names = Arc::new(Names::default());
-        let hooks = hooks(&names, rules);
-        let result = lookup(&hooks, name).await;
+        let gateway = gateway(&names, rules);
+        let result = lookup(&gateway, name).await;
         let canonical = host(name).to_string();
         let asked = if is_asked {
             vec![canonical.clone()]
@@ -143,7 +143,7 @@ async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorde
             vec![]
         };
         assert_eq!(names.asked(), asked, "{rules} {name}");
-        let records: Vec<String> = (hooks.audit().lookups().iter())
+        let records: Vec<String> = (gateway.audit().lookups().iter())
             .map(|record| {
                 let (name, verdict, rule, reason, outcome) = told(record);
                 assert_eq!(name, canonical);
@@ -164,8 +164,8 @@ async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorde
             is_denied,
             "{result:?}"
         );
-        assert!(hooks.audit().decisions().is_empty());
-        assert_eq!(hooks.audit().count(), 0);
+        assert!(gateway.audit().decisions().is_empty());
+        assert_eq!(gateway.audit().count(), 0);
     }
 }
 
@@ -183,14 +183,14 @@ async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
     for rules in ["a.test", "?a.test", "ask"] {
         let names = Arc::new(Names::default());
         let builder = Gateway::builder().hook(Arc::new(Willing), Duration::from_secs(9));
-        let hooks = builder.build(document(rules).into(), config(&names));
-        assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+        let gateway = builder.build(document(rules).into(), config(&names));
+        assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
         assert!(
-            names.asked().is_empty() && hooks.audit().lookups().is_empty(),
+            names.asked().is_empty() && gateway.audit().lookups().is_empty(),
             "{rules}"
         );
         // The connection sends the query.
-        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
+        let connecting = gateway.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
         let Err(error) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -204,10 +204,10 @@ async fn where_a_hook_has_a_say_no_name_server_is_asked_before_it() {
 #[tokio::test]
 async fn a_connection_uses_what_its_lookup_found_and_its_rules_filter_it() {
     let names = Arc::new(Names::default());
-    let hooks = hooks(&names, "a.test");
-    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    let gateway = gateway(&names, "a.test");
+    assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
     for questions in [1, 2] {
-        let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
+        let connecting = gateway.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
         let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
             panic!("a public name leads to this machine");
         };
@@ -219,12 +219,12 @@ async fn a_connection_uses_what_its_lookup_found_and_its_rules_filter_it() {
 #[tokio::test]
 async fn another_policy_drops_what_was_found_before() {
     let names = Arc::new(Names::default());
-    let hooks = hooks(&names, "a.test");
-    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
-    hooks
+    let gateway = gateway(&names, "a.test");
+    assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
+    gateway
         .replace_policy(document("a.test; b.test").into())
         .unwrap();
-    let connecting = hooks.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
+    let connecting = gateway.connect(Endpoint::new("a.test", 80).unwrap(), None, Reuse::Close);
     assert!(connecting.unwrap().await.is_err());
     assert_eq!(names.asked().len(), 2);
 }
@@ -235,21 +235,21 @@ async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_roo
         holds: true,
         ..Names::default()
     });
-    let hooks = hooks(&names, "any");
+    let gateway = gateway(&names, "any");
     let name = |number: usize| host(&format!("n{number}.test"));
     let mut open: Vec<_> = (0..MAX_LOOKUPS)
-        .map(|number| hooks.lookup(name(number)).unwrap())
+        .map(|number| gateway.lookup(name(number)).unwrap())
         .collect();
-    let full = EgressError::Limit(Limit::Connections);
-    assert_eq!(lookup(&hooks, "more.test").await, Err(full.clone()));
+    let full = EgressError::Limit(Limit::LookupsAtOnce);
+    assert_eq!(lookup(&gateway, "more.test").await, Err(full.clone()));
     // Dropping the task frees its place as soon as the runtime has handled it.
     open.pop();
-    while hooks.shared.lookups.available_permits() == 0 {
+    while gateway.shared.lookups.available_permits() == 0 {
         tokio::task::yield_now().await;
     }
-    let _again = hooks.lookup(name(0)).unwrap();
-    assert_eq!(lookup(&hooks, "more.test").await, Err(full));
-    let records = hooks.audit().lookups();
+    let _again = gateway.lookup(name(0)).unwrap();
+    assert_eq!(lookup(&gateway, "more.test").await, Err(full));
+    let records = gateway.audit().lookups();
     let of = |outcome: &str| {
         let found = records.iter().map(|it| it.outcome.as_deref());
         found.filter(|it| *it == Some(outcome)).count()
@@ -257,7 +257,10 @@ async fn a_bounded_number_of_lookups_goes_on_at_once_and_giving_one_up_makes_roo
     assert_eq!((of("asked"), of("closed")), (MAX_LOOKUPS, 1));
     let denied = records.iter().filter(|it| it.verdict == Verdict::Deny);
     let rules: Vec<_> = denied.map(|it| (&*it.rule, it.outcome.is_some())).collect();
-    assert_eq!(rules, [("budget:connections", false); 2]);
+    assert_eq!(rules, [("budget:lookups-at-once", false); 2]);
+    let reached = records.iter().filter_map(|it| it.budget.as_ref());
+    let reached: Vec<_> = reached.map(|it| (&*it.key, it.value, it.fixed)).collect();
+    assert_eq!(reached, [("lookups_at_once", 256, true); 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,20 +275,20 @@ async fn the_budgets_of_time_and_hosts_hold_for_lookups() {
         },
         ..document("any")
     };
-    let hooks = Gateway::builder().build(document.into(), config(&names));
+    let gateway = Gateway::builder().build(document.into(), config(&names));
     // A looked-up name counts as a contacted host.
-    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
     let limit = EgressError::Limit(Limit::Hosts);
-    assert_eq!(lookup(&hooks, "b.test").await, Err(limit.clone()));
-    let connecting = |name| hooks.connect(Endpoint::new(name, 80).unwrap(), None, Reuse::Close);
+    assert_eq!(lookup(&gateway, "b.test").await, Err(limit.clone()));
+    let connecting = |name| gateway.connect(Endpoint::new(name, 80).unwrap(), None, Reuse::Close);
     assert!(connecting("a.test").unwrap().await.is_err());
     assert_eq!(connecting("b.test").err(), Some(limit));
-    assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+    assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
     tokio::time::advance(Duration::from_secs(61)).await;
     let time = EgressError::Limit(Limit::Time);
-    assert_eq!(lookup(&hooks, "a.test").await, Err(time));
+    assert_eq!(lookup(&gateway, "a.test").await, Err(time));
     assert_eq!(names.asked(), ["a.test", "a.test"]);
-    let last = hooks.audit().lookups().pop().unwrap();
+    let last = gateway.audit().lookups().pop().unwrap();
     assert_eq!((last.verdict, &*last.rule), (Verdict::Deny, "budget:time"));
 }
 
@@ -297,8 +300,8 @@ async fn names_that_are_asked_for_end_at_their_number_and_bytes_whichever_door_a
             ..document("any")
         };
         let names = Arc::new(Names::default());
-        let hooks = Gateway::builder().build(document.into(), config(&names));
-        (names, hooks)
+        let gateway = Gateway::builder().build(document.into(), config(&names));
+        (names, gateway)
     };
     let budgets = |lookups, bytes_up, bytes_down| Budgets {
         lookups,
@@ -317,15 +320,15 @@ async fn names_that_are_asked_for_end_at_their_number_and_bytes_whichever_door_a
         (budgets(None, None, Some(50)), 1, Limit::BytesDown),
     ] {
         for is_lookup in [true, false] {
-            let (names, hooks) = with(budgets);
+            let (names, gateway) = with(budgets);
             let mut errors = Vec::new();
             for number in 0..5 {
                 let name = format!("n{number}.test");
                 let result = match is_lookup {
-                    true => lookup(&hooks, &name).await,
+                    true => lookup(&gateway, &name).await,
                     false => {
                         let endpoint = Endpoint::new(&name, 80).unwrap();
-                        match hooks.connect(endpoint, None, Reuse::Close) {
+                        match gateway.connect(endpoint, None, Reuse::Close) {
                             Ok(connecting) => connecting.await.map(drop),
                             Err(error) => Err(error),
                         }
@@ -358,29 +361,29 @@ async fn where_too_much_was_denied_nothing_is_allowed_any_more() {
             ..document("a.test; b.test; *.c.test")
         };
         let names = Arc::new(Names::default());
-        let hooks = Gateway::builder().build(document.into(), config(&names));
+        let gateway = Gateway::builder().build(document.into(), config(&names));
         let connect = |name: &str| {
             let endpoint = Endpoint::new(name, 80).unwrap();
-            hooks.connect(endpoint, None, Reuse::Close).err()
+            gateway.connect(endpoint, None, Reuse::Close).err()
         };
-        assert_eq!(lookup(&hooks, "a.test").await, Ok(()));
+        assert_eq!(lookup(&gateway, "a.test").await, Ok(()));
         // A rule, a rule, no host, no request, a budget, a budget.
-        assert!(lookup(&hooks, "denied.test").await.is_err());
+        assert!(lookup(&gateway, "denied.test").await.is_err());
         assert!(matches!(
             connect("denied.test"),
             Some(EgressError::Denied(_))
         ));
-        hooks.malformed_lookup("a\nb");
-        hooks.malformed(crate::audit::Stage::Connect, "a\nb:80", None);
+        gateway.malformed_lookup("a\nb");
+        gateway.malformed(crate::audit::Stage::Connect, "a\nb:80", None);
         let hosts = EgressError::Limit(Limit::Hosts);
-        assert_eq!(lookup(&hooks, "b.test").await, Err(hosts.clone()));
+        assert_eq!(lookup(&gateway, "b.test").await, Err(hosts.clone()));
         assert_eq!(connect("b.test"), Some(hosts));
 
         let denials = is_over.then_some(EgressError::Limit(Limit::Denials));
-        assert_eq!(lookup(&hooks, "a.test").await.err(), denials);
+        assert_eq!(lookup(&gateway, "a.test").await.err(), denials);
         assert_eq!(connect("a.test"), denials);
         if is_over {
-            let record = hooks.audit().decisions().pop().unwrap();
+            let record = gateway.audit().decisions().pop().unwrap();
             let expected = (Verdict::Deny, "budget:denials");
             assert_eq!((record.verdict, &*record.rule), expected);
         }
@@ -405,14 +408,14 @@ async fn what_leads_to_this_machine_is_denied_unless_its_rule_names_the_address(
         });
         let machine = Machine::new(move |address| address == own);
         let builder = Gateway::builder().machine(machine);
-        let hooks = builder.build(document(rules).into(), config(&names));
+        let gateway = builder.build(document(rules).into(), config(&names));
         let endpoint = Endpoint::new(target, 80).unwrap();
-        let connecting = hooks.connect(endpoint, None, Reuse::Close);
+        let connecting = gateway.connect(endpoint, None, Reuse::Close);
         let Err(EgressError::Denied(denial)) = connecting.unwrap().await else {
             panic!("{rules} {target}");
         };
         assert_eq!(denial.reason, DenyReason::Address);
-        let record = hooks.audit().decisions().pop().unwrap();
+        let record = gateway.audit().decisions().pop().unwrap();
         assert_eq!(record.reason, Some(DenyReason::Address.into()));
         assert_eq!(record.verdict, Verdict::Deny);
     }
@@ -436,15 +439,15 @@ async fn what_cannot_be_recorded_is_not_asked() {
         ..AuditSettings::default()
     });
     let policy = Policy::from(document("a.test"));
-    let hooks = Gateway::new(policy, config(&names), audit);
+    let gateway = Gateway::new(policy, config(&names), audit);
     for _ in 0..2 {
-        let Err(EgressError::Denied(denial)) = lookup(&hooks, "a.test").await else {
+        let Err(EgressError::Denied(denial)) = lookup(&gateway, "a.test").await else {
             panic!("it was done without a record");
         };
         assert_eq!(denial.reason, DenyReason::Audit);
     }
     assert_eq!(names.asked(), [""; 0]);
-    let told: Vec<_> = hooks.audit().lookups().iter().map(told).collect();
+    let told: Vec<_> = gateway.audit().lookups().iter().map(told).collect();
     let one = |it: &(String, Verdict, String, Option<String>, Option<String>)| {
         (it.1, it.3.as_deref() == Some("audit"), it.4.is_none())
     };
@@ -464,8 +467,8 @@ async fn what_a_sink_does_not_have_yet_is_not_asked_and_the_call_returns_all_the
         sinks: vec![Arc::new(Sink(wait))],
         ..AuditSettings::default()
     });
-    let hooks = Gateway::new(Policy::from(document("a.test")), config(&names), audit);
-    let Ok(Looking::Asking(task)) = hooks.lookup(host("a.test")) else {
+    let gateway = Gateway::new(Policy::from(document("a.test")), config(&names), audit);
+    let Ok(Looking::Asking(task)) = gateway.lookup(host("a.test")) else {
         panic!("asked");
     };
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -477,10 +480,10 @@ async fn what_a_sink_does_not_have_yet_is_not_asked_and_the_call_returns_all_the
 
 #[tokio::test]
 async fn a_host_with_two_readings_is_recorded_as_far_as_it_is_short() {
-    let hooks = hooks(&Arc::new(Names::default()), "any");
-    hooks.malformed_lookup("a\nb");
-    hooks.malformed_lookup(&"x".repeat(100_000));
-    let records = hooks.audit().lookups();
+    let gateway = gateway(&Arc::new(Names::default()), "any");
+    gateway.malformed_lookup("a\nb");
+    gateway.malformed_lookup(&"x".repeat(100_000));
+    let records = gateway.audit().lookups();
     assert_eq!(records[0].name, "a\\nb");
     assert!(records[1].name.len() < 3000 && records[1].name.ends_with('…'));
     assert_eq!(records[1].reason, Some(DenyReason::Malformed.into()));

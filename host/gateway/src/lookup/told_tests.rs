@@ -43,8 +43,8 @@ async fn told(allow: &[&str], mode: Mode, has_hook: bool, name: &str) -> Vec<IpA
     if has_hook {
         builder = builder.hook(Arc::new(Willing), Duration::from_secs(9));
     }
-    let hooks = builder.build(document.into(), config);
-    let found = match hooks.lookup(Host::parse(name).unwrap()).unwrap() {
+    let gateway = builder.build(document.into(), config);
+    let found = match gateway.lookup(Host::parse(name).unwrap()).unwrap() {
         Looking::Done(found) => found,
         Looking::Asking(task) => task.await.unwrap(),
     };

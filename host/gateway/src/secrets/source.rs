@@ -155,12 +155,12 @@ mod tests {
             (Source::File("/".into()), ["/", "cannot read"]),
             (
                 Source::File(large.path().into()),
-                [&path, "more than 16384 bytes"],
+                [&path, "longer than 16 KiB"],
             ),
             (shell("true"), ["command sh", "fewer than 8 bytes"]),
             (
                 shell("exec cat /dev/zero"),
-                ["command sh", "more than 16384 bytes"],
+                ["command sh", "longer than 16 KiB"],
             ),
             (shell("exit 3"), ["sh failed", "3"]),
         ] {

@@ -25,7 +25,7 @@ pub enum ValueError {
     )]
     TooShort,
     /// More than 16 KiB.
-    #[error("the value has more than {LONGEST} bytes")]
+    #[error("the value is longer than {} KiB", LONGEST >> 10)]
     TooLong,
     /// A control character, such as a newline or a tab, or a byte outside ASCII.
     #[error("the value must be printable ASCII")]

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::progress::{Silent, Step};
+use crate::progress::{Amount, Silent, Step};
 
 /// Set in the processes that the tests start: the cache that they work on.
 const CHILD_CACHE: &str = "SANDBOX_NET_TEST_CHILD_CACHE";
@@ -108,6 +108,61 @@ fn threads_that_race_make_an_entry_once() {
         }
     });
     assert_eq!(made.into_inner(), 1);
+}
+
+/// The hidden files beside the entries of a kind.
+fn hidden(cache: &Cache) -> Vec<String> {
+    let items = fs::read_dir(cache.root().join("kind")).unwrap();
+    let names = items.map(|item| item.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with('.')).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_is_removed_when_it_is_released_whatever_became_of_its_entry() {
+    let (_temp, cache) = open();
+    let entry = cache.entry("kind", "key").unwrap();
+    let is_there = |_: &Path| match hidden(&cache).iter().any(|name| name == ".key.lock") {
+        true => Ok(()),
+        false => Err(Error::NoCacheDirectory),
+    };
+    entry.get_or_make(&Silent, is_there).unwrap();
+    assert_eq!(hidden(&cache), [""; 0]);
+    entry.remake(&Silent, is_there).unwrap();
+    assert_eq!(hidden(&cache), [""; 0]);
+    let failed = entry.remake(&Silent, |_| Err(Error::NoCacheDirectory));
+    assert!(failed.is_err());
+    assert_eq!(hidden(&cache), [""; 0]);
+    assert!(entry.remove(&Silent).unwrap());
+    assert_eq!(hidden(&cache), [""; 0]);
+    // What a process left that was killed goes with the next holder.
+    fs::write(entry.beside("lock"), "").unwrap();
+    entry.get_or_make(&Silent, write_result).unwrap();
+    assert_eq!(hidden(&cache), [""; 0]);
+}
+
+#[test]
+fn one_holder_at_a_time_makes_an_entry_although_each_removes_the_lock() {
+    let (_temp, cache) = open();
+    let entry = cache.entry("kind", "key").unwrap();
+    let (inside, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    let remade = entry.remake(&Silent, |directory| {
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        write_result(directory)?;
+                        made.fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                        Ok::<_, Error>(())
+                    });
+                    remade.unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(made.into_inner(), 8 * 40);
 }
 
 #[test]

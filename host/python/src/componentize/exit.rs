@@ -10,8 +10,8 @@ use wasm_encoder::{
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use super::error::{ComponentizeError, encode};
 use super::module_names::{EXIT, PREVIEW1};
-use super::{ComponentizeError, encode};
 
 const PROC_EXIT: &str = "proc_exit";
 

@@ -11,8 +11,10 @@ use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
 use wasm_encoder::{EntityType, ExportKind, ExportSection, ImportSection, Module};
 use wasmparser::{ExportSectionReader, ImportSectionReader, Parser, Payload, TypeRef};
 
+use super::error::ComponentizeError;
+use super::exit;
 use super::module_names::{ADAPTER, PREVIEW1};
-use super::{ComponentizeError, StubImport, exit};
+use super::stub::StubImport;
 
 /// The functions whose file descriptor our adapter checks before the upstream adapter does.
 const INTERCEPTED: [&str; 3] = ["fd_write", "fd_read", "fd_fdstat_get"];

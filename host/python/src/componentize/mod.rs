@@ -1,12 +1,18 @@
 //! Turns a preview1 CPython into a WebAssembly component.
 
+mod error;
 mod exit;
 mod intercept;
 mod module_names;
+mod stub;
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
+
+pub use self::error::ComponentizeError;
+use self::error::encode;
+pub use self::stub::StubImport;
 
 /// The built adapter (`adapter/`), which turns frames on fd `0xFFFFFFFE` into calls of
 /// `sandbox:net/client`.
@@ -22,35 +28,6 @@ pub enum Capability {
     Network,
     /// It imports nothing of `sandbox:net`, and that fd is `EBADF`.
     None,
-}
-
-/// A function that the module imports and no WASI host provides: it returns a constant.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StubImport {
-    /// The import's module name.
-    pub module: String,
-    /// The import's field name.
-    pub name: String,
-    /// The `i32` that it returns.
-    pub answer: i32,
-}
-
-/// Why a module could not be made into a component.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ComponentizeError {
-    /// The bytes are not a WebAssembly module, or use something that cannot be re-encoded.
-    #[error("the distribution's module cannot be read: {0}")]
-    Module(String),
-    /// The module does not import a preview1 function that the adapter needs.
-    #[error(
-        "the distribution's module does not import wasi_snapshot_preview1.{0}; \
-         only a preview1 build of CPython can be componentized"
-    )]
-    NotPreview1(&'static str),
-    /// `wit-component` refused the module.
-    #[error("the distribution's module cannot be made into a component: {0}")]
-    Encode(String),
 }
 
 /// Turns the preview1 reactor `module`, which exports `run: func() -> s32`, into a component.
@@ -90,7 +67,7 @@ pub fn componentize(
         encoder = encoder
             .adapter(
                 &stub.module,
-                &stub_module(stub, intercept::params(&module, stub)?),
+                &stub.module_with(intercept::params(&module, stub)?),
             )
             .map_err(encode)?;
     }
@@ -111,34 +88,4 @@ pub(crate) fn digest() -> [u8; 32] {
     hash.update(MAIN_WORLD);
     hash.update(exit::WORLD);
     hash.finalize().into()
-}
-
-fn encode(error: impl std::fmt::Display) -> ComponentizeError {
-    ComponentizeError::Encode(format!("{error:#}"))
-}
-
-/// A module with one function that returns a constant.
-fn stub_module(stub: &StubImport, params: usize) -> Vec<u8> {
-    use wasm_encoder::{
-        CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, TypeSection,
-        ValType,
-    };
-    let mut types = TypeSection::new();
-    let params = vec![ValType::I32; params];
-    types.ty().function(params, [ValType::I32]);
-    let mut functions = FunctionSection::new();
-    functions.function(0);
-    let mut exports = ExportSection::new();
-    exports.export(&stub.name, ExportKind::Func, 0);
-    let mut body = Function::new([]);
-    body.instructions().i32_const(stub.answer).end();
-    let mut code = CodeSection::new();
-    code.function(&body);
-    let mut module = Module::new();
-    module
-        .section(&types)
-        .section(&functions)
-        .section(&exports)
-        .section(&code);
-    module.finish()
 }

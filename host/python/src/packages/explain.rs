@@ -51,10 +51,22 @@ pub(crate) fn machine_code(
     });
     Error::NoPureWheel {
         name,
-        reason: format!("{} ({})", reason(Absence::PlatformWheels, ""), asked(&asks)),
+        reason: format!(
+            "{} ({}){}",
+            reason(Absence::PlatformWheels, ""),
+            asked(&asks),
+            found.map_or_else(String::new, |(name, _)| instead_built_in(solver, name))
+        ),
         instead,
         age: None,
     }
+}
+
+/// Names the version that is built in, if there is one: whoever asked for another may do with it.
+fn instead_built_in(solver: &Solver<'_, '_>, name: &PackageName) -> String {
+    solver.built_in(name).map_or_else(String::new, |version| {
+        format!("; the distribution has {version} built in, which needs no --with")
+    })
 }
 
 fn suits(version: Option<&Version>, ask: &Ask) -> bool {
@@ -211,7 +223,7 @@ impl Culprit {
             let reason = reason(self.absence, solver.python());
             return Error::NoPureWheel {
                 name,
-                reason: format!("{reason} ({asked})"),
+                reason: format!("{reason} ({asked}){}", instead_built_in(solver, &self.name)),
                 instead: Vec::new(),
                 age: None,
             };

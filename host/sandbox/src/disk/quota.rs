@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::byte_count;
+
 /// What one entry of a directory may cost the host besides the bytes of its file: its name, and the
 /// unused end of the file's last block. It determines how many entries a limit in bytes allows.
 const BYTES_FOR_AN_ENTRY: u64 = 10 * 1024;
@@ -59,7 +61,10 @@ pub(crate) enum Full {
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(limit) => write!(f, "the sandbox's disk limit of {limit} bytes is reached"),
+            Self::Bytes(limit) => {
+                let limit = byte_count::bytes(*limit);
+                write!(f, "the sandbox's disk limit of {limit} is reached")
+            }
             Self::Entries(limit) => write!(
                 f,
                 "the {limit} files and directories that the sandbox's disk limit allows are reached"

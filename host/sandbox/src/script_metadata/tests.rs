@@ -114,7 +114,7 @@ fn a_comment_with_a_fault_is_refused_with_its_line() {
             2,
             "more than 16 rules",
         ),
-        (vec![&format!("# {long}")], 1, "more than 65536 bytes"),
+        (vec![&format!("# {long}")], 1, "longer than 64.0 KiB"),
     ] {
         let lines = [&["# /// script"][..], &content, &["# ///"]].concat();
         let refused = parse(&lines).unwrap_err();
@@ -156,4 +156,25 @@ fn a_file_of_requirements_has_one_on_each_line_and_nothing_else() {
         );
         assert_eq!(refused.lines().count(), 1, "{refused}");
     }
+}
+
+#[test]
+fn a_byte_order_mark_is_ignored_at_the_start_and_nowhere_else() {
+    let lines = ["# /// script", "# dependencies = ['six']", "# ///"];
+    let script = lines.join("\n");
+    let plain = ScriptMetadata::parse(&script);
+    assert_eq!(plain.clone().unwrap().unwrap().dependencies(), ["six"]);
+    assert_eq!(ScriptMetadata::parse(&format!("\u{feff}{script}")), plain);
+    for elsewhere in [
+        format!("\u{feff}\u{feff}{script}"),
+        format!("\n\u{feff}{script}"),
+    ] {
+        assert_eq!(ScriptMetadata::parse(&elsewhere), Ok(None));
+    }
+    let fault = parse(&["\u{feff}# /// script", "# x", "# ///"]).unwrap_err();
+    assert!(fault.to_string().starts_with("line 2: "), "{fault}");
+
+    let packages = parse_requirements("\u{feff}six\nrequests<3\n");
+    assert_eq!(packages.unwrap(), ["six", "requests<3"]);
+    assert!(parse_requirements("six\n\u{feff}requests\n").is_err());
 }

@@ -30,10 +30,7 @@ impl wit::Host for SandboxNetCtxView<'_> {
         let gateway = self.ctx.gateway();
         match with_ambient_tokio_runtime(|| gateway.lookup(host)) {
             Ok(looking) => Ok(Ok(self.table.push(HostLookup::new(looking))?)),
-            Err(error) => Ok(Err(convert::lookup_error(
-                error,
-                self.ctx.gateway().bounds(),
-            ))),
+            Err(error) => Ok(Err(convert::error(error, self.ctx.gateway().bounds()))),
         }
     }
 

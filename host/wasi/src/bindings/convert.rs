@@ -59,14 +59,6 @@ pub(super) fn error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
     }
 }
 
-/// The failure of a lookup as the guest sees it.
-pub(super) fn lookup_error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
-    match error {
-        EgressError::Limit(reached) => limit_failure(reached, bounds.of_lookup(reached.as_str())),
-        other => failure(other),
-    }
-}
-
 fn limit_failure(reached: Limit, budget: Option<ReachedBudget>) -> types::ErrorCode {
     types::ErrorCode::Limit(types::LimitFailure {
         limit: limit(reached),
@@ -201,7 +193,8 @@ fn certificate(fault: CertificateFault) -> types::CertificateFault {
 fn limit(limit: Limit) -> types::Limit {
     match limit {
         Limit::ResponseHeadSize => types::Limit::ResponseHeadSize,
-        Limit::Connections => types::Limit::Connections,
+        // The interface has one case for what goes on at once; the function says which it is.
+        Limit::Connections | Limit::LookupsAtOnce => types::Limit::Connections,
         Limit::RequestHeadSize => types::Limit::RequestHeadSize,
         Limit::Requests => types::Limit::Requests,
         Limit::RequestRate => types::Limit::RequestRate,

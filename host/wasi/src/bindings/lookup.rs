@@ -63,7 +63,7 @@ impl wit::HostLookup for SandboxNetCtxView<'_> {
     ) -> wasmtime::Result<Option<Result<(), ErrorCode>>> {
         let ended = self.table.get_mut(&lookup)?.poll();
         let bounds = self.ctx.gateway().bounds();
-        let told = |error| convert::lookup_error(error, bounds);
+        let told = |error| convert::error(error, bounds);
         Ok(ended.map(|result| result.map(drop).map_err(told)))
     }
 

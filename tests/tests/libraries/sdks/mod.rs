@@ -1,5 +1,5 @@
-//! SDKs, unmodified from PyPI, against fakes of their APIs: the programs print what they print
-//! natively, and the servers see the same requests.
+//! SDKs, unmodified from PyPI, against fakes of their APIs: the programs print the same as natively,
+//! and the servers receive the same requests.
 
 mod models;
 mod payments;
@@ -16,7 +16,7 @@ use sandbox_net_tests::{
 };
 use serde_json::Value;
 
-/// Those that live together.
+/// SDKs that share an environment.
 const TOGETHER: &[&str] = &[
     "stripe",
     "slack_sdk",
@@ -27,7 +27,7 @@ const TOGETHER: &[&str] = &[
     "twilio",
 ];
 
-/// The newest release that needs no machine code, which asks for an older `httpx` than it says.
+/// The newest release without machine code; it needs an older `httpx` than it declares.
 const OPENAI: &[&str] = &["openai==1.35.0", "pydantic<2", "httpx<0.28"];
 
 const AGENTS: &[&str] = &["smolagents", "huggingface_hub"];
@@ -41,8 +41,7 @@ fn asked_before(request: &ApiRequest, before: &[ApiRequest]) -> usize {
     before.iter().filter(is_same).count()
 }
 
-/// The value of a parameter of a query or a form, as it is written there; empty where there is
-/// none.
+/// The value of a parameter in a query or a form, as written; empty if it is missing.
 fn parameter(text: &str, name: &str) -> String {
     let text = text.split_once('?').map_or(text, |(_, query)| query);
     let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
@@ -50,7 +49,7 @@ fn parameter(text: &str, name: &str) -> String {
     found.map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
-/// The body without its coding: what compresses it may write the time into it.
+/// The body without its coding, because compressors may write the time into it.
 fn plain(request: &ApiRequest) -> Vec<u8> {
     let mut bytes = Vec::new();
     match request.field("content-encoding") {
@@ -63,8 +62,8 @@ fn plain(request: &ApiRequest) -> Vec<u8> {
     }
 }
 
-/// What has to be equal of a request: the versions of Python and of the system differ, and what
-/// separates the parts of a form is made by chance.
+/// The parts of a request that must be equal: versions of Python and of the system differ, and the
+/// boundary of a form is random.
 fn essence(request: &ApiRequest) -> String {
     let names: Vec<&str> = request
         .fields

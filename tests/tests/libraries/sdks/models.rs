@@ -14,7 +14,7 @@ const RESOLVED: [&str; 2] = [
     "/team/model/resolve/0123456789abcdef0123456789abcdef01234567/",
 ];
 
-/// The answer of OpenAI's API, and of a model that writes code if it is asked for that.
+/// The answers of OpenAI's API, and of a model that writes code on request.
 pub(super) fn openai(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> ApiAnswer {
     let text = request.text();
     let model = json!({"id": "m", "object": "model", "created": 1, "owned_by": "us"});
@@ -49,12 +49,12 @@ pub(super) fn openai(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> Ap
     }
 }
 
-/// Whether it is to be asked again, as OpenAI's own client does.
+/// Whether it should be asked again, in the way of OpenAI's own client.
 fn is_first_of_openai(request: &ApiRequest, before: &[ApiRequest]) -> bool {
     request.field("authorization") == Some("Bearer sk-1") && asked_before(request, before) == 0
 }
 
-/// What the model says of the weather: first a call, then the answer.
+/// The model's answer about the weather: first a call, then the text.
 fn code(conversation: &str) -> &'static str {
     match conversation.contains("rain in") {
         false => "Thought: I ask.\n<code>\nfound = weather(\"Köln\")\nprint(found)\n</code>",
@@ -85,7 +85,7 @@ fn events() -> String {
     events + "data: [DONE]\n\n"
 }
 
-/// The answer of the hub; a model answers there, too.
+/// The answers of the hub, which also has a model.
 pub(super) fn hub(request: &ApiRequest, origin: &str, before: &[ApiRequest]) -> ApiAnswer {
     let path = request.path();
     let files = [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{asked_before, parameter};
 
-/// The answer of Stripe's API.
+/// The answers of Stripe's API.
 pub(super) fn stripe(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> ApiAnswer {
     let text = request.text();
     let customer = |id: &str| json!({"id": id, "object": "customer", "email": "ä@example.com"});
@@ -55,7 +55,7 @@ pub(super) fn stripe(request: &ApiRequest, _: &str, before: &[ApiRequest]) -> Ap
     answer.with("request-id", "req_1")
 }
 
-/// The answer of Twilio's API.
+/// The answers of Twilio's API.
 pub(super) fn twilio(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> ApiAnswer {
     const MESSAGES: &str = "/2010-04-01/Accounts/AC1/Messages.json";
     let message = |sid: &str| {

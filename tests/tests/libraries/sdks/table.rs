@@ -11,7 +11,7 @@ const END: &str = "<!-- end of SDKs -->\n";
 /// An SDK that a program of `programs/sdks/` runs.
 struct Sdk {
     name: &'static str,
-    /// The release that was tried last. A test runs this one or a newer one.
+    /// The release that was tested last. A test runs this one or a newer one.
     version: &'static str,
     program: &'static str,
     what: &'static str,
@@ -109,7 +109,7 @@ fn numbers(version: &str) -> Vec<u32> {
     parts.map_while(|part| part.parse().ok()).collect()
 }
 
-/// Shows that the SDK of `program` in the environment of `python` is no older than the table says.
+/// Checks that the SDK of `program` in the environment of `python` is no older than the table says.
 pub(super) fn assert_version(program: &str, python: &Path) {
     let file = program.trim_start_matches("sdks/");
     let sdk = SDKS.iter().find(|sdk| sdk.program == file);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{asked_before, parameter, plain};
 
-/// The answer of Slack's API.
+/// The answers of Slack's API.
 pub(super) fn slack(request: &ApiRequest, origin: &str, before: &[ApiRequest]) -> ApiAnswer {
     let ok = |mut answer: Value| {
         answer["ok"] = json!(true);
@@ -42,7 +42,7 @@ pub(super) fn slack(request: &ApiRequest, origin: &str, before: &[ApiRequest]) -
     }
 }
 
-/// The answer of Notion's API.
+/// The answers of Notion's API.
 pub(super) fn notion(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> ApiAnswer {
     let user = |id: &str| json!({"object": "user", "id": id});
     match (request.method.as_str(), request.path()) {
@@ -71,7 +71,7 @@ pub(super) fn notion(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> ApiAnsw
     }
 }
 
-/// The answer of Elasticsearch. Requests with the field `Content-Encoding` are compressed.
+/// The answers of Elasticsearch. Requests with the field `Content-Encoding` are compressed.
 pub(super) fn elasticsearch(request: &ApiRequest, _: &str, _: &[ApiRequest]) -> ApiAnswer {
     let hits = |ids: &[&str]| {
         let hits: Vec<Value> = ids

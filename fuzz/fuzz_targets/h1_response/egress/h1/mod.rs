@@ -13,11 +13,11 @@ use bytes::BytesMut;
 use self::chunked::{ChunkedDecoder, Decoded};
 use self::response::{Framing, HeadError, HeadParser, framing, is_persistent};
 use crate::error::EgressError;
-use crate::message::HttpVersion;
 use crate::protocol_failure::ProtocolFault;
+use crate::response::HttpVersion;
 use crate::{Body, End, Head, Outcome};
 
-/// The most that a fault in the chunked coding may show of what came.
+/// The most bytes that a fault in the chunked coding may show.
 const MOST_RECEIVED: usize = 64;
 
 /// Reads a response of these pieces. With `probes` the decoder is asked at each step whether it is
@@ -104,7 +104,7 @@ fn decode(mut buffer: BytesMut, pieces: &[&[u8]], max: usize, probes: bool) -> B
             }
         }
     };
-    // Each step but the last has given a byte of the body, or taken a piece.
+    // Each step but the last returned a byte of the body, or used a piece.
     assert!(steps <= bytes.len() + all + 1, "{steps} steps");
     let trailers = decoder.take_trailers();
     assert!(decoder.take_trailers().is_empty());

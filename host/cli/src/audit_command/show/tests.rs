@@ -6,7 +6,10 @@ use super::*;
 use crate::audit_command::testing::{decision, denied, exchange, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
-use sandbox_net::{DecisionRecord, DroppedRecord, ExchangeRecord, Stage, Verdict};
+use sandbox_net::{
+    BudgetReason, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget,
+    Reason, Stage, Verdict,
+};
 
 fn show(directory: &Directory, last: usize) -> Captured {
     let file = directory.path("log");
@@ -120,6 +123,57 @@ fn a_decision_is_listed_as_its_last_line_has_it_and_counted_denials_are_summed()
         );
     }
     assert_eq!((&*printed.err, printed.code), ("", Ok(0)));
+}
+
+#[test]
+fn a_budget_that_refused_something_is_shown_with_its_value() {
+    let directory = Directory::new();
+    let budget = |key: &'static str, value| {
+        let key = key.into();
+        let fixed = false;
+        Some(ReachedBudget { key, value, fixed })
+    };
+    let reason = Some(Reason::Budget(BudgetReason::Budget));
+    let refused = DecisionRecord {
+        reason,
+        budget: budget("requests", 3),
+        ..denied("GET https://a.test/", DenyReason::NoRule, None)
+    };
+    let looked_up = LookupRecord {
+        reason,
+        budget: budget("lookups", 7),
+        ..lookup("b.test", Some(DenyReason::NoRule))
+    };
+    let cut_off = ExchangeRecord {
+        error: Some("limit:bytes-down".to_owned()),
+        budget: budget("bytes_down", 1000),
+        ..exchange("https://c.test/")
+    };
+    let hostile = DecisionRecord {
+        reason,
+        budget: budget("\u{1b}[31m", 1),
+        ..denied("d.test:443", DenyReason::NoRule, None)
+    };
+    write_log(
+        &directory,
+        [
+            AuditLine::Decision(refused),
+            AuditLine::Lookup(looked_up),
+            AuditLine::Exchange(cut_off),
+            AuditLine::Decision(hostile),
+            AuditLine::Decision(denied("e.test:443", DenyReason::NoRule, None)),
+        ],
+    );
+    let printed = show(&directory, 100);
+    for told in [
+        "denied (budget: requests = 3)",
+        "denied (budget: lookups = 7)",
+        "200, limit:bytes-down (bytes_down = 1000)",
+        "denied (budget: \\u{1b}[31m = 1)",
+        "connect e.test:443    denied (no-rule)\n",
+    ] {
+        assert!(printed.out.contains(told), "{told}: {}", printed.out);
+    }
 }
 
 /// The words of a line, with one space between them.

@@ -304,7 +304,7 @@ fn a_budget_that_cannot_bind_is_warned_of() {
         ("requests = 10\nrequests_per_second = 10", &["'requests_per_second' = 10 has no effect: 'requests' = 10 is used up before"]),
         ("requests = 700\nrequests_per_second = 10\nseconds = 60", &["'requests' = 700 has no effect: 'requests_per_second' and 'seconds' end it after 610"]),
         ("hosts = 2", &["'hosts' = 2 has no effect: no more than 2 can be talked to by the rules"]),
-        ("host_memory = 100000", &["'response_head' = 262144 has no effect: 'host_memory' = 100000 is used up before"]),
+        ("host_memory = 100000", &["'response_head' = 262144 has no effect: 'host_memory' = 100000 is reached before"]),
         ("response_head = 65536\nconnections = 8\nrequests = 1000\nrequests_per_second = 20\nbytes_down = 100000000\n\
           hosts = 1\nseconds = 300\nhost_memory = 67108864\nlookups = 5\nconnections_per_second = 5\ndenials = 5", &[]),
         ("requests = 0\nhosts = 0\nconnections = 0", &[]),

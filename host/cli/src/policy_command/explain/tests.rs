@@ -190,6 +190,6 @@ fn what_is_no_url_or_no_rule_is_refused() {
         printed
             .code
             .unwrap_err()
-            .starts_with("/nowhere/\\u{202e}: ")
+            .starts_with("--policy /nowhere/\\u{202e}: ")
     );
 }

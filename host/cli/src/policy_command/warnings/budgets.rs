@@ -71,7 +71,7 @@ pub(super) fn that_never_bind(document: &Document) -> Vec<String> {
     }
     let own_head = budgets.response_head.map_or(head, u64::from).min(head);
     if let Some(memory) = budgets.host_memory.filter(|memory| *memory < own_head) {
-        let why = format!("'host_memory' = {memory} is used up before");
+        let why = format!("'host_memory' = {memory} is reached before");
         never("response_head", own_head, why);
     }
     warnings

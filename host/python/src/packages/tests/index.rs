@@ -102,7 +102,10 @@ fn what_is_built_in_is_preferred_and_replaced_where_another_version_is_asked_for
         native("numpy", "1.0"),
         wheel("uses", "1.0").requires("numpy<2"),
         wheel("uses", "0.9").requires("numpy"),
+        native("greenlet", "1.0"),
     ]);
+    let refused = index.refused(&["greenlet"]);
+    assert!(!refused.contains("built in"), "{refused}");
     for (wanted, found) in [
         (&["any"][..], &["any 1.0"][..]),
         (&["six"], &[]),
@@ -114,6 +117,14 @@ fn what_is_built_in_is_preferred_and_replaced_where_another_version_is_asked_for
     }
     let refused = index.refused(&["uses"]);
     for part in ["package numpy cannot", "machine code", "--with 'uses<1'"] {
+        assert!(refused.contains(part), "`{part}` is not in: {refused}");
+    }
+    let refused = index.refused(&["numpy<2"]);
+    for part in [
+        "machine code",
+        "numpy<2 by you",
+        "the distribution has 2.5.2 built in, which needs no --with",
+    ] {
         assert!(refused.contains(part), "`{part}` is not in: {refused}");
     }
     let refused = index.refused(&["six<1.15", "six>2"]);

@@ -101,7 +101,7 @@ fn a_write_of_the_host_that_does_not_fit_leaves_what_was_there() {
     case.disk.write_file(Path::new("a/b"), b"before").unwrap();
     let refused = case.disk.write_file(Path::new("a/b"), &[0; 11]);
     let text = refused.unwrap_err().to_string();
-    assert!(text.contains("disk limit of 10 bytes"), "{text}");
+    assert!(text.contains("disk limit of 10 B is"), "{text}");
     let kept = std::fs::read(case.directory.path().join("a/b"));
     assert_eq!(kept.unwrap(), b"before");
     case.disk.write_file(Path::new("a/b"), &[0; 10]).unwrap();

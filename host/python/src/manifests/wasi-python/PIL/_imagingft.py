@@ -1,7 +1,7 @@
 """Pillow's fonts, drawn by the FreeType that matplotlib has.
 
-The distribution has no `_imagingft` of C. What this one gives is the basic layout, from left to right;
-strokes are the text drawn around itself.
+The distribution has no `_imagingft` written in C. This one has the basic layout, from left to
+right; it draws strokes as the text around itself.
 """
 
 import math
