@@ -48,6 +48,7 @@ pub enum HttpVersion {
 
 /// The head of a final response.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResponseHead {
     /// The status code, 200 to 999.
     pub status: u16,
@@ -62,6 +63,7 @@ pub struct ResponseHead {
 
 /// A response: its head, and its body as it arrives.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The head.
     pub head: ResponseHead,
@@ -79,6 +81,7 @@ pub struct Response {
 }
 
 /// The answer of a peer.
+#[derive(Debug)]
 pub enum Received {
     /// A valid response.
     Framed(Response),
@@ -87,6 +90,7 @@ pub enum Received {
 }
 
 /// A malformed HTTP/1 response, whose head is not relied on. Its connection is not reused.
+#[derive(Debug)]
 pub struct Unframed {
     /// What is wrong with the head, and its beginning.
     pub failure: ProtocolFailure,

@@ -33,6 +33,15 @@ pub struct Builder<'a> {
     pub progress: &'a dyn Progress,
 }
 
+impl std::fmt::Debug for Builder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("cache", &self.cache)
+            .field("distribution", &self.manifest.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Builder<'_> {
     /// Returns the component's file. Blocks for up to a minute the first time, inside a tokio
     /// distribution.

@@ -1,5 +1,6 @@
 //! The builder: all settings of a sandbox.
 
+mod debug;
 mod decided;
 mod exposed;
 mod limits;

@@ -58,6 +58,15 @@ pub struct Sandbox {
     root: Arc<Root>,
 }
 
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("name", &self.gateway.audit().sandbox())
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// Whether it has a network: without a rule it has none.

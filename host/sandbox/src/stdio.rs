@@ -28,6 +28,7 @@ const WRITE_SIZE: usize = 64 * 1024;
 
 /// What the guest reads as its standard input.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// Nothing: the first read returns the end.
     #[default]
@@ -41,6 +42,7 @@ pub enum Stdin {
 
 /// Where an output stream of the guest goes.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Output {
     /// Captured in the [`Outcome`](crate::Outcome), up to 64 MiB of each stream, and up to three
     /// quarters of the sandbox's [host memory](crate::SandboxBuilder::host_memory_limit) together.
@@ -55,6 +57,16 @@ pub enum Output {
     /// write; an error of the writer is an error of that write. A writer that never returns keeps
     /// its thread, but no run beyond its time limit.
     Writer(Arc<Mutex<dyn Write + Send>>),
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Capture => "Capture",
+            Self::Inherit => "Inherit",
+            Self::Writer(_) => "Writer(..)",
+        })
+    }
 }
 
 impl Output {

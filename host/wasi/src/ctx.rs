@@ -15,6 +15,7 @@ use crate::outgoing_handler::OutgoingHandler;
 pub const HOSTCALL_FUEL: usize = 4 << 20;
 
 /// The network state of one store, on which `sandbox:net/client` acts.
+#[derive(Debug)]
 pub struct SandboxNetCtx {
     handler: OutgoingHandler,
 }
@@ -47,6 +48,7 @@ pub trait SandboxNetView: Send {
 }
 
 /// A view of the network state, on which the interface is implemented.
+#[derive(Debug)]
 pub struct SandboxNetCtxView<'a> {
     /// The network state.
     pub ctx: &'a mut SandboxNetCtx,

@@ -32,6 +32,15 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("distribution", &self.inner.manifest.name)
+            .field("cache", &self.inner.cache)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Cache,
@@ -55,6 +64,19 @@ pub struct EngineBuilder {
     threads: Option<usize>,
     max_running: Option<usize>,
     max_waiting: Option<usize>,
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("distribution", &self.distribution)
+            .field("cache_dir", &self.cache_dir)
+            .field("preparation_limit", &self.preparation)
+            .field("threads", &self.threads)
+            .field("max_running", &self.max_running)
+            .field("max_waiting", &self.max_waiting)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EngineBuilder {
