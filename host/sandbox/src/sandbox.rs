@@ -16,6 +16,7 @@ use crate::files;
 use crate::guest::{Ended, Guest, before};
 use crate::network::Network;
 use crate::root::Root;
+use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
 use crate::stdio::{Destination, Stdin};
@@ -129,6 +130,7 @@ impl Sandbox {
     /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
     /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
+        runtime::check_for(self.settings.capability)?;
         // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
         // Its time begins with its turn.
@@ -224,11 +226,12 @@ impl Sandbox {
         path: &str,
         work: impl FnOnce(&str) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
+        runtime::check()?;
         let path = path.to_owned();
         let done = tokio::task::spawn_blocking(move || {
             work(&path).map_err(|source| Error::File { path, source })
         });
-        done.await.map_err(|e| Error::Internal(e.to_string()))?
+        done.await.map_err(|e| runtime::unfinished(&e))?
     }
 
     /// Sets an environment variable for later runs.
@@ -283,9 +286,10 @@ impl Sandbox {
     ///
     /// If the files can't be copied.
     pub async fn fork(&self) -> Result<Self, Error> {
+        runtime::check()?;
         let root = self.root.clone();
         let copied = tokio::task::spawn_blocking(move || root.copy());
-        let root = copied.await.map_err(|e| Error::Internal(e.to_string()))?;
+        let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         settings.network = settings.network.forked(policy, name);
@@ -308,12 +312,13 @@ impl Sandbox {
     /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
     pub async fn close(self) -> Result<(), Error> {
+        runtime::check()?;
         // A cancelled call may still use the files; they are removed when it ends.
         let Some(root) = Arc::into_inner(self.root) else {
             return Ok(());
         };
         let removed = tokio::task::spawn_blocking(move || root.remove()).await;
-        let removed = removed.map_err(|e| Error::Internal(e.to_string()))?;
+        let removed = removed.map_err(|e| runtime::unfinished(&e))?;
         removed.map_err(Error::CleanUp)
     }
 
