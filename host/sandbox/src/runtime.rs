@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sandbox_net_python::{Capability, RuntimeError};
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::error::Error;
 
@@ -36,6 +36,18 @@ pub(crate) fn check_for(capability: Capability) -> Result<(), RuntimeError> {
 /// Whether the runtime has what the call needs: those of tokio panic otherwise, as they document.
 fn has(call: fn()) -> bool {
     catch_unwind(call).is_ok()
+}
+
+/// What comes of `work`, unless the runtime is shut down before: then its timers would panic.
+pub(crate) async fn alive<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    // A runtime that is shut down cancels its tasks first.
+    let mut ends = JoinSet::new();
+    ends.spawn(std::future::pending::<()>());
+    tokio::select! {
+        biased;
+        _ = ends.join_next() => Err(RuntimeError::ShutDown.into()),
+        done = work => done,
+    }
 }
 
 /// Why a task of the host has no result.

@@ -131,6 +131,10 @@ impl Sandbox {
     /// [`Outcome`].
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         runtime::check_for(self.settings.capability)?;
+        runtime::alive(self.run_to_end(script.into())).await
+    }
+
+    async fn run_to_end(&self, script: Script) -> Result<Outcome, Error> {
         // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
         // Its time begins with its turn.
@@ -144,7 +148,7 @@ impl Sandbox {
         let audit = gateway.audit().clone();
         let _counts = audit.at_end();
         let mut ended = Ended::default();
-        if let Some(arguments) = before(until, self.arguments(script.into())).await {
+        if let Some(arguments) = before(until, self.arguments(script)).await {
             let (args, script) = arguments?;
             let guest = Guest {
                 engine: &self.engine,
