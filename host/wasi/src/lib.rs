@@ -6,6 +6,8 @@
 
 mod bindings;
 mod ctx;
+#[cfg(test)]
+mod embedder_tests;
 mod linker;
 #[cfg(test)]
 mod memory_tests;
@@ -19,7 +21,7 @@ mod wit;
 
 pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
-pub use linker::{add_all_to_linker, add_to_linker};
+pub use linker::{add_all_to_linker, add_to_linker, add_wasi_without_files};
 pub use outgoing_handler::OutgoingHandler;
 pub use store::{GuestLimits, keep_ticking, prepare_store};
 pub use wit::WIT;

@@ -105,7 +105,8 @@ pub fn add_all_to_linker<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: WasiView + SandboxNetView + 'static,
 {
-    add_wasi(linker)
+    add_wasi_without_files(linker)
+        .and_then(|()| add_files(linker))
         .and_then(|()| add_http(linker))
         .map_err(|error| {
             let already = "the linker already has interfaces of WASI: add_all_to_linker adds all that \
@@ -124,9 +125,20 @@ fn add_http<T: SandboxNetView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<
     http::http::types::add_to_linker::<T, WasiHttp>(l, &options.into(), view::<T>)
 }
 
-/// Adds WASI interface by interface, without `wasi:sockets`, so that it cannot be called.
-fn add_wasi<T: WasiView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<()> {
-    use wasi::{cli, clocks, filesystem, io, random};
+fn add_files<T: WasiView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    wasi::filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
+    wasi::filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)
+}
+
+/// Adds WASI interface by interface, without `wasi:sockets`, so that it cannot be called, and without
+/// `wasi:filesystem`, of which a sandbox has its own.
+///
+/// # Errors
+///
+/// If the linker already has one of the interfaces.
+#[doc(hidden)]
+pub fn add_wasi_without_files<T: WasiView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    use wasi::{cli, clocks, io, random};
 
     fn table<T: WasiView>(state: &mut T) -> &mut ResourceTable {
         state.ctx().table
@@ -136,8 +148,6 @@ fn add_wasi<T: WasiView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<()> {
     io::streams::add_to_linker::<T, HasTable>(l, table::<T>)?;
     clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
     clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
-    filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
-    filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
     random::random::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
     random::insecure::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
