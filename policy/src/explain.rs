@@ -33,6 +33,7 @@ impl Effect {
 
 /// The part of one rule in a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step<'p> {
     /// The author of the rule, in the order of [`Policy::intersect`], from 0.
     pub author: usize,

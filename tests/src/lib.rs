@@ -1,6 +1,7 @@
 //! Real servers on loopback, and the way to run this folder's Python programs against them in the
 //! sandbox and in the machine's own Python.
 #![deny(missing_docs)]
+#![allow(missing_debug_implementations, reason = "nobody prints a server")]
 
 mod api_server;
 mod background;

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sandbox_net::egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
-    AuditLog, Capability, Engine, Gateway, Sandbox, SandboxNetCtx, SandboxNetCtxView,
-    SandboxNetView, Verdict, add_to_linker,
+    AuditLog, Capability, Engine, Gateway, GuestLimits, Sandbox, SandboxNetCtx, SandboxNetCtxView,
+    SandboxNetView, Verdict, add_all_to_linker, configure, keep_ticking, prepare_store,
 };
 use sandbox_net_tests::{Forbidden, HttpServer};
+use tokio::sync::OnceCell;
 use wasmparser::{Parser, Payload};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Caller, Config, OptLevel, Store};
@@ -180,17 +182,28 @@ impl SandboxNetView for Embedder {
     }
 }
 
+/// An engine of the embedder's own, with the component compiled once and a linker for it.
+async fn embedded() -> (wasmtime::Engine, Component, Linker<Embedder>) {
+    static COMPILED: OnceCell<Component> = OnceCell::const_new();
+    let compile = async || {
+        let mut config = config();
+        let engine = wasmtime::Engine::new(configure(&mut config)).expect("an engine");
+        let component = component(Capability::Network).await;
+        Component::new(&engine, component).expect("a component")
+    };
+    let component = COMPILED.get_or_init(compile).await.clone();
+    let engine = component.engine().clone();
+    keep_ticking(&engine).expect("a thread");
+    let mut linker = Linker::new(&engine);
+    add_all_to_linker(&mut linker).expect("the interfaces");
+    (engine, component, linker)
+}
+
 #[tokio::test]
-async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() {
+async fn an_embedder_runs_the_component_with_wasmtime_and_four_calls_alone() {
     let (server, forbidden) = (HttpServer::plain().await, Forbidden::start().await);
     let python = Engine::shared().await.expect("the default distribution");
-    let engine = wasmtime::Engine::new(&config()).expect("an engine");
-    let component = component(Capability::Network).await;
-    let component = Component::new(&engine, component).expect("a component");
-    let mut linker = Linker::<Embedder>::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
-    add_to_linker(&mut linker).expect("the interface");
-
+    let (engine, component, linker) = embedded().await;
     let rule = server.origin().parse().expect("a rule");
     let policy = Policy::allow([rule]);
     let tls = TlsConfig::new(Roots::Bundled, []).expect("roots");
@@ -211,6 +224,7 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
         net: SandboxNetCtx::new(Gateway::new(policy, config, audit.clone())),
     };
     let mut store = Store::new(&engine, state);
+    prepare_store(&mut store, GuestLimits::default());
     let instance = linker.instantiate_async(&mut store, &component).await;
     let instance = instance.expect("an instance");
     let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run");
@@ -220,4 +234,46 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_add_to_linker_alone() 
     assert_eq!(forbidden.connections().await, 0);
     let denied = audit.decisions().into_iter();
     assert_eq!(denied.filter(|d| d.verdict == Verdict::Deny).count(), 1);
+}
+
+/// The state of a guest that runs `code` without a network.
+fn offline(python: &Engine, code: &str, stdout: &MemoryOutputPipe) -> Embedder {
+    let tls = TlsConfig::new(Roots::Bundled, []).expect("roots");
+    let gateway = Gateway::new(Policy::deny_all(), EgressConfig::new(tls), AuditLog::new());
+    Embedder {
+        wasi: wasi(python, code, stdout).build(),
+        table: ResourceTable::new(),
+        net: SandboxNetCtx::new(gateway),
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_prepared_bounds_memory_recursion_and_time() {
+    let python = Engine::shared().await.expect("the default distribution");
+    let (engine, component, linker) = embedded().await;
+    let run = async |code: &str, limits: GuestLimits| {
+        let stdout = MemoryOutputPipe::new(4096);
+        let mut store = Store::new(&engine, offline(&python, code, &stdout));
+        prepare_store(&mut store, limits);
+        let instance = linker.instantiate_async(&mut store, &component).await?;
+        let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
+        let (code,) = run.call_async(&mut store, ()).await?;
+        Ok::<_, wasmtime::Error>((code, stdout.contents()))
+    };
+    let greedy = "try: bytes(400 << 20)\nexcept MemoryError: print('no room')\nelse: print('room')";
+    let mut limits = GuestLimits::default();
+    let ended = run(greedy, limits).await.expect("a run");
+    assert_eq!(ended, (0, "room\n".into()), "the control");
+    limits.memory = 256 << 20;
+    let ended = run(greedy, limits).await.expect("a run");
+    assert_eq!(ended, (0, "no room\n".into()));
+
+    let deep = "def f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(900))";
+    let ended = run(deep, limits).await.expect("a run");
+    assert_eq!(ended, (0, "900\n".into()));
+
+    // A guest that never waits yields all the same, so that a timeout around it holds.
+    let endless = run("while True: pass", limits);
+    let ended = tokio::time::timeout(Duration::from_secs(2), endless).await;
+    assert!(ended.is_err());
 }

@@ -46,7 +46,9 @@ pub(crate) fn reached(outcome: &Outcome) -> Vec<Reached<'_>> {
 }
 
 fn sentence(budget: &ReachedBudget, times: u64) -> String {
-    let ReachedBudget { key, value, fixed } = budget;
+    let ReachedBudget {
+        key, value, fixed, ..
+    } = budget;
     let times = match times {
         1 => "once".to_owned(),
         times => format!("{times} times"),
@@ -107,8 +109,8 @@ mod tests {
                  no key of the policy changes it",
             ),
         ] {
-            let key = key.into();
-            let budget = ReachedBudget { key, value, fixed };
+            let budget = serde_json::json!({ "key": key, "value": value, "fixed": fixed });
+            let budget = serde_json::from_value(budget).unwrap();
             assert_eq!(sentence(&budget, times), expected);
         }
     }

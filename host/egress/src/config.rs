@@ -9,6 +9,7 @@ use crate::tls::TlsConfig;
 /// The operator's settings for a sandbox's traffic. Each bound is enforced exactly: with zero, every
 /// connection, request or head fails.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct EgressConfig {
     /// Trusted roots and TLS protocol settings.
     pub tls: TlsConfig,
@@ -47,6 +48,23 @@ pub struct EgressConfig {
     /// because an attacker on the path can truncate it; some simple servers never send
     /// `close_notify`.
     pub accept_tls_truncation: bool,
+}
+
+impl std::fmt::Debug for EgressConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EgressConfig")
+            .field("tls", &self.tls)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("request_deadline", &self.request_deadline)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_idle_per_endpoint", &self.max_idle_per_endpoint)
+            .field("max_connections", &self.max_connections)
+            .field("max_host_memory", &self.max_host_memory)
+            .field("max_request_head", &self.max_request_head)
+            .field("max_response_head", &self.max_response_head)
+            .field("accept_tls_truncation", &self.accept_tls_truncation)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EgressConfig {

@@ -63,6 +63,16 @@ struct Sending<'a> {
     takes_unframed: bool,
 }
 
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("endpoint", self.reach.endpoint())
+            .field("peer", &self.peer)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     pub(crate) fn new(egress: Client, reach: DialScope, reuse: Reuse) -> Self {
         let generation = egress.generation();

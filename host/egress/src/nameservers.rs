@@ -26,6 +26,7 @@ pub struct NameServers {
 
 /// The list of name servers cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameServersError {
     /// The list is empty.
     #[error("no name server is given")]
@@ -33,6 +34,12 @@ pub enum NameServersError {
     /// The resolver does not accept it.
     #[error("the name servers cannot be used: {0}")]
     Setup(#[source] Box<NetError>),
+}
+
+impl std::fmt::Debug for NameServers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NameServers").finish_non_exhaustive()
+    }
 }
 
 impl NameServers {

@@ -16,6 +16,7 @@ pub struct ProtocolFailure {
 
 /// The ways in which a peer can violate HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProtocolFault {
     /// The connection ended cleanly before the first byte of a response.
     #[error("the peer closed the connection without an answer")]

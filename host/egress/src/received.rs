@@ -8,6 +8,7 @@ use crate::protocol_failure::ProtocolFailure;
 use crate::response::Response;
 
 /// The answer of a peer.
+#[derive(Debug)]
 pub enum Received {
     /// A valid response.
     Framed(Response),
@@ -16,6 +17,7 @@ pub enum Received {
 }
 
 /// A malformed HTTP/1 response, whose head is not relied on. Its connection is not reused.
+#[derive(Debug)]
 pub struct Unframed {
     /// What is wrong with the head, and its beginning.
     pub failure: ProtocolFailure,

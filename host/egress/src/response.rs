@@ -23,6 +23,7 @@ pub enum HttpVersion {
 
 /// The head of a final response.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResponseHead {
     /// The status code, 200 to 999.
     pub status: u16,
@@ -37,6 +38,7 @@ pub struct ResponseHead {
 
 /// A response: its head, and its body as it arrives.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The head.
     pub head: ResponseHead,

@@ -172,6 +172,7 @@ fn bundled_roots() -> RootCertStore {
 
 /// The result of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TlsInfo {
     /// The protocol version as its two wire bytes: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
     pub version: u16,

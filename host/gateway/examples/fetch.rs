@@ -8,7 +8,7 @@ use std::error::Error;
 
 use http_body_util::{BodyExt, Empty};
 use sandbox_net_egress::{BodyKind, EgressConfig, EgressError, Roots, TlsConfig};
-use sandbox_net_gateway::{AuditLog, Gateway, Request, RequestHead, Timeouts};
+use sandbox_net_gateway::{AuditLog, Gateway, Request, RequestHead};
 use sandbox_net_policy::{Endpoint, Origin, Policy, Scheme};
 
 #[tokio::main]
@@ -54,14 +54,11 @@ fn get(url: &str) -> Result<Request, Box<dyn Error>> {
     let host = url.host().ok_or("the URL needs a host")?;
     let endpoint = Endpoint::new(host, url.port_u16().unwrap_or(scheme.default_port()))?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    Ok(Request {
-        origin: Origin { scheme, endpoint },
-        head: RequestHead {
-            method: b"GET".to_vec(),
-            path: path.into(),
-            fields: vec![(b"User-Agent".to_vec(), b"sandbox-net".to_vec())],
-        },
-        kind: BodyKind::None,
-        timeouts: Timeouts::default(),
-    })
+    let head = RequestHead {
+        method: b"GET".to_vec(),
+        path: path.into(),
+        fields: vec![(b"User-Agent".to_vec(), b"sandbox-net".to_vec())],
+    };
+    let origin = Origin { scheme, endpoint };
+    Ok(Request::new(origin, head, BodyKind::None))
 }

@@ -15,6 +15,7 @@ const LOOKUPS_AT_ONCE: &str = "lookups_at_once";
 
 /// A reached limit, as the operator knows it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReachedBudget {
     /// The key in the policy's `[budgets]`, such as `requests`; or `lookups_at_once`, which the host
     /// sets and no key changes.
@@ -122,12 +123,10 @@ mod tests {
 
     #[test]
     fn the_smaller_of_policy_and_host_is_told_and_whether_a_policy_raises_it() {
-        let host = EgressConfig {
-            max_connections: 100,
-            max_response_head: 1000,
-            max_host_memory: Some(5000),
-            ..config()
-        };
+        let mut host = config();
+        host.max_connections = 100;
+        host.max_response_head = 1000;
+        host.max_host_memory = Some(5000);
         for (limit, most) in [
             ("connections", 100_u32),
             ("response-head-size", 1000),

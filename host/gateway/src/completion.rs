@@ -22,6 +22,15 @@ pub struct Completion {
     held: Mutex<Held>,
 }
 
+impl std::fmt::Debug for Completion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Completion")
+            .field("is_over", &self.is_over())
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a request takes of its sandbox.
 #[derive(Default)]
 struct Held {

@@ -30,6 +30,14 @@ pub struct Gateway {
     pub(crate) run: Option<Arc<RunBudget>>,
 }
 
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("sandbox", &self.audit.sandbox())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why a policy cannot replace another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +59,19 @@ pub struct GatewayBuilder {
     vault: Vault,
     audit: AuditLog,
     machine: Option<Machine>,
+}
+
+impl std::fmt::Debug for GatewayBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayBuilder")
+            .field(
+                "hook_deadline",
+                &self.hook.as_ref().map(|(_, deadline)| deadline),
+            )
+            .field("vault", &self.vault)
+            .field("audit", &self.audit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl GatewayBuilder {

@@ -47,7 +47,7 @@ pub trait DecisionHook: Send + Sync {
 }
 
 /// What a hook is asked about.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HookRequest {
     /// The name of the sandbox.

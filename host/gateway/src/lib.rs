@@ -18,6 +18,8 @@ mod bounds;
 mod completion;
 mod connect;
 mod consult;
+#[cfg(test)]
+mod debug_tests;
 mod fetch;
 mod gateway;
 mod hook;

@@ -35,6 +35,16 @@ pub struct Link {
     pub(crate) opened: Arc<Opened>,
 }
 
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("origin", &self.origin)
+            .field("address", &self.address)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Link {
     /// Whether it speaks TLS, or is about to.
     pub fn is_tls(&self) -> bool {

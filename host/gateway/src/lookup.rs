@@ -19,6 +19,7 @@ const LOOKUP: usize = 8 << 10;
 const FOUND: usize = 96;
 
 /// A lookup: its answer, or the task that waits for it. Dropping the task cancels the query.
+#[derive(Debug)]
 pub enum Looking {
     /// The answer was known without a query.
     Done(Found),

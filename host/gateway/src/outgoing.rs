@@ -10,7 +10,7 @@ use crate::link::Link;
 use crate::request::RequestHead;
 
 /// A request on a connection that the program already has.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The connection.
     pub link: Link,

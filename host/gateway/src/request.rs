@@ -23,6 +23,7 @@ pub struct RequestHead {
 
 /// A request that names its own origin, on a connection that the gateway chooses.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Request {
     /// Where it goes.
     pub origin: Origin,
@@ -34,8 +35,22 @@ pub struct Request {
     pub timeouts: Timeouts,
 }
 
+impl Request {
+    /// A request without limits of its own.
+    #[must_use]
+    pub fn new(origin: Origin, head: RequestHead, kind: BodyKind) -> Self {
+        Self {
+            origin,
+            head,
+            kind,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
 /// The longest waits of a [`Request`]; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// For the connection.
     pub connect: Option<Duration>,
@@ -47,6 +62,7 @@ pub struct Timeouts {
 
 /// The answer to a request.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The head, as it was on the wire except for secrets; or what is wrong with it. In the latter
     /// case the body has all of its bytes.

@@ -8,6 +8,14 @@ use tokio_util::task::AbortOnDropHandle;
 /// A task of the tokio runtime. Awaiting it returns the task's result; dropping it ends the task.
 pub struct Task<T>(AbortOnDropHandle<T>);
 
+impl<T> std::fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task")
+            .field("is_finished", &self.0.is_finished())
+            .finish()
+    }
+}
+
 impl<T: Send + 'static> Task<T> {
     /// Starts the task.
     ///

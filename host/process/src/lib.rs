@@ -33,9 +33,11 @@ struct Progress {
 }
 
 /// Ends the work of a [`TimeBox`] when it is dropped.
+#[derive(Debug)]
 pub struct Waiting(TimeBox);
 
 /// A running program; dropping it kills its group.
+#[derive(Debug)]
 pub struct Running {
     child: Child,
     within: TimeBox,

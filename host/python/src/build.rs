@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 
 use crate::build_error::BuildError;
 use crate::cache::Cache;
@@ -14,6 +15,7 @@ use crate::prepare::{LIBRARY, Preparation, prepare};
 use crate::private_dir;
 use crate::progress::Amount;
 use crate::progress::Progress;
+use crate::runtime_error::RuntimeError;
 use crate::shim;
 
 const COMPONENT: &str = "python.component.wasm";
@@ -33,13 +35,26 @@ pub struct Builder<'a> {
     pub progress: &'a dyn Progress,
 }
 
+impl std::fmt::Debug for Builder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("cache", &self.cache)
+            .field("distribution", &self.manifest.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Builder<'_> {
-    /// Returns the component's file. Blocks for up to a minute the first time, inside a tokio
-    /// distribution.
+    /// Returns the component's file. Blocks for minutes the first time; call it on a thread that may
+    /// block, such as that of `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] that says which step failed.
+    /// A [`BuildError`] that says which step failed; [`BuildError::Runtime`] without a tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Within an asynchronous task, if the component has to be made.
     pub fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
         let entry = self.cache.entry("component", &self.key(capability))?;
         let directory = entry.get_or_make(self.progress, |directory| {
@@ -49,19 +64,22 @@ impl Builder<'_> {
         Ok(directory.join(COMPONENT))
     }
 
-    /// Returns the component compiled for `engine`. Blocks for about a minute the first time.
+    /// Returns the component compiled for `engine`. Blocks for minutes the first time. Engines whose
+    /// settings lead to different code have different entries of the cache.
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] that says which step failed.
+    /// As [`component`](Self::component).
+    ///
+    /// # Panics
+    ///
+    /// As [`component`](Self::component).
     pub fn compiled(
         &self,
         engine: &wasmtime::Engine,
         capability: Capability,
     ) -> Result<PathBuf, BuildError> {
-        let mut settings = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut settings);
-        let key = format!("{}-{:016x}", self.key(capability), settings.finish());
+        let key = format!("{}-{:016x}", self.key(capability), settings(engine));
         let entry = self.cache.entry("compiled", &key)?;
         if let Some(directory) = entry.get() {
             return Ok(directory.join(COMPILED));
@@ -107,9 +125,10 @@ impl Builder<'_> {
         let stubs = self.stubs()?;
         let recipe = self.manifest.prepare.as_ref();
         let recipe = recipe.ok_or_else(|| unsupported("cannot run a turn before its snapshot"))?;
+        let runtime = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
         let label = "preparing the interpreter (once, a few minutes)";
         let _step = self.progress.start(label, Amount::Unknown);
-        let module = tokio::runtime::Handle::current().block_on(prepare(Preparation {
+        let module = runtime.block_on(prepare(Preparation {
             module: &module,
             stubs: &stubs,
             recipe,
@@ -136,5 +155,43 @@ impl Builder<'_> {
             })
         };
         names.map(stub).collect()
+    }
+}
+
+/// What of an engine's settings decides which code it can run.
+fn settings(engine: &wasmtime::Engine) -> u64 {
+    let mut settings = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    settings.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Config, Engine, OptLevel};
+
+    use super::*;
+
+    #[test]
+    fn engines_whose_code_differs_share_no_entry_of_the_cache() {
+        let of = |change: &dyn Fn(&mut Config)| {
+            let mut config = Config::new();
+            config.epoch_interruption(true);
+            change(&mut config);
+            settings(&Engine::new(&config).unwrap())
+        };
+        let plain = of(&|_| {});
+        assert_eq!(plain, of(&|_| {}), "the same settings share one");
+        let others = [
+            of(&|config| _ = config.epoch_interruption(false)),
+            of(&|config| _ = config.cranelift_opt_level(OptLevel::None)),
+            of(&|config| _ = config.consume_fuel(true)),
+            of(&|config| _ = config.memory_reservation(1 << 20)),
+            of(&|config| _ = config.signals_based_traps(false)),
+            of(&|config| _ = config.wasm_simd(false).wasm_relaxed_simd(false)),
+        ];
+        for (number, other) in others.iter().enumerate() {
+            assert_ne!(*other, plain, "{number}");
+            assert!(!others[..number].contains(other), "{number}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::componentize::ComponentizeError;
+use crate::runtime_error::RuntimeError;
 
 /// Why a Python could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum BuildError {
     /// The distribution's module could not be made into a component.
     #[error(transparent)]
     Componentize(#[from] ComponentizeError),
+    /// The tokio runtime cannot be used.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// The value of the setting is invalid.
     #[error("the {name} can't be used: {why}")]
     Setting {

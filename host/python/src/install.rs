@@ -28,6 +28,7 @@ const LIBRARY_FILES: u64 = 100_000;
 
 /// The files of a distribution in the cache. Their hashes are those in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Installed {
     /// The cache entry.
     pub directory: PathBuf,
@@ -42,6 +43,7 @@ pub struct Installed {
 
 /// A distribution and whether it is in the cache.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Listed {
     /// The distribution's manifest.
     pub manifest: Manifest,

@@ -18,6 +18,7 @@ pub mod pip;
 mod prepare;
 pub mod private_dir;
 pub mod progress;
+mod runtime_error;
 mod shim;
 #[cfg(test)]
 mod testing;
@@ -33,6 +34,7 @@ pub use manifest::Manifest;
 pub use packages::{Packages, PackagesBuilder};
 pub use pip::Pip;
 pub use progress::{Amount, Progress, Silent, Step, Terminal};
+pub use runtime_error::RuntimeError;
 pub use shim::COMPILE_PACKAGES;
 
 /// WebAssembly stack of an interpreter, in bytes: deep recursion in Python takes this much.

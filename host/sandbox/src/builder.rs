@@ -1,5 +1,6 @@
 //! The builder: all settings of a sandbox.
 
+mod debug;
 mod decided;
 mod exposed;
 mod limits;
@@ -21,6 +22,7 @@ use crate::guest::MEMORY;
 use crate::mounts::{check_cache, library, mount};
 use crate::network::Network;
 use crate::root::Root;
+use crate::runtime;
 use crate::sandbox::{Sandbox, Settings};
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
@@ -346,6 +348,7 @@ impl SandboxBuilder {
     /// As [`build`](Self::build).
     pub async fn prepare(mut self) -> Result<Self, Error> {
         self.check()?;
+        runtime::check()?;
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
             None => Engine::shared().await?,
@@ -371,6 +374,7 @@ impl SandboxBuilder {
     /// can't be fetched.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
+        runtime::check()?;
         let writable = self.writable()?;
         let (network, places) = self.network().await?;
         let engine = match self.engine {
@@ -379,6 +383,7 @@ impl SandboxBuilder {
         };
         check_cache(&writable, &engine)?;
         let capability = capability(&network.policy);
+        runtime::check_for(capability)?;
         let mut mounts = vec![library(&engine)?];
         for (host, guest, access) in self.dirs {
             let mount = mount(&engine, &host, &guest, access)?;
@@ -435,7 +440,7 @@ impl SandboxBuilder {
         // If the caller stops waiting for the sandbox, its commands end.
         let waiting = each.waiting();
         let opened = tokio::task::spawn_blocking(move || Vault::open_within(&secrets, &each));
-        let vault = opened.await.map_err(|e| Error::Internal(e.to_string()))??;
+        let vault = opened.await.map_err(|e| runtime::unfinished(&e))??;
         drop(waiting);
         let (mut sinks, mut places) = (self.audit_sinks.clone(), self.audit_places.clone());
         for path in &self.audit_files {

@@ -21,6 +21,7 @@ use crate::files::DirAccess;
 use crate::guest::{Guest, MEMORY};
 use crate::mounts::{PACKAGES, library, open};
 use crate::root::Root;
+use crate::runtime;
 use crate::script::Exit;
 use crate::stdio::{InputSource, Sink};
 
@@ -63,7 +64,7 @@ pub(crate) async fn packages(
     let made = tokio::time::timeout(limit.saturating_add(STUCK), made).await;
     let made =
         made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
-    let packages = made.map_err(|e| Error::Internal(e.to_string()))??;
+    let packages = made.map_err(|e| runtime::unfinished(&e))??;
     drop(waiting);
     open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sandbox_net_egress::{NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
-use sandbox_net_python::BuildError;
+use sandbox_net_python::{BuildError, RuntimeError};
 
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +163,9 @@ pub enum Error {
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
+    /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A task of the host ended without a result.
     #[error("a task of the host failed: {0}")]
     Internal(String),

@@ -5,7 +5,8 @@ use wasmtime::component::ResourceTable;
 use sandbox_net_wasi::{HostConnection, HostExchange};
 
 /// How many of the host's resources a guest holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Handles {
     /// Connections of `sandbox:net`.
     pub connections: usize,

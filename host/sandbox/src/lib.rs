@@ -26,6 +26,7 @@ mod reading;
 mod root;
 mod run;
 mod run_options;
+mod runtime;
 mod sandbox;
 mod script;
 mod script_file;
@@ -38,9 +39,10 @@ mod variables;
 pub use sandbox_net_egress as egress;
 pub use sandbox_net_policy as policy;
 pub use sandbox_net_python as python;
+pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder};
+pub use engine::{Engine, EngineBuilder, configure};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use handles::Handles;
@@ -56,10 +58,13 @@ pub use sandbox_net_gateway::{
     HookRequest, LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError,
     SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
 };
-pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
+pub use sandbox_net_python::{
+    BuildError, Capability, ComponentizeError, RuntimeError, StubImport, componentize,
+};
 pub use sandbox_net_wasi::{
-    HOSTCALL_FUEL, HostConnection, HostExchange, HostLookup, OutgoingHandler, SandboxNetCtx,
-    SandboxNetCtxView, SandboxNetView, add_to_linker,
+    GuestLimits, HOSTCALL_FUEL, HostConnection, HostExchange, HostLookup, OutgoingHandler,
+    SandboxNetCtx, SandboxNetCtxView, SandboxNetView, WIT, add_all_to_linker, add_to_linker,
+    keep_ticking, prepare_store,
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};

@@ -16,7 +16,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 
 use crate::disk::{Disk, DiskLimits, remove_contents};
 use crate::engine::Preopen;
@@ -114,19 +114,19 @@ impl Root {
     }
 }
 
-/// Removes the directory without holding up a worker of the embedder's runtime: a guest chooses how
-/// long the removal takes.
+/// Removes the directory without holding up a thread of the embedder's runtime, of which there may be
+/// only one: a guest chooses how long the removal takes.
 impl Drop for Root {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else {
             return;
         };
         match Handle::try_current() {
-            // If the runtime ends before, it drops the task, which removes the directory too.
-            Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                runtime.spawn_blocking(move || drop(place));
-            }
-            _ => drop(place),
+            // A runtime that ends waits for its blocking tasks, and drops those that have not begun,
+            // which removes the directory too. A thread of our own would end with the process.
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(place))),
+            // There is no task to hold up.
+            Err(_) => drop(place),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::guest::{Ended, Guest};
 use crate::pipe::OutputReader;
 use crate::root::Root;
+use crate::runtime;
 use crate::script::Outcome;
 use crate::script_file::ScriptFile;
 use crate::stdin_pipe::StdinWriter;
@@ -179,14 +180,14 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If the interpreter could not start, and [`Error::AlreadyWaited`] if the outcome was returned
-    /// before. Whatever the program did is an [`Outcome`].
+    /// If the interpreter could not start, if the tokio runtime was shut down before
+    /// ([`Error::Runtime`]), and [`Error::AlreadyWaited`] if the outcome was returned before. Whatever the program did is an [`Outcome`].
     pub async fn wait(&mut self) -> Result<Outcome, Error> {
         self.stdin = None;
         let driver = self.driver.as_mut().ok_or(Error::AlreadyWaited)?;
         let (ended, (), ()) = tokio::join!(driver, self.stdout.drain(), self.stderr.drain());
         self.driver = None;
-        let mut outcome = ended.map_err(|error| Error::Internal(error.to_string()))??;
+        let mut outcome = ended.map_err(|error| runtime::unfinished(&error))??;
         for (piped, bytes) in [
             (&mut self.stdout, &mut outcome.stdout),
             (&mut self.stderr, &mut outcome.stderr),

@@ -23,6 +23,7 @@ use crate::network::Network;
 use crate::root::Root;
 use crate::run::{Keeps, Run, Started, Streams};
 use crate::run_options::{RunOptions, UNBUFFERED};
+use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
@@ -62,6 +63,15 @@ pub struct Sandbox {
     root: Arc<Root>,
     runs: TaskTracker,
     closing: CancellationToken,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("name", &self.gateway.audit().sandbox())
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone)]
@@ -157,8 +167,13 @@ impl Sandbox {
         script: impl Into<Script>,
         options: RunOptions,
     ) -> Result<Run, Error> {
+        runtime::check_for(self.settings.capability)?;
         options.check(&self.settings.network.vault)?;
         self.check_streams(&options)?;
+        runtime::alive(self.begin(script.into(), options)).await
+    }
+
+    async fn begin(&self, script: Script, options: RunOptions) -> Result<Run, Error> {
         let env = self.environment_with(&options);
         // Compiling the interpreter is preparation, which has its own limit.
         self.engine.interpreter(self.settings.capability).await?;
@@ -173,7 +188,7 @@ impl Sandbox {
         };
         let (source, stdout, stderr, streams) = self.streams(&options, gateway.memory())?;
         let audit = gateway.audit().clone();
-        let arguments = self.arguments(script.into(), &options, &env);
+        let arguments = self.arguments(script, &options, &env);
         let arguments = before(until, arguments).await.transpose()?;
         let (args, script) = arguments.unzip();
         let script = script.flatten();
@@ -286,11 +301,12 @@ impl Sandbox {
         path: &str,
         work: impl FnOnce(&str) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
+        runtime::check()?;
         let path = path.to_owned();
         let done = tokio::task::spawn_blocking(move || {
             work(&path).map_err(|source| Error::File { path, source })
         });
-        done.await.map_err(|e| Error::Internal(e.to_string()))?
+        done.await.map_err(|e| runtime::unfinished(&e))?
     }
 
     /// Sets an environment variable for later runs.
@@ -345,9 +361,10 @@ impl Sandbox {
     ///
     /// If the files can't be copied.
     pub async fn fork(&self) -> Result<Self, Error> {
+        runtime::check()?;
         let root = self.root.clone();
         let copied = tokio::task::spawn_blocking(move || root.copy());
-        let root = copied.await.map_err(|e| Error::Internal(e.to_string()))?;
+        let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         settings.network = settings.network.forked(policy, name);
@@ -371,6 +388,7 @@ impl Sandbox {
     /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
     pub async fn close(self) -> Result<(), Error> {
+        runtime::check()?;
         self.closing.cancel();
         self.runs.close();
         self.runs.wait().await;
@@ -379,7 +397,7 @@ impl Sandbox {
             return Ok(());
         };
         let removed = tokio::task::spawn_blocking(move || root.remove()).await;
-        let removed = removed.map_err(|e| Error::Internal(e.to_string()))?;
+        let removed = removed.map_err(|e| runtime::unfinished(&e))?;
         removed.map_err(Error::CleanUp)
     }
 

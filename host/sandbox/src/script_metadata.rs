@@ -59,6 +59,7 @@ const END: &str = "# ///";
 /// # Ok::<(), sandbox_net::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScriptMetadata {
     dependencies: Vec<String>,
     requires_python: Option<(usize, VersionSpecifiers)>,

@@ -1,22 +1,51 @@
 //! The state that an embedder keeps in a store, and how the interface gets to it.
 
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use sandbox_net_gateway::Gateway;
 
 use crate::outgoing_handler::OutgoingHandler;
+use crate::store::Limiter;
 
 /// Bytes that a guest may pass to the host in one call: the largest honest call passes certificates
 /// of 1 MiB.
 ///
 /// The arguments of a call are copied before the interface sees them and can refuse them. So an
 /// embedder with a store of its own passes this to
-/// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel), whose default is 128 MiB.
+/// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel), whose default is 128 MiB;
+/// [`prepare_store`](crate::prepare_store) does it.
 pub const HOSTCALL_FUEL: usize = 4 << 20;
 
 /// The network state of one store, on which `sandbox:net/client` acts.
+///
+/// ```
+/// use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
+/// use sandbox_net_gateway::{AuditLog, Gateway};
+/// use sandbox_net_policy::Policy;
+/// use sandbox_net_wasi::SandboxNetCtx;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = Policy::allow(["https://api.example.com".parse()?]);
+/// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+/// let context = SandboxNetCtx::new(Gateway::new(policy, config, AuditLog::new()));
+/// assert!(!context.gateway().policy().denies_everything());
+/// # Ok(())
+/// # }
+/// ```
 pub struct SandboxNetCtx {
     handler: OutgoingHandler,
+    http: WasiHttpCtx,
+    limiter: Limiter,
+}
+
+impl std::fmt::Debug for SandboxNetCtx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SandboxNetCtx")
+            .field("handler", &self.handler)
+            .field("limiter", &self.limiter)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SandboxNetCtx {
@@ -24,6 +53,8 @@ impl SandboxNetCtx {
     pub fn new(gateway: Gateway) -> Self {
         Self {
             handler: OutgoingHandler::new(gateway),
+            http: WasiHttpCtx::new(),
+            limiter: Limiter::default(),
         }
     }
 
@@ -31,6 +62,10 @@ impl SandboxNetCtx {
     /// `wasi:http` is linked too: both interfaces then use the same policy.
     pub fn outgoing_handler(&mut self) -> &mut OutgoingHandler {
         &mut self.handler
+    }
+
+    pub(crate) fn limiter(&mut self) -> &mut Limiter {
+        &mut self.limiter
     }
 
     /// The gateway of the guest.
@@ -47,6 +82,7 @@ pub trait SandboxNetView: Send {
 }
 
 /// A view of the network state, on which the interface is implemented.
+#[derive(Debug)]
 pub struct SandboxNetCtxView<'a> {
     /// The network state.
     pub ctx: &'a mut SandboxNetCtx,
@@ -54,23 +90,15 @@ pub struct SandboxNetCtxView<'a> {
     pub table: &'a mut ResourceTable,
 }
 
-/// The type parameter of the generated `add_to_linker` functions.
-struct SandboxNet;
-
-impl HasData for SandboxNet {
-    type Data<'a> = SandboxNetCtxView<'a>;
-}
-
-/// Adds `sandbox:net/client` to `linker`.
-///
-/// The engine must have async support; `wasi:io` and `wasi:clocks` come from
-/// [`wasmtime_wasi::p2::add_to_linker_async`] or from parts of it. The store's hostcall fuel should
-/// be [`HOSTCALL_FUEL`].
-///
-/// # Errors
-///
-/// If the linker already has the interface.
-pub fn add_to_linker<T: SandboxNetView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    crate::bindings::types::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)?;
-    crate::bindings::wit::add_to_linker::<T, SandboxNet>(linker, T::sandbox_net)
+impl<'a> SandboxNetCtxView<'a> {
+    /// The view that `wasi:http` works on, for an implementation of
+    /// [`wasmtime_wasi_http::WasiHttpView`]: its requests go through the same gateway.
+    #[must_use]
+    pub fn http(self) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView {
+            ctx: &mut self.ctx.http,
+            table: self.table,
+            hooks: &mut self.ctx.handler,
+        }
+    }
 }

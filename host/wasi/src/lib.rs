@@ -7,13 +7,21 @@
 mod bindings;
 mod ctx;
 #[cfg(test)]
+mod embedder_tests;
+mod linker;
+#[cfg(test)]
 mod memory_tests;
 mod outgoing_handler;
 #[cfg(test)]
 mod response_tests;
+mod store;
 mod typed;
 mod wasi_http;
+mod wit;
 
 pub use bindings::{HostConnection, HostExchange, HostLookup};
-pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker};
+pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
+pub use linker::{add_all_to_linker, add_to_linker, add_wasi_without_files};
 pub use outgoing_handler::OutgoingHandler;
+pub use store::{GuestLimits, keep_ticking, prepare_store};
+pub use wit::WIT;

@@ -1,7 +1,7 @@
 //! The one handler of outgoing requests, both those of `wasi:http` and the typed ones of
 //! `sandbox:net`.
 
-use sandbox_net_gateway::{Gateway, Request, Stage, Timeouts};
+use sandbox_net_gateway::{Gateway, Request, Stage};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::typed::Typed;
@@ -11,7 +11,7 @@ use crate::wasi_http::{Io, Sent, disassemble, no_io, outgoing, response, to_http
 ///
 /// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside `sandbox:net`
 /// gives both the same policy, pool and log: both call [`Gateway::send`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OutgoingHandler {
     gateway: Gateway,
 }
@@ -40,16 +40,10 @@ impl OutgoingHandler {
                 let end = uri.find('?').filter(|_| !gateway.audit().has_queries());
                 gateway.malformed(Stage::Request, &uri[..end.unwrap_or(uri.len())], None);
             })?;
-            let request = Request {
-                origin,
-                head,
-                kind,
-                timeouts: Timeouts {
-                    connect: options.connect_timeout,
-                    first_byte: options.first_byte_timeout,
-                    between_bytes: options.between_bytes_timeout,
-                },
-            };
+            let mut request = Request::new(origin, head, kind);
+            request.timeouts.connect = options.connect_timeout;
+            request.timeouts.first_byte = options.first_byte_timeout;
+            request.timeouts.between_bytes = options.between_bytes_timeout;
             let answer = gateway.fetch(request, outgoing(body)).await;
             let answer = answer.map_err(|error| to_http_error(&error))?;
             let head = answer.head.map_err(|_| Error::HttpProtocolError)?;

@@ -3,6 +3,7 @@
 
 mod cache;
 mod dialled;
+mod engine_settings;
 mod escapes;
 mod exposed;
 mod memory;
@@ -10,6 +11,7 @@ mod mounts;
 mod overrides;
 mod person;
 mod records;
+mod runtimes;
 mod settings;
 mod settings_in_force;
 mod sharing;

@@ -64,7 +64,7 @@ fn denials(lines: &[AuditLine]) -> u64 {
         AuditLine::Decision(it) => u64::from(it.verdict == Verdict::Deny),
         AuditLine::Lookup(it) => u64::from(it.verdict == Verdict::Deny),
         AuditLine::Dropped(it) => it.count,
-        AuditLine::Exchange(_) => 0,
+        _ => 0,
     };
     lines.iter().map(of).sum()
 }

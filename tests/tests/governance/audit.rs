@@ -153,7 +153,7 @@ async fn every_request_that_a_server_got_is_an_exchange_and_every_exchange_a_dec
                 assert!(decision.time.0 <= one.time.0 && origins.contains(&decision.rule));
             }
             AuditLine::Lookup(one) => assert_eq!(one.sandbox, "agent-7"),
-            AuditLine::Dropped(one) => panic!("{one:?}"),
+            other => panic!("{other:?}"),
         }
     }
     let sequences: Vec<u64> = seen.into_keys().collect();

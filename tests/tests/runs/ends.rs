@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox_net::{Error, Exit, Output, Run, RunOptions, Sandbox, Stdin};
+use sandbox_net::{Error, Exit, Output, Run, RunOptions, RuntimeError, Sandbox, Stdin};
 use sandbox_net_tests::Servers;
 
 use crate::{built, soon};
@@ -168,7 +168,10 @@ fn a_runtime_that_is_shut_down_ends_its_runs_and_leaves_nothing() {
             while soon(stdout.next()).await.is_some() {}
             let mut run = run;
             let error = soon(run.wait()).await.expect_err("there is no outcome");
-            assert!(matches!(error, Error::Internal(_)), "{error}");
+            assert!(
+                matches!(error, Error::Runtime(RuntimeError::ShutDown)),
+                "{error}"
+            );
         });
         drop(sandbox);
         let begun = std::time::Instant::now();

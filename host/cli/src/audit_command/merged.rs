@@ -81,7 +81,7 @@ impl Key {
         let (is_lookup, sandbox, sequence) = match line {
             AuditLine::Decision(it) => (false, &it.sandbox, it.sequence),
             AuditLine::Lookup(it) => (true, &it.sandbox, it.sequence?),
-            AuditLine::Exchange(_) | AuditLine::Dropped(_) => return None,
+            _ => return None,
         };
         Some(Self {
             is_lookup,
@@ -96,7 +96,7 @@ fn take_update(line: &mut AuditLine) -> bool {
     match line {
         AuditLine::Decision(it) => std::mem::take(&mut it.update),
         AuditLine::Lookup(it) => std::mem::take(&mut it.update),
-        AuditLine::Exchange(_) | AuditLine::Dropped(_) => false,
+        _ => false,
     }
 }
 
@@ -105,8 +105,8 @@ mod tests {
     use sandbox_net::policy::DenyReason;
 
     use super::*;
-    use crate::audit_command::testing::{decision, denied, exchange, lookup};
-    use sandbox_net::{DecisionRecord, LookupRecord};
+    use crate::audit_command::testing::{changed, decision, denied, exchange, lookup};
+    use sandbox_net::DecisionRecord;
 
     fn merged(lines: Vec<AuditLine>) -> Vec<AuditLine> {
         let (mut merged, mut given) = (Merged::default(), Vec::new());
@@ -118,17 +118,18 @@ mod tests {
     }
 
     fn overruled() -> DecisionRecord {
-        DecisionRecord {
-            sequence: decision().sequence,
-            ..denied("a.test:443", DenyReason::Address, Some("10.0.0.1"))
-        }
+        changed(
+            denied("a.test:443", DenyReason::Address, Some("10.0.0.1")),
+            |it| {
+                it.sequence = decision().sequence;
+            },
+        )
     }
 
     fn updating(record: DecisionRecord) -> AuditLine {
-        AuditLine::Decision(DecisionRecord {
-            update: true,
-            ..record
-        })
+        AuditLine::Decision(changed(record, |it| {
+            it.update = true;
+        }))
     }
 
     #[test]
@@ -146,29 +147,25 @@ mod tests {
         let found = merged(vec![before.clone(), before.clone(), updating(overruled())]);
         assert_eq!(found, [before.clone(), AuditLine::Decision(overruled())]);
         // Another sandbox has the same numbers.
-        let other = DecisionRecord {
-            sandbox: "two".to_owned(),
-            ..overruled()
-        };
+        let other = changed(overruled(), |it| {
+            it.sandbox = "two".to_owned();
+        });
         let found = merged(vec![before.clone(), updating(other.clone())]);
         assert_eq!(found, [before, AuditLine::Decision(other)]);
     }
 
     #[test]
     fn a_lookup_is_one_thing_too_and_those_of_old_logs_stay_apart() {
-        let asked = LookupRecord {
-            sequence: Some(7),
-            outcome: Some("asked".to_owned()),
-            ..lookup("a.test", None)
-        };
-        let found = LookupRecord {
-            outcome: Some("found".to_owned()),
-            ..asked.clone()
-        };
-        let update = LookupRecord {
-            update: true,
-            ..found.clone()
-        };
+        let asked = changed(lookup("a.test", None), |it| {
+            it.sequence = Some(7);
+            it.outcome = Some("asked".to_owned());
+        });
+        let found = changed(asked.clone(), |it| {
+            it.outcome = Some("found".to_owned());
+        });
+        let update = changed(found.clone(), |it| {
+            it.update = true;
+        });
         let given = merged(vec![AuditLine::Lookup(asked), AuditLine::Lookup(update)]);
         assert_eq!(given, [AuditLine::Lookup(found)]);
         let old = AuditLine::Lookup(lookup("a.test", None));

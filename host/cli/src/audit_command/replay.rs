@@ -46,7 +46,7 @@ impl Replay {
             AuditLine::Dropped(record) => {
                 changes.uncompared = changes.uncompared.saturating_add(record.count);
             }
-            AuditLine::Exchange(_) => {}
+            _ => {}
         })?;
         changes.print(console.out)?;
         if faults > 0 {

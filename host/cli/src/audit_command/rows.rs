@@ -50,7 +50,7 @@ impl Rows {
             AuditLine::Decision(record) if record.verdict != Verdict::Allow => decision(record),
             AuditLine::Lookup(record) if record.verdict != Verdict::Allow => lookup(record),
             AuditLine::Dropped(record) => dropped(record),
-            AuditLine::Decision(_) | AuditLine::Lookup(_) => return,
+            _ => return,
         };
         if self.most > 0 && self.rows.len() == self.most {
             self.rows.pop_front();

@@ -34,7 +34,7 @@ impl Show {
             match &line {
                 AuditLine::Decision(record) => proposals.add(record),
                 AuditLine::Lookup(record) => proposals.add_lookup(record),
-                AuditLine::Exchange(_) | AuditLine::Dropped(_) => {}
+                _ => {}
             }
         })?;
         let out = &mut *console.out;

@@ -2,29 +2,49 @@
 
 use std::net::SocketAddr;
 
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
 use sandbox_net::policy::DenyReason;
 
 use crate::testing::Directory;
-use sandbox_net::{AuditLine, DecisionRecord, ExchangeRecord, LookupRecord, Stage, Verdict};
+use sandbox_net::{
+    AuditLine, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, Stage, Verdict,
+};
+
+/// A record from its line in a log.
+fn read<T: DeserializeOwned>(line: serde_json::Value) -> T {
+    serde_json::from_value(line).unwrap()
+}
+
+/// Denials without a rule that were only counted.
+pub(super) fn counted(count: u64) -> DroppedRecord {
+    read(json!({
+        "time": "2026-11-21T10:20:30.123Z",
+        "sandbox": "one",
+        "verdict": "deny",
+        "reason": "no-rule",
+        "count": count,
+    }))
+}
+
+/// The record with a change.
+pub(super) fn changed<T>(mut record: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut record);
+    record
+}
 
 /// An allowed connection to `a.test`.
 pub(super) fn decision() -> DecisionRecord {
-    DecisionRecord {
-        time: "2026-11-21T10:20:30.123Z".parse().unwrap(),
-        sandbox: "one".to_owned(),
-        sequence: 7,
-        stage: Stage::Connect,
-        target: "a.test:443".to_owned(),
-        method: None,
-        tls: Vec::new(),
-        verdict: Verdict::Allow,
-        rule: "a.test".to_owned(),
-        reason: None,
-        budget: None,
-        address: None,
-        update: false,
-        repeats: 0,
-    }
+    read(json!({
+        "time": "2026-11-21T10:20:30.123Z",
+        "sandbox": "one",
+        "sequence": 7,
+        "stage": "connect",
+        "target": "a.test:443",
+        "verdict": "allow",
+        "rule": "a.test",
+    }))
 }
 
 /// An allowed decision at another stage; a space separates the method of a request from its URL.
@@ -34,24 +54,22 @@ pub(super) fn decision_on(what: &str) -> DecisionRecord {
         None if what.contains("://") => (Stage::Tls, None, what),
         None => (Stage::Connect, None, what),
     };
-    DecisionRecord {
-        stage,
-        method,
-        target: target.to_owned(),
-        ..decision()
-    }
+    changed(decision(), |it| {
+        it.stage = stage;
+        it.method = method;
+        it.target = target.to_owned();
+    })
 }
 
 /// A denial.
 pub(super) fn denied(what: &str, reason: DenyReason, address: Option<&str>) -> DecisionRecord {
-    DecisionRecord {
-        verdict: Verdict::Deny,
-        rule: "default-deny".to_owned(),
-        reason: Some(reason.into()),
-        budget: None,
-        address: address.map(|it| SocketAddr::new(it.parse().unwrap(), 443)),
-        ..decision_on(what)
-    }
+    changed(decision_on(what), |it| {
+        it.verdict = Verdict::Deny;
+        it.rule = "default-deny".to_owned();
+        it.reason = Some(reason.into());
+        it.budget = None;
+        it.address = address.map(|it| SocketAddr::new(it.parse().unwrap(), 443));
+    })
 }
 
 /// A lookup that a rule denied, or that found something.
@@ -60,39 +78,34 @@ pub(super) fn lookup(name: &str, reason: Option<DenyReason>) -> LookupRecord {
         Some(_) => (Verdict::Deny, "default-deny".to_owned(), None),
         None => (Verdict::Allow, name.to_owned(), Some("found".to_owned())),
     };
-    LookupRecord {
-        time: "2026-11-21T10:20:29Z".parse().unwrap(),
-        sandbox: "one".to_owned(),
-        sequence: None,
-        name: name.to_owned(),
-        verdict,
-        rule,
-        reason: reason.map(Into::into),
-        budget: None,
-        outcome,
-        update: false,
-        repeats: 0,
-    }
+    let record = read(json!({
+        "time": "2026-11-21T10:20:29Z",
+        "sandbox": "one",
+        "name": name,
+        "verdict": verdict,
+        "rule": rule,
+        "outcome": outcome,
+    }));
+    changed(record, |it: &mut LookupRecord| {
+        it.reason = reason.map(Into::into);
+    })
 }
 
 /// A successful request.
 pub(super) fn exchange(target: &str) -> ExchangeRecord {
-    ExchangeRecord {
-        time: "2026-11-21T10:20:31.5Z".parse().unwrap(),
-        sandbox: "one".to_owned(),
-        sequence: 8,
-        method: "GET".to_owned(),
-        target: target.to_owned(),
-        address: None,
-        tls: Some("1.3".to_owned()),
-        status: Some(200),
-        bytes_up: 100,
-        bytes_down: 2048,
-        duration_ms: 12,
-        secrets: Vec::new(),
-        error: None,
-        budget: None,
-    }
+    read(json!({
+        "time": "2026-11-21T10:20:31.5Z",
+        "sandbox": "one",
+        "sequence": 8,
+        "method": "GET",
+        "target": target,
+        "tls": "1.3",
+        "status": 200,
+        "bytes_up": 100,
+        "bytes_down": 2048,
+        "duration_ms": 12,
+        "secrets": [],
+    }))
 }
 
 /// Writes a log.

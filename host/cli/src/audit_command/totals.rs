@@ -78,7 +78,7 @@ impl Totals {
                 };
                 (record.host.clone(), denied)
             }
-            AuditLine::Decision(_) | AuditLine::Lookup(_) | AuditLine::Dropped(_) => return,
+            _ => return,
         };
         let host = host.unwrap_or_else(|| "(no host)".to_owned());
         let most = if one.requests > 0 { 2 * MOST } else { MOST };

@@ -28,6 +28,7 @@ use sandbox_net_policy::{
 };
 
 /// A server that runs one script for each connection.
+#[derive(Debug)]
 pub struct Server {
     pub address: SocketAddr,
     accepted: Arc<AtomicUsize>,

@@ -16,6 +16,7 @@ const FIRST_TOLD: u64 = 1000;
 
 /// How many denials of one kind were not written individually since the last line about that kind.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DroppedRecord {
     /// When it was last counted.
     pub time: Time,
@@ -39,6 +40,7 @@ pub struct DroppedRecord {
 /// ones whose lines a sink has, or that are counted at a record like them
 /// ([`DecisionRecord::repeats`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Dropped {
     /// Decisions.
     pub decisions: u64,

@@ -19,6 +19,7 @@ use sandbox_net_policy::{DenyReason, Stage, TlsOverride};
 /// and `sequence`, all fields, and `"update":true`. The last line counts.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AuditLine {
     /// What was decided.
     Decision(DecisionRecord),
@@ -101,6 +102,7 @@ impl From<DenyReason> for Reason {
 
 /// One decision.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DecisionRecord {
     /// When the decision was made.
     pub time: Time,
@@ -145,6 +147,7 @@ pub struct DecisionRecord {
 
 /// One request that is over, successful or not.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExchangeRecord {
     /// When it was over.
     pub time: Time,
@@ -180,6 +183,7 @@ pub struct ExchangeRecord {
 /// One query for the addresses of a name: before it is sent, when it is answered, or when it is
 /// denied.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LookupRecord {
     /// When it was decided, or was over.
     pub time: Time,

@@ -78,6 +78,16 @@ pub struct AuditSettings {
     pub sinks: Vec<Arc<dyn AuditSink>>,
 }
 
+impl std::fmt::Debug for AuditSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditSettings")
+            .field("sandbox", &self.sandbox)
+            .field("queries", &self.queries)
+            .field("sinks", &self.sinks.len())
+            .finish()
+    }
+}
+
 /// Marks a limit in place of a decision's rule.
 const RULE: &str = "budget:";
 /// Marks a limit in a request's error.

@@ -5,6 +5,7 @@ use std::io;
 
 /// A stream of the process that a guest may write to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stream {
     /// The process's stdout.
     Stdout,

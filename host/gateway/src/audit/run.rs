@@ -353,6 +353,12 @@ impl Run {
 /// Writes the counts when a run is dropped, whoever has its log by then.
 pub struct AtEnd(pub(super) Arc<Run>);
 
+impl std::fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AtEnd")
+    }
+}
+
 impl Drop for AtEnd {
     fn drop(&mut self) {
         self.0.end_now();

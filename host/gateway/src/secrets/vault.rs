@@ -51,6 +51,15 @@ impl Default for Vault {
     }
 }
 
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.entries.iter().map(|entry| &entry.secret.name);
+        f.debug_tuple("Vault")
+            .field(&names.collect::<Vec<_>>())
+            .finish()
+    }
+}
+
 impl Vault {
     /// Fetches the values of these secrets. It blocks while files are read and commands run, for 30
     /// seconds each at most.

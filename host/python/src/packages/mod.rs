@@ -62,6 +62,7 @@ const REPLACING: &str = ".before-the-library";
 
 /// Packages that are ready to be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Packages {
     /// The directory to mount read-only and to put on `sys.path`. Empty if all packages are built
     /// into the distribution.
@@ -74,6 +75,7 @@ pub struct Packages {
 
 /// A wheel that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ResolvedWheel {
     /// The package's normalized name.
     pub name: String,
@@ -109,6 +111,15 @@ pub struct PackagesBuilder<'a> {
     refresh: bool,
     preparation: Option<Preparation<'a>>,
     within: TimeBox,
+}
+
+impl std::fmt::Debug for PackagesBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackagesBuilder")
+            .field("distribution", &self.manifest.name)
+            .field("inputs", &self.inputs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> PackagesBuilder<'a> {

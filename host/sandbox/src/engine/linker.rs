@@ -2,10 +2,8 @@
 //! network.
 
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::cli::WasiCliView as _;
-use wasmtime_wasi::clocks::WasiClocksView as _;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+use wasmtime_wasi::p2::bindings::filesystem;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -79,44 +77,11 @@ impl StoreState {
 /// Everything that our components, or components that use `wasi:http`, may import.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreState>> {
     let mut linker = Linker::new(engine);
-    add_wasi(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    sandbox_net_wasi::add_to_linker(&mut linker)?;
-    Ok(linker)
-}
-
-/// Adds WASI interface by interface, without `wasi:sockets`, so that it cannot be called.
-fn add_wasi(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
-    use wasmtime_wasi::cli::WasiCli;
-    use wasmtime_wasi::clocks::WasiClocks;
-    use wasmtime_wasi::p2::bindings::io;
-    use wasmtime_wasi::random::WasiRandom;
-
-    io::error::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
-    io::poll::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
-    io::streams::add_to_linker::<StoreState, HasTable>(l, |t| &mut t.table)?;
-    clocks::wall_clock::add_to_linker::<StoreState, WasiClocks>(l, StoreState::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<StoreState, WasiClocks>(l, StoreState::clocks)?;
+    let l = &mut linker;
+    sandbox_net_wasi::add_wasi_without_files(l)?;
     filesystem::preopens::add_to_linker::<StoreState, HasPreopens>(l, StoreState::preopens)?;
     filesystem::types::add_to_linker::<StoreState, HasFiles>(l, StoreState::files)?;
-    random::random::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
-    random::insecure::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
-    random::insecure_seed::add_to_linker::<StoreState, WasiRandom>(l, |t| t.wasi.random())?;
-    cli::exit::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::environment::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::stdin::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::stdout::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::stderr::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::terminal_input::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::terminal_output::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::terminal_stdin::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::terminal_stdout::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    cli::terminal_stderr::add_to_linker::<StoreState, WasiCli>(l, StoreState::cli)?;
-    Ok(())
-}
-
-struct HasTable;
-
-impl wasmtime::component::HasData for HasTable {
-    type Data<'a> = &'a mut ResourceTable;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
+    sandbox_net_wasi::add_to_linker(l)?;
+    Ok(linker)
 }

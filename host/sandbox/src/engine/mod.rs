@@ -1,5 +1,8 @@
 //! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
+mod builder;
+mod code;
+mod config;
 mod files;
 mod filesystem;
 mod limits;
@@ -11,10 +14,12 @@ mod usage;
 
 use std::time::Duration;
 
+pub use builder::EngineBuilder;
+pub use config::configure;
 pub(crate) use filesystem::Preopen;
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
-pub use shared::{Engine, EngineBuilder};
+pub use shared::Engine;
 pub(crate) use turns::Turn;
 pub(crate) use usage::Usage;
 

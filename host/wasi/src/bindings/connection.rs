@@ -24,6 +24,15 @@ pub struct HostConnection {
     used: bool,
 }
 
+impl std::fmt::Debug for HostConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostConnection")
+            .field("link", &self.link)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Phase {
     Connecting(Connecting),
     Handshake(Handshake),

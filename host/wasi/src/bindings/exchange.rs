@@ -45,6 +45,14 @@ pub struct HostExchange {
     was_continued: bool,
 }
 
+impl std::fmt::Debug for HostExchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostExchange")
+            .field("completion", &self.completion)
+            .finish_non_exhaustive()
+    }
+}
+
 enum RequestBody {
     None,
     Open {

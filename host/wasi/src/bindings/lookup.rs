@@ -14,8 +14,10 @@ use sandbox_net_egress::EgressError;
 use sandbox_net_gateway::{Found, Looking, Task};
 
 /// The host's side of a `lookup`: how far it is.
+#[derive(Debug)]
 pub struct HostLookup(LookupState);
 
+#[derive(Debug)]
 enum LookupState {
     Asking(Task<Result<Found, EgressError>>),
     Over(Result<Found, EgressError>),

@@ -5,10 +5,10 @@ mod same_policy;
 use sandbox_net::policy::{DenyReason, Document, TlsOverride};
 
 use super::*;
-use crate::audit_command::testing::{decision_on, denied, lookup, write_log};
+use crate::audit_command::testing::{changed, counted, decision_on, denied, lookup, write_log};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
-use sandbox_net::{AuditLine, BudgetReason, DroppedRecord, Reason, Stage, Verdict};
+use sandbox_net::{AuditLine, BudgetReason, Reason, Stage, Verdict};
 
 /// A policy from rules separated by semicolons: `!` before those that deny, `?` before those that
 /// ask, `~` before grants of TLS settings, and `=report` or `=ask` for the mode.
@@ -116,19 +116,15 @@ fn what_was_denied_is_decided_again_where_rules_count() {
         let record = denied(what, reason, address);
         assert_eq!(compare(&record, rules), change, "{what} {reason} by {rules}");
     }
-    let budget = DecisionRecord {
-        reason: Some(Reason::Budget(BudgetReason::Budget)),
-        ..denied("a.test:443", NoRule, None)
-    };
+    let budget = changed(denied("a.test:443", NoRule, None), |it| { it.reason = Some(Reason::Budget(BudgetReason::Budget)); });
     assert_eq!(compare(&budget, "a.test"), "same");
 }
 
 #[test]
 fn an_address_that_was_dialled_has_to_be_open_still() {
-    let record = DecisionRecord {
-        address: Some("10.0.0.1:443".parse().unwrap()),
-        ..decision_on("a.test:443")
-    };
+    let record = changed(decision_on("a.test:443"), |it| {
+        it.address = Some("10.0.0.1:443".parse().unwrap());
+    });
     assert_eq!(compare(&record, "a.test to 10.0.0.1"), "same");
     assert_eq!(compare(&record, "a.test"), "denied");
     assert_eq!(
@@ -139,9 +135,10 @@ fn an_address_that_was_dialled_has_to_be_open_still() {
 
 #[test]
 fn what_the_hook_refused_by_itself_stays_refused() {
-    let by_hook = |rule: &str| DecisionRecord {
-        rule: rule.to_owned(),
-        ..denied("a.test:443", DenyReason::Hook, None)
+    let by_hook = |rule: &str| {
+        changed(denied("a.test:443", DenyReason::Hook, None), |it| {
+            it.rule = rule.to_owned();
+        })
     };
     for (rule, rules, change) in [
         ("a.test", "a.test", "same by hook"),
@@ -157,10 +154,11 @@ fn what_the_hook_refused_by_itself_stays_refused() {
 
 #[test]
 fn what_was_abandoned_may_be_so_again_where_it_would_be_asked_about() {
-    let abandoned = |rule: &str| DecisionRecord {
-        verdict: Verdict::Abandoned,
-        rule: rule.to_owned(),
-        ..decision_on("a.test:443")
+    let abandoned = |rule: &str| {
+        changed(decision_on("a.test:443"), |it| {
+            it.verdict = Verdict::Abandoned;
+            it.rule = rule.to_owned();
+        })
     };
     for (rule, rules, change) in [
         ("a.test", "?a.test", "same"),
@@ -176,20 +174,13 @@ fn what_was_abandoned_may_be_so_again_where_it_would_be_asked_about() {
 #[test]
 fn a_decision_is_replayed_as_its_last_line_has_it_and_counted_denials_are_told() {
     let directory = Directory::new();
-    let refused = DecisionRecord {
-        update: true,
-        ..denied("a.test:443", DenyReason::Address, Some("10.0.0.1"))
-    };
-    let counted = DroppedRecord {
-        time: decision_on("a.test:443").time,
-        sandbox: "one".to_owned(),
-        stage: Some(Stage::Connect),
-        host: None,
-        verdict: Verdict::Deny,
-        rule: None,
-        reason: Some(DenyReason::NoRule.into()),
-        count: 41,
-    };
+    let refused = changed(
+        denied("a.test:443", DenyReason::Address, Some("10.0.0.1")),
+        |it| {
+            it.update = true;
+        },
+    );
+    let counted = changed(counted(41), |it| it.stage = Some(Stage::Connect));
     write_log(
         &directory,
         [
@@ -207,10 +198,9 @@ fn a_decision_is_replayed_as_its_last_line_has_it_and_counted_denials_are_told()
 #[test]
 fn changes_are_listed_and_counted() {
     let directory = Directory::new();
-    let other = DecisionRecord {
-        sequence: 8,
-        ..denied("b.test:443", DenyReason::NoRule, None)
-    };
+    let other = changed(denied("b.test:443", DenyReason::NoRule, None), |it| {
+        it.sequence = 8;
+    });
     let lines = [
         decision_on("GET https://a.test/x"),
         other,
@@ -283,7 +273,7 @@ fn a_connection_with_tls_settings_of_the_programs_own_is_decided_with_them() {
             true => denied(what, DenyReason::TlsOptions, None),
             false => decision_on(what),
         };
-        let record = DecisionRecord { tls: tls.to_vec(), ..record };
+        let record = changed(record, |it| { it.tls = tls.to_vec(); });
         assert_eq!(compare(&record, rules), change, "{what} {tls:?} {rules}");
     }
 }

@@ -3,13 +3,12 @@
 use sandbox_net::policy::DenyReason;
 
 use super::*;
-use crate::audit_command::testing::{decision, denied, exchange, lookup, write_log};
+use crate::audit_command::testing::{
+    changed, counted, decision, denied, exchange, lookup, write_log,
+};
 use crate::console::{Captured, captured};
 use crate::testing::Directory;
-use sandbox_net::{
-    BudgetReason, DecisionRecord, DroppedRecord, ExchangeRecord, LookupRecord, ReachedBudget,
-    Reason, Stage, Verdict,
-};
+use sandbox_net::{BudgetReason, ReachedBudget, Reason, Stage, Verdict};
 
 fn show(directory: &Directory, last: usize) -> Captured {
     let file = directory.path("log");
@@ -20,19 +19,17 @@ fn show(directory: &Directory, last: usize) -> Captured {
 #[test]
 fn exchanges_and_denials_are_listed_with_totals_and_rules() {
     let directory = Directory::new();
-    let failed = ExchangeRecord {
-        sandbox: "two".to_owned(),
-        method: "POST".to_owned(),
-        status: None,
-        bytes_up: 3 << 20,
-        secrets: vec!["key".to_owned(), "token".to_owned()],
-        error: Some("reset".to_owned()),
-        ..exchange("https://a.test/upload")
-    };
-    let reported = DecisionRecord {
-        verdict: Verdict::Report,
-        ..denied("https://c.test", DenyReason::NoRule, None)
-    };
+    let failed = changed(exchange("https://a.test/upload"), |it| {
+        it.sandbox = "two".to_owned();
+        it.method = "POST".to_owned();
+        it.status = None;
+        it.bytes_up = 3 << 20;
+        it.secrets = vec!["key".to_owned(), "token".to_owned()];
+        it.error = Some("reset".to_owned());
+    });
+    let reported = changed(denied("https://c.test", DenyReason::NoRule, None), |it| {
+        it.verdict = Verdict::Report;
+    });
     write_log(
         &directory,
         [
@@ -74,36 +71,32 @@ rules for 'allow' that would have allowed what was denied:
 #[test]
 fn a_decision_is_listed_as_its_last_line_has_it_and_counted_denials_are_summed() {
     let directory = Directory::new();
-    let refused = DecisionRecord {
-        update: true,
-        ..denied("a.test:443", DenyReason::Address, Some("10.0.0.1"))
+    let refused = changed(
+        denied("a.test:443", DenyReason::Address, Some("10.0.0.1")),
+        |it| {
+            it.update = true;
+        },
+    );
+    let counts = |stage, host: Option<&str>, count| {
+        AuditLine::Dropped(changed(counted(count), |it| {
+            it.stage = stage;
+            it.host = host.map(str::to_owned);
+            it.rule = host.map(|_| "default-deny".to_owned());
+        }))
     };
-    let counted = |stage, host: Option<&str>, count| {
-        AuditLine::Dropped(DroppedRecord {
-            time: decision().time,
-            sandbox: "one".to_owned(),
-            stage,
-            host: host.map(str::to_owned),
-            verdict: Verdict::Deny,
-            rule: host.map(|_| "default-deny".to_owned()),
-            reason: Some(DenyReason::NoRule.into()),
-            count,
-        })
-    };
-    let abandoned = DecisionRecord {
-        verdict: Verdict::Abandoned,
-        sequence: 8,
-        ..decision()
-    };
+    let abandoned = changed(decision(), |it| {
+        it.verdict = Verdict::Abandoned;
+        it.sequence = 8;
+    });
     write_log(
         &directory,
         [
             AuditLine::Decision(decision()),
             AuditLine::Decision(abandoned),
             AuditLine::Decision(refused),
-            counted(Some(Stage::Connect), Some("b.test"), 1000),
-            counted(None, None, 7),
-            counted(Some(Stage::Connect), Some("b.test"), 234),
+            counts(Some(Stage::Connect), Some("b.test"), 1000),
+            counts(None, None, 7),
+            counts(Some(Stage::Connect), Some("b.test"), 234),
         ],
     );
     let printed = show(&directory, 100);
@@ -128,32 +121,25 @@ fn a_decision_is_listed_as_its_last_line_has_it_and_counted_denials_are_summed()
 #[test]
 fn a_budget_that_refused_something_is_shown_with_its_value() {
     let directory = Directory::new();
-    let budget = |key: &'static str, value| {
-        let key = key.into();
-        let fixed = false;
-        Some(ReachedBudget { key, value, fixed })
+    let budget = |key: &str, value: u64| {
+        let budget = serde_json::json!({ "key": key, "value": value });
+        Some(serde_json::from_value::<ReachedBudget>(budget).unwrap())
     };
     let reason = Some(Reason::Budget(BudgetReason::Budget));
-    let refused = DecisionRecord {
-        reason,
-        budget: budget("requests", 3),
-        ..denied("GET https://a.test/", DenyReason::NoRule, None)
+    let decided = |target: &str, budget| {
+        changed(denied(target, DenyReason::NoRule, None), |it| {
+            (it.reason, it.budget) = (reason, budget);
+        })
     };
-    let looked_up = LookupRecord {
-        reason,
-        budget: budget("lookups", 7),
-        ..lookup("b.test", Some(DenyReason::NoRule))
-    };
-    let cut_off = ExchangeRecord {
-        error: Some("limit:bytes-down".to_owned()),
-        budget: budget("bytes_down", 1000),
-        ..exchange("https://c.test/")
-    };
-    let hostile = DecisionRecord {
-        reason,
-        budget: budget("\u{1b}[31m", 1),
-        ..denied("d.test:443", DenyReason::NoRule, None)
-    };
+    let refused = decided("GET https://a.test/", budget("requests", 3));
+    let looked_up = changed(lookup("b.test", Some(DenyReason::NoRule)), |it| {
+        (it.reason, it.budget) = (reason, budget("lookups", 7));
+    });
+    let cut_off = changed(exchange("https://c.test/"), |it| {
+        it.error = Some("limit:bytes-down".to_owned());
+        it.budget = budget("bytes_down", 1000);
+    });
+    let hostile = decided("d.test:443", budget("\u{1b}[31m", 1));
     write_log(
         &directory,
         [
@@ -215,15 +201,17 @@ fn only_the_last_rows_are_listed_but_all_are_counted() {
 fn nothing_in_a_log_steers_the_terminal() {
     let directory = Directory::new();
     let evil = "\u{1b}[31m\u{202e}\r\n\u{9b}";
-    let all = ExchangeRecord {
-        sandbox: evil.to_owned(),
-        method: evil.to_owned(),
-        error: Some(evil.to_owned()),
-        secrets: vec![evil.to_owned(); 1000],
-        bytes_up: u64::MAX,
-        duration_ms: u64::MAX,
-        ..exchange(&format!("https://{evil}/{}", "x".repeat(500_000)))
-    };
+    let all = changed(
+        exchange(&format!("https://{evil}/{}", "x".repeat(500_000))),
+        |it| {
+            it.sandbox = evil.to_owned();
+            it.method = evil.to_owned();
+            it.error = Some(evil.to_owned());
+            it.secrets = vec![evil.to_owned(); 1000];
+            it.bytes_up = u64::MAX;
+            it.duration_ms = u64::MAX;
+        },
+    );
     let mut lines = vec![AuditLine::Exchange(all.clone()), AuditLine::Exchange(all)];
     for what in [
         format!("{evil} https://a.test/{evil}"),

@@ -48,11 +48,12 @@ fn record<T>(
     answer: Result<Answer<T>, Denial>,
     chance: &Chance,
 ) -> DecisionRecord {
-    let refused = |denial: &Denial, verdict| DecisionRecord {
-        verdict,
-        rule: denial.rule.clone(),
-        reason: Some(denial.reason.into()),
-        ..record.clone()
+    let refused = |denial: &Denial, verdict| {
+        changed(record.clone(), |it| {
+            it.verdict = verdict;
+            it.rule = denial.rule.clone();
+            it.reason = Some(denial.reason.into());
+        })
     };
     let checked = match answer {
         Ok(Answer::Checked(checked)) => checked,
@@ -63,9 +64,10 @@ fn record<T>(
     if chance.refuses {
         return refused(&checked.hook_denial("no"), Verdict::Deny);
     }
-    let with_address = |record| DecisionRecord {
-        address: Some(SocketAddr::new(chance.address, 443)),
-        ..record
+    let with_address = |record: DecisionRecord| {
+        changed(record, |it| {
+            it.address = Some(SocketAddr::new(chance.address, 443));
+        })
     };
     if !checked.permits(chance.address) {
         return with_address(refused(&checked.address_denial(), Verdict::Deny));
@@ -74,10 +76,9 @@ fn record<T>(
     let reported = reported.or(checked.check_address(chance.address).err());
     with_address(match reported {
         Some(denial) => refused(&denial, Verdict::Report),
-        None => DecisionRecord {
-            rule: checked.rule().to_owned(),
-            ..record
-        },
+        None => changed(record, |it| {
+            it.rule = checked.rule().to_owned();
+        }),
     })
 }
 
@@ -91,29 +92,31 @@ fn records(
     chance: &Chance,
 ) -> [DecisionRecord; 3] {
     let endpoint = &origin.endpoint;
-    let blank = |stage, target| DecisionRecord {
-        stage,
-        target,
-        ..decision_on("")
+    let blank = |stage, target| {
+        changed(decision_on(""), |it| {
+            it.stage = stage;
+            it.target = target;
+        })
     };
     let connect = blank(Stage::Connect, endpoint.to_string());
     let https = Origin {
         scheme: Scheme::Https,
         ..origin.clone()
     };
-    let tls = DecisionRecord {
-        tls: settings.to_vec(),
-        ..blank(Stage::Tls, https.to_string())
-    };
+    let tls = changed(blank(Stage::Tls, https.to_string()), |it| {
+        it.tls = settings.to_vec();
+    });
     let asked = settings.iter().copied().collect();
     let before_query = path.split(|byte| *byte == b'?').next().unwrap();
-    let request = DecisionRecord {
-        method: Some(method.as_bytes().escape_ascii().to_string()),
-        ..blank(
+    let request = changed(
+        blank(
             Stage::Request,
             format!("{origin}{}", before_query.escape_ascii()),
-        )
-    };
+        ),
+        |it| {
+            it.method = Some(method.as_bytes().escape_ascii().to_string());
+        },
+    );
     [
         record(connect, policy.answer_connect(endpoint.clone()), chance),
         record(tls, policy.answer_tls(endpoint, None, asked), chance),
