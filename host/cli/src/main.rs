@@ -2,7 +2,6 @@
 
 mod ask;
 mod audit_command;
-mod budgets;
 mod componentize;
 mod console;
 mod demo;

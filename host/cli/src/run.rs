@@ -14,7 +14,7 @@ use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
 use crate::script_wishes::{Wishes, read_once};
 use crate::supervise::{Deadline, say};
-use crate::{Failure, budgets, hint, json, missing_module};
+use crate::{Failure, hint, json, missing_module};
 
 #[derive(Args)]
 #[command(
@@ -214,8 +214,8 @@ impl Run {
             json::print(&outcome, hint::hint(&outcome, policy.denies_everything()))?;
         } else {
             explain(&outcome, policy.denies_everything());
-            for reached in budgets::reached(&outcome) {
-                say(reached.message());
+            for reached in outcome.budgets_reached() {
+                say(&reached.message);
             }
             let reported = outcome
                 .decisions

@@ -5,6 +5,7 @@
 //! of this together; [`add_to_linker`] adds the interface to a linker of your own; a [`Gateway`]
 //! alone serves programs outside of WebAssembly.
 
+pub mod blocking;
 mod builder;
 mod byte_count;
 mod capture;
@@ -21,7 +22,9 @@ mod handles;
 mod metadata_error;
 mod mounts;
 mod network;
+mod outcome_json;
 mod pipe;
+mod reached;
 mod reading;
 mod root;
 mod run;
@@ -48,6 +51,7 @@ pub use files::DirAccess;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
 pub use pipe::OutputReader;
+pub use reached::Reached;
 pub use run::{KillHandle, Run};
 pub use run_options::RunOptions;
 pub use sandbox::Sandbox;

@@ -1,5 +1,6 @@
 //! A run is a value: it is watched, fed, limited, ended and waited for, each apart from the others.
 
+mod blocking;
 mod ends;
 mod limits;
 mod live;

@@ -2,27 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use sandbox_net::{Outcome, ReachedBudget};
+use sandbox_net_gateway::ReachedBudget;
 use serde::Serialize;
 
+use crate::script::Outcome;
+
 /// A budget, and how often it refused something.
-#[derive(Debug, Serialize)]
-pub(crate) struct Reached<'a> {
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Reached<'a> {
+    /// The budget, with its key and its value.
     #[serde(flatten)]
-    budget: &'a ReachedBudget,
-    times: u64,
-    message: String,
+    pub budget: &'a ReachedBudget,
+    /// How often it refused something.
+    pub times: u64,
+    /// What was reached and how to raise it, as a sentence.
+    pub message: String,
 }
 
-impl Reached<'_> {
-    /// What was reached, and how to raise it.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
+impl Outcome {
+    /// The budgets that refused something, by their keys.
+    pub fn budgets_reached(&self) -> Vec<Reached<'_>> {
+        reached(self)
     }
 }
 
-/// The limits that were reached, by their keys.
-pub(crate) fn reached(outcome: &Outcome) -> Vec<Reached<'_>> {
+fn reached(outcome: &Outcome) -> Vec<Reached<'_>> {
     let decisions = outcome.decisions.iter();
     let decisions = decisions.map(|record| (&record.budget, record.repeats));
     let lookups = outcome.lookups.iter();

@@ -1,0 +1,264 @@
+//! The same without `async`: each call blocks its thread until it is done.
+//!
+//! The work is done on a runtime of this module, which all of its sandboxes share. Calls may come from
+//! any thread, also from one of a tokio runtime, which they then hold.
+//!
+//! ```no_run
+//! use sandbox_net::{Sandbox, blocking};
+//!
+//! # fn main() -> Result<(), sandbox_net::Error> {
+//! let sandbox = blocking::Sandbox::build(Sandbox::builder().allow("https://api.example.com"))?;
+//! let outcome = sandbox.run("print('hello')")?;
+//! assert_eq!(outcome.stdout_text(), "hello\n");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, OnceLock, mpsc};
+
+use bytes::{Buf as _, Bytes};
+use sandbox_net_gateway::audit::{AuditLine, Follow};
+use tokio::io::AsyncWriteExt as _;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::builder::SandboxBuilder;
+use crate::error::Error;
+use crate::pipe::OutputReader;
+use crate::run::KillHandle;
+use crate::run_options::RunOptions;
+use crate::script::{Outcome, Script};
+use crate::stdin_pipe::StdinWriter;
+
+/// Threads that wait for programs; the programs themselves have those of their engine.
+const WORKERS: usize = 2;
+
+fn runtime() -> Result<&'static Runtime, Error> {
+    static RUNTIME: OnceLock<io::Result<Runtime>> = OnceLock::new();
+    let made = RUNTIME.get_or_init(|| {
+        Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("sandbox-net blocking")
+            .enable_all()
+            .build()
+    });
+    made.as_ref()
+        .map_err(|error| Error::Internal(format!("no threads: {error}")))
+}
+
+/// Waits for `work`, which is done on the runtime of this module.
+fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+    let (done, result) = mpsc::sync_channel(1);
+    runtime()?.spawn(async move {
+        // Nobody is there only if the caller panicked.
+        let _ = done.send(work.await);
+    });
+    result
+        .recv()
+        .map_err(|_| Error::Internal("it panicked".to_owned()))
+}
+
+/// A [`Sandbox`](crate::Sandbox) whose calls block.
+#[derive(Debug)]
+pub struct Sandbox(Arc<crate::sandbox::Sandbox>);
+
+impl Sandbox {
+    /// Makes the sandbox of a builder: see [`SandboxBuilder::build`].
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn build(builder: SandboxBuilder) -> Result<Self, Error> {
+        wait(builder.build())?.map(|sandbox| Self(Arc::new(sandbox)))
+    }
+
+    /// Runs `script` to its end: see [`Sandbox::run`](crate::Sandbox::run).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
+        self.start(script, RunOptions::new())?.wait()
+    }
+
+    /// Starts `script`: see [`Sandbox::start`](crate::Sandbox::start).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn start(&self, script: impl Into<Script>, options: RunOptions) -> Result<Run, Error> {
+        let (sandbox, script) = (Arc::clone(&self.0), script.into());
+        let run = wait(async move { sandbox.start(script, options).await })?;
+        run.map(|run| Run(Some(run)))
+    }
+
+    /// Reads a file of the guest, of at most `most` bytes: see
+    /// [`Sandbox::read_file_up_to`](crate::Sandbox::read_file_up_to).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn read_file(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
+        let (sandbox, path) = (Arc::clone(&self.0), path.to_owned());
+        wait(async move { sandbox.read_file_up_to(&path, most).await })?
+    }
+
+    /// Writes a file of the guest: see [`Sandbox::write_file`](crate::Sandbox::write_file).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let (sandbox, path, bytes) = (Arc::clone(&self.0), path.to_owned(), bytes.into());
+        wait(async move { sandbox.write_file(&path, bytes).await })?
+    }
+
+    /// Makes a copy that goes its own way: see [`Sandbox::fork`](crate::Sandbox::fork).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn fork(&self) -> Result<Self, Error> {
+        let sandbox = Arc::clone(&self.0);
+        wait(async move { sandbox.fork().await })?.map(|fork| Self(Arc::new(fork)))
+    }
+
+    /// The sandbox itself, for the calls that do not wait: its policy, environment and usage.
+    pub fn get_ref(&self) -> &crate::sandbox::Sandbox {
+        &self.0
+    }
+
+    /// Ends its runs, removes its files, and reports whether that succeeded: see
+    /// [`Sandbox::close`](crate::Sandbox::close).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn close(self) -> Result<(), Error> {
+        match Arc::into_inner(self.0) {
+            Some(sandbox) => wait(sandbox.close())?,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A [`Run`](crate::Run) whose calls block. Dropping it ends the program.
+#[derive(Debug)]
+#[must_use = "dropping a run ends its program"]
+pub struct Run(Option<crate::run::Run>);
+
+impl Run {
+    /// Takes the program's stdin: see [`Run::stdin`](crate::Run::stdin).
+    pub fn stdin(&mut self) -> Option<Writer> {
+        let stdin = self.0.as_mut()?.stdin();
+        stdin.map(|stdin| Writer(Some(stdin)))
+    }
+
+    /// Takes the program's stdout: see [`Run::stdout`](crate::Run::stdout).
+    pub fn stdout(&mut self) -> Option<Reader> {
+        let stdout = self.0.as_mut()?.stdout();
+        stdout.map(Reader::new)
+    }
+
+    /// Takes the program's stderr: see [`Run::stderr`](crate::Run::stderr).
+    pub fn stderr(&mut self) -> Option<Reader> {
+        let stderr = self.0.as_mut()?.stderr();
+        stderr.map(Reader::new)
+    }
+
+    /// Follows the program's decisions, requests and lookups as they are made: see
+    /// [`Run::records`](crate::Run::records).
+    pub fn records(&self) -> Records {
+        Records(self.0.as_ref().map(crate::run::Run::records))
+    }
+
+    /// Ends the program: see [`Run::kill`](crate::Run::kill).
+    pub fn kill(&self) {
+        if let Some(run) = &self.0 {
+            run.kill();
+        }
+    }
+
+    /// A handle that ends the program from another thread.
+    pub fn kill_handle(&self) -> Option<KillHandle> {
+        self.0.as_ref().map(crate::run::Run::kill_handle)
+    }
+
+    /// Waits for the program's end: see [`Run::wait`](crate::Run::wait).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn wait(&mut self) -> Result<Outcome, Error> {
+        let mut run = self.0.take().ok_or(Error::AlreadyWaited)?;
+        wait(async move { run.wait().await })?
+    }
+}
+
+/// An output stream of a program.
+#[derive(Debug)]
+pub struct Reader {
+    stream: Option<OutputReader>,
+    left: Bytes,
+}
+
+impl Reader {
+    fn new(stream: OutputReader) -> Self {
+        Self {
+            stream: Some(stream),
+            left: Bytes::new(),
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left.is_empty()
+            && !buffer.is_empty()
+            && let Some(mut stream) = self.stream.take()
+        {
+            let reading = async move { (stream.next().await, stream) };
+            let (bytes, stream) = wait(reading).map_err(io::Error::other)?;
+            if let Some(bytes) = bytes {
+                (self.left, self.stream) = (bytes, Some(stream));
+            }
+        }
+        let count = self.left.len().min(buffer.len());
+        self.left.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// The stdin of a program.
+#[derive(Debug)]
+pub struct Writer(Option<StdinWriter>);
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stream = self.0.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let bytes = bytes.to_vec();
+        let writing = async move { (stream.write(&bytes).await, stream) };
+        let (written, stream) = wait(writing).map_err(io::Error::other)?;
+        self.0 = Some(stream);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The records of a run, as they are made.
+#[derive(Debug)]
+pub struct Records(Option<Follow>);
+
+impl Iterator for Records {
+    type Item = AuditLine;
+
+    fn next(&mut self) -> Option<AuditLine> {
+        let mut follow = self.0.take()?;
+        let (line, follow) = wait(async move { (follow.next().await, follow) }).ok()?;
+        self.0 = line.is_some().then_some(follow);
+        line
+    }
+}
