@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod exposure;
 mod files;
+mod governance;
 mod guest;
 mod handles;
 mod metadata_error;
@@ -37,15 +38,16 @@ pub use builder::SandboxBuilder;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
+pub use governance::Usage;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
 pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
-    Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
+    Amendments, Amount, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
     ExchangeRecord, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture, HookRequest,
-    LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage,
-    Time, ValueError, Vault, VaultError, Verdict,
+    LookupRecord, NetworkUsage, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError,
+    SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use sandbox_net_wasi::{

@@ -97,7 +97,6 @@ impl Quota {
         self.limits
     }
 
-    #[cfg(test)]
     pub(super) fn used(&self) -> Usage {
         self.used
     }
