@@ -235,7 +235,12 @@ impl Target<'_> {
     pub(super) fn secret_value(&self, secret: &str, why: &str) -> Denial {
         let fault = format!("the secret '{secret}' has no value: {}", one_line(why));
         let remedy = "no rule can allow it: the operator has to mend the secret's source";
-        self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
+        self.deny(
+            DenyReason::Secret,
+            &format!("secret:{secret}"),
+            &fault,
+            remedy,
+        )
     }
 
     /// Refuses a range, because it might contain a part of the secret.

@@ -35,6 +35,8 @@ mod send;
 mod shared;
 mod task;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tls_tests;
 mod unframed;
 mod upload;

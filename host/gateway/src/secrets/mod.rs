@@ -11,6 +11,8 @@ mod matcher;
 mod output;
 mod percent;
 mod placeholder;
+#[cfg(test)]
+mod replacement_tests;
 mod response_mask;
 mod source;
 mod value;
