@@ -45,6 +45,21 @@ impl Gateway {
     /// Budgets, with what is used of them, and secrets stay. The new policy may have the same ones, as
     /// one that [`policy`](Self::policy) returned has, or none.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
+    /// use sandbox_net_gateway::{AuditLog, Gateway};
+    /// use sandbox_net_policy::Policy;
+    ///
+    /// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+    /// let policy = Policy::allow(["https://*.example.com".parse()?]);
+    /// let gateway = Gateway::new(policy, config, AuditLog::new());
+    /// let narrow = gateway.policy().narrow(["https://api.example.com"])?;
+    /// gateway.replace_policy(narrow)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// For a policy with other budgets or secrets, and for one that [`Policy::check`] refuses.
@@ -60,6 +75,20 @@ impl Gateway {
     /// Budgets, with what is used of them, secrets and grants stay, and so do the rules of policies
     /// that narrow the first one.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
+    /// use sandbox_net_gateway::{AuditLog, Gateway};
+    /// use sandbox_net_policy::{Policy, Rules};
+    ///
+    /// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+    /// let gateway = Gateway::new(Policy::deny_all(), config, AuditLog::new());
+    /// gateway.set_rules(Rules::default().allow("https://api.example.com")?)?;
+    /// assert!(!gateway.policy().denies_everything());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// For rules that [`Policy::check`] refuses.
@@ -72,6 +101,26 @@ impl Gateway {
     /// program's placeholder stays the same. Responses are masked for the new value and for the last
     /// four that it had before. It blocks while a file is read or a command runs, for 30 seconds at
     /// most.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
+    /// use sandbox_net_gateway::{Gateway, Vault};
+    /// use sandbox_net_policy::{Document, Secret, SecretSource};
+    ///
+    /// let first = SecretSource::value("sk-live-0123456789");
+    /// let document = Document {
+    ///     allow: vec!["https://api.example.com".parse()?],
+    ///     secrets: vec![Secret::new("key", "https://api.example.com".parse()?, first)],
+    ///     ..Document::default()
+    /// };
+    /// let vault = Vault::open(&document.secrets)?;
+    /// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+    /// let gateway = Gateway::builder().secrets(vault).build(document.into(), config);
+    /// gateway.replace_secret("key", SecretSource::value("sk-live-9876543210"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

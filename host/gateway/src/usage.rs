@@ -72,6 +72,22 @@ impl NetworkUsage {
 
 impl Gateway {
     /// How much of its budgets the sandbox has used so far, in all its runs.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
+    /// use sandbox_net_gateway::{AuditLog, Gateway};
+    /// use sandbox_net_policy::{Budgets, Policy};
+    ///
+    /// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+    /// let mut budgets = Budgets::default();
+    /// budgets.requests = Some(10);
+    /// let policy = Policy::deny_all().with_budgets(budgets);
+    /// let gateway = Gateway::new(policy, config, AuditLog::new());
+    /// assert_eq!(gateway.usage().requests.left, Some(10));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn usage(&self) -> NetworkUsage {
         let meter = &self.shared.meter;
