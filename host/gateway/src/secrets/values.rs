@@ -1,7 +1,6 @@
 //! The values of a vault's secrets: those that are sent, and those that are still masked.
 
 use std::collections::VecDeque;
-use std::mem;
 
 use tokio::time::Instant;
 
@@ -77,7 +76,7 @@ impl Values {
     /// Sets the value that is sent.
     fn set(&mut self, fresh: Fresh) {
         self.former.retain(|former| *former != fresh.value);
-        if let Some(before) = mem::replace(&mut self.present, Some(fresh))
+        if let Some(before) = self.present.replace(fresh)
             && self
                 .present
                 .as_ref()
