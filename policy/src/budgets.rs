@@ -98,6 +98,26 @@ impl Budgets {
         })
     }
 
+    /// Each key of `[budgets]` with its value, if it is set.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, Option<u64>); 12] {
+        let of = |number: Option<u32>| number.map(u64::from);
+        [
+            ("requests", self.requests),
+            ("requests_per_second", of(self.requests_per_second)),
+            ("connections", of(self.connections)),
+            ("bytes_up", self.bytes_up),
+            ("bytes_down", self.bytes_down),
+            ("response_head", of(self.response_head)),
+            ("hosts", of(self.hosts)),
+            ("seconds", self.time.map(|time| time.as_secs())),
+            ("host_memory", self.host_memory),
+            ("lookups", self.lookups),
+            ("connections_per_second", of(self.connections_per_second)),
+            ("denials", self.denials),
+        ]
+    }
+
     /// The smaller one of each pair of budgets.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
@@ -173,6 +193,8 @@ mod tests {
         for (index, limit) in (0..).zip(limits) {
             let (key, value) = budgets.of_limit(limit).unwrap();
             assert!(keys.contains_key(key), "{key}");
+            assert!(budgets.entries().contains(&(key, value)), "{key}");
+            assert!(Budgets::default().entries().contains(&(key, None)));
             assert_eq!(value, Some(100 + index), "{limit}");
         }
         assert_eq!(budgets.of_limit("request-head-size"), None);

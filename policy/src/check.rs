@@ -23,6 +23,15 @@ pub struct PolicyFault {
     pub fault: DocumentFault,
 }
 
+impl PolicyFault {
+    pub(crate) fn new(part: impl fmt::Display, fault: impl Into<DocumentFault>) -> Self {
+        Self {
+            part: part.to_string(),
+            fault: fault.into(),
+        }
+    }
+}
+
 impl Document {
     /// Checks what a policy file is checked for: rules that are too broad, invalid budgets, secrets
     /// that could not work or would leak, and grants of TLS settings or of fields that grant nothing
@@ -36,14 +45,8 @@ impl Document {
         check_rules("ask", &self.ask)?;
         check_grants(&self.tls)?;
         check_fields(&self.fields)?;
-        let grants = self.tls.iter().map(|grants| grants.hosts.len());
-        let fields = self.fields.iter().map(|grants| grants.hosts.len());
-        let rules = [self.allow.len(), self.deny.len(), self.ask.len()];
-        let rules = rules.into_iter().chain(grants).chain(fields);
-        let rules = rules.chain([self.secrets.len()]);
-        if rules.fold(0, usize::saturating_add) > MAX_RULES {
-            return Err(fault("rules", DocumentFault::TooManyRules));
-        }
+        let lists = [&self.allow, &self.deny, &self.ask];
+        check_count(lists, (&self.tls, &self.fields), self.secrets.len())?;
         self.budgets.check()?;
         check_secrets(&self.secrets)
     }
@@ -56,11 +59,15 @@ impl Policy {
     ///
     /// The first fault.
     pub fn check(&self) -> Result<(), PolicyFault> {
-        for layer in self.layers.iter() {
+        for (index, layer) in self.layers.iter().enumerate() {
             check_rules("allow", &layer.allow)?;
             check_rules("ask", &layer.ask)?;
             check_grants(&layer.tls)?;
             check_fields(&layer.fields)?;
+            let lists = [&layer.allow, &layer.deny, &layer.ask];
+            // The secrets are the first author's.
+            let secrets = self.secrets().len() * usize::from(index == 0);
+            check_count(lists, (&layer.tls, &layer.fields), secrets)?;
         }
         self.budgets().check()?;
         check_secrets(self.secrets())
@@ -115,6 +122,21 @@ pub fn check_secrets(secrets: &[Secret]) -> Result<(), PolicyFault> {
     }
 }
 
+/// Refuses more rules than a file may have, in all its lists, secrets and grants.
+fn check_count(
+    lists: [&Vec<Rule>; 3],
+    (tls, fields): (&[TlsGrants], &[FieldGrants]),
+    secrets: usize,
+) -> Result<(), PolicyFault> {
+    let tls = tls.iter().map(|grants| grants.hosts.len());
+    let fields = fields.iter().map(|grants| grants.hosts.len());
+    let rules = lists.into_iter().map(Vec::len).chain(tls).chain(fields);
+    match rules.fold(secrets, usize::saturating_add) > MAX_RULES {
+        true => Err(fault("rules", DocumentFault::TooManyRules)),
+        false => Ok(()),
+    }
+}
+
 fn check_grants(grants: &[TlsGrants]) -> Result<(), PolicyFault> {
     for (index, grants) in grants.iter().enumerate() {
         let part = format!("tls {}", index + 1);
@@ -148,10 +170,7 @@ fn check_rules(part: &str, rules: &[Rule]) -> Result<(), PolicyFault> {
 }
 
 fn fault(part: impl fmt::Display, fault: impl Into<DocumentFault>) -> PolicyFault {
-    PolicyFault {
-        part: part.to_string(),
-        fault: fault.into(),
-    }
+    PolicyFault::new(part, fault)
 }
 
 #[cfg(test)]
@@ -159,7 +178,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::secret::{SecretSource, tests::secret};
+    use crate::secret::tests::secret;
+    use crate::secret_source::SecretSource;
 
     /// The fault of a document and of its policy, which is the same.
     fn told(document: &Document) -> String {
@@ -396,6 +416,8 @@ mod tests {
             ..Document::default()
         };
         for many in [many, fields("x-host", hosts)] {
+            let policy = Policy::from(many.clone());
+            assert_eq!(policy.check(), many.check());
             assert!(matches!(
                 many.check(),
                 Err(PolicyFault {

@@ -256,6 +256,12 @@ impl Checked<RequestLine> {
         Target::from(&self.value.origin).unverified_secret(secret)
     }
 
+    /// The denial for a secret that has no value, for this reason.
+    #[must_use]
+    pub fn secret_value_denial(&self, secret: &str, why: &str) -> Denial {
+        Target::from(&self.value.origin).secret_value(secret, why)
+    }
+
     /// The denial for a range of a response that may contain a secret.
     #[must_use]
     pub fn range_denial(&self, secret: &str) -> Denial {

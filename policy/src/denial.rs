@@ -240,6 +240,18 @@ impl Target<'_> {
         self.deny(DenyReason::Secret, DEFAULT_DENY, &fault, remedy)
     }
 
+    /// Refuses a request for which the host has no value of a secret.
+    pub(super) fn secret_value(&self, secret: &str, why: &str) -> Denial {
+        let fault = format!("the secret '{secret}' has no value: {}", one_line(why));
+        let remedy = "no rule can allow it: the operator has to mend the secret's source";
+        self.deny(
+            DenyReason::Secret,
+            &format!("secret:{secret}"),
+            &fault,
+            remedy,
+        )
+    }
+
     /// Refuses a range, because it might contain a part of the secret.
     pub(super) fn range(&self, secret: &str) -> Denial {
         let fault = format!(

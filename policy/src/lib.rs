@@ -47,7 +47,9 @@ mod query;
 mod rule;
 mod rule_error;
 mod rule_parser;
+mod rules;
 mod secret;
+mod secret_source;
 mod shared;
 mod suggestion;
 pub mod syntax;
@@ -79,7 +81,11 @@ pub use policy::Policy;
 pub use query::Mismatch;
 pub use rule::Rule;
 pub use rule_error::RuleError;
-pub use secret::{Secret, SecretError, SecretSource};
+pub use rules::Rules;
+pub use secret::{Secret, SecretError};
+pub use secret_source::{
+    SecretAnswer, SecretCallback, SecretCallbackError, SecretSource, SecretText,
+};
 pub use suggestion::is_pastable;
 pub use target::{Endpoint, Origin, Scheme};
 pub use tls::{TlsGrants, TlsGrantsError, TlsOverride, TlsOverrides, Verification};

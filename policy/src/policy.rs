@@ -64,6 +64,15 @@ impl Policy {
         }
     }
 
+    /// A policy of one author, without budgets and secrets.
+    pub(crate) fn of_layer(layer: Layer) -> Self {
+        Self {
+            layers: [layer].into(),
+            budgets: Budgets::default(),
+            secrets: [].into(),
+        }
+    }
+
     /// The rules that allow, in the order in which they were given.
     pub fn allow_rules(&self) -> impl Iterator<Item = &Rule> {
         self.layers.iter().flat_map(|layer| &layer.allow)
@@ -152,6 +161,23 @@ impl Policy {
         Self { budgets, ..self }
     }
 
+    /// The same policy with other layers.
+    pub(crate) fn with_layers(&self, layers: Vec<Layer>) -> Self {
+        Self {
+            layers: layers.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same policy with the secrets of `other`.
+    #[must_use]
+    pub fn with_secrets_of(self, other: &Self) -> Self {
+        Self {
+            secrets: other.secrets.clone(),
+            ..self
+        }
+    }
+
     /// The secrets that may be inserted into requests.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
@@ -211,9 +237,9 @@ impl From<Document> for Policy {
             fields: document.fields,
         };
         Self {
-            layers: [layer].into(),
             budgets: document.budgets,
             secrets: document.secrets.into(),
+            ..Self::of_layer(layer)
         }
     }
 }

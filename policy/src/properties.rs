@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::address::{AddressClass, classify};
+use crate::checked::{Answer, Checked};
 use crate::decide::{Decision, decide};
 use crate::denial::DenyReason;
-use crate::document::Document;
+use crate::document::{Document, Mode};
 use crate::host::Host;
+use crate::layer::Layer;
 use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::rule::Rule;
@@ -141,6 +143,14 @@ fn text_allows(rule: &str, scheme: Scheme, host: &str, port: u16) -> bool {
     rule_scheme == scheme.as_str() && rule_port == port.to_string() && same_host
 }
 
+/// What the policy allows, or may allow if somebody grants it.
+fn granted<T>(answer: Answer<T>) -> Checked<T> {
+    match answer {
+        Answer::Checked(checked) => checked,
+        Answer::Ask(asked) => asked.grant(),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -248,6 +258,49 @@ proptest! {
         }
         prop_assert!(a.covers(&both) && b.covers(&both));
         prop_assert!(a.covers(&a));
+    }
+
+    #[test]
+    fn a_narrowed_policy_allows_nothing_that_the_wide_one_or_its_own_rules_do_not(
+        mut wide in policy(),
+        mode in prop::sample::select(Mode::ALL.to_vec()),
+        narrowing in prop::collection::vec(full_rule(), 0..4),
+        scheme in scheme(),
+        host in host(),
+        port in port(),
+        method in method(),
+        path in path(),
+        address in address(),
+        tls in tls_request(),
+        field in prop::option::of(prop::sample::select(vec!["x-original-url", "X_Host", "accept"])),
+    ) {
+        wide.layers = wide.layers.iter().cloned().map(|layer| Layer { mode, ..layer }).collect();
+        let narrowing: Vec<_> = narrowing
+            .into_iter()
+            .filter(|rule| rule.parse::<Rule>().is_ok())
+            .collect();
+        let narrow = wide.narrow(&narrowing).unwrap();
+        let own = Policy::allow(narrowing.iter().map(|rule| rule.parse().unwrap()));
+        let origin = Origin { scheme, endpoint: Endpoint::new(&host, port).unwrap() };
+        let (method, path) = (method.as_bytes(), path.as_bytes());
+        let fields: Vec<_> = field.iter().map(|name| (name.as_bytes().to_vec(), Vec::new())).collect();
+        // What is asked about may be allowed.
+        let lets = |policy: &Policy, fields: &[(Vec<u8>, Vec<u8>)]| {
+            let line = policy.answer_request(&origin, method, path, fields);
+            line.is_ok_and(|line| granted(line).permits(address))
+        };
+        let is_let = lets(&narrow, &fields);
+        prop_assert!(!is_let || lets(&wide, &fields) && lets(&own, &[]));
+        // Only fields are narrowed by more than the rules: these may name a path.
+        if fields.is_empty() {
+            prop_assert_eq!(is_let, lets(&wide, &[]) && lets(&own, &[]));
+        }
+        let secured = |policy: &Policy| {
+            let tls = policy.answer_tls(&origin.endpoint, None, tls);
+            tls.is_ok_and(|tls| granted(tls).permits(address))
+        };
+        prop_assert!(!secured(&narrow) || secured(&wide));
+        prop_assert!(narrow.covers(&narrow) && (mode != Mode::Enforce || wide.covers(&narrow)));
     }
 
     #[test]

@@ -47,6 +47,12 @@ pub(crate) struct Ports {
     pub(crate) last: u16,
 }
 
+impl AsRef<str> for Rule {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 impl Rule {
     /// The rule as the operator wrote it, which is also its name in denials and logs.
     #[must_use]

@@ -1,20 +1,20 @@
 //! Secrets: which requests get one, where in the request it goes, and where it comes from.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
 use crate::fields;
 use crate::host_pattern::HostPattern;
 use crate::rule::Rule;
+use crate::secret_source::SecretSource;
 use crate::syntax;
 use crate::target::Scheme;
 
 /// A credential that the guest uses without ever having it.
 ///
 /// The guest's environment has a placeholder. In requests that the secret's rule allows, the host
-/// puts the value in the placeholder's place; the value itself is in no policy.
+/// puts the value in the placeholder's place; the value itself is in no policy file.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Secret {
@@ -46,19 +46,6 @@ pub struct Secret {
     pub plain_http: bool,
     /// Where the host gets the value from.
     pub source: SecretSource,
-}
-
-/// Where the host gets the value of a secret from.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-pub enum SecretSource {
-    /// An environment variable of the host.
-    Env(#[schemars(regex(pattern = r"^[^=\u0000]+$"))] String),
-    /// The content of a file of the host.
-    File(#[schemars(with = "String", length(min = 1))] PathBuf),
-    /// What a program of the host writes to its standard output: the program and its arguments,
-    /// started without a shell.
-    Command(#[schemars(length(min = 1))] Vec<String>),
 }
 
 /// Why a secret is refused. Every message is one line.
@@ -118,6 +105,32 @@ pub enum SecretError {
 }
 
 impl Secret {
+    /// A secret for the requests that `rule` allows, in their field `authorization`. The guest's
+    /// variable is the name in upper case, with `_` for `-`. The fields change all of that.
+    ///
+    /// ```
+    /// use sandbox_net_policy::{Secret, SecretSource};
+    ///
+    /// let rule = "https://api.example.com".parse().unwrap();
+    /// let secret = Secret::new("api-key", rule, SecretSource::value("sk-live-0123456789"));
+    /// assert_eq!(secret.env, "API_KEY");
+    /// assert_eq!(secret.check(), Ok(()));
+    /// ```
+    #[must_use]
+    pub fn new(name: impl Into<String>, rule: Rule, source: SecretSource) -> Self {
+        let name = name.into();
+        Self {
+            env: default_variable(&name),
+            name,
+            rule,
+            headers: vec!["authorization".to_owned()],
+            query: Vec::new(),
+            basic: false,
+            plain_http: false,
+            source,
+        }
+    }
+
     /// Checks a secret that was built in code; those of a policy file are checked already.
     ///
     /// # Errors
@@ -155,26 +168,6 @@ impl Secret {
             return Err(SecretError::AnyHost);
         }
         Ok(())
-    }
-}
-
-impl SecretSource {
-    /// Refuses what the operating system cannot look up.
-    pub(super) fn check(&self) -> Result<(), SecretError> {
-        let has_nul = |text: &str| text.contains('\0');
-        match self {
-            Self::Env(name) => check_variable(name).map_err(|_| SecretError::SourceVariable),
-            Self::File(path) if path.as_os_str().is_empty() || has_nul(&path.to_string_lossy()) => {
-                Err(SecretError::SourceFile)
-            }
-            Self::Command(words)
-                if words.first().is_none_or(String::is_empty)
-                    || words.iter().any(|word| has_nul(word)) =>
-            {
-                Err(SecretError::SourceCommand)
-            }
-            Self::File(_) | Self::Command(_) => Ok(()),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_egress::{Client, EgressConfig, Limit, Machine};
-use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsOverrides};
+use sandbox_net_policy::{DEFAULT_DENY, Denial, DenyReason, Policy, TlsOverrides};
 
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
 use crate::bounds::Bounds;
@@ -36,20 +36,6 @@ impl std::fmt::Debug for Gateway {
             .field("sandbox", &self.audit.sandbox())
             .finish_non_exhaustive()
     }
-}
-
-/// Why a policy cannot replace another one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReplacePolicyError {
-    /// It brings budgets or secrets.
-    #[error(
-        "budgets and secrets stay those of the sandbox's first policy: remove them from the new one"
-    )]
-    BudgetsOrSecrets,
-    /// [`Policy::check`] refuses it, for this reason.
-    #[error("{0}")]
-    Policy(String),
 }
 
 /// Settings of a [`Gateway`] besides the policy.
@@ -191,23 +177,6 @@ impl Gateway {
             run: Some(Arc::new(RunBudget::new(requests))),
             ..next
         }
-    }
-
-    /// Replaces the policy from now on, in every run. Connections that were made before are not
-    /// reused; requests under way that it denies end with that denial.
-    ///
-    /// # Errors
-    ///
-    /// For a policy that brings budgets or secrets: only the first policy sets them. For one that
-    /// [`Policy::check`] refuses.
-    pub fn replace_policy(&self, policy: Policy) -> Result<(), ReplacePolicyError> {
-        if *policy.budgets() != Budgets::default() || !policy.secrets().is_empty() {
-            return Err(ReplacePolicyError::BudgetsOrSecrets);
-        }
-        let fault = policy.check();
-        fault.map_err(|fault| ReplacePolicyError::Policy(fault.to_string()))?;
-        self.shared.replace(policy);
-        Ok(())
     }
 
     /// Records a call that is not valid HTTP, and was refused as such.

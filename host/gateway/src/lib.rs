@@ -29,6 +29,7 @@ mod lookup;
 mod malformed;
 mod meter;
 mod outgoing;
+mod replacement;
 mod request;
 mod response;
 mod run_budget;
@@ -37,9 +38,12 @@ mod send;
 mod shared;
 mod task;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tls_tests;
 mod unframed;
 mod upload;
+mod usage;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
@@ -48,12 +52,14 @@ pub use audit::{
 };
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
-pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
+pub use gateway::{Gateway, GatewayBuilder};
 pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookFuture, HookRequest};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
 pub use outgoing::Outgoing;
+pub use replacement::ReplacePolicyError;
 pub use request::{Body, Request, RequestHead, Response, Timeouts};
 pub use sandbox_net_policy::Stage;
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
 pub use task::Task;
+pub use usage::{Amount, NetworkUsage};

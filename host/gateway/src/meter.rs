@@ -24,6 +24,19 @@ pub(super) struct Meter {
 /// one, try two at once, or check whether a server is there.
 const SPARE: u64 = 100;
 
+/// What was used up so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    pub(super) requests: u64,
+    pub(super) bytes_up: u64,
+    pub(super) bytes_down: u64,
+    pub(super) hosts: u64,
+    /// Since the first use of the network.
+    pub(super) time: Duration,
+    pub(super) lookups: u64,
+    pub(super) denials: u64,
+}
+
 /// An opened connection. It counts as unused until it carries a request.
 pub(super) struct Opened {
     meter: Arc<Meter>,
@@ -71,6 +84,21 @@ impl Meter {
 
     pub(super) fn budgets(&self) -> &Budgets {
         &self.budgets
+    }
+
+    /// What was used up so far.
+    pub(super) fn spent(&self) -> Spent {
+        let state = self.state();
+        let since = |begun: Instant| Instant::now().saturating_duration_since(begun);
+        Spent {
+            requests: state.requests,
+            bytes_up: self.up.used.load(Ordering::Relaxed),
+            bytes_down: self.down.used.load(Ordering::Relaxed),
+            hosts: state.hosts.len() as u64,
+            time: state.begun.map_or(Duration::ZERO, since),
+            lookups: self.lookups.load(Ordering::Relaxed),
+            denials: self.denials.load(Ordering::Relaxed),
+        }
     }
 
     /// Counts a host before it is connected to or looked up.
@@ -175,9 +203,9 @@ impl Meter {
 
     /// When the network ends, once it was used.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        // The clock is read by `spent`, too.
+        let begun = *self.state().begun.get_or_insert_with(Instant::now);
         let time = self.budgets.time?;
-        let mut state = self.state();
-        let begun = *state.begun.get_or_insert_with(Instant::now);
         // Beyond what the clock can say there is no end.
         begun.checked_add(time)
     }

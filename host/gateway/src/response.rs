@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use crate::audit::PendingRequest;
 use crate::completion::Completion;
 use crate::request::{Body as AnswerBody, Response};
-use crate::secrets::{MaskStream, Masker};
+use crate::secrets::ResponseMask;
 use crate::shared::Shared;
 use crate::upload::CountedBody;
 use sandbox_net_egress::account::{self, Reservation};
@@ -86,10 +86,9 @@ fn mask(
     line: &Checked<RequestLine>,
     shared: &Shared,
 ) -> Result<Option<Masking>, EgressError> {
-    let masker = shared.vault.masker(&line.origin);
-    if masker.is_empty() {
+    let Some(mask) = shared.vault.mask(&line.origin) else {
         return Ok(None);
-    }
+    };
     let is_coded = head.fields.iter().any(|(name, value)| {
         let is_identity = value.trim_ascii().eq_ignore_ascii_case(b"identity");
         name.eq_ignore_ascii_case(b"content-encoding") && !is_identity
@@ -97,40 +96,36 @@ fn mask(
     if is_coded {
         return Err(EgressError::Denied(line.coding_denial()));
     }
-    masker.mask_whole(&mut head.reason);
-    mask_fields(&mut head.fields, &masker);
-    Masking::new(masker, shared).map(Some)
+    mask.mask_whole(&mut head.reason);
+    mask_fields(&mut head.fields, &mask);
+    Masking::new(mask, shared).map(Some)
 }
 
-fn mask_fields(fields: &mut Fields, masker: &Masker) {
+fn mask_fields(fields: &mut Fields, mask: &ResponseMask) {
     for (name, value) in fields {
-        masker.mask_whole(name);
-        masker.mask_whole(value);
+        mask.mask_whole(name);
+        mask.mask_whole(value);
     }
 }
 
 /// Masks the rest of an answer: its body and its trailers.
 pub(super) struct Masking {
-    masker: Masker,
-    stream: MaskStream,
-    /// The memory of what the stream holds back.
+    mask: ResponseMask,
+    /// The memory of what it holds back.
     held: Reservation,
 }
 
 impl Masking {
-    pub(super) fn new(masker: Masker, shared: &Shared) -> Result<Self, EgressError> {
+    pub(super) fn new(mask: ResponseMask, shared: &Shared) -> Result<Self, EgressError> {
         let held = shared.egress.memory().reserve(0);
-        Ok(Self {
-            stream: masker.stream(),
-            masker,
-            held: held.map_err(EgressError::Limit)?,
-        })
+        let held = held.map_err(EgressError::Limit)?;
+        Ok(Self { mask, held })
     }
 
     /// Masks a piece.
     fn push(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
-        let given = self.stream.push(piece);
-        let held = self.held.change_to(self.stream.size());
+        let given = self.mask.push(piece);
+        let held = self.held.change_to(self.mask.size());
         held.map(|()| given).map_err(EgressError::Limit)
     }
 }
@@ -235,7 +230,7 @@ impl TrackedBody {
         if let Err(error) = self.settle() {
             return self.failed(error);
         }
-        let rest = self.mask.take().map(|mut mask| mask.stream.finish());
+        let rest = self.mask.take().map(|mut masking| masking.mask.finish());
         match rest.filter(|rest| !rest.is_empty()) {
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
             None => self.last(),
@@ -261,8 +256,8 @@ impl TrackedBody {
         self.tracking
             .completion
             .hold(held.map_err(EgressError::Limit)?);
-        if let Some(mask) = &self.mask {
-            mask_fields(&mut fields, &mask.masker);
+        if let Some(masking) = &self.mask {
+            mask_fields(&mut fields, &masking.mask);
         }
         if !fields.is_empty() {
             self.trailers = Some(header_map(&fields));

@@ -223,7 +223,7 @@ impl Gateway {
         let granted = self.granted(answer, (link, policy)).await;
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
         let (mut line, amendments) = granted?;
-        let prepared = self.prepare(&mut line, amendments, link);
+        let prepared = self.prepare(&mut line, amendments, link).await;
         let secrets = self.overruling(decided, prepared.map_err(EgressError::Denied))?;
         Ok((line, secrets))
     }
@@ -270,7 +270,7 @@ impl Gateway {
     }
 
     /// Adds what the hook and the secrets add; returns the names of the inserted secrets.
-    fn prepare(
+    async fn prepare(
         &self,
         line: &mut Checked<RequestLine>,
         amendments: Amendments,
@@ -278,7 +278,7 @@ impl Gateway {
     ) -> Result<Vec<String>, Denial> {
         amend(line, amendments.fields)?;
         let is_vouched_for = link.profile.are_as_strict_as_the_hosts();
-        self.shared.vault.fill(line, is_vouched_for)
+        self.shared.vault.fill(line, is_vouched_for).await
     }
 
     /// Sends the request, unless it is ended from elsewhere: by the guest, or by a change of the

@@ -51,7 +51,7 @@ impl Shared {
         vault: Vault,
         hook: Option<(Arc<dyn DecisionHook>, Duration)>,
     ) -> Self {
-        let most = egress.config().max_connections.min(Semaphore::MAX_PERMITS);
+        let most = most_at_once(&egress);
         Self {
             connections: Arc::new(Semaphore::new(most)),
             requests: Arc::new(Semaphore::new(most)),
@@ -113,6 +113,12 @@ impl Shared {
         self.admit(&self.connections, CONNECTION)
     }
 
+    /// How many connections of the guest are open.
+    pub(super) fn open_connections(&self) -> u64 {
+        let most = most_at_once(&self.egress);
+        most.saturating_sub(self.connections.available_permits()) as u64
+    }
+
     /// Takes a place for one more request.
     pub(super) fn admit_request(&self) -> Result<Admission, Limit> {
         self.admit(&self.requests, REQUEST)
@@ -126,11 +132,24 @@ impl Shared {
         })
     }
 
-    /// Replaces the policy from now on. What goes on and is denied by it ends with that denial;
-    /// connections are closed as soon as they carry no request, and are made again.
-    pub(super) fn replace(&self, policy: Policy) {
-        let mut policy = Arc::new(policy);
-        let mut state = self.state();
+    /// Replaces the policy from now on by what `make` makes of the present one. What goes on and is
+    /// denied by it ends with that denial; connections are closed as soon as they carry no request,
+    /// and are made again.
+    ///
+    /// # Errors
+    ///
+    /// What `make` returns; then nothing changes.
+    pub(super) fn replace<E>(&self, make: impl Fn(&Policy) -> Result<Policy, E>) -> Result<(), E> {
+        let mut before = self.policy();
+        let (mut policy, mut state) = loop {
+            let policy = Arc::new(make(&before)?);
+            let state = self.state();
+            if Arc::ptr_eq(&state.policy, &before) {
+                break (policy, state);
+            }
+            // Another call replaced it meanwhile.
+            before = Arc::clone(&state.policy);
+        };
         state.policy = Arc::clone(&policy);
         self.egress.renew();
         let mut running = std::mem::take(&mut state.running);
@@ -155,7 +174,14 @@ impl Shared {
                 runtime.spawn(async move { connection.lock().await.follow() });
             }
         }
+        Ok(())
     }
+}
+
+/// How many connections, and how many requests, there may be at once.
+fn most_at_once(egress: &Client) -> usize {
+    let most = egress.config().max_connections;
+    most.min(Semaphore::MAX_PERMITS)
 }
 
 impl SharedState {

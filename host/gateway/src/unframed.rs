@@ -28,16 +28,13 @@ pub(super) fn unframed(
         tls,
     } = answer;
     let shared = &tracking.shared;
-    let masker = shared.vault.masker(&line.origin);
-    if !masker.is_empty() && !is_legible(&failure) {
+    let mask = shared.vault.mask(&line.origin);
+    if mask.is_some() && !is_legible(&failure) {
         let told = (&*tracking.record, &*tracking.completion);
         let error = EgressError::Protocol(failure);
         return Err(for_guest(error, &line.origin, shared, told));
     }
-    let mask = match masker.is_empty() {
-        true => None,
-        false => Some(Masking::new(masker, shared)?),
-    };
+    let mask = mask.map(|mask| Masking::new(mask, shared)).transpose()?;
     if let ProtocolFault::Ambiguous { status, .. } = failure.fault {
         tracking.record.answered(peer, tls, status);
     }

@@ -5,6 +5,8 @@ mod decided;
 mod exposed;
 mod limits;
 
+pub(crate) use exposed::check_source;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certi
 use sandbox_net_gateway::DecisionHook;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
 use sandbox_net_gateway::secrets::{COMMAND_LIMIT, Vault};
-use sandbox_net_policy::{Document, Policy};
+use sandbox_net_policy::{Document, Policy, Secret};
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::Capability;
 
@@ -49,6 +51,7 @@ pub struct SandboxBuilder {
     ask: Vec<String>,
     tls_grants: Vec<String>,
     field_grants: Vec<String>,
+    secrets: Vec<Secret>,
     narrowing: Vec<Policy>,
     hook: Option<Arc<dyn DecisionHook>>,
     hook_deadline: Option<Duration>,
@@ -137,9 +140,28 @@ impl SandboxBuilder {
         self
     }
 
+    /// Adds a secret to the policy, such as one with a value that you have, or with a callback, see
+    /// [`Secret::new`] and [`SecretSource`](sandbox_net_policy::SecretSource).
+    ///
+    /// ```
+    /// use sandbox_net::Sandbox;
+    /// use sandbox_net::policy::{Secret, SecretSource};
+    ///
+    /// let rule = "https://api.example.com".parse().unwrap();
+    /// let key = String::from("sk-live-0123456789");
+    /// let builder = Sandbox::builder()
+    ///     .allow("https://api.example.com")
+    ///     .secret(Secret::new("api-key", rule, SecretSource::value(key)));
+    /// assert_eq!(builder.effective_policy().unwrap().secrets()[0].env, "API_KEY");
+    /// ```
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
     /// Sets the policy. [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
-    /// [`tls_grant`](Self::tls_grant) and [`field_grant`](Self::field_grant) add to it. It replaces
-    /// an earlier one.
+    /// [`tls_grant`](Self::tls_grant), [`field_grant`](Self::field_grant) and [`secret`](Self::secret)
+    /// add to it. It replaces an earlier one.
     pub fn policy(mut self, document: Document) -> Self {
         self.document = document;
         self.policy_file = None;

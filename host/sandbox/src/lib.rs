@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod exposure;
 mod files;
+mod governance;
 mod guest;
 mod handles;
 mod metadata_error;
@@ -48,6 +49,7 @@ pub use builder::SandboxBuilder;
 pub use engine::{Engine, EngineBuilder, configure};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
+pub use governance::Usage;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
 pub use pipe::OutputReader;
@@ -56,11 +58,11 @@ pub use run::{KillHandle, Run};
 pub use run_options::RunOptions;
 pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
-    Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
+    Amendments, Amount, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
     ExchangeRecord, Follow, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture,
-    HookRequest, LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError,
-    SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
+    HookRequest, LookupRecord, NetworkUsage, PlaceholderError, ReachedBudget, Reason,
+    ReplacePolicyError, SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{
     BuildError, Capability, ComponentizeError, RuntimeError, StubImport, componentize,

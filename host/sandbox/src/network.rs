@@ -40,11 +40,12 @@ impl Network {
         builder.build(self.policy.clone(), self.egress.clone())
     }
 
-    /// The settings of a fork called `name`, whose parent now has this policy. If that policy
-    /// replaced the first one it has no budgets of its own, and those of the first one stay.
+    /// The settings of a fork called `name`, whose parent now has this policy. Its secrets have the
+    /// values of now.
     pub(crate) fn forked(&self, policy: Policy, name: &str) -> Self {
         let mut forked = self.clone();
-        forked.policy = policy.with_budgets(*self.policy.budgets());
+        forked.policy = policy;
+        forked.vault = self.vault.fork();
         forked.audit.sandbox = format!("{name}/fork-{}", next_number());
         forked
     }

@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use crate::disk::{Disk, DiskLimits, remove_contents};
+use crate::disk::{Disk, DiskLimits, DiskUsage, remove_contents};
 use crate::engine::Preopen;
 
 /// The prefix of the names of these directories.
@@ -72,6 +72,11 @@ impl Root {
     /// What the guest sees as `/`.
     pub(crate) fn files(&self) -> &Preopen {
         &self.files
+    }
+
+    /// What is used of the disk, and its limits.
+    pub(crate) fn usage(&self) -> (DiskUsage, DiskLimits) {
+        self.disk.usage()
     }
 
     /// Makes a directory for the script of one run, beside what the guest sees. Returns its name,

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Gateway;
-use sandbox_net_policy::Policy;
 use sandbox_net_python::Capability;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,10 +56,10 @@ const READ_LIMIT: u64 = 64 << 20;
 /// ```
 pub struct Sandbox {
     engine: Engine,
-    settings: Settings,
+    pub(crate) settings: Settings,
     env: Mutex<BTreeMap<String, String>>,
-    gateway: Gateway,
-    root: Arc<Root>,
+    pub(crate) gateway: Gateway,
+    pub(crate) root: Arc<Root>,
     runs: TaskTracker,
     closing: CancellationToken,
 }
@@ -328,27 +327,6 @@ impl Sandbox {
     pub fn get_env(&self, name: &str) -> Option<String> {
         let env = self.environment();
         env.get(name).cloned()
-    }
-
-    /// Returns the policy that decides at the moment.
-    pub fn policy(&self) -> Policy {
-        self.gateway.policy()
-    }
-
-    /// Replaces the policy from now on, also for current runs. Connections that were made before
-    /// are not reused, and requests under way that it denies end with that denial.
-    ///
-    /// # Errors
-    ///
-    /// For a policy with budgets or secrets, which only the sandbox's first policy sets; and if the
-    /// sandbox was made without a network.
-    pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
-        if self.settings.capability == Capability::None && !policy.denies_everything() {
-            let why = "the sandbox was made without a network, for a policy that denies everything";
-            return Err(Error::Policy(why.to_owned()));
-        }
-        let replaced = self.gateway.replace_policy(policy);
-        replaced.map_err(|error| Error::Policy(error.to_string()))
     }
 
     /// Makes a sandbox with a copy of this one's files, environment, policy and packages. From then

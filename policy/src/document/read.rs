@@ -12,7 +12,8 @@ use crate::budgets::Budgets;
 use crate::overrides::{self, FieldGrants};
 use crate::rule::Rule;
 use crate::rule_error::RuleError;
-use crate::secret::{self, Secret, SecretError, SecretSource};
+use crate::secret::{self, Secret, SecretError};
+use crate::secret_source::SecretSource;
 use crate::tls::{self, TlsGrants};
 
 /// The keys of each table.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::secret::SecretSource;
+use crate::secret_source::SecretSource;
 
 /// A document with every key.
 const WHOLE: &str = r#"# Who may be talked to.

@@ -1,6 +1,7 @@
 //! What the host decides beyond rules: secrets, budgets, the embedder's hook, policies that are
 //! replaced while a program runs, the audit log, and policies in files.
 
+mod at_run_time;
 mod audit;
 mod budgets;
 mod hook;

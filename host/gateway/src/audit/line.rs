@@ -125,7 +125,8 @@ pub struct DecisionRecord {
     pub tls: Vec<TlsOverride>,
     /// What was decided.
     pub verdict: Verdict,
-    /// The rule that decided, as the operator wrote it; `default-deny` where none did.
+    /// The rule that decided, as the operator wrote it; `default-deny` where none did, and
+    /// `secret:NAME` where a secret had no value.
     pub rule: String,
     /// Why it was denied, or would have been.
     pub reason: Option<Reason>,

@@ -28,12 +28,12 @@ pub(crate) struct Places<'a> {
 }
 
 /// A secret, as far as one request is concerned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Use<'a> {
     /// What the guest writes; an empty one occurs nowhere.
     pub placeholder: &'a str,
     /// What the server receives.
-    pub value: &'a SecretValue,
+    pub value: SecretValue,
     /// Where the value may stand.
     pub places: Places<'a>,
     /// Whether this request may carry the secret.

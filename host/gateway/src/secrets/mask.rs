@@ -29,6 +29,7 @@ impl Masker {
     }
 
     /// Whether there is nothing to mask.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -70,6 +71,25 @@ impl MaskStream {
             Some((_, matching)) => matching.push(&chunk).into(),
             None => chunk,
         }
+    }
+
+    /// Goes on with the values of another masker, which may have been known to the text's author from
+    /// now on. What is held back is searched for them again, and what was masked of it stays masked.
+    /// Returns what is no longer held back.
+    pub(crate) fn follow(&mut self, masker: &Masker) -> Bytes {
+        // Without a value there is nothing to go on with: the former ones are masked on.
+        let Some(matcher) = &masker.0 else {
+            return Bytes::new();
+        };
+        let given = match &mut self.0 {
+            Some((_, matching)) => matching.follow(matcher).into(),
+            None => Bytes::new(),
+        };
+        match &mut self.0 {
+            Some((own, _)) => own.clone_from(matcher),
+            None => self.0 = Some((matcher.clone(), matcher.begin())),
+        }
+        given
     }
 
     /// The memory of what is held back.

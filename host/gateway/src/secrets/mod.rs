@@ -3,6 +3,7 @@
 //! The guest has a placeholder. The host replaces it with the value in the requests that may carry
 //! it (`insert`), and masks the value in the responses of the hosts that its rule names (`mask`).
 
+mod callback;
 mod command;
 mod insert;
 mod mask;
@@ -10,18 +11,21 @@ mod matcher;
 mod output;
 mod percent;
 mod placeholder;
+#[cfg(test)]
+mod replacement_tests;
+mod response_mask;
 mod source;
 mod value;
+mod values;
 mod vault;
 
 pub use command::CommandError;
 pub use command::LIMIT as COMMAND_LIMIT;
 pub(crate) use insert::{Places, Use, insert};
-pub(crate) use mask::{MaskStream, Masker};
 pub(crate) use placeholder::Placeholder;
 pub use placeholder::PlaceholderError;
+pub(crate) use response_mask::ResponseMask;
 pub use source::SourceError;
-pub(crate) use source::{Source, load};
 pub(crate) use value::SecretValue;
 pub use value::ValueError;
 pub use vault::{Vault, VaultError};

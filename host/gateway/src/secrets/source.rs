@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::command::{self, CommandError};
 use super::output::{Output, read_limited};
 use super::value::{SecretValue, ValueError};
+use sandbox_net_policy::SecretText;
 use sandbox_net_process::TimeBox;
 
 /// Where a value comes from.
@@ -25,6 +26,8 @@ pub(crate) enum Source {
     /// which is its own: it cannot read from a terminal. A daemon that left the group is neither
     /// killed nor waited for.
     Command(Vec<String>),
+    /// A value that the embedder has given.
+    Value(SecretText),
 }
 
 /// Why there is no value. Never contains it.
@@ -65,6 +68,7 @@ impl fmt::Debug for Source {
             Self::Command(command) => {
                 write!(f, "command {}", command.first().map_or("", String::as_str))
             }
+            Self::Value(_) => f.write_str("the value that was given"),
         }
     }
 }
@@ -86,6 +90,7 @@ pub(crate) fn load(source: &Source, within: &TimeBox) -> Result<SecretValue, Sou
             error,
         })?,
         Source::Command(command) => command::run(command, within)?,
+        Source::Value(text) => Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
     };
     value
         .and_then(|mut value| SecretValue::new(mem::take(&mut *value)))

@@ -12,7 +12,7 @@ pub(super) const LONGEST: usize = 16 << 10;
 
 /// The value of a secret: printable ASCII. Never shown by `Debug`; zeroed when its last clone
 /// is dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SecretValue(Arc<Zeroizing<Vec<u8>>>);
 
 /// Why bytes cannot be the value of a secret. Never contains them.
@@ -63,6 +63,11 @@ impl SecretValue {
             return Err(ValueError::TooShort);
         }
         Ok(Self(Arc::new(bytes)))
+    }
+
+    /// No value, for a search that inserts nothing.
+    pub(crate) fn none() -> Self {
+        Self(Arc::default())
     }
 
     /// The value itself, for a request or a masker only.

@@ -1,25 +1,30 @@
 //! The secrets of one sandbox: their values, and their placeholders for the guest.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::callback::{self, Callback};
+use super::mask::Masker;
+use super::source::{Source, SourceError, load};
+use super::values::{AllValues, Given, Wanted};
 use super::{
-    COMMAND_LIMIT, Masker, Placeholder, PlaceholderError, Places, SecretValue, Source, SourceError,
-    Use, insert, load,
+    COMMAND_LIMIT, Placeholder, PlaceholderError, Places, ResponseMask, SecretValue, Use, insert,
 };
 use sandbox_net_policy::{
-    Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretSource, check_secrets,
+    Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretError, SecretSource,
+    check_secrets,
 };
 use sandbox_net_process::TimeBox;
 
 /// The values of a policy's secrets, each with its placeholder. Cloning gives another handle.
 #[derive(Clone)]
 pub struct Vault {
-    entries: std::sync::Arc<[Entry]>,
-    masker: Masker,
+    entries: Arc<[Entry]>,
+    values: Arc<Mutex<AllValues>>,
 }
 
 struct Entry {
     secret: Secret,
     placeholder: Placeholder,
-    value: SecretValue,
 }
 
 /// Why the secrets of a policy are not available. It never contains a value.
@@ -40,13 +45,36 @@ pub enum VaultError {
     /// There is no placeholder.
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
+    /// No secret has this name.
+    #[error("there is no secret '{}'; the policy has {}", name.escape_debug(), listed(known))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names of the secrets that there are.
+        known: Vec<String>,
+    },
+    /// A policy file would refuse this source.
+    #[error("the secret '{name}' can't be replaced: {source}")]
+    Replacement {
+        /// The name of the secret.
+        name: String,
+        /// Why not.
+        source: SecretError,
+    },
+}
+
+fn listed(names: &[String]) -> String {
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => format!("'{}'", names.join("', '")),
+    }
 }
 
 impl Default for Vault {
     fn default() -> Self {
         Self {
             entries: [].into(),
-            masker: Masker::new(&[]),
+            values: Arc::new(Mutex::new(AllValues::new([]))),
         }
     }
 }
@@ -74,31 +102,69 @@ impl Vault {
     /// Fetches them with this limit for each, and stops when nobody waits any more.
     pub fn open_within(secrets: &[Secret], each: &TimeBox) -> Result<Self, VaultError> {
         check_secrets(secrets)?;
-        let entry = |secret: &Secret| {
-            let source = match &secret.source {
-                SecretSource::Env(name) => Source::Env(name.clone()),
-                SecretSource::File(path) => Source::File(path.clone()),
-                SecretSource::Command(words) => Source::Command(words.clone()),
-            };
-            let value = load(&source, &each.renewed()).map_err(|source| VaultError::Source {
-                name: secret.name.clone(),
-                source,
-            })?;
-            Ok(Entry {
+        let (mut entries, mut values) = (Vec::new(), Vec::new());
+        for secret in secrets {
+            values.push(given(&secret.name, &secret.source, &each.renewed())?);
+            entries.push(Entry {
                 secret: secret.clone(),
                 placeholder: Placeholder::random()?,
-                value,
-            })
-        };
-        let entries: Vec<Entry> = secrets
-            .iter()
-            .map(entry)
-            .collect::<Result<_, VaultError>>()?;
-        let values: Vec<SecretValue> = entries.iter().map(|entry| entry.value.clone()).collect();
+            });
+        }
         Ok(Self {
-            masker: Masker::new(&values),
             entries: entries.into(),
+            values: Arc::new(Mutex::new(AllValues::new(values))),
         })
+    }
+
+    /// Gives the secret called `name` another source, for requests from now on. It blocks while a file
+    /// is read or a command runs, for 30 seconds at most. A callback is not asked yet.
+    ///
+    /// The last four values that it had before are still masked.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such secret, a policy file would refuse the source, or there is no value; then
+    /// nothing changes.
+    pub fn replace(&self, name: &str, source: SecretSource) -> Result<(), VaultError> {
+        self.replace_within(name, &source, &TimeBox::new(COMMAND_LIMIT))
+    }
+
+    /// Replaces it with this limit, and stops when nobody waits any more.
+    pub fn replace_within(
+        &self,
+        name: &str,
+        source: &SecretSource,
+        within: &TimeBox,
+    ) -> Result<(), VaultError> {
+        let mut entries = self.entries.iter();
+        let Some(index) = entries.position(|entry| entry.secret.name == name) else {
+            let known = self.entries.iter().map(|entry| entry.secret.name.clone());
+            return Err(VaultError::Unknown {
+                name: name.to_owned(),
+                known: known.collect(),
+            });
+        };
+        source.check().map_err(|source| VaultError::Replacement {
+            name: name.to_owned(),
+            source,
+        })?;
+        let given = given(name, source, within)?;
+        self.values().replace(index, given);
+        Ok(())
+    }
+
+    /// A vault with the same placeholders and values, whose secrets are replaced, and whose callbacks
+    /// are asked, apart from this one's.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            entries: Arc::clone(&self.entries),
+            values: Arc::new(Mutex::new(self.values().fork())),
+        }
+    }
+
+    fn values(&self) -> MutexGuard<'_, AllValues> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guest's environment variables with the placeholders that they hold.
@@ -107,10 +173,22 @@ impl Vault {
         entries.map(|entry| (entry.secret.env.as_str(), entry.placeholder.as_str()))
     }
 
+    /// Masks the responses of this origin if secrets may come back from there.
+    pub(crate) fn mask(&self, origin: &Origin) -> Option<ResponseMask> {
+        let is_returned = self.is_returned_by(origin);
+        is_returned.then(|| ResponseMask::new(self.clone(), origin.clone()))
+    }
+
     /// Masks the secrets that may come back from this origin, and no others: otherwise a guest's
-    /// own server could tell whether a guess at a secret is right.
-    pub(crate) fn masker(&self, origin: &Origin) -> Masker {
-        self.masker.only(|index| self.entries[index].is_for(origin))
+    /// own server could tell whether a guess at a secret is right. With the values' generation.
+    pub(super) fn masker(&self, origin: &Origin) -> (Masker, u64) {
+        let is_wanted = |index: usize| self.entries[index].is_for(origin);
+        self.values().masker(is_wanted)
+    }
+
+    /// How often the values that are masked have changed.
+    pub(super) fn generation(&self) -> u64 {
+        self.values().generation()
     }
 
     /// Replaces placeholders by values; returns the names of the inserted secrets.
@@ -124,8 +202,9 @@ impl Vault {
     /// # Errors
     ///
     /// The denial if a placeholder stands in a place of its secret, but the secret is not meant for this
-    /// request, or the request goes to somebody else; or for a range of a response that may contain a secret.
-    pub(crate) fn fill(
+    /// request, the request goes to somebody else, or there is no value; or for a range of a response
+    /// that may contain a secret.
+    pub(crate) async fn fill(
         &self,
         request: &mut Checked<RequestLine>,
         is_vouched_for: bool,
@@ -133,26 +212,17 @@ impl Vault {
         if self.entries.is_empty() {
             return Ok(Vec::new());
         }
-        let granted: Vec<bool> = self
-            .entries
-            .iter()
+        let entries = self.entries.iter();
+        let granted: Vec<bool> = entries
             .map(|entry| is_vouched_for && request.is_for(&entry.secret))
             .collect();
-        let uses: Vec<Use<'_>> = self
-            .entries
-            .iter()
-            .zip(granted)
-            .map(|(entry, granted)| Use {
-                placeholder: entry.placeholder.as_str(),
-                value: &entry.value,
-                places: Places {
-                    headers: &entry.secret.headers,
-                    query: &entry.secret.query,
-                    basic: entry.secret.basic,
-                },
-                granted,
-            })
+        let values = self.needed(request, &granted).await?;
+        // Without a value a placeholder is refused rather than sent.
+        let granted = granted.iter().zip(&values);
+        let granted: Vec<bool> = granted
+            .map(|(granted, value)| *granted && value.is_some())
             .collect();
+        let uses = self.uses(&values, &granted);
         let inserted = request.amend(|path, fields| insert(path, fields, &uses))?;
         let name = |index: usize| self.entries[index].secret.name.clone();
         let inserted = inserted.map_err(|index| {
@@ -172,6 +242,69 @@ impl Vault {
         Ok(inserted.into_iter().map(name).collect())
     }
 
+    /// For each secret its value, if it has one or the request needs it.
+    async fn needed(
+        &self,
+        request: &Checked<RequestLine>,
+        granted: &[bool],
+    ) -> Result<Vec<Option<SecretValue>>, Denial> {
+        let mut values = self.values().valid();
+        let mut missing = granted.iter().zip(&values);
+        if !missing.any(|(granted, value)| *granted && value.is_none()) {
+            return Ok(values);
+        }
+        // The search that inserts finds what is needed, in a copy. What it refuses is refused later.
+        let (mut path, mut fields) = (request.path.clone(), request.fields.clone());
+        let uses = self.uses(&values, granted);
+        let needed = insert(&mut path, &mut fields, &uses).unwrap_or_default();
+        drop(uses);
+        for index in needed {
+            if values[index].is_none() {
+                values[index] = Some(self.asked(index, request).await?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The value that a callback gives.
+    async fn asked(
+        &self,
+        index: usize,
+        request: &Checked<RequestLine>,
+    ) -> Result<SecretValue, Denial> {
+        let name = &self.entries[index].secret.name;
+        let fault = |fault| request.secret_value_denial(name, &format!("{fault}"));
+        loop {
+            let wanted = self.values().want(index, name).map_err(fault)?;
+            let (asking, version) = match wanted {
+                Wanted::Value(value) => return Ok(value),
+                Wanted::Asking(asking, version) => (asking, version),
+            };
+            let answer = callback::answer(&asking).await;
+            let answer = self.values().answered(index, (&asking, version), answer);
+            if let Some(answer) = answer {
+                return answer.map_err(fault);
+            }
+        }
+    }
+
+    /// What a request may do with the secrets.
+    fn uses<'a>(&'a self, values: &[Option<SecretValue>], granted: &[bool]) -> Vec<Use<'a>> {
+        let entries = self.entries.iter().zip(values).zip(granted);
+        entries
+            .map(|((entry, value), granted)| Use {
+                placeholder: entry.placeholder.as_str(),
+                value: value.clone().unwrap_or_else(SecretValue::none),
+                places: Places {
+                    headers: &entry.secret.headers,
+                    query: &entry.secret.query,
+                    basic: entry.secret.basic,
+                },
+                granted: *granted,
+            })
+            .collect()
+    }
+
     /// Whether a secret may come back from this origin.
     pub(crate) fn is_returned_by(&self, origin: &Origin) -> bool {
         self.returning(origin).is_some()
@@ -187,6 +320,22 @@ impl Entry {
     fn is_for(&self, origin: &Origin) -> bool {
         self.secret.rule.allows(origin.scheme, &origin.endpoint)
     }
+}
+
+/// What a source gives.
+fn given(name: &str, source: &SecretSource, within: &TimeBox) -> Result<Given, VaultError> {
+    let source = match source {
+        SecretSource::Env(name) => Source::Env(name.clone()),
+        SecretSource::File(path) => Source::File(path.clone()),
+        SecretSource::Command(words) => Source::Command(words.clone()),
+        SecretSource::Value(text) => Source::Value(text.clone()),
+        SecretSource::Callback(code) => return Ok(Given::Callback(Callback::new(code.clone()))),
+    };
+    let value = load(&source, within).map_err(|source| VaultError::Source {
+        name: name.to_owned(),
+        source,
+    })?;
+    Ok(Given::Value(value))
 }
 
 fn has_field(fields: &[(Vec<u8>, Vec<u8>)], name: &str) -> bool {
@@ -252,8 +401,8 @@ mod tests {
         fields.collect::<Vec<_>>().join(", ")
     }
 
-    #[test]
-    fn a_value_goes_into_the_requests_of_its_own_rule_and_over_tls_only() {
+    #[tokio::test]
+    async fn a_value_goes_into_the_requests_of_its_own_rule_and_over_tls_only() {
         let (vault, _file) = vault("rule = 'POST api.test/v1/**'\nenv = 'API_KEY'");
         let (variable, placeholder) = vault.variables().next().unwrap();
         assert_eq!(variable, "API_KEY");
@@ -296,7 +445,8 @@ mod tests {
             ),
         ] {
             let mut line = request(method, scheme, path, &[(field, bearer.clone())]);
-            let filled = vault.fill(&mut line, true).map_err(|denial| denial.reason);
+            let filled = vault.fill(&mut line, true).await;
+            let filled = filled.map_err(|denial| denial.reason);
             assert_eq!(
                 filled.map(|_| text(&line)),
                 expected.map(str::to_owned),
@@ -310,16 +460,16 @@ mod tests {
             "/",
             &[("X-Other", placeholder.to_owned())],
         );
-        assert_eq!(vault.fill(&mut line, true), Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
         assert!(text(&line).contains(placeholder) && !format!("{line:?}").contains("real-value"));
     }
 
-    #[test]
-    fn a_response_that_may_have_a_secret_in_it_is_asked_for_whole_and_without_coding() {
+    #[tokio::test]
+    async fn a_response_that_may_have_a_secret_in_it_is_asked_for_whole_and_without_coding() {
         let (vault, _file) = vault("rule = 'api.test'");
         let fields = [("accept-encoding", "gzip, br".to_owned())];
         let mut line = request("GET", Scheme::Https, "/", &fields);
-        assert_eq!(vault.fill(&mut line, true), Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
         assert_eq!(text(&line), "accept-encoding: identity");
         let mut line = request(
             "GET",
@@ -327,8 +477,8 @@ mod tests {
             "/",
             &[("Range", "bytes=0-3".to_owned())],
         );
-        let denial = vault.fill(&mut line, true).unwrap_err();
+        let denial = vault.fill(&mut line, true).await.unwrap_err();
         assert_eq!(denial.reason, DenyReason::Secret);
-        assert!(Vault::default().fill(&mut line, true).is_ok());
+        assert!(Vault::default().fill(&mut line, true).await.is_ok());
     }
 }

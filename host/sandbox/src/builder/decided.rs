@@ -35,6 +35,7 @@ impl SandboxBuilder {
             };
             document.fields.push(grant.parse().map_err(refused)?);
         }
+        document.secrets.extend(self.secrets.iter().cloned());
         let policy = Policy::from(document);
         if self.narrowing.iter().any(|one| !one.secrets().is_empty()) {
             let why = "a policy that narrows another can't bring secrets: they belong in the first";

@@ -80,20 +80,25 @@ impl SandboxBuilder {
 
 /// Refuses files and commands of secrets where a guest could replace what they name.
 pub(super) fn check_secrets(writable: &[Writable], secrets: &[Secret]) -> Result<(), Error> {
+    let mut secrets = secrets.iter();
+    secrets.try_for_each(|secret| check_source(writable, &secret.name, &secret.source))
+}
+
+/// Refuses such a source of the secret called `name`.
+pub(crate) fn check_source(
+    writable: &[Writable],
+    name: &str,
+    source: &SecretSource,
+) -> Result<(), Error> {
     if writable.is_empty() {
         return Ok(());
     }
-    for secret in secrets {
-        match &secret.source {
-            SecretSource::Env(_) => {}
-            SecretSource::File(path) => {
-                let what = format!("the file of the secret '{}'", secret.name);
-                exposure::check(writable, path, &what)?;
-            }
-            SecretSource::Command(words) => {
-                programs::check_command(writable, words, &secret.name)?;
-            }
+    match source {
+        // They name nothing of the host's files.
+        SecretSource::Env(_) | SecretSource::Value(_) | SecretSource::Callback(_) => Ok(()),
+        SecretSource::File(path) => {
+            exposure::check(writable, path, &format!("the file of the secret '{name}'"))
         }
+        SecretSource::Command(words) => programs::check_command(writable, words, name),
     }
-    Ok(())
 }

@@ -75,6 +75,11 @@ impl Disk {
         }))
     }
 
+    /// What is used, and the limits.
+    pub(crate) fn usage(&self) -> (Usage, DiskLimits) {
+        (self.lock().quota.used(), self.limits)
+    }
+
     pub(crate) fn top(&self) -> &Arc<File> {
         &self.top
     }

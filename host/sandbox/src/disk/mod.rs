@@ -11,5 +11,5 @@ mod remove;
 mod tree;
 
 pub(crate) use account::{Disk, Held, Opened, Wanted};
-pub(crate) use quota::DiskLimits;
+pub(crate) use quota::{DiskLimits, Usage as DiskUsage};
 pub(crate) use remove::remove_contents;

@@ -102,7 +102,6 @@ impl Quota {
         self.limits
     }
 
-    #[cfg(test)]
     pub(super) fn used(&self) -> Usage {
         self.used
     }

@@ -34,7 +34,7 @@ fn run(secrets: &[Secret], path: &str, fields: &[(&str, &str)]) -> Inserted {
         .iter()
         .map(|secret| Use {
             placeholder: secret.placeholder,
-            value: &secret.value,
+            value: secret.value.clone(),
             places: Places {
                 headers: &secret.headers,
                 query: &secret.query,

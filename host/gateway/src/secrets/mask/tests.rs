@@ -123,6 +123,40 @@ fn a_stream_that_was_finished_begins_anew() {
     assert_eq!(stream.finish(), &b"efgh"[..]);
 }
 
+/// What a stream returns that follows another masker after the first chunks.
+fn followed(before: &Masker, chunks: &[&[u8]], after: &Masker, rest: &[&[u8]]) -> Vec<u8> {
+    let mut stream = before.stream();
+    let push = |stream: &mut MaskStream, chunk: &&[u8]| stream.push(Bytes::copy_from_slice(chunk));
+    let mut given: Vec<Bytes> = chunks.iter().map(|it| push(&mut stream, it)).collect();
+    given.push(stream.follow(after));
+    given.extend(rest.iter().map(|it| push(&mut stream, it)));
+    given.push(stream.finish());
+    given.concat()
+}
+
+#[test]
+fn a_stream_that_follows_masks_old_and_new_values_around_the_change() {
+    let (old, new) = (masker(&["abcdefgh"]), masker(&["efghijkl", "abcdefgh"]));
+    for (before, rest, expected) in [
+        ("-abcdefgh-", "-efghijkl-", "-********--********-"),
+        ("-abcd", "efgh-", "-********-"),
+        ("-efgh", "ijkl-", "-********-"),
+        // Both share what is held back.
+        ("-abcdefgh", "ijkl-", "-************-"),
+        ("-abcdefg", "hijkl-", "-************-"),
+        ("-efghijkl\n", "-", "-efghijkl\n-"),
+        ("", "abcdefgh", "********"),
+    ] {
+        let given = followed(&old, &[before.as_bytes()], &new, &[rest.as_bytes()]);
+        assert_eq!(String::from_utf8(given).unwrap(), expected, "{before:?}");
+    }
+    // Before a callback was asked there is nothing to mask.
+    let given = followed(&masker(&[]), &[b"-abcdefgh"], &old, &[b"-abcdefgh"]);
+    assert_eq!(given, b"-abcdefgh-********");
+    let given = followed(&old, &[b"-abcd"], &masker(&[]), &[b"efgh-"]);
+    assert_eq!(given, b"-********-");
+}
+
 #[test]
 fn the_longest_values_can_be_masked() {
     let values = ["a", "&", "\""].map(|unit| unit.repeat(16 << 10));
@@ -144,6 +178,44 @@ proptest! {
         prop_assert_eq!(given.len(), text.len());
         let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
         prop_assert_eq!(streamed(&masker, &single).concat(), given);
+    }
+
+    #[test]
+    fn a_stream_that_follows_masks_what_either_knows_and_nothing_else(
+        text in "[ab%\n]{0,60}(ab%25baab|ab%baab\n|ab&#37;baab|aaaabbbb){0,4}[ab\n]{0,60}",
+        at in any::<Index>(),
+        again in any::<Index>(),
+        cuts in prop::collection::vec(any::<Index>(), 0..10),
+    ) {
+        let values = ["ab%baab%", "aaaabbbb", "bbbbabab%aabbab"];
+        let (old, new) = (masker(&values[..1]), masker(&values[1..]));
+        let both = masker(&values);
+        let text = text.as_bytes();
+        let place = at.index(text.len() + 1);
+        let (before, rest) = text.split_at(place);
+        let given = followed(&old, &cut(before, &cuts), &both, &cut(rest, &cuts));
+        prop_assert_eq!(given.len(), text.len());
+        // What is masked by either alone, as far as it could know, and what both mask together.
+        let least = whole(&old, text);
+        let late = whole(&new, rest);
+        let most = whole(&both, text);
+        for index in 0..text.len() {
+            let is_masked = given[index] != text[index];
+            let has_to_be = least[index] != text[index]
+                || index >= place && late[index - place] != rest[index - place];
+            prop_assert!(is_masked || !has_to_be, "{index} of {given:?}");
+            prop_assert!(!is_masked || most[index] != text[index], "{index} of {given:?}");
+        }
+        // A second change to the same values changes nothing.
+        let middle = again.index(rest.len() + 1);
+        let mut stream = old.stream();
+        let mut twice = stream.push(Bytes::copy_from_slice(before)).to_vec();
+        twice.extend(stream.follow(&both));
+        twice.extend(stream.push(Bytes::copy_from_slice(&rest[..middle])));
+        twice.extend(stream.follow(&both));
+        twice.extend(stream.push(Bytes::copy_from_slice(&rest[middle..])));
+        twice.extend(stream.finish());
+        prop_assert_eq!(twice, given);
     }
 
     #[test]

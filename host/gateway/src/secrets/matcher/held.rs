@@ -20,6 +20,8 @@ pub(super) struct Held {
     masked: VecDeque<Range<u64>>,
     /// Parts that are masked whatever is in them.
     lost: Vec<Range<u64>>,
+    /// Parts that an earlier search masked, in order.
+    earlier: VecDeque<Range<u64>>,
     pub(super) has_masked: bool,
 }
 
@@ -47,6 +49,22 @@ impl Held {
         }
     }
 
+    /// What is masked from a place on, which becomes the first one of another search.
+    pub(super) fn from(self, start: u64) -> Self {
+        let mut parts: Vec<_> = [self.masked, self.lost.into(), self.earlier]
+            .into_iter()
+            .flatten()
+            .filter(|part| part.end > start)
+            .map(|part| part.start.saturating_sub(start)..part.end - start)
+            .collect();
+        parts.sort_unstable_by_key(|part| part.start);
+        Self {
+            earlier: parts.into(),
+            has_masked: self.has_masked,
+            ..Self::default()
+        }
+    }
+
     /// Gives out the text up to a place.
     pub(super) fn give(&mut self, text: &mut Text, end: u64) -> Vec<u8> {
         if end <= text.start {
@@ -68,6 +86,14 @@ impl Held {
                 break;
             }
         }
+        // These may overlap.
+        self.earlier.retain_mut(|run| {
+            if run.start < end {
+                fill(run);
+                run.start = end;
+            }
+            run.end > end
+        });
         given
     }
 }

@@ -66,6 +66,13 @@ impl Matching {
         self.0.push(piece)
     }
 
+    /// Goes on with another matcher's values. What is held back is searched again, and what was
+    /// masked of it stays masked. Gives out what those do not hold back.
+    pub(crate) fn follow(&mut self, matcher: &Matcher) -> Vec<u8> {
+        let (forms, wanted) = (Arc::clone(&matcher.forms), Arc::clone(&matcher.wanted));
+        self.0.follow(forms, wanted)
+    }
+
     /// Ends the text: gives out the rest. Nothing can be pushed any more.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         self.0.finish()

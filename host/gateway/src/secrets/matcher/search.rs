@@ -106,6 +106,14 @@ impl Search {
         self.held.give(&mut self.text, self.ranks.released())
     }
 
+    /// Goes on with other values from what is held back, in which an occurrence of one may have
+    /// begun.
+    pub(super) fn follow(&mut self, forms: Arc<Forms>, wanted: Arc<[bool]>) -> Vec<u8> {
+        let before = mem::replace(self, Self::new(forms, wanted));
+        self.held = before.held.from(before.text.start);
+        self.push(&before.text.bytes)
+    }
+
     /// Gives out the rest.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         let end = self.text.end();
