@@ -274,7 +274,7 @@ impl Client {
         let mut handshakes = turn.lock().await;
         if let Some(slot) = generation
             .pool()
-            .slot(reach.endpoint(), profile, |ip| reach.permits(ip))
+            .slot(reach.endpoint(), profile, |peer| reach.permits(peer))
         {
             return Ok(Transport::H2 { slot });
         }

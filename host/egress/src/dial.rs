@@ -48,12 +48,13 @@ pub(crate) async fn dial(
         (None, None) => addresses(&reach.endpoint().host, dialer).await?,
     };
     let first = found.first().copied();
-    let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
+    let port = reach.port();
+    let is_permitted = |ip: &IpAddr| reach.permits(SocketAddr::new(*ip, port));
+    let permitted: Vec<IpAddr> = found.into_iter().filter(is_permitted).collect();
     if permitted.is_empty() {
         return Err(EgressError::Denied(reach.denial(first)));
     }
     *phase = Phase::Connect;
-    let port = reach.endpoint().port;
     let targets = interleave(permitted)
         .into_iter()
         .map(|ip| SocketAddr::new(ip, port));

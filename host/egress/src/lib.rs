@@ -63,6 +63,7 @@ pub use chain_checks::Checks;
 pub use client::Client;
 pub use config::EgressConfig;
 pub use connection::Connection;
+pub use dial_scope::Pinned;
 pub use error::{DnsFailure, EgressError, Phase, TlsFailure};
 pub use fields::{Fields, MAX_FIELDS};
 pub use h1::Reuse;

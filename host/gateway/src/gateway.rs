@@ -9,9 +9,10 @@ use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsO
 
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
 use crate::bounds::Bounds;
-use crate::hook::DecisionHook;
+use crate::hook::{DecisionHook, SharedHook};
 use crate::link::Link;
 use crate::meter::Meter;
+use crate::questions::Questions;
 use crate::secrets::Vault;
 use crate::shared::Shared;
 
@@ -44,7 +45,7 @@ pub enum ReplacePolicyError {
 /// Settings of a [`Gateway`] besides the policy.
 #[derive(Default)]
 pub struct GatewayBuilder {
-    hook: Option<(Arc<dyn DecisionHook>, Duration)>,
+    hook: Option<(SharedHook, Duration)>,
     vault: Vault,
     audit: AuditLog,
     machine: Option<Machine>,
@@ -54,8 +55,8 @@ impl GatewayBuilder {
     /// Asks `hook` about every request, after the policy. Without an answer within `deadline` the
     /// request is denied; with a deadline of zero, unless the hook answers at once.
     #[must_use]
-    pub fn hook(mut self, hook: Arc<dyn DecisionHook>, deadline: Duration) -> Self {
-        self.hook = Some((hook, deadline));
+    pub fn hook(mut self, hook: impl DecisionHook + 'static, deadline: Duration) -> Self {
+        self.hook = Some((SharedHook::new(hook), deadline));
         self
     }
 
@@ -100,8 +101,9 @@ impl GatewayBuilder {
         let egress = Client::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         self.audit.hold_in(egress.memory());
         self.audit.bounded_by(&bounds);
+        let questions = self.hook.map(|(hook, limit)| Questions::new(hook, limit));
         Gateway {
-            shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
+            shared: Arc::new(Shared::new(policy, egress, meter, self.vault, questions)),
             audit: self.audit,
             bounds,
         }

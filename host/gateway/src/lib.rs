@@ -13,6 +13,7 @@
 //! 6. the sockets (`sandbox-net-egress`).
 
 mod admission;
+mod asked_before;
 pub mod audit;
 mod bounds;
 mod completion;
@@ -26,7 +27,11 @@ mod link;
 mod lookup;
 mod malformed;
 mod meter;
+mod other_port;
+#[cfg(test)]
+mod other_port_tests;
 mod outgoing;
+mod questions;
 mod request;
 mod response;
 pub mod secrets;
@@ -40,12 +45,13 @@ mod upload;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, HookReason, LookupRecord, Reason, Time,
+    Verdict,
 };
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
-pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookFuture, HookRequest};
+pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookRequest, SharedHook};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
 pub use outgoing::Outgoing;

@@ -62,7 +62,7 @@ impl Gateway {
     /// What is refused without waiting; the task returns all other errors.
     pub fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
         let name = host.to_string();
-        let has_hook = self.shared.hook.is_some();
+        let has_hook = self.shared.questions.is_some();
         if let Err(limit) = self.shared.meter.check_denials() {
             let mut record = self.audit.looked_up(name, Ok(DEFAULT_DENY));
             return Err(self.lookup_limited(&mut record, limit));

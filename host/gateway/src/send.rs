@@ -123,7 +123,7 @@ impl Gateway {
 
     /// What a request's head costs in memory until it is answered.
     fn cost(&self, head: &RequestHead) -> usize {
-        let forms = FORMS + usize::from(self.shared.hook.is_some());
+        let forms = FORMS + usize::from(self.shared.questions.is_some());
         // Method and path are also kept to judge the request again.
         fields(&head.fields) * forms + (head.method.len() + head.path.len()) * (forms + 1)
     }
@@ -133,8 +133,9 @@ impl Gateway {
         &self,
         answer: Answer<RequestLine>,
         (link, then): (&Link, &Arc<Policy>),
+        decided: &mut PendingDecision,
     ) -> Result<(Checked<RequestLine>, Amendments), Denial> {
-        if self.shared.hook.is_none() {
+        if self.shared.questions.is_none() {
             return Ok((answer.without_asking()?, Amendments::default()));
         }
         let was_asked = matches!(answer, Answer::Ask(_));
@@ -150,8 +151,10 @@ impl Gateway {
             method: Some(method),
             path: Some(path),
             fields,
+            tls: link.asked(),
         };
-        let (line, amendments) = self.consult(answer, question).await?;
+        let asked = (then, decided);
+        let (line, amendments) = self.consult(answer, question, asked).await?;
         if Arc::ptr_eq(then, &self.shared.policy()) {
             return Ok((line, amendments));
         }
@@ -218,7 +221,7 @@ impl Gateway {
         (link, policy): (&Link, &Arc<Policy>),
         decided: &mut PendingDecision,
     ) -> Result<(Checked<RequestLine>, Vec<String>), EgressError> {
-        let granted = self.granted(answer, (link, policy)).await;
+        let granted = self.granted(answer, (link, policy), decided).await;
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
         let (mut line, amendments) = granted?;
         let prepared = self.prepare(&mut line, amendments, link);

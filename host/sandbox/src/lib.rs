@@ -43,9 +43,9 @@ pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
-    ExchangeRecord, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture, HookRequest,
-    LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SourceError, Stage,
-    Time, ValueError, Vault, VaultError, Verdict,
+    ExchangeRecord, Gateway, GatewayBuilder, HookAnswer, HookError, HookReason, HookRequest,
+    LookupRecord, PlaceholderError, ReachedBudget, Reason, ReplacePolicyError, SharedHook,
+    SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
 };
 pub use sandbox_net_python::{BuildError, Capability, ComponentizeError, StubImport, componentize};
 pub use sandbox_net_wasi::{

@@ -21,6 +21,7 @@ pub(super) fn decision() -> DecisionRecord {
         rule: "a.test".to_owned(),
         reason: None,
         budget: None,
+        hook_error: None,
         address: None,
         update: false,
         repeats: 0,

@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use super::run::{Following, Open, Run, Unrecorded, Written};
 use super::{
-    AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, RULE, Reason, Stage, Time, Verdict,
+    AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, HOOK_ERROR, HookReason, RULE,
+    Reason, Stage, Time, Verdict, shortened,
 };
-use sandbox_net_policy::Denial;
+use sandbox_net_policy::{Denial, DenyReason};
 
 /// A decision that has not taken effect yet. [`commit`](Self::commit) records it and must come
 /// before the effect. What becomes known later is recorded when this is dropped. A decision that is
@@ -71,6 +72,11 @@ impl PendingDecision {
         }
     }
 
+    /// Notes why the hook has no answer. The denial that follows is the hook's fault.
+    pub(crate) fn hook_failed(&mut self, why: String) {
+        self.record.hook_error = Some(shortened(why, HOOK_ERROR));
+    }
+
     /// Records that it was denied after all.
     pub(crate) fn overruled(&mut self, denial: &Denial) {
         self.refused(&denial.rule, denial.reason.into());
@@ -90,11 +96,17 @@ impl PendingDecision {
     }
 
     fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
+        let reason = match reason {
+            Reason::Policy(DenyReason::Hook) if self.record.hook_error.is_some() => {
+                Reason::Hook(HookReason::HookFailed)
+            }
+            reason => reason,
+        };
         rule.clone_into(&mut self.record.rule);
         self.record.verdict = verdict;
         let limit = match reason {
             Reason::Budget(_) => rule.strip_prefix(RULE),
-            Reason::Policy(_) => None,
+            Reason::Policy(_) | Reason::Hook(_) => None,
         };
         self.record.budget = self.run.shared.budget(limit);
         self.record.reason = Some(reason);

@@ -71,7 +71,7 @@ impl PendingLookup {
         rule.clone_into(&mut self.record.rule);
         let limit = match reason {
             Reason::Budget(_) => rule.strip_prefix(RULE),
-            Reason::Policy(_) => None,
+            Reason::Policy(_) | Reason::Hook(_) => None,
         };
         self.record.budget = self.run.shared.lookup_budget(limit);
         (self.record.reason, self.record.outcome) = (Some(reason), None);

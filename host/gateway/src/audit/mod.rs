@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{PendingDecision, PendingRequest};
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, HookReason, LookupRecord, Reason,
+    Time, Verdict,
 };
 pub(crate) use self::lookup::PendingLookup;
 pub use self::place::{Place, Stream};
@@ -35,6 +36,8 @@ use sandbox_net_policy::{Denial, TlsOverrides};
 /// Bytes of a target and of a method that are kept.
 pub(crate) const TARGET: usize = 2048;
 pub(crate) const METHOD: usize = 32;
+/// Bytes of a failed hook's text that are kept.
+const HOOK_ERROR: usize = 1024;
 
 /// The decisions of one sandbox and its requests. Cloning gives another handle to the same log.
 ///
@@ -238,6 +241,7 @@ impl AuditLog {
             rule: rule.to_owned(),
             reason,
             budget: None,
+            hook_error: None,
             address: None,
             update: false,
             repeats: 0,
@@ -257,7 +261,7 @@ fn trace(line: &AuditLine) {
             target: "sandbox_net::audit",
             sandbox = it.sandbox, sequence = it.sequence, stage = ?it.stage, verdict = ?it.verdict,
             subject = it.target, method = it.method, rule = it.rule,
-            reason = it.reason.map(Reason::as_str),
+            reason = it.reason.map(Reason::as_str), hook_error = it.hook_error,
             address = it.address.map(tracing::field::display), update = it.update,
             "decision",
         ),
