@@ -159,6 +159,45 @@ async fn a_hook_is_told_how_often_it_was_asked_for_this_method_and_path() {
 }
 
 #[test]
+fn requests_are_the_same_if_the_hook_sees_no_difference() {
+    let one = HookRequest {
+        sandbox: "agent-7".into(),
+        stage: Stage::Request,
+        origin: Origin {
+            scheme: Scheme::Https,
+            endpoint: Endpoint::new("a.test", 443).unwrap(),
+        },
+        method: None,
+        path: None,
+        fields: Vec::new(),
+        tls: Vec::new(),
+        rule: "https://a.test".to_owned(),
+        is_asked: true,
+        asked_before: 0,
+        waiting: Waiting::default(),
+    };
+    let changes: [fn(&mut HookRequest); 9] = [
+        |it| it.sandbox = "agent-8".into(),
+        |it| it.stage = Stage::Tls,
+        |it| it.origin.scheme = Scheme::Http,
+        |it| it.method = Some(Vec::new()),
+        |it| it.path = Some(Vec::new()),
+        |it| it.fields.push((b"a".to_vec(), b"b".to_vec())),
+        |it| it.tls.push(TlsOverride::OwnRoots),
+        |it| it.rule.clear(),
+        |it| it.is_asked = false,
+    ];
+    for change in changes {
+        let mut other = one.clone();
+        change(&mut other);
+        assert!(!one.is_same(&other), "{other:?}");
+    }
+    let mut again = one.clone();
+    again.asked_before = 1;
+    assert!(one.is_same(&again));
+}
+
+#[test]
 fn a_request_is_shown_without_what_makes_it_long() {
     let long = |byte: u8| vec![byte; 100_000];
     let request = HookRequest {
