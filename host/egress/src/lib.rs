@@ -37,6 +37,7 @@ mod protocol_failure;
 mod pump;
 mod refusal;
 mod resolve;
+mod spans;
 mod stream;
 mod tickets;
 mod tls;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 use crate::admission::Admission;
 use crate::audit::{BudgetReason, PendingDecision, Reason, Stage, Subject, Unrecorded};
@@ -40,6 +41,7 @@ impl Gateway {
     ) -> Result<Connecting, EgressError> {
         let subject = Subject {
             stage: Stage::Connect,
+            host: Some(endpoint.host.clone()),
             target: endpoint.to_string(),
             port: endpoint.port,
             method: None,
@@ -53,12 +55,14 @@ impl Gateway {
         let admission = self.metered(&mut decided, self.shared.admit_connection())?;
         let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
         let this = self.clone();
-        Ok(Task::spawn(async move {
+        let span = decided.span();
+        let work = async move {
             let how = (timeout, reuse, (admission, opened));
             let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
-        }))
+        };
+        Ok(Task::spawn(work.instrument(span)))
     }
 
     /// Records if a budget is used up.
@@ -170,6 +174,7 @@ impl Gateway {
         let profile = self.shared.egress.profile(options);
         let profile = self.within_memory(profile, || Subject {
             stage: Stage::Tls,
+            host: Some(endpoint.host.clone()),
             target: format!("https://{endpoint}"),
             port: endpoint.port,
             method: None,
@@ -186,6 +191,7 @@ impl Gateway {
         };
         let subject = Subject {
             stage: Stage::Tls,
+            host: Some(endpoint.host.clone()),
             target: secured.origin.to_string(),
             port: endpoint.port,
             method: None,
@@ -209,12 +215,13 @@ impl Gateway {
             decided.dialled(address);
         }
         let (this, settled) = (self.clone(), secured.for_request());
-        let handshake = Task::spawn(async move {
+        let span = decided.span();
+        let handshake = async move {
             let work = this.secured(judged, &settled, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
-        });
-        Ok((secured, handshake))
+        };
+        Ok((secured, Task::spawn(handshake.instrument(span))))
     }
 
     async fn secured(

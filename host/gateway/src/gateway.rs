@@ -177,6 +177,7 @@ impl Gateway {
     pub fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
         self.is_malformed(Subject {
             stage,
+            host: None,
             target: beginning(target).escape_default().to_string(),
             port: 0,
             method: method.map(|method| escaped(method, METHOD)),

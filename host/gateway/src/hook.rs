@@ -148,6 +148,18 @@ impl HookRequest {
     /// Waits until no program waits for the answer any more, because all that asked have given up. The
     /// answer may still serve the next one, so a hook has to stop only if it wants to withdraw its
     /// question.
+    ///
+    /// ```
+    /// # async fn ask_a_person(_: &HookRequest) -> HookAnswer { HookAnswer::allow() }
+    /// use sandbox_net_gateway::{HookAnswer, HookError, HookRequest};
+    ///
+    /// async fn decide(request: HookRequest) -> Result<HookAnswer, HookError> {
+    ///     tokio::select! {
+    ///         answer = ask_a_person(&request) => Ok(answer),
+    ///         () = request.abandoned() => Ok(HookAnswer::deny("the question was withdrawn")),
+    ///     }
+    /// }
+    /// ```
     pub async fn abandoned(&self) {
         self.waiting.nobody().await;
     }

@@ -27,6 +27,7 @@ mod link;
 mod lookup;
 mod malformed;
 mod meter;
+mod observe;
 mod other_port;
 #[cfg(test)]
 mod other_port_tests;
@@ -37,6 +38,7 @@ mod response;
 pub mod secrets;
 mod send;
 mod shared;
+mod spans;
 mod task;
 #[cfg(test)]
 mod tls_tests;

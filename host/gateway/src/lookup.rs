@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use crate::audit::{BudgetReason, PendingLookup, Reason, Unrecorded};
 use crate::gateway::{Gateway, beginning, budget_rule, malformed};
@@ -98,7 +99,7 @@ impl Gateway {
         };
         let held = self.memory().reserve(LOOKUP);
         let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;
-        let this = self.clone();
+        let (this, span) = (self.clone(), record.span());
         let mut recording = Box::pin(async move {
             let recorded = this.lookup_recorded(&checked, &mut record).await;
             recorded.map(|()| (checked, record))
@@ -106,7 +107,7 @@ impl Gateway {
         // If no sink has to be waited for, it is recorded, or refused, now.
         let recorded = recording.as_mut().now_or_never().transpose()?;
         let this = self.clone();
-        Ok(Looking::Asking(Task::spawn(async move {
+        let work = async move {
             let (checked, record) = match recorded {
                 Some(recorded) => recorded,
                 None => recording.await?,
@@ -115,7 +116,8 @@ impl Gateway {
             drop((under_way, held));
             let found = Found::new(result?, this.memory());
             found.map_err(EgressError::Limit)
-        })))
+        };
+        Ok(Looking::Asking(Task::spawn(work.instrument(span))))
     }
 
     /// The answer for a host that needs no query.

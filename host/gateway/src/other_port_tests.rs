@@ -157,9 +157,10 @@ async fn the_port_that_was_asked_for_needs_no_other_rule_and_port_zero_is_none()
         assert_eq!(result.is_ok(), is_let, "{result:?}");
     }
     let hook = |_: HookRequest| async {
-        let mut amendments = Amendments::default();
-        amendments.port = Some(80);
-        Ok(HookAnswer::Allow(amendments))
+        Ok(HookAnswer::Allow(Amendments {
+            port: Some(80),
+            ..Amendments::default()
+        }))
     };
     let policy = document(&["moved.test:1-65535 to 127.0.0.1".to_owned()]);
     let denial = denied(body(&gateway(hook, policy, config()), at(port, Scheme::Http)).await);

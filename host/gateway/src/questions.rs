@@ -10,9 +10,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Span;
 
 use crate::asked_before::AskedBefore;
 use crate::hook::{DecisionHook, HookAnswer, HookRequest, SharedHook, Waiting};
+use crate::spans;
 use crate::task::Task;
 use sandbox_net_egress::account::{HostMemory, Reservation, fields};
 use sandbox_net_policy::Policy;
@@ -171,9 +173,13 @@ impl Questions {
                     questions: Arc::downgrade(self),
                     question: Arc::clone(&question),
                 };
+                // The guest's span ends when the guest gives up.
+                let span = spans::question(question.request.stage);
+                span.follows_from(Span::current());
+                let asking = asking.ask(self.hook.clone());
                 state.open.push(Entry {
                     question: Arc::clone(&question),
-                    _asking: Task::spawn(asking.ask(self.hook.clone())),
+                    _asking: span.in_scope(|| Task::spawn(asking)),
                 });
                 question
             }

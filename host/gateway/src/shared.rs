@@ -11,6 +11,7 @@ use crate::completion::Completion;
 use crate::judgement::{Judgement, RequestContext};
 use crate::link::SharedConnection;
 use crate::meter::Meter;
+use crate::observe::Active;
 use crate::questions::Questions;
 use crate::request::RequestHead;
 use crate::secrets::Vault;
@@ -110,7 +111,11 @@ impl Shared {
 
     /// Takes a place for one more connection of the guest.
     pub(super) fn admit_connection(&self) -> Result<Admission, Limit> {
-        self.admit(&self.connections, CONNECTION)
+        let admitted = self.admit(&self.connections, CONNECTION)?;
+        Ok(Admission {
+            _active: Some(Active::new()),
+            ..admitted
+        })
     }
 
     /// Takes a place for one more request.
@@ -123,6 +128,7 @@ impl Shared {
         Ok(Admission {
             place: Some(place.map_err(|_| Limit::Connections)?),
             held: self.egress.memory().reserve(bytes)?,
+            _active: None,
         })
     }
 

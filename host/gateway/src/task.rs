@@ -4,18 +4,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 /// A task of the tokio runtime. Awaiting it returns the task's result; dropping it ends the task.
 pub struct Task<T>(AbortOnDropHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts the task.
+    /// Starts the task, in the span of its caller.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(AbortOnDropHandle::new(tokio::spawn(work)))
+        Self(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
     }
 }
 

@@ -11,7 +11,11 @@ use super::{
     AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, HOOK_ERROR, HookReason, RULE,
     Reason, Stage, Time, Verdict, shortened,
 };
+use crate::observe;
+use crate::spans;
+use sandbox_net_egress::HttpVersion;
 use sandbox_net_policy::{Denial, DenyReason};
+use tracing::Span;
 
 /// A decision that has not taken effect yet. [`commit`](Self::commit) records it and must come
 /// before the effect. What becomes known later is recorded when this is dropped. A decision that is
@@ -19,6 +23,7 @@ use sandbox_net_policy::{Denial, DenyReason};
 pub(crate) struct PendingDecision {
     run: Arc<Run>,
     record: DecisionRecord,
+    span: Span,
     /// The port of the target, for addresses that were refused.
     port: u16,
     /// `None` until a sink may have it.
@@ -28,15 +33,21 @@ pub(crate) struct PendingDecision {
 }
 
 impl PendingDecision {
-    pub(super) fn new(run: &Arc<Run>, record: DecisionRecord, port: u16) -> Self {
+    pub(super) fn new(run: &Arc<Run>, (record, span): (DecisionRecord, Span), port: u16) -> Self {
         Self {
             run: Arc::clone(run),
             record,
+            span,
             port,
             written: None,
             has_changed: false,
             _open: run.open(),
         }
+    }
+
+    /// The span of its decision.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
     }
 
     pub(crate) fn sequence(&self) -> u64 {
@@ -119,6 +130,12 @@ impl Drop for PendingDecision {
         if !self.written.as_ref().is_some_and(|it| it.is_certain) {
             self.abandon();
         }
+        spans::decided(&self.span, &self.record);
+        observe::decided(
+            self.record.stage.as_str(),
+            self.record.verdict,
+            self.record.reason,
+        );
         let mut record = self.record.clone();
         match &self.written {
             Some(written) if self.has_changed => {
@@ -138,15 +155,24 @@ pub(crate) struct PendingRequest {
     run: Arc<Run>,
     begun: Instant,
     /// `None` once it is recorded.
-    record: Mutex<Option<(ExchangeRecord, Open)>>,
+    record: Mutex<Option<Unfinished>>,
     following: Following,
     up: AtomicU64,
     down: AtomicU64,
 }
 
+/// A record that is not complete yet.
+struct Unfinished {
+    record: ExchangeRecord,
+    version: Option<HttpVersion>,
+    span: Span,
+    _open: Open,
+}
+
 impl PendingRequest {
-    /// Begins the record. `of` is the decision on the request, which is recorded already.
-    pub(crate) fn new(log: &AuditLog, of: &PendingDecision) -> Self {
+    /// Begins the record. `of` is the decision on the request, which is recorded already, and `span` is
+    /// the request's.
+    pub(crate) fn new(log: &AuditLog, of: &PendingDecision, span: Span) -> Self {
         let decision = &of.record;
         let record = ExchangeRecord {
             time: Time::now(),
@@ -167,7 +193,12 @@ impl PendingRequest {
         Self {
             run: Arc::clone(&log.run),
             begun: Instant::now(),
-            record: Mutex::new(Some((record, log.run.open()))),
+            record: Mutex::new(Some(Unfinished {
+                record,
+                version: None,
+                span,
+                _open: log.run.open(),
+            })),
             following: of
                 .written
                 .as_ref()
@@ -198,6 +229,13 @@ impl PendingRequest {
         });
     }
 
+    /// Notes the version of HTTP of the response.
+    pub(crate) fn speaks(&self, version: HttpVersion) {
+        if let Some(unfinished) = &mut *self.record() {
+            unfinished.version = Some(version);
+        }
+    }
+
     /// Records that a malformed or ambiguous response came back; this is the request's error.
     pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
         self.change(|record| {
@@ -219,25 +257,33 @@ impl PendingRequest {
 
     /// Records the request, once.
     pub(crate) fn finish(&self) {
-        let Some((mut record, open)) = self.record().take() else {
+        let Some(unfinished) = self.record().take() else {
             return;
         };
+        let Unfinished {
+            mut record,
+            version,
+            span,
+            _open,
+        } = unfinished;
         record.time = Time::now();
         record.bytes_up = self.up.load(Ordering::Relaxed);
         record.bytes_down = self.down.load(Ordering::Relaxed);
-        record.duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = self.begun.elapsed();
+        record.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        spans::finished(&span, &record, version);
+        observe::finished(&record, version, took);
         self.run
             .finish(AuditLine::Exchange(record), &self.following);
-        drop(open);
     }
 
     fn change(&self, change: impl FnOnce(&mut ExchangeRecord)) {
-        if let Some((record, _)) = &mut *self.record() {
-            change(record);
+        if let Some(unfinished) = &mut *self.record() {
+            change(&mut unfinished.record);
         }
     }
 
-    fn record(&self) -> MutexGuard<'_, Option<(ExchangeRecord, Open)>> {
+    fn record(&self) -> MutexGuard<'_, Option<Unfinished>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,9 +29,10 @@ pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
 use crate::bounds::{Bounds, ReachedBudget};
+use crate::spans;
 use sandbox_net_egress::account::HostMemory;
 pub use sandbox_net_policy::Stage;
-use sandbox_net_policy::{Denial, TlsOverrides};
+use sandbox_net_policy::{Denial, Host, TlsOverrides};
 
 /// Bytes of a target and of a method that are kept.
 pub(crate) const TARGET: usize = 2048;
@@ -108,6 +109,8 @@ impl std::fmt::Debug for AuditLog {
 #[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) stage: Stage,
+    /// The host; `None` if there is none, because the call was malformed.
+    pub(crate) host: Option<Host>,
     pub(crate) target: String,
     /// The port of the target; 0 if there is none.
     pub(crate) port: u16,
@@ -229,10 +232,12 @@ impl AuditLog {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
+        let sequence = self.run.shared.next.fetch_add(1, Ordering::Relaxed);
+        let span = spans::decision(self.sandbox(), sequence, &subject);
         let record = DecisionRecord {
             time: Time::now(),
             sandbox: self.sandbox().to_owned(),
-            sequence: self.run.shared.next.fetch_add(1, Ordering::Relaxed),
+            sequence,
             stage: subject.stage,
             target: shortened(subject.target, TARGET),
             method: subject.method.map(|method| shortened(method, METHOD)),
@@ -247,7 +252,7 @@ impl AuditLog {
             repeats: 0,
         };
         let address = decided.err().and_then(|denial| denial.address);
-        let mut decided = PendingDecision::new(&self.run, record, subject.port);
+        let mut decided = PendingDecision::new(&self.run, (record, span), subject.port);
         if let Some(address) = address {
             decided.dialled((address, subject.port).into());
         }

@@ -8,6 +8,16 @@ use futures_util::future::BoxFuture;
 use super::{DecisionHook, HookAnswer, HookError, HookRequest};
 
 /// A hook of any type, for code that chooses one while it runs. Clones share the hook.
+///
+/// ```
+/// use sandbox_net_gateway::{HookAnswer, HookRequest, SharedHook};
+///
+/// let is_attended = false;
+/// let hook = match is_attended {
+///     true => SharedHook::new(|_: HookRequest| async { Ok(HookAnswer::allow()) }),
+///     false => SharedHook::new(|_: HookRequest| async { Ok(HookAnswer::deny("nobody is here")) }),
+/// };
+/// ```
 #[derive(Clone)]
 pub struct SharedHook(Arc<dyn Erased>);
 
