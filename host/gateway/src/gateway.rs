@@ -9,12 +9,13 @@ use sandbox_net_policy::{Budgets, DEFAULT_DENY, Denial, DenyReason, Policy, TlsO
 
 use crate::audit::{AuditLog, METHOD, Stage, Subject, TARGET};
 use crate::bounds::Bounds;
-use crate::hook::{DecisionHook, SharedHook};
+use crate::hook::DecisionHook;
 use crate::link::Link;
 use crate::meter::Meter;
 use crate::questions::Questions;
 use crate::secrets::Vault;
 use crate::shared::Shared;
+use crate::shared_hook::SharedHook;
 
 /// The policy, the transport and the audit log of one sandbox.
 ///

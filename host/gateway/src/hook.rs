@@ -1,7 +1,5 @@
 //! The embedder's hook, which decides on every request after the policy.
 
-mod shared;
-
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,8 +8,6 @@ use tokio::sync::watch;
 
 use crate::audit::Stage;
 use sandbox_net_policy::{Origin, TlsOverride};
-
-pub use shared::SharedHook;
 
 /// Why a hook has no answer. In any case the request is denied.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;

@@ -38,6 +38,7 @@ mod response;
 pub mod secrets;
 mod send;
 mod shared;
+mod shared_hook;
 mod spans;
 mod task;
 #[cfg(test)]
@@ -53,11 +54,12 @@ pub use audit::{
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder, ReplacePolicyError};
-pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookRequest, SharedHook};
+pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookRequest};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
 pub use outgoing::Outgoing;
 pub use request::{Body, Request, RequestHead, Response, Timeouts};
 pub use sandbox_net_policy::Stage;
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
+pub use shared_hook::SharedHook;
 pub use task::Task;

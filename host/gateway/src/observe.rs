@@ -10,46 +10,43 @@ mod counted {
 
     use metrics::{SharedString, counter, gauge, histogram};
 
-    use crate::audit::{ExchangeRecord, Reason, Verdict};
-    use crate::spans;
-    use sandbox_net_egress::HttpVersion;
+    use crate::spans::{self, Finished};
 
     /// A decision, by its stage or as a lookup.
-    pub(crate) fn decided(stage: &'static str, verdict: Verdict, reason: Option<Reason>) {
-        let reason = reason.map_or("", Reason::as_str);
+    pub(crate) fn decided(
+        stage: &'static str,
+        verdict: &'static str,
+        reason: Option<&'static str>,
+    ) {
         let labels = [
             ("sandbox_net.stage", stage),
-            ("sandbox_net.verdict", verdict.as_str()),
-            ("sandbox_net.reason", reason),
+            ("sandbox_net.verdict", verdict),
+            ("sandbox_net.reason", reason.unwrap_or_default()),
         ];
         counter!("sandbox_net.decisions", &labels).increment(1);
     }
 
-    /// A request that is over.
-    pub(crate) fn finished(record: &ExchangeRecord, version: Option<HttpVersion>, took: Duration) {
-        let status = record.status.map(|status| status.to_string());
-        let error = spans::error(record).map(|error| error.into_owned());
+    /// A request that is over, with its bytes up and down.
+    pub(crate) fn finished(
+        method: &str,
+        finished: &Finished<'_>,
+        (up, down): (u64, u64),
+        took: Duration,
+    ) {
+        let status = finished.status.map(|status| status.to_string());
+        let version = finished.version.map(spans::version);
         let labels: [(&str, Option<SharedString>); 4] = [
-            (
-                "http.request.method",
-                Some(spans::method(&record.method).into()),
-            ),
+            ("http.request.method", Some(spans::method(method).into())),
             ("http.response.status_code", status.map(Into::into)),
-            (
-                "network.protocol.version",
-                version.map(|it| spans::version(it).into()),
-            ),
-            ("error.type", error.map(Into::into)),
+            ("network.protocol.version", version.map(Into::into)),
+            ("error.type", finished.error().map(Into::into)),
         ];
         let known = labels
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         let labels: Vec<_> = known.collect();
         histogram!("http.client.request.duration", &labels).record(took.as_secs_f64());
-        for (direction, bytes) in [
-            ("transmit", record.bytes_up),
-            ("receive", record.bytes_down),
-        ] {
+        for (direction, bytes) in [("transmit", up), ("receive", down)] {
             counter!("sandbox_net.http.io", "network.io.direction" => direction).increment(bytes);
         }
     }
@@ -75,12 +72,11 @@ mod counted {
 mod counted {
     use std::time::Duration;
 
-    use crate::audit::{ExchangeRecord, Reason, Verdict};
-    use sandbox_net_egress::HttpVersion;
+    use crate::spans::Finished;
 
-    pub(crate) fn decided(_: &'static str, _: Verdict, _: Option<Reason>) {}
+    pub(crate) fn decided(_: &'static str, _: &'static str, _: Option<&'static str>) {}
 
-    pub(crate) fn finished(_: &ExchangeRecord, _: Option<HttpVersion>, _: Duration) {}
+    pub(crate) fn finished(_: &str, _: &Finished<'_>, _: (u64, u64), _: Duration) {}
 
     pub(crate) struct Active(());
 

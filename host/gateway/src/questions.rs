@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Span;
 
 use crate::asked_before::AskedBefore;
-use crate::hook::{DecisionHook, HookAnswer, HookRequest, SharedHook, Waiting};
+use crate::hook::{DecisionHook, HookAnswer, HookRequest, Waiting};
+use crate::shared_hook::SharedHook;
 use crate::spans;
 use crate::task::Task;
 use sandbox_net_egress::account::{HostMemory, Reservation, fields};

@@ -79,7 +79,7 @@ impl Gateway {
         };
         let options = (options, takes_unframed);
         let subject = self.subject(&link, &head.method, &head.path);
-        let span = spans::request(self.audit.sandbox(), &subject);
+        let span = spans::request(self.audit.sandbox(), &subject.shown());
         let named = (span.clone(), subject);
         let judged = span.in_scope(|| self.judge(link, &head, named, (kind, options), &completion));
         let judged = judged.map_err(|error| completion.failed(error));

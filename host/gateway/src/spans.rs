@@ -2,14 +2,13 @@
 //! conventions. `docs/observability.md` lists them. They hold what the audit log holds, so no value of
 //! a secret, and a URL's query only if the log has queries.
 
-use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
-use crate::audit::{DecisionRecord, ExchangeRecord, LookupRecord, Reason, Subject, Verdict};
 use sandbox_net_egress::HttpVersion;
-use sandbox_net_policy::Stage;
+use sandbox_net_policy::{Host, Stage};
 
 /// The methods that the conventions name; others are shown as `_OTHER`, so that a guest does not choose
 /// how many different ones there are (RFC 9110 section 9, RFC 5789).
@@ -32,47 +31,49 @@ pub(crate) const fn version(version: HttpVersion) -> &'static str {
     }
 }
 
+/// Where a decision or a request goes, as the log has it.
+pub(crate) struct Target<'a> {
+    pub(crate) stage: Stage,
+    pub(crate) host: Option<&'a Host>,
+    pub(crate) port: u16,
+    pub(crate) method: Option<&'a str>,
+    pub(crate) url: &'a str,
+}
+
+impl Target<'_> {
+    fn record_in(&self, span: &Span) {
+        if span.is_disabled() {
+            return;
+        }
+        if let Some(host) = self.host {
+            span.record("server.address", display(host));
+            span.record("server.port", self.port);
+        }
+        if let Some(of) = self.method {
+            span.record("http.request.method", method(of));
+            span.record("url.full", self.url);
+        }
+    }
+}
+
 /// A decision, from the policy's answer to its effect.
-pub(crate) fn decision(sandbox: &str, sequence: u64, subject: &Subject) -> Span {
+pub(crate) fn decision(sandbox: &str, sequence: u64, target: &Target<'_>) -> Span {
+    let name = match target.stage {
+        Stage::Connect => "decide connect",
+        Stage::Tls => "decide tls",
+        Stage::Request => "decide request",
+    };
     let span = info_span!(
         target: "sandbox_net::decision", "decision",
-        "otel.name" = decision_name(subject.stage), "otel.status_code" = Empty,
+        "otel.name" = name, "otel.status_code" = Empty,
         "sandbox_net.sandbox" = sandbox, "sandbox_net.sequence" = sequence,
-        "sandbox_net.stage" = subject.stage.as_str(), "sandbox_net.verdict" = Empty,
+        "sandbox_net.stage" = target.stage.as_str(), "sandbox_net.verdict" = Empty,
         "sandbox_net.rule" = Empty, "sandbox_net.reason" = Empty,
         "server.address" = Empty, "server.port" = Empty,
         "http.request.method" = Empty, "url.full" = Empty, "error.type" = Empty,
     );
-    told(&span, subject);
+    target.record_in(&span);
     span
-}
-
-const fn decision_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Connect => "decide connect",
-        Stage::Tls => "decide tls",
-        Stage::Request => "decide request",
-    }
-}
-
-/// Where it goes, as far as the guest has said it.
-fn told(span: &Span, subject: &Subject) {
-    if span.is_disabled() {
-        return;
-    }
-    if let Some(host) = &subject.host {
-        span.record("server.address", display(host));
-        span.record("server.port", subject.port);
-    }
-    if let Some(of) = &subject.method {
-        span.record("http.request.method", method(of));
-        span.record("url.full", &*subject.target);
-    }
-}
-
-/// What became of a decision.
-pub(crate) fn decided(span: &Span, record: &DecisionRecord) {
-    judged(span, record.verdict, &record.rule, record.reason);
 }
 
 /// The policy's answer to a lookup, and the query.
@@ -86,19 +87,12 @@ pub(crate) fn lookup(sandbox: &str, name: &str) -> Span {
     )
 }
 
-/// What became of a lookup.
-pub(crate) fn looked_up(span: &Span, record: &LookupRecord) {
-    judged(span, record.verdict, &record.rule, record.reason);
-}
-
-fn judged(span: &Span, verdict: Verdict, rule: &str, reason: Option<Reason>) {
-    span.record("sandbox_net.verdict", verdict.as_str());
+/// What became of a decision or a lookup, in the words of the log.
+pub(crate) fn decided(span: &Span, verdict: &str, rule: &str, reason: Option<&str>) {
+    span.record("sandbox_net.verdict", verdict);
     span.record("sandbox_net.rule", rule);
     if let Some(reason) = reason {
-        span.record("sandbox_net.reason", reason.as_str());
-        if verdict == Verdict::Deny {
-            failed(span, reason.as_str());
-        }
+        span.record("sandbox_net.reason", reason);
     }
 }
 
@@ -111,8 +105,8 @@ pub(crate) fn question(stage: Stage) -> Span {
 }
 
 /// A request, from the guest's call to the end of the response.
-pub(crate) fn request(sandbox: &str, subject: &Subject) -> Span {
-    let name = subject.method.as_deref().map_or("_OTHER", method);
+pub(crate) fn request(sandbox: &str, target: &Target<'_>) -> Span {
+    let name = target.method.map_or("_OTHER", method);
     let span = info_span!(
         target: "sandbox_net::request", "request",
         "otel.name" = if name == "_OTHER" { "HTTP" } else { name },
@@ -125,42 +119,55 @@ pub(crate) fn request(sandbox: &str, subject: &Subject) -> Span {
         "network.protocol.version" = Empty, "tls.protocol.version" = Empty,
         "error.type" = Empty,
     );
-    told(&span, subject);
+    target.record_in(&span);
     if name == "_OTHER"
-        && let Some(original) = &subject.method
+        && let Some(original) = target.method
     {
-        span.record("http.request.method_original", &**original);
+        span.record("http.request.method_original", original);
     }
     span
 }
 
 /// What became of a request that was sent.
-pub(crate) fn finished(span: &Span, record: &ExchangeRecord, speaks: Option<HttpVersion>) {
-    if let Some(peer) = record.address {
-        span.record("network.peer.address", display(peer.ip()));
-        span.record("network.peer.port", peer.port());
-    }
-    if let Some(speaks) = speaks {
-        span.record("network.protocol.version", version(speaks));
-    }
-    if let Some(tls) = &record.tls {
-        span.record("tls.protocol.version", &**tls);
-    }
-    if let Some(status) = record.status {
-        span.record("http.response.status_code", status);
-    }
-    if let Some(error) = error(record) {
-        failed(span, &error);
-    }
+pub(crate) struct Finished<'a> {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) tls: Option<&'a str>,
+    pub(crate) version: Option<HttpVersion>,
+    pub(crate) status: Option<u16>,
+    /// What ended it early.
+    pub(crate) error: Option<&'a str>,
 }
 
-/// The kind of a failure: what ended the request early, or the status of an error.
-pub(crate) fn error(record: &ExchangeRecord) -> Option<Cow<'_, str>> {
-    let early = record.error.as_deref().map(Cow::Borrowed);
-    early.or_else(|| {
-        let refused = record.status.filter(|status| *status >= 400);
-        refused.map(|status| status.to_string().into())
-    })
+impl Finished<'_> {
+    /// The kind of a failure: what ended the request early, or the status of an error.
+    pub(crate) fn error(&self) -> Option<String> {
+        let refused = self.status.filter(|status| *status >= 400);
+        let early = self.error.map(str::to_owned);
+        early.or_else(|| refused.map(|status| status.to_string()))
+    }
+
+    /// Completes the request's span.
+    pub(crate) fn record_in(&self, span: &Span) {
+        if span.is_disabled() {
+            return;
+        }
+        if let Some(peer) = self.peer {
+            span.record("network.peer.address", display(peer.ip()));
+            span.record("network.peer.port", peer.port());
+        }
+        if let Some(speaks) = self.version {
+            span.record("network.protocol.version", version(speaks));
+        }
+        if let Some(tls) = self.tls {
+            span.record("tls.protocol.version", tls);
+        }
+        if let Some(status) = self.status {
+            span.record("http.response.status_code", status);
+        }
+        if let Some(error) = self.error() {
+            failed(span, &error);
+        }
+    }
 }
 
 /// Notes a failure by its code. Messages may quote what a peer sent.

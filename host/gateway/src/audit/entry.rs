@@ -106,6 +106,17 @@ impl PendingDecision {
         self.judge(Verdict::Report, &denial.rule, denial.reason.into());
     }
 
+    /// Completes the span, and counts the decision.
+    fn observe(&self) {
+        let Self { record, span, .. } = self;
+        let (verdict, reason) = (record.verdict.as_str(), record.reason.map(Reason::as_str));
+        spans::decided(span, verdict, &record.rule, reason);
+        if let (Verdict::Deny, Some(reason)) = (record.verdict, reason) {
+            spans::failed(span, reason);
+        }
+        observe::decided(record.stage.as_str(), verdict, reason);
+    }
+
     fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
         let reason = match reason {
             Reason::Policy(DenyReason::Hook) if self.record.hook_error.is_some() => {
@@ -130,12 +141,7 @@ impl Drop for PendingDecision {
         if !self.written.as_ref().is_some_and(|it| it.is_certain) {
             self.abandon();
         }
-        spans::decided(&self.span, &self.record);
-        observe::decided(
-            self.record.stage.as_str(),
-            self.record.verdict,
-            self.record.reason,
-        );
+        self.observe();
         let mut record = self.record.clone();
         match &self.written {
             Some(written) if self.has_changed => {
@@ -271,8 +277,16 @@ impl PendingRequest {
         record.bytes_down = self.down.load(Ordering::Relaxed);
         let took = self.begun.elapsed();
         record.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        spans::finished(&span, &record, version);
-        observe::finished(&record, version, took);
+        let finished = spans::Finished {
+            peer: record.address,
+            tls: record.tls.as_deref(),
+            version,
+            status: record.status,
+            error: record.error.as_deref(),
+        };
+        finished.record_in(&span);
+        let bytes = (record.bytes_up, record.bytes_down);
+        observe::finished(&record.method, &finished, bytes, took);
         self.run
             .finish(AuditLine::Exchange(record), &self.following);
     }

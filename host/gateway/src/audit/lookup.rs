@@ -111,8 +111,12 @@ impl Drop for PendingLookup {
             (record.verdict, record.reason) = (Verdict::Abandoned, None);
             record.outcome = None;
         }
-        spans::looked_up(&self.span, &record);
-        observe::decided("lookup", record.verdict, record.reason);
+        let (verdict, reason) = (record.verdict.as_str(), record.reason.map(Reason::as_str));
+        spans::decided(&self.span, verdict, &record.rule, reason);
+        if let (Verdict::Deny, Some(reason)) = (record.verdict, reason) {
+            spans::failed(&self.span, reason);
+        }
+        observe::decided("lookup", verdict, reason);
         let Some(written) = &self.written else {
             return self.run.deny(AuditLine::Lookup(record));
         };

@@ -118,6 +118,19 @@ pub(crate) struct Subject {
     pub(crate) tls: TlsOverrides,
 }
 
+impl Subject {
+    /// What spans show of it.
+    pub(crate) fn shown(&self) -> spans::Target<'_> {
+        spans::Target {
+            stage: self.stage,
+            host: self.host.as_ref(),
+            port: self.port,
+            method: self.method.as_deref(),
+            url: &self.target,
+        }
+    }
+}
+
 impl AuditLog {
     /// Makes an empty log in memory.
     #[must_use]
@@ -233,7 +246,7 @@ impl AuditLog {
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
         let sequence = self.run.shared.next.fetch_add(1, Ordering::Relaxed);
-        let span = spans::decision(self.sandbox(), sequence, &subject);
+        let span = spans::decision(self.sandbox(), sequence, &subject.shown());
         let record = DecisionRecord {
             time: Time::now(),
             sandbox: self.sandbox().to_owned(),

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use super::*;
 use crate::gateway::Gateway;
 use crate::request::{Request, RequestHead, Timeouts};
+use crate::shared_hook::SharedHook;
 use sandbox_net_egress::test_support::tls::{Authority, serve_tls};
 use sandbox_net_egress::test_support::{Server, config, echo};
 use sandbox_net_egress::{BodyKind, EgressError, GuestTlsOptions, Reuse};

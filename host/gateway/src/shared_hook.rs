@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{DecisionHook, HookAnswer, HookError, HookRequest};
+use crate::hook::{DecisionHook, HookAnswer, HookError, HookRequest};
 
 /// A hook of any type, for code that chooses one while it runs. Clones share the hook.
 ///
