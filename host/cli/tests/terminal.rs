@@ -196,6 +196,23 @@ asyncio.run(main())
     });
 }
 
+/// The question is closed, or the program's output would wait for its two minutes.
+#[test]
+fn a_question_that_its_program_gives_up_holds_neither_output_nor_end() {
+    let program = r#"
+import socket
+client = socket.socket()
+client.settimeout(0.5)
+try:
+    client.connect(("127.0.0.1", PORT))
+except TimeoutError:
+    print("given", "up")
+"#;
+    at_a_terminal(program, |_| {
+        vec![json!(["wait", QUESTION]), json!(["wait", "given up"])]
+    });
+}
+
 #[test]
 fn rules_that_a_script_asks_for_are_granted_by_the_number_alone() {
     prepare();

@@ -17,6 +17,7 @@ use crate::h2::{Session, StreamPlace};
 use crate::limit::Limit;
 use crate::machine::Machine;
 use crate::pool::Handshakes;
+use crate::spans;
 use crate::stream::{Permit, Secured, Stream};
 use crate::tls::{self, handshake};
 use crate::tls_profile::{GuestTlsOptions, GuestTlsOptionsError, TlsProfile};
@@ -282,7 +283,7 @@ impl Client {
         let mut handshakes = turn.lock().await;
         if let Some(slot) = generation
             .pool()
-            .slot(reach.endpoint(), profile, |ip| reach.permits(ip))
+            .slot(reach.endpoint(), profile, |peer| reach.permits(peer))
         {
             return Ok(Transport::H2 { slot });
         }
@@ -319,10 +320,16 @@ impl Client {
         permit.hold(TLS + profile.chain())?;
         tcp.hold_unsettled(self.memory())?;
         let config = generation.config(profile);
-        let attempt = handshake(&config, &reach.endpoint().host, tcp);
-        let (stream, info) = timeout(self.config().connect_timeout, attempt)
-            .await
-            .map_err(|_| EgressError::Timeout(Phase::Tls))??;
+        let host = &reach.endpoint().host;
+        let span = spans::tls(host, peer);
+        let attempt = timeout(self.config().connect_timeout, handshake(&config, host, tcp));
+        let attempt = async {
+            let settled = attempt.await;
+            settled.unwrap_or(Err(EgressError::Timeout(Phase::Tls)))
+        };
+        let (stream, info) = spans::within(span.clone(), attempt).await?;
+        spans::tls_version(&span, info.version);
+        drop(span);
         // Count them twice: the TLS layer keeps them as well.
         permit.hold(2 * strings(info.certificates.iter().map(Vec::as_slice)))?;
         let speaks_h2 = info.alpn == tls::H2;

@@ -1,13 +1,12 @@
 //! Starts a connection of the guest on the network of its sandbox.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::dial_scope::DialScope;
+use crate::dial_scope::{DialScope, Pinned};
 use crate::error::EgressError;
 use crate::h1::Reuse;
 use sandbox_net_policy::{Checked, Endpoint, Host};
@@ -29,7 +28,7 @@ impl Client {
         &self,
         route: Checked<Endpoint>,
         timeout: Option<Duration>,
-        pinned: Option<IpAddr>,
+        pinned: Option<Pinned>,
         reuse: Reuse,
     ) -> Result<Connection, EgressError> {
         let started = Instant::now();

@@ -264,16 +264,18 @@ impl Connection {
     /// known.
     fn fresh(&mut self) -> Option<(Stream, bool)> {
         let fresh = self.fresh.take();
-        fresh.filter(|(stream, _)| self.reach.permits(stream.peer().ip()))
+        fresh.filter(|(stream, _)| self.reach.permits(stream.peer()))
     }
 
     /// Takes a place on this connection's session, or on another one of the client.
     fn slot(&self, profile: &Arc<TlsProfile>) -> Option<StreamPlace> {
-        let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer().ip());
+        let is_permitted = |session: &&Arc<Session>| self.reach.permits(session.peer());
         let own = self.session.as_ref().filter(is_permitted);
         own.and_then(Session::place).or_else(|| {
             let pool = self.generation.pool();
-            pool.slot(self.reach.endpoint(), profile, |ip| self.reach.permits(ip))
+            pool.slot(self.reach.endpoint(), profile, |peer| {
+                self.reach.permits(peer)
+            })
         })
     }
 
@@ -282,8 +284,10 @@ impl Connection {
             return None;
         }
         let pool = self.generation.pool();
-        pool.take(self.reach.endpoint(), profile, |ip| self.reach.permits(ip))
-            .await
+        pool.take(self.reach.endpoint(), profile, |peer| {
+            self.reach.permits(peer)
+        })
+        .await
     }
 
     /// Sends a request and waits for the head of its response. The body is sent at the same time,
@@ -440,7 +444,7 @@ impl Connection {
         if may_be_idle
             && let Some(idle) = self.return_slot.take()
             && let Some(mut stream) = idle.settle().await
-            && self.reach.permits(stream.peer().ip())
+            && self.reach.permits(stream.peer())
             && stream.is_quiet().await
         {
             return Ok(Transport::H1 {

@@ -13,6 +13,7 @@ use crate::dial_scope::DialScope;
 use crate::error::{DnsFailure, EgressError, Phase};
 use crate::limit::Limit;
 use crate::resolve::Resolve;
+use crate::spans;
 use crate::wire::{Metered, Wire};
 use sandbox_net_policy::Host;
 
@@ -48,12 +49,13 @@ pub(crate) async fn dial(
         (None, None) => addresses(&reach.endpoint().host, dialer).await?,
     };
     let first = found.first().copied();
-    let permitted: Vec<IpAddr> = found.into_iter().filter(|ip| reach.permits(*ip)).collect();
+    let port = reach.port();
+    let is_permitted = |ip: &IpAddr| reach.permits(SocketAddr::new(*ip, port));
+    let permitted: Vec<IpAddr> = found.into_iter().filter(is_permitted).collect();
     if permitted.is_empty() {
         return Err(EgressError::Denied(reach.denial(first)));
     }
     *phase = Phase::Connect;
-    let port = reach.endpoint().port;
     let targets = interleave(permitted)
         .into_iter()
         .map(|ip| SocketAddr::new(ip, port));
@@ -86,6 +88,15 @@ pub(crate) async fn ask(name: &str, dialer: Dialer<'_>) -> Result<Vec<IpAddr>, E
     wire.room().map_err(EgressError::Limit)?;
     wire.ask().map_err(EgressError::Limit)?;
     wire.write(questions).map_err(EgressError::Limit)?;
+    spans::within(spans::dns(name), asked(name, dialer, questions)).await
+}
+
+/// Sends what was counted.
+async fn asked(
+    name: &str,
+    Dialer { resolver, wire }: Dialer<'_>,
+    questions: usize,
+) -> Result<Vec<IpAddr>, EgressError> {
     let found = resolver.resolve(name).await;
     let records = |found: &Vec<IpAddr>| found.iter().map(record).sum::<usize>();
     let answers = questions + found.as_ref().map_or(0, records);
@@ -159,9 +170,11 @@ async fn race(
 
 async fn connect(target: SocketAddr, wire: &dyn Wire) -> Result<TcpStream, EgressError> {
     wire.dial().map_err(EgressError::Limit)?;
-    let stream = TcpStream::connect(target)
-        .await
-        .map_err(|error| failure(&error))?;
+    let connecting = async {
+        let connected = TcpStream::connect(target).await;
+        connected.map_err(|error| failure(&error))
+    };
+    let stream = spans::within(spans::dial(target), connecting).await?;
     // This only affects latency: a stream without it still works.
     let _ = stream.set_nodelay(true);
     Ok(stream)

@@ -1,11 +1,40 @@
 //! Which addresses a connection may use, given what is known of its requests.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use crate::answers::DnsAnswer;
 use crate::machine::Machine;
 use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
+
+/// An address to dial instead of those that the host's name resolves to.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    address: IpAddr,
+    /// Another port than the connection's own, with the filter of the rule that allows it.
+    port: Option<(u16, Addresses)>,
+}
+
+impl From<IpAddr> for Pinned {
+    fn from(address: IpAddr) -> Self {
+        Self {
+            address,
+            port: None,
+        }
+    }
+}
+
+impl Pinned {
+    /// Dials `address` at the port of `route`, which is checked too, instead of the connection's own.
+    /// Both have to permit the address.
+    #[must_use]
+    pub fn through(address: IpAddr, route: &Checked<Endpoint>) -> Self {
+        Self {
+            address,
+            port: Some((route.port, route.addresses())),
+        }
+    }
+}
 
 /// An endpoint and the filter for its addresses. Every address is checked here before it is
 /// dialled, and before a kept connection to it is reused.
@@ -14,7 +43,7 @@ pub(crate) struct DialScope {
     origin: Option<Origin>,
     addresses: Addresses,
     machine: Machine,
-    pinned: Option<IpAddr>,
+    pinned: Option<Pinned>,
     /// The result of a lookup, for the first dial only.
     found: Mutex<Option<DnsAnswer>>,
 }
@@ -22,7 +51,7 @@ pub(crate) struct DialScope {
 impl DialScope {
     /// A filter for a connection whose scheme is not known yet. With `pinned` it permits only that
     /// address, if the policy permits it.
-    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<IpAddr>, machine: Machine) -> Self {
+    pub(crate) fn new(route: Checked<Endpoint>, pinned: Option<Pinned>, machine: Machine) -> Self {
         Self {
             addresses: route.addresses(),
             machine,
@@ -70,12 +99,24 @@ impl DialScope {
 
     /// The only address that may be dialled, if it is fixed.
     pub(crate) fn pinned(&self) -> Option<IpAddr> {
-        self.pinned
+        self.pinned.as_ref().map(|pinned| pinned.address)
     }
 
-    pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        self.pinned.is_none_or(|only| only == address)
-            && self.machine.permits(&self.addresses, address)
+    /// The port to dial.
+    pub(crate) fn port(&self) -> u16 {
+        let other = self.pinned.as_ref().and_then(|pinned| pinned.port.as_ref());
+        other.map_or(self.endpoint.port, |(port, _)| *port)
+    }
+
+    /// Whether this address and port may be dialled, or used again.
+    pub(crate) fn permits(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip();
+        let is_pinned = self.pinned.as_ref().is_none_or(|pinned| {
+            let other = pinned.port.as_ref();
+            pinned.address == address
+                && other.is_none_or(|(_, addresses)| self.machine.permits(addresses, address))
+        });
+        is_pinned && peer.port() == self.port() && self.machine.permits(&self.addresses, address)
     }
 
     /// The denial if no address is permitted.

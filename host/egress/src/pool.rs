@@ -1,7 +1,7 @@
 //! Keeps unused connections of one client for their next request, and its HTTP/2 sessions.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -135,24 +135,28 @@ impl Pool {
         &self,
         endpoint: &Endpoint,
         profile: Option<&Arc<TlsProfile>>,
-        permits: impl Fn(IpAddr) -> bool,
+        permits: impl Fn(SocketAddr) -> bool,
     ) -> Option<Stream> {
-        while let Some(mut stream) = self.pop(endpoint, profile) {
-            if permits(stream.peer().ip()) && stream.is_quiet().await {
+        while let Some(mut stream) = self.pop(endpoint, profile, &permits) {
+            if stream.is_quiet().await {
                 return Some(stream);
             }
         }
         None
     }
 
-    fn pop(&self, endpoint: &Endpoint, profile: Option<&Arc<TlsProfile>>) -> Option<Stream> {
+    fn pop(
+        &self,
+        endpoint: &Endpoint,
+        profile: Option<&Arc<TlsProfile>>,
+        permits: impl Fn(SocketAddr) -> bool,
+    ) -> Option<Stream> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
-        let at = entry
-            .idle
-            .iter()
-            .rposition(|idle| is_on(idle.stream.secured(), profile))?;
+        let at = entry.idle.iter().rposition(|Idle { stream, .. }| {
+            is_on(stream.secured(), profile) && permits(stream.peer())
+        })?;
         Some(entry.idle.remove(at).stream)
     }
 
@@ -162,13 +166,13 @@ impl Pool {
         &self,
         endpoint: &Endpoint,
         profile: &Arc<TlsProfile>,
-        permits: impl Fn(IpAddr) -> bool,
+        permits: impl Fn(SocketAddr) -> bool,
     ) -> Option<StreamPlace> {
         let mut state = self.state();
         let entry = state.endpoints.get_mut(endpoint)?;
         entry.expire(self.idle_timeout);
         let is_fit = |session: &&Arc<Session>| {
-            is_on(session.secured(), Some(profile)) && permits(session.peer().ip())
+            is_on(session.secured(), Some(profile)) && permits(session.peer())
         };
         entry
             .sessions

@@ -1,5 +1,6 @@
 //! Counts what goes on at once: each connection or request takes a place.
 
+use crate::observe::Active;
 use sandbox_net_egress::account::Reservation;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -16,6 +17,8 @@ const HANDLE: usize = 1 << 10;
 pub(crate) struct Admission {
     pub(crate) place: Option<OwnedSemaphorePermit>,
     pub(crate) held: Reservation,
+    /// Counts a connection among those that are active.
+    pub(crate) _active: Option<Active>,
 }
 
 impl Admission {

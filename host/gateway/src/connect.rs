@@ -5,21 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 use crate::admission::Admission;
 use crate::audit::{BudgetReason, PendingDecision, Reason, Stage, Subject, Unrecorded};
 use crate::consult::Question;
 use crate::gateway::{Gateway, budget_rule};
+use crate::hook::Amendments;
 use crate::link::{Connecting, Handshake, Link};
 use crate::meter::Opened;
+use crate::other_port::{NOT_ALLOWED, OtherPort};
 use crate::task::Task;
-use sandbox_net_egress::{Connection, EgressError, GuestTlsOptions, Limit, Reuse};
+use sandbox_net_egress::{Connection, EgressError, GuestTlsOptions, Limit, Pinned, Reuse};
 use sandbox_net_policy::{
-    Addresses, Answer, Denial, Endpoint, Origin, Policy, Scheme, TlsOverrides,
+    Addresses, Answer, Checked, Denial, Endpoint, Origin, Policy, Scheme, TlsOverrides,
 };
 
 /// How to connect, and what the connection takes of its sandbox.
 type How = (Option<Duration>, Reuse, (Admission, Opened));
+
+/// Where to connect instead, and if that is another port, what allows it.
+type Instead = (Option<Pinned>, Option<OtherPort>, Option<Checked<Endpoint>>);
 
 impl Gateway {
     /// Decides, and begins to connect.
@@ -35,6 +41,7 @@ impl Gateway {
     ) -> Result<Connecting, EgressError> {
         let subject = Subject {
             stage: Stage::Connect,
+            host: Some(endpoint.host.clone()),
             target: endpoint.to_string(),
             port: endpoint.port,
             method: None,
@@ -48,12 +55,14 @@ impl Gateway {
         let admission = self.metered(&mut decided, self.shared.admit_connection())?;
         let opened = self.metered(&mut decided, Opened::new(&self.shared.meter))?;
         let this = self.clone();
-        Ok(Task::spawn(async move {
+        let span = decided.span();
+        let work = async move {
             let how = (timeout, reuse, (admission, opened));
             let work = this.connected(judged, endpoint, how, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
-        }))
+        };
+        Ok(Task::spawn(work.instrument(span)))
     }
 
     /// Records if a budget is used up.
@@ -96,37 +105,43 @@ impl Gateway {
         (timeout, reuse, (admission, opened)): How,
         decided: &mut PendingDecision,
     ) -> Result<Link, EgressError> {
-        let question = || Question::new(Stage::Connect, likely_origin(&endpoint));
-        let was_asked = matches!(answer, Answer::Ask(_));
-        let consulted = self.consult(answer, question).await;
+        let (tls, was_asked) = (TlsOverrides::default(), matches!(answer, Answer::Ask(_)));
+        let question = || Question::new(Stage::Connect, likely_origin(&endpoint), tls);
+        let consulted = self.consult(answer, question, (&policy, decided)).await;
         let consulted = consulted.and_then(|(route, amendments)| {
             let judge = |policy: &Policy| policy.answer_connect(endpoint.clone());
             let route = self.present(&policy, was_asked, route, judge)?;
-            Ok((route, amendments))
+            let to = self.dialled_instead(&route, &amendments)?;
+            Ok((route, to))
         });
-        let (route, amendments) =
+        let (route, (pinned, other_port, other)) =
             self.overruling(decided, consulted.map_err(EgressError::Denied))?;
+        if let Some(denial) = other.as_ref().and_then(Checked::reported) {
+            decided.reported(denial);
+        }
         self.recorded(decided, || route.audit_denial()).await?;
         let addresses = route.addresses();
-        let check = route.clone();
-        let connecting = self
-            .shared
-            .egress
-            .connect(route, timeout, amendments.address, reuse);
+        let checks = [Some(route.clone()), other];
+        let connecting = self.shared.egress.connect(route, timeout, pinned, reuse);
         let connection = self.overruling(decided, connecting.await)?;
         let address = connection.peer();
         if let Some(address) = address {
             decided.dialled(address);
             let machine = self.shared.egress.machine();
-            if let Err(denial) = machine.check(&check, address.ip()) {
-                decided.reported(&denial);
+            for check in checks.iter().flatten() {
+                if let Err(denial) = machine.check(check, address.ip()) {
+                    decided.reported(&denial);
+                }
             }
         }
         let connection = Arc::new(Mutex::new(connection));
         // The policy may have been replaced by now.
         let policy = self.shared.holds(&connection);
         let still = policy.answer_connect(endpoint.clone());
-        let still = still.and_then(|now| self.still_permitted(&now, &addresses, address));
+        let still = still.and_then(|now| {
+            let now = OtherPort::check(other_port.as_ref(), &policy, &endpoint, now)?;
+            self.still_permitted(&now, &addresses, address)
+        });
         self.overruling(decided, still.map_err(EgressError::Denied))?;
         Ok(Link {
             connection,
@@ -135,6 +150,7 @@ impl Gateway {
                 endpoint,
             },
             address,
+            other_port,
             tls: Arc::default(),
             profile: Arc::clone(self.shared.egress.host_profile()),
             admission: Some(Arc::new(admission)),
@@ -158,6 +174,7 @@ impl Gateway {
         let profile = self.shared.egress.profile(options);
         let profile = self.within_memory(profile, || Subject {
             stage: Stage::Tls,
+            host: Some(endpoint.host.clone()),
             target: format!("https://{endpoint}"),
             port: endpoint.port,
             method: None,
@@ -174,6 +191,7 @@ impl Gateway {
         };
         let subject = Subject {
             stage: Stage::Tls,
+            host: Some(endpoint.host.clone()),
             target: secured.origin.to_string(),
             port: endpoint.port,
             method: None,
@@ -188,18 +206,22 @@ impl Gateway {
             }
             _ => Ok(answer),
         });
+        let other_port = link.other_port.as_ref();
+        let answer =
+            answer.and_then(|answer| OtherPort::check(other_port, &policy, endpoint, answer));
         let (answer, mut decided) = self.judged(subject, answer);
         let judged = (answer?, policy);
         if let Some(address) = link.address {
             decided.dialled(address);
         }
         let (this, settled) = (self.clone(), secured.for_request());
-        let handshake = Task::spawn(async move {
+        let span = decided.span();
+        let handshake = async move {
             let work = this.secured(judged, &settled, &mut decided);
             let done = this.shared.meter.within_time(work).await;
             done.unwrap_or_else(|limit| Err(EgressError::Limit(limit)))
-        });
-        Ok((secured, handshake))
+        };
+        Ok((secured, Task::spawn(handshake.instrument(span))))
     }
 
     async fn secured(
@@ -208,12 +230,15 @@ impl Gateway {
         link: &Link,
         decided: &mut PendingDecision,
     ) -> Result<(), EgressError> {
-        let question = || Question::new(Stage::Tls, link.origin.clone());
+        let question = || Question::new(Stage::Tls, link.origin.clone(), link.asked());
         let was_asked = matches!(answer, Answer::Ask(_));
-        let consulted = self.consult(answer, question).await;
+        let consulted = self.consult(answer, question, (&policy, decided)).await;
         let consulted = consulted.and_then(|(origin, _)| {
             let endpoint = &link.origin.endpoint;
-            let judge = |policy: &Policy| policy.answer_tls(endpoint, None, link.asked());
+            let judge = |policy: &Policy| {
+                let answer = policy.answer_tls(endpoint, None, link.asked())?;
+                OtherPort::check(link.other_port.as_ref(), policy, endpoint, answer)
+            };
             self.present(&policy, was_asked, origin, judge)
         });
         let origin = self.overruling(decided, consulted.map_err(EgressError::Denied))?;
@@ -229,6 +254,25 @@ impl Gateway {
             let _ = link.tls.set(info);
         }
         Ok(())
+    }
+
+    /// Where the hook has the connection made, if it says so.
+    fn dialled_instead(
+        &self,
+        route: &Checked<Endpoint>,
+        amendments: &Amendments,
+    ) -> Result<Instead, Denial> {
+        let Some(address) = amendments.address else {
+            return Ok((None, None, None));
+        };
+        let machine = self.shared.egress.machine();
+        let Some(other) = OtherPort::of(route, (address, amendments.port), machine) else {
+            return Ok((Some(Pinned::from(address)), None, None));
+        };
+        let checked = other.route(&self.shared.policy(), route);
+        let checked = checked.ok_or_else(|| route.hook_denial(NOT_ALLOWED))?;
+        let pinned = Pinned::through(address, &checked);
+        Ok((Some(pinned), Some(other), Some(checked)))
     }
 
     /// Whether a connection made under one policy is permitted by the present one.

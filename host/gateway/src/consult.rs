@@ -1,16 +1,13 @@
 //! Asks the embedder's hook after the policy, and applies its answer.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-
-use futures_util::FutureExt;
 
 use crate::audit::{PendingDecision, Stage, Subject};
 use crate::gateway::Gateway;
-use crate::hook::{Amendments, HookAnswer, HookRequest};
-use crate::task::Task;
+use crate::hook::{Amendments, HookAnswer, HookRequest, Waiting};
+use crate::questions::HookOutcome;
 use sandbox_net_egress::EgressError;
-use sandbox_net_policy::{Answer, Checked, Denial, Origin, Policy};
+use sandbox_net_policy::{Answer, Checked, Denial, Origin, Policy, TlsOverrides};
 
 /// What a hook is told of a request besides its rule.
 pub(super) struct Question {
@@ -19,16 +16,18 @@ pub(super) struct Question {
     pub(super) method: Option<Vec<u8>>,
     pub(super) path: Option<Vec<u8>>,
     pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) tls: TlsOverrides,
 }
 
 impl Question {
-    pub(super) fn new(stage: Stage, origin: Origin) -> Self {
+    pub(super) fn new(stage: Stage, origin: Origin, tls: TlsOverrides) -> Self {
         Self {
             stage,
             origin,
             method: None,
             path: None,
             fields: Vec::new(),
+            tls,
         }
     }
 }
@@ -42,7 +41,7 @@ impl Gateway {
         answer: Result<Answer<T>, Denial>,
     ) -> (Result<Answer<T>, EgressError>, PendingDecision) {
         let answer = answer.and_then(|answer| match answer {
-            Answer::Ask(asked) if self.shared.hook.is_none() => Err(asked.refuse()),
+            Answer::Ask(asked) if self.shared.questions.is_none() => Err(asked.refuse()),
             answer if self.audit.is_broken() => Err(answer.audit_denial()),
             answer => Ok(answer),
         });
@@ -82,13 +81,15 @@ impl Gateway {
         }
     }
 
-    /// Asks the hook, if there is one.
+    /// Asks the hook, if there is one, on behalf of a decision by this policy. A failure of the hook is
+    /// noted in the record.
     pub(super) async fn consult<T>(
         &self,
         answer: Answer<T>,
         question: impl FnOnce() -> Question,
+        (policy, decided): (&Arc<Policy>, &mut PendingDecision),
     ) -> Result<(Checked<T>, Amendments), Denial> {
-        let Some((hook, deadline)) = &self.shared.hook else {
+        let Some(questions) = &self.shared.questions else {
             return Ok((answer.without_asking()?, Amendments::default()));
         };
         let question = question();
@@ -99,24 +100,22 @@ impl Gateway {
             method: question.method,
             path: question.path,
             fields: question.fields,
+            tls: question.tls.settings().collect(),
             rule: answer.rule().to_owned(),
             is_asked: matches!(answer, Answer::Ask(_)),
+            asked_before: 0,
+            waiting: Waiting::default(),
         };
         let stage = request.stage;
-        // In a task of its own: a hook that blocks, which it must not, does not block this task. A
-        // hook that panics gives no answer either.
-        let hook = Arc::clone(hook);
-        let asking = async move { hook.decide(&request).await };
-        let asking = Task::spawn(AssertUnwindSafe(asking).catch_unwind());
-        let verdict = match tokio::time::timeout(*deadline, asking).await {
-            Ok(Ok(Ok(verdict))) => verdict,
-            Ok(Ok(Err(error))) => HookAnswer::Deny(format!("it failed: {error}")),
-            Ok(Err(_)) => HookAnswer::Deny("it failed".to_owned()),
-            Err(_) => HookAnswer::Deny("it did not answer in time".to_owned()),
-        };
-        match verdict {
-            HookAnswer::Deny(why) => Err(answer.hook_denial(&why)),
-            HookAnswer::Allow(amendments) => {
+        let outcome = questions.put(request, policy, self.memory()).await;
+        match outcome {
+            HookOutcome::Failed(failure) => {
+                let denial = answer.hook_denial(&failure.told());
+                decided.hook_failed(failure.recorded());
+                Err(denial)
+            }
+            HookOutcome::Answered(HookAnswer::Deny(why)) => Err(answer.hook_denial(&why)),
+            HookOutcome::Answered(HookAnswer::Allow(amendments)) => {
                 if let Some(fault) = misplaced(&amendments, stage) {
                     return Err(answer.hook_denial(fault));
                 }
@@ -132,8 +131,12 @@ impl Gateway {
 
 /// Finds amendments that do not fit the stage: they are refused instead of silently dropped.
 fn misplaced(amendments: &Amendments, stage: Stage) -> Option<&'static str> {
-    if amendments.address.is_some() && stage != Stage::Connect {
+    let gives_address = amendments.address.is_some() || amendments.port.is_some();
+    if gives_address && stage != Stage::Connect {
         return Some("it gave an address for something other than a connection");
+    }
+    if amendments.address.is_none() && amendments.port.is_some() {
+        return Some("it gave a port without an address");
     }
     if !amendments.fields.is_empty() && stage != Stage::Request {
         return Some("it gave fields for something other than a request");

@@ -7,14 +7,14 @@ use sandbox_net_policy::Document;
 
 use crate::audit::{AuditLog, AuditSettings};
 use crate::gateway::Gateway;
-use crate::hook::{DecisionHook, HookFuture, HookRequest};
+use crate::hook::{DecisionHook, HookAnswer, HookError, HookRequest};
 use crate::secrets::Vault;
 
 struct Never;
 
 impl DecisionHook for Never {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(std::future::pending())
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        std::future::pending().await
     }
 }
 

@@ -12,9 +12,11 @@ use crate::bounds::Bounds;
 use crate::hook::DecisionHook;
 use crate::link::Link;
 use crate::meter::Meter;
+use crate::questions::Questions;
 use crate::run_budget::RunBudget;
 use crate::secrets::Vault;
 use crate::shared::Shared;
+use crate::shared_hook::SharedHook;
 
 /// The policy, the transport and the audit log of one sandbox.
 ///
@@ -41,7 +43,7 @@ impl std::fmt::Debug for Gateway {
 /// Settings of a [`Gateway`] besides the policy.
 #[derive(Default)]
 pub struct GatewayBuilder {
-    hook: Option<(Arc<dyn DecisionHook>, Duration)>,
+    hook: Option<(SharedHook, Duration)>,
     vault: Vault,
     audit: AuditLog,
     machine: Option<Machine>,
@@ -64,8 +66,8 @@ impl GatewayBuilder {
     /// Asks `hook` about every request, after the policy. Without an answer within `deadline` the
     /// request is denied; with a deadline of zero, unless the hook answers at once.
     #[must_use]
-    pub fn hook(mut self, hook: Arc<dyn DecisionHook>, deadline: Duration) -> Self {
-        self.hook = Some((hook, deadline));
+    pub fn hook(mut self, hook: impl DecisionHook + 'static, deadline: Duration) -> Self {
+        self.hook = Some((SharedHook::new(hook), deadline));
         self
     }
 
@@ -110,8 +112,9 @@ impl GatewayBuilder {
         let egress = Client::on(config, wire, self.machine.unwrap_or_else(Machine::real));
         self.audit.hold_in(egress.memory());
         self.audit.bounded_by(&bounds);
+        let questions = self.hook.map(|(hook, limit)| Questions::new(hook, limit));
         Gateway {
-            shared: Arc::new(Shared::new(policy, egress, meter, self.vault, self.hook)),
+            shared: Arc::new(Shared::new(policy, egress, meter, self.vault, questions)),
             audit: self.audit,
             bounds,
             run: None,
@@ -183,6 +186,7 @@ impl Gateway {
     pub fn malformed(&self, stage: Stage, target: &str, method: Option<&[u8]>) {
         self.is_malformed(Subject {
             stage,
+            host: None,
             target: beginning(target).escape_default().to_string(),
             port: 0,
             method: method.map(|method| escaped(method, METHOD)),

@@ -2,6 +2,7 @@
 
 use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsOverrides, overriding};
 
+use crate::other_port::OtherPort;
 use crate::request::RequestHead;
 
 /// The properties of a request's connection that the policy judges.
@@ -9,11 +10,12 @@ use crate::request::RequestHead;
 pub(crate) struct RequestContext {
     pub(crate) origin: Origin,
     pub(crate) tls: TlsOverrides,
+    pub(crate) other_port: Option<OtherPort>,
 }
 
 impl RequestContext {
-    /// The policy's answer to a request. The connection's TLS settings still have to be granted,
-    /// too.
+    /// The policy's answer to a request. The connection's TLS settings still have to be granted, and
+    /// the port that a hook chose still has to be allowed.
     pub(crate) fn answer(
         &self,
         policy: &Policy,
@@ -24,7 +26,9 @@ impl RequestContext {
         if self.tls != TlsOverrides::default() {
             policy.answer_tls(&self.origin.endpoint, None, self.tls)?;
         }
-        policy.answer_request(&self.origin, method, path, fields)
+        let answer = policy.answer_request(&self.origin, method, path, fields)?;
+        let other_port = self.other_port.as_ref();
+        OtherPort::check(other_port, policy, &self.origin.endpoint, answer)
     }
 }
 

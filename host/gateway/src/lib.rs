@@ -13,6 +13,7 @@
 //! 6. the sockets (`sandbox-net-egress`).
 
 mod admission;
+mod asked_before;
 pub mod audit;
 mod bounds;
 mod completion;
@@ -28,7 +29,12 @@ mod link;
 mod lookup;
 mod malformed;
 mod meter;
+mod observe;
+mod other_port;
+#[cfg(test)]
+mod other_port_tests;
 mod outgoing;
+mod questions;
 mod replacement;
 mod request;
 mod response;
@@ -36,6 +42,8 @@ mod run_budget;
 pub mod secrets;
 mod send;
 mod shared;
+mod shared_hook;
+mod spans;
 mod task;
 #[cfg(test)]
 mod testing;
@@ -47,13 +55,13 @@ mod usage;
 
 pub use audit::{
     AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr, BudgetReason,
-    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Follow, LookupRecord, Reason, Time,
-    Verdict,
+    DecisionRecord, Dropped, DroppedRecord, ExchangeRecord, Follow, HookReason, LookupRecord,
+    Reason, Time, Verdict,
 };
 pub use bounds::{Bounds, ReachedBudget};
 pub use completion::Completion;
 pub use gateway::{Gateway, GatewayBuilder};
-pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookFuture, HookRequest};
+pub use hook::{Amendments, DecisionHook, HookAnswer, HookError, HookRequest};
 pub use link::{Connecting, Handshake, Link};
 pub use lookup::{Found, Looking};
 pub use outgoing::Outgoing;
@@ -61,5 +69,6 @@ pub use replacement::ReplacePolicyError;
 pub use request::{Body, Request, RequestHead, Response, Timeouts};
 pub use sandbox_net_policy::Stage;
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
+pub use shared_hook::SharedHook;
 pub use task::Task;
 pub use usage::{Amount, NetworkUsage};

@@ -9,6 +9,7 @@ use sandbox_net_policy::{Origin, Scheme, TlsOverrides};
 use crate::admission::Admission;
 use crate::judgement::RequestContext;
 use crate::meter::Opened;
+use crate::other_port::OtherPort;
 use crate::task::Task;
 
 /// A connection, shared by its guest and by changes of the policy.
@@ -25,6 +26,8 @@ pub struct Link {
     pub(crate) connection: SharedConnection,
     pub(crate) origin: Origin,
     pub(crate) address: Option<SocketAddr>,
+    /// The port that a hook chose for it.
+    pub(crate) other_port: Option<OtherPort>,
     pub(crate) tls: Arc<OnceLock<Arc<TlsInfo>>>,
     /// The profile of its TLS; the host's own until TLS begins.
     pub(crate) profile: Arc<TlsProfile>,
@@ -77,6 +80,7 @@ impl Link {
         RequestContext {
             origin: self.origin.clone(),
             tls: self.asked(),
+            other_port: self.other_port.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use crate::audit::{BudgetReason, PendingLookup, Reason, Unrecorded};
 use crate::gateway::{Gateway, beginning, budget_rule, malformed};
@@ -63,7 +64,7 @@ impl Gateway {
     /// What is refused without waiting; the task returns all other errors.
     pub fn lookup(&self, host: Host) -> Result<Looking, EgressError> {
         let name = host.to_string();
-        let has_hook = self.shared.hook.is_some();
+        let has_hook = self.shared.questions.is_some();
         if let Err(limit) = self.shared.meter.check_denials() {
             let mut record = self.audit.looked_up(name, Ok(DEFAULT_DENY));
             return Err(self.lookup_limited(&mut record, limit));
@@ -99,7 +100,7 @@ impl Gateway {
         };
         let held = self.memory().reserve(LOOKUP);
         let held = held.map_err(|limit| self.lookup_limited(&mut record, limit))?;
-        let this = self.clone();
+        let (this, span) = (self.clone(), record.span());
         let mut recording = Box::pin(async move {
             let recorded = this.lookup_recorded(&checked, &mut record).await;
             recorded.map(|()| (checked, record))
@@ -107,7 +108,7 @@ impl Gateway {
         // If no sink has to be waited for, it is recorded, or refused, now.
         let recorded = recording.as_mut().now_or_never().transpose()?;
         let this = self.clone();
-        Ok(Looking::Asking(Task::spawn(async move {
+        let work = async move {
             let (checked, record) = match recorded {
                 Some(recorded) => recorded,
                 None => recording.await?,
@@ -116,7 +117,8 @@ impl Gateway {
             drop((under_way, held));
             let found = Found::new(result?, this.memory());
             found.map_err(EgressError::Limit)
-        })))
+        };
+        Ok(Looking::Asking(Task::spawn(work.instrument(span))))
     }
 
     /// The answer for a host that needs no query.

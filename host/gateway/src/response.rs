@@ -64,6 +64,7 @@ pub(super) fn tracked(
     } = response;
     let (shared, record) = (&tracking.shared, &tracking.record);
     record.answered(peer, tls, head.status);
+    record.speaks(head.version);
     let size = response_size(&head);
     record.received(size);
     let mask = mask(&mut head, line, shared)?;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::{Instrument, Span};
+
 use crate::audit::{METHOD, PendingDecision, PendingRequest, Stage, Subject, TARGET};
 use crate::completion::Completion;
 use crate::consult::Question;
@@ -14,6 +16,7 @@ use crate::malformed::for_guest;
 use crate::outgoing::Outgoing;
 use crate::request::{Body, RequestHead, Response};
 use crate::response::{Tracking, tracked};
+use crate::spans;
 use crate::unframed::unframed;
 use sandbox_net_egress::account::{Reservation, fields};
 use sandbox_net_egress::{
@@ -29,6 +32,7 @@ struct Judged {
     link: Link,
     answer: Answer<RequestLine>,
     policy: Arc<Policy>,
+    span: Span,
     /// As it is recorded: without what the host inserts later.
     subject: Subject,
     kind: BodyKind,
@@ -39,6 +43,9 @@ struct Judged {
     /// The memory of its head.
     held: Reservation,
 }
+
+/// A request's span, and what is recorded of it.
+type Named = (Span, Subject);
 
 /// In how many forms a request's head is held at once: as it was decided on, as it is sent, and the
 /// names in their order. A hook gets one more.
@@ -71,16 +78,21 @@ impl Gateway {
             ambiguous_as_it_comes: !self.shared.vault.is_returned_by(&link.origin),
         };
         let options = (options, takes_unframed);
-        let judged = self.judge(link, &head, (kind, options), &completion);
+        let subject = self.subject(&link, &head.method, &head.path);
+        let span = spans::request(self.audit.sandbox(), &subject.shown());
+        let named = (span.clone(), subject);
+        let judged = span.in_scope(|| self.judge(link, &head, named, (kind, options), &completion));
         let judged = judged.map_err(|error| completion.failed(error));
-        let this = self.clone();
-        async move {
+        let (this, within) = (self.clone(), span.clone());
+        let sent = async move {
             let sent = match judged {
                 Ok(judged) => this.carry_out(judged, body, between_bytes).await,
                 Err(error) => Err(error),
             };
             sent.map_err(|error| completion.failed(error))
-        }
+                .inspect_err(|error| spans::failed(&span, &error.code()))
+        };
+        sent.instrument(within)
     }
 
     /// The rules' answer. From here on a change of the policy affects the request.
@@ -88,6 +100,7 @@ impl Gateway {
         &self,
         link: Link,
         head: &RequestHead,
+        (span, subject): Named,
         (kind, options): (BodyKind, (SendOptions, bool)),
         completion: &Arc<Completion>,
     ) -> Result<Judged, EgressError> {
@@ -97,7 +110,6 @@ impl Gateway {
             return Err(EgressError::Limit(Limit::RequestHeadSize));
         }
         let (answer, policy) = self.shared.judge(&link.context(), head, completion);
-        let subject = self.subject(&link, method, path);
         let (answer, mut decided) = self.judged(subject.clone(), answer);
         if let Some(address) = link.address {
             decided.dialled(address);
@@ -114,6 +126,7 @@ impl Gateway {
             link,
             answer,
             policy,
+            span,
             subject,
             kind,
             options,
@@ -125,7 +138,7 @@ impl Gateway {
 
     /// What a request's head costs in memory until it is answered.
     fn cost(&self, head: &RequestHead) -> usize {
-        let forms = FORMS + usize::from(self.shared.hook.is_some());
+        let forms = FORMS + usize::from(self.shared.questions.is_some());
         // Method and path are also kept to judge the request again.
         fields(&head.fields) * forms + (head.method.len() + head.path.len()) * (forms + 1)
     }
@@ -135,8 +148,9 @@ impl Gateway {
         &self,
         answer: Answer<RequestLine>,
         (link, then): (&Link, &Arc<Policy>),
+        decided: &mut PendingDecision,
     ) -> Result<(Checked<RequestLine>, Amendments), Denial> {
-        if self.shared.hook.is_none() {
+        if self.shared.questions.is_none() {
             return Ok((answer.without_asking()?, Amendments::default()));
         }
         let was_asked = matches!(answer, Answer::Ask(_));
@@ -152,8 +166,10 @@ impl Gateway {
             method: Some(method),
             path: Some(path),
             fields,
+            tls: link.asked(),
         };
-        let (line, amendments) = self.consult(answer, question).await?;
+        let asked = (then, decided);
+        let (line, amendments) = self.consult(answer, question, asked).await?;
         if Arc::ptr_eq(then, &self.shared.policy()) {
             return Ok((line, amendments));
         }
@@ -177,6 +193,7 @@ impl Gateway {
             link,
             answer,
             policy,
+            span,
             subject,
             kind,
             options,
@@ -184,13 +201,14 @@ impl Gateway {
             mut decided,
             held: _held,
         } = judged;
-        let approved = self.approved(answer, (&link, &policy), &mut decided).await;
-        let (line, secrets) = approved?;
+        let deciding = decided.span();
+        let approved = self.approved(answer, (&link, &policy), &mut decided);
+        let (line, secrets) = approved.instrument(deciding).await?;
         let head_size = head_size(&line, kind, &options.0);
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
         // What is not recorded is not done.
         self.recorded(&mut decided, || line.audit_denial()).await?;
-        let record = Arc::new(PendingRequest::new(&self.audit, &decided));
+        let record = Arc::new(PendingRequest::new(&self.audit, &decided, span));
         drop(decided);
         record.with_secrets(secrets);
         record.sent(head_size);
@@ -220,7 +238,7 @@ impl Gateway {
         (link, policy): (&Link, &Arc<Policy>),
         decided: &mut PendingDecision,
     ) -> Result<(Checked<RequestLine>, Vec<String>), EgressError> {
-        let granted = self.granted(answer, (link, policy)).await;
+        let granted = self.granted(answer, (link, policy), decided).await;
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
         let (mut line, amendments) = granted?;
         let prepared = self.prepare(&mut line, amendments, link).await;
@@ -333,6 +351,7 @@ impl Gateway {
         };
         Subject {
             stage: Stage::Request,
+            host: Some(link.origin.endpoint.host.clone()),
             target: format!("{}{}", link.origin, escaped(&path[..end], TARGET)),
             port: link.origin.endpoint.port,
             method: Some(escaped(method, METHOD)),

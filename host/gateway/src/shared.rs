@@ -1,7 +1,6 @@
 //! What all runs of one sandbox share: its policy, and the connections and requests under it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -9,10 +8,11 @@ use tokio::sync::Semaphore;
 use crate::admission::{Admission, CONNECTION, REQUEST};
 use crate::bounds::MAX_LOOKUPS;
 use crate::completion::Completion;
-use crate::hook::DecisionHook;
 use crate::judgement::{Judgement, RequestContext};
 use crate::link::SharedConnection;
 use crate::meter::Meter;
+use crate::observe::Active;
+use crate::questions::Questions;
 use crate::request::RequestHead;
 use crate::secrets::Vault;
 use sandbox_net_egress::{Client, Connection, Limit};
@@ -26,7 +26,8 @@ pub(super) struct Shared {
     pub(super) egress: Client,
     pub(super) meter: Arc<Meter>,
     pub(super) vault: Vault,
-    pub(super) hook: Option<(Arc<dyn DecisionHook>, Duration)>,
+    /// The hook, if there is one.
+    pub(super) questions: Option<Arc<Questions>>,
     /// Room for lookups.
     pub(super) lookups: Arc<Semaphore>,
     /// Room for the guest's connections, whatever carries them, and for its requests: over HTTP/2
@@ -49,7 +50,7 @@ impl Shared {
         egress: Client,
         meter: Arc<Meter>,
         vault: Vault,
-        hook: Option<(Arc<dyn DecisionHook>, Duration)>,
+        questions: Option<Questions>,
     ) -> Self {
         let most = most_at_once(&egress);
         Self {
@@ -58,7 +59,7 @@ impl Shared {
             egress,
             meter,
             vault,
-            hook,
+            questions: questions.map(Arc::new),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             state: Mutex::new(SharedState {
                 policy: Arc::new(policy),
@@ -110,7 +111,11 @@ impl Shared {
 
     /// Takes a place for one more connection of the guest.
     pub(super) fn admit_connection(&self) -> Result<Admission, Limit> {
-        self.admit(&self.connections, CONNECTION)
+        let admitted = self.admit(&self.connections, CONNECTION)?;
+        Ok(Admission {
+            _active: Some(Active::new()),
+            ..admitted
+        })
     }
 
     /// How many connections of the guest are open.
@@ -129,6 +134,7 @@ impl Shared {
         Ok(Admission {
             place: Some(place.map_err(|_| Limit::Connections)?),
             held: self.egress.memory().reserve(bytes)?,
+            _active: None,
         })
     }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 /// A task of the tokio runtime. Awaiting it returns the task's result; dropping it ends the task.
 pub struct Task<T>(AbortOnDropHandle<T>);
@@ -17,13 +18,13 @@ impl<T> std::fmt::Debug for Task<T> {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts the task.
+    /// Starts the task, in the span of its caller.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(AbortOnDropHandle::new(tokio::spawn(work)))
+        Self(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
     }
 }
 

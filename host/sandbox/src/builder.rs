@@ -29,9 +29,9 @@ use crate::sandbox::{Sandbox, Settings};
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
 use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certificates};
-use sandbox_net_gateway::DecisionHook;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
 use sandbox_net_gateway::secrets::{COMMAND_LIMIT, Vault};
+use sandbox_net_gateway::{DecisionHook, SharedHook};
 use sandbox_net_policy::{Document, Policy, Secret};
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::Capability;
@@ -53,7 +53,7 @@ pub struct SandboxBuilder {
     field_grants: Vec<String>,
     secrets: Vec<Secret>,
     narrowing: Vec<Policy>,
-    hook: Option<Arc<dyn DecisionHook>>,
+    hook: Option<SharedHook>,
     hook_deadline: Option<Duration>,
     audit_files: Vec<PathBuf>,
     audit_sinks: Vec<Arc<dyn AuditSink>>,
@@ -184,7 +184,7 @@ impl SandboxBuilder {
     /// With a policy that allows nothing and asks about nothing it is an error, because the hook
     /// would never be asked.
     pub fn hook(mut self, hook: impl DecisionHook + 'static) -> Self {
-        self.hook = Some(Arc::new(hook));
+        self.hook = Some(SharedHook::new(hook));
         self
     }
 

@@ -60,9 +60,10 @@ pub use sandbox::Sandbox;
 pub use sandbox_net_gateway::{
     Amendments, Amount, AuditFile, AuditLine, AuditLog, AuditSettings, AuditSink, AuditStderr,
     BudgetReason, CommandError, DecisionHook, DecisionRecord, Dropped, DroppedRecord,
-    ExchangeRecord, Follow, Gateway, GatewayBuilder, HookAnswer, HookError, HookFuture,
+    ExchangeRecord, Follow, Gateway, GatewayBuilder, HookAnswer, HookError, HookReason,
     HookRequest, LookupRecord, NetworkUsage, PlaceholderError, ReachedBudget, Reason,
-    ReplacePolicyError, SourceError, Stage, Time, ValueError, Vault, VaultError, Verdict,
+    ReplacePolicyError, SharedHook, SourceError, Stage, Time, ValueError, Vault, VaultError,
+    Verdict,
 };
 pub use sandbox_net_python::{
     BuildError, Capability, ComponentizeError, RuntimeError, StubImport, componentize,

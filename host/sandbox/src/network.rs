@@ -1,14 +1,12 @@
 //! Makes the gateway of a sandbox from its settings.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sandbox_net_egress::EgressConfig;
-use sandbox_net_gateway::DecisionHook;
-use sandbox_net_gateway::Gateway;
 use sandbox_net_gateway::audit::{AuditLog, AuditSettings};
 use sandbox_net_gateway::secrets::Vault;
+use sandbox_net_gateway::{Gateway, SharedHook};
 use sandbox_net_policy::Policy;
 
 /// The next number for a sandbox of this process without a name, or for a fork.
@@ -20,7 +18,7 @@ pub(crate) struct Network {
     pub(crate) policy: Policy,
     pub(crate) egress: EgressConfig,
     pub(crate) vault: Vault,
-    pub(crate) hook: Option<(Arc<dyn DecisionHook>, Duration)>,
+    pub(crate) hook: Option<(SharedHook, Duration)>,
     pub(crate) audit: AuditSettings,
 }
 
@@ -35,7 +33,7 @@ impl Network {
             .secrets(self.vault.clone())
             .audit(AuditLog::with(audit));
         if let Some((hook, deadline)) = &self.hook {
-            builder = builder.hook(Arc::clone(hook), *deadline);
+            builder = builder.hook(hook.clone(), *deadline);
         }
         builder.build(self.policy.clone(), self.egress.clone())
     }

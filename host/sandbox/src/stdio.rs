@@ -60,7 +60,7 @@ impl std::fmt::Debug for Output {
         f.write_str(match self {
             Self::Capture => "Capture",
             Self::Inherit => "Inherit",
-            Self::Writer(_) => "Writer",
+            Self::Writer(_) => "Writer(..)",
             Self::Piped => "Piped",
         })
     }

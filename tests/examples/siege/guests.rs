@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::bail;
 use sandbox_net::policy::Document;
 use sandbox_net::{
-    DecisionHook, DirAccess, HookFuture, HookRequest, Output, Sandbox, SandboxBuilder, Script,
+    DecisionHook, DirAccess, HookAnswer, HookError, HookRequest, Output, Sandbox, SandboxBuilder,
+    Script,
 };
 
 /// How long one attack lasts.
@@ -161,8 +162,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
 struct Silent;
 
 impl DecisionHook for Silent {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(std::future::pending())
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        std::future::pending().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Records of what was allowed stay, whatever else a guest does.
 
-use std::future::{pending, ready};
+use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sandbox_net::policy::{Budgets, Document};
 use sandbox_net::{
-    Amendments, AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookFuture, HookRequest,
+    Amendments, AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookError, HookRequest,
     Outcome, Sandbox, SandboxBuilder, Stage, Verdict,
 };
 use sandbox_net_tests::{DnsAnswer, Report, Servers, run_to_end};
@@ -203,10 +203,10 @@ async fn with_a_full_disk_nothing_is_sent_that_has_no_line() {
 struct Answering<F>(F);
 
 impl<F: Fn(&HookRequest) -> Option<HookAnswer> + Send + Sync> DecisionHook for Answering<F> {
-    fn decide<'a>(&'a self, request: &'a HookRequest) -> HookFuture<'a> {
+    async fn decide(&self, request: &HookRequest) -> Result<HookAnswer, HookError> {
         match (self.0)(request) {
-            Some(answer) => Box::pin(ready(Ok(answer))),
-            None => Box::pin(pending()),
+            Some(answer) => Ok(answer),
+            None => pending().await,
         }
     }
 }

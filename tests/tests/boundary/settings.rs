@@ -1,12 +1,11 @@
 //! Every setting is enforced, refused, or documented as having no effect.
 
-use std::future::ready;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use sandbox_net::policy::{Budgets, Document, Policy, Rule, Secret, SecretSource, TlsGrants};
 use sandbox_net::{
-    AuditStderr, DecisionHook, Engine, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    AuditStderr, DecisionHook, Engine, HookAnswer, HookError, HookRequest, Output, Sandbox,
     SandboxBuilder, Vault, VaultError,
 };
 
@@ -14,8 +13,8 @@ use sandbox_net::{
 struct Willing;
 
 impl DecisionHook for Willing {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(ready(Ok(HookAnswer::allow())))
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        Ok(HookAnswer::allow())
     }
 }
 

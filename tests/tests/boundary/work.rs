@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use sandbox_net::{
-    AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookFuture, HookRequest, Output, Sandbox,
+    AuditLine, AuditSink, DecisionHook, Exit, HookAnswer, HookError, HookRequest, Output, Sandbox,
     SandboxBuilder, Script,
 };
 use sandbox_net_tests::Servers;
@@ -213,11 +213,9 @@ async fn compiling_packages_has_a_limit_of_its_own() {
 struct Blocking(Mutex<Receiver<()>>);
 
 impl DecisionHook for Blocking {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(async {
-            let _ = self.0.lock().expect("no panic").recv();
-            Ok(HookAnswer::allow())
-        })
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        let _ = self.0.lock().expect("no panic").recv();
+        Ok(HookAnswer::allow())
     }
 }
 

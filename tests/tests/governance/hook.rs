@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use sandbox_net::{
     Amendments, DecisionHook, HookAnswer, HookError, HookRequest, Sandbox, SandboxBuilder, Stage,
+    Verdict,
 };
 use sandbox_net_tests::{Servers, run};
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 use crate::{assert_denied, assert_status, builder, document, fetch, get, get_with};
 
@@ -26,12 +27,9 @@ pub(crate) struct Told<F> {
 }
 
 impl<F: Fn(HookRequest) -> Answering + Send + Sync> DecisionHook for Told<F> {
-    fn decide<'a>(
-        &'a self,
-        request: &'a HookRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<HookAnswer, HookError>> + Send + 'a>> {
+    async fn decide(&self, request: &HookRequest) -> Result<HookAnswer, HookError> {
         self.asked.lock().expect("no panic").push(request.clone());
-        (self.answer)(request.clone())
+        (self.answer)(request.clone()).await
     }
 }
 
@@ -405,6 +403,46 @@ async fn the_hook_is_asked_once_for_every_request_that_a_server_gets() {
     seen.sort();
     asked.sort();
     assert_eq!(asked, seen);
+}
+
+/// The person answers when the program has given up and its run is over.
+#[tokio::test]
+async fn a_person_is_asked_once_although_the_program_gave_up_and_is_run_again() {
+    const CODE: &str = r#"
+import http.client, sys
+client = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=0.3)
+try:
+    client.request("GET", "/get")
+    print(client.getresponse().status)
+except OSError as error:
+    print(type(error).__name__)
+"#;
+    let servers = Servers::start().await;
+    let answer = Arc::new(Notify::new());
+    let waiting = Arc::clone(&answer);
+    let (hook, asked) = told(move |request: HookRequest| -> Answering {
+        let waiting = Arc::clone(&waiting);
+        Box::pin(async move {
+            if request.stage == Stage::Connect {
+                waiting.notified().await;
+            }
+            Ok(HookAnswer::allow())
+        })
+    });
+    let sandbox = policy(format!("ask = ['{}']", servers.http.origin()))
+        .hook(hook)
+        .arg(servers.http.address().port().to_string());
+    let sandbox = built(sandbox).await;
+    let outcome = sandbox.run(CODE).await.expect("a run");
+    assert_eq!(outcome.stdout_text(), "TimeoutError\n", "{outcome:?}");
+    assert_eq!(outcome.decisions.len(), 1);
+    assert_eq!(outcome.decisions[0].verdict, Verdict::Abandoned);
+    answer.notify_one();
+    let outcome = sandbox.run(CODE).await.expect("a run");
+    assert_eq!(outcome.stdout_text(), "200\n", "{outcome:?}");
+    let connects = asked.lock().expect("no panic");
+    let connects = connects.iter().filter(|it| it.stage == Stage::Connect);
+    assert_eq!(connects.count(), 1);
 }
 
 /// Each waits in the hook until all are there: if they were asked one by one, none would continue.

@@ -54,7 +54,7 @@ enum Wish {
 
 impl Proposals {
     pub(super) fn add(&mut self, record: &DecisionRecord) {
-        let Some(Reason::Policy(reason)) = record.reason else {
+        let Some(reason) = record.reason.and_then(Reason::deny_reason) else {
             return;
         };
         if record.verdict == Verdict::Allow {

@@ -106,7 +106,7 @@ async fn an_answer_that_a_kept_connection_made_needless_serves_no_other_one() {
     let pinned = egress.connect(
         route.unwrap(),
         None,
-        Some([127, 0, 0, 1].into()),
+        Some(IpAddr::from([127, 0, 0, 1]).into()),
         Reuse::Pool,
     );
     drop(pinned.await.unwrap());

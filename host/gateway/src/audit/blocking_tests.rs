@@ -82,6 +82,7 @@ fn log(sandbox: &str, sinks: &[&Arc<Gate>]) -> AuditLog {
 fn connect(log: &AuditLog, host: &str) -> PendingDecision {
     let subject = Subject {
         stage: Stage::Connect,
+        host: None,
         target: format!("{host}:443"),
         port: 443,
         method: None,

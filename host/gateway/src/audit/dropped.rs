@@ -218,6 +218,7 @@ mod tests {
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
             budget: None,
+            hook_error: None,
             address: None,
             update: false,
             repeats: 0,

@@ -8,9 +8,14 @@ use std::time::Instant;
 
 use super::run::{Following, Open, Run, Unrecorded, Written};
 use super::{
-    AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, RULE, Reason, Stage, Time, Verdict,
+    AuditLine, AuditLog, DecisionRecord, ERROR, ExchangeRecord, HOOK_ERROR, HookReason, RULE,
+    Reason, Stage, Time, Verdict, shortened,
 };
-use sandbox_net_policy::Denial;
+use crate::observe;
+use crate::spans;
+use sandbox_net_egress::HttpVersion;
+use sandbox_net_policy::{Denial, DenyReason};
+use tracing::Span;
 
 /// A decision that has not taken effect yet. [`commit`](Self::commit) records it and must come
 /// before the effect. What becomes known later is recorded when this is dropped. A decision that is
@@ -18,6 +23,7 @@ use sandbox_net_policy::Denial;
 pub(crate) struct PendingDecision {
     run: Arc<Run>,
     record: DecisionRecord,
+    span: Span,
     /// The port of the target, for addresses that were refused.
     port: u16,
     /// `None` until a sink may have it.
@@ -27,15 +33,21 @@ pub(crate) struct PendingDecision {
 }
 
 impl PendingDecision {
-    pub(super) fn new(run: &Arc<Run>, record: DecisionRecord, port: u16) -> Self {
+    pub(super) fn new(run: &Arc<Run>, (record, span): (DecisionRecord, Span), port: u16) -> Self {
         Self {
             run: Arc::clone(run),
             record,
+            span,
             port,
             written: None,
             has_changed: false,
             _open: run.open(),
         }
+    }
+
+    /// The span of its decision.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
     }
 
     pub(crate) fn sequence(&self) -> u64 {
@@ -71,6 +83,11 @@ impl PendingDecision {
         }
     }
 
+    /// Notes why the hook has no answer. The denial that follows is the hook's fault.
+    pub(crate) fn hook_failed(&mut self, why: String) {
+        self.record.hook_error = Some(shortened(why, HOOK_ERROR));
+    }
+
     /// Records that it was denied after all.
     pub(crate) fn overruled(&mut self, denial: &Denial) {
         self.refused(&denial.rule, denial.reason.into());
@@ -89,12 +106,29 @@ impl PendingDecision {
         self.judge(Verdict::Report, &denial.rule, denial.reason.into());
     }
 
+    /// Completes the span, and counts the decision.
+    fn observe(&self) {
+        let Self { record, span, .. } = self;
+        let (verdict, reason) = (record.verdict.as_str(), record.reason.map(Reason::as_str));
+        spans::decided(span, verdict, &record.rule, reason);
+        if let (Verdict::Deny, Some(reason)) = (record.verdict, reason) {
+            spans::failed(span, reason);
+        }
+        observe::decided(record.stage.as_str(), verdict, reason);
+    }
+
     fn judge(&mut self, verdict: Verdict, rule: &str, reason: Reason) {
+        let reason = match reason {
+            Reason::Policy(DenyReason::Hook) if self.record.hook_error.is_some() => {
+                Reason::Hook(HookReason::HookFailed)
+            }
+            reason => reason,
+        };
         rule.clone_into(&mut self.record.rule);
         self.record.verdict = verdict;
         let limit = match reason {
             Reason::Budget(_) => rule.strip_prefix(RULE),
-            Reason::Policy(_) => None,
+            Reason::Policy(_) | Reason::Hook(_) => None,
         };
         self.record.budget = self.run.budget(limit);
         self.record.reason = Some(reason);
@@ -107,6 +141,7 @@ impl Drop for PendingDecision {
         if !self.written.as_ref().is_some_and(|it| it.is_certain) {
             self.abandon();
         }
+        self.observe();
         let mut record = self.record.clone();
         match &self.written {
             Some(written) if self.has_changed => {
@@ -126,15 +161,24 @@ pub(crate) struct PendingRequest {
     run: Arc<Run>,
     begun: Instant,
     /// `None` once it is recorded.
-    record: Mutex<Option<(ExchangeRecord, Open)>>,
+    record: Mutex<Option<Unfinished>>,
     following: Following,
     up: AtomicU64,
     down: AtomicU64,
 }
 
+/// A record that is not complete yet.
+struct Unfinished {
+    record: ExchangeRecord,
+    version: Option<HttpVersion>,
+    span: Span,
+    _open: Open,
+}
+
 impl PendingRequest {
-    /// Begins the record. `of` is the decision on the request, which is recorded already.
-    pub(crate) fn new(log: &AuditLog, of: &PendingDecision) -> Self {
+    /// Begins the record. `of` is the decision on the request, which is recorded already, and `span` is
+    /// the request's.
+    pub(crate) fn new(log: &AuditLog, of: &PendingDecision, span: Span) -> Self {
         let decision = &of.record;
         let record = ExchangeRecord {
             time: Time::now(),
@@ -155,7 +199,12 @@ impl PendingRequest {
         Self {
             run: Arc::clone(&log.run),
             begun: Instant::now(),
-            record: Mutex::new(Some((record, log.run.open()))),
+            record: Mutex::new(Some(Unfinished {
+                record,
+                version: None,
+                span,
+                _open: log.run.open(),
+            })),
             following: of
                 .written
                 .as_ref()
@@ -186,6 +235,13 @@ impl PendingRequest {
         });
     }
 
+    /// Notes the version of HTTP of the response.
+    pub(crate) fn speaks(&self, version: HttpVersion) {
+        if let Some(unfinished) = &mut *self.record() {
+            unfinished.version = Some(version);
+        }
+    }
+
     /// Records that a malformed or ambiguous response came back; this is the request's error.
     pub(crate) fn unframed(&self, address: SocketAddr, tls: Option<u16>) {
         self.change(|record| {
@@ -207,25 +263,41 @@ impl PendingRequest {
 
     /// Records the request, once.
     pub(crate) fn finish(&self) {
-        let Some((mut record, open)) = self.record().take() else {
+        let Some(unfinished) = self.record().take() else {
             return;
         };
+        let Unfinished {
+            mut record,
+            version,
+            span,
+            _open,
+        } = unfinished;
         record.time = Time::now();
         record.bytes_up = self.up.load(Ordering::Relaxed);
         record.bytes_down = self.down.load(Ordering::Relaxed);
-        record.duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = self.begun.elapsed();
+        record.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let finished = spans::Finished {
+            peer: record.address,
+            tls: record.tls.as_deref(),
+            version,
+            status: record.status,
+            error: record.error.as_deref(),
+        };
+        finished.record_in(&span);
+        let bytes = (record.bytes_up, record.bytes_down);
+        observe::finished(&record.method, &finished, bytes, took);
         self.run
             .finish(AuditLine::Exchange(record), &self.following);
-        drop(open);
     }
 
     fn change(&self, change: impl FnOnce(&mut ExchangeRecord)) {
-        if let Some((record, _)) = &mut *self.record() {
-            change(record);
+        if let Some(unfinished) = &mut *self.record() {
+            change(&mut unfinished.record);
         }
     }
 
-    fn record(&self) -> MutexGuard<'_, Option<(ExchangeRecord, Open)>> {
+    fn record(&self) -> MutexGuard<'_, Option<Unfinished>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

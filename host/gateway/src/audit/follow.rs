@@ -80,7 +80,7 @@ mod tests {
         let mut follow = log.follow();
         let mut decided = log.decided(subject(Stage::Request, "https://a.test/2"), Ok("rule"));
         decided.commit().await.unwrap();
-        let pending = PendingRequest::new(&log, &decided);
+        let pending = PendingRequest::new(&log, &decided, tracing::Span::none());
         let mut live = Vec::new();
         for _ in 0..3 {
             live.push(short(&follow.next().await.unwrap()));

@@ -17,7 +17,7 @@ pub(super) const ALLOWED: usize = 32 << 20;
 const DENIED: usize = 512 << 10;
 const DENIALS: usize = 1000;
 /// About how many bytes a record takes besides its texts.
-const RECORD: usize = 448;
+const RECORD: usize = 472;
 
 /// There is no room for one more record of something allowed.
 #[derive(Debug)]
@@ -323,7 +323,10 @@ fn is_refused(line: &AuditLine) -> bool {
 /// About how many bytes a record takes.
 pub(super) fn size(line: &AuditLine) -> usize {
     let texts = match line {
-        AuditLine::Decision(it) => it.target.len() + it.rule.len() + it.sandbox.len(),
+        AuditLine::Decision(it) => {
+            let hook_error = it.hook_error.as_ref().map_or(0, String::len);
+            it.target.len() + it.rule.len() + it.sandbox.len() + hook_error
+        }
         AuditLine::Exchange(it) => it.target.len() + it.sandbox.len(),
         AuditLine::Lookup(it) => it.name.len() + it.rule.len() + it.sandbox.len(),
         AuditLine::Dropped(it) => {

@@ -59,7 +59,7 @@ impl Verdict {
     }
 }
 
-/// Why something was denied, from a closed list: the policy's reasons, and `budget`.
+/// Why something was denied, from a closed list: the policy's reasons, `budget`, and `hook-failed`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Reason {
@@ -67,6 +67,17 @@ pub enum Reason {
     Policy(DenyReason),
     /// A budget was used up.
     Budget(BudgetReason),
+    /// The hook failed.
+    Hook(HookReason),
+}
+
+/// The reason that is the embedder's own fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookReason {
+    /// The hook returned an error, panicked, or did not answer in time. The guest is told the reason
+    /// `hook`. [`DecisionRecord::hook_error`] says what happened.
+    HookFailed,
 }
 
 /// The reason that does not come from the policy.
@@ -84,6 +95,17 @@ impl Reason {
         match self {
             Self::Policy(reason) => reason.as_str(),
             Self::Budget(_) => "budget",
+            Self::Hook(_) => "hook-failed",
+        }
+    }
+
+    /// The reason that the guest is told; `None` for a budget.
+    #[must_use]
+    pub const fn deny_reason(self) -> Option<DenyReason> {
+        match self {
+            Self::Policy(reason) => Some(reason),
+            Self::Hook(_) => Some(DenyReason::Hook),
+            Self::Budget(_) => None,
         }
     }
 }
@@ -133,6 +155,10 @@ pub struct DecisionRecord {
     /// The budget that refused it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
+    /// Why the hook has no answer: its error, the text of its panic, or that it was late. Omitted from
+    /// the line if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_error: Option<String>,
     /// The address that was dialled; if addresses were refused, the first of them.
     pub address: Option<SocketAddr>,
     /// Whether this line replaces an earlier one with the same sandbox and sequence. Omitted from
@@ -289,6 +315,7 @@ mod tests {
             rule: "default-deny".to_owned(),
             reason: Some(DenyReason::NoRule.into()),
             budget: None,
+            hook_error: None,
             address: None,
             update: false,
             repeats: 0,
@@ -306,6 +333,7 @@ mod tests {
         let AuditLine::Decision(decision) = line else {
             panic!("a decision");
         };
+        let denied = decision.clone();
         let line = AuditLine::Decision(DecisionRecord {
             tls: vec![TlsOverride::UnverifiedName, TlsOverride::OwnRoots],
             ..decision
@@ -318,5 +346,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), line);
         let budget: Reason = serde_json::from_str("\"budget\"").unwrap();
         assert_eq!(budget.as_str(), "budget");
+        let failed = AuditLine::Decision(DecisionRecord {
+            reason: Some(Reason::Hook(HookReason::HookFailed)),
+            hook_error: Some("panicked: no".to_owned()),
+            ..denied
+        });
+        let text = serde_json::to_string(&failed).unwrap();
+        let expected = "\"reason\":\"hook-failed\",\"hook_error\":\"panicked: no\",";
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(serde_json::from_str::<AuditLine>(&text).unwrap(), failed);
     }
 }

@@ -7,7 +7,10 @@ use super::run::{Open, Run, Unrecorded, Written};
 use super::{
     AuditLine, AuditLog, ERROR, LookupRecord, RULE, Reason, TARGET, Time, Verdict, shortened,
 };
+use crate::observe;
+use crate::spans;
 use sandbox_net_policy::Denial;
+use tracing::Span;
 
 /// The outcome of a lookup before there is an answer.
 const ASKED: &str = "asked";
@@ -17,6 +20,7 @@ const ASKED: &str = "asked";
 pub(crate) struct PendingLookup {
     run: Arc<Run>,
     record: LookupRecord,
+    span: Span,
     /// `None` until a sink may have it.
     written: Option<Written>,
     _open: Open,
@@ -29,13 +33,14 @@ impl AuditLog {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
+        let name = shortened(name, TARGET);
         let sequence = self.run.shared.next_lookup.fetch_add(1, Ordering::Relaxed);
         PendingLookup {
             record: LookupRecord {
                 time: Time::now(),
                 sandbox: self.sandbox().to_owned(),
                 sequence: Some(sequence),
-                name: shortened(name, TARGET),
+                name: name.clone(),
                 verdict,
                 rule: rule.to_owned(),
                 reason,
@@ -44,6 +49,7 @@ impl AuditLog {
                 update: false,
                 repeats: 0,
             },
+            span: spans::lookup(self.sandbox(), &name),
             written: None,
             run: Arc::clone(&self.run),
             _open: self.run.open(),
@@ -52,6 +58,11 @@ impl AuditLog {
 }
 
 impl PendingLookup {
+    /// The span of the lookup.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Records the lookup before a name server is asked: waits until every sink has it.
     ///
     /// # Errors
@@ -71,7 +82,7 @@ impl PendingLookup {
         rule.clone_into(&mut self.record.rule);
         let limit = match reason {
             Reason::Budget(_) => rule.strip_prefix(RULE),
-            Reason::Policy(_) => None,
+            Reason::Policy(_) | Reason::Hook(_) => None,
         };
         self.record.budget = self.run.budget(limit);
         (self.record.reason, self.record.outcome) = (Some(reason), None);
@@ -100,6 +111,12 @@ impl Drop for PendingLookup {
             (record.verdict, record.reason) = (Verdict::Abandoned, None);
             record.outcome = None;
         }
+        let (verdict, reason) = (record.verdict.as_str(), record.reason.map(Reason::as_str));
+        spans::decided(&self.span, verdict, &record.rule, reason);
+        if let (Verdict::Deny, Some(reason)) = (record.verdict, reason) {
+            spans::failed(&self.span, reason);
+        }
+        observe::decided("lookup", verdict, reason);
         let Some(written) = &self.written else {
             return self.run.deny(AuditLine::Lookup(record));
         };

@@ -19,7 +19,8 @@ pub use self::dropped::{Dropped, DroppedRecord};
 pub(crate) use self::entry::{PendingDecision, PendingRequest};
 pub use self::follow::Follow;
 pub use self::line::{
-    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, LookupRecord, Reason, Time, Verdict,
+    AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, HookReason, LookupRecord, Reason,
+    Time, Verdict,
 };
 pub(crate) use self::lookup::PendingLookup;
 pub use self::place::{Place, Stream};
@@ -30,13 +31,16 @@ pub use self::sink::{AuditFile, AuditSink, AuditStderr};
 use self::waiting::Places;
 use self::writer::Writer;
 use crate::bounds::Bounds;
+use crate::spans;
 use sandbox_net_egress::account::HostMemory;
 pub use sandbox_net_policy::Stage;
-use sandbox_net_policy::{Denial, TlsOverrides};
+use sandbox_net_policy::{Denial, Host, TlsOverrides};
 
 /// Bytes of a target and of a method that are kept.
 pub(crate) const TARGET: usize = 2048;
 pub(crate) const METHOD: usize = 32;
+/// Bytes of a failed hook's text that are kept.
+const HOOK_ERROR: usize = 1024;
 
 /// The decisions of one sandbox and its requests. Cloning gives another handle to the same log.
 ///
@@ -105,11 +109,26 @@ impl std::fmt::Debug for AuditLog {
 #[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) stage: Stage,
+    /// The host; `None` if there is none, because the call was malformed.
+    pub(crate) host: Option<Host>,
     pub(crate) target: String,
     /// The port of the target; 0 if there is none.
     pub(crate) port: u16,
     pub(crate) method: Option<String>,
     pub(crate) tls: TlsOverrides,
+}
+
+impl Subject {
+    /// What spans show of it.
+    pub(crate) fn shown(&self) -> spans::Target<'_> {
+        spans::Target {
+            stage: self.stage,
+            host: self.host.as_ref(),
+            port: self.port,
+            method: self.method.as_deref(),
+            url: &self.target,
+        }
+    }
 }
 
 impl AuditLog {
@@ -241,10 +260,12 @@ impl AuditLog {
             Ok(rule) => (Verdict::Allow, rule, None),
             Err(denial) => (Verdict::Deny, &*denial.rule, Some(denial.reason.into())),
         };
+        let sequence = self.run.shared.next.fetch_add(1, Ordering::Relaxed);
+        let span = spans::decision(self.sandbox(), sequence, &subject.shown());
         let record = DecisionRecord {
             time: Time::now(),
             sandbox: self.sandbox().to_owned(),
-            sequence: self.run.shared.next.fetch_add(1, Ordering::Relaxed),
+            sequence,
             stage: subject.stage,
             target: shortened(subject.target, TARGET),
             method: subject.method.map(|method| shortened(method, METHOD)),
@@ -253,12 +274,13 @@ impl AuditLog {
             rule: rule.to_owned(),
             reason,
             budget: None,
+            hook_error: None,
             address: None,
             update: false,
             repeats: 0,
         };
         let address = decided.err().and_then(|denial| denial.address);
-        let mut decided = PendingDecision::new(&self.run, record, subject.port);
+        let mut decided = PendingDecision::new(&self.run, (record, span), subject.port);
         if let Some(address) = address {
             decided.dialled((address, subject.port).into());
         }
@@ -272,7 +294,7 @@ fn trace(line: &AuditLine) {
             target: "sandbox_net::audit",
             sandbox = it.sandbox, sequence = it.sequence, stage = ?it.stage, verdict = ?it.verdict,
             subject = it.target, method = it.method, rule = it.rule,
-            reason = it.reason.map(Reason::as_str),
+            reason = it.reason.map(Reason::as_str), hook_error = it.hook_error,
             address = it.address.map(tracing::field::display), update = it.update,
             "decision",
         ),

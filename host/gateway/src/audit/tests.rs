@@ -53,6 +53,7 @@ pub(super) fn log(room: Option<usize>) -> (AuditLog, Arc<Lines>) {
 pub(super) fn subject(stage: Stage, target: impl Into<String>) -> Subject {
     Subject {
         stage,
+        host: None,
         target: target.into(),
         port: 443,
         method: (stage == Stage::Request).then(|| "GET".to_owned()),
@@ -76,7 +77,7 @@ pub(super) async fn request(log: &AuditLog, target: impl Into<String>) -> Result
         decided.refused("budget:host-memory", Reason::Budget(BudgetReason::Budget));
         return Err(why);
     }
-    PendingRequest::new(log, &decided).finish();
+    PendingRequest::new(log, &decided, tracing::Span::none()).finish();
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::audit::{AuditLine, AuditLog, AuditSettings, AuditSink, LookupRecord, Verdict};
 use crate::bounds::MAX_LOOKUPS;
-use crate::hook::{DecisionHook, HookAnswer, HookFuture, HookRequest};
+use crate::hook::{DecisionHook, HookAnswer, HookError, HookRequest};
 use sandbox_net_egress::{DnsFailure, EgressConfig, Machine, Resolve, Reuse, Roots, TlsConfig};
 use sandbox_net_policy::{Budgets, DenyReason, Document, Endpoint, Mode, Policy, Rule};
 
@@ -173,8 +173,8 @@ async fn only_names_that_may_be_connected_to_are_asked_about_and_each_is_recorde
 struct Willing;
 
 impl DecisionHook for Willing {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(async { Ok(HookAnswer::allow()) })
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        Ok(HookAnswer::allow())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::hook::{DecisionHook, HookAnswer, HookFuture, HookRequest};
+use crate::hook::{DecisionHook, HookAnswer, HookError, HookRequest};
 use sandbox_net_egress::{DnsFailure, EgressConfig, Resolve, Roots, TlsConfig};
 use sandbox_net_policy::{Document, Mode};
 
@@ -26,8 +26,8 @@ impl Resolve for Names {
 struct Willing;
 
 impl DecisionHook for Willing {
-    fn decide<'a>(&'a self, _: &'a HookRequest) -> HookFuture<'a> {
-        Box::pin(async { Ok(HookAnswer::allow()) })
+    async fn decide(&self, _: &HookRequest) -> Result<HookAnswer, HookError> {
+        Ok(HookAnswer::allow())
     }
 }
 

@@ -98,7 +98,7 @@ impl<'p> Judge<'p> {
         rule_then: &str,
         again: Again,
     ) -> Comparison {
-        let is_by_hook = reason == Some(DenyReason::Hook.into());
+        let is_by_hook = reason.and_then(Reason::deny_reason) == Some(DenyReason::Hook);
         match (verdict, &again) {
             (Verdict::Allow, Again::Allowed { .. })
             | (Verdict::Report, Again::Reported { .. })
@@ -154,10 +154,11 @@ impl<'p> Judge<'p> {
 
 /// Whether other rules may allow what was denied.
 fn depends_on_rules(reason: Option<Reason>, has_address: bool, has_settings: bool) -> bool {
-    let reason = match reason {
-        Some(Reason::Policy(reason)) => reason,
-        Some(Reason::Budget(_)) => return false,
-        None => return true,
+    let Some(reason) = reason else {
+        return true;
+    };
+    let Some(reason) = reason.deny_reason() else {
+        return false;
     };
     match reason {
         DenyReason::NoRule | DenyReason::DenyRule | DenyReason::Hook => true,
