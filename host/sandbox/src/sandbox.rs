@@ -127,8 +127,13 @@ impl Sandbox {
     /// # Errors
     ///
     /// An [`Error`] where the script can't be read, lies where the guest could replace it
-    /// ([`Error::Exposed`]), or the interpreter can't be started. Whatever the script itself does is an
-    /// [`Outcome`].
+    /// ([`Error::Exposed`]), or the interpreter can't be started; and [`Error::Runtime`] where the tokio
+    /// runtime lacks timers or sockets, or is shut down before the end. Whatever the script itself does is
+    /// an [`Outcome`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the program, and removes the script's copy.
     pub async fn run(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         runtime::check_for(self.settings.capability)?;
         runtime::alive(self.run_to_end(script.into())).await
@@ -205,6 +210,10 @@ impl Sandbox {
     /// If there is no such file, it is not a regular file, or a link in its path leads out of the
     /// sandbox; and if it is longer, before anything is allocated: the guest chose its size, and
     /// one of a terabyte takes no room on its disk.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses what was read, and nothing else.
     pub async fn read_file_up_to(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         self.file(path, move |path| files::read(&root, &mounts, path, most))
@@ -218,6 +227,10 @@ impl Sandbox {
     ///
     /// If it can't be written, as in a directory that is mounted read-only, or beyond the [limit of
     /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it has begun, dropping the future does not stop it: the file is written all the same.
     pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         let bytes = bytes.into();
@@ -289,6 +302,10 @@ impl Sandbox {
     /// # Errors
     ///
     /// If the files can't be copied.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the copy when it is finished.
     pub async fn fork(&self) -> Result<Self, Error> {
         runtime::check()?;
         let root = self.root.clone();
@@ -308,13 +325,17 @@ impl Sandbox {
     }
 
     /// Removes the sandbox's files, and reports whether that succeeded. Dropping the sandbox removes
-    /// them too, in a blocking task on a runtime of several threads and otherwise at once, and warns
-    /// (with `tracing`) on failure.
+    /// them too, in a blocking task that holds no thread of the runtime up and that the runtime waits for
+    /// at its end (outside of a runtime at once), and warns (with `tracing`) on failure.
     ///
     /// # Errors
     ///
     /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the report; the files are removed all the same.
     pub async fn close(self) -> Result<(), Error> {
         runtime::check()?;
         // A cancelled call may still use the files; they are removed when it ends.
