@@ -15,6 +15,27 @@
 //! If a rule, or the policy's mode, asks, an [`Answer`] says so, and only what was granted is
 //! `Checked`.
 //!
+//! ```
+//! use sandbox_net_policy::{DenyReason, Document, Endpoint, Policy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let document = Document::parse(
+//!     "version = 1\n\
+//!      allow = ['GET,HEAD https://api.example.com', '*.example.org:8443']\n\
+//!      [end]",
+//! )?;
+//! let policy = Policy::from(document);
+//! assert!(policy.check_connect(Endpoint::new("api.example.com", 443)?).is_ok());
+//! let denial = policy.check_connect(Endpoint::new("elsewhere.test", 443)?).unwrap_err();
+//! assert_eq!(denial.reason, DenyReason::NoRule);
+//!
+//! // Both authors have to allow a request.
+//! let narrow = policy.intersect(&Policy::allow(["https://api.example.com".parse()?]));
+//! assert!(narrow.check_connect(Endpoint::new("a.example.org", 8443)?).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Everything is denied by default. A target has one spelling only: a [`Host`] that could be read
 //! in two ways does not parse, so rules, dialling, SNI and `Host` cannot disagree about it. A
 //! [`Document`] is the content of a policy file.

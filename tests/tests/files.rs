@@ -109,7 +109,7 @@ async fn a_missing_directory_is_an_error_before_the_run() {
         .dir(&missing, "/given", DirAccess::ReadOnly)
         .build()
         .await;
-    let message = result.err().expect("an error").to_string();
+    let message = result.expect_err("an error").to_string();
     assert!(message.contains("missing"), "{message}");
     assert!(!message.contains('\n'), "{message}");
 }

@@ -167,7 +167,7 @@ async fn who_waits_for_its_turn_is_not_charged_for_it_and_one_too_many_is_refuse
         Engine::builder().max_running(0),
         Engine::builder().threads(0),
     ] {
-        let why = builder.build().await.err().expect("zero").to_string();
+        let why = builder.build().await.expect_err("zero").to_string();
         assert!(why.contains("it is zero"), "{why}");
     }
 }

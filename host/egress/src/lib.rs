@@ -6,7 +6,31 @@
 //! sends one request, in HTTP/1.1 or HTTP/2 as negotiated in TLS. Environment variables for proxies
 //! are not read.
 //!
-//! Futures can be dropped at any time: this closes what they were using.
+//! ```no_run
+//! use sandbox_net_egress::{BodyKind, Client, EgressConfig, Reuse, Roots, TlsConfig};
+//! use sandbox_net_policy::{Endpoint, Origin, Policy, Scheme, TlsOverrides};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::allow(["https://api.example.com".parse()?]);
+//! let client = Client::new(EgressConfig::new(TlsConfig::new(Roots::Platform, [])?));
+//! let endpoint = Endpoint::new("api.example.com", 443)?;
+//!
+//! let route = policy.check_connect(endpoint.clone())?;
+//! let mut connection = client.connect(route, None, None, Reuse::Pool).await?;
+//! let origin = policy.check_tls(&endpoint, None, TlsOverrides::default())?;
+//! connection.start_tls(origin).await?;
+//!
+//! let origin = Origin { scheme: Scheme::Https, endpoint };
+//! let request = policy.check_request(&origin, b"GET", b"/status", &[])?;
+//! let body = http_body_util::Empty::new();
+//! let response = connection.send(request, BodyKind::None, body).await?;
+//! println!("{}", response.head.status);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Futures can be dropped at any time: this closes what they were using. They panic outside of a tokio
+//! runtime with timers and sockets.
 
 pub mod account;
 mod answers;

@@ -120,7 +120,7 @@ impl Completion {
         *self.continued.borrow()
     }
 
-    /// Waits until the peer asks for the body, which it may never do.
+    /// Waits until the peer asks for the body, which it may never do. Cancel safe.
     pub async fn continued(&self) {
         // The sender is `self`: it can't have gone.
         let _ = self.continued.subscribe().wait_for(|asks| *asks).await;
@@ -155,7 +155,7 @@ impl Completion {
         self.failure.get().cloned()
     }
 
-    /// Waits for the end, successful or not.
+    /// Waits for the end, successful or not. Cancel safe.
     pub async fn ended(&self) {
         // The sender is `self`: it can't have gone.
         let _ = self.over.subscribe().wait_for(|over| *over).await;

@@ -19,6 +19,14 @@ impl Gateway {
     /// An [`EgressError`]: [`Denied`](EgressError::Denied) if the policy, a hook or the log refuses,
     /// [`Limit`](EgressError::Limit) if a budget is used up, and otherwise what happened on the
     /// wire.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers and sockets.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the request and closes what it used; the record says so.
     pub async fn fetch(&self, request: Request, body: Body) -> Result<Response, EgressError> {
         let Request {
             origin,

@@ -41,6 +41,30 @@ impl std::fmt::Debug for Gateway {
 }
 
 /// Settings of a [`Gateway`] besides the policy.
+///
+/// ```
+/// use http_body_util::{BodyExt as _, Empty};
+/// use sandbox_net_egress::{BodyKind, EgressConfig, EgressError, Roots, TlsConfig};
+/// use sandbox_net_gateway::{AuditLog, Gateway, Request, RequestHead, Verdict};
+/// use sandbox_net_policy::{Endpoint, Origin, Policy, Scheme};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let audit = AuditLog::new();
+/// let config = EgressConfig::new(TlsConfig::new(Roots::Bundled, [])?);
+/// let policy = Policy::allow(["https://api.example.com".parse()?]);
+/// let gateway = Gateway::builder().audit(audit.clone()).build(policy, config);
+///
+/// let endpoint = Endpoint::new("elsewhere.test", 80)?;
+/// let origin = Origin { scheme: Scheme::Http, endpoint };
+/// let request = Request::new(origin, RequestHead::default(), BodyKind::None);
+/// let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+/// let refused = gateway.fetch(request, body).await;
+/// assert!(matches!(refused, Err(EgressError::Denied(_))));
+/// assert_eq!(audit.decisions()[0].verdict, Verdict::Deny);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 pub struct GatewayBuilder {
     hook: Option<(SharedHook, Duration)>,

@@ -11,6 +11,46 @@
 //! 4. the secrets' values ([`Vault`]);
 //! 5. the audit log ([`AuditLog`]): what is not recorded is not done;
 //! 6. the sockets (`sandbox-net-egress`).
+//!
+//! ```no_run
+//! use http_body_util::{BodyExt as _, Empty};
+//! use sandbox_net_egress::{BodyKind, EgressConfig, Roots, TlsConfig};
+//! use sandbox_net_gateway::{AuditLog, Gateway, Request, RequestHead};
+//! use sandbox_net_policy::{Document, Endpoint, Origin, Scheme};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let document = Document::parse("version = 1\nallow = ['GET https://api.example.com']\n[end]")?;
+//! let config = EgressConfig::new(TlsConfig::new(Roots::Platform, [])?);
+//! let audit = AuditLog::new();
+//! let gateway = Gateway::builder()
+//!     .audit(audit.clone())
+//!     .build(document.into(), config);
+//!
+//! let origin = Origin {
+//!     scheme: Scheme::Https,
+//!     endpoint: Endpoint::new("api.example.com", 443)?,
+//! };
+//! let head = RequestHead {
+//!     method: b"GET".to_vec(),
+//!     path: b"/status".to_vec(),
+//!     fields: Vec::new(),
+//! };
+//! let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+//! let request = Request::new(origin, head, BodyKind::None);
+//! let response = gateway.fetch(request, body).await?;
+//! println!("{:?}", response.head.map(|head| head.status));
+//! for decision in audit.decisions() {
+//!     println!("{:?} {} by {}", decision.verdict, decision.target, decision.rule);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Runtime
+//!
+//! A gateway sends from within a tokio runtime with timers and sockets, and panics elsewhere. Every
+//! future and every [`Task`] can be dropped at any time, which ends what it does and closes what it
+//! used. If the runtime is shut down, tasks of the gateway never end.
 
 mod admission;
 mod asked_before;

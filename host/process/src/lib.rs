@@ -18,6 +18,21 @@ const LAST_POLL: Duration = Duration::from_millis(20);
 /// Programs that are started under it run in a process group of their own, and the whole group is
 /// killed when the time is over or nobody waits for the work any more. A process that leaves the
 /// group (a daemon with a session of its own) is not killed.
+///
+/// ```
+/// use std::process::Command;
+/// use std::time::Duration;
+///
+/// use sandbox_net_process::TimeBox;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let within = TimeBox::new(Duration::from_secs(10));
+/// let mut running = within.spawn(&mut Command::new("true"))?;
+/// assert!(running.has_ended_in_time()?);
+/// assert!(running.status()?.success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TimeBox {
     limit: Duration,

@@ -25,6 +25,23 @@ use crate::progress::Progress;
 pub const CACHE_VARIABLE: &str = "SANDBOX_NET_CACHE";
 
 /// A private directory for distributions, compiled code and packages.
+///
+/// ```
+/// use sandbox_net_python::{Cache, Silent};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path().canonicalize()?;
+/// let cache = Cache::open(Some(directory.join("cache")))?;
+/// let entry = cache.entry("greetings", "hello-1f3870be")?;
+/// let made = entry.get_or_make(&Silent, |directory| {
+///     std::fs::write(directory.join("text"), "hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })?;
+/// assert_eq!(std::fs::read_to_string(made.join("text"))?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,

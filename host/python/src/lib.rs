@@ -1,6 +1,33 @@
 //! Provides the interpreter: its distribution, its packages, the component that is made of it, and
 //! the cache of all of them.
 //!
+//! ```no_run
+//! use sandbox_net_python::{Builder, Cache, Capability, Manifest, PackagesBuilder, Silent, install};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let manifest = Manifest::find(None)?;
+//! let cache = Cache::open(None)?;
+//! // pip fetches the distribution, unless the cache has it.
+//! let installed = install(&manifest, &cache, &Silent, None)?;
+//! let packages = PackagesBuilder::new(&manifest, &cache).with("requests").build()?;
+//! println!("packages in {}", packages.site_packages.display());
+//!
+//! let builder = Builder {
+//!     cache: &cache,
+//!     manifest: &manifest,
+//!     installed: &installed,
+//!     progress: &Silent,
+//! };
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let _entered = runtime.enter();
+//! let component = builder.component(Capability::Network)?;
+//! println!("the component is {}", component.display());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Engine`](https://docs.rs/sandbox-net) does all of this for a sandbox.
+//!
 //! Nothing here runs code of a package or of a distribution on the host: the user's own pip
 //! downloads wheels, which are compared with the expected hashes, and unpacked.
 

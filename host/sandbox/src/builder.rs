@@ -368,6 +368,10 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// As [`build`](Self::build).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends pip; compiling goes on, and the next call finds it done.
     pub async fn prepare(mut self) -> Result<Self, Error> {
         self.check()?;
         runtime::check()?;
@@ -393,7 +397,9 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// An [`Error`] if a setting can't be enforced as it is written, or a distribution or a package
-    /// can't be fetched.
+    /// can't be fetched; [`Error::Runtime`] without a tokio runtime that has timers and sockets.
+    ///
+    /// Cancel safe as [`prepare`](Self::prepare): commands of secrets end too, and nothing is left.
     pub async fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         runtime::check()?;

@@ -5,6 +5,14 @@ use wasmtime::component::ResourceTable;
 use sandbox_net_wasi::{HostConnection, HostExchange};
 
 /// How many of the host's resources a guest holds.
+///
+/// ```no_run
+/// # async fn example(sandbox: sandbox_net::Sandbox) -> Result<(), sandbox_net::Error> {
+/// let outcome = sandbox.run("import socket; socket.create_connection(('a.test', 80))").await?;
+/// println!("{} connections were left open", outcome.handles.connections);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Handles {

@@ -153,14 +153,17 @@ impl Sandbox {
     /// A script that is a file of the host is copied to a directory that only its own run sees,
     /// read-only, as `/run`.
     ///
-    /// Dropping the future before it returns starts nothing.
-    ///
     /// # Errors
     ///
     /// An [`Error`] where an option can't be enforced as it is written, the script can't be read or
     /// lies where the guest could replace it ([`Error::Exposed`]), the interpreter can't be started,
-    /// there is no memory for the streams ([`Error::HostMemory`]), or as many programs wait for their
-    /// turn as may ([`Error::Busy`]).
+    /// there is no memory for the streams ([`Error::HostMemory`]), as many programs wait for their turn
+    /// as may ([`Error::Busy`]), and where the tokio runtime lacks timers or sockets, or is shut down
+    /// before the start ([`Error::Runtime`]).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it returns starts nothing, and removes the script's copy.
     pub async fn start(
         &self,
         script: impl Into<Script>,
@@ -275,6 +278,10 @@ impl Sandbox {
     /// If there is no such file, it is not a regular file, or a link in its path leads out of the
     /// sandbox; and if it is longer, before anything is allocated: the guest chose its size, and
     /// one of a terabyte takes no room on its disk.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses what was read, and nothing else.
     pub async fn read_file_up_to(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         self.file(path, move |path| files::read(&root, &mounts, path, most))
@@ -288,6 +295,10 @@ impl Sandbox {
     ///
     /// If it can't be written, as in a directory that is mounted read-only, or beyond the [limit of
     /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it has begun, dropping the future does not stop it: the file is written all the same.
     pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
         let bytes = bytes.into();
@@ -338,6 +349,10 @@ impl Sandbox {
     /// # Errors
     ///
     /// If the files can't be copied.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the copy when it is finished.
     pub async fn fork(&self) -> Result<Self, Error> {
         runtime::check()?;
         let root = self.root.clone();
@@ -357,14 +372,18 @@ impl Sandbox {
     }
 
     /// Ends the runs that are still going on, waits for their ends, removes the sandbox's files, and
-    /// reports whether that succeeded. Dropping the sandbox removes
-    /// them too, in a blocking task on a runtime of several threads and otherwise at once, and warns
-    /// (with `tracing`) on failure.
+    /// reports whether that succeeded. Dropping the sandbox removes them too, once its runs have ended,
+    /// in a blocking task that holds no thread of the runtime up and that the runtime waits for at its
+    /// end (outside of a runtime at once), and warns (with `tracing`) on failure.
     ///
     /// # Errors
     ///
     /// If something can't be removed; the error names the directory. The next sandbox of this user
     /// tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the report; the files are removed all the same.
     pub async fn close(self) -> Result<(), Error> {
         runtime::check()?;
         self.closing.cancel();

@@ -92,9 +92,11 @@ fn an_interface_that_a_linker_already_has_is_refused_in_words() {
 #[test]
 fn one_call_bounds_the_memory_and_the_resources_of_a_store() {
     let engine = Engine::default();
-    let mut limits = GuestLimits::default();
-    limits.memory = 128 << 10;
-    limits.resources = 2;
+    let limits = GuestLimits {
+        memory: 128 << 10,
+        resources: 2,
+        ..GuestLimits::default()
+    };
     let mut store = Store::new(&engine, State::new());
     prepare_store(&mut store, limits);
     let memory = Memory::new(&mut store, MemoryType::new(1, None)).unwrap();

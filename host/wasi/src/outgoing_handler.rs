@@ -11,6 +11,29 @@ use crate::wasi_http::{Io, Sent, disassemble, no_io, outgoing, response, to_http
 ///
 /// It implements [`WasiHttpHooks`], so that an embedder who links `wasi:http` beside `sandbox:net`
 /// gives both the same policy, pool and log: both call [`Gateway::send`].
+///
+/// ```
+/// use sandbox_net_wasi::OutgoingHandler;
+/// use wasmtime::component::ResourceTable;
+/// use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+///
+/// /// A host for components that know `wasi:http` only.
+/// struct State {
+///     table: ResourceTable,
+///     http: WasiHttpCtx,
+///     handler: OutgoingHandler,
+/// }
+///
+/// impl WasiHttpView for State {
+///     fn http(&mut self) -> WasiHttpCtxView<'_> {
+///         WasiHttpCtxView {
+///             ctx: &mut self.http,
+///             table: &mut self.table,
+///             hooks: &mut self.handler,
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct OutgoingHandler {
     gateway: Gateway,

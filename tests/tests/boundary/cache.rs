@@ -211,6 +211,6 @@ async fn a_cache_that_a_guest_may_write_to_is_refused_before_its_code_is_loaded(
     fs::write(&code, "no code").expect("a file");
     let builder = Sandbox::builder().engine(engine);
     let builder = builder.dir(&copied.cache, "/data", DirAccess::ReadWrite);
-    let error = builder.prepare().await.err().expect("it is refused");
+    let error = builder.prepare().await.expect_err("it is refused");
     assert!(matches!(error, Error::Exposed { .. }), "{error}");
 }

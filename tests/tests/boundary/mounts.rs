@@ -195,8 +195,7 @@ async fn the_cache_is_not_writable_to_a_guest_whole_or_in_part() {
     for directory in above {
         let error = build(directory, ReadWrite)
             .await
-            .err()
-            .expect("it is refused");
+            .expect_err("it is refused");
         let message = error.to_string();
         assert!(
             ["the cache of compiled code", "the temporary directory"]

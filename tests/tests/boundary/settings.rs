@@ -372,7 +372,7 @@ fn a_vault_is_never_opened_for_what_a_file_could_not_have() {
 #[tokio::test]
 async fn an_engine_has_time_to_be_prepared() {
     let engine = |limit| Engine::builder().preparation_limit(limit).build();
-    let error = engine(Duration::ZERO).await.err().expect("it is refused");
+    let error = engine(Duration::ZERO).await.expect_err("it is refused");
     let expected = "the preparation limit can't be used: it is zero; omit it for 30 minutes";
     assert_eq!(error.to_string(), expected);
     engine(Duration::from_secs(600)).await.expect("an engine");

@@ -182,7 +182,7 @@ async fn compiling_packages_has_a_limit_of_its_own() {
     // The limit of runs does not apply here.
     let sandbox = Sandbox::builder().time_limit(GUARD).with_package(large);
     let limited = sandbox.preparation_limit(Duration::from_secs(2)).build();
-    let error = guarded(limited).await.err().expect("a limit");
+    let error = guarded(limited).await.expect_err("a limit");
     let text = error.to_string();
     let source = std::error::Error::source(&error).map_or(String::new(), ToString::to_string);
     let said = format!("{text} {source}");

@@ -30,7 +30,7 @@ async fn assert_refused(path: &Path, words: &[&str]) {
         .allow("https://a.test")
         .build()
         .await;
-    refused(built.err().expect("a refusal"));
+    refused(built.expect_err("a refusal"));
 }
 
 fn write(directory: &TempDir, bytes: &[u8]) -> PathBuf {

@@ -207,6 +207,14 @@ impl AuditLog {
     /// denials, and waits until the sinks have all lines. A sink that takes more than a second for
     /// one line, or more than ten for all of them, has lost the rest, and nothing is allowed any
     /// more. Call it at the end of a run, once its store is dropped; `Sandbox::run` does so.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the wait; no record is lost by it.
     pub async fn settle(&self) {
         self.run.settle().await;
     }

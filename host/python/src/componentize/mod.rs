@@ -32,6 +32,17 @@ pub enum Capability {
 
 /// Turns the preview1 reactor `module`, which exports `run: func() -> s32`, into a component.
 ///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sandbox_net_python::{Capability, componentize};
+///
+/// let module = std::fs::read("python.wasm")?;
+/// let component = componentize(&module, &[], Capability::Network)?;
+/// std::fs::write("python.component.wasm", component)?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// The result imports `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io` and `wasi:random`
 /// (version 0.2), with [`Capability::Network`] also `sandbox:net/client`, and never `wasi:sockets`
 /// or `wasi:http`.
