@@ -138,7 +138,7 @@ fn at_most(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
     let read = from.take(LONGEST + 1).read_to_end(&mut bytes);
     read.with_context(|| name.to_owned())?;
     if bytes.len() as u64 > LONGEST {
-        bail!("{name}: it is longer than {}", printable::bytes(LONGEST));
+        bail!("{name}: it has more than {}", printable::bytes(LONGEST));
     }
     Ok(bytes)
 }
