@@ -10,8 +10,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use zeroize::Zeroizing;
 
-use crate::secret::{SecretError, check_variable};
-
 /// Where the host gets the value of a secret from.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
@@ -95,28 +93,6 @@ impl SecretSource {
         A: Future<Output = Result<SecretAnswer, SecretCallbackError>> + Send + 'static,
     {
         Self::Callback(SecretCallback(Arc::new(move || Box::pin(ask()))))
-    }
-
-    /// Refuses what the operating system cannot look up.
-    ///
-    /// # Errors
-    ///
-    /// The fault. A value, and what a callback answers, are checked where they are used.
-    pub fn check(&self) -> Result<(), SecretError> {
-        let has_nul = |text: &str| text.contains('\0');
-        match self {
-            Self::Env(name) => check_variable(name).map_err(|_| SecretError::SourceVariable),
-            Self::File(path) if path.as_os_str().is_empty() || has_nul(&path.to_string_lossy()) => {
-                Err(SecretError::SourceFile)
-            }
-            Self::Command(words)
-                if words.first().is_none_or(String::is_empty)
-                    || words.iter().any(|word| has_nul(word)) =>
-            {
-                Err(SecretError::SourceCommand)
-            }
-            Self::File(_) | Self::Command(_) | Self::Value(_) | Self::Callback(_) => Ok(()),
-        }
     }
 }
 
@@ -242,7 +218,6 @@ mod tests {
         for (one, other) in [(value(), value()), (callback(), callback())] {
             assert_eq!(one, one.clone());
             assert_ne!(one, other);
-            assert_eq!(one.check(), Ok(()));
         }
     }
 }

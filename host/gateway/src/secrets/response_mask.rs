@@ -3,25 +3,25 @@
 use bytes::Bytes;
 
 use super::mask::{MaskStream, Masker};
-use super::vault::Vault;
-use sandbox_net_policy::Origin;
+use super::values::SharedValues;
 
 /// Masks a response of an origin to which some of the secrets go.
 pub(crate) struct ResponseMask {
-    vault: Vault,
-    origin: Origin,
+    values: SharedValues,
+    /// For each secret whether it may come back from there.
+    wanted: Vec<bool>,
     masker: Masker,
     stream: MaskStream,
     generation: u64,
 }
 
 impl ResponseMask {
-    pub(super) fn new(vault: Vault, origin: Origin) -> Self {
-        let (masker, generation) = vault.masker(&origin);
+    pub(super) fn new(values: SharedValues, wanted: Vec<bool>) -> Self {
+        let (masker, generation) = values.lock().masker(|secret| wanted[secret]);
         Self {
             stream: masker.stream(),
-            vault,
-            origin,
+            values,
+            wanted,
             masker,
             generation,
         }
@@ -31,7 +31,7 @@ impl ResponseMask {
     pub(crate) fn mask_whole(&self, bytes: &mut [u8]) {
         match self.is_present() {
             true => self.masker.mask_whole(bytes),
-            false => self.vault.masker(&self.origin).0.mask_whole(bytes),
+            false => self.present().0.mask_whole(bytes),
         };
     }
 
@@ -53,7 +53,12 @@ impl ResponseMask {
     }
 
     fn is_present(&self) -> bool {
-        self.vault.generation() == self.generation
+        self.values.lock().generation() == self.generation
+    }
+
+    /// Masks with the values of now; with their generation.
+    fn present(&self) -> (Masker, u64) {
+        self.values.lock().masker(|secret| self.wanted[secret])
     }
 
     /// Goes on with the present values; returns what is no longer held back.
@@ -61,7 +66,7 @@ impl ResponseMask {
         if self.is_present() {
             return Bytes::new();
         }
-        (self.masker, self.generation) = self.vault.masker(&self.origin);
+        (self.masker, self.generation) = self.present();
         self.stream.follow(&self.masker)
     }
 }

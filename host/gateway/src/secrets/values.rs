@@ -1,6 +1,7 @@
 //! The values of a vault's secrets: those that are sent, and those that are still masked.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -39,6 +40,10 @@ pub(super) struct AllValues {
     /// How often the masker was made anew.
     generation: u64,
 }
+
+/// The values of all secrets of one sandbox. Cloning gives another handle.
+#[derive(Clone)]
+pub(super) struct SharedValues(Arc<Mutex<AllValues>>);
 
 /// A value, or the question that has to be waited for.
 pub(super) enum Wanted {
@@ -111,6 +116,16 @@ impl Values {
             former: self.former.clone(),
             version: self.version,
         }
+    }
+}
+
+impl SharedValues {
+    pub(super) fn new(values: AllValues) -> Self {
+        Self(Arc::new(Mutex::new(values)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, AllValues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,10 @@
 //! The secrets of one sandbox: their values, and their placeholders for the guest.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::callback::{self, Callback};
-use super::mask::Masker;
 use super::source::{Source, SourceError, load};
-use super::values::{AllValues, Given, Wanted};
+use super::values::{AllValues, Given, SharedValues, Wanted};
 use super::{
     COMMAND_LIMIT, Placeholder, PlaceholderError, Places, ResponseMask, SecretValue, Use, insert,
 };
@@ -19,7 +18,7 @@ use sandbox_net_process::TimeBox;
 #[derive(Clone)]
 pub struct Vault {
     entries: Arc<[Entry]>,
-    values: Arc<Mutex<AllValues>>,
+    values: SharedValues,
 }
 
 struct Entry {
@@ -74,12 +73,26 @@ impl Default for Vault {
     fn default() -> Self {
         Self {
             entries: [].into(),
-            values: Arc::new(Mutex::new(AllValues::new([]))),
+            values: SharedValues::new(AllValues::new([])),
         }
     }
 }
 
 impl Vault {
+    /// Checks what can be checked of these secrets without reading a file or running anything: also the
+    /// values that the embedder gave.
+    ///
+    /// # Errors
+    ///
+    /// The error that [`open`](Self::open) would return.
+    pub fn check(secrets: &[Secret]) -> Result<(), VaultError> {
+        check_secrets(secrets)?;
+        let is_given = |secret: &&Secret| matches!(secret.source, SecretSource::Value(_));
+        let mut values = secrets.iter().filter(is_given);
+        let within = TimeBox::new(COMMAND_LIMIT);
+        values.try_for_each(|secret| given(&secret.name, &secret.source, &within).map(drop))
+    }
+
     /// Fetches the values of these secrets. It blocks while files are read and commands run, for 30
     /// seconds each at most.
     ///
@@ -103,7 +116,7 @@ impl Vault {
         }
         Ok(Self {
             entries: entries.into(),
-            values: Arc::new(Mutex::new(AllValues::new(values))),
+            values: SharedValues::new(AllValues::new(values)),
         })
     }
 
@@ -140,7 +153,7 @@ impl Vault {
             source,
         })?;
         let given = given(name, source, within)?;
-        self.values().replace(index, given);
+        self.values.lock().replace(index, given);
         Ok(())
     }
 
@@ -150,12 +163,8 @@ impl Vault {
     pub fn fork(&self) -> Self {
         Self {
             entries: Arc::clone(&self.entries),
-            values: Arc::new(Mutex::new(self.values().fork())),
+            values: SharedValues::new(self.values.lock().fork()),
         }
-    }
-
-    fn values(&self) -> MutexGuard<'_, AllValues> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guest's environment variables with the placeholders that they hold.
@@ -164,22 +173,13 @@ impl Vault {
         entries.map(|entry| (entry.secret.env.as_str(), entry.placeholder.as_str()))
     }
 
-    /// Masks the responses of this origin if secrets may come back from there.
-    pub(crate) fn mask(&self, origin: &Origin) -> Option<ResponseMask> {
-        let is_returned = self.is_returned_by(origin);
-        is_returned.then(|| ResponseMask::new(self.clone(), origin.clone()))
-    }
-
     /// Masks the secrets that may come back from this origin, and no others: otherwise a guest's
-    /// own server could tell whether a guess at a secret is right. With the values' generation.
-    pub(super) fn masker(&self, origin: &Origin) -> (Masker, u64) {
-        let is_wanted = |index: usize| self.entries[index].is_for(origin);
-        self.values().masker(is_wanted)
-    }
-
-    /// How often the values that are masked have changed.
-    pub(super) fn generation(&self) -> u64 {
-        self.values().generation()
+    /// own server could tell whether a guess at a secret is right. `None` if none may.
+    pub(crate) fn mask(&self, origin: &Origin) -> Option<ResponseMask> {
+        let entries = self.entries.iter();
+        let wanted: Vec<bool> = entries.map(|entry| entry.is_for(origin)).collect();
+        let is_any = wanted.contains(&true);
+        is_any.then(|| ResponseMask::new(self.values.clone(), wanted))
     }
 
     /// Replaces placeholders by values; returns the names of the inserted secrets.
@@ -239,7 +239,7 @@ impl Vault {
         request: &Checked<RequestLine>,
         granted: &[bool],
     ) -> Result<Vec<Option<SecretValue>>, Denial> {
-        let mut values = self.values().valid();
+        let mut values = self.values.lock().valid();
         let mut missing = granted.iter().zip(&values);
         if !missing.any(|(granted, value)| *granted && value.is_none()) {
             return Ok(values);
@@ -266,13 +266,16 @@ impl Vault {
         let name = &self.entries[index].secret.name;
         let fault = |fault| request.secret_value_denial(name, &format!("{fault}"));
         loop {
-            let wanted = self.values().want(index, name).map_err(fault)?;
+            let wanted = self.values.lock().want(index, name).map_err(fault)?;
             let (asking, version) = match wanted {
                 Wanted::Value(value) => return Ok(value),
                 Wanted::Asking(asking, version) => (asking, version),
             };
             let answer = callback::answer(&asking).await;
-            let answer = self.values().answered(index, (&asking, version), answer);
+            let answer = self
+                .values
+                .lock()
+                .answered(index, (&asking, version), answer);
             if let Some(answer) = answer {
                 return answer.map_err(fault);
             }
