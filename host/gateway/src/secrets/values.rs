@@ -213,6 +213,12 @@ impl AllValues {
         (masker, self.generation)
     }
 
+    /// Whether a value of the secrets that are wanted is masked.
+    pub(super) fn masks(&self, value: &SecretValue, is_wanted: impl Fn(usize) -> bool) -> bool {
+        let mut all = self.all.iter().enumerate();
+        all.any(|(index, one)| is_wanted(index) && one.masked().any(|known| known == value))
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }

@@ -21,6 +21,13 @@ pub struct Vault {
     values: SharedValues,
 }
 
+/// The secrets that a request carries.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    pub(crate) names: Vec<String>,
+    pub(crate) values: Vec<SecretValue>,
+}
+
 struct Entry {
     secret: Secret,
     placeholder: Placeholder,
@@ -174,15 +181,16 @@ impl Vault {
     }
 
     /// Masks the secrets that may come back from this origin, and no others: otherwise a guest's
-    /// own server could tell whether a guess at a secret is right. `None` if none may.
-    pub(crate) fn mask(&self, origin: &Origin) -> Option<ResponseMask> {
+    /// own server could tell whether a guess at a secret is right. `None` if none may. The request
+    /// carried the values `carried`.
+    pub(crate) fn mask(&self, origin: &Origin, carried: &[SecretValue]) -> Option<ResponseMask> {
         let entries = self.entries.iter();
         let wanted: Vec<bool> = entries.map(|entry| entry.is_for(origin)).collect();
         let is_any = wanted.contains(&true);
-        is_any.then(|| ResponseMask::new(self.values.clone(), wanted))
+        is_any.then(|| ResponseMask::new(self.values.clone(), wanted, carried.to_vec()))
     }
 
-    /// Replaces placeholders by values; returns the names of the inserted secrets.
+    /// Replaces placeholders by values; returns the inserted secrets.
     ///
     /// If a secret may come back, the response has to be searchable: it is requested without a content
     /// coding, and not in parts.
@@ -199,9 +207,9 @@ impl Vault {
         &self,
         request: &mut Checked<RequestLine>,
         is_vouched_for: bool,
-    ) -> Result<Vec<String>, Denial> {
+    ) -> Result<Carried, Denial> {
         if self.entries.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Carried::default());
         }
         let entries = self.entries.iter();
         let granted: Vec<bool> = entries
@@ -215,7 +223,6 @@ impl Vault {
             .collect();
         let uses = self.uses(&values, &granted);
         let inserted = request.amend(|path, fields| insert(path, fields, &uses))?;
-        let name = |index: usize| self.entries[index].secret.name.clone();
         let inserted = inserted.map_err(|index| {
             let secret = &self.entries[index].secret;
             match !is_vouched_for && request.is_for(secret) {
@@ -230,7 +237,14 @@ impl Vault {
             }
             request.amend(|_, fields| ask_for_identity(fields))?;
         }
-        Ok(inserted.into_iter().map(name).collect())
+        let name = |index: &usize| self.entries[*index].secret.name.clone();
+        Ok(Carried {
+            names: inserted.iter().map(name).collect(),
+            values: inserted
+                .iter()
+                .filter_map(|index| values[*index].clone())
+                .collect(),
+        })
     }
 
     /// For each secret its value, if it has one or the request needs it.
@@ -454,7 +468,7 @@ mod tests {
             "/",
             &[("X-Other", placeholder.to_owned())],
         );
-        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
         assert!(text(&line).contains(placeholder) && !format!("{line:?}").contains("real-value"));
     }
 
@@ -463,7 +477,7 @@ mod tests {
         let (vault, _file) = vault("rule = 'api.test'");
         let fields = [("accept-encoding", "gzip, br".to_owned())];
         let mut line = request("GET", Scheme::Https, "/", &fields);
-        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
         assert_eq!(text(&line), "accept-encoding: identity");
         let mut line = request(
             "GET",
