@@ -116,6 +116,10 @@ impl SecretAnswer {
 
     /// Limits for how long the value is used, from the answer on. With zero, each request asks; those
     /// that wait for one question share its answer.
+    ///
+    /// Responses are searched for the last five values. With a short time a program decides how soon an
+    /// older one is not: if the service still accepts that, and a host that gets the secret stores what
+    /// it is sent, the program may see it. Give about as long as the service accepts the value.
     #[must_use]
     pub fn valid_for(mut self, time: Duration) -> Self {
         self.valid_for = Some(time);
