@@ -171,6 +171,30 @@ impl Secret {
     }
 }
 
+impl SecretSource {
+    /// Refuses what the operating system cannot look up.
+    ///
+    /// # Errors
+    ///
+    /// The fault. A value, and what a callback answers, are checked where they are used.
+    pub fn check(&self) -> Result<(), SecretError> {
+        let has_nul = |text: &str| text.contains('\0');
+        match self {
+            Self::Env(name) => check_variable(name).map_err(|_| SecretError::SourceVariable),
+            Self::File(path) if path.as_os_str().is_empty() || has_nul(&path.to_string_lossy()) => {
+                Err(SecretError::SourceFile)
+            }
+            Self::Command(words)
+                if words.first().is_none_or(String::is_empty)
+                    || words.iter().any(|word| has_nul(word)) =>
+            {
+                Err(SecretError::SourceCommand)
+            }
+            Self::File(_) | Self::Command(_) | Self::Value(_) | Self::Callback(_) => Ok(()),
+        }
+    }
+}
+
 /// The default variable of the guest for a secret.
 pub(super) fn default_variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
@@ -301,6 +325,8 @@ pub(crate) mod tests {
                 with_source(SecretSource::Command(words(&["a", ""]))),
                 Ok(()),
             ),
+            // The host checks it where it is used.
+            (with_source(SecretSource::value("")), Ok(())),
         ] {
             assert_eq!(secret.check(), expected, "{secret:?}");
         }

@@ -10,8 +10,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use zeroize::Zeroizing;
 
-use crate::secret::{SecretError, check_variable};
-
 /// Where the host gets the value of a secret from.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
@@ -96,28 +94,6 @@ impl SecretSource {
     {
         Self::Callback(SecretCallback(Arc::new(move || Box::pin(ask()))))
     }
-
-    /// Refuses what the operating system cannot look up.
-    ///
-    /// # Errors
-    ///
-    /// The fault. A value, and what a callback answers, are checked where they are used.
-    pub fn check(&self) -> Result<(), SecretError> {
-        let has_nul = |text: &str| text.contains('\0');
-        match self {
-            Self::Env(name) => check_variable(name).map_err(|_| SecretError::SourceVariable),
-            Self::File(path) if path.as_os_str().is_empty() || has_nul(&path.to_string_lossy()) => {
-                Err(SecretError::SourceFile)
-            }
-            Self::Command(words)
-                if words.first().is_none_or(String::is_empty)
-                    || words.iter().any(|word| has_nul(word)) =>
-            {
-                Err(SecretError::SourceCommand)
-            }
-            Self::File(_) | Self::Command(_) | Self::Value(_) | Self::Callback(_) => Ok(()),
-        }
-    }
 }
 
 impl SecretText {
@@ -140,6 +116,10 @@ impl SecretAnswer {
 
     /// Limits for how long the value is used, from the answer on. With zero, each request asks; those
     /// that wait for one question share its answer.
+    ///
+    /// Responses are searched for the last five values. With a short time a program decides how soon an
+    /// older one is not: if the service still accepts that, and a host that gets the secret stores what
+    /// it is sent, the program may see it. Give about as long as the service accepts the value.
     #[must_use]
     pub fn valid_for(mut self, time: Duration) -> Self {
         self.valid_for = Some(time);
@@ -242,7 +222,6 @@ mod tests {
         for (one, other) in [(value(), value()), (callback(), callback())] {
             assert_eq!(one, one.clone());
             assert_ne!(one, other);
-            assert_eq!(one.check(), Ok(()));
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use crate::audit::PendingRequest;
 use crate::completion::Completion;
 use crate::request::{Body as AnswerBody, Response};
-use crate::secrets::ResponseMask;
+use crate::secrets::{ResponseMask, SecretValue};
 use crate::shared::Shared;
 use crate::upload::CountedBody;
 use sandbox_net_egress::account::{self, Reservation};
@@ -26,6 +26,8 @@ pub(super) struct Tracking {
     pub(super) shared: Arc<Shared>,
     pub(super) record: Arc<PendingRequest>,
     pub(super) completion: Arc<Completion>,
+    /// The values of secrets that the request carries.
+    pub(super) carried: Vec<SecretValue>,
     /// The longest pause between pieces of the body.
     pub(super) between: Option<Duration>,
 }
@@ -62,12 +64,12 @@ pub(super) fn tracked(
         held,
         ..
     } = response;
-    let (shared, record) = (&tracking.shared, &tracking.record);
+    let record = &tracking.record;
     record.answered(peer, tls, head.status);
     record.speaks(head.version);
     let size = response_size(&head);
     record.received(size);
-    let mask = mask(&mut head, line, shared)?;
+    let mask = mask(&mut head, line, &tracking)?;
     let is_over = body.is_end_stream();
     let mut body = TrackedBody::new(body, mask, Some(held), tracking);
     if is_over {
@@ -85,9 +87,11 @@ pub(super) fn tracked(
 fn mask(
     head: &mut sandbox_net_egress::ResponseHead,
     line: &Checked<RequestLine>,
-    shared: &Shared,
+    Tracking {
+        shared, carried, ..
+    }: &Tracking,
 ) -> Result<Option<Masking>, EgressError> {
-    let Some(mask) = shared.vault.mask(&line.origin) else {
+    let Some(mut mask) = shared.vault.mask(&line.origin, carried) else {
         return Ok(None);
     };
     let is_coded = head.fields.iter().any(|(name, value)| {
@@ -98,11 +102,11 @@ fn mask(
         return Err(EgressError::Denied(line.coding_denial()));
     }
     mask.mask_whole(&mut head.reason);
-    mask_fields(&mut head.fields, &mask);
+    mask_fields(&mut head.fields, &mut mask);
     Masking::new(mask, shared).map(Some)
 }
 
-fn mask_fields(fields: &mut Fields, mask: &ResponseMask) {
+fn mask_fields(fields: &mut Fields, mask: &mut ResponseMask) {
     for (name, value) in fields {
         mask.mask_whole(name);
         mask.mask_whole(value);
@@ -257,8 +261,8 @@ impl TrackedBody {
         self.tracking
             .completion
             .hold(held.map_err(EgressError::Limit)?);
-        if let Some(masking) = &self.mask {
-            mask_fields(&mut fields, &masking.mask);
+        if let Some(masking) = &mut self.mask {
+            mask_fields(&mut fields, &mut masking.mask);
         }
         if !fields.is_empty() {
             self.trailers = Some(header_map(&fields));

@@ -16,6 +16,7 @@ use crate::malformed::for_guest;
 use crate::outgoing::Outgoing;
 use crate::request::{Body, RequestHead, Response};
 use crate::response::{Tracking, tracked};
+use crate::secrets::Carried;
 use crate::spans;
 use crate::unframed::unframed;
 use sandbox_net_egress::account::{Reservation, fields};
@@ -203,20 +204,21 @@ impl Gateway {
         } = judged;
         let deciding = decided.span();
         let approved = self.approved(answer, (&link, &policy), &mut decided);
-        let (line, secrets) = approved.instrument(deciding).await?;
+        let (line, carried) = approved.instrument(deciding).await?;
         let head_size = head_size(&line, kind, &options.0);
         self.metered(&mut decided, self.shared.meter.has_room_up(head_size))?;
         // What is not recorded is not done.
         self.recorded(&mut decided, || line.audit_denial()).await?;
         let record = Arc::new(PendingRequest::new(&self.audit, &decided, span));
         drop(decided);
-        record.with_secrets(secrets);
+        record.with_secrets(carried.names);
         record.sent(head_size);
         completion.record_in(Arc::clone(&record));
         let tracking = Tracking {
             shared: Arc::clone(&self.shared),
             record,
             completion,
+            carried: carried.values,
             between,
         };
         let line = Arc::new(line);
@@ -230,20 +232,19 @@ impl Gateway {
         }
     }
 
-    /// The request to send, after the hook has answered and the secrets are inserted; and the names
-    /// of those.
+    /// The request to send, after the hook has answered and the secrets are inserted; and those.
     async fn approved(
         &self,
         answer: Answer<RequestLine>,
         (link, policy): (&Link, &Arc<Policy>),
         decided: &mut PendingDecision,
-    ) -> Result<(Checked<RequestLine>, Vec<String>), EgressError> {
+    ) -> Result<(Checked<RequestLine>, Carried), EgressError> {
         let granted = self.granted(answer, (link, policy), decided).await;
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
         let (mut line, amendments) = granted?;
         let prepared = self.prepare(&mut line, amendments, link).await;
-        let secrets = self.overruling(decided, prepared.map_err(EgressError::Denied))?;
-        Ok((line, secrets))
+        let carried = self.overruling(decided, prepared.map_err(EgressError::Denied))?;
+        Ok((line, carried))
     }
 
     /// Sends a recorded request; returns the beginning of its response.
@@ -287,13 +288,13 @@ impl Gateway {
         self.recorded(&mut decided, || line.audit_denial()).await
     }
 
-    /// Adds what the hook and the secrets add; returns the names of the inserted secrets.
+    /// Adds what the hook and the secrets add; returns the inserted secrets.
     async fn prepare(
         &self,
         line: &mut Checked<RequestLine>,
         amendments: Amendments,
         link: &Link,
-    ) -> Result<Vec<String>, Denial> {
+    ) -> Result<Carried, Denial> {
         amend(line, amendments.fields)?;
         let is_vouched_for = link.profile.are_as_strict_as_the_hosts();
         self.shared.vault.fill(line, is_vouched_for).await

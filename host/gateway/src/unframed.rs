@@ -28,7 +28,7 @@ pub(super) fn unframed(
         tls,
     } = answer;
     let shared = &tracking.shared;
-    let mask = shared.vault.mask(&line.origin);
+    let mask = shared.vault.mask(&line.origin, &tracking.carried);
     if mask.is_some() && !is_legible(&failure) {
         let told = (&*tracking.record, &*tracking.completion);
         let error = EgressError::Protocol(failure);

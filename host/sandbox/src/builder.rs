@@ -140,25 +140,6 @@ impl SandboxBuilder {
         self
     }
 
-    /// Adds a secret to the policy, such as one with a value that you have, or with a callback, see
-    /// [`Secret::new`] and [`SecretSource`](sandbox_net_policy::SecretSource).
-    ///
-    /// ```
-    /// use sandbox_net::Sandbox;
-    /// use sandbox_net::policy::{Secret, SecretSource};
-    ///
-    /// let rule = "https://api.example.com".parse().unwrap();
-    /// let key = String::from("sk-live-0123456789");
-    /// let builder = Sandbox::builder()
-    ///     .allow("https://api.example.com")
-    ///     .secret(Secret::new("api-key", rule, SecretSource::value(key)));
-    /// assert_eq!(builder.effective_policy().unwrap().secrets()[0].env, "API_KEY");
-    /// ```
-    pub fn secret(mut self, secret: Secret) -> Self {
-        self.secrets.push(secret);
-        self
-    }
-
     /// Sets the policy. [`allow`](Self::allow), [`deny`](Self::deny), [`ask`](Self::ask),
     /// [`tls_grant`](Self::tls_grant), [`field_grant`](Self::field_grant) and [`secret`](Self::secret)
     /// add to it. It replaces an earlier one.
@@ -347,6 +328,7 @@ impl SandboxBuilder {
         checks::environment(&self.env)?;
         self.check_audit(&self.audit_places)?;
         exposed::check_secrets(&writable, policy.secrets())?;
+        Vault::check(policy.secrets())?;
         self.egress()?;
         let secrets = policy.secrets().iter();
         let placeholders = secrets.map(|secret| (secret.env.as_str(), "a placeholder"));

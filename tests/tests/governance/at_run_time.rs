@@ -234,12 +234,11 @@ async fn what_a_file_could_not_have_is_refused_at_run_time_too() {
             "the value must be printable ASCII",
         ),
     ] {
-        let built = builder()
-            .allow(origin)
-            .secret(api_key(origin, secret))
-            .build()
-            .await;
+        let bad = builder().allow(origin).secret(api_key(origin, secret));
+        let checked = said(bad.check().expect_err("a bad value"));
+        let built = bad.build().await;
         let error = said(built.map(drop).expect_err("a bad value"));
+        assert_eq!(error, checked);
         assert!(
             error.contains(expected) && !error.contains("lines of it"),
             "{error}"

@@ -28,4 +28,5 @@ pub(crate) use response_mask::ResponseMask;
 pub use source::SourceError;
 pub(crate) use value::SecretValue;
 pub use value::ValueError;
+pub(crate) use vault::Carried;
 pub use vault::{Vault, VaultError};

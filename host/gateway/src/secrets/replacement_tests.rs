@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use sandbox_net_egress::test_support::{Server, config, read_request, write};
+use sandbox_net_egress::test_support::{Server, config, ok, read_request, write};
 use sandbox_net_policy::{
     Denial, DenyReason, Document, Policy, Rules, Secret, SecretAnswer, SecretCallbackError,
     SecretSource,
@@ -261,6 +261,71 @@ async fn a_response_under_way_is_masked_for_a_value_that_comes_meanwhile() {
         let masked = "*".repeat(value(0).len());
         assert_eq!(body, [masked.as_str(); 4].join(" "));
         assert_eq!(trailers["x-key"], masked);
+    }
+}
+
+/// A server that returns the authorization of each request to `/` twice: once at its beginning, and
+/// once when it may go on. Others are answered at once.
+async fn returning(go_on: &Arc<Notify>, begun: &Arc<Notify>, sends_head: bool) -> Server {
+    let (go_on, begun) = (Arc::clone(go_on), Arc::clone(begun));
+    let server = Server::start(move |mut stream, number| {
+        let (go_on, begun) = (Arc::clone(&go_on), Arc::clone(&begun));
+        async move {
+            let request = read_request(&mut stream).await;
+            if number > 0 {
+                write(&mut stream, ok("over").as_bytes()).await;
+                return;
+            }
+            let line = request.lines().find(|it| it.starts_with("Authorization: "));
+            let value = line.unwrap()["Authorization: ".len()..].to_owned();
+            let (first, last) = value.split_at(9);
+            let length = 2 * value.len() + 1;
+            let head =
+                format!("HTTP/1.1 200 OK\r\nX-A: {value}\r\nContent-Length: {length}\r\n\r\n");
+            let begins = format!("{head}{value} {first}");
+            if sends_head {
+                write(&mut stream, begins.as_bytes()).await;
+            }
+            begun.notify_one();
+            go_on.notified().await;
+            if !sends_head {
+                write(&mut stream, begins.as_bytes()).await;
+            }
+            write(&mut stream, last.as_bytes()).await;
+        }
+    });
+    server.await
+}
+
+#[tokio::test]
+async fn what_a_request_carried_is_masked_in_its_response_however_often_it_is_replaced() {
+    for sends_head in [true, false] {
+        let (go_on, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = returning(&go_on, &begun, sends_head).await;
+        // Each request has another value: the program decides how often it is replaced.
+        let each = |number| Ok(SecretAnswer::new(value(number)).valid_for(Duration::ZERO));
+        let (source, count) = counting(each);
+        let (gateway, placeholder) = with_key(&server, source);
+        let (this, origin) = (gateway.clone(), server.http());
+        let (key, at) = (placeholder.clone(), origin.clone());
+        let first = tokio::spawn(async move {
+            let fields = [("Authorization", key.as_str())];
+            let answer = send(&this, &at, &fields, "").await.unwrap();
+            let head = answer.head.unwrap();
+            let body = answer.body.collect().await.unwrap().to_bytes();
+            (head, String::from_utf8(body.to_vec()).unwrap())
+        });
+        begun.notified().await;
+        for _ in 0..8 {
+            authorized(&gateway, &origin, &placeholder).await.unwrap();
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 9);
+        go_on.notify_one();
+        let (head, body) = first.await.unwrap();
+        let masked = "*".repeat(value(1).len());
+        assert_eq!(body, format!("{masked} {masked}"), "{sends_head}");
+        let field = head.fields.iter().find(|(name, _)| name == b"X-A");
+        assert_eq!(field.unwrap().1, masked.as_bytes());
     }
 }
 

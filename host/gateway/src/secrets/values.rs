@@ -1,6 +1,7 @@
 //! The values of a vault's secrets: those that are sent, and those that are still masked.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -39,6 +40,10 @@ pub(super) struct AllValues {
     /// How often the masker was made anew.
     generation: u64,
 }
+
+/// The values of all secrets of one sandbox. Cloning gives another handle.
+#[derive(Clone)]
+pub(super) struct SharedValues(Arc<Mutex<AllValues>>);
 
 /// A value, or the question that has to be waited for.
 pub(super) enum Wanted {
@@ -111,6 +116,16 @@ impl Values {
             former: self.former.clone(),
             version: self.version,
         }
+    }
+}
+
+impl SharedValues {
+    pub(super) fn new(values: AllValues) -> Self {
+        Self(Arc::new(Mutex::new(values)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, AllValues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,6 +211,12 @@ impl AllValues {
     pub(super) fn masker(&self, is_wanted: impl Fn(usize) -> bool) -> (Masker, u64) {
         let masker = self.masker.only(|value| is_wanted(self.owners[value]));
         (masker, self.generation)
+    }
+
+    /// Whether a value of the secrets that are wanted is masked.
+    pub(super) fn masks(&self, value: &SecretValue, is_wanted: impl Fn(usize) -> bool) -> bool {
+        let mut all = self.all.iter().enumerate();
+        all.any(|(index, one)| is_wanted(index) && one.masked().any(|known| known == value))
     }
 
     pub(super) fn generation(&self) -> u64 {

@@ -1,11 +1,10 @@
 //! The secrets of one sandbox: their values, and their placeholders for the guest.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::callback::{self, Callback};
-use super::mask::Masker;
 use super::source::{Source, SourceError, load};
-use super::values::{AllValues, Given, Wanted};
+use super::values::{AllValues, Given, SharedValues, Wanted};
 use super::{
     COMMAND_LIMIT, Placeholder, PlaceholderError, Places, ResponseMask, SecretValue, Use, insert,
 };
@@ -19,7 +18,14 @@ use sandbox_net_process::TimeBox;
 #[derive(Clone)]
 pub struct Vault {
     entries: Arc<[Entry]>,
-    values: Arc<Mutex<AllValues>>,
+    values: SharedValues,
+}
+
+/// The secrets that a request carries.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    pub(crate) names: Vec<String>,
+    pub(crate) values: Vec<SecretValue>,
 }
 
 struct Entry {
@@ -74,7 +80,7 @@ impl Default for Vault {
     fn default() -> Self {
         Self {
             entries: [].into(),
-            values: Arc::new(Mutex::new(AllValues::new([]))),
+            values: SharedValues::new(AllValues::new([])),
         }
     }
 }
@@ -89,6 +95,20 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
+    /// Checks what can be checked of these secrets without reading a file or running anything: also the
+    /// values that the embedder gave.
+    ///
+    /// # Errors
+    ///
+    /// The error that [`open`](Self::open) would return.
+    pub fn check(secrets: &[Secret]) -> Result<(), VaultError> {
+        check_secrets(secrets)?;
+        let is_given = |secret: &&Secret| matches!(secret.source, SecretSource::Value(_));
+        let mut values = secrets.iter().filter(is_given);
+        let within = TimeBox::new(COMMAND_LIMIT);
+        values.try_for_each(|secret| given(&secret.name, &secret.source, &within).map(drop))
+    }
+
     /// Fetches the values of these secrets. It blocks while files are read and commands run, for 30
     /// seconds each at most.
     ///
@@ -112,7 +132,7 @@ impl Vault {
         }
         Ok(Self {
             entries: entries.into(),
-            values: Arc::new(Mutex::new(AllValues::new(values))),
+            values: SharedValues::new(AllValues::new(values)),
         })
     }
 
@@ -149,7 +169,7 @@ impl Vault {
             source,
         })?;
         let given = given(name, source, within)?;
-        self.values().replace(index, given);
+        self.values.lock().replace(index, given);
         Ok(())
     }
 
@@ -159,12 +179,8 @@ impl Vault {
     pub fn fork(&self) -> Self {
         Self {
             entries: Arc::clone(&self.entries),
-            values: Arc::new(Mutex::new(self.values().fork())),
+            values: SharedValues::new(self.values.lock().fork()),
         }
-    }
-
-    fn values(&self) -> MutexGuard<'_, AllValues> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guest's environment variables with the placeholders that they hold.
@@ -173,25 +189,17 @@ impl Vault {
         entries.map(|entry| (entry.secret.env.as_str(), entry.placeholder.as_str()))
     }
 
-    /// Masks the responses of this origin if secrets may come back from there.
-    pub(crate) fn mask(&self, origin: &Origin) -> Option<ResponseMask> {
-        let is_returned = self.is_returned_by(origin);
-        is_returned.then(|| ResponseMask::new(self.clone(), origin.clone()))
-    }
-
     /// Masks the secrets that may come back from this origin, and no others: otherwise a guest's
-    /// own server could tell whether a guess at a secret is right. With the values' generation.
-    pub(super) fn masker(&self, origin: &Origin) -> (Masker, u64) {
-        let is_wanted = |index: usize| self.entries[index].is_for(origin);
-        self.values().masker(is_wanted)
+    /// own server could tell whether a guess at a secret is right. `None` if none may. The request
+    /// carried the values `carried`.
+    pub(crate) fn mask(&self, origin: &Origin, carried: &[SecretValue]) -> Option<ResponseMask> {
+        let entries = self.entries.iter();
+        let wanted: Vec<bool> = entries.map(|entry| entry.is_for(origin)).collect();
+        let is_any = wanted.contains(&true);
+        is_any.then(|| ResponseMask::new(self.values.clone(), wanted, carried.to_vec()))
     }
 
-    /// How often the values that are masked have changed.
-    pub(super) fn generation(&self) -> u64 {
-        self.values().generation()
-    }
-
-    /// Replaces placeholders by values; returns the names of the inserted secrets.
+    /// Replaces placeholders by values; returns the inserted secrets.
     ///
     /// If a secret may come back, the response has to be searchable: it is requested without a content
     /// coding, and not in parts.
@@ -208,9 +216,9 @@ impl Vault {
         &self,
         request: &mut Checked<RequestLine>,
         is_vouched_for: bool,
-    ) -> Result<Vec<String>, Denial> {
+    ) -> Result<Carried, Denial> {
         if self.entries.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Carried::default());
         }
         let entries = self.entries.iter();
         let granted: Vec<bool> = entries
@@ -224,7 +232,6 @@ impl Vault {
             .collect();
         let uses = self.uses(&values, &granted);
         let inserted = request.amend(|path, fields| insert(path, fields, &uses))?;
-        let name = |index: usize| self.entries[index].secret.name.clone();
         let inserted = inserted.map_err(|index| {
             let secret = &self.entries[index].secret;
             match !is_vouched_for && request.is_for(secret) {
@@ -239,7 +246,14 @@ impl Vault {
             }
             request.amend(|_, fields| ask_for_identity(fields))?;
         }
-        Ok(inserted.into_iter().map(name).collect())
+        let name = |index: &usize| self.entries[*index].secret.name.clone();
+        Ok(Carried {
+            names: inserted.iter().map(name).collect(),
+            values: inserted
+                .iter()
+                .filter_map(|index| values[*index].clone())
+                .collect(),
+        })
     }
 
     /// For each secret its value, if it has one or the request needs it.
@@ -248,7 +262,7 @@ impl Vault {
         request: &Checked<RequestLine>,
         granted: &[bool],
     ) -> Result<Vec<Option<SecretValue>>, Denial> {
-        let mut values = self.values().valid();
+        let mut values = self.values.lock().valid();
         let mut missing = granted.iter().zip(&values);
         if !missing.any(|(granted, value)| *granted && value.is_none()) {
             return Ok(values);
@@ -275,13 +289,16 @@ impl Vault {
         let name = &self.entries[index].secret.name;
         let fault = |fault| request.secret_value_denial(name, &format!("{fault}"));
         loop {
-            let wanted = self.values().want(index, name).map_err(fault)?;
+            let wanted = self.values.lock().want(index, name).map_err(fault)?;
             let (asking, version) = match wanted {
                 Wanted::Value(value) => return Ok(value),
                 Wanted::Asking(asking, version) => (asking, version),
             };
             let answer = callback::answer(&asking).await;
-            let answer = self.values().answered(index, (&asking, version), answer);
+            let answer = self
+                .values
+                .lock()
+                .answered(index, (&asking, version), answer);
             if let Some(answer) = answer {
                 return answer.map_err(fault);
             }
@@ -460,7 +477,7 @@ mod tests {
             "/",
             &[("X-Other", placeholder.to_owned())],
         );
-        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
         assert!(text(&line).contains(placeholder) && !format!("{line:?}").contains("real-value"));
     }
 
@@ -469,7 +486,7 @@ mod tests {
         let (vault, _file) = vault("rule = 'api.test'");
         let fields = [("accept-encoding", "gzip, br".to_owned())];
         let mut line = request("GET", Scheme::Https, "/", &fields);
-        assert_eq!(vault.fill(&mut line, true).await, Ok(vec![]));
+        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
         assert_eq!(text(&line), "accept-encoding: identity");
         let mut line = request(
             "GET",

@@ -5,9 +5,28 @@ use std::path::Path;
 use super::SandboxBuilder;
 use crate::checks;
 use crate::error::Error;
-use sandbox_net_policy::{Document, Policy, Rule, RuleError};
+use sandbox_net_policy::{Document, Policy, Rule, RuleError, Secret};
 
 impl SandboxBuilder {
+    /// Adds a secret to the policy, such as one with a value that you have, or with a callback, see
+    /// [`Secret::new`] and [`SecretSource`](sandbox_net_policy::SecretSource).
+    ///
+    /// ```
+    /// use sandbox_net::Sandbox;
+    /// use sandbox_net::policy::{Secret, SecretSource};
+    ///
+    /// let rule = "https://api.example.com".parse().unwrap();
+    /// let key = String::from("sk-live-0123456789");
+    /// let builder = Sandbox::builder()
+    ///     .allow("https://api.example.com")
+    ///     .secret(Secret::new("api-key", rule, SecretSource::value(key)));
+    /// assert_eq!(builder.effective_policy().unwrap().secrets()[0].env, "API_KEY");
+    /// ```
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
     /// Returns the policy that all settings together make.
     ///
     /// # Errors
