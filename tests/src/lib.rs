@@ -54,3 +54,12 @@ pub use scripted_server::{Script, ScriptedServer};
 pub use skip::{skip, skip_always};
 pub use streams::StreamRecord;
 pub use trials::{Check, Trials, block_on};
+
+/// The examples of the documentation compile.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/embedding.md")]
+    struct Embedding;
+}
