@@ -351,6 +351,21 @@ async fn a_failure_is_a_code_and_not_a_message() {
 }
 
 #[tokio::test]
+async fn a_connection_that_has_to_be_made_again_is_dialled_in_the_request() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let policy = Policy::allow([server.http().to_string().parse().unwrap()]);
+    let gateway = Gateway::new(policy, config(), AuditLog::new());
+    let (spans, _guard) = Spans::collect();
+    for _ in 0..2 {
+        assert_eq!(fetch(&gateway, get(server.http(), "/", "")).await, Ok(200));
+        // The server hangs up.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let parents: Vec<_> = spans.named("dial").iter().map(|it| it.parent).collect();
+    assert_eq!(parents, [Some("decision"), Some("request")]);
+}
+
+#[tokio::test]
 async fn what_a_guest_gives_up_closes_its_spans_though_the_question_goes_on() {
     let server = Server::echo().await;
     let document = Document {
