@@ -122,7 +122,7 @@ pub(super) struct Masking {
 
 impl Masking {
     pub(super) fn new(mask: ResponseMask, shared: &Shared) -> Result<Self, EgressError> {
-        let held = shared.egress.memory().reserve(0);
+        let held = shared.egress.memory().reserve(mask.size());
         let held = held.map_err(EgressError::Limit)?;
         Ok(Self { mask, held })
     }

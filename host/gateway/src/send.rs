@@ -243,7 +243,7 @@ impl Gateway {
         let granted = self.overruling(decided, granted.map_err(EgressError::Denied));
         let (mut line, amendments) = granted?;
         let prepared = self.prepare(&mut line, amendments, link).await;
-        let carried = self.overruling(decided, prepared.map_err(EgressError::Denied))?;
+        let carried = self.overruling(decided, prepared)?;
         Ok((line, carried))
     }
 
@@ -294,10 +294,11 @@ impl Gateway {
         line: &mut Checked<RequestLine>,
         amendments: Amendments,
         link: &Link,
-    ) -> Result<Carried, Denial> {
-        amend(line, amendments.fields)?;
+    ) -> Result<Carried, EgressError> {
+        amend(line, amendments.fields).map_err(EgressError::Denied)?;
         let is_vouched_for = link.profile.are_as_strict_as_the_hosts();
-        self.shared.vault.fill(line, is_vouched_for).await
+        let vault = &self.shared.vault;
+        vault.fill(line, is_vouched_for, self.memory()).await
     }
 
     /// Sends the request, unless it is ended from elsewhere: by the guest, or by a change of the

@@ -1,43 +1,81 @@
 //! Masks the values of secrets in responses.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use sandbox_net_egress::account::Reservation;
 
 use super::SecretValue;
 use super::matcher::{Matcher, Matching};
 
 /// Masks a set of values in all of their encodings. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Masker(Option<Matcher>);
+pub(crate) struct Masker {
+    matcher: Option<Matcher>,
+    /// The memory of its tables, if a guest decides how many there are.
+    held: Option<Arc<Reservation>>,
+}
 
 /// Masks a stream of chunks. See [`Masker::stream`].
-pub(crate) struct MaskStream(Option<(Matcher, Matching)>);
+pub(crate) struct MaskStream(Option<Streaming>);
+
+struct Streaming {
+    matcher: Matcher,
+    matching: Matching,
+    _held: Option<Arc<Reservation>>,
+}
+
+/// What a masker takes at least: its tables of pairs of bytes, and of first symbols.
+const LEAST: usize = 16 << 10;
+/// What it takes for each byte of a value: six states with their numbers, and the symbols.
+const PER_BYTE: usize = 160;
 
 impl Masker {
     /// A masker of these values; without values it masks and copies nothing.
     #[must_use]
     pub(crate) fn new(values: &[SecretValue]) -> Self {
         let values: Vec<&[u8]> = values.iter().map(SecretValue::expose).collect();
-        Self(Matcher::new(&values))
+        Self {
+            matcher: Matcher::new(&values),
+            held: None,
+        }
+    }
+
+    /// About what a masker of values takes that have so many bytes in all.
+    pub(crate) fn cost(bytes: usize) -> usize {
+        LEAST + PER_BYTE * bytes
+    }
+
+    /// The same masker, with the memory that was reserved for it. It is given back when nothing
+    /// masks with it any more.
+    pub(crate) fn held_in(self, held: Option<Reservation>) -> Self {
+        Self {
+            held: held.map(Arc::new),
+            ..self
+        }
     }
 
     /// A masker of some of the values, by their indices.
     #[must_use]
     pub(crate) fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
-        Self(self.0.as_ref().and_then(|matcher| matcher.only(is_wanted)))
+        let matcher = self.matcher.as_ref();
+        Self {
+            matcher: matcher.and_then(|matcher| matcher.only(is_wanted)),
+            held: self.held.clone(),
+        }
     }
 
     /// Whether there is nothing to mask.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.matcher.is_none()
     }
 
     /// Masks every byte of every occurrence in a text that is complete: the value of a header
     /// field, a reason phrase, an error text. Returns whether there was any.
     pub(crate) fn mask_whole(&self, bytes: &mut [u8]) -> bool {
-        let Some(matcher) = &self.0 else {
+        let Some(matcher) = &self.matcher else {
             return false;
         };
         let mut matching = matcher.begin();
@@ -54,11 +92,16 @@ impl Masker {
     /// have its own bytes sent back could guess a value byte by byte.
     #[must_use]
     pub(crate) fn stream(&self) -> MaskStream {
-        MaskStream(
-            self.0
-                .as_ref()
-                .map(|matcher| (matcher.clone(), matcher.begin())),
-        )
+        MaskStream(self.streaming())
+    }
+
+    fn streaming(&self) -> Option<Streaming> {
+        let matcher = self.matcher.as_ref()?;
+        Some(Streaming {
+            matching: matcher.begin(),
+            matcher: matcher.clone(),
+            _held: self.held.clone(),
+        })
     }
 }
 
@@ -68,7 +111,7 @@ impl MaskStream {
     /// escape as one byte. The result may be empty.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.0 {
-            Some((_, matching)) => matching.push(&chunk).into(),
+            Some(streaming) => streaming.matching.push(&chunk).into(),
             None => chunk,
         }
     }
@@ -78,31 +121,30 @@ impl MaskStream {
     /// Returns what is no longer held back.
     pub(crate) fn follow(&mut self, masker: &Masker) -> Bytes {
         // Without a value there is nothing to go on with: the former ones are masked on.
-        let Some(matcher) = &masker.0 else {
+        let Some(mut next) = masker.streaming() else {
             return Bytes::new();
         };
-        let given = match &mut self.0 {
-            Some((_, matching)) => matching.follow(matcher).into(),
-            None => Bytes::new(),
+        let Some(before) = self.0.take() else {
+            self.0 = Some(next);
+            return Bytes::new();
         };
-        match &mut self.0 {
-            Some((own, _)) => own.clone_from(matcher),
-            None => self.0 = Some((matcher.clone(), matcher.begin())),
-        }
-        given
+        next.matching = before.matching;
+        let given = next.matching.follow(&next.matcher);
+        self.0 = Some(next);
+        given.into()
     }
 
     /// The memory of what is held back.
     pub(crate) fn size(&self) -> usize {
-        self.0.as_ref().map_or(0, |(_, matching)| matching.size())
+        self.0.as_ref().map_or(0, |one| one.matching.size())
     }
 
     /// Ends the stream and returns the rest. The next chunk starts another one.
     pub(crate) fn finish(&mut self) -> Bytes {
         match &mut self.0 {
-            Some((matcher, matching)) => {
-                let rest = matching.finish();
-                *matching = matcher.begin();
+            Some(streaming) => {
+                let rest = streaming.matching.finish();
+                streaming.matching = streaming.matcher.begin();
                 rest.into()
             }
             None => Bytes::new(),

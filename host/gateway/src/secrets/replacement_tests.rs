@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use sandbox_net_egress::test_support::{Server, config, ok, read_request, write};
+use sandbox_net_egress::{EgressError, Limit};
 use sandbox_net_policy::{
     Denial, DenyReason, Document, Policy, Rules, Secret, SecretAnswer, SecretCallbackError,
     SecretSource,
@@ -327,6 +328,43 @@ async fn what_a_request_carried_is_masked_in_its_response_however_often_it_is_re
         let field = head.fields.iter().find(|(name, _)| name == b"X-A");
         assert_eq!(field.unwrap().1, masked.as_bytes());
     }
+}
+
+#[tokio::test]
+async fn what_masks_the_values_of_responses_under_way_is_taken_from_the_hosts_memory() {
+    let server = Server::start(|mut stream, _| async move {
+        read_request(&mut stream).await;
+        write(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegins",
+        )
+        .await;
+        std::future::pending::<()>().await;
+    });
+    let server = server.await;
+    let long = |number| format!("{number:016384}");
+    let each = move |number| Ok(SecretAnswer::new(long(number)).valid_for(Duration::ZERO));
+    let (gateway, placeholder) = with_key(&server, counting(each).0);
+    let mut answers = Vec::new();
+    let origin = server.http();
+    let fields = [("Authorization", placeholder.as_str())];
+    let refused = loop {
+        match send(&gateway, &origin, &fields, "").await {
+            Ok(answer) => answers.push(answer),
+            Err(error) => break error,
+        }
+        assert!(answers.len() < 30, "each takes several megabytes");
+    };
+    assert_eq!(refused, EgressError::Limit(Limit::HostMemory));
+    assert!(answers.len() >= 4);
+    let record = gateway.audit().decisions().pop().unwrap();
+    assert_eq!(
+        (record.verdict, &*record.rule),
+        (Verdict::Deny, "budget:host-memory")
+    );
+    // With the responses the memory is free again.
+    drop(answers);
+    send(&gateway, &origin, &fields, "").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,9 +75,11 @@ impl ResponseMask {
         self.after_ready(given)
     }
 
-    /// The memory of what is held back.
+    /// The memory of what is held back, and of the masker that only this response has.
     pub(crate) fn size(&self) -> usize {
-        let own = self.own.as_ref().map_or(0, |(_, own)| own.size());
+        let bytes = self.carried.iter().map(|value| value.expose().len());
+        let cost = Masker::cost(bytes.sum());
+        let own = self.own.as_ref().map_or(0, |(_, own)| cost + own.size());
         own + self.stream.size() + self.ready.capacity()
     }
 

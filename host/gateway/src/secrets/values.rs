@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sandbox_net_egress::Limit;
+use sandbox_net_egress::account::{HostMemory, Reservation};
 use tokio::time::Instant;
 
 use super::callback::{Asking, Callback, CallbackFault, Fresh};
@@ -44,6 +46,15 @@ pub(super) struct AllValues {
 /// The values of all secrets of one sandbox. Cloning gives another handle.
 #[derive(Clone)]
 pub(super) struct SharedValues(Arc<Mutex<AllValues>>);
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NoValue {
+    /// The callback gave none.
+    Fault(CallbackFault),
+    /// There is no memory to mask it.
+    Limit(Limit),
+}
 
 /// A value, or the question that has to be waited for.
 pub(super) enum Wanted {
@@ -137,7 +148,7 @@ impl AllValues {
             owners: Vec::new(),
             generation: 0,
         };
-        values.mask_anew();
+        values.mask_anew(None);
         values
     }
 
@@ -145,7 +156,8 @@ impl AllValues {
     pub(super) fn fork(&self) -> Self {
         Self {
             all: self.all.iter().map(Values::fork).collect(),
-            masker: self.masker.clone(),
+            // The memory is the parent's.
+            masker: self.masker.clone().held_in(None),
             owners: self.owners.clone(),
             generation: self.generation,
         }
@@ -169,12 +181,16 @@ impl AllValues {
 
     /// Takes the answer to a question; returns the value to send, which is masked from now on. `None`
     /// if the secret has another source by now.
+    ///
+    /// A program decides how often it is asked, and holds the masker of each answer as long as it has
+    /// an unread response: their memory is the program's.
     pub(super) fn answered(
         &mut self,
         index: usize,
         (asking, version): (&Asking, u64),
         answer: Result<Fresh, CallbackFault>,
-    ) -> Option<Result<SecretValue, CallbackFault>> {
+        memory: &HostMemory,
+    ) -> Option<Result<SecretValue, NoValue>> {
         let one = &mut self.all[index];
         if one.version != version {
             return None;
@@ -182,20 +198,23 @@ impl AllValues {
         let fault = answer.as_ref().err().copied();
         let callback = one.callback.as_mut();
         let is_first = callback.is_some_and(|callback| callback.answered(asking, fault));
-        let fresh = match answer {
-            Ok(fresh) => fresh,
-            Err(fault) => return Some(Err(fault)),
-        };
-        let value = fresh.value.clone();
-        let is_known = one.masked().any(|known| *known == value);
-        // Of those that waited for one answer, the first sets it.
-        if is_first || !is_known {
-            one.set(fresh);
-        }
-        if !is_known {
-            self.mask_anew();
-        }
-        Some(Ok(value))
+        Some(answer.map_err(NoValue::Fault).and_then(|fresh| {
+            let is_known = self.all[index].masked().any(|known| *known == fresh.value);
+            let value = fresh.value.clone();
+            if !is_known {
+                let all = self.all.iter().flat_map(Values::masked).chain([&value]);
+                let bytes = all.map(|value| value.expose().len()).sum();
+                let held = memory
+                    .reserve(Masker::cost(bytes))
+                    .map_err(NoValue::Limit)?;
+                self.all[index].set(fresh);
+                self.mask_anew(Some(held));
+            } else if is_first {
+                // Of those that waited for one answer, the first sets it.
+                self.all[index].set(fresh);
+            }
+            Ok(value)
+        }))
     }
 
     /// Replaces the source of a secret.
@@ -203,7 +222,7 @@ impl AllValues {
         let one = &mut self.all[index];
         one.version += 1;
         one.take(given);
-        self.mask_anew();
+        self.mask_anew(None);
     }
 
     /// Masks the values of the secrets that are wanted, by their indices; with the generation that
@@ -223,7 +242,7 @@ impl AllValues {
         self.generation
     }
 
-    fn mask_anew(&mut self) {
+    fn mask_anew(&mut self, held: Option<Reservation>) {
         let (mut values, mut owners) = (Vec::new(), Vec::new());
         for (owner, one) in self.all.iter().enumerate() {
             for value in one.masked() {
@@ -231,7 +250,7 @@ impl AllValues {
                 owners.push(owner);
             }
         }
-        self.masker = Masker::new(&values);
+        self.masker = Masker::new(&values).held_in(held);
         self.owners = owners;
         self.generation += 1;
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::callback::{self, Callback};
+use super::callback::{self, Callback, CallbackFault};
 use super::source::{Source, SourceError, load};
-use super::values::{AllValues, Given, SharedValues, Wanted};
+use super::values::{AllValues, Given, NoValue, SharedValues, Wanted};
 use super::{
     COMMAND_LIMIT, Placeholder, PlaceholderError, Places, ResponseMask, SecretValue, Use, insert,
 };
+use sandbox_net_egress::EgressError;
+use sandbox_net_egress::account::HostMemory;
 use sandbox_net_policy::{
     Checked, Denial, Origin, PolicyFault, RequestLine, Secret, SecretError, SecretSource,
     check_secrets,
@@ -211,12 +213,13 @@ impl Vault {
     ///
     /// The denial if a placeholder stands in a place of its secret, but the secret is not meant for this
     /// request, the request goes to somebody else, or there is no value; or for a range of a response
-    /// that may contain a secret.
+    /// that may contain a secret. The limit if there is no memory to mask a new value.
     pub(crate) async fn fill(
         &self,
         request: &mut Checked<RequestLine>,
         is_vouched_for: bool,
-    ) -> Result<Carried, Denial> {
+        memory: &HostMemory,
+    ) -> Result<Carried, EgressError> {
         if self.entries.is_empty() {
             return Ok(Carried::default());
         }
@@ -224,13 +227,23 @@ impl Vault {
         let granted: Vec<bool> = entries
             .map(|entry| is_vouched_for && request.is_for(&entry.secret))
             .collect();
-        let values = self.needed(request, &granted).await?;
+        let values = self.needed(request, &granted, memory).await?;
         // Without a value a placeholder is refused rather than sent.
         let granted = granted.iter().zip(&values);
         let granted: Vec<bool> = granted
             .map(|(granted, value)| *granted && value.is_some())
             .collect();
-        let uses = self.uses(&values, &granted);
+        let filled = self.insert(request, is_vouched_for, (&values, &granted));
+        filled.map_err(EgressError::Denied)
+    }
+
+    fn insert(
+        &self,
+        request: &mut Checked<RequestLine>,
+        is_vouched_for: bool,
+        (values, granted): (&[Option<SecretValue>], &[bool]),
+    ) -> Result<Carried, Denial> {
+        let uses = self.uses(values, granted);
         let inserted = request.amend(|path, fields| insert(path, fields, &uses))?;
         let inserted = inserted.map_err(|index| {
             let secret = &self.entries[index].secret;
@@ -247,12 +260,10 @@ impl Vault {
             request.amend(|_, fields| ask_for_identity(fields))?;
         }
         let name = |index: &usize| self.entries[*index].secret.name.clone();
+        let value = |index: &usize| values[*index].clone();
         Ok(Carried {
             names: inserted.iter().map(name).collect(),
-            values: inserted
-                .iter()
-                .filter_map(|index| values[*index].clone())
-                .collect(),
+            values: inserted.iter().filter_map(value).collect(),
         })
     }
 
@@ -261,7 +272,8 @@ impl Vault {
         &self,
         request: &Checked<RequestLine>,
         granted: &[bool],
-    ) -> Result<Vec<Option<SecretValue>>, Denial> {
+        memory: &HostMemory,
+    ) -> Result<Vec<Option<SecretValue>>, EgressError> {
         let mut values = self.values.lock().valid();
         let mut missing = granted.iter().zip(&values);
         if !missing.any(|(granted, value)| *granted && value.is_none()) {
@@ -274,7 +286,7 @@ impl Vault {
         drop(uses);
         for index in needed {
             if values[index].is_none() {
-                values[index] = Some(self.asked(index, request).await?);
+                values[index] = Some(self.asked(index, request, memory).await?);
             }
         }
         Ok(values)
@@ -285,9 +297,12 @@ impl Vault {
         &self,
         index: usize,
         request: &Checked<RequestLine>,
-    ) -> Result<SecretValue, Denial> {
+        memory: &HostMemory,
+    ) -> Result<SecretValue, EgressError> {
         let name = &self.entries[index].secret.name;
-        let fault = |fault| request.secret_value_denial(name, &format!("{fault}"));
+        let fault = |fault: CallbackFault| {
+            EgressError::Denied(request.secret_value_denial(name, &fault.to_string()))
+        };
         loop {
             let wanted = self.values.lock().want(index, name).map_err(fault)?;
             let (asking, version) = match wanted {
@@ -295,12 +310,14 @@ impl Vault {
                 Wanted::Asking(asking, version) => (asking, version),
             };
             let answer = callback::answer(&asking).await;
-            let answer = self
-                .values
-                .lock()
-                .answered(index, (&asking, version), answer);
-            if let Some(answer) = answer {
-                return answer.map_err(fault);
+            let asked = (&asking, version);
+            let taken = self.values.lock().answered(index, asked, answer, memory);
+            match taken {
+                Some(Ok(value)) => return Ok(value),
+                Some(Err(NoValue::Fault(why))) => return Err(fault(why)),
+                Some(Err(NoValue::Limit(limit))) => return Err(EgressError::Limit(limit)),
+                // It has another source by now.
+                None => {}
             }
         }
     }
@@ -374,128 +391,4 @@ fn ask_for_identity(fields: &mut Vec<(Vec<u8>, Vec<u8>)>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sandbox_net_policy::{DenyReason, Document, Endpoint, Policy, Scheme};
-
-    const VALUE: &str = "real-value-1234";
-
-    fn vault(keys: &str) -> (Vault, tempfile::NamedTempFile) {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), VALUE).unwrap();
-        let text = format!(
-            "version = 1\n[[secret]]\nname = 'key'\n{keys}\nsource.file = '{}'\n[end]",
-            file.path().display(),
-        );
-        let document = Document::parse(&text).unwrap();
-        (Vault::open(&document.secrets).unwrap(), file)
-    }
-
-    fn request(
-        method: &str,
-        scheme: Scheme,
-        path: &str,
-        fields: &[(&str, String)],
-    ) -> Checked<RequestLine> {
-        let port = scheme.default_port();
-        let origin = Origin {
-            scheme,
-            endpoint: Endpoint::new("api.test", port).unwrap(),
-        };
-        let fields: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-            .collect();
-        Policy::allow(["api.test".parse().unwrap()])
-            .check_request(&origin, method.as_bytes(), path.as_bytes(), &fields)
-            .unwrap()
-    }
-
-    fn text(request: &Checked<RequestLine>) -> String {
-        let fields = request.fields.iter();
-        let fields = fields
-            .map(|(n, v)| [n.escape_ascii().to_string(), v.escape_ascii().to_string()].join(": "));
-        fields.collect::<Vec<_>>().join(", ")
-    }
-
-    #[tokio::test]
-    async fn a_value_goes_into_the_requests_of_its_own_rule_and_over_tls_only() {
-        let (vault, _file) = vault("rule = 'POST api.test/v1/**'\nenv = 'API_KEY'");
-        let (variable, placeholder) = vault.variables().next().unwrap();
-        assert_eq!(variable, "API_KEY");
-        let bearer = format!("Bearer {placeholder}");
-        for (method, scheme, path, field, expected) in [
-            (
-                "POST",
-                Scheme::Https,
-                "/v1/x",
-                "Authorization",
-                Ok("Authorization: Bearer real-value-1234, Accept-Encoding: identity"),
-            ),
-            (
-                "GET",
-                Scheme::Https,
-                "/v1/x",
-                "Authorization",
-                Err(DenyReason::Secret),
-            ),
-            (
-                "POST",
-                Scheme::Https,
-                "/v2/x",
-                "Authorization",
-                Err(DenyReason::Secret),
-            ),
-            (
-                "POST",
-                Scheme::Https,
-                "/v1/../v2",
-                "Authorization",
-                Err(DenyReason::Secret),
-            ),
-            (
-                "POST",
-                Scheme::Http,
-                "/v1/x",
-                "Authorization",
-                Err(DenyReason::Secret),
-            ),
-        ] {
-            let mut line = request(method, scheme, path, &[(field, bearer.clone())]);
-            let filled = vault.fill(&mut line, true).await;
-            let filled = filled.map_err(|denial| denial.reason);
-            assert_eq!(
-                filled.map(|_| text(&line)),
-                expected.map(str::to_owned),
-                "{method} {path}"
-            );
-        }
-        // In any other place a placeholder is ordinary text.
-        let mut line = request(
-            "GET",
-            Scheme::Https,
-            "/",
-            &[("X-Other", placeholder.to_owned())],
-        );
-        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
-        assert!(text(&line).contains(placeholder) && !format!("{line:?}").contains("real-value"));
-    }
-
-    #[tokio::test]
-    async fn a_response_that_may_have_a_secret_in_it_is_asked_for_whole_and_without_coding() {
-        let (vault, _file) = vault("rule = 'api.test'");
-        let fields = [("accept-encoding", "gzip, br".to_owned())];
-        let mut line = request("GET", Scheme::Https, "/", &fields);
-        assert_eq!(vault.fill(&mut line, true).await, Ok(Carried::default()));
-        assert_eq!(text(&line), "accept-encoding: identity");
-        let mut line = request(
-            "GET",
-            Scheme::Https,
-            "/",
-            &[("Range", "bytes=0-3".to_owned())],
-        );
-        let denial = vault.fill(&mut line, true).await.unwrap_err();
-        assert_eq!(denial.reason, DenyReason::Secret);
-        assert!(Vault::default().fill(&mut line, true).await.is_ok());
-    }
-}
+mod tests;

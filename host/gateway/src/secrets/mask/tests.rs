@@ -158,6 +158,26 @@ fn a_stream_that_follows_masks_old_and_new_values_around_the_change() {
 }
 
 #[test]
+fn a_masker_takes_no_more_memory_than_is_reserved_for_it() {
+    for (count, length) in [(1, 8), (5, 40), (3, 1000), (1, 16 << 10)] {
+        // Different from the first byte on, so that they share nothing.
+        let letter = |index: usize| char::from(b'!' + (index * 7919 % 94) as u8);
+        let value = |number| (0..length).map(|at| letter(at * at + number)).collect();
+        let values: Vec<String> = (0..count).map(value).collect();
+        let masker = masker(&values.iter().map(String::as_str).collect::<Vec<_>>());
+        let size = masker.matcher.as_ref().unwrap().size();
+        // Its fixed tables: two bits for each pair of bytes, and the first symbols of both forms.
+        let size = size + 65536 / 8 + 256 + 2 * 4 * 256;
+        let reserved = Masker::cost(count * length);
+        assert!(
+            size <= reserved,
+            "{size} of {reserved} for {count} of {length}"
+        );
+        assert!(size * 2 > reserved - LEAST, "{size} of {reserved}");
+    }
+}
+
+#[test]
 fn the_longest_values_can_be_masked() {
     let values = ["a", "&", "\""].map(|unit| unit.repeat(16 << 10));
     let masker = masker(&values.each_ref().map(String::as_str));

@@ -56,7 +56,20 @@ impl Automaton {
             tree.link_children(state);
         }
         tree.number();
+        tree.label.shrink_to_fit();
+        tree.first_child.shrink_to_fit();
+        tree.fail.shrink_to_fit();
+        tree.report.shrink_to_fit();
         tree
+    }
+
+    /// The memory of its states.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let numbers = [&self.first_child, &self.fail, &self.report];
+        let numbers: usize = numbers.map(Vec::capacity).iter().sum();
+        let ranges = self.within.capacity() * size_of::<Range<u32>>();
+        self.label.capacity() + numbers * size_of::<u32>() + ranges
     }
 
     /// Makes the states, level by level.

@@ -45,6 +45,12 @@ impl Matcher {
         })
     }
 
+    /// The memory of its tables, which grow with the values.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.forms.plain.automaton.size() + self.forms.sixes.automaton.size()
+    }
+
     /// A matcher of some of the values, by their indices; `None` if there are none left.
     pub(crate) fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Option<Self> {
         let wanted: Arc<[bool]> = (0..self.wanted.len()).map(is_wanted).collect();
