@@ -70,6 +70,7 @@ pub struct HookRequest {
 
 /// The answer of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HookAnswer {
     /// Allows it, with these changes.
     Allow(Amendments),
