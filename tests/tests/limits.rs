@@ -136,6 +136,10 @@ async fn who_waits_for_its_turn_is_not_charged_for_it_and_one_too_many_is_refuse
     // Its time limit is shorter than its wait.
     let second = sandbox(Duration::from_secs(4)).await.expect("a sandbox");
     let second = tokio::spawn(async move { second.run(Script::code("print(2)")).await });
+    // The second waits before the third comes.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
     let third = sandbox(PATIENCE).await.expect("a sandbox");
     let refused = loop {
         match tokio::time::timeout(Duration::from_millis(100), third.run("pass")).await {

@@ -274,6 +274,7 @@ impl Eq for Waiting {}
 
 /// The answer of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HookAnswer {
     /// Allows it, with these changes.
     Allow(Amendments),

@@ -43,6 +43,7 @@ mod variables;
 pub use sandbox_net_egress as egress;
 pub use sandbox_net_policy as policy;
 pub use sandbox_net_python as python;
+/// The version of wasmtime that [`configure`], [`add_all_to_linker`] and [`prepare_store`] take.
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
