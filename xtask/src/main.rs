@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use xtask::api::Lists;
 
-const USAGE: &str = "usage: cargo run -p xtask -- frames\n\
-    frames   write the numbers of adapter/frames.toml into the adapter, the shim and the tests";
+const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check]\n\
+    frames       write the numbers of adapter/frames.toml into the adapter, the shim and the tests\n\
+    api          write the lists of the public API in docs/api\n\
+    api --check  fail if one of them is not what the code says";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +23,20 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        ["api"] => {
+            for path in xtask::api::write(root)? {
+                println!("wrote {path}");
+            }
+            Ok(())
+        }
+        ["api", "--check"] => match xtask::api::check(root)? {
+            Lists::Fresh => Ok(()),
+            Lists::Stale(lists) => bail!(
+                "the public API has changed; if that is meant, run 'cargo run -p xtask -- api' and \
+                 describe the change in CHANGELOG.md:\n{}",
+                lists.join("\n")
+            ),
+        },
         _ => bail!(USAGE),
     }
 }
