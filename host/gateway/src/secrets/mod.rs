@@ -11,9 +11,9 @@ mod matcher;
 mod output;
 mod percent;
 mod placeholder;
-#[cfg(test)]
-mod replacement_tests;
 mod response_mask;
+#[cfg(test)]
+mod run_time_tests;
 mod source;
 mod value;
 mod values;
