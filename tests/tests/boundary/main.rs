@@ -5,6 +5,7 @@ mod cache;
 mod dialled;
 mod escapes;
 mod exposed;
+mod lookups;
 mod memory;
 mod mounts;
 mod overrides;
