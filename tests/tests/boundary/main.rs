@@ -6,6 +6,7 @@ mod dialled;
 mod engine_settings;
 mod escapes;
 mod exposed;
+mod lookups;
 mod memory;
 mod mounts;
 mod overrides;
