@@ -18,6 +18,8 @@ use crate::{Failure, one_line};
 const LATE: Duration = Duration::from_secs(1);
 /// How long a stopped command may take to clean up.
 const CLEANUP: Duration = Duration::from_secs(2);
+/// How long the tasks of its runs may take to end.
+const QUIET: Duration = Duration::from_millis(500);
 /// How long a last message to the user may take, because its reader may not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// The exit code of a command that its time limit ended.
@@ -60,10 +62,20 @@ where
             }
         }
     });
+    quiet(&workers, left.min(QUIET));
     // The files of a dropped sandbox are removed in a thread of the runtime. Threads that wait for
     // something outside end with the process.
     workers.shutdown_timeout(left);
     code
+}
+
+/// Waits until the tasks of dropped runs have ended: a program that still waits for a timer of a runtime
+/// that is shut down would panic.
+fn quiet(workers: &Runtime, most: Duration) {
+    let begun = Instant::now();
+    while workers.metrics().num_alive_tasks() > 0 && begun.elapsed() < most {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Lets the command clean up, unless that takes too long or there is another signal; returns the

@@ -113,10 +113,11 @@ impl Run {
     pub(crate) fn start(started: Started, streams: Streams, killed: CancellationToken) -> Self {
         let audit = started.audit.clone();
         let span = tracing::info_span!(
-            "sandbox_net.run",
-            sandbox = audit.sandbox(),
+            target: "sandbox_net::run",
+            "run",
+            sandbox_net.sandbox = audit.sandbox(),
             process.exit.code = tracing::field::Empty,
-            ended = tracing::field::Empty,
+            sandbox_net.ended = tracing::field::Empty,
         );
         let driver = started.drive(killed.clone()).instrument(span);
         let piped = |reader| Piped {
@@ -257,7 +258,7 @@ impl Started {
         let ended = ended?;
         let span = tracing::Span::current();
         span.record("process.exit.code", ended.exit.code());
-        span.record("ended", ended.exit.as_str());
+        span.record("sandbox_net.ended", ended.exit.as_str());
         Ok(Outcome {
             exit: ended.exit,
             truncated: cut || also_cut,
