@@ -6,6 +6,7 @@ mod common;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -208,9 +209,12 @@ try:
 except TimeoutError:
     print("given", "up")
 "#;
+    prepare();
+    let began = Instant::now();
     at_a_terminal(program, |_| {
         vec![json!(["wait", QUESTION]), json!(["wait", "given up"])]
     });
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Empty};
+use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
@@ -22,7 +23,7 @@ use crate::lookup::Looking;
 use crate::request::{Request, RequestHead, Timeouts};
 use crate::secrets::Vault;
 use sandbox_net_egress::test_support::tls::{Authority, serve_tls};
-use sandbox_net_egress::test_support::{Server, config, echo};
+use sandbox_net_egress::test_support::{Server, config, echo, ok, read_request, write};
 use sandbox_net_egress::{BodyKind, DnsFailure, EgressConfig, EgressError, Resolve};
 use sandbox_net_policy::{Document, Endpoint, Host, Origin, Policy, Scheme};
 
@@ -352,14 +353,25 @@ async fn a_failure_is_a_code_and_not_a_message() {
 
 #[tokio::test]
 async fn a_connection_that_has_to_be_made_again_is_dialled_in_the_request() {
-    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let hang_up = Arc::new(Notify::new());
+    let told = Arc::clone(&hang_up);
+    let server = Server::start(move |mut stream, _| {
+        let told = Arc::clone(&told);
+        async move {
+            read_request(&mut stream).await;
+            write(&mut stream, ok("").as_bytes()).await;
+            told.notified().await;
+        }
+    })
+    .await;
     let policy = Policy::allow([server.http().to_string().parse().unwrap()]);
     let gateway = Gateway::new(policy, config(), AuditLog::new());
     let (spans, _guard) = Spans::collect();
     for _ in 0..2 {
         assert_eq!(fetch(&gateway, get(server.http(), "/", "")).await, Ok(200));
-        // The server hangs up.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The connection is kept by now.
+        hang_up.notify_one();
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let parents: Vec<_> = spans.named("dial").iter().map(|it| it.parent).collect();
     assert_eq!(parents, [Some("decision"), Some("request")]);
