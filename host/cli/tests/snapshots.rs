@@ -52,7 +52,7 @@ fn settings() -> insta::Settings {
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (
-            r#""(duration_seconds|duration_ms|memory_bytes|bytes_up|bytes_down)":( ?)[\d.]+"#,
+            r#""(duration_seconds|cpu_seconds|duration_ms|memory_bytes|bytes_up|bytes_down)":( ?)[\d.]+"#,
             r#""$1":${2}N"#,
         ),
     ] {

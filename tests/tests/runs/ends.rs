@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox_net::{Error, Exit, Output, Run, RunOptions, RuntimeError, Sandbox, Stdin};
+use sandbox_net::{
+    Error, Exit, Output, OutputReader, Run, RunOptions, RuntimeError, Sandbox, Stdin,
+};
 use sandbox_net_tests::Servers;
 
 use crate::{built, soon};
@@ -11,10 +13,11 @@ fn piped() -> RunOptions {
     RunOptions::new().stdout(Output::Piped).unbuffered()
 }
 
-/// Waits until the program has written its first line.
-async fn has_begun(run: &mut Run) {
+/// Waits until the program has written its first line; returns the reader of the rest.
+async fn has_begun(run: &mut Run) -> OutputReader {
     let mut stdout = run.stdout().unwrap();
     soon(stdout.next()).await.expect("it has begun");
+    stdout
 }
 
 #[tokio::test]
@@ -92,11 +95,11 @@ async fn closing_a_sandbox_ends_its_runs_and_removes_its_files() {
     let mut runs = Vec::new();
     for _ in 0..3 {
         let mut run = sandbox.start(code, piped()).await.unwrap();
-        has_begun(&mut run).await;
-        runs.push(run);
+        let stdout = has_begun(&mut run).await;
+        runs.push((run, stdout));
     }
     soon(sandbox.close()).await.unwrap();
-    for mut run in runs {
+    for (mut run, _stdout) in runs {
         assert_eq!(soon(run.wait()).await.unwrap().exit, Exit::Killed);
     }
 }
@@ -109,7 +112,7 @@ async fn a_run_outlives_its_sandbox_with_its_files() {
     let code = "print('begun'); input(); print(open('/home/data').read(), file=open('/home/out', 'w'))\n\
                 print(open('/home/out').read(), end='', file=__import__('sys').stderr)";
     let mut run = sandbox.start(code, options).await.unwrap();
-    has_begun(&mut run).await;
+    let _stdout = has_begun(&mut run).await;
     drop(sandbox);
     let mut stdin = run.stdin().unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stdin, b"\n")

@@ -92,7 +92,7 @@ async fn a_source_that_cannot_be_one_replaces_nothing() {
         (
             "key",
             SecretSource::value("x".repeat(16 << 10) + "x"),
-            "more than 16384",
+            "longer than 16 KiB",
         ),
         ("key", file("/no/such/file"), "cannot read /no/such/file"),
         (
