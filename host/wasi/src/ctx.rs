@@ -5,17 +5,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use sandbox_net_gateway::Gateway;
 
+use crate::limiter::Limiter;
 use crate::outgoing_handler::OutgoingHandler;
-use crate::store::Limiter;
-
-/// Bytes that a guest may pass to the host in one call: the largest honest call passes certificates
-/// of 1 MiB.
-///
-/// The arguments of a call are copied before the interface sees them and can refuse them. So an
-/// embedder with a store of its own passes this to
-/// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel), whose default is 128 MiB;
-/// [`prepare_store`](crate::prepare_store) does it.
-pub const HOSTCALL_FUEL: usize = 4 << 20;
 
 /// The network state of one store, on which `sandbox:net/client` acts.
 ///

@@ -8,6 +8,7 @@ mod bindings;
 mod ctx;
 #[cfg(test)]
 mod embedder_tests;
+mod limiter;
 mod linker;
 #[cfg(test)]
 mod memory_tests;
@@ -20,8 +21,9 @@ mod wasi_http;
 mod wit;
 
 pub use bindings::{HostConnection, HostExchange, HostLookup};
-pub use ctx::{HOSTCALL_FUEL, SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
+pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
+pub use limiter::{GuestLimits, HOSTCALL_FUEL};
 pub use linker::{add_all_to_linker, add_to_linker, add_wasi_without_files};
 pub use outgoing_handler::OutgoingHandler;
-pub use store::{GuestLimits, keep_ticking, prepare_store};
+pub use store::{keep_ticking, prepare_store};
 pub use wit::WIT;

@@ -25,10 +25,10 @@ impl std::fmt::Debug for Follow {
 }
 
 impl Follow {
-    pub(super) fn new(run: Arc<Run>, changed: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(run: Arc<Run>) -> Self {
         Self {
+            changed: run.news(),
             run,
-            changed,
             next: 0,
         }
     }

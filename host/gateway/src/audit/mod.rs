@@ -166,7 +166,7 @@ impl AuditLog {
     /// is what the log keeps. It ends once [`settle`](Self::settle) has completed the log, or the log
     /// is dropped.
     pub fn follow(&self) -> Follow {
-        self.run.follow()
+        Follow::new(Arc::clone(&self.run))
     }
 
     /// The decisions so far that are kept, in order.

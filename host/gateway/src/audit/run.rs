@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::follow::Follow;
 use super::kept::{Denied, Full, Kept, Slot, size};
 use super::waiting::{Line, Room, Waiting};
 use super::writer::Writer;
@@ -105,8 +104,9 @@ impl Run {
         self.bounds.get().or_else(|| self.shared.bounds.get())
     }
 
-    pub(super) fn follow(self: &Arc<Self>) -> Follow {
-        Follow::new(Arc::clone(self), self.news.subscribe())
+    /// Changes with each record; true once the log is complete.
+    pub(super) fn news(&self) -> watch::Receiver<bool> {
+        self.news.subscribe()
     }
 
     fn tell_followers(&self) {

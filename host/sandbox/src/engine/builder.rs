@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::{BuildError, Cache, Manifest, Progress, Silent};
+use tokio::sync::OnceCell;
 
 use super::PREPARATION_LIMIT;
 use super::config::{self, Change};
-use super::shared::{Engine, Parts, blocking, limited};
+use super::shared::{Engine, Parts};
 use super::threads::Threads;
 use super::turns::{MAX_WAITING, Turns};
+use super::work::{blocking, limited};
 use crate::runtime;
 
 /// Settings of an [`Engine`].
@@ -52,6 +54,30 @@ impl std::fmt::Debug for EngineBuilder {
             .field("max_running", &self.max_running)
             .field("max_waiting", &self.max_waiting)
             .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts with the default settings.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Returns the engine of the default distribution and cache, made once in this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::build`]; after a failure the next call tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`EngineBuilder::build`]; another caller that waits goes on.
+    pub async fn shared() -> Result<Self, BuildError> {
+        static SHARED: OnceCell<Engine> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| Self::builder().build())
+            .await
+            .cloned()
     }
 }
 

@@ -11,6 +11,7 @@ mod shared;
 mod threads;
 mod turns;
 mod usage;
+mod work;
 
 use std::time::Duration;
 

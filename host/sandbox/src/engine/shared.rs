@@ -4,17 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox_net_python::{
-    BuildError, Builder, Cache, Capability, Installed, Manifest, Progress, RuntimeError,
-};
+use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
 use tokio::sync::OnceCell;
 use wasmtime::component::InstancePre;
 
-use super::builder::EngineBuilder;
 use super::code;
 use super::linker::{self, StoreState};
 use super::threads::Threads;
 use super::turns::{Turn, Turns};
+use super::work::{blocking, limited};
 use crate::error::Error;
 use crate::runtime;
 
@@ -78,28 +76,6 @@ impl Engine {
         }
     }
 
-    /// Starts with the default settings.
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder::default()
-    }
-
-    /// Returns the engine of the default distribution and cache, made once in this process.
-    ///
-    /// # Errors
-    ///
-    /// As [`EngineBuilder::build`]; after a failure the next call tries again.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`EngineBuilder::build`]; another caller that waits goes on.
-    pub async fn shared() -> Result<Self, BuildError> {
-        static SHARED: OnceCell<Engine> = OnceCell::const_new();
-        SHARED
-            .get_or_try_init(|| Self::builder().build())
-            .await
-            .cloned()
-    }
-
     /// Makes the interpreters ready, with a network and without, so that no later sandbox and no first
     /// run waits for them: compiles what is not in the cache, and maps the code. It returns when both
     /// are ready. Further calls, also at the same time, wait for the same work or find it done.
@@ -119,7 +95,7 @@ impl Engine {
     /// # Errors
     ///
     /// A [`BuildError`] if one can't be made in the time of
-    /// [`preparation_limit`](EngineBuilder::preparation_limit), or without a tokio runtime with timers.
+    /// [`preparation_limit`](crate::EngineBuilder::preparation_limit), or without a tokio runtime with timers.
     ///
     /// # Cancel safety
     ///
@@ -222,25 +198,5 @@ impl Inner {
             installed: &self.parts.installed,
             progress: &*self.parts.progress,
         }
-    }
-}
-
-/// If nobody waits any more the work continues, so that the next caller finds it done.
-pub(super) async fn limited<T>(
-    limit: Duration,
-    what: &str,
-    work: impl Future<Output = Result<T, BuildError>>,
-) -> Result<T, BuildError> {
-    let done = tokio::time::timeout(limit, work).await;
-    done.unwrap_or_else(|_| Err(sandbox_net_python::Error::too_long(what, limit).into()))
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
-) -> Result<T, BuildError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failed) if failed.is_cancelled() => Err(RuntimeError::ShutDown.into()),
-        Err(failed) => Err(BuildError::Compile(failed.to_string())),
     }
 }
