@@ -7,7 +7,7 @@
     (memory (export "memory") 1)
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
   (core instance $memory (instantiate $memory))
-  (core func $pin (canon lower (func $board "pin") (memory $memory "memory")))
+  (core func $pin (canon lower (func $board "pin") (memory (core memory $memory "memory"))))
 
   (core module $plugin
     (import "board" "pin" (func $pin (param i32 i32)))
@@ -17,4 +17,4 @@
 
   (func (export "take") (param "note" string)
     (canon lift (core func $plugin "take")
-      (memory $memory "memory") (realloc (func $memory "realloc")))))
+      (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))

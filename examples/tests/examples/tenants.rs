@@ -76,7 +76,7 @@ async fn secrets_connections_rules_and_budgets_are_each_tenants_own() {
     policies(folder, &origin);
     let get = program(&format!("GET {origin}/get"), "os.environ['KEY']");
     let get = script(folder, "get.py", &get);
-    let post = program(&format!("POST {origin}/post"), "'none'");
+    let post = program(&format!("POST {origin}/echo"), "'none'");
     let post = script(folder, "post.py", &post);
     let denied = program(&format!("GET {origin}/connection"), "'none'");
     let denied = script(folder, "denied.py", &denied);
@@ -105,6 +105,7 @@ async fn secrets_connections_rules_and_budgets_are_each_tenants_own() {
     assert_eq!(sent(&mut pool, "globex", &post).await.1, "not sent");
     assert_eq!(sent(&mut pool, "globex", &get).await.1, "200");
     assert_eq!(sent(&mut pool, "acme", &post).await.1, "200");
+    assert_eq!(server.requests_for("/echo").len(), 1);
 
     // Of two budgets the smaller one counts, and one tenant's is not used up by the other.
     assert_eq!(sent(&mut pool, "acme", &get).await.1, "200");
