@@ -52,13 +52,22 @@ impl Reply {
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) async fn piece(&mut self) -> Option<String> {
+    async fn piece(&mut self) -> Option<String> {
         assert_eq!(self.field("transfer-encoding"), Some("chunked"));
         let length = line(&mut self.stream).await;
         let length = usize::from_str_radix(&length, 16).expect("the length of a chunk");
         let piece = self.exactly(length).await;
         line(&mut self.stream).await;
         (length > 0).then_some(piece)
+    }
+
+    /// The pieces up to the end of a line: an unbuffered `print` writes its text and its end one by one.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        while !line.ends_with('\n') {
+            line += &self.piece().await.expect("the program goes on");
+        }
+        line
     }
 
     /// All that is left.

@@ -45,7 +45,7 @@ async fn a_line_arrives_before_the_program_ends_and_the_end_is_told_afterwards()
     );
     let mut reply = send(&address, "POST /runs", &source).await;
     assert_eq!(reply.status, 200);
-    assert_eq!(reply.piece().await.as_deref(), Some("first\n"));
+    assert_eq!(reply.line().await, "first\n");
     // The program waits for this server, which answers only now.
     let location = location(&reply);
     let early = send(&address, &format!("GET {location}"), "").await;
@@ -125,7 +125,7 @@ async fn a_client_that_goes_away_ends_its_program_and_one_too_many_is_told_to_co
     let waiting =
         format!("import urllib.request\nprint('here')\nurllib.request.urlopen('{origin}/').read()");
     let mut reply = send(&address, "POST /runs", &waiting).await;
-    assert_eq!(reply.piece().await.as_deref(), Some("here\n"));
+    assert_eq!(reply.line().await, "here\n");
     let (mut connection, _) = soon(listener.accept()).await.expect("the program");
 
     let refused = send(&address, "POST /runs", "print(1)").await;

@@ -64,7 +64,9 @@ async fn output_exit_code_and_audit_log_are_those_of_the_command_line() {
         ),
         (
             "allowed",
-            format!("import urllib.request as u; print(u.urlopen('{allowed}/get?key=private').status)"),
+            format!(
+                "import urllib.request as u; print(u.urlopen('{allowed}/get?key=private').status)"
+            ),
             0,
         ),
         (
