@@ -5,7 +5,8 @@ use crate::explain::Effect;
 use crate::layer::Layer;
 use crate::overrides::FieldGrants;
 use crate::policy::Policy;
-use crate::rule::{Ports, Rule};
+use crate::relations::{contains, is_narrower, is_same, shares_requests, touches};
+use crate::rule::Rule;
 use crate::target::Scheme;
 use crate::tls::{TlsGrants, TlsOverride};
 
@@ -21,7 +22,12 @@ impl Policy {
         // What `other` allows, each of its layers allows, so one layer that this policy covers is
         // enough.
         let mut own = self.layers.iter();
-        own.all(|layer| other.layers.iter().any(|inner| layer_covers(layer, inner)))
+        own.all(|layer| {
+            other
+                .layers
+                .iter()
+                .any(|inner| layer_covers(layer, inner, &inner.ask))
+        })
     }
 
     /// The rules of `other` that allow what this policy does not, as far as can be shown. Each is
@@ -44,7 +50,9 @@ impl Policy {
                         tls: Vec::new(),
                         fields: Vec::new(),
                     };
-                    self.layers.iter().all(|own| layer_covers(own, &only))
+                    self.layers
+                        .iter()
+                        .all(|own| layer_covers(own, &only, &layer.ask))
                 };
                 let rules = rules.iter().filter(|rule| !is_covered(rule));
                 uncovered.extend(rules.map(|rule| (effect, rule)));
@@ -120,7 +128,8 @@ fn grants_field(outer: &Layer, name: &str, rule: &Rule) -> bool {
     grants.any(|grants| grants.hosts.iter().any(|own| contains(own, rule)))
 }
 
-fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
+/// `asks` are the rules of the inner author that ask.
+fn layer_covers(outer: &Layer, inner: &Layer, asks: &[Rule]) -> bool {
     let default_is_within = match inner.mode {
         Mode::Enforce => true,
         Mode::Ask => matches!(outer.mode, Mode::Ask | Mode::Report),
@@ -129,10 +138,21 @@ fn layer_covers(outer: &Layer, inner: &Layer) -> bool {
     if outer.mode == Mode::Report {
         return true;
     }
+    // What the outer author asks about is allowed without asking by its narrower rules only.
+    let asks_less = |own: &Rule, rule: &Rule| {
+        let mut asking = outer.ask.iter().filter(|ask| shares_requests(ask, rule));
+        asking.all(|ask| {
+            let mut same = asks.iter().filter(|it| is_same(it, ask));
+            is_narrower(own, ask) || (same.next().is_some() && !is_narrower(rule, ask))
+        })
+    };
     let passes = |rule: &Rule, asks: bool| {
-        let mut granting = outer.allow.iter().chain(outer.ask.iter().filter(|_| asks));
+        let mut allowing = outer.allow.iter();
+        let mut asking = outer.ask.iter().filter(|_| asks);
         let by_mode = asks && outer.mode == Mode::Ask && rule.to.is_empty();
-        by_mode || granting.any(|own| contains(own, rule))
+        by_mode
+            || allowing.any(|own| contains(own, rule) && (asks || asks_less(own, rule)))
+            || asking.any(|own| contains(own, rule))
     };
     let is_denied = |rule: &Rule| {
         let mut denying = outer.deny.iter().filter(|deny| touches(deny, rule));
@@ -182,87 +202,6 @@ fn grants_within(outer: &Layer, setting: TlsOverride, rule: &Rule) -> bool {
     let mut grants = outer.tls.iter().filter(|grants| grants.has(setting));
     let is_within = |grants: &TlsGrants| grants.hosts.iter().any(|own| contains(own, &rule));
     outer.mode == Mode::Report || grants.any(is_within)
-}
-
-/// Whether everything that `inner` grants is granted by `outer`.
-fn contains(outer: &Rule, inner: &Rule) -> bool {
-    let methods = outer.methods.is_empty()
-        || (!inner.methods.is_empty() && inner.methods.iter().all(|m| outer.methods.contains(m)));
-    let path = match (&outer.path, &inner.path) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(outer), Some(inner)) => outer.contains(inner),
-    };
-    let schemes = schemes(inner).all(|scheme| {
-        let ports = |rule: &Rule| rule.ports.unwrap_or(Ports::only(scheme.default_port()));
-        let (own, other) = (ports(outer), ports(inner));
-        let same_scheme = outer.scheme.is_none_or(|only| only == scheme);
-        same_scheme && own.first <= other.first && other.last <= own.last
-    });
-    outer.host.contains(&inner.host) && schemes && methods && path && opens_all(outer, inner)
-}
-
-/// Whether the addresses of `inner` are among those of `outer`.
-fn opens_all(outer: &Rule, inner: &Rule) -> bool {
-    use crate::address_set::AddressPattern::Public;
-    let all = |rule: &Rule| match rule.to.is_empty() {
-        true => vec![Public],
-        false => rule.to.clone(),
-    };
-    let outer = all(outer);
-    all(inner)
-        .iter()
-        .all(|address| outer.iter().any(|own| own.contains(address)))
-}
-
-/// Whether a rule that denies may match something that the other allows.
-fn touches(deny: &Rule, granted: &Rule) -> bool {
-    let schemes = schemes(granted).any(|scheme| {
-        let ports = granted.ports.unwrap_or(Ports::only(scheme.default_port()));
-        let denied = deny.ports.unwrap_or(Ports::ALL);
-        let same_scheme = deny.scheme.is_none_or(|only| only == scheme);
-        same_scheme && denied.first <= ports.last && ports.first <= denied.last
-    });
-    let methods = deny.methods.is_empty()
-        || granted.methods.is_empty()
-        || deny.methods.iter().any(|m| granted.methods.contains(m));
-    let path = match (&deny.path, &granted.path) {
-        (Some(deny), Some(granted)) => deny.overlaps(granted),
-        _ => true,
-    };
-    deny.host.touches(&granted.host) && schemes && methods && path
-}
-
-/// Whether there may be a request that both rules allow.
-fn shares_requests(a: &Rule, b: &Rule) -> bool {
-    let ports =
-        |rule: &Rule, scheme: Scheme| rule.ports.unwrap_or(Ports::only(scheme.default_port()));
-    let schemes = schemes(a).any(|scheme| {
-        let (own, other) = (ports(a, scheme), ports(b, scheme));
-        let same_scheme = b.scheme.is_none_or(|only| only == scheme);
-        same_scheme && own.first <= other.last && other.first <= own.last
-    });
-    let methods = a.methods.is_empty()
-        || b.methods.is_empty()
-        || a.methods.iter().any(|method| b.methods.contains(method));
-    let path = match (&a.path, &b.path) {
-        (Some(a), Some(b)) => a.overlaps(b),
-        _ => true,
-    };
-    a.host.shares_hosts_with(&b.host) && schemes && methods && path
-}
-
-fn schemes(rule: &Rule) -> impl Iterator<Item = Scheme> {
-    let only = rule.scheme;
-    Scheme::ALL
-        .into_iter()
-        .filter(move |scheme| only.is_none_or(|only| only == *scheme))
-}
-
-/// Whether two rules mean the same, however they are written.
-fn is_same(a: &Rule, b: &Rule) -> bool {
-    (&a.host, a.scheme, a.ports, &a.methods, &a.path)
-        == (&b.host, b.scheme, b.ports, &b.methods, &b.path)
 }
 
 #[cfg(test)]

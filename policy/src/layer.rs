@@ -7,11 +7,15 @@ use crate::filter::LayerFilter;
 use crate::host::Host;
 use crate::overrides::FieldGrants;
 use crate::query::Query;
+use crate::relations::is_narrower;
 use crate::rule::Rule;
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
 
 /// The name of the rule if a mode decided and not a rule.
 pub(crate) const ASK_MODE: &str = "ask-mode";
+
+/// The most rules that allow a request and are compared with those that ask about it.
+const MOST_COMPARED: usize = 8;
 
 /// The rules of one author, and what happens to the rest.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,16 +60,15 @@ impl Layer {
             let unread = head.and_then(|head| head.readings.unread());
             return self.refuse(target.deny_rule(rule.as_str(), unread));
         }
-        let grants = |rule: &&Rule| rule.grants(query).is_ok();
-        if let Some(rule) = self.allow.iter().find(grants) {
-            return LayerVerdict::Allow(rule);
-        }
-        if let Some(rule) = self.ask.iter().find(grants) {
+        if let Some(rule) = self.asking(query) {
             let denial = target.not_granted(rule.as_str());
             return match self.mode {
                 Mode::Report => LayerVerdict::Report(denial),
                 _ => LayerVerdict::Ask(rule.as_str(), denial),
             };
+        }
+        if let Some(rule) = self.allowing(query).next() {
+            return LayerVerdict::Allow(rule);
         }
         let denial = self.no_rule(query);
         match self.mode {
@@ -75,6 +78,26 @@ impl Layer {
             Mode::Report => LayerVerdict::Report(denial),
             Mode::Ask => LayerVerdict::Ask(ASK_MODE, target.not_granted(ASK_MODE)),
         }
+    }
+
+    fn allowing(&self, query: &Query<'_>) -> impl Iterator<Item = &Rule> {
+        self.allow.iter().filter(|rule| rule.grants(query).is_ok())
+    }
+
+    /// The rule that asks about this, unless a narrower one allows it. A rule that names a method or a
+    /// path asks at the request: a connection that another rule allows may carry other requests.
+    fn asking(&self, query: &Query<'_>) -> Option<&Rule> {
+        let is_whole = query.head.is_some() || self.allowing(query).next().is_none();
+        let mut asking = self
+            .ask
+            .iter()
+            .filter(|rule| rule.grants(query).is_ok() && (is_whole || !rule.names_head()));
+        let first = asking.next()?;
+        let asking: Vec<&Rule> = std::iter::once(first).chain(asking).collect();
+        // A decision stays cheap, whatever the rules are.
+        let mut allowing = self.allowing(query).take(MOST_COMPARED);
+        let is_allowed = allowing.any(|own| asking.iter().all(|ask| is_narrower(own, ask)));
+        (!is_allowed).then_some(first)
     }
 
     /// The verdict on a connection whose TLS settings are not all granted; `None` if they are. It
@@ -147,7 +170,8 @@ impl Layer {
     pub(crate) fn filter(&self, query: &Query<'_>) -> LayerFilter {
         let fits = |rule: &&Rule| rule.grants(query).is_ok();
         let mut granting: Vec<&Rule> = self.allow.iter().filter(fits).collect();
-        if granting.is_empty() {
+        // What is asked about may go where each of its rules leads, once it is granted.
+        if self.asking(query).is_some() {
             granting.extend(self.ask.iter().filter(fits));
         }
         let deny = self.deny.iter();

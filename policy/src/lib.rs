@@ -65,6 +65,7 @@ mod policy;
 #[cfg(test)]
 mod properties;
 mod query;
+mod relations;
 mod rule;
 mod rule_error;
 mod rule_parser;

@@ -339,6 +339,64 @@ fn rules_by_method_path_port_and_network_decide_and_those_that_deny_win() {
     }
 }
 
+/// A rule that asks is never silently passed over for a broader one that allows.
+#[test]
+#[rustfmt::skip] // one row a line
+fn what_a_rule_asks_about_is_asked_unless_a_narrower_rule_allows_it() {
+    let text = |decision| match decision {
+        Decision::Allow { rule } => format!("allow {rule}"),
+        Decision::Ask { rule, .. } => format!("ask {rule}"),
+        Decision::Report(denial) => format!("report {}", denial.reason),
+        Decision::Deny(denial) => format!("deny {}", denial.reason),
+    };
+    let pay = "a.test; ?POST a.test/pay/**";
+    let free = "?a.test; GET a.test/free/**";
+    for (rules, what, expected) in [
+        (pay, "POST a.test/pay/all", "ask POST a.test/pay/**"),
+        (pay, "POST a.test/other", "allow a.test"),
+        (pay, "GET a.test/pay/all", "allow a.test"),
+        (pay, "a.test", "allow a.test"),
+        (free, "GET a.test/free/x", "allow GET a.test/free/**"),
+        (free, "POST a.test/free/x", "ask a.test"),
+        (free, "GET a.test/other", "ask a.test"),
+        (free, "a.test", "allow GET a.test/free/**"),
+        ("*.b.test; ?a.b.test", "GET a.b.test/", "ask a.b.test"),
+        ("*.b.test; ?a.b.test", "a.b.test", "ask a.b.test"),
+        ("*.b.test; ?a.b.test", "GET c.b.test/", "allow *.b.test"),
+        ("?any; a.test", "GET a.test/", "allow a.test"),
+        ("?any; a.test", "GET c.test/", "ask any"),
+        ("a.test; ?a.test", "GET a.test/", "ask a.test"),
+        // Neither is within the other one.
+        ("GET,POST a.test; ?POST,PUT a.test", "POST a.test/", "ask POST,PUT a.test"),
+        ("GET,POST a.test; ?POST,PUT a.test", "GET a.test/", "allow GET,POST a.test"),
+        // A narrower rule has to be within each that asks.
+        ("?any; ?POST a.test; a.test", "POST a.test/", "ask any"),
+        ("?any; ?POST a.test; a.test", "GET a.test/", "allow a.test"),
+        ("a.test; ?POST a.test; !POST a.test/no", "POST a.test/no", "deny deny-rule"),
+        ("report; a.test; ?POST a.test", "POST a.test/", "report hook"),
+    ] {
+        let policy = parse(rules);
+        let endpoint = |host: &str| endpoint(host, 443);
+        let decision = match what.split_once(' ') {
+            None => text(decide(&Operation::Connect { endpoint: &endpoint(what) }, &policy)),
+            Some((method, url)) => {
+                let (host, path) = url.split_at(url.find('/').unwrap());
+                let origin = Origin { scheme: Scheme::Https, endpoint: endpoint(host) };
+                text(decide(
+                    &Operation::Request {
+                        origin: &origin,
+                        method: method.as_bytes(),
+                        path: path.as_bytes(),
+                        fields: &[],
+                    },
+                    &policy,
+                ))
+            }
+        };
+        assert_eq!(decision, expected, "{rules}: {what}");
+    }
+}
+
 #[test]
 #[rustfmt::skip] // one row a line
 fn modes_and_several_authors_give_the_strictest_answer() {

@@ -48,9 +48,11 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
         }));
     }
     let allowed: HashSet<_> = document.allow.iter().map(Rule::as_str).collect();
-    let never_ask = document.ask.iter().map(Rule::as_str);
-    let never_ask = never_ask.filter(|rule| allowed.contains(rule));
-    warnings.extend(never_ask.map(|rule| format!("'{rule}' never asks: it is in 'allow' too")));
+    let asked = document.ask.iter().map(Rule::as_str);
+    let asked = asked.filter(|rule| allowed.contains(rule));
+    warnings.extend(asked.map(|rule| {
+        format!("'{rule}' of 'allow' has no effect: it is in 'ask' too, so that it is asked")
+    }));
     warnings.extend(shadowed(document));
     warnings.extend(reach::shared_domains(document));
     warnings.extend(reach::weak_denials(document));
