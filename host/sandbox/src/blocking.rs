@@ -1,7 +1,9 @@
 //! The same without `async`: each call blocks its thread until it is done.
 //!
 //! The work is done on a runtime of this module, which all of its sandboxes share. Calls may come from
-//! any thread, also from one of a tokio runtime, which they then hold.
+//! any thread, also from one of a tokio runtime, which they then hold. Only a call from this module's
+//! own runtime, such as from a hook of one of its sandboxes, is an error ([`Error::WithinBlocking`]): it
+//! would wait for itself. A hook that blocks its thread holds up the other sandboxes of this module.
 //!
 //! ```no_run
 //! use sandbox_net::{Sandbox, blocking};
@@ -14,21 +16,29 @@
 //! # }
 //! ```
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::{Buf as _, Bytes};
-use sandbox_net_gateway::audit::{AuditLine, Follow};
+use sandbox_net_gateway::audit::{AuditLine, AuditLog, Follow};
+use sandbox_net_policy::SecretSource;
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::builder::SandboxBuilder;
+use crate::engine::{Engine, EngineBuilder};
 use crate::error::Error;
 use crate::pipe::OutputReader;
 use crate::run::KillHandle;
 use crate::run_options::RunOptions;
 use crate::script::{Outcome, Script};
 use crate::stdin_pipe::StdinWriter;
+
+thread_local! {
+    /// Whether this is a thread of the runtime below.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Threads that wait for programs; the programs themselves have those of their engine.
 const WORKERS: usize = 2;
@@ -39,6 +49,7 @@ fn runtime() -> Result<&'static Runtime, Error> {
         Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("sandbox-net blocking")
+            .on_thread_start(|| IS_OURS.set(true))
             .enable_all()
             .build()
     });
@@ -48,6 +59,9 @@ fn runtime() -> Result<&'static Runtime, Error> {
 
 /// Waits for `work`, which is done on the runtime of this module.
 fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+    if IS_OURS.get() {
+        return Err(Error::WithinBlocking);
+    }
     let (done, result) = mpsc::sync_channel(1);
     runtime()?.spawn(async move {
         // Nobody is there only if the caller panicked.
@@ -56,6 +70,19 @@ fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Re
     result
         .recv()
         .map_err(|_| Error::Internal("it panicked".to_owned()))
+}
+
+/// Makes an engine and compiles its interpreters: see [`EngineBuilder::build`] and [`Engine::warm`].
+///
+/// # Errors
+///
+/// As for those functions.
+pub fn engine(builder: EngineBuilder) -> Result<Engine, Error> {
+    wait(async move {
+        let engine = builder.build().await?;
+        engine.warm().await?;
+        Ok(engine)
+    })?
 }
 
 /// A [`Sandbox`](crate::Sandbox) whose calls block.
@@ -89,7 +116,7 @@ impl Sandbox {
     pub fn start(&self, script: impl Into<Script>, options: RunOptions) -> Result<Run, Error> {
         let (sandbox, script) = (Arc::clone(&self.0), script.into());
         let run = wait(async move { sandbox.start(script, options).await })?;
-        run.map(|run| Run(Some(run)))
+        run.map(Run::new)
     }
 
     /// Reads a file of the guest, of at most `most` bytes: see
@@ -123,6 +150,16 @@ impl Sandbox {
         wait(async move { sandbox.fork().await })?.map(|fork| Self(Arc::new(fork)))
     }
 
+    /// Gives a secret another source: see [`Sandbox::replace_secret`](crate::Sandbox::replace_secret).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn replace_secret(&self, name: &str, source: SecretSource) -> Result<(), Error> {
+        let (sandbox, name) = (Arc::clone(&self.0), name.to_owned());
+        wait(async move { sandbox.replace_secret(&name, source).await })?
+    }
+
     /// The sandbox itself, for the calls that do not wait: its policy, environment and usage.
     pub fn get_ref(&self) -> &crate::sandbox::Sandbox {
         &self.0
@@ -145,43 +182,53 @@ impl Sandbox {
 /// A [`Run`](crate::Run) whose calls block. Dropping it ends the program.
 #[derive(Debug)]
 #[must_use = "dropping a run ends its program"]
-pub struct Run(Option<crate::run::Run>);
+pub struct Run {
+    run: Option<crate::run::Run>,
+    audit: AuditLog,
+    kill: KillHandle,
+}
 
 impl Run {
+    fn new(run: crate::run::Run) -> Self {
+        Self {
+            audit: run.audit().clone(),
+            kill: run.kill_handle(),
+            run: Some(run),
+        }
+    }
+
     /// Takes the program's stdin: see [`Run::stdin`](crate::Run::stdin).
     pub fn stdin(&mut self) -> Option<Writer> {
-        let stdin = self.0.as_mut()?.stdin();
+        let stdin = self.run.as_mut()?.stdin();
         stdin.map(|stdin| Writer(Some(stdin)))
     }
 
     /// Takes the program's stdout: see [`Run::stdout`](crate::Run::stdout).
     pub fn stdout(&mut self) -> Option<Reader> {
-        let stdout = self.0.as_mut()?.stdout();
+        let stdout = self.run.as_mut()?.stdout();
         stdout.map(Reader::new)
     }
 
     /// Takes the program's stderr: see [`Run::stderr`](crate::Run::stderr).
     pub fn stderr(&mut self) -> Option<Reader> {
-        let stderr = self.0.as_mut()?.stderr();
+        let stderr = self.run.as_mut()?.stderr();
         stderr.map(Reader::new)
     }
 
     /// Follows the program's decisions, requests and lookups as they are made: see
     /// [`Run::records`](crate::Run::records).
     pub fn records(&self) -> Records {
-        Records(self.0.as_ref().map(crate::run::Run::records))
+        Records(Some(self.audit.follow()))
     }
 
     /// Ends the program: see [`Run::kill`](crate::Run::kill).
     pub fn kill(&self) {
-        if let Some(run) = &self.0 {
-            run.kill();
-        }
+        self.kill.kill();
     }
 
     /// A handle that ends the program from another thread.
-    pub fn kill_handle(&self) -> Option<KillHandle> {
-        self.0.as_ref().map(crate::run::Run::kill_handle)
+    pub fn kill_handle(&self) -> KillHandle {
+        self.kill.clone()
     }
 
     /// Waits for the program's end: see [`Run::wait`](crate::Run::wait).
@@ -190,7 +237,7 @@ impl Run {
     ///
     /// As for that function.
     pub fn wait(&mut self) -> Result<Outcome, Error> {
-        let mut run = self.0.take().ok_or(Error::AlreadyWaited)?;
+        let mut run = self.run.take().ok_or(Error::AlreadyWaited)?;
         wait(async move { run.wait().await })?
     }
 }

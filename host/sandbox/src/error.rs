@@ -160,6 +160,12 @@ pub enum Error {
          host_memory_limit"
     )]
     HostMemory,
+    /// A call of [`blocking`](crate::blocking) came from that module's own runtime.
+    #[error(
+        "a call of sandbox_net::blocking from its own runtime, such as from a hook, would wait for \
+         itself: use the asynchronous API there"
+    )]
+    WithinBlocking,
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,

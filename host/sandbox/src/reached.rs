@@ -59,6 +59,10 @@ fn sentence(budget: &ReachedBudget, times: u64) -> String {
         times => format!("{times} times"),
     };
     match fixed {
+        true if key == "requests" => format!(
+            "this run's limit of {value} requests was reached, and refused something {times}; raise its \
+             request_limit"
+        ),
         true if key == "lookups_at_once" => format!(
             "the host's limit of {value} lookups at once was reached, and refused something {times}; \
              no key of the policy changes it"

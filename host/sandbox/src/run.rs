@@ -136,6 +136,10 @@ impl Run {
         }
     }
 
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
     /// Takes the program's stdin; `None` unless it is [`Stdin::Piped`](crate::Stdin::Piped), and the
     /// second time. Dropping it is the end of the input.
     pub fn stdin(&mut self) -> Option<StdinWriter> {

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
-use sandbox_net::{Error, Exit, Output, RunOptions, Sandbox, Stdin, blocking};
+use sandbox_net::{
+    Error, Exit, HookAnswer, HookError, HookRequest, Output, RunOptions, Sandbox, Stdin, blocking,
+};
 use sandbox_net_tests::Servers;
 
 fn talk() {
@@ -61,7 +63,7 @@ fn a_program_is_ended_from_another_thread_and_its_records_are_followed() {
     let code = format!("import urllib.request; urllib.request.urlopen('{url}')");
     let options = RunOptions::new().stderr(Output::Piped);
     let mut run = sandbox.start(code, options).unwrap();
-    let (kill, records) = (run.kill_handle().unwrap(), run.records());
+    let (kill, records) = (run.kill_handle(), run.records());
     let mut stderr = run.stderr().unwrap();
     let ender = std::thread::spawn(move || {
         // Connect, then the request.
@@ -73,5 +75,39 @@ fn a_program_is_ended_from_another_thread_and_its_records_are_followed() {
     stderr.read_to_string(&mut text).unwrap();
     assert_eq!(run.wait().unwrap().exit, Exit::Killed);
     assert_eq!(ender.join().unwrap(), 2);
+    assert!(run.records().count() >= 2, "they stay after the end");
     assert!(!sandbox.get_ref().policy().denies_everything());
+}
+
+/// It would wait for itself, and after a few of them so would everybody else.
+#[test]
+fn a_call_from_the_modules_own_runtime_is_an_error_and_no_deadlock() {
+    let other = tokio::runtime::Runtime::new().unwrap();
+    let servers = other.block_on(Servers::start());
+    let inner = blocking::Sandbox::build(Sandbox::builder()).unwrap();
+    let (told, errors) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let hook = move |_: HookRequest| {
+        let refused = inner.run("pass").map(|_| ()).unwrap_err();
+        told.lock().unwrap().send(refused).unwrap();
+        async { Ok::<_, HookError>(HookAnswer::allow()) }
+    };
+    let builder = Sandbox::builder().allow(servers.http.origin()).hook(hook);
+    let sandbox = blocking::Sandbox::build(builder).unwrap();
+    let url = servers.http.origin() + "/get";
+    let code = format!("import urllib.request; urllib.request.urlopen('{url}').read()");
+    let outcome = sandbox.run(code).unwrap();
+    assert_eq!(outcome.exit, Exit::Code(0), "{}", outcome.stderr_text());
+    let errors: Vec<Error> = errors.try_iter().collect();
+    assert_eq!(
+        errors.len(),
+        2,
+        "one for the connection, one for the request"
+    );
+    assert!(
+        errors
+            .iter()
+            .all(|error| matches!(error, Error::WithinBlocking))
+    );
+    assert_eq!(sandbox.run("print(1)").unwrap().stdout_text(), "1\n");
 }
