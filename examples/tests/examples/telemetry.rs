@@ -131,3 +131,25 @@ async fn decisions_and_requests_arrive_with_the_names_of_the_conventions() {
         "{all}"
     );
 }
+
+#[tokio::test]
+async fn without_a_collector_the_program_ends_as_it_does_with_one() {
+    prepare().await;
+    let server = HttpServer::plain().await;
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let code = format!(
+        "import sys, urllib.request\n\
+         print(urllib.request.urlopen('{}/get').status)\n\
+         sys.exit(3)",
+        server.origin()
+    );
+    // A port that is free again: nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let collector = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let script = script(folder.path(), "one.py", &code);
+    let args = [collector, script, server.origin()];
+    let ended = run(env!("CARGO_BIN_EXE_telemetry"), &args, "").await;
+    assert_eq!(text(&ended.stdout), "200\n");
+    assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
+}
