@@ -123,7 +123,7 @@ async fn decisions_and_requests_arrive_with_the_names_of_the_conventions() {
     let port = forbidden.address().port().to_string();
     assert!(has(denied, "server.port", &port), "{denied}");
     // They are parts of one trace: that of the run.
-    let [run] = named("sandbox_net.run")[..] else {
+    let [run] = named("run")[..] else {
         panic!("one run: {all}");
     };
     assert!(
