@@ -1,7 +1,7 @@
 //! Lists the public API of the crates that embedders use, so that each change of it is seen.
 //!
 //! The lists lie in `docs/api/`. They are made from what rustdoc writes as JSON, whose format belongs to
-//! one version of Rust: see [`FORMAT`].
+//! one version of Rust: see `FORMAT`.
 
 use std::path::Path;
 use std::process::Command;
