@@ -164,12 +164,15 @@ impl Questions {
                     drop(entry);
                     return Err(outcome);
                 }
+                question.waiting.send_modify(|count| *count += 1);
                 question
             }
             None => {
                 let asked_before = state.asked.count(&request, memory);
                 let asked = (hash, asked_before, held);
                 let question = Arc::new(Question::new(request, asked, policy, deadline));
+                // Before the hook can look: a question that nobody waits for is withdrawn.
+                question.waiting.send_modify(|count| *count += 1);
                 let asking = Asking {
                     questions: Arc::downgrade(self),
                     question: Arc::clone(&question),
@@ -185,7 +188,6 @@ impl Questions {
                 question
             }
         };
-        question.waiting.send_modify(|count| *count += 1);
         drop(state);
         Ok(Waiter {
             questions: self,

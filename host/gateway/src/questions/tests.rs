@@ -278,6 +278,24 @@ async fn a_hook_learns_that_nobody_waits_and_may_withdraw_its_question() {
     until(|| withdrawn.load(Ordering::SeqCst) == 1).await;
 }
 
+/// On another thread the hook may be asked before the guest goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_question_is_never_withdrawn_while_its_guest_waits() {
+    let server = Server::echo().await;
+    let endpoint = server.http().endpoint;
+    let hook = |request: HookRequest| async move {
+        tokio::select! {
+            biased;
+            () = request.abandoned() => Ok(HookAnswer::deny("nobody waited")),
+            () = tokio::task::yield_now() => Ok(HookAnswer::allow()),
+        }
+    };
+    for _ in 0..2000 {
+        let gateway = gateway(hook, asking(&[endpoint.to_string()]));
+        assert!(connect(&gateway, &endpoint).await.is_ok());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_fetches_is_kept_until_the_deadline() {
     let endpoint = Endpoint::new("192.0.2.1", 80).unwrap();
