@@ -171,7 +171,8 @@ class Others(unittest.TestCase):
             self.assertEqual(ours, expected)
 
     def test_unbuffered_streams_have_the_names_of_natives(self) -> None:
-        with open(os.devnull, "wb", buffering=0) as raw:
+        folder = tempfile.mkdtemp()
+        with open(os.path.join(folder, "stream"), "wb", buffering=0) as raw:
             stream = io.TextIOWrapper(raw, write_through=True)
             streams.give_names(stream, "<stdout>")
             self.assertEqual((stream.name, stream.mode), ("<stdout>", "w"))
