@@ -115,7 +115,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Lets the hook decide what `rule` matches.
+    /// Lets the hook decide what `rule` matches, unless a narrower rule allows it. If neither of two
+    /// matching rules is narrower, the hook is asked.
     pub fn ask(mut self, rule: impl Into<String>) -> Self {
         self.ask.push(rule.into());
         self
