@@ -4,5 +4,6 @@ mod support;
 
 mod api;
 mod callers;
+mod changes;
 mod connect;
 mod forward;
