@@ -1,0 +1,9 @@
+//! The broker with real servers behind it and real clients before it.
+
+mod support;
+
+mod api;
+mod callers;
+mod changes;
+mod connect;
+mod forward;
