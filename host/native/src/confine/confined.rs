@@ -7,13 +7,13 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::channel::Channel;
-use super::confinement::Starting;
+use super::helper_process::Helper;
 use super::plan::{Order, Report};
 
 /// A running program. Dropped, it is killed with every process that it has started.
 #[derive(Debug)]
 pub struct Confined {
-    parts: Option<Starting>,
+    helper: Option<Helper>,
     listeners: Vec<TcpListener>,
     deadline: Option<Instant>,
 }
@@ -62,12 +62,12 @@ impl Signaller {
 
 impl Confined {
     pub(super) fn new(
-        parts: Starting,
+        helper: Helper,
         listeners: Vec<TcpListener>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
-            parts: Some(parts),
+            helper: Some(helper),
             listeners,
             deadline,
         }
@@ -85,8 +85,8 @@ impl Confined {
     ///
     /// The process has no descriptor left, or the program has ended.
     pub fn signaller(&self) -> io::Result<Signaller> {
-        let parts = self.parts.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        parts.channel.try_clone().map(Signaller)
+        let helper = self.helper.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        helper.channel().try_clone().map(Signaller)
     }
 
     /// Waits until the program has ended, with every process that it has started.
@@ -96,20 +96,20 @@ impl Confined {
     /// The helper cannot be waited for.
     pub fn wait(&mut self) -> io::Result<Exit> {
         let exit = loop {
-            let Some(parts) = &self.parts else {
+            let Some(helper) = &self.helper else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
-            if !self.is_heard(&parts.channel)? {
+            if !self.is_heard(helper.channel())? {
                 break Exit::TimeLimit;
             }
-            match parts.channel.receive::<Report>() {
+            match helper.channel().receive::<Report>() {
                 Ok(Some((Report::Exited(code), _))) => break Exit::Code(code),
                 Ok(Some((Report::Killed(signal), _))) => break Exit::Signal(signal),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break Exit::Lost,
             }
         };
-        self.end()?;
+        self.kill();
         Ok(exit)
     }
 
@@ -133,36 +133,7 @@ impl Confined {
     }
 
     /// Kills the program and every process that it has started.
-    ///
-    /// # Errors
-    ///
-    /// The helper cannot be waited for.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        match self.parts.take() {
-            Some(parts) => parts.end(),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Starting {
-    /// Ends everything: the init ends when this connection does, and its namespace with it.
-    fn end(mut self) -> io::Result<()> {
-        let (_, other) = Channel::pair()?;
-        drop(std::mem::replace(&mut self.channel, other));
-        self.child.wait().map(drop)
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        // With its descriptor closed the helper would end by itself; a dropped value is not waited for long.
-        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
-        let _ = self.child.wait();
-        self.groups.remove();
+    pub fn kill(&mut self) {
+        self.helper = None;
     }
 }

@@ -5,17 +5,16 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::channel::Channel;
 use super::confined::Confined;
 use super::groups::Groups;
-use super::helper;
+use super::helper_process::Helper;
 use super::installation;
 use super::layout::{Grants, Layout, lay_out};
-pub use super::limits::Limits;
-use super::plan::{Fault, Layer, Plan, Program, Report};
+use super::limits::Limits;
+use super::plan::{Beginning, Plan, Program};
+use super::spawn_error::{SpawnError, plain_error};
 
 /// The broker's port, unless another is asked for.
 const PORT: u16 = 6969;
@@ -66,67 +65,6 @@ pub enum Standard {
     Null,
     /// To this descriptor.
     Descriptor(OwnedFd),
-}
-
-/// Why a program was not started. Nothing of it ran.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpawnError {
-    /// A path cannot be granted.
-    #[error("{option} {}: {reason}", path.display())]
-    Path {
-        /// What named the path.
-        option: &'static str,
-        /// The path, as it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// There is no command of this name.
-    #[error("{}: command not found", .0.to_string_lossy())]
-    NotFound(OsString),
-    /// The command is there, but cannot be executed.
-    #[error("{}: {reason}", command.to_string_lossy())]
-    NotExecutable {
-        /// The command, as it was given.
-        command: OsString,
-        /// The kernel's reason.
-        reason: String,
-    },
-    /// The kernel refuses a layer of the confinement.
-    #[error("the program did not run: the kernel does not confine it: cannot {step}: {reason}")]
-    Unconfined {
-        /// What was tried.
-        step: String,
-        /// The kernel's reason.
-        reason: String,
-    },
-    /// Something of this run is wrong.
-    #[error("the program did not run: cannot {step}: {reason}")]
-    SetUp {
-        /// What was tried.
-        step: String,
-        /// The reason.
-        reason: String,
-    },
-    /// The helper could not be started, or ended.
-    #[error("the program did not run: the helper that confines it: {0}")]
-    Helper(#[source] io::Error),
-}
-
-impl From<Fault> for SpawnError {
-    fn from(Fault { layer, step, error }: Fault) -> Self {
-        match layer {
-            Layer::Run => Self::SetUp {
-                step,
-                reason: error,
-            },
-            _ => Self::Unconfined {
-                step,
-                reason: error,
-            },
-        }
-    }
 }
 
 impl Default for Confinement {
@@ -269,46 +207,42 @@ impl Confinement {
     ///
     /// See [`SpawnError`]. Nothing of the program has run then.
     pub fn spawn<A: Into<OsString>>(
-        mut self,
+        self,
         command: impl IntoIterator<Item = A>,
     ) -> Result<Confined, SpawnError> {
-        let deadline = self.timeout.map(|time| Instant::now() + time);
-        let [input, output, error] = std::mem::take(&mut self.standard);
-        let own = SpawnError::Helper;
-        let standard = [
-            input.open(io::stdin().as_fd()).map_err(own)?,
-            output.open(io::stdout().as_fd()).map_err(own)?,
-            error.open(io::stderr().as_fd()).map_err(own)?,
-        ];
-        let mut command = command.into_iter().map(Into::into);
-        let name = command.next().unwrap_or_default();
+        self.prepare()?.spawn(command)
+    }
+
+    /// Makes the namespaces and the listeners in them, so that a broker can be started before the program.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses namespaces, or the helper cannot be started.
+    pub fn prepare(self) -> Result<Prepared, SpawnError> {
         let groups = Groups::make(&self.limits);
-        let plan = self.plan(&name, command.collect(), &standard[0], &groups)?;
-        let mut starting = Starting::new(self.helper.as_deref(), groups)?;
-        let listeners = starting.start(&plan, &standard, &name)?;
-        Ok(Confined::new(starting, listeners, deadline))
+        let beginning = Beginning {
+            port: self.weaker.is_none().then_some(self.port),
+            groups: groups.paths(),
+        };
+        let (helper, listeners) = Helper::start(self.helper.as_deref(), groups, &beginning)?;
+        Ok(Prepared {
+            confinement: self,
+            helper,
+            listeners,
+        })
     }
 
     fn plan(
         &self,
         name: &OsStr,
         arguments: Vec<OsString>,
-        input: &OwnedFd,
-        groups: &Groups,
+        has_terminal: bool,
+        memory_is_grouped: bool,
     ) -> Result<Plan, SpawnError> {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let usual = installation::usual_search();
         let search = self.variable("PATH").unwrap_or(&usual);
-        let file = installation::resolve(name, search, &here)
-            .map(|file| installation::plain(&file))
-            .ok_or_else(|| SpawnError::NotFound(name.to_owned()))?;
-        if file.is_dir() || !installation::is_executable(&file) {
-            let reason = io::Error::from_raw_os_error(libc::EACCES);
-            return Err(SpawnError::NotExecutable {
-                command: name.to_owned(),
-                reason: plain_error(&reason),
-            });
-        }
+        let file = command(name, search, &here)?;
         let home = self.home_directory();
         let layout = lay_out(self.grants(installation::of(&file, search, &home)))?;
         let directory = self
@@ -322,18 +256,16 @@ impl Confinement {
                 arguments,
                 environment: self.environment.clone(),
                 directory: directory.into(),
-                new_session: !rustix::termios::isatty(input),
+                new_session: !has_terminal,
             },
             landlock: true,
             readable: layout.readable,
             writable: layout.writable,
             root: self.weaker.is_none().then_some(layout.root),
-            port: self.port,
             only: self.weaker,
             private: Vec::new(),
             limits: self.limits.clone(),
-            groups: groups.paths(),
-            memory_is_grouped: groups.limit("memory"),
+            memory_is_grouped,
         })
     }
 
@@ -383,6 +315,75 @@ impl Confinement {
     }
 }
 
+/// A confinement whose namespaces are there, before its program is.
+#[derive(Debug)]
+pub struct Prepared {
+    confinement: Confinement,
+    helper: Helper,
+    listeners: Vec<TcpListener>,
+}
+
+impl Prepared {
+    /// The listeners in the program's network namespace, which only it can reach: on `127.0.0.1` and, if the
+    /// kernel has IPv6, on `::1`. They are given once.
+    pub fn take_listeners(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.listeners)
+    }
+
+    /// Changes what the program may have, except its port, its limits and the helper.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(Confinement) -> Confinement) -> Self {
+        self.confinement = change(self.confinement);
+        self
+    }
+
+    /// Starts a command, as [`Confinement::spawn`] does.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`]. Nothing of the program has run then.
+    pub fn spawn<A: Into<OsString>>(
+        self,
+        command: impl IntoIterator<Item = A>,
+    ) -> Result<Confined, SpawnError> {
+        let Self {
+            mut confinement,
+            helper,
+            listeners,
+        } = self;
+        let deadline = confinement.timeout.map(|time| Instant::now() + time);
+        let [input, output, error] = std::mem::take(&mut confinement.standard);
+        let own = SpawnError::Helper;
+        let standard = [
+            input.open(io::stdin().as_fd()).map_err(own)?,
+            output.open(io::stdout().as_fd()).map_err(own)?,
+            error.open(io::stderr().as_fd()).map_err(own)?,
+        ];
+        let mut command = command.into_iter().map(Into::into);
+        let name = command.next().unwrap_or_default();
+        let has_terminal = rustix::termios::isatty(&standard[0]);
+        let grouped = helper.limits_memory();
+        let plan = confinement.plan(&name, command.collect(), has_terminal, grouped)?;
+        helper.run(&plan, &standard, &name)?;
+        Ok(Confined::new(helper, listeners, deadline))
+    }
+}
+
+/// The command's file.
+fn command(name: &OsStr, search: &OsStr, here: &Path) -> Result<PathBuf, SpawnError> {
+    let file = installation::resolve(name, search, here)
+        .map(|file| installation::plain(&file))
+        .ok_or_else(|| SpawnError::NotFound(name.to_owned()))?;
+    if file.is_dir() || !installation::is_executable(&file) {
+        let reason = io::Error::from_raw_os_error(libc::EACCES);
+        return Err(SpawnError::NotExecutable {
+            command: name.to_owned(),
+            reason: plain_error(&reason),
+        });
+    }
+    Ok(file)
+}
+
 /// The directory that a program starts in.
 fn start(layout: &Layout, here: PathBuf, home: &Path) -> PathBuf {
     match layout.shows(&here) {
@@ -404,85 +405,5 @@ impl Standard {
             }
             Self::Descriptor(descriptor) => Ok(descriptor),
         }
-    }
-}
-
-/// The helper while it sets up. Dropped, it ends with all that it has started.
-#[derive(Debug)]
-pub(super) struct Starting {
-    pub(super) child: Child,
-    pub(super) channel: Channel,
-    pub(super) groups: Groups,
-}
-
-impl Starting {
-    fn new(executable: Option<&Path>, groups: Groups) -> Result<Self, SpawnError> {
-        let executable = executable.unwrap_or(Path::new("/proc/self/exe"));
-        let (channel, theirs) = Channel::pair().map_err(SpawnError::Helper)?;
-        let child = Command::new(executable)
-            .args(helper::ARGUMENTS)
-            .env_clear()
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(SpawnError::Helper)?;
-        Ok(Self {
-            child,
-            channel,
-            groups,
-        })
-    }
-
-    /// Has the program started, and takes the listeners.
-    fn start(
-        &mut self,
-        plan: &Plan,
-        standard: &[OwnedFd; 3],
-        command: &OsStr,
-    ) -> Result<Vec<TcpListener>, SpawnError> {
-        let descriptors: Vec<_> = standard.iter().map(AsFd::as_fd).collect();
-        self.channel
-            .send(plan, &descriptors)
-            .map_err(SpawnError::Helper)?;
-        let mut listeners = Vec::new();
-        loop {
-            let report = self
-                .channel
-                .receive::<Report>()
-                .map_err(SpawnError::Helper)?;
-            match report {
-                Some((Report::Listeners, descriptors)) => {
-                    listeners = descriptors.into_iter().map(TcpListener::from).collect();
-                }
-                Some((Report::Started, _)) => return Ok(listeners),
-                Some((Report::Failed(fault), _)) => return Err(fault.into()),
-                Some((Report::NotExecuted(error), _)) => return Err(not_executed(command, error)),
-                Some((Report::Exited(_) | Report::Killed(_), _)) | None => {
-                    let gone = io::Error::other("it ended before the program began");
-                    return Err(SpawnError::Helper(gone));
-                }
-            }
-        }
-    }
-}
-
-fn not_executed(command: &OsStr, error: i32) -> SpawnError {
-    match error {
-        // The file was there before: its interpreter, or a part of its path, is not in the fresh root.
-        libc::ENOENT | libc::ENOTDIR => SpawnError::NotFound(command.to_owned()),
-        error => SpawnError::NotExecutable {
-            command: command.to_owned(),
-            reason: plain_error(&io::Error::from_raw_os_error(error)),
-        },
-    }
-}
-
-/// An error without its number, which says nothing to people.
-pub(super) fn plain_error(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }

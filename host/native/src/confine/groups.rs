@@ -3,6 +3,7 @@
 //! They limit the run as a whole: the memory of all its processes together, and their number also where the
 //! caller is the machine's root, whom the kernel's limit per user does not bind.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,8 @@ impl Groups {
         groups
     }
 
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.0.iter().map(|(_, path)| path.clone()).collect()
+    pub(super) fn paths(&self) -> Vec<OsString> {
+        self.0.iter().map(|(_, path)| path.clone().into()).collect()
     }
 
     /// Whether a group of this controller limits the run.

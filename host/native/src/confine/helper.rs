@@ -3,13 +3,16 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::process::{WaitOptions, waitpid};
+use serde::de::DeserializeOwned;
 
 use super::channel::Channel;
-use super::plan::{Fault, Layer, Plan, Report, Step};
+use super::plan::{Beginning, Fault, Layer, Plan, Report, Step};
+use super::root::Built;
 use super::sys::fork::{Forked, fork};
-use super::sys::signals;
+use super::sys::signals::{self, Mask};
 use super::{init, namespaces, root};
 
 /// The arguments with which the helper is started.
@@ -22,10 +25,8 @@ const TOOL_FAILED: i32 = 125;
 /// Call it first in `main`, before any thread is started: a process with threads cannot be forked.
 ///
 /// ```no_run
-/// fn main() {
-///     sandbox_net_native::confine::helper::run_if_asked();
-///     // The program's own work, such as `Confinement::spawn`.
-/// }
+/// sandbox_net_native::confine::helper::run_if_asked();
+/// // The program's own work, such as `Confinement::spawn`.
 /// ```
 pub fn run_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
@@ -53,37 +54,65 @@ fn run() -> i32 {
     }
 }
 
+/// What the program gets from the caller beside the plan.
+pub(super) struct Inherited {
+    pub(super) standard: [OwnedFd; 3],
+    pub(super) mask: Mask,
+}
+
 fn set_up(parent: &Channel) -> Result<i32, Fault> {
-    let none = io::Error::other("it is started by sandbox-net only");
-    let (plan, descriptors) = parent
-        .receive::<Plan>()
-        .step(Layer::Run, "read what to confine")?
-        .ok_or_else(|| Fault::new(Layer::Run, "start the helper", &none))?;
-    let standard: [OwnedFd; 3] = descriptors
-        .try_into()
-        .map_err(|_| Fault::new(Layer::Run, "take over the standard streams", &none))?;
-    signals::block_all().step(Layer::Run, "block signals")?;
-    for group in &plan.groups {
-        std::fs::write(group.join("cgroup.procs"), "0")
-            .step(Layer::Run, format!("join {}", group.display()))?;
+    let (beginning, _) = next::<Beginning>(parent)?;
+    let mask = signals::block_all().step(Layer::Run, "block signals")?;
+    for group in &beginning.groups {
+        std::fs::write(Path::new(group).join("cgroup.procs"), "0")
+            .step(Layer::Run, format!("join {}", group.to_string_lossy()))?;
     }
-    let Some(fresh) = &plan.root else {
+    if let Some(port) = beginning.port {
+        namespaces::enter()?;
+        let listeners = namespaces::listen(port)?;
+        let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+        parent
+            .send(&Report::Begun, &descriptors)
+            .step(Layer::Run, "send the listeners")?;
+    } else {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .step(Layer::Run, "adopt processes")?;
-        return Ok(init::run(&plan, None, standard, parent));
-    };
-    namespaces::enter()?;
-    let listeners = namespaces::listen(plan.port)?;
-    let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-    parent
-        .send(&Report::Listeners, &descriptors)
-        .step(Layer::Run, "send the listeners")?;
-    drop(listeners);
-    let built = root::build(fresh)?;
+        parent
+            .send(&Report::Begun, &[])
+            .step(Layer::Run, "tell the parent")?;
+    }
+    let (plan, descriptors) = next::<Plan>(parent)?;
+    let standard: [OwnedFd; 3] = descriptors
+        .try_into()
+        .map_err(|_| io::ErrorKind::InvalidInput)
+        .step(Layer::Run, "take over the standard streams")?;
+    let inherited = Inherited { standard, mask };
+    match &plan.root {
+        None => Ok(init::run(&plan, None, inherited, parent)),
+        Some(fresh) => {
+            let built = root::build(fresh)?;
+            in_new_namespace(&plan, built, inherited, parent)
+        }
+    }
+}
+
+fn next<T: DeserializeOwned>(parent: &Channel) -> Result<(T, Vec<OwnedFd>), Fault> {
+    let message = parent.receive().step(Layer::Run, "read what to confine")?;
+    message
+        .ok_or(io::ErrorKind::UnexpectedEof)
+        .step(Layer::Run, "read what to confine")
+}
+
+fn in_new_namespace(
+    plan: &Plan,
+    built: Built,
+    inherited: Inherited,
+    parent: &Channel,
+) -> Result<i32, Fault> {
     match fork().step(Layer::Namespaces, "start the init")? {
-        Forked::Child => Ok(init::run(&plan, Some(built), standard, parent)),
+        Forked::Child => Ok(init::run(plan, Some(built), inherited, parent)),
         Forked::Parent(init) => {
-            drop((built, standard));
+            drop((built, inherited));
             Ok(wait_for(init))
         }
     }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
@@ -14,6 +13,7 @@ use rustix::thread::{CapabilitySet, set_no_new_privs};
 
 use super::channel::Channel;
 use super::connect::{Reach, Supervisor};
+use super::helper::Inherited;
 use super::plan::{Fault, Layer, Order, Plan, Report, Step};
 use super::program::{self, Word};
 use super::root::{self, Built};
@@ -31,10 +31,10 @@ const TOOL_FAILED: i32 = 125;
 pub(super) fn run(
     plan: &Plan,
     built: Option<Built>,
-    standard: [OwnedFd; 3],
+    inherited: Inherited,
     parent: &Channel,
 ) -> i32 {
-    match start(plan, built, standard).and_then(|started| Init::new(started, parent)) {
+    match start(plan, built, inherited).and_then(|started| Init::new(started, parent)) {
         Ok(mut init) => init.serve(),
         Err(Stopped::Fault(fault)) => {
             // If the parent is gone, nobody wants to know.
@@ -68,7 +68,7 @@ struct Started {
     supervisor: Supervisor,
 }
 
-fn start(plan: &Plan, built: Option<Built>, standard: [OwnedFd; 3]) -> Result<Started, Stopped> {
+fn start(plan: &Plan, built: Option<Built>, inherited: Inherited) -> Result<Started, Stopped> {
     let namespaces = Layer::Namespaces;
     set_parent_process_death_signal(Some(Signal::KILL)).step(namespaces, "end with the helper")?;
     if let (Some(built), Some(root)) = (built, &plan.root) {
@@ -81,13 +81,13 @@ fn start(plan: &Plan, built: Option<Built>, standard: [OwnedFd; 3]) -> Result<St
     let program = match fork_alone().step(Layer::Run, "start a process")? {
         Forked::Child => {
             drop(mine);
-            program::run(plan, standard, &theirs);
+            program::run(plan, inherited, &theirs);
             std::process::exit(TOOL_FAILED);
         }
         Forked::Parent(program) => program,
     };
     // A pipe ends when the program has closed it, not when this process has.
-    drop((standard, theirs));
+    drop((inherited, theirs));
     close_standard().step(Layer::Run, "open /dev/null")?;
     set_no_new_privs(true).step(namespaces, "give up new privileges")?;
     if plan.root.is_some() {

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::confinement::SpawnError;
 use super::installation::plain;
 use super::plan::{Mount, Root};
+use super::spawn_error::{SpawnError, plain_error};
 
 /// The system's directories. Where one is a symbolic link, it stays one.
 const SYSTEM: [&str; 12] = [
@@ -180,7 +180,7 @@ fn grant(
     let absolute = std::path::absolute(path).map_err(|error| fail(error.to_string()))?;
     let real = path
         .canonicalize()
-        .map_err(|error| fail(crate::confine::confinement::plain_error(&error)))?;
+        .map_err(|error| fail(plain_error(&error)))?;
     if real == Path::new("/") {
         return Err(fail(
             "grant the directories that the program needs, not the whole of /".into(),
@@ -355,7 +355,8 @@ mod tests {
 
     #[test]
     fn a_mount_stays_only_if_it_changes_something() {
-        let cases: [(Vec<Mount>, &[(&str, bool)]); 6] = [
+        type Shown = &'static [(&'static str, bool)];
+        let cases: [(Vec<Mount>, Shown); 6] = [
             (
                 vec![mount("/usr", false), mount("/usr/share", false)],
                 &[("/usr", false)],

@@ -8,7 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
 
-/// Everything that the helper does, decided by the parent.
+/// What the helper does first, while the parent starts the broker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Beginning {
+    /// The port of the two listeners in the new network namespace. `None`: no namespaces, the weaker mode.
+    pub(super) port: Option<u16>,
+    /// Control groups that the helper joins, with all that it starts.
+    pub(super) groups: Vec<OsString>,
+}
+
+/// Everything else that the helper does, decided by the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
     pub(super) program: Program,
@@ -20,16 +29,12 @@ pub(super) struct Plan {
     pub(super) readable: Vec<OsString>,
     /// What Landlock lets the program change.
     pub(super) writable: Vec<OsString>,
-    /// The port of the two listeners, in a network namespace.
-    pub(super) port: u16,
     /// The only address that the program may connect to, without a network namespace.
     pub(super) only: Option<std::net::SocketAddr>,
     /// The run's private directories, without a root of its own.
     pub(super) private: Vec<OsString>,
     pub(super) limits: Limits,
-    /// Control groups that the program joins.
-    pub(super) groups: Vec<PathBuf>,
-    /// Whether one of them limits the memory.
+    /// Whether a control group limits the memory.
     pub(super) memory_is_grouped: bool,
 }
 
@@ -87,8 +92,8 @@ pub(super) struct Mount {
 /// What the helper tells the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
-    /// The listeners come with this message.
-    Listeners,
+    /// The namespaces are there. Their listeners come with this message.
+    Begun,
     /// The program runs.
     Started,
     /// The program's file cannot be executed: the number of the error.

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::confinement::{Confinement, SpawnError, Standard};
+use super::confinement::{Confinement, Standard};
+use super::spawn_error::SpawnError;
 use super::sys::landlock_version::landlock_version;
 
 /// What the kernel gives of the confinement.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -14,6 +14,7 @@ use rustix::thread::{
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
+use super::helper::Inherited;
 use super::plan::{Fault, Layer, Plan, Step};
 use super::sys::notification;
 use super::{landlocked, limits, seccomp};
@@ -29,8 +30,8 @@ pub(super) enum Word {
 }
 
 /// Becomes the program. Returns only if that fails, after telling why.
-pub(super) fn run(plan: &Plan, standard: [OwnedFd; 3], init: &Channel) {
-    let word = match confine(plan, standard, init) {
+pub(super) fn run(plan: &Plan, inherited: Inherited, init: &Channel) {
+    let word = match confine(plan, inherited, init) {
         Err(fault) => Word::Failed(fault),
         Ok(()) => {
             let error = execute(plan);
@@ -41,8 +42,12 @@ pub(super) fn run(plan: &Plan, standard: [OwnedFd; 3], init: &Channel) {
     let _ = init.send(&word, &[]);
 }
 
-fn confine(plan: &Plan, standard: [OwnedFd; 3], init: &Channel) -> Result<(), Fault> {
-    let [input, output, error] = standard;
+fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Fault> {
+    let [input, output, error] = inherited.standard;
+    inherited
+        .mask
+        .restore()
+        .step(Layer::Run, "unblock signals")?;
     let run = Layer::Run;
     rustix::stdio::dup2_stdin(input).step(run, "hand over stdin")?;
     rustix::stdio::dup2_stdout(output).step(run, "hand over stdout")?;

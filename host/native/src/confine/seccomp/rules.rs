@@ -127,8 +127,8 @@ fn forbidden() -> Result<Rules> {
     rules.insert(libc::SYS_clone, namespaces);
     // These two put input into a terminal, for the shell that started the program.
     let terminal = vec![
-        rule(&[(1, equal(i64::from(libc::TIOCSTI.cast_signed())))])?,
-        rule(&[(1, equal(i64::from(libc::TIOCLINUX.cast_signed())))])?,
+        rule(&[(1, equal(libc::TIOCSTI.cast_signed()))])?,
+        rule(&[(1, equal(libc::TIOCLINUX.cast_signed()))])?,
     ];
     rules.insert(libc::SYS_ioctl, terminal);
     // 0 is Linux itself, and the other asks only.

@@ -6,20 +6,42 @@ use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Blocks every signal that can be blocked. `exec` by the standard library unblocks them again.
+/// The signals that a process had blocked.
+pub(in crate::confine) struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// Blocks them again, and no others.
+    ///
+    /// # Errors
+    ///
+    /// Never with a mask that the kernel has given.
+    pub(in crate::confine) fn restore(&self) -> io::Result<()> {
+        // SAFETY: the set is one that the kernel has filled, and nothing is written.
+        match unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Blocks every signal that can be blocked. Returns those that were blocked before.
 ///
 /// # Errors
 ///
-/// Never with the masks that this makes.
-pub(in crate::confine) fn block_all() -> io::Result<()> {
+/// Never with the mask that this makes.
+pub(in crate::confine) fn block_all() -> io::Result<Mask> {
     let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
     // SAFETY: `sigfillset` initialises the set that `sigprocmask` reads.
     let result = unsafe {
         libc::sigfillset(all.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut())
+        libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr())
     };
     match result {
-        0 => Ok(()),
+        // SAFETY: the kernel has filled it.
+        0 => Ok(Mask(unsafe { before.assume_init() })),
         _ => Err(io::Error::last_os_error()),
     }
 }
