@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 TOKEN = "7" * 64
 ALERT_EXPIRED = b"\x15\x03\x03\x00\x02\x02\x2d"
@@ -56,13 +57,15 @@ class Authority:
 class Host:
     """What the broker does for one name."""
 
-    def __init__(self, addresses=("203.0.113.7",), error=None, lookup_error=None, then="http"):
+    def __init__(self, addresses=("203.0.113.7",), error=None, lookup_error=None, then="http", delay=0):
         self.addresses = list(addresses)
         # The answer to CONNECT.
         self.error = error
         self.lookup_error = lookup_error
         # After CONNECT: "http", "greet", "reset", "eof", or an error that ends the connection.
         self.then = then
+        # Before the answer to CONNECT.
+        self.delay = delay
         self.peer = None
 
 
@@ -182,6 +185,7 @@ class FakeBroker:
         if host is None:
             error = {"code": "dns", "failure": "not-found", "message": "no such name"}
             return self._send(one, "502 Bad Gateway", {"error": error})
+        time.sleep(host.delay)
         if host.error is not None:
             return self._send(one, "403 Forbidden", {"error": host.error})
         self._next += 1
