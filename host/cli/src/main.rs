@@ -11,6 +11,7 @@ mod input;
 mod json;
 mod left_behind;
 mod missing_module;
+mod native_command;
 mod no_network;
 mod policy_command;
 mod policy_options;
@@ -67,6 +68,9 @@ enum Command {
     Policy(policy_command::PolicyCommand),
     /// Read an audit log
     Audit(audit_command::AuditCommand),
+    /// Run native programs under a policy, and route native Pythons through a broker
+    #[command(subcommand)]
+    Native(native_command::NativeCommand),
     /// Manage the Python distributions on this machine
     Distribution(distribution::Distribution),
 }
@@ -84,6 +88,7 @@ impl Cli {
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
+            Command::Native(command) => command.execute(),
             Command::Distribution(command) => command.execute(self.cache_dir),
         }
     }
