@@ -1,10 +1,24 @@
 //! Settings and bounds of the transport.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::nameservers::{NameServers, NameServersError};
 use crate::resolve::{Resolve, SystemResolver};
-use crate::tls::TlsConfig;
+use crate::tls::{Roots, TlsConfig, TlsConfigError, read_certificates};
+
+/// Why the operator's settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressConfigError {
+    /// The certificates to trust are invalid.
+    #[error("the certificates to trust can't be used: {0}")]
+    Certificate(#[source] TlsConfigError),
+    /// The DNS servers cannot be used.
+    #[error("the DNS servers can't be used: {0}")]
+    NameServers(#[source] NameServersError),
+}
 
 /// The operator's settings for a sandbox's traffic. Each bound is enforced exactly: with zero, every
 /// connection, request or head fails.
@@ -72,6 +86,42 @@ impl EgressConfig {
     pub const MAX_CONNECTIONS: usize = 1024;
     /// The default of the most bytes of a response head.
     pub const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
+    /// The settings of an operator, who may trust more `authorities` than the platform does (a PEM or
+    /// DER file each) and may choose the DNS servers.
+    ///
+    /// ```
+    /// use sandbox_net_egress::{EgressConfig, EgressConfigError};
+    ///
+    /// let nothing: [&[u8]; 0] = [];
+    /// let servers = ["192.0.2.1:53".parse().unwrap()];
+    /// assert!(EgressConfig::configured(nothing, Some(&servers)).is_ok());
+    ///
+    /// let not_pem = [b"rubbish"];
+    /// let refused = EgressConfig::configured(not_pem, None);
+    /// assert!(matches!(refused, Err(EgressConfigError::Certificate(_))));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A file that holds no certificate of an authority; an empty list of servers.
+    pub fn configured<Pem: AsRef<[u8]>>(
+        authorities: impl IntoIterator<Item = Pem>,
+        dns_servers: Option<&[SocketAddr]>,
+    ) -> Result<Self, EgressConfigError> {
+        let mut trusted = Vec::new();
+        for pem in authorities {
+            let read = read_certificates(pem.as_ref());
+            trusted.extend(read.map_err(EgressConfigError::Certificate)?);
+        }
+        let tls = TlsConfig::new(Roots::Platform, trusted);
+        let mut config = Self::new(tls.map_err(EgressConfigError::Certificate)?);
+        if let Some(servers) = dns_servers {
+            let servers = NameServers::new(servers.iter().copied());
+            config.resolver = Arc::new(servers.map_err(EgressConfigError::NameServers)?);
+        }
+        Ok(config)
+    }
 
     /// The default bounds, with the system's resolver.
     #[must_use]

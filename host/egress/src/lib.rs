@@ -89,7 +89,7 @@ pub use body_kind::BodyKind;
 pub use certificates::fault::CertificateFault;
 pub use chain_checks::Checks;
 pub use client::Client;
-pub use config::EgressConfig;
+pub use config::{EgressConfig, EgressConfigError};
 pub use connection::Connection;
 pub use dial_scope::Pinned;
 pub use error::{DnsFailure, EgressError, Phase, TlsFailure};

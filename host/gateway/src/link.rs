@@ -84,6 +84,12 @@ impl Link {
         }
     }
 
+    /// The address that was dialled for it, checked by the policy. `None` if the socket does not
+    /// tell, as after a reset.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// The result of its handshake, once it is done.
     pub fn tls_info(&self) -> Option<&TlsInfo> {
         self.tls.get().map(Arc::as_ref)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::capture::CAPTURE_LIMIT;
-use crate::checks::{self, AuditPlaces};
+use crate::checks;
 use crate::compile::packages;
 use crate::disk::DiskLimits;
 use crate::engine::{Engine, PREPARATION_LIMIT, Preopen};
@@ -28,7 +28,7 @@ use crate::runtime;
 use crate::sandbox::{Sandbox, Settings};
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
-use sandbox_net_gateway::audit::AuditSink;
+use sandbox_net_gateway::audit::{AuditPlaces, AuditSink};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_gateway::{DecisionHook, SharedHook};
 use sandbox_net_policy::{Document, Policy, Secret};
@@ -340,7 +340,11 @@ impl SandboxBuilder {
 
     /// Refuses an audit log that the guest itself would write to.
     fn check_audit(&self, places: &AuditPlaces) -> Result<(), Error> {
-        places.check(is_inherited(&self.stdout), is_inherited(&self.stderr))
+        checks::audit(
+            places,
+            is_inherited(&self.stdout),
+            is_inherited(&self.stderr),
+        )
     }
 
     /// Fetches and compiles what is missing: the interpreter, and the packages that were added.

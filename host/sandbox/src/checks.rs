@@ -1,14 +1,13 @@
 //! Refuses settings of a sandbox that would have no effect, or another one than intended. Each
 //! error says what to do.
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::byte_count;
 use crate::error::Error;
-use sandbox_net_gateway::audit::{AuditFile, AuditStderr, Place, Stream};
+use sandbox_net_gateway::audit::AuditPlaces;
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_policy::Policy;
 
@@ -194,52 +193,10 @@ pub(crate) fn secrets(name: &str) -> Error {
     }
 }
 
-/// Where a sandbox's audit log goes, as far as that is known.
-#[derive(Clone, Default)]
-pub(crate) struct AuditPlaces {
-    files: Vec<Place>,
-    has_stderr: bool,
-}
-
-impl AuditPlaces {
-    /// Notes where a sink's lines go.
-    pub(crate) fn add(&mut self, sink: &dyn Any) {
-        self.has_stderr |= sink.is::<AuditStderr>();
-        if let Some(Ok(place)) = sink.downcast_ref::<AuditFile>().map(AuditFile::place) {
-            self.files.push(place);
-        }
-    }
-
-    /// Refuses two logs that are one file, and a log that the guest would write to.
-    pub(crate) fn check(&self, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
-        let is_twice = |(index, place): (usize, &Place)| {
-            self.files[..index].iter().any(|other| other.meets(place))
-        };
-        if self.files.iter().enumerate().any(is_twice) {
-            let why = "the same file is given twice, so that it would have every line twice; give it once";
-            return Err(refused("audit log", why));
-        }
-        let own = [(Stream::Stdout, has_stdout), (Stream::Stderr, has_stderr)];
-        for (stream, _) in own.into_iter().filter(|(_, is_inherited)| *is_inherited) {
-            let is_stderr = self.has_stderr && stream == Stream::Stderr;
-            let place = Place::of_stream(stream);
-            let stderr = Place::of_stream(Stream::Stderr).filter(|_| self.has_stderr);
-            let mut places = self.files.iter().chain(stderr.as_ref());
-            if is_stderr || place.is_some_and(|place| places.any(|log| log.meets(&place))) {
-                return Err(shared(stream));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn shared(stream: Stream) -> Error {
-    let why = format!(
-        "the program's {} goes to the same place, where it could forge lines of the log; write the \
-         log to a file of its own (--audit FILE), or capture the program's output (--json)",
-        stream.as_str()
-    );
-    refused("audit log", why)
+/// Refuses two logs that are one file, and a log that the guest would write to.
+pub(crate) fn audit(places: &AuditPlaces, has_stdout: bool, has_stderr: bool) -> Result<(), Error> {
+    let checked = places.check(has_stdout, has_stderr);
+    checked.map_err(|fault| refused("audit log", fault.to_string()))
 }
 
 fn refused(name: &'static str, why: impl Into<String>) -> Error {

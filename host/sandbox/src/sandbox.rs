@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Gateway;
+use sandbox_net_gateway::audit::AuditPlaces;
 use sandbox_net_python::Capability;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capture::CAPTURE_LIMIT;
-use crate::checks::AuditPlaces;
 use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::exposure::{self, Writable};
@@ -229,7 +229,8 @@ impl Sandbox {
         let [stdout, stderr] = self.settings.has_inherited;
         let inherits = |of: &Option<Output>, otherwise| of.as_ref().map_or(otherwise, is_inherited);
         let places = &self.settings.places;
-        places.check(
+        checks::audit(
+            places,
             inherits(&options.stdout, stdout),
             inherits(&options.stderr, stderr),
         )

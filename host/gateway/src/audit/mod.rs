@@ -7,6 +7,7 @@ mod kept;
 mod line;
 mod lookup;
 mod place;
+mod places;
 mod run;
 mod sink;
 mod waiting;
@@ -24,6 +25,7 @@ pub use self::line::{
 };
 pub(crate) use self::lookup::PendingLookup;
 pub use self::place::{Place, Stream};
+pub use self::places::{AuditPlaces, AuditPlacesError};
 pub use self::run::AtEnd;
 use self::run::Run;
 pub(crate) use self::run::Unrecorded;

@@ -15,6 +15,7 @@ use sandbox_net_policy::{
     check_secrets,
 };
 use sandbox_net_process::TimeBox;
+use tokio::task::JoinError;
 
 /// The values of a policy's secrets, each with its placeholder. Cloning gives another handle.
 #[derive(Clone)]
@@ -69,6 +70,9 @@ pub enum VaultError {
         /// Why not.
         source: SecretError,
     },
+    /// The runtime was shut down, or the task that fetched them panicked.
+    #[error("the secrets were not fetched: {0}")]
+    Unfinished(#[source] JoinError),
 }
 
 fn listed(names: &[String]) -> String {
@@ -119,6 +123,33 @@ impl Vault {
     /// For the first secret that a policy file would refuse, or whose value is not available.
     pub fn open(secrets: &[Secret]) -> Result<Self, VaultError> {
         Self::open_within(secrets, &TimeBox::new(COMMAND_LIMIT))
+    }
+
+    /// Fetches the values as [`open`](Self::open) does, and blocks no thread of the runtime. Dropping
+    /// the future ends the commands.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net_gateway::Vault;
+    ///
+    /// let vault = Vault::opened(Vec::new()).await?;
+    /// assert_eq!(vault.variables().count(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`VaultError::Unfinished`].
+    pub async fn opened(secrets: Vec<Secret>) -> Result<Self, VaultError> {
+        let each = TimeBox::new(COMMAND_LIMIT);
+        // If the caller stops waiting, its commands end.
+        let waiting = each.waiting();
+        let opened = tokio::task::spawn_blocking(move || Self::open_within(&secrets, &each));
+        let vault = opened.await.map_err(VaultError::Unfinished)?;
+        drop(waiting);
+        vault
     }
 
     /// Fetches them with this limit for each, and stops when nobody waits any more.

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use sandbox_net_egress::{EgressConfig, NameServers, Roots, TlsConfig, read_certificates};
-use sandbox_net_gateway::audit::{AuditFile, AuditSettings};
-use sandbox_net_gateway::secrets::{COMMAND_LIMIT, Vault};
-use sandbox_net_process::TimeBox;
+use sandbox_net_egress::{EgressConfig, EgressConfigError};
+use sandbox_net_gateway::audit::{AuditFile, AuditPlaces, AuditSettings};
+use sandbox_net_gateway::secrets::{Vault, VaultError};
 
 use super::{HOOK_DEADLINE, SandboxBuilder};
-use crate::checks::AuditPlaces;
 use crate::error::Error;
 use crate::network::Network;
 use crate::runtime;
@@ -17,14 +15,11 @@ impl SandboxBuilder {
     /// The network, and where its log goes.
     pub(super) async fn network(&self) -> Result<(Network, AuditPlaces), Error> {
         let policy = self.effective_policy()?;
-        let secrets = policy.secrets().to_vec();
-        // Reading secrets may read files and run commands.
-        let each = TimeBox::new(COMMAND_LIMIT);
-        // If the caller stops waiting for the sandbox, its commands end.
-        let waiting = each.waiting();
-        let opened = tokio::task::spawn_blocking(move || Vault::open_within(&secrets, &each));
-        let vault = opened.await.map_err(|e| runtime::unfinished(&e))??;
-        drop(waiting);
+        let opened = Vault::opened(policy.secrets().to_vec()).await;
+        let vault = opened.map_err(|error| match error {
+            VaultError::Unfinished(error) => runtime::unfinished(&error),
+            error => error.into(),
+        })?;
         let (mut sinks, mut places) = (self.audit_sinks.clone(), self.audit_places.clone());
         for path in &self.audit_files {
             let file = AuditFile::open(path).map_err(|source| Error::Audit {
@@ -54,16 +49,12 @@ impl SandboxBuilder {
     }
 
     pub(crate) fn egress(&self) -> Result<EgressConfig, Error> {
-        let mut authorities = Vec::new();
-        for pem in &self.roots {
-            authorities.extend(read_certificates(pem).map_err(Error::Certificate)?);
-        }
-        let tls = TlsConfig::new(Roots::Platform, authorities).map_err(Error::Certificate)?;
-        let mut config = EgressConfig::new(tls);
-        if let Some(servers) = &self.dns_servers {
-            let servers = NameServers::new(servers.iter().copied());
-            config.resolver = Arc::new(servers.map_err(Error::NameServers)?);
-        }
+        let config = EgressConfig::configured(&self.roots, self.dns_servers.as_deref());
+        let mut config = config.map_err(|error| match error {
+            EgressConfigError::Certificate(error) => Error::Certificate(error),
+            EgressConfigError::NameServers(error) => Error::NameServers(error),
+            error => Error::Internal(error.to_string()),
+        })?;
         config.max_host_memory = self.host_memory;
         if let Some(deadline) = self.request_deadline {
             config.request_deadline = deadline;
