@@ -2,3 +2,5 @@
 
 #[cfg(target_os = "linux")]
 pub mod confine;
+pub mod patch;
+pub mod seatbelt;
