@@ -35,8 +35,13 @@ const SYSTEM: [&str; 9] = [
     "/Library/Apple",
     "/private/var/db/timezone",
 ];
-const DEVICES: [&str; 5] =
-    ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/tty"];
+const DEVICES: [&str; 5] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+];
 
 impl Profile {
     /// A profile whose program may change what is below `workspace`, and reach a broker on port 6969.
@@ -109,13 +114,20 @@ impl Profile {
             let _ = writeln!(text, "(allow file-read* (subpath \"{path}\"))");
         }
         for path in DEVICES {
-            let _ = writeln!(text, "(allow file-read* file-write-data (literal \"{path}\"))");
+            let _ = writeln!(
+                text,
+                "(allow file-read* file-write-data (literal \"{path}\"))"
+            );
         }
         for path in &self.read {
             let _ = writeln!(text, "(allow file-read* (subpath {}))", quoted(path)?);
         }
         for path in &self.workspaces {
-            let _ = writeln!(text, "(allow file-read* file-write* (subpath {}))", quoted(path)?);
+            let _ = writeln!(
+                text,
+                "(allow file-read* file-write* (subpath {}))",
+                quoted(path)?
+            );
         }
         // After the grants: the last rule that fits decides.
         text.push_str("(deny file-read* file-write* (regex #\"/\\.ssh(/|$)\"))\n");
@@ -123,11 +135,17 @@ impl Profile {
         match &self.socket {
             Some(path) => {
                 let path = quoted(path)?;
-                let _ = writeln!(text, "(allow network-outbound (remote unix-socket (path-literal {path})))");
+                let _ = writeln!(
+                    text,
+                    "(allow network-outbound (remote unix-socket (path-literal {path})))"
+                );
             }
             None => {
                 let port = self.port;
-                let _ = writeln!(text, "(allow network-outbound (remote ip \"localhost:{port}\"))");
+                let _ = writeln!(
+                    text,
+                    "(allow network-outbound (remote ip \"localhost:{port}\"))"
+                );
             }
         }
         Ok(text)
@@ -136,18 +154,28 @@ impl Profile {
 
 /// A path as a string of the profile's language.
 fn quoted(path: &Path) -> Result<String, ProfileError> {
-    let fail = |reason| ProfileError { path: path.to_owned(), reason };
-    let text = path.to_str().ok_or_else(|| fail("a profile is a text in UTF-8"))?;
+    let fail = |reason| ProfileError {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = path
+        .to_str()
+        .ok_or_else(|| fail("a profile is a text in UTF-8"))?;
     if !text.starts_with('/') {
         return Err(fail("a profile needs absolute paths"));
     }
     if text == "/" {
-        return Err(fail("grant the directories that the program needs, not the whole of /"));
+        return Err(fail(
+            "grant the directories that the program needs, not the whole of /",
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(fail("a profile cannot name control characters"));
     }
-    Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+    Ok(format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\").replace('"', "\\\"")
+    ))
 }
 
 #[cfg(test)]
@@ -156,7 +184,9 @@ mod tests {
 
     #[test]
     fn everything_is_denied_but_what_is_granted() {
-        let profile = Profile::new("/Users/me/work").read("/opt/python").write("/Users/me/out");
+        let profile = Profile::new("/Users/me/work")
+            .read("/opt/python")
+            .write("/Users/me/out");
         let text = profile.text().unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1..3], ["(version 1)", "(deny default)"]);
@@ -167,10 +197,17 @@ mod tests {
         ] {
             assert!(lines.contains(&expected), "{expected} in {text}");
         }
-        let network: Vec<_> = lines.iter().filter(|line| line.contains("network")).skip(1).collect();
+        let network: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains("network"))
+            .skip(1)
+            .collect();
         assert_eq!(
             lines[lines.len() - 2..],
-            ["(deny network*)", "(allow network-outbound (remote ip \"localhost:6969\"))"]
+            [
+                "(deny network*)",
+                "(allow network-outbound (remote ip \"localhost:6969\"))"
+            ]
         );
         assert_eq!(network.len(), 1, "one way out: {network:?}");
         let opened = text.matches('(').count();
@@ -180,14 +217,20 @@ mod tests {
     #[test]
     fn a_broker_on_a_socket_takes_the_place_of_the_port() {
         let text = Profile::new("/w").socket("/w/broker.sock").text().unwrap();
-        assert!(text.ends_with("(allow network-outbound (remote unix-socket (path-literal \"/w/broker.sock\")))\n"));
+        assert!(text.ends_with(
+            "(allow network-outbound (remote unix-socket (path-literal \"/w/broker.sock\")))\n"
+        ));
         assert!(!text.contains("localhost"));
     }
 
     #[test]
     fn a_path_cannot_add_rules() {
-        let text = Profile::new("/w\"))(allow network*)(allow file-read* (subpath \"/").text().unwrap();
-        assert!(text.contains(r#"(subpath "/w\"))(allow network*)(allow file-read* (subpath \"/"))"#));
+        let text = Profile::new("/w\"))(allow network*)(allow file-read* (subpath \"/")
+            .text()
+            .unwrap();
+        assert!(
+            text.contains(r#"(subpath "/w\"))(allow network*)(allow file-read* (subpath \"/"))"#)
+        );
         for path in ["relative", "/", "/new\nline"] {
             assert!(Profile::new(path).text().is_err(), "{path}");
         }

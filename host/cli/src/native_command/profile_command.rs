@@ -36,7 +36,8 @@ pub(crate) struct Seatbelt {
 impl ProfileCommand {
     pub(crate) fn run(self) -> Result<u8, Failure> {
         let Self::Seatbelt(options) = self;
-        let absolute = |path: PathBuf| std::path::absolute(&path).with_context(|| path.display().to_string());
+        let absolute =
+            |path: PathBuf| std::path::absolute(&path).with_context(|| path.display().to_string());
         let mut profile = Profile::new(absolute(options.workspace)?).port(options.port);
         for path in options.read {
             profile = profile.read(absolute(path)?);

@@ -10,7 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker};
-use sandbox_net_native::confine::{Confinement, Exit, Limits, Prepared, SpawnError};
+use sandbox_net_native::confine::{
+    Confinement, Exit, Limits, Prepared, SpawnError, landlock_version,
+};
 
 use crate::policy_options::PolicyOptions;
 use crate::printable::printable;
@@ -106,10 +108,10 @@ impl RunCommand {
         if let Some(missing) = missing {
             say(&missing);
         }
-        let (variables, is_weaker) = (std::mem::take(&mut self.env), prepared.is_weaker());
+        let variables = std::mem::take(&mut self.env);
         let code = runtime.block_on(async {
             let (running, prepared) = self.broker(prepared).await?;
-            let prepared = environment::with_broker(prepared, &running, is_weaker)
+            let prepared = environment::with_broker(prepared, &running)?
                 .with(|confinement| confinement.environment(variables));
             let code = run(prepared, command).await;
             running.shutdown().await;
@@ -158,8 +160,14 @@ impl RunCommand {
     }
 
     fn settings(self) -> Result<BrokerBuilder, Failure> {
-        let name = self.name.unwrap_or_else(|| format!("native-{}", std::process::id()));
-        let mut broker = self.policy.apply_to_broker(Broker::builder())?.name(name).log(say);
+        let name = self
+            .name
+            .unwrap_or_else(|| format!("native-{}", std::process::id()));
+        let mut broker = self
+            .policy
+            .apply_to_broker(Broker::builder())?
+            .name(name)
+            .log(say);
         for path in &self.ca {
             let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
             broker = broker.trust_ca_pem(pem);
@@ -179,19 +187,30 @@ const WEAKER: &str = "run it where the kernel allows this, or with --require-con
      that there are";
 
 /// Makes the confinement, or a weaker one if that is accepted; then with what is missing, for a person.
-fn prepare(confinement: Confinement, is_required: bool) -> Result<(Prepared, Option<String>), Failure> {
-    let again = (!is_required).then(|| confinement.clone_settings());
-    match (confinement.prepare(), again) {
-        (Ok(prepared), _) => Ok((prepared, None)),
-        (Err(SpawnError::Unconfined { step, reason }), Some(confinement)) => {
-            let missing = format!(
-                "weaker confinement: the kernel gives no namespaces (cannot {step}: {reason}): Landlock and \
-                 seccomp alone confine the program, which sees other processes' names and shares their limits"
-            );
-            Ok((confinement.weaker()?.prepare()?, Some(missing)))
-        }
-        (Err(error), _) => Err(error.into()),
+fn prepare(
+    mut confinement: Confinement,
+    is_required: bool,
+) -> Result<(Prepared, Option<String>), Failure> {
+    if is_required {
+        return Ok((confinement.prepare()?, None));
     }
+    let mut missing = Vec::new();
+    if landlock_version() == 0 {
+        confinement = confinement.landlock(false);
+        missing.push("no Landlock".to_owned());
+    }
+    let prepared = match confinement.clone().prepare() {
+        Err(SpawnError::Unconfined { step, reason }) => {
+            missing.push(format!("no namespaces (cannot {step}: {reason})"));
+            confinement.weaker()?.prepare()?
+        }
+        other => other?,
+    };
+    let text = format!(
+        "weaker confinement: this kernel gives {}",
+        missing.join(" and ")
+    );
+    Ok((prepared, (!missing.is_empty()).then_some(text)))
 }
 
 /// Starts the program, and waits for its end.
@@ -212,7 +231,9 @@ async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> 
     };
     match exit {
         Exit::TimeLimit => say("the time limit ended the program"),
-        Exit::Lost => say("the program's confinement was ended from outside, and the program with it"),
+        Exit::Lost => {
+            say("the program's confinement was ended from outside, and the program with it")
+        }
         _ => {}
     }
     // Exit codes have eight bits.

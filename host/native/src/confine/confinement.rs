@@ -2,10 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::confined::Confined;
 use super::groups::Groups;
@@ -14,7 +13,9 @@ use super::installation;
 use super::layout::{Grants, Layout, lay_out};
 use super::limits::Limits;
 use super::plan::{Beginning, Plan, Program};
+use super::prepared::{Prepared, Standard};
 use super::spawn_error::{SpawnError, plain_error};
+use super::weaker::Weaker;
 
 /// The broker's port, unless another is asked for.
 const PORT: u16 = 6969;
@@ -38,7 +39,7 @@ const MEBIBYTE: u64 = 1 << 20;
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Confinement {
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
@@ -48,23 +49,12 @@ pub struct Confinement {
     home: Option<PathBuf>,
     temporary: u64,
     limits: Limits,
-    timeout: Option<Duration>,
-    weaker: Option<std::net::SocketAddr>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) weaker: Option<Weaker>,
+    landlock: bool,
     helper: Option<PathBuf>,
     port: u16,
-    standard: [Standard; 3],
-}
-
-/// Where one of a program's standard streams goes.
-#[derive(Debug, Default)]
-pub enum Standard {
-    /// Where the caller's goes.
-    #[default]
-    Inherit,
-    /// Nowhere.
-    Null,
-    /// To this descriptor.
-    Descriptor(OwnedFd),
+    pub(super) standard: [Standard; 3],
 }
 
 impl Default for Confinement {
@@ -88,6 +78,7 @@ impl Confinement {
             limits: Limits::default(),
             timeout: None,
             weaker: None,
+            landlock: true,
             helper: None,
             port: PORT,
             standard: Default::default(),
@@ -113,6 +104,22 @@ impl Confinement {
     pub fn file(mut self, path: impl Into<PathBuf>, contents: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.into(), contents.into()));
         self
+    }
+
+    /// Gives the program a read-only file, as [`file`](Self::file) does. In the weaker confinement it is in the
+    /// private directory instead. Returns where it is.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn place(self, path: &Path, contents: &[u8]) -> Result<(Self, PathBuf), SpawnError> {
+        match &self.weaker {
+            None => Ok((self.file(path, contents), path.to_owned())),
+            Some(weaker) => {
+                let place = weaker.write(path, contents)?;
+                Ok((self, place))
+            }
+        }
     }
 
     /// Sets variables of the environment, which is empty otherwise.
@@ -164,10 +171,30 @@ impl Confinement {
     }
 
     /// Confines without namespaces, for a kernel that refuses them. Then there is no fresh root: Landlock and
-    /// seccomp decide alone. The program can connect to `broker` and to nothing else, and has no listeners.
+    /// seccomp decide alone, and a directory of the host is the private one. The program has no listeners, and
+    /// can connect to the address of [`broker`](Self::broker) and to nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The private directory cannot be made.
+    pub fn weaker(mut self) -> Result<Self, SpawnError> {
+        self.weaker = Some(Weaker::new()?);
+        Ok(self)
+    }
+
+    /// Sets the only address that a program in the weaker confinement can connect to.
     #[must_use]
-    pub fn weaker(mut self, broker: std::net::SocketAddr) -> Self {
-        self.weaker = Some(broker);
+    pub fn broker(mut self, address: SocketAddr) -> Self {
+        if let Some(weaker) = &mut self.weaker {
+            weaker.broker = Some(address);
+        }
+        self
+    }
+
+    /// Whether Landlock is part of the confinement, which it is by default. See [`landlock_version`](super::landlock_version).
+    #[must_use]
+    pub fn landlock(mut self, is_applied: bool) -> Self {
+        self.landlock = is_applied;
         self
     }
 
@@ -232,7 +259,7 @@ impl Confinement {
         })
     }
 
-    fn plan(
+    pub(super) fn plan(
         &self,
         name: &OsStr,
         arguments: Vec<OsString>,
@@ -244,7 +271,11 @@ impl Confinement {
         let search = self.variable("PATH").unwrap_or(&usual);
         let file = command(name, search, &here)?;
         let home = self.home_directory();
-        let layout = lay_out(self.grants(installation::of(&file, search, &home)))?;
+        let mut layout = lay_out(self.grants(installation::of(&file, search, &home)))?;
+        let mut environment = self.environment.clone();
+        if let Some(weaker) = &self.weaker {
+            weaker.change(&mut layout, &mut environment);
+        }
         let directory = self
             .directory
             .clone()
@@ -254,16 +285,20 @@ impl Confinement {
                 file: file.into(),
                 name: name.to_owned(),
                 arguments,
-                environment: self.environment.clone(),
+                environment,
                 directory: directory.into(),
                 new_session: !has_terminal,
             },
-            landlock: true,
+            landlock: self.landlock,
             readable: layout.readable,
             writable: layout.writable,
             root: self.weaker.is_none().then_some(layout.root),
-            only: self.weaker,
-            private: Vec::new(),
+            only: self.weaker.as_ref().and_then(|weaker| weaker.broker),
+            private: self
+                .weaker
+                .iter()
+                .map(|weaker| weaker.path().into())
+                .collect(),
             limits: self.limits.clone(),
             memory_is_grouped,
         })
@@ -297,6 +332,9 @@ impl Confinement {
 
     /// Where the private home is. One in a directory of the system cannot be made.
     fn home_directory(&self) -> PathBuf {
+        if let Some(weaker) = &self.weaker {
+            return weaker.path().to_owned();
+        }
         let wished = self
             .home
             .clone()
@@ -312,60 +350,6 @@ impl Confinement {
                 || PathBuf::from("/home/sandbox"),
                 |home| installation::plain(&home),
             )
-    }
-}
-
-/// A confinement whose namespaces are there, before its program is.
-#[derive(Debug)]
-pub struct Prepared {
-    confinement: Confinement,
-    helper: Helper,
-    listeners: Vec<TcpListener>,
-}
-
-impl Prepared {
-    /// The listeners in the program's network namespace, which only it can reach: on `127.0.0.1` and, if the
-    /// kernel has IPv6, on `::1`. They are given once.
-    pub fn take_listeners(&mut self) -> Vec<TcpListener> {
-        std::mem::take(&mut self.listeners)
-    }
-
-    /// Changes what the program may have, except its port, its limits and the helper.
-    #[must_use]
-    pub fn with(mut self, change: impl FnOnce(Confinement) -> Confinement) -> Self {
-        self.confinement = change(self.confinement);
-        self
-    }
-
-    /// Starts a command, as [`Confinement::spawn`] does.
-    ///
-    /// # Errors
-    ///
-    /// See [`SpawnError`]. Nothing of the program has run then.
-    pub fn spawn<A: Into<OsString>>(
-        self,
-        command: impl IntoIterator<Item = A>,
-    ) -> Result<Confined, SpawnError> {
-        let Self {
-            mut confinement,
-            helper,
-            listeners,
-        } = self;
-        let deadline = confinement.timeout.map(|time| Instant::now() + time);
-        let [input, output, error] = std::mem::take(&mut confinement.standard);
-        let own = SpawnError::Helper;
-        let standard = [
-            input.open(io::stdin().as_fd()).map_err(own)?,
-            output.open(io::stdout().as_fd()).map_err(own)?,
-            error.open(io::stderr().as_fd()).map_err(own)?,
-        ];
-        let mut command = command.into_iter().map(Into::into);
-        let name = command.next().unwrap_or_default();
-        let has_terminal = rustix::termios::isatty(&standard[0]);
-        let grouped = helper.limits_memory();
-        let plan = confinement.plan(&name, command.collect(), has_terminal, grouped)?;
-        helper.run(&plan, &standard, &name)?;
-        Ok(Confined::new(helper, listeners, deadline))
     }
 }
 
@@ -389,21 +373,5 @@ fn start(layout: &Layout, here: PathBuf, home: &Path) -> PathBuf {
     match layout.shows(&here) {
         true => here,
         false => home.to_owned(),
-    }
-}
-
-impl Standard {
-    fn open(self, inherited: impl AsFd) -> io::Result<OwnedFd> {
-        match self {
-            Self::Inherit => Ok(rustix::io::fcntl_dupfd_cloexec(inherited, 3)?),
-            Self::Null => {
-                let nothing = std::fs::File::options()
-                    .read(true)
-                    .write(true)
-                    .open("/dev/null")?;
-                Ok(nothing.into())
-            }
-            Self::Descriptor(descriptor) => Ok(descriptor),
-        }
     }
 }

@@ -51,7 +51,7 @@ pub(super) enum Reach {
     Own { device: u64 },
     /// One address, and Unix sockets below these directories' file system paths.
     Only {
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         directories: Vec<PathBuf>,
     },
 }
@@ -147,7 +147,7 @@ impl Supervisor {
         match &self.reach {
             Reach::Own { .. } => Ok(Allowed::Address(address)),
             Reach::Only { address: only, .. } => {
-                let is_only = internet_address(&address) == Some(*only);
+                let is_only = only.is_some() && internet_address(&address) == *only;
                 let disconnects = family(&address) == Some(libc::AF_UNSPEC);
                 match is_only || disconnects {
                     true => Ok(Allowed::Address(address)),

@@ -35,7 +35,14 @@ pub(super) fn run(
     parent: &Channel,
 ) -> i32 {
     match start(plan, built, inherited).and_then(|started| Init::new(started, parent)) {
-        Ok(mut init) => init.serve(),
+        Ok(mut init) => {
+            let code = init.serve();
+            if plan.root.is_none() {
+                // Without a PID namespace nothing else ends what the program has left.
+                init.end_all();
+            }
+            code
+        }
         Err(Stopped::Fault(fault)) => {
             // If the parent is gone, nobody wants to know.
             let _ = parent.send(&Report::Failed(fault), &[]);
@@ -70,8 +77,9 @@ struct Started {
 
 fn start(plan: &Plan, built: Option<Built>, inherited: Inherited) -> Result<Started, Stopped> {
     let namespaces = Layer::Namespaces;
-    set_parent_process_death_signal(Some(Signal::KILL)).step(namespaces, "end with the helper")?;
     if let (Some(built), Some(root)) = (built, &plan.root) {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .step(namespaces, "end with the helper")?;
         root::enter(built)?;
         rustix::system::sethostname(root.host_name.as_bytes()).step(namespaces, "name the host")?;
     }
@@ -126,13 +134,13 @@ fn listener(program: &Channel) -> Result<Listener, Stopped> {
 }
 
 fn reach(plan: &Plan) -> io::Result<Reach> {
-    let root = rustix::fs::stat("/")?;
-    match plan.only {
-        None => Ok(Reach::Own {
-            device: root.st_dev,
-        }),
-        Some(address) => Ok(Reach::Only {
-            address,
+    match plan.root {
+        Some(_) => {
+            let device = rustix::fs::stat("/")?.st_dev;
+            Ok(Reach::Own { device })
+        }
+        None => Ok(Reach::Only {
+            address: plan.only,
             directories: plan.private_directories(),
         }),
     }
@@ -251,6 +259,22 @@ impl<'a> Init<'a> {
                 Ok(Some((pid, status))) if pid == self.program => return Some(self.tell(status)),
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Kills the children, which are all that the program has started, until there are none.
+    fn end_all(&self) {
+        while let Ok(children) = fs::read_to_string("/proc/thread-self/children") {
+            let pids = children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok());
+            for pid in pids.filter_map(Pid::from_raw) {
+                // It may have ended by itself.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            if wait(WaitOptions::empty()).is_err() {
+                return;
             }
         }
     }

@@ -14,8 +14,13 @@ use super::plan::{Fault, Layer, Step};
 const NEWEST: ABI = ABI::V9;
 
 /// Confines this process and those that it forks, for good. It must have no new privileges to gain.
-pub(super) fn apply(readable: &[OsString], writable: &[OsString]) -> Result<(), Fault> {
-    let status = restrict(readable, writable).step(Layer::Landlock, "apply Landlock")?;
+pub(super) fn apply(
+    readable: &[OsString],
+    writable: &[OsString],
+    has_own_root: bool,
+) -> Result<(), Fault> {
+    let status =
+        restrict(readable, writable, has_own_root).step(Layer::Landlock, "apply Landlock")?;
     match status {
         RulesetStatus::NotEnforced => {
             let none = io::Error::other("the kernel does not enforce it");
@@ -25,7 +30,11 @@ pub(super) fn apply(readable: &[OsString], writable: &[OsString]) -> Result<(), 
     }
 }
 
-fn restrict(readable: &[OsString], writable: &[OsString]) -> io::Result<RulesetStatus> {
+fn restrict(
+    readable: &[OsString],
+    writable: &[OsString],
+    has_own_root: bool,
+) -> io::Result<RulesetStatus> {
     let all = AccessFs::from_all(NEWEST);
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -33,8 +42,10 @@ fn restrict(readable: &[OsString], writable: &[OsString]) -> io::Result<RulesetS
         .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
-    // Names are no secret in a root that holds only what is granted.
-    rules = add(rules, &OsString::from("/"), AccessFs::ReadDir.into())?;
+    if has_own_root {
+        // Names are no secret in a root that holds only what is granted.
+        rules = add(rules, &OsString::from("/"), AccessFs::ReadDir.into())?;
+    }
     for path in readable {
         rules = add(rules, path, AccessFs::from_read(NEWEST))?;
     }

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
-use super::confinement::{Confinement, Standard};
+use super::confinement::Confinement;
+use super::prepared::Standard;
 use super::spawn_error::SpawnError;
-use super::sys::landlock_version::landlock_version;
+use super::sys;
 
 /// What the kernel gives of the confinement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +37,25 @@ impl Probe {
     }
 }
 
+/// The version of Landlock's interface that this kernel has; 0 if it has none, or it is switched off.
+///
+/// ```
+/// let version = sandbox_net_native::confine::landlock_version();
+/// println!("Landlock {version}");
+/// ```
+#[must_use]
+pub fn landlock_version() -> u32 {
+    sys::landlock_version::landlock_version()
+}
+
 /// Asks the kernel, by confining `true` for a moment. `helper` is as in [`Confinement::helper`].
 ///
 /// ```no_run
 /// use sandbox_net_native::confine::{helper, probe};
 ///
-/// fn main() {
-///     helper::run_if_asked();
-///     for item in probe(None).items {
-///         println!("{}: {} {}", item.name, item.is_there, item.detail);
-///     }
+/// helper::run_if_asked();
+/// for item in probe(None).items {
+///     println!("{}: {} {}", item.name, item.is_there, item.detail);
 /// }
 /// ```
 #[must_use]

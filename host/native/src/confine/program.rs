@@ -6,10 +6,12 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capability_is_in_bounding_set,
-    clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
-    set_capabilities_secure_bits, set_no_new_privs,
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities,
+    capability_is_in_bounding_set, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities, set_capabilities_secure_bits,
+    set_no_new_privs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,12 +63,21 @@ fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Faul
         .step(run, format!("enter {}", directory.to_string_lossy()))?;
     set_no_new_privs(true).step(Layer::Seccomp, "give up new privileges")?;
     if plan.landlock {
-        landlocked::apply(&plan.readable, &plan.writable)?;
+        landlocked::apply(&plan.readable, &plan.writable, plan.root.is_some())?;
     }
-    if plan.root.is_some() {
+    if plan.root.is_none() {
+        set_parent_process_death_signal(Some(Signal::KILL)).step(run, "end with the helper")?;
+    }
+    if has_rights()? {
         drop_capabilities(CapabilitySet::empty(), CapabilitySet::empty())?;
     }
     filter(init)
+}
+
+/// Whether there are rights to give up: in the own user namespace, or as the machine's root.
+fn has_rights() -> Result<bool, Fault> {
+    let sets = capabilities(None).step(Layer::Namespaces, "look at the capabilities")?;
+    Ok(!sets.permitted.is_empty())
 }
 
 /// Gives up all rights in the user namespace but `kept`, and those that `exec` could bring.

@@ -32,7 +32,10 @@ impl Signals {
         let all = followed
             .map(|kind| Ok((signal(kind)?, kind.as_raw_value())))
             .collect::<io::Result<_>>()?;
-        Ok(Self { all, has_terminal: isatty(io::stdin()) })
+        Ok(Self {
+            all,
+            has_terminal: isatty(io::stdin()),
+        })
     }
 
     /// Waits for the next signal that the program does not get by itself.
