@@ -1,0 +1,1 @@
+//! Programs that know proxies: curl, git, pip and node.
