@@ -22,7 +22,7 @@ class Origin(BaseHTTPRequestHandler):
     """Answers with what was asked."""
 
     protocol_version = "HTTP/1.1"
-    git_root = ""
+    files = ""
 
     def log_message(self, *_):
         """Says nothing."""
@@ -66,12 +66,14 @@ class Origin(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
-    def _git(self, path):
-        file = os.path.join(self.git_root, path.lstrip("/"))
+    def _file(self, path):
+        file = os.path.join(self.files, path.lstrip("/"))
+        file = os.path.join(file, "index.html") if path.endswith("/") else file
         if not os.path.isfile(file):
             return self._send(404, b"no such file")
         with open(file, "rb") as opened:
-            return self._send(200, opened.read())
+            kind = "text/html" if file.endswith(".html") else "application/octet-stream"
+            return self._send(200, opened.read(), [("Content-Type", kind)])
 
     def do_any(self):
         """Answers any method."""
@@ -92,10 +94,10 @@ class Origin(BaseHTTPRequestHandler):
             return self._send(401, b"who?", [("WWW-Authenticate", 'Basic realm="r"')])
         if parts.path == "/stream":
             return self._stream(int(query["count"][0]))
-        if self.git_root and parts.path.startswith("/repository.git/"):
-            return self._git(parts.path)
+        if self.files and parts.path.startswith("/repository.git/"):
+            return self._file(parts.path)
         if parts.path.startswith("/simple/"):
-            return self._git(parts.path)
+            return self._file(parts.path)
         return self._echo()
 
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_PATCH = do_any
@@ -158,7 +160,7 @@ def serve(context=None):
 
 def main():
     """Serves until standard input ends."""
-    directory, Origin.git_root = sys.argv[1:3]
+    directory, Origin.files = sys.argv[1:3]
     ca, leaf, key = certificates(directory)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(leaf, key)
