@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 mod environments;
 #[cfg(target_os = "linux")]
+mod faults;
+#[cfg(target_os = "linux")]
 mod libraries;
 #[cfg(target_os = "linux")]
 mod origin;

@@ -12,10 +12,13 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-NAMES = ("good.test", "other.test", "git.test", "expired.test")
+NAMES = ("good.test", "git.test")
+# At loopback as well, and the certificate is not for it.
+WRONG_NAME = "wrong.test"
 
 
 class Origin(BaseHTTPRequestHandler):
@@ -92,6 +95,8 @@ class Origin(BaseHTTPRequestHandler):
         if parts.path == "/basic" and "Authorization" not in self.headers:
             self._body()
             return self._send(401, b"who?", [("WWW-Authenticate", 'Basic realm="r"')])
+        if parts.path == "/hang":
+            return time.sleep(60)
         if parts.path == "/stream":
             return self._stream(int(query["count"][0]))
         if self.files and parts.path.startswith("/repository.git/"):
@@ -139,7 +144,7 @@ def answer_names(sock):
         end = query.index(b"\0", 12) + 1
         (kind,) = struct.unpack("!H", query[end : end + 2])
         name = query[12:end].lower()
-        known = any(bytes(one.split(".")[0], "ascii") in name for one in NAMES)
+        known = any(bytes(one.split(".")[0], "ascii") in name for one in (*NAMES, WRONG_NAME))
         found = kind == 1 and known
         flags = 0x8180 if known else 0x8183
         head = query[:2] + struct.pack("!HHHHH", flags, 1, int(found), 0, 0)

@@ -1,10 +1,11 @@
 //! The servers of the matrix, and a broker before them.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use sandbox_net_broker::{Broker, RunningBroker};
+use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker};
 use tempfile::TempDir;
 
 /// Where the files of this folder are.
@@ -62,18 +63,33 @@ impl Origin {
         }
     }
 
+    /// The name server that knows the names of the tests.
+    pub(crate) fn name_server(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.dns))
+    }
+
+    /// The rules that allow these names here.
+    pub(crate) fn rules(&self, names: &[&str]) -> Vec<String> {
+        let rule = |name| {
+            [("http", self.http), ("https", self.https)]
+                .map(|(scheme, port)| format!("{scheme}://{name}:{port} to 127.0.0.0/8"))
+        };
+        names.iter().flat_map(rule).collect()
+    }
+
     /// Starts a broker that allows these names here, and writes its CA to a file.
     pub(crate) async fn broker(&self) -> (RunningBroker, PathBuf) {
-        let mut builder = Broker::builder()
+        let rules = self.rules(&["good.test", "git.test", "none.test"]);
+        let settings = Broker::builder()
             .listen("127.0.0.1:0".parse().unwrap())
-            .dns_servers([format!("127.0.0.1:{}", self.dns).parse().unwrap()])
+            .dns_servers([self.name_server()])
             .trust_ca_pem(std::fs::read(&self.ca).unwrap());
-        for name in ["good.test", "git.test", "none.test"] {
-            for (scheme, port) in [("http", self.http), ("https", self.https)] {
-                builder = builder.allow(format!("{scheme}://{name}:{port} to 127.0.0.0/8"));
-            }
-        }
-        let broker = builder.build().unwrap().start().await.unwrap();
+        self.start_broker(rules.into_iter().fold(settings, BrokerBuilder::allow))
+            .await
+    }
+
+    pub(crate) async fn start_broker(&self, settings: BrokerBuilder) -> (RunningBroker, PathBuf) {
+        let broker = settings.build().unwrap().start().await.unwrap();
         let ca = self.directory.path().join("run-ca.pem");
         std::fs::write(&ca, broker.ca_pem()).unwrap();
         (broker, ca)
@@ -89,18 +105,21 @@ impl Drop for Origin {
 
 /// The variables of a client of the broker, without those of proxies.
 pub(crate) fn variables(broker: &RunningBroker, ca: &Path) -> Vec<(&'static str, String)> {
-    vec![
-        ("SANDBOX_NET_BROKER_HOST", "127.0.0.1".to_owned()),
-        (
-            "SANDBOX_NET_BROKER_PORT",
-            broker.addresses()[0].port().to_string(),
-        ),
-        (
-            "SANDBOX_NET_BROKER_TOKEN",
-            broker.token().as_str().to_owned(),
-        ),
-        ("SANDBOX_NET_CA", ca.display().to_string()),
-    ]
+    let mut found = vec![("SANDBOX_NET_CA", ca.display().to_string())];
+    if let Some(path) = broker.sockets().first() {
+        found.push(("SANDBOX_NET_BROKER_SOCKET", path.display().to_string()));
+        return found;
+    }
+    found.push(("SANDBOX_NET_BROKER_HOST", "127.0.0.1".to_owned()));
+    found.push((
+        "SANDBOX_NET_BROKER_PORT",
+        broker.addresses()[0].port().to_string(),
+    ));
+    found.push((
+        "SANDBOX_NET_BROKER_TOKEN",
+        broker.token().as_str().to_owned(),
+    ));
+    found
 }
 
 /// Runs a command in a thread that may wait, with only these variables.
