@@ -52,6 +52,8 @@ _PLAIN = {
     "reset": errno.ECONNRESET,
     "closed": errno.EBADF,
 }
+# How the broker's sentences about TLS begin, which the component's texts do not.
+_TLS_STARTS = ("certificate verification failed: ", "TLS failed: ")
 # What the network itself, or TLS, does to a connection. All other errors are sandbox-net's own.
 _OF_NETWORK = ("dns", "refused", "unreachable", "reset", "tls", "closed")
 _REFUSAL = "_sandbox_net_refusal"
@@ -153,6 +155,8 @@ def _exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     if code == "tls":
         from . import certificates
 
+        for start in _TLS_STARTS:
+            text = text[len(start) :] if text.startswith(start) else text
         fault = error.get("certificate")
         if isinstance(fault, str):
             return certificates.certificate_error(fault, host, text)
