@@ -137,7 +137,7 @@ impl Gateway {
             self.still_tunnels(endpoint, &route, (&socket, tracked), decided)?;
             Ok(socket)
         });
-        given_up.is_decided();
+        given_up.not();
         self.overruling(decided, checked)
     }
 
@@ -190,7 +190,7 @@ impl Gateway {
 struct GivenUp<'a>(Option<&'a Completion>);
 
 impl GivenUp<'_> {
-    fn is_decided(mut self) {
+    fn not(mut self) {
         self.0 = None;
     }
 }
