@@ -9,6 +9,7 @@ use std::str::FromStr;
 use crate::denial::Target;
 use crate::document::Mode;
 use crate::filter::{AddressFilter, LayerFilter};
+use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::layer::{Layer, LayerVerdict};
 use crate::policy::Policy;
@@ -220,6 +221,27 @@ impl Policy {
     /// The tunnels that some author grants, in the order in which they were given.
     pub fn tunnel_grants(&self) -> impl Iterator<Item = &TunnelGrant> {
         self.layers.iter().flat_map(|layer| &layer.tunnel)
+    }
+
+    /// Returns the same policy, whose first author also grants these tunnels.
+    #[must_use]
+    pub fn with_tunnels(&self, grants: impl IntoIterator<Item = TunnelGrant>) -> Self {
+        let mut layers = self.layers.to_vec();
+        if let Some(first) = layers.first_mut() {
+            first.tunnel.extend(grants);
+        }
+        self.with_layers(layers)
+    }
+
+    /// Whether every author names a tunnel to this host, on whatever port. Only then may a program be
+    /// told that the name can be connected to, though no rule allows it.
+    #[must_use]
+    pub fn names_tunnel_to(&self, host: &Host) -> bool {
+        let mut grants = self.tunnel_grants();
+        grants.any(|grant| {
+            let endpoint = grant.endpoint();
+            endpoint.is_some_and(|it| it.host == *host && self.names_tunnel(&it))
+        })
     }
 
     /// Whether every author names a tunnel to this host and port. It may still be denied, by a rule or

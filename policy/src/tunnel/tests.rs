@@ -163,6 +163,22 @@ fn a_policy_that_is_narrowed_by_rules_has_no_tunnel_left() {
     assert!(wide.names_tunnel(&endpoint("a.test:443")));
     assert!(!narrow.names_tunnel(&endpoint("a.test:443")));
     assert!(wide.covers(&narrow) && !narrow.covers(&wide));
+    let host = Host::parse("a.test").unwrap();
+    assert!(wide.names_tunnel_to(&host) && !narrow.names_tunnel_to(&host));
+    assert!(!wide.names_tunnel_to(&Host::parse("b.test").unwrap()));
+    // What is added is the first author's, and the others have to grant it too.
+    let more = || ["b.test:1".parse().unwrap()];
+    assert!(
+        wide.with_tunnels(more())
+            .check_tunnel(endpoint("b.test:1"))
+            .is_ok()
+    );
+    assert!(
+        narrow
+            .with_tunnels(more())
+            .check_tunnel(endpoint("b.test:1"))
+            .is_err()
+    );
     // Other rules of the first author leave the grants.
     let other = wide.with_rules(crate::rules::Rules::default());
     assert!(other.check_tunnel(endpoint("a.test:443")).is_ok());

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::DroppedRecord;
+use super::{CONNECT, DroppedRecord};
 use crate::bounds::ReachedBudget;
 use sandbox_net_policy::{DenyReason, Stage, TlsOverride};
 
@@ -206,6 +206,14 @@ pub struct ExchangeRecord {
     /// The budget that ended it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
+}
+
+impl ExchangeRecord {
+    /// Whether it is the record of a tunnel: no request has that method.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.method == CONNECT
+    }
 }
 
 /// One query for the addresses of a name: before it is sent, when it is answered, or when it is
