@@ -234,4 +234,6 @@ impl AsyncWrite for Tunnel {
 }
 
 #[cfg(test)]
+mod replaced_tests;
+#[cfg(test)]
 mod tests;

@@ -16,10 +16,10 @@ use sandbox_net_egress::test_support::{Server, config, reset};
 use sandbox_net_egress::{DnsFailure, EgressConfig, Resolve};
 use sandbox_net_policy::{Budgets, DenyReason, Document, Policy, Rule, Rules, Stage};
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server that returns what it gets, byte by byte, until it gets no more.
-async fn echo() -> Server {
+pub(super) async fn echo() -> Server {
     Server::start(|mut stream, _| async move {
         let (mut read, mut write) = stream.split();
         let _ = tokio::io::copy(&mut read, &mut write).await;
@@ -48,7 +48,7 @@ fn naming() -> EgressConfig {
 }
 
 /// A policy with these tunnels and these rules that deny.
-fn document(tunnels: &[String], deny: &[&str]) -> Document {
+pub(super) fn document(tunnels: &[String], deny: &[&str]) -> Document {
     Document {
         tunnel: tunnels.iter().map(|text| text.parse().unwrap()).collect(),
         deny: deny
@@ -59,7 +59,7 @@ fn document(tunnels: &[String], deny: &[&str]) -> Document {
     }
 }
 
-fn at(host: &str, server: &Server) -> Endpoint {
+pub(super) fn at(host: &str, server: &Server) -> Endpoint {
     Endpoint::new(host, server.address.port()).unwrap()
 }
 
@@ -68,15 +68,15 @@ fn grant(server: &Server) -> String {
     format!("127.0.0.1:{}", server.address.port())
 }
 
-fn gateway(document: Document) -> Gateway {
+pub(super) fn gateway(document: Document) -> Gateway {
     Gateway::new(document.into(), naming(), AuditLog::new())
 }
 
-async fn open(gateway: &Gateway, to: Endpoint) -> Result<Tunnel, EgressError> {
+pub(super) async fn open(gateway: &Gateway, to: Endpoint) -> Result<Tunnel, EgressError> {
     gateway.tunnel(to, Some(LIMIT))?.await
 }
 
-async fn says(tunnel: &mut Tunnel, text: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) async fn says(tunnel: &mut Tunnel, text: &[u8]) -> io::Result<Vec<u8>> {
     tunnel.write_all(text).await?;
     let mut back = vec![0; text.len()];
     tunnel.read_exact(&mut back).await?;
@@ -84,7 +84,7 @@ async fn says(tunnel: &mut Tunnel, text: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Waits for the tunnel's end, whatever its peer does.
-async fn ended(tunnel: &mut Tunnel) -> io::Error {
+pub(super) async fn ended(tunnel: &mut Tunnel) -> io::Error {
     let read = tokio::time::timeout(LIMIT, tunnel.read_u8()).await;
     read.expect("it ends").unwrap_err()
 }
