@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod broker_command;
 mod componentize;
 mod console;
 mod demo;
@@ -67,6 +68,8 @@ enum Command {
     Policy(policy_command::PolicyCommand),
     /// Read an audit log
     Audit(audit_command::AuditCommand),
+    /// Serve native programs: an HTTP proxy and an API under the policy
+    Broker(Box<broker_command::BrokerCommand>),
     /// Manage the Python distributions on this machine
     Distribution(distribution::Distribution),
 }
@@ -84,6 +87,7 @@ impl Cli {
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
+            Command::Broker(command) => command.execute().await,
             Command::Distribution(command) => command.execute(self.cache_dir),
         }
     }
@@ -121,7 +125,12 @@ fn main() -> ExitCode {
         }
     };
     left_behind::report();
-    match supervise::run(|deadline| cli.execute(start, deadline)) {
+    let done = match cli.command {
+        // It ends by itself at a signal, after its clients.
+        Command::Broker(command) => command.run(),
+        _ => supervise::run(|deadline| cli.execute(start, deadline)),
+    };
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is::<console::NobodyReads>() => ExitCode::from(NOBODY_READS),
         Err(error) => {

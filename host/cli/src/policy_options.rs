@@ -9,6 +9,7 @@ use sandbox_net::policy::{
     Document, DocumentError, DocumentFault, MAX_LENGTH, Policy, TunnelGrant,
 };
 use sandbox_net::{Sandbox, SandboxBuilder};
+use sandbox_net_broker::BrokerBuilder;
 
 use crate::{Failure, input};
 
@@ -108,6 +109,38 @@ impl PolicyOptions {
             sandbox = sandbox.field_grant(grant);
         }
         Ok(sandbox)
+    }
+
+    /// Gives the policy to a broker, which follows the first file.
+    pub(crate) fn apply_to_broker(
+        self,
+        mut broker: BrokerBuilder,
+    ) -> Result<BrokerBuilder, Failure> {
+        let mut files = self.policy.iter();
+        broker = match files.next() {
+            Some(file) if file == Path::new("-") => broker.policy(read_option(file)?),
+            Some(file) => broker.policy_file(file),
+            None => broker,
+        };
+        for file in files {
+            broker = broker.intersect(read_option(file)?.into());
+        }
+        for rule in self.allow {
+            broker = broker.allow(rule);
+        }
+        for rule in self.deny {
+            broker = broker.deny(rule);
+        }
+        for rule in self.ask {
+            broker = broker.ask(rule);
+        }
+        for grant in self.tls {
+            broker = broker.tls_grant(grant);
+        }
+        for grant in self.field {
+            broker = broker.field_grant(grant);
+        }
+        Ok(broker)
     }
 }
 

@@ -1,0 +1,196 @@
+//! Answers `CONNECT`: the decision and the dial come before the answer, and what follows is HTTP or TLS.
+
+use std::sync::Arc;
+
+use sandbox_net_egress::{BodyKind, EgressError, GuestTlsOptions, Reuse};
+use sandbox_net_gateway::{Link, Stage};
+use sandbox_net_policy::{Endpoint, Host};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::client_hello;
+use crate::connected::requests;
+use crate::error_json::ErrorJson;
+use crate::http::{Connection, Head};
+use crate::kept_errors::ConnectionId;
+use crate::serve::say;
+use crate::shared::Shared;
+use crate::socket::{ClientSocket, ClientStream};
+use crate::target;
+
+/// The first byte of TLS: that of a handshake record.
+const TLS: u8 = 0x16;
+
+/// A connection that a client made by `CONNECT`.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) link: Link,
+    host: Host,
+    pub(crate) id: ConnectionId,
+    /// Whether failures are told by a reset, and by the API afterwards.
+    pub(crate) is_patch: bool,
+}
+
+/// Makes the connection, and serves what the client does on it.
+pub(crate) async fn connect(
+    shared: &Arc<Shared>,
+    mut connection: Connection,
+    head: &Head,
+    target: &str,
+) {
+    let (id, link, host) = match begin(shared, &mut connection, head, target).await {
+        Some(Ok(begun)) => begun,
+        Some(Err(error)) => {
+            if say(&mut connection, Some(head), &error, false)
+                .await
+                .is_ok()
+            {
+                connection.close().await;
+            }
+            return;
+        }
+        // The client has gone.
+        None => return,
+    };
+    if connection.write(&established(&id, &link)).await.is_err() {
+        return;
+    }
+    let is_patch = head
+        .values("x-sandbox-net-client")
+        .any(|value| value.eq_ignore_ascii_case(b"patch"));
+    let connected = Connected {
+        shared: Arc::clone(shared),
+        link,
+        host,
+        id,
+        is_patch,
+    };
+    // A blind tunnel, which a policy grants by name, would begin here in place of this.
+    connected.serve(connection).await;
+}
+
+/// A connection that was made: its ID, itself, and its host.
+type Begun = (ConnectionId, Link, Host);
+
+/// Decides and dials; `None` if the client goes away meanwhile.
+async fn begin(
+    shared: &Shared,
+    connection: &mut Connection,
+    head: &Head,
+    target: &str,
+) -> Option<Result<Begun, ErrorJson>> {
+    let endpoint = match endpoint(shared, head, target) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return Some(Err(error)),
+    };
+    let host = endpoint.host.clone();
+    let connecting = async {
+        let connecting = shared.gateway.connect(endpoint, None, Reuse::Close)?;
+        connecting.await
+    };
+    let link = connection.unless_gone(connecting).await?;
+    let link = match link {
+        Ok(link) => link,
+        Err(error) => return Some(Err(shared.error(&error))),
+    };
+    let id = shared.errors.connection();
+    Some(
+        id.map(|id| (id, link, host))
+            .ok_or_else(|| ErrorJson::malformed("the system has no random numbers").status(500)),
+    )
+}
+
+fn endpoint(shared: &Shared, head: &Head, target: &str) -> Result<Endpoint, ErrorJson> {
+    let parsed = match head.kind {
+        BodyKind::None | BodyKind::Sized(0) => target::endpoint(target),
+        _ => Err("a CONNECT has no body".to_owned()),
+    };
+    parsed.map_err(|message| {
+        shared
+            .gateway
+            .malformed(Stage::Connect, target, Some(b"CONNECT"));
+        shared.error(&EgressError::Invalid(message))
+    })
+}
+
+/// The answer to a connection that was made.
+fn established(id: &ConnectionId, link: &Link) -> Vec<u8> {
+    let peer = link.address();
+    let peer = peer.map(|peer| format!("X-Sandbox-Net-Peer: {peer}\r\n"));
+    let peer = peer.unwrap_or_default();
+    let id = id.text();
+    format!("HTTP/1.1 200 Connection established\r\nX-Sandbox-Net-Connection: {id}\r\n{peer}\r\n")
+        .into_bytes()
+}
+
+impl Connected {
+    /// Serves what the client does: its first byte tells whether that is TLS.
+    async fn serve(mut self, mut connection: Connection) {
+        let stopping = self.shared.stopping.clone();
+        let first = tokio::select! {
+            biased;
+            () = stopping.cancelled() => None,
+            first = connection.first_byte() => first,
+        };
+        match first {
+            None => {}
+            Some(TLS) => {
+                let Some(socket) = connection.into_socket() else {
+                    return;
+                };
+                if let Some(stream) = self.secure(socket).await {
+                    let limits = Arc::clone(&self.shared.limits);
+                    requests(self, Connection::new(stream, limits)).await;
+                }
+            }
+            Some(_) => requests(self, connection).await,
+        }
+    }
+
+    /// Begins TLS with the server first, and then with the client. `None` if one of them fails; then
+    /// the client has been told.
+    async fn secure(&mut self, socket: ClientSocket) -> Option<ClientStream> {
+        let within = self.shared.limits.head_time;
+        let hello = client_hello::read(socket, within).await?;
+        if let Err(error) = self.secure_upstream(hello.server_name.as_deref()).await {
+            self.id.failed(&self.shared.error(&error));
+            client_hello::refuse(hello.socket, &error).await;
+            return None;
+        }
+        let config = self.shared.authority.server(&self.host);
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                self.shared.log.say(&error.to_string());
+                let error = EgressError::Closed;
+                client_hello::refuse(hello.socket, &error).await;
+                return None;
+            }
+        };
+        match timeout(within, TlsAcceptor::from(config).accept(hello.socket)).await {
+            Ok(Ok(stream)) => Some(ClientStream::Tls(Box::new(stream))),
+            Ok(Err(error)) => {
+                let host = &self.host;
+                let log = &self.shared.log;
+                log.of_client(&format!(
+                    "a client did not accept the certificate of this run for {host}, or broke TLS: \
+                     {error}"
+                ));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn secure_upstream(&mut self, server_name: Option<&str>) -> Result<(), EgressError> {
+        let options = GuestTlsOptions::default();
+        let begun = self
+            .shared
+            .gateway
+            .start_tls(&self.link, server_name, &options);
+        let (secured, handshake) = begun?;
+        self.link = secured.in_place_of(&self.link);
+        handshake.await
+    }
+}
