@@ -6,3 +6,4 @@ mod api;
 mod callers;
 mod connect;
 mod forward;
+mod tunnels;
