@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use sandbox_net_egress::EgressConfigError;
 use sandbox_net_gateway::VaultError;
-use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
+use sandbox_net_policy::{
+    DocumentError, FieldGrantsError, RuleError, TlsGrantsError, TunnelGrantError,
+};
 
 /// Why a policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,14 @@ pub enum PolicyError {
         grant: String,
         /// What is wrong with it.
         source: FieldGrantsError,
+    },
+    /// A tunnel is invalid.
+    #[error("the tunnel '{}' is invalid: {source}", grant.escape_debug())]
+    Tunnel {
+        /// The tunnel.
+        grant: String,
+        /// What is wrong with it.
+        source: TunnelGrantError,
     },
     /// The parts do not make a policy.
     #[error("the policy can't be used: {0}")]

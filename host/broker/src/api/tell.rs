@@ -60,6 +60,11 @@ fn policy(shared: &Shared) -> Value {
     let policy = shared.gateway.policy();
     let allow: Vec<_> = policy.allow_rules().map(|rule| rule.as_str()).collect();
     let ask: Vec<_> = policy.ask_rules().map(|rule| rule.as_str()).collect();
+    let grants = policy.tunnel_grants().filter(|grant| {
+        let endpoint = grant.endpoint();
+        endpoint.is_some_and(|endpoint| policy.names_tunnel(&endpoint))
+    });
+    let tunnel: Vec<_> = grants.map(|grant| grant.as_str()).collect();
     let secrets = shared.placeholders.iter();
     let secrets: serde_json::Map<String, Value> = secrets
         .map(|(variable, placeholder)| (variable.clone(), placeholder.clone().into()))
@@ -67,6 +72,7 @@ fn policy(shared: &Shared) -> Value {
     json!({
         "allow": allow,
         "ask": ask,
+        "tunnel": tunnel,
         "reports_only": policy.reports_only(),
         "placeholders": secrets,
         "budgets": shared.gateway.usage(),

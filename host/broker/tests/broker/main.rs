@@ -10,3 +10,4 @@ mod changes;
 mod clients;
 mod connect;
 mod forward;
+mod tunnels;
