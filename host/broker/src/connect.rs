@@ -145,7 +145,11 @@ impl Connected {
                     requests(self, Connection::new(stream, limits)).await;
                 }
             }
-            Some(_) => requests(self, connection).await,
+            Some(_) => {
+                // Programs may do that with a socket of their own.
+                connection.allow_half_close();
+                requests(self, connection).await;
+            }
         }
     }
 

@@ -96,8 +96,8 @@ pub enum BrokerError {
     /// Other machines could call.
     #[error(
         "{0} is not a loopback address: whoever reaches it and learns the token could use this \
-         network, and the token crosses the wire unencrypted; listen on 127.0.0.1, or allow every \
-         address explicitly"
+         network, and the token crosses the wire unencrypted; listen on 127.0.0.1, or ask for it with \
+         listen_anywhere (--listen-anywhere)"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be listened on.
