@@ -164,6 +164,14 @@ impl BrokerBuilder {
         self
     }
 
+    /// Grants a blind tunnel: `HOST:PORT [to ADDRESSES]`. What a client sends there passes as it is, and
+    /// nothing else does.
+    #[must_use]
+    pub fn tunnel(mut self, grant: impl Into<String>) -> Self {
+        self.source.tunnels.push(grant.into());
+        self
+    }
+
     /// Allows only what this policy allows, too.
     #[must_use]
     pub fn intersect(mut self, policy: Policy) -> Self {

@@ -30,6 +30,7 @@
 mod accept;
 mod api;
 mod authority;
+mod blind;
 mod broker;
 mod builder;
 mod callers;

@@ -56,10 +56,8 @@ impl ListenerSettings {
                 Err(source) => Err(BrokerError::Listen { address, source }),
             },
             Self::Own(listener) => {
-                let open = listener
-                    .set_nonblocking(true)
-                    .and_then(|()| TcpListener::from_std(listener));
-                open.map(Listener::Own).map_err(BrokerError::Listener)
+                let own = |listener| own(listener).map(Listener::Own);
+                own(listener).map_err(BrokerError::Listener)
             }
             #[cfg(unix)]
             Self::Peer(path) => {
@@ -73,6 +71,21 @@ impl ListenerSettings {
             }),
         }
     }
+}
+
+/// Takes over a listener, which lets in whoever reaches it: so no other machine may.
+fn own(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        let why = format!("it listens on {address}, which is not a loopback address");
+        return Err(io::Error::other(why));
+    }
+    #[cfg(unix)]
+    if !rustix::net::sockopt::socket_acceptconn(&listener)? {
+        return Err(io::Error::other("it does not listen"));
+    }
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// A client that has connected.

@@ -7,7 +7,7 @@ use crate::callers::Caller;
 use crate::connect::connect;
 use crate::error_json::ErrorJson;
 use crate::forward::forward;
-use crate::http::{Connection, Head, HeadFault};
+use crate::http::{Connection, Head, HeadFault, Own};
 use crate::metrics::{Call, Refused};
 use crate::shared::Shared;
 use crate::socket::{ClientSocket, ClientStream};
@@ -143,19 +143,14 @@ pub(crate) async fn say(
     error: &ErrorJson,
     persists: bool,
 ) -> std::io::Result<bool> {
-    let mut fields = vec![(b"Content-Type".to_vec(), b"application/json".to_vec())];
-    fields.extend(match error.status {
-        401 => Some((
-            b"WWW-Authenticate".to_vec(),
-            b"Bearer realm=\"sandbox-net\"".to_vec(),
-        )),
-        407 => Some((
-            b"Proxy-Authenticate".to_vec(),
-            b"Basic realm=\"sandbox-net\"".to_vec(),
-        )),
-        _ => None,
-    });
-    connection
-        .answer(error.status, fields, &error.body(), head, persists)
-        .await
+    let mut own = Own::json(error.status);
+    own = match error.status {
+        401 => own.with("WWW-Authenticate", "Bearer realm=\"sandbox-net\""),
+        407 => own.with("Proxy-Authenticate", "Basic realm=\"sandbox-net\""),
+        _ => own,
+    };
+    if head.is_some_and(|head| head.method == b"CONNECT") {
+        own = own.saying(error.message());
+    }
+    connection.answer(own, &error.body(), head, persists).await
 }

@@ -12,7 +12,7 @@ use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker, Token};
 
 use crate::Failure;
 use crate::input;
-use crate::policy_options::PolicyOptions;
+use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::supervise::say;
 
 /// Where clients look for a broker.
@@ -25,6 +25,8 @@ const TOKEN: &str = "SANDBOX_NET_BROKER_TOKEN";
 pub(crate) struct BrokerCommand {
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
     /// Listen on this address; calls carry the token [default: 127.0.0.1:6969, without --socket]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
@@ -87,7 +89,8 @@ impl BrokerCommand {
         if broker.policy().reports_only() {
             say("mode 'report': what the policy denies is recorded and let pass");
         }
-        if broker.policy().denies_everything() {
+        let policy = broker.policy();
+        if policy.denies_everything() && policy.tunnel_grants().next().is_none() {
             say("the policy allows nothing: add rules with --policy or --allow");
         }
         let running = broker.start().await?;
@@ -120,6 +123,9 @@ impl BrokerCommand {
             .reload(!self.no_reload)
             .ca_valid(Duration::from_secs(u64::from(self.ca_hours) * 3600))
             .log(say);
+        for grant in self.tunnels.tunnel {
+            broker = broker.tunnel(grant.as_str());
+        }
         for address in &self.listen {
             broker = broker.listen(*address);
         }

@@ -8,7 +8,7 @@ mod tell;
 use sandbox_net_egress::{EgressError, Limit};
 
 use crate::error_json::ErrorJson;
-use crate::http::{BodyFault, Connection, Head, WholeBody};
+use crate::http::{BodyFault, Connection, Head, Own, WholeBody};
 use crate::serve::{After, say};
 use crate::shared::Shared;
 
@@ -60,13 +60,10 @@ async fn wrong_method(
 ) -> After {
     let error = ErrorJson::malformed(format!("the method of this path is {method}")).status(405);
     shared.metrics.error(error.code);
-    let fields = vec![
-        (b"Content-Type".to_vec(), b"application/json".to_vec()),
-        (b"Allow".to_vec(), method.into()),
-    ];
+    let own = Own::json(405).with("Allow", method);
     let persists = head.kind.is_empty();
     let body = error.body();
-    let written = connection.answer(405, fields, &body, Some(head), persists);
+    let written = connection.answer(own, &body, Some(head), persists);
     After::answer(written.await)
 }
 
@@ -77,10 +74,9 @@ async fn fail(connection: &mut Connection, head: &Head, error: &ErrorJson) -> Af
 
 /// Answers with JSON after the call's body was read.
 async fn answer(connection: &mut Connection, head: &Head, value: &serde_json::Value) -> After {
-    let fields = vec![(b"Content-Type".to_vec(), b"application/json".to_vec())];
     let mut text = value.to_string();
     text.push('\n');
-    let written = connection.answer(200, fields, text.as_bytes(), Some(head), true);
+    let written = connection.answer(Own::json(200), text.as_bytes(), Some(head), true);
     After::answer(written.await)
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use sandbox_net_egress::account::{HostMemory, Reservation};
-use sandbox_net_egress::{BodyKind, EgressError, Fields};
+use sandbox_net_egress::{BodyKind, EgressError};
 use sandbox_net_gateway::{Body, Completion, Response};
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::time::timeout;
 
-use super::answer::{AnswerHead, Coding, last_chunk};
+use super::answer::{AnswerHead, Coding, Own, last_chunk};
 use super::body::{BodyFault, BodyReader, Piece};
 use super::head::{Head, HeadFault};
 use super::reader::Reader;
@@ -171,13 +171,12 @@ impl Connection {
     /// Writes a whole answer of the broker itself; returns whether another request may follow.
     pub(crate) async fn answer(
         &mut self,
-        status: u16,
-        fields: Fields,
+        own: Own,
         body: &[u8],
         request: Option<&Head>,
         persists: bool,
     ) -> io::Result<bool> {
-        let head = AnswerHead::own(status, fields, Some(body.len()), request, persists);
+        let head = AnswerHead::own(own, Some(body.len()), request, persists);
         let mut bytes = head.bytes;
         if head.coding != Coding::None {
             bytes.extend_from_slice(body);

@@ -13,7 +13,7 @@ mod head;
 mod reader;
 mod upload;
 
-pub(crate) use answer::{AnswerHead, without_hops};
+pub(crate) use answer::{AnswerHead, Own, without_hops};
 pub(crate) use body::BodyFault;
 pub(crate) use connection::{Connection, Exchanged, WholeBody};
 pub(crate) use head::{Head, HeadFault, Version};
