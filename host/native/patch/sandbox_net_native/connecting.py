@@ -4,7 +4,7 @@ import os
 
 import _socket
 
-from . import routes, settings, wire
+from . import loopback, routes, settings, wire
 from .errors import exception_for, is_of_one_host, unknown_name
 from .literals import (
     AF_INET,
@@ -44,7 +44,7 @@ class Plan:
     __slots__ = ("direct", "given", "hosts", "port")
 
     def __init__(self, direct: "object", hosts: "tuple[str, ...]", port: "int", given: "tuple"):
-        # The address to connect to without the broker; `None` if it is routed.
+        # The address to connect to without the broker, or first; `None` if it is routed.
         self.direct = direct
         # Likeliest first.
         self.hosts = hosts
@@ -75,17 +75,25 @@ def plan(sock: "_socket.socket", address: "object") -> "Plan":
     if not 0 <= port <= 0xFFFF:  # the error is CPython's own, and needs no query
         return Plan(("::1" if family == AF_INET6 else "127.0.0.1", port, *rest), (), 0, ())
     if is_own_name(text):
-        return Plan(_own(family, text, port, rest), (), 0, ())
+        return _of_own(family, (text,), _own(family, text, port, rest))
     literal = parse_literal(text)
     if literal is None:
         return _by_name(direct, family, text, port)
     if literal[0] != family or wire.is_broker(literal[1], port):
         return direct
     hosts = NAMES.hosts(host, literal[1], port)
-    if not hosts:
-        return direct
+    if not hosts or all(map(is_own_name, hosts)):
+        return _of_own(family, hosts or (literal[1],), (literal[1], port, *rest))
     given = (literal[1], port) + ((rest + (0, 0))[:2] if family == AF_INET6 else ())
     return Plan(None, hosts, port, given)
+
+
+def _of_own(family: "int", hosts: "tuple[str, ...]", direct: "tuple") -> "Plan":
+    """Returns the plan for this machine itself; `hosts` are what it is for the policy."""
+    if not loopback.is_shared():
+        return Plan(direct, (), 0, ())
+    given = direct[:2] + ((direct[2:] + (0, 0))[:2] if family == AF_INET6 else ())
+    return Plan(direct, hosts, direct[1], given)
 
 
 def _own(family: "int", text: "str", port: "int", rest: "tuple") -> "tuple":
@@ -109,8 +117,7 @@ def _by_name(direct: "Plan", family: "int", text: "str", port: "int") -> "Plan":
 def connect(sock: "_socket.socket", address: "object") -> "None":
     """Connects as the method of `_socket.socket` does, through the broker where that is due."""
     made = plan(sock, address)
-    if made.direct is not None:
-        RAW.connect(sock, made.direct)
+    if connects_directly(sock, made):
         return
     timeout = RAW.gettimeout(sock)
     # A socket that does not wait would need the program's help for more than one connect.
@@ -124,7 +131,7 @@ def connect(sock: "_socket.socket", address: "object") -> "None":
             if not is_of_one_host(failure[0]):
                 break
         if failure is not None:
-            raise exception_for(*failure)
+            raise failure_of(made, failure)
     finally:
         failure = None
         if sock.fileno() >= 0:
@@ -158,6 +165,21 @@ def attempt(
         return None
     finally:
         leave(sock, carrier, done)
+
+
+def connects_directly(sock: "_socket.socket", made: "Plan") -> "bool":
+    """Connects to the direct address; returns whether that is all. Else the broker is to be asked."""
+    if made.direct is None:
+        return False
+    if not loopback.connect(sock, made.direct, made.hosts):
+        return True
+    _renew(sock)  # the kernel lets a socket that was refused not connect at once
+    return False
+
+
+def failure_of(made: "Plan", failure: "tuple") -> "OSError":
+    """Returns the exception for what the broker said."""
+    return exception_for(*failure) if made.direct is None else loopback.exception(*failure)
 
 
 def open_carrier(sock: "_socket.socket") -> "RAW":

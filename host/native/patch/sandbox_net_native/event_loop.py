@@ -8,7 +8,7 @@ those get the error as their context, so that the traceback shows it.
 import _socket
 
 from . import connecting, routes, wire
-from .errors import exception_for, is_of_one_host, is_refusal
+from .errors import is_of_one_host, is_refusal
 
 
 def change_selector_events(module: "object") -> "None":
@@ -19,8 +19,10 @@ def change_selector_events(module: "object") -> "None":
     async def sock_connect(self: "object", sock: "object", address: "object") -> "None":
         """Connects a socket, through the broker unless it is the program's own machine."""
         made = connecting.plan(sock, address)  # type: ignore[arg-type]
-        if made.direct is not None:
+        if made.direct is not None and not made.hosts:
             return await stock(self, sock, made.direct)
+        if connecting.connects_directly(sock, made):  # type: ignore[arg-type]
+            return None
         if self._debug and sock.gettimeout() != 0:  # type: ignore[attr-defined]
             raise ValueError("the socket must be non-blocking")
         return await _connect(self, stock, sock, made)
@@ -45,7 +47,7 @@ async def _connect(loop: "object", stock: "object", sock: "object", made: "objec
             if not is_of_one_host(failure[0]):
                 break
         if failure is not None:
-            raise exception_for(*failure)
+            raise connecting.failure_of(made, failure)  # type: ignore[arg-type]
     finally:
         failure = None
 
@@ -165,9 +167,7 @@ class _Above:
         _while_handling(error, self._protocol.connection_lost, error)  # type: ignore[attr-defined]
 
 
-def _while_handling(
-    error: "BaseException | None", call: "object", *args: "object"
-) -> "None":
+def _while_handling(error: "BaseException | None", call: "object", *args: "object") -> "None":
     if error is None or not is_refusal(error):
         call(*args)  # type: ignore[operator]
         return

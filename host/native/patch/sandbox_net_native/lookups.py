@@ -7,7 +7,7 @@ CPython.
 
 import _socket
 
-from . import wire
+from . import loopback, wire
 from .errors import lookup_exception_for, no_address, unknown_name
 from .literals import (
     AF_INET,
@@ -123,14 +123,21 @@ def _own_infos(
 ) -> "list[tuple]":
     stock = _stock["getaddrinfo"]
     try:
-        return stock(name, port, family, type, proto, flags)  # type: ignore[operator]
+        infos = stock(name, port, family, type, proto, flags)  # type: ignore[operator]
     except _socket.gaierror as error:
         if error.errno not in (_socket.EAI_AGAIN, _socket.EAI_NONAME):
             raise
-    # No table of hosts is here.
-    numeric = flags | _AI_NUMERICHOST
-    own = "::1" if family == AF_INET6 else "127.0.0.1"
-    return stock(own, port, family, type, proto, numeric)  # type: ignore[operator]
+        # No table of hosts is here.
+        numeric = flags | _AI_NUMERICHOST
+        own = "::1" if family == AF_INET6 else "127.0.0.1"
+        infos = stock(own, port, family, type, proto, numeric)  # type: ignore[operator]
+    if not loopback.is_shared():
+        return infos
+    # The string tells `connect` which name the policy is to be asked for.
+    return [
+        info[:4] + ((NAMES.add(name, info[4][0], _plain_port(port)),) + info[4][1:],)
+        for info in infos
+    ]
 
 
 def _of_family(

@@ -12,11 +12,13 @@ _OFF = ("0", "false", "no", "off")
 class Settings:
     """What the variables `SANDBOX_NET_*` say."""
 
-    __slots__ = ("ca", "enabled", "host", "level", "path", "port", "token")
+    __slots__ = ("ca", "confined", "enabled", "host", "level", "path", "port", "token")
 
     def __init__(self, environ: "object") -> "None":
         get = environ.get  # type: ignore[attr-defined]
         self.enabled = get("SANDBOX_NET_ENABLED", "1").strip().lower() not in _OFF
+        # Whether the run has a loopback of its own, as `sandbox-net native run` makes one.
+        self.confined = get("SANDBOX_NET_CONFINED") == "1"
         self.host = get("SANDBOX_NET_BROKER_HOST") or _DEFAULT_HOST  # type: str
         self.port = _port(get("SANDBOX_NET_BROKER_PORT"))
         # A Unix socket; it wins over host and port.

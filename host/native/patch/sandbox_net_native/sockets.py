@@ -58,7 +58,7 @@ def connect_ex(self: "_socket.socket", *args: "object") -> "int":
     if len(args) != 1:
         return RAW.connect_ex(self, *args)
     made = connecting.plan(self, args[0])
-    if made.direct is not None:
+    if made.direct is not None and not made.hosts:
         return RAW.connect_ex(self, made.direct)
     try:
         connecting.connect(self, args[0])
@@ -156,5 +156,3 @@ def getsockopt(self: "_socket.socket", *args: "object") -> "object":
         if route is None or not route.is_unix or len(args) < 2:
             raise
         return route.options.get((args[0], args[1]), 0)  # type: ignore[arg-type]
-
-

@@ -47,6 +47,7 @@ pub(super) const MODULES: &[(&str, &str)] = modules![
     "json_text.py",
     "literals.py",
     "lookups.py",
+    "loopback.py",
     "names.py",
     "proxies.py",
     "routes.py",
