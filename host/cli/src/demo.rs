@@ -29,7 +29,7 @@ pub(crate) async fn execute(engine: Engine) -> Result<u8, Failure> {
         .await?;
     let outcome = sandbox.run(Script::code(SCRIPT)).await?;
 
-    let decisions = table::decisions(&outcome);
+    let decisions = table::decisions(&outcome.decisions, &outcome.exchanges);
     console::print(&format!(
         "\nWhat the host decided:\n\n{}",
         decisions.trim_fmt()

@@ -91,7 +91,7 @@ impl Cli {
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
-            Command::Native(command) => command.execute(),
+            Command::Native(command) => command.execute(self.cache_dir),
             Command::Broker(command) => command.execute().await,
             Command::Distribution(command) => command.execute(self.cache_dir),
         }
@@ -136,7 +136,7 @@ fn main() -> ExitCode {
         // It ends by itself at a signal, after its clients.
         Command::Broker(command) => command.run(),
         // It passes signals on to its program.
-        Command::Native(command) if command.follows_signals() => command.execute(),
+        Command::Native(command) if command.follows_signals() => command.execute(cli.cache_dir),
         _ => supervise::run(|deadline| cli.execute(start, deadline)),
     };
     match done {

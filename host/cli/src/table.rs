@@ -1,13 +1,13 @@
 //! Prints decisions and requests as a table.
 
 use comfy_table::Table;
-use sandbox_net::{DecisionRecord, ExchangeRecord, Outcome, Stage, Verdict};
+use sandbox_net::{DecisionRecord, ExchangeRecord, Stage, Verdict};
 
 use crate::console;
 
-pub(crate) fn decisions(outcome: &Outcome) -> Table {
+pub(crate) fn decisions(decisions: &[DecisionRecord], exchanges: &[ExchangeRecord]) -> Table {
     let mut table = console::table(["#", "asked for", "verdict", "rule", "answer"]);
-    for record in &outcome.decisions {
+    for record in decisions {
         let asked = match (&record.stage, &record.method) {
             (Stage::Connect, _) => format!("connect {}", record.target),
             (Stage::Tls, _) => format!("tls {}", record.target),
@@ -16,8 +16,9 @@ pub(crate) fn decisions(outcome: &Outcome) -> Table {
                 format!("{} {}", method.as_deref().unwrap_or("?"), record.target)
             }
         };
-        let mut exchanges = outcome.exchanges.iter();
-        let exchange = exchanges.find(|exchange| exchange.sequence == record.sequence);
+        let exchange = exchanges
+            .iter()
+            .find(|exchange| exchange.sequence == record.sequence);
         table.add_row([
             record.sequence.to_string(),
             asked,

@@ -30,7 +30,7 @@ mod verify;
 mod wrapper;
 
 pub use error::PatchError;
-pub use files::PACKAGE;
+pub use files::{PACKAGE, files};
 pub use install::Installed;
 pub use patcher::Patcher;
 pub use remove::Removed;

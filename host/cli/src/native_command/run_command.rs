@@ -1,6 +1,5 @@
 //! The command `sandbox-net native run`.
 
-mod environment;
 mod signals;
 
 use std::ffi::OsString;
@@ -14,6 +13,7 @@ use sandbox_net_native::confine::{
     Confinement, Exit, Limits, Prepared, SpawnError, landlock_version,
 };
 
+use super::environment;
 use crate::policy_options::PolicyOptions;
 use crate::printable::printable;
 use crate::supervise::say;
@@ -111,8 +111,7 @@ impl RunCommand {
         let variables = std::mem::take(&mut self.env);
         let code = runtime.block_on(async {
             let (running, prepared) = self.broker(prepared).await?;
-            let prepared = environment::with_broker(prepared, &running)?
-                .with(|confinement| confinement.environment(variables));
+            let prepared = environment::with_broker(prepared, &running, variables)?;
             let code = run(prepared, command).await;
             running.shutdown().await;
             code
@@ -214,7 +213,7 @@ fn prepare(
 }
 
 /// Starts the program, and waits for its end.
-async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> {
+pub(super) async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> {
     let mut signals = signals::Signals::new()?;
     let mut program = prepared.spawn(command)?;
     let signaller = program.signaller()?;

@@ -38,8 +38,10 @@ impl Weaker {
 
     /// Writes a file of the run into the private directory.
     pub(super) fn write(&self, path: &Path, contents: &[u8]) -> Result<PathBuf, SpawnError> {
-        let place = self.path().join(path.file_name().unwrap_or_default());
-        let written = fs::write(&place, contents)
+        let place = self.path().join(path.strip_prefix("/").unwrap_or(path));
+        let made = place.parent().map_or(Ok(()), fs::create_dir_all);
+        let written = made
+            .and_then(|()| fs::write(&place, contents))
             .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o400)));
         written.map(|()| place).map_err(|error| SpawnError::SetUp {
             step: format!("write {}", path.display()),

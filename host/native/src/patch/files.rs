@@ -57,6 +57,19 @@ pub(super) const MODULES: &[(&str, &str)] = modules![
     "wire.py",
 ];
 
+/// The files of the patch, for a folder that is on an interpreter's `PYTHONPATH`, with their paths in it.
+///
+/// ```
+/// let files: Vec<_> = sandbox_net_native::patch::files().collect();
+/// assert!(files.iter().any(|(path, _)| path.ends_with("sitecustomize.py")));
+/// ```
+pub fn files() -> impl Iterator<Item = (PathBuf, &'static str)> {
+    let package = MODULES
+        .iter()
+        .map(|(name, text)| (Path::new(PACKAGE).join(name), *text));
+    package.chain([(PathBuf::from(SITECUSTOMIZE), SITECUSTOMIZE_TEXT)])
+}
+
 /// Returns the SHA-256 of `bytes`, in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
