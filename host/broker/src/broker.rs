@@ -60,7 +60,7 @@ impl Broker {
     }
 
     /// Checks the settings. It reads the policy file.
-    pub(crate) fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
+    fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
         if settings.listeners.is_empty() {
             return Err(BrokerError::NoListener);
         }
@@ -154,6 +154,15 @@ fn serve_all(shared: &Arc<Shared>, listeners: Vec<Listener>, token: &Token, task
 }
 
 impl BrokerBuilder {
+    /// Checks the settings, and reads the policy file.
+    ///
+    /// # Errors
+    ///
+    /// If the policy cannot be used, a certificate or a DNS server is invalid, or there is no listener.
+    pub fn build(self) -> Result<Broker, BrokerError> {
+        Broker::checked(self)
+    }
+
     /// The authority of the run. With a policy that may change it is not limited to some names: a new
     /// rule would not work otherwise.
     fn authority(&self, policy: &Policy) -> Result<RunAuthority, BrokerError> {
