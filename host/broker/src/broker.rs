@@ -1,10 +1,11 @@
 //! A broker that has its settings, and starts.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sandbox_net_egress::EgressConfig;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
-use sandbox_net_gateway::{AuditLog, Gateway, Vault};
+use sandbox_net_gateway::{AuditLog, DecisionHook, Gateway, Vault};
 use sandbox_net_policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +86,14 @@ impl Broker {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Asks this hook about every request, as [`BrokerBuilder::hook`] does, now that it is known whether
+    /// the policy asks.
+    #[must_use]
+    pub fn hook(mut self, hook: impl DecisionHook + 'static, deadline: Duration) -> Self {
+        self.settings = self.settings.hook(hook, deadline);
+        self
     }
 
     /// Opens the listeners, fetches the secrets, makes the certificate authority, and serves clients

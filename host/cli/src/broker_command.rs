@@ -11,6 +11,7 @@ use clap::Args;
 use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker, Token};
 
 use crate::Failure;
+use crate::ask::{ANSWER, Terminal};
 use crate::input;
 use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::supervise::say;
@@ -85,7 +86,10 @@ impl BrokerCommand {
         if let Some(token) = chosen {
             settings = settings.token(token);
         }
-        let broker = settings.build()?;
+        let mut broker = settings.build()?;
+        if broker.policy().asks() && !broker.policy().denies_everything() {
+            broker = broker.hook(Terminal::default(), ANSWER);
+        }
         if broker.policy().reports_only() {
             say("mode 'report': what the policy denies is recorded and let pass");
         }
