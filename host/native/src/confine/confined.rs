@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::channel::Channel;
 use super::helper_process::Helper;
 use super::plan::{Order, Report};
+use super::weaker::Weaker;
 
 /// A running program. Dropped, it is killed with every process that it has started.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Confined {
     helper: Option<Helper>,
     listeners: Vec<TcpListener>,
     deadline: Option<Instant>,
+    /// Its private directory, which is removed with it.
+    _weaker: Option<Weaker>,
 }
 
 /// How a program ended.
@@ -65,11 +68,13 @@ impl Confined {
         helper: Helper,
         listeners: Vec<TcpListener>,
         deadline: Option<Instant>,
+        weaker: Option<Weaker>,
     ) -> Self {
         Self {
             helper: Some(helper),
             listeners,
             deadline,
+            _weaker: weaker,
         }
     }
 

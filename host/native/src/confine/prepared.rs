@@ -93,7 +93,12 @@ impl Prepared {
         let grouped = helper.limits_memory();
         let plan = confinement.plan(&name, command.collect(), has_terminal, grouped)?;
         helper.run(&plan, &standard, &name)?;
-        Ok(Confined::new(helper, listeners, deadline))
+        Ok(Confined::new(
+            helper,
+            listeners,
+            deadline,
+            confinement.weaker,
+        ))
     }
 }
 
