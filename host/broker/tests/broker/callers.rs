@@ -374,6 +374,13 @@ async fn heads_are_bounded_in_bytes_and_in_fields() {
         let answer = ask(&mut dial(&broker).await, &format!("{start}{more}\r\n")).await;
         assert_eq!(answer.unwrap().status, expected, "{}", more.len());
     }
+    // A head without an end is not waited for, and neither are blank lines.
+    let blanks = "\r\n".repeat(most / 2 + 1);
+    for endless in [format!("{start}a: {}", "b".repeat(most)), blanks] {
+        let mut stream = dial(&broker).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), ask(&mut stream, &endless));
+        assert_eq!(answer.await.unwrap().unwrap().status, 431);
+    }
 }
 
 #[tokio::test]
