@@ -5,10 +5,10 @@ use sandbox_net_gateway::Tunnel;
 use sandbox_net_policy::Endpoint;
 use tokio::io::copy_bidirectional;
 
-use crate::connect::{established, refuse};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
 use crate::kept_errors::ConnectionId;
+use crate::reply::{established, refuse};
 use crate::shared::Shared;
 use crate::socket::ClientSocket;
 

@@ -1,38 +1,26 @@
 //! Answers `CONNECT`: the decision and the dial come before the answer, and what follows is HTTP or TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sandbox_net_egress::{BodyKind, EgressError, GuestTlsOptions, Reuse};
 use sandbox_net_gateway::{Link, Stage};
-use sandbox_net_policy::{Endpoint, Host};
+use sandbox_net_policy::Endpoint;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::blind;
 use crate::client_hello;
-use crate::connected::requests;
+use crate::connected::{Connected, requests};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
 use crate::kept_errors::ConnectionId;
-use crate::serve::say;
+use crate::reply::{established, refuse};
 use crate::shared::Shared;
 use crate::socket::{ClientSocket, ClientStream};
 use crate::target;
 
 /// The first byte of TLS: that of a handshake record.
 const TLS: u8 = 0x16;
-
-/// A connection that a client made by `CONNECT`.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) link: Link,
-    host: Host,
-    pub(crate) id: ConnectionId,
-    /// Whether failures are told by a reset, and by the API afterwards.
-    pub(crate) is_patch: bool,
-}
 
 /// Makes the connection, and serves what the client does on it.
 pub(crate) async fn connect(
@@ -73,13 +61,6 @@ pub(crate) async fn connect(
     connected.serve(connection).await;
 }
 
-/// Tells the client that there is no connection, and closes its own.
-pub(crate) async fn refuse(mut connection: Connection, head: &Head, error: &ErrorJson) {
-    if say(&mut connection, Some(head), error, false).await.is_ok() {
-        connection.close().await;
-    }
-}
-
 /// A connection that was made, and its ID.
 type Begun = (ConnectionId, Link);
 
@@ -114,15 +95,6 @@ fn endpoint(shared: &Shared, head: &Head, target: &str) -> Result<Endpoint, Erro
         shared.gateway.malformed(Stage::Connect, target, None);
         shared.error(&EgressError::Invalid(message))
     })
-}
-
-/// The answer to a connection that was made.
-pub(crate) fn established(id: &ConnectionId, peer: Option<SocketAddr>) -> Vec<u8> {
-    let peer = peer.map(|peer| format!("X-Sandbox-Net-Peer: {peer}\r\n"));
-    let peer = peer.unwrap_or_default();
-    let id = id.text();
-    format!("HTTP/1.1 200 Connection established\r\nX-Sandbox-Net-Connection: {id}\r\n{peer}\r\n")
-        .into_bytes()
 }
 
 impl Connected {

@@ -11,6 +11,7 @@ use clap::Args;
 use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker, Token};
 
 use crate::Failure;
+use crate::ask::{ANSWER, Terminal};
 use crate::input;
 use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::supervise::say;
@@ -85,7 +86,10 @@ impl BrokerCommand {
         if let Some(token) = chosen {
             settings = settings.token(token);
         }
-        let broker = settings.build()?;
+        let mut broker = settings.build()?;
+        if broker.policy().asks() && !broker.policy().denies_everything() {
+            broker = broker.hook(Terminal::default(), ANSWER);
+        }
         if broker.policy().reports_only() {
             say("mode 'report': what the policy denies is recorded and let pass");
         }
@@ -189,7 +193,26 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     written
 }
 
-/// Where the broker listens, and how programs use it.
+/// The variables by which programs find the certificates that they trust.
+const TRUST: [&str; 8] = [
+    "SANDBOX_NET_CA",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+];
+
+/// The absolute path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    let whole = std::path::absolute(path);
+    let whole = whole.as_deref().unwrap_or(path).to_string_lossy();
+    format!("'{}'", whole.replace('\'', "'\\''"))
+}
+
+/// Where the broker listens, and how programs use it: a text that a shell can read.
 fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String {
     let mut text = String::new();
     let token = match shows_token {
@@ -197,12 +220,15 @@ fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String
         false => "$SANDBOX_NET_BROKER_TOKEN",
     };
     for path in broker.sockets() {
-        let path = path.display();
-        let _ = writeln!(text, "The broker listens on the socket {path}");
-        let _ = writeln!(text, "export SANDBOX_NET_BROKER_SOCKET='{path}'");
+        let _ = writeln!(
+            text,
+            "# The broker listens on the socket {}",
+            input::name(path)
+        );
+        let _ = writeln!(text, "export SANDBOX_NET_BROKER_SOCKET={}", quoted(path));
     }
     for address in broker.addresses() {
-        let _ = writeln!(text, "The broker listens on {address}");
+        let _ = writeln!(text, "# The broker listens on {address}");
     }
     if let Some(address) = broker.addresses().first() {
         if shows_token {
@@ -220,24 +246,16 @@ fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String
     }
     match ca {
         Some(path) => {
-            let path = path.display();
-            let _ = writeln!(
-                text,
-                "# Clients trust the certificate of this run with these:"
-            );
-            for name in [
-                "SANDBOX_NET_CA",
-                "SSL_CERT_FILE",
-                "REQUESTS_CA_BUNDLE",
-                "CURL_CA_BUNDLE",
-            ] {
-                let _ = writeln!(text, "export {name}='{path}'");
+            let _ = writeln!(text, "# Clients trust the certificate of this run:");
+            for name in TRUST {
+                let _ = writeln!(text, "export {name}={}", quoted(path));
             }
         }
         None => {
+            let text = &mut text;
             let _ = writeln!(
                 text,
-                "# For HTTPS, write the certificate of this run to a file with --ca-out"
+                "# For HTTPS, have the certificate of this run written: --ca-out FILE"
             );
         }
     }

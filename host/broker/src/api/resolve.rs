@@ -6,10 +6,10 @@ use sandbox_net_policy::Host;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{answer, body, fail};
+use super::reply::{answer, body, fail};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
-use crate::serve::After;
+use crate::reply::After;
 use crate::shared::Shared;
 
 #[derive(Deserialize)]

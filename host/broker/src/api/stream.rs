@@ -11,11 +11,11 @@ use sandbox_net_gateway::{Completion, Outgoing, RequestHead, Stage};
 use sandbox_net_policy::Origin;
 use sandbox_net_policy::syntax::check_head;
 
-use super::refuse;
+use super::reply::refuse;
 use crate::error_json::ErrorJson;
 use crate::forward::settle;
 use crate::http::{AnswerHead, Connection, Head, Own};
-use crate::serve::{After, say};
+use crate::reply::{After, say};
 use crate::shared::Shared;
 use crate::target;
 

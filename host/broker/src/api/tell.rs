@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{answer, body, refuse};
+use super::reply::{answer, body, refuse};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head, Own};
-use crate::serve::After;
+use crate::reply::After;
 use crate::shared::Shared;
 
 /// The path of connections, before their IDs.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use sandbox_net_egress::{Fields, HttpVersion, ResponseHead};
 
 use super::framing::options;
-use super::head::{Head, Version};
+use super::head::Head;
+use super::version::Version;
 
 /// How a response's body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
