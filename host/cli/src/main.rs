@@ -12,6 +12,7 @@ mod input;
 mod json;
 mod left_behind;
 mod missing_module;
+mod native_command;
 mod no_network;
 mod policy_command;
 mod policy_options;
@@ -68,6 +69,9 @@ enum Command {
     Policy(policy_command::PolicyCommand),
     /// Read an audit log
     Audit(audit_command::AuditCommand),
+    /// Run native programs under a policy, and route native Pythons through a broker
+    #[command(subcommand)]
+    Native(native_command::NativeCommand),
     /// Serve native programs: an HTTP proxy and an API under the policy
     Broker(Box<broker_command::BrokerCommand>),
     /// Manage the Python distributions on this machine
@@ -87,6 +91,7 @@ impl Cli {
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
+            Command::Native(command) => command.execute(),
             Command::Broker(command) => command.execute().await,
             Command::Distribution(command) => command.execute(self.cache_dir),
         }
@@ -114,6 +119,8 @@ async fn engine(
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    sandbox_net_native::confine::helper::run_if_asked();
     let start = Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -128,6 +135,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         // It ends by itself at a signal, after its clients.
         Command::Broker(command) => command.run(),
+        // It passes signals on to its program.
+        Command::Native(command) if command.follows_signals() => command.execute(),
         _ => supervise::run(|deadline| cli.execute(start, deadline)),
     };
     match done {

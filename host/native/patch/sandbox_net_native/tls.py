@@ -1,0 +1,87 @@
+"""Changes the module `ssl`: the run's CA is trusted, and its errors are the broker's."""
+
+import _socket
+
+from . import routes, settings
+from .errors import again
+
+_LOADS = ("load_default_certs", "load_verify_locations", "set_default_verify_paths")
+# All others of `SSLSocket` use these.
+_CALLS = ("do_handshake", "read", "write", "send")
+
+
+def change(module: "object") -> "None":
+    """Changes the module `ssl`."""
+    context = module.SSLContext  # type: ignore[attr-defined]
+    if settings.CURRENT.ca:
+        stock_load = context.load_verify_locations
+        for name in _LOADS:
+            _wrap(context, name, _trusting(getattr(context, name), stock_load))
+    kind = module.SSLSocket  # type: ignore[attr-defined]
+    for name in _CALLS:
+        if name in kind.__dict__:
+            _wrap(kind, name, _telling(kind.__dict__[name], module))
+
+
+def _wrap(kind: "type", name: "str", method: "object") -> "None":
+    stock = getattr(kind, name)
+    method.__name__ = name  # type: ignore[attr-defined]
+    method.__qualname__ = "{}.{}".format(kind.__name__, name)  # type: ignore[attr-defined]
+    method.__doc__ = stock.__doc__
+    setattr(kind, name, method)
+
+
+def _trusting(stock: "object", load: "object") -> "object":
+    def method(self: "object", *args: "object", **kwargs: "object") -> "object":
+        found = stock(self, *args, **kwargs)  # type: ignore[operator]
+        try:
+            load(self, settings.CURRENT.ca)  # type: ignore[operator]
+        except OSError as error:
+            settings.log("warn", "SANDBOX_NET_CA cannot be read: {}".format(error))
+        return found
+
+    return method
+
+
+def _telling(stock: "object", module: "object") -> "object":
+    waits = (
+        module.SSLWantReadError,  # type: ignore[attr-defined]
+        module.SSLWantWriteError,  # type: ignore[attr-defined]
+        BlockingIOError,
+        InterruptedError,
+        _socket.timeout,
+    )
+
+    def method(self: "object", *args: "object", **kwargs: "object") -> "object":
+        return _tell(stock, waits, self, args, kwargs)
+
+    return method
+
+
+def _tell(
+    stock: "object", waits: "tuple", sock: "object", args: "tuple", kwargs: "dict"
+) -> "object":
+    route = routes.find(sock)  # type: ignore[arg-type]
+    if route is not None and route.failure is not None:
+        raise again(route.failure)
+    try:
+        found = stock(sock, *args, **kwargs)  # type: ignore[operator]
+    except waits:
+        raise
+    except OSError as error:
+        # A handshake that fails may close the socket, so the route was found before.
+        told = _told(route, error)
+        if told is None:
+            raise
+        raise told from None
+    if found is not None and not found and route is not None:
+        told = route.failed()
+        if told is not None:
+            raise told
+    return found
+
+
+def _told(route: "routes.Route | None", error: "OSError") -> "OSError | None":
+    if route is None or getattr(error, "_sandbox_net_refusal", False):
+        return None
+    return route.failed()
