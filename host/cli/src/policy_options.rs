@@ -49,6 +49,14 @@ pub(crate) struct TunnelOptions {
     pub(crate) tunnel: Vec<TunnelGrant>,
 }
 
+impl TunnelOptions {
+    /// Gives the tunnels to a broker.
+    pub(crate) fn apply_to_broker(self, broker: BrokerBuilder) -> BrokerBuilder {
+        let grants = self.tunnel.iter();
+        grants.fold(broker, |broker, grant| broker.tunnel(grant.as_str()))
+    }
+}
+
 /// A policy and where its parts come from.
 pub(crate) struct Composed {
     pub(crate) policy: Policy,

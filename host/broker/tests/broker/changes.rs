@@ -223,3 +223,12 @@ async fn a_shutdown_lets_what_is_under_way_end() {
     );
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn an_authority_that_has_expired_is_told() {
+    let broker = start(builder().ca_valid(Duration::ZERO)).await;
+    let answer = api(&broker, "GET", "/health", "").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("has expired"), "{}", answer.text());
+    assert!(broker.fault().is_some());
+}

@@ -10,4 +10,5 @@ mod changes;
 mod clients;
 mod connect;
 mod forward;
+mod load;
 mod tunnels;
