@@ -53,7 +53,7 @@ const ATTACKS: &[(&str, Shown, Control)] = &[
     ("dns_udp", ByServer, Works),
     ("dns_tcp", ByServer, Works),
     ("raw_socket", ByServer, AsRoot),
-    ("packet_socket", ByServer, AsRoot),
+    ("packet_socket", ByItself, AsRoot),
     ("netlink", ByItself, Works),
     ("vsock", ByItself, Depends),
     ("inherited_socket", ByServer, Works),

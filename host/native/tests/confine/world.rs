@@ -32,14 +32,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // Not in /tmp, which the program has of its own.
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let reached = Arc::default();
         for name in ["run", "read", "write", "home/.ssh", "private"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
         }
         fs::write(directory.path().join("home/.ssh/id_ed25519"), SECRET).unwrap();
         fs::write(directory.path().join("private/secret"), SECRET).unwrap();
-        let abstract_name = format!("sandbox-net-test-{}", std::process::id());
+        static WORLDS: AtomicUsize = AtomicUsize::new(0);
+        let world = WORLDS.fetch_add(1, Ordering::SeqCst);
+        let abstract_name = format!("sandbox-net-test-{}-{world}", std::process::id());
         let abstract_address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
         serve_unix(
             UnixListener::bind_addr(&abstract_address).unwrap(),
