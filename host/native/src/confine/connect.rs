@@ -221,6 +221,7 @@ struct Work {
 impl Work {
     fn run(self) {
         let socket = &self.connect.socket;
+        self.waiting.begin();
         let result = match &self.connect.allowed {
             Allowed::Address(address) => raw_connect::connect(socket, address),
             Allowed::Inode(inode) => connect_inode(socket, inode),

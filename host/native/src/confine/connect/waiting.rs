@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_cookie;
 
@@ -34,6 +34,8 @@ pub(super) struct Waiting {
     listener: Arc<Listener>,
     call: Call,
     is_answered: AtomicBool,
+    /// When the connect itself began. Before it has, a call that ended as interrupted would be a lie.
+    began: OnceLock<Instant>,
 }
 
 impl Waiting {
@@ -42,7 +44,22 @@ impl Waiting {
             listener,
             call,
             is_answered: AtomicBool::new(false),
+            began: OnceLock::new(),
         }
+    }
+
+    /// Notes that the connect begins now.
+    pub(super) fn begin(&self) {
+        self.began.get_or_init(Instant::now);
+    }
+
+    /// Whether the connect has begun long ago, and there is no answer yet.
+    fn is_stuck(&self) -> bool {
+        let waits = self
+            .began
+            .get()
+            .is_some_and(|began| began.elapsed() >= PATIENCE);
+        waits && !self.is_answered.load(Ordering::Acquire) && self.listener.is_waiting(&self.call)
     }
 
     pub(super) fn answer(&self, result: Result<(), i32>) -> Answer {
@@ -85,10 +102,7 @@ impl WaitingCalls {
     /// Ends the calls of threads that this holds for.
     pub(super) fn interrupt(&mut self, is_signalled: impl Fn(u32) -> bool) {
         for one in self.0.iter().filter_map(Weak::upgrade) {
-            if !one.is_answered.load(Ordering::Acquire)
-                && one.listener.is_waiting(&one.call)
-                && is_signalled(one.call.thread)
-            {
+            if one.is_stuck() && is_signalled(one.call.thread) {
                 one.answer(Err(libc::EINTR));
             }
         }
