@@ -48,6 +48,11 @@ mod linux {
                 .with(|confinement| confinement.broker(address).environment([("BROKER", port)]));
         }
         let mut program = prepared.spawn(command).map_err(failed)?;
+        // Whoever reads the program's output waits for its end, not for this process's.
+        let nothing = std::fs::File::options().write(true).open("/dev/null");
+        if let Ok(nothing) = nothing {
+            let _ = rustix::stdio::dup2_stdout(nothing);
+        }
         let exit = program.wait().map_err(|error| (125, error.to_string()))?;
         Ok(exit.code().to_le_bytes()[0])
     }

@@ -17,6 +17,7 @@ pub struct Confined {
     helper: Option<Helper>,
     listeners: Vec<TcpListener>,
     deadline: Option<Instant>,
+    shares_terminal: bool,
     /// Its private directory, which is removed with it.
     _weaker: Option<Weaker>,
 }
@@ -74,6 +75,7 @@ impl Confined {
             helper: Some(helper),
             listeners,
             deadline,
+            shares_terminal: false,
             _weaker: weaker,
         }
     }
@@ -82,6 +84,17 @@ impl Confined {
     /// kernel has IPv6, on `::1`. They are given once.
     pub fn take_listeners(&mut self) -> Vec<TcpListener> {
         std::mem::take(&mut self.listeners)
+    }
+
+    pub(super) fn sharing_terminal(mut self, shares: bool) -> Self {
+        self.shares_terminal = shares;
+        self
+    }
+
+    /// Whether the program has the caller's terminal, which then sends it Ctrl-C by itself.
+    #[must_use]
+    pub fn shares_terminal(&self) -> bool {
+        self.shares_terminal
     }
 
     /// A handle to send signals with, while another thread waits.

@@ -109,7 +109,9 @@ static volatile int done;
 static void *swap_address(void *unused) {
     while (!done) {
         memcpy(&shared, &bad, sizeof shared);
+        __asm__ volatile("" ::: "memory");
         memcpy(&shared, &good, sizeof shared);
+        __asm__ volatile("" ::: "memory");
     }
     return unused;
 }
@@ -123,7 +125,7 @@ static void *swap_descriptor(void *unused) {
 }
 
 static int listen_at(const char *path) {
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     good.sun_family = AF_UNIX;
     strncpy(good.sun_path, path, sizeof good.sun_path - 1);
     if (bind(fd, (void *)&good, sizeof good) || listen(fd, 4096)) return failed("listen"), -1;
@@ -167,13 +169,16 @@ static int race_descriptor(const char *forbidden, const char *allowed) {
     (void)allowed;
     name_forbidden(forbidden);
     slot = dup(0);
-    for (int round = 0; round < ROUNDS / 20; round++) {
+    for (int round = 0; round < ROUNDS / 100; round++) {
         own = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         other = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
         pthread_t thread;
         done = 0;
         pthread_create(&thread, 0, swap_descriptor, 0);
-        for (int try = 0; try < 20; try++) connect(slot, (void *)&bad, sizeof bad);
+        for (int try = 0; try < 200; try++) {
+            connect(slot, (void *)&bad, sizeof bad);
+            usleep(10);
+        }
         done = 1;
         pthread_join(thread, 0);
         struct sockaddr_un peer = {0};
@@ -181,7 +186,7 @@ static int race_descriptor(const char *forbidden, const char *allowed) {
         reached += getpeername(other, (void *)&peer, &length) == 0;
         close(own), close(other);
     }
-    printf("%d rounds, %d reached\n", ROUNDS / 20, reached);
+    printf("%d rounds, %d reached\n", ROUNDS / 100, reached);
     if (reached) puts("forbidden");
     return 0;
 }

@@ -1,7 +1,9 @@
 //! What a program sees of the host's files.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use crate::support::{can_confine, confined, shell, stderr, stdout, text};
 
@@ -109,4 +111,71 @@ fn nothing_of_the_callers_rights_is_left() {
     assert!(text.contains("NoNewPrivs:\t1\n"));
     // `ls` opens the directory as the fourth.
     assert!(text.ends_with("0\n1\n2\n3\n"), "{text}");
+}
+
+#[test]
+fn a_stream_is_open_for_no_more_than_it_was() {
+    if !can_confine("streams that are files") {
+        return;
+    }
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = directory.path().join("file");
+    let script = "cat /dev/stdin; echo more >> /dev/stdin; echo more >> /proc/self/fd/0; echo end";
+    let run = |mut command: Command| {
+        fs::write(&file, "old\n").unwrap();
+        let opened = fs::File::open(&file).unwrap();
+        let output = command.stdin(opened).output().unwrap();
+        (stdout(&output), fs::read_to_string(&file).unwrap())
+    };
+    let mut outside = Command::new("sh");
+    outside.args(["-c", script]);
+    let (seen, left) = run(outside);
+    assert!(left.contains("more"), "control: {seen}");
+    let mut inside = confined();
+    inside.args(["--", "sh", "-c", script]);
+    assert_eq!(run(inside), ("old\nend\n".to_owned(), "old\n".to_owned()));
+}
+
+#[test]
+fn a_stream_that_leads_out_is_refused() {
+    if !can_confine("streams that lead out") {
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let (stream, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let streams: [(OwnedFd, bool); 4] = [
+        (client.into(), false),
+        (fs::File::open("/").unwrap().into(), false),
+        (one.into(), false),
+        (stream.into(), true),
+    ];
+    for (descriptor, is_fine) in streams {
+        let output = confined()
+            .args(["--", "echo", "ran"])
+            .stdin(descriptor)
+            .output()
+            .unwrap();
+        assert_eq!(stdout(&output) == "ran\n", is_fine, "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("cannot hand over stdin"), !is_fine);
+    }
+}
+
+#[test]
+fn no_dump_reaches_the_host() {
+    if !can_confine("dumps") {
+        return;
+    }
+    let script = "ulimit -c; ulimit -c 0 2>/dev/null; ulimit -c; ulimit -n 64 && ulimit -n";
+    // The shell counts in blocks of 512 bytes.
+    assert_eq!(stdout(&shell(&[], script)), "0\n0\n64\n");
+    let script =
+        "grep 'core file' /proc/self/limits; ulimit -c 0; grep 'core file' /proc/self/limits";
+    let text = stdout(&shell(&[], script));
+    let limits: Vec<_> = text
+        .lines()
+        .map(|line| line.split_whitespace().nth(4))
+        .collect();
+    assert_eq!(limits, [Some("1"), Some("1")], "{text}");
 }

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -32,14 +32,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // Not in /tmp, which the program has of its own.
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let reached = Arc::default();
         for name in ["run", "read", "write", "home/.ssh", "private"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
         }
         fs::write(directory.path().join("home/.ssh/id_ed25519"), SECRET).unwrap();
         fs::write(directory.path().join("private/secret"), SECRET).unwrap();
-        let abstract_name = format!("sandbox-net-test-{}", std::process::id());
+        static WORLDS: AtomicUsize = AtomicUsize::new(0);
+        let world = WORLDS.fetch_add(1, Ordering::SeqCst);
+        let abstract_name = format!("sandbox-net-test-{}-{world}", std::process::id());
         let abstract_address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
         serve_unix(
             UnixListener::bind_addr(&abstract_address).unwrap(),
@@ -88,15 +91,31 @@ impl World {
             .mode(0o644)
             .open(file)
             .unwrap();
-        // A datagram that was sent last may still be on its way.
-        thread::sleep(Duration::from_millis(5));
+        self.reached();
         self.reached.store(0, Ordering::SeqCst);
     }
 
-    /// How often a forbidden server was reached.
+    /// How often a forbidden server was reached, when all who came have been counted.
     pub(crate) fn reached(&self) -> usize {
-        thread::sleep(Duration::from_millis(5));
-        self.reached.load(Ordering::SeqCst)
+        loop {
+            let before = self.reached.load(Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(20));
+            if self.reached.load(Ordering::SeqCst) == before {
+                return before;
+            }
+        }
+    }
+
+    /// Whether a server is reached so often, if not now then soon: what was sent may be on its way.
+    pub(crate) fn is_reached_soon(&self, expected: usize) -> bool {
+        let begun = Instant::now();
+        while self.reached.load(Ordering::SeqCst) < expected {
+            if begun.elapsed() > Duration::from_secs(10) {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        true
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
