@@ -23,7 +23,7 @@ def activate() -> "bool":
     after_import.when_imported("asyncio.sslproto", _change_tls_protocol)
     after_import.when_imported("asyncio.streams", _change_streams)
     after_import.when_imported("urllib.request", _change_proxies)
-    settings.log("debug", "the routing is on in {}".format(sys.executable))
+    settings.log("debug", f"the routing is on in {sys.executable}")
     return True
 
 

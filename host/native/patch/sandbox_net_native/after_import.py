@@ -22,7 +22,7 @@ def _apply(change: "object", module: "object") -> "None":
         # The program goes on unrouted: in confinement the kernel denies what it then tries.
         name = getattr(module, "__name__", "?")
         if sys.stderr is not None:
-            sys.stderr.write("sandbox-net: {} is not routed: {!r}\n".format(name, error))
+            sys.stderr.write(f"sandbox-net: {name} is not routed: {error!r}\n")
 
 
 class _Finder:

@@ -1,8 +1,7 @@
 """Connects a socket through the broker."""
 
-import os
-
 import _socket
+import os
 
 from . import routes, settings, wire
 from .errors import exception_for, is_of_one_host, unknown_name
@@ -84,7 +83,7 @@ def plan(sock: "_socket.socket", address: "object") -> "Plan":
     hosts = NAMES.hosts(host, literal[1], port)
     if not hosts:
         return direct
-    given = (literal[1], port) + ((rest + (0, 0))[:2] if family == AF_INET6 else ())
+    given = (literal[1], port) + (((*rest, 0, 0))[:2] if family == AF_INET6 else ())
     return Plan(None, hosts, port, given)
 
 
@@ -185,7 +184,7 @@ def settle(
     route = routes.Route(connection, host, peer, is_unix)
     route.options.update(kept)
     routes.add(sock, route)
-    settings.log("info", "{}:{} is routed".format(host, made.port))
+    settings.log("info", f"{host}:{made.port} is routed")
 
 
 def leave(sock: "_socket.socket", carrier: "RAW", done: "bool") -> "None":

@@ -3,10 +3,9 @@
 `shim/sandbox_net/errors.py` is the measure; a test compares the two.
 """
 
+import _socket
 import errno
 import os
-
-import _socket
 
 _DNS = {
     "not-found": ("EAI_NONAME", "Name or service not known"),
@@ -104,7 +103,7 @@ def broker_error(kind: "type[OSError]", where: "str", text: "str") -> "OSError":
     """Makes the error for a broker that is away, or that is none; `where` is its address."""
     numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
     number = numbers.get(kind, errno.EPROTO)
-    return refusal(kind(number, "sandbox-net: the broker at {} {}".format(where, text)))
+    return refusal(kind(number, f"sandbox-net: the broker at {where} {text}"))
 
 
 def is_of_one_host(error: "dict[str, object]") -> "bool":
@@ -126,7 +125,7 @@ def lookup_exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     if error.get("code") != "limit" or error.get("limit") != "connections":
         return exception_for(error, host)
     value = error.get("value")
-    most = "" if value is None else " (at most {})".format(value)
+    most = "" if value is None else f" (at most {value})"
     text = (
         "sandbox-net: the host's limit {} was reached: too many names are being looked up at "
         "once{}; wait until some of the lookups are over"
@@ -150,7 +149,7 @@ def _exception_for(error: "dict[str, object]", host: "str") -> "OSError":
         return gai_error(*_DNS.get(str(error.get("failure")), _DNS["failed"]))
     if code == "timeout":
         phase = str(error.get("phase"))
-        told = "the host's deadline passed during {}".format(_PHASES.get(phase, phase))
+        told = f"the host's deadline passed during {_PHASES.get(phase, phase)}"
         return TimeoutError(errno.ETIMEDOUT, told)
     if code == "tls":
         from . import certificates
@@ -168,9 +167,9 @@ def _exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     if code in _PLAIN:
         return OSError(_PLAIN[code], os.strerror(_PLAIN[code]))
     if code == "invalid":
-        return OSError(errno.EINVAL, "sandbox-net: {}".format(text))
+        return OSError(errno.EINVAL, f"sandbox-net: {text}")
     if code in ("unauthorized", "forbidden"):
-        return PermissionError(errno.EACCES, "sandbox-net: {}".format(text))
+        return PermissionError(errno.EACCES, f"sandbox-net: {text}")
     return OSError(errno.EPROTO, "sandbox-net: {}".format(text or "the broker's error " + code))
 
 
@@ -178,7 +177,7 @@ def _denied(error: "dict[str, object]", text: "str") -> "OSError":
     reason, rule = str(error.get("reason", "")), str(error.get("rule") or "")
     text = text or "refused by the sandbox's network policy"
     if rule and rule not in text:
-        text = "{} (rule {})".format(text, rule)
+        text = f"{text} (rule {rule})"
     denied = PermissionError(errno.EACCES, text)  # type: OSError
     if reason == "tls-options":
         from . import certificates
@@ -189,12 +188,12 @@ def _denied(error: "dict[str, object]", text: "str") -> "OSError":
 
 def _limit_text(limit: "str", value: "object", can_be_raised: "object") -> "str":
     """Says what was reached, and who can change it how."""
-    reached = "sandbox-net: the host's limit {} was reached".format(limit)
+    reached = f"sandbox-net: the host's limit {limit} was reached"
     if limit in _SET_BY:
         what, key = _SET_BY[limit]
         bound = _bound_text(limit, key, value, can_be_raised)
-        return "{}: {}{}".format(reached, what, bound)
-    return "{}: {}".format(reached, _FIXED[limit]) if limit in _FIXED else reached
+        return f"{reached}: {what}{bound}"
+    return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 
 def _bound_text(limit: "str", key: "str", value: "object", can_be_raised: "object") -> "str":

@@ -165,9 +165,7 @@ class _Above:
         _while_handling(error, self._protocol.connection_lost, error)  # type: ignore[attr-defined]
 
 
-def _while_handling(
-    error: "BaseException | None", call: "object", *args: "object"
-) -> "None":
+def _while_handling(error: "BaseException | None", call: "object", *args: "object") -> "None":
     if error is None or not is_refusal(error):
         call(*args)  # type: ignore[operator]
         return

@@ -30,7 +30,7 @@ def quote(text: "str") -> "str":
         else:
             packed = char.encode("utf-16-be", "surrogatepass")
             for at in range(0, len(packed), 2):
-                parts.append("\\u{:02x}{:02x}".format(packed[at], packed[at + 1]))
+                parts.append(f"\\u{packed[at]:02x}{packed[at + 1]:02x}")
     parts.append('"')
     return "".join(parts)
 
@@ -70,7 +70,7 @@ class _Reader:
 
     def _expect(self, char: "str") -> "None":
         if not self._take(char):
-            raise ValueError("no JSON: {!r} is missing at {}".format(char, self.at))
+            raise ValueError(f"no JSON: {char!r} is missing at {self.at}")
 
     def value(self, depth: "int") -> "object":
         if depth > _MAX_DEPTH:

@@ -27,7 +27,7 @@ def host_argument(host: "object") -> "str":
         encoded = bytes(host)
     else:
         kind = type(host).__name__
-        raise TypeError("str, bytes or bytearray expected, not {}".format(kind))
+        raise TypeError(f"str, bytes or bytearray expected, not {kind}")
     if b"\0" in encoded:
         raise TypeError("host name must not contain null character")
     return encoded.decode("ascii", "surrogateescape")

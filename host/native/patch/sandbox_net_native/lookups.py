@@ -88,8 +88,8 @@ def getaddrinfo(
         numeric = flags | _AI_NUMERICHOST
         of_one = stock(address, port, family, type, proto, numeric)  # type: ignore[operator]
         for info in of_one:
-            sockaddr = (_same(address, info[4][0]),) + info[4][1:]
-            infos.append(info[:3] + (canonical, sockaddr))
+            sockaddr = (_same(address, info[4][0]), *info[4][1:])
+            infos.append((*info[:3], canonical, sockaddr))
             canonical = ""
     return infos
 

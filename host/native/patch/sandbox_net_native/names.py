@@ -12,9 +12,8 @@ Nothing here grants anything: the policy decides on every name. No locks: each s
 operation of a dict, so that a fork in another thread leaves nothing locked.
 """
 
-import itertools
-
 import _socket
+import itertools
 
 from .literals import AF_INET, AF_INET6, is_own_address, plain_address, plain_name
 
@@ -99,7 +98,7 @@ class Names:
             return ()
         likely = [name for name in latest if names[name].is_for(port)]
         tried = likely + [name for name in latest if name not in likely]
-        return tuple(tried[:_MAX_TRIED]) + (address,)
+        return (*tuple(tried[:_MAX_TRIED]), address)
 
     def stand_in(self, name: "str", family: "int") -> "str":
         """Returns the address that stands for `name`."""
@@ -116,7 +115,7 @@ class Names:
 
     def stood_for(self, address: "str") -> "str | None":
         """Returns the name that the literal `address` stands for."""
-        if ":" in address and not plain_address(address) != address:
+        if ":" in address and plain_address(address) == address:
             packed = _socket.inet_pton(AF_INET6, address)
             if not packed.startswith(_V6_PREFIX):
                 return None

@@ -4,9 +4,8 @@ A route belongs to what the descriptor stands for, by its inode, and not to a Py
 `ssl` and `socket.dup` make other objects of the same connection.
 """
 
-import os
-
 import _socket
+import os
 
 from . import wire
 from .errors import again, exception_for, is_told_once

@@ -31,8 +31,8 @@ class Settings:
         """The broker's address, for texts."""
         if self.path:
             return self.path
-        host = "[{}]".format(self.host) if ":" in self.host else self.host
-        return "{}:{}".format(host, self.port)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def authority(self) -> "str":
@@ -45,14 +45,14 @@ def _port(text: "str | None") -> "int":
         return _DEFAULT_PORT
     port = int(text) if text.strip().isdigit() else 0
     if not 0 < port <= 0xFFFF:
-        raise ValueError("SANDBOX_NET_BROKER_PORT is {!r}: give a port, 1-65535".format(text))
+        raise ValueError(f"SANDBOX_NET_BROKER_PORT is {text!r}: give a port, 1-65535")
     return port
 
 
 def log(level: "str", text: "str") -> "None":
     """Writes a line to stderr, if `SANDBOX_NET_LOG_LEVEL` asks for lines of this level."""
     if CURRENT.level >= _LEVELS.index(level) and sys.stderr is not None:
-        sys.stderr.write("sandbox-net: {}\n".format(text))
+        sys.stderr.write(f"sandbox-net: {text}\n")
 
 
 CURRENT = Settings(os.environ)

@@ -156,5 +156,3 @@ def getsockopt(self: "_socket.socket", *args: "object") -> "object":
         if route is None or not route.is_unix or len(args) < 2:
             raise
         return route.options.get((args[0], args[1]), 0)  # type: ignore[arg-type]
-
-

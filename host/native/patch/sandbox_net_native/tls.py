@@ -26,7 +26,7 @@ def change(module: "object") -> "None":
 def _wrap(kind: "type", name: "str", method: "object") -> "None":
     stock = getattr(kind, name)
     method.__name__ = name  # type: ignore[attr-defined]
-    method.__qualname__ = "{}.{}".format(kind.__name__, name)  # type: ignore[attr-defined]
+    method.__qualname__ = f"{kind.__name__}.{name}"  # type: ignore[attr-defined]
     method.__doc__ = stock.__doc__
     setattr(kind, name, method)
 
@@ -37,7 +37,7 @@ def _trusting(stock: "object", load: "object") -> "object":
         try:
             load(self, settings.CURRENT.ca)  # type: ignore[operator]
         except OSError as error:
-            settings.log("warn", "SANDBOX_NET_CA cannot be read: {}".format(error))
+            settings.log("warn", f"SANDBOX_NET_CA cannot be read: {error}")
         return found
 
     return method
