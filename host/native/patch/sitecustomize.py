@@ -15,7 +15,7 @@ except Exception as error:
         sys.stderr.write(f"sandbox-net: the routing is off: {error!r}\n")
 
 
-def _chain():  # type: ignore[no-untyped-def]
+def _chain():
     """Runs the next `sitecustomize` in the place of this one; its errors are its own."""
     import _frozen_importlib as bootstrap
     import _frozen_importlib_external as external

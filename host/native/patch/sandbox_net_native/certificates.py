@@ -100,8 +100,7 @@ def ssl_error(
     if reason:
         prefix = f"[{library}: {reason}] "
     error = kind(number, f"{prefix}{text} {_LINE}")
-    error.library = library  # type: ignore[attr-defined]
-    error.reason = reason  # type: ignore[attr-defined]
+    error.__dict__.update(library=library, reason=reason)
     return error
 
 
@@ -111,11 +110,10 @@ def certificate_error(fault: "str", host: "str", text: "str" = "") -> "OSError":
     # Before Python 3.7 there is no class of its own, and a name is checked by `ssl.py`.
     kind = getattr(ssl, "SSLCertVerificationError", ssl.SSLError)
     if kind is ssl.SSLError and fault == "name-mismatch":
-        return ssl.CertificateError(message)  # type: ignore[return-value]
+        return ssl.CertificateError(message)
     whole = f"certificate verify failed: {message}"
     error = ssl_error("SSL", "CERTIFICATE_VERIFY_FAILED", whole, kind=kind)
-    error.verify_code = code  # type: ignore[attr-defined]
-    error.verify_message = message  # type: ignore[attr-defined]
+    error.__dict__.update(verify_code=code, verify_message=message)
     if text and text not in message:
         _note(error, text)
     return error

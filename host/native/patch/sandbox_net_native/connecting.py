@@ -17,6 +17,10 @@ from .literals import (
 from .names import NAMES
 from .wire import RAW, Deadline
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _FLAGS = getattr(_socket, "SOCK_NONBLOCK", 0) | getattr(_socket, "SOCK_CLOEXEC", 0)
 # How long a socket that does not wait is made to wait for the broker.
 _MAX_SECONDS = 60.0
@@ -42,7 +46,9 @@ class Plan:
 
     __slots__ = ("direct", "given", "hosts", "port")
 
-    def __init__(self, direct: "object", hosts: "tuple[str, ...]", port: "int", given: "tuple"):
+    def __init__(
+        self, direct: "Any", hosts: "tuple[str, ...]", port: "int", given: "tuple[Any, ...]"
+    ):
         # The address to connect to without the broker; `None` if it is routed.
         self.direct = direct
         # Likeliest first.
@@ -52,7 +58,7 @@ class Plan:
         self.given = given
 
 
-def plan(sock: "_socket.socket", address: "object") -> "Plan":
+def plan(sock: "_socket.socket", address: "Any") -> "Plan":
     """Says how to connect to `address`.
 
     Raises:
@@ -87,7 +93,7 @@ def plan(sock: "_socket.socket", address: "object") -> "Plan":
     return Plan(None, hosts, port, given)
 
 
-def _own(family: "int", text: "str", port: "int", rest: "tuple") -> "tuple":
+def _own(family: "int", text: "str", port: "int", rest: "tuple[Any, ...]") -> "tuple[Any, ...]":
     """Returns an address of the machine itself, also where no table of hosts names it."""
     from . import lookups
 
@@ -105,7 +111,7 @@ def _by_name(direct: "Plan", family: "int", text: "str", port: "int") -> "Plan":
     return Plan(None, (text,), port, given)
 
 
-def connect(sock: "_socket.socket", address: "object") -> "None":
+def connect(sock: "_socket.socket", address: "Any") -> "None":
     """Connects as the method of `_socket.socket` does, through the broker where that is due."""
     made = plan(sock, address)
     if made.direct is not None:
@@ -135,7 +141,7 @@ def attempt(
     made: "Plan",
     host: "str",
     deadline: "Deadline",
-    earlier: "tuple | None",
+    earlier: "tuple[Any, ...] | None",
 ) -> "tuple[dict[str, object], str] | None":
     """Asks the broker for one host; returns the error for the likeliest one so far, and its host.
 

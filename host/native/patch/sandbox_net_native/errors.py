@@ -7,6 +7,10 @@ import _socket
 import errno
 import os
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _DNS = {
     "not-found": ("EAI_NONAME", "Name or service not known"),
     "temporary": ("EAI_AGAIN", "Temporary failure in name resolution"),
@@ -101,8 +105,8 @@ def no_address() -> "OSError":
 
 def broker_error(kind: "type[OSError]", where: "str", text: "str") -> "OSError":
     """Makes the error for a broker that is away, or that is none; `where` is its address."""
-    numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
-    number = numbers.get(kind, errno.EPROTO)
+    is_refused = kind is ConnectionRefusedError
+    number = errno.ECONNREFUSED if is_refused else errno.ECONNRESET
     return refusal(kind(number, f"sandbox-net: the broker at {where} {text}"))
 
 
@@ -134,7 +138,7 @@ def lookup_exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     return refusal(_with(reached, limit=_LOOKUPS_AT_ONCE, limit_value=value))
 
 
-def _with(error: "OSError", **values: "object") -> "OSError":
+def _with(error: "OSError", **values: "Any") -> "OSError":
     """Adds values for programs that do not want to parse the text."""
     error.__dict__.update(values)
     return error
@@ -186,7 +190,7 @@ def _denied(error: "dict[str, object]", text: "str") -> "OSError":
     return _with(denied, deny_reason=reason, deny_rule=rule)
 
 
-def _limit_text(limit: "str", value: "object", can_be_raised: "object") -> "str":
+def _limit_text(limit: "str", value: "Any", can_be_raised: "Any") -> "str":
     """Says what was reached, and who can change it how."""
     reached = f"sandbox-net: the host's limit {limit} was reached"
     if limit in _SET_BY:
@@ -196,7 +200,7 @@ def _limit_text(limit: "str", value: "object", can_be_raised: "object") -> "str"
     return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 
-def _bound_text(limit: "str", key: "str", value: "object", can_be_raised: "object") -> "str":
+def _bound_text(limit: "str", key: "str", value: "Any", can_be_raised: "Any") -> "str":
     if value is None:
         text = "; whoever runs this program sets it as '{}' in the policy's [budgets]"
         return text.format(key)

@@ -12,6 +12,10 @@ from .errors import again, exception_for, is_told_once
 from .literals import AF_INET6, plain_address
 from .names import put
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _MAX_ROUTES = 65536
 _FIRST_EPHEMERAL = 49152
 
@@ -23,7 +27,9 @@ class Route:
 
     __slots__ = ("connection", "failure", "host", "is_unix", "options", "own", "peer")
 
-    def __init__(self, connection: "str", host: "str", peer: "tuple", is_unix: "bool") -> "None":
+    def __init__(
+        self, connection: "str", host: "str", peer: "tuple[Any, ...]", is_unix: "bool"
+    ) -> "None":
         self.connection = connection
         self.host = host
         self.peer = peer
@@ -49,7 +55,7 @@ class Route:
         return failure
 
 
-def _own_address(peer: "tuple") -> "tuple":
+def _own_address(peer: "tuple[Any, ...]") -> "tuple[Any, ...]":
     port = _FIRST_EPHEMERAL + len(_routes) % (0xFFFF - _FIRST_EPHEMERAL)
     return ("127.0.0.1", port) if len(peer) == 2 else ("::1", port, 0, 0)
 
@@ -79,7 +85,7 @@ def drop(sock: "_socket.socket") -> "None":
         return
 
 
-def peer_address(family: "int", told: "str", given: "tuple") -> "tuple":
+def peer_address(family: "int", told: "str", given: "tuple[Any, ...]") -> "tuple[Any, ...]":
     """Returns the address of the peer that the broker named, in this family; else the given one."""
     host, _, port = told.rpartition(":")
     host = host.strip("[]")

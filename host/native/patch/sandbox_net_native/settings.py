@@ -3,6 +3,10 @@
 import os
 import sys
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _LEVELS = ("off", "error", "warn", "info", "debug")
 _DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 6969
@@ -14,8 +18,8 @@ class Settings:
 
     __slots__ = ("ca", "enabled", "host", "level", "path", "port", "token")
 
-    def __init__(self, environ: "object") -> "None":
-        get = environ.get  # type: ignore[attr-defined]
+    def __init__(self, environ: "Any") -> "None":
+        get = environ.get
         self.enabled = get("SANDBOX_NET_ENABLED", "1").strip().lower() not in _OFF
         self.host = get("SANDBOX_NET_BROKER_HOST") or _DEFAULT_HOST  # type: str
         self.port = _port(get("SANDBOX_NET_BROKER_PORT"))

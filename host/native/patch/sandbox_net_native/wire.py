@@ -9,6 +9,10 @@ import time
 from . import json_text, settings
 from .errors import broker_error
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 RAW = _socket.socket
 _MAX_HEAD = 64 * 1024
 _MAX_BODY = 1024 * 1024
@@ -100,7 +104,7 @@ def is_broker(address: "str", port: "int") -> "bool":
     return not current.path and port == current.port and address == current.host
 
 
-def connect_carrier(carrier: "RAW", address: "object", deadline: "Deadline") -> "None":
+def connect_carrier(carrier: "RAW", address: "Any", deadline: "Deadline") -> "None":
     """Connects a socket to the broker.
 
     Raises:
@@ -191,7 +195,7 @@ class BodyReader:
             raise garbage()
         return error
 
-    def value(self) -> "object":
+    def value(self) -> "Any":
         """Returns the JSON that it is."""
         try:
             return json_text.loads(b"".join(self._parts).decode("utf-8"))
