@@ -1,10 +1,11 @@
 //! A broker that has its settings, and starts.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sandbox_net_egress::EgressConfig;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
-use sandbox_net_gateway::{AuditLog, Gateway, Vault};
+use sandbox_net_gateway::{AuditLog, DecisionHook, Gateway, Vault};
 use sandbox_net_policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +61,7 @@ impl Broker {
     }
 
     /// Checks the settings. It reads the policy file.
-    pub(crate) fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
+    fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
         if settings.listeners.is_empty() {
             return Err(BrokerError::NoListener);
         }
@@ -85,6 +86,14 @@ impl Broker {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Asks this hook about every request, as [`BrokerBuilder::hook`] does, now that it is known whether
+    /// the policy asks.
+    #[must_use]
+    pub fn hook(mut self, hook: impl DecisionHook + 'static, deadline: Duration) -> Self {
+        self.settings = self.settings.hook(hook, deadline);
+        self
     }
 
     /// Opens the listeners, fetches the secrets, makes the certificate authority, and serves clients
@@ -154,6 +163,15 @@ fn serve_all(shared: &Arc<Shared>, listeners: Vec<Listener>, token: &Token, task
 }
 
 impl BrokerBuilder {
+    /// Checks the settings, and reads the policy file.
+    ///
+    /// # Errors
+    ///
+    /// If the policy cannot be used, a certificate or a DNS server is invalid, or there is no listener.
+    pub fn build(self) -> Result<Broker, BrokerError> {
+        Broker::checked(self)
+    }
+
     /// The authority of the run. With a policy that may change it is not limited to some names: a new
     /// rule would not work otherwise.
     fn authority(&self, policy: &Policy) -> Result<RunAuthority, BrokerError> {

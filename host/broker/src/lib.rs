@@ -30,6 +30,7 @@
 mod accept;
 mod api;
 mod authority;
+mod blind;
 mod broker;
 mod builder;
 mod callers;
@@ -46,8 +47,10 @@ mod limits;
 mod listener;
 mod log;
 mod metrics;
+mod namespace;
 mod policy_source;
 mod reload;
+mod reply;
 mod running;
 mod serve;
 mod shared;

@@ -9,7 +9,7 @@ pub(crate) const KEPT_ERRORS: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerLimits {
-    /// Client connections of one listener that may be open at once. Each holds about 200 KiB at
+    /// Client connections of one listener that may be open at once. Each holds about 100 KiB at
     /// most, besides what the policy's `host_memory` counts.
     pub connections: usize,
     /// Bytes of a request's head, and of the trailers of its body.
@@ -33,7 +33,7 @@ pub struct BrokerLimits {
 impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 1024,
             head: 64 << 10,
             fields: 256,
             api_body: 16 << 20,

@@ -18,6 +18,7 @@ pub(crate) struct PolicySource {
     pub(crate) ask: Vec<String>,
     pub(crate) tls_grants: Vec<String>,
     pub(crate) field_grants: Vec<String>,
+    pub(crate) tunnels: Vec<String>,
     pub(crate) narrowing: Vec<Policy>,
 }
 
@@ -48,6 +49,15 @@ impl PolicySource {
             document
                 .fields
                 .push(parsed.map_err(|source| PolicyError::FieldGrant {
+                    grant: grant.clone(),
+                    source,
+                })?);
+        }
+        for grant in &self.tunnels {
+            let parsed = grant.parse();
+            document
+                .tunnel
+                .push(parsed.map_err(|source| PolicyError::Tunnel {
                     grant: grant.clone(),
                     source,
                 })?);

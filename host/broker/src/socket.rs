@@ -130,10 +130,6 @@ impl ClientStream {
             Self::Tls(stream) => stream.get_ref().0,
         }
     }
-
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
-    }
 }
 
 impl AsyncRead for ClientStream {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use sandbox_net_egress::account::{HostMemory, Reservation};
-use sandbox_net_egress::{BodyKind, EgressError, Fields};
+use sandbox_net_egress::{BodyKind, EgressError};
 use sandbox_net_gateway::{Body, Completion, Response};
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::time::timeout;
 
-use super::answer::{AnswerHead, Coding, last_chunk};
+use super::answer::{AnswerHead, Coding, Own, last_chunk};
 use super::body::{BodyFault, BodyReader, Piece};
 use super::head::{Head, HeadFault};
 use super::reader::Reader;
@@ -30,7 +30,8 @@ pub(crate) struct Connection {
     reader: Reader,
     writer: Writer,
     limits: Arc<BrokerLimits>,
-    is_tls: bool,
+    /// Whether a client that has ended its sending may still wait for a response.
+    may_half_close: bool,
 }
 
 /// The writing half; a client that takes nothing for too long has gone.
@@ -96,7 +97,6 @@ impl Writer {
 
 impl Connection {
     pub(crate) fn new(stream: ClientStream, limits: Arc<BrokerLimits>) -> Self {
-        let is_tls = stream.is_tls();
         let (read, write) = tokio::io::split(stream);
         Self {
             reader: Reader::new(read),
@@ -105,8 +105,13 @@ impl Connection {
                 pause: limits.pause,
             },
             limits,
-            is_tls,
+            may_half_close: false,
         }
+    }
+
+    /// From now on a client may end its sending, and wait for the response to what it sent.
+    pub(crate) fn allow_half_close(&mut self) {
+        self.may_half_close = true;
     }
 
     /// The stream, and what was read and not used.
@@ -166,13 +171,12 @@ impl Connection {
     /// Writes a whole answer of the broker itself; returns whether another request may follow.
     pub(crate) async fn answer(
         &mut self,
-        status: u16,
-        fields: Fields,
+        own: Own,
         body: &[u8],
         request: Option<&Head>,
         persists: bool,
     ) -> io::Result<bool> {
-        let head = AnswerHead::own(status, fields, Some(body.len()), request, persists);
+        let head = AnswerHead::own(own, Some(body.len()), request, persists);
         let mut bytes = head.bytes;
         if head.coding != Coding::None {
             bytes.extend_from_slice(body);
@@ -236,7 +240,7 @@ impl Connection {
         let mut body = BodyReader::new(request.kind, &self.limits);
         let (sender, pieces) = Upload::new();
         let mut sender = Some(sender);
-        let may_half_close = !self.is_tls;
+        let may_half_close = self.may_half_close;
         let (reader, writer) = (&mut self.reader, &mut self.writer);
         let mut fault = None;
         let exchanged = {

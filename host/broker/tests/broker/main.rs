@@ -3,6 +3,11 @@
 mod support;
 
 mod api;
+mod attacks;
+mod bodies;
 mod callers;
+mod changes;
+mod clients;
 mod connect;
 mod forward;
+mod tunnels;
