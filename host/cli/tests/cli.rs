@@ -17,6 +17,9 @@ mod interrupt;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
 #[cfg(unix)]
+#[path = "cli/native_patch.rs"]
+mod native_patch;
+#[cfg(unix)]
 #[path = "cli/pipes.rs"]
 mod pipes;
 #[cfg(unix)]
