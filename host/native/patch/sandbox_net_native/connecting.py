@@ -22,6 +22,7 @@ if MYPY:
     from typing import Any
 
 _FLAGS = getattr(_socket, "SOCK_NONBLOCK", 0) | getattr(_socket, "SOCK_CLOEXEC", 0)
+_V6ONLY = (getattr(_socket, "IPPROTO_IPV6", 41), getattr(_socket, "IPV6_V6ONLY", 26))
 # How long a socket that does not wait is made to wait for the broker.
 _MAX_SECONDS = 60.0
 # What a new socket in the place of a failed one takes over.
@@ -151,7 +152,7 @@ def attempt(
     carrier = open_carrier(sock)
     done = False
     try:
-        _, address = wire.broker_address(sock.family)
+        _, address = wire.broker_address(carrier.family)
         wire.connect_carrier(carrier, address, deadline)
         head = wire.connect_request(host, made.port)
         answer, body = wire.exchange(carrier, head, deadline)
@@ -167,7 +168,8 @@ def attempt(
 
 def open_carrier(sock: "_socket.socket") -> "RAW":
     """Returns the socket that goes to the broker: the program's own where the family allows it."""
-    family, _ = wire.broker_address(sock.family)
+    only_v6 = sock.family == AF_INET6 and RAW.getsockopt(sock, *_V6ONLY)
+    family, _ = wire.broker_address(AF_INET if only_v6 else sock.family)
     if family == sock.family:
         return sock
     return RAW(family, _socket.SOCK_STREAM, 0)
@@ -186,8 +188,7 @@ def settle(
     connection = answer.fields.get("x-sandbox-net-connection", "")
     if not connection.isalnum():
         connection = ""
-    is_unix = carrier.family == getattr(_socket, "AF_UNIX", None)
-    route = routes.Route(connection, host, peer, is_unix)
+    route = routes.Route(connection, host, peer, carrier is not sock)
     route.options.update(kept)
     routes.add(sock, route)
     settings.log("info", f"{host}:{made.port} is routed")

@@ -68,7 +68,7 @@ async def _attempt(
     if carrier is not sock:
         carrier.settimeout(0)
     try:
-        await _reach(loop, stock, carrier, sock)
+        await _reach(loop, stock, carrier)
         head = wire.connect_request(host, made.port)
         answer, body = await _exchange(loop, carrier, head)
         if answer.status != 200:
@@ -87,8 +87,8 @@ async def _attempt(
             sock.settimeout(0)
 
 
-async def _reach(loop: "Any", stock: "Any", carrier: "Any", sock: "Any") -> "None":
-    _, address = wire.broker_address(sock.family)
+async def _reach(loop: "Any", stock: "Any", carrier: "Any") -> "None":
+    _, address = wire.broker_address(carrier.family)
     try:
         await stock(loop, carrier, address)
     except OSError as error:

@@ -25,20 +25,20 @@ _routes = {}  # type: dict[int, Route]
 class Route:
     """One connection through the broker."""
 
-    __slots__ = ("connection", "failure", "host", "is_unix", "options", "own", "peer")
+    __slots__ = ("connection", "failure", "host", "is_other", "options", "own", "peer")
 
     def __init__(
-        self, connection: "str", host: "str", peer: "tuple[Any, ...]", is_unix: "bool"
+        self, connection: "str", host: "str", peer: "tuple[Any, ...]", is_other: "bool"
     ) -> "None":
         self.connection = connection
         self.host = host
         self.peer = peer
-        self.is_unix = is_unix
+        self.is_other = is_other
         # Raised again by every later call.
         self.failure = None  # type: OSError | None
-        # What a Unix socket stands in for: options of TCP, and an own address.
+        # What a socket of another family stands in for: options, and an own address.
         self.options = {}  # type: dict[tuple[int, int], object]
-        self.own = _own_address(peer) if is_unix else None
+        self.own = _own_address(peer) if is_other else None
 
     def failed(self) -> "OSError | None":
         """Asks the broker what ended the connection; nothing if it was no failure."""

@@ -146,7 +146,7 @@ def setsockopt(self: "_socket.socket", *args: "Any") -> "None":
         RAW.setsockopt(self, *args)
     except OSError:
         route = routes.find(self)
-        if route is None or not route.is_unix or len(args) < 3:
+        if route is None or not route.is_other or len(args) < 3:
             raise
         route.options[args[0], args[1]] = args[2]
 
@@ -157,6 +157,6 @@ def getsockopt(self: "_socket.socket", *args: "Any") -> "Any":
         return RAW.getsockopt(self, *args)
     except OSError:
         route = routes.find(self)
-        if route is None or not route.is_unix or len(args) < 2:
+        if route is None or not route.is_other or len(args) < 2:
             raise
         return route.options.get((args[0], args[1]), 0)
