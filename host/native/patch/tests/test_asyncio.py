@@ -71,6 +71,31 @@ async def write(host):
         told = self.show(program, "run(write('spent.test'))")
         self.assertIn("limit requests was reached", told["text"], told)
 
+    def test_a_protocol_that_raises_its_own_error_shows_the_refusal(self):
+        program = (
+            PROGRAM
+            + """
+class Own(asyncio.Protocol):
+    def __init__(self, over):
+        self.over = over
+    def connection_made(self, transport):
+        transport.write(b"GET / HTTP/1.1\\r\\nHost: spent.test\\r\\n\\r\\n")
+    def connection_lost(self, error):
+        try:
+            raise RuntimeError("gone")
+        except RuntimeError as own:
+            self.over.set_result(str(own.__context__))
+async def go(**more):
+    loop = asyncio.get_event_loop()
+    over = loop.create_future()
+    await loop.create_connection(lambda: Own(over), "spent.test", **more)
+    return await over
+"""
+        )
+        for more in ("port=80", "port=443, ssl=context"):
+            told = self.show(program, f"run(go({more}))")
+            self.assertIn("limit requests was reached", told.get("value", ""), told)
+
     def test_other_tasks_run_while_the_broker_decides(self):
         self.broker.hosts["slow-to-decide.test"] = Host(delay=1.0)
         program = (
