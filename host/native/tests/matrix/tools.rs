@@ -7,7 +7,7 @@ use std::process::Command;
 use sandbox_net_broker::RunningBroker;
 
 use crate::environments::{cached, interpreter, skipped, succeeded, with_packages};
-use crate::origin::{Origin, bare, patch, run, variables};
+use crate::origin::{Origin, bare, patch, proxy_variables, run, variables};
 
 /// The newest that Node 20 can have.
 const UNDICI: &str = "undici@7";
@@ -37,21 +37,7 @@ impl Setting {
     /// A command with the variables that `native run` sets.
     fn command(&self, program: &str) -> Command {
         let mut command = bare(Path::new(program));
-        let (token, address) = (self.broker.token().as_str(), self.broker.addresses()[0]);
-        let proxy = format!("http://sandbox-net:{token}@{address}");
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-            command.env(name, &proxy).env(name.to_lowercase(), &proxy);
-        }
-        for name in [
-            "SSL_CERT_FILE",
-            "REQUESTS_CA_BUNDLE",
-            "CURL_CA_BUNDLE",
-            "GIT_SSL_CAINFO",
-            "PIP_CERT",
-            "NODE_EXTRA_CA_CERTS",
-        ] {
-            command.env(name, &self.ca);
-        }
+        command.envs(proxy_variables(&self.broker, &self.ca));
         command
     }
 
