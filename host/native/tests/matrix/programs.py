@@ -17,6 +17,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from refused import CALLS
+
 HTTP, HTTPS = int(sys.argv[1]), int(sys.argv[2])
 CASES = {}
 if sys.argv[3] == "direct":
@@ -426,61 +428,6 @@ def asyncio_streams(base):
     return run(go())
 
 
-# Hosts that the policy does not allow, and names that do not exist: routed alone.
-
-
-def _urllib_gets(url):
-    urllib.request.urlopen(url, timeout=30)
-
-
-def _client_gets(url):
-    client = connection(url)
-    client.request("GET", "/")
-
-
-def _requests_gets(url):
-    import requests
-
-    requests.get(url, timeout=30)
-
-
-def _urllib3_gets(url):
-    import urllib3
-
-    pool().request("GET", url, retries=urllib3.Retry(0))
-
-
-def _httpx_gets(url):
-    with httpx_client() as client:
-        client.get(url)
-
-
-def _aiohttp_gets(url):
-    import aiohttp
-
-    async def go():
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            await response.text()
-
-    run(go())
-
-
-def _asyncio_gets(url):
-    parts = urllib.parse.urlsplit(url)
-    run(asyncio.open_connection(parts.hostname, parts.port))
-
-
-DENIED = {
-    "urllib": _urllib_gets,
-    "http.client": _client_gets,
-    "requests": _requests_gets,
-    "urllib3": _urllib3_gets,
-    "httpx": _httpx_gets,
-    "aiohttp": _aiohttp_gets,
-    "asyncio": _asyncio_gets,
-}
-
-
 def ended(call, *args):
     """Returns the result of a call, or the classes and texts of its error and of the causes."""
     try:
@@ -504,7 +451,7 @@ def main():
             for one in cases:
                 found[f"{library} {scheme} {one.__name__}"] = ended(one, base)
     if sys.argv[3] == "routed":
-        for library, call in DENIED.items():
+        for library, call in CALLS.items():
             for scheme, port in (("http", HTTP), ("https", HTTPS)):
                 for host in ("denied.test", "none.test"):
                     url = f"{scheme}://{host}:{port}/"
