@@ -93,7 +93,7 @@ async fn show(python: &Path) -> Result<u8, Failure> {
         .trust_ca_pem(server.ca_pem.as_bytes())
         .name("native-demo");
     for listener in prepared.take_listeners() {
-        broker = broker.own_listener(listener);
+        broker = broker.isolated_listener(listener);
     }
     let running = broker.build()?.start().await?;
     let prepared = environment::with_broker(prepared, &running, Vec::new())?;

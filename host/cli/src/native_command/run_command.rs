@@ -151,7 +151,7 @@ impl RunCommand {
             broker = broker.listen(([127, 0, 0, 1], 0).into());
         }
         for listener in listeners {
-            broker = broker.own_listener(listener);
+            broker = broker.isolated_listener(listener);
         }
         let broker = broker.build()?;
         if broker.policy().reports_only() {

@@ -12,11 +12,15 @@ from . import settings
 from .errors import exception_for, refusal
 from .wire import RAW
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 # A connect on loopback is over at once, unless the server's queue is full.
 _AT_ONCE = 1.0
 
 
-def connect(sock: "_socket.socket", direct: "object", hosts: "tuple[str, ...]") -> "bool":
+def connect(sock: "_socket.socket", direct: "Any", hosts: "tuple[str, ...]") -> "bool":
     """Connects on the run's own loopback; returns whether the broker is to be asked instead."""
     if not hosts:
         RAW.connect(sock, direct)
@@ -39,7 +43,7 @@ def connect(sock: "_socket.socket", direct: "object", hosts: "tuple[str, ...]") 
 
 def is_shared() -> "bool":
     """Whether this run has a loopback of its own, and the machine's is another."""
-    return settings.CURRENT.confined
+    return bool(settings.CURRENT.confined)
 
 
 def exception(error: "dict[str, object]", host: "str") -> "OSError":
