@@ -30,6 +30,8 @@ mod pipes;
 mod programs;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/tunnels.rs"]
+mod tunnels;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
