@@ -89,7 +89,7 @@ def plan(sock: "_socket.socket", address: "Any") -> "Plan":
         return direct
     hosts = NAMES.hosts(host, literal[1], port)
     if not hosts or all(map(is_own_name, hosts)):
-        return _of_own(family, hosts or (literal[1],), (literal[1], port) + rest)
+        return _of_own(family, hosts or (literal[1],), (literal[1], port, *rest))
     given = (literal[1], port) + (((*rest, 0, 0))[:2] if family == AF_INET6 else ())
     return Plan(None, hosts, port, given)
 
@@ -98,7 +98,8 @@ def _of_own(family: "int", hosts: "tuple[str, ...]", direct: "tuple[Any, ...]") 
     """Returns the plan for this machine itself; `hosts` are what it is for the policy."""
     if not loopback.is_shared():
         return Plan(direct, (), 0, ())
-    given = direct[:2] + ((direct[2:] + (0, 0))[:2] if family == AF_INET6 else ())
+    more = (*direct[2:], 0, 0)[:2] if family == AF_INET6 else ()
+    given = (*direct[:2], *more)
     return Plan(direct, hosts, direct[1], given)
 
 
@@ -174,7 +175,7 @@ def attempt(
 
 
 def connects_directly(sock: "_socket.socket", made: "Plan") -> "bool":
-    """Connects to the direct address; returns whether that is all. Else the broker is to be asked."""
+    """Connects to the direct address; returns whether that is all, or the broker has to be asked."""
     if made.direct is None:
         return False
     if not loopback.connect(sock, made.direct, made.hosts):

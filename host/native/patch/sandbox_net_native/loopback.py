@@ -4,9 +4,8 @@ In `sandbox-net native run` a server that the program started is on the run's ow
 first. Where none listens, the broker is asked for the machine's, which the policy may allow.
 """
 
-import errno
-
 import _socket
+import errno
 
 from . import settings
 from .errors import exception_for, refusal

@@ -44,16 +44,16 @@ class Loopback(Case):
         told = self.show("import urllib.request", URL.format(port), **OWN)
         self.assertEqual(told["value"]["target"], "/")
         # Where `localhost` has two addresses, both fail in the run, and mean one name.
-        self.assertEqual(set(self.connects()), {"localhost:{}".format(port)})
-        line = self.show(STREAM, "run(read('localhost', {}))".format(port), **OWN)
+        self.assertEqual(set(self.connects()), {f"localhost:{port}"})
+        line = self.show(STREAM, f"run(read('localhost', {port}))", **OWN)
         self.assertEqual(line.get("value"), "HTTP/1.1 200 OK", line)
 
     def test_an_address_is_asked_for_as_the_address(self):
         self.broker.hosts["127.0.0.1"] = Host()
         port = free_port()
-        call = "socket.create_connection(('127.0.0.1', {})).getpeername()".format(port)
+        call = f"socket.create_connection(('127.0.0.1', {port})).getpeername()"
         self.assertIn("value", self.show("import socket", call, **OWN))
-        self.assertEqual(self.connects(), ["127.0.0.1:{}".format(port)])
+        self.assertEqual(self.connects(), [f"127.0.0.1:{port}"])
 
     def test_a_server_of_the_run_comes_first(self):
         self.broker.hosts["localhost"] = Host()
@@ -69,9 +69,9 @@ class Loopback(Case):
                     client.close()
 
             threading.Thread(target=serve, daemon=True).start()
-            call = "socket.create_connection(('127.0.0.1', {})).recv(9).decode()".format(port)
+            call = f"socket.create_connection(('127.0.0.1', {port})).recv(9).decode()"
             self.assertEqual(self.show("import socket", call, **OWN).get("value"), "own\n")
-            line = self.show(STREAM, "run(read('127.0.0.1', {}))".format(port), **OWN)
+            line = self.show(STREAM, f"run(read('127.0.0.1', {port}))", **OWN)
             self.assertEqual(line.get("value"), "own", line)
         self.assertEqual(self.connects(), [])
 
@@ -86,11 +86,11 @@ class Loopback(Case):
             told = self.show(STREAM, call.format(free_port()), **OWN)
             self.assertEqual(told["kind"], "ConnectionRefusedError", told)
             self.assertIn(DENIED["message"], told["text"])
-        number = "socket.socket().connect_ex(('127.0.0.1', {}))".format(free_port())
+        number = f"socket.socket().connect_ex(('127.0.0.1', {free_port()}))"
         self.assertEqual(self.show("import socket", number, **OWN)["value"], 111)
 
     def test_without_such_a_run_loopback_is_the_machines(self):
         self.broker.hosts["localhost"] = Host()
-        call = "socket.create_connection(('localhost', {}))".format(free_port())
+        call = f"socket.create_connection(('localhost', {free_port()}))"
         self.assertEqual(self.show("import socket", call)["kind"], "ConnectionRefusedError")
         self.assertEqual(self.connects(), [])
