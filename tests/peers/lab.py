@@ -1,4 +1,4 @@
-"""A small Internet in network namespaces of its own, with servers that record each thing that reaches them.
+"""A small Internet in network namespaces of its own, whose servers record all that reaches them.
 
 `Lab.make()` needs root and `unshare --net --mount`. Names come from an `/etc/hosts` of its own:
 allowed.test and denied.test are a second machine, rebind.test is loopback, self.test is the address
@@ -7,6 +7,7 @@ of this machine's own interface.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -17,7 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE, ALLOWED, DENIED = "93.184.216.1", "93.184.216.34", "93.184.216.35"
-HOSTS = f"127.0.0.1 localhost rebind.test\n{ALLOWED} allowed.test\n{DENIED} denied.test\n{HERE} self.test\n"
+HOSTS = f"""127.0.0.1 localhost rebind.test
+{ALLOWED} allowed.test
+{DENIED} denied.test
+{HERE} self.test
+"""
 NAMES = "DNS:allowed.test,DNS:denied.test,DNS:rebind.test,DNS:self.test"
 
 
@@ -27,15 +32,18 @@ def run(*command: str) -> None:
 
 def certificates(folder: Path) -> None:
     """Makes the CA that the servers' certificate is from."""
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    ca, leaf = folder / "ca", folder / "leaf"
-    run("openssl", "req", "-x509", *key, "-subj", "/CN=lab", "-keyout", f"{ca}.key", "-out", f"{ca}.pem",
-        "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-    run("openssl", "req", *key[:-2], "-subj", "/CN=server", "-keyout", f"{leaf}.key", "-out", f"{leaf}.csr")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    ca, leaf = str(folder / "ca"), str(folder / "leaf")
+    usage = ["-addext", "keyUsage=critical,keyCertSign"]
+    own = ["-subj", "/CN=lab", "-keyout", f"{ca}.key", "-out", f"{ca}.pem"]
+    run("openssl", "req", "-x509", "-days", "2", *key, *usage, *own)
+    theirs = ["-subj", "/CN=server", "-keyout", f"{leaf}.key", "-out", f"{leaf}.csr"]
+    run("openssl", "req", *key, *theirs)
     extensions = folder / "leaf.ext"
     extensions.write_text(f"subjectAltName={NAMES}\nauthorityKeyIdentifier=keyid\n")
-    run("openssl", "x509", "-req", "-in", f"{leaf}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key",
-        "-CAcreateserial", "-days", "2", "-extfile", str(extensions), "-out", f"{leaf}.pem")  # fmt: skip
+    signer = ["-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days", "2"]
+    files = ["-in", f"{leaf}.csr", "-extfile", str(extensions), "-out", f"{leaf}.pem"]
+    run("openssl", "x509", "-req", *signer, *files)
 
 
 class Recorder:
@@ -54,11 +62,8 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
     """Serves each connection of a listener in a thread; a fault ends that connection only."""
 
     def guarded(client: socket.socket) -> None:
-        with client:
-            try:
-                serve(client)
-            except OSError:
-                pass
+        with client, contextlib.suppress(OSError):
+            serve(client)
 
     def loop() -> None:
         while True:
@@ -67,7 +72,9 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
     threading.Thread(target=loop, daemon=True).start()
 
 
-def http(recorder: Recorder, server: str, tls: ssl.SSLContext | None) -> Callable[[socket.socket], None]:
+def http(
+    recorder: Recorder, server: str, tls: ssl.SSLContext | None
+) -> Callable[[socket.socket], None]:
     """An HTTP server that records the Host and the target, as they were spelled."""
 
     def serve(client: socket.socket) -> None:

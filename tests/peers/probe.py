@@ -1,6 +1,6 @@
 """Tries to get past a confinement, one attempt a function, and prints what each met as JSON.
 
-Runs inside the peer under test and, as the control, outside every confinement. Standard library only.
+Runs inside the peer under test and, as the control, outside every confinement.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
 
 LAB = json.loads(os.environ["LAB"])
 
@@ -42,7 +43,9 @@ def connect(host: str, port: int) -> socket.socket:
     return sock
 
 
-def get(host: str, target: str = "/public/x", named: str = "", sni: str = "", port: int = 443) -> str:
+def get(
+    host: str, target: str = "/public/x", named: str = "", sni: str = "", port: int = 443
+) -> str:
     """Sends one GET with exactly this target, Host and server name, and returns the status line."""
     sock = connect(host, port)
     if port == 443:
@@ -78,7 +81,10 @@ def memory() -> str:
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             try:
-                with open(f"/proc/{entry}/mem", "rb", buffering=0), open(f"/proc/{entry}/comm") as comm:
+                with (
+                    open(f"/proc/{entry}/mem", "rb", buffering=0),
+                    open(f"/proc/{entry}/comm") as comm,
+                ):
                     found.append(comm.read().strip())
             except OSError:
                 continue
@@ -125,9 +131,16 @@ def family(number: int, kind: int, protocol: int = 0) -> str:
     return "made"
 
 
+def urllib() -> str:
+    """Asks for the denied host as programs do, to see the exception."""
+    with urlopen("https://denied.test/", timeout=10) as answer:
+        return str(answer.status)
+
+
 ATTEMPTS: dict[str, Callable[[], str]] = {
     "allowed": lambda: get("allowed.test"),
     "denied": lambda: get("denied.test"),
+    "urllib": urllib,
     "direct": direct,
     "udp": udp,
     "unix-path": lambda: unix(LAB["service"]),
@@ -156,7 +169,7 @@ def main() -> None:
     for name, attempt in ATTEMPTS.items():
         try:
             results[name] = attempt()
-        except Exception as error:  # noqa: BLE001 - what it met is the result
+        except Exception as error:
             results[name] = f"{type(error).__name__}: {error}"
     json.dump(results, sys.stdout)
 

@@ -1,9 +1,11 @@
-"""Runs `probe.py` without confinement and in each peer that is installed, and prints what got through.
+"""Runs `probe.py` without confinement and in each peer, and prints what got through.
 
     unshare --net --mount --propagation private python3 run.py [PEER…]
 
-with a Python that has the wheels sandlock and nono-py; SRT and CODEX name the directory of the npm
-package @anthropic-ai/sandbox-runtime and the program `codex`.
+needs root for the lab; the peers run as nobody. The Python has the wheels sandlock and nono-py.
+SRT names the directory of the npm package @anthropic-ai/sandbox-runtime, CODEX the program `codex`,
+LAB_DIR a directory outside /tmp (Codex refuses to work in /tmp), SANDBOX_NET our own program, which
+runs only if it is named (`sandbox_net`). docs/native-peers.md has the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class Peers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.descriptor = json.loads(os.environ["LAB"])["descriptor"]
-        self.readable = [path for path in [*SYSTEM, str(folder), str(PROBE.parent)] if Path(path).exists()]
+        self.readable = [
+            path for path in [*SYSTEM, str(folder), str(PROBE.parent)] if Path(path).exists()
+        ]
 
     def spawn(self, command: list[str], **more: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=180,
@@ -58,7 +62,9 @@ class Peers:
 
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         route = nono_py.RouteConfig(
-            prefix="/allowed", upstream="https://allowed.test", endpoint_rules=[("GET", "/public/**")]
+            prefix="/allowed",
+            upstream="https://allowed.test",
+            endpoint_rules=[("GET", "/public/**")],
         )
         proxy = nono_py.start_proxy(nono_py.ProxyConfig(
             allowed_hosts=["allowed.test", "rebind.test", "self.test"], routes=[route],
@@ -68,8 +74,12 @@ class Peers:
         for path in self.readable:
             caps.allow_path(path, nono_py.AccessMode.READ)
         caps.proxy_only(proxy)
-        env = proxy.sandbox_env(extra_env=[("LAB", os.environ["LAB"]), ("PATH", os.environ["PATH"])])
-        result = nono_py.sandboxed_exec(caps, COMMAND, env=env, enforcement_mode=mode, timeout_secs=180)
+        env = proxy.sandbox_env(
+            extra_env=[("LAB", os.environ["LAB"]), ("PATH", os.environ["PATH"])]
+        )
+        result = nono_py.sandboxed_exec(
+            caps, COMMAND, env=env, enforcement_mode=mode, timeout_secs=180
+        )
         proxy.shutdown()
         return (result.stdout or result.stderr).decode()
 
@@ -80,6 +90,19 @@ class Peers:
         script = Path(__file__).with_name("srt.mjs")
         return self.spawn(["node", str(script), " ".join(COMMAND)],
                           NODE_EXTRA_CA_CERTS=str(self.folder / "ca.pem"))  # fmt: skip
+
+    def sandbox_net(self) -> str:
+        allow = [
+            "GET https://allowed.test/public/**",
+            "GET http://rebind.test:8088",
+            "GET http://self.test:8088",
+        ]
+        rules = [word for rule in allow for word in ("--allow", rule)]
+        read = [word for path in (self.folder, PROBE.parent) for word in ("--read", str(path))]
+        trust = ["--ca", str(self.folder / "ca.pem")]
+        program = os.environ["SANDBOX_NET"]
+        keep = ["--env", f"LAB={os.environ['LAB']}"]
+        return self.spawn([program, "native", "run", *rules, *read, *trust, *keep, "--", *COMMAND])
 
     def codex(self) -> str:
         home = Path(tempfile.mkdtemp(dir=self.folder))
@@ -92,7 +115,7 @@ def one_peer(name: str, folder: Path) -> None:
     bystander = subprocess.Popen(["sleep", "300"])
     try:
         print(getattr(Peers(folder), name)())
-    except Exception as error:  # noqa: BLE001 - a peer that refuses is a result
+    except Exception as error:
         print(f"{type(error).__name__}: {error}")
     bystander.kill()
 

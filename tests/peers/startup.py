@@ -18,7 +18,11 @@ from collections.abc import Callable
 import nono_py
 from sandlock import Sandbox
 
-SYSTEM = [path for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", "/proc") if os.path.exists(path)]
+SYSTEM = [
+    path
+    for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", "/proc")
+    if os.path.exists(path)
+]
 PASS = ["/usr/bin/python3", "-c", "pass"]
 SETTINGS = {
     "network": {"allowedDomains": ["localhost"], "deniedDomains": [], "tlsTerminate": {}},
