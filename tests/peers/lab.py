@@ -111,9 +111,14 @@ def world(folder: Path) -> None:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("0.0.0.0", 5353))
     print("ready", flush=True)
-    while True:
-        datagrams.recv(64)
-        recorder.add(server="udp")
+
+    def count() -> None:
+        while True:
+            datagrams.recv(64)
+            recorder.add(server="udp")
+
+    threading.Thread(target=count, daemon=True).start()
+    sys.stdin.read()  # ends with the lab
 
 
 class Lab:
