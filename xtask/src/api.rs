@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use public_api::MINIMUM_NIGHTLY_RUST_VERSION;
 
 /// The crates, from the front to the ground.
-pub const CRATES: [&str; 6] = [
+pub const CRATES: [&str; 8] = [
     "sandbox-net",
+    "sandbox-net-native",
+    "sandbox-net-broker",
     "sandbox-net-wasi",
     "sandbox-net-gateway",
     "sandbox-net-egress",

@@ -175,7 +175,7 @@ def attempt(
 
 
 def connects_directly(sock: "_socket.socket", made: "Plan") -> "bool":
-    """Connects to the direct address; returns whether that is all, or the broker has to be asked."""
+    """Connects to the direct address; returns whether that is all. Else the broker is asked."""
     if made.direct is None:
         return False
     if not loopback.connect(sock, made.direct, made.hosts):
