@@ -46,7 +46,8 @@ impl Document {
         check_grants(&self.tls)?;
         check_fields(&self.fields)?;
         let lists = [&self.allow, &self.deny, &self.ask];
-        check_count(lists, (&self.tls, &self.fields), self.secrets.len())?;
+        let others = self.secrets.len() + self.tunnel.len();
+        check_count(lists, (&self.tls, &self.fields), others)?;
         self.budgets.check()?;
         check_secrets(&self.secrets)
     }
@@ -67,7 +68,8 @@ impl Policy {
             let lists = [&layer.allow, &layer.deny, &layer.ask];
             // The secrets are the first author's.
             let secrets = self.secrets().len() * usize::from(index == 0);
-            check_count(lists, (&layer.tls, &layer.fields), secrets)?;
+            let others = secrets + layer.tunnel.len();
+            check_count(lists, (&layer.tls, &layer.fields), others)?;
         }
         self.budgets().check()?;
         check_secrets(self.secrets())
@@ -122,16 +124,16 @@ pub fn check_secrets(secrets: &[Secret]) -> Result<(), PolicyFault> {
     }
 }
 
-/// Refuses more rules than a file may have, in all its lists, secrets and grants.
+/// Refuses more rules than a file may have, in all its lists, secrets, tunnels and grants.
 fn check_count(
     lists: [&Vec<Rule>; 3],
     (tls, fields): (&[TlsGrants], &[FieldGrants]),
-    secrets: usize,
+    others: usize,
 ) -> Result<(), PolicyFault> {
     let tls = tls.iter().map(|grants| grants.hosts.len());
     let fields = fields.iter().map(|grants| grants.hosts.len());
     let rules = lists.into_iter().map(Vec::len).chain(tls).chain(fields);
-    match rules.fold(secrets, usize::saturating_add) > MAX_RULES {
+    match rules.fold(others, usize::saturating_add) > MAX_RULES {
         true => Err(fault("rules", DocumentFault::TooManyRules)),
         false => Ok(()),
     }

@@ -18,6 +18,7 @@ use crate::secret::Secret;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::TlsOverrides;
+use crate::tunnel::TunnelEndpoint;
 
 pub use answer::{Answer, Asked};
 
@@ -32,6 +33,7 @@ pub struct Checked<T> {
     /// The requested scheme, for later denials.
     asked_scheme: Option<Scheme>,
     asked_endpoint: Endpoint,
+    is_tunnel: bool,
 }
 
 /// The addresses at which the host of a checked value may be dialled.
@@ -176,6 +178,7 @@ impl<T> Checked<T> {
         Target {
             scheme: self.asked_scheme,
             endpoint: &self.asked_endpoint,
+            is_tunnel: self.is_tunnel,
         }
     }
 }
@@ -365,6 +368,21 @@ impl Policy {
         answer(judged, Target::from(origin), value)
     }
 
+    /// Judges a tunnel, before its name is resolved. Only the policy's `tunnel` list grants one: no
+    /// rule and no mode does. Rules that deny deny it, whatever it might carry.
+    ///
+    /// # Errors
+    ///
+    /// The [`Denial`], if an author does not grant it, or a rule denies it.
+    pub fn answer_tunnel(&self, endpoint: Endpoint) -> Result<Answer<TunnelEndpoint>, Denial> {
+        let request = Operation::Tunnel {
+            endpoint: &endpoint,
+        };
+        let judged = judge(&request, self)?;
+        let target = Target::tunnel(&endpoint);
+        answer(judged, target, TunnelEndpoint::new(endpoint.clone()))
+    }
+
     /// Does [`answer_connect`](Self::answer_connect) without a hook to ask.
     ///
     /// # Errors
@@ -404,6 +422,15 @@ impl Policy {
         let answer = self.answer_request(origin, method, path, fields)?;
         answer.without_asking()
     }
+
+    /// Does [`answer_tunnel`](Self::answer_tunnel) without a hook to ask.
+    ///
+    /// # Errors
+    ///
+    /// The [`Denial`].
+    pub fn check_tunnel(&self, endpoint: Endpoint) -> Result<Checked<TunnelEndpoint>, Denial> {
+        self.answer_tunnel(endpoint)?.without_asking()
+    }
 }
 
 /// `target` names the request in a denial for its addresses.
@@ -426,6 +453,7 @@ fn answer<T>(
         reported,
         asked_scheme: target.scheme,
         asked_endpoint: target.endpoint.clone(),
+        is_tunnel: target.is_tunnel,
     };
     Ok(match asked {
         Some(denial) => Answer::Ask(Asked { checked, denial }),

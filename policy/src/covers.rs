@@ -9,6 +9,7 @@ use crate::relations::{contains, is_narrower, is_same, shares_requests, touches}
 use crate::rule::Rule;
 use crate::target::Scheme;
 use crate::tls::{TlsGrants, TlsOverride};
+use crate::tunnel::tunnels_are_within;
 
 impl Policy {
     /// Whether this policy allows everything that `other` allows, for example to check a customer's
@@ -49,6 +50,7 @@ impl Policy {
                         ask,
                         tls: Vec::new(),
                         fields: Vec::new(),
+                        tunnel: Vec::new(),
                     };
                     self.layers
                         .iter()
@@ -135,6 +137,10 @@ fn layer_covers(outer: &Layer, inner: &Layer, asks: &[Rule]) -> bool {
         Mode::Ask => matches!(outer.mode, Mode::Ask | Mode::Report),
         Mode::Report => outer.mode == Mode::Report,
     };
+    // No mode grants a tunnel.
+    if !tunnels_are_within(outer, inner) {
+        return false;
+    }
     if outer.mode == Mode::Report {
         return true;
     }

@@ -80,6 +80,7 @@ pub(crate) fn judge<'p>(
             path,
             fields,
         } => decide_request(origin, method, path, fields, policy),
+        Operation::Tunnel { endpoint } => Ok(policy.judge_tunnel(endpoint)),
     }
 }
 

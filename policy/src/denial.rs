@@ -109,6 +109,8 @@ pub struct Denial {
 pub(super) struct Target<'a> {
     pub(super) scheme: Option<Scheme>,
     pub(super) endpoint: &'a Endpoint,
+    /// Whether it is a tunnel, which no rule but one of 'tunnel' allows.
+    pub(super) is_tunnel: bool,
 }
 
 impl<'a> From<&'a Endpoint> for Target<'a> {
@@ -116,6 +118,7 @@ impl<'a> From<&'a Endpoint> for Target<'a> {
         Self {
             scheme: None,
             endpoint,
+            is_tunnel: false,
         }
     }
 }
@@ -125,6 +128,7 @@ impl<'a> From<&'a Origin> for Target<'a> {
         Self {
             scheme: Some(origin.scheme),
             endpoint: &origin.endpoint,
+            is_tunnel: false,
         }
     }
 }
@@ -134,6 +138,17 @@ impl<'a> From<&Query<'a>> for Target<'a> {
         Self {
             scheme: Some(query.scheme),
             endpoint: query.endpoint,
+            is_tunnel: false,
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// A tunnel.
+    pub(super) fn tunnel(endpoint: &'a Endpoint) -> Self {
+        Self {
+            is_tunnel: true,
+            ..Self::from(endpoint)
         }
     }
 }
@@ -141,6 +156,9 @@ impl<'a> From<&Query<'a>> for Target<'a> {
 /// `[scheme://]host:port`, always with the port.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_tunnel {
+            f.write_str("a tunnel to ")?;
+        }
         if let Some(scheme) = self.scheme {
             write!(f, "{scheme}://")?;
         }
@@ -182,6 +200,17 @@ impl Target<'_> {
         self.deny(DenyReason::NoRule, DEFAULT_DENY, &fault, &remedy)
     }
 
+    /// No author, or not every author, grants the tunnel.
+    pub(super) fn no_tunnel(&self) -> Denial {
+        let remedy = format!(
+            "to allow it, add '{0}' to the policy's 'tunnel' (--tunnel {0}), which hides from the \
+             policy what it carries",
+            self.endpoint
+        );
+        let fault = "no tunnel to it is granted";
+        self.deny(DenyReason::NoRule, DEFAULT_DENY, fault, &remedy)
+    }
+
     /// `rule` is one that denies; `unread` is set if it denies because the path cannot be compared.
     pub(super) fn deny_rule(&self, rule: &str, unread: Option<Unread>) -> Denial {
         let remove = "remove that rule from 'deny'";
@@ -200,21 +229,31 @@ impl Target<'_> {
 
     /// `rule` is one that asks.
     pub(super) fn not_granted(&self, rule: &str) -> Denial {
-        let allowing = suggestion(self.scheme, self.endpoint);
-        let remedy = format!("to allow it without asking, add the rule '{allowing}'");
-        self.deny(DenyReason::Hook, rule, "nobody approved it", &remedy)
+        self.deny(
+            DenyReason::Hook,
+            rule,
+            "nobody approved it",
+            &self.unasked(),
+        )
     }
 
     /// The embedder's hook refused, for this reason, what the rule asks about.
     pub(super) fn hook_refused(&self, rule: &str, why: &str) -> Denial {
-        let allowing = suggestion(self.scheme, self.endpoint);
-        let remedy = format!("to allow it without asking, add the rule '{allowing}'");
         self.deny(
             DenyReason::Hook,
             rule,
             &format!("the hook refused: {}", one_line(why)),
-            &remedy,
+            &self.unasked(),
         )
+    }
+
+    /// How to have it without asking.
+    fn unasked(&self) -> String {
+        if self.is_tunnel {
+            return "to allow it without asking, remove that rule from 'ask'".to_owned();
+        }
+        let allowing = suggestion(self.scheme, self.endpoint);
+        format!("to allow it without asking, add the rule '{allowing}'")
     }
 
     /// The embedder's hook refused, for this reason, what the rule allows.
@@ -296,6 +335,13 @@ impl Target<'_> {
             Host::Ip(_) => (
                 "a rule denies its address",
                 "to allow it, remove that rule from 'deny'".to_owned(),
+            ),
+            Host::Name(_) if self.is_tunnel => (
+                "its grant does not allow any of its addresses",
+                format!(
+                    "to allow it, write '{} to ADDRESS' in 'tunnel' with the address to connect to",
+                    self.endpoint
+                ),
             ),
             Host::Name(_) => {
                 let allowing = suggestion(self.scheme, self.endpoint);

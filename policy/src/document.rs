@@ -21,6 +21,7 @@ use crate::overrides::FieldGrants;
 use crate::rule::Rule;
 use crate::secret::Secret;
 use crate::tls::TlsGrants;
+use crate::tunnel::TunnelGrant;
 
 /// The longest policy file, in bytes: 4 MiB.
 pub const MAX_LENGTH: usize = 4 << 20;
@@ -54,6 +55,10 @@ pub struct Document {
     /// programs may send. Others are refused where a rule for the host names a method or a path.
     #[schemars(rename = "field")]
     pub fields: Vec<FieldGrants>,
+    /// The hosts and ports, such as 'db.example.com:5432', to which native programs may send bytes that
+    /// the policy does not see. Nothing else is tunnelled, and components have no tunnels.
+    #[schemars(with = "Vec<String>")]
+    pub tunnel: Vec<TunnelGrant>,
 }
 
 /// What happens to a request that no rule allows.

@@ -10,6 +10,7 @@ use crate::query::Query;
 use crate::relations::is_narrower;
 use crate::rule::Rule;
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
+use crate::tunnel::TunnelGrant;
 
 /// The name of the rule if a mode decided and not a rule.
 pub(crate) const ASK_MODE: &str = "ask-mode";
@@ -26,6 +27,7 @@ pub(crate) struct Layer {
     pub(crate) ask: Vec<Rule>,
     pub(crate) tls: Vec<TlsGrants>,
     pub(crate) fields: Vec<FieldGrants>,
+    pub(crate) tunnel: Vec<TunnelGrant>,
 }
 
 /// The answer of a layer, or of a whole policy, to a request. In the order of severity.
@@ -39,6 +41,15 @@ pub(crate) enum LayerVerdict<'p> {
     Ask(&'p str, Denial),
     /// It is denied.
     Deny(Denial),
+}
+
+impl<'p> LayerVerdict<'p> {
+    /// The strictest of the layers' verdicts; if several allow, the last one's rule.
+    pub(crate) fn strictest(verdicts: impl Iterator<Item = Self>) -> Self {
+        verdicts
+            .reduce(|a, b| if a.severity() > b.severity() { a } else { b })
+            .expect("a policy has at least one layer")
+    }
 }
 
 impl LayerVerdict<'_> {
@@ -62,10 +73,7 @@ impl Layer {
         }
         if let Some(rule) = self.asking(query) {
             let denial = target.not_granted(rule.as_str());
-            return match self.mode {
-                Mode::Report => LayerVerdict::Report(denial),
-                _ => LayerVerdict::Ask(rule.as_str(), denial),
-            };
+            return self.asks(rule, denial);
         }
         if let Some(rule) = self.allowing(query).next() {
             return LayerVerdict::Allow(rule);
@@ -148,7 +156,15 @@ impl Layer {
             .or_else(|| denying.find(|rule| rule.names_head() && rule.host.forbids(host)))
     }
 
-    fn refuse(&self, denial: Denial) -> LayerVerdict<'_> {
+    /// The verdict of a rule that asks.
+    pub(crate) fn asks<'p>(&self, rule: &'p Rule, denial: Denial) -> LayerVerdict<'p> {
+        match self.mode {
+            Mode::Report => LayerVerdict::Report(denial),
+            _ => LayerVerdict::Ask(rule.as_str(), denial),
+        }
+    }
+
+    pub(crate) fn refuse(&self, denial: Denial) -> LayerVerdict<'_> {
         match self.mode {
             Mode::Report => LayerVerdict::Report(denial),
             _ => LayerVerdict::Deny(denial),

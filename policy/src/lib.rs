@@ -79,6 +79,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod tunnel;
 
 pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
@@ -111,3 +112,4 @@ pub use secret_source::{
 pub use suggestion::is_pastable;
 pub use target::{Endpoint, Origin, Scheme};
 pub use tls::{TlsGrants, TlsGrantsError, TlsOverride, TlsOverrides, Verification};
+pub use tunnel::{TunnelEndpoint, TunnelGrant, TunnelGrantError};

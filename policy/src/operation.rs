@@ -15,6 +15,8 @@ pub enum Stage {
     Tls,
     /// `request`: method, path and fields.
     Request,
+    /// `tunnel`: a host and port, to which bytes go that nobody reads.
+    Tunnel,
 }
 
 impl Stage {
@@ -25,6 +27,7 @@ impl Stage {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Request => "request",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -59,6 +62,12 @@ pub enum Operation<'a> {
         /// The fields: names and values.
         fields: &'a [(Vec<u8>, Vec<u8>)],
     },
+    /// Open a tunnel, whose bytes nobody reads. Only native programs can: the interface of
+    /// components has no such call.
+    Tunnel {
+        /// Where to.
+        endpoint: &'a Endpoint,
+    },
 }
 
 impl Operation<'_> {
@@ -69,6 +78,7 @@ impl Operation<'_> {
             Self::Connect { .. } => Stage::Connect,
             Self::Tls { .. } => Stage::Tls,
             Self::Request { .. } => Stage::Request,
+            Self::Tunnel { .. } => Stage::Tunnel,
         }
     }
 }

@@ -186,10 +186,7 @@ impl Policy {
 
     /// The strictest of the layers' verdicts; if several allow, the last one's rule.
     pub(crate) fn judge(&self, query: &Query<'_>) -> LayerVerdict<'_> {
-        let verdicts = self.layers.iter().map(|layer| layer.judge(query));
-        verdicts
-            .reduce(|a, b| if a.severity() > b.severity() { a } else { b })
-            .expect("a policy has at least one layer")
+        LayerVerdict::strictest(self.layers.iter().map(|layer| layer.judge(query)))
     }
 
     /// The strictest verdict of the layers on these TLS settings; `None` if all grant them.
@@ -235,6 +232,7 @@ impl From<Document> for Policy {
             ask: document.ask,
             tls: document.tls,
             fields: document.fields,
+            tunnel: document.tunnel,
         };
         Self {
             budgets: document.budgets,

@@ -17,6 +17,7 @@ use crate::rule::Rule;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
+use crate::tunnel::TunnelGrant;
 
 /// Hosts of few different labels, so that rules and targets often match.
 fn host() -> impl Strategy<Value = String> {
@@ -98,6 +99,33 @@ fn policy() -> impl Strategy<Value = Policy> {
             ..Document::default()
         };
         document.into()
+    })
+}
+
+/// A tunnel, sometimes with addresses.
+fn tunnel() -> impl Strategy<Value = TunnelGrant> {
+    let to = prop::sample::select(vec!["", "", " to 10.0.0.1", " to public,127.0.0.1"]);
+    (host(), port(), to).prop_filter_map("not a tunnel", |(host, port, to)| {
+        format!("{host}:{port}{to}").parse().ok()
+    })
+}
+
+/// A policy with tunnels, in any mode.
+fn tunnelling() -> impl Strategy<Value = Policy> {
+    let tunnels = prop::collection::vec(tunnel(), 0..4);
+    let mode = prop::sample::select(Mode::ALL.to_vec());
+    let ask = prop::collection::vec(full_rule(), 0..2);
+    (policy(), tunnels, mode, ask).prop_map(|(policy, tunnel, mode, ask)| {
+        let [layer] = &*policy.layers else {
+            unreachable!()
+        };
+        let ask = ask.iter().filter_map(|rule| rule.parse().ok()).collect();
+        Policy::of_layer(Layer {
+            tunnel,
+            mode,
+            ask,
+            ..layer.clone()
+        })
     })
 }
 
@@ -346,6 +374,51 @@ proptest! {
     }
 
     #[test]
+    fn a_tunnel_passes_only_where_every_author_names_it_and_no_rule_denies_the_host(
+        a in tunnelling(),
+        b in tunnelling(),
+        narrowing in prop::collection::vec(full_rule(), 0..4),
+        host in host(),
+        port in port(),
+        address in address(),
+    ) {
+        let endpoint = Endpoint::new(&host, port).unwrap();
+        let answer = |policy: &Policy| policy.answer_tunnel(endpoint.clone());
+        let lets = |policy: &Policy| answer(policy).is_ok_and(|it| granted(it).permits(address));
+        let both = a.intersect(&b);
+        prop_assert_eq!(lets(&both), lets(&a) && lets(&b));
+        prop_assert_eq!(both.names_tunnel(&endpoint), a.names_tunnel(&endpoint) && b.names_tunnel(&endpoint));
+        // On text alone: the name and the port.
+        let text = endpoint.to_string();
+        let is_named = a.tunnel_grants().any(|grant| grant.as_str().split(' ').next() == Some(&text));
+        prop_assert_eq!(a.names_tunnel(&endpoint), is_named);
+        prop_assert!(is_named || answer(&a).is_err());
+        if a.layers[0].mode == Mode::Enforce && let Ok(route) = answer(&a) {
+            let route = granted(route);
+            let scheme = Scheme::ALL.map(|scheme| Origin { scheme, endpoint: endpoint.clone() });
+            for origin in scheme {
+                let (_, decision) = a.explain(&origin, "GET", "/");
+                let denied = matches!(decision, Decision::Deny(ref it) if it.reason == DenyReason::DenyRule);
+                prop_assert!(!denied, "{:?} {}", a, origin);
+            }
+            if route.permits(address) && classify(address) != AddressClass::Public {
+                let canonical = address.to_canonical();
+                let own = host.parse() == Ok(canonical);
+                let local = host == "localhost" && canonical.is_loopback();
+                let mut grants = a.tunnel_grants().filter(|grant| grant.is_for(&endpoint));
+                prop_assert!(own || local || grants.any(|it| it.as_str().contains(&canonical.to_string())));
+            }
+        }
+        if a.covers(&b) && lets(&b) {
+            prop_assert!(lets(&a), "{:?} does not cover {:?}", a, b);
+        }
+        prop_assert!(a.covers(&a) && a.uncovered_tunnels(&a).is_empty());
+        prop_assert!(a.covers(&both) && b.covers(&both));
+        let narrowing = narrowing.iter().filter(|rule| rule.parse::<Rule>().is_ok());
+        prop_assert!(answer(&a.narrow(narrowing).unwrap()).is_err());
+    }
+
+    #[test]
     fn the_canonical_form_of_a_host_is_its_own_canonical_form(
         text in "[a-zA-Z0-9._:xn-]{1,20}|(xn--)?[a-z0-9üßé-]{1,12}\\.[a-z]{2}|\\PC{1,12}",
     ) {
@@ -384,7 +457,14 @@ proptest! {
             prop_assert!(!error.to_string().contains(char::is_control), "{error}");
         }
         match text.parse::<Rule>() {
-            Ok(rule) => prop_assert_eq!(rule.to_string(), text),
+            Ok(rule) => prop_assert_eq!(&rule.to_string(), &text),
+            Err(error) => prop_assert!(!error.to_string().contains(char::is_control), "{error}"),
+        }
+        match text.parse::<TunnelGrant>() {
+            Ok(grant) => {
+                prop_assert_eq!(grant.to_string(), text.as_str());
+                prop_assert!(grant.endpoint().is_some_and(|it| grant.is_for(&it)));
+            }
             Err(error) => prop_assert!(!error.to_string().contains(char::is_control), "{error}"),
         }
     }

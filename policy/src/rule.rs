@@ -153,19 +153,23 @@ impl Rule {
     /// Whether the rule, as one that denies, names addresses and matches such a request: then no
     /// name may lead there.
     pub(crate) fn may_forbid_addresses(&self, query: &Query<'_>) -> bool {
-        let is_about_addresses = matches!(
-            self.host,
-            HostPattern::Network(_) | HostPattern::Exact(Host::Ip(_))
-        );
         let ports = self.ports.unwrap_or(Ports::ALL);
         let head_fits = || match &query.head {
             Some(head) => self.forbids_head(head).is_ok(),
             None => self.methods.is_empty() && self.path.is_none(),
         };
-        is_about_addresses
+        self.is_about_addresses()
             && self.check_scheme(query).is_ok()
             && ports.contains(query.endpoint.port)
             && head_fits()
+    }
+
+    /// Whether its host is an address or a network.
+    pub(crate) fn is_about_addresses(&self) -> bool {
+        matches!(
+            self.host,
+            HostPattern::Network(_) | HostPattern::Exact(Host::Ip(_))
+        )
     }
 
     fn check_scheme(&self, query: &Query<'_>) -> Result<(), Mismatch> {

@@ -7,7 +7,8 @@ use crate::rule::Rule;
 use crate::target::{Endpoint, Origin, Scheme};
 
 /// A policy from its rules, separated by semicolons: `!` before those that deny, `?` before those that ask,
-/// `~` before grants of TLS settings, `^` before grants of fields, and `report` or `ask` for the mode.
+/// `~` before grants of TLS settings, `^` before grants of fields, `@`
+/// before tunnels, and `report` or `ask` for the mode.
 pub(crate) fn policy(text: &str) -> Policy {
     let mut document = Document::default();
     for rule in text.split(';').map(str::trim).filter(|r| !r.is_empty()) {
@@ -17,6 +18,7 @@ pub(crate) fn policy(text: &str) -> Policy {
             (("!", deny), _) => document.deny.push(Rule::parse_deny(deny).unwrap()),
             (("~", tls), _) => document.tls.push(tls.parse().unwrap()),
             (("^", field), _) => document.fields.push(field.parse().unwrap()),
+            (("@", tunnel), _) => document.tunnel.push(tunnel.parse().unwrap()),
             (("?", ask), _) => document.ask.push(ask.parse().unwrap()),
             _ => document.allow.push(rule.parse().unwrap()),
         }

@@ -8,6 +8,7 @@
 mod message;
 mod metadata;
 mod reading;
+mod tunnel;
 
 use libfuzzer_sys::fuzz_target;
 use sandbox_net_policy::{
@@ -45,6 +46,7 @@ fn check_in_a_document(text: &str) {
         let text = format!("version = 1\n{key} = [\"{escaped}\"]\n[end]\n");
         Document::parse(&text)
     };
+    tunnel::check(text, parse("tunnel"));
     type Rules = fn(Document) -> Vec<Rule>;
     let lists: [(&str, Rules, _); 3] = [
         ("allow", |document| document.allow, text.parse()),

@@ -8,7 +8,7 @@ use sandbox_net_policy::{Endpoint, Policy, Scheme};
 use crate::reading::Reading;
 
 /// Metadata addresses, and IPv6 addresses that embed the first one, or 10.0.0.1.
-const ADDRESSES: [&str; 10] = [
+pub(crate) const ADDRESSES: [&str; 10] = [
     "169.254.169.254",
     "169.254.170.2",
     "100.100.100.200",
@@ -46,7 +46,7 @@ pub(crate) fn check(policy: &Policy, text: &str) {
 }
 
 /// The addresses in the text.
-fn literals(text: &str) -> Vec<IpAddr> {
+pub(crate) fn literals(text: &str) -> Vec<IpAddr> {
     let is_part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
     let runs = text.split(|c| !is_part(c));
     // A port may follow an IPv4 address.

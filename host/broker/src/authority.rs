@@ -129,7 +129,9 @@ impl RunAuthority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.is_ca = IsCa::ExplicitNoCa;
-        let name: String = host.to_string().chars().take(64).collect();
+        // OpenSSL holds a common name that looks like a host to the constraints of DNS names, and an
+        // address looks like one.
+        let name: String = format!("host {host}").chars().take(64).collect();
         dress(&mut params, &name, &serial()?, self.valid);
         let certificate = params.signed_by(&self.key, &self.issuer)?;
         let key = PrivateKeyDer::try_from(self.key.serialize_der());
@@ -197,3 +199,6 @@ fn constraints(names: &Names) -> NameConstraints {
         excluded_subtrees: excluded,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! A broker that has its settings, and starts.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sandbox_net_egress::EgressConfig;
 use sandbox_net_gateway::audit::{AuditFile, AuditSettings, AuditSink};
-use sandbox_net_gateway::{AuditLog, Gateway, Vault};
+use sandbox_net_gateway::{AuditLog, DecisionHook, Gateway, Vault};
 use sandbox_net_policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::kept_errors::KeptErrors;
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::policy_source::{Content, read};
+use crate::policy_files::Contents;
 use crate::reload::Follower;
 use crate::running::RunningBroker;
 use crate::shared::Shared;
@@ -48,7 +49,7 @@ use crate::token::Token;
 pub struct Broker {
     settings: BrokerBuilder,
     policy: Policy,
-    content: Option<Content>,
+    contents: Contents,
     egress: EgressConfig,
 }
 
@@ -60,12 +61,12 @@ impl Broker {
     }
 
     /// Checks the settings. It reads the policy file.
-    pub(crate) fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
+    fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
         if settings.listeners.is_empty() {
             return Err(BrokerError::NoListener);
         }
-        let content = settings.source.file.as_deref().map(read);
-        let policy = settings.source.policy(content.as_ref())?;
+        let contents = settings.source.files.read();
+        let policy = settings.source.policy(&contents)?;
         Vault::check(policy.secrets())?;
         let servers = settings.dns_servers.as_deref();
         let mut egress = EgressConfig::configured(&settings.authorities, servers)?;
@@ -76,7 +77,7 @@ impl Broker {
         Ok(Self {
             settings,
             policy,
-            content,
+            contents,
             egress,
         })
     }
@@ -85,6 +86,14 @@ impl Broker {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Asks this hook about every request, as [`BrokerBuilder::hook`] does, now that it is known whether
+    /// the policy asks.
+    #[must_use]
+    pub fn hook(mut self, hook: impl DecisionHook + 'static, deadline: Duration) -> Self {
+        self.settings = self.settings.hook(hook, deadline);
+        self
     }
 
     /// Opens the listeners, fetches the secrets, makes the certificate authority, and serves clients
@@ -101,7 +110,7 @@ impl Broker {
         let Self {
             mut settings,
             policy,
-            content,
+            contents,
             egress,
         } = self;
         let mut listeners = Vec::new();
@@ -129,14 +138,11 @@ impl Broker {
         let now = Arc::new(Notify::new());
         let mut running = RunningBroker::new(Arc::clone(&shared), token.clone(), Arc::clone(&now));
         running.listens_on(&listeners);
-        if let (Some(path), Some(seen)) = (settings.source.file.clone(), content)
-            && settings.reloads
-        {
+        if settings.reloads && !settings.source.files.is_empty() {
             let follower = Follower {
                 shared: Arc::clone(&shared),
                 source: settings.source,
-                path,
-                seen,
+                seen: contents,
                 now,
             };
             running.tasks().spawn(follower.run());
@@ -154,10 +160,19 @@ fn serve_all(shared: &Arc<Shared>, listeners: Vec<Listener>, token: &Token, task
 }
 
 impl BrokerBuilder {
+    /// Checks the settings, and reads the policy file.
+    ///
+    /// # Errors
+    ///
+    /// If the policy cannot be used, a certificate or a DNS server is invalid, or there is no listener.
+    pub fn build(self) -> Result<Broker, BrokerError> {
+        Broker::checked(self)
+    }
+
     /// The authority of the run. With a policy that may change it is not limited to some names: a new
     /// rule would not work otherwise.
     fn authority(&self, policy: &Policy) -> Result<RunAuthority, BrokerError> {
-        let may_change = self.source.file.is_some() && self.reloads;
+        let may_change = !self.source.files.is_empty() && self.reloads;
         let names = match may_change {
             true => None,
             false => names(policy, self.hook.is_some()),

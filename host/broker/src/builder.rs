@@ -9,8 +9,6 @@ use sandbox_net_gateway::audit::AuditSink;
 use sandbox_net_gateway::{DecisionHook, SharedHook};
 use sandbox_net_policy::{Document, Policy};
 
-use crate::broker::Broker;
-use crate::error::BrokerError;
 use crate::limits::BrokerLimits;
 use crate::listener::ListenerSettings;
 use crate::log::LogSink;
@@ -20,7 +18,7 @@ use crate::token::Token;
 /// How long the certificates of a run are valid.
 const CA_VALID: Duration = Duration::from_secs(24 * 3600);
 
-/// The settings of a [`Broker`].
+/// The settings of a [`Broker`](crate::Broker).
 ///
 /// ```
 /// use sandbox_net_broker::Broker;
@@ -96,27 +94,18 @@ impl std::fmt::Debug for BrokerBuilder {
 }
 
 impl BrokerBuilder {
-    /// Checks the settings, and reads the policy file.
-    ///
-    /// # Errors
-    ///
-    /// If the policy cannot be used, a certificate or a DNS server is invalid, or there is no listener.
-    pub fn build(self) -> Result<Broker, BrokerError> {
-        Broker::checked(self)
-    }
-
     /// Decides by this policy.
     #[must_use]
     pub fn policy(mut self, document: Document) -> Self {
         self.source.document = document;
-        self.source.file = None;
+        self.source.files.first = None;
         self
     }
 
     /// Decides by the policy in this file, and follows its changes: see [`reload`](Self::reload).
     #[must_use]
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.source.file = Some(path.into());
+        self.source.files.first = Some(path.into());
         self
     }
 
@@ -164,10 +153,25 @@ impl BrokerBuilder {
         self
     }
 
+    /// Grants a blind tunnel: `HOST:PORT [to ADDRESSES]`. What a client sends there passes as it is, and
+    /// nothing else does.
+    #[must_use]
+    pub fn tunnel(mut self, grant: impl Into<String>) -> Self {
+        self.source.tunnels.push(grant.into());
+        self
+    }
+
     /// Allows only what this policy allows, too.
     #[must_use]
     pub fn intersect(mut self, policy: Policy) -> Self {
         self.source.narrowing.push(policy);
+        self
+    }
+
+    /// Allows only what the policy in this file allows, too, and follows its changes.
+    #[must_use]
+    pub fn intersect_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.source.files.narrowing.push(path.into());
         self
     }
 
@@ -201,11 +205,20 @@ impl BrokerBuilder {
         self
     }
 
-    /// Accepts clients on a listener that only the programs of one run can reach, such as one that was
-    /// made in their network namespace. Calls need no token.
+    /// Accepts clients on a listener that only the programs of one run can reach, because it was made in
+    /// their own network namespace. Calls need no token. A listener in the broker's own namespace is
+    /// refused when the broker starts.
+    #[must_use]
+    pub fn isolated_listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listeners.push(ListenerSettings::Own(listener, true));
+        self
+    }
+
+    /// Accepts clients on any loopback listener without a token: the caller vouches for who can reach it.
+    /// Prefer [`isolated_listener`](Self::isolated_listener), which checks that.
     #[must_use]
     pub fn own_listener(mut self, listener: std::net::TcpListener) -> Self {
-        self.listeners.push(ListenerSettings::Own(listener));
+        self.listeners.push(ListenerSettings::Own(listener, false));
         self
     }
 

@@ -4,33 +4,23 @@ use std::sync::Arc;
 
 use sandbox_net_egress::{BodyKind, EgressError, GuestTlsOptions, Reuse};
 use sandbox_net_gateway::{Link, Stage};
-use sandbox_net_policy::{Endpoint, Host};
+use sandbox_net_policy::Endpoint;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::blind;
 use crate::client_hello;
-use crate::connected::requests;
+use crate::connected::{Connected, requests};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
 use crate::kept_errors::ConnectionId;
-use crate::serve::say;
+use crate::reply::{established, refuse};
 use crate::shared::Shared;
 use crate::socket::{ClientSocket, ClientStream};
 use crate::target;
 
 /// The first byte of TLS: that of a handshake record.
 const TLS: u8 = 0x16;
-
-/// A connection that a client made by `CONNECT`.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) link: Link,
-    host: Host,
-    pub(crate) id: ConnectionId,
-    /// Whether failures are told by a reset, and by the API afterwards.
-    pub(crate) is_patch: bool,
-}
 
 /// Makes the connection, and serves what the client does on it.
 pub(crate) async fn connect(
@@ -39,21 +29,23 @@ pub(crate) async fn connect(
     head: &Head,
     target: &str,
 ) {
-    let (id, link, host) = match begin(shared, &mut connection, head, target).await {
+    let endpoint = match endpoint(shared, head, target) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return refuse(connection, head, &error).await,
+    };
+    // Only what the policy names is a tunnel. Everything else is read, request by request.
+    if shared.gateway.policy().names_tunnel(&endpoint) {
+        return blind::serve(shared, connection, head, endpoint).await;
+    }
+    let host = endpoint.host.clone();
+    let (id, link) = match begin(shared, &mut connection, endpoint).await {
         Some(Ok(begun)) => begun,
-        Some(Err(error)) => {
-            if say(&mut connection, Some(head), &error, false)
-                .await
-                .is_ok()
-            {
-                connection.close().await;
-            }
-            return;
-        }
+        Some(Err(error)) => return refuse(connection, head, &error).await,
         // The client has gone.
         None => return,
     };
-    if connection.write(&established(&id, &link)).await.is_err() {
+    let answer = established(&id, link.address());
+    if connection.write(&answer).await.is_err() {
         return;
     }
     let is_patch = head
@@ -66,25 +58,18 @@ pub(crate) async fn connect(
         id,
         is_patch,
     };
-    // A blind tunnel, which a policy grants by name, would begin here in place of this.
     connected.serve(connection).await;
 }
 
-/// A connection that was made: its ID, itself, and its host.
-type Begun = (ConnectionId, Link, Host);
+/// A connection that was made, and its ID.
+type Begun = (ConnectionId, Link);
 
 /// Decides and dials; `None` if the client goes away meanwhile.
 async fn begin(
     shared: &Shared,
     connection: &mut Connection,
-    head: &Head,
-    target: &str,
+    endpoint: Endpoint,
 ) -> Option<Result<Begun, ErrorJson>> {
-    let endpoint = match endpoint(shared, head, target) {
-        Ok(endpoint) => endpoint,
-        Err(error) => return Some(Err(error)),
-    };
-    let host = endpoint.host.clone();
     let connecting = async {
         let connecting = shared.gateway.connect(endpoint, None, Reuse::Close)?;
         connecting.await
@@ -96,8 +81,8 @@ async fn begin(
     };
     let id = shared.errors.connection();
     Some(
-        id.map(|id| (id, link, host))
-            .ok_or_else(|| ErrorJson::malformed("the system has no random numbers").status(500)),
+        id.map(|id| (id, link))
+            .ok_or_else(ErrorJson::no_random_numbers),
     )
 }
 
@@ -107,21 +92,9 @@ fn endpoint(shared: &Shared, head: &Head, target: &str) -> Result<Endpoint, Erro
         _ => Err("a CONNECT has no body".to_owned()),
     };
     parsed.map_err(|message| {
-        shared
-            .gateway
-            .malformed(Stage::Connect, target, Some(b"CONNECT"));
+        shared.gateway.malformed(Stage::Connect, target, None);
         shared.error(&EgressError::Invalid(message))
     })
-}
-
-/// The answer to a connection that was made.
-fn established(id: &ConnectionId, link: &Link) -> Vec<u8> {
-    let peer = link.address();
-    let peer = peer.map(|peer| format!("X-Sandbox-Net-Peer: {peer}\r\n"));
-    let peer = peer.unwrap_or_default();
-    let id = id.text();
-    format!("HTTP/1.1 200 Connection established\r\nX-Sandbox-Net-Connection: {id}\r\n{peer}\r\n")
-        .into_bytes()
 }
 
 impl Connected {

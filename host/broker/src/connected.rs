@@ -3,14 +3,27 @@
 use std::sync::Arc;
 
 use sandbox_net_egress::EgressError;
-use sandbox_net_gateway::{Completion, Outgoing, RequestHead};
+use sandbox_net_gateway::{Completion, Link, Outgoing, RequestHead};
+use sandbox_net_policy::Host;
 use sandbox_net_policy::syntax::check_head;
 
-use crate::connect::Connected;
 use crate::error_json::ErrorJson;
 use crate::http::{AnswerHead, Connection, Exchanged, Head, HeadFault};
+use crate::kept_errors::ConnectionId;
 use crate::metrics::Call;
-use crate::serve::{After, say};
+use crate::reply::{After, say};
+use crate::shared::Shared;
+
+/// A connection that a client made by `CONNECT`.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) link: Link,
+    pub(crate) host: Host,
+    pub(crate) id: ConnectionId,
+    /// Whether failures are told by a reset, and by the API afterwards.
+    pub(crate) is_patch: bool,
+}
 
 /// Serves requests, one after the other, until either side closes.
 pub(crate) async fn requests(connected: Connected, mut connection: Connection) {
@@ -18,7 +31,7 @@ pub(crate) async fn requests(connected: Connected, mut connection: Connection) {
     loop {
         let head = tokio::select! {
             biased;
-            () = connected.shared.stopping.cancelled() => return connection.close().await,
+            () = connected.shared.stopping.cancelled() => return,
             head = connection.head(limits.idle) => head,
         };
         let after = match head {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use sandbox_net_egress::EgressConfigError;
 use sandbox_net_gateway::VaultError;
-use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
+use sandbox_net_policy::{
+    DocumentError, FieldGrantsError, RuleError, TlsGrantsError, TunnelGrantError,
+};
 
 /// Why a policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,14 @@ pub enum PolicyError {
         /// What is wrong with it.
         source: FieldGrantsError,
     },
+    /// A tunnel is invalid.
+    #[error("the tunnel '{}' is invalid: {source}", grant.escape_debug())]
+    Tunnel {
+        /// The tunnel.
+        grant: String,
+        /// What is wrong with it.
+        source: TunnelGrantError,
+    },
     /// The parts do not make a policy.
     #[error("the policy can't be used: {0}")]
     Fault(String),
@@ -86,8 +96,8 @@ pub enum BrokerError {
     /// Other machines could call.
     #[error(
         "{0} is not a loopback address: whoever reaches it and learns the token could use this \
-         network, and the token crosses the wire unencrypted; listen on 127.0.0.1, or allow every \
-         address explicitly"
+         network, and the token crosses the wire unencrypted; listen on 127.0.0.1, or ask for it with \
+         listen_anywhere (--listen-anywhere)"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be listened on.

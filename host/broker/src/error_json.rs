@@ -68,6 +68,10 @@ impl ErrorJson {
     }
 
     /// The call is not what the API takes.
+    pub(crate) fn no_random_numbers() -> Self {
+        Self::malformed("the system has no random numbers").status(500)
+    }
+
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::new(400, "malformed", message)
     }

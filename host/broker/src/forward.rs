@@ -8,7 +8,7 @@ use sandbox_net_policy::syntax::check_head;
 
 use crate::error_json::ErrorJson;
 use crate::http::{AnswerHead, Connection, Exchanged, Head, without_hops};
-use crate::serve::{After, say};
+use crate::reply::{After, say};
 use crate::shared::Shared;
 use crate::target;
 

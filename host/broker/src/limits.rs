@@ -6,10 +6,19 @@ use std::time::Duration;
 pub(crate) const KEPT_ERRORS: usize = 1024;
 
 /// The bounds of a broker. Each is on what one client can make it hold, or on how long it waits.
+///
+/// ```
+/// use sandbox_net_broker::{Broker, BrokerLimits};
+///
+/// let mut limits = BrokerLimits::default();
+/// limits.connections = 16;
+/// let broker = Broker::builder().limits(limits).listen("127.0.0.1:0".parse()?).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerLimits {
-    /// Client connections of one listener that may be open at once. Each holds about 200 KiB at
+    /// Client connections of one listener that may be open at once. Each holds about 100 KiB at
     /// most, besides what the policy's `host_memory` counts.
     pub connections: usize,
     /// Bytes of a request's head, and of the trailers of its body.
@@ -33,7 +42,7 @@ pub struct BrokerLimits {
 impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 1024,
             head: 64 << 10,
             fields: 256,
             api_body: 16 << 20,

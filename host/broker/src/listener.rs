@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use crate::error::BrokerError;
+use crate::namespace::check_isolated;
 use crate::socket::ClientSocket;
 
 /// What a broker is to listen on.
@@ -18,8 +19,8 @@ pub(crate) enum ListenerSettings {
     Token(SocketAddr),
     /// A Unix socket; only this user's processes may call.
     Peer(PathBuf),
-    /// A listener that only the run's processes can reach.
-    Own(std::net::TcpListener),
+    /// A listener that only the run's processes can reach; with whether that is checked.
+    Own(std::net::TcpListener, bool),
 }
 
 /// An open listener.
@@ -55,11 +56,9 @@ impl ListenerSettings {
                 }
                 Err(source) => Err(BrokerError::Listen { address, source }),
             },
-            Self::Own(listener) => {
-                let open = listener
-                    .set_nonblocking(true)
-                    .and_then(|()| TcpListener::from_std(listener));
-                open.map(Listener::Own).map_err(BrokerError::Listener)
+            Self::Own(listener, is_checked) => {
+                let taken = own(listener, is_checked);
+                taken.map(Listener::Own).map_err(BrokerError::Listener)
             }
             #[cfg(unix)]
             Self::Peer(path) => {
@@ -73,6 +72,24 @@ impl ListenerSettings {
             }),
         }
     }
+}
+
+/// Takes over a listener, which lets in whoever reaches it: so no other machine may.
+fn own(listener: std::net::TcpListener, is_checked: bool) -> io::Result<TcpListener> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        let why = format!("it listens on {address}, which is not a loopback address");
+        return Err(io::Error::other(why));
+    }
+    #[cfg(unix)]
+    if !rustix::net::sockopt::socket_acceptconn(&listener)? {
+        return Err(io::Error::other("it does not listen"));
+    }
+    if is_checked {
+        check_isolated(&listener)?;
+    }
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// A client that has connected.

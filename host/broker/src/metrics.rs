@@ -106,30 +106,22 @@ impl Metrics {
     pub(crate) fn text(&self, usage: &NetworkUsage, is_healthy: bool) -> String {
         let mut text = String::new();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let lists: [(&str, &str, &str, &[&str], &[AtomicU64]); 3] = [
-            ("calls", "Calls by kind.", "kind", &CALLS, &self.calls),
-            (
-                "refused",
-                "Clients that were refused before anything was decided.",
-                "why",
-                &REFUSED,
-                &self.refused,
-            ),
-            (
-                "errors",
-                "Errors that clients were told.",
-                "code",
-                &CODES,
-                &self.errors,
-            ),
-        ];
-        for (name, help, label, values, counters) in lists {
+        let mut list = |(name, help), label, values: &[&str], counters: &[AtomicU64]| {
             let name = format!("sandbox_net_broker_{name}_total");
             head(&mut text, &name, help, "counter");
             for (value, counter) in values.iter().zip(counters) {
                 let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {}", read(counter));
             }
-        }
+        };
+        list(("calls", "Calls by kind."), "kind", &CALLS, &self.calls);
+        let refused = "Clients that were refused before anything was decided.";
+        list(("refused", refused), "why", &REFUSED, &self.refused);
+        list(
+            ("errors", "Errors that clients were told."),
+            "code",
+            &CODES,
+            &self.errors,
+        );
         let open = self.open.load(Ordering::Relaxed).max(0).unsigned_abs();
         for (name, help, kind, value) in [
             (

@@ -9,6 +9,7 @@ use crate::error_json::ErrorJson;
 use crate::forward::forward;
 use crate::http::{Connection, Head, HeadFault};
 use crate::metrics::{Call, Refused};
+use crate::reply::{After, say};
 use crate::shared::Shared;
 use crate::socket::{ClientSocket, ClientStream};
 use crate::target::Form;
@@ -22,7 +23,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, caller: Caller, socket: ClientSoc
     loop {
         let head = tokio::select! {
             biased;
-            () = shared.stopping.cancelled() => return connection.close().await,
+            () = shared.stopping.cancelled() => return,
             head = connection.head(wait) => head,
         };
         let head = match head {
@@ -53,28 +54,6 @@ pub(crate) async fn serve(shared: Arc<Shared>, caller: Caller, socket: ClientSoc
             After::Next => {}
             After::Close => return connection.close().await,
             After::Reset => return connection.reset(),
-        }
-    }
-}
-
-/// What happens to a connection after a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// The next call follows.
-    Next,
-    /// It is closed after what was written.
-    Close,
-    /// It is closed so that nothing passes for complete.
-    Reset,
-}
-
-impl After {
-    /// After an answer of the broker itself.
-    pub(crate) fn answer(written: std::io::Result<bool>) -> Self {
-        match written {
-            Ok(true) => Self::Next,
-            Ok(false) => Self::Close,
-            Err(_) => Self::Reset,
         }
     }
 }
@@ -134,28 +113,4 @@ async fn refuse_head(shared: &Shared, connection: Connection, fault: HeadFault) 
         HeadFault::Slow => ErrorJson::malformed(fault.to_string()).status(408),
     };
     refuse(shared, connection, None, &error).await;
-}
-
-/// Writes an error as an answer; returns whether another request may follow.
-pub(crate) async fn say(
-    connection: &mut Connection,
-    head: Option<&Head>,
-    error: &ErrorJson,
-    persists: bool,
-) -> std::io::Result<bool> {
-    let mut fields = vec![(b"Content-Type".to_vec(), b"application/json".to_vec())];
-    fields.extend(match error.status {
-        401 => Some((
-            b"WWW-Authenticate".to_vec(),
-            b"Bearer realm=\"sandbox-net\"".to_vec(),
-        )),
-        407 => Some((
-            b"Proxy-Authenticate".to_vec(),
-            b"Basic realm=\"sandbox-net\"".to_vec(),
-        )),
-        _ => None,
-    });
-    connection
-        .answer(error.status, fields, &error.body(), head, persists)
-        .await
 }

@@ -11,8 +11,9 @@ use clap::Args;
 use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker, Token};
 
 use crate::Failure;
+use crate::ask::{ANSWER, Terminal};
 use crate::input;
-use crate::policy_options::PolicyOptions;
+use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::supervise::say;
 
 /// Where clients look for a broker.
@@ -25,6 +26,8 @@ const TOKEN: &str = "SANDBOX_NET_BROKER_TOKEN";
 pub(crate) struct BrokerCommand {
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
     /// Listen on this address; calls carry the token [default: 127.0.0.1:6969, without --socket]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
@@ -83,11 +86,15 @@ impl BrokerCommand {
         if let Some(token) = chosen {
             settings = settings.token(token);
         }
-        let broker = settings.build()?;
+        let mut broker = settings.build()?;
+        if broker.policy().asks() && !broker.policy().denies_everything() {
+            broker = broker.hook(Terminal::default(), ANSWER);
+        }
         if broker.policy().reports_only() {
             say("mode 'report': what the policy denies is recorded and let pass");
         }
-        if broker.policy().denies_everything() {
+        let policy = broker.policy();
+        if policy.denies_everything() && policy.tunnel_grants().next().is_none() {
             say("the policy allows nothing: add rules with --policy or --allow");
         }
         let running = broker.start().await?;
@@ -120,6 +127,7 @@ impl BrokerCommand {
             .reload(!self.no_reload)
             .ca_valid(Duration::from_secs(u64::from(self.ca_hours) * 3600))
             .log(say);
+        broker = self.tunnels.apply_to_broker(broker);
         for address in &self.listen {
             broker = broker.listen(*address);
         }
@@ -183,7 +191,26 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     written
 }
 
-/// Where the broker listens, and how programs use it.
+/// The variables by which programs find the certificates that they trust.
+const TRUST: [&str; 8] = [
+    "SANDBOX_NET_CA",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+];
+
+/// The absolute path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    let whole = std::path::absolute(path);
+    let whole = whole.as_deref().unwrap_or(path).to_string_lossy();
+    format!("'{}'", whole.replace('\'', "'\\''"))
+}
+
+/// Where the broker listens, and how programs use it: a text that a shell can read.
 fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String {
     let mut text = String::new();
     let token = match shows_token {
@@ -191,12 +218,15 @@ fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String
         false => "$SANDBOX_NET_BROKER_TOKEN",
     };
     for path in broker.sockets() {
-        let path = path.display();
-        let _ = writeln!(text, "The broker listens on the socket {path}");
-        let _ = writeln!(text, "export SANDBOX_NET_BROKER_SOCKET='{path}'");
+        let _ = writeln!(
+            text,
+            "# The broker listens on the socket {}",
+            input::name(path)
+        );
+        let _ = writeln!(text, "export SANDBOX_NET_BROKER_SOCKET={}", quoted(path));
     }
     for address in broker.addresses() {
-        let _ = writeln!(text, "The broker listens on {address}");
+        let _ = writeln!(text, "# The broker listens on {address}");
     }
     if let Some(address) = broker.addresses().first() {
         if shows_token {
@@ -214,24 +244,16 @@ fn usage(broker: &RunningBroker, shows_token: bool, ca: Option<&Path>) -> String
     }
     match ca {
         Some(path) => {
-            let path = path.display();
-            let _ = writeln!(
-                text,
-                "# Clients trust the certificate of this run with these:"
-            );
-            for name in [
-                "SANDBOX_NET_CA",
-                "SSL_CERT_FILE",
-                "REQUESTS_CA_BUNDLE",
-                "CURL_CA_BUNDLE",
-            ] {
-                let _ = writeln!(text, "export {name}='{path}'");
+            let _ = writeln!(text, "# Clients trust the certificate of this run:");
+            for name in TRUST {
+                let _ = writeln!(text, "export {name}={}", quoted(path));
             }
         }
         None => {
+            let text = &mut text;
             let _ = writeln!(
                 text,
-                "# For HTTPS, write the certificate of this run to a file with --ca-out"
+                "# For HTTPS, have the certificate of this run written: --ca-out FILE"
             );
         }
     }

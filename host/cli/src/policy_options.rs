@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use sandbox_net::policy::{Document, DocumentError, DocumentFault, MAX_LENGTH, Policy};
+use sandbox_net::policy::{
+    Document, DocumentError, DocumentFault, MAX_LENGTH, Policy, TunnelGrant,
+};
 use sandbox_net::{Sandbox, SandboxBuilder};
 use sandbox_net_broker::BrokerBuilder;
 
@@ -38,6 +40,23 @@ pub(crate) struct PolicyOptions {
     pub(crate) field: Vec<String>,
 }
 
+/// The tunnels of native programs. Components have none, so `run` has no such option.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct TunnelOptions {
+    /// Let native programs send bytes that the policy does not see to 'HOST:PORT [to ADDRESSES]', in
+    /// addition to 'tunnel' of the first policy file; nothing else is tunnelled
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) tunnel: Vec<TunnelGrant>,
+}
+
+impl TunnelOptions {
+    /// Gives the tunnels to a broker.
+    pub(crate) fn apply_to_broker(self, broker: BrokerBuilder) -> BrokerBuilder {
+        let grants = self.tunnel.iter();
+        grants.fold(broker, |broker, grant| broker.tunnel(grant.as_str()))
+    }
+}
+
 /// A policy and where its parts come from.
 pub(crate) struct Composed {
     pub(crate) policy: Policy,
@@ -63,6 +82,14 @@ impl PolicyOptions {
             policy: self.apply(Sandbox::builder())?.effective_policy()?,
             authors,
         })
+    }
+
+    /// Does that for native programs, which may have tunnels.
+    pub(crate) fn compose_with(self, options: TunnelOptions) -> Result<Composed, Failure> {
+        let composed = self.compose()?;
+        let policy = composed.policy.with_tunnels(options.tunnel);
+        policy.check()?;
+        Ok(Composed { policy, ..composed })
     }
 
     /// Gives the policy to a sandbox.
@@ -92,7 +119,7 @@ impl PolicyOptions {
         Ok(sandbox)
     }
 
-    /// Gives the policy to a broker, which follows the first file.
+    /// Gives the policy to a broker, which follows the files.
     pub(crate) fn apply_to_broker(
         self,
         mut broker: BrokerBuilder,
@@ -104,7 +131,10 @@ impl PolicyOptions {
             None => broker,
         };
         for file in files {
-            broker = broker.intersect(read_option(file)?.into());
+            broker = match file == Path::new("-") {
+                true => broker.intersect(read_option(file)?.into()),
+                false => broker.intersect_file(file),
+            };
         }
         for rule in self.allow {
             broker = broker.allow(rule);

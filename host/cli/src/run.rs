@@ -184,6 +184,12 @@ impl Run {
         if policy.asks() && !policy.denies_everything() {
             sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
         }
+        if let Some(grant) = policy.tunnel_grants().next() {
+            say(&format!(
+                "'{grant}' of 'tunnel' has no effect here: tunnels serve native programs \
+                 (sandbox-net native run)"
+            ));
+        }
         if policy.reports_only() {
             say("mode 'report': what the policy denies is recorded and let pass");
         }

@@ -11,6 +11,7 @@ pub(crate) fn decisions(outcome: &Outcome) -> Table {
         let asked = match (&record.stage, &record.method) {
             (Stage::Connect, _) => format!("connect {}", record.target),
             (Stage::Tls, _) => format!("tls {}", record.target),
+            (Stage::Tunnel, _) => format!("tunnel {}", record.target),
             (Stage::Request, method) => {
                 format!("{} {}", method.as_deref().unwrap_or("?"), record.target)
             }

@@ -3,6 +3,9 @@
 
 mod common;
 
+#[cfg(unix)]
+#[path = "cli/broker.rs"]
+mod broker;
 #[path = "cli/budgets.rs"]
 mod budgets;
 #[cfg(unix)]

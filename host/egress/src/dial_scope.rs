@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::answers::DnsAnswer;
 use crate::machine::Machine;
-use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme};
+use sandbox_net_policy::{Addresses, Checked, Denial, Endpoint, Origin, Scheme, TunnelEndpoint};
 
 /// An address to dial instead of those that the host's name resolves to.
 #[derive(Debug, Clone)]
@@ -58,6 +58,18 @@ impl DialScope {
             endpoint: route.into_inner(),
             origin: None,
             pinned,
+            found: Mutex::default(),
+        }
+    }
+
+    /// A filter for a tunnel.
+    pub(crate) fn of_tunnel(route: Checked<TunnelEndpoint>, machine: Machine) -> Self {
+        Self {
+            addresses: route.addresses(),
+            machine,
+            endpoint: route.endpoint().clone(),
+            origin: None,
+            pinned: None,
             found: Mutex::default(),
         }
     }

@@ -70,6 +70,7 @@ mod tickets;
 mod tls;
 mod tls_profile;
 mod trailers;
+mod tunnel;
 mod verifier;
 mod wire;
 
@@ -111,4 +112,5 @@ pub use tls::{Roots, TlsConfig, TlsConfigError, TlsInfo, read_certificates};
 pub use tls_profile::{
     ClientCertificate, GuestTlsOptions, GuestTlsOptionsError, TlsProfile, TlsVersions,
 };
+pub use tunnel::RawStream;
 pub use wire::Wire;

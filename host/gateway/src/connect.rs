@@ -336,7 +336,7 @@ fn note_address(decided: &mut PendingDecision, connection: &Connection) {
 }
 
 /// The likely origin: before TLS it is unknown what a connection will carry.
-fn likely_origin(endpoint: &Endpoint) -> Origin {
+pub(crate) fn likely_origin(endpoint: &Endpoint) -> Origin {
     let by_port = Scheme::ALL
         .into_iter()
         .find(|scheme| scheme.default_port() == endpoint.port);

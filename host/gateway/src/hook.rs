@@ -18,7 +18,7 @@ const SHOWN_FIELDS: usize = 32;
 
 /// An embedder's own decision on every request, after the policy's rules.
 ///
-/// It is asked at each stage: before a name is resolved ([`Stage::Connect`]), before TLS begins
+/// It is asked at each stage: before a name is resolved ([`Stage::Connect`], or [`Stage::Tunnel`]), before TLS begins
 /// ([`Stage::Tls`]), and before a request is sent ([`Stage::Request`]). It can narrow what the rules
 /// allow. It can grant only what a rule, or the policy's mode, asks about
 /// ([`HookRequest::is_asked`]). If it fails, panics or exceeds its deadline, the request is denied,
@@ -119,7 +119,8 @@ pub struct HookRequest {
     pub sandbox: Arc<str>,
     /// The stage at which it is asked.
     pub stage: Stage,
-    /// The origin. At [`Stage::Connect`] its scheme is the one that the port stands for, or http.
+    /// The origin. At [`Stage::Connect`] and [`Stage::Tunnel`] its scheme is the one that the port
+    /// stands for, or http.
     pub origin: Origin,
     /// The method, at [`Stage::Request`].
     pub method: Option<Vec<u8>>,

@@ -1,6 +1,11 @@
-//! What a request is judged by, now and under a later policy.
+//! What a request or a tunnel is judged by, now and under a later policy.
 
-use sandbox_net_policy::{Answer, Denial, Origin, Policy, RequestLine, TlsOverrides, overriding};
+use std::net::IpAddr;
+
+use sandbox_net_egress::Machine;
+use sandbox_net_policy::{
+    Answer, Denial, Endpoint, Origin, Policy, RequestLine, TlsOverrides, overriding,
+};
 
 use crate::other_port::OtherPort;
 use crate::request::RequestHead;
@@ -32,8 +37,21 @@ impl RequestContext {
     }
 }
 
+/// What something under way was judged by.
+pub(crate) enum Judgement {
+    Request(JudgedRequest),
+    Tunnel(JudgedTunnel),
+}
+
+/// A tunnel, and the address that was dialled for it.
+pub(crate) struct JudgedTunnel {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) address: IpAddr,
+    pub(crate) machine: Machine,
+}
+
 /// What a request on its connection was judged by.
-pub(crate) struct Judgement {
+pub(crate) struct JudgedRequest {
     pub(crate) context: RequestContext,
     pub(crate) method: Vec<u8>,
     /// Without its query.
@@ -43,6 +61,28 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
+    /// The denial by a newer policy. What had to be granted counts as granted.
+    pub(crate) fn denial(&self, policy: &Policy) -> Option<Denial> {
+        match self {
+            Self::Request(request) => request.denial(policy),
+            Self::Tunnel(tunnel) => tunnel.denial(policy),
+        }
+    }
+}
+
+impl JudgedTunnel {
+    fn denial(&self, policy: &Policy) -> Option<Denial> {
+        let answer = match policy.answer_tunnel(self.endpoint.clone()) {
+            Ok(answer) => answer,
+            Err(denial) => return Some(denial),
+        };
+        let addresses = answer.addresses();
+        let is_permitted = self.machine.permits(&addresses, self.address);
+        (!is_permitted).then(|| addresses.denial(Some(self.address)))
+    }
+}
+
+impl JudgedRequest {
     pub(crate) fn new(context: &RequestContext, head: &RequestHead) -> Self {
         let path = head.path.split(|b| *b == b'?').next().unwrap_or_default();
         let fields = overriding(&head.fields).into_iter();
@@ -54,8 +94,7 @@ impl Judgement {
         }
     }
 
-    /// The denial by a newer policy. What had to be granted counts as granted.
-    pub(crate) fn denial(&self, policy: &Policy) -> Option<Denial> {
+    fn denial(&self, policy: &Policy) -> Option<Denial> {
         let answer = self
             .context
             .answer(policy, &self.method, &self.path, &self.fields);

@@ -1,7 +1,7 @@
 //! The only way to the network: decides, asks, fills in, meters, records, and only then sends.
 //!
 //! A [`Gateway`] has the policy of one sandbox. Every connection ([`Gateway::connect`],
-//! [`Gateway::start_tls`]), every request ([`Gateway::send`], [`Gateway::fetch`]) and every lookup
+//! [`Gateway::start_tls`]), every blind tunnel ([`Gateway::tunnel`]), every request ([`Gateway::send`], [`Gateway::fetch`]) and every lookup
 //! ([`Gateway::lookup`]) of its program goes through it, whatever the program runs in: this crate
 //! does not depend on WebAssembly. The order is always the same:
 //!
@@ -70,6 +70,7 @@ mod lookup;
 mod malformed;
 mod meter;
 mod observe;
+mod open_tunnel;
 mod other_port;
 #[cfg(test)]
 mod other_port_tests;
@@ -89,6 +90,7 @@ mod task;
 mod testing;
 #[cfg(test)]
 mod tls_tests;
+mod tunnel;
 mod unframed;
 mod upload;
 mod usage;
@@ -111,4 +113,5 @@ pub use sandbox_net_policy::Stage;
 pub use secrets::{CommandError, PlaceholderError, SourceError, ValueError, Vault, VaultError};
 pub use shared_hook::SharedHook;
 pub use task::Task;
+pub use tunnel::{Tunnel, Tunnelling};
 pub use usage::{Amount, NetworkUsage};

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::admission::{Admission, CONNECTION, REQUEST};
 use crate::bounds::MAX_LOOKUPS;
 use crate::completion::Completion;
-use crate::judgement::{Judgement, RequestContext};
+use crate::judgement::{JudgedRequest, Judgement, RequestContext};
 use crate::link::SharedConnection;
 use crate::meter::Meter;
 use crate::observe::Active;
@@ -96,7 +96,9 @@ impl Shared {
         let mut policy = self.policy();
         loop {
             let answer = context.answer(&policy, &head.method, &head.path, &head.fields);
-            let judgement = answer.is_ok().then(|| Judgement::new(context, head));
+            let judgement = answer
+                .is_ok()
+                .then(|| Judgement::Request(JudgedRequest::new(context, head)));
             let mut state = self.state();
             if Arc::ptr_eq(&state.policy, &policy) {
                 if let Some(judgement) = judgement {
@@ -107,6 +109,19 @@ impl Shared {
             }
             policy = Arc::clone(&state.policy);
         }
+    }
+
+    /// Remembers what was judged until it is over, so that a change of the policy affects it; returns
+    /// the present policy.
+    pub(super) fn runs_from_now(
+        &self,
+        completion: &Arc<Completion>,
+        judgement: Judgement,
+    ) -> Arc<Policy> {
+        completion.judged_by(judgement);
+        let mut state = self.state();
+        state.runs(completion);
+        Arc::clone(&state.policy)
     }
 
     /// Takes a place for one more connection of the guest.

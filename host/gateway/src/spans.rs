@@ -62,6 +62,7 @@ pub(crate) fn decision(sandbox: &str, sequence: u64, target: &Target<'_>) -> Spa
         Stage::Connect => "decide connect",
         Stage::Tls => "decide tls",
         Stage::Request => "decide request",
+        Stage::Tunnel => "decide tunnel",
     };
     let span = info_span!(
         target: "sandbox_net::decision", "decision",

@@ -4,6 +4,7 @@ use crate::overrides::FieldGrantsError;
 use crate::rule_error::RuleError;
 use crate::secret::SecretError;
 use crate::tls::TlsGrantsError;
+use crate::tunnel::TunnelGrantError;
 
 /// Why a text is not a policy, and where. It displays as one line: `line 4: …`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +102,9 @@ pub enum DocumentFault {
     /// A grant of fields that grants nothing, or says more than which hosts it is for.
     #[error(transparent)]
     Field(#[from] FieldGrantsError),
+    /// A tunnel that is not to one host and one port.
+    #[error("tunnel: {0}")]
+    Tunnel(#[from] TunnelGrantError),
 }
 
 /// The beginning of a text, on one line and short enough for a message.

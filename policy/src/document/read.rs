@@ -15,10 +15,11 @@ use crate::rule_error::RuleError;
 use crate::secret::{self, Secret, SecretError};
 use crate::secret_source::SecretSource;
 use crate::tls::{self, TlsGrants};
+use crate::tunnel::{TunnelGrant, TunnelGrantError};
 
 /// The keys of each table.
 pub(super) const DOCUMENT: &[&str] = &[
-    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "tls", "field", "end",
+    "version", "mode", "allow", "deny", "ask", "budgets", "secret", "tls", "field", "tunnel", "end",
 ];
 pub(super) const BUDGETS: &[&str] = &[
     "requests",
@@ -78,6 +79,7 @@ pub(super) fn document(text: &str) -> Result<Document, Located> {
         secrets: table.read("secret", secrets)?.unwrap_or_default(),
         tls: table.read("tls", tls)?.unwrap_or_default(),
         fields: table.read("field", fields)?.unwrap_or_default(),
+        tunnel: table.read("tunnel", tunnels)?.unwrap_or_default(),
     };
     check_end(text, &table)?;
     // Apply the same checks as to a document built in code.
@@ -133,7 +135,7 @@ fn check_version(table: &Table<'_>) -> Result<(), Located> {
 /// Counts the rules before the first one is parsed. Every secret has a rule, and every table of
 /// grants has a list of them.
 fn refuse_too_many_rules(table: &Table<'_>) -> Result<(), Located> {
-    let lists = ["allow", "deny", "ask", "secret"].map(|key| table.get(key));
+    let lists = ["allow", "deny", "ask", "secret", "tunnel"].map(|key| table.get(key));
     let count: usize = lists.iter().flatten().map(Item::len).sum();
     let grants = ["tls", "field"].map(|key| table.get(key));
     let grants = grants.iter().flatten().map(|list| list.len_within("hosts"));
@@ -240,6 +242,20 @@ fn field(item: &Item<'_>) -> Result<FieldGrants, Located> {
     };
     grants.check().map_err(|error| table.fault(place, error))?;
     Ok(grants)
+}
+
+fn tunnels(list: &Item<'_>) -> Result<Vec<TunnelGrant>, Located> {
+    list.list(|item| {
+        let text = item.string()?;
+        text.parse().map_err(|error| match error {
+            // As a rule's fault: it names the text, unless that may be a password.
+            TunnelGrantError::Rule(error) => {
+                let text = text.to_owned();
+                item.fault(DocumentFault::Rule { text, error })
+            }
+            error => item.fault(error),
+        })
+    })
 }
 
 fn secrets(list: &Item<'_>) -> Result<Vec<Secret>, Located> {

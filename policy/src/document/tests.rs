@@ -18,6 +18,7 @@ deny = [
     "https://api.example.com:8443", # not there
 ]
 ask = ["example.net"]
+tunnel = ["db.example.com:5432 to 10.0.0.7"]
 
 [budgets]
 requests = 1000
@@ -142,6 +143,7 @@ fn whole() -> Document {
             names: strings(&["X-HTTP-Method-Override", "forwarded"]),
             hosts: rules(&["https://api.example.com"]),
         }],
+        tunnel: vec!["db.example.com:5432 to 10.0.0.7".parse().unwrap()],
     }
 }
 

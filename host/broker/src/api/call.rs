@@ -13,10 +13,10 @@ use sandbox_net_policy::syntax::check_head;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{answer, body, fail};
+use super::reply::{answer, body, fail};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
-use crate::serve::After;
+use crate::reply::After;
 use crate::shared::Shared;
 use crate::target;
 
@@ -96,12 +96,11 @@ pub(super) async fn proxy(shared: &Shared, connection: &mut Connection, head: &H
 async fn carried_out(shared: &Shared, text: &[u8]) -> Result<(Value, Reservation), Failure> {
     let wrong = |error| malformed(format!("the body is not what this path takes: {error}"));
     let call: Call = serde_json::from_slice(text).map_err(wrong)?;
-    let timeout = match call.timeout {
-        Some(seconds) if !(seconds > 0.0) => {
-            return Err(malformed("the timeout is not a number of seconds above 0"));
-        }
-        seconds => seconds.map(|seconds| Duration::from_secs_f64(seconds.min(LONGEST))),
-    };
+    let timeout = call.timeout.map(|seconds| match seconds > 0.0 {
+        true => Ok(Duration::from_secs_f64(seconds.min(LONGEST))),
+        false => Err(malformed("the timeout is not a number of seconds above 0")),
+    });
+    let timeout = timeout.transpose()?;
     // The text, what it holds, and the body once more.
     let mut held = reserve(shared, text.len() * 2)?;
     let (request, body) = request(shared, call)?;

@@ -1,15 +1,15 @@
 //! The broker's API: calls with a path for their target.
 
 mod call;
+mod reply;
 mod resolve;
 mod stream;
 mod tell;
 
-use sandbox_net_egress::{EgressError, Limit};
-
+use self::reply::{refuse, wrong_method};
 use crate::error_json::ErrorJson;
-use crate::http::{BodyFault, Connection, Head, WholeBody};
-use crate::serve::{After, say};
+use crate::http::{Connection, Head};
+use crate::reply::After;
 use crate::shared::Shared;
 
 /// Carries out a call.
@@ -38,76 +38,4 @@ pub(crate) async fn call(
         "/api/stream" => stream::stream(shared, connection, head).await,
         _ => tell::tell(shared, connection, head, route).await,
     }
-}
-
-/// Answers with an error. Another call may follow if this one has no body that is left unread.
-async fn refuse(
-    shared: &Shared,
-    connection: &mut Connection,
-    head: &Head,
-    error: &ErrorJson,
-) -> After {
-    shared.metrics.error(error.code);
-    let persists = head.kind.is_empty();
-    After::answer(say(connection, Some(head), error, persists).await)
-}
-
-async fn wrong_method(
-    shared: &Shared,
-    connection: &mut Connection,
-    head: &Head,
-    method: &str,
-) -> After {
-    let error = ErrorJson::malformed(format!("the method of this path is {method}")).status(405);
-    shared.metrics.error(error.code);
-    let fields = vec![
-        (b"Content-Type".to_vec(), b"application/json".to_vec()),
-        (b"Allow".to_vec(), method.into()),
-    ];
-    let persists = head.kind.is_empty();
-    let body = error.body();
-    let written = connection.answer(405, fields, &body, Some(head), persists);
-    After::answer(written.await)
-}
-
-/// Answers with an error after the call's body was read.
-async fn fail(connection: &mut Connection, head: &Head, error: &ErrorJson) -> After {
-    After::answer(say(connection, Some(head), error, true).await)
-}
-
-/// Answers with JSON after the call's body was read.
-async fn answer(connection: &mut Connection, head: &Head, value: &serde_json::Value) -> After {
-    let fields = vec![(b"Content-Type".to_vec(), b"application/json".to_vec())];
-    let mut text = value.to_string();
-    text.push('\n');
-    let written = connection.answer(200, fields, text.as_bytes(), Some(head), true);
-    After::answer(written.await)
-}
-
-/// The whole body of a call, or what follows from its lack.
-async fn body(
-    shared: &Shared,
-    connection: &mut Connection,
-    head: &Head,
-) -> Result<WholeBody, After> {
-    let most = shared.limits.api_body;
-    let read = connection.whole_body(head, most, shared.gateway.memory());
-    let fault = match read.await {
-        Ok(body) => return Ok(body),
-        Err(fault) => fault,
-    };
-    let error = match fault {
-        BodyFault::Cut => return Err(After::Reset),
-        BodyFault::Malformed(_) => ErrorJson::malformed(fault.to_string()),
-        BodyFault::Slow => ErrorJson::malformed(fault.to_string()).status(408),
-        BodyFault::TooLarge => ErrorJson::too_large(
-            413,
-            format!("the call's body is larger than {most} bytes: use /api/stream"),
-        ),
-        BodyFault::NoMemory => shared.error(&EgressError::Limit(Limit::HostMemory)),
-    };
-    shared.metrics.error(error.code);
-    Err(After::answer(
-        say(connection, Some(head), &error, false).await,
-    ))
 }

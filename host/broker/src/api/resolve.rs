@@ -6,10 +6,10 @@ use sandbox_net_policy::Host;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{answer, body, fail};
+use super::reply::{answer, body, fail};
 use crate::error_json::ErrorJson;
 use crate::http::{Connection, Head};
-use crate::serve::After;
+use crate::reply::After;
 use crate::shared::Shared;
 
 #[derive(Deserialize)]
@@ -44,6 +44,12 @@ async fn found(shared: &Shared, name: &str) -> Result<serde_json::Value, EgressE
         shared.gateway.malformed_lookup(name);
         EgressError::Invalid(error.to_string())
     })?;
+    // A name that leads nowhere but into tunnels is looked up when one is made. The client makes it by
+    // that name.
+    let policy = shared.gateway.policy();
+    if policy.names_tunnel_to(&host) && policy.answer_lookup(host.clone()).is_err() {
+        return Ok(json!({ "addresses": [] }));
+    }
     let found = match shared.gateway.lookup(host)? {
         Looking::Done(found) => found,
         Looking::Asking(asking) => asking.await?,

@@ -11,11 +11,11 @@ use sandbox_net_gateway::{Completion, Outgoing, RequestHead, Stage};
 use sandbox_net_policy::Origin;
 use sandbox_net_policy::syntax::check_head;
 
-use super::refuse;
+use super::reply::refuse;
 use crate::error_json::ErrorJson;
 use crate::forward::settle;
-use crate::http::{AnswerHead, Connection, Head};
-use crate::serve::{After, say};
+use crate::http::{AnswerHead, Connection, Head, Own};
+use crate::reply::{After, say};
 use crate::shared::Shared;
 use crate::target;
 
@@ -143,15 +143,11 @@ fn text<'a>(head: &'a Head, name: &'static str) -> Result<Option<&'a str>, Strin
 
 /// The answer that has the response's head in its fields.
 fn told(response: &ResponseHead, call: &Head) -> AnswerHead {
-    let mut fields: Fields = vec![
-        (b"Content-Type".into(), b"application/octet-stream".into()),
-        (
-            b"X-Sandbox-Net-Status".into(),
-            response.status.to_string().into_bytes(),
-        ),
-        (b"X-Sandbox-Net-Reason".into(), response.reason.clone()),
-    ];
+    let mut own = Own::new(200, "application/octet-stream")
+        .with("X-Sandbox-Net-Status", &response.status.to_string());
+    let reason = (b"X-Sandbox-Net-Reason".to_vec(), response.reason.clone());
+    own.fields.push(reason);
     let named = |(name, value): &(Vec<u8>, Vec<u8>)| ([FIELD, name].concat(), value.clone());
-    fields.extend(response.fields.iter().map(named));
-    AnswerHead::own(200, fields, None, Some(call), true)
+    own.fields.extend(response.fields.iter().map(named));
+    AnswerHead::own(own, None, Some(call), true)
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{answer, body, refuse};
+use super::reply::{answer, body, refuse};
 use crate::error_json::ErrorJson;
-use crate::http::{Connection, Head};
-use crate::serve::After;
+use crate::http::{Connection, Head, Own};
+use crate::reply::After;
 use crate::shared::Shared;
 
 /// The path of connections, before their IDs.
@@ -42,18 +42,16 @@ async fn health(shared: &Shared, connection: &mut Connection, head: &Head) -> Af
         None => (200, json!({ "status": "ok" })),
         Some(why) => (503, json!({ "status": "denying", "reason": why })),
     };
-    let fields = vec![(b"Content-Type".to_vec(), b"application/json".to_vec())];
     let text = format!("{value}\n");
-    let written = connection.answer(status, fields, text.as_bytes(), Some(head), true);
+    let written = connection.answer(Own::json(status), text.as_bytes(), Some(head), true);
     After::answer(written.await)
 }
 
 async fn metrics(shared: &Shared, connection: &mut Connection, head: &Head) -> After {
     let usage = shared.gateway.usage();
     let text = shared.metrics.text(&usage, shared.fault().is_none());
-    let kind = b"text/plain; version=0.0.4; charset=utf-8".to_vec();
-    let fields = vec![(b"Content-Type".to_vec(), kind)];
-    let written = connection.answer(200, fields, text.as_bytes(), Some(head), true);
+    let own = Own::new(200, "text/plain; version=0.0.4; charset=utf-8");
+    let written = connection.answer(own, text.as_bytes(), Some(head), true);
     After::answer(written.await)
 }
 
@@ -62,6 +60,11 @@ fn policy(shared: &Shared) -> Value {
     let policy = shared.gateway.policy();
     let allow: Vec<_> = policy.allow_rules().map(|rule| rule.as_str()).collect();
     let ask: Vec<_> = policy.ask_rules().map(|rule| rule.as_str()).collect();
+    let grants = policy.tunnel_grants().filter(|grant| {
+        let endpoint = grant.endpoint();
+        endpoint.is_some_and(|endpoint| policy.names_tunnel(&endpoint))
+    });
+    let tunnel: Vec<_> = grants.map(|grant| grant.as_str()).collect();
     let secrets = shared.placeholders.iter();
     let secrets: serde_json::Map<String, Value> = secrets
         .map(|(variable, placeholder)| (variable.clone(), placeholder.clone().into()))
@@ -69,6 +72,7 @@ fn policy(shared: &Shared) -> Value {
     json!({
         "allow": allow,
         "ask": ask,
+        "tunnel": tunnel,
         "reports_only": policy.reports_only(),
         "placeholders": secrets,
         "budgets": shared.gateway.usage(),

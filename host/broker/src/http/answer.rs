@@ -4,7 +4,8 @@ use bytes::Bytes;
 use sandbox_net_egress::{Fields, HttpVersion, ResponseHead};
 
 use super::framing::options;
-use super::head::{Head, Version};
+use super::head::Head;
+use super::version::Version;
 
 /// How a response's body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,50 @@ pub(crate) struct AnswerHead {
     /// Whether another request may follow.
     pub(crate) persists: bool,
 }
+
+/// An answer of the broker itself, but for its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(crate) status: u16,
+    /// The reason phrase, if it is not the usual one of the status.
+    pub(crate) phrase: Option<String>,
+    pub(crate) fields: Fields,
+}
+
+impl Own {
+    /// An answer with a body of this type.
+    pub(crate) fn new(status: u16, content_type: &str) -> Self {
+        Self {
+            status,
+            phrase: None,
+            fields: vec![(b"Content-Type".into(), content_type.into())],
+        }
+    }
+
+    /// An answer with JSON.
+    pub(crate) fn json(status: u16) -> Self {
+        Self::new(status, "application/json")
+    }
+
+    /// The same with another field.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same with a sentence for its reason phrase: many programs show it, and not the body.
+    pub(crate) fn saying(mut self, sentence: &str) -> Self {
+        let shown = |letter: char| match letter {
+            ' '..='~' => letter,
+            _ => '?',
+        };
+        self.phrase = Some(sentence.chars().take(MAX_PHRASE).map(shown).collect());
+        self
+    }
+}
+
+/// Characters of a reason phrase.
+const MAX_PHRASE: usize = 500;
 
 /// Fields that concern one connection only (RFC 9110 section 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [
@@ -96,12 +141,16 @@ impl AnswerHead {
 
     /// The head of an answer of the broker itself.
     pub(crate) fn own(
-        status: u16,
-        mut fields: Fields,
+        own: Own,
         length: Option<usize>,
         request: Option<&Head>,
         persists: bool,
     ) -> Self {
+        let Own {
+            status,
+            phrase,
+            mut fields,
+        } = own;
         let version = request.map_or(Version::Http11, |request| request.version);
         let answers_head = request.is_some_and(|request| request.method == b"HEAD");
         let coding = match (length, version) {
@@ -119,7 +168,8 @@ impl AnswerHead {
         let asks = request.is_none_or(|request| request.keeps_alive);
         let persists = persists && asks && coding != Coding::Close;
         fields.extend(connection(version, persists));
-        let mut bytes = format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes();
+        let phrase = phrase.unwrap_or_else(|| reason(status).to_owned());
+        let mut bytes = format!("HTTP/1.1 {status} {phrase}\r\n").into_bytes();
         put(&mut bytes, &fields);
         Self {
             bytes,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use sandbox_net_egress::account::{HostMemory, Reservation};
-use sandbox_net_egress::{BodyKind, EgressError, Fields};
+use sandbox_net_egress::{BodyKind, EgressError};
 use sandbox_net_gateway::{Body, Completion, Response};
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::time::timeout;
 
-use super::answer::{AnswerHead, Coding, last_chunk};
+use super::answer::{AnswerHead, Coding, Own, last_chunk};
 use super::body::{BodyFault, BodyReader, Piece};
 use super::head::{Head, HeadFault};
 use super::reader::Reader;
@@ -171,13 +171,12 @@ impl Connection {
     /// Writes a whole answer of the broker itself; returns whether another request may follow.
     pub(crate) async fn answer(
         &mut self,
-        status: u16,
-        fields: Fields,
+        own: Own,
         body: &[u8],
         request: Option<&Head>,
         persists: bool,
     ) -> io::Result<bool> {
-        let head = AnswerHead::own(status, fields, Some(body.len()), request, persists);
+        let head = AnswerHead::own(own, Some(body.len()), request, persists);
         let mut bytes = head.bytes;
         if head.coding != Coding::None {
             bytes.extend_from_slice(body);
@@ -344,6 +343,10 @@ async fn relay(
     completion: &Completion,
     head: &AnswerHead,
 ) -> Exchanged {
+    let mut left = match head.coding {
+        Coding::Length(length) => Some(length),
+        _ => None,
+    };
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
@@ -352,9 +355,19 @@ async fn relay(
         let Ok(data) = frame.into_data() else {
             continue;
         };
+        if let Some(left) = &mut left {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                // The client would take the rest for the next response.
+                None => return Exchanged::Broken(EgressError::Closed),
+            }
+        }
         if writer.piece(&data, head.coding).await.is_err() {
             return Exchanged::Gone;
         }
+    }
+    if left.is_some_and(|left| left > 0) {
+        return Exchanged::Broken(EgressError::Closed);
     }
     if head.coding == Coding::Chunked {
         let last = last_chunk(&completion.trailers());

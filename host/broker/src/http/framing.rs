@@ -2,7 +2,7 @@
 
 use sandbox_net_egress::{BodyKind, Fields};
 
-use super::head::Version;
+use super::version::Version;
 
 /// How the body ends. Unlike RFC 9112 section 6.3 this accepts no request that has to be repaired:
 /// what stands before or after the broker could repair it otherwise.

@@ -3,13 +3,7 @@
 use sandbox_net_egress::{BodyKind, Fields};
 
 use super::framing::{asks_to_continue, body_kind, keeps_alive};
-
-/// The version that a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
-    Http10,
-    Http11,
-}
+use super::version::Version;
 
 /// The head of a request, as the client wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]

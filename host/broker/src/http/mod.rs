@@ -12,8 +12,10 @@ mod framing;
 mod head;
 mod reader;
 mod upload;
+mod version;
 
-pub(crate) use answer::{AnswerHead, without_hops};
+pub(crate) use answer::{AnswerHead, Own, without_hops};
 pub(crate) use body::BodyFault;
 pub(crate) use connection::{Connection, Exchanged, WholeBody};
-pub(crate) use head::{Head, HeadFault, Version};
+pub(crate) use head::{Head, HeadFault};
+pub(crate) use version::Version;

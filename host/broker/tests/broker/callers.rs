@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sandbox_net_broker::{Broker, BrokerError, BrokerLimits, Token};
+use sandbox_net_egress::test_support::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -112,7 +113,7 @@ async fn a_socket_is_private_and_needs_no_token() {
     let mut stream = UnixStream::connect(&path).await.unwrap();
     let request = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!(ask(&mut stream, request).await.unwrap().status, 200);
-    assert_eq!(broker.sockets(), [path.clone()]);
+    assert_eq!(broker.sockets(), std::slice::from_ref(&path));
     // A second one says whose place it would take.
     let second = Broker::builder()
         .socket(&path)
@@ -137,6 +138,30 @@ async fn a_socket_is_private_and_needs_no_token() {
         .await;
     assert!(matches!(refused, Err(BrokerError::Socket { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+}
+
+#[tokio::test]
+async fn a_socket_serves_all_that_a_port_does() {
+    let authority = Authority::new();
+    let (server, mut requests) = reflecting_tls(&authority, &["localhost"]).await;
+    let endpoint = format!("localhost:{}", server.address.port());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broker.sock");
+    let settings = Broker::builder()
+        .socket(&path)
+        .trust_ca_pem(authority.pem())
+        .allow(format!("https://{endpoint}"));
+    let broker = start(settings).await;
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = format!("CONNECT {endpoint} HTTP/1.1\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().status, 200);
+    let mut stream = tls(&broker, stream, "localhost").await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {endpoint}\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().text(), request);
+    assert_eq!(requests.recv().await.unwrap(), request);
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = format!("GET https://{endpoint}/ HTTP/1.1\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -212,6 +237,82 @@ async fn a_listener_that_was_handed_over_needs_no_token() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_listener_that_is_to_be_isolated_is_refused_if_it_is_not() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let broker = Broker::builder()
+        .isolated_listener(listener)
+        .build()
+        .unwrap();
+    let error = broker.start().await.unwrap_err().to_string();
+    assert!(error.contains("network namespace"), "{error}");
+    let anywhere = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let broker = Broker::builder().own_listener(anywhere).build().unwrap();
+    let error = broker.start().await.unwrap_err().to_string();
+    assert!(error.contains("not a loopback address"), "{error}");
+}
+
+/// Makes a listener in a new network namespace, hands it over, and calls the broker on it.
+const INSIDE: &str = "
+import fcntl, socket, struct, sys
+up = struct.pack('16sh', b'lo', 0x1 | 0x40)
+fcntl.ioctl(socket.socket(), 0x8914, up + bytes(24))
+listener = socket.create_server(('127.0.0.1', 0))
+channel = socket.socket(socket.AF_UNIX)
+channel.connect(sys.argv[1])
+socket.send_fds(channel, [b'x'], [listener.fileno()])
+channel.recv(1)
+client = socket.create_connection(listener.getsockname(), 10)
+client.sendall(b'GET /health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')
+print(client.recv(12).decode())
+";
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_of_another_namespace_serves_those_who_are_there() {
+    use std::os::unix::net::UnixListener;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("channel");
+    let channel = UnixListener::bind(&path).unwrap();
+    let mut command = tokio::process::Command::new("unshare");
+    command
+        .args(["-r", "-n", "python3", "-c", INSIDE])
+        .arg(&path);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let Ok(child) = child else {
+        eprintln!("skipped: no unshare");
+        return;
+    };
+    let received = tokio::task::spawn_blocking(move || {
+        let (stream, _) = channel.accept().unwrap();
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [0; 1];
+        let mut buffers = [std::io::IoSliceMut::new(&mut bytes)];
+        let flags = rustix::net::RecvFlags::CMSG_CLOEXEC;
+        rustix::net::recvmsg(&stream, &mut buffers, &mut control, flags).unwrap();
+        let fd = control.drain().find_map(|message| match message {
+            rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        (std::net::TcpListener::from(fd.unwrap()), stream)
+    });
+    let within = Duration::from_secs(20);
+    let Ok(received) = tokio::time::timeout(within, received).await else {
+        panic!("no listener came: are user namespaces forbidden?");
+    };
+    let (listener, channel) = received.unwrap();
+    let broker = start(Broker::builder().isolated_listener(listener)).await;
+    std::io::Write::write_all(&mut &channel, b"x").unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "HTTP/1.1 200\n");
+    drop(broker);
 }
 
 #[tokio::test]
@@ -297,6 +398,13 @@ async fn heads_are_bounded_in_bytes_and_in_fields() {
     ] {
         let answer = ask(&mut dial(&broker).await, &format!("{start}{more}\r\n")).await;
         assert_eq!(answer.unwrap().status, expected, "{}", more.len());
+    }
+    // A head without an end is not waited for, and neither are blank lines.
+    let blanks = "\r\n".repeat(most / 2 + 1);
+    for endless in [format!("{start}a: {}", "b".repeat(most)), blanks] {
+        let mut stream = dial(&broker).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), ask(&mut stream, &endless));
+        assert_eq!(answer.await.unwrap().unwrap().status, 431);
     }
 }
 

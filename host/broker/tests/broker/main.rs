@@ -3,7 +3,12 @@
 mod support;
 
 mod api;
+mod attacks;
+mod bodies;
 mod callers;
 mod changes;
+mod clients;
 mod connect;
 mod forward;
+mod load;
+mod tunnels;

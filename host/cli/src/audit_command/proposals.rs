@@ -215,6 +215,8 @@ enum NoWish {
 /// What would have allowed a denied request.
 fn wish(reason: DenyReason, subject: &Subject, address: Option<IpAddr>) -> Result<Wish, NoWish> {
     let scheme = match subject {
+        // No rule of 'allow' would.
+        Subject::Tunnel(_) => return Err(NoWish::NoRule),
         Subject::Connect(_) => None,
         Subject::Tls(origin) | Subject::Request { origin, .. } => Some(origin.scheme),
     };

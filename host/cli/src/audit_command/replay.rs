@@ -16,7 +16,7 @@ use super::rows::{judged, looked_up, what};
 use crate::Failure;
 use crate::console::{self, Console};
 use crate::input;
-use crate::policy_options::PolicyOptions;
+use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::printable::{count, shortened};
 use sandbox_net::{AuditLine, DecisionRecord, LookupRecord};
 
@@ -30,15 +30,17 @@ pub(super) struct Replay {
     file: PathBuf,
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
 }
 
 impl Replay {
     /// The exit code is 1 if some decisions would change.
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
-        if self.policy.is_empty() {
+        if self.policy.is_empty() && self.tunnels.tunnel.is_empty() {
             bail!("no policy to apply to the log: give '--policy FILE', or rules");
         }
-        let composed = self.policy.compose()?;
+        let composed = self.policy.compose_with(self.tunnels)?;
         let mut changes = Changes::new(&composed.policy);
         let faults = lines::for_each(&self.file, console.err, |line| match line {
             AuditLine::Decision(record) => changes.add(&record),

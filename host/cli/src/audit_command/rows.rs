@@ -168,6 +168,7 @@ pub(super) fn what(stage: Stage, method: Option<&str>, target: &str) -> String {
     match stage {
         Stage::Connect => format!("connect {target}"),
         Stage::Tls => format!("tls {target}"),
+        Stage::Tunnel => format!("tunnel {target}"),
         Stage::Request => format!(
             "{} {target}",
             shortened(method.unwrap_or("?"), LONGEST_NAME)

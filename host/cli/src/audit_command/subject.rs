@@ -9,6 +9,7 @@ use sandbox_net::{DecisionRecord, LookupRecord, Stage};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Connect(Endpoint),
+    Tunnel(Endpoint),
     Tls(Origin),
     Request {
         origin: Origin,
@@ -38,6 +39,7 @@ impl Subject {
         let (target, malformed) = (&*record.target, Unclear::Malformed);
         Ok(match record.stage {
             Stage::Connect => Self::Connect(url::endpoint(target).map_err(|_| malformed)?),
+            Stage::Tunnel => Self::Tunnel(url::endpoint(target).map_err(|_| malformed)?),
             Stage::Tls => match url::split(target, None).map_err(|_| malformed)? {
                 (origin, "") => Self::Tls(origin),
                 _ => return Err(malformed),
@@ -55,7 +57,7 @@ impl Subject {
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         match self {
-            Self::Connect(endpoint) => endpoint,
+            Self::Connect(endpoint) | Self::Tunnel(endpoint) => endpoint,
             Self::Tls(origin) | Self::Request { origin, .. } => &origin.endpoint,
         }
     }
@@ -70,7 +72,7 @@ pub(super) fn name(record: &LookupRecord) -> Option<String> {
 /// The host of a target at any stage.
 pub(super) fn host(stage: Stage, target: &str) -> Option<String> {
     let endpoint = match stage {
-        Stage::Connect => url::endpoint(target).ok()?,
+        Stage::Connect | Stage::Tunnel => url::endpoint(target).ok()?,
         Stage::Tls | Stage::Request => url::split(target, None).ok()?.0.endpoint,
     };
     Some(endpoint.host.to_string())
@@ -118,6 +120,7 @@ mod tests {
             (Stage::Connect, "A.test:443", Some("a.test")),
             (Stage::Connect, "[::1]:443", Some("::1")),
             (Stage::Connect, "a.test", None),
+            (Stage::Tunnel, "a.test:22", Some("a.test")),
             (Stage::Tls, "https://a.test:8443", Some("a.test")),
             (Stage::Request, "http://a.test/\\xff…", Some("a.test")),
             (Stage::Request, "a.test/", None),

@@ -57,13 +57,17 @@ impl Totals {
         };
         let (host, one) = match line {
             AuditLine::Exchange(record) => {
+                let (stage, requests) = match record.is_tunnel() {
+                    true => (Stage::Tunnel, 0),
+                    false => (Stage::Request, 1),
+                };
                 let total = Total {
-                    requests: 1,
+                    requests,
                     denied: 0,
                     bytes_up: record.bytes_up,
                     bytes_down: record.bytes_down,
                 };
-                (subject::host(Stage::Request, &record.target), total)
+                (subject::host(stage, &record.target), total)
             }
             AuditLine::Decision(record) if record.verdict == Verdict::Deny => {
                 (subject::host(record.stage, &record.target), denied)

@@ -14,7 +14,7 @@ use sandbox_net_native::confine::{
     Confinement, Exit, Limits, Prepared, SpawnError, landlock_version,
 };
 
-use crate::policy_options::PolicyOptions;
+use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::printable::printable;
 use crate::supervise::say;
 use crate::{Failure, TOOL_FAILED};
@@ -28,6 +28,8 @@ const NOT_EXECUTABLE: u8 = 126;
 pub(crate) struct RunCommand {
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
     /// Let the program read and execute a file, or what is below a directory
     #[arg(long, value_name = "PATH")]
     read: Vec<PathBuf>,
@@ -168,6 +170,7 @@ impl RunCommand {
             .apply_to_broker(Broker::builder())?
             .name(name)
             .log(say);
+        broker = self.tunnels.apply_to_broker(broker);
         for path in &self.ca {
             let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
             broker = broker.trust_ca_pem(pem);

@@ -90,13 +90,17 @@ fn summary(document: &Document) -> String {
         number => format!(", {} {what}", count(number, "grant")),
     };
     format!(
-        "{}, {}, {}, {}{}{}, mode {}",
+        "{}, {}, {}, {}{}{}{}, mode {}",
         verb(&document.allow, "rule allows", "rules allow"),
         verb(&document.deny, "denies", "deny"),
         verb(&document.ask, "asks", "ask"),
         count(document.secrets.len(), "secret"),
         grants(document.tls.len(), "of TLS settings"),
         grants(document.fields.len(), "of fields"),
+        match document.tunnel.len() {
+            0 => String::new(),
+            number => format!(", {}", count(number, "tunnel")),
+        },
         document.mode,
     )
 }
@@ -119,7 +123,10 @@ fn print_within(
     let grants = grants.map(|(setting, rule)| format!("'{setting}' for '{rule}' of 'tls'"));
     let fields = operator.policy.uncovered_fields(&policy).into_iter();
     let fields = fields.map(|(name, rule)| format!("'{name}' for '{rule}' of 'field'"));
-    let uncovered: Vec<String> = rules.chain(grants).chain(fields).collect();
+    let tunnels = operator.policy.uncovered_tunnels(&policy).into_iter();
+    let tunnels = tunnels.map(|grant| format!("'{grant}' of 'tunnel'"));
+    let uncovered = rules.chain(grants).chain(fields).chain(tunnels);
+    let uncovered: Vec<String> = uncovered.collect();
     if uncovered.is_empty() {
         let mode = document.mode;
         writeln!(out, "{name}: not within {of}: mode '{mode}' lets more pass")?;

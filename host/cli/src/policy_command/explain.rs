@@ -10,7 +10,7 @@ use sandbox_net::policy::{
 
 use crate::Failure;
 use crate::console::{self, Console};
-use crate::policy_options::PolicyOptions;
+use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::printable::{printable, shortened};
 use crate::url::Url;
 
@@ -27,12 +27,14 @@ pub(crate) struct Explain {
     method: String,
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
 }
 
 impl Explain {
     /// The exit code is 0 if the request would be let pass, 1 if denied, and 2 if asked for.
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
-        let composed = self.policy.compose()?;
+        let composed = self.policy.compose_with(self.tunnels)?;
         let Url { origin, path } = &self.url;
         let (steps, request) = composed.policy.explain(origin, &self.method, path);
         let earlier = earlier_stages(origin);
@@ -69,6 +71,7 @@ impl Explain {
                 "  fields that override method, path or host: denied{granted}"
             )?;
         }
+        print_tunnel(out, &composed.policy, &origin.endpoint)?;
         if let Host::Name(_) = origin.endpoint.host {
             writeln!(
                 out,
@@ -104,6 +107,23 @@ fn earlier_stages(origin: &Origin) -> Vec<(String, Operation<'_>)> {
         Scheme::Http => vec![connect],
         Scheme::Https => vec![connect, (format!("tls {origin}"), tls)],
     }
+}
+
+/// Says what a native program may have there that asks for a tunnel, if some author names one.
+fn print_tunnel(out: &mut dyn Write, policy: &Policy, endpoint: &Endpoint) -> io::Result<()> {
+    if !policy.tunnel_grants().any(|grant| grant.is_for(endpoint)) {
+        return Ok(());
+    }
+    let decision = decide(&Operation::Tunnel { endpoint }, policy);
+    let blind = match decision {
+        Decision::Deny(_) => "",
+        _ => "; the policy then sees no method, path or field",
+    };
+    let decision = describe(&decision);
+    writeln!(
+        out,
+        "  tunnel of a native program to {endpoint}: {decision}{blind}"
+    )
 }
 
 /// The TLS settings that the policy grants there, whether or not it allows the connection.

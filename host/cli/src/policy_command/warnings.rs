@@ -2,6 +2,7 @@
 
 mod budgets;
 mod reach;
+mod tunnels;
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,12 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     }
     let policy = Policy::from(document.clone());
     if policy.denies_everything() {
-        warnings.push("no rule allows anything: a sandbox has no network".to_owned());
+        let tunnels = match document.tunnel.is_empty() {
+            true => "",
+            false => ", and native programs have only the tunnels",
+        };
+        let warning = format!("no rule allows anything: a sandbox has no network{tunnels}");
+        warnings.push(warning);
     }
     let any = document.allow.iter().filter(|rule| is_any(rule));
     warnings.extend(any.map(|rule| format!("'{rule}' allows every name and every public address")));
@@ -57,6 +63,7 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     warnings.extend(reach::shared_domains(document));
     warnings.extend(reach::weak_denials(document));
     warnings.extend(reach::needless_fields(document));
+    warnings.extend(tunnels::about(document));
     warnings.extend(budgets::that_never_bind(document));
     let plain = plain_http_rules(document);
     for secret in &document.secrets {

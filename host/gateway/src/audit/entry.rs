@@ -63,7 +63,7 @@ impl PendingDecision {
     pub(crate) async fn commit(&mut self) -> Result<(), Unrecorded> {
         let line = AuditLine::Decision(self.record.clone());
         self.has_changed = false;
-        let has_exchange = self.record.stage == Stage::Request;
+        let has_exchange = matches!(self.record.stage, Stage::Request | Stage::Tunnel);
         let committing = self.run.commit(line, has_exchange, &mut self.written);
         committing.await
     }
@@ -184,7 +184,7 @@ impl PendingRequest {
             time: Time::now(),
             sandbox: decision.sandbox.clone(),
             sequence: of.sequence(),
-            method: decision.method.clone().unwrap_or_default(),
+            method: method(decision),
             target: decision.target.clone(),
             address: decision.address,
             tls: None,
@@ -221,6 +221,11 @@ impl PendingRequest {
 
     pub(crate) fn received(&self, bytes: u64) {
         self.down.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes the address that a tunnel was made to.
+    pub(crate) fn connected(&self, address: SocketAddr) {
+        self.change(|record| record.address = Some(address));
     }
 
     pub(crate) fn with_secrets(&self, names: Vec<String>) {
@@ -305,6 +310,17 @@ impl PendingRequest {
 impl Drop for PendingRequest {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// What is recorded as a tunnel's method, as in the logs of proxies. No request can have it.
+pub(crate) const CONNECT: &str = "CONNECT";
+
+/// The method of a request, or of a tunnel.
+fn method(of: &DecisionRecord) -> String {
+    match of.stage {
+        Stage::Tunnel => CONNECT.to_owned(),
+        Stage::Connect | Stage::Tls | Stage::Request => of.method.clone().unwrap_or_default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::DroppedRecord;
+use super::{CONNECT, DroppedRecord};
 use crate::bounds::ReachedBudget;
 use sandbox_net_policy::{DenyReason, Stage, TlsOverride};
 
@@ -134,7 +134,7 @@ pub struct DecisionRecord {
     pub sequence: u64,
     /// The stage at which it was made.
     pub stage: Stage,
-    /// `host:port` at [`Stage::Connect`], an origin at [`Stage::Tls`], and a URL at
+    /// `host:port` at [`Stage::Connect`] and [`Stage::Tunnel`], an origin at [`Stage::Tls`], and a URL at
     /// [`Stage::Request`], with its query only if
     /// [`AuditSettings::queries`](crate::audit::AuditSettings::queries) is set.
     pub target: String,
@@ -172,7 +172,7 @@ pub struct DecisionRecord {
     pub repeats: u64,
 }
 
-/// One request that is over, successful or not.
+/// One request or tunnel that is over, successful or not.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExchangeRecord {
@@ -182,9 +182,9 @@ pub struct ExchangeRecord {
     pub sandbox: String,
     /// The [`DecisionRecord::sequence`] of its decision.
     pub sequence: u64,
-    /// The method.
+    /// The method; `CONNECT` for a tunnel.
     pub method: String,
-    /// The URL, as in the decision.
+    /// The URL, or of a tunnel `host:port`, as in the decision.
     pub target: String,
     /// The address that it was sent to; `None` if no connection was made.
     pub address: Option<SocketAddr>,
@@ -192,19 +192,28 @@ pub struct ExchangeRecord {
     pub tls: Option<String>,
     /// The status code; `None` if no response came.
     pub status: Option<u16>,
-    /// Bytes of the request, head and body.
+    /// Bytes of the request, head and body, or those that were written into the tunnel.
     pub bytes_up: u64,
-    /// Bytes of the response, head and body, that arrived.
+    /// Bytes of the response, head and body, that arrived, or those that came through the tunnel.
     pub bytes_down: u64,
     /// From the decision to the end, in milliseconds.
     pub duration_ms: u64,
     /// The names of the secrets that were put into it.
     pub secrets: Vec<String>,
-    /// What ended it early, such as `reset`; `None` if the response was complete.
+    /// What ended it early, such as `reset`; `None` if the response was complete, or the peer closed the
+    /// tunnel.
     pub error: Option<String>,
     /// The budget that ended it. Omitted from the line if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ReachedBudget>,
+}
+
+impl ExchangeRecord {
+    /// Whether it is the record of a tunnel: no request has that method.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.method == CONNECT
+    }
 }
 
 /// One query for the addresses of a name: before it is sent, when it is answered, or when it is

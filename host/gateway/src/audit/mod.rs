@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub use self::dropped::{Dropped, DroppedRecord};
-pub(crate) use self::entry::{PendingDecision, PendingRequest};
+pub(crate) use self::entry::{CONNECT, PendingDecision, PendingRequest};
 pub use self::follow::Follow;
 pub use self::line::{
     AuditLine, BudgetReason, DecisionRecord, ExchangeRecord, HookReason, LookupRecord, Reason,

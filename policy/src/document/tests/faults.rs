@@ -171,7 +171,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         (
             "b = 1\nallow = 1\na = 2",
             "line 2: unknown key 'b'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
-             'budgets', 'secret', 'tls', 'field', 'end'",
+             'budgets', 'secret', 'tls', 'field', 'tunnel', 'end'",
         ),
         (
             "[[secrets]]",
@@ -203,7 +203,7 @@ fn an_unknown_key_is_refused_with_the_key_that_was_meant() {
         (
             "\"a\\nb\" = 1\n",
             "line 2: unknown key 'a\\nb'; known keys: 'version', 'mode', 'allow', 'deny', 'ask', \
-             'budgets', 'secret', 'tls', 'field', 'end'",
+             'budgets', 'secret', 'tls', 'field', 'tunnel', 'end'",
         ),
     ] {
         assert_eq!(

@@ -130,6 +130,9 @@ impl<'p> Judge<'p> {
             Subject::Connect(endpoint) => {
                 again(self.policy.answer_connect(endpoint.clone()), address)
             }
+            Subject::Tunnel(endpoint) => {
+                again(self.policy.answer_tunnel(endpoint.clone()), address)
+            }
             Subject::Tls(origin) => {
                 again(self.policy.answer_tls(&origin.endpoint, None, tls), address)
             }

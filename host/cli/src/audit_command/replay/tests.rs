@@ -53,12 +53,35 @@ fn replay(directory: &Directory, allow: &[&str]) -> Captured {
     let allow = allow.iter().map(|rule| rule.parse().unwrap()).collect();
     let command = Replay {
         file: directory.path("log"),
+        tunnels: TunnelOptions::default(),
         policy: PolicyOptions {
             allow,
             ..PolicyOptions::default()
         },
     };
     directory.without_its_path(captured(|console| command.run(console)))
+}
+
+#[test]
+fn a_tunnel_is_decided_again_as_one() {
+    let record = changed(decision_on("a.test:443"), |it| it.stage = Stage::Tunnel);
+    let tunnel = || ["a.test:443".parse().unwrap()];
+    for (rules, has_tunnel, expected) in [
+        ("", true, "same"),
+        ("!a.test/x", true, "denied"),
+        ("a.test", false, "denied"),
+        ("=report", false, "denied"),
+    ] {
+        let mut policy = Policy::from(document(rules));
+        if has_tunnel {
+            policy = policy.with_tunnels(tunnel());
+        }
+        assert_eq!(
+            change(&Judge::new(&policy).compare(&record)),
+            expected,
+            "{rules}"
+        );
+    }
 }
 
 #[test]

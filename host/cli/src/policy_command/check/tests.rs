@@ -40,6 +40,77 @@ fn a_policy_is_summed_up_in_one_line() {
 }
 
 #[test]
+fn tunnels_are_counted_and_have_to_be_the_operators_too() {
+    let directory = Directory::new();
+    let file =
+        |tunnels: &str| format!("version = 1\nallow = ['any']\ntunnel = [{tunnels}]\n[end]\n");
+    directory.write("a", &file("'a.test:22', 'b.test:5432'"));
+    directory.write("operator", &file("'a.test:22'"));
+    let printed = check(&directory, &["a"], Some("operator"));
+    let lines: Vec<_> = printed.out.lines().collect();
+    let summary = "a: ok: 1 rule allows, 0 deny, 0 ask, 0 secrets, 2 tunnels, mode enforce";
+    assert_eq!(lines[0], summary);
+    let (last, before) = lines.split_last().unwrap();
+    assert_eq!(*last, "a:   'b.test:5432' of 'tunnel'");
+    assert!(before.last().unwrap().contains("not within operator"));
+    assert_eq!(printed.code, Ok(1));
+}
+
+#[test]
+fn a_tunnel_is_warned_about_with_what_it_makes_void() {
+    let secret = "[[secret]]\nname = 'key'\nrule = 'https://a.test'\nsource = { env = 'K' }";
+    let about = |rules: &str| {
+        let text = format!("tunnel = ['a.test:443']\n{rules}");
+        warnings_of(&text)
+    };
+    let hides = "'a.test:443' of 'tunnel' hides from the policy what native programs send there: \
+                 methods, paths and fields are not checked, and the audit log has only bytes";
+    for (rules, expected) in [
+        ("allow = ['b.test']", vec![hides]),
+        ("allow = ['https://a.test']", vec![hides]),
+        (
+            "allow = ['GET a.test:8443', 'GET http://a.test', 'b.test/x']",
+            vec![hides],
+        ),
+        (
+            "allow = ['GET a.test']",
+            vec![
+                hides,
+                "'GET a.test' of 'allow' does not bind native programs: 'a.test:443' of 'tunnel' \
+                 carries any method and path to that host",
+            ],
+        ),
+        (
+            "allow = ['a.test']\ndeny = ['a.test/admin/**']",
+            vec![
+                "'a.test:443' of 'tunnel' never matters: 'a.test/admin/**' of 'deny' denies what it \
+                 might carry",
+            ],
+        ),
+        (
+            &format!("allow = ['a.test']\n{secret}"),
+            vec![
+                hides,
+                "secret 'key' is not put into what 'a.test:443' of 'tunnel' carries: the server gets \
+                 the placeholder",
+            ],
+        ),
+        (
+            "",
+            vec![
+                "no rule allows anything: a sandbox has no network, and native programs have only the \
+                 tunnels",
+                hides,
+            ],
+        ),
+    ] {
+        assert_eq!(about(rules), expected, "{rules}");
+    }
+    let twice = warnings_of("allow = ['a.test']\ntunnel = ['a.test:22', 'a.test:22']");
+    assert_eq!(twice[1], "'a.test:22' is in 'tunnel' twice");
+}
+
+#[test]
 fn a_file_that_is_no_policy_is_told_and_the_others_are_checked() {
     let directory = Directory::new();
     directory.write("a", "version = 1\nallow = []\n\nalow = []\n[end]\n");

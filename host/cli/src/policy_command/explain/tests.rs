@@ -55,6 +55,29 @@ GET https://a.test/v1/x?q=1: allowed by 'GET a.test/v1/**'
 }
 
 #[test]
+fn a_tunnel_of_native_programs_has_its_line_where_the_policy_names_one() {
+    let line = |arguments: &[&str]| {
+        let arguments = [&["a.test", "--allow=GET a.test"], arguments].concat();
+        let printed = explain(&arguments).out;
+        let mut lines = printed.lines().map(str::trim);
+        lines
+            .find(|line| line.starts_with("tunnel"))
+            .map(str::to_owned)
+    };
+    let allowed = "tunnel of a native program to a.test:443: allowed by 'a.test:443'; the policy then \
+                   sees no method, path or field";
+    let denied = "tunnel of a native program to a.test:443: denied (deny-rule, by 'a.test/x')";
+    for (arguments, expected) in [
+        (vec![], None),
+        (vec!["--tunnel=a.test:22"], None),
+        (vec!["--tunnel=a.test:443"], Some(allowed)),
+        (vec!["--tunnel=a.test:443", "--deny=a.test/x"], Some(denied)),
+    ] {
+        assert_eq!(line(&arguments).as_deref(), expected, "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_denial_is_printed_whole() {
     let printed = explain(&["http://192.0.2.1:8080", "--method=POST"]);
     assert_eq!(
