@@ -20,6 +20,9 @@ mod mistakes;
 #[path = "cli/native.rs"]
 mod native;
 #[cfg(unix)]
+#[path = "cli/native_patch.rs"]
+mod native_patch;
+#[cfg(unix)]
 #[path = "cli/pipes.rs"]
 mod pipes;
 #[cfg(unix)]
