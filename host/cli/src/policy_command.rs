@@ -16,7 +16,7 @@ pub(crate) enum PolicyCommand {
     /// Validate policy files and warn about likely mistakes
     Check(check::Check),
     /// Show how a policy decides about a URL, and why
-    Explain(explain::Explain),
+    Explain(Box<explain::Explain>),
     /// Print the JSON Schema of policy files
     Schema,
 }

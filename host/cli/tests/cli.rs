@@ -16,6 +16,12 @@ mod clean_up;
 mod interrupt;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
+#[cfg(target_os = "linux")]
+#[path = "cli/native.rs"]
+mod native;
+#[cfg(unix)]
+#[path = "cli/native_patch.rs"]
+mod native_patch;
 #[cfg(unix)]
 #[path = "cli/pipes.rs"]
 mod pipes;
@@ -24,6 +30,8 @@ mod pipes;
 mod programs;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/tunnels.rs"]
+mod tunnels;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};

@@ -32,19 +32,38 @@ mod linux {
 
     pub(super) fn run() -> Result<u8, Failure> {
         let (confinement, command) = arguments()?;
-        let mut program = confinement.spawn(command).map_err(|error| {
-            let code = match error {
-                SpawnError::NotFound(_) => 127,
-                SpawnError::NotExecutable { .. } => 126,
-                _ => 125,
-            };
-            (code, error.to_string())
-        })?;
-        for listener in program.take_listeners() {
+        let mut prepared = confinement.prepare().map_err(failed)?;
+        for listener in prepared.take_listeners() {
             thread::spawn(move || answer(&listener));
+        }
+        if prepared.is_weaker() {
+            let listener =
+                TcpListener::bind("127.0.0.1:0").map_err(|error| (125, error.to_string()))?;
+            let address = listener
+                .local_addr()
+                .map_err(|error| (125, error.to_string()))?;
+            thread::spawn(move || answer(&listener));
+            let port = address.port().to_string();
+            prepared = prepared
+                .with(|confinement| confinement.broker(address).environment([("BROKER", port)]));
+        }
+        let mut program = prepared.spawn(command).map_err(failed)?;
+        // Whoever reads the program's output waits for its end, not for this process's.
+        let nothing = std::fs::File::options().write(true).open("/dev/null");
+        if let Ok(nothing) = nothing {
+            let _ = rustix::stdio::dup2_stdout(nothing);
         }
         let exit = program.wait().map_err(|error| (125, error.to_string()))?;
         Ok(exit.code().to_le_bytes()[0])
+    }
+
+    fn failed(error: SpawnError) -> Failure {
+        let code = match error {
+            SpawnError::NotFound(_) => 127,
+            SpawnError::NotExecutable { .. } => 126,
+            _ => 125,
+        };
+        (code, error.to_string())
     }
 
     /// A broker that says only that it is there.
@@ -89,6 +108,17 @@ mod linux {
                 }
                 Some("--memory") => limits.memory = Some(number(value()?)?),
                 Some("--processes") => limits.processes = Some(number(value()?)?),
+                Some("--port") => {
+                    let port = number(value()?)?
+                        .try_into()
+                        .map_err(|_| wrong("no port".to_owned()))?;
+                    confinement = confinement.port(port);
+                }
+                Some("--weaker") => {
+                    confinement = confinement
+                        .weaker()
+                        .map_err(|error| wrong(error.to_string()))?;
+                }
                 Some("--size") => confinement = confinement.temporary_size(number(value()?)?),
                 Some("--timeout-ms") => {
                     let time = std::time::Duration::from_millis(number(value()?)?);

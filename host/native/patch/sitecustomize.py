@@ -12,15 +12,14 @@ except Exception as error:
     import sys
 
     if sys.stderr is not None:
-        sys.stderr.write("sandbox-net: the routing is off: {!r}\n".format(error))  # noqa: UP032
+        sys.stderr.write(f"sandbox-net: the routing is off: {error!r}\n")
 
 
-def _chain():  # type: ignore[no-untyped-def]
+def _chain():
     """Runs the next `sitecustomize` in the place of this one; its errors are its own."""
-    import sys
-
     import _frozen_importlib as bootstrap
     import _frozen_importlib_external as external
+    import sys
 
     folder, _, _ = __file__.rpartition("/")
     spec = external.PathFinder.find_spec("_sandbox_net_original_sitecustomize", [folder])

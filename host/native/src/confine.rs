@@ -35,6 +35,7 @@ mod probe;
 mod program;
 mod root;
 mod seccomp;
+mod secrets;
 mod spawn_error;
 mod sys;
 mod weaker;

@@ -2,6 +2,8 @@
 //!
 //! What an interpreter of another version is needed for is skipped where there is none, and says so.
 
+#![cfg(unix)]
+
 #[path = "patcher/broken.rs"]
 mod broken;
 #[path = "patcher/installing.rs"]

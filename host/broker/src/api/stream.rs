@@ -28,17 +28,21 @@ const FIELD: &[u8] = b"X-Sandbox-Net-Field-";
 pub(super) async fn stream(shared: &Shared, connection: &mut Connection, head: &Head) -> After {
     let wanted = match Wanted::read(head) {
         Ok(wanted) => wanted,
-        Err(message) => {
+        Err(fault) => {
+            let message = match fault {
+                Fault::Call(message) => message,
+                Fault::Url(message) => {
+                    record(shared, head);
+                    message
+                }
+            };
             let error = ErrorJson::malformed(message);
             return refuse(shared, connection, head, &error).await;
         }
     };
-    if let Err(error) = wanted.check() {
-        let url = head.single(URL).ok().flatten().unwrap_or_default();
-        let url = String::from_utf8_lossy(url);
-        let method = Some(wanted.head.method.as_slice());
-        shared.gateway.malformed(Stage::Request, &url, method);
-        let error = shared.error(&EgressError::Invalid(error));
+    if let Err(message) = wanted.check() {
+        record(shared, head);
+        let error = shared.error(&EgressError::Invalid(message));
         let persists = head.kind.is_empty();
         return After::answer(say(connection, Some(head), &error, persists).await);
     }
@@ -76,6 +80,22 @@ pub(super) async fn stream(shared: &Shared, connection: &mut Connection, head: &
     settle(shared, connection, head, exchanged).await
 }
 
+/// Records that what is asked for is no request, as at the other ways to ask.
+fn record(shared: &Shared, head: &Head) {
+    let field = |name| head.single(name).ok().flatten();
+    let url = String::from_utf8_lossy(field(URL).unwrap_or_default());
+    let method = field(METHOD);
+    shared.gateway.malformed(Stage::Request, &url, method);
+}
+
+/// What is wrong with a call.
+enum Fault {
+    /// It is not what this path takes.
+    Call(String),
+    /// The URL that it asks for is none.
+    Url(String),
+}
+
 /// The request that a call describes.
 struct Wanted {
     origin: Origin,
@@ -84,10 +104,12 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(head: &Head) -> Result<Self, String> {
-        let url = text(head, URL)?.ok_or_else(|| format!("the field {URL} is missing"))?;
-        let (origin, path) = target::url(url)?;
-        let seconds = text(head, TIMEOUT)?.map(|seconds| {
+    fn read(head: &Head) -> Result<Self, Fault> {
+        let url = text(head, URL).map_err(Fault::Call)?;
+        let url = url.ok_or_else(|| Fault::Call(format!("the field {URL} is missing")))?;
+        let (origin, path) = target::url(url).map_err(Fault::Url)?;
+        let seconds = text(head, TIMEOUT).map_err(Fault::Call)?;
+        let seconds = seconds.map(|seconds| {
             let number: Option<f64> = seconds.parse().ok();
             number
                 .filter(|number| *number > 0.0 && *number < 1e9)
@@ -105,7 +127,8 @@ impl Wanted {
         if head.expects_continue {
             fields.push((b"Expect".into(), b"100-continue".into()));
         }
-        let method = text(head, METHOD)?.unwrap_or(match head.kind {
+        let method = text(head, METHOD).map_err(Fault::Call)?;
+        let method = method.unwrap_or(match head.kind {
             BodyKind::None => "GET",
             _ => "POST",
         });
@@ -116,7 +139,7 @@ impl Wanted {
                 path: path.into_bytes(),
                 fields,
             },
-            timeout: seconds.transpose()?,
+            timeout: seconds.transpose().map_err(Fault::Call)?,
         })
     }
 

@@ -220,7 +220,11 @@ fn prepare(
 async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> {
     let mut signals = signals::Signals::new()?;
     let mut program = prepared.spawn(command)?;
+    signals.program_has_terminal(program.shares_terminal());
     let signaller = program.signaller()?;
+    // Whoever reads the program's output waits for its end, not for this process's.
+    let nothing = std::fs::File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(nothing)?;
     let waiting = tokio::task::spawn_blocking(move || program.wait());
     tokio::pin!(waiting);
     let exit = loop {

@@ -15,11 +15,11 @@ _UNREACHED = ("192.0.2.1", 9)  # of no network (RFC 5737)
 def _told(call):
     """Returns how a call ended, as text."""
     try:
-        return "ok: {}".format(call())
+        return f"ok: {call()}"
     except BaseException as error:
         reason = getattr(error, "reason", None)
         error = reason if isinstance(reason, BaseException) else error
-        return "{}: {}".format(type(error).__name__, error)
+        return f"{type(error).__name__}: {error}"
 
 
 def _facts():
@@ -50,9 +50,7 @@ def _asyncio():
 
     loop = asyncio.new_event_loop()
     try:
-        task = asyncio.wait_for(
-            loop.create_connection(asyncio.Protocol, "asyncio.invalid", 80), 20
-        )
+        task = asyncio.wait_for(loop.create_connection(asyncio.Protocol, "asyncio.invalid", 80), 20)
         return loop.run_until_complete(task)
     finally:
         loop.close()

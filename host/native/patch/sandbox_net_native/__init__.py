@@ -9,6 +9,10 @@ import sys
 
 from . import after_import, settings
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _active = []  # type: list[bool]
 
 
@@ -23,7 +27,7 @@ def activate() -> "bool":
     after_import.when_imported("asyncio.sslproto", _change_tls_protocol)
     after_import.when_imported("asyncio.streams", _change_streams)
     after_import.when_imported("urllib.request", _change_proxies)
-    settings.log("debug", "the routing is on in {}".format(sys.executable))
+    settings.log("debug", f"the routing is on in {sys.executable}")
     return True
 
 
@@ -32,38 +36,38 @@ def is_active() -> "bool":
     return bool(_active)
 
 
-def _change_socket(module: "object") -> "None":
+def _change_socket(module: "Any") -> "None":
     from . import lookups, sockets
 
     sockets.change(module)
     lookups.change(module)
 
 
-def _change_ssl(module: "object") -> "None":
+def _change_ssl(module: "Any") -> "None":
     from . import tls
 
     tls.change(module)
 
 
-def _change_event_loop(module: "object") -> "None":
+def _change_event_loop(module: "Any") -> "None":
     from . import event_loop
 
     event_loop.change_selector_events(module)
 
 
-def _change_tls_protocol(module: "object") -> "None":
+def _change_tls_protocol(module: "Any") -> "None":
     from . import event_loop
 
     event_loop.change_tls_protocol(module)
 
 
-def _change_streams(module: "object") -> "None":
+def _change_streams(module: "Any") -> "None":
     from . import event_loop
 
     event_loop.change_streams(module)
 
 
-def _change_proxies(module: "object") -> "None":
+def _change_proxies(module: "Any") -> "None":
     from . import proxies
 
     proxies.change(module)

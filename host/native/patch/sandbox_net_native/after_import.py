@@ -2,10 +2,14 @@
 
 import sys
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _changes = {}  # type: dict[str, object]
 
 
-def when_imported(name: "str", change: "object") -> "None":
+def when_imported(name: "str", change: "Any") -> "None":
     """Calls `change` with the module `name`: now, if it is loaded, and after each of its loads."""
     _changes[name] = change
     if _FINDER not in sys.meta_path:
@@ -15,20 +19,20 @@ def when_imported(name: "str", change: "object") -> "None":
         _apply(change, module)
 
 
-def _apply(change: "object", module: "object") -> "None":
+def _apply(change: "Any", module: "Any") -> "None":
     try:
-        change(module)  # type: ignore[operator]
+        change(module)
     except Exception as error:
         # The program goes on unrouted: in confinement the kernel denies what it then tries.
         name = getattr(module, "__name__", "?")
         if sys.stderr is not None:
-            sys.stderr.write("sandbox-net: {} is not routed: {!r}\n".format(name, error))
+            sys.stderr.write(f"sandbox-net: {name} is not routed: {error!r}\n")
 
 
 class _Finder:
     """Finds the modules to change as without this finder, with a loader that changes them."""
 
-    def find_spec(self, fullname: "str", path: "object", target: "object" = None) -> "object":
+    def find_spec(self, fullname: "str", path: "Any", target: "Any" = None) -> "Any":
         change = _changes.get(fullname)
         if change is None:
             return None
@@ -48,21 +52,21 @@ _FINDER = _Finder()
 class _Loader:
     """Loads a module as its own loader does, and then changes it."""
 
-    def __init__(self, loader: "object", change: "object") -> "None":
+    def __init__(self, loader: "Any", change: "Any") -> "None":
         self._loader = loader
         self._change = change
 
-    def __getattr__(self, name: "str") -> "object":
+    def __getattr__(self, name: "str") -> "Any":
         return getattr(self._loader, name)
 
-    def create_module(self, spec: "object") -> "object":
-        return self._loader.create_module(spec)  # type: ignore[attr-defined]
+    def create_module(self, spec: "Any") -> "Any":
+        return self._loader.create_module(spec)
 
-    def exec_module(self, module: "object") -> "None":
+    def exec_module(self, module: "Any") -> "None":
         own = self._loader
         spec = getattr(module, "__spec__", None)
         if spec is not None:
             spec.loader = own
-        module.__loader__ = own  # type: ignore[attr-defined]
-        own.exec_module(module)  # type: ignore[attr-defined]
+        module.__loader__ = own
+        own.exec_module(module)
         _apply(self._change, module)

@@ -39,7 +39,10 @@ _FAULTS = {
     "no-authority-key-identifier": (85, "Missing Authority Key Identifier"),
     "no-subject-key-identifier": (86, "Missing Subject Key Identifier"),
     "no-alternative-name": (87, "Empty Subject Alternative Name extension"),
-    "alternative-name-not-critical": (88, "Subject empty and Subject Alt Name extension not critical"),
+    "alternative-name-not-critical": (
+        88,
+        "Subject empty and Subject Alt Name extension not critical",
+    ),
     "constraints-not-critical": (89, "Basic Constraints of CA cert not marked critical"),
     "authority-key-identifier-critical": (90, "Authority Key Identifier marked critical"),
     "subject-key-identifier-critical": (91, "Subject Key Identifier marked critical"),
@@ -54,7 +57,7 @@ _IP_MISMATCH = 64
 _SSL_ERROR_SSL = 1
 _SSL_ERROR_EOF = 8
 
-# OpenSSL's names for texts of the broker's TLS library: an alert of the peer (RFC 8446 section 6) ...
+# OpenSSL's names for texts of the broker's TLS library: an alert (RFC 8446 section 6) ...
 _ALERTS = {
     "UnexpectedMessage": "SSLV3_ALERT_UNEXPECTED_MESSAGE",
     "BadRecordMac": "SSLV3_ALERT_BAD_RECORD_MAC",
@@ -93,12 +96,11 @@ def ssl_error(
     kind: "type[OSError]" = ssl.SSLError,
 ) -> "OSError":
     """Makes an `SSLError` as `_ssl.c` does: `[library: reason] text (_ssl.c:…)`."""
-    prefix = "[{}] ".format(library) if library else ""
+    prefix = f"[{library}] " if library else ""
     if reason:
-        prefix = "[{}: {}] ".format(library, reason)
-    error = kind(number, "{}{} {}".format(prefix, text, _LINE))
-    error.library = library  # type: ignore[attr-defined]
-    error.reason = reason  # type: ignore[attr-defined]
+        prefix = f"[{library}: {reason}] "
+    error = kind(number, f"{prefix}{text} {_LINE}")
+    error.__dict__.update(library=library, reason=reason)
     return error
 
 
@@ -108,11 +110,10 @@ def certificate_error(fault: "str", host: "str", text: "str" = "") -> "OSError":
     # Before Python 3.7 there is no class of its own, and a name is checked by `ssl.py`.
     kind = getattr(ssl, "SSLCertVerificationError", ssl.SSLError)
     if kind is ssl.SSLError and fault == "name-mismatch":
-        return ssl.CertificateError(message)  # type: ignore[return-value]
-    whole = "certificate verify failed: {}".format(message)
+        return ssl.CertificateError(message)
+    whole = f"certificate verify failed: {message}"
     error = ssl_error("SSL", "CERTIFICATE_VERIFY_FAILED", whole, kind=kind)
-    error.verify_code = code  # type: ignore[attr-defined]
-    error.verify_message = message  # type: ignore[attr-defined]
+    error.__dict__.update(verify_code=code, verify_message=message)
     if text and text not in message:
         _note(error, text)
     return error
@@ -134,7 +135,7 @@ def failure_error(text: "str") -> "OSError":
 
 def _note(error: "OSError", text: "str") -> "None":
     if hasattr(error, "add_note"):  # Python 3.11
-        error.add_note("sandbox-net: {}".format(text))
+        error.add_note(f"sandbox-net: {text}")
 
 
 def _is_address(host: "str") -> "bool":
@@ -148,9 +149,9 @@ def _verify_result(fault: "str", host: "str", text: "str") -> "tuple[int, str]":
         what = "Hostname"
         if _is_address(host):
             code, what = _IP_MISMATCH, "IP address"
-        return code, "{} mismatch, certificate is not valid for '{}'.".format(what, host)
+        return code, f"{what} mismatch, certificate is not valid for '{host}'."
     if is_other and text and text != message:
-        return code, "{}: {}".format(message, text)
+        return code, f"{message}: {text}"
     return code, message
 
 

@@ -1,8 +1,7 @@
 """Connects a socket through the broker."""
 
-import os
-
 import _socket
+import os
 
 from . import routes, settings, wire
 from .errors import exception_for, is_of_one_host, unknown_name
@@ -18,7 +17,12 @@ from .literals import (
 from .names import NAMES
 from .wire import RAW, Deadline
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _FLAGS = getattr(_socket, "SOCK_NONBLOCK", 0) | getattr(_socket, "SOCK_CLOEXEC", 0)
+_V6ONLY = (getattr(_socket, "IPPROTO_IPV6", 41), getattr(_socket, "IPV6_V6ONLY", 26))
 # How long a socket that does not wait is made to wait for the broker.
 _MAX_SECONDS = 60.0
 # What a new socket in the place of a failed one takes over.
@@ -43,7 +47,9 @@ class Plan:
 
     __slots__ = ("direct", "given", "hosts", "port")
 
-    def __init__(self, direct: "object", hosts: "tuple[str, ...]", port: "int", given: "tuple"):
+    def __init__(
+        self, direct: "Any", hosts: "tuple[str, ...]", port: "int", given: "tuple[Any, ...]"
+    ):
         # The address to connect to without the broker; `None` if it is routed.
         self.direct = direct
         # Likeliest first.
@@ -53,7 +59,7 @@ class Plan:
         self.given = given
 
 
-def plan(sock: "_socket.socket", address: "object") -> "Plan":
+def plan(sock: "_socket.socket", address: "Any") -> "Plan":
     """Says how to connect to `address`.
 
     Raises:
@@ -84,11 +90,11 @@ def plan(sock: "_socket.socket", address: "object") -> "Plan":
     hosts = NAMES.hosts(host, literal[1], port)
     if not hosts:
         return direct
-    given = (literal[1], port) + ((rest + (0, 0))[:2] if family == AF_INET6 else ())
+    given = (literal[1], port) + (((*rest, 0, 0))[:2] if family == AF_INET6 else ())
     return Plan(None, hosts, port, given)
 
 
-def _own(family: "int", text: "str", port: "int", rest: "tuple") -> "tuple":
+def _own(family: "int", text: "str", port: "int", rest: "tuple[Any, ...]") -> "tuple[Any, ...]":
     """Returns an address of the machine itself, also where no table of hosts names it."""
     from . import lookups
 
@@ -106,7 +112,7 @@ def _by_name(direct: "Plan", family: "int", text: "str", port: "int") -> "Plan":
     return Plan(None, (text,), port, given)
 
 
-def connect(sock: "_socket.socket", address: "object") -> "None":
+def connect(sock: "_socket.socket", address: "Any") -> "None":
     """Connects as the method of `_socket.socket` does, through the broker where that is due."""
     made = plan(sock, address)
     if made.direct is not None:
@@ -136,7 +142,7 @@ def attempt(
     made: "Plan",
     host: "str",
     deadline: "Deadline",
-    earlier: "tuple | None",
+    earlier: "tuple[Any, ...] | None",
 ) -> "tuple[dict[str, object], str] | None":
     """Asks the broker for one host; returns the error for the likeliest one so far, and its host.
 
@@ -146,7 +152,7 @@ def attempt(
     carrier = open_carrier(sock)
     done = False
     try:
-        _, address = wire.broker_address(sock.family)
+        _, address = wire.broker_address(carrier.family)
         wire.connect_carrier(carrier, address, deadline)
         head = wire.connect_request(host, made.port)
         answer, body = wire.exchange(carrier, head, deadline)
@@ -162,7 +168,8 @@ def attempt(
 
 def open_carrier(sock: "_socket.socket") -> "RAW":
     """Returns the socket that goes to the broker: the program's own where the family allows it."""
-    family, _ = wire.broker_address(sock.family)
+    only_v6 = sock.family == AF_INET6 and RAW.getsockopt(sock, *_V6ONLY)
+    family, _ = wire.broker_address(AF_INET if only_v6 else sock.family)
     if family == sock.family:
         return sock
     return RAW(family, _socket.SOCK_STREAM, 0)
@@ -181,11 +188,10 @@ def settle(
     connection = answer.fields.get("x-sandbox-net-connection", "")
     if not connection.isalnum():
         connection = ""
-    is_unix = carrier.family == getattr(_socket, "AF_UNIX", None)
-    route = routes.Route(connection, host, peer, is_unix)
+    route = routes.Route(connection, host, peer, carrier is not sock)
     route.options.update(kept)
     routes.add(sock, route)
-    settings.log("info", "{}:{} is routed".format(host, made.port))
+    settings.log("info", f"{host}:{made.port} is routed")
 
 
 def leave(sock: "_socket.socket", carrier: "RAW", done: "bool") -> "None":

@@ -3,10 +3,13 @@
 `shim/sandbox_net/errors.py` is the measure; a test compares the two.
 """
 
+import _socket
 import errno
 import os
 
-import _socket
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
 
 _DNS = {
     "not-found": ("EAI_NONAME", "Name or service not known"),
@@ -52,6 +55,8 @@ _PLAIN = {
     "reset": errno.ECONNRESET,
     "closed": errno.EBADF,
 }
+# How the broker's sentences about TLS begin, which the component's texts do not.
+_TLS_STARTS = ("certificate verification failed: ", "TLS failed: ")
 # What the network itself, or TLS, does to a connection. All other errors are sandbox-net's own.
 _OF_NETWORK = ("dns", "refused", "unreachable", "reset", "tls", "closed")
 _REFUSAL = "_sandbox_net_refusal"
@@ -100,9 +105,9 @@ def no_address() -> "OSError":
 
 def broker_error(kind: "type[OSError]", where: "str", text: "str") -> "OSError":
     """Makes the error for a broker that is away, or that is none; `where` is its address."""
-    numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
-    number = numbers.get(kind, errno.EPROTO)
-    return refusal(kind(number, "sandbox-net: the broker at {} {}".format(where, text)))
+    is_refused = kind is ConnectionRefusedError
+    number = errno.ECONNREFUSED if is_refused else errno.ECONNRESET
+    return refusal(kind(number, f"sandbox-net: the broker at {where} {text}"))
 
 
 def is_of_one_host(error: "dict[str, object]") -> "bool":
@@ -124,7 +129,7 @@ def lookup_exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     if error.get("code") != "limit" or error.get("limit") != "connections":
         return exception_for(error, host)
     value = error.get("value")
-    most = "" if value is None else " (at most {})".format(value)
+    most = "" if value is None else f" (at most {value})"
     text = (
         "sandbox-net: the host's limit {} was reached: too many names are being looked up at "
         "once{}; wait until some of the lookups are over"
@@ -133,7 +138,7 @@ def lookup_exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     return refusal(_with(reached, limit=_LOOKUPS_AT_ONCE, limit_value=value))
 
 
-def _with(error: "OSError", **values: "object") -> "OSError":
+def _with(error: "OSError", **values: "Any") -> "OSError":
     """Adds values for programs that do not want to parse the text."""
     error.__dict__.update(values)
     return error
@@ -148,11 +153,13 @@ def _exception_for(error: "dict[str, object]", host: "str") -> "OSError":
         return gai_error(*_DNS.get(str(error.get("failure")), _DNS["failed"]))
     if code == "timeout":
         phase = str(error.get("phase"))
-        told = "the host's deadline passed during {}".format(_PHASES.get(phase, phase))
+        told = f"the host's deadline passed during {_PHASES.get(phase, phase)}"
         return TimeoutError(errno.ETIMEDOUT, told)
     if code == "tls":
         from . import certificates
 
+        for start in _TLS_STARTS:
+            text = text[len(start) :] if text.startswith(start) else text
         fault = error.get("certificate")
         if isinstance(fault, str):
             return certificates.certificate_error(fault, host, text)
@@ -164,9 +171,9 @@ def _exception_for(error: "dict[str, object]", host: "str") -> "OSError":
     if code in _PLAIN:
         return OSError(_PLAIN[code], os.strerror(_PLAIN[code]))
     if code == "invalid":
-        return OSError(errno.EINVAL, "sandbox-net: {}".format(text))
+        return OSError(errno.EINVAL, f"sandbox-net: {text}")
     if code in ("unauthorized", "forbidden"):
-        return PermissionError(errno.EACCES, "sandbox-net: {}".format(text))
+        return PermissionError(errno.EACCES, f"sandbox-net: {text}")
     return OSError(errno.EPROTO, "sandbox-net: {}".format(text or "the broker's error " + code))
 
 
@@ -174,7 +181,7 @@ def _denied(error: "dict[str, object]", text: "str") -> "OSError":
     reason, rule = str(error.get("reason", "")), str(error.get("rule") or "")
     text = text or "refused by the sandbox's network policy"
     if rule and rule not in text:
-        text = "{} (rule {})".format(text, rule)
+        text = f"{text} (rule {rule})"
     denied = PermissionError(errno.EACCES, text)  # type: OSError
     if reason == "tls-options":
         from . import certificates
@@ -183,17 +190,17 @@ def _denied(error: "dict[str, object]", text: "str") -> "OSError":
     return _with(denied, deny_reason=reason, deny_rule=rule)
 
 
-def _limit_text(limit: "str", value: "object", can_be_raised: "object") -> "str":
+def _limit_text(limit: "str", value: "Any", can_be_raised: "Any") -> "str":
     """Says what was reached, and who can change it how."""
-    reached = "sandbox-net: the host's limit {} was reached".format(limit)
+    reached = f"sandbox-net: the host's limit {limit} was reached"
     if limit in _SET_BY:
         what, key = _SET_BY[limit]
         bound = _bound_text(limit, key, value, can_be_raised)
-        return "{}: {}{}".format(reached, what, bound)
-    return "{}: {}".format(reached, _FIXED[limit]) if limit in _FIXED else reached
+        return f"{reached}: {what}{bound}"
+    return f"{reached}: {_FIXED[limit]}" if limit in _FIXED else reached
 
 
-def _bound_text(limit: "str", key: "str", value: "object", can_be_raised: "object") -> "str":
+def _bound_text(limit: "str", key: "str", value: "Any", can_be_raised: "Any") -> "str":
     if value is None:
         text = "; whoever runs this program sets it as '{}' in the policy's [budgets]"
         return text.format(key)

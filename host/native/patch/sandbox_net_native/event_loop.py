@@ -10,35 +10,40 @@ import _socket
 from . import connecting, routes, wire
 from .errors import exception_for, is_of_one_host, is_refusal
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
 
-def change_selector_events(module: "object") -> "None":
+
+def change_selector_events(module: "Any") -> "None":
     """Changes `asyncio.selector_events`."""
-    loop = module.BaseSelectorEventLoop  # type: ignore[attr-defined]
+    loop = module.BaseSelectorEventLoop
     stock = loop.sock_connect
 
-    async def sock_connect(self: "object", sock: "object", address: "object") -> "None":
+    async def sock_connect(self: "Any", sock: "Any", address: "Any") -> "None":
         """Connects a socket, through the broker unless it is the program's own machine."""
-        made = connecting.plan(sock, address)  # type: ignore[arg-type]
+        made = connecting.plan(sock, address)
         if made.direct is not None:
-            return await stock(self, sock, made.direct)
-        if self._debug and sock.gettimeout() != 0:  # type: ignore[attr-defined]
+            await stock(self, sock, made.direct)
+            return
+        if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
-        return await _connect(self, stock, sock, made)
+        await _connect(self, stock, sock, made)
 
     loop.sock_connect = sock_connect
-    transport = module._SelectorTransport  # type: ignore[attr-defined]
+    transport = module._SelectorTransport
     stock_lost = transport._call_connection_lost
 
-    def _call_connection_lost(self: "object", error: "BaseException | None") -> "None":
+    def _call_connection_lost(self: "Any", error: "BaseException | None") -> "None":
         _while_handling(error, stock_lost, self, error)
 
     transport._call_connection_lost = _call_connection_lost
 
 
-async def _connect(loop: "object", stock: "object", sock: "object", made: "object") -> "None":
+async def _connect(loop: "Any", stock: "Any", sock: "Any", made: "Any") -> "None":
     failure = None
     try:
-        for host in made.hosts:  # type: ignore[attr-defined]
+        for host in made.hosts:
             failure = await _attempt(loop, stock, sock, made, host, failure)
             if failure is None:
                 return
@@ -51,46 +56,46 @@ async def _connect(loop: "object", stock: "object", sock: "object", made: "objec
 
 
 async def _attempt(
-    loop: "object",
-    stock: "object",
-    sock: "object",
-    made: "object",
+    loop: "Any",
+    stock: "Any",
+    sock: "Any",
+    made: "Any",
     host: "str",
-    earlier: "tuple | None",
-) -> "tuple | None":
-    carrier = connecting.open_carrier(sock)  # type: ignore[arg-type]
+    earlier: "tuple[Any, ...] | None",
+) -> "tuple[Any, ...] | None":
+    carrier = connecting.open_carrier(sock)
     done = False
     if carrier is not sock:
         carrier.settimeout(0)
     try:
-        await _reach(loop, stock, carrier, sock)
-        head = wire.connect_request(host, made.port)  # type: ignore[attr-defined]
+        await _reach(loop, stock, carrier)
+        head = wire.connect_request(host, made.port)
         answer, body = await _exchange(loop, carrier, head)
         if answer.status != 200:
             while not body.over:
                 await _until_readable(loop, carrier)
                 body.read(carrier)
             return earlier or (body.error(), host)
-        connecting.settle(sock, carrier, made, host, answer)  # type: ignore[arg-type]
+        connecting.settle(sock, carrier, made, host, answer)
         done = True
         return None
     except (ConnectionResetError, BrokenPipeError) as error:
         raise (error if is_refusal(error) else wire.lost()) from None
     finally:
-        connecting.leave(sock, carrier, done)  # type: ignore[arg-type]
-        if sock.fileno() >= 0:  # type: ignore[attr-defined]
-            sock.settimeout(0)  # type: ignore[attr-defined]
+        connecting.leave(sock, carrier, done)
+        if sock.fileno() >= 0:
+            sock.settimeout(0)
 
 
-async def _reach(loop: "object", stock: "object", carrier: "object", sock: "object") -> "None":
-    _, address = wire.broker_address(sock.family)  # type: ignore[attr-defined]
+async def _reach(loop: "Any", stock: "Any", carrier: "Any") -> "None":
+    _, address = wire.broker_address(carrier.family)
     try:
-        await stock(loop, carrier, address)  # type: ignore[operator]
+        await stock(loop, carrier, address)
     except OSError as error:
         raise wire.refused() if isinstance(error, ConnectionRefusedError) else error from None
 
 
-async def _exchange(loop: "object", carrier: "object", head: "bytes") -> "tuple":
+async def _exchange(loop: "Any", carrier: "Any", head: "bytes") -> "tuple[Any, ...]":
     left = head
     while left:
         left = left[wire.RAW.send(carrier, left) :]
@@ -105,41 +110,41 @@ async def _exchange(loop: "object", carrier: "object", head: "bytes") -> "tuple"
     return answer, wire.BodyReader(answer)
 
 
-async def _until_readable(loop: "object", carrier: "object") -> "None":
-    ready = loop.create_future()  # type: ignore[attr-defined]
-    fd = carrier.fileno()  # type: ignore[attr-defined]
-    loop.add_reader(fd, _set, ready)  # type: ignore[attr-defined]
+async def _until_readable(loop: "Any", carrier: "Any") -> "None":
+    ready = loop.create_future()
+    fd = carrier.fileno()
+    loop.add_reader(fd, _set, ready)
     try:
         await ready
     finally:
-        loop.remove_reader(fd)  # type: ignore[attr-defined]
+        loop.remove_reader(fd)
 
 
-def _set(ready: "object") -> "None":
-    if not ready.done():  # type: ignore[attr-defined]
-        ready.set_result(None)  # type: ignore[attr-defined]
+def _set(ready: "Any") -> "None":
+    if not ready.done():
+        ready.set_result(None)
 
 
-def change_tls_protocol(module: "object") -> "None":
+def change_tls_protocol(module: "Any") -> "None":
     """Changes `asyncio.sslproto`: what broke a handshake is the broker's error."""
-    protocol = module.SSLProtocol  # type: ignore[attr-defined]
+    protocol = module.SSLProtocol
     stock_handshake = protocol._on_handshake_complete
     stock_lost = protocol.connection_lost
 
-    def _on_handshake_complete(self: "object", error: "BaseException | None") -> "None":
+    def _on_handshake_complete(self: "Any", error: "BaseException | None") -> "None":
         stock_handshake(self, _told(self, error))
 
-    def connection_lost(self: "object", error: "BaseException | None") -> "None":
+    def connection_lost(self: "Any", error: "BaseException | None") -> "None":
         above = getattr(self, "_app_protocol", None)
         if is_refusal(error) and above is not None:
-            self._app_protocol = _Above(above)  # type: ignore[attr-defined]
+            self._app_protocol = _Above(above)
         stock_lost(self, error)
 
     protocol._on_handshake_complete = _on_handshake_complete
     protocol.connection_lost = connection_lost
 
 
-def _told(protocol: "object", error: "BaseException | None") -> "BaseException | None":
+def _told(protocol: "Any", error: "BaseException | None") -> "BaseException | None":
     """Returns the broker's error in the place of one that ended a TLS session."""
     if not isinstance(error, (OSError, EOFError)) or is_refusal(error):
         return error
@@ -155,39 +160,37 @@ def _told(protocol: "object", error: "BaseException | None") -> "BaseException |
 class _Above:
     """A protocol above TLS that loses its connection because of a refusal."""
 
-    def __init__(self, protocol: "object") -> "None":
+    def __init__(self, protocol: "Any") -> "None":
         self._protocol = protocol
 
-    def __getattr__(self, name: "str") -> "object":
+    def __getattr__(self, name: "str") -> "Any":
         return getattr(self._protocol, name)
 
     def connection_lost(self, error: "BaseException | None") -> "None":
-        _while_handling(error, self._protocol.connection_lost, error)  # type: ignore[attr-defined]
+        _while_handling(error, self._protocol.connection_lost, error)
 
 
-def _while_handling(
-    error: "BaseException | None", call: "object", *args: "object"
-) -> "None":
+def _while_handling(error: "BaseException | None", call: "Any", *args: "Any") -> "None":
     if error is None or not is_refusal(error):
-        call(*args)  # type: ignore[operator]
+        call(*args)
         return
     try:
         raise error
     except OSError:
-        call(*args)  # type: ignore[operator]
+        call(*args)
 
 
-def change_streams(module: "object") -> "None":
+def change_streams(module: "Any") -> "None":
     """Changes `asyncio.streams`: a write after a refusal shows the refusal."""
-    writer = module.StreamWriter  # type: ignore[attr-defined]
+    writer = module.StreamWriter
     stock = writer.drain
 
-    async def drain(self: "object") -> "None":
+    async def drain(self: "Any") -> "None":
         """Waits until more may be written; a refusal is raised instead of a lost connection."""
         try:
             await stock(self)
         except ConnectionResetError:
-            reader = self._reader  # type: ignore[attr-defined]
+            reader = self._reader
             error = reader.exception() if reader is not None else None
             if error is None or not is_refusal(error):
                 raise

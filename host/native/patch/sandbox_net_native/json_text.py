@@ -4,6 +4,10 @@ Not with the module `json`: a program's own `json.py` would take its place, and 
 not import it would pay for it.
 """
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _ESCAPES = {
     '"': '"',
     "\\": "\\",
@@ -30,12 +34,12 @@ def quote(text: "str") -> "str":
         else:
             packed = char.encode("utf-16-be", "surrogatepass")
             for at in range(0, len(packed), 2):
-                parts.append("\\u{:02x}{:02x}".format(packed[at], packed[at + 1]))
+                parts.append(f"\\u{packed[at]:02x}{packed[at + 1]:02x}")
     parts.append('"')
     return "".join(parts)
 
 
-def loads(text: "str") -> "object":
+def loads(text: "str") -> "Any":
     """Returns the value that `text` is.
 
     Raises:
@@ -70,9 +74,9 @@ class _Reader:
 
     def _expect(self, char: "str") -> "None":
         if not self._take(char):
-            raise ValueError("no JSON: {!r} is missing at {}".format(char, self.at))
+            raise ValueError(f"no JSON: {char!r} is missing at {self.at}")
 
-    def value(self, depth: "int") -> "object":
+    def value(self, depth: "int") -> "Any":
         if depth > _MAX_DEPTH:
             raise ValueError("no JSON that this reads: it is too deep")
         char = self._peek()
@@ -139,7 +143,7 @@ class _Reader:
             raise ValueError("no JSON: an unknown escape")
         return _ESCAPES[char]
 
-    def _word(self) -> "object":
+    def _word(self) -> "Any":
         start = self.at
         while self.text[self.at : self.at + 1] and self.text[self.at] not in ',]}"' + _SPACE:
             self.at += 1

@@ -2,6 +2,10 @@
 
 import _socket
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 AF_INET = _socket.AF_INET
 AF_INET6 = getattr(_socket, "AF_INET6", -1)  # type: int
 
@@ -12,7 +16,7 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 _NUMBER_CHARACTERS = frozenset("0123456789abcdefABCDEFxX.")
 
 
-def host_argument(host: "object") -> "str":
+def host_argument(host: "Any") -> "str":
     """Reads a host as `_socket` does: text goes through IDNA, bytes are taken as they are."""
     if isinstance(host, str):
         try:
@@ -27,7 +31,7 @@ def host_argument(host: "object") -> "str":
         encoded = bytes(host)
     else:
         kind = type(host).__name__
-        raise TypeError("str, bytes or bytearray expected, not {}".format(kind))
+        raise TypeError(f"str, bytes or bytearray expected, not {kind}")
     if b"\0" in encoded:
         raise TypeError("host name must not contain null character")
     return encoded.decode("ascii", "surrogateescape")

@@ -19,14 +19,18 @@ from .literals import (
 )
 from .names import NAMES
 
-_stock = {}  # type: dict[str, object]
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
+_stock = {}  # type: dict[str, Any]
 
 _AI_NUMERICHOST = _socket.AI_NUMERICHOST
 _AI_CANONNAME = _socket.AI_CANONNAME
 _NI_NUMERICHOST = _socket.NI_NUMERICHOST
 
 
-def change(module: "object") -> "None":
+def change(module: "Any") -> "None":
     """Changes the module `socket`."""
     for function in (getaddrinfo, gethostbyname, gethostbyname_ex, gethostbyaddr, getnameinfo):
         name = function.__name__
@@ -57,39 +61,39 @@ def own_addresses(name: "str", family: "int") -> "list[str]":
     """Returns the addresses of a name of the machine itself, as its table of hosts says."""
     try:
         infos = _socket.getaddrinfo(name, None, family, _socket.SOCK_STREAM)
-        return [info[4][0] for info in infos]
+        return [str(info[4][0]) for info in infos]
     except OSError:
         return ["::1" if family == AF_INET6 else "127.0.0.1"]
 
 
 def getaddrinfo(
-    host: "object",
-    port: "object",
+    host: "Any",
+    port: "Any",
     family: "int" = 0,
     type: "int" = 0,
     proto: "int" = 0,
     flags: "int" = 0,
-) -> "list[tuple]":
+) -> "Any":
     """Returns the ways to connect to a host and port: family, type, protocol, name, address."""
     stock = _stock["getaddrinfo"]
     name = _name_to_ask(host, flags)
     if name is None:
-        return stock(host, port, family, type, proto, flags)  # type: ignore[operator]
+        return stock(host, port, family, type, proto, flags)
     if is_own_name(name):
         return _own_infos(name, port, family, type, proto, flags)
     # Checks the other arguments before a query, as the C library does.
     known = "::" if family == AF_INET6 else "0.0.0.0"
-    stock(known, port, family, type, proto, flags | _AI_NUMERICHOST)  # type: ignore[operator]
+    stock(known, port, family, type, proto, flags | _AI_NUMERICHOST)
     found = look_up(name, _plain_port(port))
     chosen = _of_family(name, found, family, flags)
     canonical = name if flags & _AI_CANONNAME else ""
     infos = []
     for address in chosen:
         numeric = flags | _AI_NUMERICHOST
-        of_one = stock(address, port, family, type, proto, numeric)  # type: ignore[operator]
+        of_one = stock(address, port, family, type, proto, numeric)
         for info in of_one:
-            sockaddr = (_same(address, info[4][0]),) + info[4][1:]
-            infos.append(info[:3] + (canonical, sockaddr))
+            sockaddr = (_same(address, info[4][0]), *info[4][1:])
+            infos.append((*info[:3], canonical, sockaddr))
             canonical = ""
     return infos
 
@@ -99,11 +103,11 @@ def _same(address: "str", told: "str") -> "str":
     return address if address == told else told
 
 
-def _plain_port(port: "object") -> "int":
-    return int(port) if str(port).isdigit() else 0  # type: ignore[call-overload]
+def _plain_port(port: "Any") -> "int":
+    return int(port) if str(port).isdigit() else 0
 
 
-def _name_to_ask(host: "object", flags: "int") -> "str | None":
+def _name_to_ask(host: "Any", flags: "int") -> "str | None":
     """Returns the name in an argument of `getaddrinfo`; `None` where CPython's needs no query."""
     if isinstance(host, str):
         text = host.encode("idna").decode("ascii")
@@ -119,18 +123,18 @@ def _name_to_ask(host: "object", flags: "int") -> "str | None":
 
 
 def _own_infos(
-    name: "str", port: "object", family: "int", type: "int", proto: "int", flags: "int"
-) -> "list[tuple]":
+    name: "str", port: "Any", family: "int", type: "int", proto: "int", flags: "int"
+) -> "Any":
     stock = _stock["getaddrinfo"]
     try:
-        return stock(name, port, family, type, proto, flags)  # type: ignore[operator]
+        return stock(name, port, family, type, proto, flags)
     except _socket.gaierror as error:
         if error.errno not in (_socket.EAI_AGAIN, _socket.EAI_NONAME):
             raise
     # No table of hosts is here.
     numeric = flags | _AI_NUMERICHOST
     own = "::1" if family == AF_INET6 else "127.0.0.1"
-    return stock(own, port, family, type, proto, numeric)  # type: ignore[operator]
+    return stock(own, port, family, type, proto, numeric)
 
 
 def _of_family(
@@ -147,7 +151,7 @@ def _of_family(
     return chosen
 
 
-def _v4_addresses(host: "object", call: "str") -> "tuple[str, list[str]]":
+def _v4_addresses(host: "Any", call: "str") -> "tuple[str, list[str]]":
     text = host_argument(host)
     literal = parse_literal(text)
     if literal is not None or is_own_name(text) or text in ("", "<broadcast>"):
@@ -157,34 +161,34 @@ def _v4_addresses(host: "object", call: "str") -> "tuple[str, list[str]]":
     return text, _of_family(text, look_up(text), AF_INET, 0)
 
 
-def gethostbyname(*args: "object") -> "str":
+def gethostbyname(*args: "Any") -> "Any":
     """Returns the first IPv4 address of a host, or the one that stands for its name."""
     if len(args) != 1:
-        return _stock["gethostbyname"](*args)  # type: ignore[operator]
+        return _stock["gethostbyname"](*args)
     text, addresses = _v4_addresses(args[0], "gethostbyname")
     if addresses:
         return addresses[0]
     if is_own_name(text):
         return own_addresses(text, AF_INET)[0]
-    return _stock["gethostbyname"](*args)  # type: ignore[operator]
+    return _stock["gethostbyname"](*args)
 
 
-def gethostbyname_ex(*args: "object") -> "tuple[str, list[str], list[str]]":
+def gethostbyname_ex(*args: "Any") -> "Any":
     """Returns a host by its name: the name, no aliases, its addresses."""
     if len(args) != 1:
-        return _stock["gethostbyname_ex"](*args)  # type: ignore[operator]
+        return _stock["gethostbyname_ex"](*args)
     text, addresses = _v4_addresses(args[0], "gethostbyname_ex")
     if addresses:
         return text, [], addresses
     if is_own_name(text):
         return text, [], own_addresses(text, AF_INET)
-    return _stock["gethostbyname_ex"](*args)  # type: ignore[operator]
+    return _stock["gethostbyname_ex"](*args)
 
 
-def gethostbyaddr(*args: "object") -> "tuple[str, list[str], list[str]]":
+def gethostbyaddr(*args: "Any") -> "Any":
     """Returns a host by its address: the name that was looked up, no aliases, its addresses."""
     if len(args) != 1:
-        return _stock["gethostbyaddr"](*args)  # type: ignore[operator]
+        return _stock["gethostbyaddr"](*args)
     text = host_argument(args[0])
     literal = parse_literal(text)
     if literal is None:
@@ -197,13 +201,13 @@ def gethostbyaddr(*args: "object") -> "tuple[str, list[str], list[str]]":
     return name, [], [literal[1]]
 
 
-def getnameinfo(*args: "object") -> "tuple[str, str]":
+def getnameinfo(*args: "Any") -> "Any":
     """Returns the host and the service of an address, as text; it asks nobody."""
     stock = _stock["getnameinfo"]
     if len(args) != 2 or not isinstance(args[0], tuple) or not isinstance(args[1], int):
-        return stock(*args)  # type: ignore[operator]
+        return stock(*args)
     sockaddr, flags = args
-    host, service = stock(sockaddr, flags | _NI_NUMERICHOST)  # type: ignore[operator]
+    host, service = stock(sockaddr, flags | _NI_NUMERICHOST)
     if flags & _NI_NUMERICHOST:
         return host, service
     literal = parse_literal(host)

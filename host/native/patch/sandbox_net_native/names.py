@@ -12,11 +12,14 @@ Nothing here grants anything: the policy decides on every name. No locks: each s
 operation of a dict, so that a fork in another thread leaves nothing locked.
 """
 
+import _socket
 import itertools
 
-import _socket
-
 from .literals import AF_INET, AF_INET6, is_own_address, plain_address, plain_name
+
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
 
 _MAX_ADDRESSES = 4096
 _MAX_NAMES = 16
@@ -29,7 +32,7 @@ _V4_SIZE = 0xF0FFFFFE - _V4_FIRST + 1
 _V6_PREFIX = bytes.fromhex("fd534e4554000000") + bytes(4)
 
 
-def put(table: "dict", key: "object", value: "object", most: "int") -> "None":
+def put(table: "dict[Any, Any]", key: "Any", value: "Any", most: "int") -> "None":
     """Puts an entry last into a dict in order of use, and drops the first ones beyond `most`."""
     table.pop(key, None)
     table[key] = value
@@ -82,7 +85,7 @@ class Names:
         names = self._known.get(plain_address(address))
         return list(names)[-1] if names else self.stood_for(address)
 
-    def hosts(self, given: "object", address: "str", port: "int") -> "tuple[str, ...]":
+    def hosts(self, given: "Any", address: "str", port: "int") -> "tuple[str, ...]":
         """Returns what `address` and `port` may mean, likeliest first; `given` is the string.
 
         Nothing means the machine itself: an address of its own that no lookup has told.
@@ -99,7 +102,7 @@ class Names:
             return ()
         likely = [name for name in latest if names[name].is_for(port)]
         tried = likely + [name for name in latest if name not in likely]
-        return tuple(tried[:_MAX_TRIED]) + (address,)
+        return (*tuple(tried[:_MAX_TRIED]), address)
 
     def stand_in(self, name: "str", family: "int") -> "str":
         """Returns the address that stands for `name`."""
@@ -116,7 +119,7 @@ class Names:
 
     def stood_for(self, address: "str") -> "str | None":
         """Returns the name that the literal `address` stands for."""
-        if ":" in address and not plain_address(address) != address:
+        if ":" in address and plain_address(address) == address:
             packed = _socket.inet_pton(AF_INET6, address)
             if not packed.startswith(_V6_PREFIX):
                 return None

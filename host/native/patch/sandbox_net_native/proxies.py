@@ -5,20 +5,24 @@ They stay in the environment, for other programs that this one starts.
 
 from . import settings
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _OWN = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
-def change(module: "object") -> "None":
+def change(module: "Any") -> "None":
     """Changes the module `urllib.request`."""
-    stock = module.getproxies_environment  # type: ignore[attr-defined]
+    stock = module.getproxies_environment
 
     def getproxies_environment() -> "dict[str, str]":
         """Returns the proxies that the environment names, but the broker."""
         return {scheme: url for scheme, url in stock().items() if not is_broker(url)}
 
-    if module.getproxies is stock:  # type: ignore[attr-defined]
-        module.getproxies = getproxies_environment  # type: ignore[attr-defined]
-    module.getproxies_environment = getproxies_environment  # type: ignore[attr-defined]
+    if module.getproxies is stock:
+        module.getproxies = getproxies_environment
+    module.getproxies_environment = getproxies_environment
 
 
 def is_broker(url: "str") -> "bool":

@@ -4,14 +4,17 @@ A route belongs to what the descriptor stands for, by its inode, and not to a Py
 `ssl` and `socket.dup` make other objects of the same connection.
 """
 
-import os
-
 import _socket
+import os
 
 from . import wire
 from .errors import again, exception_for, is_told_once
 from .literals import AF_INET6, plain_address
 from .names import put
+
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
 
 _MAX_ROUTES = 65536
 _FIRST_EPHEMERAL = 49152
@@ -22,18 +25,20 @@ _routes = {}  # type: dict[int, Route]
 class Route:
     """One connection through the broker."""
 
-    __slots__ = ("connection", "failure", "host", "is_unix", "options", "own", "peer")
+    __slots__ = ("connection", "failure", "host", "is_other", "options", "own", "peer")
 
-    def __init__(self, connection: "str", host: "str", peer: "tuple", is_unix: "bool") -> "None":
+    def __init__(
+        self, connection: "str", host: "str", peer: "tuple[Any, ...]", is_other: "bool"
+    ) -> "None":
         self.connection = connection
         self.host = host
         self.peer = peer
-        self.is_unix = is_unix
+        self.is_other = is_other
         # Raised again by every later call.
         self.failure = None  # type: OSError | None
-        # What a Unix socket stands in for: options of TCP, and an own address.
+        # What a socket of another family stands in for: options, and an own address.
         self.options = {}  # type: dict[tuple[int, int], object]
-        self.own = _own_address(peer) if is_unix else None
+        self.own = _own_address(peer) if is_other else None
 
     def failed(self) -> "OSError | None":
         """Asks the broker what ended the connection; nothing if it was no failure."""
@@ -50,7 +55,7 @@ class Route:
         return failure
 
 
-def _own_address(peer: "tuple") -> "tuple":
+def _own_address(peer: "tuple[Any, ...]") -> "tuple[Any, ...]":
     port = _FIRST_EPHEMERAL + len(_routes) % (0xFFFF - _FIRST_EPHEMERAL)
     return ("127.0.0.1", port) if len(peer) == 2 else ("::1", port, 0, 0)
 
@@ -80,7 +85,7 @@ def drop(sock: "_socket.socket") -> "None":
         return
 
 
-def peer_address(family: "int", told: "str", given: "tuple") -> "tuple":
+def peer_address(family: "int", told: "str", given: "tuple[Any, ...]") -> "tuple[Any, ...]":
     """Returns the address of the peer that the broker named, in this family; else the given one."""
     host, _, port = told.rpartition(":")
     host = host.strip("[]")

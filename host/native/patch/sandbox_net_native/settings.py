@@ -3,6 +3,10 @@
 import os
 import sys
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _LEVELS = ("off", "error", "warn", "info", "debug")
 _DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 6969
@@ -14,8 +18,8 @@ class Settings:
 
     __slots__ = ("ca", "enabled", "host", "level", "path", "port", "token")
 
-    def __init__(self, environ: "object") -> "None":
-        get = environ.get  # type: ignore[attr-defined]
+    def __init__(self, environ: "Any") -> "None":
+        get = environ.get
         self.enabled = get("SANDBOX_NET_ENABLED", "1").strip().lower() not in _OFF
         self.host = get("SANDBOX_NET_BROKER_HOST") or _DEFAULT_HOST  # type: str
         self.port = _port(get("SANDBOX_NET_BROKER_PORT"))
@@ -31,8 +35,8 @@ class Settings:
         """The broker's address, for texts."""
         if self.path:
             return self.path
-        host = "[{}]".format(self.host) if ":" in self.host else self.host
-        return "{}:{}".format(host, self.port)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def authority(self) -> "str":
@@ -45,14 +49,14 @@ def _port(text: "str | None") -> "int":
         return _DEFAULT_PORT
     port = int(text) if text.strip().isdigit() else 0
     if not 0 < port <= 0xFFFF:
-        raise ValueError("SANDBOX_NET_BROKER_PORT is {!r}: give a port, 1-65535".format(text))
+        raise ValueError(f"SANDBOX_NET_BROKER_PORT is {text!r}: give a port, 1-65535")
     return port
 
 
 def log(level: "str", text: "str") -> "None":
     """Writes a line to stderr, if `SANDBOX_NET_LOG_LEVEL` asks for lines of this level."""
     if CURRENT.level >= _LEVELS.index(level) and sys.stderr is not None:
-        sys.stderr.write("sandbox-net: {}\n".format(text))
+        sys.stderr.write(f"sandbox-net: {text}\n")
 
 
 CURRENT = Settings(os.environ)

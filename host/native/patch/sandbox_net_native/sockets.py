@@ -6,15 +6,19 @@ from . import connecting, routes
 from .errors import again, is_told_once
 from .wire import RAW
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 # What reads returns nothing at the end of the stream, which may be a failure.
 _READS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")
 _WRITES = ("send", "sendall", "sendto", "sendmsg", "sendfile")
 _NO_FAILURE = (BlockingIOError, InterruptedError, _socket.timeout)
 
 
-def change(module: "object") -> "None":
+def change(module: "Any") -> "None":
     """Changes the module `socket`."""
-    kind = module.socket  # type: ignore[attr-defined]
+    kind = module.socket
     for name in _READS:
         _wrap(kind, name, _reading)
     for name in _WRITES:
@@ -27,25 +31,25 @@ def change(module: "object") -> "None":
     kind.getsockopt = getsockopt
     stock_close = kind._real_close
 
-    def _real_close(self: "_socket.socket", *args: "object") -> "None":
+    def _real_close(self: "_socket.socket", *args: "Any") -> "None":
         routes.drop(self)
         stock_close(self, *args)
 
     kind._real_close = _real_close
 
 
-def _wrap(kind: "type", name: "str", how: "object") -> "None":
+def _wrap(kind: "type[Any]", name: "str", how: "Any") -> "None":
     stock = getattr(kind, name, None)
     if stock is None:
         return
-    method = how(stock)  # type: ignore[operator]
+    method = how(stock)
     method.__name__ = name
     method.__qualname__ = "socket." + name
     method.__doc__ = stock.__doc__
     setattr(kind, name, method)
 
 
-def connect(self: "_socket.socket", *args: "object") -> "None":
+def connect(self: "_socket.socket", *args: "Any") -> "None":
     """Connects to an address, through the broker unless it is the program's own machine."""
     if len(args) != 1:
         RAW.connect(self, *args)  # the error is CPython's own
@@ -53,7 +57,7 @@ def connect(self: "_socket.socket", *args: "object") -> "None":
     connecting.connect(self, args[0])
 
 
-def connect_ex(self: "_socket.socket", *args: "object") -> "int":
+def connect_ex(self: "_socket.socket", *args: "Any") -> "int":
     """As `connect`, but returns the errno, or 0. A name that fails is still raised."""
     if len(args) != 1:
         return RAW.connect_ex(self, *args)
@@ -69,7 +73,7 @@ def connect_ex(self: "_socket.socket", *args: "object") -> "int":
     return 0
 
 
-def told_instead(sock: "_socket.socket", error: "BaseException | None") -> "BaseException | None":
+def told_instead(sock: "_socket.socket", error: "OSError | None") -> "OSError | None":
     """Returns what the broker says about a routed connection that ended; else `error`."""
     route = routes.find(sock)
     if route is None:
@@ -77,15 +81,15 @@ def told_instead(sock: "_socket.socket", error: "BaseException | None") -> "Base
     return route.failed() or error
 
 
-def _reading(stock: "object") -> "object":
-    def method(self: "_socket.socket", *args: "object", **kwargs: "object") -> "object":
+def _reading(stock: "Any") -> "Any":
+    def method(self: "_socket.socket", *args: "Any", **kwargs: "Any") -> "Any":
         try:
-            found = stock(self, *args, **kwargs)  # type: ignore[operator]
+            found = stock(self, *args, **kwargs)
         except _NO_FAILURE:
             raise
         except OSError as error:
             told = told_instead(self, error)
-            if told is error:
+            if told is None or told is error:
                 raise
             raise told from None
         if not (found[0] if isinstance(found, tuple) else found) and _asked_for_some(args):
@@ -97,64 +101,62 @@ def _reading(stock: "object") -> "object":
     return method
 
 
-def _asked_for_some(args: "tuple") -> "bool":
+def _asked_for_some(args: "tuple[Any, ...]") -> "bool":
     first = args[0] if args else 1
     try:
-        return bool(first if isinstance(first, int) else len(first))  # type: ignore[arg-type]
+        return bool(first if isinstance(first, int) else len(first))
     except TypeError:
         return True
 
 
-def _writing(stock: "object") -> "object":
-    def method(self: "_socket.socket", *args: "object", **kwargs: "object") -> "object":
+def _writing(stock: "Any") -> "Any":
+    def method(self: "_socket.socket", *args: "Any", **kwargs: "Any") -> "Any":
         route = routes.find(self)
         if route is not None and route.failure is not None and not is_told_once(route.failure):
             raise again(route.failure)
         try:
-            return stock(self, *args, **kwargs)  # type: ignore[operator]
+            return stock(self, *args, **kwargs)
         except _NO_FAILURE:
             raise
         except OSError as error:
             told = told_instead(self, error)
-            if told is error:
+            if told is None or told is error:
                 raise
             raise told from None
 
     return method
 
 
-def getpeername(self: "_socket.socket") -> "object":
+def getpeername(self: "_socket.socket") -> "Any":
     """Returns the peer's address, as the broker named it."""
     name = RAW.getpeername(self)  # raises if it is not connected
     route = routes.find(self)
     return name if route is None else route.peer
 
 
-def getsockname(self: "_socket.socket") -> "object":
+def getsockname(self: "_socket.socket") -> "Any":
     """Returns the socket's own address."""
     route = routes.find(self)
     return RAW.getsockname(self) if route is None or route.own is None else route.own
 
 
-def setsockopt(self: "_socket.socket", *args: "object") -> "None":
+def setsockopt(self: "_socket.socket", *args: "Any") -> "None":
     """Sets an option; those of TCP are kept where a Unix socket goes to the broker."""
     try:
         RAW.setsockopt(self, *args)
     except OSError:
         route = routes.find(self)
-        if route is None or not route.is_unix or len(args) < 3:
+        if route is None or not route.is_other or len(args) < 3:
             raise
-        route.options[args[0], args[1]] = args[2]  # type: ignore[index]
+        route.options[args[0], args[1]] = args[2]
 
 
-def getsockopt(self: "_socket.socket", *args: "object") -> "object":
+def getsockopt(self: "_socket.socket", *args: "Any") -> "Any":
     """Returns the value of an option."""
     try:
         return RAW.getsockopt(self, *args)
     except OSError:
         route = routes.find(self)
-        if route is None or not route.is_unix or len(args) < 2:
+        if route is None or not route.is_other or len(args) < 2:
             raise
-        return route.options.get((args[0], args[1]), 0)  # type: ignore[arg-type]
-
-
+        return route.options.get((args[0], args[1]), 0)

@@ -5,67 +5,75 @@ import _socket
 from . import routes, settings
 from .errors import again
 
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
+
 _LOADS = ("load_default_certs", "load_verify_locations", "set_default_verify_paths")
 # All others of `SSLSocket` use these.
 _CALLS = ("do_handshake", "read", "write", "send")
 
 
-def change(module: "object") -> "None":
+def change(module: "Any") -> "None":
     """Changes the module `ssl`."""
-    context = module.SSLContext  # type: ignore[attr-defined]
+    context = module.SSLContext
     if settings.CURRENT.ca:
         stock_load = context.load_verify_locations
         for name in _LOADS:
             _wrap(context, name, _trusting(getattr(context, name), stock_load))
-    kind = module.SSLSocket  # type: ignore[attr-defined]
+    kind = module.SSLSocket
     for name in _CALLS:
         if name in kind.__dict__:
             _wrap(kind, name, _telling(kind.__dict__[name], module))
 
 
-def _wrap(kind: "type", name: "str", method: "object") -> "None":
+def _wrap(kind: "type[Any]", name: "str", method: "Any") -> "None":
     stock = getattr(kind, name)
-    method.__name__ = name  # type: ignore[attr-defined]
-    method.__qualname__ = "{}.{}".format(kind.__name__, name)  # type: ignore[attr-defined]
+    method.__name__ = name
+    method.__qualname__ = f"{kind.__name__}.{name}"
     method.__doc__ = stock.__doc__
     setattr(kind, name, method)
 
 
-def _trusting(stock: "object", load: "object") -> "object":
-    def method(self: "object", *args: "object", **kwargs: "object") -> "object":
-        found = stock(self, *args, **kwargs)  # type: ignore[operator]
+def _trusting(stock: "Any", load: "Any") -> "Any":
+    def method(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+        found = stock(self, *args, **kwargs)
         try:
-            load(self, settings.CURRENT.ca)  # type: ignore[operator]
+            load(self, settings.CURRENT.ca)
         except OSError as error:
-            settings.log("warn", "SANDBOX_NET_CA cannot be read: {}".format(error))
+            settings.log("warn", f"SANDBOX_NET_CA cannot be read: {error}")
         return found
 
     return method
 
 
-def _telling(stock: "object", module: "object") -> "object":
+def _telling(stock: "Any", module: "Any") -> "Any":
     waits = (
-        module.SSLWantReadError,  # type: ignore[attr-defined]
-        module.SSLWantWriteError,  # type: ignore[attr-defined]
+        module.SSLWantReadError,
+        module.SSLWantWriteError,
         BlockingIOError,
         InterruptedError,
         _socket.timeout,
     )
 
-    def method(self: "object", *args: "object", **kwargs: "object") -> "object":
+    def method(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
         return _tell(stock, waits, self, args, kwargs)
 
     return method
 
 
 def _tell(
-    stock: "object", waits: "tuple", sock: "object", args: "tuple", kwargs: "dict"
-) -> "object":
-    route = routes.find(sock)  # type: ignore[arg-type]
+    stock: "Any",
+    waits: "tuple[Any, ...]",
+    sock: "Any",
+    args: "tuple[Any, ...]",
+    kwargs: "dict[Any, Any]",
+) -> "Any":
+    route = routes.find(sock)
     if route is not None and route.failure is not None:
         raise again(route.failure)
     try:
-        found = stock(sock, *args, **kwargs)  # type: ignore[operator]
+        found = stock(sock, *args, **kwargs)
     except waits:
         raise
     except OSError as error:

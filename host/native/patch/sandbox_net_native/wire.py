@@ -3,12 +3,15 @@
 It uses the methods of `_socket.socket` themselves, which no patch changes.
 """
 
-import time
-
 import _socket
+import time
 
 from . import json_text, settings
 from .errors import broker_error
+
+MYPY = False  # no program pays for `typing`
+if MYPY:
+    from typing import Any
 
 RAW = _socket.socket
 _MAX_HEAD = 64 * 1024
@@ -101,7 +104,7 @@ def is_broker(address: "str", port: "int") -> "bool":
     return not current.path and port == current.port and address == current.host
 
 
-def connect_carrier(carrier: "RAW", address: "object", deadline: "Deadline") -> "None":
+def connect_carrier(carrier: "RAW", address: "Any", deadline: "Deadline") -> "None":
     """Connects a socket to the broker.
 
     Raises:
@@ -113,7 +116,7 @@ def connect_carrier(carrier: "RAW", address: "object", deadline: "Deadline") -> 
     except _socket.timeout:
         raise
     except OSError as error:
-        text = "cannot be reached ({})".format(error.strerror or error)
+        text = f"cannot be reached ({error.strerror or error})"
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
             raise refused() from None
         kind = ConnectionRefusedError
@@ -122,15 +125,15 @@ def connect_carrier(carrier: "RAW", address: "object", deadline: "Deadline") -> 
 
 def connect_request(host: "str", port: "int") -> "bytes":
     """Returns the head that asks for a connection to a host and port."""
-    target = "[{}]:{}".format(host, port) if ":" in host else "{}:{}".format(host, port)
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     current = settings.CURRENT
     lines = [
-        "CONNECT {} HTTP/1.1".format(target),
-        "Host: {}".format(target),
+        f"CONNECT {target} HTTP/1.1",
+        f"Host: {target}",
         "X-Sandbox-Net-Client: patch",
     ]
     if current.token:
-        lines.append("Proxy-Authorization: Bearer {}".format(current.token))
+        lines.append(f"Proxy-Authorization: Bearer {current.token}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
@@ -192,7 +195,7 @@ class BodyReader:
             raise garbage()
         return error
 
-    def value(self) -> "object":
+    def value(self) -> "Any":
         """Returns the JSON that it is."""
         try:
             return json_text.loads(b"".join(self._parts).decode("utf-8"))
@@ -233,15 +236,15 @@ def _call(method: "str", path: "str", body: "str | None", seconds: "float") -> "
     current = settings.CURRENT
     content = b"" if body is None else body.encode("utf-8")
     lines = [
-        "{} {} HTTP/1.1".format(method, path),
-        "Host: {}".format(current.authority),
+        f"{method} {path} HTTP/1.1",
+        f"Host: {current.authority}",
         "Connection: close",
     ]
     if current.token:
-        lines.append("Authorization: Bearer {}".format(current.token))
+        lines.append(f"Authorization: Bearer {current.token}")
     if body is not None:
         lines.append("Content-Type: application/json")
-        lines.append("Content-Length: {}".format(len(content)))
+        lines.append(f"Content-Length: {len(content)}")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
     family, address = broker_address(_socket.AF_INET)
     carrier = RAW(family, _socket.SOCK_STREAM, 0)
@@ -260,7 +263,7 @@ def _call(method: "str", path: "str", body: "str | None", seconds: "float") -> "
 
 def resolve(name: "str") -> "tuple[list[str], dict[str, object] | None]":
     """Asks for the addresses of a name; returns them, or the error."""
-    body = '{{"host": {}}}'.format(json_text.quote(name))
+    body = f'{{"host": {json_text.quote(name)}}}'
     status, found = _call("POST", "/api/resolve", body, _CALL_SECONDS)
     if not isinstance(found, dict):
         raise garbage()
@@ -275,7 +278,7 @@ def resolve(name: "str") -> "tuple[list[str], dict[str, object] | None]":
 
 def error_of(connection: "str") -> "dict[str, object] | None":
     """Asks for the error that ended a connection."""
-    path = "/api/connections/{}".format(connection)
+    path = f"/api/connections/{connection}"
     status, found = _call("GET", path, None, _ASK_SECONDS)
     error = found.get("error") if isinstance(found, dict) else None
     return error if status == 200 and isinstance(error, dict) else None

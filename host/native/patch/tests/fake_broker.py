@@ -1,5 +1,6 @@
 """A scripted broker: `CONNECT`, the API and TLS as `ISSUE14` has them, without any policy."""
 
+import contextlib
 import json
 import os
 import socket
@@ -22,7 +23,7 @@ class Authority:
         self.file = os.path.join(directory, "ca.pem")
         self._key = os.path.join(directory, "ca.key")
         usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        self._request(self._key, self.file, "/CN=test run CA", ["-x509", "-days", "2"] + usage)
+        self._request(self._key, self.file, "/CN=test run CA", ["-x509", "-days", "2", *usage])
         self._contexts = {}
         self._lock = threading.Lock()
 
@@ -44,7 +45,7 @@ class Authority:
         self._request(key, request, "/CN=" + host, [])
         kind = "IP" if host[:1].isdigit() else "DNS"
         with open(names, "w") as file:
-            file.write("subjectAltName={}:{}\n".format(kind, host))
+            file.write(f"subjectAltName={kind}:{host}\n")
             file.write("authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n")
         sign = ["openssl", "x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key]
         more = ["-CAcreateserial", "-out", leaf, "-days", "2", "-extfile", names]
@@ -57,7 +58,9 @@ class Authority:
 class Host:
     """What the broker does for one name."""
 
-    def __init__(self, addresses=("203.0.113.7",), error=None, lookup_error=None, then="http", delay=0):
+    def __init__(
+        self, addresses=("203.0.113.7",), error=None, lookup_error=None, then="http", delay=0
+    ):
         self.addresses = list(addresses)
         # The answer to CONNECT.
         self.error = error
@@ -115,10 +118,8 @@ class FakeBroker:
     def drop(self):
         """Ends all connections, as a broker that dies."""
         for one in self._open:
-            try:
+            with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def _accept(self):
         while True:
@@ -189,9 +190,9 @@ class FakeBroker:
         if host.error is not None:
             return self._send(one, "403 Forbidden", {"error": host.error})
         self._next += 1
-        identity = "{:016x}".format(self._next)
+        identity = f"{self._next:016x}"
         self.errors[identity] = None
-        peer = host.peer or "{}:{}".format((host.addresses + ["192.0.2.9"])[0], port)
+        peer = host.peer or "{}:{}".format(([*host.addresses, "192.0.2.9"])[0], port)
         head = "HTTP/1.1 200 Connection established\r\nX-Sandbox-Net-Connection: {}\r\n"
         head = (head + "X-Sandbox-Net-Peer: {}\r\n\r\n").format(identity, peer)
         if host.then == "greet":
@@ -275,9 +276,14 @@ def serve_http(one):
         fields = fields_of(head)
         body = read_body(one, fields, rest)
         method, target = head[0].split(" ")[:2]
-        told = {"method": method, "target": target, "fields": fields, "body": body.decode("latin-1")}
+        told = {
+            "method": method,
+            "target": target,
+            "fields": fields,
+            "body": body.decode("latin-1"),
+        }
         text = json.dumps(told).encode()
-        answer = "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n".format(len(text)).encode()
+        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n".encode()
         one.sendall(answer + (text if method != "HEAD" else b""))
         if fields.get("connection", "").lower() == "close":
             return

@@ -3,7 +3,7 @@
 Runs in a process of its own, because the shim takes the place of `_socket` and `ssl`.
 """
 
-import support  # noqa: I001 - of the shim: it installs the stand-ins
+import support  # noqa: F401, I001 - of the shim: it installs the stand-ins
 
 import json
 import struct

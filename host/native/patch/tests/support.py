@@ -35,7 +35,7 @@ def environment(broker=None, **more):
 
 def run(program, broker=None, timeout=60, arguments=(), **more):
     """Runs a program; returns what it printed."""
-    command = [sys.executable, "-W", "ignore"] + list(arguments) + ["-c", program]
+    command = [sys.executable, "-W", "ignore", *list(arguments), "-c", program]
     env = environment(broker, **more)
     kinds = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     done = subprocess.run(command, env=env, timeout=timeout, **kinds)
@@ -46,5 +46,5 @@ def run(program, broker=None, timeout=60, arguments=(), **more):
 
 def show(program, expression, broker=None, **more):
     """Runs a program and evaluates an expression in it; returns how that ended."""
-    source = "{}\n{}\nshow(lambda: {})\n".format(PRELUDE, program, expression)
+    source = f"{PRELUDE}\n{program}\nshow(lambda: {expression})\n"
     return json.loads(run(source, broker, **more).splitlines()[-1])

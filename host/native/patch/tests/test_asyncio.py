@@ -2,9 +2,8 @@
 
 import unittest
 
-from test_routing import DENIED, Case
-
 from fake_broker import Host
+from test_routing import DENIED, Case
 
 PROGRAM = """
 import asyncio, ssl, socket
@@ -39,7 +38,7 @@ class Streams(Case):
 
     def test_a_denied_host_is_a_permission_error(self):
         for call in ("get", "secure"):
-            told = self.show(PROGRAM, "run({}('denied.test'))".format(call))
+            told = self.show(PROGRAM, f"run({call}('denied.test'))")
             self.assertEqual(told["kind"], "PermissionError", told)
             self.assertEqual(told["args"], ["13", DENIED["message"]])
 
@@ -54,11 +53,13 @@ class Streams(Case):
 
     def test_a_spent_budget_is_told_to_the_reader(self):
         for call in ("get", "secure"):
-            told = self.show(PROGRAM, "run({}('spent.test'))".format(call))
+            told = self.show(PROGRAM, f"run({call}('spent.test'))")
             self.assertIn("limit requests was reached", told["text"], told)
 
     def test_a_refusal_is_told_to_a_writer(self):
-        program = PROGRAM + """
+        program = (
+            PROGRAM
+            + """
 async def write(host):
     reader, writer = await asyncio.open_connection(host, 80)
     for _ in range(200):
@@ -66,12 +67,40 @@ async def write(host):
         await writer.drain()
         await asyncio.sleep(0.01)
 """
+        )
         told = self.show(program, "run(write('spent.test'))")
         self.assertIn("limit requests was reached", told["text"], told)
 
+    def test_a_protocol_that_raises_its_own_error_shows_the_refusal(self):
+        program = (
+            PROGRAM
+            + """
+class Own(asyncio.Protocol):
+    def __init__(self, over):
+        self.over = over
+    def connection_made(self, transport):
+        transport.write(b"GET / HTTP/1.1\\r\\nHost: spent.test\\r\\n\\r\\n")
+    def connection_lost(self, error):
+        try:
+            raise RuntimeError("gone")
+        except RuntimeError as own:
+            self.over.set_result(str(own.__context__))
+async def go(**more):
+    loop = asyncio.get_event_loop()
+    over = loop.create_future()
+    await loop.create_connection(lambda: Own(over), "spent.test", **more)
+    return await over
+"""
+        )
+        for more in ("port=80", "port=443, ssl=context"):
+            told = self.show(program, f"run(go({more}))")
+            self.assertIn("limit requests was reached", told.get("value", ""), told)
+
     def test_other_tasks_run_while_the_broker_decides(self):
         self.broker.hosts["slow-to-decide.test"] = Host(delay=1.0)
-        program = PROGRAM + """
+        program = (
+            PROGRAM
+            + """
 async def both():
     ticks = 0
     task = asyncio.ensure_future(get("slow-to-decide.test"))
@@ -80,11 +109,14 @@ async def both():
         await asyncio.sleep(0.02)
     return [ticks > 20, task.result()[0]]
 """
+        )
         self.assertEqual(self.show(program, "run(both())").get("value"), [True, "HTTP/1.1 200 OK"])
 
     def test_a_connect_can_be_cancelled_and_the_socket_used_again(self):
         self.broker.hosts["198.51.100.9"] = Host(delay=2.0)
-        program = PROGRAM + """
+        program = (
+            PROGRAM
+            + """
 async def go():
     sock = socket.socket()
     sock.setblocking(False)
@@ -96,6 +128,7 @@ async def go():
         await loop.sock_connect(sock, ("203.0.113.7", 80))
     return [sock.getpeername()[0], sock.gettimeout()]
 """
+        )
         self.assertEqual(self.show(program, "run(go())").get("value"), ["203.0.113.7", 0.0])
 
     def test_a_broker_that_is_away_is_named(self):
@@ -103,10 +136,12 @@ async def go():
         told = self.show(PROGRAM, "run(get('203.0.113.7'))")
         self.assertEqual(told["kind"], "ConnectionRefusedError")
         if not self.path:
-            self.assertIn("127.0.0.1:%d" % self.broker.port, told["text"])
+            self.assertIn(f"127.0.0.1:{self.broker.port}", told["text"])
 
     def test_own_servers_stay_direct(self):
-        program = PROGRAM + """
+        program = (
+            PROGRAM
+            + """
 async def go():
     async def serve(reader, writer):
         writer.write(b"hello")
@@ -119,6 +154,7 @@ async def go():
     server.close()
     return found.decode()
 """
+        )
         self.assertEqual(self.show(program, "run(go())").get("value"), "hello")
 
 

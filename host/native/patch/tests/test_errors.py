@@ -11,7 +11,7 @@ from support import PATCH
 
 sys.path.insert(0, PATCH)
 
-from sandbox_net_native import errors, json_text  # noqa: E402
+from sandbox_net_native import errors, json_text
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(PATCH)))
 _SHIM = os.path.join(_ROOT, "shim")
@@ -122,7 +122,7 @@ class Errors(unittest.TestCase):
         found = [told(errors.exception_for(*row)) for row in table()]
         found += [told(errors.lookup_exception_for(*row)) for row in lookups()]
         self.assertEqual(len(found), len(expected))
-        for row, one, other in zip(table() + lookups(), found, expected):  # noqa: B905
+        for row, one, other in zip(table() + lookups(), found, expected):
             self.assertEqual(json.loads(json.dumps(one)), other, row)
 
     def test_every_interpreter_has_a_class_for_each_error(self):

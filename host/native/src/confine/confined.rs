@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::channel::Channel;
 use super::helper_process::Helper;
 use super::plan::{Order, Report};
+use super::weaker::Weaker;
 
 /// A running program. Dropped, it is killed with every process that it has started.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub struct Confined {
     helper: Option<Helper>,
     listeners: Vec<TcpListener>,
     deadline: Option<Instant>,
+    shares_terminal: bool,
+    /// Its private directory, which is removed with it.
+    _weaker: Option<Weaker>,
 }
 
 /// How a program ended.
@@ -65,11 +69,14 @@ impl Confined {
         helper: Helper,
         listeners: Vec<TcpListener>,
         deadline: Option<Instant>,
+        weaker: Option<Weaker>,
     ) -> Self {
         Self {
             helper: Some(helper),
             listeners,
             deadline,
+            shares_terminal: false,
+            _weaker: weaker,
         }
     }
 
@@ -77,6 +84,17 @@ impl Confined {
     /// kernel has IPv6, on `::1`. They are given once.
     pub fn take_listeners(&mut self) -> Vec<TcpListener> {
         std::mem::take(&mut self.listeners)
+    }
+
+    pub(super) fn sharing_terminal(mut self, shares: bool) -> Self {
+        self.shares_terminal = shares;
+        self
+    }
+
+    /// Whether the program has the caller's terminal, which then sends it Ctrl-C by itself.
+    #[must_use]
+    pub fn shares_terminal(&self) -> bool {
+        self.shares_terminal
     }
 
     /// A handle to send signals with, while another thread waits.

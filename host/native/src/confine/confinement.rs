@@ -15,10 +15,13 @@ use super::limits::Limits;
 use super::plan::{Beginning, Plan, Program};
 use super::prepared::{Prepared, Standard};
 use super::spawn_error::{SpawnError, plain_error};
+use super::sys::landlock_version::landlock_version;
 use super::weaker::Weaker;
 
 /// The broker's port, unless another is asked for.
 const PORT: u16 = 6969;
+/// The version of Landlock that scopes signals.
+const SIGNAL_SCOPE: u32 = 6;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// A confinement for one program. Without grants it has the system's programs and libraries, a private home and
@@ -287,7 +290,8 @@ impl Confinement {
                 arguments,
                 environment,
                 directory: directory.into(),
-                new_session: !has_terminal,
+                // Without Landlock's scope the program could send signals to the caller's whole group.
+                new_session: !(has_terminal && self.landlock && landlock_version() >= SIGNAL_SCOPE),
             },
             landlock: self.landlock,
             readable: layout.readable,

@@ -15,34 +15,29 @@
 //! file system in memory, where only the run makes sockets. Connects of the internet go nowhere but to this
 //! network namespace. A connect that may wait has a thread of its own.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod caller;
+mod waiting;
+
+use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use rustix::net::AddressFamily;
-use rustix::net::sockopt::{socket_cookie, socket_domain};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::net::sockopt::socket_domain;
 
+use self::caller::Process;
+use self::waiting::{Answer, Interrupted, Waiting, WaitingCalls};
 use super::sys::notification::{Call, Listener};
 use super::sys::raw_connect;
 
-/// The longest address that the kernel takes: `struct sockaddr_storage`.
-const LONGEST: usize = 128;
-/// The most connects that wait at the same time. Waiting means that a server of the run's own does not accept.
-const MOST_WAITING: usize = 256;
-/// The most sockets whose caller was interrupted just when the connect had succeeded.
-const MOST_INTERRUPTED: usize = 1024;
 const STACK: usize = 64 * 1024;
-/// `PIDFD_THREAD`, of Linux 6.9.
-const THREAD: u32 = libc::O_EXCL.cast_unsigned();
 
 /// What the program may connect to.
 #[derive(Debug, Clone)]
@@ -60,34 +55,8 @@ pub(super) enum Reach {
 pub(super) struct Supervisor {
     listener: Arc<Listener>,
     reach: Reach,
-    waiting: Arc<AtomicUsize>,
+    waiting: RefCell<WaitingCalls>,
     interrupted: Arc<Interrupted>,
-}
-
-/// Sockets that were connected when nobody waited for the answer any more: the call is made again, and finds a
-/// connected socket, which no program expects.
-#[derive(Debug, Default)]
-struct Interrupted(Mutex<Vec<u64>>);
-
-impl Interrupted {
-    fn remember(&self, socket: &OwnedFd) {
-        let (Ok(cookie), Ok(mut sockets)) = (socket_cookie(socket), self.0.lock()) else {
-            return;
-        };
-        if sockets.len() == MOST_INTERRUPTED {
-            sockets.remove(0);
-        }
-        sockets.push(cookie);
-    }
-
-    fn forget(&self, socket: &OwnedFd) -> bool {
-        let (Ok(cookie), Ok(mut sockets)) = (socket_cookie(socket), self.0.lock()) else {
-            return false;
-        };
-        let before = sockets.len();
-        sockets.retain(|one| *one != cookie);
-        sockets.len() < before
-    }
 }
 
 impl Supervisor {
@@ -95,7 +64,7 @@ impl Supervisor {
         Self {
             listener: Arc::new(listener),
             reach,
-            waiting: Arc::default(),
+            waiting: RefCell::default(),
             interrupted: Arc::default(),
         }
     }
@@ -198,46 +167,35 @@ impl Supervisor {
 
     /// Connects, and answers.
     fn perform(&self, call: Call, connect: Connect) {
+        let waits = rustix::fs::fcntl_getfl(&connect.socket)
+            .is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
+        let waiting = Arc::new(Waiting::new(Arc::clone(&self.listener), call));
         let work = Work {
-            listener: Arc::clone(&self.listener),
+            waiting: Arc::clone(&waiting),
             interrupted: Arc::clone(&self.interrupted),
-            call,
             connect,
         };
-        let waits = rustix::fs::fcntl_getfl(&work.connect.socket)
-            .is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
         if !waits {
             return work.run();
         }
-        let Some(place) = Place::take(&self.waiting) else {
-            self.listener.answer(&call, Err(libc::EAGAIN));
-            return;
-        };
-        let wait = move || {
-            work.run();
-            drop(place);
-        };
-        let started = thread::Builder::new().stack_size(STACK).spawn(wait);
-        if started.is_err() {
-            self.listener.answer(&call, Err(libc::EAGAIN));
+        let started = self.waiting.borrow_mut().begin(&waiting, || {
+            thread::Builder::new()
+                .stack_size(STACK)
+                .spawn(|| work.run())
+        });
+        if !started {
+            waiting.answer(Err(libc::EAGAIN));
         }
     }
-}
 
-/// A place among the connects that wait.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(places: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(places));
-        let before = places.fetch_add(1, Ordering::Relaxed);
-        (before < MOST_WAITING).then_some(place)
+    /// How long to wait for the next call before [`look_after`](Self::look_after) is due; `None`: for ever.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.waiting.borrow_mut().patience()
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    /// Ends the calls that wait while a signal has come for them. Their connects go on, as natively.
+    pub(super) fn look_after(&self) {
+        self.waiting.borrow_mut().interrupt(caller::is_signalled);
     }
 }
 
@@ -255,15 +213,15 @@ enum Allowed {
 }
 
 struct Work {
-    listener: Arc<Listener>,
+    waiting: Arc<Waiting>,
     interrupted: Arc<Interrupted>,
-    call: Call,
     connect: Connect,
 }
 
 impl Work {
     fn run(self) {
         let socket = &self.connect.socket;
+        self.waiting.begin();
         let result = match &self.connect.allowed {
             Allowed::Address(address) => raw_connect::connect(socket, address),
             Allowed::Inode(inode) => connect_inode(socket, inode),
@@ -278,10 +236,8 @@ impl Work {
             other => other,
         };
         let succeeded = result.is_ok();
-        let answered = self
-            .listener
-            .answer(&self.call, result.map_err(|error| number(&error)));
-        if succeeded && !answered {
+        let answer = self.waiting.answer(result.map_err(|error| number(&error)));
+        if succeeded && answer == Answer::Unheard {
             self.interrupted.remember(socket);
         }
     }
@@ -300,95 +256,6 @@ fn connect_inode(socket: &OwnedFd, inode: &OwnedFd) -> io::Result<()> {
 
 fn own_path(inode: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", inode.as_raw_fd())
-}
-
-/// The process that a call comes from.
-struct Process {
-    thread: u32,
-    handle: OwnedFd,
-}
-
-impl Process {
-    fn of(thread: u32) -> io::Result<Self> {
-        let pid = |number: u32| {
-            i32::try_from(number)
-                .ok()
-                .and_then(Pid::from_raw)
-                .ok_or(io::Error::from(io::ErrorKind::NotFound))
-        };
-        let by_thread = PidfdFlags::from_bits_retain(THREAD);
-        let handle = match pidfd_open(pid(thread)?, by_thread) {
-            Err(rustix::io::Errno::INVAL) => {
-                pidfd_open(pid(group_of(thread)?)?, PidfdFlags::empty())?
-            }
-            other => other?,
-        };
-        Ok(Self { thread, handle })
-    }
-
-    /// A copy of the descriptor, to the same socket.
-    fn socket(&self, descriptor: i32) -> io::Result<OwnedFd> {
-        if descriptor < 0 {
-            return Err(io::Error::from_raw_os_error(libc::EBADF));
-        }
-        Ok(pidfd_getfd(
-            &self.handle,
-            descriptor,
-            PidfdGetfdFlags::empty(),
-        )?)
-    }
-
-    /// A copy of the address in the caller's memory.
-    fn address(&self, at: u64, length: i32) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= LONGEST)
-            .ok_or(io::Error::from_raw_os_error(libc::EINVAL))?;
-        let mut copy = vec![0; length];
-        let fault = || io::Error::from_raw_os_error(libc::EFAULT);
-        File::open(format!("/proc/{}/mem", self.thread))?
-            .read_exact_at(&mut copy, at)
-            .map_err(|_| fault())?;
-        Ok(copy)
-    }
-
-    /// The inode that a path means for the caller, who has this process's root.
-    fn find(&self, path: &Path) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        // Magic links would be this process's own.
-        let resolve = ResolveFlags::NO_MAGICLINKS;
-        if path.is_absolute() {
-            return Ok(rustix::fs::openat2(
-                CWD,
-                path,
-                flags,
-                Mode::empty(),
-                resolve,
-            )?);
-        }
-        let directory = File::from(rustix::fs::open(
-            format!("/proc/{}/cwd", self.thread),
-            flags | OFlags::DIRECTORY,
-            Mode::empty(),
-        )?);
-        Ok(rustix::fs::openat2(
-            directory.as_fd(),
-            path,
-            flags,
-            Mode::empty(),
-            resolve,
-        )?)
-    }
-}
-
-/// The thread group of a thread, for kernels whose handles are only of groups.
-fn group_of(thread: u32) -> io::Result<u32> {
-    let mut status = String::new();
-    File::open(format!("/proc/{thread}/status"))?.read_to_string(&mut status)?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
-        .ok_or(io::ErrorKind::NotFound.into())
 }
 
 fn low(argument: u64) -> [u8; 4] {

@@ -13,7 +13,7 @@ use super::plan::{Beginning, Fault, Layer, Plan, Report, Step};
 use super::root::Built;
 use super::sys::fork::{Forked, fork};
 use super::sys::signals::{self, Mask};
-use super::{init, namespaces, root};
+use super::{init, namespaces, root, secrets};
 
 /// The arguments with which the helper is started.
 pub(super) const ARGUMENTS: [&str; 2] = ["native", "confine-helper"];
@@ -81,6 +81,8 @@ fn set_up(parent: &Channel) -> Result<i32, Fault> {
             .send(&Report::Begun, &[])
             .step(Layer::Run, "tell the parent")?;
     }
+    // While the parent starts the broker, there is time for this.
+    let hidden = secrets::secrets();
     let (plan, descriptors) = next::<Plan>(parent)?;
     let standard: [OwnedFd; 3] = descriptors
         .try_into()
@@ -90,7 +92,7 @@ fn set_up(parent: &Channel) -> Result<i32, Fault> {
     match &plan.root {
         None => Ok(init::run(&plan, None, inherited, parent)),
         Some(fresh) => {
-            let built = root::build(fresh)?;
+            let built = root::build(fresh, &hidden)?;
             in_new_namespace(&plan, built, inherited, parent)
         }
     }

@@ -6,12 +6,17 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::channel::Channel;
 use super::groups::Groups;
 use super::helper;
 use super::plan::{Beginning, Plan, Report};
 use super::spawn_error::{SpawnError, plain_error};
+
+/// How long a helper may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running helper. Dropped, it ends with all that it has started.
 #[derive(Debug)]
@@ -92,7 +97,16 @@ impl Helper {
     fn end(&mut self) {
         // The init ends when this connection does, and its namespace with it.
         let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
-        let _ = self.child.wait();
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if begun.elapsed() > PATIENCE {
+                // The init hangs in a file system of the host. It is killed with its parent.
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                break;
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
         self.groups.remove();
     }
 }

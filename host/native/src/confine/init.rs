@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group,
     set_dumpable_behavior, set_parent_process_death_signal, wait,
@@ -201,6 +201,9 @@ impl<'a> Init<'a> {
         {
             self.supervisor = None;
         }
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.look_after();
+        }
         if ended {
             self.ends.take();
         }
@@ -219,7 +222,12 @@ impl<'a> Init<'a> {
         if let Some(listener) = &listener {
             watched.push(PollFd::new(listener, PollFlags::IN));
         }
-        match poll(&mut watched, None) {
+        let patience = self.supervisor.as_ref().and_then(Supervisor::patience);
+        let patience = patience
+            .map(Timespec::try_from)
+            .transpose()
+            .map_err(io::Error::other)?;
+        match poll(&mut watched, patience.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
+
+use rustix::fs::{FileType, OFlags};
 
 use super::plan::{Fault, Layer, Step};
 
@@ -54,8 +57,33 @@ fn restrict(
     for path in writable {
         rules = add(rules, path, change)?;
     }
+    for stream in [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ] {
+        rules = add_stream(rules, stream)?;
+    }
     let status = rules.restrict_self().map_err(io::Error::other)?;
     Ok(status.ruleset)
+}
+
+/// Lets a stream that is a file or a device be opened again, as `/dev/stdin`, but for no more than it is open for.
+fn add_stream(rules: RulesetCreated, stream: BorrowedFd<'_>) -> io::Result<RulesetCreated> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(stream)?.st_mode);
+    if !matches!(kind, FileType::RegularFile | FileType::CharacterDevice) {
+        return Ok(rules);
+    }
+    let reads = AccessFs::ReadFile | AccessFs::IoctlDev;
+    let writes = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
+    let access = match rustix::fs::fcntl_getfl(stream)? & OFlags::RWMODE {
+        OFlags::RDWR => reads | writes,
+        OFlags::WRONLY => writes,
+        _ => reads,
+    };
+    rules
+        .add_rule(PathBeneath::new(stream, access))
+        .map_err(io::Error::other)
 }
 
 /// Adds a rule for a path, if it exists.

@@ -32,18 +32,21 @@ pub(super) fn apply(limits: &Limits, memory_is_grouped: bool) -> Result<(), Faul
     lower(Resource::Nproc, processes, "the number of processes")?;
     lower(Resource::Nofile, limits.files, "the number of descriptors")?;
     lower(Resource::Fsize, limits.file_size, "the size of files")?;
-    // A dump would be written by the kernel, with the host's view of files.
-    lower(Resource::Core, Some(0), "the size of dumps")
+    // A dump would be written by the kernel, or given to a program of the host. Only the limit 1 stops the latter,
+    // so the filter forbids to change it.
+    lower(Resource::Core, Some(1), "the size of dumps")
 }
 
-/// Lowers a limit; one that is lower already stays.
+/// Lowers a limit; one that is lower already stays, except that of dumps.
 fn lower(resource: Resource, most: Option<u64>, what: &str) -> Result<(), Fault> {
     let Some(most) = most else { return Ok(()) };
     let now = getrlimit(resource);
+    let stays = resource != Resource::Core;
     let lower = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
+    let maximum = lower(now.maximum);
     let new = Rlimit {
-        current: lower(now.current),
-        maximum: lower(now.maximum),
+        current: if stays { lower(now.current) } else { maximum },
+        maximum,
     };
     setrlimit(resource, new).step(Layer::Run, format!("limit {what}"))
 }

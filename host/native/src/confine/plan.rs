@@ -72,8 +72,6 @@ pub(super) struct Root {
     pub(super) links: Vec<(OsString, OsString)>,
     /// Files of the run's own, and their contents.
     pub(super) files: Vec<(OsString, Vec<u8>)>,
-    /// Files and directories that appear empty.
-    pub(super) hidden: Vec<OsString>,
     /// Devices of the host.
     pub(super) devices: Vec<OsString>,
     pub(super) host_name: String,

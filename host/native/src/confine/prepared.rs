@@ -7,6 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::fs::FileType;
+use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType};
+
 use super::confined::Confined;
 use super::confinement::Confinement;
 use super::helper_process::Helper;
@@ -87,13 +91,18 @@ impl Prepared {
             output.open(io::stdout().as_fd()).map_err(own)?,
             error.open(io::stderr().as_fd()).map_err(own)?,
         ];
+        for (stream, name) in standard.iter().zip(["stdin", "stdout", "stderr"]) {
+            check_stream(stream, name)?;
+        }
         let mut command = command.into_iter().map(Into::into);
         let name = command.next().unwrap_or_default();
         let has_terminal = rustix::termios::isatty(&standard[0]);
         let grouped = helper.limits_memory();
         let plan = confinement.plan(&name, command.collect(), has_terminal, grouped)?;
         helper.run(&plan, &standard, &name)?;
-        Ok(Confined::new(helper, listeners, deadline))
+        let shares = !plan.program.new_session;
+        let confined = Confined::new(helper, listeners, deadline, confinement.weaker);
+        Ok(confined.sharing_terminal(shares))
     }
 }
 
@@ -110,5 +119,30 @@ impl Standard {
             }
             Self::Descriptor(descriptor) => Ok(rustix::io::fcntl_dupfd_cloexec(&*descriptor, 3)?),
         }
+    }
+}
+
+/// Refuses a stream that leads out of the confinement: a socket of the host's network, a directory.
+fn check_stream(stream: &OwnedFd, name: &'static str) -> Result<(), SpawnError> {
+    let refuse = |what: &str| SpawnError::SetUp {
+        step: format!("hand over {name}"),
+        reason: format!(
+            "it is {what}, through which the program could leave its confinement; use a pipe"
+        ),
+    };
+    let kind = rustix::fs::fstat(stream).map_err(|error| SpawnError::Helper(error.into()))?;
+    match FileType::from_raw_mode(kind.st_mode) {
+        FileType::Directory => Err(refuse("a directory")),
+        FileType::Socket => {
+            let is_unix = socket_domain(stream).is_ok_and(|domain| domain == AddressFamily::UNIX);
+            let is_datagram = socket_type(stream).is_ok_and(|kind| kind == SocketType::DGRAM);
+            match is_unix && !is_datagram {
+                true => Ok(()),
+                false => Err(refuse(
+                    "a socket of the network, or one that sends to any other",
+                )),
+            }
+        }
+        _ => Ok(()),
     }
 }

@@ -45,8 +45,8 @@ pub(super) struct Built {
 
 type Tree = (OsString, OwnedFd);
 
-/// Builds the root in this process's mount namespace.
-pub(super) fn build(plan: &Root) -> Result<Built, Fault> {
+/// Builds the root in this process's mount namespace. The files and directories of `hidden` appear empty.
+pub(super) fn build(plan: &Root, hidden: &[OsString]) -> Result<Built, Fault> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount::mount_change("/", private).step(Layer::Namespaces, "make mounts private")?;
     // Before the root covers its place, where some of them may be.
@@ -65,7 +65,7 @@ pub(super) fn build(plan: &Root) -> Result<Built, Fault> {
         attach(&root, path, tree).step(Layer::Run, format!("show {}", shown(path)))?;
     }
     devices(&root)?;
-    hide(&root, &plan.hidden)?;
+    hide(&root, hidden)?;
     Ok(Built { root, place })
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::layout::Layout;
+use super::secrets::secrets;
 use super::spawn_error::SpawnError;
 
 /// A private directory of the host, and the broker's address.
@@ -62,10 +63,11 @@ impl Weaker {
             .retain(|path| !private.contains(path) && path != "/dev");
         layout.writable.extend(layout.root.devices.iter().cloned());
         layout.writable.push(own.clone());
+        let hidden = secrets();
         layout.readable = layout
             .readable
             .iter()
-            .flat_map(|path| without(Path::new(path), &layout.root.hidden))
+            .flat_map(|path| without(Path::new(path), &hidden))
             .collect();
         for name in ["HOME", "TMPDIR"] {
             environment.push((name.into(), own.clone()));

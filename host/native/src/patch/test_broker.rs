@@ -8,6 +8,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 const MAX_HEAD: usize = 16 * 1024;
+const PROXIES: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Listens on loopback until it is dropped.
@@ -44,14 +52,18 @@ impl TestBroker {
         })
     }
 
-    /// The variables with which a program finds it, and no other broker.
+    /// The variables with which a program finds it, and no other broker. Those of proxies name it as
+    /// well, as `native run` has them name its broker: the patch has to ignore them.
     pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let proxy = format!("http://sandbox-net:{}@{}", self.token, self.address);
+        let mut found: Vec<_> = PROXIES.iter().map(|name| (*name, proxy.clone())).collect();
+        found.extend([
             ("SANDBOX_NET_BROKER_HOST", self.address.ip().to_string()),
             ("SANDBOX_NET_BROKER_PORT", self.address.port().to_string()),
             ("SANDBOX_NET_BROKER_SOCKET", String::new()),
             ("SANDBOX_NET_BROKER_TOKEN", self.token.clone()),
-        ]
+        ]);
+        found
     }
 
     /// The text of its denials.

@@ -279,11 +279,7 @@ fn routed(report: &mut Report, tries: &BTreeMap<String, String>, denial: &str) {
             _ => text.contains(denial),
         };
         if is_routed {
-            report.add(
-                name,
-                State::Routed,
-                "it asked the test broker, and raised its denial",
-            );
+            report.add(name, State::Routed, "it gave what the test broker answered");
         } else {
             report.add(name, State::Failed, format!("not routed: {text}"));
         }

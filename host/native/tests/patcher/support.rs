@@ -21,6 +21,29 @@ impl Venv {
         Venv::of(Path::new("python3"))
     }
 
+    /// Makes one of a Python that has no `sitecustomize` beside its standard library, as Debian's has;
+    /// `None` where there is no such Python.
+    pub(crate) fn plain() -> Option<Venv> {
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        let versions = fs::read_dir(Path::new(&home).join(".pyenv/versions"));
+        let others = versions.into_iter().flatten().flatten();
+        let others = others.map(|one| one.path().join("bin/python3"));
+        let found = std::iter::once(PathBuf::from("python3"))
+            .chain(others)
+            .find(|python| {
+                let mut asked = Command::new(python);
+                asked.args(["-I", "-c", "import venv, sys; import sitecustomize"]);
+                let told = asked
+                    .output()
+                    .map(|done| String::from_utf8_lossy(&done.stderr).into_owned());
+                told.is_ok_and(|told| told.contains("No module named 'sitecustomize'"))
+            });
+        if found.is_none() {
+            eprintln!("skipped: each Python here has a sitecustomize of its own");
+        }
+        found.map(|python| Venv::of(&python))
+    }
+
     /// Makes one of `python`.
     pub(crate) fn of(python: &Path) -> Venv {
         let directory = tempfile::tempdir().unwrap();

@@ -24,16 +24,19 @@ pub enum Client {
     Absolute,
     /// `POST /api/proxy`.
     Api,
+    /// `POST /api/stream`.
+    Stream,
 }
 
 impl Client {
-    pub const ALL: [Self; 3] = [Self::Connect, Self::Absolute, Self::Api];
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Absolute, Self::Api, Self::Stream];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "CONNECT",
             Self::Absolute => "absolute form",
             Self::Api => "/api/proxy",
+            Self::Stream => "/api/stream",
         }
     }
 
@@ -50,6 +53,7 @@ impl Client {
             Self::Connect => connect(broker, entry).await,
             Self::Absolute => absolute(broker, entry).await,
             Self::Api => api(broker, entry).await,
+            Self::Stream => streamed(broker, entry).await,
         }
     }
 }
@@ -60,6 +64,8 @@ struct Answer {
     /// The connection's ID, if a `CONNECT` was answered.
     id: Option<String>,
     body: Vec<u8>,
+    /// The server's status, in an answer of `/api/stream`.
+    streamed: Option<u16>,
     /// Whether the broker made it.
     is_own: bool,
 }
@@ -226,6 +232,32 @@ async fn api(broker: &RunningBroker, entry: &Entry) -> Option<Told> {
     })
 }
 
+async fn streamed(broker: &RunningBroker, entry: &Entry) -> Option<Told> {
+    let url = format!("{}://{}{}", entry.scheme, entry.authority(), entry.path);
+    let is_line = is_in_a_url(entry) && entry.path.starts_with('/') && !entry.path.contains('#');
+    if !is_line || !fits_a_line(&url) {
+        return None;
+    }
+    // What is not a request in lines is none here either.
+    request(entry, &entry.path)?;
+    let mut text = latin1(&format!(
+        "POST /api/stream HTTP/1.1\r\nHost: localhost\r\nX-Sandbox-Net-Url: {url}\r\n\
+         X-Sandbox-Net-Method: {}\r\n",
+        entry.method
+    ));
+    for (name, value) in &entry.fields {
+        text.extend(latin1(&format!("X-Sandbox-Net-Field-{name}: {value}\r\n")));
+    }
+    text.extend(b"\r\n");
+    let mut answer = ask(&mut dial(broker).await, &text, entry.method == "HEAD")
+        .await
+        .ok()?;
+    if let Some(status) = answer.streamed {
+        answer.status = status;
+    }
+    Some(answer.told())
+}
+
 /// Begins TLS with the broker, trusting only its authority.
 async fn secured(
     broker: &RunningBroker,
@@ -276,6 +308,7 @@ async fn ask(
     stream.read_exact(&mut body).await?;
     Ok(Answer {
         id: field("x-sandbox-net-connection"),
+        streamed: field("x-sandbox-net-status").and_then(|status| status.parse().ok()),
         status: status.ok_or(io::ErrorKind::InvalidData)?,
         is_own: body.starts_with(b"{\"error\":"),
         body,

@@ -2,8 +2,8 @@
 //! and leave the same records.
 //!
 //! The table is that of the attacks beside this file. The component makes each request by frames, past
-//! Python's own parsers; native clients make it by `CONNECT`, by a URL in absolute form, and by
-//! `POST /api/proxy`.
+//! Python's own parsers; native clients make it by `CONNECT`, by a URL in absolute form, by
+//! `POST /api/proxy` and by `POST /api/stream`.
 
 mod clients;
 mod entry;

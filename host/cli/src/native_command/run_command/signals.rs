@@ -2,7 +2,6 @@
 
 use std::io;
 
-use rustix::termios::isatty;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::signals::is_ignored;
@@ -34,8 +33,12 @@ impl Signals {
             .collect::<io::Result<_>>()?;
         Ok(Self {
             all,
-            has_terminal: isatty(io::stdin()),
+            has_terminal: false,
         })
+    }
+
+    pub(super) fn program_has_terminal(&mut self, has: bool) {
+        self.has_terminal = has;
     }
 
     /// Waits for the next signal that the program does not get by itself.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::SeccompCmpArgLen::Dword;
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
 use seccompiler::{SeccompCmpOp, SeccompCondition, SeccompRule};
 
@@ -131,6 +131,14 @@ fn forbidden() -> Result<Rules> {
         rule(&[(1, equal(libc::TIOCLINUX.cast_signed()))])?,
     ];
     rules.insert(libc::SYS_ioctl, terminal);
+    // The limit of dumps keeps them from the host's programs: see `limits`.
+    let dumps = i64::from(libc::RLIMIT_CORE);
+    #[cfg(target_arch = "x86_64")]
+    rules.insert(libc::SYS_setrlimit, vec![rule(&[(0, equal(dumps))])?]);
+    rules.insert(
+        libc::SYS_prlimit64,
+        vec![rule(&[(1, equal(dumps)), (2, given())])?],
+    );
     // 0 is Linux itself, and the other asks only.
     let other = rule(&[(0, unlike(0)), (0, unlike(0xffff_ffff))])?;
     rules.insert(libc::SYS_personality, vec![other]);
@@ -206,15 +214,30 @@ fn fast_open() -> Result<Rules> {
 
 type Condition = (SeccompCmpOp, u64);
 
-/// A rule whose conditions, by the argument's place, must all hold. The kernel reads 32 bits of each.
+/// A rule whose conditions, by the argument's place, must all hold. The kernel reads 32 bits of each, except of
+/// pointers.
 fn rule(conditions: &[(u8, Condition)]) -> Result<Rule> {
     let conditions = conditions
         .iter()
         .map(|(place, (operator, value))| {
-            SeccompCondition::new(*place, Dword, operator.clone(), *value)
+            let length = if *operator == Ne && *value == POINTER {
+                Qword
+            } else {
+                Dword
+            };
+            let value = if *value == POINTER { 0 } else { *value };
+            SeccompCondition::new(*place, length, operator.clone(), value)
         })
         .collect::<Result<_>>()?;
     SeccompRule::new(conditions)
+}
+
+/// Stands for a null pointer. No value of 32 bits is like it.
+const POINTER: u64 = u64::MAX;
+
+/// The pointer is not null.
+fn given() -> Condition {
+    (Ne, POINTER)
 }
 
 fn equal(value: i64) -> Condition {
@@ -237,12 +260,14 @@ mod tests {
 
     #[test]
     fn each_call_is_in_one_list_for_an_error() {
+        // clone, ioctl, personality, prlimit64, and setrlimit where there is one.
+        const BY_ARGUMENTS: usize = if cfg!(target_arch = "x86_64") { 5 } else { 4 };
         let lists = refused().unwrap();
         assert!(lists.iter().all(|(_, rules)| !rules.is_empty()));
         let (_, forbidden) = &lists[0];
         assert!(NOT_THERE.iter().all(|call| !forbidden.contains_key(call)));
         assert_eq!(
-            FORBIDDEN.len() + FORBIDDEN_HERE.len() + 3,
+            FORBIDDEN.len() + FORBIDDEN_HERE.len() + BY_ARGUMENTS,
             forbidden.len(),
             "a call is listed twice"
         );

@@ -29,7 +29,14 @@ pub(in crate::confine) fn install(filter: BpfProgramRef<'_>) -> io::Result<()> {
 ///
 /// The kernel has no notifications (before 5.0), or there is a listener already.
 pub(in crate::confine) fn install_supervised(filter: BpfProgramRef<'_>) -> io::Result<Listener> {
-    let fd = install_with(filter, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?;
+    // A signal shall not end a call that the supervisor has begun to serve: the program would take it for one
+    // that goes on. Kernels before 5.19 cannot do so.
+    let listens = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let waits = listens | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let fd = match install_with(filter, waits) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => install_with(filter, listens)?,
+        other => other?,
+    };
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel has just made this descriptor, and nobody else has it.
     Ok(Listener(unsafe { OwnedFd::from_raw_fd(fd) }))

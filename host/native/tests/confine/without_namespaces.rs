@@ -1,0 +1,73 @@
+//! A kernel that gives no namespaces: nothing runs, or the weaker confinement.
+
+use std::process::{Command, Output};
+
+use crate::support::{can_confine, confined_program, stderr, stdout, tool};
+use crate::world::World;
+
+/// Runs the example where no namespaces can be made.
+fn run(arguments: &[&str]) -> Option<Output> {
+    tool("unshare")?;
+    let none = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", none, "sh"])
+        .arg(confined_program())
+        .args(arguments)
+        .output()
+        .unwrap();
+    Some(output)
+}
+
+#[test]
+fn without_namespaces_nothing_runs_and_one_line_says_why() {
+    if !can_confine("refusals") {
+        return;
+    }
+    let Some(output) = run(&["--", "sh", "-c", "echo ran"]) else {
+        return;
+    };
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(125), "")
+    );
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("the program did not run") && said.contains("cannot make namespaces"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_weaker_confinement_still_refuses_other_servers_and_files() {
+    if !can_confine("the weaker confinement") {
+        return;
+    }
+    let world = World::new();
+    let (forbidden, home) = (world.tcp(), world.path("home/.ssh/id_ed25519"));
+    let read = world.path("read");
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{forbidden} && head -c 9 <&3; cat {}; \
+         exec 4<>/dev/tcp/127.0.0.1/$BROKER && head -c 10 <&4; \
+         cat {}/file && echo x > ~/x && cat ~/x; cat /etc/shadow; kill -0 {}; echo end",
+        home.display(),
+        read.display(),
+        world.victim(),
+    );
+    world.reset();
+    let arguments = [
+        "--weaker",
+        "--read",
+        read.to_str().unwrap(),
+        "--",
+        "bash",
+        "-c",
+        &script,
+    ];
+    let Some(output) = run(&arguments) else {
+        return;
+    };
+    let said = stdout(&output);
+    assert_eq!(said, "the brokerx\nend\n", "{}", stderr(&output));
+    assert_eq!(world.reached(), 0);
+}
