@@ -215,3 +215,27 @@ async fn a_body_that_the_brokers_end_cuts_off_never_looks_whole() {
         .unwrap();
     assert_eq!(body, b"5\r\nhello\r\n");
 }
+
+#[tokio::test]
+async fn a_server_that_has_closed_its_idle_connection_is_dialled_again() {
+    let server = Server::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        write(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )
+        .await;
+    })
+    .await;
+    let broker = allowing(&[format!("http://{}", server.address)]).await;
+    let endpoint = server.address.to_string();
+    let mut stream = connect(&broker, &endpoint).await;
+    for (turn, method) in ["GET", "GET", "POST", "GET"].into_iter().enumerate() {
+        let request =
+            format!("{method} / HTTP/1.1\r\nHost: {endpoint}\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(ask(&mut stream, &request).await.unwrap().text(), "ok");
+        assert_eq!(server.accepted(), turn + 1);
+        // It has closed by now.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
