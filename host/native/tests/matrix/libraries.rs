@@ -50,7 +50,10 @@ async fn routed(python: &Path, origin: &Origin, with_proxies: bool) -> Results {
     if with_proxies {
         command.envs(proxy_variables(&broker, &ca));
     }
+    let before = origin.seen();
     let found = read(run(command).await);
+    // Loopback can be reached without the broker, too: each request has to be the broker's.
+    assert_eq!(origin.seen() - before, broker.usage().requests.used);
     broker.shutdown().await;
     found
 }
