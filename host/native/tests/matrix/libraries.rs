@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::environments::{interpreter, skipped, with_packages};
-use crate::origin::{Origin, bare, file, patch, run, variables};
+use crate::origin::{Origin, bare, file, patch, proxy_variables, run, variables};
 
 const PACKAGES: [&str; 4] = ["requests", "urllib3", "httpx", "aiohttp"];
 const MARK: &str = "matrix: ";
@@ -35,7 +35,8 @@ async fn direct(python: &Path, origin: &Origin) -> Results {
     read(run(command).await)
 }
 
-async fn routed(python: &Path, origin: &Origin) -> Results {
+/// With the patch alone, or with all variables of `native run`.
+async fn routed(python: &Path, origin: &Origin, with_proxies: bool) -> Results {
     let (broker, ca) = origin.broker().await;
     let mut command = bare(python);
     command
@@ -46,7 +47,13 @@ async fn routed(python: &Path, origin: &Origin) -> Results {
         .env("PYTHONPATH", patch())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command.envs(variables(&broker, &ca));
+    if with_proxies {
+        command.envs(proxy_variables(&broker, &ca));
+    }
+    let before = origin.seen();
     let found = read(run(command).await);
+    // Loopback can be reached without the broker, too: each request has to be the broker's.
+    assert_eq!(origin.seen() - before, broker.usage().requests.used);
     broker.shutdown().await;
     found
 }
@@ -61,9 +68,16 @@ async fn compare(version: &str) {
     let empty = tempfile::tempdir().unwrap();
     let origin = Origin::start(empty.path());
     let direct = direct(&python, &origin).await;
-    let routed = routed(&python, &origin).await;
     assert!(direct.len() >= FEWEST, "{} results", direct.len());
-    for (name, expected) in &direct {
+    for with_proxies in [false, true] {
+        let routed = routed(&python, &origin, with_proxies).await;
+        assert_same(version, &direct, &routed);
+    }
+}
+
+/// Asserts that each result is the direct one, and that what is denied says so.
+fn assert_same(version: &str, direct: &Results, routed: &Results) {
+    for (name, expected) in direct {
         assert!(
             expected.get("value").is_some(),
             "Python {version}, directly, {name}: {expected}"

@@ -26,6 +26,8 @@ class Origin(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     files = ""
+    # One byte for each request.
+    seen = -1
 
     def log_message(self, *_):
         """Says nothing."""
@@ -80,6 +82,7 @@ class Origin(BaseHTTPRequestHandler):
 
     def do_any(self):
         """Answers any method."""
+        os.write(self.seen, b".")
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         if parts.path == "/redirect":
@@ -166,6 +169,8 @@ def serve(context=None):
 def main():
     """Serves until standard input ends."""
     directory, Origin.files = sys.argv[1:3]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    Origin.seen = os.open(os.path.join(directory, "seen"), flags, 0o600)
     ca, leaf, key = certificates(directory)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(leaf, key)

@@ -63,6 +63,12 @@ impl Origin {
         }
     }
 
+    /// How many requests it got.
+    pub(crate) fn seen(&self) -> u64 {
+        let seen = self.directory.path().join("seen");
+        std::fs::metadata(seen).unwrap().len()
+    }
+
     /// The name server that knows the names of the tests.
     pub(crate) fn name_server(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.dns))

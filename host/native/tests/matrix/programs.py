@@ -259,6 +259,14 @@ def requests_missing(base):
 
 
 @case("requests")
+def requests_names(base):
+    import requests
+
+    both = (base, base.replace("good.test", "git.test"))
+    return [answered(requests.get(one + "/echo", timeout=30)) for one in both * 2]
+
+
+@case("requests")
 def requests_unverified(base):
     import requests
 
@@ -351,6 +359,16 @@ def httpx_async(base):
     return run(go())
 
 
+@case("httpx")
+def httpx_async_names(base):
+    async def go():
+        async with httpx_client("AsyncClient") as client:
+            both = (base, base.replace("good.test", "git.test"))
+            return [answered(await client.get(one + "/echo")) for one in both * 2]
+
+    return run(go())
+
+
 # aiohttp
 
 
@@ -388,6 +406,10 @@ def aiohttp_all(base):
                 found.append(echoed(await response.text()))
             async with session.get(base + "/stream?count=100") as response:
                 found.append(len(await response.read()))
+            # Another name at the same address.
+            other = base.replace("good.test", "git.test")
+            async with session.get(other + "/echo") as response:
+                found.append(echoed(await response.text()))
             return found
 
     return run(go())
