@@ -31,7 +31,7 @@ def by_socket():
         if PARTS.scheme == "https":
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=PARTS.hostname)
         with sock:
-            head = "{} {} HTTP/1.1\r\nHost: {}\r\n\r\n".format(METHOD, PARTS.path, PARTS.netloc)
+            head = f"{METHOD} {PARTS.path} HTTP/1.1\r\nHost: {PARTS.netloc}\r\n\r\n"
             sock.sendall(head.encode())
             return int(sock.recv(4096).split()[1])
 
@@ -42,7 +42,7 @@ def by_streams():
     async def go():
         context = ssl.create_default_context() if PARTS.scheme == "https" else None
         reader, writer = await asyncio.open_connection(PARTS.hostname, PARTS.port, ssl=context)
-        head = "{} {} HTTP/1.1\r\nHost: {}\r\n\r\n".format(METHOD, PARTS.path, PARTS.netloc)
+        head = f"{METHOD} {PARTS.path} HTTP/1.1\r\nHost: {PARTS.netloc}\r\n\r\n"
         writer.write(head.encode())
         await writer.drain()
         return int((await reader.read(4096)).split()[1])

@@ -67,7 +67,7 @@ class Origin(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for number in range(count):
-            piece = ("%06d" % number).encode() * 1000
+            piece = f"{number:06}".encode() * 1000
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 

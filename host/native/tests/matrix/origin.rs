@@ -128,6 +128,28 @@ pub(crate) fn variables(broker: &RunningBroker, ca: &Path) -> Vec<(&'static str,
     found
 }
 
+/// The variables that `native run` sets for programs that know proxies.
+pub(crate) fn proxy_variables(broker: &RunningBroker, ca: &Path) -> Vec<(String, String)> {
+    let (token, address) = (broker.token().as_str(), broker.addresses()[0]);
+    let proxy = format!("http://sandbox-net:{token}@{address}");
+    let mut found = Vec::new();
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        found.push((name.to_owned(), proxy.clone()));
+        found.push((name.to_lowercase(), proxy.clone()));
+    }
+    for name in [
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "PIP_CERT",
+        "NODE_EXTRA_CA_CERTS",
+    ] {
+        found.push((name.to_owned(), ca.display().to_string()));
+    }
+    found
+}
+
 /// Runs a command in a thread that may wait, with only these variables.
 pub(crate) async fn run(mut command: Command) -> (bool, String, String) {
     let done = tokio::task::spawn_blocking(move || command.output().unwrap())

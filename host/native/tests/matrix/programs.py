@@ -17,6 +17,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from refused import CALLS
+
 HTTP, HTTPS = int(sys.argv[1]), int(sys.argv[2])
 CASES = {}
 if sys.argv[3] == "direct":
@@ -124,9 +126,11 @@ def kept_alive(base):
     client = connection(base)
     found = []
     for number in range(3):
-        client.request("GET", "/echo?n={}".format(number), headers={"Accept": "x"})
+        client.request("GET", f"/echo?n={number}", headers={"Accept": "x"})
         response = client.getresponse()
-        found.append([response.status, sorted(response.getheaders())[0][0], echoed(response.read())])
+        found.append(
+            [response.status, sorted(response.getheaders())[0][0], echoed(response.read())]
+        )
     client.close()
     return found
 
@@ -143,7 +147,11 @@ def head(base):
     client = connection(base)
     client.request("HEAD", "/echo")
     response = client.getresponse()
-    return [response.status, response.read().decode(), int(response.getheader("Content-Length")) > 0]
+    return [
+        response.status,
+        response.read().decode(),
+        int(response.getheader("Content-Length")) > 0,
+    ]
 
 
 @case("http.client")
@@ -170,7 +178,9 @@ def answered(response):
 def requests_parameters(base):
     import requests
 
-    return answered(requests.get(base + "/echo", params={"a": ["1", "2"], "b": "\u00e4 c"}, timeout=30))
+    return answered(
+        requests.get(base + "/echo", params={"a": ["1", "2"], "b": "\u00e4 c"}, timeout=30)
+    )
 
 
 @case("requests")
@@ -297,8 +307,7 @@ def urllib3_fields(base):
 @case("urllib3")
 def urllib3_kept(base):
     manager = pool(headers={"X-A": "1"})
-    found = [echoed(manager.request("GET", base + "/echo?n=%d" % n).data) for n in range(3)]
-    return found
+    return [echoed(manager.request("GET", base + f"/echo?n={n}").data) for n in range(3)]
 
 
 @case("urllib3")
@@ -429,7 +438,7 @@ def asyncio_streams(base):
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
         found = []
         for number in range(2):
-            request = "GET /echo?{} HTTP/1.1\r\nHost: {}\r\n\r\n".format(number, parts.netloc)
+            request = f"GET /echo?{number} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n"
             writer.write(request.encode())
             await writer.drain()
             head = await reader.readuntil(b"\r\n\r\n")
@@ -441,61 +450,6 @@ def asyncio_streams(base):
     return run(go())
 
 
-# Hosts that the policy does not allow, and names that do not exist: routed alone.
-
-
-def _urllib_gets(url):
-    urllib.request.urlopen(url, timeout=30)
-
-
-def _client_gets(url):
-    client = connection(url)
-    client.request("GET", "/")
-
-
-def _requests_gets(url):
-    import requests
-
-    requests.get(url, timeout=30)
-
-
-def _urllib3_gets(url):
-    import urllib3
-
-    pool().request("GET", url, retries=urllib3.Retry(0))
-
-
-def _httpx_gets(url):
-    with httpx_client() as client:
-        client.get(url)
-
-
-def _aiohttp_gets(url):
-    import aiohttp
-
-    async def go():
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            await response.text()
-
-    run(go())
-
-
-def _asyncio_gets(url):
-    parts = urllib.parse.urlsplit(url)
-    run(asyncio.open_connection(parts.hostname, parts.port))
-
-
-DENIED = {
-    "urllib": _urllib_gets,
-    "http.client": _client_gets,
-    "requests": _requests_gets,
-    "urllib3": _urllib3_gets,
-    "httpx": _httpx_gets,
-    "aiohttp": _aiohttp_gets,
-    "asyncio": _asyncio_gets,
-}
-
-
 def ended(call, *args):
     """Returns the result of a call, or the classes and texts of its error and of the causes."""
     try:
@@ -503,7 +457,7 @@ def ended(call, *args):
     except BaseException as error:
         texts, seen = [], error
         while seen is not None and len(texts) < 12:
-            texts.append("{}: {}".format(type(seen).__name__, seen))
+            texts.append(f"{type(seen).__name__}: {seen}")
             inner = getattr(seen, "reason", None)
             inner = inner if isinstance(inner, BaseException) else None
             seen = inner or seen.__cause__ or seen.__context__
@@ -515,15 +469,15 @@ def main():
     found = {}
     for library, cases in CASES.items():
         for scheme, port in (("http", HTTP), ("https", HTTPS)):
-            base = "{}://good.test:{}".format(scheme, port)
+            base = f"{scheme}://good.test:{port}"
             for one in cases:
-                found["{} {} {}".format(library, scheme, one.__name__)] = ended(one, base)
+                found[f"{library} {scheme} {one.__name__}"] = ended(one, base)
     if sys.argv[3] == "routed":
-        for library, call in DENIED.items():
+        for library, call in CALLS.items():
             for scheme, port in (("http", HTTP), ("https", HTTPS)):
                 for host in ("denied.test", "none.test"):
-                    url = "{}://{}:{}/".format(scheme, host, port)
-                    found["denied {} {} {}".format(library, scheme, host)] = ended(call, url)
+                    url = f"{scheme}://{host}:{port}/"
+                    found[f"denied {library} {scheme} {host}"] = ended(call, url)
     print("\nmatrix: " + json.dumps(found, sort_keys=True))
 
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use sandbox_net_broker::RunningBroker;
 
 use crate::environments::{cached, interpreter, skipped, succeeded, with_packages};
-use crate::origin::{Origin, bare, run};
+use crate::origin::{Origin, bare, patch, proxy_variables, run, variables};
 
 /// The newest that Node 20 can have.
 const UNDICI: &str = "undici@7";
@@ -37,21 +37,7 @@ impl Setting {
     /// A command with the variables that `native run` sets.
     fn command(&self, program: &str) -> Command {
         let mut command = bare(Path::new(program));
-        let (token, address) = (self.broker.token().as_str(), self.broker.addresses()[0]);
-        let proxy = format!("http://sandbox-net:{token}@{address}");
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-            command.env(name, &proxy).env(name.to_lowercase(), &proxy);
-        }
-        for name in [
-            "SSL_CERT_FILE",
-            "REQUESTS_CA_BUNDLE",
-            "CURL_CA_BUNDLE",
-            "GIT_SSL_CAINFO",
-            "PIP_CERT",
-            "NODE_EXTRA_CA_CERTS",
-        ] {
-            command.env(name, &self.ca);
-        }
+        command.envs(proxy_variables(&self.broker, &self.ca));
         command
     }
 
@@ -208,6 +194,48 @@ async fn pip_installs_from_an_allowed_index_alone() {
     assert!(folder.path().join("installed/matrix_package.py").exists());
     let (ok, out, err) = run(install("denied.test", "denied")).await;
     assert!(!ok && format!("{out}{err}").contains("403"), "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "fetches packages, in a tier of its own"]
+async fn a_patched_pip_installs_without_proxy_variables() {
+    let Some(python) = interpreter("3.13").and_then(|python| with_packages(&python, &["pip"]))
+    else {
+        return skipped("Python 3.13 is missing");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    index(folder.path());
+    let setting = Setting::new(folder.path()).await;
+    for (host, works) in [("good.test", true), ("denied.test", false)] {
+        let mut pip = bare(&python);
+        pip.envs(variables(&setting.broker, &setting.ca));
+        pip.env("PYTHONPATH", patch())
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--no-cache-dir",
+            "--retries",
+            "0",
+            "--target",
+            host,
+        ]);
+        pip.args([
+            "--index-url",
+            &setting.https(host, "/simple/"),
+            "-vv",
+            "matrix-package",
+        ]);
+        pip.current_dir(folder.path());
+        let (ok, out, err) = run(pip).await;
+        let told = format!("{out}{err}");
+        assert_eq!(ok, works, "{told}");
+        assert!(
+            works || told.contains("sandbox-net denied denied.test"),
+            "{told}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,19 @@ fn a_working_installation_is_routed_item_by_item() {
 }
 
 #[test]
+fn proxy_variables_that_name_a_broker_change_nothing() {
+    let (_venv, patcher) = installed();
+    let port = healthy_broker();
+    let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"];
+    let proxy = format!("http://sandbox-net:right@127.0.0.1:{port}");
+    let patcher = names
+        .iter()
+        .fold(patcher, |patcher, name| patcher.variable(name, &proxy));
+    let report = patcher.verify();
+    assert!(report.works(), "{report:#?}");
+}
+
+#[test]
 fn an_interpreter_without_the_patch_fails() {
     let venv = Venv::new();
     let report = with_broker(venv.patcher()).verify();

@@ -234,7 +234,9 @@ fn a_changed_file_is_reported_and_never_overwritten() {
             venv.patcher().restore().unwrap_err(),
             venv.patcher().install().unwrap_err(),
         ] {
-            assert!(matches!(&attempt, PatchError::Changed { files } if files == &[path.clone()]));
+            assert!(
+                matches!(&attempt, PatchError::Changed { files } if files.as_slice() == std::slice::from_ref(&path))
+            );
             assert!(attempt.to_string().contains("Move them away"), "{attempt}");
         }
         assert_same(&before, &tree(venv.directory.path()));
