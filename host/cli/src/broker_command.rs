@@ -126,7 +126,7 @@ impl BrokerCommand {
             .name(name.unwrap_or_else(|| format!("broker-{}", std::process::id())))
             .reload(!self.no_reload)
             .ca_valid(Duration::from_secs(u64::from(self.ca_hours) * 3600))
-            .log(say);
+            .log(logger());
         broker = self.tunnels.apply_to_broker(broker);
         for address in &self.listen {
             broker = broker.listen(*address);
@@ -151,6 +151,18 @@ impl BrokerCommand {
             broker = broker.audit_queries();
         }
         Ok(broker)
+    }
+}
+
+/// Lines that wait until somebody reads stderr. Later ones are lost.
+const WAITING: usize = 64;
+
+/// Writes the broker's log to stderr, whose reader may be slow: the clients don't wait for it.
+fn logger() -> impl Fn(&str) + Send + Sync + 'static {
+    let (lines, waiting) = std::sync::mpsc::sync_channel::<String>(WAITING);
+    std::thread::spawn(move || waiting.iter().for_each(|line| say(&line)));
+    move |line| {
+        let _ = lines.try_send(line.to_owned());
     }
 }
 

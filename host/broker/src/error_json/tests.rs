@@ -94,3 +94,21 @@ fn each_error_has_its_code_its_status_and_a_sentence() {
         );
     }
 }
+
+#[test]
+fn what_is_wrong_with_tls_begins_as_the_patch_expects_it() {
+    let certificate = TlsFailure::Certificate {
+        fault: CertificateFault::Expired,
+        message: "it has expired".into(),
+    };
+    for (failure, expected) in [
+        (
+            certificate,
+            "certificate verification failed: it has expired",
+        ),
+        (TlsFailure::Other("no".into()), "TLS failed: no"),
+    ] {
+        let (_, value) = told(&EgressError::Tls(failure));
+        assert_eq!(value["message"], expected);
+    }
+}

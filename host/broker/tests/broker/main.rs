@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod attacks;
 mod bodies;
+mod bounds;
 mod callers;
 mod changes;
 mod clients;
