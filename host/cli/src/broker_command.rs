@@ -158,7 +158,7 @@ impl BrokerCommand {
 const WAITING: usize = 64;
 
 /// Writes the broker's log to stderr, whose reader may be slow: the clients don't wait for it.
-fn logger() -> impl Fn(&str) + Send + Sync + 'static {
+pub(crate) fn logger() -> impl Fn(&str) + Send + Sync + 'static {
     let (lines, waiting) = std::sync::mpsc::sync_channel::<String>(WAITING);
     std::thread::spawn(move || waiting.iter().for_each(|line| say(&line)));
     move |line| {

@@ -14,6 +14,7 @@ use sandbox_net_native::confine::{
 };
 
 use super::environment;
+use crate::broker_command::logger;
 use crate::policy_options::{PolicyOptions, TunnelOptions};
 use crate::printable::printable;
 use crate::supervise::say;
@@ -168,7 +169,9 @@ impl RunCommand {
             .policy
             .apply_to_broker(Broker::builder())?
             .name(name)
-            .log(say);
+            // A program that may change the file must not change its own policy.
+            .reload(false)
+            .log(logger());
         broker = self.tunnels.apply_to_broker(broker);
         for path in &self.ca {
             let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
