@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::Channel;
 use super::helper::Inherited;
 use super::plan::{Fault, Layer, Plan, Step};
-use super::sys::notification;
+use super::sys::{keyring, notification};
 use super::{landlocked, limits, seccomp};
 
 /// What the program's process tells its init before it is the program.
@@ -57,6 +57,7 @@ fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Faul
     if plan.program.new_session {
         rustix::process::setsid().step(run, "make a session")?;
     }
+    keyring::leave();
     limits::apply(&plan.limits, plan.memory_is_grouped)?;
     let directory = &plan.program.directory;
     rustix::process::chdir(directory.as_os_str())
