@@ -16,8 +16,9 @@ use rustix::thread::{
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use super::helper::Inherited;
-use super::plan::{Fault, Layer, Plan, Step};
+use super::fault::{Fault, Layer, Step};
+use super::inherited::Inherited;
+use super::plan::Plan;
 use super::sys::{keyring, notification};
 use super::{landlocked, limits, seccomp};
 
