@@ -73,7 +73,7 @@ fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Faul
     if has_rights()? {
         drop_capabilities(CapabilitySet::empty(), CapabilitySet::empty())?;
     }
-    filter(init)
+    filter(plan, init)
 }
 
 /// Whether there are rights to give up: in the own user namespace, or as the machine's root.
@@ -114,9 +114,9 @@ pub(super) fn drop_capabilities(kept: CapabilitySet, bounding: CapabilitySet) ->
 }
 
 /// Installs the filters, and hands the supervised one's listener to the init.
-fn filter(init: &Channel) -> Result<(), Fault> {
+fn filter(plan: &Plan, init: &Channel) -> Result<(), Fault> {
     let layer = Layer::Seccomp;
-    let filters = seccomp::filters()
+    let filters = seccomp::filters(plan.root.is_some())
         .map_err(io::Error::other)
         .step(layer, "compile the seccomp filters")?;
     let listener = notification::install_supervised(&filters.supervised)
