@@ -340,7 +340,7 @@ fn command(name: &OsStr, search: &OsStr, here: &Path) -> Result<PathBuf, SpawnEr
 
 /// The directory that a program starts in.
 fn start(layout: &Layout, here: PathBuf, home: &Path) -> PathBuf {
-    match layout.shows(&here) {
+    match layout.has(&here) {
         true => here,
         false => home.to_owned(),
     }
