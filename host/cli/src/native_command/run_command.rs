@@ -254,9 +254,12 @@ fn hints(confinement: &Confinement, command: &[OsString]) -> Vec<String> {
     let hint = |argument: &OsString| {
         let path = Path::new(argument);
         let real = path.canonicalize().ok()?;
-        let directory = match real.is_dir() {
-            true => real.clone(),
-            false => real.parent()?.to_owned(),
+        let here = std::env::current_dir().ok();
+        let directory = match here.filter(|here| path.is_relative() && real.starts_with(here)) {
+            // The program has to start here to find it.
+            Some(here) => here,
+            None if real.is_dir() => real.clone(),
+            None => real.parent()?.to_owned(),
         };
         (!confinement.shows(&real)).then(|| {
             format!(

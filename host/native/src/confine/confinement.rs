@@ -6,15 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::confined::Confined;
-use super::groups::Groups;
-use super::helper_process::Helper;
 use super::installation;
 use super::layout::{Grants, Layout, lay_out};
 use super::limits::Limits;
-use super::plan::{Beginning, Plan, Program};
-use super::prepared::{Prepared, Standard};
+use super::plan::{Plan, Program};
 use super::spawn_error::{SpawnError, plain_error};
+use super::standard::Standard;
 use super::sys::landlock_version::landlock_version;
 use super::weaker::Weaker;
 
@@ -51,12 +48,12 @@ pub struct Confinement {
     directory: Option<PathBuf>,
     home: Option<PathBuf>,
     temporary: u64,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) timeout: Option<Duration>,
     pub(super) weaker: Option<Weaker>,
     landlock: bool,
-    helper: Option<PathBuf>,
-    port: u16,
+    pub(super) helper: Option<PathBuf>,
+    pub(super) port: u16,
     pub(super) standard: [Standard; 3],
 }
 
@@ -231,37 +228,6 @@ impl Confinement {
         lay_out(self.grants(Vec::new())).is_ok_and(|layout| layout.shows(&real))
     }
 
-    /// Starts a command: its name or path, and its arguments.
-    ///
-    /// # Errors
-    ///
-    /// See [`SpawnError`]. Nothing of the program has run then.
-    pub fn spawn<A: Into<OsString>>(
-        self,
-        command: impl IntoIterator<Item = A>,
-    ) -> Result<Confined, SpawnError> {
-        self.prepare()?.spawn(command)
-    }
-
-    /// Makes the namespaces and the listeners in them, so that a broker can be started before the program.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses namespaces, or the helper cannot be started.
-    pub fn prepare(self) -> Result<Prepared, SpawnError> {
-        let groups = Groups::make(&self.limits);
-        let beginning = Beginning {
-            port: self.weaker.is_none().then_some(self.port),
-            groups: groups.paths(),
-        };
-        let (helper, listeners) = Helper::start(self.helper.as_deref(), groups, &beginning)?;
-        Ok(Prepared {
-            confinement: self,
-            helper,
-            listeners,
-        })
-    }
-
     pub(super) fn plan(
         &self,
         name: &OsStr,
@@ -374,7 +340,7 @@ fn command(name: &OsStr, search: &OsStr, here: &Path) -> Result<PathBuf, SpawnEr
 
 /// The directory that a program starts in.
 fn start(layout: &Layout, here: PathBuf, home: &Path) -> PathBuf {
-    match layout.shows(&here) {
+    match layout.has(&here) {
         true => here,
         false => home.to_owned(),
     }

@@ -81,6 +81,11 @@ impl Supervisor {
     /// No process has the filter any more.
     pub(super) fn serve(&self) -> io::Result<()> {
         if let Some(call) = self.listener.next()? {
+            if call.number == libc::SYS_listen {
+                let listened = self.listen(&call).map_err(|error| number(&error));
+                self.listener.answer(&call, listened);
+                return Ok(());
+            }
             match self.prepare(&call) {
                 Ok(connect) => self.perform(call, connect),
                 Err(error) => {
@@ -89,6 +94,24 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// Lets only Unix sockets listen: the network is the host's.
+    fn listen(&self, call: &Call) -> io::Result<()> {
+        let [descriptor, backlog, ..] = call.arguments;
+        let process = Process::of(call.thread)?;
+        let socket = process.socket(i32::from_ne_bytes(low(descriptor)));
+        if !self.listener.is_waiting(call) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let socket = socket?;
+        match socket_domain(&socket)? {
+            AddressFamily::UNIX => {
+                let backlog = i32::from_ne_bytes(low(backlog));
+                Ok(rustix::net::listen(&socket, backlog)?)
+            }
+            _ => Err(denied()),
+        }
     }
 
     /// Steps 1 to 5, up to the connect itself.

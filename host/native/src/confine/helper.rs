@@ -9,10 +9,12 @@ use rustix::process::{WaitOptions, waitpid};
 use serde::de::DeserializeOwned;
 
 use super::channel::Channel;
-use super::plan::{Beginning, Fault, Layer, Plan, Report, Step};
+use super::fault::{Fault, Layer, Step};
+use super::inherited::Inherited;
+use super::plan::{Beginning, Plan, Report};
 use super::root::Built;
 use super::sys::fork::{Forked, fork};
-use super::sys::signals::{self, Mask};
+use super::sys::signals;
 use super::{init, namespaces, root, secrets};
 
 /// The arguments with which the helper is started.
@@ -52,12 +54,6 @@ fn run() -> i32 {
             TOOL_FAILED
         }
     }
-}
-
-/// What the program gets from the caller beside the plan.
-pub(super) struct Inherited {
-    pub(super) standard: [OwnedFd; 3],
-    pub(super) mask: Mask,
 }
 
 fn set_up(parent: &Channel) -> Result<i32, Fault> {

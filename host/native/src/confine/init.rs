@@ -13,8 +13,9 @@ use rustix::thread::{CapabilitySet, set_no_new_privs};
 
 use super::channel::Channel;
 use super::connect::{Reach, Supervisor};
-use super::helper::Inherited;
-use super::plan::{Fault, Layer, Order, Plan, Report, Step};
+use super::fault::{Fault, Layer, Step};
+use super::inherited::Inherited;
+use super::plan::{Order, Plan, Report};
 use super::program::{self, Word};
 use super::root::{self, Built};
 use super::sys::fork::{Forked, fork_alone};

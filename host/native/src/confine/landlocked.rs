@@ -11,7 +11,7 @@ use landlock::{
 
 use rustix::fs::{FileType, OFlags};
 
-use super::plan::{Fault, Layer, Step};
+use super::fault::{Fault, Layer, Step};
 
 /// The newest interface whose rights the rules use; a kernel with an older one gets what it has.
 const NEWEST: ABI = ABI::V9;

@@ -60,6 +60,12 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Whether there is a directory of this path: a granted one, or one on the way to a granted path.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let mut mounts = self.root.mounts.iter();
+        self.shows(path) || mounts.any(|mount| Path::new(&mount.path).starts_with(path))
+    }
+
     /// Whether the program can see a path of the host, given without links.
     pub(super) fn shows(&self, path: &Path) -> bool {
         let mounts = self.root.mounts.iter();

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Fault, Layer, Step};
+use super::fault::{Fault, Layer, Step};
 
 /// The most that a program may use. `None` leaves the limit that the caller has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

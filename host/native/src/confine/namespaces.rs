@@ -8,7 +8,7 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 
-use super::plan::{Fault, Layer, Step};
+use super::fault::{Fault, Layer, Step};
 use super::sys::{loopback, unshare};
 
 /// Enters new namespaces. The PID namespace is that of the next process that is forked.

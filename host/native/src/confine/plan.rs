@@ -1,11 +1,11 @@
 //! What the parent asks of the helper, and what the helper tells.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::limits::Limits;
 
 /// What the helper does first, while the parent starts the broker.
@@ -111,44 +111,4 @@ pub(super) enum Order {
     Signal(i32),
     /// Send the program's whole process group a signal.
     SignalGroup(i32),
-}
-
-/// A layer of the confinement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Layer {
-    Namespaces,
-    Landlock,
-    Seccomp,
-    /// No layer is missing: something of this run is wrong.
-    Run,
-}
-
-/// A step that failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Fault {
-    pub(super) layer: Layer,
-    /// What was tried, after "cannot".
-    pub(super) step: String,
-    pub(super) error: String,
-}
-
-impl Fault {
-    pub(super) fn new(layer: Layer, step: impl Into<String>, error: &io::Error) -> Self {
-        Self {
-            layer,
-            step: step.into(),
-            error: error.to_string(),
-        }
-    }
-}
-
-/// Names the step that failed.
-pub(super) trait Step<T> {
-    fn step(self, layer: Layer, step: impl Into<String>) -> Result<T, Fault>;
-}
-
-impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
-    fn step(self, layer: Layer, step: impl Into<String>) -> Result<T, Fault> {
-        self.map_err(|error| Fault::new(layer, step, &error.into()))
-    }
 }

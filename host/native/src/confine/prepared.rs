@@ -3,29 +3,48 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use std::time::Instant;
-
-use rustix::fs::FileType;
-use rustix::net::sockopt::{socket_domain, socket_type};
-use rustix::net::{AddressFamily, SocketType};
 
 use super::confined::Confined;
 use super::confinement::Confinement;
+use super::groups::Groups;
 use super::helper_process::Helper;
+use super::plan::Beginning;
 use super::spawn_error::SpawnError;
+use super::standard::check_stream;
 
-/// Where one of a program's standard streams goes.
-#[derive(Debug, Clone, Default)]
-pub enum Standard {
-    /// Where the caller's goes.
-    #[default]
-    Inherit,
-    /// Nowhere.
-    Null,
-    /// To this descriptor.
-    Descriptor(Arc<OwnedFd>),
+impl Confinement {
+    /// Starts a command: its name or path, and its arguments.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`]. Nothing of the program has run then.
+    pub fn spawn<A: Into<OsString>>(
+        self,
+        command: impl IntoIterator<Item = A>,
+    ) -> Result<Confined, SpawnError> {
+        self.prepare()?.spawn(command)
+    }
+
+    /// Makes the namespaces and the listeners in them, so that a broker can be started before the program.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses namespaces, or the helper cannot be started.
+    pub fn prepare(self) -> Result<Prepared, SpawnError> {
+        let groups = Groups::make(&self.limits);
+        let beginning = Beginning {
+            port: self.weaker.is_none().then_some(self.port),
+            groups: groups.paths(),
+        };
+        let (helper, listeners) = Helper::start(self.helper.as_deref(), groups, &beginning)?;
+        Ok(Prepared {
+            confinement: self,
+            helper,
+            listeners,
+        })
+    }
 }
 
 /// A confinement whose namespaces are there, before its program is.
@@ -103,46 +122,5 @@ impl Prepared {
         let shares = !plan.program.new_session;
         let confined = Confined::new(helper, listeners, deadline, confinement.weaker);
         Ok(confined.sharing_terminal(shares))
-    }
-}
-
-impl Standard {
-    fn open(self, inherited: impl AsFd) -> io::Result<OwnedFd> {
-        match self {
-            Self::Inherit => Ok(rustix::io::fcntl_dupfd_cloexec(inherited, 3)?),
-            Self::Null => {
-                let nothing = std::fs::File::options()
-                    .read(true)
-                    .write(true)
-                    .open("/dev/null")?;
-                Ok(nothing.into())
-            }
-            Self::Descriptor(descriptor) => Ok(rustix::io::fcntl_dupfd_cloexec(&*descriptor, 3)?),
-        }
-    }
-}
-
-/// Refuses a stream that leads out of the confinement: a socket of the host's network, a directory.
-fn check_stream(stream: &OwnedFd, name: &'static str) -> Result<(), SpawnError> {
-    let refuse = |what: &str| SpawnError::SetUp {
-        step: format!("hand over {name}"),
-        reason: format!(
-            "it is {what}, through which the program could leave its confinement; use a pipe"
-        ),
-    };
-    let kind = rustix::fs::fstat(stream).map_err(|error| SpawnError::Helper(error.into()))?;
-    match FileType::from_raw_mode(kind.st_mode) {
-        FileType::Directory => Err(refuse("a directory")),
-        FileType::Socket => {
-            let is_unix = socket_domain(stream).is_ok_and(|domain| domain == AddressFamily::UNIX);
-            let is_datagram = socket_type(stream).is_ok_and(|kind| kind == SocketType::DGRAM);
-            match is_unix && !is_datagram {
-                true => Ok(()),
-                false => Err(refuse(
-                    "a socket of the network, or one that sends to any other",
-                )),
-            }
-        }
-        _ => Ok(()),
     }
 }

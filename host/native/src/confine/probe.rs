@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::confinement::Confinement;
-use super::prepared::Standard;
 use super::spawn_error::SpawnError;
+use super::standard::Standard;
 use super::sys;
 
 /// What the kernel gives of the confinement.

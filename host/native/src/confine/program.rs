@@ -16,9 +16,10 @@ use rustix::thread::{
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use super::helper::Inherited;
-use super::plan::{Fault, Layer, Plan, Step};
-use super::sys::notification;
+use super::fault::{Fault, Layer, Step};
+use super::inherited::Inherited;
+use super::plan::Plan;
+use super::sys::{keyring, notification};
 use super::{landlocked, limits, seccomp};
 
 /// What the program's process tells its init before it is the program.
@@ -57,6 +58,7 @@ fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Faul
     if plan.program.new_session {
         rustix::process::setsid().step(run, "make a session")?;
     }
+    keyring::leave();
     limits::apply(&plan.limits, plan.memory_is_grouped)?;
     let directory = &plan.program.directory;
     rustix::process::chdir(directory.as_os_str())
@@ -71,7 +73,7 @@ fn confine(plan: &Plan, inherited: Inherited, init: &Channel) -> Result<(), Faul
     if has_rights()? {
         drop_capabilities(CapabilitySet::empty(), CapabilitySet::empty())?;
     }
-    filter(init)
+    filter(plan, init)
 }
 
 /// Whether there are rights to give up: in the own user namespace, or as the machine's root.
@@ -112,9 +114,9 @@ pub(super) fn drop_capabilities(kept: CapabilitySet, bounding: CapabilitySet) ->
 }
 
 /// Installs the filters, and hands the supervised one's listener to the init.
-fn filter(init: &Channel) -> Result<(), Fault> {
+fn filter(plan: &Plan, init: &Channel) -> Result<(), Fault> {
     let layer = Layer::Seccomp;
-    let filters = seccomp::filters()
+    let filters = seccomp::filters(plan.root.is_some())
         .map_err(io::Error::other)
         .step(layer, "compile the seccomp filters")?;
     let listener = notification::install_supervised(&filters.supervised)

@@ -15,7 +15,8 @@ use rustix::mount::{
     UnmountFlags,
 };
 
-use super::plan::{Fault, Layer, Mount, Root, Step};
+use super::fault::{Fault, Layer, Step};
+use super::plan::{Mount, Root};
 use super::sys::mount_attributes;
 
 /// Where the root can be mounted until it is the root. Its place is gone then.

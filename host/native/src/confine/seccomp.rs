@@ -37,12 +37,12 @@ pub(super) struct Filters {
     pub(super) supervised: BpfProgram,
 }
 
-/// Compiles the filters.
+/// Compiles the filters, for a program with a network namespace or without one.
 ///
 /// # Errors
 ///
 /// The architecture is not one that the lists are for.
-pub(super) fn filters() -> Result<Filters, String> {
+pub(super) fn filters(has_own_network: bool) -> Result<Filters, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
     let mut alone = Vec::new();
     for (error, rules) in rules::refused().map_err(|error| error.to_string())? {
@@ -52,8 +52,12 @@ pub(super) fn filters() -> Result<Filters, String> {
     if let Some(first) = alone.first_mut() {
         first.splice(0..0, unknown_calls());
     }
-    let connect = BTreeMap::from([(libc::SYS_connect, Vec::<Rule>::new())]);
-    let mut supervised = compile(connect, SeccompAction::Trace(0), arch)?;
+    let mut calls = BTreeMap::from([(libc::SYS_connect, Vec::<Rule>::new())]);
+    if !has_own_network {
+        // Other machines could come to a server of the program.
+        calls.insert(libc::SYS_listen, Vec::new());
+    }
+    let mut supervised = compile(calls, SeccompAction::Trace(0), arch)?;
     for instruction in &mut supervised {
         if instruction.code == RETURN && instruction.k == libc::SECCOMP_RET_TRACE {
             // seccompiler has no word for this verdict.
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn only_connect_goes_to_the_supervisor() {
-        let filters = filters().unwrap();
+        let filters = filters(true).unwrap();
         let verdicts = |program: &BpfProgram, verdict: u32| {
             let returns = program
                 .iter()
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_before_anything_else() {
-        let filters = filters().unwrap();
+        let filters = filters(false).unwrap();
         let first = &filters.alone[0];
         assert_eq!((first[0].code, first[0].k), (LOAD, 0));
         assert!(

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use super::plan::{Fault, Layer};
+use super::fault::{Fault, Layer};
 
 /// Why a program was not started. Nothing of it ran.
 #[derive(Debug, thiserror::Error)]

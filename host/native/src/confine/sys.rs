@@ -2,6 +2,7 @@
 
 pub(super) mod descriptors;
 pub(super) mod fork;
+pub(super) mod keyring;
 pub(super) mod landlock_version;
 pub(super) mod loopback;
 pub(super) mod mount_attributes;

@@ -176,6 +176,8 @@ impl Attacker {
             .arg("--write")
             .arg(self.world.path("write"))
             .args(["--env", &format!("TARGETS={targets}"), "--env", "INIT=1"])
+            // The caller's home may hold the targets.
+            .args(["--env", "HOME=/home/attacker"])
             .args([
                 "--env",
                 &format!("SSH_AUTH_SOCK={}", text(self.world.path("run/agent"))),

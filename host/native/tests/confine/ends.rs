@@ -1,10 +1,10 @@
 //! How runs end: exit codes, signals, streams, and what becomes of processes that are left.
 
 use std::io::{Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{can_confine, confined, shell, stderr, stdout};
+use crate::support::{can_confine, confined, confined_program, python, shell, stderr, stdout};
 
 #[test]
 fn exit_codes_and_signals_are_the_programs() {
@@ -183,4 +183,49 @@ fn the_program_has_the_callers_mask_of_signals() {
         .output()
         .unwrap();
     assert!(text.ends_with(&stdout(&here)), "{text}");
+}
+
+/// Runs a command at a terminal, and prints what it prints.
+const TERMINAL: &str = "
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+text = b''
+try:
+    while True:
+        more = os.read(terminal, 999)
+        if not more:
+            break
+        text += more
+except OSError:
+    pass
+print(text.decode().split(), os.waitpid(child, 0)[1])
+";
+
+#[test]
+fn a_program_at_a_terminal_cannot_signal_its_caller() {
+    if !can_confine("signals to the caller's group") {
+        return;
+    }
+    let Some(python) = python() else { return };
+    let attack = "trap '' USR1; kill -USR1 0; echo attacked";
+    let at_terminal = |command: &[&str]| {
+        let mut driver = Command::new(&python);
+        stdout(
+            &driver
+                .args(["-c", TERMINAL])
+                .args(command)
+                .output()
+                .unwrap(),
+        )
+    };
+    let caller = "sh -c \"$1\"; echo survived";
+    let outside = at_terminal(&["/bin/sh", "-c", caller, "sh", attack]);
+    assert!(!outside.contains("survived"), "control: {outside}");
+    let program = confined_program();
+    let caller = "\"$1\" -- sh -c \"$2\"; echo survived";
+    let program = program.to_str().unwrap();
+    let inside = at_terminal(&["/bin/sh", "-c", caller, "sh", program, attack]);
+    assert_eq!(inside, "['attacked', 'survived'] 0\n");
 }

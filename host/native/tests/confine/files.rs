@@ -46,6 +46,32 @@ fn only_granted_files_are_there() {
 }
 
 #[test]
+fn the_program_starts_where_its_caller_is_or_at_home() {
+    if !can_confine("directories") {
+        return;
+    }
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let here = directory.path().canonicalize().unwrap();
+    fs::write(here.join("file"), "text\n").unwrap();
+    let start = |options: &[&str]| {
+        let script = "pwd; cat file";
+        let mut command = confined();
+        command
+            .args(options)
+            .args(["--env", "HOME=/home/one", "--", "sh", "-c", script]);
+        stdout(&command.current_dir(&here).output().unwrap())
+    };
+    let shown = format!("{}\ntext\n", here.display());
+    assert_eq!(start(&["--read", "."]), shown);
+    assert_eq!(
+        start(&["--read", "file"]),
+        shown,
+        "a file below it is granted"
+    );
+    assert_eq!(start(&[]), "/home/one\n");
+}
+
+#[test]
 fn a_read_only_directory_stays_so_inside_a_writable_one() {
     if !can_confine("nested grants") {
         return;

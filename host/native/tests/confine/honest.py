@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import multiprocessing
 import os
 import pty
@@ -91,7 +92,14 @@ def bad_calls():
     file = os.open("/dev/null", os.O_RDONLY)
     errors = []
     address = bytes([2, 0, 0, 1, 127, 0, 0, 1]) + bytes(8)
-    for arguments in [(999, address, 16), (file, address, 16), (inet.fileno(), None, 16), (inet.fileno(), address, 4), (inet.fileno(), address, 999), (-1, address, 16)]:
+    for arguments in [
+        (999, address, 16),
+        (file, address, 16),
+        (inet.fileno(), None, 16),
+        (inet.fileno(), address, 4),
+        (inet.fileno(), address, 999),
+        (-1, address, 16),
+    ]:
         ctypes.set_errno(0)
         errors.append((libc.connect(*arguments), ctypes.get_errno()))
     return errors
@@ -103,7 +111,11 @@ def non_blocking():
     client.setblocking(False)
     first = client.connect_ex(listener.getsockname())
     time.sleep(0.05)
-    return first, client.connect_ex(listener.getsockname()), client.connect_ex(listener.getsockname())
+    return (
+        first,
+        client.connect_ex(listener.getsockname()),
+        client.connect_ex(listener.getsockname()),
+    )
 
 
 def waiting_connect():
@@ -138,7 +150,10 @@ def many_connects():
     accepted = []
     threading.Thread(target=lambda: [accepted.append(listener.accept()) for _ in range(64)]).start()
     clients = [socket.socket() for _ in range(64)]
-    threads = [threading.Thread(target=client.connect, args=(listener.getsockname(),)) for client in clients]
+    threads = [
+        threading.Thread(target=client.connect, args=(listener.getsockname(),))
+        for client in clients
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -175,7 +190,9 @@ async def echo():
 
 
 async def child():
-    process = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     return (await process.communicate(b"through"))[0]
 
 
@@ -213,7 +230,7 @@ def kill_child():
 
 def main():
     for method in ["fork", "spawn", "forkserver"]:
-        show(method, lambda: workers(method))
+        show(method, functools.partial(workers, method))
     show("manager", shared_list)
     show("threads", thread_pool)
     show("shared memory", shared_memory)
@@ -221,7 +238,7 @@ def main():
     show("ipv6", lambda: server(socket.AF_INET6, ("::1", 0)))
     show("unix", lambda: server(socket.AF_UNIX, tempfile.mktemp()))
     show("relative", unix_by_relative_path)
-    show("abstract", lambda: server(socket.AF_UNIX, "\0honest-%d" % time.time_ns()))
+    show("abstract", lambda: server(socket.AF_UNIX, f"\0honest-{time.time_ns()}"))
     show("pair", lambda: [s.close() for s in socket.socketpair()])
     show("refused", refused)
     show("bad calls", bad_calls)
@@ -229,10 +246,16 @@ def main():
     show("waiting", waiting_connect)
     show("many", many_connects)
     show("interrupted", interrupted_connects)
-    show("localhost", lambda: socket.getaddrinfo("localhost", 80, socket.AF_INET, socket.SOCK_STREAM)[0][4])
+    show(
+        "localhost",
+        lambda: socket.getaddrinfo("localhost", 80, socket.AF_INET, socket.SOCK_STREAM)[0][4],
+    )
     show("asyncio", lambda: asyncio.run(echo()))
     show("child", lambda: asyncio.run(child()))
-    show("subprocess", lambda: subprocess.run(["sh", "-c", "echo $((6*7)); exit 3"], stdout=subprocess.PIPE))
+    show(
+        "subprocess",
+        lambda: subprocess.run(["sh", "-c", "echo $((6*7)); exit 3"], stdout=subprocess.PIPE),
+    )
     show("terminal", terminal)
     show("sqlite", database)
     show("numpy", arrays)

@@ -1,4 +1,4 @@
-"""Leaves a connected socket and a directory open as descriptors 7 and 8, and becomes another program."""
+"""Leaves a socket and a directory open as descriptors 7 and 8, and becomes another program."""
 
 import os
 import socket

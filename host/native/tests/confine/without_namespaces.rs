@@ -39,6 +39,43 @@ fn without_namespaces_nothing_runs_and_one_line_says_why() {
 }
 
 #[test]
+fn a_program_in_the_weaker_confinement_serves_nobody_else() {
+    if !can_confine("servers in the weaker confinement") {
+        return;
+    }
+    let Some(python) = crate::support::python() else {
+        return;
+    };
+    let code = "
+import socket, tempfile
+def show(work):
+    try:
+        print(work())
+    except OSError as error:
+        print(type(error).__name__)
+def own(path):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    client.send(b'own')
+    return server.accept()[0].recv(3)
+show(lambda: own(tempfile.mktemp()))
+show(lambda: socket.create_server(('127.0.0.1', 0)))
+show(lambda: socket.socket().listen())
+show(lambda: socket.socket(socket.AF_INET6).listen())
+";
+    let python = python.to_str().unwrap().to_owned();
+    let arguments = ["--weaker", "--", &python, "-c", code];
+    let Some(output) = run(&arguments) else {
+        return;
+    };
+    let expected = format!("b'own'\n{}", "PermissionError\n".repeat(3));
+    assert_eq!(stdout(&output), expected, "{}", stderr(&output));
+}
+
+#[test]
 fn the_weaker_confinement_still_refuses_other_servers_and_files() {
     if !can_confine("the weaker confinement") {
         return;

@@ -32,8 +32,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        // Not in /tmp, which the program has of its own.
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let directory = directory();
         let reached = Arc::default();
         for name in ["run", "read", "write", "home/.ssh", "private"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
@@ -160,6 +159,15 @@ impl Drop for World {
         let _ = self.victim.kill();
         let _ = self.victim.wait();
     }
+}
+
+/// A directory not in /tmp, which the program has of its own, and with a name that is short enough for sockets.
+fn directory() -> TempDir {
+    let places = [env!("CARGO_TARGET_TMPDIR"), "/run", "/srv"];
+    let mut short = places.into_iter().filter(|place| place.len() < 70);
+    short
+        .find_map(|place| tempfile::tempdir_in(place).ok())
+        .expect("a directory beside /tmp")
 }
 
 fn count(reached: &Arc<AtomicUsize>) {

@@ -68,6 +68,8 @@ fn install_with(filter: BpfProgramRef<'_>, flags: libc::c_ulong) -> io::Result<l
 pub(in crate::confine) struct Call {
     /// The kernel's number of the notification.
     pub(in crate::confine) id: u64,
+    /// The number of the system call.
+    pub(in crate::confine) number: i64,
     /// The calling thread.
     pub(in crate::confine) thread: u32,
     /// The arguments. They may name memory and descriptors that change meanwhile.
@@ -110,6 +112,7 @@ impl Listener {
         }
         Ok(Some(Call {
             id: call.id,
+            number: i64::from(call.data.nr),
             thread: call.pid,
             arguments: call.data.args,
         }))
