@@ -199,3 +199,6 @@ fn constraints(names: &Names) -> NameConstraints {
         excluded_subtrees: excluded,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use crate::kept_errors::KeptErrors;
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::policy_source::{Content, read};
+use crate::policy_files::Contents;
 use crate::reload::Follower;
 use crate::running::RunningBroker;
 use crate::shared::Shared;
@@ -49,7 +49,7 @@ use crate::token::Token;
 pub struct Broker {
     settings: BrokerBuilder,
     policy: Policy,
-    content: Option<Content>,
+    contents: Contents,
     egress: EgressConfig,
 }
 
@@ -65,8 +65,8 @@ impl Broker {
         if settings.listeners.is_empty() {
             return Err(BrokerError::NoListener);
         }
-        let content = settings.source.file.as_deref().map(read);
-        let policy = settings.source.policy(content.as_ref())?;
+        let contents = settings.source.files.read();
+        let policy = settings.source.policy(&contents)?;
         Vault::check(policy.secrets())?;
         let servers = settings.dns_servers.as_deref();
         let mut egress = EgressConfig::configured(&settings.authorities, servers)?;
@@ -77,7 +77,7 @@ impl Broker {
         Ok(Self {
             settings,
             policy,
-            content,
+            contents,
             egress,
         })
     }
@@ -110,7 +110,7 @@ impl Broker {
         let Self {
             mut settings,
             policy,
-            content,
+            contents,
             egress,
         } = self;
         let mut listeners = Vec::new();
@@ -138,14 +138,11 @@ impl Broker {
         let now = Arc::new(Notify::new());
         let mut running = RunningBroker::new(Arc::clone(&shared), token.clone(), Arc::clone(&now));
         running.listens_on(&listeners);
-        if let (Some(path), Some(seen)) = (settings.source.file.clone(), content)
-            && settings.reloads
-        {
+        if settings.reloads && !settings.source.files.is_empty() {
             let follower = Follower {
                 shared: Arc::clone(&shared),
                 source: settings.source,
-                path,
-                seen,
+                seen: contents,
                 now,
             };
             running.tasks().spawn(follower.run());
@@ -175,7 +172,7 @@ impl BrokerBuilder {
     /// The authority of the run. With a policy that may change it is not limited to some names: a new
     /// rule would not work otherwise.
     fn authority(&self, policy: &Policy) -> Result<RunAuthority, BrokerError> {
-        let may_change = self.source.file.is_some() && self.reloads;
+        let may_change = !self.source.files.is_empty() && self.reloads;
         let names = match may_change {
             true => None,
             false => names(policy, self.hook.is_some()),

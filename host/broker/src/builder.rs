@@ -98,14 +98,14 @@ impl BrokerBuilder {
     #[must_use]
     pub fn policy(mut self, document: Document) -> Self {
         self.source.document = document;
-        self.source.file = None;
+        self.source.files.first = None;
         self
     }
 
     /// Decides by the policy in this file, and follows its changes: see [`reload`](Self::reload).
     #[must_use]
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.source.file = Some(path.into());
+        self.source.files.first = Some(path.into());
         self
     }
 
@@ -165,6 +165,13 @@ impl BrokerBuilder {
     #[must_use]
     pub fn intersect(mut self, policy: Policy) -> Self {
         self.source.narrowing.push(policy);
+        self
+    }
+
+    /// Allows only what the policy in this file allows, too, and follows its changes.
+    #[must_use]
+    pub fn intersect_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.source.files.narrowing.push(path.into());
         self
     }
 

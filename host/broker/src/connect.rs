@@ -92,9 +92,7 @@ fn endpoint(shared: &Shared, head: &Head, target: &str) -> Result<Endpoint, Erro
         _ => Err("a CONNECT has no body".to_owned()),
     };
     parsed.map_err(|message| {
-        shared
-            .gateway
-            .malformed(Stage::Connect, target, Some(b"CONNECT"));
+        shared.gateway.malformed(Stage::Connect, target, None);
         shared.error(&EgressError::Invalid(message))
     })
 }

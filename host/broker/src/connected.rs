@@ -31,7 +31,7 @@ pub(crate) async fn requests(connected: Connected, mut connection: Connection) {
     loop {
         let head = tokio::select! {
             biased;
-            () = connected.shared.stopping.cancelled() => return connection.close().await,
+            () = connected.shared.stopping.cancelled() => return,
             head = connection.head(limits.idle) => head,
         };
         let after = match head {

@@ -48,6 +48,7 @@ mod listener;
 mod log;
 mod metrics;
 mod namespace;
+mod policy_files;
 mod policy_source;
 mod reload;
 mod reply;

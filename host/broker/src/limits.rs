@@ -6,6 +6,15 @@ use std::time::Duration;
 pub(crate) const KEPT_ERRORS: usize = 1024;
 
 /// The bounds of a broker. Each is on what one client can make it hold, or on how long it waits.
+///
+/// ```
+/// use sandbox_net_broker::{Broker, BrokerLimits};
+///
+/// let mut limits = BrokerLimits::default();
+/// limits.connections = 16;
+/// let broker = Broker::builder().limits(limits).listen("127.0.0.1:0".parse()?).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerLimits {

@@ -1,7 +1,6 @@
-//! Follows the policy file: what is removed there ends at once, and without a valid file nothing is
+//! Follows the policy's files: what is removed there ends at once, and without valid files nothing is
 //! allowed.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,37 +8,37 @@ use sandbox_net_policy::Policy;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::policy_source::{Content, PolicySource, read};
+use crate::policy_files::{Contents, PolicyFiles};
+use crate::policy_source::PolicySource;
 use crate::shared::Shared;
 
-/// How often the file is read.
+/// How often the files are read.
 const EVERY: Duration = Duration::from_secs(1);
 /// A change counts when it has lasted for so long: some editors empty a file before they fill it.
 const SETTLED: Duration = Duration::from_millis(50);
-/// How long reading the file may take.
+/// How long reading the files may take.
 const READING: Duration = Duration::from_secs(5);
 
-/// Follows one file.
+/// Follows the files of a policy.
 pub(crate) struct Follower {
     pub(crate) shared: Arc<Shared>,
     pub(crate) source: PolicySource,
-    pub(crate) path: PathBuf,
     /// What the present policy was made from.
-    pub(crate) seen: Content,
-    /// Asks for the file to be read now.
+    pub(crate) seen: Contents,
+    /// Asks for the files to be read now.
     pub(crate) now: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Follower")
-            .field("path", &self.path)
+            .field("files", &self.source.files)
             .finish_non_exhaustive()
     }
 }
 
 impl Follower {
-    /// Follows the file until the broker ends.
+    /// Follows the files until the broker ends.
     pub(crate) async fn run(mut self) {
         let stopping = self.shared.stopping.clone();
         let following = async {
@@ -57,19 +56,19 @@ impl Follower {
         }
     }
 
-    /// Reads the file, and applies it if it has changed.
+    /// Reads the files, and applies them if they have changed.
     async fn look(&mut self) {
-        let content = content(&self.path).await;
-        if content == self.seen {
+        let contents = contents(&self.source.files).await;
+        if contents == self.seen {
             return;
         }
         sleep(SETTLED).await;
-        if content != self::content(&self.path).await {
-            // It is still being written: look again soon.
+        if contents != self::contents(&self.source.files).await {
+            // One is still being written: look again soon.
             self.now.notify_one();
             return;
         }
-        self.seen = content;
+        self.seen = contents;
         self.apply();
     }
 
@@ -82,12 +81,12 @@ impl Follower {
             ..
         } = &*self.shared;
         metrics.reloaded();
-        let path = self.path.display();
-        let policy = self.source.policy(Some(&self.seen));
+        let files = &self.source.files;
+        let policy = self.source.policy(&self.seen);
         let policy = policy.map_err(|error| error.to_string());
         let applied = policy.and_then(|policy| {
             let replaced = gateway.replace_policy(policy);
-            replaced.map_err(|error| format!("{path}: {error}; or start the broker again"))
+            replaced.map_err(|error| format!("{files}: {error}; or start the broker again"))
         });
         let fault = applied.err();
         if let Some(why) = &fault {
@@ -102,7 +101,7 @@ impl Follower {
                 self.shared.stopping.cancel();
             }
         } else {
-            log.say(&format!("the policy {path} has changed, and is in force"));
+            log.say(&format!("the policy {files} has changed, and is in force"));
         }
         let mut kept = self
             .shared
@@ -113,13 +112,13 @@ impl Follower {
     }
 }
 
-/// Reads the file without blocking the runtime.
-async fn content(path: &Path) -> Content {
-    let path = path.to_path_buf();
-    let reading = tokio::task::spawn_blocking(move || read(&path));
+/// Reads the files without blocking the runtime.
+async fn contents(files: &PolicyFiles) -> Contents {
+    let own = files.clone();
+    let reading = tokio::task::spawn_blocking(move || own.read());
     match timeout(READING, reading).await {
-        Ok(Ok(content)) => content,
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("reading it took too long".to_owned()),
+        Ok(Ok(contents)) => contents,
+        Ok(Err(error)) => Contents::unreadable(files, &error.to_string()),
+        Err(_) => Contents::unreadable(files, "reading it took too long"),
     }
 }

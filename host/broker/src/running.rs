@@ -14,6 +14,21 @@ use crate::shared::Shared;
 use crate::token::Token;
 
 /// A broker that serves clients. Dropping it ends it at once.
+///
+/// ```
+/// use sandbox_net_broker::Broker;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = Broker::builder().allow("https://api.example.com");
+/// let running = settings.listen("127.0.0.1:0".parse()?).build()?.start().await?;
+/// assert_eq!(running.fault(), None);
+/// assert_eq!(running.usage().requests.used, 0);
+/// assert!(running.audit().decisions().is_empty());
+/// running.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RunningBroker {
     shared: Arc<Shared>,

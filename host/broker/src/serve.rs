@@ -23,7 +23,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, caller: Caller, socket: ClientSoc
     loop {
         let head = tokio::select! {
             biased;
-            () = shared.stopping.cancelled() => return connection.close().await,
+            () = shared.stopping.cancelled() => return,
             head = connection.head(wait) => head,
         };
         let head = match head {

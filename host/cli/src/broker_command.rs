@@ -127,9 +127,7 @@ impl BrokerCommand {
             .reload(!self.no_reload)
             .ca_valid(Duration::from_secs(u64::from(self.ca_hours) * 3600))
             .log(say);
-        for grant in self.tunnels.tunnel {
-            broker = broker.tunnel(grant.as_str());
-        }
+        broker = self.tunnels.apply_to_broker(broker);
         for address in &self.listen {
             broker = broker.listen(*address);
         }

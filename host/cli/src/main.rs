@@ -119,6 +119,8 @@ async fn engine(
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    sandbox_net_native::confine::helper::run_if_asked();
     let start = Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -133,6 +135,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         // It ends by itself at a signal, after its clients.
         Command::Broker(command) => command.run(),
+        // It passes signals on to its program.
+        Command::Native(command) if command.follows_signals() => command.execute(),
         _ => supervise::run(|deadline| cli.execute(start, deadline)),
     };
     match done {

@@ -49,6 +49,14 @@ pub(crate) struct TunnelOptions {
     pub(crate) tunnel: Vec<TunnelGrant>,
 }
 
+impl TunnelOptions {
+    /// Gives the tunnels to a broker.
+    pub(crate) fn apply_to_broker(self, broker: BrokerBuilder) -> BrokerBuilder {
+        let grants = self.tunnel.iter();
+        grants.fold(broker, |broker, grant| broker.tunnel(grant.as_str()))
+    }
+}
+
 /// A policy and where its parts come from.
 pub(crate) struct Composed {
     pub(crate) policy: Policy,
@@ -111,7 +119,7 @@ impl PolicyOptions {
         Ok(sandbox)
     }
 
-    /// Gives the policy to a broker, which follows the first file.
+    /// Gives the policy to a broker, which follows the files.
     pub(crate) fn apply_to_broker(
         self,
         mut broker: BrokerBuilder,
@@ -123,7 +131,10 @@ impl PolicyOptions {
             None => broker,
         };
         for file in files {
-            broker = broker.intersect(read_option(file)?.into());
+            broker = match file == Path::new("-") {
+                true => broker.intersect(read_option(file)?.into()),
+                false => broker.intersect_file(file),
+            };
         }
         for rule in self.allow {
             broker = broker.allow(rule);

@@ -322,7 +322,7 @@ fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
 }
 
 /// Parses a duration. A bare number would be ambiguous.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let is_number = text.parse::<f64>().is_ok();
     humantime::parse_duration(text).map_err(|error| match is_number {
         true => format!("write it with its unit, such as {text}s or {text}m"),
@@ -330,7 +330,7 @@ fn time(text: &str) -> Result<Duration, String> {
     })
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

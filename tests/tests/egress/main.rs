@@ -24,6 +24,7 @@ mod row;
 mod rules;
 mod runner;
 mod syntax;
+mod through_broker;
 mod tls;
 mod told;
 mod world;
@@ -44,7 +45,8 @@ const ROWS: usize = addresses::COUNT
     + component_handles::COUNT
     + component_lookups::COUNT
     + component_told::COUNT
-    + rules::COUNT;
+    + rules::COUNT
+    + through_broker::COUNT;
 
 // The suite cannot shrink unnoticed.
 const _: () = assert!(ROWS >= 500);
@@ -65,6 +67,7 @@ fn main() {
     syntax::add_to(&mut trials);
     tls::add_to(&mut trials);
     told::add_to(&mut trials);
+    through_broker::add_to(&mut trials);
     // No table is missing.
     assert!(trials.count() >= ROWS, "{} tests", trials.count());
     trials.run();

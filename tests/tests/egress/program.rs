@@ -41,6 +41,22 @@ pub async fn run(sandbox: &Sandbox) -> Outcome {
     run.expect("a run of the sandbox")
 }
 
+/// Runs another program, which uses those modules.
+pub async fn run_beside(sandbox: &Sandbox, program: &str) -> Outcome {
+    for (path, bytes) in COMPILED.get_or_init(compile).await {
+        let written = sandbox.write_file(path, bytes.as_slice()).await;
+        written.expect("a file in the sandbox");
+    }
+    let source = std::fs::read(sandbox_net_tests::Native::path(program)).expect("the program");
+    let written = sandbox
+        .write_file(&format!("/home/{program}"), source)
+        .await;
+    written.expect("a file in the sandbox");
+    let module = program.strip_suffix(".py").expect("a module");
+    let run = sandbox.run(Script::module(module)).await;
+    run.expect("a run of the sandbox")
+}
+
 /// The output of a run, which must have succeeded.
 pub fn report_of(outcome: &Outcome) -> Report {
     let code = outcome.exit_code();

@@ -343,6 +343,10 @@ async fn relay(
     completion: &Completion,
     head: &AnswerHead,
 ) -> Exchanged {
+    let mut left = match head.coding {
+        Coding::Length(length) => Some(length),
+        _ => None,
+    };
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
@@ -351,9 +355,19 @@ async fn relay(
         let Ok(data) = frame.into_data() else {
             continue;
         };
+        if let Some(left) = &mut left {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                // The client would take the rest for the next response.
+                None => return Exchanged::Broken(EgressError::Closed),
+            }
+        }
         if writer.piece(&data, head.coding).await.is_err() {
             return Exchanged::Gone;
         }
+    }
+    if left.is_some_and(|left| left > 0) {
+        return Exchanged::Broken(EgressError::Closed);
     }
     if head.coding == Coding::Chunked {
         let last = last_chunk(&completion.trailers());

@@ -184,3 +184,21 @@ pub(super) async fn watch(reader: &mut Reader, may_half_close: bool) -> UploadEn
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_whose_reading_stops_does_not_look_complete() {
+        let (sender, upload) = Upload::new();
+        let data = Bytes::from_static(b"half");
+        sender.send(Sent::Piece(Piece::Data(data))).await.unwrap();
+        drop(sender);
+        assert!(upload.collect().await.is_err());
+        let (sender, upload) = Upload::new();
+        sender.send(Sent::End).await.unwrap();
+        drop(sender);
+        assert!(upload.collect().await.is_ok());
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sandbox_net_egress::test_support::tls::{Authority, serve_tls};
 use sandbox_net_egress::test_support::{Server, read_head, write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use crate::support::*;
 
@@ -154,9 +155,9 @@ async fn responses_without_a_body_end_with_their_head() {
     assert_eq!(ask(&mut stream, &request).await.unwrap().text(), "ok");
 }
 
-#[tokio::test]
-async fn a_body_that_its_client_does_not_finish_never_looks_whole() {
-    let (tx, mut bodies) = tokio::sync::mpsc::unbounded_channel();
+/// A server that tells the bodies of requests as it got them, with their framing.
+async fn telling() -> (Server, mpsc::UnboundedReceiver<Vec<u8>>) {
+    let (tx, bodies) = mpsc::unbounded_channel();
     let server = Server::start(move |mut stream, _| {
         let tx = tx.clone();
         async move {
@@ -167,6 +168,12 @@ async fn a_body_that_its_client_does_not_finish_never_looks_whole() {
         }
     })
     .await;
+    (server, bodies)
+}
+
+#[tokio::test]
+async fn a_body_that_its_client_does_not_finish_never_looks_whole() {
+    let (server, mut bodies) = telling().await;
     let broker = allowing(&[format!("http://{}", server.address)]).await;
     let endpoint = server.address.to_string();
     for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
@@ -186,4 +193,25 @@ async fn a_body_that_its_client_does_not_finish_never_looks_whole() {
             "{framing}: {body:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_body_that_the_brokers_end_cuts_off_never_looks_whole() {
+    let (server, mut bodies) = telling().await;
+    let broker = allowing(&[format!("http://{}", server.address)]).await;
+    let endpoint = server.address.to_string();
+    let mut stream = connect(&broker, &endpoint).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {endpoint}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    stream
+        .write_all(format!("{head}5\r\nhello\r\n").as_bytes())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(broker);
+    let within = Duration::from_secs(5);
+    let body = tokio::time::timeout(within, bodies.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(body, b"5\r\nhello\r\n");
 }

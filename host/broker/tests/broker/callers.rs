@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sandbox_net_broker::{Broker, BrokerError, BrokerLimits, Token};
+use sandbox_net_egress::test_support::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -137,6 +138,30 @@ async fn a_socket_is_private_and_needs_no_token() {
         .await;
     assert!(matches!(refused, Err(BrokerError::Socket { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+}
+
+#[tokio::test]
+async fn a_socket_serves_all_that_a_port_does() {
+    let authority = Authority::new();
+    let (server, mut requests) = reflecting_tls(&authority, &["localhost"]).await;
+    let endpoint = format!("localhost:{}", server.address.port());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broker.sock");
+    let settings = Broker::builder()
+        .socket(&path)
+        .trust_ca_pem(authority.pem())
+        .allow(format!("https://{endpoint}"));
+    let broker = start(settings).await;
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = format!("CONNECT {endpoint} HTTP/1.1\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().status, 200);
+    let mut stream = tls(&broker, stream, "localhost").await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {endpoint}\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().text(), request);
+    assert_eq!(requests.recv().await.unwrap(), request);
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = format!("GET https://{endpoint}/ HTTP/1.1\r\n\r\n");
+    assert_eq!(ask(&mut stream, &request).await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -373,6 +398,13 @@ async fn heads_are_bounded_in_bytes_and_in_fields() {
     ] {
         let answer = ask(&mut dial(&broker).await, &format!("{start}{more}\r\n")).await;
         assert_eq!(answer.unwrap().status, expected, "{}", more.len());
+    }
+    // A head without an end is not waited for, and neither are blank lines.
+    let blanks = "\r\n".repeat(most / 2 + 1);
+    for endless in [format!("{start}a: {}", "b".repeat(most)), blanks] {
+        let mut stream = dial(&broker).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), ask(&mut stream, &endless));
+        assert_eq!(answer.await.unwrap().unwrap().status, 431);
     }
 }
 

@@ -141,6 +141,46 @@ async fn a_rule_that_is_removed_ends_its_running_exchange_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn every_file_of_a_policy_is_followed() {
+    let (server, mut requests) = reflecting().await;
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (
+        directory.path().join("a.toml"),
+        directory.path().join("b.toml"),
+    );
+    let rule = format!("'http://{}'", server.address);
+    write_policy(&first, &rule);
+    write_policy(&second, &rule);
+    let settings = builder().policy_file(&first).intersect_file(&second);
+    let broker = start(settings).await;
+    let endpoint = server.address.to_string();
+    let request = format!("GET / HTTP/1.1\r\nHost: {endpoint}\r\n\r\n");
+    for spoil in [&first, &second] {
+        let mut held = connect(&broker, &endpoint).await;
+        assert_eq!(ask(&mut held, &request).await.unwrap().status, 200);
+        requests.recv().await.unwrap();
+        write_policy(spoil, "");
+        broker.reload();
+        for _ in 0..100 {
+            let (_, answer) = connect_with(&broker, &endpoint, "").await;
+            if answer.status == 403 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // A connection that was made before carries no more requests.
+        assert_eq!(ask(&mut held, &request).await.unwrap().status, 403);
+        assert!(requests.try_recv().is_err());
+        std::fs::write(spoil, "rubbish").unwrap();
+        broker.reload();
+        health(&broker, 503).await;
+        write_policy(spoil, &rule);
+        broker.reload();
+        health(&broker, 200).await;
+    }
+}
+
+#[tokio::test]
 async fn a_policy_whose_budgets_change_denies_everything_and_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("policy.toml");
@@ -222,4 +262,13 @@ async fn a_shutdown_lets_what_is_under_way_end() {
         begun.elapsed()
     );
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_authority_that_has_expired_is_told() {
+    let broker = start(builder().ca_valid(Duration::ZERO)).await;
+    let answer = api(&broker, "GET", "/health", "").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("has expired"), "{}", answer.text());
+    assert!(broker.fault().is_some());
 }

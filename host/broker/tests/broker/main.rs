@@ -10,4 +10,6 @@ mod changes;
 mod clients;
 mod connect;
 mod forward;
+mod http2;
+mod load;
 mod tunnels;

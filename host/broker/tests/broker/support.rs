@@ -190,11 +190,11 @@ pub(crate) fn trusting(broker: &RunningBroker, alpn: &[&str]) -> Arc<ClientConfi
 }
 
 /// Begins TLS with the broker for this name.
-pub(crate) async fn tls(
+pub(crate) async fn tls<S: AsyncRead + AsyncWrite + Unpin>(
     broker: &RunningBroker,
-    stream: TcpStream,
+    stream: S,
     name: &str,
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> std::io::Result<TlsStream<S>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let config = trusting(broker, &["h2", "http/1.1"]);
     TlsConnector::from(config).connect(name, stream).await

@@ -1,0 +1,272 @@
+//! The command `sandbox-net native run`.
+
+mod environment;
+mod signals;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker};
+use sandbox_net_native::confine::{
+    Confinement, Exit, Limits, Prepared, SpawnError, landlock_version,
+};
+
+use crate::policy_options::{PolicyOptions, TunnelOptions};
+use crate::printable::printable;
+use crate::supervise::say;
+use crate::{Failure, TOOL_FAILED};
+
+/// The exit codes of shells for a command that is not there, or cannot be executed.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+#[derive(Args)]
+#[command(override_usage = "sandbox-net native run [OPTIONS] -- COMMAND [ARGS]...")]
+pub(crate) struct RunCommand {
+    #[command(flatten)]
+    policy: PolicyOptions,
+    #[command(flatten)]
+    tunnels: TunnelOptions,
+    /// Let the program read and execute a file, or what is below a directory
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
+    /// Let the program change a file, or what is below a directory
+    #[arg(long, value_name = "PATH")]
+    write: Vec<PathBuf>,
+    /// Set an environment variable; the last value of a name wins
+    #[arg(long, value_name = "K=V", value_parser = crate::run::variable)]
+    env: Vec<(String, String)>,
+    /// Append the audit log to this file as JSON lines
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Include query strings in the recorded URLs
+    #[arg(long, requires = "audit")]
+    audit_queries: bool,
+    /// Name the run in the audit log [default: native-PID]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Trust the certificates in this PEM file in addition to the platform's
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// Stop the program after this time: 30s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = crate::run::time)]
+    timeout: Option<Duration>,
+    /// Limit the memory: of the whole run where control groups can be made, else of each process
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<bytesize::ByteSize>,
+    /// Limit the number of processes and threads
+    #[arg(long, value_name = "COUNT")]
+    processes: Option<u64>,
+    /// Limit the open files of each process
+    #[arg(long, value_name = "COUNT")]
+    files: Option<u64>,
+    /// Limit what the program stores in its private home and temporary directories
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    disk: bytesize::ByteSize,
+    /// Refuse to run if the kernel cannot give the whole confinement; with 'false', run with the layers
+    /// that there are, after saying which are missing
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set
+    )]
+    require_confinement: bool,
+    /// The program and its arguments
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl RunCommand {
+    /// Runs the program to its end. Returns its exit code.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        match self.confined() {
+            Err(error) => match error.downcast_ref::<SpawnError>() {
+                Some(SpawnError::NotFound(_)) => failed(&error, NOT_FOUND),
+                Some(SpawnError::NotExecutable { .. }) => failed(&error, NOT_EXECUTABLE),
+                Some(SpawnError::Unconfined { .. }) => {
+                    say(&format!("{error:#}; {WEAKER}"));
+                    Ok(TOOL_FAILED)
+                }
+                _ => Err(error),
+            },
+            code => code,
+        }
+    }
+
+    fn confined(mut self) -> Result<u8, Failure> {
+        let command = std::mem::take(&mut self.command);
+        let base = environment::base();
+        let confinement = self.confinement(base);
+        for hint in hints(&confinement, &command) {
+            say(&hint);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let (prepared, missing) = prepare(confinement, self.require_confinement)?;
+        if let Some(missing) = missing {
+            say(&missing);
+        }
+        let variables = std::mem::take(&mut self.env);
+        let code = runtime.block_on(async {
+            let (running, prepared) = self.broker(prepared).await?;
+            let prepared = environment::with_broker(prepared, &running)?
+                .with(|confinement| confinement.environment(variables));
+            let code = run(prepared, command).await;
+            running.shutdown().await;
+            code
+        });
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        code
+    }
+
+    fn confinement(&self, base: Vec<(OsString, OsString)>) -> Confinement {
+        let mut limits = Limits::default();
+        limits.memory = self.memory.map(|size| size.as_u64());
+        limits.processes = self.processes;
+        limits.files = self.files;
+        let mut confinement = Confinement::new()
+            .environment(base)
+            .limits(limits)
+            .temporary_size(self.disk.as_u64());
+        for path in &self.read {
+            confinement = confinement.read(path);
+        }
+        for path in &self.write {
+            confinement = confinement.write(path);
+        }
+        if let Some(time) = self.timeout {
+            confinement = confinement.timeout(time);
+        }
+        confinement
+    }
+
+    /// Starts the broker on the listeners that only the program can reach.
+    async fn broker(self, mut prepared: Prepared) -> Result<(RunningBroker, Prepared), Failure> {
+        let mut broker = self.settings()?;
+        let listeners = prepared.take_listeners();
+        if listeners.is_empty() {
+            broker = broker.listen(([127, 0, 0, 1], 0).into());
+        }
+        for listener in listeners {
+            broker = broker.own_listener(listener);
+        }
+        let broker = broker.build()?;
+        if broker.policy().reports_only() {
+            say("mode 'report': what the policy denies is recorded and let pass");
+        }
+        Ok((broker.start().await?, prepared))
+    }
+
+    fn settings(self) -> Result<BrokerBuilder, Failure> {
+        let name = self
+            .name
+            .unwrap_or_else(|| format!("native-{}", std::process::id()));
+        let mut broker = self
+            .policy
+            .apply_to_broker(Broker::builder())?
+            .name(name)
+            .log(say);
+        broker = self.tunnels.apply_to_broker(broker);
+        for path in &self.ca {
+            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
+            broker = broker.trust_ca_pem(pem);
+        }
+        if let Some(path) = self.audit {
+            broker = broker.audit_file(path);
+        }
+        if self.audit_queries {
+            broker = broker.audit_queries();
+        }
+        Ok(broker)
+    }
+}
+
+/// What a person can do where the kernel refuses a layer.
+const WEAKER: &str = "run it where the kernel allows this, or with --require-confinement=false and the layers \
+     that there are";
+
+/// Makes the confinement, or a weaker one if that is accepted; then with what is missing, for a person.
+fn prepare(
+    mut confinement: Confinement,
+    is_required: bool,
+) -> Result<(Prepared, Option<String>), Failure> {
+    if is_required {
+        return Ok((confinement.prepare()?, None));
+    }
+    let mut missing = Vec::new();
+    if landlock_version() == 0 {
+        confinement = confinement.landlock(false);
+        missing.push("no Landlock".to_owned());
+    }
+    let prepared = match confinement.clone().prepare() {
+        Err(SpawnError::Unconfined { step, reason }) => {
+            missing.push(format!("no namespaces (cannot {step}: {reason})"));
+            confinement.weaker()?.prepare()?
+        }
+        other => other?,
+    };
+    let text = format!(
+        "weaker confinement: this kernel gives {}",
+        missing.join(" and ")
+    );
+    Ok((prepared, (!missing.is_empty()).then_some(text)))
+}
+
+/// Starts the program, and waits for its end.
+async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> {
+    let mut signals = signals::Signals::new()?;
+    let mut program = prepared.spawn(command)?;
+    let signaller = program.signaller()?;
+    let waiting = tokio::task::spawn_blocking(move || program.wait());
+    tokio::pin!(waiting);
+    let exit = loop {
+        tokio::select! {
+            exit = &mut waiting => break exit??,
+            number = signals.next() => {
+                // A program that has just ended needs no signal.
+                let _ = signaller.signal(number);
+            }
+        }
+    };
+    match exit {
+        Exit::TimeLimit => say("the time limit ended the program"),
+        Exit::Lost => {
+            say("the program's confinement was ended from outside, and the program with it")
+        }
+        _ => {}
+    }
+    // Exit codes have eight bits.
+    Ok(exit.code().to_le_bytes()[0])
+}
+
+/// What the program will miss, as far as its arguments say so.
+fn hints(confinement: &Confinement, command: &[OsString]) -> Vec<String> {
+    let hint = |argument: &OsString| {
+        let path = Path::new(argument);
+        let real = path.canonicalize().ok()?;
+        let directory = match real.is_dir() {
+            true => real.clone(),
+            false => real.parent()?.to_owned(),
+        };
+        (!confinement.shows(&real)).then(|| {
+            format!(
+                "the program may not read {}: add --read {}",
+                printable(&argument.to_string_lossy()),
+                printable(&directory.to_string_lossy())
+            )
+        })
+    };
+    command.iter().skip(1).filter_map(hint).collect()
+}
+
+fn failed(error: &Failure, code: u8) -> Result<u8, Failure> {
+    if code == TOOL_FAILED {
+        bail!("{error:#}");
+    }
+    say(&printable(&format!("{error:#}")));
+    Ok(code)
+}
