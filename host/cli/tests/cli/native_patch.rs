@@ -153,3 +153,54 @@ fn a_python_that_is_none_is_named() {
     );
     assert_eq!(said.lines().count(), 1, "{said}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn in_confinement_what_is_only_patched_is_blocked_by_the_kernel() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let Some(venv) = environment(folder.path()) else {
+        return;
+    };
+    native(&venv, &["install"], &[]);
+    let base = python(&venv, "import sys; print(sys.base_prefix, end='')", &[]);
+    let own = Path::new(env!("CARGO_BIN_EXE_sandbox-net"));
+    let mut confined = command(&["native", "run", "--allow", "https://a.test"]);
+    for path in [
+        folder.path(),
+        Path::new(&base),
+        own.parent().expect("a folder"),
+    ] {
+        confined.arg("--read").arg(path);
+    }
+    confined
+        .arg("--")
+        .arg(own)
+        .args(["native", "verify", "--json", "--python"])
+        .arg(&venv);
+    let done = confined.output().expect("the binary of this crate");
+    if done.status.code() == Some(TOOL_ERROR) {
+        eprintln!("skipped: {}", text(&done.stderr));
+        return;
+    }
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(report["works"], true, "{report:#}");
+    let states: Vec<_> = report["items"].as_array().expect("items").iter().collect();
+    let of = |name: &str| {
+        states
+            .iter()
+            .find(|item| item["name"] == name)
+            .map(|item| &item["state"])
+    };
+    for name in [
+        "TCP by _socket",
+        "UDP",
+        "C libraries",
+        "saved originals",
+        "other programs",
+    ] {
+        assert_eq!(of(name).expect("an item"), "blocked", "{name}: {report:#}");
+    }
+    for name in ["asyncio", "urllib.request", "socket.create_connection"] {
+        assert_eq!(of(name).expect("an item"), "routed", "{name}: {report:#}");
+    }
+}

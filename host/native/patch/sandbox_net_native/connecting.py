@@ -1,6 +1,7 @@
 """Connects a socket through the broker."""
 
 import _socket
+import errno
 import os
 
 from . import loopback, routes, settings, wire
@@ -126,6 +127,7 @@ def connect(sock: "_socket.socket", address: "Any") -> "None":
     made = plan(sock, address)
     if connects_directly(sock, made):
         return
+    require_unconnected(sock)
     timeout = RAW.gettimeout(sock)
     # A socket that does not wait would need the program's help for more than one connect.
     deadline = Deadline(_MAX_SECONDS if timeout == 0 else timeout)
@@ -143,6 +145,15 @@ def connect(sock: "_socket.socket", address: "Any") -> "None":
         failure = None
         if sock.fileno() >= 0:
             RAW.settimeout(sock, timeout)
+
+
+def require_unconnected(sock: "_socket.socket") -> "None":
+    """Fails as the system does where the socket is connected."""
+    try:
+        RAW.getpeername(sock)
+    except OSError:
+        return
+    raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
 
 
 def attempt(

@@ -43,6 +43,7 @@ def change_selector_events(module: "Any") -> "None":
 
 
 async def _connect(loop: "Any", stock: "Any", sock: "Any", made: "Any") -> "None":
+    connecting.require_unconnected(sock)
     failure = None
     try:
         for host in made.hosts:
@@ -94,7 +95,7 @@ async def _reach(loop: "Any", stock: "Any", carrier: "Any") -> "None":
     try:
         await stock(loop, carrier, address)
     except OSError as error:
-        raise wire.refused() if isinstance(error, ConnectionRefusedError) else error from None
+        raise wire.away(error) from None
 
 
 async def _exchange(loop: "Any", carrier: "Any", head: "bytes") -> "tuple[Any, ...]":

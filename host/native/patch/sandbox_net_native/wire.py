@@ -73,6 +73,14 @@ def refused() -> "OSError":
     return broker_error(ConnectionRefusedError, settings.CURRENT.where, text)
 
 
+def away(error: "OSError") -> "OSError":
+    """Makes the error of a broker that cannot be connected to, out of the system's."""
+    if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+        return refused()
+    text = f"cannot be reached ({error.strerror or error})"
+    return broker_error(ConnectionRefusedError, settings.CURRENT.where, text)
+
+
 def lost() -> "OSError":
     """Makes the error of a broker that closed the connection."""
     text = "closed the connection"
@@ -116,11 +124,7 @@ def connect_carrier(carrier: "RAW", address: "Any", deadline: "Deadline") -> "No
     except _socket.timeout:
         raise
     except OSError as error:
-        text = f"cannot be reached ({error.strerror or error})"
-        if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
-            raise refused() from None
-        kind = ConnectionRefusedError
-        raise broker_error(kind, settings.CURRENT.where, text) from None
+        raise away(error) from None
 
 
 def connect_request(host: "str", port: "int") -> "bytes":

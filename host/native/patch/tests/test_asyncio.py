@@ -138,6 +138,12 @@ async def go():
         if not self.path:
             self.assertIn(f"127.0.0.1:{self.broker.port}", told["text"])
 
+    def test_a_brokers_socket_that_is_gone_is_a_refused_connection(self):
+        for call in ("run(get('203.0.113.7'))", "socket.create_connection(('203.0.113.7', 80))"):
+            told = self.show(PROGRAM, call, SANDBOX_NET_BROKER_SOCKET="/no/such/socket")
+            self.assertEqual(told["kind"], "ConnectionRefusedError")
+            self.assertIn("/no/such/socket", told["text"])
+
     def test_own_servers_stay_direct(self):
         program = (
             PROGRAM

@@ -128,6 +128,17 @@ def both():
         told = self.show(program, "both()")
         self.assertEqual(told.get("value"), [13, ["203.0.113.7", 80], None, True])
 
+    def test_a_connected_socket_cannot_connect_again_and_stays_connected(self):
+        program = """
+import socket
+s = socket.create_connection(("good.test", 80))
+def go():
+    code = s.connect_ex(("203.0.113.7", 80))
+    s.sendall(b"GET / HTTP/1.1\\r\\nHost: good.test\\r\\n\\r\\n")
+    return [code, s.recv(8).decode()]
+"""
+        self.assertEqual(self.show(program, "go()").get("value"), [106, "HTTP/1.1"])
+
     def test_the_peer_is_the_one_that_the_broker_dialled(self):
         self.broker.hosts["good.test"].peer = "203.0.113.99:80"
         told = self.show(
