@@ -11,7 +11,6 @@ from .literals import (
     AF_INET6,
     host_argument,
     is_name,
-    is_own_address,
     is_own_name,
     parse_literal,
 )
@@ -261,8 +260,3 @@ def _take_over_options(sock: "_socket.socket", other: "RAW") -> "dict[tuple[int,
 def _put_over(sock: "_socket.socket", other: "RAW") -> "None":
     fd = sock.fileno()
     os.dup2(other.fileno(), fd, os.get_inheritable(fd))
-
-
-def goes_to_itself(address: "str") -> "bool":
-    """Whether an address literal is the machine's own, and no lookup has told it."""
-    return is_own_address(address) and not NAMES.hosts(None, address, 0)

@@ -159,7 +159,7 @@ def _of_family(
     return chosen
 
 
-def _v4_addresses(host: "Any", call: "str") -> "tuple[str, list[str]]":
+def _v4_addresses(host: "Any") -> "tuple[str, list[str]]":
     text = host_argument(host)
     literal = parse_literal(text)
     if literal is not None or is_own_name(text) or text in ("", "<broadcast>"):
@@ -173,7 +173,7 @@ def gethostbyname(*args: "Any") -> "Any":
     """Returns the first IPv4 address of a host, or the one that stands for its name."""
     if len(args) != 1:
         return _stock["gethostbyname"](*args)
-    text, addresses = _v4_addresses(args[0], "gethostbyname")
+    text, addresses = _v4_addresses(args[0])
     if addresses:
         return addresses[0]
     if is_own_name(text):
@@ -185,7 +185,7 @@ def gethostbyname_ex(*args: "Any") -> "Any":
     """Returns a host by its name: the name, no aliases, its addresses."""
     if len(args) != 1:
         return _stock["gethostbyname_ex"](*args)
-    text, addresses = _v4_addresses(args[0], "gethostbyname_ex")
+    text, addresses = _v4_addresses(args[0])
     if addresses:
         return text, [], addresses
     if is_own_name(text):
