@@ -198,7 +198,8 @@ impl Confinement {
         self
     }
 
-    /// Uses another executable as helper than the running one. Its `main` calls [`helper::run_if_asked`].
+    /// Uses another executable as helper than the running one. Its `main` calls
+    /// [`run_if_asked`](super::helper::run_if_asked).
     #[must_use]
     pub fn helper(mut self, executable: impl Into<PathBuf>) -> Self {
         self.helper = Some(executable.into());
