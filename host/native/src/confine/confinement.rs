@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::fault::plain_error;
 use super::installation;
 use super::layout::{Grants, Layout, lay_out};
 use super::limits::Limits;
 use super::plan::{Plan, Program};
-use super::spawn_error::{SpawnError, plain_error};
+use super::spawn_error::SpawnError;
 use super::standard::Standard;
 use super::sys::landlock_version::landlock_version;
 use super::weaker::Weaker;
@@ -198,7 +199,8 @@ impl Confinement {
         self
     }
 
-    /// Uses another executable as helper than the running one. Its `main` calls [`helper::run_if_asked`].
+    /// Uses another executable as helper than the running one. Its `main` calls
+    /// [`run_if_asked`](super::helper::run_if_asked).
     #[must_use]
     pub fn helper(mut self, executable: impl Into<PathBuf>) -> Self {
         self.helper = Some(executable.into());

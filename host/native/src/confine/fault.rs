@@ -28,7 +28,7 @@ impl Fault {
         Self {
             layer,
             step: step.into(),
-            error: error.to_string(),
+            error: plain_error(error),
         }
     }
 }
@@ -41,5 +41,14 @@ pub(super) trait Step<T> {
 impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     fn step(self, layer: Layer, step: impl Into<String>) -> Result<T, Fault> {
         self.map_err(|error| Fault::new(layer, step, &error.into()))
+    }
+}
+
+/// An error without its number, which says nothing to people.
+pub(super) fn plain_error(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
     }
 }

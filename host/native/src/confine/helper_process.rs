@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::channel::Channel;
+use super::fault::plain_error;
 use super::groups::Groups;
 use super::helper;
 use super::plan::{Beginning, Plan, Report};
-use super::spawn_error::{SpawnError, plain_error};
+use super::spawn_error::SpawnError;
 
 /// How long a helper may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::fault::plain_error;
 use super::installation::plain;
 use super::plan::{Mount, Root};
-use super::spawn_error::{SpawnError, plain_error};
+use super::spawn_error::SpawnError;
 
 /// The system's directories. Where one is a symbolic link, it stays one.
 const SYSTEM: [&str; 12] = [

@@ -21,11 +21,24 @@ pub(super) fn enter() -> Result<(), Fault> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
-    unshare::unshare(all).step(Layer::Namespaces, "make namespaces")?;
+    unshare::unshare(all)
+        .map_err(explained)
+        .step(Layer::Namespaces, "make namespaces")?;
     // The kernel wants this before a group is mapped.
     map("setgroups", "deny")?;
     map("uid_map", &format!("{user} {user} 1"))?;
     map("gid_map", &format!("{group} {group} 1"))
+}
+
+/// The kernel's error for namespaces says little.
+fn explained(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC) => {
+            io::Error::other("the limit user.max_user_namespaces is reached, or 0")
+        }
+        Some(libc::EPERM) => io::Error::other("this kernel or container forbids them"),
+        _ => error,
+    }
 }
 
 fn map(file: &str, text: &str) -> Result<(), Fault> {

@@ -66,12 +66,3 @@ impl From<Fault> for SpawnError {
         }
     }
 }
-
-/// An error without its number, which says nothing to people.
-pub(super) fn plain_error(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}

@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -194,12 +197,29 @@ static int race_descriptor(const char *forbidden, const char *allowed) {
     return 0;
 }
 
+/* Not an attack: becomes a program for which the kernel does not have some system calls. */
+static int without(const char *list, char **command) {
+    struct sock_filter filter[64] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)};
+    int length = 1;
+    for (const char *at = list; *at && length < 60; at += strcspn(at, ","), at += *at == ',') {
+        filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, atoi(at), 0, 1);
+        filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    }
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {length, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return failed("prctl");
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)) return failed("seccomp");
+    execv(command[0], command);
+    return failed("execv");
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "";
     int port = count > 2 ? atoi(arguments[2]) : 0;
     signal(SIGPIPE, SIG_IGN);
     if (!strcmp(what, "connect")) return plain(port);
     if (!strcmp(what, "io_uring")) return by_ring(port);
+    if (!strcmp(what, "without")) return without(arguments[2], arguments + 3);
     if (!strcmp(what, "i386")) return by_other_architecture(port);
     if (!strcmp(what, "clone")) return by_clone();
     if (!strcmp(what, "clone3")) return by_clone3();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::{
-    another_python, can_confine, confined, confined_program, is_root, programs, python, stderr,
-    stdout, text, tool,
+    another_python, can_confine, compile_attacks, confined, confined_program, is_root, programs,
+    python, stderr, stdout, text, tool,
 };
 use crate::world::World;
 
@@ -128,14 +128,7 @@ impl Attacker {
     fn new() -> Option<Self> {
         let world = World::new();
         let binary = world.path("attack");
-        let source = programs().join("attack.c");
-        let compiled = Command::new("cc")
-            .args(["-O1", "-static", "-pthread", "-o"])
-            .args([&binary, &source])
-            .status();
-        if !compiled.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED static binaries: cc makes none here");
-        }
+        compile_attacks(&binary);
         Some(Self {
             python: python()?,
             another: another_python(),

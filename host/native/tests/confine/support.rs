@@ -94,6 +94,17 @@ pub(crate) fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/confine")
 }
 
+/// Compiles the static binary of attacks, if the machine can.
+pub(crate) fn compile_attacks(to: &Path) {
+    let compiled = Command::new("cc")
+        .args(["-O1", "-static", "-pthread", "-o"])
+        .args([to, &programs().join("attack.c")])
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED static binaries: cc makes none here");
+    }
+}
+
 /// Where a tool is, if the machine has it.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let found = std::env::split_paths(&std::env::var_os("PATH")?)

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{can_confine, confined_program, stderr, stdout, tool};
+use crate::support::{can_confine, compile_attacks, confined_program, stderr, stdout, tool};
 use crate::world::World;
 
 /// Runs the example where no namespaces can be made.
@@ -36,6 +36,52 @@ fn without_namespaces_nothing_runs_and_one_line_says_why() {
         said.contains("the program did not run") && said.contains("cannot make namespaces"),
         "{said}"
     );
+}
+
+#[test]
+fn a_kernel_that_lacks_a_layer_is_told_from_others() {
+    if !can_confine("kernels that lack a layer") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("attack");
+    compile_attacks(&binary);
+    if !binary.exists() {
+        return;
+    }
+    let landlock = [
+        libc::SYS_landlock_create_ruleset,
+        libc::SYS_landlock_add_rule,
+        libc::SYS_landlock_restrict_self,
+    ];
+    let cases: [(&[libc::c_long], &str); 4] = [
+        (&[libc::SYS_unshare], "cannot make namespaces"),
+        (&[libc::SYS_pivot_root], "cannot make /tmp the root"),
+        (&landlock, "cannot apply Landlock"),
+        (
+            &[libc::SYS_seccomp],
+            "cannot have connect supervised by seccomp",
+        ),
+    ];
+    for (calls, expected) in cases {
+        let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
+        let output = Command::new(&binary)
+            .args(["without", &calls.join(",")])
+            .arg(confined_program())
+            .args(["--", "sh", "-c", "echo ran"])
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(125), ""),
+            "{said}"
+        );
+        assert!(
+            said.lines().count() == 1 && said.contains(expected),
+            "{expected}: {said}"
+        );
+    }
 }
 
 #[test]
