@@ -70,6 +70,14 @@ pub fn files() -> impl Iterator<Item = (PathBuf, &'static str)> {
     package.chain([(PathBuf::from(SITECUSTOMIZE), SITECUSTOMIZE_TEXT)])
 }
 
+/// Whether a folder holds the whole package, in this very version.
+pub(super) fn is_whole(package: &Path) -> bool {
+    let is_same = |name: &str, text: &str| {
+        fs::read(package.join(name)).is_ok_and(|bytes| bytes == text.as_bytes())
+    };
+    MODULES.iter().all(|(name, text)| is_same(name, text))
+}
+
 /// Returns the SHA-256 of `bytes`, in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);

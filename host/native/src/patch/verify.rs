@@ -219,8 +219,11 @@ fn real(path: &Path) -> PathBuf {
 /// Whether the interpreter turned the routing on, with the files of `folder`.
 fn active(report: &mut Report, folder: &Path, facts: &Facts) -> bool {
     let package = folder.join(PACKAGE);
-    let is_ours =
-        |path: &PathBuf| path.starts_with(&package) || real(path).starts_with(real(&package));
+    // `native run` gives its Pythons a copy of the patch.
+    let is_copy = |path: &Path| path.parent().is_some_and(files::is_whole);
+    let is_ours = |path: &PathBuf| {
+        path.starts_with(&package) || real(path).starts_with(real(&package)) || is_copy(path)
+    };
     let failure = if facts.active {
         let from = facts.package.as_ref().filter(|path| !is_ours(path));
         from.map(|path| {
