@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use crate::decide::judge;
-use crate::denial::{Denial, Target};
+use crate::denial::Denial;
+use crate::denial_target::Target;
 use crate::fields;
 use crate::filter::{AddressFilter, Leads};
 use crate::layer::LayerVerdict;
@@ -18,7 +19,7 @@ use crate::secret::Secret;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::TlsOverrides;
-use crate::tunnel::TunnelEndpoint;
+use crate::tunnel_grant::TunnelEndpoint;
 
 pub use answer::{Answer, Asked};
 

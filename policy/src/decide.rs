@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::denial::{Denial, DenyReason, Target};
+use crate::denial::{Denial, DenyReason};
+use crate::denial_target::Target;
 use crate::fields;
 use crate::filter::AddressFilter;
 use crate::host::Host;

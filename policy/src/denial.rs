@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::denial_target::Target;
 use crate::fields::FieldFault;
 use crate::host::Host;
 use crate::path::{MAX_PATH, Unread};
-use crate::query::{Head, Query};
+use crate::query::Head;
 use crate::suggestion::{suggestion, with_method, with_path};
 use crate::syntax::HeadError;
-use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsOverride, quoted};
 
 /// The name of the rule in a denial that no rule of the operator caused.
@@ -102,68 +102,6 @@ pub struct Denial {
     pub message: String,
     /// The first address that was refused, for the host's own log. The message does not contain it.
     pub address: Option<IpAddr>,
-}
-
-/// What was requested, as far as it is known: a scheme only after TLS or a request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub(super) scheme: Option<Scheme>,
-    pub(super) endpoint: &'a Endpoint,
-    /// Whether it is a tunnel, which no rule but one of 'tunnel' allows.
-    pub(super) is_tunnel: bool,
-}
-
-impl<'a> From<&'a Endpoint> for Target<'a> {
-    fn from(endpoint: &'a Endpoint) -> Self {
-        Self {
-            scheme: None,
-            endpoint,
-            is_tunnel: false,
-        }
-    }
-}
-
-impl<'a> From<&'a Origin> for Target<'a> {
-    fn from(origin: &'a Origin) -> Self {
-        Self {
-            scheme: Some(origin.scheme),
-            endpoint: &origin.endpoint,
-            is_tunnel: false,
-        }
-    }
-}
-
-impl<'a> From<&Query<'a>> for Target<'a> {
-    fn from(query: &Query<'a>) -> Self {
-        Self {
-            scheme: Some(query.scheme),
-            endpoint: query.endpoint,
-            is_tunnel: false,
-        }
-    }
-}
-
-impl<'a> Target<'a> {
-    /// A tunnel.
-    pub(super) fn tunnel(endpoint: &'a Endpoint) -> Self {
-        Self {
-            is_tunnel: true,
-            ..Self::from(endpoint)
-        }
-    }
-}
-
-/// `[scheme://]host:port`, always with the port.
-impl fmt::Display for Target<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_tunnel {
-            f.write_str("a tunnel to ")?;
-        }
-        if let Some(scheme) = self.scheme {
-            write!(f, "{scheme}://")?;
-        }
-        self.endpoint.fmt(f)
-    }
 }
 
 /// Proposes a rule; if no rule is narrow enough, also says what else it grants.

@@ -21,7 +21,7 @@ use crate::overrides::FieldGrants;
 use crate::rule::Rule;
 use crate::secret::Secret;
 use crate::tls::TlsGrants;
-use crate::tunnel::TunnelGrant;
+use crate::tunnel_grant::TunnelGrant;
 
 /// The longest policy file, in bytes: 4 MiB.
 pub const MAX_LENGTH: usize = 4 << 20;

@@ -1,7 +1,8 @@
 //! A layer: the rules of one author.
 
 use crate::address::{AddressClass, carried_addresses, classify};
-use crate::denial::{Denial, Target};
+use crate::denial::Denial;
+use crate::denial_target::Target;
 use crate::document::Mode;
 use crate::filter::LayerFilter;
 use crate::host::Host;
@@ -10,7 +11,7 @@ use crate::query::Query;
 use crate::relations::is_narrower;
 use crate::rule::Rule;
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
-use crate::tunnel::TunnelGrant;
+use crate::tunnel_grant::TunnelGrant;
 
 /// The name of the rule if a mode decided and not a rule.
 pub(crate) const ASK_MODE: &str = "ask-mode";

@@ -48,6 +48,7 @@ mod checked;
 mod covers;
 mod decide;
 mod denial;
+mod denial_target;
 mod document;
 mod explain;
 mod fields;
@@ -80,6 +81,7 @@ mod target;
 mod testing;
 mod tls;
 mod tunnel;
+mod tunnel_grant;
 
 pub use address::{AddressClass, classify};
 pub use budgets::Budgets;
@@ -112,4 +114,4 @@ pub use secret_source::{
 pub use suggestion::is_pastable;
 pub use target::{Endpoint, Origin, Scheme};
 pub use tls::{TlsGrants, TlsGrantsError, TlsOverride, TlsOverrides, Verification};
-pub use tunnel::{TunnelEndpoint, TunnelGrant, TunnelGrantError};
+pub use tunnel_grant::{TunnelEndpoint, TunnelGrant, TunnelGrantError};

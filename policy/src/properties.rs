@@ -17,7 +17,7 @@ use crate::rule::Rule;
 use crate::syntax;
 use crate::target::{Endpoint, Origin, Scheme};
 use crate::tls::{TlsGrants, TlsOverride, TlsOverrides};
-use crate::tunnel::TunnelGrant;
+use crate::tunnel_grant::TunnelGrant;
 
 /// Hosts of few different labels, so that rules and targets often match.
 fn host() -> impl Strategy<Value = String> {

@@ -4,7 +4,7 @@ use crate::overrides::FieldGrantsError;
 use crate::rule_error::RuleError;
 use crate::secret::SecretError;
 use crate::tls::TlsGrantsError;
-use crate::tunnel::TunnelGrantError;
+use crate::tunnel_grant::TunnelGrantError;
 
 /// Why a text is not a policy, and where. It displays as one line: `line 4: …`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

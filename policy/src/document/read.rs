@@ -15,7 +15,7 @@ use crate::rule_error::RuleError;
 use crate::secret::{self, Secret, SecretError};
 use crate::secret_source::SecretSource;
 use crate::tls::{self, TlsGrants};
-use crate::tunnel::{TunnelGrant, TunnelGrantError};
+use crate::tunnel_grant::{TunnelGrant, TunnelGrantError};
 
 /// The keys of each table.
 pub(super) const DOCUMENT: &[&str] = &[

@@ -1,10 +1,10 @@
 """What the native demo runs: threads, a native extension, and the network as anybody uses it."""
 
+import _socket
 import io
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import _socket
 import numpy
 import requests
 
