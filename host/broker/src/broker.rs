@@ -1,5 +1,6 @@
 //! A broker that has its settings, and starts.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,9 +63,6 @@ impl Broker {
 
     /// Checks the settings. It reads the policy file.
     fn checked(settings: BrokerBuilder) -> Result<Self, BrokerError> {
-        if settings.listeners.is_empty() {
-            return Err(BrokerError::NoListener);
-        }
         let contents = settings.source.files.read();
         let policy = settings.source.policy(&contents)?;
         Vault::check(policy.secrets())?;
@@ -96,12 +94,27 @@ impl Broker {
         self
     }
 
+    /// Listens on this address too, as [`BrokerBuilder::listen`] does.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.settings = self.settings.listen(address);
+        self
+    }
+
+    /// Listens here too, as [`BrokerBuilder::isolated_listener`] does: the settings can be checked while the
+    /// namespace is made.
+    #[must_use]
+    pub fn isolated_listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.settings = self.settings.isolated_listener(listener);
+        self
+    }
+
     /// Opens the listeners, fetches the secrets, makes the certificate authority, and serves clients
     /// until [`RunningBroker::shutdown`], or until the running broker is dropped.
     ///
     /// # Errors
     ///
-    /// If a listener cannot be opened, a secret has no value, or the audit log cannot be opened.
+    /// If there is no listener, or one cannot be opened, a secret has no value, or the audit log cannot be opened.
     ///
     /// # Panics
     ///
@@ -113,6 +126,9 @@ impl Broker {
             contents,
             egress,
         } = self;
+        if settings.listeners.is_empty() {
+            return Err(BrokerError::NoListener);
+        }
         let mut listeners = Vec::new();
         for listener in std::mem::take(&mut settings.listeners) {
             listeners.push(listener.open(settings.anywhere).await?);

@@ -107,13 +107,21 @@ impl RunCommand {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        let (prepared, missing) = prepare(confinement, self.require_confinement)?;
+        let variables = std::mem::take(&mut self.env);
+        let required = self.require_confinement;
+        // Reading the policy and the platform's authorities takes as long as making namespaces.
+        let checking = std::thread::spawn(move || Ok(self.settings()?.build()?));
+        let prepared = prepare(confinement, required);
+        let checked: Result<Broker, Failure> = match checking.join() {
+            Ok(checked) => checked,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let (broker, (prepared, missing)) = (checked?, prepared?);
         if let Some(missing) = missing {
             say(&missing);
         }
-        let variables = std::mem::take(&mut self.env);
         let code = runtime.block_on(async {
-            let (running, prepared) = self.broker(prepared).await?;
+            let (running, prepared) = start(broker, prepared).await?;
             let prepared = environment::with_broker(prepared, &running, variables)?;
             let code = run(prepared, command).await;
             running.shutdown().await;
@@ -144,23 +152,6 @@ impl RunCommand {
         confinement
     }
 
-    /// Starts the broker on the listeners that only the program can reach.
-    async fn broker(self, mut prepared: Prepared) -> Result<(RunningBroker, Prepared), Failure> {
-        let mut broker = self.settings()?;
-        let listeners = prepared.take_listeners();
-        if listeners.is_empty() {
-            broker = broker.listen(([127, 0, 0, 1], 0).into());
-        }
-        for listener in listeners {
-            broker = broker.isolated_listener(listener);
-        }
-        let broker = broker.build()?;
-        if broker.policy().reports_only() {
-            say("mode 'report': what the policy denies is recorded and let pass");
-        }
-        Ok((broker.start().await?, prepared))
-    }
-
     fn settings(self) -> Result<BrokerBuilder, Failure> {
         let name = self
             .name
@@ -185,6 +176,24 @@ impl RunCommand {
         }
         Ok(broker)
     }
+}
+
+/// Starts the broker on the listeners that only the program can reach.
+async fn start(
+    mut broker: Broker,
+    mut prepared: Prepared,
+) -> Result<(RunningBroker, Prepared), Failure> {
+    let listeners = prepared.take_listeners();
+    if listeners.is_empty() {
+        broker = broker.listen(([127, 0, 0, 1], 0).into());
+    }
+    for listener in listeners {
+        broker = broker.isolated_listener(listener);
+    }
+    if broker.policy().reports_only() {
+        say("mode 'report': what the policy denies is recorded and let pass");
+    }
+    Ok((broker.start().await?, prepared))
 }
 
 /// What a person can do where the kernel refuses a layer.

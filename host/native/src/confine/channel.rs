@@ -1,4 +1,4 @@
-//! Messages between the parent, the helper and the program's first steps: JSON with descriptors.
+//! Messages between the parent, the helper and the program's first steps, in `postcard`'s form, with descriptors.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 
 /// The most descriptors that one message carries.
 const MOST_DESCRIPTORS: usize = 4;
-/// The longest message. Arguments and environment have at most 2 MiB, which JSON writes as numbers.
-const LONGEST: usize = 64 * 1024 * 1024;
+/// The longest message. Arguments and environment have at most 2 MiB, and the run's own files some 100 KiB.
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// One end of a connection between processes that trust each other.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Channel {
         message: &impl Serialize,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let body = serde_json::to_vec(message)?;
+        let body = postcard::to_allocvec(message).map_err(io::Error::other)?;
         let head = u32::try_from(body.len()).map_err(io::Error::other)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -92,7 +92,8 @@ impl Channel {
         }
         let mut body = vec![0; length];
         (&self.0).read_exact(&mut body)?;
-        Ok(Some((serde_json::from_slice(&body)?, descriptors)))
+        let message = postcard::from_bytes(&body).map_err(io::Error::other)?;
+        Ok(Some((message, descriptors)))
     }
 }
 
