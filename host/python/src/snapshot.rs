@@ -18,6 +18,7 @@ use crate::build_error::BuildError;
 use crate::componentize::{Capability, WASM_PAGE};
 use crate::image::{Image, ImageWriter, with_image};
 use crate::manifest::{MemoryRange, Prepare};
+use crate::no_network::without_network;
 use crate::shim;
 
 /// Where the shim's files are while the turn runs.
@@ -95,10 +96,7 @@ pub(super) async fn snapshot(
 fn linker(runtime: &Component) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(runtime.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    linker
-        .root()
-        .func_wrap("network", |_, (): ()| Ok((false,)))?;
-    linker.define_unknown_imports_as_traps(runtime)?;
+    without_network(&mut linker, runtime)?;
     Ok(linker)
 }
 

@@ -55,10 +55,7 @@ pub async fn with_image<T>(
 /// The image of a memory that begins with `minimum` bytes, if the instance that is being made has one.
 pub(super) fn image_of(ty: &MemoryType, minimum: usize) -> Option<Arc<Image>> {
     let found = MAKING.try_with(|making| {
-        let is_its = !ty.is_64()
-            && !ty.is_shared()
-            && ty.maximum().is_none()
-            && minimum == making.image.minimum();
+        let is_its = !ty.is_64() && !ty.is_shared() && minimum == making.image.minimum();
         // An instance has one memory; what is made beside it, such as for garbage, is no part of it.
         let takes = is_its && !making.is_taken.swap(true, Ordering::Relaxed);
         takes.then(|| Arc::clone(&making.image))

@@ -1,7 +1,7 @@
 //! Links a run of the interpreter: WASI without `wasi:sockets`, and `sandbox:net` as its only
 //! network.
 
-use sandbox_net_python::Capability;
+use sandbox_net_python::{Capability, without_network};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p2::bindings::filesystem;
@@ -75,8 +75,7 @@ impl StoreState {
     }
 }
 
-/// What an interpreter may import. Without a network nothing of `sandbox:net` is there: who calls it all
-/// the same traps.
+/// What an interpreter may import. Without a network nothing of `sandbox:net` is there.
 pub(super) fn linker(
     runtime: &Component,
     capability: Capability,
@@ -87,12 +86,12 @@ pub(super) fn linker(
     filesystem::preopens::add_to_linker::<StoreState, HasPreopens>(l, StoreState::preopens)?;
     filesystem::types::add_to_linker::<StoreState, HasFiles>(l, StoreState::files)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
-    let has_network = capability == Capability::Network;
-    l.root()
-        .func_wrap("network", move |_, (): ()| Ok((has_network,)))?;
     match capability {
-        Capability::Network => sandbox_net_wasi::add_to_linker(l)?,
-        Capability::None => l.define_unknown_imports_as_traps(runtime)?,
+        Capability::Network => {
+            l.root().func_wrap("network", |_, (): ()| Ok((true,)))?;
+            sandbox_net_wasi::add_to_linker(l)?;
+        }
+        Capability::None => without_network(l, runtime)?,
     }
     Ok(linker)
 }
