@@ -233,3 +233,104 @@ pub(crate) fn memory(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     }
     Ok(image)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module that an image can hold, with `more` in it.
+    fn module(more: &str) -> Vec<u8> {
+        let text = format!(
+            "(module
+                (type $io (func (param i32 i32 i32 i32) (result i32)))
+                (import \"host\" \"call\" (func $call))
+                (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (type $io)))
+                (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (type $io)))
+                (import \"wasi_snapshot_preview1\" \"fd_fdstat_get\"
+                    (func $stat (param i32 i32) (result i32)))
+                (memory 2)
+                (table 4 funcref)
+                (global $fixed i32 (i32.const 7))
+                (global $stack (mut i32) (i32.const 1024))
+                (elem (i32.const 1) func $call)
+                (func $alloc (export \"alloc\") (param i32) (result i32) (local.get 0))
+                {more})"
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    fn refusal(more: &str) -> String {
+        inspect(&module(more), "alloc").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_the_rewriting_needs_is_found() {
+        let facts = inspect(&module(""), "alloc").unwrap();
+        assert_eq!((facts.imported, facts.functions, facts.alloc), (4, 1, 4));
+        assert_eq!((facts.globals, facts.stack_pointer), (2, 1));
+        let found = facts.intercepted.map(|one| (one.import, one.params));
+        assert_eq!(found, [(2, 4), (1, 4), (3, 2)]);
+    }
+
+    #[test]
+    fn state_that_no_image_holds_is_refused_with_its_name() {
+        let cases = [
+            ("(global (mut i32) (i32.const 0))", "global 2 can change"),
+            ("(global (mut i64) (i64.const 0))", "global 2 can change"),
+            ("(memory 1)", "2 memories"),
+            ("(func $go) (start $go)", "start function"),
+            (
+                "(func (table.set (i32.const 0) (ref.null func)))",
+                "changes its tables",
+            ),
+            (
+                "(func (drop (table.grow (ref.null func) (i32.const 1))))",
+                "changes its tables",
+            ),
+            (
+                "(elem $late func $call) (func (elem.drop $late))",
+                "changes its tables",
+            ),
+            (
+                "(data $late \"x\")
+                 (func (memory.init $late (i32.const 0) (i32.const 0) (i32.const 1)))",
+                "data segments",
+            ),
+        ];
+        for (more, reason) in cases {
+            let refusal = refusal(more);
+            assert!(refusal.contains(reason), "{refusal}");
+        }
+        let missing = inspect(&module(""), "malloc").unwrap_err().to_string();
+        assert!(missing.contains("does not export malloc"), "{missing}");
+    }
+
+    #[test]
+    fn an_imported_memory_or_global_is_refused() {
+        for import in ["(memory 1)", "(global (mut i32))", "(table 1 funcref)"] {
+            let text = format!("(module (import \"a\" \"b\" {import}))");
+            let module = wat::parse_str(text).unwrap();
+            let error = inspect(&module, "alloc").unwrap_err().to_string();
+            assert!(error.contains("it imports a.b"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_memory_is_what_the_segments_make_in_their_order() {
+        let module = module("(data (i32.const 65534) \"abc\") (data (i32.const 65535) \"B\")");
+        let memory = memory(&module).unwrap();
+        assert_eq!(memory.len(), 2 * WASM_PAGE);
+        assert_eq!(&memory[65_533..65_538], b"\0aBc\0");
+    }
+
+    #[test]
+    fn a_segment_without_a_fixed_place_or_outside_is_refused() {
+        for data in [
+            "(data (i32.const 131071) \"ab\")",
+            "(data (i32.const -1) \"a\")",
+            "(data (i32.add (i32.const 1) (i32.const 1)) \"a\")",
+        ] {
+            assert!(memory(&module(data)).is_err(), "{data}");
+        }
+    }
+}
