@@ -88,7 +88,8 @@ impl Builder<'_> {
     ///
     /// A [`BuildError`] that says which step failed.
     pub fn runtime(&self, engine: &wasmtime::Engine) -> Result<PathBuf, BuildError> {
-        let make = |entry: Entry| entry.get_or_make(self.progress, |into| self.compile(engine, into));
+        let make =
+            |entry: Entry| entry.get_or_make(self.progress, |into| self.compile(engine, into));
         Ok(make(self.compiled(engine)?)?.join(COMPILED))
     }
 

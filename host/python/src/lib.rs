@@ -55,7 +55,7 @@ pub use build_error::BuildError;
 pub use cache::{Cache, Entry};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use error::Error;
-pub use image::{Image, ImageMemory};
+pub use image::Image;
 pub use install::install_within;
 pub use install::{Installed, install};
 pub use manifest::Manifest;

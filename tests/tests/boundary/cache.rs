@@ -279,3 +279,19 @@ async fn a_memory_image_that_is_damaged_or_another_one_is_made_again() {
         .assert_refused(&image, "lets others write to it", "rm -r")
         .await;
 }
+
+/// The copied cache has no module that could be compiled.
+#[tokio::test]
+async fn one_compilation_serves_programs_with_a_network_and_without() {
+    let copied = Copied::new().await;
+    assert_eq!(copied.run().await, Ok("ran\n".to_owned()));
+    let engine = Engine::builder().cache_dir(&copied.cache).build().await;
+    let networked = Sandbox::builder().engine(engine.expect("an engine"));
+    let networked = networked.allow("https://a.test").build().await;
+    let code = "import _socket; print(_socket.__spec__.origin)";
+    let outcome = networked.expect("a sandbox").run(code).await;
+    assert_eq!(outcome.expect("a run").stdout_text(), "sandbox-net\n");
+    let cache = Cache::open(Some(copied.cache.clone())).expect("the cache");
+    assert_eq!(cache.keys("compiled").expect("the entries").len(), 1);
+    assert_eq!(cache.keys("image").expect("the entries").len(), 3);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wasmtime::MemoryType;
+use wasmtime::{Config, MemoryType};
 
 use super::file::Image;
 
@@ -18,12 +18,29 @@ struct Making {
     is_taken: AtomicBool,
 }
 
-/// Makes the memories of an engine (`Config::with_host_memory`): from an image within
+/// Makes the memories of an engine that [`configure`] has set up: from an image within
 /// [`with_image`], and ordinary ones otherwise.
 ///
 /// Each has the guard pages and the reservation that the engine's code counts on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImageMemory;
+
+/// Lets an engine make its memories by [`ImageMemory`]. Modules with data of their own copy it.
+pub fn configure(config: &mut Config) -> &mut Config {
+    // Wasmtime would map data of modules over memory that is not its own.
+    config
+        .memory_init_cow(false)
+        .with_host_memory(Arc::new(ImageMemory));
+    #[cfg(not(unix))]
+    config
+        .memory_reservation(0)
+        .memory_guard_size(0)
+        .memory_may_move(true)
+        .gc_heap_reservation(0)
+        .gc_heap_guard_size(0)
+        .gc_heap_may_move(true);
+    config
+}
 
 /// Makes the instance whose memory is to begin as `image`. `work` instantiates one component that was
 /// made for it, and nothing else.

@@ -154,7 +154,8 @@ impl Header {
         let contents = u32::from_le_bytes([head[64], head[65], head[66], head[67]]);
         let is_memory = |size: &usize| *size <= 1 << 32 && size.is_multiple_of(WASM_PAGE);
         let (minimum, size) = (number(48), number(56));
-        let (Some(minimum), Some(size)) = (minimum.filter(is_memory), size.filter(is_memory)) else {
+        let (Some(minimum), Some(size)) = (minimum.filter(is_memory), size.filter(is_memory))
+        else {
             return Err(ImageError::Invalid("has no possible size"));
         };
         if minimum > size {

@@ -1,8 +1,10 @@
-//! Memory for WebAssembly, mapped from an image or from nothing. The only unsafe code about it.
+//! Memory for WebAssembly that begins as an image or with zeros. The only unsafe code about it.
 #![expect(unsafe_code, reason = "memory that is mapped; see SAFETY")]
 
 #[cfg(unix)]
 pub(super) use self::mapped::Mapping;
+#[cfg(not(unix))]
+pub(super) use self::owned::Owned as Mapping;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
@@ -50,7 +52,9 @@ unsafe impl MemoryCreator for ImageMemory {
         let image = image_of(&ty, minimum);
         let size = image.as_ref().map_or(minimum, |image| image.size());
         if maximum.is_some_and(|maximum| size > maximum) {
-            return Err(format!("its image of {size} bytes is larger than it may be"));
+            return Err(format!(
+                "its image of {size} bytes is larger than it may be"
+            ));
         }
         let memory = Mapping::new(Room::of(size, reserved, guard), image.as_deref());
         let memory = memory.map_err(|e| format!("memory of {size} bytes can't be mapped: {e}"))?;
@@ -205,6 +209,96 @@ mod mapped {
 
         fn as_ptr(&self) -> *mut u8 {
             self.base()
+        }
+    }
+}
+
+/// Memory of the allocator's, for platforms whose mappings are not known here: without guards, and with a
+/// copy of the image. `configure` sets an engine right for it.
+#[cfg(any(test, not(unix)))]
+mod owned {
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::io;
+    use std::ptr::{self, NonNull};
+
+    use wasmtime::LinearMemory;
+
+    use super::super::file::Image;
+    use super::Room;
+
+    const ALIGN: usize = 4096;
+
+    /// All of it is accessible.
+    pub(in super::super) struct Owned {
+        start: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    }
+
+    // SAFETY: it owns its memory, and changes it only through `&mut self`.
+    unsafe impl Send for Owned {}
+    // SAFETY: as above; `&self` gives out numbers alone.
+    unsafe impl Sync for Owned {}
+
+    impl Owned {
+        pub(super) fn new(room: Room, image: Option<&Image>) -> io::Result<Self> {
+            if room.guard > 0 {
+                return Err(io::Error::other("it has no guards on this platform"));
+            }
+            let Room { size, capacity, .. } = room;
+            let layout = Layout::from_size_align(capacity.max(1), ALIGN);
+            let layout = layout.map_err(|_| io::ErrorKind::OutOfMemory)?;
+            // SAFETY: the layout is not empty.
+            let start = unsafe { alloc_zeroed(layout) };
+            let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
+            let memory = Self {
+                start,
+                layout,
+                size,
+            };
+            if let Some(image) = image {
+                let bytes = image.read()?;
+                assert!(bytes.len() <= size && size <= capacity);
+                // SAFETY: there is room for them, as asserted, in memory that was just made.
+                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len()) };
+            }
+            Ok(memory)
+        }
+    }
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            // SAFETY: it was allocated with this layout, and its owner is gone.
+            unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        }
+    }
+
+    // SAFETY: `as_ptr` is the beginning of `byte_size` bytes, which move only where they grow beyond
+    // `byte_capacity`. Without guards and a reservation, which are refused, compiled code checks bounds.
+    unsafe impl LinearMemory for Owned {
+        fn byte_size(&self) -> usize {
+            self.size
+        }
+
+        fn byte_capacity(&self) -> usize {
+            self.layout.size()
+        }
+
+        fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
+            wasmtime::ensure!(size >= self.size, "a memory does not shrink");
+            if size > self.layout.size() {
+                let larger = Self::new(Room::of(size, None, 0), None)?;
+                assert!(self.size <= larger.size);
+                // SAFETY: both are as large, as asserted, and different.
+                unsafe { ptr::copy_nonoverlapping(self.as_ptr(), larger.as_ptr(), self.size) };
+                *self = larger;
+            }
+            self.size = size;
+            Ok(())
+        }
+
+        fn as_ptr(&self) -> *mut u8 {
+            self.start.as_ptr()
         }
     }
 }

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, Store};
 
-use super::super::creator::with_image;
+use super::super::creator::{configure, with_image};
 use super::super::file::{Image, ImageWriter};
-use super::{ImageMemory, Mapping, Room};
+use super::owned::Owned;
+use super::{Mapping, Room};
 
 const PAGE: usize = 64 << 10;
 
@@ -115,6 +116,28 @@ fn copies_of_an_image_share_nothing_that_is_written() {
     assert!(bytes(&new()) == memory_of(2));
 }
 
+/// Bytes of memory that others may not have mapped.
+fn copied(memory: &Owned) -> &[u8] {
+    // SAFETY: as in `bytes`.
+    unsafe { std::slice::from_raw_parts(memory.as_ptr(), memory.byte_size()) }
+}
+
+#[test]
+fn memory_that_is_no_mapping_grows_and_begins_as_the_image_too() {
+    let mut model = memory_of(2);
+    let file = image(&model, PAGE);
+    let mut memory = Owned::new(Room::of(2 * PAGE, Some(0), 0), Some(&file)).unwrap();
+    for pages in [2, 3, 4, 9, 10] {
+        model.resize(pages * PAGE, 0);
+        memory.grow_to(model.len()).unwrap();
+        assert!(copied(&memory) == model);
+        assert!(memory.byte_capacity() >= model.len());
+    }
+    assert!(memory.grow_to(PAGE).is_err());
+    assert!(Owned::new(Room::of(PAGE, Some(0), PAGE), None).is_err());
+    assert!(copied(&Owned::new(Room::of(PAGE, None, 0), None).unwrap()) == vec![0; PAGE]);
+}
+
 #[test]
 fn an_empty_memory_is_one() {
     for reserved in [0, PAGE] {
@@ -141,9 +164,7 @@ const OTHER: &str = "(module (memory (export \"memory\") 1) (data (i32.const 3) 
 
 fn engine(change: impl FnOnce(&mut Config)) -> Engine {
     let mut config = Config::new();
-    config
-        .memory_init_cow(false)
-        .with_host_memory(Arc::new(ImageMemory));
+    configure(&mut config);
     change(&mut config);
     Engine::new(&config).unwrap()
 }
@@ -226,7 +247,10 @@ async fn instances_that_are_made_at_once_get_their_own_images() {
             let mut store = Store::new(&engine, ());
             tokio::task::yield_now().await;
             let made = instance(&mut store, CODE, Some(&file)).await;
-            memory(&mut store, made).data(&store).iter().all(|b| *b == byte)
+            memory(&mut store, made)
+                .data(&store)
+                .iter()
+                .all(|b| *b == byte)
         }
     };
     let tasks: Vec<_> = (1..20).map(|byte| tokio::spawn(make(byte))).collect();

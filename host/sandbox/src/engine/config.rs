@@ -1,10 +1,8 @@
 //! The settings of wasmtime that Python and its limits need.
 
-use std::sync::Arc;
-
 use wasmtime::{Config, ModuleVersionStrategy};
 
-use sandbox_net_python::{ASYNC_STACK, BuildError, ImageMemory, WASM_STACK};
+use sandbox_net_python::{ASYNC_STACK, BuildError, WASM_STACK, image};
 
 /// What an embedder changes of wasmtime's settings.
 pub(super) type Change = Box<dyn FnOnce(&mut Config) + Send>;
@@ -41,12 +39,10 @@ pub(super) fn config(changes: Vec<Change>) -> Result<Config, BuildError> {
     for change in changes {
         change(&mut config);
     }
-    configure(&mut config)
+    // Each run maps its snapshot.
+    image::configure(configure(&mut config))
         // A store has no fuel: each guest would trap at once.
         .consume_fuel(false)
-        // Each run maps the snapshot instead of copying it: not as wasmtime would, with the code's data.
-        .memory_init_cow(false)
-        .with_host_memory(Arc::new(ImageMemory))
         // The cache's native code is refused if another wasmtime compiled it.
         .module_version(ModuleVersionStrategy::WasmtimeVersion)
         .map_err(BuildError::compile)?;

@@ -207,7 +207,9 @@ impl Inner {
         let engine = &self.parts.wasmtime;
         let code = self.builder().runtime(engine)?;
         match code::load(engine, &code) {
-            Err(BuildError::Compile(_)) => code::load(engine, &self.builder().runtime_again(engine)?),
+            Err(BuildError::Compile(_)) => {
+                code::load(engine, &self.builder().runtime_again(engine)?)
+            }
             loaded => loaded,
         }
     }
