@@ -158,6 +158,20 @@ impl Builder<'_> {
         })
     }
 
+    /// Returns the [`image`](Self::image) that the cache has, if it is whole.
+    ///
+    /// # Errors
+    ///
+    /// If others could have changed it.
+    pub fn image_in_cache(&self, capability: Capability) -> Result<Option<Arc<Image>>, BuildError> {
+        let key = self.key(capability);
+        let identity = identity(&key);
+        match self.cache.entry("image", &key)?.get() {
+            Some(directory) => open(&directory, &identity),
+            None => Ok(None),
+        }
+    }
+
     /// The memory of the distribution itself.
     fn base(&self) -> Result<Arc<Image>, BuildError> {
         self.open_or_make(&self.runtime_key(), |identity, path| {
@@ -174,20 +188,16 @@ impl Builder<'_> {
         key: &str,
         make: impl Fn(Identity, &Path) -> Result<(), BuildError>,
     ) -> Result<Arc<Image>, BuildError> {
-        let identity: Identity = Sha256::digest(key).into();
+        let identity = identity(key);
         let entry = self.cache.entry("image", key)?;
         let into = |directory: &Path| make(identity, &directory.join(IMAGE));
         let directory = entry.get_or_make(self.progress, into)?;
-        match Image::open(&directory.join(IMAGE), &identity) {
-            // Others would have to be told of it.
-            Err(ImageError::File(refused @ Error::CacheNotPrivate { .. })) => Err(refused.into()),
-            Err(_) => {
-                let directory = entry.remake(self.progress, into)?;
-                let image = Image::open(&directory.join(IMAGE), &identity);
-                Ok(Arc::new(image.map_err(BuildError::snapshot)?))
-            }
-            Ok(image) => Ok(Arc::new(image)),
+        if let Some(image) = open(&directory, &identity)? {
+            return Ok(image);
         }
+        let directory = entry.remake(self.progress, into)?;
+        let image = Image::open(&directory.join(IMAGE), &identity);
+        Ok(Arc::new(image.map_err(BuildError::snapshot)?))
     }
 
     /// Everything that the runtime's bytes depend on.
@@ -242,6 +252,20 @@ impl Builder<'_> {
             })
         };
         names.map(stub).collect()
+    }
+}
+
+/// The key of an image's entry names all that the image was made of.
+fn identity(key: &str) -> Identity {
+    Sha256::digest(key).into()
+}
+
+/// The image in an entry; none if it is damaged. One that others could have changed is refused.
+fn open(directory: &Path, identity: &Identity) -> Result<Option<Arc<Image>>, BuildError> {
+    match Image::open(&directory.join(IMAGE), identity) {
+        Ok(image) => Ok(Some(Arc::new(image))),
+        Err(ImageError::File(refused @ Error::CacheNotPrivate { .. })) => Err(refused.into()),
+        Err(_) => Ok(None),
     }
 }
 

@@ -49,6 +49,7 @@ mod shim;
 mod snapshot;
 #[cfg(test)]
 mod testing;
+mod zeros;
 
 pub use build::Builder;
 pub use build_error::BuildError;

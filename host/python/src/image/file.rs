@@ -5,8 +5,9 @@
 //! 16    32 bytes   the identity: the hash of all that the memory was made of
 //! 48    u64        the size with which the runtime's memory begins
 //! 56    u64        the size of this memory
-//! 64    u32        CRC-32 of the pages that are not zero, each after its number
-//! 68    u32        CRC-32 of the header so far
+//! 64    u32        CRC-32 of the pages that are not zero
+//! 68    u32        CRC-32 of their numbers
+//! 72    u32        CRC-32 of the header so far
 //! START            the memory
 //! ```
 //!
@@ -23,13 +24,12 @@ use crc32fast::Hasher;
 use crate::componentize::WASM_PAGE;
 use crate::error::Error;
 use crate::private_dir;
+use crate::zeros::{PAGE, used};
 
 const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
-const HEADER: usize = 72;
+const HEADER: usize = 76;
 /// Where the memory begins: a multiple of every host's page size.
 pub(super) const START: usize = 64 << 10;
-/// What is a hole or is not.
-const PAGE: usize = 4096;
 /// How much is read at once.
 const BUFFER: usize = 256 << 10;
 
@@ -120,7 +120,7 @@ struct Header {
     identity: Identity,
     minimum: usize,
     size: usize,
-    contents: u32,
+    contents: Contents,
 }
 
 impl Header {
@@ -130,7 +130,8 @@ impl Header {
         bytes.extend(self.identity);
         bytes.extend((self.minimum as u64).to_le_bytes());
         bytes.extend((self.size as u64).to_le_bytes());
-        bytes.extend(self.contents.to_le_bytes());
+        bytes.extend(self.contents.pages.to_le_bytes());
+        bytes.extend(self.contents.numbers.to_le_bytes());
         let sum = crc32fast::hash(&bytes);
         bytes.extend(sum.to_le_bytes());
         bytes
@@ -151,7 +152,12 @@ impl Header {
             number.copy_from_slice(&head[at..at + 8]);
             usize::try_from(u64::from_le_bytes(number)).ok()
         };
-        let contents = u32::from_le_bytes([head[64], head[65], head[66], head[67]]);
+        let sum =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let contents = Contents {
+            pages: sum(64),
+            numbers: sum(68),
+        };
         let is_memory = |size: &usize| *size <= 1 << 32 && size.is_multiple_of(WASM_PAGE);
         let (minimum, size) = (number(48), number(56));
         let (Some(minimum), Some(size)) = (minimum.filter(is_memory), size.filter(is_memory))
@@ -170,23 +176,43 @@ impl Header {
     }
 }
 
-fn is_zero(page: &[u8]) -> bool {
-    page.iter().fold(0, |all, byte| all | byte) == 0
+/// The checksums of a memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Contents {
+    pages: u32,
+    numbers: u32,
 }
 
-/// Adds the pages that are not zero to the sum; the first one is `number`.
-fn sum(hasher: &mut Hasher, pages: &[u8], number: usize) {
-    for (page, number) in pages.chunks(PAGE).zip(number as u32..) {
-        if !is_zero(page) {
-            hasher.update(&number.to_le_bytes());
-            hasher.update(page);
+/// The checksums of a memory, piece by piece.
+#[derive(Default)]
+struct Sums {
+    pages: Hasher,
+    numbers: Hasher,
+}
+
+impl Sums {
+    /// Adds what is used of these pages; the first one is `number`.
+    fn add(&mut self, pages: &[u8], number: usize) {
+        for (at, run) in used(pages) {
+            let first = number + at / PAGE;
+            let numbers =
+                (first..first + run.len().div_ceil(PAGE)).map(|n| (n as u32).to_le_bytes());
+            self.numbers.update(&numbers.flatten().collect::<Vec<u8>>());
+            self.pages.update(run);
+        }
+    }
+
+    fn end(self) -> Contents {
+        Contents {
+            pages: self.pages.finalize(),
+            numbers: self.numbers.finalize(),
         }
     }
 }
 
 /// The checksum of the memory in the file. Holes are not read.
-fn checksum(file: &mut File, size: usize) -> io::Result<u32> {
-    let mut hasher = Hasher::new();
+fn checksum(file: &mut File, size: usize) -> io::Result<Contents> {
+    let mut sums = Sums::default();
     let mut buffer = vec![0; BUFFER];
     let mut at = 0;
     while at < size {
@@ -199,10 +225,10 @@ fn checksum(file: &mut File, size: usize) -> io::Result<u32> {
         let piece = &mut buffer[..BUFFER.min(size - at)];
         file.seek(SeekFrom::Start((START + at) as u64))?;
         file.read_exact(piece)?;
-        sum(&mut hasher, piece, at / PAGE);
+        sums.add(piece, at / PAGE);
         at += piece.len();
     }
-    Ok(hasher.finalize())
+    Ok(sums.end())
 }
 
 /// Where the next byte of the memory is that is not in a hole.
@@ -230,7 +256,7 @@ pub(crate) struct ImageWriter {
     identity: Identity,
     minimum: usize,
     size: usize,
-    hasher: Hasher,
+    sums: Sums,
 }
 
 impl ImageWriter {
@@ -241,25 +267,16 @@ impl ImageWriter {
             identity,
             minimum,
             size: 0,
-            hasher: Hasher::new(),
+            sums: Sums::default(),
         })
     }
 
     /// Appends the next pieces of memory, whole pages of WebAssembly.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        sum(&mut self.hasher, bytes, self.size / PAGE);
-        let mut pages = bytes.chunks(PAGE).zip(0..).peekable();
-        while let Some((page, first)) = pages.next() {
-            if is_zero(page) {
-                continue;
-            }
-            let mut end = first + 1;
-            while pages.next_if(|(page, _)| !is_zero(page)).is_some() {
-                end += 1;
-            }
-            let place = START + self.size + first * PAGE;
+        self.sums.add(bytes, self.size / PAGE);
+        for (at, run) in used(bytes) {
+            let place = START + self.size + at;
             self.file.seek(SeekFrom::Start(place as u64))?;
-            let run = &bytes[first * PAGE..bytes.len().min(end * PAGE)];
             self.file.write_all(run)?;
         }
         self.size += bytes.len();
@@ -273,7 +290,7 @@ impl ImageWriter {
             identity: self.identity,
             minimum: self.minimum,
             size: self.size,
-            contents: self.hasher.finalize(),
+            contents: self.sums.end(),
         };
         self.file.rewind()?;
         self.file.write_all(&header.bytes())

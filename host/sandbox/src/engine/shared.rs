@@ -180,24 +180,29 @@ impl Engine {
         &self,
         capability: Capability,
     ) -> Result<&Interpreter, BuildError> {
-        let runtime = self.runtime().await?;
+        runtime::check()?;
         let cell = match capability {
             Capability::Network => &self.inner.network,
             Capability::None => &self.inner.plain,
         };
-        let prepared = cell.get_or_try_init(|| {
-            let (inner, runtime) = (self.inner.clone(), runtime.clone());
-            blocking(move || {
-                let image = inner.builder().image(&runtime, capability)?;
+        let preparation = self.inner.parts.preparation;
+        let prepared = cell.get_or_try_init(async || {
+            // The code is loaded while the image is read.
+            let inner = self.inner.clone();
+            let found = blocking(move || inner.builder().image_in_cache(capability));
+            let (runtime, found) = tokio::join!(self.runtime(), found);
+            let (runtime, found) = (runtime?.clone(), found?);
+            let inner = self.inner.clone();
+            let making = blocking(move || {
+                let image = match found {
+                    Some(image) => image,
+                    None => inner.builder().image(&runtime, capability)?,
+                };
                 Interpreter::new(&runtime, image, capability).map_err(BuildError::compile)
-            })
+            });
+            limited(preparation, "preparing the interpreter", making).await
         });
-        limited(
-            self.inner.parts.preparation,
-            "preparing the interpreter",
-            prepared,
-        )
-        .await
+        prepared.await
     }
 }
 

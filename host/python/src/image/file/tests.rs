@@ -99,7 +99,7 @@ fn a_header_that_claims_an_impossible_size_is_refused() {
         identity: IDENTITY,
         minimum,
         size,
-        contents: 0,
+        contents: Sums::default().end(),
     };
     for (minimum, size) in [
         (0, 1),
