@@ -8,7 +8,7 @@
 //! use sandbox_net_python::{Builder, Capability, without_network};
 //! use wasmtime::component::{Component, Linker};
 //!
-//! # async fn example<T: wasmtime_wasi::WasiView>(
+//! # async fn example<T: wasmtime_wasi::WasiView + 'static>(
 //! #     builder: Builder<'_>, state: T, load: impl Fn(&wasmtime::Engine, &std::path::Path) -> Component,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = wasmtime::Engine::new(image::configure(&mut wasmtime::Config::new()))?;
