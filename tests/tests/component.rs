@@ -89,6 +89,20 @@ async fn without_a_rule_nothing_of_the_network_is_imported_and_the_socket_module
     assert_eq!(outcome.stdout_text(), "sandbox-net\n", "{outcome:?}");
 }
 
+/// The same code serves both kinds of programs, so the host answers for the descriptor.
+#[tokio::test]
+async fn without_a_network_the_channels_descriptor_is_none_for_any_call() {
+    let code = "import os\n\
+                for call in lambda: os.write(-2, b''), lambda: os.read(-2, 1), lambda: os.fstat(-2):\n\
+                \x20   for _ in range(2):\n\
+                \x20       try: print(call())\n\
+                \x20       except OSError as e: print(os.strerror(e.errno))";
+    let plain = Sandbox::builder().build().await.expect("a sandbox");
+    let outcome = plain.run(code).await.expect("a run");
+    let expected = "Bad file descriptor\n".repeat(6);
+    assert_eq!(outcome.stdout_text(), expected, "{outcome:?}");
+}
+
 /// The minimum that CPython needs to start, for either kind of linker.
 fn wasi(engine: &Engine, code: &str, stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
     let (library, guest) = engine.library();

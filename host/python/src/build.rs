@@ -1,25 +1,30 @@
-//! Builds compiled code from an installed distribution; each step is an entry of the cache.
+//! Builds compiled code and memory images from an installed distribution; each is an entry of the cache.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use wasmtime::component::Component;
 
 use crate::build_error::BuildError;
-use crate::cache::Cache;
+use crate::cache::{Cache, Entry};
 use crate::componentize::{self, Capability, StubImport, componentize};
+use crate::error::Error;
+use crate::image::{Identity, Image, ImageError, ImageWriter};
 use crate::install::Installed;
-use crate::manifest::{EntryPoint, Manifest};
-use crate::prepare::{LIBRARY, Preparation, prepare};
+use crate::manifest::{EntryPoint, Manifest, Prepare};
 use crate::private_dir;
 use crate::progress::Amount;
 use crate::progress::Progress;
 use crate::runtime_error::RuntimeError;
 use crate::shim;
+use crate::snapshot::{LIBRARY, Preparation, snapshot};
 
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
+const IMAGE: &str = "python.image";
 /// What a distribution's unexplained imports return: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
 
@@ -45,8 +50,9 @@ impl std::fmt::Debug for Builder<'_> {
 }
 
 impl Builder<'_> {
-    /// Returns the component's file. Blocks for minutes the first time; call it on a thread that may
-    /// block, such as that of `tokio::task::spawn_blocking`.
+    /// Returns the component's file, for hosts of your own. Blocks while it makes the image that
+    /// it begins with; call it on a thread that may block, such as that of
+    /// `tokio::task::spawn_blocking`. `runtime` is what [`runtime`](Self::runtime) compiled.
     ///
     /// # Errors
     ///
@@ -55,17 +61,70 @@ impl Builder<'_> {
     /// # Panics
     ///
     /// Within an asynchronous task, if the component has to be made.
-    pub fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
+    pub fn component(
+        &self,
+        runtime: &Component,
+        capability: Capability,
+    ) -> Result<PathBuf, BuildError> {
         let entry = self.cache.entry("component", &self.key(capability))?;
+        if let Some(directory) = entry.get() {
+            return Ok(directory.join(COMPONENT));
+        }
+        let image = self.image(runtime, capability)?.read()?;
         let directory = entry.get_or_make(self.progress, |directory| {
-            let component = self.make_component(capability)?;
+            let module = private_dir::read(&self.installed.core_wasm)?;
+            let module = componentize::embed(&module, &image)?;
+            let component = componentize(&module, &self.stubs()?, capability)?;
             std::fs::write(directory.join(COMPONENT), component).map_err(BuildError::Io)
         })?;
         Ok(directory.join(COMPONENT))
     }
 
-    /// Returns the component compiled for `engine`. Blocks for minutes the first time. Engines whose
-    /// settings lead to different code have different entries of the cache.
+    /// Returns the runtime compiled for `engine`: code without data, whose instances begin with an
+    /// [`image`](Self::image), with a network and without. Blocks for minutes the first time. Engines
+    /// whose settings lead to different code have different entries of the cache.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says which step failed.
+    pub fn runtime(&self, engine: &wasmtime::Engine) -> Result<PathBuf, BuildError> {
+        let make =
+            |entry: Entry| entry.get_or_make(self.progress, |into| self.compile(engine, into));
+        Ok(make(self.compiled(engine)?)?.join(COMPILED))
+    }
+
+    /// Compiles the [`runtime`](Self::runtime) again, where what the cache has can't be loaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`runtime`](Self::runtime).
+    pub fn runtime_again(&self, engine: &wasmtime::Engine) -> Result<PathBuf, BuildError> {
+        let make = |entry: Entry| entry.remake(self.progress, |into| self.compile(engine, into));
+        Ok(make(self.compiled(engine)?)?.join(COMPILED))
+    }
+
+    fn compiled(&self, engine: &wasmtime::Engine) -> Result<Entry, BuildError> {
+        let key = format!("{}-{:016x}", self.runtime_key(), settings(engine));
+        Ok(self.cache.entry("compiled", &key)?)
+    }
+
+    fn compile(&self, engine: &wasmtime::Engine, into: &Path) -> Result<(), BuildError> {
+        match &self.manifest.entry {
+            EntryPoint::Reactor { run } if run == "run" => {}
+            _ => return Err(self.unsupported("is no reactor with the export `run`")),
+        }
+        let label = "compiling the interpreter (once, a few minutes)";
+        let _step = self.progress.start(label, Amount::Unknown);
+        let module = private_dir::read(&self.installed.core_wasm)?;
+        let component = componentize::runtime(&module, &self.stubs()?, self.recipe()?)?;
+        drop(module);
+        let code = engine.precompile_component(&component);
+        std::fs::write(into.join(COMPILED), code.map_err(BuildError::compile)?)?;
+        Ok(())
+    }
+
+    /// Returns the memory with which an interpreter of this capability begins, made by an instance of the
+    /// `runtime` where the cache has none, or a damaged one. Blocks for seconds then.
     ///
     /// # Errors
     ///
@@ -73,72 +132,110 @@ impl Builder<'_> {
     ///
     /// # Panics
     ///
-    /// As [`component`](Self::component).
-    pub fn compiled(
+    /// Within an asynchronous task, if the image has to be made.
+    pub fn image(
         &self,
-        engine: &wasmtime::Engine,
+        runtime: &Component,
         capability: Capability,
-    ) -> Result<PathBuf, BuildError> {
-        let key = format!("{}-{:016x}", self.key(capability), settings(engine));
-        let entry = self.cache.entry("compiled", &key)?;
-        if let Some(directory) = entry.get() {
-            return Ok(directory.join(COMPILED));
-        }
-        let component = self.component(capability)?;
-        let directory = entry.get_or_make(self.progress, |directory| {
-            let label = "compiling the interpreter (once, a few minutes)";
+    ) -> Result<Arc<Image>, BuildError> {
+        self.open_or_make(&self.key(capability), |identity, path| {
+            let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
+            let base = self.base()?;
+            let label = "preparing the interpreter (once)";
             let _step = self.progress.start(label, Amount::Unknown);
-            let component = private_dir::read(&component)?;
-            let code = engine
-                .precompile_component(&component)
-                .map_err(BuildError::compile)?;
-            std::fs::write(directory.join(COMPILED), code).map_err(BuildError::Io)
-        })?;
-        Ok(directory.join(COMPILED))
+            let preparation = Preparation {
+                runtime,
+                base: &base,
+                recipe: self.recipe()?,
+                library: (
+                    &self.installed.library_dir,
+                    &self.manifest.library.guest_dir,
+                ),
+                capability,
+            };
+            let into = ImageWriter::create(path, identity, base.minimum())?;
+            handle.block_on(snapshot(preparation, into))
+        })
     }
 
-    /// Everything that the component's bytes depend on.
-    fn key(&self, capability: Capability) -> String {
+    /// Returns the [`image`](Self::image) that the cache has, if it is whole.
+    ///
+    /// # Errors
+    ///
+    /// If others could have changed it.
+    pub fn image_in_cache(&self, capability: Capability) -> Result<Option<Arc<Image>>, BuildError> {
+        let key = self.key(capability);
+        let identity = identity(&key);
+        match self.cache.entry("image", &key)?.get() {
+            Some(directory) => open(&directory, &identity),
+            None => Ok(None),
+        }
+    }
+
+    /// The memory of the distribution itself.
+    fn base(&self) -> Result<Arc<Image>, BuildError> {
+        self.open_or_make(&self.runtime_key(), |identity, path| {
+            let module = private_dir::read(&self.installed.core_wasm)?;
+            let memory = componentize::memory(&module)?;
+            let mut into = ImageWriter::create(path, identity, memory.len())?;
+            into.append(&memory)?;
+            Ok(into.finish()?)
+        })
+    }
+
+    fn open_or_make(
+        &self,
+        key: &str,
+        make: impl Fn(Identity, &Path) -> Result<(), BuildError>,
+    ) -> Result<Arc<Image>, BuildError> {
+        let identity = identity(key);
+        let entry = self.cache.entry("image", key)?;
+        let into = |directory: &Path| make(identity, &directory.join(IMAGE));
+        let directory = entry.get_or_make(self.progress, into)?;
+        if let Some(image) = open(&directory, &identity)? {
+            return Ok(image);
+        }
+        let directory = entry.remake(self.progress, into)?;
+        let image = Image::open(&directory.join(IMAGE), &identity);
+        Ok(Arc::new(image.map_err(BuildError::snapshot)?))
+    }
+
+    /// Everything that the runtime's bytes depend on.
+    fn runtime_key(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(env!("CARGO_PKG_VERSION"));
         hash.update(&self.manifest.core.sha256);
+        hash.update(componentize::digest());
+        self.named("runtime", hash)
+    }
+
+    /// Everything that the component's bytes, and those of its image, depend on.
+    fn key(&self, capability: Capability) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.runtime_key());
         hash.update(&self.manifest.library.sha256);
         hash.update(LIBRARY);
-        hash.update(componentize::digest());
         hash.update(shim::digest(capability));
         let name = match capability {
             Capability::Network => "network",
             Capability::None => "plain",
         };
+        self.named(name, hash)
+    }
+
+    fn named(&self, name: &str, hash: Sha256) -> String {
         let digest = hash.finalize();
         let digest: String = digest[..12].iter().map(|b| format!("{b:02x}")).collect();
         format!("{}-{name}-{digest}", self.manifest.name)
     }
 
-    fn make_component(&self, capability: Capability) -> Result<Vec<u8>, BuildError> {
-        let unsupported = |why| BuildError::Unsupported(self.manifest.name.clone(), why);
-        match &self.manifest.entry {
-            EntryPoint::Reactor { run } if run == "run" => {}
-            _ => return Err(unsupported("is no reactor with the export `run`")),
-        }
-        let module = private_dir::read(&self.installed.core_wasm)?;
-        let stubs = self.stubs()?;
+    fn unsupported(&self, why: &'static str) -> BuildError {
+        BuildError::Unsupported(self.manifest.name.clone(), why)
+    }
+
+    fn recipe(&self) -> Result<&Prepare, BuildError> {
         let recipe = self.manifest.prepare.as_ref();
-        let recipe = recipe.ok_or_else(|| unsupported("cannot run a turn before its snapshot"))?;
-        let runtime = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
-        let label = "preparing the interpreter (once, a few minutes)";
-        let _step = self.progress.start(label, Amount::Unknown);
-        let module = runtime.block_on(prepare(Preparation {
-            module: &module,
-            stubs: &stubs,
-            recipe,
-            library: (
-                &self.installed.library_dir,
-                &self.manifest.library.guest_dir,
-            ),
-            capability,
-        }))?;
-        Ok(componentize(&module, &stubs, capability)?)
+        recipe.ok_or_else(|| self.unsupported("cannot run a turn before its snapshot"))
     }
 
     fn stubs(&self) -> Result<Vec<StubImport>, BuildError> {
@@ -155,6 +252,20 @@ impl Builder<'_> {
             })
         };
         names.map(stub).collect()
+    }
+}
+
+/// The key of an image's entry names all that the image was made of.
+fn identity(key: &str) -> Identity {
+    Sha256::digest(key).into()
+}
+
+/// The image in an entry; none if it is damaged. One that others could have changed is refused.
+fn open(directory: &Path, identity: &Identity) -> Result<Option<Arc<Image>>, BuildError> {
+    match Image::open(&directory.join(IMAGE), identity) {
+        Ok(image) => Ok(Some(Arc::new(image))),
+        Err(ImageError::File(refused @ Error::CacheNotPrivate { .. })) => Err(refused.into()),
+        Err(_) => Ok(None),
     }
 }
 

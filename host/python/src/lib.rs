@@ -2,7 +2,7 @@
 //! the cache of all of them.
 //!
 //! ```no_run
-//! use sandbox_net_python::{Builder, Cache, Capability, Manifest, PackagesBuilder, Silent, install};
+//! use sandbox_net_python::{Builder, Cache, Manifest, PackagesBuilder, Silent, install};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let manifest = Manifest::find(None)?;
@@ -18,10 +18,8 @@
 //!     installed: &installed,
 //!     progress: &Silent,
 //! };
-//! let runtime = tokio::runtime::Runtime::new()?;
-//! let _entered = runtime.enter();
-//! let component = builder.component(Capability::Network)?;
-//! println!("the component is {}", component.display());
+//! let code = builder.runtime(&wasmtime::Engine::default())?;
+//! println!("the compiled interpreter is {}", code.display());
 //! # Ok(())
 //! # }
 //! ```
@@ -38,26 +36,31 @@ pub mod cache;
 mod componentize;
 mod error;
 mod hash;
+pub mod image;
 pub mod install;
 pub mod manifest;
+mod no_network;
 pub mod packages;
 pub mod pip;
-mod prepare;
 pub mod private_dir;
 pub mod progress;
 mod runtime_error;
 mod shim;
+mod snapshot;
 #[cfg(test)]
 mod testing;
+mod zeros;
 
 pub use build::Builder;
 pub use build_error::BuildError;
 pub use cache::{Cache, Entry};
 pub use componentize::{Capability, ComponentizeError, StubImport, componentize};
 pub use error::Error;
+pub use image::Image;
 pub use install::install_within;
 pub use install::{Installed, install};
 pub use manifest::Manifest;
+pub use no_network::without_network;
 pub use packages::{Packages, PackagesBuilder};
 pub use pip::Pip;
 pub use progress::{Amount, Progress, Silent, Step, Terminal};

@@ -52,6 +52,14 @@ pub(crate) fn start_error(text: String, limit: usize) -> Error {
     }
 }
 
+/// Refuses a memory limit below what the interpreter begins with.
+pub(crate) fn memory_holds(limit: usize, needed: usize) -> Result<(), Error> {
+    match needed <= limit {
+        true => Ok(()),
+        false => Err(too_little(limit, needed)),
+    }
+}
+
 fn too_little(bytes: usize, needed: usize) -> Error {
     let (limit, needed) = (
         byte_count::bytes(bytes as u64),

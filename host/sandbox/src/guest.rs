@@ -81,9 +81,10 @@ impl Guest {
         }
         let interpreter = self.engine.interpreter(self.capability).await?.clone();
         let (engine, memory, cpu) = (self.engine.clone(), self.memory, self.cpu);
+        checks::memory_holds(memory, interpreter.memory())?;
         let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
         let usage = Arc::new(Usage::new());
-        let mut store = Store::new(engine.wasmtime(), self.state());
+        let mut store = Store::new(engine.wasmtime(), self.state(interpreter.memory_beyond()));
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
@@ -97,7 +98,7 @@ impl Guest {
         let asked = Arc::clone(&stop);
         let guest = async move {
             let running = async {
-                let instance = interpreter.instantiate_async(&mut store).await?;
+                let instance = interpreter.instantiate(&mut store).await?;
                 let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
                 let ended = run.call_async(&mut store, ()).await;
                 tokio::join!(stdout.written(), stderr.written());
@@ -133,7 +134,8 @@ impl Guest {
         })
     }
 
-    fn state(mut self) -> StoreState {
+    /// The state of a guest that begins with so many bytes besides what its runtime asks for.
+    fn state(mut self, held: usize) -> StoreState {
         let stdin = std::mem::replace(&mut self.stdin, InputSource::Empty);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
@@ -142,7 +144,7 @@ impl Guest {
             wasi: self.wasi(stdin),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(self.gateway),
-            limits: Limits::new(self.memory),
+            limits: Limits::new(self.memory).beginning_with(held),
             preopens: self.preopens,
             files: Files::default(),
         }

@@ -38,9 +38,11 @@ impl Copied {
         let component = component.expect("a component");
         let interpreter = component.parent().and_then(Path::file_name);
         let interpreter = interpreter.expect("an entry").to_string_lossy();
-        for kind in ["distribution", "compiled"] {
+        let code = mapped_code(&from.root().join("compiled"));
+        for kind in ["distribution", "image", "compiled"] {
             for key in from.keys(kind).expect("the entries") {
-                if kind == "distribution" || key.starts_with(&*interpreter) {
+                let is_runtime = kind == "image" && code.starts_with(&key);
+                if kind == "distribution" || is_runtime || key == interpreter || key == code {
                     copy(
                         &from.root().join(kind).join(&key),
                         &cache.join(kind).join(&key),
@@ -52,6 +54,7 @@ impl Copied {
             &outer,
             &cache,
             &cache.join("distribution"),
+            &cache.join("image"),
             &cache.join("compiled"),
         ] {
             chmod(path, 0o755);
@@ -78,6 +81,20 @@ impl Copied {
         (entry.join("python.cwasm"), entry)
     }
 
+    /// The file with the memory that the interpreter begins with, and that of another image.
+    fn images(&self) -> [PathBuf; 2] {
+        let entry = |name: &str| {
+            let mut entries = fs::read_dir(self.cache.join("image")).expect("a directory");
+            let found = entries.find_map(|entry| {
+                let path = entry.ok()?.path();
+                let is_it = path.file_name()?.to_str()?.contains(name);
+                is_it.then(|| path.join("python.image"))
+            });
+            found.expect("an entry")
+        };
+        [entry("-plain-"), entry("-runtime-")]
+    }
+
     /// Runs a program with this cache; returns its output, or the error.
     async fn run(&self) -> Result<String, String> {
         let engine = Engine::builder().cache_dir(&self.cache).build().await;
@@ -100,6 +117,17 @@ impl Copied {
             "{message}"
         );
     }
+}
+
+/// The name of the entry whose code this process has mapped.
+fn mapped_code(compiled: &Path) -> String {
+    let maps = fs::read_to_string("/proc/self/maps").expect("the mappings");
+    let entry = maps.lines().find_map(|line| {
+        let path = Path::new(&line[line.find('/')?..]);
+        let entry = path.strip_prefix(compiled).ok()?.parent()?;
+        entry.to_str().map(str::to_owned)
+    });
+    entry.expect("mapped code")
 }
 
 /// Copies the directory with its files, except for core modules, which are not needed once compiled.
@@ -213,4 +241,57 @@ async fn a_cache_that_a_guest_may_write_to_is_refused_before_its_code_is_loaded(
     let builder = builder.dir(&copied.cache, "/data", DirAccess::ReadWrite);
     let error = builder.prepare().await.expect_err("it is refused");
     assert!(matches!(error, Error::Exposed { .. }), "{error}");
+}
+
+/// As after a crash, a full disk or a copy that was broken off.
+#[tokio::test]
+async fn a_memory_image_that_is_damaged_or_another_one_is_made_again() {
+    let copied = Copied::new().await;
+    let [image, other] = copied.images();
+    let ran = Ok("ran\n".to_owned());
+    assert_eq!(copied.run().await, ran);
+    let whole = fs::read(&image).expect("an image");
+    let made = |path: &Path| fs::metadata(path).expect("an image").ino();
+    let first = made(&image);
+    assert_eq!(copied.run().await, ran);
+    assert_eq!(made(&image), first, "the control: it is used as it is");
+
+    let mut flipped = whole.clone();
+    let middle = (whole.len() / 4096 / 2..).map(|page| page * 4096);
+    let used = middle.into_iter().find(|at| whole[*at] != 0);
+    flipped[used.expect("a byte")] ^= 1;
+    let foreign = fs::read(&other).expect("an image");
+    let cut = whole[..whole.len() - 4096].to_vec();
+    for (what, damaged) in [
+        ("empty", Vec::new()),
+        ("cut", cut),
+        ("flipped", flipped),
+        ("foreign", foreign),
+    ] {
+        fs::write(&image, &damaged).expect("a file");
+        let before = made(&image);
+        assert_eq!(copied.run().await, ran, "{what}");
+        assert_ne!(made(&image), before, "{what}: it was not made again");
+    }
+
+    chmod(&image, 0o666);
+    copied
+        .assert_refused(&image, "lets others write to it", "rm -r")
+        .await;
+}
+
+/// The copied cache has no module that could be compiled.
+#[tokio::test]
+async fn one_compilation_serves_programs_with_a_network_and_without() {
+    let copied = Copied::new().await;
+    assert_eq!(copied.run().await, Ok("ran\n".to_owned()));
+    let engine = Engine::builder().cache_dir(&copied.cache).build().await;
+    let networked = Sandbox::builder().engine(engine.expect("an engine"));
+    let networked = networked.allow("https://a.test").build().await;
+    let code = "import _socket; print(_socket.__spec__.origin)";
+    let outcome = networked.expect("a sandbox").run(code).await;
+    assert_eq!(outcome.expect("a run").stdout_text(), "sandbox-net\n");
+    let cache = Cache::open(Some(copied.cache.clone())).expect("the cache");
+    assert_eq!(cache.keys("compiled").expect("the entries").len(), 1);
+    assert_eq!(cache.keys("image").expect("the entries").len(), 3);
 }

@@ -99,7 +99,7 @@ fn cache() -> tempfile::TempDir {
     let usual = Cache::open(None).expect("the usual cache");
     let beside = usual.root().parent().expect("a directory");
     let cache = tempfile::tempdir_in(beside).expect("a directory");
-    for kind in ["distribution", "component", "compiled"] {
+    for kind in ["distribution", "component", "image", "compiled"] {
         link(&usual.root().join(kind), &cache.path().join(kind));
     }
     cache

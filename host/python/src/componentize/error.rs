@@ -13,6 +13,12 @@ pub enum ComponentizeError {
          only a preview1 build of CPython can be componentized"
     )]
     NotPreview1(&'static str),
+    /// The module has state besides its memory, so no image of the memory is a snapshot of it.
+    #[error(
+        "the distribution's module cannot start from a memory image, because {0}; \
+         use another build of CPython"
+    )]
+    State(String),
     /// `wit-component` refused the module.
     #[error("the distribution's module cannot be made into a component: {0}")]
     Encode(String),

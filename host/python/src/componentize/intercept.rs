@@ -17,7 +17,7 @@ use super::module_names::{ADAPTER, PREVIEW1};
 use super::stub::StubImport;
 
 /// The functions whose file descriptor our adapter checks before the upstream adapter does.
-const INTERCEPTED: [&str; 3] = ["fd_write", "fd_read", "fd_fdstat_get"];
+pub(super) const INTERCEPTED: [&str; 3] = ["fd_write", "fd_read", "fd_fdstat_get"];
 
 /// Rewrites `module` so that [`INTERCEPTED`] go through the adapter.
 pub(super) fn intercept(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
@@ -33,7 +33,7 @@ pub(super) fn without_names(module: &[u8]) -> Result<Vec<u8>, ComponentizeError>
     rewrite(&mut Plain, module)
 }
 
-fn rewrite<R>(pass: &mut R, module: &[u8]) -> Result<Vec<u8>, ComponentizeError>
+pub(super) fn rewrite<R>(pass: &mut R, module: &[u8]) -> Result<Vec<u8>, ComponentizeError>
 where
     R: Reencode<Error = ComponentizeError>,
 {
@@ -92,7 +92,7 @@ pub(super) fn params(module: &[u8], stub: &StubImport) -> Result<usize, Componen
     Err(ComponentizeError::Module(name))
 }
 
-fn drop_names<E>(
+pub(super) fn drop_names<E>(
     module: &mut Module,
     section: &wasmparser::CustomSectionReader<'_>,
 ) -> Result<(), ReencodeError<E>> {

@@ -1,17 +1,23 @@
 //! Turns a preview1 CPython into a WebAssembly component.
 
+mod embed;
 mod error;
 mod exit;
+mod facts;
 mod intercept;
 mod module_names;
+mod runtime;
 mod stub;
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+pub(crate) use self::embed::embed;
 pub use self::error::ComponentizeError;
 use self::error::encode;
+pub(crate) use self::facts::{WASM_PAGE, memory};
+pub(crate) use self::runtime::runtime;
 pub use self::stub::StubImport;
 
 /// The built adapter (`adapter/`), which turns frames on fd `0xFFFFFFFE` into calls of
@@ -55,12 +61,31 @@ pub fn componentize(
     stubs: &[StubImport],
     capability: Capability,
 ) -> Result<Vec<u8>, ComponentizeError> {
-    let mut module = match capability {
-        Capability::Network => intercept::intercept(module)?,
-        Capability::None => intercept::without_names(module)?,
+    let (module, adapter) = match capability {
+        Capability::Network => (intercept::intercept(module)?, Adapter::Ours),
+        Capability::None => (intercept::without_names(module)?, Adapter::Upstream),
     };
+    encode_component(module, MAIN_WORLD, stubs, adapter)
+}
+
+/// Which adapters are between the module and its host.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Adapter {
+    /// The upstream one alone.
+    Upstream,
+    /// Ours, too.
+    Ours,
+}
+
+/// Makes the component of a module that was rewritten for it.
+fn encode_component(
+    mut module: Vec<u8>,
+    world: &str,
+    stubs: &[StubImport],
+    adapter: Adapter,
+) -> Result<Vec<u8>, ComponentizeError> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("main.wit", MAIN_WORLD).map_err(encode)?;
+    let package = resolve.push_str("main.wit", world).map_err(encode)?;
     let world = resolve.select_world(&[package], None).map_err(encode)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(encode)?;
 
@@ -82,7 +107,7 @@ pub fn componentize(
             )
             .map_err(encode)?;
     }
-    if capability == Capability::Network {
+    if adapter == Adapter::Ours {
         encoder = encoder
             .adapter(module_names::ADAPTER, ADAPTER_MODULE)
             .map_err(encode)?;
@@ -98,5 +123,8 @@ pub(crate) fn digest() -> [u8; 32] {
     hash.update(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     hash.update(MAIN_WORLD);
     hash.update(exit::WORLD);
+    for text in runtime::digest() {
+        hash.update(text);
+    }
     hash.finalize().into()
 }

@@ -131,11 +131,11 @@ impl EngineBuilder {
     }
 
     /// Changes settings of wasmtime, such as how well it optimises, how much address space a memory
-    /// reserves, or where instances are allocated. Several closures are called in their order.
+    /// reserves. Several closures are called in their order.
     ///
     /// What a sandbox's limits and snapshots need is set afterwards, so that it cannot be lost: what
-    /// [`configure`](crate::configure) sets, no fuel, copy-on-write memory, and
-    /// the check that compiled code is of this version of wasmtime. Other settings are the closure's: one
+    /// [`configure`](crate::configure) sets, no fuel, memory that begins as a snapshot
+    /// (`Config::with_host_memory`), and the check that compiled code is of this version of wasmtime. Other settings are the closure's: one
     /// with which Python cannot be compiled is a [`BuildError::Compile`]. Settings that lead to different
     /// code have their own entry of the cache, so the first run with them compiles for minutes.
     ///

@@ -27,7 +27,7 @@ pub(super) fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
 fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: it was written by `Builder::compiled`, under a name that holds the hash of everything
+    // SAFETY: it was written by `Builder::runtime`, under a name that holds the hash of everything
     // that it was made of, into a cache that only this user can write to: so `Cache` has found each
     // directory on the way, and `load` the very file that is mapped. No guest has a mount that
     // reaches the cache. Wasmtime itself refuses code of another version or configuration.
@@ -39,4 +39,25 @@ fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Compo
 fn load_bytes(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: as in `load_file`.
     unsafe { Component::deserialize(engine, code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The engine compiles it again then.
+    #[test]
+    fn code_that_was_cut_short_is_an_error_wherever() {
+        let engine = wasmtime::Engine::default();
+        let code = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("code");
+        std::fs::write(&path, &code).unwrap();
+        load(&engine, &path).unwrap();
+        for length in [0, 3, 64, code.len() / 2, code.len() - 4096, code.len() - 1] {
+            std::fs::write(&path, &code[..length]).unwrap();
+            let error = load(&engine, &path).err();
+            assert!(matches!(error, Some(BuildError::Compile(_))), "{length}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use wasmtime::{Config, ModuleVersionStrategy};
 
-use sandbox_net_python::{ASYNC_STACK, BuildError, WASM_STACK};
+use sandbox_net_python::{ASYNC_STACK, BuildError, WASM_STACK, image};
 
 /// What an embedder changes of wasmtime's settings.
 pub(super) type Change = Box<dyn FnOnce(&mut Config) + Send>;
@@ -39,11 +39,10 @@ pub(super) fn config(changes: Vec<Change>) -> Result<Config, BuildError> {
     for change in changes {
         change(&mut config);
     }
-    configure(&mut config)
+    // Each run maps its snapshot.
+    image::configure(configure(&mut config))
         // A store has no fuel: each guest would trap at once.
         .consume_fuel(false)
-        // Each run maps the snapshot instead of copying it.
-        .memory_init_cow(true)
         // The cache's native code is refused if another wasmtime compiled it.
         .module_version(ModuleVersionStrategy::WasmtimeVersion)
         .map_err(BuildError::compile)?;
@@ -74,7 +73,7 @@ mod tests {
                 .wasm_exceptions(false)
                 .wasm_component_model(false)
                 .gc_support(false)
-                .memory_init_cow(false)
+                .memory_init_cow(true)
                 .max_wasm_stack(1)
                 .async_stack_size(2)
                 .module_version(ModuleVersionStrategy::None)

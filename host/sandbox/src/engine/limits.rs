@@ -18,6 +18,14 @@ impl Limits {
         Self { most, held: 0 }
     }
 
+    /// It begins with `bytes` that wasmtime does not ask about.
+    pub(crate) fn beginning_with(self, bytes: usize) -> Self {
+        Self {
+            held: bytes,
+            ..self
+        }
+    }
+
     /// The bytes that the guest has. Memories do not shrink, so this is also the most it ever had.
     pub(crate) fn held(&self) -> usize {
         self.held
@@ -65,5 +73,15 @@ mod tests {
             let answer = limits.memory_growing(current, desired, None).unwrap();
             assert_eq!((answer, limits.held()), (fits, held));
         }
+    }
+
+    #[test]
+    fn what_a_memory_begins_with_counts_although_nobody_asked_for_it() {
+        let mut limits = Limits::new(100).beginning_with(30);
+        assert_eq!(limits.held(), 30);
+        assert!(!limits.memory_growing(0, 71, None).unwrap());
+        assert!(limits.memory_growing(0, 70, None).unwrap());
+        assert!(!limits.memory_growing(100, 101, None).unwrap());
+        assert_eq!(limits.held(), 100);
     }
 }

@@ -1,7 +1,8 @@
 //! Links a run of the interpreter: WASI without `wasi:sockets`, and `sandbox:net` as its only
 //! network.
 
-use wasmtime::component::{Linker, ResourceTable};
+use sandbox_net_python::{Capability, without_network};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p2::bindings::filesystem;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -74,14 +75,23 @@ impl StoreState {
     }
 }
 
-/// Everything that our components, or components that use `wasi:http`, may import.
-pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreState>> {
-    let mut linker = Linker::new(engine);
+/// What an interpreter may import. Without a network nothing of `sandbox:net` is there.
+pub(super) fn linker(
+    runtime: &Component,
+    capability: Capability,
+) -> wasmtime::Result<Linker<StoreState>> {
+    let mut linker = Linker::new(runtime.engine());
     let l = &mut linker;
     sandbox_net_wasi::add_wasi_without_files(l)?;
     filesystem::preopens::add_to_linker::<StoreState, HasPreopens>(l, StoreState::preopens)?;
     filesystem::types::add_to_linker::<StoreState, HasFiles>(l, StoreState::files)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
-    sandbox_net_wasi::add_to_linker(l)?;
+    match capability {
+        Capability::Network => {
+            l.root().func_wrap("network", |_, (): ()| Ok((true,)))?;
+            sandbox_net_wasi::add_to_linker(l)?;
+        }
+        Capability::None => without_network(l, runtime)?,
+    }
     Ok(linker)
 }

@@ -5,6 +5,7 @@ mod code;
 mod config;
 mod files;
 mod filesystem;
+mod interpreter;
 mod limits;
 mod linker;
 mod shared;

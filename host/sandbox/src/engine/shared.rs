@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
 use tokio::sync::OnceCell;
-use wasmtime::component::InstancePre;
+use wasmtime::component::Component;
 
 use super::code;
-use super::linker::{self, StoreState};
+use super::interpreter::Interpreter;
 use super::threads::Threads;
 use super::turns::{Turn, Turns};
 use super::work::{blocking, limited};
@@ -61,8 +61,10 @@ pub(super) struct Parts {
 
 struct Inner {
     parts: Parts,
-    network: OnceCell<InstancePre<StoreState>>,
-    plain: OnceCell<InstancePre<StoreState>>,
+    /// The code of all interpreters, without a memory.
+    runtime: OnceCell<Component>,
+    network: OnceCell<Interpreter>,
+    plain: OnceCell<Interpreter>,
 }
 
 impl Engine {
@@ -70,6 +72,7 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 parts,
+                runtime: OnceCell::new(),
                 network: OnceCell::new(),
                 plain: OnceCell::new(),
             }),
@@ -118,9 +121,9 @@ impl Engine {
     ///
     /// Dropping the future stops the wait, not the work.
     pub async fn component(&self, capability: Capability) -> Result<PathBuf, BuildError> {
-        runtime::check()?;
+        let runtime = self.runtime().await?.clone();
         let inner = self.inner.clone();
-        blocking(move || inner.builder().component(capability)).await
+        blocking(move || inner.builder().component(&runtime, capability)).await
     }
 
     /// Returns the host directory with the standard library, and the guest directory where it is
@@ -157,29 +160,12 @@ impl Engine {
         self.inner.parts.turns.turn().await
     }
 
-    /// The interpreter, ready to be instantiated.
-    pub(crate) async fn interpreter(
-        &self,
-        capability: Capability,
-    ) -> Result<&InstancePre<StoreState>, BuildError> {
+    /// The code of all interpreters.
+    async fn runtime(&self) -> Result<&Component, BuildError> {
         runtime::check()?;
-        let cell = match capability {
-            Capability::Network => &self.inner.network,
-            Capability::None => &self.inner.plain,
-        };
-        let compiled = cell.get_or_try_init(|| {
+        let compiled = self.inner.runtime.get_or_try_init(|| {
             let inner = self.inner.clone();
-            blocking(move || {
-                let code = inner
-                    .builder()
-                    .compiled(&inner.parts.wasmtime, capability)?;
-                let wasmtime = &inner.parts.wasmtime;
-                let component = code::load(wasmtime, &code)?;
-                let linker = linker::linker(wasmtime).map_err(BuildError::compile)?;
-                linker
-                    .instantiate_pre(&component)
-                    .map_err(BuildError::compile)
-            })
+            blocking(move || inner.load())
         });
         limited(
             self.inner.parts.preparation,
@@ -188,9 +174,51 @@ impl Engine {
         )
         .await
     }
+
+    /// The interpreter, ready to be instantiated.
+    pub(crate) async fn interpreter(
+        &self,
+        capability: Capability,
+    ) -> Result<&Interpreter, BuildError> {
+        runtime::check()?;
+        let cell = match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        };
+        let preparation = self.inner.parts.preparation;
+        let prepared = cell.get_or_try_init(async || {
+            // The code is loaded while the image is read.
+            let inner = self.inner.clone();
+            let found = blocking(move || inner.builder().image_in_cache(capability));
+            let (runtime, found) = tokio::join!(self.runtime(), found);
+            let (runtime, found) = (runtime?.clone(), found?);
+            let inner = self.inner.clone();
+            let making = blocking(move || {
+                let image = match found {
+                    Some(image) => image,
+                    None => inner.builder().image(&runtime, capability)?,
+                };
+                Interpreter::new(&runtime, image, capability).map_err(BuildError::compile)
+            });
+            limited(preparation, "preparing the interpreter", making).await
+        });
+        prepared.await
+    }
 }
 
 impl Inner {
+    /// Loads the code, and compiles it where the cache has none or a damaged one.
+    fn load(&self) -> Result<Component, BuildError> {
+        let engine = &self.parts.wasmtime;
+        let code = self.builder().runtime(engine)?;
+        match code::load(engine, &code) {
+            Err(BuildError::Compile(_)) => {
+                code::load(engine, &self.builder().runtime_again(engine)?)
+            }
+            loaded => loaded,
+        }
+    }
+
     fn builder(&self) -> Builder<'_> {
         Builder {
             cache: &self.parts.cache,

@@ -1,0 +1,301 @@
+//! The file of a memory image: a header, and the memory from [`START`] on, with holes for zeros.
+//!
+//! ```text
+//! 0     16 bytes   MAGIC, which has the format's version
+//! 16    32 bytes   the identity: the hash of all that the memory was made of
+//! 48    u64        the size with which the runtime's memory begins
+//! 56    u64        the size of this memory
+//! 64    u32        CRC-32 of the pages that are not zero
+//! 68    u32        CRC-32 of their numbers
+//! 72    u32        CRC-32 of the header so far
+//! START            the memory
+//! ```
+//!
+//! Numbers are little-endian. The file is read only where nobody else can write to it, as the native code
+//! beside it is; the checksum finds damage, no attack. It is never written again once it has its name: a
+//! mapped file that shrinks would end the process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use crc32fast::Hasher;
+
+use crate::componentize::WASM_PAGE;
+use crate::error::Error;
+use crate::private_dir;
+use crate::zeros::{PAGE, used};
+
+const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
+const HEADER: usize = 76;
+/// Where the memory begins: a multiple of every host's page size.
+pub(super) const START: usize = 64 << 10;
+/// How much is read at once.
+const BUFFER: usize = 256 << 10;
+
+/// What an image was made of, hashed.
+pub type Identity = [u8; 32];
+
+/// An image that was checked, ready to be mapped.
+#[derive(Debug)]
+pub struct Image {
+    file: File,
+    minimum: usize,
+    size: usize,
+}
+
+/// Why a file is not the image that is looked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// It cannot be opened, or others can write to it.
+    #[error(transparent)]
+    File(#[from] Error),
+    /// It could not be read or written.
+    #[error("the memory image can't be read or written: {0}")]
+    Io(#[from] io::Error),
+    /// It is damaged, or another image.
+    #[error("the memory image {0}; remove it so that it is made again")]
+    Invalid(&'static str),
+}
+
+impl Image {
+    /// Opens a file of the cache, and reads it to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Invalid`] if it is not whole or was made of something else.
+    pub fn open(path: &Path, identity: &Identity) -> Result<Self, ImageError> {
+        let mut file = private_dir::open(path)?;
+        let mut bytes = [0; HEADER];
+        let length = file.metadata()?.len();
+        match file.read_exact(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(ImageError::Invalid("is cut short"));
+            }
+            read => read?,
+        }
+        let header = Header::parse(&bytes)?;
+        if header.identity != *identity {
+            return Err(ImageError::Invalid("was made of something else"));
+        }
+        if length != (START + header.size) as u64 {
+            return Err(ImageError::Invalid("does not have the size that it claims"));
+        }
+        if checksum(&mut file, header.size)? != header.contents {
+            return Err(ImageError::Invalid("is damaged"));
+        }
+        Ok(Self {
+            file,
+            minimum: header.minimum,
+            size: header.size,
+        })
+    }
+
+    /// The bytes of memory with which an instance begins.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The bytes of them that the runtime itself asks for: a store's limiter hears of these alone.
+    pub fn minimum(&self) -> usize {
+        self.minimum
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Copies the memory.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(START as u64))?;
+        let mut bytes = vec![0; self.size];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+struct Header {
+    identity: Identity,
+    minimum: usize,
+    size: usize,
+    contents: Contents,
+}
+
+impl Header {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER);
+        bytes.extend(MAGIC);
+        bytes.extend(self.identity);
+        bytes.extend((self.minimum as u64).to_le_bytes());
+        bytes.extend((self.size as u64).to_le_bytes());
+        bytes.extend(self.contents.pages.to_le_bytes());
+        bytes.extend(self.contents.numbers.to_le_bytes());
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        bytes
+    }
+
+    fn parse(bytes: &[u8; HEADER]) -> Result<Self, ImageError> {
+        let (head, sum) = bytes.split_at(HEADER - 4);
+        if !head.starts_with(MAGIC) {
+            return Err(ImageError::Invalid("is of another version"));
+        }
+        if crc32fast::hash(head).to_le_bytes() != sum {
+            return Err(ImageError::Invalid("has a damaged header"));
+        }
+        let mut identity = Identity::default();
+        identity.copy_from_slice(&head[16..48]);
+        let number = |at: usize| {
+            let mut number = [0; 8];
+            number.copy_from_slice(&head[at..at + 8]);
+            usize::try_from(u64::from_le_bytes(number)).ok()
+        };
+        let sum =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let contents = Contents {
+            pages: sum(64),
+            numbers: sum(68),
+        };
+        let is_memory = |size: &usize| *size <= 1 << 32 && size.is_multiple_of(WASM_PAGE);
+        let (minimum, size) = (number(48), number(56));
+        let (Some(minimum), Some(size)) = (minimum.filter(is_memory), size.filter(is_memory))
+        else {
+            return Err(ImageError::Invalid("has no possible size"));
+        };
+        if minimum > size {
+            return Err(ImageError::Invalid("is smaller than its runtime's memory"));
+        }
+        Ok(Self {
+            identity,
+            minimum,
+            size,
+            contents,
+        })
+    }
+}
+
+/// The checksums of a memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Contents {
+    pages: u32,
+    numbers: u32,
+}
+
+/// The checksums of a memory, piece by piece.
+#[derive(Default)]
+struct Sums {
+    pages: Hasher,
+    numbers: Hasher,
+}
+
+impl Sums {
+    /// Adds what is used of these pages; the first one is `number`.
+    fn add(&mut self, pages: &[u8], number: usize) {
+        for (at, run) in used(pages) {
+            let first = number + at / PAGE;
+            let numbers =
+                (first..first + run.len().div_ceil(PAGE)).map(|n| (n as u32).to_le_bytes());
+            self.numbers.update(&numbers.flatten().collect::<Vec<u8>>());
+            self.pages.update(run);
+        }
+    }
+
+    fn end(self) -> Contents {
+        Contents {
+            pages: self.pages.finalize(),
+            numbers: self.numbers.finalize(),
+        }
+    }
+}
+
+/// The checksum of the memory in the file. Holes are not read.
+fn checksum(file: &mut File, size: usize) -> io::Result<Contents> {
+    let mut sums = Sums::default();
+    let mut buffer = vec![0; BUFFER];
+    let mut at = 0;
+    while at < size {
+        let start = match data_from(file, at)? {
+            // A page that is a hole in part is read whole.
+            Some(start) => start.min(size) / PAGE * PAGE,
+            None => break,
+        };
+        at = start.max(at);
+        let piece = &mut buffer[..BUFFER.min(size - at)];
+        file.seek(SeekFrom::Start((START + at) as u64))?;
+        file.read_exact(piece)?;
+        sums.add(piece, at / PAGE);
+        at += piece.len();
+    }
+    Ok(sums.end())
+}
+
+/// Where the next byte of the memory is that is not in a hole.
+#[cfg(target_os = "linux")]
+fn data_from(file: &File, at: usize) -> io::Result<Option<usize>> {
+    use rustix::io::Errno;
+
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data((START + at) as u64)) {
+        Ok(place) => Ok(Some((place as usize).saturating_sub(START))),
+        Err(Errno::NXIO) => Ok(None),
+        // The file system does not know holes.
+        Err(Errno::INVAL) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn data_from(_: &File, at: usize) -> io::Result<Option<usize>> {
+    Ok(Some(at))
+}
+
+/// Writes an image from its beginning to its end.
+pub(crate) struct ImageWriter {
+    file: File,
+    identity: Identity,
+    minimum: usize,
+    size: usize,
+    sums: Sums,
+}
+
+impl ImageWriter {
+    /// Begins the file of an image for a runtime whose memory begins with `minimum` bytes.
+    pub(crate) fn create(path: &Path, identity: Identity, minimum: usize) -> io::Result<Self> {
+        Ok(Self {
+            file: File::create_new(path)?,
+            identity,
+            minimum,
+            size: 0,
+            sums: Sums::default(),
+        })
+    }
+
+    /// Appends the next pieces of memory, whole pages of WebAssembly.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sums.add(bytes, self.size / PAGE);
+        for (at, run) in used(bytes) {
+            let place = START + self.size + at;
+            self.file.seek(SeekFrom::Start(place as u64))?;
+            self.file.write_all(run)?;
+        }
+        self.size += bytes.len();
+        Ok(())
+    }
+
+    /// Ends the file. It is no image before.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.file.set_len((START + self.size) as u64)?;
+        let header = Header {
+            identity: self.identity,
+            minimum: self.minimum,
+            size: self.size,
+            contents: self.sums.end(),
+        };
+        self.file.rewind()?;
+        self.file.write_all(&header.bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

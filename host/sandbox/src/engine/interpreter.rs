@@ -1,0 +1,49 @@
+//! An interpreter: code, the memory with which it begins, and what it may import.
+
+use std::sync::Arc;
+
+use sandbox_net_python::image::with_image;
+use sandbox_net_python::{Capability, Image};
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
+
+use super::linker::{self, StoreState};
+
+/// An interpreter, ready to be instantiated. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Interpreter {
+    instances: InstancePre<StoreState>,
+    image: Arc<Image>,
+}
+
+impl Interpreter {
+    pub(super) fn new(
+        runtime: &Component,
+        image: Arc<Image>,
+        capability: Capability,
+    ) -> wasmtime::Result<Self> {
+        let linker = linker::linker(runtime, capability)?;
+        Ok(Self {
+            instances: linker.instantiate_pre(runtime)?,
+            image,
+        })
+    }
+
+    /// The bytes of memory that an instance begins with.
+    pub(crate) fn memory(&self) -> usize {
+        self.image.size()
+    }
+
+    /// The part of them that the store's limiter does not hear of.
+    pub(crate) fn memory_beyond(&self) -> usize {
+        self.image.size() - self.image.minimum()
+    }
+
+    /// Makes an instance, in which nothing has run.
+    pub(crate) async fn instantiate(
+        &self,
+        store: &mut Store<StoreState>,
+    ) -> wasmtime::Result<Instance> {
+        with_image(&self.image, self.instances.instantiate_async(store)).await
+    }
+}
