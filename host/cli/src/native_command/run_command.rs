@@ -96,7 +96,28 @@ impl RunCommand {
         }
     }
 
+    /// Refuses to let the program change what the host reads by name, or writes.
+    fn check_files(&self) -> Result<(), Failure> {
+        let audit = self.audit.iter().map(|path| ("--audit", path));
+        let policies = self.policy.policy.iter().map(|path| ("--policy", path));
+        let authorities = self.ca.iter().map(|path| ("--ca", path));
+        for (option, path) in audit.chain(policies).chain(authorities) {
+            for write in &self.write {
+                if is_within(path, write) {
+                    bail!(
+                        "{option} {} is below --write {}, where the program could change it: put it \
+                         elsewhere",
+                        printable(&path.to_string_lossy()),
+                        printable(&write.to_string_lossy())
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn confined(mut self) -> Result<u8, Failure> {
+        self.check_files()?;
         let command = std::mem::take(&mut self.command);
         let base = environment::base();
         let confinement = self.confinement(base);
@@ -194,6 +215,26 @@ async fn start(
         say("mode 'report': what the policy denies is recorded and let pass");
     }
     Ok((broker.start().await?, prepared))
+}
+
+/// Whether a file, or the link by which it is named, is below a directory. It need not be there yet.
+fn is_within(file: &Path, directory: &Path) -> bool {
+    let Ok(directory) = directory.canonicalize() else {
+        return false;
+    };
+    let parent = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let named = parent.canonicalize().map(|parent| {
+        let name = file.file_name().unwrap_or_default();
+        parent.join(name)
+    });
+    let places = [named, file.canonicalize()];
+    places
+        .into_iter()
+        .flatten()
+        .any(|place| place.starts_with(&directory))
 }
 
 /// What a person can do where the kernel refuses a layer.

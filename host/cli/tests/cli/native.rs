@@ -340,3 +340,37 @@ fn a_profile_for_macos_is_printed() {
         "{profile}"
     );
 }
+
+#[test]
+fn what_the_host_reads_or_records_is_not_where_the_program_writes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (inside, outside) = (folder.path().join("in"), folder.path().join("out"));
+    for directory in [&inside, &outside] {
+        std::fs::create_dir(directory).expect("a directory");
+    }
+    std::fs::write(outside.join("policy.toml"), "version = 1\n").expect("a file");
+    std::os::unix::fs::symlink(outside.join("policy.toml"), inside.join("link.toml"))
+        .expect("a link");
+    let path = |place: &std::path::Path| place.to_str().expect("UTF-8").to_owned();
+    let write = path(&inside);
+    for (option, file) in [
+        ("--audit", path(&inside.join("new.jsonl"))),
+        ("--audit", path(&outside.join("../in/new.jsonl"))),
+        ("--policy", path(&inside.join("link.toml"))),
+        ("--ca", path(&inside.join("link.toml"))),
+    ] {
+        let output = native(&["--write", &write, option, &file], "echo ran");
+        assert_eq!(output.status.code(), Some(TOOL_ERROR), "{option} {file}");
+        let said = text(&output.stderr);
+        assert!(
+            said.contains("put it elsewhere") && said.contains(option),
+            "{said}"
+        );
+        assert_eq!(text(&output.stdout), "");
+    }
+    if can_confine() {
+        let log = path(&outside.join("log.jsonl"));
+        let output = native(&["--write", &write, "--audit", &log], "echo ran");
+        assert_eq!(text(&output.stdout), "ran\n", "control");
+    }
+}

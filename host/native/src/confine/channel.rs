@@ -123,7 +123,7 @@ mod tests {
     fn a_message_arrives_with_its_descriptors() {
         let (one, other) = Channel::pair().unwrap();
         let (mut near, far) = UnixStream::pair().unwrap();
-        one.send(&("text", 7), &[far.as_fd()]).unwrap();
+        one.send(&("text", 7_u8), &[far.as_fd()]).unwrap();
         one.send(&vec![0_u8; 1 << 16], &[]).unwrap();
         drop((one, far));
         let (message, descriptors): ((String, u8), _) = other.receive().unwrap().unwrap();

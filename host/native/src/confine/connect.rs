@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::socket_domain;
 
@@ -190,17 +189,13 @@ impl Supervisor {
 
     /// Connects, and answers.
     fn perform(&self, call: Call, connect: Connect) {
-        let waits = rustix::fs::fcntl_getfl(&connect.socket)
-            .is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
         let waiting = Arc::new(Waiting::new(Arc::clone(&self.listener), call));
         let work = Work {
             waiting: Arc::clone(&waiting),
             interrupted: Arc::clone(&self.interrupted),
             connect,
         };
-        if !waits {
-            return work.run();
-        }
+        // Even a socket that does not wait has a thread of its own: the program can make it wait meanwhile.
         let started = self.waiting.borrow_mut().begin(&waiting, || {
             thread::Builder::new()
                 .stack_size(STACK)

@@ -4,10 +4,17 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How many interpreters are followed: a script's `env`, its Python, that one's launcher.
 const MOST_INTERPRETERS: usize = 4;
+/// The file by which a virtual environment is known.
+const SETTINGS: &str = "pyvenv.cfg";
+/// What an environment and an installation of Python consist of.
+const PARTS: [&str; 6] = ["bin", "include", "lib", "lib64", "share", SETTINGS];
+/// The most that is read of a file to find out what it is.
+const MOST_BYTES: u64 = 64 * 1024;
 
 /// The paths that a command needs to be read, without links resolved.
 ///
@@ -25,13 +32,21 @@ pub(super) fn of(file: &Path, search: &OsStr, home: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The directories that a Python, or a program of its environment, is part of.
+/// What a Python, or a program of its environment, is part of, and the file itself.
 fn installation(file: &Path) -> Vec<PathBuf> {
+    let mut paths = installation_of(file);
+    paths.extend(file.canonicalize());
+    paths
+}
+
+/// What a Python, or a program of its environment, is part of.
+fn installation_of(file: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if let Some(above) = above(file) {
-        if let Ok(settings) = fs::read_to_string(above.join("pyvenv.cfg")) {
-            paths.extend(base(&settings));
-            paths.push(above.to_owned());
+        if let Some(settings) = beginning(&above.join(SETTINGS)) {
+            let base = base(&String::from_utf8_lossy(&settings));
+            paths.extend(base.iter().flat_map(|prefix| parts(prefix)));
+            paths.extend(parts(above));
         }
         let is_shim = file.parent().and_then(Path::file_name) == Some(OsStr::new("shims"));
         if is_shim && above.join("versions").is_dir() {
@@ -42,11 +57,30 @@ fn installation(file: &Path) -> Vec<PathBuf> {
         paths.extend(
             above(&real)
                 .filter(|prefix| is_python(prefix))
-                .map(Path::to_owned),
+                .into_iter()
+                .flat_map(parts),
         );
-        paths.push(real);
     }
     paths
+}
+
+/// What an installation is made of. Other files beside these are a project's own, and not granted.
+fn parts(prefix: &Path) -> Vec<PathBuf> {
+    let all = PARTS.iter().map(|part| prefix.join(part));
+    all.filter(|path| path.exists()).collect()
+}
+
+/// The first bytes of a regular file, without waiting for it: a project can have a named pipe in its place.
+fn beginning(file: &Path) -> Option<Vec<u8>> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(file).ok()?;
+    let is_file = file.metadata().ok()?.is_file();
+    let mut bytes = Vec::new();
+    is_file
+        .then(|| file.take(MOST_BYTES).read_to_end(&mut bytes).ok())
+        .flatten()?;
+    Some(bytes)
 }
 
 fn above(file: &Path) -> Option<&Path> {
@@ -75,9 +109,8 @@ fn is_python(prefix: &Path) -> bool {
 
 /// The interpreter that a script names in its first line.
 fn interpreter(file: &Path, search: &OsStr) -> Option<PathBuf> {
-    let mut start = [0; 256];
-    let length = File::open(file).ok()?.read(&mut start).ok()?;
-    let line = start.get(..length)?.strip_prefix(b"#!")?;
+    let start = beginning(file)?;
+    let line = start.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;
     let mut words = line
         .split(|byte| byte.is_ascii_whitespace())
@@ -86,9 +119,12 @@ fn interpreter(file: &Path, search: &OsStr) -> Option<PathBuf> {
     let first = Path::new(words.next()?);
     if first.file_name() == Some(OsStr::new("env")) {
         let name = words.find(|word| !word.as_bytes().starts_with(b"-"))?;
-        return find(name, search);
+        let is_name = !name.as_bytes().contains(&b'/');
+        return is_name.then(|| find(name, search)).flatten();
     }
-    first.is_absolute().then(|| first.to_owned())
+    // A script may name any file. Only an installation of Python is granted for that.
+    let is_granted = first.is_absolute() && !installation_of(first).is_empty();
+    is_granted.then(|| first.to_owned())
 }
 
 /// The first file of this name in the search path.
@@ -156,6 +192,7 @@ mod tests {
         let base = python(&root.join("base"));
         let environment = root.join("venv");
         fs::create_dir_all(environment.join("bin")).unwrap();
+        fs::create_dir_all(environment.join("lib")).unwrap();
         let home = root.join("base/bin");
         fs::write(
             environment.join("pyvenv.cfg"),
@@ -166,17 +203,30 @@ mod tests {
         let tool = environment.join("bin/tool");
         fs::write(&tool, format!("#!{}/bin/python\n", environment.display())).unwrap();
         let paths = of(&tool, OsStr::new(""), Path::new("/home/nobody"));
-        for expected in [&environment, &root.join("base"), &tool, &base] {
+        let parts = [
+            "venv/bin",
+            "venv/lib",
+            "venv/pyvenv.cfg",
+            "base/bin",
+            "base/lib",
+        ];
+        for expected in parts
+            .map(|part| root.join(part))
+            .iter()
+            .chain([&tool, &base])
+        {
             assert!(
                 paths.contains(expected),
                 "{} in {paths:?}",
                 expected.display()
             );
         }
-        let home = environment.join("below");
-        let paths = of(&tool, OsStr::new(""), &home);
+        for other in [&environment, &root.join("base")] {
+            assert!(!paths.contains(other), "files beside it are not shown");
+        }
+        let paths = of(&tool, OsStr::new(""), &environment.join("lib/below"));
         assert!(
-            !paths.contains(&environment),
+            !paths.contains(&environment.join("lib")),
             "what holds the home is not shown"
         );
     }

@@ -81,11 +81,11 @@ fn trees(plan: &Root) -> Result<Vec<Tree>, Fault> {
         trees.push((mount.path.clone(), tree));
     }
     for device in &plan.devices {
-        let tree = copy(
-            device,
-            MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC,
-        )
-        .step(Layer::Run, format!("show {}", shown(device)))?;
+        // A device on a read-only mount can be written to; its mode and owner cannot be changed.
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC
+            | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        let tree = copy(device, attributes).step(Layer::Run, format!("show {}", shown(device)))?;
         trees.push((device.clone(), tree));
     }
     Ok(trees)

@@ -42,10 +42,10 @@ pub(super) struct Filters {
 /// # Errors
 ///
 /// The architecture is not one that the lists are for.
-pub(super) fn filters(has_own_network: bool) -> Result<Filters, String> {
+pub(super) fn filters(has_own_root: bool) -> Result<Filters, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
     let mut alone = Vec::new();
-    for (error, rules) in rules::refused().map_err(|error| error.to_string())? {
+    for (error, rules) in rules::refused(has_own_root).map_err(|error| error.to_string())? {
         let action = SeccompAction::Errno(error.unsigned_abs());
         alone.push(compile(rules, action, arch)?);
     }
@@ -53,7 +53,7 @@ pub(super) fn filters(has_own_network: bool) -> Result<Filters, String> {
         first.splice(0..0, unknown_calls());
     }
     let mut calls = BTreeMap::from([(libc::SYS_connect, Vec::<Rule>::new())]);
-    if !has_own_network {
+    if !has_own_root {
         // Other machines could come to a server of the program.
         calls.insert(libc::SYS_listen, Vec::new());
     }

@@ -205,3 +205,86 @@ fn no_dump_reaches_the_host() {
         .collect();
     assert_eq!(limits, [Some("1"), Some("1")], "{text}");
 }
+
+#[test]
+fn a_project_does_not_choose_what_else_is_granted() {
+    if !can_confine("hostile projects") {
+        return;
+    }
+    let Some(python) = crate::support::python() else {
+        return;
+    };
+    // A temporary directory is private in there, so the project is elsewhere.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let here = directory.path().canonicalize().unwrap();
+    let environment = here.join("other/venv");
+    let made = Command::new(&python)
+        .args(["-m", "venv", "--without-pip"])
+        .arg(&environment)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for secret in ["other/.env", "other/venv/.env", "tool"] {
+        fs::write(here.join(secret), "#!/bin/sh\necho secret\n").unwrap();
+        crate::support::make_executable(&here.join(secret));
+    }
+    symlink(here.join("other/venv"), here.join("venv")).unwrap();
+    let secrets = ["other/.env", "other/venv/.env", "tool"].map(|name| text(here.join(name)));
+    let program = format!("import os\nfor name in {secrets:?}: print(os.path.exists(name))");
+    let output = confined()
+        .arg("--")
+        .arg(here.join("venv/bin/python"))
+        .args(["-c", &program])
+        .output()
+        .unwrap();
+    assert_eq!(
+        stdout(&output),
+        "False\nFalse\nFalse\n",
+        "{}",
+        stderr(&output)
+    );
+    // Lines that name a file which the script's author wants to read.
+    for line in [
+        format!("#!{}", text(here.join("tool"))),
+        format!("#!/usr/bin/env -S -u {} sh", text(here.join("tool"))),
+    ] {
+        let script = here.join("script");
+        let tool = text(here.join("tool"));
+        fs::write(&script, format!("{line}\ncat {tool}\n")).unwrap();
+        crate::support::make_executable(&script);
+        let output = confined().arg("--").arg(&script).output().unwrap();
+        assert!(!stdout(&output).contains("secret"), "{line}");
+    }
+}
+
+#[test]
+fn a_named_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    if !can_confine("named pipes") {
+        return;
+    }
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let here = directory.path().canonicalize().unwrap();
+    fs::create_dir_all(here.join("venv/bin")).unwrap();
+    symlink("/bin/sh", here.join("venv/bin/sh")).unwrap();
+    for pipe in ["venv/pyvenv.cfg", "command"] {
+        let made = Command::new("mkfifo")
+            .arg(here.join(pipe))
+            .status()
+            .unwrap();
+        assert!(made.success());
+    }
+    crate::support::make_executable(&here.join("command"));
+    let output = confined()
+        .arg("--")
+        .arg(here.join("venv/bin/sh"))
+        .args(["-c", "echo ran"])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&output), "ran\n", "{}", stderr(&output));
+    let output = confined()
+        .arg("--")
+        .arg(here.join("command"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(126), "{}", stderr(&output));
+}

@@ -123,3 +123,9 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn text(path: impl AsRef<OsStr>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
+
+/// Lets everybody execute a file.
+pub(crate) fn make_executable(file: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(file, mode).unwrap();
+}

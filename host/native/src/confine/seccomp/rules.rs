@@ -11,8 +11,15 @@ pub(super) type Rules = BTreeMap<i64, Vec<Rule>>;
 
 type Result<T> = std::result::Result<T, seccompiler::BackendError>;
 
-/// System calls of Linux 6.15 that `libc` has no name for on every target.
+/// System calls that `libc` has no name for on every target.
 const OPEN_TREE_ATTR: i64 = 467;
+const FCHMODAT2: i64 = 452;
+const SETXATTRAT: i64 = 463;
+const REMOVEXATTRAT: i64 = 466;
+const FILE_SETATTR: i64 = 469;
+
+/// `IOPRIO_WHO_PROCESS`.
+const ONE_PROCESS: i64 = 1;
 
 /// Flags of `clone` that make namespaces. (That for clocks is only in `clone3` and `unshare`.)
 const NAMESPACES: [libc::c_int; 7] = [
@@ -96,20 +103,78 @@ const FORBIDDEN_HERE: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const FORBIDDEN_HERE: &[i64] = &[];
 
+/// Refused where no root of the run's own keeps the host's files and objects apart: Landlock has no rights for
+/// modes, owners, times and attributes, and none for shared memory.
+const FORBIDDEN_WITHOUT_ROOT: &[i64] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    SETXATTRAT,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    libc::SYS_shmget,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setattr,
+];
+#[cfg(target_arch = "x86_64")]
+const FORBIDDEN_WITHOUT_ROOT_HERE: &[i64] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const FORBIDDEN_WITHOUT_ROOT_HERE: &[i64] = &[];
+
+/// Calls that give a file its mode, and which argument that is. No file of the program gets another user's or
+/// group's rights: below `--write` it would have them outside.
+const MODES: &[(i64, u8)] = &[
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+    (libc::SYS_openat, 3),
+    (libc::SYS_mknodat, 2),
+];
+#[cfg(target_arch = "x86_64")]
+const MODES_HERE: &[(i64, u8)] = &[
+    (libc::SYS_chmod, 1),
+    (libc::SYS_open, 2),
+    (libc::SYS_creat, 1),
+    (libc::SYS_mknod, 1),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES_HERE: &[(i64, u8)] = &[];
+
 /// As on an older kernel: the C library and programs then do without.
 const NOT_THERE: &[i64] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // Its flags are in memory, where a filter cannot read them. The C library then uses `clone`.
+    // Their flags and modes are in memory, where a filter cannot read them. The C library then uses `clone`,
+    // and programs `openat`.
     libc::SYS_clone3,
+    libc::SYS_openat2,
 ];
 
 /// The rules by the error that they give. The first list is never empty.
-pub(super) fn refused() -> Result<Vec<(i32, Rules)>> {
+pub(super) fn refused(has_root: bool) -> Result<Vec<(i32, Rules)>> {
     let not_there = NOT_THERE.iter().map(|call| (*call, Vec::new())).collect();
     Ok(vec![
-        (libc::EPERM, forbidden()?),
+        (libc::EPERM, forbidden(has_root)?),
         (libc::ENOSYS, not_there),
         (libc::EACCES, sockets()?),
         (libc::EPROTONOSUPPORT, protocols()?),
@@ -117,9 +182,20 @@ pub(super) fn refused() -> Result<Vec<(i32, Rules)>> {
     ])
 }
 
-fn forbidden() -> Result<Rules> {
+fn forbidden(has_root: bool) -> Result<Rules> {
     let calls = FORBIDDEN.iter().chain(FORBIDDEN_HERE);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
+    if !has_root {
+        let more = FORBIDDEN_WITHOUT_ROOT.iter();
+        let more = more.chain(FORBIDDEN_WITHOUT_ROOT_HERE);
+        rules.extend(more.map(|call| (*call, Vec::new())));
+    }
+    for (call, place) in MODES.iter().chain(MODES_HERE) {
+        let bits = [libc::S_ISUID, libc::S_ISGID].map(u64::from);
+        let gives = |bit| rule(&[(*place, (MaskedEq(bit), bit))]);
+        let given = bits.into_iter().map(gives).collect::<Result<_>>()?;
+        rules.entry(*call).or_insert(given);
+    }
     let namespaces = NAMESPACES
         .iter()
         .map(|flag| rule(&[(0, has(*flag))]))
@@ -135,10 +211,24 @@ fn forbidden() -> Result<Rules> {
     let dumps = i64::from(libc::RLIMIT_CORE);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_setrlimit, vec![rule(&[(0, equal(dumps))])?]);
+    // The limits of another process are not the program's: without a PID namespace it could name any.
     rules.insert(
         libc::SYS_prlimit64,
-        vec![rule(&[(1, equal(dumps)), (2, given())])?],
+        vec![
+            rule(&[(1, equal(dumps)), (2, given())])?,
+            rule(&[(0, unlike(0)), (2, given())])?,
+        ],
     );
+    // A process group may have processes outside, and so may a user without a namespace of its own.
+    let process = i64::from(libc::PRIO_PROCESS);
+    let mut priority = vec![rule(&[(0, unlike(process))])?];
+    let mut of_disk = vec![rule(&[(0, unlike(ONE_PROCESS))])?];
+    if !has_root {
+        priority.push(rule(&[(1, unlike(0))])?);
+        of_disk.push(rule(&[(1, unlike(0))])?);
+    }
+    rules.insert(libc::SYS_setpriority, priority);
+    rules.insert(libc::SYS_ioprio_set, of_disk);
     // 0 is Linux itself, and the other asks only.
     let other = rule(&[(0, unlike(0)), (0, unlike(0xffff_ffff))])?;
     rules.insert(libc::SYS_personality, vec![other]);
@@ -260,16 +350,37 @@ mod tests {
 
     #[test]
     fn each_call_is_in_one_list_for_an_error() {
-        // clone, ioctl, personality, prlimit64, and setrlimit where there is one.
-        const BY_ARGUMENTS: usize = if cfg!(target_arch = "x86_64") { 5 } else { 4 };
-        let lists = refused().unwrap();
-        assert!(lists.iter().all(|(_, rules)| !rules.is_empty()));
-        let (_, forbidden) = &lists[0];
-        assert!(NOT_THERE.iter().all(|call| !forbidden.contains_key(call)));
-        assert_eq!(
-            FORBIDDEN.len() + FORBIDDEN_HERE.len() + BY_ARGUMENTS,
-            forbidden.len(),
-            "a call is listed twice"
-        );
+        for has_root in [true, false] {
+            let lists = refused(has_root).unwrap();
+            assert!(lists.iter().all(|(_, rules)| !rules.is_empty()));
+            let (_, forbidden) = &lists[0];
+            assert!(NOT_THERE.iter().all(|call| !forbidden.contains_key(call)));
+            let always = [
+                FORBIDDEN,
+                FORBIDDEN_HERE,
+                if has_root {
+                    &[]
+                } else {
+                    FORBIDDEN_WITHOUT_ROOT
+                },
+                if has_root {
+                    &[]
+                } else {
+                    FORBIDDEN_WITHOUT_ROOT_HERE
+                },
+            ]
+            .concat();
+            let mut once = always.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), always.len(), "a call is listed twice");
+            for call in always {
+                let rules = forbidden.get(&call);
+                assert!(
+                    rules.is_some_and(Vec::is_empty),
+                    "{call} depends on its arguments"
+                );
+            }
+        }
     }
 }

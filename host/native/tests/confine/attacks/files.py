@@ -33,6 +33,25 @@ def change_owner():
     return True
 
 
+def set_user_id():
+    path = TARGETS["write"] + "/program"
+    with open(path, "w"):
+        os.chmod(path, 0o4755)
+    return bool(os.stat(path).st_mode & stat.S_ISUID)
+
+
+def set_user_id_at_once():
+    path = TARGETS["write"] + "/other"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o4755))
+    return bool(os.stat(path).st_mode & stat.S_ISUID)
+
+
+def mode_of_device():
+    mode = stat.S_IMODE(os.stat("/dev/full").st_mode)
+    os.chmod("/dev/full", mode)  # the same: the machine's own device is at stake
+    return True
+
+
 def rename():
     os.rename(TARGETS["read"] + "/file", TARGETS["read"] + "/renamed")
     return True

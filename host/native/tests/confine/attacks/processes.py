@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import struct
 import tempfile
@@ -13,6 +14,17 @@ def trace():
     checked(LIBC.ptrace(16, TARGETS["victim"], None, None))
     os.waitpid(TARGETS["victim"], 0x40000000)
     checked(LIBC.ptrace(17, TARGETS["victim"], None, None))
+    return True
+
+
+def priority_of_group():
+    os.setpriority(os.PRIO_PGRP, 0, os.getpriority(os.PRIO_PROCESS, 0))
+    return True
+
+
+def limits_of_parent():
+    now = resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)
+    resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, now)
     return True
 
 
