@@ -9,6 +9,8 @@ use crate::Failure;
 use crate::console::Console;
 use crate::printable::printable;
 
+/// The item of the broker that is configured.
+const BROKER: &str = "broker";
 /// The exit code of `verify` where the patch does not work.
 const DOES_NOT_WORK: u8 = 1;
 
@@ -160,8 +162,19 @@ fn print(console: &mut Console<'_>, report: &Report) -> Result<(), Failure> {
     }
     let verdict = match report.works() {
         true => "the patch works; it is no boundary: a program can go around what is only patched",
+        false if only_the_broker_fails(report) => {
+            "the patch is in place, but its broker cannot be reached: start it, or say where it is"
+        }
         false => "the patch does not work",
     };
     writeln!(console.out, "{verdict}")?;
     Ok(())
+}
+
+fn only_the_broker_fails(report: &Report) -> bool {
+    let mut failed = report
+        .items
+        .iter()
+        .filter(|item| item.state == State::Failed);
+    failed.all(|item| item.name == BROKER)
 }

@@ -118,6 +118,11 @@ impl RunCommand {
 
     fn confined(mut self) -> Result<u8, Failure> {
         self.check_files()?;
+        if let Some(memory) = self.memory.filter(|memory| *memory < LEAST_MEMORY) {
+            bail!(
+                "--memory {memory} is less than a program starts with: give {LEAST_MEMORY} or more"
+            );
+        }
         let command = std::mem::take(&mut self.command);
         let base = environment::base();
         let confinement = self.confinement(base);
@@ -237,6 +242,11 @@ fn is_within(file: &Path, directory: &Path) -> bool {
         .any(|place| place.starts_with(&directory))
 }
 
+/// Below this the helper itself cannot go on.
+const LEAST_MEMORY: bytesize::ByteSize = bytesize::ByteSize::mib(16);
+/// Directories that the program has of its own, so that no grant is proposed for them.
+const OWN: [&str; 2] = ["/dev", "/proc"];
+
 /// What a person can do where the kernel refuses a layer.
 const WEAKER: &str = "run it where the kernel allows this, or with --require-confinement=false and the layers \
      that there are";
@@ -311,7 +321,8 @@ fn hints(confinement: &Confinement, command: &[OsString]) -> Vec<String> {
             None if real.is_dir() => real.clone(),
             None => real.parent()?.to_owned(),
         };
-        (!confinement.shows(&real)).then(|| {
+        let is_own = OWN.iter().any(|own| real.starts_with(own));
+        (!is_own && !confinement.shows(&real)).then(|| {
             format!(
                 "the program may not read {}: add --read {}",
                 printable(&argument.to_string_lossy()),
