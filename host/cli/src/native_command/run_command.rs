@@ -271,9 +271,15 @@ fn prepare(
         }
         other => other?,
     };
+    let is_open = missing.len() > 1;
     let text = format!(
-        "weaker confinement: this kernel gives {}",
-        missing.join(" and ")
+        "weaker confinement: this kernel gives {}{}",
+        missing.join(" and "),
+        if is_open {
+            ": the program reads and changes every file that you can"
+        } else {
+            ""
+        }
     );
     Ok((prepared, (!missing.is_empty()).then_some(text)))
 }

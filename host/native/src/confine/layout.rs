@@ -38,6 +38,8 @@ const PRIVATE: [(&str, u32); 3] = [("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/de
 const OWN: [&str; 2] = ["/proc", "/dev"];
 /// As many links as the kernel follows.
 const MOST_LINKS: usize = 40;
+/// Where the run's own files are, for its program.
+const RUN: &str = "/run/sandbox-net";
 
 /// The host's paths that the program may use.
 #[derive(Debug, Default)]
@@ -174,6 +176,12 @@ fn grant(
     }
     if let Some(own) = OWN.iter().find(|own| real.starts_with(own)) {
         return Err(fail(format!("the program has a {own} of its own")));
+    }
+    // A mount there would cover the files that the run itself is given.
+    if Path::new(RUN).starts_with(&real) {
+        return Err(fail(format!(
+            "it holds the run's own files ({RUN}): grant what is needed below it"
+        )));
     }
     // With '..' the text can name another path than the kernel does; then only the real one is shown.
     let named = plain(&absolute);

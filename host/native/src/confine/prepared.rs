@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 use super::confined::Confined;
 use super::confinement::Confinement;
 use super::groups::Groups;
@@ -27,12 +29,18 @@ impl Confinement {
         self.prepare()?.spawn(command)
     }
 
-    /// Makes the namespaces and the listeners in them, so that a broker can be started before the program.
+    /// Makes the namespaces and the listeners in them, so that a broker can be started before the program. In the
+    /// weaker confinement, the calling process leaves no dumps from here on, so that the program cannot look into it.
     ///
     /// # Errors
     ///
     /// The kernel refuses namespaces, or the helper cannot be started.
     pub fn prepare(self) -> Result<Prepared, SpawnError> {
+        if self.weaker.is_some() {
+            // Nothing but this keeps the program from the memory of the process that decides.
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .map_err(|error| SpawnError::Helper(error.into()))?;
+        }
         let groups = Groups::make(&self.limits);
         let beginning = Beginning {
             port: self.weaker.is_none().then_some(self.port),

@@ -22,7 +22,10 @@ pub(super) struct Weaker {
 
 impl Weaker {
     pub(super) fn new() -> Result<Self, SpawnError> {
-        let made = tempfile::Builder::new().prefix("sandbox-net-").tempdir();
+        let made = tempfile::Builder::new()
+            .prefix("sandbox-net-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir();
         let directory = made.map_err(|error| SpawnError::SetUp {
             step: "make a private directory".to_owned(),
             reason: error.to_string(),

@@ -288,3 +288,17 @@ fn a_named_pipe_in_the_place_of_a_file_holds_nothing_up() {
         .unwrap();
     assert_eq!(output.status.code(), Some(126), "{}", stderr(&output));
 }
+
+#[test]
+fn a_grant_does_not_cover_the_files_of_the_run() {
+    let output = confined()
+        .args(["--read", "/run", "--", "true"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(
+        stderr(&output).contains("holds the run's own files"),
+        "{}",
+        stderr(&output)
+    );
+}
