@@ -13,4 +13,5 @@ mod connect;
 mod forward;
 mod http2;
 mod load;
+mod refused_requests;
 mod tunnels;
