@@ -12,7 +12,7 @@ use sandbox_net_broker::Broker;
 use sandbox_net_native::confine::Confinement;
 
 use super::environment;
-use super::run_command::run;
+use super::run_command::{Afterwards, run};
 use crate::server::{Forbidden, Server};
 use crate::supervise::say;
 use crate::{Failure, console, table};
@@ -100,7 +100,8 @@ async fn show(python: &Path) -> Result<u8, Failure> {
     let other = format!("https://localhost:{}", forbidden.address.port());
     let words = [python.as_os_str(), "-c".as_ref(), SCRIPT.as_ref()].map(OsString::from);
     let arguments = [base, other].map(OsString::from);
-    let code = run(prepared, words.into_iter().chain(arguments).collect()).await?;
+    let command = words.into_iter().chain(arguments).collect();
+    let code = run(prepared, command, Afterwards::Prints).await?;
     running.audit().settle().await;
     let (decisions, exchanges) = (running.audit().decisions(), running.audit().exchanges());
     running.shutdown().await;

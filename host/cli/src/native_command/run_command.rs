@@ -149,7 +149,7 @@ impl RunCommand {
         let code = runtime.block_on(async {
             let (running, prepared) = start(broker, prepared).await?;
             let prepared = environment::with_broker(prepared, &running, variables)?;
-            let code = run(prepared, command).await;
+            let code = run(prepared, command, Afterwards::PrintsNothing).await;
             running.shutdown().await;
             code
         });
@@ -284,15 +284,28 @@ fn prepare(
     Ok((prepared, (!missing.is_empty()).then_some(text)))
 }
 
+/// What this command prints to stdout when the program has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    Prints,
+    PrintsNothing,
+}
+
 /// Starts the program, and waits for its end.
-pub(super) async fn run(prepared: Prepared, command: Vec<OsString>) -> Result<u8, Failure> {
+pub(super) async fn run(
+    prepared: Prepared,
+    command: Vec<OsString>,
+    after: Afterwards,
+) -> Result<u8, Failure> {
     let mut signals = signals::Signals::new()?;
     let mut program = prepared.spawn(command)?;
     signals.program_has_terminal(program.shares_terminal());
     let signaller = program.signaller()?;
-    // Whoever reads the program's output waits for its end, not for this process's.
-    let nothing = std::fs::File::options().write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdout(nothing)?;
+    if after == Afterwards::PrintsNothing {
+        // Whoever reads the program's output waits for its end, not for this process's.
+        let nothing = std::fs::File::options().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(nothing)?;
+    }
     let waiting = tokio::task::spawn_blocking(move || program.wait());
     tokio::pin!(waiting);
     let exit = loop {
