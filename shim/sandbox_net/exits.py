@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from . import entry
+from . import entry, fresh
 
 # As a shell reports a program that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -23,6 +23,7 @@ def adapt() -> None:
         stock_report(error, *more)
 
     def run(*arguments: Any) -> Any:
+        fresh.start()
         code = stock_run(*arguments)
         return _INTERRUPTED if interrupted else code
 

@@ -36,6 +36,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "exits.py",
     "file_locks.py",
     "finder.py",
+    "fresh.py",
     "live_locks.py",
     "memory_bio.py",
     "oids.py",

@@ -83,7 +83,7 @@ async fn compile(
     let stderr = output();
     let guest = Guest {
         engine: engine.clone(),
-        capability,
+        interpreter: engine.interpreter(capability).await?.clone(),
         args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
         env: BTreeMap::new(),
         stdin: InputSource::Empty,

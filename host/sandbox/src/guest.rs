@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use sandbox_net_gateway::Gateway;
-use sandbox_net_python::Capability;
 use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -19,7 +18,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Limits, Preopen, StoreState, Usage};
+use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, StoreState, Usage};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -34,7 +33,8 @@ pub(crate) const MEMORY: usize = 1 << 30;
 /// What an interpreter is given.
 pub(crate) struct Guest {
     pub(crate) engine: Engine,
-    pub(crate) capability: Capability,
+    /// What it begins as.
+    pub(crate) interpreter: Interpreter,
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) stdin: InputSource,
@@ -79,7 +79,7 @@ impl Guest {
         if until.is_some_and(|until| until <= Instant::now()) {
             return Ok(Ended::default());
         }
-        let interpreter = self.engine.interpreter(self.capability).await?.clone();
+        let interpreter = self.interpreter.clone();
         let (engine, memory, cpu) = (self.engine.clone(), self.memory, self.cpu);
         checks::memory_holds(memory, interpreter.memory())?;
         let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capture::CAPTURE_LIMIT;
-use crate::engine::{Engine, Preopen};
+use crate::engine::{Engine, Interpreter, Preopen};
 use crate::error::Error;
 use crate::exposure::{self, Writable};
 use crate::files;
@@ -178,7 +178,7 @@ impl Sandbox {
     async fn begin(&self, script: Script, options: RunOptions) -> Result<Run, Error> {
         let env = self.environment_with(&options);
         // Compiling the interpreter is preparation, which has its own limit.
-        self.engine.interpreter(self.settings.capability).await?;
+        let interpreter = self.interpreter().await?;
         // Its time begins with its turn.
         let turn = before(self.settings.deadline, self.engine.turn()).await;
         let turn = turn.transpose()?.unwrap_or_default();
@@ -196,7 +196,7 @@ impl Sandbox {
         let script = script.flatten();
         let guest = args.map(|args| Guest {
             engine: self.engine.clone(),
-            capability: self.settings.capability,
+            interpreter,
             args,
             env,
             stdin: source,
@@ -222,6 +222,12 @@ impl Sandbox {
             },
         };
         Ok(Run::start(started, streams, self.closing.child_token()))
+    }
+
+    /// What its programs begin as: the code, and the memory of a snapshot.
+    pub(crate) async fn interpreter(&self) -> Result<Interpreter, Error> {
+        let capability = self.settings.capability;
+        Ok(self.engine.interpreter(capability).await?.clone())
     }
 
     /// Refuses an inherited stream to which the audit log goes too.

@@ -19,6 +19,7 @@ use std::time::Duration;
 pub use builder::EngineBuilder;
 pub use config::configure;
 pub(crate) use filesystem::Preopen;
+pub(crate) use interpreter::Interpreter;
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
