@@ -23,6 +23,7 @@ pub(crate) use interpreter::Interpreter;
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
+pub(crate) use threads::first_slice;
 pub(crate) use turns::Turn;
 pub(crate) use usage::Usage;
 
