@@ -1,6 +1,8 @@
 //! Sessions: many turns in one interpreter.
 
+mod program;
 mod turns;
+mod values;
 
 use sandbox_net::{Sandbox, Session, TurnOutcome};
 
