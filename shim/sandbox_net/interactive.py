@@ -30,14 +30,18 @@ _RECENT: Final = 256
 class Interactive:
     """The program of a session."""
 
-    def __init__(self, inside: dict[str, Any], environ: Any, unbuffered: bool) -> None:
+    def __init__(
+        self,
+        inside: dict[str, Any],
+        arguments: list[str],
+        variables: dict[str, str],
+        unbuffered: bool,
+    ) -> None:
         fresh.start()
-        arguments, variables = environ or ((), None)
-        if variables is not None:
-            os.environ.clear()
-            os.environ.update(variables)
-        sys.orig_argv = list(arguments)
-        sys.argv = ["", *sys.orig_argv[1:]]
+        os.environ.clear()
+        os.environ.update(variables)
+        sys.orig_argv = ["python", *arguments]
+        sys.argv = ["", *arguments]
         inside["_refresh"](unbuffered)
         self._exit_code = inside["_exit_code"]
         self.namespace: dict[str, Any] = inside["_fresh_main"]().__dict__
@@ -75,7 +79,7 @@ class Interactive:
 
         if self._runner is not None:
             self._runner.close()
-        threading._shutdown()
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         flush()
         return code
@@ -114,9 +118,9 @@ class Interactive:
     def _show(self, value: Any, reply: Reply) -> None:
         if value is None:
             return
-        builtins._ = None
+        builtins._ = None  # type: ignore[attr-defined]
         display.show(value, reply)
-        builtins._ = value
+        builtins._ = value  # type: ignore[attr-defined]
 
     def _buffer(self, by_lines: bool) -> None:
         """Writes each line at once where somebody reads along."""
@@ -149,7 +153,7 @@ def _has_code(code: CodeType) -> bool:
 def _raised(error: BaseException, name: str, reply: Reply) -> bytes:
     """Reports an exception as the interactive interpreter does, to the host alone."""
     error.__traceback__ = _program_part(error.__traceback__, name)
-    sys.last_exc = sys.last_value = error
+    sys.last_exc = sys.last_value = error  # type: ignore[attr-defined]
     sys.last_type, sys.last_traceback = type(error), error.__traceback__
     if sys.excepthook is not sys.__excepthook__:
         try:

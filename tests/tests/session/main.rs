@@ -1,5 +1,7 @@
 //! Sessions: many turns in one interpreter.
 
+mod hostile;
+mod limits;
 mod program;
 mod turns;
 mod values;
