@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod bench_command;
 mod broker_command;
 mod componentize;
 mod console;
@@ -62,6 +63,8 @@ enum Command {
     Run(Box<run::Run>),
     /// Run a demonstration against a local server
     Demo,
+    /// Measure what sandboxes cost on this machine, beside native Python
+    Bench(bench_command::Bench),
     /// Write the Python component to a file, for other WebAssembly hosts
     Componentize(componentize::Componentize),
     /// Check and explain policy files
@@ -88,6 +91,7 @@ impl Cli {
             Command::Demo => {
                 demo::execute(engine(self.cache_dir, None, None, Terminal).await?).await
             }
+            Command::Bench(command) => command.execute(self.cache_dir).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
