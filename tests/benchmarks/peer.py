@@ -1,4 +1,4 @@
-"""One peer of the harness: eryx, or this Python itself.
+"""A peer of the harness: eryx.
 
 Reads a workload and its arguments from each line, does it once, and prints how many seconds it took.
 A workload that the peer does not have is answered with ``none``.
@@ -60,18 +60,8 @@ class Eryx:
         return spent / int(count)
 
 
-class Native:
-    """This Python, in this process: what no sandbox costs."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {"x": 0}
-
-    def turn(self) -> float:
-        return timed(lambda: exec(compile("x += 1", "<turn>", "exec"), self.names))
-
-
 def main() -> None:
-    peer: Any = Eryx() if sys.argv[1] == "eryx" else Native()
+    peer: Any = Eryx()
     print("ready", flush=True)
     for line in sys.stdin:
         name, *arguments = line.split()

@@ -45,6 +45,11 @@ impl Arguments {
         Ok(read)
     }
 
+    /// Whether this is the one word.
+    pub(super) fn are_only(&self, word: &str) -> bool {
+        self.words == [word]
+    }
+
     /// Whether the row of this name is to be measured.
     pub(super) fn wants(&self, name: &str) -> bool {
         self.words.is_empty() || self.words.iter().any(|word| name.contains(word))

@@ -86,24 +86,18 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Starts the native Python's side of `peer.py`.
-    pub(super) async fn native(native: &Native) -> Result<Self> {
-        Self::start(&native.python, "native").await
-    }
-
     /// Installs and starts eryx. An error says why there is none.
     pub(super) async fn eryx(native: &Native) -> Result<(Self, String)> {
         install(&native.python, &["pyeryx"]).await?;
         let ask = "import importlib.metadata as m; print('eryx', m.version('pyeryx'))";
         let version = output(&native.python, &["-c", ask]).await?;
-        Ok((Self::start(&native.python, "eryx").await?, version))
+        Ok((Self::start(&native.python).await?, version))
     }
 
-    async fn start(python: &Path, kind: &str) -> Result<Self> {
+    async fn start(python: &Path) -> Result<Self> {
         let program = programs().join("peer.py");
         let mut process = Command::new(python)
             .arg(program)
-            .arg(kind)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -116,10 +110,7 @@ impl Peer {
             answers: BufReader::new(stdout).lines(),
         };
         let ready = peer.answers.next_line().await?;
-        ensure!(
-            ready.as_deref() == Some("ready"),
-            "the peer {kind} does not start"
-        );
+        ensure!(ready.as_deref() == Some("ready"), "eryx does not start");
         Ok(peer)
     }
 

@@ -6,7 +6,8 @@
 //!
 //! The sides of a row take turns in the same run, so that they meet the same load. What counts is the
 //! median; the quartiles say how far the samples lie apart. Words select the rows and curves that have one
-//! of them in their names. Without `--plots` no curves are measured.
+//! of them in their names. Without `--plots` no curves are measured. The word `stages` alone measures the way
+//! from a cold cache to the first output: it fetches the distribution and compiles it anew.
 //!
 //! The native side is `python3.13` where there is one, `python3` otherwise, or what
 //! `SANDBOX_NET_BENCH_PYTHON` names, in an environment with the newest requests, httpx and aiohttp. The server
@@ -22,6 +23,7 @@ mod plot;
 mod processes;
 mod report;
 mod sandboxes;
+mod stages;
 
 use std::num::NonZero;
 
@@ -44,6 +46,9 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments, server: &HttpServer) -> Result<()> {
+    if arguments.are_only("stages") {
+        return stages::print().await;
+    }
     let command_line = processes::command_line()?;
     let environment = tempfile::tempdir()?;
     let native = Native::in_directory(environment.path()).await?;
