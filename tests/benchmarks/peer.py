@@ -1,6 +1,7 @@
 """A peer of the harness: eryx.
 
-Reads a workload and its arguments from each line, does it once, and prints how many seconds it took.
+Reads a workload and its arguments from each line, does it once, and prints how many seconds that
+took.
 A workload that the peer does not have is answered with ``none``.
 """
 
