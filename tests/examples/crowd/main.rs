@@ -76,7 +76,10 @@ async fn crowd(count: usize, waits: Duration) -> Result<(), Failure> {
     );
     if let Some(held) = held {
         println!("while all wait: {held:?}");
-        println!("each: {} KiB private", (held.private - before.private) / count as u64);
+        println!(
+            "each: {} KiB private",
+            (held.private - before.private) / count as u64
+        );
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     println!("after: {:?}", Held::now()?);
@@ -97,7 +100,10 @@ async fn crowd(count: usize, waits: Duration) -> Result<(), Failure> {
     while Held::now()?.directories > before.directories {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    println!("dropped in {dropped:.2?}, all gone after {:.2?}", begin.elapsed());
+    println!(
+        "dropped in {dropped:.2?}, all gone after {:.2?}",
+        begin.elapsed()
+    );
     println!("after: {:?}", Held::now()?);
     drop(server);
     Ok(())
@@ -111,7 +117,9 @@ async fn visit(engine: &Engine, origin: &str) -> Result<Duration, Failure> {
         .arg(format!("{origin}/"))
         .time_limit(Duration::from_secs(60));
     let sandbox = sandbox.build().await?;
-    let mut run = sandbox.start(Script::code(PROGRAM), RunOptions::new()).await?;
+    let mut run = sandbox
+        .start(Script::code(PROGRAM), RunOptions::new())
+        .await?;
     let outcome = run.wait().await?;
     match outcome.exit {
         Exit::Code(0) => Ok(begin.elapsed()),
@@ -136,13 +144,21 @@ impl Held {
     fn now() -> Result<Self, Failure> {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
         let sum = |keys: &[&str]| -> u64 {
-            let lines = rollup.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
-            let numbers = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+            let lines = rollup
+                .lines()
+                .filter(|line| keys.iter().any(|key| line.starts_with(key)));
+            let numbers =
+                lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
             numbers.sum()
         };
         let count = |path: &str| Ok::<_, Failure>(std::fs::read_dir(path)?.count());
         let own = std::fs::read_dir(std::env::temp_dir())?.filter_map(Result::ok);
-        let own = own.filter(|entry| entry.file_name().to_string_lossy().starts_with("sandbox-net-"));
+        let own = own.filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("sandbox-net-")
+        });
         Ok(Self {
             private: sum(&["Private_Clean:", "Private_Dirty:"]),
             resident: sum(&["Rss:"]),

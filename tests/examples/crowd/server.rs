@@ -25,7 +25,11 @@ impl Server {
         let mut origin = String::new();
         lines.read_line(&mut origin)?;
         let origin = origin.trim().to_owned();
-        Ok(Self { child, lines, origin })
+        Ok(Self {
+            child,
+            lines,
+            origin,
+        })
     }
 
     pub(crate) fn origin(&self) -> &str {
