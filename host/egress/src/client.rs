@@ -114,7 +114,8 @@ impl Client {
     /// A network whose bytes `wire` counts, and which dials from `machine`.
     pub fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
         let profile = [false, true].map(|strict| Arc::new(TlsProfile::host(strict)));
-        let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
+        let memory = config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY);
+        let memory = HostMemory::within(memory, config.total_host_memory.clone());
         let inner = Inner {
             generation: RwLock::new(Generation::new(&config, &memory)),
             profile,

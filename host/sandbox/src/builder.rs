@@ -389,12 +389,14 @@ impl SandboxBuilder {
         self.check()?;
         runtime::check()?;
         let writable = self.writable()?;
-        let (network, places) = self.network().await?;
+        let (mut network, places) = self.network().await?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::shared().await?,
         };
         check_cache(&writable, &engine)?;
+        let place = engine.place()?;
+        network.egress.total_host_memory = Some(engine.host_memory().clone());
         let capability = capability(&network.policy);
         runtime::check_for(capability)?;
         let mut mounts = vec![library(&engine)?];
@@ -441,7 +443,7 @@ impl SandboxBuilder {
             .disk
             .map_or_else(DiskLimits::default, DiskLimits::of_bytes);
         let root = Root::new(limits).map_err(Error::Files)?;
-        Ok(Sandbox::new(engine, settings, root))
+        Ok(Sandbox::new(engine, settings, root.holding(place)))
     }
 }
 

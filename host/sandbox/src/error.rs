@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use sandbox_net_egress::{NameServersError, TlsConfigError};
+use crate::engine::EngineFull;
+use sandbox_net_egress::{Limit, NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
@@ -154,6 +155,9 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The engine has as many sandboxes, or as much memory, as its builder allows.
+    #[error(transparent)]
+    Full(#[from] EngineFull),
     /// The sandbox's host memory has no room for what the run needs of it.
     #[error(
         "the sandbox's host memory has no room for the streams of another run: end a run, or raise \
@@ -187,4 +191,14 @@ pub enum PolicyFileError {
     /// The file is not a valid policy.
     #[error(transparent)]
     Document(#[from] DocumentError),
+}
+
+impl Error {
+    /// The streams of a run have no room in the host's memory.
+    pub(crate) fn no_room(limit: Limit) -> Self {
+        match limit {
+            Limit::TotalHostMemory => EngineFull::HostMemory.into(),
+            _ => Self::HostMemory,
+        }
+    }
 }

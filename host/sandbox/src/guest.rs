@@ -18,7 +18,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, StoreState, Usage};
+use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, Share, StoreState, Usage};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -82,9 +82,11 @@ impl Guest {
         let interpreter = self.interpreter.clone();
         let (engine, memory, cpu) = (self.engine.clone(), self.memory, self.cpu);
         checks::memory_holds(memory, interpreter.memory())?;
+        let share = engine.memory(interpreter.memory())?;
         let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
         let usage = Arc::new(Usage::new());
-        let mut store = Store::new(engine.wasmtime(), self.state(interpreter.memory_beyond()));
+        let state = self.state(interpreter.memory_beyond(), share);
+        let mut store = Store::new(engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
@@ -135,7 +137,7 @@ impl Guest {
     }
 
     /// The state of a guest that begins with so many bytes besides what its runtime asks for.
-    fn state(mut self, held: usize) -> StoreState {
+    fn state(mut self, held: usize, share: Share) -> StoreState {
         let stdin = std::mem::replace(&mut self.stdin, InputSource::Empty);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
@@ -144,7 +146,7 @@ impl Guest {
             wasi: self.wasi(stdin),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(self.gateway),
-            limits: Limits::new(self.memory).beginning_with(held),
+            limits: Limits::new(self.memory).beginning_with(held).sharing(share),
             preopens: self.preopens,
             files: Files::default(),
         }

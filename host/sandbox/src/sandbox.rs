@@ -355,13 +355,14 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// If the files can't be copied.
+    /// If the files can't be copied, or the engine has as many sandboxes as it may ([`Error::Full`]).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future removes the copy when it is finished.
     pub async fn fork(&self) -> Result<Self, Error> {
         runtime::check()?;
+        let place = self.engine.place()?;
         let root = self.root.clone();
         let copied = tokio::task::spawn_blocking(move || root.copy());
         let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
@@ -374,7 +375,7 @@ impl Sandbox {
         Ok(Self::new(
             self.engine.clone(),
             settings,
-            root.map_err(Error::Files)?,
+            root.map_err(Error::Files)?.holding(place),
         ))
     }
 

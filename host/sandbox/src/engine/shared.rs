@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sandbox_net_egress::account::HostMemory;
 use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
 use tokio::sync::OnceCell;
 use wasmtime::component::Component;
 
 use super::code;
+use super::full::EngineFull;
 use super::interpreter::Interpreter;
 use super::threads::Threads;
+use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
 use super::work::{blocking, limited};
 use crate::error::Error;
@@ -57,6 +60,7 @@ pub(super) struct Parts {
     pub(super) preparation: Duration,
     pub(super) threads: Threads,
     pub(super) turns: Turns,
+    pub(super) totals: Totals,
 }
 
 struct Inner {
@@ -148,6 +152,38 @@ impl Engine {
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.parts.wasmtime
+    }
+
+    /// How much the engine's sandboxes have together, at the moment, and how much they may have.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
+    /// let engine = sandbox_net::Engine::builder().total_memory(8 << 30).build().await?;
+    /// let usage = engine.usage();
+    /// println!("{} programs have {} bytes", usage.running.used, usage.memory.used);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> EngineUsage {
+        let parts = &self.inner.parts;
+        let [running, waiting] = parts.turns.usage();
+        parts.totals.usage(running, waiting)
+    }
+
+    /// Counts one more sandbox, until what is returned is dropped.
+    pub(crate) fn place(&self) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.sandbox()
+    }
+
+    /// Takes the memory that a guest begins with, until what is returned is dropped.
+    pub(crate) fn memory(&self, needed: usize) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.memory(needed as u64)
+    }
+
+    /// The account that the host's memory of all sandboxes is taken from.
+    pub(crate) fn host_memory(&self) -> &HostMemory {
+        self.inner.parts.totals.host_memory()
     }
 
     /// The threads that run guests.
