@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Config, MemoryType};
 
-use super::file::Image;
+use super::parts::Image;
 
 tokio::task_local! {
     /// It is set while the future is polled, whichever thread that is on.

@@ -71,7 +71,7 @@ mod mapped {
     use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
     use wasmtime::LinearMemory;
 
-    use super::super::file::{Image, START};
+    use super::super::parts::{Image, Part};
     use super::Room;
 
     /// Addresses of this process: a guard, the memory, what it can grow to, a guard.
@@ -98,10 +98,10 @@ mod mapped {
         pub(super) fn new(room: Room, image: Option<&Image>) -> io::Result<Self> {
             let size = room.size;
             let mut memory = Self::reserve(room)?;
-            if let Some(image) = image {
-                memory.map(image, size)?;
-            }
             memory.open(size)?;
+            for part in image.into_iter().flat_map(Image::parts) {
+                memory.map(part)?;
+            }
             Ok(memory)
         }
 
@@ -128,22 +128,23 @@ mod mapped {
             })
         }
 
-        /// Replaces the first `size` bytes of a new memory by the image's.
-        fn map(&mut self, image: &Image, size: usize) -> io::Result<()> {
-            assert!(self.size == 0 && size <= image.size() && size <= self.capacity);
-            if size == 0 {
+        /// Replaces a part of a new memory by an image's.
+        fn map(&mut self, part: &Part) -> io::Result<()> {
+            let end = part.at.checked_add(part.length);
+            assert!(end.is_some_and(|end| end <= self.size));
+            if part.length == 0 {
                 return Ok(());
             }
             let access = ProtFlags::READ | ProtFlags::WRITE;
             let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+            let offset = part.offset as u64;
             // SAFETY: the addresses are this mapping's own, as asserted, and nobody uses them yet. The file is
-            // as long as the image, as was found when it was opened, and is never written again. What is
-            // written here is not written to the file.
+            // as long as its parts, as was found when it was opened or made, and is never written again. What
+            // is written here is not written to the file.
             unsafe {
-                let place: *mut c_void = self.base().cast();
-                rustix::mm::mmap(place, size, access, flags, image.file(), START as u64)?;
+                let place: *mut c_void = self.base().add(part.at).cast();
+                rustix::mm::mmap(place, part.length, access, flags, &*part.file, offset)?;
             }
-            self.size = size;
             Ok(())
         }
 
@@ -223,7 +224,7 @@ mod owned {
 
     use wasmtime::LinearMemory;
 
-    use super::super::file::Image;
+    use super::super::parts::Image;
     use super::Room;
 
     const ALIGN: usize = 4096;

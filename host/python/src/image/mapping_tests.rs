@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, Store};
 
 use super::super::creator::{configure, with_image};
-use super::super::file::{Image, ImageWriter};
+use super::super::file::ImageWriter;
+use super::super::parts::Image;
 use super::owned::Owned;
 use super::{Mapping, Room};
 

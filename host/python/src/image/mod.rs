@@ -28,8 +28,13 @@
 
 mod creator;
 mod file;
+mod freeze;
+mod frozen;
 mod mapping;
+mod parts;
 
 pub use self::creator::{ImageMemory, configure, with_image};
 pub(crate) use self::file::ImageWriter;
-pub use self::file::{Identity, Image, ImageError};
+pub use self::file::{Identity, ImageError};
+pub use self::freeze::freeze;
+pub use self::parts::Image;

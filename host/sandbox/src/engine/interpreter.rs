@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandbox_net_python::image::with_image;
+use sandbox_net_python::image::{freeze, with_image};
 use sandbox_net_python::{Capability, Image};
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
@@ -46,4 +46,25 @@ impl Interpreter {
     ) -> wasmtime::Result<Instance> {
         with_image(&self.image, self.instances.instantiate_async(store)).await
     }
+
+    /// Returns an interpreter whose instances begin as this one's `instance` is now, which goes on
+    /// unchanged.
+    ///
+    /// # Errors
+    ///
+    /// If the instance is not at rest, or has ended.
+    pub(crate) async fn freeze(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Self> {
+        let image = freeze(store, instance, &self.image).await?;
+        Ok(Self {
+            instances: self.instances.clone(),
+            image: Arc::new(image),
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;
