@@ -9,8 +9,8 @@ use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, S
 
 use super::super::creator::{configure, with_image};
 use super::super::file::ImageWriter;
+use super::super::owned::Owned;
 use super::super::parts::Image;
-use super::owned::Owned;
 use super::{Mapping, Room};
 
 const PAGE: usize = 64 << 10;
