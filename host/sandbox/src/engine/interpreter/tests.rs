@@ -153,3 +153,30 @@ _ = signal.signal(signal.SIGINT, signal.default_int_handler)
     expected += "1\n";
     assert_eq!(live.turn("print(1)").await, expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_an_answer_gets_a_keyboard_interrupt() {
+    // It takes connections, and answers nothing.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let sandbox = Sandbox::builder()
+        .allow(format!("http://{address}"))
+        .build()
+        .await
+        .unwrap();
+    let interpreter = sandbox.interpreter().await.unwrap();
+    let mut live = Live::begin(&sandbox, &interpreter).await;
+    let mut expected = String::new();
+    for statement in [
+        format!("import urllib.request; urllib.request.urlopen('http://{address}/')"),
+        format!(
+            "import socket; s = socket.create_connection(('127.0.0.1', {})); \
+             s.sendall(b'GET / HTTP/1.1\\r\\nhost: {address}\\r\\n\\r\\n'); s.recv(1)",
+            address.port()
+        ),
+    ] {
+        let printed = interrupted(&mut live, &TOLD.replace("STATEMENT", &statement)).await;
+        expected += "KeyboardInterrupt\n";
+        assert_eq!(printed, expected, "{statement}");
+    }
+}
