@@ -38,6 +38,7 @@ mod error;
 mod hash;
 pub mod image;
 pub mod install;
+pub mod interrupt;
 pub mod manifest;
 mod no_network;
 pub mod packages;

@@ -18,7 +18,9 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, Share, StoreState, Usage};
+use crate::engine::{
+    Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage, deliver,
+};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -91,9 +93,12 @@ impl Guest {
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
         let counted = Arc::clone(&usage);
-        store.epoch_deadline_callback(move |_| match cpu {
-            Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
-            _ => Ok(UpdateDeadline::Yield(1)),
+        store.epoch_deadline_callback(move |store| {
+            deliver(store);
+            match cpu {
+                Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
+                _ => Ok(UpdateDeadline::Yield(1)),
+            }
         });
         let counted = Arc::clone(&usage);
         let stop = Arc::new(Stop::default());
@@ -149,6 +154,8 @@ impl Guest {
             limits: Limits::new(self.memory).beginning_with(held).sharing(share),
             preopens: self.preopens,
             files: Files::default(),
+            interrupt: Interrupt::new(self.engine.wasmtime()),
+            live: None,
         }
     }
 

@@ -419,7 +419,7 @@ impl Sandbox {
     }
 
     /// The directories that a run starts with.
-    fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
+    pub(crate) fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
         let mut preopens = vec![self.root.files().clone()];
         preopens.extend(script.map(|script| script.preopen().clone()));
         preopens.extend(self.settings.mounts.iter().cloned());

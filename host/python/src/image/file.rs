@@ -21,6 +21,7 @@ use std::path::Path;
 
 use crc32fast::Hasher;
 
+use super::parts::Image;
 use crate::componentize::WASM_PAGE;
 use crate::error::Error;
 use crate::private_dir;
@@ -29,20 +30,12 @@ use crate::zeros::{PAGE, used};
 const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
 const HEADER: usize = 76;
 /// Where the memory begins: a multiple of every host's page size.
-pub(super) const START: usize = 64 << 10;
+const START: usize = 64 << 10;
 /// How much is read at once.
 const BUFFER: usize = 256 << 10;
 
 /// What an image was made of, hashed.
 pub type Identity = [u8; 32];
-
-/// An image that was checked, ready to be mapped.
-#[derive(Debug)]
-pub struct Image {
-    file: File,
-    minimum: usize,
-    size: usize,
-}
 
 /// Why a file is not the image that is looked for.
 #[derive(Debug, thiserror::Error)]
@@ -85,34 +78,7 @@ impl Image {
         if checksum(&mut file, header.size)? != header.contents {
             return Err(ImageError::Invalid("is damaged"));
         }
-        Ok(Self {
-            file,
-            minimum: header.minimum,
-            size: header.size,
-        })
-    }
-
-    /// The bytes of memory with which an instance begins.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// The bytes of them that the runtime itself asks for: a store's limiter hears of these alone.
-    pub fn minimum(&self) -> usize {
-        self.minimum
-    }
-
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Copies the memory.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(START as u64))?;
-        let mut bytes = vec![0; self.size];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
+        Ok(Self::of_file(file, START, header.minimum, header.size))
     }
 }
 

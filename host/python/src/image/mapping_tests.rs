@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, Store};
 
 use super::super::creator::{configure, with_image};
-use super::super::file::{Image, ImageWriter};
-use super::owned::Owned;
+use super::super::file::ImageWriter;
+use super::super::owned::Owned;
+use super::super::parts::Image;
 use super::{Mapping, Room};
 
 const PAGE: usize = 64 << 10;

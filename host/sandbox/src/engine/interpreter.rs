@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sandbox_net_python::image::with_image;
+use sandbox_net_python::image::{self, LiveMemory, freeze};
+use sandbox_net_python::manifest::Signals;
 use sandbox_net_python::{Capability, Image};
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
@@ -14,6 +15,22 @@ use super::linker::{self, StoreState};
 pub(crate) struct Interpreter {
     instances: InstancePre<StoreState>,
     image: Arc<Image>,
+    /// How it is interrupted, where that is known.
+    signals: Option<Signals>,
+}
+
+/// An instance that lives. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Live {
+    memory: Arc<LiveMemory>,
+    signals: Option<Signals>,
+}
+
+impl Live {
+    /// Its memory, and where in it the interpreter looks for signals.
+    pub(super) fn signals(&self) -> Option<(&LiveMemory, &Signals)> {
+        Some((&self.memory, self.signals.as_ref()?))
+    }
 }
 
 impl Interpreter {
@@ -21,11 +38,13 @@ impl Interpreter {
         runtime: &Component,
         image: Arc<Image>,
         capability: Capability,
+        signals: Option<Signals>,
     ) -> wasmtime::Result<Self> {
         let linker = linker::linker(runtime, capability)?;
         Ok(Self {
             instances: linker.instantiate_pre(runtime)?,
             image,
+            signals,
         })
     }
 
@@ -44,6 +63,35 @@ impl Interpreter {
         &self,
         store: &mut Store<StoreState>,
     ) -> wasmtime::Result<Instance> {
-        with_image(&self.image, self.instances.instantiate_async(store)).await
+        let made = image::instantiate(&self.image, &self.instances, store).await;
+        let (instance, memory) = made?;
+        let signals = self.signals;
+        store.data_mut().live = memory.map(|memory| Live {
+            memory: Arc::new(memory),
+            signals,
+        });
+        Ok(instance)
+    }
+
+    /// Returns an interpreter whose instances begin as this one's `instance` is now, which goes on
+    /// unchanged.
+    ///
+    /// # Errors
+    ///
+    /// If the instance is not at rest, or has ended.
+    pub(crate) async fn freeze(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Self> {
+        let image = freeze(store, instance, &self.image).await?;
+        Ok(Self {
+            instances: self.instances.clone(),
+            image: Arc::new(image),
+            signals: self.signals,
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

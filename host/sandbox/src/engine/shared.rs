@@ -234,7 +234,9 @@ impl Engine {
                     Some(image) => image,
                     None => inner.builder().image(&runtime, capability)?,
                 };
-                Interpreter::new(&runtime, image, capability).map_err(BuildError::compile)
+                let recipe = inner.parts.manifest.prepare.as_ref();
+                let signals = recipe.and_then(|recipe| recipe.signals);
+                Interpreter::new(&runtime, image, capability, signals).map_err(BuildError::compile)
             });
             limited(preparation, "preparing the interpreter", making).await
         });
