@@ -16,17 +16,22 @@ pub(crate) struct Interpreter {
     image: Arc<Image>,
 }
 
+/// Links the code with what programs of this capability may import.
+pub(super) fn link(
+    runtime: &Component,
+    capability: Capability,
+) -> wasmtime::Result<InstancePre<StoreState>> {
+    linker::linker(runtime, capability)?.instantiate_pre(runtime)
+}
+
 impl Interpreter {
-    pub(super) fn new(
-        runtime: &Component,
-        image: Arc<Image>,
-        capability: Capability,
-    ) -> wasmtime::Result<Self> {
-        let linker = linker::linker(runtime, capability)?;
-        Ok(Self {
-            instances: linker.instantiate_pre(runtime)?,
-            image,
-        })
+    pub(super) fn new(instances: InstancePre<StoreState>, image: Arc<Image>) -> Self {
+        Self { instances, image }
+    }
+
+    /// The memory that an instance begins with.
+    pub(crate) fn image(&self) -> &Arc<Image> {
+        &self.image
     }
 
     /// The bytes of memory that an instance begins with.
