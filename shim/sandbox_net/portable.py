@@ -15,6 +15,7 @@ from . import (
     pools,
     processes,
     signals,
+    snapshots,
     streams,
     thread_waits,
     threads,
@@ -36,6 +37,7 @@ def install(has_sockets: bool) -> None:
     _installed = True
     exits.adapt()
     streams.adapt()
+    snapshots.adapt()
     if threads.can_start():
         return
     builders = dict(_MODULES)

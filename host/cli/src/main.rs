@@ -23,6 +23,7 @@ mod script_wishes;
 mod server;
 #[cfg(unix)]
 mod signals;
+mod snapshot_command;
 mod supervise;
 mod table;
 #[cfg(test)]
@@ -61,6 +62,8 @@ struct Cli {
 enum Command {
     /// Run a Python program
     Run(Box<run::Run>),
+    /// Import packages once, into a file that programs begin with
+    Snapshot(snapshot_command::SnapshotCommand),
     /// Run a demonstration against a local server
     Demo,
     /// Measure what sandboxes cost on this machine, beside native Python
@@ -88,6 +91,7 @@ impl Cli {
     async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {
         match self.command {
             Command::Run(run) => run.execute(self.cache_dir, start, deadline).await,
+            Command::Snapshot(command) => command.execute(self.cache_dir).await,
             Command::Demo => {
                 demo::execute(engine(self.cache_dir, None, None, Terminal).await?).await
             }

@@ -54,6 +54,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "resumable.py",
     "rlock.py",
     "signals.py",
+    "snapshots.py",
     "ssl_constants.py",
     "ssl_errors.py",
     "ssl_module.py",

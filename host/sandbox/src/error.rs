@@ -9,6 +9,8 @@ use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
+use crate::snapshot::SnapshotError;
+
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -170,6 +172,9 @@ pub enum Error {
          itself: use the asynchronous API there"
     )]
     WithinBlocking,
+    /// A snapshot could not be made or used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,

@@ -25,6 +25,7 @@ use crate::run_options::{RunOptions, UNBUFFERED};
 use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
+use crate::snapshot::Snapshot;
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
 
@@ -78,6 +79,8 @@ pub(crate) struct Settings {
     /// Whether it has a network: without a rule it has none.
     pub(crate) capability: Capability,
     pub(crate) network: Network,
+    /// What programs begin as, where it is not the interpreter alone.
+    pub(crate) snapshot: Option<Snapshot>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) args: Vec<String>,
     /// What the guest sees besides its own files: the interpreter's library, directories of the host,
@@ -227,7 +230,13 @@ impl Sandbox {
     /// What its programs begin as: the code, and the memory of a snapshot.
     pub(crate) async fn interpreter(&self) -> Result<Interpreter, Error> {
         let capability = self.settings.capability;
-        Ok(self.engine.interpreter(capability).await?.clone())
+        Ok(match &self.settings.snapshot {
+            Some(snapshot) => {
+                let image = snapshot.image().clone();
+                self.engine.interpreter_with(capability, image).await?
+            }
+            None => self.engine.interpreter(capability).await?.clone(),
+        })
     }
 
     /// Refuses an inherited stream to which the audit log goes too.

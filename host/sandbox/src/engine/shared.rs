@@ -5,13 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
+use sandbox_net_python::{
+    AtRest, BuildError, Builder, Cache, Capability, Image, Installed, Manifest, Progress,
+    RuntimeError, SnapshotNotes,
+};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use wasmtime::component::Component;
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
 
 use super::code;
 use super::full::EngineFull;
-use super::interpreter::Interpreter;
+use sandbox_net_python::manifest::Signals;
+
+use super::interpreter::{Interpreter, link};
+use super::linker::StoreState;
 use super::threads::Threads;
 use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
@@ -67,8 +75,15 @@ struct Inner {
     parts: Parts,
     /// The code of all interpreters, without a memory.
     runtime: OnceCell<Component>,
-    network: OnceCell<Interpreter>,
-    plain: OnceCell<Interpreter>,
+    network: Kind,
+    plain: Kind,
+}
+
+/// The interpreters of one capability.
+#[derive(Default)]
+struct Kind {
+    linked: OnceCell<InstancePre<StoreState>>,
+    interpreter: OnceCell<Interpreter>,
 }
 
 impl Engine {
@@ -77,8 +92,8 @@ impl Engine {
             inner: Arc::new(Inner {
                 parts,
                 runtime: OnceCell::new(),
-                network: OnceCell::new(),
-                plain: OnceCell::new(),
+                network: Kind::default(),
+                plain: Kind::default(),
             }),
         }
     }
@@ -217,34 +232,84 @@ impl Engine {
         capability: Capability,
     ) -> Result<&Interpreter, BuildError> {
         runtime::check()?;
-        let cell = match capability {
-            Capability::Network => &self.inner.network,
-            Capability::None => &self.inner.plain,
-        };
         let preparation = self.inner.parts.preparation;
-        let prepared = cell.get_or_try_init(async || {
+        let prepared = self.kind(capability).interpreter.get_or_try_init(async || {
             // The code is loaded while the image is read.
             let inner = self.inner.clone();
             let found = blocking(move || inner.builder().image_in_cache(capability));
-            let (runtime, found) = tokio::join!(self.runtime(), found);
-            let (runtime, found) = (runtime?.clone(), found?);
-            let inner = self.inner.clone();
-            let making = blocking(move || {
-                let image = match found {
-                    Some(image) => image,
-                    None => inner.builder().image(&runtime, capability)?,
-                };
-                let recipe = inner.parts.manifest.prepare.as_ref();
-                let signals = recipe.and_then(|recipe| recipe.signals);
-                Interpreter::new(&runtime, image, capability, signals).map_err(BuildError::compile)
-            });
-            limited(preparation, "preparing the interpreter", making).await
+            let (linked, found) = tokio::join!(self.linked(capability), found);
+            let (linked, found) = (linked?.clone(), found?);
+            let signals = self.inner.signals();
+            let Some(image) = found else {
+                let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
+                let making = blocking(move || inner.builder().image(&runtime, capability));
+                let image = limited(preparation, "preparing the interpreter", making).await?;
+                return Ok(Interpreter::new(linked, image, signals));
+            };
+            Ok(Interpreter::new(linked, image, signals))
         });
         prepared.await
+    }
+
+    /// An interpreter of this capability that begins with another memory.
+    pub(crate) async fn interpreter_with(
+        &self,
+        capability: Capability,
+        image: Arc<Image>,
+    ) -> Result<Interpreter, BuildError> {
+        Ok(Interpreter::new(
+            self.linked(capability).await?.clone(),
+            image,
+            self.inner.signals(),
+        ))
+    }
+
+    /// Names the interpreter of this capability: what was made with another one does not fit it.
+    pub(crate) fn name_of(&self, capability: Capability) -> String {
+        self.inner.builder().interpreter(capability)
+    }
+
+    /// Takes the memory of an instance at rest. Blocks.
+    pub(crate) fn take_image(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: Instance,
+        base: &Image,
+        notes: &SnapshotNotes,
+    ) -> Result<Image, BuildError> {
+        let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
+        let at_rest = AtRest::new(store, instance);
+        handle.block_on(self.inner.builder().own_image(at_rest, base, notes))
+    }
+
+    /// Whether two are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn kind(&self, capability: Capability) -> &Kind {
+        match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        }
+    }
+
+    /// The code with what programs of this capability may import.
+    async fn linked(&self, capability: Capability) -> Result<&InstancePre<StoreState>, BuildError> {
+        let linked = self.kind(capability).linked.get_or_try_init(async || {
+            let runtime = self.runtime().await?.clone();
+            blocking(move || link(&runtime, capability).map_err(BuildError::compile)).await
+        });
+        linked.await
     }
 }
 
 impl Inner {
+    /// How an interpreter is interrupted, where that is known of the distribution.
+    fn signals(&self) -> Option<Signals> {
+        self.parts.manifest.prepare.as_ref()?.signals
+    }
+
     /// Loads the code, and compiles it where the cache has none or a damaged one.
     fn load(&self) -> Result<Component, BuildError> {
         let engine = &self.parts.wasmtime;
