@@ -29,6 +29,7 @@ pub(crate) use interrupt::{Interrupt, deliver, withdraw};
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
+pub(crate) use threads::first_slice;
 pub use totals::EngineUsage;
 pub(crate) use totals::Share;
 pub(crate) use turns::Turn;
