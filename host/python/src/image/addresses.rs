@@ -5,11 +5,19 @@ use std::ffi::c_void;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+#[cfg(target_os = "linux")]
+use std::{ops::Range, slice, sync::Arc};
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
+use super::frozen::Unnamed;
+#[cfg(target_os = "linux")]
+use super::layers::Layer;
 use super::parts::Part;
 use super::room::Room;
+#[cfg(target_os = "linux")]
+use super::written::written;
 
 /// A guard, the memory, what it can grow to, a guard. They are given back with the last owner.
 #[derive(Debug)]
@@ -20,6 +28,23 @@ pub(super) struct Addresses {
     capacity: usize,
     /// The bytes that are accessible. Only the thread that has the instance changes it.
     size: AtomicUsize,
+    backing: Mutex<Backing>,
+}
+
+/// What is behind the addresses, besides memory of no file.
+#[derive(Debug, Default)]
+struct Backing {
+    /// Parts of images, copied on write.
+    parts: Vec<Part>,
+    /// What is behind the memory that was added since, where it is to be frozen without being copied.
+    growth: Option<Growth>,
+}
+
+/// A file in memory that the instance writes to directly; its places are those of the memory.
+#[derive(Debug)]
+struct Growth {
+    file: Unnamed,
+    from: usize,
 }
 
 // SAFETY: the addresses are its own. Nothing here makes a reference to what is in them.
@@ -54,11 +79,25 @@ impl Addresses {
             guard,
             capacity,
             size: AtomicUsize::new(0),
+            backing: Mutex::default(),
         })
     }
 
+    /// Lets the memory begin as an image.
+    pub(super) fn begin(&self, parts: &[Part]) -> io::Result<()> {
+        for part in parts {
+            self.map(part)?;
+        }
+        self.backing().parts = parts.to_vec();
+        Ok(())
+    }
+
+    fn backing(&self) -> MutexGuard<'_, Backing> {
+        self.backing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Replaces what is in these addresses by a part of an image. The instance is not executing.
-    pub(super) fn map(&self, part: &Part) -> io::Result<()> {
+    fn map(&self, part: &Part) -> io::Result<()> {
         let end = part.at.checked_add(part.length);
         assert!(end.is_some_and(|end| end <= self.size()));
         if part.length == 0 {
@@ -91,6 +130,134 @@ impl Addresses {
         }
         self.size.store(size, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// As [`open`](Self::open); the memory that is added can be frozen without being copied, if there is a
+    /// file for it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn open_shared(&self, size: usize) -> io::Result<()> {
+        let mut backing = self.backing();
+        if backing.growth.is_none()
+            && self.size() < size
+            && let Some(file) = Unnamed::sparse(self.capacity)
+        {
+            let from = whole_pages(self.size())?;
+            self.back(from, &file)?;
+            backing.growth = Some(Growth { file, from });
+        }
+        drop(backing);
+        self.open(size)
+    }
+
+    /// Puts a file behind what the memory can grow to, from this place on.
+    #[cfg(target_os = "linux")]
+    fn back(&self, from: usize, file: &Unnamed) -> io::Result<()> {
+        assert!(self.size() <= from && from < self.capacity);
+        let (access, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
+        // SAFETY: the addresses are this mapping's own, as asserted, and not accessible before and after. The
+        // file is as long as what can be accessed, and no other one maps it before it is sealed.
+        unsafe {
+            let place: *mut c_void = self.base().add(from).cast();
+            rustix::mm::mmap(
+                place,
+                self.capacity - from,
+                access,
+                flags,
+                file.file(),
+                from as u64,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Returns parts of files with all that the memory has, and goes on with them, copying on write.
+    /// The instance is not executing.
+    #[cfg(target_os = "linux")]
+    pub(super) fn freeze(&self) -> io::Result<Vec<Part>> {
+        let mut backing = self.backing();
+        self.end_growth(&mut backing)?;
+        let (base, size) = (self.base().addr(), self.size());
+        let mut written = written(base..base + whole_pages(size)?)?;
+        for range in &mut written {
+            *range = range.start - base..(range.end - base).min(size);
+        }
+        if !written.is_empty() {
+            backing.parts = self.layer(&backing.parts, &written)?;
+        }
+        Ok(backing.parts.clone())
+    }
+
+    /// Seals the file behind what was added, so that it is a part like the others.
+    #[cfg(target_os = "linux")]
+    fn end_growth(&self, backing: &mut Backing) -> io::Result<()> {
+        let size = self.size();
+        let growth = backing.growth.take_if(|growth| growth.from < size);
+        let Some(Growth { file, from }) = growth else {
+            return Ok(());
+        };
+        let part = Part {
+            at: from,
+            length: size - from,
+            file: Arc::new(file.file().try_clone()?),
+            offset: from,
+        };
+        self.map(&part)?;
+        self.forget(whole_pages(size)?)?;
+        // Nobody can write to it any more: no mapping is left that does.
+        file.seal()?;
+        backing.parts.push(part);
+        Ok(())
+    }
+
+    /// Takes away what is behind the addresses that are not accessible yet.
+    #[cfg(target_os = "linux")]
+    fn forget(&self, from: usize) -> io::Result<()> {
+        assert!(self.size() <= from && from <= self.capacity);
+        if from == self.capacity {
+            return Ok(());
+        }
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: the addresses are this mapping's own, as asserted, and not accessible before and after.
+        unsafe {
+            let place: *mut c_void = self.base().add(from).cast();
+            let access = ProtFlags::empty();
+            rustix::mm::mmap_anonymous(place, self.capacity - from, access, flags)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what was written to a new file, and goes on with it.
+    #[cfg(target_os = "linux")]
+    fn layer(&self, parts: &[Part], written: &[Range<usize>]) -> io::Result<Vec<Part>> {
+        let layer = Layer::over(parts, written, self.size());
+        let into = Unnamed::new(self.size())?;
+        for range in &layer.copied {
+            self.copy_out(range, &into)?;
+        }
+        let file = Arc::new(into.seal()?);
+        let part = |range: &Range<usize>| Part {
+            at: range.start,
+            length: range.len(),
+            file: Arc::clone(&file),
+            offset: range.start,
+        };
+        let mut new: Vec<Part> = layer.replaced.iter().map(part).collect();
+        for part in &new {
+            self.map(part)?;
+        }
+        new.extend(layer.kept);
+        new.sort_by_key(|part| part.at);
+        Ok(new)
+    }
+
+    /// Writes a range to the same place of a file.
+    #[cfg(target_os = "linux")]
+    fn copy_out(&self, range: &Range<usize>, into: &Unnamed) -> io::Result<()> {
+        assert!(range.start <= range.end && range.end <= self.size());
+        // SAFETY: they are accessible, as asserted, and nobody writes to them while the instance is not
+        // executing.
+        let bytes = unsafe { slice::from_raw_parts(self.base().add(range.start), range.len()) };
+        into.write_at(bytes, range.start)
     }
 
     /// Copies what is accessible to larger addresses, and is empty from then on.
