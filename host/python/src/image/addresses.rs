@@ -13,8 +13,10 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::frozen::Unnamed;
 #[cfg(target_os = "linux")]
-use super::layers::Layer;
-use super::parts::Part;
+use super::layers::{self, Layer};
+#[cfg(target_os = "linux")]
+use super::parts::Loose;
+use super::parts::{Image, Part};
 use super::room::Room;
 #[cfg(target_os = "linux")]
 use super::written::written;
@@ -84,11 +86,15 @@ impl Addresses {
     }
 
     /// Lets the memory begin as an image.
-    pub(super) fn begin(&self, parts: &[Part]) -> io::Result<()> {
-        for part in parts {
+    pub(super) fn begin(&self, image: &Image) -> io::Result<()> {
+        for part in image.parts() {
             self.map(part)?;
         }
-        self.backing().parts = parts.to_vec();
+        self.backing().parts = image.parts().to_vec();
+        for (at, bytes) in image.loose().iter() {
+            self.populate(at, bytes.len());
+            self.copy_in(at, bytes);
+        }
         Ok(())
     }
 
@@ -170,10 +176,10 @@ impl Addresses {
         Ok(())
     }
 
-    /// Returns parts of files with all that the memory has, and goes on with them, copying on write.
-    /// The instance is not executing.
+    /// Returns parts of files, and what is over them, with all that the memory has, and goes on with the
+    /// parts, copying on write. The instance is not executing.
     #[cfg(target_os = "linux")]
-    pub(super) fn freeze(&self) -> io::Result<Vec<Part>> {
+    pub(super) fn freeze(&self) -> io::Result<(Vec<Part>, Loose)> {
         let mut backing = self.backing();
         self.end_growth(&mut backing)?;
         let (base, size) = (self.base().addr(), self.size());
@@ -181,10 +187,15 @@ impl Addresses {
         for range in &mut written {
             *range = range.start - base..(range.end - base).min(size);
         }
-        if !written.is_empty() {
-            backing.parts = self.layer(&backing.parts, &written)?;
+        let (loose, layer) = layers::split(written);
+        if !layer.is_empty() {
+            backing.parts = self.layer(&backing.parts, &layer)?;
         }
-        Ok(backing.parts.clone())
+        let mut bytes = Vec::with_capacity(loose.iter().map(Range::len).sum());
+        for range in &loose {
+            self.look(range, |piece| bytes.extend_from_slice(piece));
+        }
+        Ok((backing.parts.clone(), Loose::new(loose, bytes)))
     }
 
     /// Seals the file behind what was added, so that it is a part like the others.
@@ -232,7 +243,7 @@ impl Addresses {
         let layer = Layer::over(parts, written, self.size());
         let into = Unnamed::new(self.size())?;
         for range in &layer.copied {
-            self.copy_out(range, &into)?;
+            self.look(range, |bytes| into.write_at(bytes, range.start))?;
         }
         let file = Arc::new(into.seal()?);
         let part = |range: &Range<usize>| Part {
@@ -250,14 +261,34 @@ impl Addresses {
         Ok(new)
     }
 
-    /// Writes a range to the same place of a file.
+    /// Looks at a range. The instance is not executing.
     #[cfg(target_os = "linux")]
-    fn copy_out(&self, range: &Range<usize>, into: &Unnamed) -> io::Result<()> {
+    fn look<T>(&self, range: &Range<usize>, look: impl FnOnce(&[u8]) -> T) -> T {
         assert!(range.start <= range.end && range.end <= self.size());
         // SAFETY: they are accessible, as asserted, and nobody writes to them while the instance is not
         // executing.
-        let bytes = unsafe { slice::from_raw_parts(self.base().add(range.start), range.len()) };
-        into.write_at(bytes, range.start)
+        look(unsafe { slice::from_raw_parts(self.base().add(range.start), range.len()) })
+    }
+
+    /// Gets pages at once that would be faults one by one. That they are not got is no fault.
+    fn populate(&self, at: usize, length: usize) {
+        assert!(at.checked_add(length).is_some_and(|end| end <= self.size()));
+        #[cfg(target_os = "linux")]
+        // SAFETY: the addresses are this mapping's own, as asserted; what they contain stays the same.
+        unsafe {
+            let place: *mut c_void = self.base().add(at).cast();
+            let _ = rustix::mm::madvise(place, length, rustix::mm::Advice::LinuxPopulateWrite);
+        }
+    }
+
+    /// Writes to a memory in which nothing has run.
+    fn copy_in(&self, at: usize, bytes: &[u8]) {
+        assert!(
+            at.checked_add(bytes.len())
+                .is_some_and(|end| end <= self.size())
+        );
+        // SAFETY: they are accessible, as asserted, and nobody has a reference to what is in a memory.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base().add(at), bytes.len()) };
     }
 
     /// Copies what is accessible to larger addresses, and is empty from then on.

@@ -29,9 +29,8 @@ pub async fn freeze<T: Send>(
     let size = pages as usize * WASM_PAGE;
     ensure!(size >= begun.minimum(), "a memory does not shrink");
     #[cfg(target_os = "linux")]
-    if let Some((parts, its)) = live.freeze(&mut *store) {
-        ensure!(its == size, "the memory is another instance's");
-        return Ok(Image::of_parts(parts, begun.minimum(), size));
+    if let Some(image) = live.freeze(&mut *store, begun.minimum(), size) {
+        return Ok(image);
     }
     let _ = live;
     copy(store, instance, begun.minimum(), size).await

@@ -47,9 +47,10 @@ impl Checked {
     }
 
     fn freeze(&mut self) -> Arc<Image> {
-        let parts = self.memory.addresses.freeze().unwrap();
+        let (parts, loose) = self.memory.addresses.freeze().unwrap();
         assert!(parts.len() <= 2 * MOST + 1, "{} parts", parts.len());
-        Arc::new(Image::of_parts(parts, WASM_PAGE, self.model.len()))
+        let size = self.model.len();
+        Arc::new(Image::of_parts(parts, loose, WASM_PAGE, size))
     }
 
     fn copy(&mut self) -> Self {

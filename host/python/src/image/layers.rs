@@ -14,6 +14,21 @@ pub(super) const MOST: usize = 20;
 /// What is shorter than this is copied rather than mapped.
 const SHORTEST: usize = 64 << 10;
 
+/// The most bytes that each copy gets of its own, rather than a mapping for each range.
+pub(super) const LOOSE: usize = 4 << 20;
+/// What is at least as long is mapped.
+const LONG: usize = 128 << 10;
+
+/// Divides what was written in what each copy gets of its own, and what a new layer is made of.
+pub(super) fn split(written: Vec<Range<usize>>) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    let is_short = |range: &Range<usize>| range.len() < LONG;
+    let short = written.iter().filter(|range| is_short(range));
+    match short.map(Range::len).sum::<usize>() <= LOOSE {
+        true => written.into_iter().partition(is_short),
+        false => (Vec::new(), written),
+    }
+}
+
 /// A new layer over the parts of a memory.
 #[derive(Debug, Default)]
 pub(super) struct Layer {

@@ -9,8 +9,6 @@ use wasmtime::{AsContext, AsContextMut, Result, Store};
 use super::addresses::Addresses;
 use super::creator::Beginning;
 use super::parts::Image;
-#[cfg(target_os = "linux")]
-use super::parts::Part;
 
 /// The memory of one instance, for the one who has the instance's store.
 #[derive(Debug)]
@@ -66,14 +64,20 @@ impl LiveMemory {
         self.of(store)?.write(address as usize, number)
     }
 
-    /// Parts of files with all that is in the memory; none where that has to be read and copied.
+    /// The image of what is in the memory, of `size` bytes; none where that has to be read and copied.
     #[cfg(target_os = "linux")]
-    pub(super) fn freeze(&self, store: impl AsContextMut) -> Option<(Vec<Part>, usize)> {
+    pub(super) fn freeze(
+        &self,
+        store: impl AsContextMut,
+        minimum: usize,
+        size: usize,
+    ) -> Option<Image> {
         let addresses = self.of(store)?;
-        match addresses.freeze() {
-            Ok(parts) => Some((parts, addresses.size())),
-            Err(_) => None,
+        if addresses.size() != size {
+            return None;
         }
+        let (parts, loose) = addresses.freeze().ok()?;
+        Some(Image::of_parts(parts, loose, minimum, size))
     }
 
     /// The addresses, for the one who has the store.

@@ -66,7 +66,7 @@ mod mapped {
             let addresses = Addresses::reserve(&room)?;
             addresses.open(room.size)?;
             if let Some(image) = image {
-                addresses.begin(image.parts())?;
+                addresses.begin(image)?;
             }
             Ok(Self {
                 addresses: Arc::new(addresses),
