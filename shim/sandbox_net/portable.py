@@ -14,6 +14,7 @@ from . import (
     pipes,
     pools,
     processes,
+    session,
     signals,
     streams,
     thread_waits,
@@ -35,6 +36,7 @@ def install(has_sockets: bool) -> None:
         return
     _installed = True
     exits.adapt()
+    session.adapt()
     streams.adapt()
     if threads.can_start():
         return

@@ -87,8 +87,6 @@ async fn compile(
         args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
         env: BTreeMap::new(),
         stdin: InputSource::Empty,
-        stdout: output(),
-        stderr: stderr.clone(),
         preopens: vec![
             root.files().clone(),
             library(engine)?,
@@ -100,6 +98,7 @@ async fn compile(
     };
     let ended = guest
         .run(
+            (output(), stderr.clone()),
             Instant::now().checked_add(within.left()),
             &CancellationToken::new(),
         )

@@ -8,6 +8,8 @@ use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
+use crate::script::Exit;
+
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -169,6 +171,12 @@ pub enum Error {
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
+    /// The session has ended, and takes no more turns.
+    #[error("the session has ended ({}): start another one", exit.as_str())]
+    SessionEnded {
+        /// How it ended.
+        exit: Exit,
+    },
     /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

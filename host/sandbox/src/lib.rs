@@ -35,6 +35,7 @@ mod sandbox;
 mod script;
 mod script_file;
 mod script_metadata;
+mod session;
 mod stdin;
 mod stdin_pipe;
 mod stdio;
@@ -76,5 +77,9 @@ pub use sandbox_net_wasi::{
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};
+pub use session::{
+    Completions, InterruptHandle, PythonException, Session, SessionOptions, Turn, TurnEnd,
+    TurnOptions, TurnOutcome, Value,
+};
 pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

@@ -25,6 +25,7 @@ use crate::run_options::{RunOptions, UNBUFFERED};
 use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
+use crate::session::{self, Session, SessionOptions};
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
 
@@ -200,8 +201,6 @@ impl Sandbox {
             args,
             env,
             stdin: source,
-            stdout: stdout.clone(),
-            stderr: stderr.clone(),
             preopens: self.preopens(script.as_ref()),
             gateway,
             memory: smaller(Some(self.settings.memory), options.memory).unwrap_or(MEMORY),
@@ -222,6 +221,83 @@ impl Sandbox {
             },
         };
         Ok(Run::start(started, streams, self.closing.child_token()))
+    }
+
+    /// Starts a session: [`session_with`](Self::session_with) without options.
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub async fn session(&self) -> Result<Session, Error> {
+        self.session_with(SessionOptions::new()).await
+    }
+
+    /// Starts one interpreter that runs source texts in turns, and keeps what they define.
+    ///
+    /// It shares with runs of this sandbox what they share with each other: see [`start`](Self::start).
+    /// The sandbox's time limit is one of each turn, its CPU and memory limits are the session's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future starts nothing.
+    pub async fn session_with(&self, options: SessionOptions) -> Result<Session, Error> {
+        runtime::check_for(self.settings.capability)?;
+        let options = options.run;
+        options.check(&self.settings.network.vault)?;
+        self.check_streams(&options)?;
+        runtime::alive(self.begin_session(options)).await
+    }
+
+    async fn begin_session(&self, options: RunOptions) -> Result<Session, Error> {
+        let env = self.environment_with(&options);
+        let interpreter = self.interpreter().await?;
+        let settings = &self.settings;
+        let gateway = self.gateway.next_run();
+        let own = options.stdin.clone().map(Input::new);
+        let stdin = own.as_ref().unwrap_or(&settings.stdin);
+        let (source, stdin) = stdin.source(gateway.memory())?;
+        let mut args = vec!["python".to_owned()];
+        args.extend(settings.args.iter().chain(&options.args).cloned());
+        checks::arguments(&args)?;
+        checks::environment(&env)?;
+        let to = |own: Option<Output>, make: fn(Output) -> Destination, other: &Destination| {
+            own.map_or_else(|| other.clone(), make)
+        };
+        let captured = smaller(Some(settings.captured), options.captured);
+        let turns = session::Settings {
+            stdout: to(options.stdout, Destination::stdout, &settings.stdout),
+            stderr: to(options.stderr, Destination::stderr, &settings.stderr),
+            captured: captured.unwrap_or(CAPTURE_LIMIT),
+            time: smaller(settings.time, options.time),
+            requests: options.requests,
+            deadline: settings.deadline,
+        };
+        Session::begin(session::Begin {
+            is_unbuffered: env.get(UNBUFFERED).is_some_and(|value| !value.is_empty()),
+            guest: Guest {
+                engine: self.engine.clone(),
+                interpreter,
+                args,
+                env,
+                stdin: source,
+                preopens: self.preopens(None),
+                gateway,
+                memory: smaller(Some(settings.memory), options.memory).unwrap_or(MEMORY),
+                cpu: smaller(settings.cpu, options.cpu),
+            },
+            keeps: session::Keeps {
+                _root: Arc::clone(&self.root),
+                _tracked: self.runs.token(),
+            },
+            settings: turns,
+            stdin,
+            closing: self.closing.child_token(),
+        })
+        .await
     }
 
     /// What its programs begin as: the code, and the memory of a snapshot.

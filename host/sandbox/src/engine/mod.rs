@@ -26,6 +26,7 @@ pub(crate) use interrupt::{Interrupt, deliver, withdraw};
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
+pub(crate) use threads::first_slice;
 pub(crate) use turns::Turn;
 pub(crate) use usage::Usage;
 
