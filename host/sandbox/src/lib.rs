@@ -36,6 +36,7 @@ mod script;
 mod script_file;
 mod script_metadata;
 mod session;
+mod snapshot;
 mod stdin;
 mod stdin_pipe;
 mod stdio;
@@ -48,7 +49,7 @@ pub use sandbox_net_python as python;
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder, configure};
+pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use governance::Usage;
@@ -81,5 +82,6 @@ pub use session::{
     Completions, InterruptHandle, PythonException, Session, SessionOptions, Turn, TurnEnd,
     TurnOptions, TurnOutcome, Value,
 };
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

@@ -64,6 +64,11 @@ impl OpenFiles {
         self.descriptors.insert(rep, entry);
     }
 
+    /// How many are open, besides those that the guest started with.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
     /// Reserves one of the descriptors that the run may use.
     fn begin(&mut self) -> FsResult<()> {
         if self.in_use == OPEN {

@@ -33,19 +33,30 @@ impl Live {
     }
 }
 
+/// Links the code with what programs of this capability may import.
+pub(super) fn link(
+    runtime: &Component,
+    capability: Capability,
+) -> wasmtime::Result<InstancePre<StoreState>> {
+    linker::linker(runtime, capability)?.instantiate_pre(runtime)
+}
+
 impl Interpreter {
     pub(super) fn new(
-        runtime: &Component,
+        instances: InstancePre<StoreState>,
         image: Arc<Image>,
-        capability: Capability,
         signals: Option<Signals>,
-    ) -> wasmtime::Result<Self> {
-        let linker = linker::linker(runtime, capability)?;
-        Ok(Self {
-            instances: linker.instantiate_pre(runtime)?,
+    ) -> Self {
+        Self {
+            instances,
             image,
             signals,
-        })
+        }
+    }
+
+    /// The memory that an instance begins with.
+    pub(crate) fn image(&self) -> &Arc<Image> {
+        &self.image
     }
 
     /// The bytes of memory that an instance begins with.

@@ -39,6 +39,13 @@ pub(crate) struct Files {
     open: OpenFiles,
 }
 
+impl Files {
+    /// The files and directories that are open, besides those that the run started with.
+    pub(crate) fn open(&self) -> usize {
+        self.open.in_use()
+    }
+}
+
 impl WasiView for StoreState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {

@@ -202,7 +202,7 @@ fn limit(limit: Limit) -> types::Limit {
         Limit::BytesDown => types::Limit::BytesDown,
         Limit::Hosts => types::Limit::Hosts,
         Limit::Time => types::Limit::Time,
-        Limit::HostMemory => types::Limit::HostMemory,
+        Limit::HostMemory | Limit::TotalHostMemory => types::Limit::HostMemory,
         Limit::Lookups => types::Limit::Lookups,
         Limit::ConnectionRate => types::Limit::ConnectionRate,
         Limit::Denials => types::Limit::Denials,
