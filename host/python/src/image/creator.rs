@@ -23,6 +23,8 @@ pub(super) struct Beginning(Arc<Making>);
 struct Making {
     image: Arc<Image>,
     is_taken: AtomicBool,
+    /// Whether it is to be frozen.
+    freezes: bool,
     /// The memory that was made.
     #[cfg(unix)]
     addresses: OnceLock<Arc<Addresses>>,
@@ -63,14 +65,15 @@ pub async fn with_image<T>(
     image: &Arc<Image>,
     work: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
-    Beginning::of(image).instance(work).await
+    Beginning::of(image, false).instance(work).await
 }
 
 impl Beginning {
-    pub(super) fn of(image: &Arc<Image>) -> Self {
+    pub(super) fn of(image: &Arc<Image>, freezes: bool) -> Self {
         Self(Arc::new(Making {
             image: Arc::clone(image),
             is_taken: AtomicBool::new(false),
+            freezes,
             #[cfg(unix)]
             addresses: OnceLock::new(),
         }))
@@ -107,9 +110,13 @@ pub(super) fn image_of(ty: &MemoryType, minimum: usize) -> Option<Arc<Image>> {
     found.ok().flatten()
 }
 
-/// The memory of the instance that is being made has these addresses.
+/// The memory of the instance that is being made has these addresses. Returns whether it is to be frozen.
 #[cfg(unix)]
-pub(super) fn made(addresses: &Arc<Addresses>) {
-    let told = MAKING.try_with(|Beginning(making)| making.addresses.set(Arc::clone(addresses)));
-    debug_assert!(matches!(told, Ok(Ok(()))));
+pub(super) fn made(addresses: &Arc<Addresses>) -> bool {
+    let told = MAKING.try_with(|Beginning(making)| {
+        let told = making.addresses.set(Arc::clone(addresses));
+        debug_assert!(told.is_ok());
+        making.freezes
+    });
+    told.unwrap_or(false)
 }

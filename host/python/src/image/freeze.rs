@@ -4,6 +4,7 @@ use wasmtime::component::{ComponentNamedList, Instance, Lift, Lower, WasmList};
 use wasmtime::{Result, Store, ensure};
 
 use super::frozen::Unnamed;
+use super::live::LiveMemory;
 use super::parts::Image;
 use crate::componentize::WASM_PAGE;
 use crate::zeros::used;
@@ -11,20 +12,37 @@ use crate::zeros::used;
 /// How much of the memory is looked at at once.
 const PIECE: usize = 4 << 20;
 
-/// Returns the memory of an instance as it is now. The instance goes on unchanged. It began as `begun`,
-/// and is at rest: nothing of it is being executed.
+/// Returns the memory of an instance as it is now. The instance goes on unchanged, and shares with all that
+/// begin so what neither writes to. It began as `begun`.
 ///
 /// # Errors
 ///
-/// If the instance is not at rest or has ended, or there is no memory for the copy.
+/// If the instance has ended, or there is no memory for what is copied.
 pub async fn freeze<T: Send>(
     store: &mut Store<T>,
     instance: &Instance,
+    live: &LiveMemory,
     begun: &Image,
 ) -> Result<Image> {
+    // What has trapped or was left in the middle of something can't be called.
     let (pages,): (u32,) = call(store, instance, "memory-pages", ()).await?;
     let size = pages as usize * WASM_PAGE;
     ensure!(size >= begun.minimum(), "a memory does not shrink");
+    #[cfg(target_os = "linux")]
+    if let Some(image) = live.freeze(&mut *store, begun.minimum(), size) {
+        return Ok(image);
+    }
+    let _ = live;
+    copy(store, instance, begun.minimum(), size).await
+}
+
+/// Copies all that is not zero.
+async fn copy<T: Send>(
+    store: &mut Store<T>,
+    instance: &Instance,
+    minimum: usize,
+    size: usize,
+) -> Result<Image> {
     let into = Unnamed::new(size)?;
     for start in (0..size).step_by(PIECE) {
         let length = PIECE.min(size - start);
@@ -34,7 +52,7 @@ pub async fn freeze<T: Send>(
             into.write_at(run, start + at)?;
         }
     }
-    Ok(Image::of_file(into.seal()?, 0, begun.minimum(), size))
+    Ok(Image::of_file(into.seal()?, 0, minimum, size))
 }
 
 /// Calls an export of the runtime's own.

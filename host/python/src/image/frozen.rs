@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 
 /// A file that is written once. It has no name, and is gone with its last use.
+#[derive(Debug)]
 pub(super) struct Unnamed(File);
 
 impl Unnamed {
@@ -12,6 +13,22 @@ impl Unnamed {
         let file = memory_file()?;
         file.set_len(size as u64)?;
         Ok(Self(file))
+    }
+
+    /// One of `size` zeros in which most is never written; none where that many are too many.
+    #[cfg(target_os = "linux")]
+    pub(super) fn sparse(size: usize) -> Option<Self> {
+        use rustix::process::{Resource, getrlimit};
+
+        // Beyond the limit the system would end the process.
+        let most = getrlimit(Resource::Fsize).current;
+        let fits = most.is_none_or(|most| size as u64 <= most);
+        fits.then(|| Self::new(size).ok()).flatten()
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn file(&self) -> &File {
+        &self.0
     }
 
     /// Writes the bytes at this place.

@@ -8,6 +8,7 @@ use wasmtime::{AsContext, AsContextMut, Result, Store};
 #[cfg(unix)]
 use super::addresses::Addresses;
 use super::creator::Beginning;
+use super::parts::Image;
 
 /// The memory of one instance, for the one who has the instance's store.
 #[derive(Debug)]
@@ -19,17 +20,19 @@ pub struct LiveMemory {
 }
 
 /// Makes an instance whose memory begins as `image`, and that may be looked into where the platform's
-/// mappings are known.
+/// mappings are known. With `freezes` it is arranged so that it is soon [frozen](super::freeze), which makes
+/// it somewhat slower where it grows.
 ///
 /// # Errors
 ///
 /// As for [`with_image`](super::with_image).
 pub async fn instantiate<T: Send>(
-    image: &Arc<super::Image>,
+    image: &Arc<Image>,
+    freezes: bool,
     instances: &InstancePre<T>,
     store: &mut Store<T>,
 ) -> Result<(Instance, Option<LiveMemory>)> {
-    let beginning = Beginning::of(image);
+    let beginning = Beginning::of(image, freezes);
     let instance = beginning
         .instance(instances.instantiate_async(&mut *store))
         .await?;
@@ -59,6 +62,22 @@ impl LiveMemory {
     /// Writes the number at an aligned address.
     pub fn write(&self, store: impl AsContextMut, address: u32, number: u32) -> Option<()> {
         self.of(store)?.write(address as usize, number)
+    }
+
+    /// The image of what is in the memory, of `size` bytes; none where that has to be read and copied.
+    #[cfg(target_os = "linux")]
+    pub(super) fn freeze(
+        &self,
+        store: impl AsContextMut,
+        minimum: usize,
+        size: usize,
+    ) -> Option<Image> {
+        let addresses = self.of(store)?;
+        if addresses.size() != size {
+            return None;
+        }
+        let (parts, loose) = addresses.freeze().ok()?;
+        Some(Image::of_parts(parts, loose, minimum, size))
     }
 
     /// The addresses, for the one who has the store.

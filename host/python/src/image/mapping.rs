@@ -35,9 +35,10 @@ unsafe impl MemoryCreator for ImageMemory {
         let memory = Mapping::new(Room::of(size, reserved, guard), image.as_deref());
         let memory = memory.map_err(|e| format!("memory of {size} bytes can't be mapped: {e}"))?;
         #[cfg(unix)]
-        if image.is_some() {
-            creator::made(memory.addresses());
-        }
+        let memory = match image {
+            Some(_) => memory.freezes(creator::made),
+            None => memory,
+        };
         Ok(Box::new(memory))
     }
 }
@@ -54,26 +55,42 @@ mod mapped {
     use super::Room;
 
     /// The memory of an instance.
-    pub(in super::super) struct Mapping(Arc<Addresses>);
+    pub(in super::super) struct Mapping {
+        pub(super) addresses: Arc<Addresses>,
+        /// Whether what it grows by can be frozen without being copied.
+        freezes: bool,
+    }
 
     impl Mapping {
         pub(super) fn new(room: Room, image: Option<&Image>) -> io::Result<Self> {
             let addresses = Addresses::reserve(&room)?;
             addresses.open(room.size)?;
-            for part in image.into_iter().flat_map(Image::parts) {
-                addresses.map(part)?;
+            if let Some(image) = image {
+                addresses.begin(image)?;
             }
-            Ok(Self(Arc::new(addresses)))
+            Ok(Self {
+                addresses: Arc::new(addresses),
+                freezes: false,
+            })
         }
 
-        pub(in super::super) fn addresses(&self) -> &Arc<Addresses> {
-            &self.0
+        pub(super) fn freezes(self, ask: impl FnOnce(&Arc<Addresses>) -> bool) -> Self {
+            let freezes = ask(&self.addresses);
+            Self { freezes, ..self }
+        }
+
+        fn open(&self, size: usize) -> io::Result<()> {
+            #[cfg(target_os = "linux")]
+            if self.freezes {
+                return self.addresses.open_shared(size);
+            }
+            self.addresses.open(size)
         }
 
         /// Gives way to a larger copy.
         fn move_to(&mut self, room: Room) -> io::Result<()> {
             let larger = Self::new(room, None)?;
-            self.0.move_to(&larger.0);
+            self.addresses.move_to(&larger.addresses);
             *self = larger;
             Ok(())
         }
@@ -83,24 +100,24 @@ mod mapped {
     // `byte_capacity`. What is after these up to the guard's end traps.
     unsafe impl LinearMemory for Mapping {
         fn byte_size(&self) -> usize {
-            self.0.size()
+            self.addresses.size()
         }
 
         fn byte_capacity(&self) -> usize {
-            self.0.capacity()
+            self.addresses.capacity()
         }
 
         fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
             wasmtime::ensure!(size >= self.byte_size(), "a memory does not shrink");
             match size <= self.byte_capacity() {
-                true => self.0.open(size)?,
-                false => self.move_to(Room::of(size, None, self.0.guard()))?,
+                true => self.open(size)?,
+                false => self.move_to(Room::of(size, None, self.addresses.guard()))?,
             }
             Ok(())
         }
 
         fn as_ptr(&self) -> *mut u8 {
-            self.0.base()
+            self.addresses.base()
         }
     }
 }
@@ -108,3 +125,7 @@ mod mapped {
 #[cfg(all(test, unix))]
 #[path = "mapping_tests.rs"]
 mod tests;
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "freeze_tests.rs"]
+mod freeze_tests;

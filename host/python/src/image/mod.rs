@@ -32,12 +32,16 @@ mod creator;
 mod file;
 mod freeze;
 mod frozen;
+#[cfg(target_os = "linux")]
+mod layers;
 mod live;
 mod mapping;
 #[cfg(any(test, not(unix)))]
 mod owned;
 mod parts;
 mod room;
+#[cfg(target_os = "linux")]
+mod written;
 
 pub use self::creator::{ImageMemory, configure, with_image};
 pub(crate) use self::file::ImageWriter;

@@ -2,14 +2,43 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The memory with which instances begin, ready to be mapped. What is in none of its parts is zero.
 #[derive(Debug)]
 pub struct Image {
     parts: Vec<Part>,
+    loose: Loose,
     minimum: usize,
     size: usize,
+}
+
+/// Bytes that each memory gets a copy of, over the parts: pages here and there that whatever runs writes to
+/// anyway, and that would each be a mapping otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Loose {
+    ranges: Vec<Range<usize>>,
+    /// Those of all ranges, one after the other.
+    bytes: Vec<u8>,
+}
+
+impl Loose {
+    /// Bytes of ranges that are in order and do not overlap.
+    pub(super) fn new(ranges: Vec<Range<usize>>, bytes: Vec<u8>) -> Self {
+        assert_eq!(ranges.iter().map(Range::len).sum::<usize>(), bytes.len());
+        Self { ranges, bytes }
+    }
+
+    /// The bytes of each range, and where they begin.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        self.ranges.iter().map(move |range| {
+            let (bytes, more) = rest.split_at(range.len());
+            rest = more;
+            (range.start, bytes)
+        })
+    }
 }
 
 /// A part of a memory, and the file in which it is.
@@ -33,19 +62,21 @@ impl Image {
             file: Arc::new(file),
             offset,
         };
-        Self::of_parts(vec![part], minimum, size)
+        Self::of_parts(vec![part], Loose::default(), minimum, size)
     }
 
-    /// Parts in the order of the memory, that do not overlap.
-    pub(super) fn of_parts(parts: Vec<Part>, minimum: usize, size: usize) -> Self {
+    /// Parts in the order of the memory, that do not overlap, and what is over them.
+    pub(super) fn of_parts(parts: Vec<Part>, loose: Loose, minimum: usize, size: usize) -> Self {
         let mut end = 0;
         for part in &parts {
             assert!(part.at >= end, "the parts of a memory overlap");
             end = part.at + part.length;
         }
+        let end = end.max(loose.ranges.last().map_or(0, |last| last.end));
         assert!(end <= size && minimum <= size, "a part is no part of it");
         Self {
             parts,
+            loose,
             minimum,
             size,
         }
@@ -65,12 +96,19 @@ impl Image {
         &self.parts
     }
 
+    pub(super) fn loose(&self) -> &Loose {
+        &self.loose
+    }
+
     /// Copies the memory.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.size];
         for part in &self.parts {
             let into = &mut bytes[part.at..part.at + part.length];
             read_exact_at(&part.file, into, part.offset as u64)?;
+        }
+        for (at, loose) in self.loose.iter() {
+            bytes[at..at + loose.len()].copy_from_slice(loose);
         }
         Ok(bytes)
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sandbox_net_python::image::{self, LiveMemory, freeze};
 use sandbox_net_python::manifest::Signals;
 use sandbox_net_python::{Capability, Image};
-use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime::{Store, format_err};
 
 use super::linker::{self, StoreState};
 
@@ -74,7 +74,23 @@ impl Interpreter {
         &self,
         store: &mut Store<StoreState>,
     ) -> wasmtime::Result<Instance> {
-        let made = image::instantiate(&self.image, &self.instances, store).await;
+        self.instance(store, false).await
+    }
+
+    /// Makes an instance that is to be [frozen](Self::freeze), perhaps often.
+    pub(crate) async fn instantiate_to_freeze(
+        &self,
+        store: &mut Store<StoreState>,
+    ) -> wasmtime::Result<Instance> {
+        self.instance(store, true).await
+    }
+
+    async fn instance(
+        &self,
+        store: &mut Store<StoreState>,
+        freezes: bool,
+    ) -> wasmtime::Result<Instance> {
+        let made = image::instantiate(&self.image, freezes, &self.instances, store).await;
         let (instance, memory) = made?;
         let signals = self.signals;
         store.data_mut().live = memory.map(|memory| Live {
@@ -95,7 +111,9 @@ impl Interpreter {
         store: &mut Store<StoreState>,
         instance: &Instance,
     ) -> wasmtime::Result<Self> {
-        let image = freeze(store, instance, &self.image).await?;
+        let live = store.data().live.clone();
+        let live = live.ok_or_else(|| format_err!("this platform has no live copies"))?;
+        let image = freeze(store, instance, &live.memory, &self.image).await?;
         Ok(Self {
             instances: self.instances.clone(),
             image: Arc::new(image),

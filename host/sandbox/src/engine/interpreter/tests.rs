@@ -45,7 +45,7 @@ impl Live {
             deliver(store);
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = interpreter.instantiate(&mut store).await.unwrap();
+        let instance = interpreter.instantiate_to_freeze(&mut store).await.unwrap();
         Self {
             store,
             instance,
