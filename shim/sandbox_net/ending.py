@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Final, NoReturn
 
-from . import ending_modules, uncaught
+from . import ending_holders, ending_modules, uncaught
 
 # What CPython returns if the standard streams cannot be flushed.
 _NOT_FLUSHED: Final = 120
@@ -48,6 +48,7 @@ def _finish() -> bool:
     _call_at_exit()
     sys.is_finalizing = _is_finalizing
     is_flushed = _flush()
+    ending_holders.clear_signals()
     ending_modules.destroy()
     return is_flushed
 

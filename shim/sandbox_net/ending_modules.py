@@ -10,10 +10,12 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
-from types import FrameType, FunctionType
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, TypeVar
 
-from . import ending_leftovers
+from . import ending_holders, ending_leftovers
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Where values of the program hide, in the order of CPython.
 _OF_SYS: Final = (
@@ -47,10 +49,24 @@ def begin() -> None:
     _kept[:] = _modules.values()
 
 
-def _destroy() -> None:
+def _as_sys(function: _Function) -> _Function:
+    """Lets warnings that `function` causes come from where CPython's finalization warns."""
+    code = function.__code__
+    units = len(code.co_code) // 2
+    # Entries of the table for eight units each, without a column, that stay in the line.
+    lines = bytes((0xEF, 0)) * (units // 8) + bytes((0xE8 + units % 8 - 1, 0)) * (units % 8 > 0)
+    code = code.replace(co_filename="<sys>", co_firstlineno=0, co_linetable=lines)
+    function.__code__ = code
+    return function
+
+
+@_as_sys
+def destroy() -> None:
+    """Destroys the modules; those that were there before only if that could be seen."""
     # What is used after names are gone is at hand in variables.
     modules, system, names, kept = _modules, _system, _builtins, _kept
-    collect, unfreeze, clear, names_of, forget = gc.collect, gc.unfreeze, _clear, _names_of, _forget
+    collect, clear, names_of = gc.collect, _clear, _names_of
+    forget, find = _forget, ending_leftovers.find
     if gc.isenabled():
         collect()
 
@@ -60,15 +76,8 @@ def _destroy() -> None:
     for name in _STREAMS:
         system[name] = system.get(f"__{name}__")
 
-    # Most modules end here, with the last reference to them.
-    before = set(map(id, kept))
-    references = []
-    for name in tuple(modules):
-        module: Any = modules.get(name)
-        if issubclass(type(module), _Module):
-            references.append(weakref.ref(module))
-        modules[name] = module = None
-    modules.clear()
+    stays = set(map(id, kept))
+    references = _remove(modules)
     last = [dict(names)]
     names.clear()
     names.update(_first_builtins)
@@ -77,25 +86,23 @@ def _destroy() -> None:
     # From here on CPython calls no callbacks of the collector.
     callbacks = tuple(gc.callbacks)
     gc.callbacks.clear()
-    candidates = ending_leftovers.find()
+    if candidates := find():
+        ending_holders.clear()
     if not kept:
         forget()
     collect()
-    if kept and candidates and ending_leftovers.find(candidates):
+    if kept and candidates and find(candidates):
+        stays.clear()
         kept.clear()
-        before.clear()
         forget()
-        unfreeze()
         collect()
 
-    references.reverse()
     for reference in references:
         module = reference()
-        if module is None or id(module) in before:
-            continue
-        found = names_of(module)
-        if found is not system and found is not names:
-            clear(found)
+        if module is not None and id(module) not in stays:
+            found = names_of(module)
+            if found is not system and found is not names:
+                clear(found)
         module = found = None
     clear(system)
     clear(names)
@@ -103,8 +110,24 @@ def _destroy() -> None:
     del callbacks
 
 
+@_as_sys
+def _remove(modules: dict[str, Any]) -> list[Any]:
+    """Empties `sys.modules`; most modules end with this reference. Returns weak references."""
+    references: list[Any] = []
+    for name in tuple(modules):
+        module: Any = modules.get(name)
+        if issubclass(type(module), _Module):
+            references.append(weakref.ref(module))
+        modules[name] = None
+        module = None
+    modules.clear()
+    references.reverse()
+    return references
+
+
 def _forget() -> None:
-    """Lets go of what the functions under way know, which would keep it all."""
+    """Lets the collector see all, and go of what the functions under way know of it."""
+    gc.unfreeze()
     known = [globals()]
     frame: FrameType | None = sys._getframe()
     while frame is not None:
@@ -129,16 +152,3 @@ def _clear(names: dict[str, Any]) -> None:
     for name in tuple(names):
         if name != "__builtins__" and names.get(name) is not None:
             names[name] = None
-
-
-def _as_sys(function: Any) -> Callable[[], None]:
-    """Lets warnings that `function` causes be from where CPython's finalization warns."""
-    code = function.__code__
-    units = len(code.co_code) // 2
-    # Entries of the table without a column, for eight units each, that stay in the line.
-    lines = bytes((0xEF, 0)) * (units // 8) + bytes((0xE8 + units % 8 - 1, 0)) * (units % 8 > 0)
-    code = code.replace(co_filename="<sys>", co_firstlineno=0, co_linetable=lines)
-    return FunctionType(code, {**globals(), "__name__": "sys"})
-
-
-destroy: Final = _as_sys(_destroy)

@@ -33,6 +33,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "der.py",
     "digests.py",
     "ending.py",
+    "ending_holders.py",
     "ending_leftovers.py",
     "ending_modules.py",
     "entry.py",

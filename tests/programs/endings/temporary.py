@@ -7,7 +7,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 directory = tempfile.TemporaryDirectory()
-file = tempfile.NamedTemporaryFile(dir=directory.name)
+file = tempfile.NamedTemporaryFile()
 other = tempfile.NamedTemporaryFile(mode="w")
 other.write("text")
 paths = directory.name, file.name, other.name
