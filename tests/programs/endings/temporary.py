@@ -21,7 +21,7 @@ def before():
 
 class Sees:
     def __del__(self):
-        print("finalizer", [exists(path) for path in paths])
+        print("finalizer", exists(paths[0]))
 
 
 sees = Sees()
