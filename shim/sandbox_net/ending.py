@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Final, NoReturn
 
-from . import ending_holders, ending_modules, uncaught
+from . import ending_modules, uncaught
 
 # What CPython returns if the standard streams cannot be flushed.
 _NOT_FLUSHED: Final = 120
@@ -21,7 +21,7 @@ _call_at_exit: Final = atexit._run_exitfuncs
 
 
 def begin() -> None:
-    """Notes what the memory has before the program begins; that will not be destroyed."""
+    """Notes what there is now: it will not be destroyed. A snapshot does so before it is taken."""
     ending_modules.begin()
 
 
@@ -48,7 +48,6 @@ def _finish() -> bool:
     _call_at_exit()
     sys.is_finalizing = _is_finalizing
     is_flushed = _flush()
-    ending_holders.clear_signals()
     ending_modules.destroy()
     return is_flushed
 

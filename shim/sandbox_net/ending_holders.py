@@ -20,16 +20,12 @@ _interrupt: Final = _signal.default_int_handler
 _cleanups: Final[list[Callable[[], object]]] = getattr(typing, "_cleanups", [])
 
 
-def clear_signals() -> None:
-    """Clears the handlers of signals, as CPython does before it collects."""
+def clear() -> None:
+    """Clears the handlers of signals, as CPython does before it collects, and the caches."""
     for number in _handled:
         handler: Any = _handler_of(number)
         if not (handler is None or handler is _interrupt or isinstance(handler, int)):
             with contextlib.suppress(OSError, ValueError):
                 _handle(number, _signal.SIG_DFL)
-
-
-def clear() -> None:
-    """Empties the caches."""
     for clean in tuple(_cleanups):
         clean()

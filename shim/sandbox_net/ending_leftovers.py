@@ -23,22 +23,29 @@ _names_of: Final[Any] = vars(type)["__dict__"].__get__
 
 
 def find(among: Collection[int] | None = None) -> frozenset[int]:
-    """Returns the numbers of such objects, `among` others."""
+    """Returns the numbers of such objects, and of their classes; with `among`, which are left."""
     objects = gc.get_objects()
     kinds = set(map(type, objects))
     finalized = {kind for kind in kinds if _is_finalized(kind)} - _IN_MEMORY
     references = {kind for kind in kinds if weakref.ref in _bases_of(kind)}
-    if not finalized and not references:
-        return frozenset()
-    found = _seen_to_end(objects, finalized, references)
+    # Objects of the classes need not be known to the collector.
+    classes = {kind for kind in kinds if among is None and type in _bases_of(kind)}
+    found = _seen_to_end(objects, finalized, references, classes)
     return frozenset(found if among is None else (each for each in found if each in among))
 
 
-def _seen_to_end(objects: list[Any], finalized: set[type], references: set[type]) -> Iterator[int]:
+def _seen_to_end(
+    objects: list[Any], finalized: set[type], references: set[type], classes: set[type]
+) -> Iterator[int]:
+    if not (finalized or references or classes):
+        return
     streams = _streams() if finalized else ()
     for each in objects:
         kind = type(each)
-        if kind in finalized:
+        if kind in classes:
+            if _is_finalized(each):
+                yield id(each)
+        elif kind in finalized:
             # One that came back is not finalized again.
             if not (id(each) in streams or gc.is_finalized(each) or _is_over(each)):
                 yield id(each)

@@ -41,12 +41,13 @@ _system: Final = vars(sys)
 _builtins: Final = vars(builtins)
 _first_builtins: Final = {name: value for name, value in _builtins.items() if name not in _ADDED}
 # What was in `sys.modules` before the program.
-_kept: Final[list[Any]] = []
+_kept: Final[dict[str, Any]] = {}
 
 
 def begin() -> None:
     """Notes which modules are not the program's."""
-    _kept[:] = _modules.values()
+    _kept.clear()
+    _kept.update(_modules)
 
 
 def _as_sys(function: _Function) -> _Function:
@@ -67,6 +68,10 @@ def destroy() -> None:
     modules, system, names, kept = _modules, _system, _builtins, _kept
     collect, clear, names_of = gc.collect, _clear, _names_of
     forget, find = _forget, ending_leftovers.find
+    candidates = find()
+    if not (candidates or gc.callbacks or gc.get_debug()):
+        return
+    ending_holders.clear()
     if gc.isenabled():
         collect()
 
@@ -75,34 +80,27 @@ def destroy() -> None:
         system[name] = None
     for name in _STREAMS:
         system[name] = system.get(f"__{name}__")
-
-    stays = set(map(id, kept))
-    references = _remove(modules)
-    last = [dict(names)]
-    names.clear()
-    names.update(_first_builtins)
-    last.clear()
+    references = _remove(modules, kept)
+    _restore(names, _first_builtins)
 
     # From here on CPython calls no callbacks of the collector.
     callbacks = tuple(gc.callbacks)
     gc.callbacks.clear()
-    if candidates := find():
-        ending_holders.clear()
+    candidates = find()
     if not kept:
         forget()
     collect()
     if kept and candidates and find(candidates):
-        stays.clear()
+        references += map(weakref.ref, kept.values())
         kept.clear()
         forget()
         collect()
 
     for reference in references:
         module = reference()
-        if module is not None and id(module) not in stays:
-            found = names_of(module)
-            if found is not system and found is not names:
-                clear(found)
+        found = names_of(module)
+        if module is not None and found is not system and found is not names:
+            clear(found)
         module = found = None
     clear(system)
     clear(names)
@@ -111,18 +109,30 @@ def destroy() -> None:
 
 
 @_as_sys
-def _remove(modules: dict[str, Any]) -> list[Any]:
-    """Empties `sys.modules`; most modules end with this reference. Returns weak references."""
+def _remove(modules: dict[str, Any], kept: dict[str, Any]) -> list[Any]:
+    """Empties `sys.modules`; most modules end with this reference.
+
+    Returns weak references to those of the program, the last one first.
+    """
     references: list[Any] = []
     for name in tuple(modules):
         module: Any = modules.get(name)
-        if issubclass(type(module), _Module):
+        if module is not kept.get(name) and issubclass(type(module), _Module):
             references.append(weakref.ref(module))
         modules[name] = None
         module = None
     modules.clear()
     references.reverse()
     return references
+
+
+@_as_sys
+def _restore(names: dict[str, Any], first: dict[str, Any]) -> None:
+    """Gives `builtins` the names of its beginning."""
+    last = dict(names)
+    names.clear()
+    names.update(first)
+    last.clear()
 
 
 def _forget() -> None:
@@ -141,7 +151,7 @@ def _forget() -> None:
 
 
 def _names_of(module: Any, get: Any = _Module.__getattribute__) -> Any:
-    return get(module, "__dict__")
+    return None if module is None else get(module, "__dict__")
 
 
 def _clear(names: dict[str, Any]) -> None:
