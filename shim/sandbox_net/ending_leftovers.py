@@ -17,7 +17,8 @@ _FRAMES: Final[dict[type, str]] = {
 }
 _STREAMS: Final = ("__stdin__", "__stdout__", "__stderr__")
 # Modules whose functions are called when an object ends, and which then only forget it.
-_LIBRARY: Final = frozenset({None, "weakref", "_weakrefset", "logging", "functools", "abc"})
+_LIBRARY: Final = frozenset({"None", "weakref", "_weakrefset", "logging", "functools", "abc"})
+_PACKAGE: Final = f"{__package__}."
 _bases_of: Final[Any] = vars(type)["__mro__"].__get__
 _names_of: Final[Any] = vars(type)["__dict__"].__get__
 
@@ -78,4 +79,7 @@ def _streams() -> set[int]:
 def _calls_the_program(reference: Any) -> bool:
     """Whether the end of what it refers to would call a function of the program."""
     callback = reference.__callback__
-    return callback is not None and getattr(callback, "__module__", None) not in _LIBRARY
+    if callback is None:
+        return False
+    module = str(getattr(callback, "__module__", None))
+    return module not in _LIBRARY and not module.startswith(_PACKAGE)
