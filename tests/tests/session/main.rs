@@ -1,6 +1,10 @@
 //! Sessions: many turns in one interpreter.
 
+mod hostile;
+mod limits;
+mod program;
 mod turns;
+mod values;
 
 use sandbox_net::{Sandbox, Session, TurnOutcome};
 
