@@ -1,5 +1,6 @@
 //! Sessions: many turns in one interpreter.
 
+mod interrupts;
 mod turns;
 
 use sandbox_net::{Sandbox, Session, TurnOutcome};
