@@ -22,8 +22,8 @@ def find() -> dict[str, Any] | None:
 def detach_turn(inside: dict[str, Any]) -> Callable[..., Any]:
     """Makes the entry's `turn` call what `inside[TURN]` is; returns what took the turns so far.
 
-    The C code has kept the function itself since the first turn, so that another one of this name would
-    never be called: it is the function's code that is replaced.
+    The C code has kept the function itself since the first turn, so that another one of this name
+    would never be called: it is the function's code that is replaced.
     """
     if TURN in inside:
         taken: Callable[..., Any] = inside[TURN]

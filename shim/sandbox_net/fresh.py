@@ -1,7 +1,7 @@
 """Makes what a program begins with its own, where the memory that it begins as is a copy.
 
-A renewal costs nothing where its module is not loaded. What modules of a program's own keep is known
-only of generators of random numbers: those that were seeded by chance get another seed.
+A renewal costs nothing where its module is not loaded. What modules of a program's own keep is
+known only of generators of random numbers: those that were seeded by chance get another seed.
 """
 
 import gc
@@ -14,7 +14,7 @@ from typing import Any, Final
 # Generators of `random` and of numpy that were made by imports and seeded by chance.
 _generators: list[Any] = []
 _numpy_generators: list[Any] = []
-# A seed that numpy takes from the system has 128 bits, one that a program gives seldom more than 64.
+# A seed that numpy takes from the system has 128 bits, one that a program gives seldom over 64.
 _GIVEN_BITS: Final = 64
 
 

@@ -1,7 +1,7 @@
 """Makes the memory of a snapshot: imports modules, and leaves an interpreter like a new one.
 
-The host asks for each step by a turn whose source begins with `REQUEST`, with a request in JSON behind
-it. The answer is JSON in a file, because of a turn's status the host gets one byte.
+The host asks for each step by a turn whose source begins with `REQUEST`, with a request in JSON
+behind it. The answer is JSON in a file, because of a turn's status the host gets one byte.
 """
 
 import errno
@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from . import entry, fresh
+from . import entry, fresh, import_record, ready_modules
 
 REQUEST: Final = b"S"
 ANSWER: Final = "/.answer"
@@ -49,16 +49,17 @@ def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
     global _making
     match request["step"]:
         case "begin":
-            _making = _Making(environ[1] if environ is not None else {})
+            variables = environ[1] if environ is not None else {}
+            _making = _Making(variables, bool(request.get("automatic")))
         case "import":
-            return _import(request["module"])
+            return _import(request["module"], _making)
         case "end" if _making is not None:
             making, _making = _making, None
             return {"left": making.end()}
     return {}
 
 
-def _import(name: str) -> dict[str, Any]:
+def _import(name: str, making: "_Making | None") -> dict[str, Any]:
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -67,7 +68,9 @@ def _import(name: str) -> dict[str, Any]:
         for stream in (sys.__stdout__, sys.__stderr__):
             if stream is not None:
                 stream.flush()
-    return {}
+    record = making and making.record
+    fault = (record and record.fault()) or _left()
+    return {"fault": fault} if fault and record else {}
 
 
 def _text(error: BaseException) -> str:
@@ -84,7 +87,7 @@ def _trace(error: BaseException) -> str:
 class _Making:
     """What a program finds as it was, whatever an import does to it."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], is_automatic: bool) -> None:
         self._directory = os.getcwd()
         self._argv = sys.argv, list(sys.argv)
         self._orig_argv = sys.orig_argv, list(sys.orig_argv)
@@ -94,12 +97,16 @@ class _Making:
         self._end_following = fresh.follow_generators()
         self._control = sys.modules.get(f"{__package__}.control")
         if self._control is not None:
-            self._control.use_transport(_Refusing())
+            self._control.use_transport(_Refusing(self))
         os.environ.update(environ)
+        self.record = import_record.Record() if is_automatic else None
 
     def end(self) -> str | None:
         """Restores it; returns what cannot be and must not stay."""
         self._end_following()
+        if self.record is not None:
+            modules, may_keep_streams = self.record.end()
+            ready_modules.keep(modules, may_keep_streams)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._directory)
         sys.argv, sys.argv[:] = self._argv
@@ -110,19 +117,27 @@ class _Making:
         if self._control is not None:
             self._control.use_transport(None)
         fresh.collect()
-        if others := [each.name for each in threading.enumerate()[1:]]:
-            return f"the thread {others[0]} still runs"
-        return _open_file()
+        return _left() or _open_file()
 
 
 class _Refusing:
     """The way to the host where there is none yet."""
 
+    def __init__(self, making: _Making) -> None:
+        self._making = making
+
     def write(self, header: bytes, payload: bytes | memoryview) -> NoReturn:
+        if self._making.record is not None:
+            self._making.record.fail("it asks for the network")
         raise PermissionError(errno.EACCES, _NO_NETWORK)
 
     def read_into(self, view: memoryview) -> NoReturn:
         raise PermissionError(errno.EACCES, _NO_NETWORK)
+
+
+def _left() -> str | None:
+    others = [each.name for each in threading.enumerate()[1:]]
+    return f"the thread {others[0]} still runs" if others else None
 
 
 def _open_file() -> str | None:

@@ -103,6 +103,14 @@ impl HostMemory {
         self.0.limit - self.used()
     }
 
+    /// Whether one over `part` of the account stays free when `bytes` are taken, and of the one that it is
+    /// within.
+    pub fn leaves(&self, bytes: usize, part: usize) -> bool {
+        let left = bytes.saturating_add(self.0.limit / part);
+        let total = self.0.total.as_ref();
+        left <= self.left() && total.is_none_or(|total| total.leaves(bytes, part))
+    }
+
     /// Which of the two limits has less left: the one that a refusal is about, where only the refusal
     /// is known.
     pub fn nearest(&self) -> Limit {
@@ -263,6 +271,7 @@ mod tests {
         let mut held = one.reserve(70).unwrap();
         assert_eq!((one.free(), two.free(), total.used()), (10, 30, 70));
         assert_eq!(two.reserve(31).unwrap_err(), Limit::TotalHostMemory);
+        assert!(two.leaves(5, 4) && !two.leaves(6, 4) && !one.leaves(1, 8));
         assert_eq!(two.used(), 0, "nothing of what did not fit stays taken");
         assert_eq!(one.reserve(11).unwrap_err(), Limit::HostMemory);
         let rest = two.reserve(30).unwrap();

@@ -39,6 +39,11 @@ impl<'a, T: Send + 'static> AtRest<'a, T> {
         Self { store, instance }
     }
 
+    /// What its store holds.
+    pub fn data(&self) -> &T {
+        self.store.data()
+    }
+
     fn function<P, R>(&mut self, name: &str) -> wasmtime::Result<TypedFunc<P, R>>
     where
         P: ComponentNamedList + Lower,

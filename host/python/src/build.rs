@@ -179,8 +179,8 @@ impl Builder<'_> {
         self.key(capability)
     }
 
-    /// Writes the memory of an interpreter that began as `base` to a file without a name, with these
-    /// notes.
+    /// Writes the memory of an interpreter that began as `base` to a new file, or to one without a name, with
+    /// these notes.
     ///
     /// # Errors
     ///
@@ -190,8 +190,9 @@ impl Builder<'_> {
         interpreter: AtRest<'_, T>,
         base: &Image,
         notes: &SnapshotNotes,
+        path: Option<&Path>,
     ) -> Result<Image, BuildError> {
-        let into = ImageWriter::anonymous(notes.bytes(), base.minimum())?;
+        let into = ImageWriter::with_notes(path, notes.bytes(), base.minimum())?;
         interpreter.write(into, &self.recipe()?.reset).await
     }
 

@@ -1,7 +1,13 @@
 //! What a snapshot of a user's own says about itself.
 
-use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+use crate::image::{Identity, Image, ImageError};
 use crate::packages::ResolvedWheel;
 
 /// The version of the notes' form.
@@ -47,6 +53,32 @@ impl SnapshotNotes {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let notes: Self = serde_json::from_slice(bytes).ok()?;
         (notes.version == VERSION).then_some(notes)
+    }
+
+    /// Names a snapshot with these notes in the cache.
+    pub fn key(&self) -> String {
+        let identity = self.identity();
+        identity[..20]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Opens a file of the cache that was made with these notes; none if it is missing or damaged.
+    ///
+    /// # Errors
+    ///
+    /// If others could have changed it.
+    pub fn open_in_cache(&self, path: &Path) -> Result<Option<Arc<Image>>, Error> {
+        match Image::open(path, &self.identity()) {
+            Ok(image) => Ok(Some(Arc::new(image))),
+            Err(ImageError::File(refused @ Error::CacheNotPrivate { .. })) => Err(refused),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        Sha256::digest(self.bytes()).into()
     }
 
     /// As they are written.

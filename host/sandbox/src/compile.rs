@@ -2,7 +2,7 @@
 //! compiles them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
@@ -10,7 +10,7 @@ use sandbox_net_gateway::{AuditLog, Gateway};
 use sandbox_net_policy::Policy;
 use sandbox_net_process::TimeBox;
 use sandbox_net_python::packages::ResolvedWheel;
-use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, PackagesBuilder};
+use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, Packages, PackagesBuilder};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,31 @@ const STUCK: Duration = Duration::from_secs(5);
 pub(crate) struct PreparedPackages {
     pub(crate) mounted: Preopen,
     pub(crate) wheels: Vec<ResolvedWheel>,
+    /// The host's directory with them.
+    pub(crate) site: PathBuf,
+}
+
+impl PreparedPackages {
+    fn open(packages: Packages) -> Result<Self, Error> {
+        Ok(Self {
+            mounted: open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)?,
+            wheels: packages.wheels,
+            site: packages.site_packages,
+        })
+    }
+}
+
+/// These very wheels, if the cache has them ready.
+pub(crate) async fn packages_in_cache(
+    engine: &Engine,
+    wheels: &[ResolvedWheel],
+) -> Result<Option<PreparedPackages>, Error> {
+    let (engine, wheels) = (engine.clone(), wheels.to_vec());
+    let found = tokio::task::spawn_blocking(move || {
+        let found = Packages::in_cache(engine.cache(), &wheels, COMPILED)?;
+        found.map(PreparedPackages::open).transpose()
+    });
+    found.await.map_err(|e| runtime::unfinished(&e))?
 }
 
 pub(crate) async fn packages(
@@ -74,10 +99,7 @@ pub(crate) async fn packages(
         made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
     let packages = made.map_err(|e| runtime::unfinished(&e))??;
     drop(waiting);
-    Ok(PreparedPackages {
-        mounted: open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)?,
-        wheels: packages.wheels,
-    })
+    PreparedPackages::open(packages)
 }
 
 /// Compiles the packages in `site`, by an interpreter without a network.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::engine::EngineFull;
+use crate::pool::PoolError;
 use sandbox_net_egress::{Limit, NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
@@ -158,6 +159,9 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The pool gives no sandbox.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     /// The engine has as many sandboxes, or as much memory, as its builder allows.
     #[error(transparent)]
     Full(#[from] EngineFull),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_gateway::audit::AuditPlaces;
-use sandbox_net_python::Capability;
+use sandbox_net_python::{Capability, Image};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,7 +26,6 @@ use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
 use crate::session::{self, Session, SessionOptions};
-use crate::snapshot::Snapshot;
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
 
@@ -81,7 +80,7 @@ pub(crate) struct Settings {
     pub(crate) capability: Capability,
     pub(crate) network: Network,
     /// What programs begin as, where it is not the interpreter alone.
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) image: Option<Arc<Image>>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) args: Vec<String>,
     /// What the guest sees besides its own files: the interpreter's library, directories of the host,
@@ -306,10 +305,11 @@ impl Sandbox {
     /// What its programs begin as: the code, and the memory of a snapshot.
     pub(crate) async fn interpreter(&self) -> Result<Interpreter, Error> {
         let capability = self.settings.capability;
-        Ok(match &self.settings.snapshot {
-            Some(snapshot) => {
-                let image = snapshot.image().clone();
-                self.engine.interpreter_with(capability, image).await?
+        Ok(match &self.settings.image {
+            Some(image) => {
+                self.engine
+                    .interpreter_with(capability, image.clone())
+                    .await?
             }
             None => self.engine.interpreter(capability).await?.clone(),
         })

@@ -4,7 +4,9 @@ mod blocking;
 mod ends;
 mod limits;
 mod live;
+mod pool;
 mod streams;
+mod totals;
 
 use sandbox_net::{Sandbox, SandboxBuilder};
 

@@ -374,15 +374,22 @@ impl ImageWriter {
         })
     }
 
-    /// Begins an image with notes, in a file without a name that nobody else has.
-    pub(crate) fn anonymous(notes: Vec<u8>, minimum: usize) -> io::Result<Self> {
+    /// Begins an image with notes, in a new file, or in one without a name that nobody else has.
+    pub(crate) fn with_notes(
+        path: Option<&Path>,
+        notes: Vec<u8>,
+        minimum: usize,
+    ) -> io::Result<Self> {
         if notes.is_empty() || notes.len() > MAX_NOTES {
             return Err(io::Error::other(
                 "the list of packages and imports is too long",
             ));
         }
         Ok(Self {
-            file: tempfile::tempfile()?,
+            file: match path {
+                Some(path) => File::create_new(path)?,
+                None => tempfile::tempfile()?,
+            },
             identity: Sha256::digest(&notes).into(),
             notes,
             minimum,

@@ -177,8 +177,8 @@ impl EngineBuilder {
     ///
     /// A run that finds no room for its streams is [`Error::Full`](crate::Error::Full). A request beyond
     /// raises `OSError` with the limit `host-memory` in Python;
-    /// [`Outcome::budgets_reached`](crate::Outcome::budgets_reached) and the log say `total_host_memory`.
-    /// Zero is an error.
+    /// [`Outcome::budgets_reached`](crate::Outcome::budgets_reached) and the log say `total_host_memory`, if
+    /// there is room left for the record. Zero is an error.
     pub fn total_host_memory(mut self, bytes: u64) -> Self {
         self.bounds.host_memory = Some(bytes);
         self

@@ -46,6 +46,13 @@ impl Files {
     }
 }
 
+impl Files {
+    /// How often the guest has looked for files of its own disk.
+    pub(crate) fn lookups(&self) -> usize {
+        self.open.lookups()
+    }
+}
+
 impl WasiView for StoreState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {

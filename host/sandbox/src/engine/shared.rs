@@ -276,10 +276,11 @@ impl Engine {
         instance: Instance,
         base: &Image,
         notes: &SnapshotNotes,
+        into: Option<&Path>,
     ) -> Result<Image, BuildError> {
         let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
         let at_rest = AtRest::new(store, instance);
-        handle.block_on(self.inner.builder().own_image(at_rest, base, notes))
+        handle.block_on(self.inner.builder().own_image(at_rest, base, notes, into))
     }
 
     /// Whether two are the same.

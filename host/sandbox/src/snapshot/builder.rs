@@ -134,7 +134,7 @@ impl SnapshotBuilder {
             self.packages,
             wheels,
         );
-        let image = maker.take(imported, notes.clone()).await?;
+        let image = maker.take(imported, notes.clone(), None).await?;
         Ok(Snapshot {
             inner: Arc::new(Inner {
                 engine,

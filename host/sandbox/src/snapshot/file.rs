@@ -9,7 +9,7 @@ use sandbox_net_python::{Capability, Image, SnapshotNotes};
 
 use super::error::SnapshotError;
 use super::{Inner, Snapshot};
-use crate::compile::packages;
+use crate::compile::{packages, packages_in_cache};
 use crate::engine::{Engine, PREPARATION_LIMIT};
 use crate::error::Error;
 use crate::runtime;
@@ -103,6 +103,9 @@ async fn same_packages(
     engine: &Engine,
     notes: &SnapshotNotes,
 ) -> Result<crate::engine::Preopen, Error> {
+    if let Some(found) = packages_in_cache(engine, &notes.packages).await? {
+        return Ok(found.mounted);
+    }
     let pins = match notes.packages.is_empty() {
         // All of them are built in.
         true => notes.requirements.clone(),

@@ -1,8 +1,9 @@
 //! Makes the memory of a snapshot: an instance imports modules one by one, within limits, without a
 //! network, an environment or a stdin of the host's.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sandbox_net_python::{AtRest, Image, SnapshotNotes};
 use sandbox_net_wasi::{HOSTCALL_FUEL, SandboxNetCtx};
@@ -59,6 +60,11 @@ pub(super) struct Imported {
 pub(super) struct Import {
     pub(super) module: String,
     pub(super) error: Option<SnapshotError>,
+    /// Why a program would notice that it was imported before.
+    pub(super) fault: Option<String>,
+    /// Whether it looked for files that are not installed.
+    pub(super) looks_at_files: bool,
+    pub(super) took: Duration,
     /// What it printed.
     pub(super) output: Vec<u8>,
 }
@@ -68,16 +74,18 @@ pub(super) struct Import {
 #[serde(default)]
 struct Answer {
     error: Option<String>,
+    fault: Option<String>,
     trace: String,
     left: Option<String>,
 }
 
 impl Maker {
-    /// Imports the modules in this order. Goes on after one that fails if `goes_on`.
+    /// Imports the modules in this order. If it is automatic, goes on after one that fails, and hides them
+    /// until a program imports them.
     pub(super) async fn import(
         &self,
         modules: &[String],
-        goes_on: bool,
+        is_automatic: bool,
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
         let root = Arc::new(root);
@@ -120,7 +128,7 @@ impl Maker {
             now: Arc::clone(&now),
         };
         let modules = modules.to_vec();
-        let guest = async move { steps.take(store, modules, goes_on).await };
+        let guest = async move { steps.take(store, modules, is_automatic).await };
         let guest = self.engine.threads().run(Arc::new(Usage::new()), guest);
         let done = tokio::time::timeout(self.time, guest).await;
         done.unwrap_or_else(|_| {
@@ -139,6 +147,7 @@ impl Maker {
         &self,
         imported: Imported,
         notes: SnapshotNotes,
+        into: Option<PathBuf>,
     ) -> Result<Image, Error> {
         let (engine, base) = (self.engine.clone(), self.interpreter.image().clone());
         let taken = tokio::task::spawn_blocking(move || {
@@ -147,7 +156,7 @@ impl Maker {
                 instance,
                 ..
             } = imported;
-            engine.take_image(&mut store, instance, &base, &notes)
+            engine.take_image(&mut store, instance, &base, &notes, into.as_deref())
         });
         Ok(taken.await.map_err(|e| runtime::unfinished(&e))??)
     }
@@ -176,14 +185,17 @@ impl Steps {
         self,
         mut store: Store<StoreState>,
         modules: Vec<String>,
-        goes_on: bool,
+        is_automatic: bool,
     ) -> Result<Imported, Error> {
         let instance = self.interpreter.instantiate(&mut store).await;
         let instance = instance.map_err(|e| interpreter(format!("{e:#}")))?;
         let mut at_rest = AtRest::new(&mut store, instance);
         let rest = at_rest.stack_pointer().await;
         let rest = rest.map_err(|e| interpreter(format!("{e:#}")))?;
-        self.step(&mut at_rest, json!({ "step": "begin" })).await?;
+        let begin = json!({ "step": "begin", "automatic": is_automatic });
+        self.step(&mut at_rest, begin).await?;
+        // A step writes its answer.
+        let of_an_answer = at_rest.data().files.lookups();
         let mut imports = Vec::new();
         for module in modules {
             self.now
@@ -191,21 +203,25 @@ impl Steps {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone_from(&module);
             let step = json!({ "step": "import", "module": module });
+            let (start, before) = (Instant::now(), at_rest.data().files.lookups());
             let answer = self.step(&mut at_rest, step).await?;
             let error = answer.error.map(|why| SnapshotError::Import {
                 module: module.clone(),
                 why,
                 traceback: answer.trace,
             });
-            let output = self.output.take();
-            match error {
-                Some(error) if !goes_on => return Err(error.into()),
-                error => imports.push(Import {
+            let import = match error {
+                Some(error) if !is_automatic => return Err(error.into()),
+                error => Import {
                     module,
                     error,
-                    output,
-                }),
-            }
+                    fault: answer.fault,
+                    looks_at_files: at_rest.data().files.lookups() - before > of_an_answer,
+                    took: start.elapsed(),
+                    output: self.output.take(),
+                },
+            };
+            imports.push(import);
         }
         self.now
             .lock()
@@ -242,7 +258,14 @@ impl Steps {
         let status = at_rest.turn(request.as_bytes()).await;
         match status {
             Ok(0) => {}
-            Ok(status) => return Err(interpreter(format!("a turn ended with status {status}"))),
+            Ok(status) => {
+                let said = self.output.take();
+                let said = String::from_utf8_lossy(&said);
+                let last = said.trim_end().lines().next_back().unwrap_or_default();
+                let why = format!("a turn ended with status {status}: {last}");
+                tracing::debug!(%said, "{why}");
+                return Err(interpreter(why));
+            }
             Err(error) => return Err(self.ended(&error)),
         }
         let answer = files::read(&self.root, &[], ANSWER, LONGEST);

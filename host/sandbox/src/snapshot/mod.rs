@@ -1,5 +1,6 @@
 //! Snapshots of a user's own: interpreters that have packages imported already.
 
+mod automatic;
 mod builder;
 mod error;
 mod file;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use sandbox_net_python::{Image, SnapshotNotes};
 
+pub(crate) use self::automatic::automatic;
 pub use self::builder::SnapshotBuilder;
 pub use self::error::SnapshotError;
 use crate::engine::{Engine, Preopen};
