@@ -111,6 +111,11 @@ class RequestParser:
         """Whether a head was seen whose body has not ended."""
         return self._state is not _State.HEAD
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the piece of a body that was returned last is known to end it."""
+        return self._state is _State.SIZED_BODY and not self._left
+
     def feed(self, data: memoryview) -> Iterator[Event]:
         """Yields the events in `data`. Views of a body are views of `data`, not copies.
 

@@ -52,11 +52,11 @@ class ResponseHead:
     fields: tuple[Field, ...]
 
     @classmethod
-    def from_payload(cls, payload: bytes) -> "ResponseHead":
-        """Reads the payload of a `head` reply."""
-        status, version, reason_length = struct.unpack_from("<HBxH", payload)
-        at = 6 + reason_length
-        reason = payload[6:at]
+    def from_payload(cls, payload: bytes, at: int = 0) -> "ResponseHead":
+        """Reads the payload of a `head` reply, whose head begins `at` there."""
+        status, version, reason_length = struct.unpack_from("<HBxH", payload, at)
+        begin, at = at + 6, at + 6 + reason_length
+        reason = payload[begin:at]
         return cls(status, version, reason, _read_fields(payload, at))
 
     def values(self, name: bytes) -> list[bytes]:
