@@ -10,8 +10,8 @@ use crate::bindings::types::{
 };
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
-use crate::handles::{Exchange, Handles, Resource, Stream};
 use crate::guest::{Buffers, Errno};
+use crate::handles::{Exchange, Handles, Resource, Stream};
 use crate::numbers::WHOLE;
 use crate::poll;
 use crate::reply::{Answer, Payload};
@@ -81,6 +81,8 @@ pub(crate) fn request(
         path,
         fields,
     };
+    // There is room for the reply, whatever the host returns.
+    let mut reply = is_whole.then(|| Payload::new(4, arena)).transpose()?;
     let handle = client::request(handles.connection(header.id)?, head, body)?;
     let mut exchange = Exchange {
         request_body: Stream::Untaken,
@@ -97,12 +99,13 @@ pub(crate) fn request(
         }
     }
     let value = handles.insert(Resource::Exchange(exchange))?;
-    if !is_whole {
-        return Ok(Answer::value(value));
+    match reply.take() {
+        None => Ok(Answer::value(value)),
+        Some(mut reply) => {
+            reply.long(taken)?;
+            Ok(reply.with(value))
+        }
     }
-    let mut payload = Payload::new(4, arena)?;
-    payload.long(taken)?;
-    Ok(payload.with(value))
 }
 
 /// The fields of a request, and what follows them.
@@ -263,7 +266,11 @@ pub(crate) fn head(
         put_head(&mut payload, &head)?;
         return Ok(payload.answer());
     }
-    let body = Body::take(exchange, header.arg, arena);
+    // Without room for a body it is left to the next `read`.
+    let body = match Body::has_room(header.arg, 4 + size, arena) {
+        Ok(()) => Body::take(exchange, header.arg, arena)?,
+        Err(_) => Body::none(),
+    };
     let value = body.value(exchange);
     let mut payload = Payload::new(4 + size + body.size, arena)?;
     payload.long(size)?;

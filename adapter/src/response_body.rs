@@ -13,6 +13,9 @@ use crate::numbers::{CLOSED, END, LAST, MOST_READ};
 use crate::poll;
 use crate::reply::{Answer, Payload};
 
+/// How many pieces one reply has at most.
+const MOST_PIECES: usize = 64;
+
 /// What is there of a response's body.
 pub(crate) struct Body {
     pieces: Vec<Vec<u8>>,
@@ -32,15 +35,29 @@ enum BodyState {
 }
 
 impl Body {
-    /// Takes pieces until there are `most` bytes, or no more are there.
-    pub(crate) fn take(exchange: &mut Exchange, most: u32, arena: &Arena) -> Body {
-        let most = most.min(MOST_READ) as usize;
-        let mut body = Body {
+    /// No bytes.
+    pub(crate) fn none() -> Body {
+        Body {
             pieces: Vec::new(),
             size: 0,
             state: BodyState::Open,
+        }
+    }
+
+    /// Makes sure that `most` bytes can be taken, and put into a reply with others.
+    pub(crate) fn has_room(most: u32, others: usize, arena: &Arena) -> Result<(), Fault> {
+        let most = most.min(MOST_READ) as usize;
+        arena.reserve(2 * most + others + MOST_PIECES * size_of::<Vec<u8>>() + 256)
+    }
+
+    /// Takes pieces until there are `most` bytes, or no more are there. [`Body::has_room`] comes before.
+    pub(crate) fn take(exchange: &mut Exchange, most: u32, arena: &Arena) -> Result<Body, Fault> {
+        let most = most.min(MOST_READ) as usize;
+        let mut body = Body {
+            pieces: Vec::with_capacity(MOST_PIECES),
+            ..Body::none()
         };
-        while body.size < most {
+        while body.size < most && body.pieces.len() < MOST_PIECES {
             let stream = match exchange.response_body() {
                 Ok(Some(stream)) => stream,
                 Ok(None) => {
@@ -61,7 +78,9 @@ impl Body {
                 Err(error) => exchange.response_ended(error),
             }
         }
-        body
+        // Trailers that did not fit may lie over the pieces.
+        arena.intact()?;
+        Ok(body)
     }
 
     /// The `value` of the reply that gives these bytes.
@@ -150,13 +169,15 @@ fn read_waiting(
     arena: &Arena,
 ) -> Result<Answer, Failure> {
     let exchange = handles.exchange(header.id)?;
-    let mut body = Body::take(exchange, header.arg, arena);
+    Body::has_room(header.arg, 0, arena)?;
+    let mut body = Body::take(exchange, header.arg, arena)?;
     if body.size == 0
         && body.state == BodyState::Open
         && let Some(stream) = exchange.response_body()?
     {
         poll::wait_for(&stream.subscribe(), timeout, arena)?;
-        body = Body::take(exchange, header.arg, arena);
+        Body::has_room(header.arg, 0, arena)?;
+        body = Body::take(exchange, header.arg, arena)?;
     }
     if body.size == 0 {
         return match exchange.response_body()? {

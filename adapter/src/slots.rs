@@ -180,7 +180,7 @@ mod tests {
             slots.remove(last);
         }
         assert_eq!(last % SLOTS, first % SLOTS);
-        assert!(LAST_GENERATION << SLOT_BITS | (SLOTS - 1) < BODIES - SLOTS);
+        const { assert!(LAST_GENERATION << SLOT_BITS | (SLOTS - 1) < BODIES - SLOTS) };
         let next = slots.insert(0).unwrap();
         assert_ne!(next % SLOTS, first % SLOTS);
         assert_eq!(slots.get(first), None);

@@ -5,7 +5,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from .live_locks import Activity
 
@@ -210,11 +210,15 @@ class Channel:
         Raises:
             ChannelError: the host refused it, or failed.
         """
-        self._enter()
+        if self._busy:
+            self._refuse()
+        self._busy = True
         try:
             return self._call(command, handle, arg, payload)
         finally:
-            self._leave()
+            if self._closing:
+                self._close_waiting()
+            self._busy = False
 
     def read_into(self, handle: int, view: memoryview, wait_ns: int | None = None) -> Chunk:
         """Sends `READ`; the bytes go where the caller wants them.
@@ -222,11 +226,15 @@ class Channel:
         With a time, even 0, it waits for the first ones, and its result tells of the end with the last.
         """
         Activity.count += 1
-        self._enter()
+        if self._busy:
+            self._refuse()
+        self._busy = True
         try:
             return self._read_into(handle, view, wait_ns)
         finally:
-            self._leave()
+            if self._closing:
+                self._close_waiting()
+            self._busy = False
 
     def head(self, handle: int, most: int, wait_ns: int) -> Reply:
         """Sends `HEAD`: waits for the head, and takes at most `most` bytes of the body with it."""
@@ -239,7 +247,8 @@ class Channel:
         """
         if self._take is None:
             return ASK
-        self._refuse_if_busy()
+        if self._busy:
+            self._refuse()
         Activity.count += 1
         return self._take(handle, view)
 
@@ -247,7 +256,8 @@ class Channel:
         """Moves bytes of `data` into a request's body, without a frame; returns as `take`."""
         if self._put is None:
             return ASK
-        self._refuse_if_busy()
+        if self._busy:
+            self._refuse()
         Activity.count += 1
         return self._put(handle, data)
 
@@ -258,25 +268,22 @@ class Channel:
         that call.
         """
         self._closing.append(handle)
-        if not self._busy:
-            self._enter()
-            self._leave()
-
-    def _refuse_if_busy(self) -> None:
         if self._busy:
-            raise BrokenChannel("a finalizer used the network in the middle of a call")
-
-    def _enter(self) -> None:
-        self._refuse_if_busy()
+            return
         self._busy = True
-
-    def _leave(self) -> None:
         try:
-            while self._closing:
-                with contextlib.suppress(ChannelError, OSError):
-                    self._call(CLOSE, self._closing.pop(), 0, b"")
+            self._close_waiting()
         finally:
             self._busy = False
+
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise BrokenChannel("a finalizer used the network in the middle of a call")
+
+    def _close_waiting(self) -> None:
+        while self._closing:
+            with contextlib.suppress(ChannelError, OSError):
+                self._call(CLOSE, self._closing.pop(), 0, b"")
 
     def _call(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> Reply:
         Activity.count += 1
@@ -286,6 +293,8 @@ class Channel:
         while got < _HEADER:
             got += self._more(scratch[got:_HEADER])
         status, code, detail, value, length = self._parse(scratch)
+        if got == _HEADER + length and status != _ERROR:  # as nearly always
+            return Reply(status == _PENDING, value, bytes(scratch[_HEADER:got]))
         if length <= len(scratch) - _HEADER:
             body = scratch[_HEADER : _HEADER + length]
         else:

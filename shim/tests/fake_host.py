@@ -218,6 +218,8 @@ class FakeHost:
     def __init__(self, sites: dict[tuple[str, int], Site] | None = None) -> None:
         self.sites = sites or {}
         self.frames: list[int] = []
+        self.crossings: list[int | str] = []
+        """The frames, and the moves of bodies without one."""
         self.seen: list[Seen] = []
         self.connections: list[FakeConnection] = []
         self.handles: dict[int, FakeConnection | FakeExchange | FakeLookup] = {}
@@ -269,6 +271,7 @@ class FakeHost:
         if command != 6 and length > MAX_PAYLOAD:
             raise Failure(133)
         self.frames.append(command)
+        self.crossings.append(command)
         commands = {
             1: self._connect,
             2: self._status,
@@ -517,6 +520,7 @@ class FakeHost:
     # Bodies without frames.
 
     def take(self, handle: int, view: memoryview) -> int:
+        self.crossings.append("take")
         try:
             end, piece = self._exchange(handle).read(min(len(view), MAX_READ))
         except Pending:
@@ -529,6 +533,7 @@ class FakeHost:
         return len(piece)
 
     def put(self, handle: int, data: memoryview) -> int:
+        self.crossings.append("put")
         try:
             return self._exchange(handle).write(bytes(data))
         except Pending:
