@@ -308,7 +308,10 @@ async fn a_body_is_written_from_the_programs_own_buffers() {
     state.send_modify(|state| state.permit = 4);
     take_calls();
     assert_eq!(guest.write(fd, &[b"abc", b"", b"def"]).await, Ok(4));
-    assert_eq!(take_calls().iter().filter(|call| **call == "write").count(), 2);
+    assert_eq!(
+        take_calls().iter().filter(|call| **call == "write").count(),
+        2
+    );
     assert_eq!(guest.write(fd, &[b""]).await, Ok(0));
     assert_eq!(state.borrow().sent, b"abcd");
     state.send_modify(|state| {

@@ -89,9 +89,7 @@ impl InputStream for ResponseStream {
             return match self.next.take() {
                 None | Some(Next::Piece(_)) => Ok(Bytes::new()),
                 Some(Next::End) => Err(StreamError::Closed),
-                Some(Next::Failure(error)) => {
-                    Err(StreamError::LastOperationFailed(error.into()))
-                }
+                Some(Next::Failure(error)) => Err(StreamError::LastOperationFailed(error.into())),
             };
         };
         let most = size.min(LARGE);
