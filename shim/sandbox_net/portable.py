@@ -16,6 +16,7 @@ from . import (
     processes,
     session,
     signals,
+    snapshots,
     streams,
     thread_waits,
     threads,
@@ -38,6 +39,7 @@ def install(has_sockets: bool) -> None:
     exits.adapt()
     session.adapt()
     streams.adapt()
+    snapshots.adapt()
     if threads.can_start():
         return
     builders = dict(_MODULES)

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod bench_command;
 mod broker_command;
 mod componentize;
 mod console;
@@ -23,6 +24,7 @@ mod script_wishes;
 mod server;
 #[cfg(unix)]
 mod signals;
+mod snapshot_command;
 mod supervise;
 mod table;
 #[cfg(test)]
@@ -63,8 +65,12 @@ enum Command {
     Run(Box<run::Run>),
     /// Run Python statement by statement in one session
     Repl(Box<repl::Repl>),
+    /// Import packages once, into a file that programs begin with
+    Snapshot(snapshot_command::SnapshotCommand),
     /// Run a demonstration against a local server
     Demo,
+    /// Measure what sandboxes cost on this machine, beside native Python
+    Bench(bench_command::Bench),
     /// Write the Python component to a file, for other WebAssembly hosts
     Componentize(componentize::Componentize),
     /// Check and explain policy files
@@ -89,9 +95,11 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute(self.cache_dir, start, deadline).await,
             Command::Repl(repl) => repl.execute(self.cache_dir).await,
+            Command::Snapshot(command) => command.execute(self.cache_dir).await,
             Command::Demo => {
                 demo::execute(engine(self.cache_dir, None, None, Terminal).await?).await
             }
+            Command::Bench(command) => command.execute(self.cache_dir).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),

@@ -30,6 +30,7 @@
 //! downloads wheels, which are compared with the expected hashes, and unpacked.
 
 mod additions;
+mod at_rest;
 mod build;
 mod build_error;
 pub mod cache;
@@ -38,8 +39,10 @@ mod error;
 mod hash;
 pub mod image;
 pub mod install;
+pub mod interrupt;
 pub mod manifest;
 mod no_network;
+mod notes;
 pub mod packages;
 pub mod pip;
 pub mod private_dir;
@@ -51,6 +54,7 @@ mod snapshot;
 mod testing;
 mod zeros;
 
+pub use at_rest::AtRest;
 pub use build::Builder;
 pub use build_error::BuildError;
 pub use cache::{Cache, Entry};
@@ -61,6 +65,7 @@ pub use install::install_within;
 pub use install::{Installed, install};
 pub use manifest::Manifest;
 pub use no_network::without_network;
+pub use notes::SnapshotNotes;
 pub use packages::{Packages, PackagesBuilder};
 pub use pip::Pip;
 pub use progress::{Amount, Progress, Silent, Step, Terminal};

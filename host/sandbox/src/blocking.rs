@@ -32,6 +32,7 @@ use self::threads::{here, wait};
 use crate::builder::SandboxBuilder;
 use crate::engine::{Engine, EngineBuilder};
 use crate::error::Error;
+use crate::pool::PoolBuilder;
 use crate::run::KillHandle;
 use crate::run_options::RunOptions;
 use crate::script::{Outcome, Script};
@@ -159,6 +160,64 @@ impl Sandbox {
             Some(sandbox) => wait(sandbox.close())?,
             None => Ok(()),
         }
+    }
+}
+
+/// A [`Pool`](crate::Pool) whose calls block. Cloning is cheap, and clones are the same pool.
+///
+/// ```no_run
+/// use sandbox_net::{Pool, Sandbox, blocking};
+///
+/// # fn main() -> Result<(), sandbox_net::Error> {
+/// let template = Sandbox::builder().with_package("requests");
+/// let pool = blocking::Pool::build(template, |template| Pool::builder(template).max_in_use(16))?;
+/// let outcome = pool.get()?.run("import requests")?;
+/// assert_eq!(outcome.exit_code(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pool(crate::pool::Pool);
+
+impl Pool {
+    /// Makes the template, and the pool of what `settings` makes of it: see
+    /// [`PoolBuilder::build`](crate::PoolBuilder::build). It makes sandboxes on the runtime of this module.
+    ///
+    /// # Errors
+    ///
+    /// As for that function and [`SandboxBuilder::build`].
+    pub fn build(
+        template: SandboxBuilder,
+        settings: impl FnOnce(crate::sandbox::Sandbox) -> PoolBuilder + Send + 'static,
+    ) -> Result<Self, Error> {
+        let building = async move { settings(template.build().await?).build().await };
+        wait(building)?.map(Self)
+    }
+
+    /// Gives a sandbox: see [`Pool::get`](crate::Pool::get).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn get(&self) -> Result<Sandbox, Error> {
+        let pool = self.0.clone();
+        let sandbox = wait(async move { pool.get().await })?;
+        sandbox.map(|sandbox| Sandbox(Arc::new(sandbox)))
+    }
+
+    /// The pool itself, for the calls that do not wait.
+    pub fn get_ref(&self) -> &crate::pool::Pool {
+        &self.0
+    }
+
+    /// Closes the pool: see [`Pool::close`](crate::Pool::close).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn close(&self) -> Result<(), Error> {
+        let pool = self.0.clone();
+        wait(async move { pool.close().await })?
     }
 }
 

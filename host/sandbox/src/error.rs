@@ -3,12 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use sandbox_net_egress::{NameServersError, TlsConfigError};
+use crate::engine::EngineFull;
+use crate::pool::PoolError;
+use sandbox_net_egress::{Limit, NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
 use crate::script::Exit;
+use crate::snapshot::SnapshotError;
 
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +159,12 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The pool gives no sandbox.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The engine has as many sandboxes, or as much memory, as its builder allows.
+    #[error(transparent)]
+    Full(#[from] EngineFull),
     /// The sandbox's host memory has no room for what the run needs of it.
     #[error(
         "the sandbox's host memory has no room for the streams of another run: end a run, or raise \
@@ -168,6 +177,9 @@ pub enum Error {
          itself: use the asynchronous API there"
     )]
     WithinBlocking,
+    /// A snapshot could not be made or used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
@@ -195,4 +207,14 @@ pub enum PolicyFileError {
     /// The file is not a valid policy.
     #[error(transparent)]
     Document(#[from] DocumentError),
+}
+
+impl Error {
+    /// The streams of a run have no room in the host's memory.
+    pub(crate) fn no_room(limit: Limit) -> Self {
+        match limit {
+            Limit::TotalHostMemory => EngineFull::HostMemory.into(),
+            _ => Self::HostMemory,
+        }
+    }
 }

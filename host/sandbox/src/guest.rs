@@ -19,7 +19,9 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, StoreState, Usage};
+use crate::engine::{
+    Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage, deliver,
+};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -127,7 +129,7 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// If its memory does not hold the interpreter.
+    /// If its memory does not hold the interpreter, or the engine's guests have as much as they may.
     pub(crate) fn store(
         self,
         stdout: impl StdoutStream + 'static,
@@ -135,15 +137,19 @@ impl Guest {
     ) -> Result<(Store<StoreState>, Arc<Usage>), Error> {
         checks::memory_holds(self.memory, self.interpreter.memory())?;
         let (engine, cpu) = (self.engine.clone(), self.cpu);
+        let share = engine.memory(self.interpreter.memory())?;
         let usage = Arc::new(Usage::new());
-        let mut store = Store::new(engine.wasmtime(), self.state(stdout, stderr));
+        let mut store = Store::new(engine.wasmtime(), self.state(stdout, stderr, share));
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         store.set_epoch_deadline(1);
         let counted = Arc::clone(&usage);
-        store.epoch_deadline_callback(move |_| match cpu {
-            Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
-            _ => Ok(UpdateDeadline::Yield(1)),
+        store.epoch_deadline_callback(move |store| {
+            deliver(store);
+            match cpu {
+                Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
+                _ => Ok(UpdateDeadline::Yield(1)),
+            }
         });
         Ok((store, usage))
     }
@@ -152,6 +158,7 @@ impl Guest {
         mut self,
         stdout: impl StdoutStream + 'static,
         stderr: impl StdoutStream + 'static,
+        share: Share,
     ) -> StoreState {
         let stdin = std::mem::replace(&mut self.stdin, InputSource::Empty);
         // It begins with so many bytes besides what its runtime asks for.
@@ -164,9 +171,11 @@ impl Guest {
             wasi: wasi.stdout(stdout).stderr(stderr).build(),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(self.gateway),
-            limits: Limits::new(self.memory).beginning_with(held),
+            limits: Limits::new(self.memory).beginning_with(held).sharing(share),
             preopens: self.preopens,
             files: Files::default(),
+            interrupt: Interrupt::new(self.engine.wasmtime()),
+            live: None,
         }
     }
 

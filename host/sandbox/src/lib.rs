@@ -25,6 +25,7 @@ mod mounts;
 mod network;
 mod outcome_json;
 mod pipe;
+mod pool;
 mod reached;
 mod reading;
 mod root;
@@ -36,6 +37,7 @@ mod script;
 mod script_file;
 mod script_metadata;
 mod session;
+mod snapshot;
 mod stdin;
 mod stdin_pipe;
 mod stdio;
@@ -48,13 +50,14 @@ pub use sandbox_net_python as python;
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder, configure};
+pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use governance::Usage;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
 pub use pipe::OutputReader;
+pub use pool::{MakingTime, Pool, PoolBuilder, PoolError, PoolStats};
 pub use reached::Reached;
 pub use run::{KillHandle, Run};
 pub use run_options::RunOptions;
@@ -81,5 +84,6 @@ pub use session::{
     Completions, InterruptHandle, PythonException, Session, SessionOptions, Turn, TurnEnd,
     TurnOptions, TurnOutcome, Value,
 };
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

@@ -80,6 +80,10 @@ fn sentence(budget: &ReachedBudget, times: u64) -> String {
             "the host's limit of {value} lookups at once was reached, and refused something {times}; \
              no key of the policy changes it"
         ),
+        true if key == "total_host_memory" => format!(
+            "the engine's total_host_memory = {value} was reached, and refused something {times}; run \
+             fewer programs at once, or raise it with EngineBuilder::total_host_memory"
+        ),
         false => format!(
             "the budget {key} = {value} was reached, and refused something {times}; raise '{key}' \
              in the policy's [budgets]"
@@ -121,6 +125,14 @@ mod tests {
                 1,
                 "the host's limit connections = 1024 was reached, and refused something once; \
                  'connections' in the policy's [budgets] can only lower it",
+            ),
+            (
+                "total_host_memory",
+                9000,
+                true,
+                2,
+                "the engine's total_host_memory = 9000 was reached, and refused something 2 times; run \
+                 fewer programs at once, or raise it with EngineBuilder::total_host_memory",
             ),
             (
                 "lookups_at_once",

@@ -6,11 +6,12 @@
 
 mod sweep;
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
@@ -39,6 +40,8 @@ pub(crate) struct Root {
     files: Preopen,
     disk: Arc<Disk>,
     scripts: AtomicU64,
+    /// What is given back when the sandbox and its runs are gone: its places among others.
+    holds: Mutex<Vec<Box<dyn Any + Send + Sync>>>,
 }
 
 impl Root {
@@ -59,8 +62,21 @@ impl Root {
             files: Preopen::of_disk(disk.clone(), "/")?,
             disk,
             scripts: AtomicU64::new(0),
+            holds: Mutex::default(),
             place: Some(place),
         })
+    }
+
+    /// Keeps `what` until the sandbox and its runs are gone.
+    pub(crate) fn holding(self, what: impl Any + Send + Sync) -> Self {
+        self.hold(what);
+        self
+    }
+
+    /// As [`holding`](Self::holding).
+    pub(crate) fn hold(&self, what: impl Any + Send + Sync) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.push(Box::new(what));
     }
 
     fn dir(&self) -> io::Result<&Dir> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Gateway;
 use sandbox_net_gateway::audit::AuditPlaces;
-use sandbox_net_python::Capability;
+use sandbox_net_python::{Capability, Image};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     /// Whether it has a network: without a rule it has none.
     pub(crate) capability: Capability,
     pub(crate) network: Network,
+    /// What programs begin as, where it is not the interpreter alone.
+    pub(crate) image: Option<Arc<Image>>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) args: Vec<String>,
     /// What the guest sees besides its own files: the interpreter's library, directories of the host,
@@ -303,7 +305,14 @@ impl Sandbox {
     /// What its programs begin as: the code, and the memory of a snapshot.
     pub(crate) async fn interpreter(&self) -> Result<Interpreter, Error> {
         let capability = self.settings.capability;
-        Ok(self.engine.interpreter(capability).await?.clone())
+        Ok(match &self.settings.image {
+            Some(image) => {
+                self.engine
+                    .interpreter_with(capability, image.clone())
+                    .await?
+            }
+            None => self.engine.interpreter(capability).await?.clone(),
+        })
     }
 
     /// Refuses an inherited stream to which the audit log goes too.
@@ -431,13 +440,14 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// If the files can't be copied.
+    /// If the files can't be copied, or the engine has as many sandboxes as it may ([`Error::Full`]).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future removes the copy when it is finished.
     pub async fn fork(&self) -> Result<Self, Error> {
         runtime::check()?;
+        let place = self.engine.place()?;
         let root = self.root.clone();
         let copied = tokio::task::spawn_blocking(move || root.copy());
         let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
@@ -450,7 +460,7 @@ impl Sandbox {
         Ok(Self::new(
             self.engine.clone(),
             settings,
-            root.map_err(Error::Files)?,
+            root.map_err(Error::Files)?.holding(place),
         ))
     }
 
@@ -494,7 +504,7 @@ impl Sandbox {
     }
 
     /// The directories that a run starts with.
-    fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
+    pub(crate) fn preopens(&self, script: Option<&ScriptFile>) -> Vec<Preopen> {
         let mut preopens = vec![self.root.files().clone()];
         preopens.extend(script.map(|script| script.preopen().clone()));
         preopens.extend(self.settings.mounts.iter().cloned());

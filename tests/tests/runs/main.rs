@@ -1,10 +1,13 @@
 //! A run is a value: it is watched, fed, limited, ended and waited for, each apart from the others.
 
 mod blocking;
+mod endings;
 mod ends;
 mod limits;
 mod live;
+mod pool;
 mod streams;
+mod totals;
 
 use sandbox_net::{Sandbox, SandboxBuilder};
 

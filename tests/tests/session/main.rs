@@ -1,6 +1,7 @@
 //! Sessions: many turns in one interpreter.
 
 mod hostile;
+mod interrupts;
 mod limits;
 mod program;
 mod turns;

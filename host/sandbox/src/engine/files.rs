@@ -14,6 +14,7 @@ mod types;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 use wasmtime::component::{HasData, Resource, ResourceTable};
@@ -38,6 +39,8 @@ pub(crate) struct OpenFiles {
     in_use: usize,
     /// Held by every stream.
     streams: Arc<()>,
+    /// How often a name on a disk was looked up.
+    lookups: AtomicUsize,
 }
 
 /// Counts one of the streams that a run may have.
@@ -62,6 +65,24 @@ impl OpenFiles {
             ..Entry::default()
         };
         self.descriptors.insert(rep, entry);
+    }
+
+    /// How many are open, besides those that the guest started with.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    /// How often a name on a disk was looked up.
+    pub(super) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    /// Counts a look at a name in this directory, if it is on a disk.
+    fn looks_at<T>(&self, fd: &Resource<T>) {
+        let entry = self.descriptors.get(&fd.rep());
+        if entry.is_some_and(|entry| entry.disk.is_some()) {
+            self.lookups.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Reserves one of the descriptors that the run may use.

@@ -4,13 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
+use sandbox_net_egress::account::HostMemory;
+use sandbox_net_python::{
+    AtRest, BuildError, Builder, Cache, Capability, Image, Installed, Manifest, Progress,
+    RuntimeError, SnapshotNotes,
+};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use wasmtime::component::Component;
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
 
 use super::code;
-use super::interpreter::Interpreter;
+use super::full::EngineFull;
+use sandbox_net_python::manifest::Signals;
+
+use super::interpreter::{Interpreter, link};
+use super::linker::StoreState;
 use super::threads::Threads;
+use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
 use super::work::{blocking, limited};
 use crate::error::Error;
@@ -57,14 +68,22 @@ pub(super) struct Parts {
     pub(super) preparation: Duration,
     pub(super) threads: Threads,
     pub(super) turns: Turns,
+    pub(super) totals: Totals,
 }
 
 struct Inner {
     parts: Parts,
     /// The code of all interpreters, without a memory.
     runtime: OnceCell<Component>,
-    network: OnceCell<Interpreter>,
-    plain: OnceCell<Interpreter>,
+    network: Kind,
+    plain: Kind,
+}
+
+/// The interpreters of one capability.
+#[derive(Default)]
+struct Kind {
+    linked: OnceCell<InstancePre<StoreState>>,
+    interpreter: OnceCell<Interpreter>,
 }
 
 impl Engine {
@@ -73,8 +92,8 @@ impl Engine {
             inner: Arc::new(Inner {
                 parts,
                 runtime: OnceCell::new(),
-                network: OnceCell::new(),
-                plain: OnceCell::new(),
+                network: Kind::default(),
+                plain: Kind::default(),
             }),
         }
     }
@@ -150,6 +169,38 @@ impl Engine {
         &self.inner.parts.wasmtime
     }
 
+    /// How much the engine's sandboxes have together, at the moment, and how much they may have.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
+    /// let engine = sandbox_net::Engine::builder().total_memory(8 << 30).build().await?;
+    /// let usage = engine.usage();
+    /// println!("{} programs have {} bytes", usage.running.used, usage.memory.used);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> EngineUsage {
+        let parts = &self.inner.parts;
+        let [running, waiting] = parts.turns.usage();
+        parts.totals.usage(running, waiting)
+    }
+
+    /// Counts one more sandbox, until what is returned is dropped.
+    pub(crate) fn place(&self) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.sandbox()
+    }
+
+    /// Takes the memory that a guest begins with, until what is returned is dropped.
+    pub(crate) fn memory(&self, needed: usize) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.memory(needed as u64)
+    }
+
+    /// The account that the host's memory of all sandboxes is taken from.
+    pub(crate) fn host_memory(&self) -> &HostMemory {
+        self.inner.parts.totals.host_memory()
+    }
+
     /// The threads that run guests.
     pub(crate) fn threads(&self) -> &Threads {
         &self.inner.parts.threads
@@ -181,32 +232,85 @@ impl Engine {
         capability: Capability,
     ) -> Result<&Interpreter, BuildError> {
         runtime::check()?;
-        let cell = match capability {
-            Capability::Network => &self.inner.network,
-            Capability::None => &self.inner.plain,
-        };
         let preparation = self.inner.parts.preparation;
-        let prepared = cell.get_or_try_init(async || {
+        let prepared = self.kind(capability).interpreter.get_or_try_init(async || {
             // The code is loaded while the image is read.
             let inner = self.inner.clone();
             let found = blocking(move || inner.builder().image_in_cache(capability));
-            let (runtime, found) = tokio::join!(self.runtime(), found);
-            let (runtime, found) = (runtime?.clone(), found?);
-            let inner = self.inner.clone();
-            let making = blocking(move || {
-                let image = match found {
-                    Some(image) => image,
-                    None => inner.builder().image(&runtime, capability)?,
-                };
-                Interpreter::new(&runtime, image, capability).map_err(BuildError::compile)
-            });
-            limited(preparation, "preparing the interpreter", making).await
+            let (linked, found) = tokio::join!(self.linked(capability), found);
+            let (linked, found) = (linked?.clone(), found?);
+            let signals = self.inner.signals();
+            let Some(image) = found else {
+                let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
+                let making = blocking(move || inner.builder().image(&runtime, capability));
+                let image = limited(preparation, "preparing the interpreter", making).await?;
+                return Ok(Interpreter::new(linked, image, signals));
+            };
+            Ok(Interpreter::new(linked, image, signals))
         });
         prepared.await
+    }
+
+    /// An interpreter of this capability that begins with another memory.
+    pub(crate) async fn interpreter_with(
+        &self,
+        capability: Capability,
+        image: Arc<Image>,
+    ) -> Result<Interpreter, BuildError> {
+        Ok(Interpreter::new(
+            self.linked(capability).await?.clone(),
+            image,
+            self.inner.signals(),
+        ))
+    }
+
+    /// Names the interpreter of this capability: what was made with another one does not fit it.
+    pub(crate) fn name_of(&self, capability: Capability) -> String {
+        self.inner.builder().interpreter(capability)
+    }
+
+    /// Takes the memory of an instance at rest. Blocks.
+    pub(crate) fn take_image(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: Instance,
+        base: &Image,
+        notes: &SnapshotNotes,
+        into: Option<&Path>,
+    ) -> Result<Image, BuildError> {
+        let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
+        let at_rest = AtRest::new(store, instance);
+        handle.block_on(self.inner.builder().own_image(at_rest, base, notes, into))
+    }
+
+    /// Whether two are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn kind(&self, capability: Capability) -> &Kind {
+        match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        }
+    }
+
+    /// The code with what programs of this capability may import.
+    async fn linked(&self, capability: Capability) -> Result<&InstancePre<StoreState>, BuildError> {
+        let linked = self.kind(capability).linked.get_or_try_init(async || {
+            let runtime = self.runtime().await?.clone();
+            blocking(move || link(&runtime, capability).map_err(BuildError::compile)).await
+        });
+        linked.await
     }
 }
 
 impl Inner {
+    /// How an interpreter is interrupted, where that is known of the distribution.
+    fn signals(&self) -> Option<Signals> {
+        self.parts.manifest.prepare.as_ref()?.signals
+    }
+
     /// Loads the code, and compiles it where the cache has none or a damaged one.
     fn load(&self) -> Result<Component, BuildError> {
         let engine = &self.parts.wasmtime;

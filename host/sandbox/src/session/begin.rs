@@ -46,6 +46,7 @@ impl Shared {
         })?;
         // From here on nothing waits: whoever drops this gives the interpreter back, or ends the session.
         let (usage, before) = (Arc::clone(&live.usage), live.cpu());
+        let interrupt = live.interrupt();
         let taken = Taken::new(Arc::clone(&self.slot), live);
         let gateway = match smaller(self.settings.requests, options.requests) {
             Some(requests) => self.gateway.next_run_within(requests),
@@ -79,6 +80,7 @@ impl Shared {
             usage,
             before,
             stop: Arc::new(Stop::default()),
+            interrupt,
         };
         Ok((work, taken, job, readers))
     }

@@ -11,7 +11,7 @@ use wasmtime::component::{TypedFunc, WasmList};
 
 use super::output::Switch;
 use super::wire::{self, NoReply, Operation, Reply, Request};
-use crate::engine::{Interpreter, StoreState, Usage};
+use crate::engine::{Interpreter, Interrupt, StoreState, Usage, withdraw};
 use crate::error::Error;
 use crate::guest::{Guest, exit_of};
 use crate::handles::Handles;
@@ -73,7 +73,7 @@ impl Live {
     ) -> Result<Self, Error> {
         let (interpreter, limit): (Interpreter, _) = (guest.interpreter.clone(), guest.memory);
         let (mut store, usage) = guest.store(stdout, stderr)?;
-        let instantiated = interpreter.instantiate(&mut store).await;
+        let instantiated = interpreter.instantiate_to_freeze(&mut store).await;
         let found = instantiated.and_then(|instance| {
             let turn = instance.get_typed_func(&mut store, "turn")?;
             Ok((turn, instance.get_typed_func(&mut store, "memory-view")?))
@@ -95,6 +95,16 @@ impl Live {
     pub(super) fn begin(&mut self, gateway: Gateway) {
         self.store.data_mut().net.set_gateway(gateway);
         self.store.set_epoch_deadline(FIRST_SLICE);
+    }
+
+    /// Interrupts what it does, from wherever.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.store.data().interrupt.clone()
+    }
+
+    /// Takes an interrupt back that came too late for a turn.
+    pub(super) fn withdraw_interrupt(&mut self) {
+        withdraw(&mut self.store);
     }
 
     /// Asks the guest.

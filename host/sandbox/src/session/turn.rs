@@ -17,7 +17,7 @@ use super::taken::Taken;
 use super::value::Value;
 use super::wire::{Kind, Operation, Reply, Request, Tag};
 use crate::drain::LAST;
-use crate::engine::{Turn as Place, Usage, first_slice};
+use crate::engine::{Interrupt, Turn as Place, Usage, first_slice};
 use crate::error::Error;
 use crate::guest::{Stop, passed};
 use crate::handles::Handles;
@@ -135,6 +135,7 @@ pub(super) struct Work {
     /// The processor time that was used before.
     pub(super) before: Duration,
     pub(super) stop: Arc<Stop>,
+    pub(super) interrupt: Interrupt,
 }
 
 /// What the guest is asked for.
@@ -202,14 +203,18 @@ impl Work {
             until: self.until,
             abandoned: &self.abandoned,
             running: &self.running,
+            interrupt: &self.interrupt,
         };
         let (left, why) = watched.ended(task).await;
         self.finish(left, why).await
     }
 
     /// What came of it, now that the guest does nothing more.
-    async fn finish(self, left: Left, why: Option<Why>) -> Done {
+    async fn finish(self, mut left: Left, why: Option<Why>) -> Done {
         drop(self.running);
+        if why.is_some() {
+            left.taken.live_mut().withdraw_interrupt();
+        }
         self.shared.stdout.to(None);
         self.shared.stderr.to(None);
         let mut done = ended(left, why, &self.shared);
@@ -310,6 +315,7 @@ struct Watched<'a> {
     until: Option<Instant>,
     abandoned: &'a CancellationToken,
     running: &'a Running,
+    interrupt: &'a Interrupt,
 }
 
 impl Watched<'_> {
@@ -342,8 +348,8 @@ impl Watched<'_> {
 
     /// Interrupts the turn; returns how long it may take to end.
     fn interrupt(&self) -> Duration {
-        let _ = GRACE;
-        Duration::ZERO
+        self.interrupt.ask();
+        GRACE
     }
 }
 
