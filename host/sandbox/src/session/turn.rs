@@ -15,7 +15,7 @@ use super::outcome::{PythonException, TurnEnd, TurnOutcome};
 use super::shared::Shared;
 use super::taken::Taken;
 use super::value::Value;
-use super::wire::{Kind, Operation, Reply, Request, Tag};
+use super::wire::{Kind, NoReply, Operation, Reply, Request, Tag};
 use crate::drain::LAST;
 use crate::engine::{Interrupt, Turn as Place, Usage, first_slice};
 use crate::error::Error;
@@ -322,11 +322,14 @@ impl Watched<'_> {
     /// Waits for the end, and sees to it where somebody wants it.
     async fn ended(&self, mut task: impl Future<Output = Left> + Unpin) -> (Left, Option<Why>) {
         let mut why = None;
+        let mut was_interrupted = false;
         let mut stop_at = None;
         loop {
             let reason = tokio::select! {
                 biased;
-                left = &mut task => return (left, why),
+                left = &mut task => {
+                    return (left, why.or(was_interrupted.then_some(Why::Interrupt)));
+                }
                 () = self.shared.closing.cancelled(), if why != Some(Why::Killed) => Why::Killed,
                 () = passed(stop_at), if stop_at.is_some() => {
                     self.stop.ask();
@@ -335,7 +338,12 @@ impl Watched<'_> {
                 }
                 () = passed(self.until), if why.is_none() => Why::TimeLimit,
                 () = self.abandoned.cancelled(), if why.is_none() => Why::Interrupt,
-                () = self.running.asked() => Why::Interrupt,
+                () = self.running.asked() => {
+                    // The program may go on if it catches this.
+                    self.interrupt.ask();
+                    was_interrupted = true;
+                    continue;
+                }
             };
             if reason == Why::Killed {
                 self.stop.ask();
@@ -365,9 +373,9 @@ fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
     outcome.memory = taken.live().held();
     let exit = match answer {
         Some(Answer::Reply(reply)) => {
-            let exit = replied(&reply, outcome);
+            let read = replied(&reply, outcome);
             done.body = Some(reply);
-            exit
+            read.err().map(|error| Exit::Trap(error.to_string()))
         }
         Some(Answer::NoRoom) => {
             outcome.truncated = true;
@@ -397,12 +405,9 @@ fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
     done
 }
 
-/// What the reply says; how the session has ended, if it has.
-fn replied(body: &Body, outcome: &mut TurnOutcome) -> Option<Exit> {
-    let reply = match Reply::parse(&body.bytes) {
-        Ok(reply) => reply,
-        Err(error) => return Some(Exit::Trap(error.to_string())),
-    };
+/// What the reply says.
+fn replied(body: &Body, outcome: &mut TurnOutcome) -> Result<(), NoReply> {
+    let reply = Reply::parse(&body.bytes)?;
     outcome.truncated |= reply.has(Tag::Truncated);
     match reply.kind {
         Kind::Done => outcome.value = Value::of(&reply),
@@ -413,7 +418,6 @@ fn replied(body: &Body, outcome: &mut TurnOutcome) -> Option<Exit> {
                 _ => TurnEnd::Interrupted,
             };
         }
-        Kind::Exited => return Some(Exit::Code(reply.code().unwrap_or_default())),
     }
-    None
+    Ok(())
 }
