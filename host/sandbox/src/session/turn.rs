@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::guest::{Stop, passed};
 use crate::handles::Handles;
 use crate::pipe::OutputReader;
+use crate::piped::Piped;
 use crate::runtime;
 use crate::script::{Exit, Outcome};
 use crate::stdio::Sink;
@@ -56,8 +57,8 @@ const RECORDS: Duration = Duration::from_millis(100);
 pub struct Turn<'a> {
     /// A session has one turn at a time.
     _session: PhantomData<&'a mut ()>,
-    stdout: Option<OutputReader>,
-    stderr: Option<OutputReader>,
+    stdout: Piped,
+    stderr: Piped,
     abandoned: CancellationToken,
     driver: JoinHandle<Done>,
 }
@@ -72,8 +73,7 @@ impl Turn<'_> {
     pub(super) fn new(
         abandoned: CancellationToken,
         driver: JoinHandle<Done>,
-        stdout: Option<OutputReader>,
-        stderr: Option<OutputReader>,
+        Readers { stdout, stderr }: Readers,
     ) -> Self {
         Self {
             _session: PhantomData,
@@ -95,7 +95,7 @@ impl Turn<'_> {
         self.stderr.take()
     }
 
-    /// Waits for the turn's end. Piped output that nobody has taken is dropped.
+    /// Waits for the turn's end. Piped output that nobody has taken is captured in the outcome.
     ///
     /// # Errors
     ///
@@ -106,9 +106,18 @@ impl Turn<'_> {
     ///
     /// Dropping the future interrupts the turn.
     pub async fn wait(mut self) -> Result<TurnOutcome, Error> {
-        (self.stdout, self.stderr) = (None, None);
-        let ended = (&mut self.driver).await;
-        let done = ended.map_err(|error| runtime::unfinished(&error))?;
+        let (ended, (), ()) =
+            tokio::join!(&mut self.driver, self.stdout.drain(), self.stderr.drain());
+        let mut done = ended.map_err(|error| runtime::unfinished(&error))?;
+        for (piped, bytes) in [
+            (&mut self.stdout, &mut done.outcome.stdout),
+            (&mut self.stderr, &mut done.outcome.stderr),
+        ] {
+            if let Some((captured, is_truncated)) = piped.captured() {
+                done.outcome.truncated |= is_truncated;
+                *bytes = captured;
+            }
+        }
         Ok(done.outcome)
     }
 }
@@ -117,6 +126,12 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.abandoned.cancel();
     }
+}
+
+/// The embedder's ends of a turn's streams.
+pub(super) struct Readers {
+    pub(super) stdout: Piped,
+    pub(super) stderr: Piped,
 }
 
 /// A turn that is about to begin, besides its interpreter.
