@@ -1,14 +1,16 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
 use tokio::sync::OnceCell;
 use wasmtime::component::Component;
+use wasmtime_wasi::FsPerms;
 
 use super::code;
+use super::filesystem::Preopen;
 use super::interpreter::Interpreter;
 use super::threads::Threads;
 use super::turns::{Turn, Turns};
@@ -65,6 +67,8 @@ struct Inner {
     runtime: OnceCell<Component>,
     network: OnceCell<Interpreter>,
     plain: OnceCell<Interpreter>,
+    /// The interpreter's own library, opened once.
+    library: OnceLock<Preopen>,
 }
 
 impl Engine {
@@ -75,6 +79,7 @@ impl Engine {
                 runtime: OnceCell::new(),
                 network: OnceCell::new(),
                 plain: OnceCell::new(),
+                library: OnceLock::new(),
             }),
         }
     }
@@ -131,6 +136,20 @@ impl Engine {
     pub fn library(&self) -> (&Path, &str) {
         let guest = &self.inner.parts.manifest.library.guest_dir;
         (&self.inner.parts.installed.library_dir, guest)
+    }
+
+    /// The interpreter's own library, for every sandbox.
+    pub(crate) fn library_mount(&self) -> Result<Preopen, Error> {
+        if let Some(library) = self.inner.library.get() {
+            return Ok(library.clone());
+        }
+        let (host, guest) = self.library();
+        let opened = Preopen::open(host, guest, FsPerms::ReadOnly);
+        let library = opened.map_err(|error| Error::Directory {
+            path: host.to_path_buf(),
+            why: error.to_string(),
+        })?;
+        Ok(self.inner.library.get_or_init(|| library).clone())
     }
 
     /// Returns the distribution's description.
