@@ -21,7 +21,6 @@ use crate::disk::DiskLimits;
 use crate::engine::{Engine, Files, Interpreter, Interrupt, Limits, Preopen, StoreState, Usage};
 use crate::error::Error;
 use crate::files;
-use crate::mounts::library;
 use crate::root::Root;
 use crate::runtime;
 use crate::stdio::Sink;
@@ -91,7 +90,7 @@ impl Maker {
         let root = Arc::new(root);
         let gateway = nowhere()?;
         let output = Capture::new(gateway.memory(), OUTPUT);
-        let mut preopens = vec![root.files().clone(), library(&self.engine)?];
+        let mut preopens = vec![root.files().clone(), self.engine.library_mount()?];
         preopens.extend(self.packages.clone());
         let mut wasi = WasiCtxBuilder::new();
         let sink = Sink::Capture(output.clone());
