@@ -21,7 +21,7 @@ _call_at_exit: Final = atexit._run_exitfuncs
 
 
 def begin() -> None:
-    """Notes what the memory has before the program begins; that will not be destroyed."""
+    """Notes what there is now: it will not be destroyed. A snapshot does so before it is taken."""
     ending_modules.begin()
 
 

@@ -17,28 +17,36 @@ _FRAMES: Final[dict[type, str]] = {
 }
 _STREAMS: Final = ("__stdin__", "__stdout__", "__stderr__")
 # Modules whose functions are called when an object ends, and which then only forget it.
-_LIBRARY: Final = frozenset({None, "weakref", "_weakrefset", "logging", "functools", "abc"})
+_LIBRARY: Final = frozenset({"None", "weakref", "_weakrefset", "logging", "functools", "abc"})
+_PACKAGE: Final = f"{__package__}."
 _bases_of: Final[Any] = vars(type)["__mro__"].__get__
 _names_of: Final[Any] = vars(type)["__dict__"].__get__
 
 
 def find(among: Collection[int] | None = None) -> frozenset[int]:
-    """Returns the numbers of such objects, `among` others."""
+    """Returns the numbers of such objects, and of their classes; with `among`, which are left."""
     objects = gc.get_objects()
     kinds = set(map(type, objects))
     finalized = {kind for kind in kinds if _is_finalized(kind)} - _IN_MEMORY
     references = {kind for kind in kinds if weakref.ref in _bases_of(kind)}
-    if not finalized and not references:
-        return frozenset()
-    found = _seen_to_end(objects, finalized, references)
+    # Objects of the classes need not be known to the collector.
+    classes = {kind for kind in kinds if among is None and type in _bases_of(kind)}
+    found = _seen_to_end(objects, finalized, references, classes)
     return frozenset(found if among is None else (each for each in found if each in among))
 
 
-def _seen_to_end(objects: list[Any], finalized: set[type], references: set[type]) -> Iterator[int]:
+def _seen_to_end(
+    objects: list[Any], finalized: set[type], references: set[type], classes: set[type]
+) -> Iterator[int]:
+    if not (finalized or references or classes):
+        return
     streams = _streams() if finalized else ()
     for each in objects:
         kind = type(each)
-        if kind in finalized:
+        if kind in classes:
+            if _is_finalized(each):
+                yield id(each)
+        elif kind in finalized:
             # One that came back is not finalized again.
             if not (id(each) in streams or gc.is_finalized(each) or _is_over(each)):
                 yield id(each)
@@ -71,4 +79,7 @@ def _streams() -> set[int]:
 def _calls_the_program(reference: Any) -> bool:
     """Whether the end of what it refers to would call a function of the program."""
     callback = reference.__callback__
-    return callback is not None and getattr(callback, "__module__", None) not in _LIBRARY
+    if callback is None:
+        return False
+    module = str(getattr(callback, "__module__", None))
+    return module not in _LIBRARY and not module.startswith(_PACKAGE)

@@ -10,10 +10,12 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
-from types import FrameType, FunctionType
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, TypeVar
 
-from . import ending_leftovers
+from . import ending_holders, ending_leftovers
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Where values of the program hide, in the order of CPython.
 _OF_SYS: Final = (
@@ -39,18 +41,37 @@ _system: Final = vars(sys)
 _builtins: Final = vars(builtins)
 _first_builtins: Final = {name: value for name, value in _builtins.items() if name not in _ADDED}
 # What was in `sys.modules` before the program.
-_kept: Final[list[Any]] = []
+_kept: Final[dict[str, Any]] = {}
 
 
 def begin() -> None:
     """Notes which modules are not the program's."""
-    _kept[:] = _modules.values()
+    _kept.clear()
+    _kept.update(_modules)
 
 
-def _destroy() -> None:
+def _as_sys(function: _Function) -> _Function:
+    """Lets warnings that `function` causes come from where CPython's finalization warns."""
+    code = function.__code__
+    units = len(code.co_code) // 2
+    # Entries of the table for eight units each, without a column, that stay in the line.
+    lines = bytes((0xEF, 0)) * (units // 8) + bytes((0xE8 + units % 8 - 1, 0)) * (units % 8 > 0)
+    code = code.replace(co_filename="<sys>", co_firstlineno=0, co_linetable=lines)
+    function.__code__ = code
+    return function
+
+
+@_as_sys
+def destroy() -> None:
+    """Destroys the modules; those that were there before only if that could be seen."""
     # What is used after names are gone is at hand in variables.
     modules, system, names, kept = _modules, _system, _builtins, _kept
-    collect, unfreeze, clear, names_of, forget = gc.collect, gc.unfreeze, _clear, _names_of, _forget
+    collect, clear, names_of = gc.collect, _clear, _names_of
+    forget, find = _forget, ending_leftovers.find
+    candidates = find()
+    if not (candidates or gc.callbacks or gc.get_debug()):
+        return
+    ending_holders.clear()
     if gc.isenabled():
         collect()
 
@@ -59,42 +80,26 @@ def _destroy() -> None:
         system[name] = None
     for name in _STREAMS:
         system[name] = system.get(f"__{name}__")
-
-    # Most modules end here, with the last reference to them.
-    before = set(map(id, kept))
-    references = []
-    for name in tuple(modules):
-        module: Any = modules.get(name)
-        if issubclass(type(module), _Module):
-            references.append(weakref.ref(module))
-        modules[name] = module = None
-    modules.clear()
-    last = [dict(names)]
-    names.clear()
-    names.update(_first_builtins)
-    last.clear()
+    references = _remove(modules, kept)
+    _restore(names, _first_builtins)
 
     # From here on CPython calls no callbacks of the collector.
     callbacks = tuple(gc.callbacks)
     gc.callbacks.clear()
-    candidates = ending_leftovers.find()
+    candidates = find()
     if not kept:
         forget()
     collect()
-    if kept and candidates and ending_leftovers.find(candidates):
+    if kept and candidates and find(candidates):
+        references += map(weakref.ref, kept.values())
         kept.clear()
-        before.clear()
         forget()
-        unfreeze()
         collect()
 
-    references.reverse()
     for reference in references:
         module = reference()
-        if module is None or id(module) in before:
-            continue
         found = names_of(module)
-        if found is not system and found is not names:
+        if module is not None and found is not system and found is not names:
             clear(found)
         module = found = None
     clear(system)
@@ -103,8 +108,36 @@ def _destroy() -> None:
     del callbacks
 
 
+@_as_sys
+def _remove(modules: dict[str, Any], kept: dict[str, Any]) -> list[Any]:
+    """Empties `sys.modules`; most modules end with this reference.
+
+    Returns weak references to those of the program, the last one first.
+    """
+    references: list[Any] = []
+    for name in tuple(modules):
+        module: Any = modules.get(name)
+        if module is not kept.get(name) and issubclass(type(module), _Module):
+            references.append(weakref.ref(module))
+        modules[name] = None
+        module = None
+    modules.clear()
+    references.reverse()
+    return references
+
+
+@_as_sys
+def _restore(names: dict[str, Any], first: dict[str, Any]) -> None:
+    """Gives `builtins` the names of its beginning."""
+    last = dict(names)
+    names.clear()
+    names.update(first)
+    last.clear()
+
+
 def _forget() -> None:
-    """Lets go of what the functions under way know, which would keep it all."""
+    """Lets the collector see all, and go of what the functions under way know of it."""
+    gc.unfreeze()
     known = [globals()]
     frame: FrameType | None = sys._getframe()
     while frame is not None:
@@ -118,7 +151,7 @@ def _forget() -> None:
 
 
 def _names_of(module: Any, get: Any = _Module.__getattribute__) -> Any:
-    return get(module, "__dict__")
+    return None if module is None else get(module, "__dict__")
 
 
 def _clear(names: dict[str, Any]) -> None:
@@ -129,16 +162,3 @@ def _clear(names: dict[str, Any]) -> None:
     for name in tuple(names):
         if name != "__builtins__" and names.get(name) is not None:
             names[name] = None
-
-
-def _as_sys(function: Any) -> Callable[[], None]:
-    """Lets warnings that `function` causes be from where CPython's finalization warns."""
-    code = function.__code__
-    units = len(code.co_code) // 2
-    # Entries of the table without a column, for eight units each, that stay in the line.
-    lines = bytes((0xEF, 0)) * (units // 8) + bytes((0xE8 + units % 8 - 1, 0)) * (units % 8 > 0)
-    code = code.replace(co_filename="<sys>", co_firstlineno=0, co_linetable=lines)
-    return FunctionType(code, {**globals(), "__name__": "sys"})
-
-
-destroy: Final = _as_sys(_destroy)

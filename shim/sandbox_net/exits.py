@@ -27,7 +27,6 @@ def adapt() -> None:
 def run(argv: Any, environ: Any) -> NoReturn:
     """Runs a program and ends the process."""
     fresh.start()
-    ending.begin()
     ending.end(*_run(argv, environ))
 
 

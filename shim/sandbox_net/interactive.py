@@ -5,7 +5,9 @@ import __future__
 import ast
 import builtins
 import contextvars
+import functools
 import linecache
+import operator
 import os
 import sys
 from collections import deque
@@ -15,7 +17,11 @@ from typing import Any, Final
 from . import display, fresh
 from .session_wire import BY_LINES, Reply, Request
 
-_FEATURES: Final = {getattr(__future__, name) for name in __future__.all_feature_names}
+# What `from __future__ import` changes for the turns after it too.
+_FUTURE: Final = functools.reduce(
+    operator.or_,
+    (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names),
+)
 _COROUTINE: Final = 0x80
 # How many turns keep their source although nothing of them seems to be left.
 _RECENT: Final = 256
@@ -24,14 +30,18 @@ _RECENT: Final = 256
 class Interactive:
     """The program of a session."""
 
-    def __init__(self, inside: dict[str, Any], environ: Any, unbuffered: bool) -> None:
+    def __init__(
+        self,
+        inside: dict[str, Any],
+        arguments: list[str],
+        variables: dict[str, str],
+        unbuffered: bool,
+    ) -> None:
         fresh.start()
-        arguments, variables = environ or ((), None)
-        if variables is not None:
-            os.environ.clear()
-            os.environ.update(variables)
-        sys.orig_argv = list(arguments)
-        sys.argv = ["", *sys.orig_argv[1:]]
+        os.environ.clear()
+        os.environ.update(variables)
+        sys.orig_argv = ["python", *arguments]
+        sys.argv = ["", *arguments]
         inside["_refresh"](unbuffered)
         self._exit_code = inside["_exit_code"]
         self.namespace: dict[str, Any] = inside["_fresh_main"]().__dict__
@@ -78,30 +88,32 @@ class Interactive:
         """Runs a source text and shows its last expression; says whether its source is kept."""
         tree = compile(text, name, "exec", self.flags | ast.PyCF_ONLY_AST, True)
         body = tree.body
-        last = None
-        keeps = False
-        if body and type(body[-1]) is ast.Expr:
-            last = ast.Expression(body.pop().value)
+        codes: list[CodeType] = []
+        shows = bool(body) and type(body[-1]) is ast.Expr
+        last = ast.Expression(body.pop().value) if shows else None
         if body:
             code = compile(tree, name, "exec", self.flags, True)
-            for feature in _FEATURES:
-                self.flags |= code.co_flags & feature.compiler_flag
-            keeps = _has_code(code)
-            self._evaluate(code)
+            self.flags |= code.co_flags & _FUTURE
+            codes.append(code)
         if last is not None:
-            code = compile(last, name, "eval", self.flags, True)
-            keeps = keeps or _has_code(code)
-            self._show(self._evaluate(code), reply)
-        return keeps
+            codes.append(compile(last, name, "eval", self.flags, True))
+        value = self._evaluate(codes)
+        if shows:
+            self._show(value, reply)
+        return any(_has_code(code) for code in codes)
 
-    def _evaluate(self, code: CodeType) -> Any:
-        if not code.co_flags & _COROUTINE:
-            return self._context.run(eval, code, self.namespace)
-        if self._runner is None:
-            import asyncio
+    def _evaluate(self, codes: list[CodeType]) -> Any:
+        """Runs these one after the other, in the session's event loop if one of them awaits."""
+        if any(code.co_flags & _COROUTINE for code in codes):
+            if self._runner is None:
+                import asyncio
 
-            self._runner = asyncio.Runner()
-        return self._runner.run(eval(code, self.namespace), context=self._context)
+                self._runner = asyncio.Runner()
+            return self._runner.run(_awaited(codes, self.namespace), context=self._context)
+        value = None
+        for code in codes:
+            value = self._context.run(eval, code, self.namespace)
+        return value
 
     def _show(self, value: Any, reply: Reply) -> None:
         if value is None:
@@ -123,6 +135,15 @@ class Interactive:
         self._recent.append(name)
         if len(self._recent) > _RECENT:
             linecache.cache.pop(self._recent.popleft(), None)
+
+
+async def _awaited(codes: list[CodeType], namespace: dict[str, Any]) -> Any:
+    value = None
+    for code in codes:
+        value = eval(code, namespace)
+        if code.co_flags & _COROUTINE:
+            value = await value
+    return value
 
 
 def _has_code(code: CodeType) -> bool:

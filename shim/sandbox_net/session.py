@@ -5,6 +5,7 @@ mean stands in `session_wire.py`. All of this is for the program's comfort: the 
 reads, and limits what a turn may take.
 """
 
+import json
 from types import FunctionType
 from typing import Any, Final
 
@@ -17,8 +18,6 @@ _stock_turn: Any = None
 _REPLACED: Final = "_sandbox_net_turn"
 _session: Interactive | None = None
 _mailbox = Mailbox()
-# The arguments and the variables, which the entry tells once.
-_environ: list[Any] = []
 
 
 def adapt() -> None:
@@ -46,7 +45,7 @@ def turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
         stock: tuple[int, bool] = _stock_turn(source, environ)
         return stock
     try:
-        return _turn(source, environ)
+        return _turn(source)
     except KeyboardInterrupt:
         # It came before the program's own code, or after it.
         name = KeyboardInterrupt.__name__
@@ -55,9 +54,7 @@ def turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
         return 0, False
 
 
-def _turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
-    if environ is not None:
-        _environ.append(environ)
+def _turn(source: bytes | None) -> tuple[int, bool]:
     if source is None:
         # The host takes it for the reply that it is not, and ends the session.
         return 1, False
@@ -76,8 +73,9 @@ def _turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
 def _carry_out(request: Request, reply: Reply) -> bytes:
     global _session
     if request.operation == session_wire.START:
-        environ = _environ.pop() if _environ else None
-        _session = Interactive(_inside, environ, bool(request.flags & session_wire.UNBUFFERED))
+        begin = json.loads(request.text())
+        unbuffered = bool(request.flags & session_wire.UNBUFFERED)
+        _session = Interactive(_inside, begin["arguments"], begin["variables"], unbuffered)
         return reply.done()
     session = _session
     if session is None:

@@ -10,6 +10,8 @@ elsewhere. The reply has the request's number. Numbers are little-endian.
 
     "SNTR" | number: u32 | length of the body: u32 | its address, or 0: u32 | a short body
 
+To start, the text is JSON: the program's `arguments`, and its `variables`.
+
 The body is the kind of the reply and its fields, each a tag, a length and bytes:
 
     kind: u8 | (tag: u8 | length: u32 | bytes)*

@@ -44,7 +44,7 @@ class Eryx:
 
         def work() -> None:
             answer = self.eryx.Sandbox(network=network).execute(code)
-            if answer.stdout.strip() != "200":
+            if answer.stdout.strip() not in ("200", b"200"):
                 raise SystemExit(f"eryx answered {answer.stdout!r}")
 
         return timed(work)

@@ -35,6 +35,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "digests.py",
     "display.py",
     "ending.py",
+    "ending_holders.py",
     "ending_leftovers.py",
     "ending_modules.py",
     "entry.py",

@@ -1,8 +1,5 @@
-"""Objects that modules of the library hold."""
+"""An object that modules of the library hold, and one in the place of a module."""
 
-import collections
-import json
-import logging
 import os
 import sys
 
@@ -15,10 +12,11 @@ class A:
         print("del", self.name)
 
 
-os.own = A("in os")
-json.JSONEncoder.own = A("in a class of json")
-logging.getLogger("x").own = A("in a logger")
-collections.abc.Sized.register(A)
+class B:
+    def __del__(self):
+        print("del in os")
+
+
+os.own = B()
 sys.modules["made-up"] = A("in sys.modules")
-here = A("in the program")
 print("end")

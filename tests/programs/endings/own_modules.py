@@ -15,7 +15,6 @@ class A:
 for name in ("one", "two"):
     module = ModuleType(name)
     module.value = A(f"in {name}")
-    module._private = A(f"private in {name}")
     module.module = module
     sys.modules[name] = module
 odd = ModuleType("odd")

@@ -3,7 +3,7 @@
 import warnings
 
 warnings.simplefilter("always")
-left = open("warned.tmp", "w")
-cyclic = [open("warned-2.tmp", "w")]
+left = open("unclosed.tmp", "w")
+cyclic = [open("unclosed-2.tmp", "w")]
 cyclic.append(cyclic)
 print("end")

@@ -1,6 +1,7 @@
 //! A run is a value: it is watched, fed, limited, ended and waited for, each apart from the others.
 
 mod blocking;
+mod endings;
 mod ends;
 mod limits;
 mod live;

@@ -1,7 +1,11 @@
 //! Sessions: many turns in one interpreter.
 
+mod hostile;
 mod interrupts;
+mod limits;
+mod program;
 mod turns;
+mod values;
 
 use sandbox_net::{Sandbox, Session, TurnOutcome};
 

@@ -13,6 +13,7 @@ mod turn;
 mod value;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -101,6 +102,11 @@ impl Session {
     pub(crate) async fn begin(begin: Begin) -> Result<Self, Error> {
         let start = Instant::now();
         let (stdout, stderr) = (Switch::default(), Switch::default());
+        let program = Program {
+            arguments: begin.guest.args.get(1..).unwrap_or_default(),
+            variables: &begin.guest.env,
+        };
+        let program = serde_json::to_string(&program).map_err(|e| Error::Start(e.to_string()))?;
         let (engine, gateway) = (begin.guest.engine.clone(), begin.guest.gateway.clone());
         let streams = (stdout.clone(), stderr.clone());
         let live = Live::new(begin.guest, streams, begin.keeps).await?;
@@ -124,7 +130,7 @@ impl Session {
             _closes: closing.drop_guard(),
         };
         let flags = if begin.is_unbuffered { UNBUFFERED } else { 0 };
-        let done = session.ask(Operation::Start, "", flags).await?;
+        let done = session.ask(Operation::Start, &program, flags).await?;
         match done.outcome.end {
             TurnEnd::Done => Ok(session),
             _ => Err(Error::Start(why(&done.outcome))),
@@ -284,6 +290,13 @@ impl Session {
         let (work, taken, job, _) = self.shared.turn(job, &options).await?;
         work.run(taken, job).await
     }
+}
+
+/// What a program begins with.
+#[derive(serde::Serialize)]
+struct Program<'a> {
+    arguments: &'a [String],
+    variables: &'a BTreeMap<String, String>,
 }
 
 /// How a line may go on: see [`Session::complete`].
