@@ -189,6 +189,9 @@ pub enum Error {
         /// How it ended.
         exit: Exit,
     },
+    /// A turn of the session still goes on, which nobody waits for any more.
+    #[error("a turn of the session still goes on: wait for its end, or interrupt it")]
+    SessionBusy,
     /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

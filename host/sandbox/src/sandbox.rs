@@ -11,6 +11,7 @@ use sandbox_net_gateway::audit::AuditPlaces;
 use sandbox_net_python::{Capability, Image};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::capture::CAPTURE_LIMIT;
 use crate::engine::{Engine, Interpreter, Preopen};
@@ -292,14 +293,29 @@ impl Sandbox {
                 cpu: smaller(settings.cpu, options.cpu),
             },
             keeps: session::Keeps {
-                _root: Arc::clone(&self.root),
+                root: Arc::clone(&self.root),
                 _tracked: self.runs.token(),
             },
             settings: turns,
+            sandbox: (settings.clone(), self.gateway.clone()),
             stdin,
             closing: self.closing.child_token(),
         })
         .await
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Counts a session as one of this sandbox's, until what is returned is dropped.
+    pub(crate) fn tracked(&self) -> TaskTrackerToken {
+        self.runs.token()
+    }
+
+    /// Ends a session with this sandbox.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.child_token()
     }
 
     /// What its programs begin as: the code, and the memory of a snapshot.

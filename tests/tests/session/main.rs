@@ -1,5 +1,6 @@
 //! Sessions: many turns in one interpreter.
 
+mod forks;
 mod hostile;
 mod interrupts;
 mod limits;

@@ -1,8 +1,10 @@
 //! Sessions: many turns in one interpreter.
 
 mod begin;
+mod fork;
 mod interrupts;
 mod live;
+mod loan;
 mod options;
 mod outcome;
 mod output;
@@ -17,8 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sandbox_net_gateway::Gateway;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::fork::ForkOptions;
 pub use self::interrupts::InterruptHandle;
 pub use self::options::{SessionOptions, TurnOptions};
 pub use self::outcome::{PythonException, TurnEnd, TurnOutcome};
@@ -26,6 +30,7 @@ pub use self::turn::Turn;
 pub use self::value::Value;
 
 use self::begin::Readers;
+use self::fork::Origin;
 use self::live::{Body, Live};
 use self::output::Switch;
 use self::shared::Shared;
@@ -36,6 +41,7 @@ use crate::engine::Usage;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::runtime;
+use crate::sandbox::{self, Sandbox};
 use crate::script::{Exit, Outcome};
 use crate::stdin_pipe::StdinWriter;
 
@@ -74,6 +80,9 @@ pub struct Session {
     stdin: Option<StdinWriter>,
     start: Instant,
     usage: Arc<Usage>,
+    origin: Origin,
+    /// The sandbox of a fork.
+    own: Option<Box<Sandbox>>,
     _closes: DropGuard,
 }
 
@@ -91,6 +100,8 @@ pub(crate) struct Begin {
     pub(crate) guest: Guest,
     pub(crate) keeps: Keeps,
     pub(crate) settings: Settings,
+    /// The settings and the gateway of its sandbox.
+    pub(crate) sandbox: (sandbox::Settings, Gateway),
     pub(crate) stdin: Option<StdinWriter>,
     pub(crate) is_unbuffered: bool,
     /// Of the sandbox.
@@ -100,16 +111,29 @@ pub(crate) struct Begin {
 impl Session {
     /// Makes the interpreter ready for its first turn.
     pub(crate) async fn begin(begin: Begin) -> Result<Self, Error> {
-        let start = Instant::now();
-        let (stdout, stderr) = (Switch::default(), Switch::default());
         let program = Program {
             arguments: begin.guest.args.get(1..).unwrap_or_default(),
             variables: &begin.guest.env,
         };
         let program = serde_json::to_string(&program).map_err(|e| Error::Start(e.to_string()))?;
+        let flags = if begin.is_unbuffered { UNBUFFERED } else { 0 };
+        let session = Self::of(begin, |_| ()).await?;
+        let done = session.ask(Operation::Start, &program, flags).await?;
+        match done.outcome.end {
+            TurnEnd::Done => Ok(session),
+            _ => Err(Error::Start(why(&done.outcome))),
+        }
+    }
+
+    /// Makes the interpreter; `changes` does the rest.
+    async fn of(begin: Begin, changes: impl FnOnce(&mut Live)) -> Result<Self, Error> {
+        let start = Instant::now();
+        let (stdout, stderr) = (Switch::default(), Switch::default());
+        let origin = Origin::of(&begin);
         let (engine, gateway) = (begin.guest.engine.clone(), begin.guest.gateway.clone());
         let streams = (stdout.clone(), stderr.clone());
-        let live = Live::new(begin.guest, streams, begin.keeps).await?;
+        let mut live = Live::new(begin.guest, streams, begin.keeps).await?;
+        changes(&mut live);
         let (closing, usage) = (begin.closing, Arc::clone(&live.usage));
         let shared = Arc::new(Shared {
             engine,
@@ -122,19 +146,15 @@ impl Session {
             closing: closing.clone(),
         });
         tokio::spawn(shared::ends(Arc::clone(&shared)));
-        let session = Self {
+        Ok(Self {
             shared,
             stdin: begin.stdin,
             start,
             usage,
+            origin,
+            own: None,
             _closes: closing.drop_guard(),
-        };
-        let flags = if begin.is_unbuffered { UNBUFFERED } else { 0 };
-        let done = session.ask(Operation::Start, &program, flags).await?;
-        match done.outcome.end {
-            TurnEnd::Done => Ok(session),
-            _ => Err(Error::Start(why(&done.outcome))),
-        }
+        })
     }
 
     /// Runs a source text to its end: [`exec_with`](Self::exec_with) without options.
@@ -277,6 +297,9 @@ impl Session {
             Err(Error::SessionEnded { exit }) => Done::of(exit),
             done => done?,
         };
+        if let Some(own) = self.own.take() {
+            own.close().await?;
+        }
         Ok(done.outcome_of_session(self.start.elapsed(), self.usage.used()))
     }
 
