@@ -1,7 +1,7 @@
 """Takes away from a forked session what is its parent's: open files, descriptors and connections.
 
-The copy has new descriptors, of which none is open. So objects with one of the parent's are closed, and
-their numbers are not given to files that are opened later.
+The copy has new descriptors, of which none is open. So objects with one of the parent's are closed,
+and their numbers are not given to files that are opened later.
 """
 
 import contextlib
@@ -51,8 +51,15 @@ def look() -> None:
     _files = [weakref.ref(each) for each in _open_files()]
 
 
-def start(has_open: bool) -> None:
-    """Runs in the copy, before its first turn; `has_open` if the parent was looked at."""
+def start(has_open: bool, variables: str) -> None:
+    """Runs in the copy, before its first turn.
+
+    `has_open` if the parent was looked at. `variables` are new ones, as JSON, if there are.
+    """
+    if variables:
+        import json
+
+        os.environ.update(json.loads(variables))
     if has_open:
         own = _STANDARD.union(fd for fd in _descriptors if _is_open(fd))
         _close_files(own)

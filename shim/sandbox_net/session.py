@@ -96,6 +96,6 @@ def _carry_out(request: Request, reply: Reply) -> bytes:
         forked.look()
         return reply.done()
     if request.operation == session_wire.FORKED:
-        forked.start(bool(request.flags & session_wire.HAS_OPEN))
+        forked.start(bool(request.flags & session_wire.HAS_OPEN), request.text())
         return reply.done()
     return reply.failed(RuntimeError(f"the operation {request.operation} is unknown"))

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sandbox_net::policy::Policy;
+use sandbox_net::policy::{Document, Policy};
 use sandbox_net::{
     Exit, ForkOptions, RunOptions, Sandbox, Session, SessionOptions, TurnEnd, TurnOptions,
 };
+
+use sandbox_net_tests::Servers;
 
 use crate::{session, text, turn};
 
@@ -328,10 +330,96 @@ async fn many_forks_of_one_moment_share_it() {
 }
 
 #[tokio::test]
+async fn connections_do_not_cross_and_clients_connect_again() {
+    let servers = Servers::start().await;
+    let origin = servers.http.origin();
+    let sandbox = Sandbox::builder().allow(&origin).build().await.unwrap();
+    let mut parent = sandbox.session().await.unwrap();
+    let code = format!(
+        "
+import http.client, socket, urllib.parse
+port = urllib.parse.urlsplit('{origin}').port
+client = http.client.HTTPConnection('127.0.0.1', port)
+client.request('GET', '/get'); client.getresponse().read()
+raw = socket.create_connection(('127.0.0.1', port))
+asked = socket.create_connection(('127.0.0.1', port))
+asked.sendall(b'GET /get HTTP/1.1\\r\\nhost: 127.0.0.1\\r\\n\\r\\n')
+one, other = socket.socketpair()
+one.sendall(b'within')
+"
+    );
+    let outcome = turn(&mut parent, &code).await;
+    assert_eq!(outcome.exception, None);
+    let mut child = fork(&mut parent).await;
+    for code in [
+        "raw.send(b'x')",
+        "raw.recv(1)",
+        "asked.recv(1)",
+        "asked.getpeername()",
+    ] {
+        let why = failure(&mut child, code).await;
+        assert!(
+            why.contains("belongs to the session of which this one is a fork"),
+            "{code}: {why}"
+        );
+    }
+    assert!(
+        failure(
+            &mut child,
+            "client.request('GET', '/get'); client.getresponse()"
+        )
+        .await
+        .starts_with("ConnectionResetError")
+    );
+    // New ones have no old one's number, and closing the old ones closes no new one.
+    let code = "
+new = http.client.HTTPConnection('127.0.0.1', port)
+new.request('GET', '/get'); status = new.getresponse()
+raw.close(); asked.close(); client.close()
+del raw, asked
+status = status.read() and status.status
+client.request('GET', '/get'); again = client.getresponse().status
+status, again, other.recv(9)
+";
+    assert_eq!(text(&mut child, code).await, "(200, 200, b'within')");
+    // The parent's go on.
+    let code = "client.request('GET', '/get'); client.getresponse().status, asked.recv(12)";
+    assert_eq!(text(&mut parent, code).await, "(200, b'HTTP/1.1 200')");
+}
+
+#[tokio::test]
 async fn a_policy_of_a_fork_is_narrower_and_its_budgets_are_its_own() {
-    let policy = Policy::deny_all();
-    let (_sandbox, mut parent) = session().await;
-    let options = ForkOptions::new().policy(policy);
-    let mut child = parent.fork_with(options).await.unwrap();
-    assert_eq!(text(&mut child, "1").await, "1");
+    let servers = Servers::start().await;
+    let origin = servers.http.origin();
+    let rules = format!("version = 1\nallow = ['{origin}']\n[budgets]\nrequests = 2\n[end]\n");
+    let policy: Document = rules.parse().unwrap();
+    let sandbox = Sandbox::builder().policy(policy).build().await.unwrap();
+    let mut parent = sandbox.session().await.unwrap();
+    turn(&mut parent, "import urllib.request").await;
+    let get = format!("urllib.request.urlopen('{origin}/get').status");
+    assert_eq!(text(&mut parent, &get).await, "200");
+    let wider: Policy = "version = 1\nallow = ['any']\n[end]\n".parse::<Document>().unwrap().into();
+    for (policy, is_allowed) in [(wider, true), (Policy::deny_all(), false)] {
+        let options = ForkOptions::new().policy(policy);
+        let mut child = parent.fork_with(options).await.unwrap();
+        let forbidden = format!(
+            "urllib.request.urlopen('{}/').status",
+            servers.forbidden.origin()
+        );
+        failure(&mut child, &forbidden).await;
+        if !is_allowed {
+            failure(&mut child, &get).await;
+            continue;
+        }
+        for _ in 0..2 {
+            assert_eq!(text(&mut child, &get).await, "200");
+        }
+        failure(&mut child, &get).await;
+        // A fork's fork is not wider either.
+        let mut again = child.fork().await.unwrap();
+        failure(&mut again, &forbidden).await;
+    }
+    assert_eq!(text(&mut parent, &get).await, "200");
+    failure(&mut parent, &get).await;
+    assert_eq!(servers.forbidden.connections().await, 0);
 }

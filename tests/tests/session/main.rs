@@ -5,6 +5,7 @@ mod hostile;
 mod interrupts;
 mod limits;
 mod program;
+mod saved;
 mod turns;
 mod values;
 

@@ -54,11 +54,11 @@ pub(crate) struct Origin {
     pub(crate) settings: sandbox::Settings,
     /// The sandbox's, which knows the policy that it has now.
     pub(crate) gateway: Gateway,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) args: Vec<String>,
-    pub(super) memory: usize,
-    pub(super) cpu: Option<Duration>,
-    pub(super) is_unbuffered: bool,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) memory: usize,
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) is_unbuffered: bool,
 }
 
 impl Session {
@@ -146,7 +146,7 @@ impl Session {
             let sandbox = Sandbox::new(engine.clone(), settings, root.holding(place));
             forks.push(
                 self.origin
-                    .begin(sandbox, &frozen, &self.shared.settings)
+                    .begin(sandbox, &frozen, &self.shared.settings, false)
                     .await?,
             );
         }
@@ -187,21 +187,8 @@ impl Session {
 }
 
 impl Origin {
-    pub(super) fn of(begin: &Begin) -> Self {
-        let guest = &begin.guest;
-        Self {
-            settings: begin.sandbox.0.clone(),
-            gateway: begin.sandbox.1.clone(),
-            env: guest.env.clone(),
-            args: guest.args.clone(),
-            memory: guest.memory,
-            cpu: guest.cpu,
-            is_unbuffered: begin.is_unbuffered,
-        }
-    }
-
     /// The settings of a fork's sandbox, which has a name, a vault and budgets of its own.
-    fn forked(&self, narrower: Option<&Policy>) -> sandbox::Settings {
+    pub(super) fn forked(&self, narrower: Option<&Policy>) -> sandbox::Settings {
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         let policy = match narrower {
@@ -213,12 +200,13 @@ impl Origin {
         settings
     }
 
-    /// Begins a session in `sandbox` as the frozen one was.
+    /// Begins a session in `sandbox` as the frozen one was. One that is loaded gets the variables of now.
     pub(super) async fn begin(
         &self,
         sandbox: Sandbox,
         frozen: &Frozen,
         settings: &super::Settings,
+        is_loaded: bool,
     ) -> Result<Session, Error> {
         let begin = Begin {
             guest: Guest {
@@ -237,15 +225,22 @@ impl Origin {
                 _tracked: sandbox.tracked(),
             },
             settings: settings.clone(),
-            sandbox: (sandbox.settings.clone(), sandbox.gateway.clone()),
+            origin: Self {
+                settings: sandbox.settings.clone(),
+                gateway: sandbox.gateway.clone(),
+                ..self.clone()
+            },
             stdin: None,
-            is_unbuffered: self.is_unbuffered,
             closing: sandbox.closing(),
         };
         let mut session = Session::of(begin, |live: &mut Live| live.resume(frozen)).await?;
         session.own = Some(Box::new(sandbox));
         let flags = if frozen.has_open { HAS_OPEN } else { 0 };
-        let begun = session.ask(Operation::Forked, "", flags).await?;
+        let variables = match is_loaded {
+            true => serde_json::to_string(&self.env).map_err(|e| Error::Start(e.to_string()))?,
+            false => String::new(),
+        };
+        let begun = session.ask(Operation::Forked, &variables, flags).await?;
         match begun.outcome.end {
             TurnEnd::Done => Ok(session),
             _ => Err(Error::Start(why(&begun.outcome))),

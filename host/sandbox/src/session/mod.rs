@@ -8,6 +8,7 @@ mod loan;
 mod options;
 mod outcome;
 mod output;
+mod saved;
 mod shared;
 mod slot;
 mod taken;
@@ -19,7 +20,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sandbox_net_gateway::Gateway;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::fork::ForkOptions;
@@ -30,7 +30,6 @@ pub use self::turn::Turn;
 pub use self::value::Value;
 
 use self::begin::Readers;
-use self::fork::Origin;
 use self::live::{Body, Live};
 use self::output::Switch;
 use self::shared::Shared;
@@ -41,11 +40,12 @@ use crate::engine::Usage;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::runtime;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::Sandbox;
 use crate::script::{Exit, Outcome};
 use crate::stdin_pipe::StdinWriter;
 
 /// What a sandbox makes a session of.
+pub(crate) use self::fork::Origin;
 pub(crate) use self::live::Keeps;
 pub(crate) use self::shared::Settings;
 
@@ -100,10 +100,9 @@ pub(crate) struct Begin {
     pub(crate) guest: Guest,
     pub(crate) keeps: Keeps,
     pub(crate) settings: Settings,
-    /// The settings and the gateway of its sandbox.
-    pub(crate) sandbox: (sandbox::Settings, Gateway),
     pub(crate) stdin: Option<StdinWriter>,
-    pub(crate) is_unbuffered: bool,
+    /// What its forks are made of.
+    pub(crate) origin: Origin,
     /// Of the sandbox.
     pub(crate) closing: CancellationToken,
 }
@@ -116,7 +115,11 @@ impl Session {
             variables: &begin.guest.env,
         };
         let program = serde_json::to_string(&program).map_err(|e| Error::Start(e.to_string()))?;
-        let flags = if begin.is_unbuffered { UNBUFFERED } else { 0 };
+        let flags = if begin.origin.is_unbuffered {
+            UNBUFFERED
+        } else {
+            0
+        };
         let session = Self::of(begin, |_| ()).await?;
         let done = session.ask(Operation::Start, &program, flags).await?;
         match done.outcome.end {
@@ -129,7 +132,6 @@ impl Session {
     async fn of(begin: Begin, changes: impl FnOnce(&mut Live)) -> Result<Self, Error> {
         let start = Instant::now();
         let (stdout, stderr) = (Switch::default(), Switch::default());
-        let origin = Origin::of(&begin);
         let (engine, gateway) = (begin.guest.engine.clone(), begin.guest.gateway.clone());
         let streams = (stdout.clone(), stderr.clone());
         let mut live = Live::new(begin.guest, streams, begin.keeps).await?;
@@ -151,7 +153,7 @@ impl Session {
             stdin: begin.stdin,
             start,
             usage,
-            origin,
+            origin: begin.origin,
             own: None,
             _closes: closing.drop_guard(),
         })
