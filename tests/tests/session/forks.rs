@@ -398,7 +398,8 @@ async fn a_policy_of_a_fork_is_narrower_and_its_budgets_are_its_own() {
     turn(&mut parent, "import urllib.request").await;
     let get = format!("urllib.request.urlopen('{origin}/get').status");
     assert_eq!(text(&mut parent, &get).await, "200");
-    let wider: Policy = "version = 1\nallow = ['any']\n[end]\n".parse::<Document>().unwrap().into();
+    let rules = [&origin, &servers.forbidden.origin()].map(|rule| rule.parse().unwrap());
+    let wider = Policy::allow(rules);
     for (policy, is_allowed) in [(wider, true), (Policy::deny_all(), false)] {
         let options = ForkOptions::new().policy(policy);
         let mut child = parent.fork_with(options).await.unwrap();
