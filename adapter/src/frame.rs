@@ -4,6 +4,9 @@ use crate::errors::Fault;
 pub(crate) use crate::numbers::{HEADER, VERSION};
 use crate::numbers::{MOST_PAYLOAD, command};
 
+/// The size of a timeout, which is all that some payloads have.
+const TIMEOUT: usize = size_of::<u64>();
+
 /// The command of a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Command {
@@ -49,12 +52,8 @@ impl Command {
             | Command::Request
             | Command::Poll
             | Command::Resolve => MOST_PAYLOAD,
-            Command::Status
-            | Command::TlsInfo
-            | Command::Finish
-            | Command::Head
-            | Command::Read
-            | Command::Close => 0,
+            Command::Head | Command::Read => TIMEOUT,
+            Command::Status | Command::TlsInfo | Command::Finish | Command::Close => 0,
         }
     }
 }
@@ -135,6 +134,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn u64(&mut self) -> Result<u64, Fault> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// The timeout that is the whole payload; `None` if there is no payload.
+    pub(crate) fn timeout(mut self) -> Result<Option<u64>, Fault> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let timeout = self.u64()?;
+        self.end()?;
+        Ok(Some(timeout))
     }
 
     /// The next `count` bytes.

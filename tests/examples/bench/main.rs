@@ -23,6 +23,7 @@ mod plot;
 mod processes;
 mod report;
 mod sandboxes;
+mod sessions;
 mod stages;
 
 use std::num::NonZero;
@@ -91,6 +92,11 @@ async fn measure(arguments: &Arguments, server: &HttpServer) -> Result<()> {
             print(&row);
             report.rows.push(row);
         }
+    }
+    if arguments.wants(sessions::TURN) {
+        let row = sessions::turn(&engine, peer.as_ref(), arguments.runs).await?;
+        print(&row);
+        report.rows.push(row);
     }
     if arguments.wants("1,000 sandboxes that wait: time and memory") {
         for row in crowds::rows(&engine, server, 3).await? {
