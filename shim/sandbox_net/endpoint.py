@@ -100,6 +100,10 @@ class DescriptorTable:
     def __contains__(self, fd: int) -> bool:
         return fd in self._things
 
+    def things(self) -> set[Watched]:
+        """Returns all that descriptors stand for."""
+        return set(self._things.values())
+
     def add(self, thing: Watched) -> int:
         """Makes a descriptor for an endpoint, or for something to wait for."""
         fd = self._free.pop() if self._free else FIRST_FD + len(self._things)

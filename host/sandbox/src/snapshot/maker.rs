@@ -18,7 +18,9 @@ use super::error::SnapshotError;
 use crate::capture::Capture;
 use crate::compile::nowhere;
 use crate::disk::DiskLimits;
-use crate::engine::{Engine, Files, Interpreter, Interrupt, Limits, Preopen, StoreState, Usage};
+use crate::engine::{
+    Clock, Engine, Files, Interpreter, Interrupt, Limits, Preopen, StoreState, Usage,
+};
 use crate::error::Error;
 use crate::files;
 use crate::root::Root;
@@ -109,6 +111,7 @@ impl Maker {
                 .sharing(share),
             preopens,
             files: Files::default(),
+            clock: Clock::after(Duration::ZERO),
             interrupt: Interrupt::new(self.engine.wasmtime()),
             live: None,
         };
