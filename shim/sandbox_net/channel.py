@@ -142,7 +142,6 @@ class FdTransport:
         if written != len(header) + len(payload):
             raise BrokenChannel(f"only {written} bytes of a frame were taken")
 
-
     @staticmethod
     def put(handle: int, data: memoryview) -> int:
         """Writes bytes of a body; returns how many, or `NOTHING` or `ASK`."""
@@ -223,7 +222,7 @@ class Channel:
     def read_into(self, handle: int, view: memoryview, wait_ns: int | None = None) -> Chunk:
         """Sends `READ`; the bytes go where the caller wants them.
 
-        With a time, even 0, it waits for the first ones, and its result tells of the end with the last.
+        With a time, even 0, it waits for the first ones, and tells of the end with the last ones.
         """
         Activity.count += 1
         if self._busy:
@@ -325,9 +324,7 @@ class Channel:
         if length > len(view):
             raise BrokenChannel("more bytes than were asked for")
         self._fill(view[:length])
-        return Chunk(
-            length, pending=status == _PENDING, end=bool(value & LAST), closed=closed
-        )
+        return Chunk(length, pending=status == _PENDING, end=bool(value & LAST), closed=closed)
 
     def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
         """Waits until one of `entries` is ready; yields those that are."""

@@ -38,7 +38,7 @@ struct Case {
     measure: Measure,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 13] = [
     Case {
         name: "process start to first response, urllib",
         program: "first_urllib.py",
@@ -69,6 +69,22 @@ const CASES: [Case; 11] = [
         path: "/large/64",
         more: &[],
         packages: &[],
+        measure: Measure::Printed,
+    },
+    Case {
+        name: "64 MiB upload, urllib",
+        program: "upload.py",
+        path: "/take",
+        more: &["64"],
+        packages: &[],
+        measure: Measure::Printed,
+    },
+    Case {
+        name: "500 POSTs of 1 KiB over one requests.Session",
+        program: "keep_alive.py",
+        path: "/get",
+        more: &[REQUESTS, "1024"],
+        packages: &["requests"],
         measure: Measure::Printed,
     },
     Case {
