@@ -4,6 +4,7 @@ mod blocking;
 mod ends;
 mod limits;
 mod live;
+mod snapshots;
 mod streams;
 
 use sandbox_net::{Sandbox, SandboxBuilder};

@@ -190,7 +190,9 @@ impl Steps {
         let begin = json!({ "step": "begin", "automatic": is_automatic });
         self.step(&mut at_rest, begin).await?;
         // A step writes its answer.
-        let of_an_answer = at_rest.data().files.lookups();
+        let before = at_rest.data().files.lookups();
+        self.step(&mut at_rest, json!({ "step": "rest" })).await?;
+        let of_an_answer = at_rest.data().files.lookups() - before;
         let mut imports = Vec::new();
         for module in modules {
             self.now
