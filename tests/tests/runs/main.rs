@@ -1,7 +1,9 @@
 //! A run is a value: it is watched, fed, limited, ended and waited for, each apart from the others.
 
+mod automatic;
 mod blocking;
 mod ends;
+mod fresh;
 mod limits;
 mod live;
 mod snapshots;

@@ -26,29 +26,47 @@ print(json.dumps(state, sort_keys=True))
 
 /// The modules of a package.
 const MODULES: &[(&str, &str)] = &[
-    ("good.py", "import os, sys\nvalue = [1]\nprint('imported')\n"),
+    (
+        "good.py",
+        "import os, sys\nvalue = [1]\nprint('imported')\n",
+    ),
     (
         "untidy.py",
         "import os, sys\nos.chdir('/tmp')\nos.environ['LEFT'] = 'x'\nsys.argv.append('y')\n\
          sys.stdout = sys.stderr = open(os.devnull, 'w') if False else sys.stdout\n\
          sys.modules['__main__'] = sys\nopen('/home/left', 'w').write('x')\n",
     ),
-    ("raises.py", "def inner():\n    raise ValueError('not today')\ninner()\n"),
+    (
+        "raises.py",
+        "def inner():\n    raise ValueError('not today')\ninner()\n",
+    ),
     ("loops.py", "while True: pass\n"),
     ("sleeps.py", "import time\ntime.sleep(600)\n"),
     ("exits.py", "import sys\nsys.exit(3)\n"),
     ("ends.py", "import os\nos._exit(4)\n"),
     ("asks.py", "answer = input('name? ')\n"),
     ("opens.py", "kept = open('/home/kept', 'w')\n"),
-    ("opens_raw.py", "import os\nkept = os.open('/home/kept', os.O_CREAT | os.O_RDWR)\n"),
-    ("hoards.py", "kept = []\nwhile True: kept.append(bytearray(1 << 20))\n"),
+    (
+        "opens_raw.py",
+        "import os\nkept = os.open('/home/kept', os.O_CREAT | os.O_RDWR)\n",
+    ),
+    (
+        "hoards.py",
+        "kept = []\nwhile True: kept.append(bytearray(1 << 20))\n",
+    ),
     ("floods.py", "for _ in range(20000): print('x' * 99)\n"),
     (
         "connects.py",
         "import socket\nsocket.create_connection(('127.0.0.1', 9), 5)\n",
     ),
-    ("looks_up.py", "import socket\nsocket.getaddrinfo('a.test', 80)\n"),
-    ("fills.py", "open('/home/big', 'wb').write(bytes(1 << 27))\n"),
+    (
+        "looks_up.py",
+        "import socket\nsocket.getaddrinfo('a.test', 80)\n",
+    ),
+    (
+        "fills.py",
+        "open('/home/big', 'wb').write(bytes(1 << 27))\n",
+    ),
 ];
 
 fn package(directory: &Path) -> String {
@@ -92,7 +110,12 @@ async fn programs_begin_with_what_was_imported_and_else_as_ever() {
             Some(rule) => builder.allow(rule),
             None => builder,
         };
-        let own = with(Sandbox::builder().snapshot(snapshot.clone()).env("A", "1").arg("b"));
+        let own = with(
+            Sandbox::builder()
+                .snapshot(snapshot.clone())
+                .env("A", "1")
+                .arg("b"),
+        );
         let own = built(own).await;
         let plain = with(Sandbox::builder().env("A", "1").arg("b"));
         let plain = plain.with_package(package(directory.path()));
@@ -117,9 +140,15 @@ async fn an_import_that_does_not_come_to_an_end_is_an_error_that_names_it() {
     let path = directory.path();
     for (module, says) in [
         ("raises", "importing raises failed: ValueError: not today"),
-        ("missing", "importing missing failed: ModuleNotFoundError: No module named 'missing'"),
+        (
+            "missing",
+            "importing missing failed: ModuleNotFoundError: No module named 'missing'",
+        ),
         ("exits", "importing exits failed: SystemExit: 3"),
-        ("ends", "importing ends ended the interpreter with exit code 4"),
+        (
+            "ends",
+            "importing ends ended the interpreter with exit code 4",
+        ),
         ("asks", "importing asks failed: EOFError"),
         ("opens", "the file /home/kept is open"),
         ("opens_raw", "open files"),
@@ -140,7 +169,10 @@ async fn an_import_that_does_not_come_to_an_end_is_an_error_that_names_it() {
     }
     let hoard = making(path).await.memory_limit(96 << 20).import("hoards");
     let error = refusal(hoard).await.to_string();
-    assert!(error.contains("importing hoards failed: MemoryError"), "{error}");
+    assert!(
+        error.contains("importing hoards failed: MemoryError"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -158,27 +190,54 @@ async fn a_traceback_says_where_an_import_failed() {
     let SnapshotError::Import { traceback, .. } = error else {
         panic!("{error}");
     };
-    assert!(traceback.contains("/packages/raises.py\", line 2, in inner"), "{traceback}");
+    assert!(
+        traceback.contains("/packages/raises.py\", line 2, in inner"),
+        "{traceback}"
+    );
     assert!(!traceback.contains("sandbox_net"), "{traceback}");
 }
 
 #[tokio::test]
 async fn a_program_with_a_snapshot_has_the_network_of_its_policy() {
     let directory = TempDir::new().expect("a directory");
-    let builder = making(directory.path()).await.import("good").import("http.client");
+    let builder = making(directory.path())
+        .await
+        .import("good")
+        .import("http.client");
     let snapshot = builder.build().await.expect("a snapshot");
     let code = "import http.client\nc = http.client.HTTPConnection('127.0.0.1', 1)\n\
                 try: c.request('GET', '/')\nexcept OSError as e: print(e)";
     let none = built(Sandbox::builder().snapshot(snapshot.clone())).await;
     let outcome = run(&none, code).await;
-    assert!(outcome.stdout_text().contains("this sandbox has no network"));
-    assert!(outcome.decisions.is_empty(), "nothing of a network is linked");
-    let other = built(Sandbox::builder().snapshot(snapshot.clone()).allow("a.test")).await;
+    assert!(
+        outcome
+            .stdout_text()
+            .contains("this sandbox has no network")
+    );
+    assert!(
+        outcome.decisions.is_empty(),
+        "nothing of a network is linked"
+    );
+    let other = built(
+        Sandbox::builder()
+            .snapshot(snapshot.clone())
+            .allow("a.test"),
+    )
+    .await;
     let outcome = run(&other, code).await;
     assert_eq!(outcome.decisions.len(), 1, "{}", outcome.stdout_text());
-    let allowed = built(Sandbox::builder().snapshot(snapshot).allow("http://127.0.0.1:1")).await;
+    let allowed = built(
+        Sandbox::builder()
+            .snapshot(snapshot)
+            .allow("http://127.0.0.1:1"),
+    )
+    .await;
     let outcome = run(&allowed, code).await;
-    assert!(outcome.stdout_text().contains("Connection refused"), "{}", outcome.stdout_text());
+    assert!(
+        outcome.stdout_text().contains("Connection refused"),
+        "{}",
+        outcome.stdout_text()
+    );
 }
 
 #[tokio::test]
@@ -189,7 +248,9 @@ async fn a_snapshot_goes_with_its_packages_and_its_engine_alone() {
     let other = wheel(directory.path(), "other", "1.0", &[("other.py", "")]);
     let other = other.to_str().expect("a path");
     let sandbox = Sandbox::builder().snapshot(snapshot.clone());
-    let error = sandbox.with_package(package(directory.path())).with_package(other);
+    let error = sandbox
+        .with_package(package(directory.path()))
+        .with_package(other);
     let error = error.build().await.expect_err("another set");
     let says = "other 1.0 is not part of it";
     assert!(error.to_string().contains(says), "{error}");

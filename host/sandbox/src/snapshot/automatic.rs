@@ -203,8 +203,22 @@ fn is_fit(import: &Import) -> bool {
         && !import.looks_at_files
         && import.took <= LONGEST;
     if !is_fit {
-        let Import { module, fault, error, looks_at_files, took, .. } = import;
-        tracing::debug!(module, fault, ?error, looks_at_files, ?took, "a module is imported anew");
+        let Import {
+            module,
+            fault,
+            error,
+            looks_at_files,
+            took,
+            ..
+        } = import;
+        tracing::debug!(
+            module,
+            fault,
+            ?error,
+            looks_at_files,
+            ?took,
+            "a module is imported anew"
+        );
     }
     is_fit
 }

@@ -33,7 +33,8 @@ const OUTPUT: usize = 64 << 10;
 /// Resources of the host that imports may hold at once.
 const RESOURCES: usize = 1 << 12;
 /// The file with the interpreter's answer to a step, and its longest one.
-const ANSWER: &str = "/.answer";
+const ANSWER: &str = "/answer";
+const ANSWERS: &str = "/.answer";
 const LONGEST: u64 = 1 << 20;
 /// The environment that a program has if it sets none.
 const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/home"), ("TMPDIR", "/tmp")];
@@ -88,10 +89,12 @@ impl Maker {
         is_automatic: bool,
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
-        let root = Arc::new(root);
+        // Whatever the imports do to theirs.
+        let answers = Root::new(DiskLimits::of_bytes(2 * LONGEST)).map_err(Error::Files)?;
         let gateway = nowhere()?;
         let output = Capture::new(gateway.memory(), OUTPUT);
         let mut preopens = vec![root.files().clone(), library(&self.engine)?];
+        preopens.push(answers.files().at(ANSWERS));
         preopens.extend(self.packages.clone());
         let mut wasi = WasiCtxBuilder::new();
         let sink = Sink::Capture(output.clone());
@@ -118,7 +121,8 @@ impl Maker {
         let steps = Steps {
             interpreter: self.interpreter.clone(),
             memory: self.memory,
-            root,
+            answers,
+            _root: root,
             output,
             now: Arc::clone(&now),
         };
@@ -169,7 +173,8 @@ fn humantime(time: Duration) -> String {
 struct Steps {
     interpreter: Interpreter,
     memory: usize,
-    root: Arc<Root>,
+    answers: Root,
+    _root: Root,
     output: Capture,
     /// The module that is being imported.
     now: Arc<Mutex<String>>,
@@ -265,7 +270,7 @@ impl Steps {
             }
             Err(error) => return Err(self.ended(&error)),
         }
-        let answer = files::read(&self.root, &[], ANSWER, LONGEST);
+        let answer = files::read(&self.answers, &[], ANSWER, LONGEST);
         let answer = answer.map_err(|e| interpreter(format!("its answer: {e}")))?;
         serde_json::from_slice(&answer).map_err(|e| interpreter(format!("its answer: {e}")))
     }
