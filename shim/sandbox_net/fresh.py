@@ -44,9 +44,6 @@ def with_environment() -> None:
 def collect() -> None:
     """Runs before a snapshot is taken: what is loaded is exempt from the collector."""
     gc.collect()
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        _numpy_generators[:] = _chance_seeded(numpy)
     gc.freeze()
 
 
@@ -67,6 +64,9 @@ def follow_generators() -> Callable[[], None]:
     def end() -> None:
         kind.seed = stock
         _generators.extend(followed)
+        numpy = sys.modules.get("numpy.random")
+        if numpy is not None:
+            _numpy_generators.extend(_chance_seeded(numpy))
 
     kind.seed = seed
     return end
