@@ -49,6 +49,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "processes.py",
     "resumable.py",
     "rlock.py",
+    "settled.py",
     "signals.py",
     "ssl_constants.py",
     "ssl_errors.py",

@@ -89,7 +89,10 @@ pub(super) async fn snapshot(
         let why = "the interpreter is not at rest after the turn";
         return Err(BuildError::Snapshot(why.into()));
     }
-    interpreter.write(into, &preparation.recipe.reset).await
+    let objects = objects(&root.path().join("objects"))?;
+    interpreter
+        .write(into, &preparation.recipe.reset, &objects)
+        .await
 }
 
 /// Nothing here talks to a network: where the shim would, it traps.
@@ -155,6 +158,7 @@ impl Interpreter {
         mut self,
         mut into: ImageWriter,
         reset: &[MemoryRange],
+        objects: &[u32],
     ) -> Result<(), BuildError> {
         let pages = self.function::<(), (u32,)>("memory-pages")?;
         let called = pages.call_async(&mut self.store, ()).await;
@@ -168,9 +172,36 @@ impl Interpreter {
             let (list,) = called.map_err(BuildError::snapshot)?;
             let bytes = list.as_le_slice(&self.store);
             let wiped = wiped(bytes, start, reset);
-            into.append(wiped.as_deref().unwrap_or(bytes))?;
+            let mut piece = wiped.unwrap_or_else(|| bytes.to_vec());
+            immortalize(&mut piece, start, objects);
+            into.append(&piece)?;
         }
         Ok(into.finish()?)
+    }
+}
+
+fn objects(path: &Path) -> std::io::Result<Vec<u32>> {
+    let bytes = std::fs::read(path)?;
+    let (words, _) = bytes.as_chunks::<4>();
+    Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+}
+
+fn immortalize(piece: &mut [u8], start: usize, objects: &[u32]) {
+    let first = objects.partition_point(|address| (*address as usize) < start);
+    let mut done = 0;
+    for address in &objects[first..] {
+        let at = *address as usize - start;
+        let Some(count) = piece.get_mut(at..at + 4) else {
+            break;
+        };
+        let now = u32::from_le_bytes(count.try_into().expect("four bytes"));
+        if (1..1 << 20).contains(&now) {
+            count.copy_from_slice(&0x5000_0000_u32.to_le_bytes());
+            done += 1;
+        }
+    }
+    if std::env::var_os("POOL_DEBUG").is_some() {
+        eprintln!("immortal: {done} from {start}");
     }
 }
 
