@@ -67,6 +67,4 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
     gc.collect()
-    settled = importlib.import_module(f"{__package__}.settled")
-    settled.settle()
     gc.freeze()

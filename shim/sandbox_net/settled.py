@@ -1,69 +1,103 @@
 """Brings an interpreter's memory into a state of which copies change little.
 
-Copies of a snapshot share each page of memory that they do not write to. Two things write all over it
-without need. The first is reference counts: whoever looks at an object writes to it. The second is the
+Copies of a snapshot share each page of memory that they do not write to. Two things write all over
+it without need. One is reference counts: whoever looks at an object writes to it. The other is the
 allocator, which puts new objects into the holes between old ones.
 
-So the host makes every object that a program begins with immortal, as CPython does with its own
-constants: its count is never written again. And the holes are filled, so that new objects are beside
-each other.
+So the host makes the objects that a program begins with immortal, as CPython does with its own
+constants: their counts are never written again. And the holes are filled, so that a program's own
+objects are beside each other.
 """
 
+import _io
 import gc
-import sys
-from array import array
-from types import CodeType
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Final
 
-# Where the host looks for the addresses of objects, each as four bytes.
-OBJECTS: Final = "/objects"
-# Larger holes are few, and are used for something large.
-_LARGEST_HOLE: Final = 64 << 10
-_ROOM: Final = 4 << 20
+# Where the host looks for the objects: the address of the first one in four bytes, and a bit for
+# each eight bytes from there on, set where an object begins.
+OBJECTS: Final = "/.objects"
+# Whose end a program can see. A class with a metaclass would fill the cache of methods here.
+_MORTAL: Final = (_io._IOBase, FrameType, GeneratorType, CoroutineType, AsyncGeneratorType)
+# Larger holes are few.
+_LARGEST_HOLE: Final = 32 << 10
+# More than any hole has.
+_ROOM: Final = 256 << 10
+
+_MOST_BLOCKS: Final = 8_000
+_BESIDE: Final = 4
+# The most that a block has besides its bytes.
+_HEADER: Final = 48
 
 # What keeps the holes filled.
 _filling: list[bytes] = []
 
 
 def settle() -> None:
-    """Tells the host which objects there are, and fills the holes. Nothing is to be freed after it."""
-    with open(OBJECTS, "wb") as file:
-        _objects().tofile(file)
+    """Tells the host which objects there are, and fills the holes. What is freed later is one."""
+    # Otherwise they are not told.
+    gc.unfreeze()
+    first, objects = _objects()
+    with open(OBJECTS, "wb", buffering=0) as file:
+        file.write(first.to_bytes(4, "little"))
+        file.write(objects)
+    del objects
+    gc.freeze()
     _fill()
 
 
-def _objects() -> array[int]:
-    """The addresses of all objects that can be found."""
-    known: set[int] = set()
-    found: list[object] = [sys.modules, *gc.get_objects()]
-    keep = [found]
-    passing = {id(known), id(keep)}
-    while found:
-        following: list[object] = []
-        for each in found:
-            if id(each) not in known:
-                known.add(id(each))
-                following.extend(_parts(each))
-        keep.append(following)
-        passing.add(id(following))
-        found = following
-    return array("I", sorted(known - passing))
+def _objects() -> tuple[int, bytearray]:
+    """The objects that can be found, as in the file."""
+    tracked: list[object] = gc.get_objects()
+    first = min(map(id, tracked)) & ~63
+    objects = bytearray()
+    mortal: dict[type, bool] = {}
+    found: list[object] = []
+    while found or tracked:
+        each = (found or tracked).pop()
+        at, bit = divmod(id(each) - first >> 3, 8)
+        if at < 0:
+            # It is one of CPython's constants.
+            continue
+        if at >= len(objects):
+            objects.extend(bytes(at + 1 - len(objects)))
+        if objects[at] >> bit & 1:
+            continue
+        kind = type(each)
+        if kind not in mortal:
+            mortal[kind] = _is_mortal(kind)
+        if mortal[kind]:
+            continue
+        objects[at] |= 1 << bit
+        found.extend(gc.get_referents(each))
+        if isinstance(each, CodeType):
+            # The collector does not look into it. Names of variables would be made by asking.
+            found += (each.co_consts, each.co_names, each.co_filename, each.co_name)
+    return first, objects
 
 
-def _parts(of: object) -> list[object]:
-    parts = gc.get_referents(of)
-    if isinstance(of, CodeType):
-        # The collector does not look into it.
-        parts += (of.co_consts, of.co_names, of.co_varnames, of.co_freevars, of.co_cellvars)
-        parts += (of.co_filename, of.co_name, of.co_qualname, of.co_linetable, of.co_exceptiontable)
-    return parts
+def _is_mortal(kind: type) -> bool:
+    return issubclass(kind, _MORTAL) or any("__del__" in vars(each) for each in kind.__mro__)
 
 
 def _fill() -> None:
-    """Allocates each size until it no longer comes from a hole, but from beyond all objects."""
-    beyond = id(bytearray(_ROOM))
-    size = _LARGEST_HOLE
-    while size > 0:
-        while id(block := bytes(size)) < beyond:
-            _filling.append(block)
-        size = size * 7 // 8 if size > 512 else size - 8
+    """Allocates blocks of each size until they no longer come from holes, but from beyond them."""
+    # Its own memory comes first: a list that grows leaves holes.
+    blocks = _filling
+    blocks[:] = [b""] * _MOST_BLOCKS
+    beyond = id(bytes(_ROOM))
+    count, size = 0, _LARGEST_HOLE
+    # An object of one byte is a constant.
+    while size > 1:
+        # Those beyond that are beside each other come from what was never used: no hole is left.
+        last, beside = 0, 0
+        while beside < _BESIDE and count < len(blocks):
+            blocks[count] = block = bytes(size)
+            count += 1
+            at = id(block)
+            beside = beside + 1 if at > beyond and 0 < at - last < size + _HEADER else 0
+            last = at
+        size = size * 7 // 8 if size > 256 else size - 4
+    for index, block in enumerate(blocks):
+        if id(block) >= beyond:
+            blocks[index] = b""

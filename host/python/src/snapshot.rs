@@ -17,6 +17,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use crate::build_error::BuildError;
 use crate::componentize::{Capability, WASM_PAGE};
 use crate::image::{Image, ImageWriter, with_image};
+use crate::immortals::{self, Immortals};
 use crate::manifest::{MemoryRange, Prepare};
 use crate::no_network::without_network;
 use crate::shim;
@@ -84,12 +85,16 @@ pub(super) async fn snapshot(
 
     let mut interpreter = Interpreter { store, instance };
     let at_rest = interpreter.stack_pointer().await?;
-    interpreter.turn().await?;
+    interpreter
+        .turn(&[LIBRARY, shim::BOOTSTRAP].concat())
+        .await?;
+    // Only now the garbage of the first turn is gone.
+    interpreter.turn(shim::SETTLE).await?;
     if interpreter.stack_pointer().await? != at_rest {
         let why = "the interpreter is not at rest after the turn";
         return Err(BuildError::Snapshot(why.into()));
     }
-    let objects = objects(&root.path().join("objects"))?;
+    let objects = Immortals::read(&root.path().join(immortals::FILE))?;
     interpreter
         .write(into, &preparation.recipe.reset, &objects)
         .await
@@ -142,8 +147,7 @@ impl Interpreter {
         Ok(pointer)
     }
 
-    async fn turn(&mut self) -> Result<(), BuildError> {
-        let source = [LIBRARY, shim::BOOTSTRAP].concat();
+    async fn turn(&mut self, source: &str) -> Result<(), BuildError> {
         let turn = self.function::<(&[u8],), (i32,)>("turn")?;
         let called = turn.call_async(&mut self.store, (source.as_bytes(),)).await;
         match called.map_err(BuildError::snapshot)? {
@@ -158,7 +162,7 @@ impl Interpreter {
         mut self,
         mut into: ImageWriter,
         reset: &[MemoryRange],
-        objects: &[u32],
+        objects: &Immortals,
     ) -> Result<(), BuildError> {
         let pages = self.function::<(), (u32,)>("memory-pages")?;
         let called = pages.call_async(&mut self.store, ()).await;
@@ -173,35 +177,10 @@ impl Interpreter {
             let bytes = list.as_le_slice(&self.store);
             let wiped = wiped(bytes, start, reset);
             let mut piece = wiped.unwrap_or_else(|| bytes.to_vec());
-            immortalize(&mut piece, start, objects);
+            objects.mark(&mut piece, start);
             into.append(&piece)?;
         }
         Ok(into.finish()?)
-    }
-}
-
-fn objects(path: &Path) -> std::io::Result<Vec<u32>> {
-    let bytes = std::fs::read(path)?;
-    let (words, _) = bytes.as_chunks::<4>();
-    Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
-}
-
-fn immortalize(piece: &mut [u8], start: usize, objects: &[u32]) {
-    let first = objects.partition_point(|address| (*address as usize) < start);
-    let mut done = 0;
-    for address in &objects[first..] {
-        let at = *address as usize - start;
-        let Some(count) = piece.get_mut(at..at + 4) else {
-            break;
-        };
-        let now = u32::from_le_bytes(count.try_into().expect("four bytes"));
-        if (1..1 << 20).contains(&now) {
-            count.copy_from_slice(&0x5000_0000_u32.to_le_bytes());
-            done += 1;
-        }
-    }
-    if std::env::var_os("POOL_DEBUG").is_some() {
-        eprintln!("immortal: {done} from {start}");
     }
 }
 

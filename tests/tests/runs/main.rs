@@ -4,6 +4,7 @@ mod blocking;
 mod ends;
 mod limits;
 mod live;
+mod many;
 mod pool;
 mod streams;
 mod totals;
