@@ -7,6 +7,7 @@ mod ends;
 mod fresh;
 mod limits;
 mod live;
+mod many;
 mod pool;
 mod snapshots;
 mod streams;
