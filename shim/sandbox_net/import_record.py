@@ -40,26 +40,22 @@ class Record:
         self._streams = sys.stdin, sys.stdout, sys.stderr
         sys.argv = _Watched(sys.argv, self.fail)
         self._referrers = self._count_referrers()
+        # The working directory is a program's own.
+        self._path = list(sys.path)
+        sys.path[:] = [entry for entry in sys.path if entry]
         self._state = self._look()
         self._follow_imports()
         self._follow_variables()
         self._follow_warnings()
-        # The working directory is a program's own.
-        self._path = list(sys.path)
-        sys.path[:] = [entry for entry in sys.path if entry]
-        self._without = list(sys.path)
 
     def fault(self) -> str | None:
         """Says what makes the import that just ended unfit."""
-        if self._faults:
-            return self._faults[0]
-        now = self._look()
-        for (what, then), (_, value) in zip(self._state, now, strict=True):
-            if then != value:
-                return f"it changes {what}"
-        if sys.path != self._without:
-            return "it changes sys.path"
-        return None
+        before, self._state = self._state, self._look()
+        faults, self._faults = self._faults, []
+        for (what, then), (_, now) in zip(before, self._state, strict=True):
+            if then != now:
+                faults.append(f"it changes {what}")
+        return faults[0] if faults else None
 
     def end(self) -> tuple[dict[str, Ready], bool]:
         """Stops; returns what was imported, and whether some of it may have kept a stream."""
@@ -112,6 +108,7 @@ class Record:
             ("the working directory", os.getcwd()),
             ("the environment", dict(os.environ._data)),  # type: ignore[attr-defined]
             ("sys.argv", id(sys.argv)),
+            ("sys.path", tuple(sys.path)),
             ("the standard streams", tuple(map(id, (sys.stdin, sys.stdout, sys.stderr)))),
             ("hooks of sys", (id(sys.excepthook), id(sys.displayhook), id(sys.unraisablehook))),
             ("how imports are found", tuple(map(id, sys.path_hooks))),

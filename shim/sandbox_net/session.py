@@ -8,7 +8,7 @@ reads, and limits what a turn may take.
 import json
 from typing import Any
 
-from . import entry, session_wire
+from . import entry, forked, session_wire
 from .interactive import Interactive
 from .session_wire import Mailbox, Reply, Request
 
@@ -81,4 +81,10 @@ def _carry_out(request: Request, reply: Reply) -> bytes:
         return reply.listed([completion.is_complete(request.text(), session.flags)])
     if request.operation == session_wire.END:
         session.end(0)
+    if request.operation == session_wire.LOOK:
+        forked.look()
+        return reply.done()
+    if request.operation == session_wire.FORKED:
+        forked.start(bool(request.flags & session_wire.HAS_OPEN), request.text())
+        return reply.done()
     return reply.failed(RuntimeError(f"the operation {request.operation} is unknown"))

@@ -29,10 +29,13 @@ EXECUTE: Final = ord("E")
 COMPLETE: Final = ord("C")
 IS_COMPLETE: Final = ord("I")
 END: Final = ord("Q")
+LOOK: Final = ord("L")
+FORKED: Final = ord("F")
 
 # Flags of a request.
 UNBUFFERED: Final = 1
 BY_LINES: Final = 2
+HAS_OPEN: Final = 4
 
 # Kinds of a reply.
 _DONE: Final = b"\0"

@@ -19,6 +19,9 @@ pub const COMPILE_PACKAGES: &str = include_str!("../shim/compile_packages.py");
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../shim/bootstrap.py");
 
+/// What it runs as its last turn before the snapshot.
+pub(super) const SETTLE: &str = "import sandbox_net.settled as settled; settled.settle()";
+
 /// The files of every interpreter. They ask the host for nothing before a program connects, which a
 /// program without a network cannot.
 const EVERYWHERE: &[(&str, &str)] = shim![
@@ -42,6 +45,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "exits.py",
     "file_locks.py",
     "finder.py",
+    "forked.py",
     "fresh.py",
     "import_record.py",
     "interactive.py",
@@ -61,6 +65,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "rlock.py",
     "session.py",
     "session_wire.py",
+    "settled.py",
     "signals.py",
     "snapshots.py",
     "ssl_constants.py",
@@ -105,6 +110,7 @@ const NETWORK: &[(&str, &str)] = shim![
     "own_address.py",
     "pair.py",
     "polling.py",
+    "severed.py",
     "shared_address.py",
     "socket_arguments.py",
     "socket_module.py",

@@ -189,6 +189,17 @@ pub enum Error {
         /// How it ended.
         exit: Exit,
     },
+    /// A turn of the session still goes on, which nobody waits for any more.
+    #[error("a turn of the session still goes on: wait for its end, or interrupt it")]
+    SessionBusy,
+    /// A session can't be saved there, or what was saved can't be used.
+    #[error("the saved session '{}' {why}", path.display())]
+    SavedSession {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

@@ -20,7 +20,8 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
 use crate::engine::{
-    Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage, deliver,
+    Clock, Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage,
+    deliver,
 };
 use crate::error::Error;
 use crate::handles::Handles;
@@ -165,7 +166,9 @@ impl Guest {
         let held = self.interpreter.memory_beyond();
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
+        let clock = Clock::after(self.interpreter.clock());
         let mut wasi = self.wasi(stdin);
+        wasi.monotonic_clock(clock);
         StoreState {
             table,
             wasi: wasi.stdout(stdout).stderr(stderr).build(),
@@ -174,6 +177,7 @@ impl Guest {
             limits: Limits::new(self.memory).beginning_with(held).sharing(share),
             preopens: self.preopens,
             files: Files::default(),
+            clock,
             interrupt: Interrupt::new(self.engine.wasmtime()),
             live: None,
         }

@@ -82,8 +82,8 @@ pub use sandbox_net_wasi::{
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};
 pub use session::{
-    Completions, InterruptHandle, PythonException, Session, SessionOptions, Turn, TurnEnd,
-    TurnOptions, TurnOutcome, Value,
+    Completions, ForkOptions, InterruptHandle, PythonException, Session, SessionOptions, Turn,
+    TurnEnd, TurnOptions, TurnOutcome, Value,
 };
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use stdin_pipe::StdinWriter;

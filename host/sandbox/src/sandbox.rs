@@ -11,6 +11,7 @@ use sandbox_net_gateway::audit::AuditPlaces;
 use sandbox_net_python::{Capability, Image};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::capture::CAPTURE_LIMIT;
 use crate::engine::{Engine, Interpreter, Preopen};
@@ -255,13 +256,43 @@ impl Sandbox {
     }
 
     async fn begin_session(&self, options: RunOptions) -> Result<Session, Error> {
-        let env = self.environment_with(&options);
         let interpreter = self.interpreter().await?;
-        let settings = &self.settings;
         let gateway = self.gateway.next_run();
         let own = options.stdin.clone().map(Input::new);
-        let stdin = own.as_ref().unwrap_or(&settings.stdin);
+        let stdin = own.as_ref().unwrap_or(&self.settings.stdin);
         let (source, stdin) = stdin.source(gateway.memory())?;
+        let (origin, settings) = self.origin_of_session(options)?;
+        Session::begin(session::Begin {
+            guest: Guest {
+                engine: self.engine.clone(),
+                interpreter,
+                args: origin.args.clone(),
+                env: origin.env.clone(),
+                stdin: source,
+                preopens: self.preopens(None),
+                gateway,
+                memory: origin.memory,
+                cpu: origin.cpu,
+            },
+            keeps: session::Keeps {
+                root: Arc::clone(&self.root),
+                _tracked: self.tracked(),
+            },
+            settings,
+            origin,
+            stdin,
+            closing: self.closing(),
+        })
+        .await
+    }
+
+    /// What a session with these options begins with, and its turns.
+    pub(crate) fn origin_of_session(
+        &self,
+        options: RunOptions,
+    ) -> Result<(session::Origin, session::Settings), Error> {
+        let env = self.environment_with(&options);
+        let settings = &self.settings;
         let mut args = vec!["python".to_owned()];
         args.extend(settings.args.iter().chain(&options.args).cloned());
         checks::arguments(&args)?;
@@ -278,28 +309,30 @@ impl Sandbox {
             requests: options.requests,
             deadline: settings.deadline,
         };
-        Session::begin(session::Begin {
+        let origin = session::Origin {
+            settings: settings.clone(),
+            gateway: self.gateway.clone(),
             is_unbuffered: env.get(UNBUFFERED).is_some_and(|value| !value.is_empty()),
-            guest: Guest {
-                engine: self.engine.clone(),
-                interpreter,
-                args,
-                env,
-                stdin: source,
-                preopens: self.preopens(None),
-                gateway,
-                memory: smaller(Some(settings.memory), options.memory).unwrap_or(MEMORY),
-                cpu: smaller(settings.cpu, options.cpu),
-            },
-            keeps: session::Keeps {
-                _root: Arc::clone(&self.root),
-                _tracked: self.runs.token(),
-            },
-            settings: turns,
-            stdin,
-            closing: self.closing.child_token(),
-        })
-        .await
+            env,
+            args,
+            memory: smaller(Some(settings.memory), options.memory).unwrap_or(MEMORY),
+            cpu: smaller(settings.cpu, options.cpu),
+        };
+        Ok((origin, turns))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Counts a session as one of this sandbox's, until what is returned is dropped.
+    pub(crate) fn tracked(&self) -> TaskTrackerToken {
+        self.runs.token()
+    }
+
+    /// Ends a session with this sandbox.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.child_token()
     }
 
     /// What its programs begin as: the code, and the memory of a snapshot.

@@ -20,7 +20,7 @@ async fn a_time_limit_raises_keyboard_interrupt_where_the_program_executes_and_w
         "while True: x += 1",
         "sum(1 for _ in iter(int, 1))",
         "time.sleep(600)",
-        "threading.Event().wait()",
+        "threading.Event().wait(600)",
         "queue.Queue().get(timeout=600)",
         "await asyncio.sleep(600)",
         "'a' * (1 << 20) and [time.sleep(0.01) for _ in range(100_000)]",

@@ -1,9 +1,11 @@
 //! Sessions: many turns in one interpreter.
 
+mod forks;
 mod hostile;
 mod interrupts;
 mod limits;
 mod program;
+mod saved;
 mod turns;
 mod values;
 

@@ -40,6 +40,7 @@ mod mapping;
 mod owned;
 mod parts;
 mod room;
+mod save;
 #[cfg(target_os = "linux")]
 mod written;
 

@@ -103,14 +103,32 @@ impl Image {
     /// Copies the memory.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.size];
-        for part in &self.parts {
-            let into = &mut bytes[part.at..part.at + part.length];
-            read_exact_at(&part.file, into, part.offset as u64)?;
-        }
-        for (at, loose) in self.loose.iter() {
-            bytes[at..at + loose.len()].copy_from_slice(loose);
-        }
+        self.read_at(0, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Copies the memory from `at` on, all of which is within it.
+    pub(super) fn read_at(&self, at: usize, into: &mut [u8]) -> io::Result<()> {
+        into.fill(0);
+        let range = at..at + into.len();
+        // What of `start..end` is in the range, as a place in `into`.
+        let within = |start: usize, end: usize| {
+            let (from, to) = (start.max(range.start), end.min(range.end));
+            (from < to).then(|| (from - start, from - at..to - at))
+        };
+        for part in &self.parts {
+            if let Some((skipped, place)) = within(part.at, part.at + part.length) {
+                let offset = part.offset + skipped;
+                read_exact_at(&part.file, &mut into[place], offset as u64)?;
+            }
+        }
+        for (start, loose) in self.loose.iter() {
+            if let Some((skipped, place)) = within(start, start + loose.len()) {
+                let length = place.len();
+                into[place].copy_from_slice(&loose[skipped..skipped + length]);
+            }
+        }
+        Ok(())
     }
 }
 

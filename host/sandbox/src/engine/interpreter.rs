@@ -1,6 +1,7 @@
 //! An interpreter: code, the memory with which it begins, and what it may import.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sandbox_net_python::image::{self, LiveMemory, freeze};
 use sandbox_net_python::manifest::Signals;
@@ -17,6 +18,8 @@ pub(crate) struct Interpreter {
     image: Arc<Image>,
     /// How it is interrupted, where that is known.
     signals: Option<Signals>,
+    /// What its monotonic clock begins with.
+    clock: Duration,
 }
 
 /// An instance that lives. Cloning is cheap.
@@ -51,7 +54,18 @@ impl Interpreter {
             instances,
             image,
             signals,
+            clock: Duration::ZERO,
         }
+    }
+
+    /// Its copies' monotonic clock begins with this.
+    pub(crate) fn with_clock(self, clock: Duration) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What its monotonic clock begins with.
+    pub(crate) fn clock(&self) -> Duration {
+        self.clock
     }
 
     /// The memory that an instance begins with.
@@ -118,6 +132,7 @@ impl Interpreter {
             instances: self.instances.clone(),
             image: Arc::new(image),
             signals: self.signals,
+            clock: store.data().clock.shows(),
         })
     }
 }

@@ -8,6 +8,7 @@ use wasmtime_wasi::p2::bindings::{filesystem, io};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::clock::Clock;
 use super::files::{FilesView, HasFiles, OpenFiles};
 use super::filesystem::{HasPreopens, PreopensView};
 use super::interpreter::Live;
@@ -26,6 +27,8 @@ pub(crate) struct StoreState {
     /// The only directories that the guest starts with.
     pub(crate) preopens: Vec<Preopen>,
     pub(crate) files: Files,
+    /// Its monotonic clock.
+    pub(crate) clock: Clock,
     /// Ends what the guest does.
     pub(crate) interrupt: Interrupt,
     /// The instance, once there is one.

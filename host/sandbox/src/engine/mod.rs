@@ -1,6 +1,7 @@
 //! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
 mod builder;
+mod clock;
 mod code;
 mod config;
 mod files;
@@ -21,6 +22,7 @@ mod work;
 use std::time::Duration;
 
 pub use builder::EngineBuilder;
+pub(crate) use clock::Clock;
 pub use config::configure;
 pub(crate) use filesystem::Preopen;
 pub use full::EngineFull;

@@ -7,7 +7,7 @@ use sandbox_net_egress::account::Reservation;
 use sandbox_net_gateway::Gateway;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::Store;
-use wasmtime::component::{TypedFunc, WasmList};
+use wasmtime::component::{Instance, TypedFunc, WasmList};
 
 use super::output::Switch;
 use super::wire::{self, NoReply, Operation, Reply, Request};
@@ -24,6 +24,8 @@ const FIRST_SLICE: u64 = 2;
 /// An interpreter with everything that it has. Dropping it frees all of it.
 pub(super) struct Live {
     store: Store<StoreState>,
+    interpreter: Interpreter,
+    instance: Instance,
     turn: TypedFunc<(Vec<u8>,), (i32,)>,
     view: TypedFunc<(u32, u32), (WasmList<u8>,)>,
     pub(super) usage: Arc<Usage>,
@@ -33,12 +35,21 @@ pub(super) struct Live {
     requests: u32,
     /// Where the guest puts its replies. It stays there.
     mailbox: Option<u32>,
-    _keeps: Keeps,
+    keeps: Keeps,
+}
+
+/// An interpreter as it was between two turns.
+pub(super) struct Frozen {
+    pub(super) interpreter: Interpreter,
+    pub(super) mailbox: Option<u32>,
+    pub(super) requests: u32,
+    /// Whether files were open, which the guest has noted.
+    pub(super) has_open: bool,
 }
 
 /// What a session holds until its end, and nobody looks at.
 pub(crate) struct Keeps {
-    pub(crate) _root: Arc<Root>,
+    pub(crate) root: Arc<Root>,
     pub(crate) _tracked: TaskTrackerToken,
 }
 
@@ -76,19 +87,47 @@ impl Live {
         let instantiated = interpreter.instantiate_to_freeze(&mut store).await;
         let found = instantiated.and_then(|instance| {
             let turn = instance.get_typed_func(&mut store, "turn")?;
-            Ok((turn, instance.get_typed_func(&mut store, "memory-view")?))
+            let view = instance.get_typed_func(&mut store, "memory-view")?;
+            Ok((instance, turn, view))
         });
-        let (turn, view) = found.map_err(|e| Error::Start(format!("{e:#}")))?;
+        let (instance, turn, view) = found.map_err(|e| Error::Start(format!("{e:#}")))?;
         Ok(Self {
             store,
+            interpreter,
+            instance,
             turn,
             view,
             usage,
             limit,
             requests: 0,
             mailbox: None,
-            _keeps: keeps,
+            keeps,
         })
+    }
+
+    /// Its memory, as copies begin.
+    pub(super) async fn freeze(&mut self) -> wasmtime::Result<Frozen> {
+        let frozen = self.interpreter.freeze(&mut self.store, &self.instance);
+        Ok(Frozen {
+            interpreter: frozen.await?,
+            mailbox: self.mailbox,
+            requests: self.requests,
+            has_open: false,
+        })
+    }
+
+    /// Goes on where the frozen one was.
+    pub(super) fn resume(&mut self, frozen: &Frozen) {
+        (self.mailbox, self.requests) = (frozen.mailbox, frozen.requests);
+    }
+
+    /// Whether the program has files or directories open.
+    pub(super) fn has_open_files(&self) -> bool {
+        self.store.data().files.open() > 0
+    }
+
+    pub(super) fn keeps(&self) -> &Keeps {
+        &self.keeps
     }
 
     /// Decides and records from now on as this gateway does.

@@ -1,11 +1,14 @@
 //! Sessions: many turns in one interpreter.
 
 mod begin;
+mod fork;
 mod interrupts;
 mod live;
+mod loan;
 mod options;
 mod outcome;
 mod output;
+mod saved;
 mod shared;
 mod slot;
 mod taken;
@@ -19,6 +22,7 @@ use std::time::Instant;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::fork::ForkOptions;
 pub use self::interrupts::InterruptHandle;
 pub use self::options::{SessionOptions, TurnOptions};
 pub use self::outcome::{PythonException, TurnEnd, TurnOutcome};
@@ -36,10 +40,12 @@ use crate::engine::Usage;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::runtime;
+use crate::sandbox::Sandbox;
 use crate::script::{Exit, Outcome};
 use crate::stdin_pipe::StdinWriter;
 
 /// What a sandbox makes a session of.
+pub(crate) use self::fork::Origin;
 pub(crate) use self::live::Keeps;
 pub(crate) use self::shared::Settings;
 
@@ -74,6 +80,9 @@ pub struct Session {
     stdin: Option<StdinWriter>,
     start: Instant,
     usage: Arc<Usage>,
+    origin: Origin,
+    /// The sandbox of a fork.
+    own: Option<Box<Sandbox>>,
     _closes: DropGuard,
 }
 
@@ -92,7 +101,8 @@ pub(crate) struct Begin {
     pub(crate) keeps: Keeps,
     pub(crate) settings: Settings,
     pub(crate) stdin: Option<StdinWriter>,
-    pub(crate) is_unbuffered: bool,
+    /// What its forks are made of.
+    pub(crate) origin: Origin,
     /// Of the sandbox.
     pub(crate) closing: CancellationToken,
 }
@@ -100,16 +110,32 @@ pub(crate) struct Begin {
 impl Session {
     /// Makes the interpreter ready for its first turn.
     pub(crate) async fn begin(begin: Begin) -> Result<Self, Error> {
-        let start = Instant::now();
-        let (stdout, stderr) = (Switch::default(), Switch::default());
         let program = Program {
             arguments: begin.guest.args.get(1..).unwrap_or_default(),
             variables: &begin.guest.env,
         };
         let program = serde_json::to_string(&program).map_err(|e| Error::Start(e.to_string()))?;
+        let flags = if begin.origin.is_unbuffered {
+            UNBUFFERED
+        } else {
+            0
+        };
+        let session = Self::of(begin, |_| ()).await?;
+        let done = session.ask(Operation::Start, &program, flags).await?;
+        match done.outcome.end {
+            TurnEnd::Done => Ok(session),
+            _ => Err(Error::Start(why(&done.outcome))),
+        }
+    }
+
+    /// Makes the interpreter; `changes` does the rest.
+    async fn of(begin: Begin, changes: impl FnOnce(&mut Live)) -> Result<Self, Error> {
+        let start = Instant::now();
+        let (stdout, stderr) = (Switch::default(), Switch::default());
         let (engine, gateway) = (begin.guest.engine.clone(), begin.guest.gateway.clone());
         let streams = (stdout.clone(), stderr.clone());
-        let live = Live::new(begin.guest, streams, begin.keeps).await?;
+        let mut live = Live::new(begin.guest, streams, begin.keeps).await?;
+        changes(&mut live);
         let (closing, usage) = (begin.closing, Arc::clone(&live.usage));
         let shared = Arc::new(Shared {
             engine,
@@ -122,19 +148,15 @@ impl Session {
             closing: closing.clone(),
         });
         tokio::spawn(shared::ends(Arc::clone(&shared)));
-        let session = Self {
+        Ok(Self {
             shared,
             stdin: begin.stdin,
             start,
             usage,
+            origin: begin.origin,
+            own: None,
             _closes: closing.drop_guard(),
-        };
-        let flags = if begin.is_unbuffered { UNBUFFERED } else { 0 };
-        let done = session.ask(Operation::Start, &program, flags).await?;
-        match done.outcome.end {
-            TurnEnd::Done => Ok(session),
-            _ => Err(Error::Start(why(&done.outcome))),
-        }
+        })
     }
 
     /// Runs a source text to its end: [`exec_with`](Self::exec_with) without options.
@@ -273,6 +295,9 @@ impl Session {
             Err(Error::SessionEnded { exit }) => Done::of(exit),
             done => done?,
         };
+        if let Some(own) = self.own.take() {
+            own.close().await?;
+        }
         Ok(done.outcome_of_session(self.start.elapsed(), self.usage.used()))
     }
 

@@ -29,6 +29,7 @@ pub(super) struct Shared {
 }
 
 /// What turns have that do not say otherwise.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) stdout: Destination,
     pub(crate) stderr: Destination,

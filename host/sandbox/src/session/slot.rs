@@ -48,7 +48,8 @@ impl Slot {
         }
     }
 
-    fn try_take(&self) -> Option<Result<Box<Live>, Exit>> {
+    /// Takes the interpreter at once; none if a turn has it.
+    pub(super) fn try_take(&self) -> Option<Result<Box<Live>, Exit>> {
         let mut state = self.state();
         match std::mem::replace(&mut *state, State::Busy) {
             State::Idle(live) => Some(Ok(live)),

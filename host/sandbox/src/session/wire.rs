@@ -30,12 +30,18 @@ pub(super) enum Operation {
     IsComplete,
     /// Ends the program.
     End,
+    /// Notes what is open, before a fork.
+    Look,
+    /// Gives up what is the parent's, in a copy that has just begun.
+    Forked,
 }
 
 /// Writes `print` at once.
 pub(super) const UNBUFFERED: u8 = 1;
 /// Writes each line at once.
 pub(super) const BY_LINES: u8 = 2;
+/// The parent had something open.
+pub(super) const HAS_OPEN: u8 = 4;
 
 /// A request to the guest.
 pub(super) struct Request<'a> {
@@ -56,6 +62,8 @@ impl Request<'_> {
             Operation::Complete => b'C',
             Operation::IsComplete => b'I',
             Operation::End => b'Q',
+            Operation::Look => b'L',
+            Operation::Forked => b'F',
         };
         let mut bytes = Vec::with_capacity(11 + self.text.len());
         bytes.extend([MARK, operation]);

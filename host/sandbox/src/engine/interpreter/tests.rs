@@ -11,7 +11,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::*;
 use crate::Sandbox;
-use crate::engine::{Files, Interrupt, Limits, deliver, withdraw};
+use crate::engine::{Clock, Files, Interrupt, Limits, deliver, withdraw};
 
 /// An instance between two turns.
 struct Live {
@@ -34,6 +34,7 @@ impl Live {
             limits: Limits::new(1 << 30).beginning_with(interpreter.memory_beyond()),
             preopens: sandbox.preopens(None),
             files: Files::default(),
+            clock: Clock::after(Duration::ZERO),
             interrupt: Interrupt::new(interpreter.instances.engine()),
             live: None,
         };
