@@ -52,6 +52,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "portable.py",
     "prepare.py",
     "processes.py",
+    "rehearsal.py",
     "resumable.py",
     "rlock.py",
     "signals.py",
