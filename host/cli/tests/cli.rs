@@ -30,6 +30,8 @@ mod pipes;
 mod programs;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/snapshot.rs"]
+mod snapshot;
 #[path = "cli/tunnels.rs"]
 mod tunnels;
 

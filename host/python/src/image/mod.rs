@@ -29,6 +29,7 @@
 mod creator;
 mod file;
 mod mapping;
+mod sealed;
 
 pub use self::creator::{ImageMemory, configure, with_image};
 pub(crate) use self::file::ImageWriter;
