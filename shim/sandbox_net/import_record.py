@@ -30,8 +30,8 @@ _DIFFERENT: Final = (
     (time, "monotonic", "it reads the clock"),
 )
 # Modules that draw random bytes for others, and those whose state `fresh` renews.
-_ON_BEHALF: Final = ("random", "secrets", "uuid")
-_RENEWED: Final = ("numpy.random", "numpy.random.mtrand", "bson.objectid")
+_ON_BEHALF: Final = ("random", "secrets", "importlib._bootstrap", "importlib._bootstrap_external")
+_RENEWED: Final = ("numpy.random", "bson.objectid")
 _bootstrap: Any = vars(importlib)["_bootstrap"]
 _environ: Any = type(os.environ)
 
@@ -264,8 +264,8 @@ class Record:
         """Whether it is for what begins anew in each copy."""
         frame = sys._getframe(2)
         while frame is not None:
-            name = frame.f_globals.get("__name__")
-            if name in _RENEWED:
+            name = frame.f_globals.get("__name__") or ""
+            if name.startswith(_RENEWED):
                 return True
             if name not in _ON_BEHALF:
                 return False
