@@ -30,7 +30,7 @@ _DIFFERENT: Final = (
     (time, "monotonic", "it reads the clock"),
 )
 # Modules that draw random bytes for others, and those whose state `fresh` renews.
-_ON_BEHALF: Final = ("random", "secrets", "importlib._bootstrap", "importlib._bootstrap_external")
+_ON_BEHALF: Final = ("random", "secrets", __name__, "importlib._", "_frozen_importlib")
 _RENEWED: Final = ("numpy.random", "bson.objectid")
 _bootstrap: Any = vars(importlib)["_bootstrap"]
 _environ: Any = type(os.environ)
@@ -267,7 +267,7 @@ class Record:
             name = frame.f_globals.get("__name__") or ""
             if name.startswith(_RENEWED):
                 return True
-            if name not in _ON_BEHALF:
+            if not name.startswith(_ON_BEHALF):
                 return False
             frame = frame.f_back  # type: ignore[assignment]
         return False
