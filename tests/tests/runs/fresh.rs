@@ -112,8 +112,8 @@ const ALL: &[&str] = &["own", "own_files", "uuid6", "bson.objectid", "secrets"];
 #[tokio::test]
 async fn copies_share_nothing_by_chance() {
     let directory = TempDir::new().expect("a directory");
-    no_collision(&sandbox(directory.path(), ALL).await, PROGRAM, 60).await;
-    no_collision(&sandbox(directory.path(), &["own_numpy"]).await, NUMPY, 12).await;
+    no_collision(&sandbox(directory.path(), ALL).await, PROGRAM, 40).await;
+    no_collision(&sandbox(directory.path(), &["own_numpy"]).await, NUMPY, 6).await;
     // Modules that were imported ahead, too.
     let wheel = wheel(directory.path(), "keeps", "1.0", MODULES);
     let automatic = Sandbox::builder().with_package(wheel.to_str().expect("a path"));
@@ -123,8 +123,8 @@ async fn copies_share_nothing_by_chance() {
                  'own_numpy'} & ready)";
     let outcome = automatic.run(ready).await.expect("a run");
     assert_eq!(outcome.stdout_text(), "set() set()\n");
-    no_collision(&automatic, PROGRAM, 12).await;
-    no_collision(&automatic, NUMPY, 12).await;
+    no_collision(&automatic, PROGRAM, 8).await;
+    no_collision(&automatic, NUMPY, 6).await;
 }
 
 #[tokio::test]
