@@ -32,6 +32,8 @@ mod programs;
 mod repl;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/snapshot.rs"]
+mod snapshot;
 #[path = "cli/tunnels.rs"]
 mod tunnels;
 
