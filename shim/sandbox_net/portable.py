@@ -14,7 +14,9 @@ from . import (
     pipes,
     pools,
     processes,
+    session,
     signals,
+    snapshots,
     streams,
     thread_waits,
     threads,
@@ -35,7 +37,9 @@ def install(has_sockets: bool) -> None:
         return
     _installed = True
     exits.adapt()
+    session.adapt()
     streams.adapt()
+    snapshots.adapt()
     if threads.can_start():
         return
     builders = dict(_MODULES)

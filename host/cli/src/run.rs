@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use sandbox_net::python::progress;
 use sandbox_net::{
-    AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Stdin, Verdict,
+    AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Snapshot,
+    Stdin, Verdict,
 };
 
 use crate::ask::{ANSWER, Terminal};
@@ -39,6 +40,9 @@ pub(crate) struct Run {
     /// Add the packages listed in this file: one requirement per line, no options, no URLs
     #[arg(long, value_name = "FILE")]
     with_requirements: Vec<PathBuf>,
+    /// Begin with this snapshot, which sandbox-net snapshot made, and with its packages
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
     /// Grant the rules that the script requests under [tool.sandbox-net] in its metadata comment
     #[arg(long)]
     allow_requested: bool,
@@ -201,6 +205,9 @@ impl Run {
             true => crate::engine(cache_dir, None, limit, progress::Silent).await?,
             false => crate::engine(cache_dir, None, limit, progress::Terminal).await?,
         };
+        if let Some(path) = &self.snapshot {
+            sandbox = sandbox.snapshot(Snapshot::open(&engine, path).await?);
+        }
         sandbox = sandbox.engine(engine).prepare().await?;
         // As if the preparation had taken no time.
         let end = self.timeout.map(|limit| limit.saturating_sub(spent));
@@ -252,6 +259,7 @@ impl Run {
         let mut named = files(&self.policy.policy, "--policy");
         named.extend(files(self.audit.as_slice(), "--audit"));
         named.extend(files(&self.ca, "--ca"));
+        named.extend(files(self.snapshot.as_slice(), "--snapshot"));
         named.extend(files(&self.with_requirements, "--with-requirements"));
         for (path, option) in named {
             sandbox = sandbox.protect(path, option);
@@ -306,7 +314,8 @@ fn exit_code(outcome: &Outcome) -> u8 {
     outcome.exit_code().to_le_bytes()[0]
 }
 
-fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
+/// Parses what is mounted, and where.
+pub(crate) fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
     let (host, guest) = text
         .split_once("::")
         .filter(|(host, guest)| !host.is_empty() && !guest.is_empty())

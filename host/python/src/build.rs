@@ -8,13 +8,16 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use wasmtime::component::Component;
 
+use crate::at_rest::AtRest;
 use crate::build_error::BuildError;
 use crate::cache::{Cache, Entry};
 use crate::componentize::{self, Capability, StubImport, componentize};
 use crate::error::Error;
 use crate::image::{Identity, Image, ImageError, ImageWriter};
+use crate::immortals::Immortals;
 use crate::install::Installed;
 use crate::manifest::{EntryPoint, Manifest, Prepare};
+use crate::notes::SnapshotNotes;
 use crate::private_dir;
 use crate::progress::Amount;
 use crate::progress::Progress;
@@ -172,6 +175,29 @@ impl Builder<'_> {
         }
     }
 
+    /// Names the interpreter of this capability: a snapshot of another one can't be used with it.
+    pub fn interpreter(&self, capability: Capability) -> String {
+        self.key(capability)
+    }
+
+    /// Writes the memory of an interpreter that began as `base` to a new file, or to one without a name, with
+    /// these notes.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] if the interpreter is not whole, or the file can't be written.
+    pub async fn own_image<T: Send + 'static>(
+        &self,
+        interpreter: AtRest<'_, T>,
+        base: &Image,
+        notes: &SnapshotNotes,
+        path: Option<&Path>,
+    ) -> Result<Image, BuildError> {
+        let into = ImageWriter::with_notes(path, notes.bytes(), base.minimum())?;
+        let reset = &self.recipe()?.reset;
+        interpreter.write(into, reset, &Immortals::default()).await
+    }
+
     /// The memory of the distribution itself.
     fn base(&self) -> Result<Arc<Image>, BuildError> {
         self.open_or_make(&self.runtime_key(), |identity, path| {
@@ -179,7 +205,8 @@ impl Builder<'_> {
             let memory = componentize::memory(&module)?;
             let mut into = ImageWriter::create(path, identity, memory.len())?;
             into.append(&memory)?;
-            Ok(into.finish()?)
+            into.finish()?;
+            Ok(())
         })
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use self::entry_lock::EntryLock;
 use crate::error::Error;
 use crate::private_dir;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 
 /// The environment variable that names the cache directory.
 pub const CACHE_VARIABLE: &str = "SANDBOX_NET_CACHE";
@@ -103,6 +103,27 @@ impl Cache {
             private_dir::claim(&path, &entry.directory)?;
         }
         Ok(entry)
+    }
+
+    /// Removes the oldest finished entries of one kind beyond the newest `count`. Those who have a file of
+    /// one open keep it. What can't be removed stays.
+    pub fn keep_newest(&self, kind: &str, count: usize) {
+        let Ok(keys) = self.keys(kind) else { return };
+        let made = |key: &String| {
+            let path = self.root.join(kind).join(key);
+            fs::metadata(path).and_then(|made| made.modified()).ok()
+        };
+        let mut dated: Vec<_> = keys
+            .iter()
+            .filter_map(|key| Some((made(key)?, key)))
+            .collect();
+        dated.sort();
+        let extra = dated.len().saturating_sub(count);
+        for (_, key) in &dated[..extra] {
+            if let Ok(entry) = self.entry(kind, key) {
+                let _ = entry.remove(&Silent);
+            }
+        }
     }
 
     /// The keys of the finished entries of one kind, sorted.

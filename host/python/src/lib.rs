@@ -30,6 +30,7 @@
 //! downloads wheels, which are compared with the expected hashes, and unpacked.
 
 mod additions;
+mod at_rest;
 mod build;
 mod build_error;
 pub mod cache;
@@ -39,8 +40,10 @@ mod hash;
 pub mod image;
 mod immortals;
 pub mod install;
+pub mod interrupt;
 pub mod manifest;
 mod no_network;
+mod notes;
 pub mod packages;
 pub mod pip;
 pub mod private_dir;
@@ -52,6 +55,7 @@ mod snapshot;
 mod testing;
 mod zeros;
 
+pub use at_rest::AtRest;
 pub use build::Builder;
 pub use build_error::BuildError;
 pub use cache::{Cache, Entry};
@@ -62,6 +66,7 @@ pub use install::install_within;
 pub use install::{Installed, install};
 pub use manifest::Manifest;
 pub use no_network::without_network;
+pub use notes::SnapshotNotes;
 pub use packages::{Packages, PackagesBuilder};
 pub use pip::Pip;
 pub use progress::{Amount, Progress, Silent, Step, Terminal};

@@ -10,22 +10,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmtime::component::{Component, Instance, Linker, ResourceTable, TypedFunc, WasmList};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use crate::at_rest::AtRest;
 use crate::build_error::BuildError;
-use crate::componentize::{Capability, WASM_PAGE};
+use crate::componentize::Capability;
 use crate::image::{Image, ImageWriter, with_image};
 use crate::immortals::{self, Immortals};
-use crate::manifest::{MemoryRange, Prepare};
+use crate::manifest::Prepare;
 use crate::no_network::without_network;
 use crate::shim;
 
 /// Where the shim's files are while the turn runs.
 const SHIM_DIR: &str = "/shim";
-/// How much of the memory is looked at at once.
-const PIECE: usize = 4 << 20;
 
 /// Makes an interpreter that was started with its library in an archive use the directory.
 pub(super) const LIBRARY: &str = include_str!("library.py");
@@ -83,21 +82,31 @@ pub(super) async fn snapshot(
     let instance = with_image(preparation.base, instance).await;
     let instance = instance.map_err(BuildError::snapshot)?;
 
-    let mut interpreter = Interpreter { store, instance };
-    let at_rest = interpreter.stack_pointer().await?;
-    interpreter
-        .turn(&[LIBRARY, shim::BOOTSTRAP].concat())
-        .await?;
+    let mut interpreter = AtRest::new(&mut store, instance);
+    let at_rest = interpreter.stack_pointer().await;
+    let at_rest = at_rest.map_err(BuildError::snapshot)?;
+    turn(&mut interpreter, &[LIBRARY, shim::BOOTSTRAP].concat()).await?;
     // Only now the garbage of the first turn is gone.
-    interpreter.turn(shim::SETTLE).await?;
-    if interpreter.stack_pointer().await? != at_rest {
+    turn(&mut interpreter, shim::SETTLE).await?;
+    let now = interpreter.stack_pointer().await;
+    if now.map_err(BuildError::snapshot)? != at_rest {
         let why = "the interpreter is not at rest after the turn";
         return Err(BuildError::Snapshot(why.into()));
     }
     let objects = Immortals::read(&root.path().join(immortals::FILE))?;
-    interpreter
-        .write(into, &preparation.recipe.reset, &objects)
-        .await
+    let reset = &preparation.recipe.reset;
+    interpreter.write(into, reset, &objects).await?;
+    Ok(())
+}
+
+async fn turn(interpreter: &mut AtRest<'_, State>, source: &str) -> Result<(), BuildError> {
+    let status = interpreter.turn(source.as_bytes()).await;
+    match status.map_err(BuildError::snapshot)? {
+        0 => Ok(()),
+        status => Err(BuildError::Snapshot(format!(
+            "the shim could not be installed: the turn ended with status {status}"
+        ))),
+    }
 }
 
 /// Nothing here talks to a network: where the shim would, it traps.
@@ -122,98 +131,4 @@ fn wasi(preparation: &Preparation<'_>, shim: &Path, root: &Path) -> Result<WasiC
             .map_err(BuildError::snapshot)?;
     }
     Ok(wasi.build())
-}
-
-/// The instance whose memory becomes the image.
-struct Interpreter {
-    store: Store<State>,
-    instance: Instance,
-}
-
-impl Interpreter {
-    fn function<P, R>(&mut self, name: &str) -> Result<TypedFunc<P, R>, BuildError>
-    where
-        P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
-        R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
-    {
-        let function = self.instance.get_typed_func(&mut self.store, name);
-        function.map_err(BuildError::snapshot)
-    }
-
-    async fn stack_pointer(&mut self) -> Result<u32, BuildError> {
-        let function = self.function::<(), (u32,)>("stack-pointer")?;
-        let called = function.call_async(&mut self.store, ()).await;
-        let (pointer,) = called.map_err(BuildError::snapshot)?;
-        Ok(pointer)
-    }
-
-    async fn turn(&mut self, source: &str) -> Result<(), BuildError> {
-        let turn = self.function::<(&[u8],), (i32,)>("turn")?;
-        let called = turn.call_async(&mut self.store, (source.as_bytes(),)).await;
-        match called.map_err(BuildError::snapshot)? {
-            (0,) => Ok(()),
-            (status,) => Err(BuildError::Snapshot(format!(
-                "the shim could not be installed: the turn ended with status {status}"
-            ))),
-        }
-    }
-
-    async fn write(
-        mut self,
-        mut into: ImageWriter,
-        reset: &[MemoryRange],
-        objects: &Immortals,
-    ) -> Result<(), BuildError> {
-        let pages = self.function::<(), (u32,)>("memory-pages")?;
-        let called = pages.call_async(&mut self.store, ()).await;
-        let (pages,) = called.map_err(BuildError::snapshot)?;
-        let view = self.function::<(u32, u32), (WasmList<u8>,)>("memory-view")?;
-        let size = pages as usize * WASM_PAGE;
-        for start in (0..size).step_by(PIECE) {
-            let length = PIECE.min(size - start);
-            let piece = (start as u32, length as u32);
-            let called = view.call_async(&mut self.store, piece).await;
-            let (list,) = called.map_err(BuildError::snapshot)?;
-            let bytes = list.as_le_slice(&self.store);
-            let wiped = wiped(bytes, start, reset);
-            let mut piece = wiped.unwrap_or_else(|| bytes.to_vec());
-            objects.mark(&mut piece, start);
-            into.append(&piece)?;
-        }
-        Ok(into.finish()?)
-    }
-}
-
-/// The piece of memory that begins at `start` with zeros in these ranges, if any is in it.
-fn wiped(piece: &[u8], start: usize, ranges: &[MemoryRange]) -> Option<Vec<u8>> {
-    let end = start + piece.len();
-    let mut wiped = None;
-    for range in ranges {
-        let from = range.address as usize;
-        let to = from + range.length as usize;
-        let (from, to) = (from.max(start), to.min(end));
-        if from < to {
-            let copy = wiped.get_or_insert_with(|| piece.to_vec());
-            copy[from - start..to - start].fill(0);
-        }
-    }
-    wiped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_zeroed_in_each_piece_that_it_is_in() {
-        let ranges = [MemoryRange {
-            address: 6,
-            length: 4,
-        }];
-        let piece = [1; 4];
-        assert_eq!(wiped(&piece, 0, &ranges), None);
-        assert_eq!(wiped(&piece, 4, &ranges), Some(vec![1, 1, 0, 0]));
-        assert_eq!(wiped(&piece, 8, &ranges), Some(vec![0, 0, 1, 1]));
-        assert_eq!(wiped(&piece, 12, &ranges), None);
-    }
 }

@@ -2,14 +2,15 @@
 //! compiles them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sandbox_net_egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net_gateway::{AuditLog, Gateway};
 use sandbox_net_policy::Policy;
 use sandbox_net_process::TimeBox;
-use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, PackagesBuilder};
+use sandbox_net_python::packages::ResolvedWheel;
+use sandbox_net_python::{Amount, COMPILE_PACKAGES, Capability, Packages, PackagesBuilder};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::files::DirAccess;
 use crate::guest::{Guest, MEMORY};
-use crate::mounts::{PACKAGES, library, open};
+use crate::mounts::{PACKAGES, open};
 use crate::root::Root;
 use crate::runtime;
 use crate::script::Exit;
@@ -30,12 +31,44 @@ const COMPILED: &str = "pyc-1";
 /// How long after its limit the preparation of packages is given up.
 const STUCK: Duration = Duration::from_secs(5);
 
+/// Packages that are ready.
+#[derive(Clone)]
+pub(crate) struct PreparedPackages {
+    pub(crate) mounted: Preopen,
+    pub(crate) wheels: Vec<ResolvedWheel>,
+    /// The host's directory with them.
+    pub(crate) site: PathBuf,
+}
+
+impl PreparedPackages {
+    fn open(packages: Packages) -> Result<Self, Error> {
+        Ok(Self {
+            mounted: open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)?,
+            wheels: packages.wheels,
+            site: packages.site_packages,
+        })
+    }
+}
+
+/// These very wheels, if the cache has them ready.
+pub(crate) async fn packages_in_cache(
+    engine: &Engine,
+    wheels: &[ResolvedWheel],
+) -> Result<Option<PreparedPackages>, Error> {
+    let (engine, wheels) = (engine.clone(), wheels.to_vec());
+    let found = tokio::task::spawn_blocking(move || {
+        let found = Packages::in_cache(engine.cache(), &wheels, COMPILED)?;
+        found.map(PreparedPackages::open).transpose()
+    });
+    found.await.map_err(|e| runtime::unfinished(&e))?
+}
+
 pub(crate) async fn packages(
     engine: &Engine,
     requirements: Vec<String>,
     capability: Capability,
     limit: Duration,
-) -> Result<Preopen, Error> {
+) -> Result<PreparedPackages, Error> {
     // The interpreter that compiles them has a limit of its own.
     engine.interpreter(capability).await?;
     let engine = engine.clone();
@@ -66,7 +99,7 @@ pub(crate) async fn packages(
         made.map_err(|_| sandbox_net_python::Error::too_long("preparing the packages", limit))?;
     let packages = made.map_err(|e| runtime::unfinished(&e))??;
     drop(waiting);
-    open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)
+    PreparedPackages::open(packages)
 }
 
 /// Compiles the packages in `site`, by an interpreter without a network.
@@ -87,11 +120,9 @@ async fn compile(
         args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
         env: BTreeMap::new(),
         stdin: InputSource::Empty,
-        stdout: output(),
-        stderr: stderr.clone(),
         preopens: vec![
             root.files().clone(),
-            library(engine)?,
+            engine.library_mount()?,
             open(site, PACKAGES, DirAccess::ReadWrite)?,
         ],
         gateway: gateway.clone(),
@@ -100,6 +131,7 @@ async fn compile(
     };
     let ended = guest
         .run(
+            (output(), stderr.clone()),
             Instant::now().checked_add(within.left()),
             &CancellationToken::new(),
         )
@@ -119,7 +151,7 @@ async fn compile(
 }
 
 /// A gateway that allows nothing.
-fn nowhere() -> Result<Gateway, Error> {
+pub(crate) fn nowhere() -> Result<Gateway, Error> {
     let tls = TlsConfig::new(Roots::Bundled, []).map_err(Error::Certificate)?;
     let config = EgressConfig::new(tls);
     Ok(Gateway::new(Policy::deny_all(), config, AuditLog::new()))

@@ -10,6 +10,9 @@ use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
+use crate::script::Exit;
+use crate::snapshot::SnapshotError;
+
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -174,9 +177,29 @@ pub enum Error {
          itself: use the asynchronous API there"
     )]
     WithinBlocking,
+    /// A snapshot could not be made or used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
+    /// The session has ended, and takes no more turns.
+    #[error("the session has ended ({}): start another one", exit.as_str())]
+    SessionEnded {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A turn of the session still goes on, which nobody waits for any more.
+    #[error("a turn of the session still goes on: wait for its end, or interrupt it")]
+    SessionBusy,
+    /// A session can't be saved there, or what was saved can't be used.
+    #[error("the saved session '{}' {why}", path.display())]
+    SavedSession {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

@@ -36,6 +36,8 @@ mod sandbox;
 mod script;
 mod script_file;
 mod script_metadata;
+mod session;
+mod snapshot;
 mod stdin;
 mod stdin_pipe;
 mod stdio;
@@ -78,5 +80,10 @@ pub use sandbox_net_wasi::{
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};
+pub use session::{
+    Completions, ForkOptions, InterruptHandle, PythonException, Session, SessionOptions, Turn,
+    TurnEnd, TurnOptions, TurnOutcome, Value,
+};
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use crate::disk::{Disk, DiskLimits, DiskUsage, remove_contents};
+use crate::disk::{Digest, Disk, DiskLimits, DiskUsage, remove_contents};
 use crate::engine::Preopen;
 
 /// The prefix of the names of these directories.
@@ -111,13 +111,41 @@ impl Root {
 
     /// Makes a copy that shares nothing with this one.
     pub(crate) fn copy(&self) -> io::Result<Self> {
+        Self::copy_of(&self.disk)
+    }
+
+    fn copy_of(disk: &Disk) -> io::Result<Self> {
         let place = Place::new()?;
         place.dir.create_dir(BESIDE)?;
         let files = place.dir.open_dir(FILES)?.into_std_file();
         let beside = place.dir.open_dir(BESIDE)?;
-        let disk = self.disk.copy_to(Arc::new(files), beside)?;
+        let disk = disk.copy_to(Arc::new(files), beside)?;
         place.dir.remove_dir(BESIDE)?;
         Self::on(place, disk)
+    }
+
+    /// Copies what the guest sees to the directory `files` that it makes in `parent`.
+    pub(crate) fn copy_into(&self, parent: &Path) -> io::Result<()> {
+        let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+        parent.create_dir(FILES)?;
+        parent.create_dir(BESIDE)?;
+        let files = parent.open_dir(FILES)?.into_std_file();
+        self.disk
+            .copy_to(Arc::new(files), parent.open_dir(BESIDE)?)?;
+        parent.remove_dir(BESIDE)
+    }
+
+    /// Makes one with a copy of the directory `files` in `parent`.
+    pub(crate) fn copied_from(parent: &Path, limits: DiskLimits) -> io::Result<Self> {
+        let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+        let files = parent.open_dir(FILES)?.into_std_file();
+        let disk = Disk::new(Arc::new(files), limits)?;
+        Self::copy_of(&disk)
+    }
+
+    /// What is in it, as one number.
+    pub(crate) fn digest(&self) -> io::Result<Digest> {
+        self.disk.digest()
     }
 
     /// Removes the directory and everything in it.

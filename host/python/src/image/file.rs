@@ -8,8 +8,13 @@
 //! 64    u32        CRC-32 of the pages that are not zero
 //! 68    u32        CRC-32 of their numbers
 //! 72    u32        CRC-32 of the header so far
+//! 128   u32        the bytes of notes, which only snapshots of a user's own have
+//! 132   u32        CRC-32 of the notes
+//! 136              the notes: what the memory was made of, see `SnapshotNotes`
 //! START            the memory
 //! ```
+//!
+//! The identity of an image with notes is their SHA-256.
 //!
 //! Numbers are little-endian. The file is read only where nobody else can write to it, as the native code
 //! beside it is; the checksum finds damage, no attack. It is never written again once it has its name: a
@@ -20,7 +25,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crc32fast::Hasher;
+use sha2::{Digest, Sha256};
 
+use super::parts::Image;
 use crate::componentize::WASM_PAGE;
 use crate::error::Error;
 use crate::private_dir;
@@ -29,20 +36,17 @@ use crate::zeros::{PAGE, used};
 const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
 const HEADER: usize = 76;
 /// Where the memory begins: a multiple of every host's page size.
-pub(super) const START: usize = 64 << 10;
+const START: usize = 64 << 10;
+/// Where the notes begin with their length and their checksum.
+const NOTES: usize = 128;
+const NOTES_TEXT: usize = NOTES + 8;
+/// The most bytes of notes.
+const MAX_NOTES: usize = START - NOTES_TEXT;
 /// How much is read at once.
 const BUFFER: usize = 256 << 10;
 
 /// What an image was made of, hashed.
 pub type Identity = [u8; 32];
-
-/// An image that was checked, ready to be mapped.
-#[derive(Debug)]
-pub struct Image {
-    file: File,
-    minimum: usize,
-    size: usize,
-}
 
 /// Why a file is not the image that is looked for.
 #[derive(Debug, thiserror::Error)]
@@ -67,52 +71,60 @@ impl Image {
     /// [`ImageError::Invalid`] if it is not whole or was made of something else.
     pub fn open(path: &Path, identity: &Identity) -> Result<Self, ImageError> {
         let mut file = private_dir::open(path)?;
-        let mut bytes = [0; HEADER];
-        let length = file.metadata()?.len();
-        match file.read_exact(&mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(ImageError::Invalid("is cut short"));
-            }
-            read => read?,
-        }
-        let header = Header::parse(&bytes)?;
+        let header = Header::read(&mut file)?;
         if header.identity != *identity {
             return Err(ImageError::Invalid("was made of something else"));
-        }
-        if length != (START + header.size) as u64 {
-            return Err(ImageError::Invalid("does not have the size that it claims"));
         }
         if checksum(&mut file, header.size)? != header.contents {
             return Err(ImageError::Invalid("is damaged"));
         }
-        Ok(Self {
-            file,
-            minimum: header.minimum,
-            size: header.size,
-        })
+        Ok(Self::of_file(file, START, header.minimum, header.size))
     }
 
-    /// The bytes of memory with which an instance begins.
-    pub fn size(&self) -> usize {
-        self.size
+    /// Copies a file with notes that anybody may have written, and checks the copy: nobody can change
+    /// that one. Returns the notes, too.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Invalid`] if it is not whole.
+    pub fn open_copy(path: &Path) -> Result<(Self, Vec<u8>), ImageError> {
+        let mut from = open_regular(path)?;
+        let header = Header::read(&mut from)?;
+        let notes = read_notes(&mut from)?;
+        if Sha256::digest(&notes)[..] != header.identity {
+            return Err(ImageError::Invalid("is damaged"));
+        }
+        let into = sealed::create((START + header.size) as u64)?;
+        if copy(&from, &into, header.size)? != header.contents {
+            return Err(ImageError::Invalid("is damaged"));
+        }
+        sealed::seal(&into)?;
+        Ok((
+            Self::of_file(into, START, header.minimum, header.size),
+            notes,
+        ))
     }
 
-    /// The bytes of them that the runtime itself asks for: a store's limiter hears of these alone.
-    pub fn minimum(&self) -> usize {
-        self.minimum
-    }
-
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Copies the memory.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(START as u64))?;
-        let mut bytes = vec![0; self.size];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
+    /// Writes the image to a file, which takes the place of what was there when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be written. What was there stays then.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        // What is frozen of a living instance is in several files.
+        let [part] = self.parts() else {
+            return Err(io::Error::other("the memory is not that of one file"));
+        };
+        let beside = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        // Its mode lets nobody else read it: a program's data may be in it.
+        let mut into = tempfile::NamedTempFile::new_in(beside.unwrap_or(Path::new(".")))?;
+        into.as_file_mut().set_len((START + self.size()) as u64)?;
+        copy(&part.file, into.as_file(), self.size())?;
+        into.as_file().sync_all()?;
+        into.persist(path).map_err(|error| error.error)?;
+        Ok(())
     }
 }
 
@@ -124,6 +136,23 @@ struct Header {
 }
 
 impl Header {
+    /// Reads it, and checks the file's length.
+    fn read(file: &mut File) -> Result<Self, ImageError> {
+        let mut bytes = [0; HEADER];
+        let length = file.metadata()?.len();
+        match file.read_exact(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(ImageError::Invalid("is cut short"));
+            }
+            read => read?,
+        }
+        let header = Self::parse(&bytes)?;
+        if length != (START + header.size) as u64 {
+            return Err(ImageError::Invalid("does not have the size that it claims"));
+        }
+        Ok(header)
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend(MAGIC);
@@ -213,6 +242,39 @@ impl Sums {
 /// The checksum of the memory in the file. Holes are not read.
 fn checksum(file: &mut File, size: usize) -> io::Result<Contents> {
     let mut sums = Sums::default();
+    pieces(file, size, |at, piece| {
+        sums.add(piece, at / PAGE);
+        Ok(())
+    })?;
+    Ok(sums.end())
+}
+
+/// Copies what is before the memory, and what is used of it; returns the memory's checksum. The copy has
+/// its length already.
+fn copy(mut from: &File, mut into: &File, size: usize) -> io::Result<Contents> {
+    let mut head = vec![0; START];
+    from.rewind()?;
+    from.read_exact(&mut head)?;
+    into.rewind()?;
+    into.write_all(&head)?;
+    let mut sums = Sums::default();
+    pieces(from, size, |at, piece| {
+        sums.add(piece, at / PAGE);
+        for (place, run) in used(piece) {
+            into.seek(SeekFrom::Start((START + at + place) as u64))?;
+            into.write_all(run)?;
+        }
+        Ok(())
+    })?;
+    Ok(sums.end())
+}
+
+/// Reads the memory in the file, except for its holes.
+fn pieces(
+    mut file: &File,
+    size: usize,
+    mut take: impl FnMut(usize, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut at = 0;
     while at < size {
@@ -225,10 +287,49 @@ fn checksum(file: &mut File, size: usize) -> io::Result<Contents> {
         let piece = &mut buffer[..BUFFER.min(size - at)];
         file.seek(SeekFrom::Start((START + at) as u64))?;
         file.read_exact(piece)?;
-        sums.add(piece, at / PAGE);
+        take(at, piece)?;
         at += piece.len();
     }
-    Ok(sums.end())
+    Ok(())
+}
+
+fn read_notes(file: &mut File) -> Result<Vec<u8>, ImageError> {
+    let mut head = [0; NOTES_TEXT - NOTES];
+    file.seek(SeekFrom::Start(NOTES as u64))?;
+    file.read_exact(&mut head)?;
+    let (length, sum) = head.split_at(4);
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0_u32, |all, byte| all << 8 | u32::from(*byte))
+    };
+    let length = number(length) as usize;
+    if length == 0 || length > MAX_NOTES {
+        return Err(ImageError::Invalid("has no notes of what it was made of"));
+    }
+    let mut notes = vec![0; length];
+    file.read_exact(&mut notes)?;
+    match crc32fast::hash(&notes) == number(sum) {
+        true => Ok(notes),
+        false => Err(ImageError::Invalid("is damaged")),
+    }
+}
+
+/// Opens a file that anybody may have made, without waiting for one that is a pipe.
+fn open_regular(path: &Path) -> Result<File, ImageError> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(ImageError::Invalid("is not a file")),
+    }
 }
 
 /// Where the next byte of the memory is that is not in a hole.
@@ -254,6 +355,7 @@ fn data_from(_: &File, at: usize) -> io::Result<Option<usize>> {
 pub(crate) struct ImageWriter {
     file: File,
     identity: Identity,
+    notes: Vec<u8>,
     minimum: usize,
     size: usize,
     sums: Sums,
@@ -265,6 +367,31 @@ impl ImageWriter {
         Ok(Self {
             file: File::create_new(path)?,
             identity,
+            notes: Vec::new(),
+            minimum,
+            size: 0,
+            sums: Sums::default(),
+        })
+    }
+
+    /// Begins an image with notes, in a new file, or in one without a name that nobody else has.
+    pub(crate) fn with_notes(
+        path: Option<&Path>,
+        notes: Vec<u8>,
+        minimum: usize,
+    ) -> io::Result<Self> {
+        if notes.is_empty() || notes.len() > MAX_NOTES {
+            return Err(io::Error::other(
+                "the list of packages and imports is too long",
+            ));
+        }
+        Ok(Self {
+            file: match path {
+                Some(path) => File::create_new(path)?,
+                None => tempfile::tempfile()?,
+            },
+            identity: Sha256::digest(&notes).into(),
+            notes,
             minimum,
             size: 0,
             sums: Sums::default(),
@@ -284,7 +411,7 @@ impl ImageWriter {
     }
 
     /// Ends the file. It is no image before.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<Image> {
         self.file.set_len((START + self.size) as u64)?;
         let header = Header {
             identity: self.identity,
@@ -293,7 +420,58 @@ impl ImageWriter {
             contents: self.sums.end(),
         };
         self.file.rewind()?;
-        self.file.write_all(&header.bytes())
+        self.file.write_all(&header.bytes())?;
+        if !self.notes.is_empty() {
+            self.file.seek(SeekFrom::Start(NOTES as u64))?;
+            self.file
+                .write_all(&(self.notes.len() as u32).to_le_bytes())?;
+            self.file
+                .write_all(&crc32fast::hash(&self.notes).to_le_bytes())?;
+            self.file.write_all(&self.notes)?;
+        }
+        Ok(Image::of_file(
+            self.file,
+            START,
+            header.minimum,
+            header.size,
+        ))
+    }
+}
+
+/// A file in memory that nobody can change once it is sealed. Where there is no such thing, a file
+/// without a name.
+mod sealed {
+    use std::fs::File;
+    use std::io;
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn create(size: u64) -> io::Result<File> {
+        use rustix::fs::{MemfdFlags, memfd_create};
+
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = File::from(memfd_create("sandbox-net snapshot", flags)?);
+        file.set_len(size)?;
+        Ok(file)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn seal(file: &File) -> io::Result<()> {
+        use rustix::fs::{SealFlags, fcntl_add_seals};
+
+        let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        Ok(fcntl_add_seals(file, all)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn create(size: u64) -> io::Result<File> {
+        let file = tempfile::tempfile()?;
+        file.set_len(size)?;
+        Ok(file)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn seal(_: &File) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -329,6 +329,32 @@ fn keep(wheels: &[Wheel], directory: &Path) -> Result<(), Error> {
         .map_err(Error::io("write", &path))
 }
 
+fn site_key(wheels: &[ResolvedWheel], prepared: &str) -> String {
+    let hashes = wheels.iter().map(|wheel| wheel.sha256.as_str());
+    hash::texts(hashes.chain([FORMAT, prepared]))
+}
+
+impl Packages {
+    /// Returns these very wheels if the cache has them unpacked, prepared by the step that `key` names.
+    ///
+    /// # Errors
+    ///
+    /// Those of the cache.
+    pub fn in_cache(
+        cache: &Cache,
+        wheels: &[ResolvedWheel],
+        key: &str,
+    ) -> Result<Option<Packages>, Error> {
+        let key = site_key(wheels, key);
+        let found = cache.entry(SITE_KIND, &key)?.get();
+        Ok(found.map(|directory| Packages {
+            site_packages: directory.join(SITE_DIRECTORY),
+            wheels: wheels.to_vec(),
+            key,
+        }))
+    }
+}
+
 /// The unpacked packages of a resolution.
 fn site(
     cache: &Cache,
@@ -345,8 +371,7 @@ fn site(
     let prepared = preparation
         .as_ref()
         .map_or("", |preparation| &preparation.key);
-    let hashes = wheels.iter().map(|wheel| wheel.sha256.as_str());
-    let key = hash::texts(hashes.chain([FORMAT, prepared]));
+    let key = site_key(&wheels, prepared);
     let make = |directory: &Path| {
         let site = directory.join(SITE_DIRECTORY);
         fs::create_dir(&site).map_err(Error::io("create", &site))?;

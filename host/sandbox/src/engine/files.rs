@@ -14,6 +14,7 @@ mod types;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 use wasmtime::component::{HasData, Resource, ResourceTable};
@@ -30,6 +31,9 @@ const OPEN: usize = 256;
 /// being written. The adapter has at most two for a file.
 const STREAMS: usize = 512;
 
+/// Where a Python looks for itself and for time zones, and finds nothing.
+const INTERPRETERS: [&str; 3] = ["usr", "etc/zoneinfo", "etc/localtime"];
+
 /// The files and directories that a run has open.
 #[derive(Default)]
 pub(crate) struct OpenFiles {
@@ -38,6 +42,8 @@ pub(crate) struct OpenFiles {
     in_use: usize,
     /// Held by every stream.
     streams: Arc<()>,
+    /// How often a name on a disk was looked up.
+    lookups: AtomicUsize,
 }
 
 /// Counts one of the streams that a run may have.
@@ -62,6 +68,25 @@ impl OpenFiles {
             ..Entry::default()
         };
         self.descriptors.insert(rep, entry);
+    }
+
+    /// How many are open, besides those that the guest started with.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    /// How often a name on a disk was looked up.
+    pub(super) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    /// Counts a look at a name in this directory, if it is on a disk and none of the interpreter's own.
+    fn looks_at<T>(&self, fd: &Resource<T>, path: &str) {
+        let is_its_own = INTERPRETERS.iter().any(|start| path.starts_with(start));
+        let entry = self.descriptors.get(&fd.rep());
+        if !is_its_own && entry.is_some_and(|entry| entry.disk.is_some()) {
+            self.lookups.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Reserves one of the descriptors that the run may use.

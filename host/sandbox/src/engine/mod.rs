@@ -2,12 +2,14 @@
 
 mod allocator;
 mod builder;
+mod clock;
 mod code;
 mod config;
 mod files;
 mod filesystem;
 mod full;
 mod interpreter;
+mod interrupt;
 mod limits;
 mod linker;
 mod shared;
@@ -15,19 +17,23 @@ mod threads;
 mod totals;
 mod turns;
 mod usage;
+mod waits;
 mod work;
 
 use std::time::Duration;
 
 pub use allocator::set_up_allocator;
 pub use builder::EngineBuilder;
+pub(crate) use clock::Clock;
 pub use config::configure;
 pub(crate) use filesystem::Preopen;
 pub use full::EngineFull;
 pub(crate) use interpreter::Interpreter;
+pub(crate) use interrupt::{Interrupt, deliver, withdraw};
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
+pub(crate) use threads::first_slice;
 pub use totals::EngineUsage;
 pub(crate) use totals::Share;
 pub(crate) use turns::Turn;

@@ -1,17 +1,27 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_python::{BuildError, Builder, Cache, Capability, Installed, Manifest, Progress};
+use sandbox_net_python::{
+    AtRest, BuildError, Builder, Cache, Capability, Image, Installed, Manifest, Progress,
+    RuntimeError, SnapshotNotes,
+};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use wasmtime::component::Component;
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime_wasi::FsPerms;
 
 use super::code;
+use super::filesystem::Preopen;
 use super::full::EngineFull;
-use super::interpreter::Interpreter;
+use sandbox_net_python::manifest::Signals;
+
+use super::interpreter::{Interpreter, link};
+use super::linker::StoreState;
 use super::threads::Threads;
 use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
@@ -67,8 +77,17 @@ struct Inner {
     parts: Parts,
     /// The code of all interpreters, without a memory.
     runtime: OnceCell<Component>,
-    network: OnceCell<Interpreter>,
-    plain: OnceCell<Interpreter>,
+    network: Kind,
+    plain: Kind,
+    /// The interpreter's own library, opened once.
+    library: OnceLock<Preopen>,
+}
+
+/// The interpreters of one capability.
+#[derive(Default)]
+struct Kind {
+    linked: OnceCell<InstancePre<StoreState>>,
+    interpreter: OnceCell<Interpreter>,
 }
 
 impl Engine {
@@ -77,8 +96,9 @@ impl Engine {
             inner: Arc::new(Inner {
                 parts,
                 runtime: OnceCell::new(),
-                network: OnceCell::new(),
-                plain: OnceCell::new(),
+                network: Kind::default(),
+                plain: Kind::default(),
+                library: OnceLock::new(),
             }),
         }
     }
@@ -135,6 +155,20 @@ impl Engine {
     pub fn library(&self) -> (&Path, &str) {
         let guest = &self.inner.parts.manifest.library.guest_dir;
         (&self.inner.parts.installed.library_dir, guest)
+    }
+
+    /// The interpreter's own library, for every sandbox.
+    pub(crate) fn library_mount(&self) -> Result<Preopen, Error> {
+        if let Some(library) = self.inner.library.get() {
+            return Ok(library.clone());
+        }
+        let (host, guest) = self.library();
+        let opened = Preopen::open(host, guest, FsPerms::ReadOnly);
+        let library = opened.map_err(|error| Error::Directory {
+            path: host.to_path_buf(),
+            why: error.to_string(),
+        })?;
+        Ok(self.inner.library.get_or_init(|| library).clone())
     }
 
     /// Returns the distribution's description.
@@ -217,32 +251,85 @@ impl Engine {
         capability: Capability,
     ) -> Result<&Interpreter, BuildError> {
         runtime::check()?;
-        let cell = match capability {
-            Capability::Network => &self.inner.network,
-            Capability::None => &self.inner.plain,
-        };
         let preparation = self.inner.parts.preparation;
-        let prepared = cell.get_or_try_init(async || {
+        let prepared = self.kind(capability).interpreter.get_or_try_init(async || {
             // The code is loaded while the image is read.
             let inner = self.inner.clone();
             let found = blocking(move || inner.builder().image_in_cache(capability));
-            let (runtime, found) = tokio::join!(self.runtime(), found);
-            let (runtime, found) = (runtime?.clone(), found?);
-            let inner = self.inner.clone();
-            let making = blocking(move || {
-                let image = match found {
-                    Some(image) => image,
-                    None => inner.builder().image(&runtime, capability)?,
-                };
-                Interpreter::new(&runtime, image, capability).map_err(BuildError::compile)
-            });
-            limited(preparation, "preparing the interpreter", making).await
+            let (linked, found) = tokio::join!(self.linked(capability), found);
+            let (linked, found) = (linked?.clone(), found?);
+            let signals = self.inner.signals();
+            let Some(image) = found else {
+                let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
+                let making = blocking(move || inner.builder().image(&runtime, capability));
+                let image = limited(preparation, "preparing the interpreter", making).await?;
+                return Ok(Interpreter::new(linked, image, signals));
+            };
+            Ok(Interpreter::new(linked, image, signals))
         });
         prepared.await
+    }
+
+    /// An interpreter of this capability that begins with another memory.
+    pub(crate) async fn interpreter_with(
+        &self,
+        capability: Capability,
+        image: Arc<Image>,
+    ) -> Result<Interpreter, BuildError> {
+        Ok(Interpreter::new(
+            self.linked(capability).await?.clone(),
+            image,
+            self.inner.signals(),
+        ))
+    }
+
+    /// Names the interpreter of this capability: what was made with another one does not fit it.
+    pub(crate) fn name_of(&self, capability: Capability) -> String {
+        self.inner.builder().interpreter(capability)
+    }
+
+    /// Takes the memory of an instance at rest. Blocks.
+    pub(crate) fn take_image(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: Instance,
+        base: &Image,
+        notes: &SnapshotNotes,
+        into: Option<&Path>,
+    ) -> Result<Image, BuildError> {
+        let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
+        let at_rest = AtRest::new(store, instance);
+        handle.block_on(self.inner.builder().own_image(at_rest, base, notes, into))
+    }
+
+    /// Whether two are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn kind(&self, capability: Capability) -> &Kind {
+        match capability {
+            Capability::Network => &self.inner.network,
+            Capability::None => &self.inner.plain,
+        }
+    }
+
+    /// The code with what programs of this capability may import.
+    async fn linked(&self, capability: Capability) -> Result<&InstancePre<StoreState>, BuildError> {
+        let linked = self.kind(capability).linked.get_or_try_init(async || {
+            let runtime = self.runtime().await?.clone();
+            blocking(move || link(&runtime, capability).map_err(BuildError::compile)).await
+        });
+        linked.await
     }
 }
 
 impl Inner {
+    /// How an interpreter is interrupted, where that is known of the distribution.
+    fn signals(&self) -> Option<Signals> {
+        self.parts.manifest.prepare.as_ref()?.signals
+    }
+
     /// Loads the code, and compiles it where the cache has none or a damaged one.
     fn load(&self) -> Result<Component, BuildError> {
         let engine = &self.parts.wasmtime;

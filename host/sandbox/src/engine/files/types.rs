@@ -144,6 +144,7 @@ impl HostDescriptor for FilesView<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
+        self.open.looks_at(&fd, &path);
         self.open.begin()?;
         let opened = match self.on_disk(&fd) {
             Ok(Some(place)) => match wanted(path_flags, open_flags, flags) {
@@ -364,10 +365,12 @@ impl HostDescriptor for FilesView<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
+        self.open.looks_at(&fd, &path);
         self.wasi.stat_at(fd, flags, path).await
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        self.open.looks_at(&fd, &path);
         self.wasi.readlink_at(fd, path).await
     }
 
