@@ -37,6 +37,7 @@ mod componentize;
 mod error;
 mod hash;
 pub mod image;
+mod immortal;
 pub mod install;
 pub mod manifest;
 mod no_network;

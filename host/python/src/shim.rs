@@ -41,6 +41,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "file_locks.py",
     "finder.py",
     "fresh.py",
+    "immortal.py",
     "live_locks.py",
     "main_program.py",
     "memory_bio.py",

@@ -17,6 +17,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use crate::build_error::BuildError;
 use crate::componentize::{Capability, WASM_PAGE};
 use crate::image::{Image, ImageWriter, with_image};
+use crate::immortal::{Immortal, TELL};
 use crate::manifest::{MemoryRange, Prepare};
 use crate::no_network::without_network;
 use crate::shim;
@@ -84,12 +85,17 @@ pub(super) async fn snapshot(
 
     let mut interpreter = Interpreter { store, instance };
     let at_rest = interpreter.stack_pointer().await?;
-    interpreter.turn().await?;
+    interpreter
+        .turn(&[LIBRARY, shim::BOOTSTRAP].concat())
+        .await?;
+    interpreter.turn(TELL).await?;
+    let immortal = Immortal::read(root.path())?;
     if interpreter.stack_pointer().await? != at_rest {
         let why = "the interpreter is not at rest after the turn";
         return Err(BuildError::Snapshot(why.into()));
     }
-    interpreter.write(into, &preparation.recipe.reset).await
+    let reset = &preparation.recipe.reset;
+    interpreter.write(into, reset, &immortal).await
 }
 
 /// Nothing here talks to a network: where the shim would, it traps.
@@ -139,8 +145,7 @@ impl Interpreter {
         Ok(pointer)
     }
 
-    async fn turn(&mut self) -> Result<(), BuildError> {
-        let source = [LIBRARY, shim::BOOTSTRAP].concat();
+    async fn turn(&mut self, source: &str) -> Result<(), BuildError> {
         let turn = self.function::<(&[u8],), (i32,)>("turn")?;
         let called = turn.call_async(&mut self.store, (source.as_bytes(),)).await;
         match called.map_err(BuildError::snapshot)? {
@@ -155,6 +160,7 @@ impl Interpreter {
         mut self,
         mut into: ImageWriter,
         reset: &[MemoryRange],
+        immortal: &Immortal,
     ) -> Result<(), BuildError> {
         let pages = self.function::<(), (u32,)>("memory-pages")?;
         let called = pages.call_async(&mut self.store, ()).await;
@@ -167,7 +173,8 @@ impl Interpreter {
             let called = view.call_async(&mut self.store, piece).await;
             let (list,) = called.map_err(BuildError::snapshot)?;
             let bytes = list.as_le_slice(&self.store);
-            let wiped = wiped(bytes, start, reset);
+            let mut wiped = wiped(bytes, start, reset);
+            immortal.mark(start, bytes, &mut wiped);
             into.append(wiped.as_deref().unwrap_or(bytes))?;
         }
         Ok(into.finish()?)
