@@ -206,7 +206,7 @@ async fn the_end_of_a_session_is_that_of_a_program() {
         let error = session.exec("1").await.expect_err("it has ended");
         assert_eq!(
             error.to_string(),
-            "the session has ended (exit): start another one"
+            format!("the session has ended (exit code {exit}): start another one")
         );
         let outcome = session.close().await.expect("an outcome");
         assert_eq!(outcome.exit, Exit::Code(exit));
