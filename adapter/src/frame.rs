@@ -43,17 +43,22 @@ impl Command {
         })
     }
 
-    /// The largest payload that the command accepts.
-    fn most_payload(self) -> usize {
-        match self {
-            Command::Write => usize::MAX,
+    /// Refuses a payload of a size that the command does not take.
+    fn check_size(self, payload: usize) -> Result<(), Fault> {
+        let fits = match self {
+            Command::Write => true,
             Command::Connect
             | Command::StartTls
             | Command::Request
             | Command::Poll
-            | Command::Resolve => MOST_PAYLOAD,
-            Command::Head | Command::Read => TIMEOUT,
-            Command::Status | Command::TlsInfo | Command::Finish | Command::Close => 0,
+            | Command::Resolve => payload <= MOST_PAYLOAD,
+            Command::Head | Command::Read => matches!(payload, 0 | TIMEOUT),
+            Command::Status | Command::TlsInfo | Command::Finish | Command::Close => payload == 0,
+        };
+        match fits {
+            true => Ok(()),
+            false if payload > MOST_PAYLOAD => Err(Fault::Size),
+            false => Err(Fault::Frame),
         }
     }
 }
@@ -79,13 +84,7 @@ impl Header {
             return Err(Fault::Frame);
         }
         let command = Command::new(command)?;
-        if payload > command.most_payload() {
-            return Err(if payload > MOST_PAYLOAD {
-                Fault::Size
-            } else {
-                Fault::Frame
-            });
-        }
+        command.check_size(payload)?;
         Ok(Header { command, id, arg })
     }
 

@@ -54,6 +54,7 @@ _CONTROL_FD: Final = -2
 
 _FRAME: Final = struct.Struct("<BBHIII")
 _REPLY: Final = struct.Struct("<BBBBIII")
+_STATUSES: Final = (_OK, _PENDING, _ERROR)
 _TIMEOUT: Final = struct.Struct("<Q")
 _SCRATCH: Final = 64 * 1024
 
@@ -142,7 +143,6 @@ class FdTransport:
         if written != len(header) + len(payload):
             raise BrokenChannel(f"only {written} bytes of a frame were taken")
 
-
     @staticmethod
     def put(handle: int, data: memoryview) -> int:
         """Writes bytes of a body; returns how many, or `NOTHING` or `ASK`."""
@@ -223,7 +223,7 @@ class Channel:
     def read_into(self, handle: int, view: memoryview, wait_ns: int | None = None) -> Chunk:
         """Sends `READ`; the bytes go where the caller wants them.
 
-        With a time, even 0, it waits for the first ones, and its result tells of the end with the last.
+        With a time, even 0, it waits for the first ones, and tells of the end with the last ones.
         """
         Activity.count += 1
         if self._busy:
@@ -287,12 +287,15 @@ class Channel:
 
     def _call(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> Reply:
         Activity.count += 1
-        self._send(command, handle, arg, payload)
+        header = _FRAME.pack(VERSION, command, 0, handle, arg, len(payload))
+        self._transport.write(header, payload)
         scratch = self._scratch
         got = self._transport.read_into(scratch)
         while got < _HEADER:
             got += self._more(scratch[got:_HEADER])
-        status, code, detail, value, length = self._parse(scratch)
+        version, status, code, detail, value, _extra, length = _REPLY.unpack_from(scratch)
+        if version != VERSION or status not in _STATUSES:
+            raise BrokenChannel("a reply of an unknown kind")
         if got == _HEADER + length and status != _ERROR:  # as nearly always
             return Reply(status == _PENDING, value, bytes(scratch[_HEADER:got]))
         if length <= len(scratch) - _HEADER:
@@ -325,9 +328,7 @@ class Channel:
         if length > len(view):
             raise BrokenChannel("more bytes than were asked for")
         self._fill(view[:length])
-        return Chunk(
-            length, pending=status == _PENDING, end=bool(value & LAST), closed=closed
-        )
+        return Chunk(length, pending=status == _PENDING, end=bool(value & LAST), closed=closed)
 
     def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
         """Waits until one of `entries` is ready; yields those that are."""
@@ -358,7 +359,7 @@ class Channel:
     @staticmethod
     def _parse(header: memoryview) -> tuple[int, int, int, int, int]:
         version, status, code, detail, value, _extra, length = _REPLY.unpack_from(header)
-        if version != VERSION or status not in (_OK, _PENDING, _ERROR):
+        if version != VERSION or status not in _STATUSES:
             raise BrokenChannel("a reply of an unknown kind")
         return status, code, detail, value, length
 

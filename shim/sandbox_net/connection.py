@@ -283,21 +283,31 @@ class Connection(Endpoint):
     # Sending.
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
-        self._require_open(errno.EPIPE)
-        self._raise_broken()
+        if self.phase is not Phase.OPEN or self._error is not None:
+            self._require_open(errno.EPIPE)
+        if self._broken is not None:
+            self._raise_broken()
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
         if not self._tls_begun and (self._tls_record or self._begins_tls(data)):
             return self._take_tls_record(data)
-        self._drain(deadline)
-        self._make_room(deadline)
-        data = data[:_MAX_SEND]
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.congested:
+                self._drain(deadline)
+            if self._parser.between_requests:
+                self._make_room(deadline, exchange)
+        if len(data) > _MAX_SEND:
+            data = data[:_MAX_SEND]
         try:
             self._carry_all(data, deadline)
         except OSError as error:
             self._broken_by(error)
             raise
-        self._after_send(deadline)
+        if (exchange := self._exchange) is not None:
+            if deadline.timeout is None and exchange.congested:
+                self._drain(deadline)  # it has no time limit
+            exchange.raise_failure()
         return len(data)
 
     def _broken_by(self, error: OSError) -> OSError:
@@ -323,11 +333,8 @@ class Connection(Endpoint):
             if exchange.congested:
                 self._wait(WRITABLE, deadline)
 
-    def _make_room(self, deadline: Deadline) -> None:
+    def _make_room(self, deadline: Deadline, exchange: Exchange) -> None:
         """Makes sure that the previous request is over before the next one begins."""
-        exchange = self._exchange
-        if exchange is None or not self._parser.between_requests:
-            return
         if exchange.over and (exchange.delivered or exchange.unframed):
             exchange.raise_failure()
             self._over = True
@@ -403,15 +410,6 @@ class Connection(Endpoint):
             else:
                 self._exchange.sent()
 
-    def _after_send(self, deadline: Deadline) -> None:
-        """Raises a failure in the call that sent, and waits if there is no time limit."""
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if deadline.timeout is None:
-            self._drain(deadline)
-        exchange.raise_failure()
-
     # Receiving.
 
     def receive(self, view: memoryview, deadline: Deadline) -> int:
@@ -424,10 +422,12 @@ class Connection(Endpoint):
     def _receive_now(self, view: memoryview, wait_ns: int) -> int | None:
         if self._notes:
             return self._notes.take(view)
-        self._raise_error()
+        if self._error is not None:
+            self._raise_error()
         if not self._reading:
             return 0
-        self._require_begun(errno.ENOTCONN)
+        if self.phase is Phase.NEW:
+            self._require_begun(errno.ENOTCONN)
         exchange = self._exchange
         if exchange is not None and (got := exchange.receive(view, wait_ns)) is not None:
             return got

@@ -198,7 +198,8 @@ class Exchange:
                 self.flush()
             if self._inbox:
                 return self._inbox.take(view)
-            self.raise_failure()
+            if self._failure is not None:
+                self.raise_failure()
             if self.over:
                 return 0
             if self._queue:

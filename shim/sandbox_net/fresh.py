@@ -21,25 +21,29 @@ _GIVEN_BITS: Final = 64
 def start() -> None:
     """Runs in every copy, before the program."""
     modules = sys.modules
-    for name, renew in _RENEWALS:
+    for name, renew in _RENEWALS.items():
         module = modules.get(name)
         if module is not None:
             renew(module)
 
 
+def begin(name: str, module: Any) -> None:
+    """Does the same for a module that was imported ahead, when a program gets it."""
+    renew = _RENEWALS.get(name)
+    if renew is not None:
+        renew(module)
+
+
 def with_environment() -> None:
     """Runs once the environment is the program's: renews what was read of another one."""
     module = sys.modules.get("zoneinfo")
-    if module is not None and "PYTHONTZPATH" in os.environ:
-        module.reset_tzpath()
+    if module is not None:
+        _zoneinfo(module)
 
 
 def collect() -> None:
     """Runs before a snapshot is taken: what is loaded is exempt from the collector."""
     gc.collect()
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        _numpy_generators[:] = _chance_seeded(numpy)
     gc.freeze()
 
 
@@ -60,6 +64,9 @@ def follow_generators() -> Callable[[], None]:
     def end() -> None:
         kind.seed = stock
         _generators.extend(followed)
+        numpy = sys.modules.get("numpy.random")
+        if numpy is not None:
+            _numpy_generators.extend(_chance_seeded(numpy))
 
     kind.seed = seed
     return end
@@ -103,6 +110,11 @@ def _logging(module: Any) -> None:
     module._startTime = time.time_ns() if sys.version_info >= (3, 13) else time.time()
 
 
+def _zoneinfo(module: Any) -> None:
+    if "PYTHONTZPATH" in os.environ:
+        module.reset_tzpath()
+
+
 def _numpy(module: Any) -> None:
     module.seed()
     for bits in _numpy_generators:
@@ -122,12 +134,13 @@ def _uuid6(module: Any) -> None:
             setattr(module, name, None)
 
 
-_RENEWALS: Final[tuple[tuple[str, Callable[[Any], None]], ...]] = (
-    ("random", _random),
-    ("tempfile", _tempfile),
-    ("uuid", _uuid),
-    ("logging", _logging),
-    ("numpy.random", _numpy),
-    ("bson.objectid", _bson),
-    ("uuid6", _uuid6),
-)
+_RENEWALS: Final[dict[str, Callable[[Any], None]]] = {
+    "random": _random,
+    "tempfile": _tempfile,
+    "uuid": _uuid,
+    "logging": _logging,
+    "numpy.random": _numpy,
+    "bson.objectid": _bson,
+    "uuid6": _uuid6,
+    "zoneinfo": _zoneinfo,
+}

@@ -302,9 +302,7 @@ def parse_head(text: bytes) -> RequestHead:
     method, target, version = _parse_request_line(first.removesuffix(b"\r"))
     parse = _parse_repeated if len(rest) <= _MAX_REPEATED else _parse_fields
     block = parse(rest)
-    keep_alive = (
-        b"close" not in block.options if version == 11 else b"keep-alive" in block.options
-    )
+    keep_alive = b"close" not in block.options if version == 11 else b"keep-alive" in block.options
     return RequestHead(
         method=method,
         target=target,
@@ -353,8 +351,8 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
     options = [value.lower() for name, value in fields if name.lower() == b"connection"]
     has_option = len(options) == 1 and options[0] in _OPTIONS
     has_length = False
-    for field in fields:
-        name, value = field[0].lower(), field[1].lower()
+    for one in fields:
+        name, value = one[0].lower(), one[1].lower()
         if name == b"keep-alive" or (name == b"connection" and not has_option):
             continue
         if is_empty and name == b"expect" and value == b"100-continue":
@@ -364,7 +362,7 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
             if has_length:
                 continue
             has_length = True
-        yield field
+        yield one
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:

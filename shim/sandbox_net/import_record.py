@@ -11,6 +11,7 @@ import importlib.util
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -21,6 +22,16 @@ from .ready_modules import Ready
 # All variables, in the place of one.
 _ALL: Final = "*"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_RANDOM: Final = "it draws random bytes"
+_DIFFERENT: Final = (
+    (os, "urandom", _RANDOM),
+    (time, "time", "it reads the clock"),
+    (time, "time_ns", "it reads the clock"),
+    (time, "monotonic", "it reads the clock"),
+)
+# Modules that draw random bytes for others, and those whose state `fresh` renews.
+_ON_BEHALF: Final = ("random", "secrets", __name__, "importlib._", "_frozen_importlib")
+_RENEWED: Final = ("numpy.random", "bson.objectid")
 _bootstrap: Any = vars(importlib)["_bootstrap"]
 _environ: Any = type(os.environ)
 
@@ -35,31 +46,29 @@ class Record:
         self._filters: dict[str, list[tuple[Any, bool]]] = {}
         self._faults: list[str] = []
         self._undo: list[Callable[[], None]] = []
+        self._replaced: dict[int, Any] = {}
         self._stock_filters = list(warnings.filters)
         self._finders = list(sys.meta_path)
         self._streams = sys.stdin, sys.stdout, sys.stderr
         sys.argv = _Watched(sys.argv, self.fail)
         self._referrers = self._count_referrers()
+        # The working directory is a program's own.
+        self._path = list(sys.path)
+        sys.path[:] = [entry for entry in sys.path if entry]
         self._state = self._look()
         self._follow_imports()
         self._follow_variables()
         self._follow_warnings()
-        # The working directory is a program's own.
-        self._path = list(sys.path)
-        sys.path[:] = [entry for entry in sys.path if entry]
-        self._without = list(sys.path)
+        self._follow_chance_and_clocks()
 
     def fault(self) -> str | None:
         """Says what makes the import that just ended unfit."""
-        if self._faults:
-            return self._faults[0]
-        now = self._look()
-        for (what, then), (_, value) in zip(self._state, now, strict=True):
-            if then != value:
-                return f"it changes {what}"
-        if sys.path != self._without:
-            return "it changes sys.path"
-        return None
+        before, self._state = self._state, self._look()
+        faults, self._faults = self._faults, []
+        for (what, then), (_, now) in zip(before, self._state, strict=True):
+            if then != now:
+                faults.append(f"it changes {what}")
+        return faults[0] if faults else None
 
     def end(self) -> tuple[dict[str, Ready], bool]:
         """Stops; returns what was imported, and whether some of it may have kept a stream."""
@@ -71,6 +80,10 @@ class Record:
             if getattr(sys.modules[name], "__name__", name) != name:
                 # Another name of a module, which its package has given it.
                 self._need(name.rpartition(".")[0], name)
+            names = getattr(sys.modules[name], "__dict__", {})
+            for attribute, value in list(names.items()):
+                if id(value) in self._replaced:
+                    names[attribute] = self._replaced[id(value)]
         modules = {name: self._ready(name, set(new)) for name in new}
         sys.meta_path[:] = self._finders
         filters: Any = warnings.filters
@@ -112,6 +125,7 @@ class Record:
             ("the working directory", os.getcwd()),
             ("the environment", dict(os.environ._data)),  # type: ignore[attr-defined]
             ("sys.argv", id(sys.argv)),
+            ("sys.path", tuple(sys.path)),
             ("the standard streams", tuple(map(id, (sys.stdin, sys.stdout, sys.stderr)))),
             ("hooks of sys", (id(sys.excepthook), id(sys.displayhook), id(sys.unraisablehook))),
             ("how imports are found", tuple(map(id, sys.path_hooks))),
@@ -227,6 +241,36 @@ class Record:
             warnings._add_filter = stock  # type: ignore[attr-defined]
 
         self._undo.append(undo)
+
+    def _follow_chance_and_clocks(self) -> None:
+        """What a module makes of these at its import would be the same for all programs."""
+        different: list[tuple[Any, str, str]] = list(_DIFFERENT)
+        if random := sys.modules.get("random"):
+            different.append((random, "_urandom", _RANDOM))
+        for module, name, what in different:
+            stock = getattr(module, name)
+
+            def instead(*given: Any, _stock: Any = stock, _what: str = what) -> Any:
+                importer = self._importer()
+                if importer is not None and not self._is_renewed():
+                    self._faults.append(_what)
+                return _stock(*given)
+
+            setattr(module, name, instead)
+            self._undo.append(lambda m=module, n=name, s=stock: setattr(m, n, s))  # type: ignore[misc]
+            self._replaced[id(instead)] = stock
+
+    def _is_renewed(self) -> bool:
+        """Whether it is for what begins anew in each copy."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_globals.get("__name__") or ""
+            if name.startswith(_RENEWED):
+                return True
+            if not name.startswith(_ON_BEHALF):
+                return False
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
 
     def fail(self, why: str) -> None:
         """Makes the import that runs unfit."""

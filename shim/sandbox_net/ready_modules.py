@@ -6,6 +6,7 @@ imports, and only where its own import would come to the same: if it read anothe
 the program has put something else in the place of what it imports, it is imported as usual.
 """
 
+import builtins
 import copy
 import os
 import sys
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final, NamedTuple
+
+from . import fresh
 
 # Where nothing of a program's own comes from.
 _INSTALLED: Final = ("/packages", "/usr/local/lib/")
@@ -39,12 +42,15 @@ _ready: dict[str, Ready] = {}
 # Whether some of them may have kept a standard stream.
 _may_keep_streams = False
 _is_off = False
+_path_hooks: list[Any] = []
+_import: Final = builtins.__import__
 
 
 def keep(modules: dict[str, Ready], may_keep_streams: bool) -> None:
     """Hides these modules, in the order of their imports, until a program imports them."""
     global _may_keep_streams
     _may_keep_streams = may_keep_streams
+    _path_hooks[:] = sys.path_hooks
     _ready.update(modules)
     for name, ready in modules.items():
         sys.modules.pop(name, None)
@@ -104,6 +110,7 @@ def give(names: Iterable[str]) -> None:
             continue
         ready = _ready[name]
         sys.modules[name] = ready.module
+        fresh.begin(name, ready.module)
         if ready.attribute is not None:
             package, attribute = ready.attribute
             setattr(package, attribute, ready.module)
@@ -120,7 +127,7 @@ class _Finder:
     ) -> ModuleSpec | None:
         """Finds a module that is ready, unless it is loaded again."""
         ready = _ready.get(fullname)
-        if ready is None or target is not None or _is_off:
+        if ready is None or target is not None or _is_off or not self._is_first():
             return None
         names = together(fullname)
         if names is None:
@@ -132,6 +139,14 @@ class _Finder:
         spec: ModuleSpec = copy.copy(own)
         spec.name, spec.loader = fullname, loader
         return spec
+
+    def _is_first(self) -> bool:
+        """Whether the program has not changed how modules are found: it would see each import."""
+        return (
+            sys.meta_path[0] is self
+            and sys.path_hooks == _path_hooks
+            and builtins.__import__ is _import
+        )
 
 
 class _Loader:

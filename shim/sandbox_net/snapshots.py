@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 from . import entry, fresh, import_record, ready_modules
 
 REQUEST: Final = b"S"
-ANSWER: Final = "/.answer"
+ANSWER: Final = "/.answer/answer"
 _LONGEST: Final = 16_000
 _NO_NETWORK: Final = "there is no network while a snapshot is made: connect when the program runs"
 
@@ -94,12 +94,12 @@ class _Making:
         self._environ = dict(os.environ)
         self._streams = sys.stdin, sys.stdout, sys.stderr
         self._main = sys.modules["__main__"]
-        self._end_following = fresh.follow_generators()
         self._control = sys.modules.get(f"{__package__}.control")
         if self._control is not None:
             self._control.use_transport(_Refusing(self))
         os.environ.update(environ)
         self.record = import_record.Record() if is_automatic else None
+        self._end_following = fresh.follow_generators()
 
     def end(self) -> str | None:
         """Restores it; returns what cannot be and must not stay."""

@@ -19,10 +19,12 @@ from fake_frames import (
     BAD_HANDLE,
     BAD_VERSION,
     CLOSED,
+    CLOSED_TOO,
     ERROR,
     FOREVER,
     FRAME,
     INVALID,
+    LAST,
     MAX_PAYLOAD,
     MAX_READ,
     OK,
@@ -30,8 +32,6 @@ from fake_frames import (
     REPLY,
     WAIT,
     WHOLE,
-    CLOSED_TOO,
-    LAST,
     Failure,
     Pending,
     TlsSettings,
@@ -398,9 +398,7 @@ class FakeHost:
         return handle, struct.pack("<I", taken)
 
     @staticmethod
-    def _parse_request(
-        connection: FakeConnection, kind: int, payload: bytes
-    ) -> tuple[Seen, bytes]:
+    def _parse_request(connection: FakeConnection, kind: int, payload: bytes) -> tuple[Seen, bytes]:
         size, length = struct.unpack_from("<QH", payload)
         at = 10 + length
         method = payload[10:at].decode()
@@ -421,7 +419,7 @@ class FakeHost:
         body = payload[at:]
         if seen.kind > 2 or (size and seen.kind != 1):
             raise Failure(BAD_FRAME)
-        if body and not kind & WHOLE or (kind & WHOLE and not seen.kind):
+        if (body and not kind & WHOLE) or (kind & WHOLE and not seen.kind):
             raise Failure(BAD_FRAME)
         return seen, body
 

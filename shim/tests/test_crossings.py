@@ -1,7 +1,6 @@
 """How often a program's requests cross to the host: frames, and moves of bodies without one."""
 
-import support  # noqa: I001 - first: it installs the stand-ins
-from support import Answer, HostTest, Seen
+from support import Answer, HostTest, Seen  # noqa: I001 - first: it installs the stand-ins
 
 import asyncio
 import http.client

@@ -31,6 +31,7 @@ mod skip;
 mod stream_routes;
 mod streams;
 mod trials;
+mod wheel;
 
 pub use api_server::{Api, ApiAnswer, ApiRequest, ApiServer};
 pub use ca::{LOOPBACK_NAMES, Leaf, TestCa, Validity, authority_params, server_params, years};
@@ -54,6 +55,7 @@ pub use scripted_server::{Script, ScriptedServer};
 pub use skip::{skip, skip_always};
 pub use streams::StreamRecord;
 pub use trials::{Check, Trials, block_on};
+pub use wheel::wheel;
 
 /// The examples of the documentation compile.
 #[cfg(doctest)]
@@ -62,4 +64,6 @@ mod documentation {
     struct Readme;
     #[doc = include_str!("../../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../../docs/snapshots.md")]
+    struct Snapshots;
 }

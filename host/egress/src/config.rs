@@ -119,7 +119,10 @@ impl EgressConfig {
             let read = read_certificates(pem.as_ref());
             trusted.extend(read.map_err(EgressConfigError::Certificate)?);
         }
-        let tls = TlsConfig::new(Roots::Platform, trusted);
+        let tls = match trusted.is_empty() {
+            true => TlsConfig::platform(),
+            false => TlsConfig::new(Roots::Platform, trusted),
+        };
         let mut config = Self::new(tls.map_err(EgressConfigError::Certificate)?);
         if let Some(servers) = dns_servers {
             let servers = NameServers::new(servers.iter().copied());

@@ -102,6 +102,16 @@ impl TlsConfig {
         })
     }
 
+    /// Trusts the platform's roots alone: the same ones for all who do, not a copy for each.
+    pub(crate) fn platform() -> Result<Self, TlsConfigError> {
+        static CONFIG: OnceLock<TlsConfig> = OnceLock::new();
+        if let Some(config) = CONFIG.get() {
+            return Ok(config.clone());
+        }
+        let config = Self::new(Roots::Platform, [])?;
+        Ok(CONFIG.get_or_init(|| config).clone())
+    }
+
     fn trust(&self) -> &Trust {
         self.trust.get_or_init(|| {
             let public = public_roots(self.public);

@@ -38,6 +38,7 @@ mod componentize;
 mod error;
 mod hash;
 pub mod image;
+mod immortals;
 pub mod install;
 pub mod interrupt;
 pub mod manifest;

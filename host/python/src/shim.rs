@@ -19,6 +19,9 @@ pub const COMPILE_PACKAGES: &str = include_str!("../shim/compile_packages.py");
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../shim/bootstrap.py");
 
+/// What it runs as its last turn before the snapshot.
+pub(super) const SETTLE: &str = "import sandbox_net.settled as settled; settled.settle()";
+
 /// The files of every interpreter. They ask the host for nothing before a program connects, which a
 /// program without a network cannot.
 const EVERYWHERE: &[(&str, &str)] = shim![
@@ -58,10 +61,12 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "prepare.py",
     "processes.py",
     "ready_modules.py",
+    "rehearsal.py",
     "resumable.py",
     "rlock.py",
     "session.py",
     "session_wire.py",
+    "settled.py",
     "signals.py",
     "snapshots.py",
     "ssl_constants.py",

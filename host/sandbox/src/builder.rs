@@ -5,6 +5,7 @@ mod decided;
 mod exposed;
 mod limits;
 mod network;
+mod snapshots;
 
 pub(crate) use exposed::check_source;
 
@@ -16,24 +17,26 @@ use std::time::{Duration, Instant};
 
 use crate::capture::CAPTURE_LIMIT;
 use crate::checks;
-use crate::compile::{PreparedPackages, packages};
+use crate::compile::PreparedPackages;
 use crate::disk::DiskLimits;
-use crate::engine::{Engine, PREPARATION_LIMIT};
+use crate::engine::Engine;
 use crate::error::Error;
+use crate::exposure::Writable;
 use crate::files::DirAccess;
 use crate::guest::MEMORY;
-use crate::mounts::{check_cache, library, mount};
+use crate::mounts::{check_cache, mount};
 use crate::root::Root;
 use crate::runtime;
 use crate::sandbox::{Sandbox, Settings};
-use crate::snapshot::{Snapshot, automatic};
+use crate::snapshot::Snapshot;
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
+use sandbox_net_egress::EgressConfig;
 use sandbox_net_gateway::audit::{AuditPlaces, AuditSink};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_gateway::{DecisionHook, SharedHook};
 use sandbox_net_policy::{Document, Policy, Secret};
-use sandbox_net_python::{Capability, Image};
+use sandbox_net_python::Capability;
 
 /// How long a hook may take for one answer by default.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
@@ -81,6 +84,13 @@ pub struct SandboxBuilder {
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
     request_deadline: Option<Duration>,
+}
+
+/// What a builder's settings make, once they are checked.
+struct Checked {
+    writable: Vec<Writable>,
+    policy: Policy,
+    egress: EgressConfig,
 }
 
 impl Sandbox {
@@ -263,23 +273,6 @@ impl SandboxBuilder {
         self
     }
 
-    /// Lets programs begin as this snapshot, with its packages and its engine.
-    ///
-    /// Packages that are [added](Self::with_package) have to be part of it already: otherwise
-    /// [`build`](Self::build) fails with [`SnapshotError::Packages`](crate::SnapshotError::Packages).
-    pub fn snapshot(mut self, snapshot: Snapshot) -> Self {
-        self.snapshot = Some(snapshot);
-        self
-    }
-
-    /// Sets whether the modules of packages that are [added](Self::with_package) are imported once, when the
-    /// sandbox is prepared for the first time, so that programs that import them get them at once. It is
-    /// the default. Programs see no difference otherwise; `false` saves that time and the room in the cache.
-    pub fn automatic_snapshot(mut self, is_made: bool) -> Self {
-        self.imports_nothing = !is_made;
-        self
-    }
-
     /// Sets the guest's stdin. Defaults to nothing.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
@@ -318,6 +311,11 @@ impl SandboxBuilder {
     ///
     /// The [`Error`] that `build` would return.
     pub fn check(&self) -> Result<(), Error> {
+        self.checked().map(drop)
+    }
+
+    /// Checks the settings; returns what was computed for that.
+    fn checked(&self) -> Result<Checked, Error> {
         // Before anything else: a file that a guest could have replaced isn't even read.
         let writable = self.writable()?;
         self.check_directories(&writable)?;
@@ -348,14 +346,18 @@ impl SandboxBuilder {
         self.check_audit(&self.audit_places)?;
         exposed::check_secrets(&writable, policy.secrets())?;
         Vault::check(policy.secrets())?;
-        self.egress()?;
+        let egress = self.egress()?;
         let secrets = policy.secrets().iter();
         let placeholders = secrets.map(|secret| (secret.env.as_str(), "a placeholder"));
         let own = self.env.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in own.chain(placeholders) {
             variables::check(name, value)?;
         }
-        Ok(())
+        Ok(Checked {
+            writable,
+            policy,
+            egress,
+        })
     }
 
     /// Refuses an audit log that the guest itself would write to.
@@ -378,12 +380,14 @@ impl SandboxBuilder {
     ///
     /// Dropping the future ends pip; compiling goes on, and the next call finds it done.
     pub async fn prepare(mut self) -> Result<Self, Error> {
-        self.check()?;
+        let Checked {
+            writable, policy, ..
+        } = self.checked()?;
         runtime::check()?;
         let engine = self.chosen_engine().await?;
         // Check before any code from the cache is loaded.
-        check_cache(&self.writable()?, &engine)?;
-        let capability = capability(&self.effective_policy()?);
+        check_cache(&writable, &engine)?;
+        let capability = capability(&policy);
         engine.interpreter(capability).await?;
         self.prepared = self.prepare_packages(&engine, capability).await?;
         // It is in the cache afterwards.
@@ -402,10 +406,13 @@ impl SandboxBuilder {
     ///
     /// Cancel safe as [`prepare`](Self::prepare): commands of secrets end too, and nothing is left.
     pub async fn build(self) -> Result<Sandbox, Error> {
-        self.check()?;
+        let Checked {
+            writable,
+            policy,
+            egress,
+        } = self.checked()?;
         runtime::check()?;
-        let writable = self.writable()?;
-        let (mut network, places) = self.network().await?;
+        let (mut network, places) = self.network(policy, egress).await?;
         let engine = self.chosen_engine().await?;
         check_cache(&writable, &engine)?;
         let place = engine.place()?;
@@ -418,7 +425,7 @@ impl SandboxBuilder {
             Some(snapshot) => snapshot.packages().cloned(),
             None => prepared.map(|prepared| prepared.mounted),
         };
-        let mut mounts = vec![library(&engine)?];
+        let mut mounts = vec![engine.library_mount()?];
         for (host, guest, access) in self.dirs {
             let mount = mount(&engine, &host, &guest, access)?;
             if mounts.iter().any(|other| other.guest() == mount.guest()) {
@@ -459,58 +466,6 @@ impl SandboxBuilder {
             .map_or_else(DiskLimits::default, DiskLimits::of_bytes);
         let root = Root::new(limits).map_err(Error::Files)?;
         Ok(Sandbox::new(engine, settings, root.holding(place)))
-    }
-}
-
-impl SandboxBuilder {
-    async fn chosen_engine(&self) -> Result<Engine, Error> {
-        let snapshots = self.snapshot.as_ref().map(Snapshot::engine);
-        match (&self.engine, snapshots) {
-            (Some(engine), Some(other)) if !engine.is(other) => Err(Error::Setting {
-                name: "snapshot",
-                why: "it was made or opened with another engine; use one for both".to_owned(),
-            }),
-            (Some(engine), _) | (None, Some(engine)) => Ok(engine.clone()),
-            (None, None) => Ok(Engine::shared().await?),
-        }
-    }
-
-    /// The memory that programs begin with, where it is not the interpreter's own.
-    async fn image(
-        &self,
-        engine: &Engine,
-        packages: Option<&PreparedPackages>,
-        capability: Capability,
-    ) -> Result<Option<Arc<Image>>, Error> {
-        match (&self.snapshot, packages) {
-            (Some(snapshot), _) => Ok(Some(snapshot.image().clone())),
-            (None, Some(packages)) if !self.imports_nothing => {
-                let memory = self.memory.unwrap_or(MEMORY);
-                automatic(engine, packages, &self.packages, capability, memory).await
-            }
-            (None, _) => Ok(None),
-        }
-    }
-
-    /// The packages that were added, if any were.
-    async fn prepare_packages(
-        &self,
-        engine: &Engine,
-        capability: Capability,
-    ) -> Result<Option<PreparedPackages>, Error> {
-        if self.packages.is_empty() || self.prepared.is_some() {
-            return Ok(self.prepared.clone());
-        }
-        let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
-        let mut requirements = self.packages.clone();
-        if let Some(snapshot) = &self.snapshot {
-            requirements.extend(snapshot.pins());
-        }
-        let prepared = packages(engine, requirements, capability, limit).await?;
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.check_packages(&prepared.wheels)?;
-        }
-        Ok(Some(prepared))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::files::DirAccess;
 use crate::guest::{Guest, MEMORY};
-use crate::mounts::{PACKAGES, library, open};
+use crate::mounts::{PACKAGES, open};
 use crate::root::Root;
 use crate::runtime;
 use crate::script::Exit;
@@ -122,7 +122,7 @@ async fn compile(
         stdin: InputSource::Empty,
         preopens: vec![
             root.files().clone(),
-            library(engine)?,
+            engine.library_mount()?,
             open(site, PACKAGES, DirAccess::ReadWrite)?,
         ],
         gateway: gateway.clone(),

@@ -57,7 +57,7 @@ impl Case {
     }
 }
 
-pub(super) const CASES: [Case; 13] = [
+pub(super) const CASES: [Case; 14] = [
     case(
         "process start to printed response, urllib",
         "first_urllib.py",
@@ -78,8 +78,15 @@ pub(super) const CASES: [Case; 13] = [
     )
     .with(&["requests"])
     .more(&["500"]),
+    case(
+        "500 POSTs of 1 KiB over one requests.Session",
+        "keep_alive.py",
+        "/get",
+    )
+    .with(&["requests"])
+    .more(&["500", "1024"]),
     case("64 MiB download, urllib", "download.py", "/large/64"),
-    case("64 MiB upload, http.client", "upload.py", "/take").more(&["64"]),
+    case("64 MiB upload, urllib", "upload.py", "/take").more(&["64"]),
     case(
         "asyncio.gather of 100 GETs that take 100 ms, asyncio",
         "gather.py",

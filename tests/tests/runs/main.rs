@@ -1,11 +1,15 @@
 //! A run is a value: it is watched, fed, limited, ended and waited for, each apart from the others.
 
+mod automatic;
 mod blocking;
 mod endings;
 mod ends;
+mod fresh;
 mod limits;
 mod live;
+mod many;
 mod pool;
+mod snapshots;
 mod streams;
 mod totals;
 

@@ -31,6 +31,9 @@ const OPEN: usize = 256;
 /// being written. The adapter has at most two for a file.
 const STREAMS: usize = 512;
 
+/// Where a Python looks for itself and for time zones, and finds nothing.
+const INTERPRETERS: [&str; 3] = ["usr", "etc/zoneinfo", "etc/localtime"];
+
 /// The files and directories that a run has open.
 #[derive(Default)]
 pub(crate) struct OpenFiles {
@@ -77,10 +80,11 @@ impl OpenFiles {
         self.lookups.load(Ordering::Relaxed)
     }
 
-    /// Counts a look at a name in this directory, if it is on a disk.
-    fn looks_at<T>(&self, fd: &Resource<T>) {
+    /// Counts a look at a name in this directory, if it is on a disk and none of the interpreter's own.
+    fn looks_at<T>(&self, fd: &Resource<T>, path: &str) {
+        let is_its_own = INTERPRETERS.iter().any(|start| path.starts_with(start));
         let entry = self.descriptors.get(&fd.rep());
-        if entry.is_some_and(|entry| entry.disk.is_some()) {
+        if !is_its_own && entry.is_some_and(|entry| entry.disk.is_some()) {
             self.lookups.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -63,6 +63,14 @@ impl Preopen {
         Ok(preopen)
     }
 
+    /// The same directory at another path in the guest.
+    pub(crate) fn at(&self, guest: impl Into<String>) -> Self {
+        Self {
+            guest: guest.into(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn disk(&self) -> Option<&Arc<Disk>> {
         self.disk.as_ref()
     }

@@ -1,7 +1,7 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_net_egress::account::HostMemory;
@@ -13,8 +13,10 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime_wasi::FsPerms;
 
 use super::code;
+use super::filesystem::Preopen;
 use super::full::EngineFull;
 use sandbox_net_python::manifest::Signals;
 
@@ -77,6 +79,8 @@ struct Inner {
     runtime: OnceCell<Component>,
     network: Kind,
     plain: Kind,
+    /// The interpreter's own library, opened once.
+    library: OnceLock<Preopen>,
 }
 
 /// The interpreters of one capability.
@@ -94,6 +98,7 @@ impl Engine {
                 runtime: OnceCell::new(),
                 network: Kind::default(),
                 plain: Kind::default(),
+                library: OnceLock::new(),
             }),
         }
     }
@@ -150,6 +155,20 @@ impl Engine {
     pub fn library(&self) -> (&Path, &str) {
         let guest = &self.inner.parts.manifest.library.guest_dir;
         (&self.inner.parts.installed.library_dir, guest)
+    }
+
+    /// The interpreter's own library, for every sandbox.
+    pub(crate) fn library_mount(&self) -> Result<Preopen, Error> {
+        if let Some(library) = self.inner.library.get() {
+            return Ok(library.clone());
+        }
+        let (host, guest) = self.library();
+        let opened = Preopen::open(host, guest, FsPerms::ReadOnly);
+        let library = opened.map_err(|error| Error::Directory {
+            path: host.to_path_buf(),
+            why: error.to_string(),
+        })?;
+        Ok(self.inner.library.get_or_init(|| library).clone())
     }
 
     /// Returns the distribution's description.

@@ -23,7 +23,6 @@ use crate::engine::{
 };
 use crate::error::Error;
 use crate::files;
-use crate::mounts::library;
 use crate::root::Root;
 use crate::runtime;
 use crate::stdio::Sink;
@@ -35,7 +34,8 @@ const OUTPUT: usize = 64 << 10;
 /// Resources of the host that imports may hold at once.
 const RESOURCES: usize = 1 << 12;
 /// The file with the interpreter's answer to a step, and its longest one.
-const ANSWER: &str = "/.answer";
+const ANSWER: &str = "/answer";
+const ANSWERS: &str = "/.answer";
 const LONGEST: u64 = 1 << 20;
 /// The environment that a program has if it sets none.
 const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/home"), ("TMPDIR", "/tmp")];
@@ -90,10 +90,12 @@ impl Maker {
         is_automatic: bool,
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
-        let root = Arc::new(root);
+        // Whatever the imports do to theirs.
+        let answers = Root::new(DiskLimits::of_bytes(2 * LONGEST)).map_err(Error::Files)?;
         let gateway = nowhere()?;
         let output = Capture::new(gateway.memory(), OUTPUT);
-        let mut preopens = vec![root.files().clone(), library(&self.engine)?];
+        let mut preopens = vec![root.files().clone(), self.engine.library_mount()?];
+        preopens.push(answers.files().at(ANSWERS));
         preopens.extend(self.packages.clone());
         let mut wasi = WasiCtxBuilder::new();
         let sink = Sink::Capture(output.clone());
@@ -126,7 +128,8 @@ impl Maker {
         let steps = Steps {
             interpreter: self.interpreter.clone(),
             memory: self.memory,
-            root,
+            answers,
+            _root: root,
             output,
             now: Arc::clone(&now),
         };
@@ -177,7 +180,8 @@ fn humantime(time: Duration) -> String {
 struct Steps {
     interpreter: Interpreter,
     memory: usize,
-    root: Arc<Root>,
+    answers: Root,
+    _root: Root,
     output: Capture,
     /// The module that is being imported.
     now: Arc<Mutex<String>>,
@@ -198,7 +202,9 @@ impl Steps {
         let begin = json!({ "step": "begin", "automatic": is_automatic });
         self.step(&mut at_rest, begin).await?;
         // A step writes its answer.
-        let of_an_answer = at_rest.data().files.lookups();
+        let before = at_rest.data().files.lookups();
+        self.step(&mut at_rest, json!({ "step": "rest" })).await?;
+        let of_an_answer = at_rest.data().files.lookups() - before;
         let mut imports = Vec::new();
         for module in modules {
             self.now
@@ -271,7 +277,7 @@ impl Steps {
             }
             Err(error) => return Err(self.ended(&error)),
         }
-        let answer = files::read(&self.root, &[], ANSWER, LONGEST);
+        let answer = files::read(&self.answers, &[], ANSWER, LONGEST);
         let answer = answer.map_err(|e| interpreter(format!("its answer: {e}")))?;
         serde_json::from_slice(&answer).map_err(|e| interpreter(format!("its answer: {e}")))
     }

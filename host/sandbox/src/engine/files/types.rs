@@ -34,7 +34,6 @@ impl FilesView<'_> {
 
     /// Returns the open directory `fd` if it is on a disk.
     fn on_disk(&self, fd: &Fd) -> FsResult<Option<(Arc<Disk>, Arc<StdFile>)>> {
-        self.open.looks_at(fd);
         match self.open.disk(fd) {
             Some(disk) => Ok(Some((disk, self.directory(fd)?))),
             None => Ok(None),
@@ -145,6 +144,7 @@ impl HostDescriptor for FilesView<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
+        self.open.looks_at(&fd, &path);
         self.open.begin()?;
         let opened = match self.on_disk(&fd) {
             Ok(Some(place)) => match wanted(path_flags, open_flags, flags) {
@@ -365,12 +365,12 @@ impl HostDescriptor for FilesView<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
-        self.open.looks_at(&fd);
+        self.open.looks_at(&fd, &path);
         self.wasi.stat_at(fd, flags, path).await
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
-        self.open.looks_at(&fd);
+        self.open.looks_at(&fd, &path);
         self.wasi.readlink_at(fd, path).await
     }
 
