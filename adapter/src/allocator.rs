@@ -36,6 +36,11 @@ pub(crate) unsafe fn realloc(
         return NonNull::new(ptr::without_provenance_mut(align));
     }
     let layout = Layout::from_size_align(new_size, align).ok()?;
+    if old_size == 0
+        && let Some(place) = state::arena().and_then(|arena| arena.take_place(layout))
+    {
+        return NonNull::new(ptr::with_exposed_provenance_mut(place));
+    }
     // SAFETY: the size is not 0.
     let new = NonNull::new(unsafe { FrameAllocator.alloc(layout) })?;
     // SAFETY: both blocks are at least that large. They may overlap if memory ran out.

@@ -59,6 +59,15 @@ pub(crate) struct Arena {
     current: Cell<&'static Chunk>,
     cursor: Cell<usize>,
     exhausted: Cell<bool>,
+    /// Where the next list of bytes that the host returns belongs.
+    place: Cell<Option<Place>>,
+}
+
+/// A place for bytes outside the arena.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    size: usize,
 }
 
 impl Arena {
@@ -75,7 +84,27 @@ impl Arena {
             current: Cell::new(first),
             cursor: Cell::new(first.start()),
             exhausted: Cell::new(false),
+            place: Cell::new(None),
         }
+    }
+
+    /// Runs `call`, and has the host put the bytes that it returns at `start`, where there is room for
+    /// `size` of them.
+    pub(crate) fn placing<T>(&self, start: usize, size: usize, call: impl FnOnce() -> T) -> T {
+        self.place.set(Some(Place { start, size }));
+        let result = call();
+        self.place.set(None);
+        result
+    }
+
+    /// The place for a list of bytes of this layout, if one was prepared.
+    pub(crate) fn take_place(&self, layout: Layout) -> Option<usize> {
+        let place = self.place.get()?;
+        if layout.align() != 1 || layout.size() > place.size {
+            return None;
+        }
+        self.place.set(None);
+        Some(place.start)
     }
 
     /// Frees every block.
@@ -196,6 +225,20 @@ mod tests {
         assert_eq!(arena.block(layout(3000, 1)), None);
         arena.reset();
         assert_eq!(arena.block(layout(3000, 1)), first);
+    }
+
+    #[test]
+    fn a_place_is_for_one_list_of_bytes_that_fits() {
+        let arena = arena();
+        assert_eq!(arena.take_place(layout(1, 1)), None);
+        arena.placing(7, 10, || {
+            assert_eq!(arena.take_place(layout(11, 1)), None);
+            assert_eq!(arena.take_place(layout(8, 4)), None);
+            assert_eq!(arena.take_place(layout(10, 1)), Some(7));
+            assert_eq!(arena.take_place(layout(1, 1)), None);
+        });
+        arena.placing(7, 10, || ());
+        assert_eq!(arena.take_place(layout(1, 1)), None);
     }
 
     #[test]

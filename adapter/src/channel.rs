@@ -7,13 +7,58 @@ use crate::arena::Arena;
 use crate::errors::{Failure, Fault};
 use crate::frame::{Command, Fields, HEADER, Header};
 use crate::guest::{Buffers, Errno};
-use crate::handles::Handles;
+use crate::handles::{Exchange, Handles};
+use crate::numbers::BODIES;
 use crate::reply::{Answer, Reply};
 use crate::state::{self, Channel};
-use crate::{connection, exchange, lookup, poll, tls};
+use crate::{connection, exchange, lookup, poll, response_body, tls};
 
 /// The file descriptor of the channel, which no host uses.
 pub(crate) const CONTROL: u32 = 0xFFFF_FFFE;
+
+/// What a file descriptor stands for.
+pub(crate) enum Target {
+    /// The channel.
+    Frames,
+    /// The bodies of the exchange with that id.
+    Bodies(u32),
+    /// Something of the program's own.
+    Other,
+}
+
+/// What `fd` stands for.
+pub(crate) fn of(fd: u32) -> Target {
+    match fd {
+        CONTROL => Target::Frames,
+        BODIES.. => Target::Bodies(fd - BODIES),
+        _ => Target::Other,
+    }
+}
+
+/// Moves what is there of a response's body into `buffers`, and returns the number of bytes; 0 where
+/// a `read` has something else to tell.
+pub(crate) fn read_body(id: u32, buffers: Buffers) -> Result<u32, Errno> {
+    let (exchange, arena) = bodies(id)?;
+    response_body::read_into(exchange, buffers, arena)
+}
+
+/// Passes on what the host takes now of a request's body, and returns the number of bytes.
+pub(crate) fn write_body(id: u32, buffers: Buffers) -> Result<u32, Errno> {
+    let (exchange, _) = bodies(id)?;
+    exchange::write_from(exchange, buffers)
+}
+
+/// The exchange with that id, for a call that takes the place of a frame and has no reply.
+fn bodies(id: u32) -> Result<(&'static mut Exchange, &'static Arena), Errno> {
+    // SAFETY: the guest called, so no other reference is alive.
+    let channel = unsafe { state::channel() }.ok_or(Errno::BadFile)?;
+    let arena = state::arena().ok_or(Errno::BadFile)?;
+    let exchange = channel.handles.exchange(id);
+    let exchange = exchange.map_err(|_| Errno::BadFile)?;
+    channel.reply = None;
+    arena.reset();
+    Ok((exchange, arena))
+}
 
 /// Carries out the frame in `buffers` and keeps the reply. Returns the size of the frame.
 pub(crate) fn write(buffers: Buffers) -> Result<u32, Errno> {
@@ -53,11 +98,11 @@ fn carry_out(buffers: Buffers, handles: &mut Handles, arena: &Arena) -> Result<A
         Command::Write => {
             // SAFETY: the host only reads the parts while it takes them.
             let parts = buffers.skip(HEADER).map(|part| unsafe { part.bytes() });
-            exchange::write(header, parts, handles)
+            exchange::write(header, parts, size, handles)
         }
         Command::Finish => exchange::finish(header, handles),
-        Command::Head => exchange::head(header, handles, arena),
-        Command::Read => exchange::read(header, handles, arena),
+        Command::Head => exchange::head(header, Fields(&payload()?), handles, arena),
+        Command::Read => response_body::read(header, Fields(&payload()?), handles, arena),
         Command::Poll => poll::poll(header, Fields(&payload()?), handles, arena),
         Command::Close => connection::close(header, handles),
         Command::Resolve => lookup::resolve(header, &payload()?, handles),

@@ -10,9 +10,12 @@ use crate::bindings::types::{
 };
 use crate::errors::{Failure, Fault};
 use crate::frame::{Fields, Header};
+use crate::guest::{Buffers, Errno};
 use crate::handles::{Exchange, Handles, Resource, Stream};
-use crate::numbers::MOST_READ;
+use crate::numbers::WHOLE;
+use crate::poll;
 use crate::reply::{Answer, Payload};
+use crate::response_body::{Body, close_if_told};
 
 /// The least size of a request's field: its two lengths.
 const LEAST_FIELD: usize = 6;
@@ -43,7 +46,7 @@ impl Exchange {
         }
     }
 
-    fn failure(&self) -> ErrorCode {
+    pub(crate) fn failure(&self) -> ErrorCode {
         self.handle.failure().unwrap_or(ErrorCode::Closed)
     }
 }
@@ -55,7 +58,9 @@ pub(crate) fn request(
     handles: &mut Handles,
     arena: &Arena,
 ) -> Result<Answer, Failure> {
-    let body = match (header.arg, payload.u64()?) {
+    let is_whole = header.arg & WHOLE != 0;
+    let body = match (header.arg & !WHOLE, payload.u64()?) {
+        (0, 0) if is_whole => return Err(Fault::Frame.into()),
         (0, 0) => BodyKind::None,
         (1, size) => BodyKind::Sized(size),
         (2, 0) => BodyKind::Chunked,
@@ -65,23 +70,49 @@ pub(crate) fn request(
     let method = payload.bytes(method.into())?;
     let path = payload.u32()?;
     let path = payload.bytes(path as usize)?;
-    let fields = &fields(payload, arena)?;
+    let (fields, bytes) = &fields(payload, arena)?;
+    if !is_whole {
+        bytes.end()?;
+    }
     handles.has_room()?;
+    let is_sent = matches!(body, BodyKind::None);
     let head = RequestHead {
         method,
         path,
         fields,
     };
+    // There is room for the reply, whatever the host returns.
+    let mut reply = is_whole.then(|| Payload::new(4, arena)).transpose()?;
     let handle = client::request(handles.connection(header.id)?, head, body)?;
-    let id = handles.insert(Resource::Exchange(Exchange {
+    let mut exchange = Exchange {
         request_body: Stream::Untaken,
         response_body: Stream::Untaken,
         handle,
-    }))?;
-    Ok(Answer::value(id))
+        is_sent,
+    };
+    let mut taken = 0;
+    if is_whole {
+        // Where the body fails, the exchange goes on: the next write tells why.
+        taken = exchange.send([bytes.0]).unwrap_or_default();
+        if taken == bytes.0.len() {
+            exchange.finish()?;
+        }
+    }
+    let value = handles.insert(Resource::Exchange(exchange))?;
+    match reply.take() {
+        None => Ok(Answer::value(value)),
+        Some(mut reply) => {
+            reply.long(taken)?;
+            Ok(reply.with(value))
+        }
+    }
 }
 
-fn fields<'a>(mut list: Fields<'a>, arena: &Arena) -> Result<Vec<FieldParam<'a>>, Fault> {
+/// The fields of a request, and what follows them.
+fn fields<'a>(
+    mut list: Fields<'a>,
+    arena: &Arena,
+) -> Result<(Vec<FieldParam<'a>>, Fields<'a>), Fault> {
     let count = usize::from(list.u16()?);
     if count * LEAST_FIELD > list.0.len() {
         return Err(Fault::Frame);
@@ -93,44 +124,83 @@ fn fields<'a>(mut list: Fields<'a>, arena: &Arena) -> Result<Vec<FieldParam<'a>>
         let (name, value) = (list.u16()?, list.u32()?);
         fields.push((list.bytes(name.into())?, list.bytes(value as usize)?));
     }
-    list.end()?;
-    Ok(fields)
+    Ok((fields, list))
 }
 
 /// 6: passes on as much of the body as the host takes now.
 pub(crate) fn write<'a>(
     header: Header,
     parts: impl Iterator<Item = &'a [u8]>,
+    size: usize,
     handles: &mut Handles,
 ) -> Result<Answer, Failure> {
-    header.no_arg()?;
-    let exchange = handles.exchange(header.id)?;
-    let mut offered = false;
-    let mut written = 0;
-    for part in parts {
-        offered = true;
-        match write_part(exchange.request_body()?, part) {
-            Ok(count) => {
-                written += count;
-                if count < part.len() {
-                    break;
-                }
-            }
-            Err((count, error)) => {
-                written += count;
-                drop(error);
-                exchange.request_body = Stream::Failed;
-                if written == 0 {
-                    return Err(exchange.failure().into());
-                }
-                break;
-            }
-        }
+    let is_whole = header.arg == WHOLE;
+    if !is_whole {
+        header.no_arg()?;
     }
-    if offered && written == 0 {
+    let exchange = handles.exchange(header.id)?;
+    let written = exchange.send(parts)?;
+    if is_whole && written == size {
+        exchange.finish()?;
+    } else if size > 0 && written == 0 {
         return Ok(Answer::pending());
     }
     Ok(Answer::value(written as u32))
+}
+
+/// What the host takes now of a body, without a frame. [`Errno::Io`] is a failure that a `write` tells.
+pub(crate) fn write_from(exchange: &mut Exchange, buffers: Buffers) -> Result<u32, Errno> {
+    // SAFETY: the host only reads the parts while it takes them.
+    let parts = buffers.iter().map(|part| unsafe { part.bytes() });
+    match exchange.send(parts) {
+        Ok(0) if buffers.total > 0 => Err(Errno::Again),
+        Ok(written) => Ok(written as u32),
+        Err(_) => Err(Errno::Io),
+    }
+}
+
+impl Exchange {
+    /// Passes bytes on to the stream of the request's body; returns how many it took.
+    fn send<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<usize, ErrorCode> {
+        let mut written = 0;
+        for part in parts {
+            if part.is_empty() {
+                continue;
+            }
+            match write_part(self.request_body()?, part) {
+                Ok(count) => {
+                    written += count;
+                    if count < part.len() {
+                        break;
+                    }
+                }
+                Err((count, error)) => {
+                    written += count;
+                    drop(error);
+                    self.request_body = Stream::Failed;
+                    if written == 0 {
+                        return Err(self.failure());
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// Ends the request's body.
+    fn finish(&mut self) -> Result<(), ErrorCode> {
+        match self.request_body {
+            Stream::Failed => return Err(self.failure()),
+            // A stream is a child of what it ends, so it is dropped first.
+            Stream::Open(_) => self.request_body = Stream::Ended,
+            Stream::Untaken | Stream::Ended => {}
+        }
+        self.handle.finish_body()?;
+        self.request_body = Stream::Ended;
+        self.is_sent = true;
+        Ok(())
+    }
 }
 
 /// Writes while the stream permits it, and never more than it permits: more would trap.
@@ -154,59 +224,86 @@ fn write_part(stream: &OutputStream, part: &[u8]) -> Result<usize, (usize, Strea
 /// 7: ends the request's body.
 pub(crate) fn finish(header: Header, handles: &mut Handles) -> Result<Answer, Failure> {
     header.no_arg()?;
-    let exchange = handles.exchange(header.id)?;
-    match exchange.request_body {
-        Stream::Failed => return Err(exchange.failure().into()),
-        // A stream is a child of what it ends, so it is dropped first.
-        Stream::Open(_) => exchange.request_body = Stream::Ended,
-        Stream::Untaken | Stream::Ended => {}
-    }
-    exchange.handle.finish_body()?;
-    exchange.request_body = Stream::Ended;
+    handles.exchange(header.id)?.finish()?;
     Ok(Answer::done())
 }
 
-/// 8: returns the head of the response.
+/// 8: returns the head of the response; with a timeout it waits for it, and returns what is there of the
+/// body, too.
 pub(crate) fn head(
     header: Header,
+    payload: Fields<'_>,
     handles: &mut Handles,
     arena: &Arena,
 ) -> Result<Answer, Failure> {
-    header.no_arg()?;
-    let handle = &handles.exchange(header.id)?.handle;
-    let head = handle.head();
-    arena.intact()?;
-    match head {
-        None => Ok(Answer::Pending {
-            value: handle.continued().into(),
-        }),
-        Some(head) => Ok(encode(&head?, arena)?),
+    let timeout = payload.timeout()?;
+    if timeout.is_none() {
+        header.no_arg()?;
     }
+    let exchange = handles.exchange(header.id)?;
+    let mut head = exchange.handle.head();
+    arena.intact()?;
+    if head.is_none() {
+        if exchange.handle.continued() {
+            return Ok(Answer::Pending { value: 1 });
+        }
+        if let Some(timeout @ 1..) = timeout {
+            poll::wait_for(&exchange.handle.subscribe(), timeout, arena)?;
+            head = exchange.handle.head();
+            arena.intact()?;
+            if head.is_none() && exchange.handle.continued() {
+                return Ok(Answer::Pending { value: 1 });
+            }
+        }
+    }
+    let Some(head) = head else {
+        return Ok(Answer::pending());
+    };
+    let head = head?;
+    let size = size_of_head(&head);
+    if timeout.is_none() {
+        let mut payload = Payload::new(size, arena)?;
+        put_head(&mut payload, &head)?;
+        return Ok(payload.answer());
+    }
+    // Without room for a body it is left to the next `read`.
+    let body = match Body::has_room(header.arg, 4 + size, arena) {
+        Ok(()) => Body::take(exchange, header.arg, arena)?,
+        Err(_) => Body::none(),
+    };
+    let value = body.value(exchange);
+    let mut payload = Payload::new(4 + size + body.size, arena)?;
+    payload.long(size)?;
+    put_head(&mut payload, &head)?;
+    body.put(&mut payload);
+    close_if_told(value, header.id, handles);
+    Ok(payload.with(value))
 }
 
-fn encode(head: &ResponseHead, arena: &Arena) -> Result<Answer, Fault> {
-    let size = 6 + head.reason.len() + size_of_fields(&head.fields);
+fn size_of_head(head: &ResponseHead) -> usize {
+    6 + head.reason.len() + size_of_fields(&head.fields)
+}
+
+fn put_head(payload: &mut Payload, head: &ResponseHead) -> Result<(), Fault> {
     let version = match head.version {
         HttpVersion::Http10 => 10,
         HttpVersion::Http11 => 11,
         HttpVersion::Http2 => 20,
     };
-    let mut payload = Payload::new(size, arena)?;
     payload.short(head.status.into())?;
     payload.put(&[version, 0]);
     payload.short(head.reason.len())?;
     payload.put(&head.reason);
-    put_fields(&mut payload, &head.fields)?;
-    Ok(payload.answer())
+    put_fields(payload, &head.fields)
 }
 
 /// The size of a list of fields in a payload.
-fn size_of_fields(fields: &[FieldResult]) -> usize {
+pub(crate) fn size_of_fields(fields: &[FieldResult]) -> usize {
     let sizes = |(name, value): &FieldResult| LEAST_FIELD + name.len() + value.len();
     2 + fields.iter().map(sizes).sum::<usize>()
 }
 
-fn put_fields(payload: &mut Payload, fields: &[FieldResult]) -> Result<(), Fault> {
+pub(crate) fn put_fields(payload: &mut Payload, fields: &[FieldResult]) -> Result<(), Fault> {
     payload.short(fields.len())?;
     for (name, value) in fields {
         payload.short(name.len())?;
@@ -215,44 +312,4 @@ fn put_fields(payload: &mut Payload, fields: &[FieldResult]) -> Result<(), Fault
         payload.put(value);
     }
     Ok(())
-}
-
-/// 9: returns what has arrived of the response's body, and after its end the trailers.
-pub(crate) fn read(
-    header: Header,
-    handles: &mut Handles,
-    arena: &Arena,
-) -> Result<Answer, Failure> {
-    if header.arg == 0 {
-        return Err(Fault::Frame.into());
-    }
-    let exchange = handles.exchange(header.id)?;
-    let Some(stream) = exchange.response_body()? else {
-        return Ok(trailers(exchange, arena)?);
-    };
-    match stream.read(header.arg.min(MOST_READ).into()) {
-        Ok(bytes) if bytes.is_empty() => Ok(Answer::pending()),
-        Ok(bytes) => Ok(Answer::payload(bytes)),
-        Err(StreamError::Closed) => {
-            exchange.response_body = Stream::Ended;
-            Ok(trailers(exchange, arena)?)
-        }
-        Err(StreamError::LastOperationFailed(error)) => {
-            drop(error);
-            exchange.response_body = Stream::Failed;
-            Err(exchange.failure().into())
-        }
-    }
-}
-
-/// The reply at the complete end of the body.
-fn trailers(exchange: &Exchange, arena: &Arena) -> Result<Answer, Fault> {
-    let fields = exchange.handle.trailers();
-    arena.intact()?;
-    if fields.is_empty() {
-        return Ok(Answer::value(1));
-    }
-    let mut payload = Payload::new(size_of_fields(&fields), arena)?;
-    put_fields(&mut payload, &fields)?;
-    Ok(payload.end())
 }

@@ -4,7 +4,7 @@ use core::arch::wasm32::unreachable;
 use core::ptr::NonNull;
 
 use crate::allocator;
-use crate::channel::{self, CONTROL};
+use crate::channel::{self, CONTROL, Target};
 use crate::guest::{Buffers, Errno, Place};
 
 /// The functions that the guest would have called without the adapter.
@@ -30,18 +30,20 @@ const RIGHT_WRITE: u8 = 1 << 6;
 
 #[unsafe(export_name = "fd_write")]
 extern "C" fn fd_write(fd: u32, list: u32, count: u32, written: u32) -> u32 {
-    if fd != CONTROL {
-        return next::fd_write(fd, list, count, written);
+    match channel::of(fd) {
+        Target::Frames => transfer(list, count, written, channel::write),
+        Target::Bodies(id) => transfer(list, count, written, |data| channel::write_body(id, data)),
+        Target::Other => next::fd_write(fd, list, count, written),
     }
-    transfer(list, count, written, channel::write)
 }
 
 #[unsafe(export_name = "fd_read")]
 extern "C" fn fd_read(fd: u32, list: u32, count: u32, read: u32) -> u32 {
-    if fd != CONTROL {
-        return next::fd_read(fd, list, count, read);
+    match channel::of(fd) {
+        Target::Frames => transfer(list, count, read, channel::read),
+        Target::Bodies(id) => transfer(list, count, read, |place| channel::read_body(id, place)),
+        Target::Other => next::fd_read(fd, list, count, read),
     }
-    transfer(list, count, read, channel::read)
 }
 
 fn transfer(list: u32, count: u32, moved: u32, by: impl Fn(Buffers) -> Result<u32, Errno>) -> u32 {

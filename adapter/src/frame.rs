@@ -4,6 +4,9 @@ use crate::errors::Fault;
 pub(crate) use crate::numbers::{HEADER, VERSION};
 use crate::numbers::{MOST_PAYLOAD, command};
 
+/// The size of a timeout, which is all that some payloads have.
+const TIMEOUT: usize = size_of::<u64>();
+
 /// The command of a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Command {
@@ -40,21 +43,22 @@ impl Command {
         })
     }
 
-    /// The largest payload that the command accepts.
-    fn most_payload(self) -> usize {
-        match self {
-            Command::Write => usize::MAX,
+    /// Refuses a payload of a size that the command does not take.
+    fn check_size(self, payload: usize) -> Result<(), Fault> {
+        let fits = match self {
+            Command::Write => true,
             Command::Connect
             | Command::StartTls
             | Command::Request
             | Command::Poll
-            | Command::Resolve => MOST_PAYLOAD,
-            Command::Status
-            | Command::TlsInfo
-            | Command::Finish
-            | Command::Head
-            | Command::Read
-            | Command::Close => 0,
+            | Command::Resolve => payload <= MOST_PAYLOAD,
+            Command::Head | Command::Read => matches!(payload, 0 | TIMEOUT),
+            Command::Status | Command::TlsInfo | Command::Finish | Command::Close => payload == 0,
+        };
+        match fits {
+            true => Ok(()),
+            false if payload > MOST_PAYLOAD => Err(Fault::Size),
+            false => Err(Fault::Frame),
         }
     }
 }
@@ -80,13 +84,7 @@ impl Header {
             return Err(Fault::Frame);
         }
         let command = Command::new(command)?;
-        if payload > command.most_payload() {
-            return Err(if payload > MOST_PAYLOAD {
-                Fault::Size
-            } else {
-                Fault::Frame
-            });
-        }
+        command.check_size(payload)?;
         Ok(Header { command, id, arg })
     }
 
@@ -135,6 +133,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn u64(&mut self) -> Result<u64, Fault> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// The timeout that is the whole payload; `None` if there is no payload.
+    pub(crate) fn timeout(mut self) -> Result<Option<u64>, Fault> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let timeout = self.u64()?;
+        self.end()?;
+        Ok(Some(timeout))
     }
 
     /// The next `count` bytes.

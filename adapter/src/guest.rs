@@ -11,10 +11,14 @@ use crate::machine;
 pub(crate) enum Errno {
     /// `again`: nothing was written yet, so there is no reply.
     Again = 6,
+    /// `badf`: a body of an exchange that there is not.
+    BadFile = 8,
     /// `fault`: an address outside the memory, or 0.
     Fault = 21,
     /// `inval`: buffers of 2 GiB or more together.
     Invalid = 28,
+    /// `io`: a body that cannot be written; a `write` tells why.
+    Io = 29,
     /// `nomem`: no room for the adapter's state.
     NoMemory = 48,
 }
@@ -47,6 +51,20 @@ impl Buffer {
         Buffer {
             start: self.start.wrapping_add(count),
             size: self.size - count,
+        }
+    }
+
+    /// Only its first `count` bytes.
+    pub(crate) fn first(self, count: usize) -> Buffer {
+        let size = self.size.min(count);
+        Buffer { size, ..self }
+    }
+
+    /// Puts `bytes`, of which there are no more than fit, at its beginning, if they are not there yet.
+    pub(crate) fn fill(self, bytes: &[u8]) {
+        if bytes.as_ptr() != self.start {
+            // SAFETY: the buffer is inside the memory; the bytes fit, and may overlap it.
+            unsafe { ptr::copy(bytes.as_ptr(), self.start, bytes.len().min(self.size)) };
         }
     }
 

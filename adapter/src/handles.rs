@@ -26,6 +26,8 @@ pub(crate) struct Exchange {
     pub(crate) request_body: Stream<OutputStream>,
     pub(crate) response_body: Stream<InputStream>,
     pub(crate) handle: client::Exchange,
+    /// Whether nothing of the request's body follows.
+    pub(crate) is_sent: bool,
 }
 
 /// The resources that an id can stand for.

@@ -35,6 +35,7 @@ mod machine;
 mod numbers;
 mod poll;
 mod reply;
+mod response_body;
 mod runtime;
 mod slots;
 mod state;

@@ -4,6 +4,11 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER: usize = 16;
 pub(crate) const MOST_PAYLOAD: usize = 1048576;
 pub(crate) const MOST_READ: u32 = 131072;
+pub(crate) const END: u32 = 1;
+pub(crate) const LAST: u32 = 2;
+pub(crate) const CLOSED: u32 = 4;
+pub(crate) const WHOLE: u32 = 256;
+pub(crate) const BODIES: u32 = 2147483648;
 pub(crate) const MOST_ENTRIES: usize = 4096;
 
 pub(crate) mod command {

@@ -40,6 +40,21 @@ struct Watch {
     sources: Vec<Source>,
 }
 
+/// Waits until `pollable` is ready, or the timeout expires. It may end early.
+pub(crate) fn wait_for(pollable: &Pollable, timeout: u64, arena: &Arena) -> Result<(), Fault> {
+    if timeout == 0 {
+        return Ok(());
+    }
+    // The list for the host, and the one that it returns.
+    arena.reserve(64)?;
+    let timer = (timeout != FOREVER).then(|| subscribe_duration(timeout));
+    match &timer {
+        None => poll::poll(&[pollable]),
+        Some(timer) => poll::poll(&[pollable, timer]),
+    };
+    arena.intact()
+}
+
 /// 10: waits until an entry is ready, or the timeout expires.
 pub(crate) fn poll(
     header: Header,

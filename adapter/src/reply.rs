@@ -170,9 +170,9 @@ impl Payload {
         Answer::payload(self.0)
     }
 
-    /// The whole as the answer at the end of a body.
-    pub(crate) fn end(self) -> Answer {
+    /// The whole as an answer with a number.
+    pub(crate) fn with(self, value: u32) -> Answer {
         let payload = self.0;
-        Answer::Done { value: 1, payload }
+        Answer::Done { value, payload }
     }
 }

@@ -10,7 +10,9 @@ use core::ptr;
 const SLOT_BITS: u32 = 12;
 /// How many entries there can be at once.
 const SLOTS: u32 = 1 << SLOT_BITS;
-const LAST_GENERATION: u32 = u32::MAX >> SLOT_BITS;
+/// An id leaves its highest bit free, for file descriptors. With that bit no id is a descriptor that means
+/// something else: the control channel, or -1.
+const LAST_GENERATION: u32 = (u32::MAX >> (SLOT_BITS + 1)) - 1;
 
 struct Slot<T> {
     generation: u32,
@@ -121,7 +123,8 @@ impl<T> Slots<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST_GENERATION, SLOTS, Slots};
+    use super::{LAST_GENERATION, SLOT_BITS, SLOTS, Slots};
+    use crate::numbers::BODIES;
 
     fn slots() -> Slots<u32> {
         let memory = vec![0_u128; Slots::<u32>::SIZE.div_ceil(16)];
@@ -177,6 +180,7 @@ mod tests {
             slots.remove(last);
         }
         assert_eq!(last % SLOTS, first % SLOTS);
+        const { assert!(LAST_GENERATION << SLOT_BITS | (SLOTS - 1) < BODIES - SLOTS) };
         let next = slots.insert(0).unwrap();
         assert_ne!(next % SLOTS, first % SLOTS);
         assert_eq!(slots.get(first), None);

@@ -5,7 +5,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from .live_locks import Activity
 
@@ -39,6 +39,11 @@ _PENDING: Final = 1
 _ERROR: Final = 2
 
 _END: Final = 1  # the `value` of a `READ` reply behind the last byte
+# Bits of the `value` of a reply with bytes of a body.
+LAST: Final = 2
+CLOSED: Final = 4
+WHOLE: Final = 256  # a bit of `arg`: the bytes end the body
+_BODIES: Final = 2147483648  # the descriptor of an exchange's bodies is its id and this
 _HEADER: Final = 16
 # End of what is generated.
 
@@ -49,7 +54,13 @@ _CONTROL_FD: Final = -2
 
 _FRAME: Final = struct.Struct("<BBHIII")
 _REPLY: Final = struct.Struct("<BBBBIII")
+_STATUSES: Final = (_OK, _PENDING, _ERROR)
+_TIMEOUT: Final = struct.Struct("<Q")
 _SCRATCH: Final = 64 * 1024
+
+# What `Channel.take` and `Channel.put` return where they move nothing.
+NOTHING: Final = -1  # nothing can be moved now
+ASK: Final = 0  # a frame has something to tell
 
 Entry = tuple[int, int]
 """An id, and the interests in it."""
@@ -89,12 +100,30 @@ def _reader(fd: int) -> Callable[[memoryview], int]:
     return read
 
 
+def _taker() -> Callable[[int, memoryview], int] | None:
+    """Returns what reads a body directly into a buffer, if this Python has it."""
+    readinto: Callable[[int, memoryview], int] | None = getattr(os, "readinto", None)
+    if readinto is None:
+        return None
+
+    def take(handle: int, view: memoryview) -> int:
+        try:
+            return readinto(handle - _BODIES, view)
+        except BlockingIOError:
+            return NOTHING
+        except OSError:
+            return ASK
+
+    return take
+
+
 class FdTransport:
-    """Frames on a file descriptor."""
+    """Frames on a file descriptor, and bodies on others."""
 
     def __init__(self, fd: int = _CONTROL_FD) -> None:
         self._fd = fd
         self.read_into: Callable[[memoryview], int] = _reader(fd)
+        self.take = _taker()
         self._writev: Callable[[int, Sequence[bytes | memoryview]], int] | None
         self._writev = getattr(os, "writev", None)
 
@@ -113,6 +142,16 @@ class FdTransport:
             raise PermissionError(errno.EACCES, "this sandbox has no network") from None
         if written != len(header) + len(payload):
             raise BrokenChannel(f"only {written} bytes of a frame were taken")
+
+    @staticmethod
+    def put(handle: int, data: memoryview) -> int:
+        """Writes bytes of a body; returns how many, or `NOTHING` or `ASK`."""
+        try:
+            return os.write(handle - _BODIES, data)
+        except BlockingIOError:
+            return NOTHING
+        except OSError:
+            return ASK
 
 
 class ChannelError(Exception):
@@ -140,8 +179,11 @@ class Chunk(NamedTuple):
     size: int
     pending: bool
     end: bool
+    """Whether the body is complete, with these bytes."""
     trailers: bytes = b""
     """The fields after the body, if this reply ends it."""
+    closed: bool = False
+    """Whether the exchange is over, and its handle is returned."""
 
 
 class Channel:
@@ -149,6 +191,8 @@ class Channel:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._take: Callable[[int, memoryview], int] | None = getattr(transport, "take", None)
+        self._put: Callable[[int, memoryview], int] | None = getattr(transport, "put", None)
         self._scratch = memoryview(bytearray(_SCRATCH))
         self._header = memoryview(bytearray(_HEADER))
         self._busy = False
@@ -166,19 +210,56 @@ class Channel:
         Raises:
             ChannelError: the host refused it, or failed.
         """
-        self._enter()
+        if self._busy:
+            self._refuse()
+        self._busy = True
         try:
             return self._call(command, handle, arg, payload)
         finally:
-            self._leave()
+            if self._closing:
+                self._close_waiting()
+            self._busy = False
 
-    def read_into(self, handle: int, view: memoryview) -> Chunk:
-        """Sends `READ`; the bytes go where the caller wants them."""
-        self._enter()
+    def read_into(self, handle: int, view: memoryview, wait_ns: int | None = None) -> Chunk:
+        """Sends `READ`; the bytes go where the caller wants them.
+
+        With a time, even 0, it waits for the first ones, and tells of the end with the last ones.
+        """
+        Activity.count += 1
+        if self._busy:
+            self._refuse()
+        self._busy = True
         try:
-            return self._read_into(handle, view)
+            return self._read_into(handle, view, wait_ns)
         finally:
-            self._leave()
+            if self._closing:
+                self._close_waiting()
+            self._busy = False
+
+    def head(self, handle: int, most: int, wait_ns: int) -> Reply:
+        """Sends `HEAD`: waits for the head, and takes at most `most` bytes of the body with it."""
+        return self.call(HEAD, handle, most, _TIMEOUT.pack(wait_ns))
+
+    def take(self, handle: int, view: memoryview) -> int:
+        """Moves what is there of a response's body into `view`, without a frame.
+
+        Returns how many bytes; `NOTHING`, or `ASK` if only a frame can tell.
+        """
+        if self._take is None:
+            return ASK
+        if self._busy:
+            self._refuse()
+        Activity.count += 1
+        return self._take(handle, view)
+
+    def put(self, handle: int, data: memoryview) -> int:
+        """Moves bytes of `data` into a request's body, without a frame; returns as `take`."""
+        if self._put is None:
+            return ASK
+        if self._busy:
+            self._refuse()
+        Activity.count += 1
+        return self._put(handle, data)
 
     def close(self, handle: int) -> None:
         """Returns a handle to the host, and ignores errors.
@@ -187,31 +268,36 @@ class Channel:
         that call.
         """
         self._closing.append(handle)
-        if not self._busy:
-            self._enter()
-            self._leave()
-
-    def _enter(self) -> None:
         if self._busy:
-            raise BrokenChannel("a finalizer used the network in the middle of a call")
+            return
         self._busy = True
-
-    def _leave(self) -> None:
         try:
-            while self._closing:
-                with contextlib.suppress(ChannelError, OSError):
-                    self._call(CLOSE, self._closing.pop(), 0, b"")
+            self._close_waiting()
         finally:
             self._busy = False
 
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise BrokenChannel("a finalizer used the network in the middle of a call")
+
+    def _close_waiting(self) -> None:
+        while self._closing:
+            with contextlib.suppress(ChannelError, OSError):
+                self._call(CLOSE, self._closing.pop(), 0, b"")
+
     def _call(self, command: int, handle: int, arg: int, payload: bytes | memoryview) -> Reply:
         Activity.count += 1
-        self._send(command, handle, arg, payload)
+        header = _FRAME.pack(VERSION, command, 0, handle, arg, len(payload))
+        self._transport.write(header, payload)
         scratch = self._scratch
         got = self._transport.read_into(scratch)
         while got < _HEADER:
             got += self._more(scratch[got:_HEADER])
-        status, code, detail, value, length = self._parse(scratch)
+        version, status, code, detail, value, _extra, length = _REPLY.unpack_from(scratch)
+        if version != VERSION or status not in _STATUSES:
+            raise BrokenChannel("a reply of an unknown kind")
+        if got == _HEADER + length and status != _ERROR:  # as nearly always
+            return Reply(status == _PENDING, value, bytes(scratch[_HEADER:got]))
         if length <= len(scratch) - _HEADER:
             body = scratch[_HEADER : _HEADER + length]
         else:
@@ -224,8 +310,9 @@ class Channel:
             raise _error(code, detail, bytes(body))
         return Reply(status == _PENDING, value, bytes(body))
 
-    def _read_into(self, handle: int, view: memoryview) -> Chunk:
-        self._send(READ, handle, len(view), b"")
+    def _read_into(self, handle: int, view: memoryview, wait_ns: int | None) -> Chunk:
+        payload = b"" if wait_ns is None else _TIMEOUT.pack(wait_ns)
+        self._send(READ, handle, len(view), payload)
         header = self._header
         self._fill(header)
         status, code, detail, value, length = self._parse(header)
@@ -233,14 +320,15 @@ class Channel:
             body = memoryview(bytearray(length))
             self._fill(body)
             raise _error(code, detail, bytes(body))
-        if status == _OK and value == _END:
+        closed = bool(value & CLOSED)
+        if status == _OK and value & _END:
             trailers = memoryview(bytearray(length))
             self._fill(trailers)
-            return Chunk(0, pending=False, end=True, trailers=bytes(trailers))
+            return Chunk(0, pending=False, end=True, trailers=bytes(trailers), closed=closed)
         if length > len(view):
             raise BrokenChannel("more bytes than were asked for")
         self._fill(view[:length])
-        return Chunk(length, pending=status == _PENDING, end=False)
+        return Chunk(length, pending=status == _PENDING, end=bool(value & LAST), closed=closed)
 
     def poll(self, entries: Sequence[Entry], timeout_ns: int) -> list[int]:
         """Waits until one of `entries` is ready; yields those that are."""
@@ -271,7 +359,7 @@ class Channel:
     @staticmethod
     def _parse(header: memoryview) -> tuple[int, int, int, int, int]:
         version, status, code, detail, value, _extra, length = _REPLY.unpack_from(header)
-        if version != VERSION or status not in (_OK, _PENDING, _ERROR):
+        if version != VERSION or status not in _STATUSES:
             raise BrokenChannel("a reply of an unknown kind")
         return status, code, detail, value, length
 

@@ -25,16 +25,18 @@ from .errors import (
     would_block,
 )
 from .exchange import Exchange
-from .http1_request import BodyEnd, RequestHead, RequestParser
+from .http1_request import SIZED, BodyEnd, RequestHead, RequestParser
 from .inbox import Inbox
 from .own_address import own_name, own_port
 from .shared_address import connect_to_first, host_field, other_host, tls_target
 from .stock import gaierror
 from .tls_records import FIRST, NotOurs, RecordReader, pack_failure, pack_settled
 from .tls_request import with_name_checked
-from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, wait
+from .waiting import HUNG_UP, READABLE, WRITABLE, Deadline, patience, wait
 
 _MAX_SEND: Final = 256 * 1024
+_SMALL: Final = 64 * 1024  # the largest body that goes with its head
+_NOTHING: Final = memoryview(b"")
 
 # The host counts the same timeout from another moment. If its deadline is this close, it is ours.
 _CLOCK_SLACK_NS: Final = 50_000_000
@@ -281,22 +283,31 @@ class Connection(Endpoint):
     # Sending.
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
-        self._require_open(errno.EPIPE)
-        self._raise_broken()
+        if self.phase is not Phase.OPEN or self._error is not None:
+            self._require_open(errno.EPIPE)
+        if self._broken is not None:
+            self._raise_broken()
         if self._over or not self._writing:
             raise os_error(errno.EPIPE)
         if not self._tls_begun and (self._tls_record or self._begins_tls(data)):
             return self._take_tls_record(data)
-        self._drain(deadline)
-        self._make_room(deadline)
-        data = data[:_MAX_SEND]
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.congested:
+                self._drain(deadline)
+            if self._parser.between_requests:
+                self._make_room(deadline, exchange)
+        if len(data) > _MAX_SEND:
+            data = data[:_MAX_SEND]
         try:
-            for event in self._parser.feed(data):
-                self._carry(event, deadline)
+            self._carry_all(data, deadline)
         except OSError as error:
             self._broken_by(error)
             raise
-        self._after_send(deadline)
+        if (exchange := self._exchange) is not None:
+            if deadline.timeout is None and exchange.congested:
+                self._drain(deadline)  # it has no time limit
+            exchange.raise_failure()
         return len(data)
 
     def _broken_by(self, error: OSError) -> OSError:
@@ -322,11 +333,8 @@ class Connection(Endpoint):
             if exchange.congested:
                 self._wait(WRITABLE, deadline)
 
-    def _make_room(self, deadline: Deadline) -> None:
+    def _make_room(self, deadline: Deadline, exchange: Exchange) -> None:
         """Makes sure that the previous request is over before the next one begins."""
-        exchange = self._exchange
-        if exchange is None or not self._parser.between_requests:
-            return
         if exchange.over and (exchange.delivered or exchange.unframed):
             exchange.raise_failure()
             self._over = True
@@ -340,6 +348,24 @@ class Connection(Endpoint):
             exchange.release(abandon=True)
             self._exchange = None
 
+    def _carry_all(self, data: memoryview, deadline: Deadline) -> None:
+        head: RequestHead | None = None  # its body may follow at once
+        for event in self._parser.feed(data):
+            if head is not None and not isinstance(event, RequestHead):
+                body = _NOTHING if isinstance(event, BodyEnd) else event
+                if len(body) == head.size:
+                    self._begin(head, deadline, body)
+                else:
+                    self._begin(head, deadline)
+                    self._carry(event, deadline)
+                head = None
+            elif isinstance(event, RequestHead) and event.body == SIZED and event.size <= _SMALL:
+                head = event
+            else:
+                self._carry(event, deadline)
+        if head is not None:
+            self._begin(head, deadline)
+
     def _carry(self, event: RequestHead | memoryview | BodyEnd, deadline: Deadline) -> None:
         if isinstance(event, RequestHead):
             self._begin(event, deadline)
@@ -350,9 +376,12 @@ class Connection(Endpoint):
         if isinstance(event, BodyEnd):
             exchange.end_body()
         else:
-            exchange.offer(event)
+            exchange.offer(event, last=self._parser.is_at_end)
 
-    def _begin(self, request: RequestHead, deadline: Deadline) -> None:
+    def _begin(
+        self, request: RequestHead, deadline: Deadline, body: memoryview | None = None
+    ) -> None:
+        """Begins a request, with its whole `body` if that is there."""
         if self._exchange is not None:
             raise unsupported(
                 "pipelining is not carried: read a response to its end before the next request"
@@ -363,41 +392,44 @@ class Connection(Endpoint):
             if self._go_over(host_field(request.fields, self._peer_port), deadline):
                 self.finish_phase(deadline)
         self._carried = True
-        payload = request.payload()
+        payload, kind = request.payload(), request.body
+        if body is not None:
+            payload, kind = b"".join((payload, body)), kind | ch.WHOLE
         try:
-            reply = self._channel.call(ch.REQUEST, self._handle, request.body, payload)
+            reply = self._channel.call(ch.REQUEST, self._handle, kind, payload)
         except ChannelError as error:
             if error.code != CLOSED:
                 raise exception_for(error, self.host) from None
             self._over = True  # as an idle connection that the server closed
             return
         self._exchange = Exchange(self._channel, self.host, reply.value, request)
-
-    def _after_send(self, deadline: Deadline) -> None:
-        """Raises a failure in the call that sent, and waits if there is no time limit."""
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if deadline.timeout is None:
-            self._drain(deadline)
-        exchange.raise_failure()
+        if body is not None:
+            rest = body[int.from_bytes(reply.payload, "little") :]
+            if len(rest):
+                self._exchange.offer(rest, last=True)
+            else:
+                self._exchange.sent()
 
     # Receiving.
 
     def receive(self, view: memoryview, deadline: Deadline) -> int:
-        while (got := self._receive_now(view)) is None:
+        wait_ns = patience(deadline)
+        while (got := self._receive_now(view, wait_ns)) is None:
             self._wait(READABLE, deadline)
+            wait_ns = 0
         return got
 
-    def _receive_now(self, view: memoryview) -> int | None:
+    def _receive_now(self, view: memoryview, wait_ns: int) -> int | None:
         if self._notes:
             return self._notes.take(view)
-        self._raise_error()
+        if self._error is not None:
+            self._raise_error()
         if not self._reading:
             return 0
-        self._require_begun(errno.ENOTCONN)
+        if self.phase is Phase.NEW:
+            self._require_begun(errno.ENOTCONN)
         exchange = self._exchange
-        if exchange is not None and (got := exchange.receive(view)) is not None:
+        if exchange is not None and (got := exchange.receive(view, wait_ns)) is not None:
             return got
         self._raise_broken()
         return 0 if self._over else None

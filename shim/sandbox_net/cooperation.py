@@ -424,10 +424,18 @@ def sleep(seconds: float, /) -> None:
     if not is_busy() or not isinstance(seconds, int | float) or not seconds >= 0:
         if lost:
             _tell_if_endless()
-        stock_sleep(seconds)
+        _sleep_on(seconds)
         return
     if seconds == 0:
         _tell_if_endless()
         run_next()
         return
     wait(lambda: False, seconds, sleeps=True)
+
+
+def _sleep_on(seconds: Any) -> None:
+    """Sleeps to the end, whatever a handler of signals does meanwhile."""
+    begun = time.monotonic()
+    stock_sleep(seconds)
+    while isinstance(seconds, int | float) and (left := seconds - (time.monotonic() - begun)) > 0:
+        stock_sleep(left)

@@ -24,6 +24,8 @@ FIRST_FD: Final = 0x1000_0000
 class Watched(ABC):
     """Something that can be polled."""
 
+    is_endpoint = False
+
     def __init__(self) -> None:
         self.references = 0
 
@@ -42,6 +44,8 @@ class Watched(ABC):
 
 class Endpoint(Watched):
     """One end of a byte stream."""
+
+    is_endpoint = True
 
     def __init__(self, family: int, kind: int, proto: int) -> None:
         super().__init__()
@@ -100,6 +104,10 @@ class DescriptorTable:
     def __contains__(self, fd: int) -> bool:
         return fd in self._things
 
+    def things(self) -> set[Watched]:
+        """Returns all that descriptors stand for."""
+        return set(self._things.values())
+
     def add(self, thing: Watched) -> int:
         """Makes a descriptor for an endpoint, or for something to wait for."""
         fd = self._free.pop() if self._free else FIRST_FD + len(self._things)
@@ -109,10 +117,12 @@ class DescriptorTable:
 
     def get(self, fd: int) -> Endpoint:
         """Returns the endpoint of `fd`; raises `EBADF` if it has none."""
-        thing = self.watched(fd)
-        if not isinstance(thing, Endpoint):
+        thing = self._things.get(fd)
+        if thing is None:
+            raise os_error(errno.EBADF)
+        if not thing.is_endpoint:  # `isinstance` takes longer for an abstract class
             raise os_error(errno.ENOTSOCK)
-        return thing
+        return thing  # type: ignore[return-value]
 
     def watched(self, fd: int) -> Watched:
         """Returns what `fd` stands for; raises `EBADF` if that is nothing."""

@@ -1,11 +1,12 @@
 """One request and its response, between the program's stream of bytes and the host."""
 
+import struct
 from collections import deque
 from enum import Enum, auto
 from typing import Final
 
 from . import channel as ch
-from .channel import Channel, ChannelError, Entry
+from .channel import Channel, ChannelError, Chunk, Entry
 from .errors import (
     CLOSED,
     PROTOCOL,
@@ -33,7 +34,14 @@ from .waiting import READABLE, WRITABLE, Deadline, wait
 _MAX_WRITE: Final = 256 * 1024
 _MAX_READ: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
+_WITH_HEAD: Final = 48 * 1024  # the most bytes of a body that come with its head
+_SMALL: Final = 64 * 1024  # the largest body, or rest of one, that one frame writes and ends
+# What is put around a chunk needs room beside some bytes of it.
+_LEAST_CHUNK: Final = 64
+# If fewer bytes were there, the next ones have to be waited for.
+_TRICKLE: Final = 4096
 
+_LENGTH: Final = struct.Struct("<I")
 _GO_ON: Final = 1  # the `value` of a pending `HEAD` reply if the server asks for the body
 
 
@@ -68,6 +76,7 @@ class Exchange:
         self._failure: OSError | None = None
         self.over = False
         """Whether the connection ends with this exchange."""
+        self._trickles = False
         self._queue: deque[memoryview] = deque()
         self._body_ended = request.body == NO_BODY
         self._finished = request.body == NO_BODY
@@ -80,10 +89,17 @@ class Exchange:
         """Whether bytes of the request wait until the host takes them."""
         return bool(self._queue)
 
-    def offer(self, data: memoryview) -> None:
-        """Sends a piece of the body; keeps a copy of what the host does not take now."""
+    def sent(self) -> None:
+        """Notes that the whole body went with the head."""
+        self._body_ended = self._finished = True
+
+    def offer(self, data: memoryview, *, last: bool = False) -> None:
+        """Sends a piece of the body; keeps a copy of what the host does not take now.
+
+        If it is the `last` one, the same frame may end the body.
+        """
         if not self._queue:
-            data = self._write(data)
+            data = self._write(data, last=last)
         if len(data) and not self._dropping:
             self._queue.append(memoryview(bytes(data)))
 
@@ -99,25 +115,34 @@ class Exchange:
             if len(rest) and not self._dropping:
                 self._queue.appendleft(rest)
                 return
-        if self._body_ended and not self._finished and not self._dropping:
-            try:
-                self._finished = not self._channel.call(ch.FINISH, self._handle).pending
-            except ChannelError as error:
-                self._upload_failed(error)
+        if self._body_ended and not self._dropping:
+            if not self._finished:
+                try:
+                    self._finished = not self._channel.call(ch.FINISH, self._handle).pending
+                except ChannelError as error:
+                    self._upload_failed(error)
             if self._finished and self._state is _State.DONE:
                 self.release()
 
-    def _write(self, data: memoryview) -> memoryview:
+    def _write(self, data: memoryview, *, last: bool = False) -> memoryview:
         """Sends `data` to the host; returns what it does not take now."""
         while len(data) and not self._dropping:
+            ends = last and len(data) <= _SMALL
+            if not ends and (taken := self._channel.put(self._handle, data[:_MAX_WRITE])):
+                if taken == ch.NOTHING:
+                    break
+                data = data[taken:]
+                continue
             try:
-                reply = self._channel.call(ch.WRITE, self._handle, 0, data[:_MAX_WRITE])
+                arg = ch.WHOLE if ends else 0
+                reply = self._channel.call(ch.WRITE, self._handle, arg, data[:_MAX_WRITE])
             except ChannelError as error:
                 self._upload_failed(error)
             else:
                 if reply.pending or not reply.value:
                     break
                 data = data[reply.value :]
+                self._finished = ends and not len(data)
         return data
 
     def _upload_failed(self, error: ChannelError) -> None:
@@ -127,7 +152,7 @@ class Exchange:
         if self._state is not _State.HEAD:
             return
         failure = exception_for(error, self._host)
-        if not self._fetch_head():
+        if not self._fetch_head(0, 0):
             # If only the upload is closed, the head may be on its way, and says more.
             if error.code != CLOSED:
                 self._fail(error)
@@ -159,27 +184,33 @@ class Exchange:
         """Puts back bytes that were read."""
         self._inbox.push_back(data)
 
-    def receive(self, view: memoryview) -> int | None:
+    def receive(self, view: memoryview, wait_ns: int = 0) -> int | None:
         """Reads into `view`; returns how many bytes, 0 at the connection's end, `None` for not now.
+
+        It may wait for `wait_ns`, which saves a poll.
 
         Raises:
             OSError: the exchange failed.
         """
         while True:
             # Look here first: an upload that fails may find the head.
-            self.flush()
+            if not self._finished:
+                self.flush()
             if self._inbox:
                 return self._inbox.take(view)
-            self.raise_failure()
+            if self._failure is not None:
+                self.raise_failure()
             if self.over:
                 return 0
+            if self._queue:
+                wait_ns = 0  # the server may wait for these bytes
             if self._state is _State.HEAD:
-                if self._fetch_head():
+                if self._fetch_head(len(view), wait_ns):
                     return self._take_with_body(view)
                 if not self._inbox:
                     return None
             elif self._state is _State.BODY:
-                got = self._read_body(view)
+                got = self._read_body(view, wait_ns)
                 if got or not (self._inbox or self.over or self._failure):
                     return got
             else:
@@ -188,15 +219,15 @@ class Exchange:
     def _take_with_body(self, view: memoryview) -> int | None:
         """Reads the head and, as a socket would, the bytes of the body that arrived with it."""
         taken = self._inbox.take(view)
-        if taken and taken < len(view) and self._state is _State.BODY:
+        if taken and _WITH_HEAD < taken < len(view) and self._state is _State.BODY:
             view = view[taken:]
-            taken += self._read_body(view) or self._inbox.take(view)
+            taken += self._read_body(view, 0) or self._inbox.take(view)
         return taken or self.receive(view)
 
-    def _fetch_head(self) -> bool:
-        """Whether the head has arrived, or never will."""
+    def _fetch_head(self, most: int, wait_ns: int) -> bool:
+        """Whether the head has arrived, or never will; with it come at most `most` bytes."""
         try:
-            reply = self._channel.call(ch.HEAD, self._handle)
+            reply = self._channel.head(self._handle, min(most, _WITH_HEAD), wait_ns)
         except ChannelError as error:
             if error.code != PROTOCOL or not self._hand_on():
                 self._fail(error)
@@ -205,11 +236,24 @@ class Exchange:
             if reply.value == _GO_ON:
                 self._inbox.append(CONTINUE)
             return False
-        self._plan = plan = plan_response(ResponseHead.from_payload(reply.payload), self._request)
+        (size,) = _LENGTH.unpack_from(reply.payload)
+        head = ResponseHead.from_payload(reply.payload, _LENGTH.size)
+        body = reply.payload[_LENGTH.size + size :]
+        self._plan = plan = plan_response(head, self._request)
         self._inbox.append(plan.head)
         self._left = plan.length
         self._state = _State.BODY
-        if plan.framing is Framing.NONE or (plan.framing is Framing.LENGTH and not self._left):
+        if plan.framing is Framing.CHUNKED and body:
+            body = b"".join((chunk_head(len(body)), body, CHUNK_END))
+        self._inbox.append(body)
+        is_whole = plan.framing is Framing.NONE
+        if plan.framing is Framing.LENGTH:
+            self._left -= len(body)
+            is_whole = not self._left
+        if reply.value & ch.LAST:
+            self._open = self._open and not reply.value & ch.CLOSED
+            self._body_end(b"")
+        elif is_whole:
             self._take_end()
         return True
 
@@ -235,34 +279,63 @@ class Exchange:
         """Whether only the program can tell where the response ends."""
         return self._plan is UNFRAMED
 
-    def _read_body(self, view: memoryview) -> int | None:
+    def _read_body(self, view: memoryview, wait_ns: int) -> int | None:
         """Reads into `view`, or into the inbox if something has to be put around the bytes."""
         assert self._plan is not None
         framing = self._plan.framing
         if framing is Framing.CHUNKED:
-            view = self._chunk = self._chunk or memoryview(bytearray(_CHUNK))
-        elif framing is Framing.LENGTH:
-            view = view[: min(self._left, _MAX_READ)]
+            return self._read_chunk(view, wait_ns)
+        view = view[: min(self._left, _MAX_READ) if framing is Framing.LENGTH else _MAX_READ]
+        got, chunk = self._read_bytes(view, wait_ns)
+        if framing is Framing.LENGTH and got:
+            self._left -= got
+            if not self._left and (chunk is None or not chunk.end):
+                self._take_end()
+        if chunk is not None and chunk.end:
+            self._body_end(chunk.trailers)
+        return got or None
+
+    def _read_chunk(self, view: memoryview, wait_ns: int) -> int | None:
+        """Reads what is there, and makes one chunk of it."""
+        is_small = len(view) < _LEAST_CHUNK
+        if is_small:
+            whole = self._chunk = self._chunk or memoryview(bytearray(_CHUNK))
         else:
-            view = view[:_MAX_READ]
+            whole = view[:_MAX_READ]
+        before = len(chunk_head(len(whole)))
+        got, chunk = self._read_bytes(whole[before : -len(CHUNK_END)], wait_ns)
+        size = 0
+        if got:
+            head = chunk_head(got)
+            end = len(head) + got
+            if len(head) < before:
+                whole[len(head) : end] = whole[before : before + got]
+            whole[: len(head)] = head
+            size = end + len(CHUNK_END)
+            whole[end:size] = CHUNK_END
+            if is_small:
+                self._inbox.append(bytes(whole[:size]))
+        if chunk is not None and chunk.end:
+            self._body_end(chunk.trailers)
+        return None if is_small or not size else size
+
+    def _read_bytes(self, view: memoryview, wait_ns: int) -> tuple[int, Chunk | None]:
+        """Reads bytes of the body into `view`; a frame is needed where they do not say all."""
+        if not (self._trickles and wait_ns):
+            got = self._channel.take(self._handle, view)
+            if got > 0:
+                self._trickles = got < _TRICKLE
+                return got, None
+            if got == ch.NOTHING and not wait_ns:
+                return 0, None
         try:
-            chunk = self._channel.read_into(self._handle, view)
+            chunk = self._channel.read_into(self._handle, view, wait_ns)
         except ChannelError as error:
             self._fail(error)
-            return None
-        if chunk.end:
-            self._body_end(chunk.trailers)
-        elif framing is Framing.CHUNKED:
-            if chunk.size:
-                data = (chunk_head(chunk.size), view[: chunk.size], CHUNK_END)
-                self._inbox.append(b"".join(data))
-        elif chunk.size:
-            if framing is Framing.LENGTH:
-                self._left -= chunk.size
-                if not self._left:
-                    self._take_end()
-            return chunk.size
-        return None
+            return 0, None
+        self._trickles = chunk.size < _TRICKLE
+        self._open = self._open and not chunk.closed
+        return chunk.size, chunk
 
     def _body_end(self, trailers: bytes) -> None:
         assert self._plan is not None
@@ -278,13 +351,14 @@ class Exchange:
         if self._plan is not None and not self._plan.keep_alive:
             self.over = True
         try:
-            chunk = self._channel.read_into(self._handle, memoryview(bytearray(1)))
+            chunk = self._channel.read_into(self._handle, memoryview(bytearray(1)), 0)
         except ChannelError:
             self.over = True  # the response is whole, but not the connection
         else:
             if chunk.pending:
                 return
-            self.over |= not chunk.end
+            self._open = self._open and not chunk.closed
+            self.over |= not chunk.end or chunk.size > 0
         self._finish()
 
     def _finish(self) -> None:

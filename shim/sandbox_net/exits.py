@@ -1,40 +1,39 @@
-"""The exit codes of CPython's own `main`, where the distribution's entry point has others."""
+"""Runs and ends programs as CPython's own `main` does, where the distribution's entry differs."""
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from . import entry, fresh
+from . import ending, entry, fresh, main_program, uncaught
 
 # As a shell reports a program that SIGINT ended.
 _INTERRUPTED: Final = 130
-_LONGEST: Final = 1 << 63
+
+# The names of the entry, and what they were before.
+_entry: dict[str, Any] = {}
+_stock: dict[str, Any] = {}
 
 
 def adapt() -> None:
-    """Changes the distribution's entry point, which also runs the preparation."""
+    """Changes the distribution's entry, which also runs the preparation."""
+    global _entry
     inside = entry.find()
     if inside is None:
         return
-    stock_run, stock_report = inside["run"], inside["_report"]
-    interrupted: list[BaseException] = []
-
-    def report(error: BaseException, *more: Any) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            interrupted.append(error)
-        stock_report(error, *more)
-
-    def run(*arguments: Any) -> Any:
-        fresh.start()
-        code = stock_run(*arguments)
-        return _INTERRUPTED if interrupted else code
-
-    inside["_report"], inside["run"] = report, run
-    stock_exit_code = inside["_exit_code"]
-    inside["_exit_code"] = lambda end: exit_code(end, stock_exit_code)
+    _entry = inside
+    _stock.update(inside)
+    inside["run"] = run
+    inside["_exit_code"] = lambda end: uncaught.exit_code(end.code)
 
 
-def exit_code(end: SystemExit, otherwise: Any) -> int:
-    """Returns the exit code of `SystemExit`; a number that does not fit a `long` gives -1."""
-    if isinstance(end.code, int) and not -_LONGEST <= end.code < _LONGEST:
-        return 0xFF
-    code: int = otherwise(end)
-    return code
+def run(argv: Any, environ: Any) -> NoReturn:
+    """Runs a program and ends the process."""
+    fresh.start()
+    ending.end(*_run(argv, environ))
+
+
+def _run(argv: Any, environ: Any) -> tuple[int, bool]:
+    arguments = main_program.parse(argv)
+    if arguments is None:
+        return _stock["run"](argv, environ), False
+    _entry["_refresh"](arguments.is_unbuffered)
+    code, is_interrupted = main_program.run(arguments, argv, environ, _entry["_fresh_main"])
+    return _INTERRUPTED if is_interrupted else code, is_interrupted

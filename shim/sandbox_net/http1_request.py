@@ -8,14 +8,19 @@ import errno
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from .errors import unsupported
 
 MAX_HEAD: Final = 1 << 20  # the most that one frame holds
 _MAX_CHUNK_LINE: Final = 4096
+_ORDINARY: Final = 8192  # a head of this size is looked for at once
+# Programs repeat the fields of their requests: the last of these blocks are parsed once.
+_REPEATED: Final = 16
+_MAX_REPEATED: Final = 4096
 
 # Body kinds of a request frame.
 NO_BODY: Final = 0
@@ -23,6 +28,10 @@ SIZED: Final = 1
 CHUNKED: Final = 2
 
 Field = tuple[bytes, bytes]
+
+_SIZES: Final = struct.Struct("<QH")
+_LENGTH: Final = struct.Struct("<I")
+_LENGTHS: Final = struct.Struct("<HI")
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/(1\.[01])")
@@ -52,19 +61,28 @@ class RequestHead:
     """The length of a `SIZED` body."""
     keep_alive: bool
     """Whether the program wants to keep the connection."""
+    packed: bytes | None = field(default=None, compare=False, repr=False)
+    """`fields` as a frame has them, if they are packed already."""
 
     def payload(self) -> bytes:
         """Returns the payload of the request frame."""
-        parts = [
-            struct.pack("<QH", self.size, len(self.method)),
-            self.method,
-            struct.pack("<I", len(self.target)),
-            self.target,
-            struct.pack("<H", len(self.fields)),
-        ]
-        for name, value in self.fields:
-            parts += (struct.pack("<HI", len(name), len(value)), name, value)
-        return b"".join(parts)
+        return b"".join(
+            (
+                _SIZES.pack(self.size, len(self.method)),
+                self.method,
+                _LENGTH.pack(len(self.target)),
+                self.target,
+                pack_fields(self.fields) if self.packed is None else self.packed,
+            )
+        )
+
+
+def pack_fields(fields: tuple[Field, ...]) -> bytes:
+    """Returns fields as frames have them."""
+    parts = [struct.pack("<H", len(fields))]
+    for name, value in fields:
+        parts += (_LENGTHS.pack(len(name), len(value)), name, value)
+    return b"".join(parts)
 
 
 class BodyEnd:
@@ -111,6 +129,11 @@ class RequestParser:
         """Whether a head was seen whose body has not ended."""
         return self._state is not _State.HEAD
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the piece of a body that was returned last is known to end it."""
+        return self._state is _State.SIZED_BODY and not self._left
+
     def feed(self, data: memoryview) -> Iterator[Event]:
         """Yields the events in `data`. Views of a body are views of `data`, not copies.
 
@@ -141,6 +164,11 @@ class RequestParser:
 
     def _take_head(self, data: memoryview) -> tuple[RequestHead | None, memoryview]:
         buffer = self._buffer
+        if not buffer:
+            first = bytes(data[:_ORDINARY])
+            end = _HEAD_END.search(first)
+            if end is not None and _TOKEN.match(first) is not None:
+                return parse_head(first[: end.start()]), data[end.end() :]
         seen = len(buffer)
         buffer += data
         while buffer and buffer[0] in b"\r\n":  # RFC 9112 section 2.2: may precede a request
@@ -270,8 +298,36 @@ def parse_head(text: bytes) -> RequestHead:
     Raises:
         OSError: it is not a head that sandbox-net can send.
     """
-    first, *lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
-    method, target, version = _parse_request_line(first)
+    first, _, rest = text.partition(b"\n")
+    method, target, version = _parse_request_line(first.removesuffix(b"\r"))
+    parse = _parse_repeated if len(rest) <= _MAX_REPEATED else _parse_fields
+    block = parse(rest)
+    keep_alive = b"close" not in block.options if version == 11 else b"keep-alive" in block.options
+    return RequestHead(
+        method=method,
+        target=target,
+        version=version,
+        fields=block.fields,
+        body=block.body,
+        size=block.size,
+        keep_alive=keep_alive,
+        packed=block.packed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The fields of a request, and what they say of its framing."""
+
+    fields: tuple[Field, ...]
+    packed: bytes
+    body: int
+    size: int
+    options: tuple[bytes, ...]
+
+
+def _parse_fields(text: bytes) -> _Block:
+    lines = [line.removesuffix(b"\r") for line in text.split(b"\n")] if text else []
     fields = [_parse_field(line) for line in lines]
     if len(fields) > 0xFFFF:
         raise _malformed("too many header lines")
@@ -280,17 +336,12 @@ def parse_head(text: bytes) -> RequestHead:
         if name.lower() in _FRAMING:
             framing[name.lower()].append(value)
     body, size = _body_kind(framing[b"content-length"], framing[b"transfer-encoding"])
-    connection = _tokens(framing[b"connection"])
-    keep_alive = b"close" not in connection if version == 11 else b"keep-alive" in connection
-    return RequestHead(
-        method=method,
-        target=target,
-        version=version,
-        fields=tuple(_carried(fields, size, body)),
-        body=body,
-        size=size,
-        keep_alive=keep_alive,
-    )
+    carried = tuple(_carried(fields, size, body))
+    options = tuple(_tokens(framing[b"connection"]))
+    return _Block(carried, pack_fields(carried), body, size, options)
+
+
+_parse_repeated = lru_cache(_REPEATED)(_parse_fields)
 
 
 def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
@@ -300,8 +351,8 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
     options = [value.lower() for name, value in fields if name.lower() == b"connection"]
     has_option = len(options) == 1 and options[0] in _OPTIONS
     has_length = False
-    for field in fields:
-        name, value = field[0].lower(), field[1].lower()
+    for one in fields:
+        name, value = one[0].lower(), one[1].lower()
         if name == b"keep-alive" or (name == b"connection" and not has_option):
             continue
         if is_empty and name == b"expect" and value == b"100-continue":
@@ -311,7 +362,7 @@ def _carried(fields: list[Field], size: int, body: int) -> Iterator[Field]:
             if has_length:
                 continue
             has_length = True
-        yield field
+        yield one
 
 
 def _body_kind(lengths: list[bytes], codings: list[bytes]) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """Makes the HTTP/1.1 bytes of a response from the host's head (RFC 9112)."""
 
-import re
 import struct
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,6 +12,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNK_END: Final = b"\r\n"
 
 _HTTP_2: Final = 20
+_MOST_DIGITS: Final = 19
 
 
 class Framing(Enum):
@@ -28,12 +28,18 @@ class Framing(Enum):
     """The end of the connection."""
 
 
+_HEAD: Final = struct.Struct("<HBxH")
+_COUNT: Final = struct.Struct("<H")
+_LENGTHS: Final = struct.Struct("<HI")
+
+
 def _read_fields(payload: bytes, at: int) -> tuple[Field, ...]:
-    (count,) = struct.unpack_from("<H", payload, at)
+    (count,) = _COUNT.unpack_from(payload, at)
     at += 2
     fields = []
+    lengths = _LENGTHS.unpack_from
     for _ in range(count):
-        name_length, value_length = struct.unpack_from("<HI", payload, at)
+        name_length, value_length = lengths(payload, at)
         at += 6
         middle, end = at + name_length, at + name_length + value_length
         fields.append((payload[at:middle], payload[middle:end]))
@@ -52,16 +58,52 @@ class ResponseHead:
     fields: tuple[Field, ...]
 
     @classmethod
-    def from_payload(cls, payload: bytes) -> "ResponseHead":
-        """Reads the payload of a `head` reply."""
-        status, version, reason_length = struct.unpack_from("<HBxH", payload)
-        at = 6 + reason_length
-        reason = payload[6:at]
+    def from_payload(cls, payload: bytes, at: int = 0) -> "ResponseHead":
+        """Reads the payload of a `head` reply, whose head begins `at` there."""
+        status, version, reason_length = _HEAD.unpack_from(payload, at)
+        begin, at = at + 6, at + 6 + reason_length
+        reason = payload[begin:at]
         return cls(status, version, reason, _read_fields(payload, at))
 
-    def values(self, name: bytes) -> list[bytes]:
-        """Returns the values of the field `name`, which is in lower case."""
-        return [value for key, value in self.fields if key.lower() == name]
+
+class _Facts:
+    """What the fields of a head say of the message's framing, found in one pass."""
+
+    __slots__ = ("codings", "lengths", "options")
+
+    def __init__(self, fields: tuple[Field, ...]) -> None:
+        self.codings: list[bytes] = []
+        self.lengths: list[bytes] = []
+        self.options: list[bytes] = []
+        """The options of `Connection`, in lower case."""
+        for name, value in fields:
+            size = len(name)
+            if size == 14:
+                if name.lower() == b"content-length":
+                    self.lengths.append(value)
+            elif size == 17:
+                if name.lower() == b"transfer-encoding":
+                    self.codings.append(value)
+            elif size == 10 and name.lower() == b"connection":
+                self.options += [option.strip().lower() for option in value.split(b",")]
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether `chunked` is the last coding."""
+        codings = self.codings
+        return bool(codings) and codings[-1].split(b",")[-1].strip().lower() == b"chunked"
+
+    def content_length(self) -> int | None:
+        """The length, if all that are there say the same."""
+        texts = {part.strip() for value in self.lengths for part in value.split(b",")}
+        if len(texts) != 1:
+            return None
+        text = texts.pop()
+        return int(text) if _is_number(text) else None
+
+    def stays_open(self, version: int) -> bool:
+        """Whether the connection may carry more after the response."""
+        return b"keep-alive" in self.options if version == 10 else b"close" not in self.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +124,34 @@ UNFRAMED: Final = ResponsePlan(b"", Framing.CLOSE, 0, keep_alive=False)
 
 def plan_response(head: ResponseHead, request: RequestHead) -> ResponsePlan:
     """Decides how to show the response to `request` in HTTP/1."""
-    framing, length = _framing(head, request)
     fields = head.fields
-    if framing is Framing.CHUNKED and not head.values(b"transfer-encoding"):
+    facts = _Facts(fields)
+    framing, length = _framing(head, request, facts)
+    if framing is Framing.CHUNKED and not facts.codings:
         fields += ((b"Transfer-Encoding", b"chunked"),)
-    elif framing is Framing.CLOSE and _is_chunked(head):
+    elif framing is Framing.CLOSE and facts.is_chunked:
         # The host removed the coding, and a program that speaks HTTP/1.0 could not decode it.
         fields = tuple(f for f in fields if f[0].lower() != b"transfer-encoding")
-    if request.version == 11 and not request.keep_alive and b"close" not in _options(head):
+    if request.version == 11 and not request.keep_alive and b"close" not in facts.options:
         # The host did not pass the option on; a server that gets it repeats it and nothing else.
         fields = tuple(field for field in fields if not _is_keep_alive(field))
         fields += ((b"Connection", b"close"),)
-    keep_alive = request.keep_alive and framing is not Framing.CLOSE and _stays_open(head)
+    keep_alive = (
+        request.keep_alive and framing is not Framing.CLOSE and facts.stays_open(head.version)
+    )
     if framing is Framing.LENGTH:
         # Some clients cannot read a list of equal lengths, and read to the end instead.
-        keep_alive = keep_alive and all(map(_is_number, head.values(b"content-length")))
+        keep_alive = keep_alive and all(map(_is_number, facts.lengths))
     return ResponsePlan(_head_bytes(head, fields), framing, length, keep_alive)
 
 
-def _framing(head: ResponseHead, request: RequestHead) -> tuple[Framing, int]:
+def _framing(head: ResponseHead, request: RequestHead, facts: _Facts) -> tuple[Framing, int]:
     if request.method == b"HEAD" or head.status in (204, 304) or head.status < 200:
         return Framing.NONE, 0
-    if head.values(b"transfer-encoding"):
-        chunks = _is_chunked(head) and request.version == 11 and head.version != 10
+    if facts.codings:
+        chunks = facts.is_chunked and request.version == 11 and head.version != 10
         return (Framing.CHUNKED if chunks else Framing.CLOSE), 0
-    length = _content_length(head.values(b"content-length"))
+    length = facts.content_length()
     if length is not None:
         return Framing.LENGTH, length
     if head.version == _HTTP_2 and request.version == 11:
@@ -114,41 +159,13 @@ def _framing(head: ResponseHead, request: RequestHead) -> tuple[Framing, int]:
     return Framing.CLOSE, 0
 
 
-def _is_chunked(head: ResponseHead) -> bool:
-    codings = head.values(b"transfer-encoding")
-    return bool(codings) and codings[-1].split(b",")[-1].strip().lower() == b"chunked"
-
-
-def _content_length(values: list[bytes]) -> int | None:
-    texts = {part.strip() for value in values for part in value.split(b",")}
-    if len(texts) != 1:
-        return None
-    text = texts.pop()
-    return int(text) if _is_number(text) else None
-
-
 def _is_number(text: bytes) -> bool:
-    return re.fullmatch(rb"[0-9]{1,19}", text) is not None
-
-
-def _options(head: ResponseHead) -> list[bytes]:
-    """Returns the options of `Connection`, in lower case."""
-    return [
-        option.strip().lower()
-        for value in head.values(b"connection")
-        for option in value.split(b",")
-    ]
+    return text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def _is_keep_alive(field: Field) -> bool:
     name, value = field
     return name.lower() == b"connection" and value.strip().lower() == b"keep-alive"
-
-
-def _stays_open(head: ResponseHead) -> bool:
-    if head.version == 10:
-        return b"keep-alive" in _options(head)
-    return b"close" not in _options(head)
 
 
 def _reason(head: ResponseHead) -> bytes:
@@ -162,9 +179,11 @@ def _reason(head: ResponseHead) -> bytes:
 
 def _head_bytes(head: ResponseHead, fields: tuple[Field, ...]) -> bytes:
     version = b"1.0" if head.version == 10 else b"1.1"
-    lines = [b"HTTP/%b %03d %b" % (version, head.status, _reason(head))]
-    lines += [b"%b: %b" % field for field in fields]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    parts = [b"HTTP/%b %03d %b\r\n" % (version, head.status, _reason(head))]
+    for name, value in fields:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 def chunk_head(size: int) -> bytes:

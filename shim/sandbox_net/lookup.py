@@ -73,6 +73,10 @@ class Lookup(Watched):
             is_late = error.code == TIMEOUT
             self._error = _too_late() if is_late else lookup_exception_for(error, self._name)
 
+    def end_with(self, error: OSError) -> None:
+        """Ends it without the host, which does not know it."""
+        self._handle, self._over, self._error = 0, True, error
+
     def watch(self, wanted: int) -> tuple[int, list[Entry]]:
         if self._over:
             return wanted, []

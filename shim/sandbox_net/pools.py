@@ -218,8 +218,10 @@ def submit(
         return _stock_submit(self, fn, *args, **kwargs)
     if self._broken:
         raise BrokenThreadPool(self._broken)
-    if self._shutdown:
-        raise RuntimeError("cannot schedule new futures after shutdown")
+    if self._shutdown or concurrent.futures.thread._shutdown:
+        # A thread of the pool notes at the end of the interpreter that the pool has ended.
+        when = "shutdown" if self._shutdown or own.threads else "interpreter shutdown"
+        raise RuntimeError(f"cannot schedule new futures after {when}")
     if own.initializer is not None:
         cooperation.add(_Initializer(self, own, (own.initializer, own.initargs)))
         own.initializer = None

@@ -14,6 +14,7 @@ from . import (
     pipes,
     pools,
     processes,
+    session,
     signals,
     snapshots,
     streams,
@@ -36,6 +37,7 @@ def install(has_sockets: bool) -> None:
         return
     _installed = True
     exits.adapt()
+    session.adapt()
     streams.adapt()
     snapshots.adapt()
     if threads.can_start():

@@ -67,4 +67,5 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
     gc.collect()
+    importlib.import_module(f"{__package__}.ending").begin()
     gc.freeze()

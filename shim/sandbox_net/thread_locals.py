@@ -60,7 +60,8 @@ def put_data(work: Work) -> Callable[[], None]:
 
     def restore() -> None:
         kept = _exchange(further_out)
-        if kept:
+        # The data of a thread ends with it.
+        if kept and not getattr(work, "is_done", False):
             _kept[inner] = kept
 
     return restore

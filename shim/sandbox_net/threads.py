@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import cooperation, resumable, rlock, thread_locals
+from . import cooperation, resumable, rlock, thread_locals, uncaught
 from .cooperation import GivenUp, Work
 from .unsupported import Stuck
 
@@ -276,14 +276,9 @@ class _CallWork(Work):
         except (GivenUp, SystemExit):
             pass
         except BaseException as error:
-            info = (f"Exception ignored in thread started by {function!r}", error)
-            sys.unraisablehook(_Unraisable(*info))  # type: ignore[arg-type]
-
-
-class _Unraisable:
-    def __init__(self, text: str, error: BaseException) -> None:
-        self.exc_type, self.exc_value = type(error), error
-        self.exc_traceback, self.err_msg, self.object = error.__traceback__, text, None
+            uncaught.strip(error, {__file__})
+            text = f"Exception ignored in thread started by {function!r}"
+            uncaught.unraisable(text, error)
 
 
 def start_new_thread(

@@ -50,6 +50,13 @@ class Deadline:
         return True
 
 
+def patience(deadline: Deadline) -> int:
+    """Returns how long one frame may wait by itself, in nanoseconds: not while threads go on."""
+    if not deadline.blocking or cooperation.is_busy():
+        return 0
+    return deadline.remaining_ns()
+
+
 def poll(channel: Channel, entries: list[Entry], timeout_ns: int) -> list[int]:
     """As `Channel.poll`; threads continue beside it. It may end early, with nothing ready."""
     if timeout_ns and cooperation.is_busy():

@@ -4,12 +4,14 @@ The answers of a site are scripted, so that every order of events can be tested 
 without time. `WAIT` in a script means: pending until the next poll.
 """
 
+import contextlib
 import ipaddress
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 from fake_frames import (
     BAD_COMMAND,
@@ -17,16 +19,19 @@ from fake_frames import (
     BAD_HANDLE,
     BAD_VERSION,
     CLOSED,
+    CLOSED_TOO,
     ERROR,
     FOREVER,
     FRAME,
     INVALID,
+    LAST,
     MAX_PAYLOAD,
     MAX_READ,
     OK,
     PENDING,
     REPLY,
     WAIT,
+    WHOLE,
     Failure,
     Pending,
     TlsSettings,
@@ -37,6 +42,8 @@ from fake_frames import (
 from fake_sites import Answer, Seen, Site, Tls
 
 __all__ = ["WAIT", "Answer", "Failure", "FakeHost", "Seen", "Site", "Tls", "TlsSettings"]
+
+Result = TypeVar("Result")
 
 _PATIENCE = 5  # how many `WAIT`s a poll outlasts
 
@@ -92,6 +99,7 @@ class FakeExchange:
         self.body: Iterator[bytes | Wait | Failure] = iter(())
         self.next: bytes | Wait | Failure | None = None
         self.head_given = False
+        self.head_just_given = False
         self.head_failed = False
         self.ended = False
         expect = ("Expect", "100-continue") in seen.fields
@@ -151,7 +159,7 @@ class FakeExchange:
             self.head_failed = not self.head_given
             self.body = iter(answer.unframed)
             raise answer.before[0]
-        self.head_given = True
+        self.head_given = self.head_just_given = True
         self.body = iter(() if self.seen.method == "HEAD" else answer.body)
         reason = answer.reason
         if reason is None:
@@ -210,6 +218,8 @@ class FakeHost:
     def __init__(self, sites: dict[tuple[str, int], Site] | None = None) -> None:
         self.sites = sites or {}
         self.frames: list[int] = []
+        self.crossings: list[int | str] = []
+        """The frames, and the moves of bodies without one."""
         self.seen: list[Seen] = []
         self.connections: list[FakeConnection] = []
         self.handles: dict[int, FakeConnection | FakeExchange | FakeLookup] = {}
@@ -261,6 +271,7 @@ class FakeHost:
         if command != 6 and length > MAX_PAYLOAD:
             raise Failure(133)
         self.frames.append(command)
+        self.crossings.append(command)
         commands = {
             1: self._connect,
             2: self._status,
@@ -371,15 +382,23 @@ class FakeHost:
             raise Failure(INVALID, text="the exchange before is not over")
         if connection.site.request_failures:
             raise connection.site.request_failures.pop(0)
-        seen = self._parse_request(connection, arg, payload)
+        seen, body = self._parse_request(connection, arg, payload)
         self._check_framing(seen)
         connection.requests += 1
         self.seen.append(seen)
-        connection.exchange = FakeExchange(connection, seen)
-        return self._add(connection.exchange), b""
+        connection.exchange = exchange = FakeExchange(connection, seen)
+        handle = self._add(exchange)
+        if not arg & WHOLE:
+            return handle, b""
+        taken = 0
+        with contextlib.suppress(Failure, Pending):
+            taken = exchange.write(body)
+        if taken == len(body):
+            exchange.finish()
+        return handle, struct.pack("<I", taken)
 
     @staticmethod
-    def _parse_request(connection: FakeConnection, kind: int, payload: bytes) -> Seen:
+    def _parse_request(connection: FakeConnection, kind: int, payload: bytes) -> tuple[Seen, bytes]:
         size, length = struct.unpack_from("<QH", payload)
         at = 10 + length
         method = payload[10:at].decode()
@@ -396,9 +415,13 @@ class FakeHost:
             name, value = payload[at:middle].decode(), payload[middle:end].decode("latin-1")
             fields.append((name, value))
             at = end
-        if at != len(payload) or kind > 2 or (size and kind != 1):
+        seen = Seen(connection, method, path, fields, kind & ~WHOLE, size)
+        body = payload[at:]
+        if seen.kind > 2 or (size and seen.kind != 1):
             raise Failure(BAD_FRAME)
-        return Seen(connection, method, path, fields, kind, size)
+        if (body and not kind & WHOLE) or (kind & WHOLE and not seen.kind):
+            raise Failure(BAD_FRAME)
+        return seen, body
 
     @staticmethod
     def _check_framing(seen: Seen) -> None:
@@ -416,20 +439,105 @@ class FakeHost:
             ):
                 raise Failure(INVALID, text=f"{name} is the host's to send")
 
-    def _write(self, handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
-        return self._exchange(handle).write(payload), b""
+    def _write(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        if arg not in (0, WHOLE):
+            raise Failure(BAD_FRAME)
+        exchange = self._exchange(handle)
+        taken = exchange.write(payload)
+        if arg and taken == len(payload):
+            exchange.finish()
+        return taken, b""
 
     def _finish(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
         self._exchange(handle).finish()
         return 0, b""
 
-    def _head(self, handle: int, _arg: int, _payload: bytes) -> tuple[int, bytes]:
-        return 0, self._exchange(handle).head()
+    def _head(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
+        exchange = self._exchange(handle)
+        if not payload:
+            if arg:
+                raise Failure(BAD_FRAME)
+            return 0, exchange.head()
+        head = self._waited(handle, 1, payload, exchange.head)
+        value, body = self._taken(handle, min(arg, MAX_READ))
+        return value, struct.pack("<I", len(head)) + head + body
 
-    def _read(self, handle: int, arg: int, _payload: bytes) -> tuple[int, bytes]:
+    def _read(self, handle: int, arg: int, payload: bytes) -> tuple[int, bytes]:
         if not arg:
             raise Failure(BAD_FRAME)
-        return self._exchange(handle).read(min(arg, MAX_READ))
+        exchange = self._exchange(handle)
+        most = min(arg, MAX_READ)
+        if not payload:
+            return exchange.read(most)
+
+        def read() -> tuple[int, bytes]:
+            value, body = self._taken(handle, most)
+            if body:
+                return value, body
+            value, body = exchange.read(most)
+            return value | self._closed(handle), body
+
+        return self._waited(handle, 2, payload, read)
+
+    def _taken(self, handle: int, most: int) -> tuple[int, bytes]:
+        """What is there of a body, and what the reply's `value` says of its end."""
+        exchange, body, value = self._exchange(handle), b"", 0
+        with contextlib.suppress(Failure, Pending):
+            while len(body) < most:
+                end, piece = exchange.read(most - len(body))
+                body += piece if not end else b""
+                if end:
+                    if not piece:
+                        value = LAST
+                    break
+        if value and (body or exchange.head_just_given):
+            value |= self._closed(handle)
+        exchange.head_just_given = False
+        return value, body
+
+    def _closed(self, handle: int) -> int:
+        """Closes the exchange if its request is over, too."""
+        exchange = self._exchange(handle)
+        if exchange.seen.kind and not exchange.seen.finished:
+            return 0
+        self._close(handle, 0, b"")
+        return CLOSED_TOO
+
+    def _waited(
+        self, handle: int, interest: int, payload: bytes, call: Callable[[], Result]
+    ) -> Result:
+        (timeout,) = struct.unpack("<Q", payload)
+        try:
+            return call()
+        except Pending as pending:
+            if not timeout or pending.value:
+                raise
+        self._poll(0, 0, payload + struct.pack("<IBxxx", handle, interest))
+        return call()
+
+    # Bodies without frames.
+
+    def take(self, handle: int, view: memoryview) -> int:
+        self.crossings.append("take")
+        try:
+            end, piece = self._exchange(handle).read(min(len(view), MAX_READ))
+        except Pending:
+            return -1
+        except Failure:
+            return 0
+        if end:
+            return 0
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def put(self, handle: int, data: memoryview) -> int:
+        self.crossings.append("put")
+        try:
+            return self._exchange(handle).write(bytes(data))
+        except Pending:
+            return -1
+        except Failure:
+            return 0
 
     def _poll(self, _handle: int, _arg: int, payload: bytes) -> tuple[int, bytes]:
         (timeout,) = struct.unpack_from("<Q", payload)

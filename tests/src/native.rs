@@ -58,6 +58,8 @@ impl Native {
             "all_proxy",
             "HTTP_PROXY",
             "HTTPS_PROXY",
+            // It decides when the output arrives.
+            "PYTHONUNBUFFERED",
         ] {
             command.env_remove(name);
         }
@@ -91,6 +93,12 @@ impl Native {
         self
     }
 
+    /// Sets its working directory.
+    pub fn directory(mut self, path: &Path) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
     /// Runs it to its end, which must be successful.
     ///
     /// # Panics
@@ -108,7 +116,17 @@ impl Native {
     /// # Panics
     ///
     /// When there is no `python3`.
-    pub async fn end(mut self) -> (String, i32) {
+    pub async fn end(self) -> (String, i32) {
+        let (stdout, _, code) = self.whole_end().await;
+        (stdout, code)
+    }
+
+    /// As [`end`](Self::end), with what it wrote to stderr between the two.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `python3`.
+    pub async fn whole_end(mut self) -> (String, String, i32) {
         let output = self.command.output().await.expect("python3 on the path");
         let status = output.status;
         #[cfg(unix)]
@@ -116,7 +134,11 @@ impl Native {
         #[cfg(not(unix))]
         let signal = None;
         let code = status.code().or(signal.map(|signal: i32| 128 + signal));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (text, code.unwrap_or(-1))
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            text(&output.stdout),
+            text(&output.stderr),
+            code.unwrap_or(-1),
+        )
     }
 }

@@ -30,6 +30,10 @@ struct Table {
     end: u32,
     most_payload: u32,
     most_read: u32,
+    last: u32,
+    closed: u32,
+    whole: u32,
+    bodies: u32,
     most_poll_entries: u32,
     commands: Numbers,
     statuses: Numbers,
@@ -131,6 +135,15 @@ fn adapter(table: &Table) -> String {
     constant("HEADER", "usize", table.header);
     constant("MOST_PAYLOAD", "usize", table.most_payload);
     constant("MOST_READ", "u32", table.most_read);
+    for (name, number) in [
+        ("END", table.end),
+        ("LAST", table.last),
+        ("CLOSED", table.closed),
+        ("WHOLE", table.whole),
+        ("BODIES", table.bodies),
+    ] {
+        constant(name, "u32", number);
+    }
     constant("MOST_ENTRIES", "usize", table.most_poll_entries);
     for (module, numbers) in [
         ("command", &table.commands),
@@ -165,13 +178,21 @@ fn channel(table: &Table) -> String {
     format!(
         "VERSION: Final = {}\n\n# Commands.\n{}\n# Interests of `POLL`.\n{}\n\
          MAX_POLL_ENTRIES: Final = {}\n\n# Statuses of a reply.\n{}\n\
-         _END: Final = {}  # the `value` of a `READ` reply behind the last byte\n_HEADER: Final = {}\n",
+         _END: Final = {}  # the `value` of a `READ` reply behind the last byte\n\
+         # Bits of the `value` of a reply with bytes of a body.\nLAST: Final = {}\nCLOSED: Final = {}\n\
+         WHOLE: Final = {}  # a bit of `arg`: the bytes end the body\n\
+         _BODIES: Final = {}  # the descriptor of an exchange's bodies is its id and this\n\
+         _HEADER: Final = {}\n",
         table.version,
         finals(&table.commands, ""),
         finals(&table.interests, ""),
         table.most_poll_entries,
         finals(&table.statuses, "_"),
         table.end,
+        table.last,
+        table.closed,
+        table.whole,
+        table.bodies,
         table.header,
     )
 }
@@ -186,10 +207,14 @@ fn errors(table: &Table) -> String {
 
 fn fake_frames(table: &Table) -> String {
     format!(
-        "{}\n{}\n{}\nMAX_PAYLOAD = {}\nMAX_READ = {}\n",
+        "{}\n{}\n{}\nLAST = {}\nCLOSED_TOO = {}\nWHOLE = {}\n\n\
+         MAX_PAYLOAD = {}\nMAX_READ = {}\n",
         assignments(&table.statuses, ""),
         assignments(&table.errors, ""),
         assignments(&table.faults, "BAD_"),
+        table.last,
+        table.closed,
+        table.whole,
         table.most_payload,
         table.most_read,
     )

@@ -2,4 +2,5 @@
 //! from `adapter/frames.toml` wherever they are used.
 
 pub mod api;
+pub mod bench;
 pub mod frames;

@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::api::Lists;
 
-const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check]\n\
+const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check] | bench [...]\n\
     frames       write the numbers of adapter/frames.toml into the adapter, the shim and the tests\n\
     api          write the lists of the public API in docs/api\n\
-    api --check  fail if one of them is not what the code says";
+    api --check  fail if one of them is not what the code says\n\
+    bench        measure against native CPython and eryx: see tests/examples/bench/main.rs";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
                 lists.join("\n")
             ),
         },
+        ["bench", ref more @ ..] => xtask::bench::run(root, more),
         _ => bail!(USAGE),
     }
 }

@@ -278,7 +278,7 @@ impl Exchange {
             let list = fields.iter();
             self::fields(&mut gave, list.map(|(name, value)| (&name[..], &value[..])));
         }
-        record(Call::Gave(gave));
+        record(Call::Trailers(gave));
         fields
     }
 

@@ -12,10 +12,13 @@ pub(crate) const CONNECT: u8 = 1;
 pub(crate) const START_TLS: u8 = 3;
 pub(crate) const REQUEST: u8 = 5;
 pub(crate) const WRITE: u8 = 6;
+pub(crate) const HEAD: u8 = 8;
 pub(crate) const READ: u8 = 9;
 pub(crate) const POLL: u8 = 10;
 pub(crate) const CLOSE: u8 = 11;
 pub(crate) const RESOLVE: u8 = 12;
+/// The bit of `arg` for a body that ends with the frame.
+pub(crate) const WHOLE: u32 = 256;
 
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |n, b| n << 8 | u32::from(*b))
@@ -37,6 +40,7 @@ impl<'a> Frame<'a> {
         let command = header[1];
         match command {
             WRITE | 1 | 3 | 5 | 10 | 12 => {}
+            HEAD | READ if payload.len() == 8 => {}
             2 | 4 | 7 | 8 | 9 | 11 if payload.is_empty() => {}
             2 | 4 | 7 | 8 | 9 | 11 => return Err(128),
             _ => return Err(130),
@@ -59,7 +63,9 @@ impl<'a> Frame<'a> {
         match self.command {
             CONNECT => self.id == 0 && self.arg <= 0xFFFF,
             START_TLS => self.arg < 128 && self.arg & 3 != 3 && self.arg & 24 != 24,
-            REQUEST => self.arg <= 2,
+            REQUEST => self.arg <= 2 || matches!(self.arg, 257 | 258),
+            WRITE => matches!(self.arg, 0 | WHOLE),
+            HEAD => self.arg == 0 || self.has_timeout(),
             READ => self.arg != 0,
             RESOLVE => self.id == 0 && self.arg == 0,
             POLL => self.id == 0 && self.arg == 0 && self.payload.len().is_multiple_of(8),
@@ -67,10 +73,35 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// What the host learns of the frame, for the commands that it sees entirely.
-    pub(crate) fn told(&self) -> Option<Vec<u8>> {
-        let has_more = matches!(self.command, CONNECT | START_TLS | REQUEST | RESOLVE);
-        has_more.then(|| [&self.arg.to_le_bytes(), self.payload].concat())
+    /// Whether it is a `head` or `read` that waits.
+    pub(crate) fn has_timeout(&self) -> bool {
+        matches!(self.command, HEAD | READ) && self.payload.len() == 8
+    }
+
+    /// Whether it is a request with its body.
+    pub(crate) fn has_body(&self) -> bool {
+        self.command == REQUEST && self.arg & WHOLE != 0
+    }
+
+    /// Checks what the host learned of the frame, of the commands that it sees entirely. Returns what was
+    /// not told: a body.
+    pub(crate) fn check_told<'t>(&'t self, told: &[u8]) -> &'t [u8] {
+        assert!(matches!(
+            self.command,
+            CONNECT | START_TLS | REQUEST | RESOLVE
+        ));
+        let arg = if self.has_body() {
+            self.arg & !WHOLE
+        } else {
+            self.arg
+        };
+        let told = told.strip_prefix(&arg.to_le_bytes()).expect("the argument");
+        let rest = self
+            .payload
+            .strip_prefix(told)
+            .expect("what the frame says");
+        assert!(self.has_body() || rest.is_empty());
+        rest
     }
 }
 

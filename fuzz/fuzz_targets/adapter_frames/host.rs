@@ -16,9 +16,21 @@ pub(crate) enum Call {
     Took(Vec<u8>),
     /// The payload of the reply that carries this.
     Gave(Vec<u8>),
+    /// Trailers, as the reply that tells them carries them.
+    Trailers(Vec<u8>),
     Failed(ErrorCode),
     /// Anything else.
     Asked,
+}
+
+impl Call {
+    /// The bytes that were given.
+    pub(crate) fn given(&self) -> &[u8] {
+        match self {
+            Self::Gave(bytes) => bytes,
+            _ => &[],
+        }
+    }
 }
 
 thread_local! {

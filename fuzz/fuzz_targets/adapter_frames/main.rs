@@ -41,6 +41,8 @@ mod numbers;
 mod poll;
 #[path = "../../../adapter/src/reply.rs"]
 mod reply;
+#[path = "../../../adapter/src/response_body.rs"]
+mod response_body;
 #[path = "../../../adapter/src/slots.rs"]
 mod slots;
 #[path = "../../../adapter/src/state.rs"]

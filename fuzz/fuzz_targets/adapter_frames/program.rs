@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::channel;
-use crate::expected::{CLOSE, CONNECT, Frame, POLL, REQUEST, RESOLVE, Reply, WRITE};
+use crate::expected::{CLOSE, CONNECT, Frame, HEAD, POLL, READ, REQUEST, RESOLVE, Reply, WRITE};
 use crate::guest::Errno;
 use crate::host::{self, Call};
 use crate::types::{ErrorCode, TlsFailure};
@@ -22,6 +22,8 @@ const ENTRIES: u8 = 8;
 /// The list of buffers is invalid.
 const LIST: u8 = 16;
 const KIND: u8 = 32;
+/// No frame: an id, and what is moved into and out of the bodies of its exchange.
+const BODIES: u8 = 64;
 
 /// The kind of object that an id stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +57,10 @@ pub(crate) fn run(data: &[u8]) {
             continue;
         }
         let mut frame = frame.to_vec();
+        if fix & BODIES != 0 {
+            program.move_bodies(&mut frame, (*cut).into());
+            continue;
+        }
         program.put_right(&mut frame, *fix);
         program.call(&frame, (*cut).into());
     }
@@ -77,18 +83,53 @@ impl Program {
         if fix & LENGTH != 0 {
             header[12..].copy_from_slice(&size.to_le_bytes());
         }
-        let choose = |place: &mut [u8]| {
-            let index = usize::from(place[0]) % self.open.len().max(1);
-            if let Some(id) = self.open.keys().nth(index) {
-                place.copy_from_slice(&id.to_le_bytes());
-            }
-        };
+        let choose = |place: &mut [u8]| self.choose(place);
         if fix & ID != 0 {
             choose(&mut header[4..8]);
         }
         if fix & ENTRIES != 0 && payload.len() >= 8 {
             let (entries, _) = payload[8..].as_chunks_mut::<8>();
             entries.iter_mut().for_each(|entry| choose(&mut entry[..4]));
+        }
+    }
+
+    /// Puts a valid id into a place for one.
+    fn choose(&self, place: &mut [u8]) {
+        let index = usize::from(place[0]) % self.open.len().max(1);
+        if let Some(id) = self.open.keys().nth(index) {
+            place.copy_from_slice(&id.to_le_bytes());
+        }
+    }
+
+    /// Moves bytes into the body of a request, and out of that of a response.
+    fn move_bodies(&self, bytes: &mut [u8], cut: usize) {
+        let Some((id, data)) = bytes.split_first_chunk_mut::<4>() else {
+            return;
+        };
+        if cut & 1 == 0 {
+            self.choose(id);
+        }
+        let id = u32::from_le_bytes(*id);
+        let is_exchange = self.open.get(&id) == Some(&Kind::Exchange);
+        host::calls();
+        let written = channel::write_body(id, memory::place(data, &[cut & 31, cut >> 5]));
+        let taken = taken(&host::calls());
+        assert!(data.starts_with(&taken));
+        match written {
+            Ok(count) => assert!(is_exchange && count as usize == taken.len()),
+            Err(Errno::Again | Errno::Io) => assert!(is_exchange && taken.is_empty()),
+            Err(error) => assert_eq!((error, is_exchange), (Errno::BadFile, false)),
+        }
+        let read = channel::read_body(id, memory::room(cut * 8));
+        let gave: Vec<u8> = host::calls()
+            .iter()
+            .flat_map(Call::given)
+            .copied()
+            .collect();
+        match read {
+            Ok(count) => assert!(is_exchange && memory::replied(count as usize) == gave),
+            Err(Errno::Again) => assert!(is_exchange && gave.is_empty()),
+            Err(error) => assert_eq!((error, is_exchange), (Errno::BadFile, false)),
         }
     }
 
@@ -136,13 +177,16 @@ impl Program {
             // Memory may run out before the id is checked.
             assert!(is_right || reply.code == 134, "{reply:?} for {kind:?}");
         }
+        let mut body = frame.payload;
         for call in calls {
             match call {
-                Call::Told(told) => assert_eq!(Some(told), frame.told().as_ref()),
+                Call::Told(told) => body = frame.check_told(told),
                 Call::Failed(error) if calls.last() == Some(call) => check_error(reply, error),
-                Call::Gave(payload) if is_done => assert_eq!(&reply.payload, payload),
                 _ => {}
             }
+        }
+        if is_done {
+            check_given(frame, reply, calls);
         }
         match frame.command {
             CONNECT | REQUEST | RESOLVE if is_done => {
@@ -153,8 +197,14 @@ impl Program {
                     _ => Kind::Lookup,
                 };
                 self.open.insert(reply.value, kind);
+                if frame.has_body() {
+                    let taken = taken(calls);
+                    assert!(body.starts_with(&taken));
+                    assert_eq!(reply.payload, (taken.len() as u32).to_le_bytes());
+                }
             }
             CLOSE if is_done => drop(self.open.remove(&frame.id)),
+            HEAD | READ if is_done && reply.value & 4 != 0 => drop(self.open.remove(&frame.id)),
             WRITE => check_write(frame, reply, calls),
             POLL if is_done => self.check_poll(&frame.payload[8..], reply),
             _ => {}
@@ -251,14 +301,49 @@ fn check_error(reply: &Reply, error: &ErrorCode) {
     assert_eq!((text, rest), (expected, behind), "{error:?}");
 }
 
-/// Checks that the accepted bytes are the beginning of the written ones.
-fn check_write(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
+/// What the host took of a body.
+fn taken(calls: &[Call]) -> Vec<u8> {
     let mut taken = Vec::new();
     for call in calls {
         if let Call::Took(bytes) = call {
             taken.extend_from_slice(bytes);
         }
     }
+    taken
+}
+
+/// Checks that a reply carries what the host gave, and that its value is one of those that there are.
+fn check_given(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
+    let trailers = calls.iter().rev().find_map(|call| match call {
+        Call::Trailers(payload) => Some(payload),
+        _ => None,
+    });
+    if let HEAD | READ = frame.command {
+        let most = if frame.has_timeout() { 7 } else { 1 };
+        assert!(reply.value <= most && reply.value & 3 != 3, "{reply:?}");
+    }
+    if frame.command == READ && reply.value & 1 != 0 {
+        assert_eq!(Some(&reply.payload), trailers);
+        return;
+    }
+    // Trailers that there are come later.
+    assert!(reply.value & 2 == 0 || frame.command > READ || trailers.is_none_or(Vec::is_empty));
+    let mut gave = calls.iter().filter(|call| matches!(call, Call::Gave(_)));
+    let mut expected = Vec::new();
+    if frame.command == HEAD && frame.has_timeout() {
+        let head = gave.next().expect("a head").given();
+        expected.extend_from_slice(&(head.len() as u32).to_le_bytes());
+        expected.extend_from_slice(head);
+    } else if calls.iter().all(|call| !matches!(call, Call::Gave(_))) {
+        return;
+    }
+    gave.for_each(|call| expected.extend_from_slice(call.given()));
+    assert_eq!(reply.payload, expected);
+}
+
+/// Checks that the accepted bytes are the beginning of the written ones.
+fn check_write(frame: &Frame<'_>, reply: &Reply, calls: &[Call]) {
+    let taken = taken(calls);
     assert!(frame.payload.starts_with(&taken));
     match reply.status {
         0 => assert_eq!(reply.value as usize, taken.len()),

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod bench_command;
 mod broker_command;
 mod componentize;
 mod console;
@@ -17,6 +18,7 @@ mod no_network;
 mod policy_command;
 mod policy_options;
 mod printable;
+mod repl;
 mod run;
 mod script_wishes;
 mod server;
@@ -61,10 +63,14 @@ struct Cli {
 enum Command {
     /// Run a Python program
     Run(Box<run::Run>),
+    /// Run Python statement by statement in one session
+    Repl(Box<repl::Repl>),
     /// Import packages once, into a file that programs begin with
     Snapshot(snapshot_command::SnapshotCommand),
     /// Run a demonstration against a local server
     Demo,
+    /// Measure what sandboxes cost on this machine, beside native Python
+    Bench(bench_command::Bench),
     /// Write the Python component to a file, for other WebAssembly hosts
     Componentize(componentize::Componentize),
     /// Check and explain policy files
@@ -88,10 +94,12 @@ impl Cli {
     async fn execute(self, start: Instant, deadline: Deadline) -> Result<u8, Failure> {
         match self.command {
             Command::Run(run) => run.execute(self.cache_dir, start, deadline).await,
+            Command::Repl(repl) => repl.execute(self.cache_dir).await,
             Command::Snapshot(command) => command.execute(self.cache_dir).await,
             Command::Demo => {
                 demo::execute(engine(self.cache_dir, None, None, Terminal).await?).await
             }
+            Command::Bench(command) => command.execute(self.cache_dir).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
@@ -141,6 +149,8 @@ fn main() -> ExitCode {
         Command::Broker(command) => command.run(),
         // It passes signals on to its program.
         Command::Native(command) if command.follows_signals() => command.execute(cli.cache_dir),
+        // Ctrl-C is for the statement that runs.
+        Command::Repl(repl) => supervise::run_with(false, |_| repl.execute(cli.cache_dir)),
         _ => supervise::run(|deadline| cli.execute(start, deadline)),
     };
     match done {

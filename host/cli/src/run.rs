@@ -314,7 +314,8 @@ fn exit_code(outcome: &Outcome) -> u8 {
     outcome.exit_code().to_le_bytes()[0]
 }
 
-fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
+/// Parses what is mounted, and where.
+pub(crate) fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
     let (host, guest) = text
         .split_once("::")
         .filter(|(host, guest)| !host.is_empty() && !guest.is_empty())

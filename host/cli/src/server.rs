@@ -1,4 +1,4 @@
-//! The demo's own HTTPS server on the loopback interface.
+//! The own servers of `demo` and `bench` on the loopback interface.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -50,6 +51,18 @@ impl Server {
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
+}
+
+/// Starts a server without TLS, and returns its address. It ends with the runtime.
+pub(crate) async fn plain() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(serve_on(connection, Arc::default()));
+        }
+    });
+    Ok(address)
 }
 
 /// A listener that answers nobody and counts the connections.
@@ -103,9 +116,15 @@ fn certificates() -> Result<(String, TlsAcceptor), Failure> {
 
 /// Serves one connection. A client that disconnects is not an error.
 async fn serve(connection: TcpStream, tls: TlsAcceptor, requests: Arc<AtomicU64>) {
-    let Ok(connection) = tls.accept(connection).await else {
-        return;
-    };
+    if let Ok(connection) = tls.accept(connection).await {
+        serve_on(connection, requests).await;
+    }
+}
+
+async fn serve_on<C>(connection: C, requests: Arc<AtomicU64>)
+where
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request| {
         requests.fetch_add(1, Ordering::Relaxed);
         answer(request)

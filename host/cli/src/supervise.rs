@@ -40,11 +40,22 @@ pub(crate) fn run<F>(work: impl FnOnce(Deadline) -> F) -> Result<u8, Failure>
 where
     F: Future<Output = Result<u8, Failure>> + Send + 'static,
 {
+    run_with(true, work)
+}
+
+/// The same; Ctrl-C ends it only if `is_interrupted`.
+pub(crate) fn run_with<F>(
+    is_interrupted: bool,
+    work: impl FnOnce(Deadline) -> F,
+) -> Result<u8, Failure>
+where
+    F: Future<Output = Result<u8, Failure>> + Send + 'static,
+{
     let workers = Runtime::new()?;
     let here = Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _here = here.enter();
-        Signals::new()?
+        Signals::new(is_interrupted)?
     };
     let (deadline, changed) = watch::channel(None);
     let mut task = workers.spawn(work(Deadline(Arc::new(deadline))));
@@ -115,7 +126,8 @@ async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
 /// The signals that end the process.
 #[cfg(unix)]
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
+    /// `None` if it is for something else.
+    interrupt: Option<tokio::signal::unix::Signal>,
     terminate: tokio::signal::unix::Signal,
     /// `None` if the process was started with it ignored, as under `nohup`; then it stays ignored.
     hangup: Option<tokio::signal::unix::Signal>,
@@ -123,11 +135,12 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(is_interrupted: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
+        let interrupt = is_interrupted.then(|| signal(SignalKind::interrupt()));
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
+            interrupt: interrupt.transpose()?,
             terminate: signal(SignalKind::terminate())?,
             hangup: match crate::signals::is_ignored(SignalKind::hangup()) {
                 true => None,
@@ -139,7 +152,7 @@ impl Signals {
     /// Waits for the next one; returns its exit code.
     async fn next(&mut self) -> u8 {
         tokio::select! {
-            _ = self.interrupt.recv() => 130,
+            Some(_) = received(&mut self.interrupt) => 130,
             _ = self.terminate.recv() => 143,
             Some(_) = received(&mut self.hangup) => 129,
         }
@@ -152,18 +165,20 @@ async fn received(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()
 }
 
 #[cfg(not(unix))]
-struct Signals;
+struct Signals {
+    is_interrupted: bool,
+}
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
+    fn new(is_interrupted: bool) -> io::Result<Self> {
+        Ok(Self { is_interrupted })
     }
 
     async fn next(&mut self) -> u8 {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => 130,
-            Err(_) => std::future::pending().await,
+        match self.is_interrupted.then(tokio::signal::ctrl_c) {
+            Some(interrupt) if interrupt.await.is_ok() => 130,
+            _ => std::future::pending().await,
         }
     }
 }

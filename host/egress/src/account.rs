@@ -1,7 +1,8 @@
 //! Counts the memory of the host that is held on behalf of one guest.
 //!
 //! One account bounds everything that a guest or its peers can make the host keep: whoever keeps
-//! something first takes a [`Reservation`] of its real cost, and returns it by dropping it.
+//! something first takes a [`Reservation`] of its real cost, and returns it by dropping it. What is
+//! taken from an account within another one is taken from both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ pub struct HostMemory(Arc<Account>);
 struct Account {
     limit: usize,
     used: AtomicUsize,
+    /// The account of a whole process, if there is one.
+    total: Option<HostMemory>,
 }
 
 /// Bytes that are reserved from an account until this is dropped.
@@ -38,9 +41,15 @@ impl Default for HostMemory {
 impl HostMemory {
     /// Makes an account of `limit` bytes.
     pub fn new(limit: u64) -> Self {
+        Self::within(limit, None)
+    }
+
+    /// Makes an account of `limit` bytes, each of which is also taken from `total`.
+    pub fn within(limit: u64, total: Option<HostMemory>) -> Self {
         Self(Arc::new(Account {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             used: AtomicUsize::new(0),
+            total,
         }))
     }
 
@@ -48,7 +57,8 @@ impl HostMemory {
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] if the account does not have them; then nothing is reserved.
+    /// [`Limit::HostMemory`] if the account does not have them, [`Limit::TotalHostMemory`] if the one
+    /// that it is within does not; then nothing is reserved.
     pub fn reserve(&self, bytes: usize) -> Result<Reservation, Limit> {
         self.take(bytes)?;
         Ok(Reservation {
@@ -62,7 +72,7 @@ impl HostMemory {
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] if not even `least` is free.
+    /// As [`reserve`](Self::reserve), if not even `least` is free.
     pub fn reserve_share(&self, least: usize, most: usize) -> Result<Reservation, Limit> {
         self.reserve(self.share(least, most))
     }
@@ -72,17 +82,42 @@ impl HostMemory {
     ///
     /// With the square, `n` buffers leave `1 / (1 + n * most / limit)` of the account.
     pub fn share(&self, least: usize, most: usize) -> usize {
-        let (free, limit) = (self.free() as u128, self.0.limit.max(1) as u128);
+        let (free, limit) = (self.left() as u128, self.0.limit.max(1) as u128);
         let most = most.min(self.0.limit / PARTS).max(least);
         let share = most as u128 * free / limit * free / limit;
-        usize::try_from(share)
-            .unwrap_or(usize::MAX)
-            .clamp(least, most)
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        let share = share.clamp(least, most);
+        match &self.0.total {
+            Some(total) => total.share(least, share),
+            None => share,
+        }
     }
 
     /// The bytes that are free.
     pub fn free(&self) -> usize {
+        let total = self.0.total.as_ref().map_or(usize::MAX, Self::free);
+        self.left().min(total)
+    }
+
+    fn left(&self) -> usize {
         self.0.limit - self.used()
+    }
+
+    /// Whether one over `part` of the account stays free when `bytes` are taken, and of the one that it is
+    /// within.
+    pub fn leaves(&self, bytes: usize, part: usize) -> bool {
+        let left = bytes.saturating_add(self.0.limit / part);
+        let total = self.0.total.as_ref();
+        left <= self.left() && total.is_none_or(|total| total.leaves(bytes, part))
+    }
+
+    /// Which of the two limits has less left: the one that a refusal is about, where only the refusal
+    /// is known.
+    pub fn nearest(&self) -> Limit {
+        match &self.0.total {
+            Some(total) if total.left() < self.left() => Limit::TotalHostMemory,
+            _ => Limit::HostMemory,
+        }
     }
 
     /// The bytes that are reserved.
@@ -101,11 +136,21 @@ impl HostMemory {
             .0
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        taken.map(drop).map_err(|_| Limit::HostMemory)
+        taken.map_err(|_| Limit::HostMemory)?;
+        let Some(total) = &self.0.total else {
+            return Ok(());
+        };
+        total.take(bytes).map_err(|_| {
+            self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+            Limit::TotalHostMemory
+        })
     }
 
     fn give_back(&self, bytes: usize) {
         self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(total) = &self.0.total {
+            total.give_back(bytes);
+        }
     }
 }
 
@@ -119,8 +164,7 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// [`Limit::HostMemory`] if the account does not have them; the reservation then stays as it
-    /// was.
+    /// As [`HostMemory::reserve`]; the reservation then stays as it was.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Limit> {
         self.memory.take(bytes)?;
         self.bytes += bytes;
@@ -221,6 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn what_several_accounts_take_together_is_bounded_by_the_one_that_they_are_within() {
+        let total = HostMemory::new(100);
+        let [one, two] = [80, 80].map(|limit| HostMemory::within(limit, Some(total.clone())));
+        let mut held = one.reserve(70).unwrap();
+        assert_eq!((one.free(), two.free(), total.used()), (10, 30, 70));
+        assert_eq!(two.reserve(31).unwrap_err(), Limit::TotalHostMemory);
+        assert!(two.leaves(5, 4) && !two.leaves(6, 4) && !one.leaves(1, 8));
+        assert_eq!(two.used(), 0, "nothing of what did not fit stays taken");
+        assert_eq!(one.reserve(11).unwrap_err(), Limit::HostMemory);
+        let rest = two.reserve(30).unwrap();
+        assert_eq!(held.grow(1), Err(Limit::TotalHostMemory));
+        assert_eq!((held.bytes(), one.used(), total.used()), (70, 70, 100));
+        assert_eq!(two.share(1, 10), 1, "the total is used up");
+        assert_eq!(two.nearest(), Limit::TotalHostMemory);
+        held.shrink_to(20);
+        assert_eq!(total.used(), 50);
+        assert_eq!(one.nearest(), Limit::TotalHostMemory);
+        drop((held, rest));
+        assert_eq!(one.nearest(), Limit::HostMemory);
+        assert_eq!((one.used(), two.used(), total.used()), (0, 0, 0));
+    }
+
+    #[test]
     fn an_account_of_nothing_gives_nothing() {
         let memory = HostMemory::new(0);
         assert!(memory.reserve(0).is_ok());
@@ -268,11 +335,16 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
+                    let own = HostMemory::within(600, Some(memory.clone()));
                     for size in (0..2000).map(|n| n % 700) {
+                        if let Ok(held) = own.reserve(size) {
+                            assert!(memory.used() <= 1000 && held.bytes() == size);
+                        }
                         if let Ok(held) = memory.reserve(size) {
                             assert!(memory.used() <= 1000 && held.bytes() == size);
                         }
                     }
+                    assert_eq!(own.used(), 0);
                 });
             }
         });

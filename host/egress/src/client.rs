@@ -113,10 +113,11 @@ impl Client {
 
     /// A network whose bytes `wire` counts, and which dials from `machine`.
     pub fn on(config: EgressConfig, wire: Arc<dyn Wire>, machine: Machine) -> Self {
-        let profile = [false, true].map(|strict| Arc::new(TlsProfile::host(&config.tls, strict)));
-        let memory = HostMemory::new(config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY));
+        let profile = [false, true].map(|strict| Arc::new(TlsProfile::host(strict)));
+        let memory = config.max_host_memory.unwrap_or(Budgets::HOST_MEMORY);
+        let memory = HostMemory::within(memory, config.total_host_memory.clone());
         let inner = Inner {
-            generation: RwLock::new(Generation::new(&config, &profile, &memory)),
+            generation: RwLock::new(Generation::new(&config, &memory)),
             profile,
             others: Mutex::default(),
             memory,
@@ -136,7 +137,7 @@ impl Client {
     /// because the policy was replaced: nothing that was set up before is used for anything that is
     /// checked after. Requests under way continue.
     pub fn renew(&self) {
-        let generation = Generation::new(self.config(), &self.inner.profile, self.memory());
+        let generation = Generation::new(self.config(), self.memory());
         let mut current = self
             .inner
             .generation

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::HostMemory;
 use crate::nameservers::{NameServers, NameServersError};
 use crate::resolve::{Resolve, SystemResolver};
 use crate::tls::{Roots, TlsConfig, TlsConfigError, read_certificates};
@@ -52,6 +53,9 @@ pub struct EgressConfig {
     ///
     /// [`Client`]: crate::Client
     pub max_host_memory: Option<u64>,
+    /// The account of all clients of a process together, if there is one: each byte that counts for
+    /// `max_host_memory` also counts there.
+    pub total_host_memory: Option<HostMemory>,
     /// The most bytes that a request head may have as HTTP/1.1 text.
     pub max_request_head: usize,
     /// The most bytes that a response head may have, including its final blank line. In HTTP/2, the
@@ -74,6 +78,7 @@ impl std::fmt::Debug for EgressConfig {
             .field("max_idle_per_endpoint", &self.max_idle_per_endpoint)
             .field("max_connections", &self.max_connections)
             .field("max_host_memory", &self.max_host_memory)
+            .field("total_host_memory", &self.total_host_memory)
             .field("max_request_head", &self.max_request_head)
             .field("max_response_head", &self.max_response_head)
             .field("accept_tls_truncation", &self.accept_tls_truncation)
@@ -114,7 +119,10 @@ impl EgressConfig {
             let read = read_certificates(pem.as_ref());
             trusted.extend(read.map_err(EgressConfigError::Certificate)?);
         }
-        let tls = TlsConfig::new(Roots::Platform, trusted);
+        let tls = match trusted.is_empty() {
+            true => TlsConfig::platform(),
+            false => TlsConfig::new(Roots::Platform, trusted),
+        };
         let mut config = Self::new(tls.map_err(EgressConfigError::Certificate)?);
         if let Some(servers) = dns_servers {
             let servers = NameServers::new(servers.iter().copied());
@@ -135,6 +143,7 @@ impl EgressConfig {
             max_idle_per_endpoint: 8,
             max_connections: Self::MAX_CONNECTIONS,
             max_host_memory: None,
+            total_host_memory: None,
             max_request_head: 256 * 1024,
             max_response_head: Self::MAX_RESPONSE_HEAD,
             accept_tls_truncation: false,

@@ -1,6 +1,6 @@
 //! What connections share until the policy changes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::ClientConfig;
 
@@ -21,8 +21,9 @@ pub(crate) struct Generation {
     pool: Arc<Pool>,
     settings: TlsConfig,
     /// For the host's own profile, and for the one with strict checks. Each configuration has a session cache
-    /// of its own, so that no session is resumed with another profile than it was verified by.
-    hosts: [Arc<ClientConfig>; 2],
+    /// of its own, so that no session is resumed with another profile than it was verified by. They are made
+    /// when a handshake needs them.
+    hosts: [OnceLock<Arc<ClientConfig>>; 2],
     /// For other profiles, the last used at the end.
     others: Mutex<Vec<(Arc<TlsProfile>, Arc<ClientConfig>)>>,
     answers: Answers,
@@ -30,18 +31,12 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn new(
-        config: &EgressConfig,
-        profile: &[Arc<TlsProfile>; 2],
-        memory: &HostMemory,
-    ) -> Arc<Self> {
+    pub(crate) fn new(config: &EgressConfig, memory: &HostMemory) -> Arc<Self> {
         let pool = Pool::new(config.idle_timeout, config.max_idle_per_endpoint);
         Arc::new(Self {
             pool: Arc::new(pool),
             settings: config.tls.clone(),
-            hosts: profile
-                .each_ref()
-                .map(|profile| profile.client_config(&config.tls, memory)),
+            hosts: Default::default(),
             others: Mutex::default(),
             answers: Answers::default(),
             memory: memory.clone(),
@@ -59,7 +54,9 @@ impl Generation {
     /// The configuration for handshakes with this profile.
     pub(crate) fn config(&self, profile: &Arc<TlsProfile>) -> Arc<ClientConfig> {
         if profile.are_the_hosts() {
-            return Arc::clone(&self.hosts[usize::from(profile.are_strict())]);
+            let made = &self.hosts[usize::from(profile.are_strict())];
+            let make = || profile.client_config(&self.settings, &self.memory);
+            return Arc::clone(made.get_or_init(make));
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let at = others.iter().position(|(own, _)| Arc::ptr_eq(own, profile));

@@ -47,6 +47,12 @@ pub enum Limit {
         "the host holds as much memory for the sandbox as its budget has: raise 'host_memory' in [budgets]"
     )]
     HostMemory,
+    /// The memory of the host that is held on behalf of all guests of the process together. No policy
+    /// changes it.
+    #[error(
+        "the host holds as much memory for all its sandboxes together as it may: try again when others are done"
+    )]
+    TotalHostMemory,
     /// The number of names that were looked up.
     #[error(
         "the sandbox has looked up as many names as its budget has: raise 'lookups' in [budgets]"
@@ -75,12 +81,13 @@ impl Limit {
                 | Self::RequestRate
                 | Self::ConnectionRate
                 | Self::HostMemory
+                | Self::TotalHostMemory
                 | Self::LookupsAtOnce
         )
     }
 
     /// Returns the name used in the log. The interface has the same, except that `lookups-at-once`
-    /// is `connections` there.
+    /// is `connections` there, and `total-host-memory` is `host-memory`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -94,6 +101,7 @@ impl Limit {
             Self::Hosts => "hosts",
             Self::Time => "time",
             Self::HostMemory => "host-memory",
+            Self::TotalHostMemory => "total-host-memory",
             Self::Lookups => "lookups",
             Self::ConnectionRate => "connection-rate",
             Self::LookupsAtOnce => "lookups-at-once",
@@ -136,7 +144,7 @@ mod tests {
                 "{text}"
             );
         }
-        for fixed in [RequestHeadSize, LookupsAtOnce] {
+        for fixed in [RequestHeadSize, LookupsAtOnce, TotalHostMemory] {
             assert_eq!(Budgets::default().of_limit(fixed.as_str()), None);
             assert!(!fixed.to_string().contains("[budgets]"), "{fixed}");
         }

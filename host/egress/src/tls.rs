@@ -37,11 +37,23 @@ pub enum Roots {
     None,
 }
 
-/// TLS settings, read once and cheap to clone. They do not include sessions: those belong to one
+/// TLS settings, cheap to clone. They do not include sessions: those belong to one
 /// [`Client`](crate::Client).
+///
+/// The platform's roots are some hundred files. They are read at the first handshake, once in a process:
+/// who speaks no TLS does not wait for them.
 #[derive(Debug, Clone)]
 pub struct TlsConfig {
     provider: Arc<CryptoProvider>,
+    public: Roots,
+    /// The operator's own authorities.
+    authorities: Arc<RootCertStore>,
+    trust: Arc<OnceLock<Trust>>,
+}
+
+/// What a handshake needs.
+#[derive(Debug)]
+struct Trust {
     roots: Arc<RootCertStore>,
     /// The host's own verification, normal and with strict checks.
     verifiers: [Arc<Verifier>; 2],
@@ -72,39 +84,62 @@ impl TlsConfig {
         roots: Roots,
         authorities: impl IntoIterator<Item = CertificateDer<'static>>,
     ) -> Result<Self, TlsConfigError> {
-        let mut store = public_roots(roots);
+        let mut store = RootCertStore::empty();
         for authority in authorities {
             let refused = |error: rustls::Error| {
                 TlsConfigError::Authority(TlsFailure::from(&error).message())
             };
             store.add(authority).map_err(refused)?;
         }
-        if store.is_empty() {
+        if roots == Roots::None && store.is_empty() {
             return Err(TlsConfigError::NoRoots);
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = Arc::new(store);
-        let verifier = |strict| {
-            let checks = Checks {
-                strict,
-                ..Checks::default()
-            };
-            let algorithms = provider.signature_verification_algorithms;
-            let (full, roots) = (Verification::Full, Arc::clone(&roots));
-            Arc::new(Verifier::new(
-                full,
-                roots,
-                Given::default(),
-                checks,
-                algorithms,
-            ))
-        };
-        let verifiers = [verifier(false), verifier(true)];
         Ok(Self {
-            provider,
-            roots,
-            verifiers,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            public: roots,
+            authorities: Arc::new(store),
+            trust: Arc::default(),
         })
+    }
+
+    /// Trusts the platform's roots alone: the same ones for all who do, not a copy for each.
+    pub(crate) fn platform() -> Result<Self, TlsConfigError> {
+        static CONFIG: OnceLock<TlsConfig> = OnceLock::new();
+        if let Some(config) = CONFIG.get() {
+            return Ok(config.clone());
+        }
+        let config = Self::new(Roots::Platform, [])?;
+        Ok(CONFIG.get_or_init(|| config).clone())
+    }
+
+    fn trust(&self) -> &Trust {
+        self.trust.get_or_init(|| {
+            let public = public_roots(self.public);
+            let roots = match self.authorities.is_empty() {
+                true => public,
+                false => {
+                    let mut all = RootCertStore::clone(&public);
+                    all.extend(self.authorities.roots.iter().cloned());
+                    Arc::new(all)
+                }
+            };
+            let verifiers = [false, true].map(|strict| self.new_verifier(&roots, strict));
+            Trust { roots, verifiers }
+        })
+    }
+
+    fn new_verifier(&self, roots: &Arc<RootCertStore>, strict: bool) -> Arc<Verifier> {
+        let checks = Checks {
+            strict,
+            ..Checks::default()
+        };
+        Arc::new(Verifier::new(
+            Verification::Full,
+            Arc::clone(roots),
+            Given::default(),
+            checks,
+            self.provider.signature_verification_algorithms,
+        ))
     }
 
     pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
@@ -113,12 +148,12 @@ impl TlsConfig {
 
     /// The roots that the host trusts.
     pub(crate) fn roots(&self) -> &RootCertStore {
-        &self.roots
+        &self.trust().roots
     }
 
     /// The host's own verification, with or without strict checks.
     pub(crate) fn verifier(&self, strict: bool) -> Arc<dyn ServerCertVerifier> {
-        let [usual, strictly] = &self.verifiers;
+        let [usual, strictly] = &self.trust().verifiers;
         Arc::<Verifier>::clone(if strict { strictly } else { usual })
     }
 }
@@ -142,32 +177,32 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, T
     Ok(certificates)
 }
 
-fn public_roots(roots: Roots) -> RootCertStore {
+fn public_roots(roots: Roots) -> Arc<RootCertStore> {
     match roots {
-        Roots::Platform => platform_roots().clone(),
+        Roots::Platform => Arc::clone(platform_roots()),
         Roots::Bundled => bundled_roots(),
-        Roots::None => RootCertStore::empty(),
+        Roots::None => Arc::new(RootCertStore::empty()),
     }
 }
 
-/// The platform's roots, read once in a process: they are some hundred files.
-fn platform_roots() -> &'static RootCertStore {
-    static STORE: OnceLock<RootCertStore> = OnceLock::new();
+/// The platform's roots, read once in a process.
+fn platform_roots() -> &'static Arc<RootCertStore> {
+    static STORE: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     STORE.get_or_init(|| {
         let mut store = RootCertStore::empty();
         // Skip certificates of the platform that no verifier accepts.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if store.is_empty() {
-            store = bundled_roots();
+        match store.is_empty() {
+            true => bundled_roots(),
+            false => Arc::new(store),
         }
-        store
     })
 }
 
-fn bundled_roots() -> RootCertStore {
+fn bundled_roots() -> Arc<RootCertStore> {
     let mut store = RootCertStore::empty();
     store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    store
+    Arc::new(store)
 }
 
 /// The result of a handshake.
@@ -229,5 +264,19 @@ fn info(stream: &TlsStream<Metered>) -> TlsInfo {
             .iter()
             .map(|certificate| certificate.to_vec())
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_root_is_read_before_a_handshake_needs_one() {
+        let settings = TlsConfig::new(Roots::Bundled, []).unwrap();
+        assert!(settings.trust.get().is_none());
+        assert!(!settings.roots().is_empty());
+        // Copies share what was read.
+        assert!(settings.clone().trust.get().is_some());
     }
 }

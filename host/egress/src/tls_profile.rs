@@ -144,7 +144,8 @@ pub enum GuestTlsOptionsError {
 pub struct TlsProfile {
     versions: TlsVersions,
     request: TlsOverrides,
-    verifier: Arc<dyn ServerCertVerifier>,
+    /// The program's own; `None` for the host's.
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
     client: Option<Arc<dyn ResolvesClientCert>>,
     /// The bytes of the client's chain, which each handshake may send.
     chain: usize,
@@ -164,11 +165,11 @@ impl fmt::Debug for TlsProfile {
 
 impl TlsProfile {
     /// The host's profile, with or without strict checks.
-    pub(crate) fn host(settings: &TlsConfig, strict: bool) -> Self {
+    pub(crate) fn host(strict: bool) -> Self {
         Self {
             versions: TlsVersions::All,
             request: TlsOverrides::default(),
-            verifier: settings.verifier(strict),
+            verifier: None,
             client: None,
             chain: 0,
             strict,
@@ -222,11 +223,13 @@ impl TlsProfile {
         settings: &TlsConfig,
         memory: &HostMemory,
     ) -> Arc<ClientConfig> {
+        let hosts = || settings.verifier(self.strict);
+        let verifier = self.verifier.clone().unwrap_or_else(hosts);
         let config = ClientConfig::builder_with_provider(Arc::clone(settings.provider()))
             .with_protocol_versions(self.versions.list())
             .expect("the ring provider has suites for TLS 1.2 and 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&self.verifier));
+            .with_custom_certificate_verifier(verifier);
         let mut config = match &self.client {
             Some(client) => config.with_client_cert_resolver(Arc::clone(client)),
             None => config.with_no_client_auth(),
@@ -339,7 +342,7 @@ impl GuestTlsOptions {
         Ok(Some(TlsProfile {
             versions: self.versions,
             request,
-            verifier,
+            verifier: Some(verifier),
             client,
             chain: self.chain().iter().map(|der| der.len()).sum(),
             strict: self.checks.strict,

@@ -13,12 +13,15 @@ pub(crate) const MAX_LOOKUPS: usize = 256;
 /// The name of that bound. No key of a policy has it.
 const LOOKUPS_AT_ONCE: &str = "lookups_at_once";
 
+/// The name of the bound of all sandboxes together. No key of a policy has it either.
+const TOTAL_HOST_MEMORY: &str = "total_host_memory";
+
 /// A reached limit, as the operator knows it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReachedBudget {
-    /// The key in the policy's `[budgets]`, such as `requests`; or `lookups_at_once`, which the host
-    /// sets and no key changes.
+    /// The key in the policy's `[budgets]`, such as `requests`; or `lookups_at_once` or
+    /// `total_host_memory`, which the host sets and no key changes.
     pub key: Cow<'static, str>,
     /// Its value: a number, bytes, or seconds.
     pub value: u64,
@@ -42,6 +45,8 @@ struct Fixed {
     connections: u64,
     response_head: u64,
     host_memory: Option<u64>,
+    /// What all sandboxes of the process may hold together.
+    total_host_memory: Option<u64>,
     /// What the embedder allows one run.
     requests: Option<u64>,
 }
@@ -53,6 +58,7 @@ impl Bounds {
             connections: host.max_connections as u64,
             response_head: host.max_response_head as u64,
             host_memory: host.max_host_memory,
+            total_host_memory: host.total_host_memory.as_ref().map(|it| it.limit() as u64),
             requests: None,
         };
         let number = |bound: u64| u32::try_from(bound).unwrap_or(u32::MAX);
@@ -83,12 +89,17 @@ impl Bounds {
     /// Returns what a limit allows, by its name in the interface, such as `request-rate`; `None` if
     /// it has no key, or is more than one number.
     pub fn of(&self, limit: &str) -> Option<ReachedBudget> {
+        let fixed = |key, value| ReachedBudget {
+            key: Cow::Borrowed(key),
+            value,
+            fixed: true,
+        };
         if limit == Limit::LookupsAtOnce.as_str() {
-            return Some(ReachedBudget {
-                key: Cow::Borrowed(LOOKUPS_AT_ONCE),
-                value: MAX_LOOKUPS as u64,
-                fixed: true,
-            });
+            return Some(fixed(LOOKUPS_AT_ONCE, MAX_LOOKUPS as u64));
+        }
+        if limit == Limit::TotalHostMemory.as_str() {
+            let total = self.fixed.total_host_memory;
+            return total.map(|total| fixed(TOTAL_HOST_MEMORY, total));
         }
         let (key, value) = self.budgets.of_limit(limit)?;
         let value = value?;
@@ -158,6 +169,22 @@ mod tests {
             None
         );
         assert_eq!(told(Budgets::default(), &default, "requests"), None);
+    }
+
+    #[test]
+    fn what_all_sandboxes_hold_together_has_a_bound_that_no_policy_changes() {
+        let mut host = config();
+        let bounds = Bounds::new(&Budgets::default(), &host);
+        assert_eq!(
+            bounds.of("total-host-memory"),
+            None,
+            "there is no such bound"
+        );
+        host.total_host_memory = Some(sandbox_net_egress::account::HostMemory::new(9000));
+        let bounds = Bounds::new(&Budgets::default(), &host);
+        let reached = bounds.of("total-host-memory").unwrap();
+        assert_eq!((&*reached.key, reached.value), ("total_host_memory", 9000));
+        assert!(reached.fixed);
     }
 
     #[test]

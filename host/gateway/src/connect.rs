@@ -94,7 +94,7 @@ impl Gateway {
         match self.metered(decided, committed)? {
             Ok(()) => Ok(()),
             Err(Unrecorded::Sink) => self.overruling(decided, Err(EgressError::Denied(denial()))),
-            Err(Unrecorded::Memory) => self.metered(decided, Err(Limit::HostMemory)),
+            Err(Unrecorded::Memory) => self.metered(decided, Err(self.memory().nearest())),
         }
     }
 
@@ -302,7 +302,9 @@ impl Gateway {
         result: Result<T, EgressError>,
         subject: impl FnOnce() -> Subject,
     ) -> Result<T, EgressError> {
-        if let Err(EgressError::Limit(limit @ Limit::HostMemory)) = &result {
+        if let Err(EgressError::Limit(limit @ (Limit::HostMemory | Limit::TotalHostMemory))) =
+            &result
+        {
             let rule = budget_rule(*limit);
             self.limited(&mut self.audit.decided(subject(), Ok(&rule)), *limit);
         }

@@ -143,7 +143,9 @@ impl Gateway {
                 record.refused(&denial.rule, denial.reason.into());
                 Err(EgressError::Denied(denial))
             }
-            Ok(Err(Unrecorded::Memory)) => Err(self.lookup_limited(record, Limit::HostMemory)),
+            Ok(Err(Unrecorded::Memory)) => {
+                Err(self.lookup_limited(record, self.memory().nearest()))
+            }
             Err(limit) => Err(self.lookup_limited(record, limit)),
         }
     }

@@ -6,6 +6,7 @@ use wasmtime::component::{ComponentNamedList, Instance, Lift, Lower, TypedFunc, 
 use crate::build_error::BuildError;
 use crate::componentize::WASM_PAGE;
 use crate::image::{Image, ImageWriter};
+use crate::immortals::Immortals;
 use crate::manifest::MemoryRange;
 
 /// How much of the memory is looked at at once.
@@ -85,11 +86,12 @@ impl<'a, T: Send + 'static> AtRest<'a, T> {
         Ok(list.as_le_slice(&*self.store).to_vec())
     }
 
-    /// Writes its memory with zeros in the ranges of `reset`.
+    /// Writes its memory with zeros in the ranges of `reset`, and with immortal objects.
     pub(crate) async fn write(
         mut self,
         mut into: ImageWriter,
         reset: &[MemoryRange],
+        immortals: &Immortals,
     ) -> Result<Image, BuildError> {
         let pages = self.function::<(), (u32,)>("memory-pages");
         let pages = pages.map_err(BuildError::snapshot)?;
@@ -105,7 +107,9 @@ impl<'a, T: Send + 'static> AtRest<'a, T> {
             let (list,) = called.map_err(BuildError::snapshot)?;
             let bytes = list.as_le_slice(&*self.store);
             let wiped = wiped(bytes, start, reset);
-            into.append(wiped.as_deref().unwrap_or(bytes))?;
+            let mut piece = wiped.unwrap_or_else(|| bytes.to_vec());
+            immortals.mark(&mut piece, start);
+            into.append(&piece)?;
         }
         Ok(into.finish()?)
     }

@@ -14,6 +14,7 @@ use crate::cache::{Cache, Entry};
 use crate::componentize::{self, Capability, StubImport, componentize};
 use crate::error::Error;
 use crate::image::{Identity, Image, ImageError, ImageWriter};
+use crate::immortals::Immortals;
 use crate::install::Installed;
 use crate::manifest::{EntryPoint, Manifest, Prepare};
 use crate::notes::SnapshotNotes;
@@ -193,7 +194,8 @@ impl Builder<'_> {
         path: Option<&Path>,
     ) -> Result<Image, BuildError> {
         let into = ImageWriter::with_notes(path, notes.bytes(), base.minimum())?;
-        interpreter.write(into, &self.recipe()?.reset).await
+        let reset = &self.recipe()?.reset;
+        interpreter.write(into, reset, &Immortals::default()).await
     }
 
     /// The memory of the distribution itself.

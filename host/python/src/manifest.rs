@@ -153,6 +153,27 @@ pub struct Prepare {
     /// The memory to zero after the turn, so that the snapshot starts as if nothing had run.
     #[serde(default)]
     pub reset: Vec<MemoryRange>,
+    /// Where the interpreter looks for signals, if they are known.
+    pub signals: Option<Signals>,
+}
+
+/// Where CPython's `trip_signal` says that there is a signal, as addresses in a guest's linear memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Signals {
+    /// `_PyRuntime`, which begins with the word `xdebugpy`.
+    pub runtime: u32,
+    /// `_PyRuntime.signals.handlers[SIGINT].tripped`.
+    pub tripped: u32,
+    /// `_PyRuntime.signals.is_tripped`.
+    pub is_tripped: u32,
+    /// `_PyRuntime.main_tstate`.
+    pub main_thread: u32,
+    /// The offset of `eval_breaker` in a thread's state.
+    pub eval_breaker: u32,
+    /// `_PY_SIGNALS_PENDING_BIT`.
+    pub pending: u32,
 }
 
 /// A range of a guest's linear memory.

@@ -19,6 +19,9 @@ pub const COMPILE_PACKAGES: &str = include_str!("../shim/compile_packages.py");
 /// What the interpreter runs before the snapshot.
 pub(super) const BOOTSTRAP: &str = include_str!("../shim/bootstrap.py");
 
+/// What it runs as its last turn before the snapshot.
+pub(super) const SETTLE: &str = "import sandbox_net.settled as settled; settled.settle()";
+
 /// The files of every interpreter. They ask the host for nothing before a program connects, which a
 /// program without a network cannot.
 const EVERYWHERE: &[(&str, &str)] = shim![
@@ -29,16 +32,25 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "certificate.py",
     "ciphers.py",
     "client_certificate.py",
+    "completion.py",
     "cooperation.py",
     "der.py",
     "digests.py",
+    "display.py",
+    "ending.py",
+    "ending_holders.py",
+    "ending_leftovers.py",
+    "ending_modules.py",
     "entry.py",
     "exits.py",
     "file_locks.py",
     "finder.py",
+    "forked.py",
     "fresh.py",
     "import_record.py",
+    "interactive.py",
     "live_locks.py",
+    "main_program.py",
     "memory_bio.py",
     "oids.py",
     "os_functions.py",
@@ -51,6 +63,9 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "ready_modules.py",
     "resumable.py",
     "rlock.py",
+    "session.py",
+    "session_wire.py",
+    "settled.py",
     "signals.py",
     "snapshots.py",
     "ssl_constants.py",
@@ -67,6 +82,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "tls_settings.py",
     "trust.py",
     "turns.py",
+    "uncaught.py",
     "unsupported.py",
     "users.py",
 ];
@@ -94,6 +110,7 @@ const NETWORK: &[(&str, &str)] = shim![
     "own_address.py",
     "pair.py",
     "polling.py",
+    "severed.py",
     "shared_address.py",
     "socket_arguments.py",
     "socket_module.py",

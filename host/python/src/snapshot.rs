@@ -18,6 +18,7 @@ use crate::at_rest::AtRest;
 use crate::build_error::BuildError;
 use crate::componentize::Capability;
 use crate::image::{Image, ImageWriter, with_image};
+use crate::immortals::{self, Immortals};
 use crate::manifest::Prepare;
 use crate::no_network::without_network;
 use crate::shim;
@@ -84,27 +85,28 @@ pub(super) async fn snapshot(
     let mut interpreter = AtRest::new(&mut store, instance);
     let at_rest = interpreter.stack_pointer().await;
     let at_rest = at_rest.map_err(BuildError::snapshot)?;
-    let source = [LIBRARY, shim::BOOTSTRAP].concat();
-    let status = interpreter.turn(source.as_bytes()).await;
-    match status.map_err(BuildError::snapshot)? {
-        0 => {}
-        status => {
-            return Err(BuildError::Snapshot(format!(
-                "the shim could not be installed: the turn ended with status {status}"
-            )));
-        }
-    }
-    if interpreter
-        .stack_pointer()
-        .await
-        .map_err(BuildError::snapshot)?
-        != at_rest
-    {
+    turn(&mut interpreter, &[LIBRARY, shim::BOOTSTRAP].concat()).await?;
+    // Only now the garbage of the first turn is gone.
+    turn(&mut interpreter, shim::SETTLE).await?;
+    let now = interpreter.stack_pointer().await;
+    if now.map_err(BuildError::snapshot)? != at_rest {
         let why = "the interpreter is not at rest after the turn";
         return Err(BuildError::Snapshot(why.into()));
     }
-    interpreter.write(into, &preparation.recipe.reset).await?;
+    let objects = Immortals::read(&root.path().join(immortals::FILE))?;
+    let reset = &preparation.recipe.reset;
+    interpreter.write(into, reset, &objects).await?;
     Ok(())
+}
+
+async fn turn(interpreter: &mut AtRest<'_, State>, source: &str) -> Result<(), BuildError> {
+    let status = interpreter.turn(source.as_bytes()).await;
+    match status.map_err(BuildError::snapshot)? {
+        0 => Ok(()),
+        status => Err(BuildError::Snapshot(format!(
+            "the shim could not be installed: the turn ended with status {status}"
+        ))),
+    }
 }
 
 /// Nothing here talks to a network: where the shim would, it traps.

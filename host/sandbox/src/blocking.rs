@@ -16,61 +16,27 @@
 //! # }
 //! ```
 
-use std::cell::Cell;
-use std::io::{self, Read, Write};
-use std::sync::{Arc, OnceLock, mpsc};
+mod session;
+mod streams;
+mod threads;
 
-use bytes::{Buf as _, Bytes};
+use std::sync::Arc;
+
 use sandbox_net_gateway::audit::{AuditLine, AuditLog, Follow};
 use sandbox_net_policy::SecretSource;
-use tokio::io::AsyncWriteExt as _;
-use tokio::runtime::{Builder, Runtime};
 
+pub use self::session::{Session, Turn};
+pub use self::streams::{Reader, Writer};
+
+use self::threads::{here, wait};
 use crate::builder::SandboxBuilder;
 use crate::engine::{Engine, EngineBuilder};
 use crate::error::Error;
-use crate::pipe::OutputReader;
+use crate::pool::PoolBuilder;
 use crate::run::KillHandle;
 use crate::run_options::RunOptions;
 use crate::script::{Outcome, Script};
-use crate::stdin_pipe::StdinWriter;
-
-thread_local! {
-    /// Whether this is a thread of the runtime below.
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Threads that wait for programs; the programs themselves have those of their engine.
-const WORKERS: usize = 2;
-
-fn runtime() -> Result<&'static Runtime, Error> {
-    static RUNTIME: OnceLock<io::Result<Runtime>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| {
-        Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .thread_name("sandbox-net blocking")
-            .on_thread_start(|| IS_OURS.set(true))
-            .enable_all()
-            .build()
-    });
-    made.as_ref()
-        .map_err(|error| Error::Internal(format!("no threads: {error}")))
-}
-
-/// Waits for `work`, which is done on the runtime of this module.
-fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
-    if IS_OURS.get() {
-        return Err(Error::WithinBlocking);
-    }
-    let (done, result) = mpsc::sync_channel(1);
-    runtime()?.spawn(async move {
-        // Nobody is there only if the caller panicked.
-        let _ = done.send(work.await);
-    });
-    result
-        .recv()
-        .map_err(|_| Error::Internal("it panicked".to_owned()))
-}
+use crate::session::SessionOptions;
 
 /// Makes an engine and compiles its interpreters: see [`EngineBuilder::build`] and [`Engine::warm`].
 ///
@@ -117,6 +83,24 @@ impl Sandbox {
         let (sandbox, script) = (Arc::clone(&self.0), script.into());
         let run = wait(async move { sandbox.start(script, options).await })?;
         run.map(Run::new)
+    }
+
+    /// Starts a session: see [`Sandbox::session`](crate::Sandbox::session).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn session(&self) -> Result<Session, Error> {
+        self.session_with(SessionOptions::new())
+    }
+
+    /// Starts a session: see [`Sandbox::session_with`](crate::Sandbox::session_with).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn session_with(&self, options: SessionOptions) -> Result<Session, Error> {
+        here(self.0.session_with(options))?.map(Session)
     }
 
     /// Reads a file of the guest, of at most `most` bytes: see
@@ -176,6 +160,64 @@ impl Sandbox {
             Some(sandbox) => wait(sandbox.close())?,
             None => Ok(()),
         }
+    }
+}
+
+/// A [`Pool`](crate::Pool) whose calls block. Cloning is cheap, and clones are the same pool.
+///
+/// ```no_run
+/// use sandbox_net::{Pool, Sandbox, blocking};
+///
+/// # fn main() -> Result<(), sandbox_net::Error> {
+/// let template = Sandbox::builder().with_package("requests");
+/// let pool = blocking::Pool::build(template, |template| Pool::builder(template).max_in_use(16))?;
+/// let outcome = pool.get()?.run("import requests")?;
+/// assert_eq!(outcome.exit_code(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pool(crate::pool::Pool);
+
+impl Pool {
+    /// Makes the template, and the pool of what `settings` makes of it: see
+    /// [`PoolBuilder::build`](crate::PoolBuilder::build). It makes sandboxes on the runtime of this module.
+    ///
+    /// # Errors
+    ///
+    /// As for that function and [`SandboxBuilder::build`].
+    pub fn build(
+        template: SandboxBuilder,
+        settings: impl FnOnce(crate::sandbox::Sandbox) -> PoolBuilder + Send + 'static,
+    ) -> Result<Self, Error> {
+        let building = async move { settings(template.build().await?).build().await };
+        wait(building)?.map(Self)
+    }
+
+    /// Gives a sandbox: see [`Pool::get`](crate::Pool::get).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn get(&self) -> Result<Sandbox, Error> {
+        let pool = self.0.clone();
+        let sandbox = wait(async move { pool.get().await })?;
+        sandbox.map(|sandbox| Sandbox(Arc::new(sandbox)))
+    }
+
+    /// The pool itself, for the calls that do not wait.
+    pub fn get_ref(&self) -> &crate::pool::Pool {
+        &self.0
+    }
+
+    /// Closes the pool: see [`Pool::close`](crate::Pool::close).
+    ///
+    /// # Errors
+    ///
+    /// As for that function.
+    pub fn close(&self) -> Result<(), Error> {
+        let pool = self.0.clone();
+        wait(async move { pool.close().await })?
     }
 }
 
@@ -239,59 +281,6 @@ impl Run {
     pub fn wait(&mut self) -> Result<Outcome, Error> {
         let mut run = self.run.take().ok_or(Error::AlreadyWaited)?;
         wait(async move { run.wait().await })?
-    }
-}
-
-/// An output stream of a program.
-#[derive(Debug)]
-pub struct Reader {
-    stream: Option<OutputReader>,
-    left: Bytes,
-}
-
-impl Reader {
-    fn new(stream: OutputReader) -> Self {
-        Self {
-            stream: Some(stream),
-            left: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left.is_empty()
-            && !buffer.is_empty()
-            && let Some(mut stream) = self.stream.take()
-        {
-            let reading = async move { (stream.next().await, stream) };
-            let (bytes, stream) = wait(reading).map_err(io::Error::other)?;
-            if let Some(bytes) = bytes {
-                (self.left, self.stream) = (bytes, Some(stream));
-            }
-        }
-        let count = self.left.len().min(buffer.len());
-        self.left.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
-}
-
-/// The stdin of a program.
-#[derive(Debug)]
-pub struct Writer(Option<StdinWriter>);
-
-impl Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stream = self.0.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let bytes = bytes.to_vec();
-        let writing = async move { (stream.write(&bytes).await, stream) };
-        let (written, stream) = wait(writing).map_err(io::Error::other)?;
-        self.0 = Some(stream);
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -21,15 +21,17 @@ use crate::compile::PreparedPackages;
 use crate::disk::DiskLimits;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::exposure::Writable;
 use crate::files::DirAccess;
 use crate::guest::MEMORY;
-use crate::mounts::{check_cache, library, mount};
+use crate::mounts::{check_cache, mount};
 use crate::root::Root;
 use crate::runtime;
 use crate::sandbox::{Sandbox, Settings};
 use crate::snapshot::Snapshot;
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
+use sandbox_net_egress::EgressConfig;
 use sandbox_net_gateway::audit::{AuditPlaces, AuditSink};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_gateway::{DecisionHook, SharedHook};
@@ -82,6 +84,13 @@ pub struct SandboxBuilder {
     roots: Vec<Vec<u8>>,
     dns_servers: Option<Vec<SocketAddr>>,
     request_deadline: Option<Duration>,
+}
+
+/// What a builder's settings make, once they are checked.
+struct Checked {
+    writable: Vec<Writable>,
+    policy: Policy,
+    egress: EgressConfig,
 }
 
 impl Sandbox {
@@ -302,6 +311,11 @@ impl SandboxBuilder {
     ///
     /// The [`Error`] that `build` would return.
     pub fn check(&self) -> Result<(), Error> {
+        self.checked().map(drop)
+    }
+
+    /// Checks the settings; returns what was computed for that.
+    fn checked(&self) -> Result<Checked, Error> {
         // Before anything else: a file that a guest could have replaced isn't even read.
         let writable = self.writable()?;
         self.check_directories(&writable)?;
@@ -332,14 +346,18 @@ impl SandboxBuilder {
         self.check_audit(&self.audit_places)?;
         exposed::check_secrets(&writable, policy.secrets())?;
         Vault::check(policy.secrets())?;
-        self.egress()?;
+        let egress = self.egress()?;
         let secrets = policy.secrets().iter();
         let placeholders = secrets.map(|secret| (secret.env.as_str(), "a placeholder"));
         let own = self.env.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in own.chain(placeholders) {
             variables::check(name, value)?;
         }
-        Ok(())
+        Ok(Checked {
+            writable,
+            policy,
+            egress,
+        })
     }
 
     /// Refuses an audit log that the guest itself would write to.
@@ -362,12 +380,14 @@ impl SandboxBuilder {
     ///
     /// Dropping the future ends pip; compiling goes on, and the next call finds it done.
     pub async fn prepare(mut self) -> Result<Self, Error> {
-        self.check()?;
+        let Checked {
+            writable, policy, ..
+        } = self.checked()?;
         runtime::check()?;
         let engine = self.chosen_engine().await?;
         // Check before any code from the cache is loaded.
-        check_cache(&self.writable()?, &engine)?;
-        let capability = capability(&self.effective_policy()?);
+        check_cache(&writable, &engine)?;
+        let capability = capability(&policy);
         engine.interpreter(capability).await?;
         self.prepared = self.prepare_packages(&engine, capability).await?;
         // It is in the cache afterwards.
@@ -386,12 +406,17 @@ impl SandboxBuilder {
     ///
     /// Cancel safe as [`prepare`](Self::prepare): commands of secrets end too, and nothing is left.
     pub async fn build(self) -> Result<Sandbox, Error> {
-        self.check()?;
+        let Checked {
+            writable,
+            policy,
+            egress,
+        } = self.checked()?;
         runtime::check()?;
-        let writable = self.writable()?;
-        let (network, places) = self.network().await?;
+        let (mut network, places) = self.network(policy, egress).await?;
         let engine = self.chosen_engine().await?;
         check_cache(&writable, &engine)?;
+        let place = engine.place()?;
+        network.egress.total_host_memory = Some(engine.host_memory().clone());
         let capability = capability(&network.policy);
         runtime::check_for(capability)?;
         let prepared = self.prepare_packages(&engine, capability).await?;
@@ -400,7 +425,7 @@ impl SandboxBuilder {
             Some(snapshot) => snapshot.packages().cloned(),
             None => prepared.map(|prepared| prepared.mounted),
         };
-        let mut mounts = vec![library(&engine)?];
+        let mut mounts = vec![engine.library_mount()?];
         for (host, guest, access) in self.dirs {
             let mount = mount(&engine, &host, &guest, access)?;
             if mounts.iter().any(|other| other.guest() == mount.guest()) {
@@ -440,7 +465,7 @@ impl SandboxBuilder {
             .disk
             .map_or_else(DiskLimits::default, DiskLimits::of_bytes);
         let root = Root::new(limits).map_err(Error::Files)?;
-        Ok(Sandbox::new(engine, settings, root))
+        Ok(Sandbox::new(engine, settings, root.holding(place)))
     }
 }
 

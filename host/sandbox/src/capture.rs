@@ -63,8 +63,7 @@ impl Kept {
     /// Reserves memory for `size` bytes, if enough stays free.
     fn hold(&mut self, size: usize) -> bool {
         let missing = size.saturating_sub(self.held());
-        let left = self.memory.limit() / LEFT;
-        if self.memory.free() < missing.saturating_add(left) {
+        if !self.memory.leaves(missing, LEFT) {
             return false;
         }
         match &mut self.held {

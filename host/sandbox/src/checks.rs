@@ -12,7 +12,7 @@ use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_policy::Policy;
 
 /// The memory that the interpreter has before it runs anything. With less it traps.
-const INTERPRETER: usize = 40 << 20;
+pub(crate) const INTERPRETER: usize = 40 << 20;
 
 /// The most bytes of a sandbox's name: it is in every line of the log.
 const NAME: usize = 256;

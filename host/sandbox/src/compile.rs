@@ -20,7 +20,7 @@ use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::files::DirAccess;
 use crate::guest::{Guest, MEMORY};
-use crate::mounts::{PACKAGES, library, open};
+use crate::mounts::{PACKAGES, open};
 use crate::root::Root;
 use crate::runtime;
 use crate::script::Exit;
@@ -120,11 +120,9 @@ async fn compile(
         args: ["python", "-c", COMPILE_PACKAGES].map(str::to_owned).into(),
         env: BTreeMap::new(),
         stdin: InputSource::Empty,
-        stdout: output(),
-        stderr: stderr.clone(),
         preopens: vec![
             root.files().clone(),
-            library(engine)?,
+            engine.library_mount()?,
             open(site, PACKAGES, DirAccess::ReadWrite)?,
         ],
         gateway: gateway.clone(),
@@ -133,6 +131,7 @@ async fn compile(
     };
     let ended = guest
         .run(
+            (output(), stderr.clone()),
             Instant::now().checked_add(within.left()),
             &CancellationToken::new(),
         )

@@ -3,11 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use sandbox_net_egress::{NameServersError, TlsConfigError};
+use crate::engine::EngineFull;
+use crate::pool::PoolError;
+use sandbox_net_egress::{Limit, NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
+use crate::script::Exit;
 use crate::snapshot::SnapshotError;
 
 /// Why a sandbox could not be built, or a run could not start.
@@ -156,6 +159,12 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The pool gives no sandbox.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The engine has as many sandboxes, or as much memory, as its builder allows.
+    #[error(transparent)]
+    Full(#[from] EngineFull),
     /// The sandbox's host memory has no room for what the run needs of it.
     #[error(
         "the sandbox's host memory has no room for the streams of another run: end a run, or raise \
@@ -174,6 +183,23 @@ pub enum Error {
     /// The run's outcome was already taken.
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
+    /// The session has ended, and takes no more turns.
+    #[error("the session has ended ({}): start another one", exit.as_str())]
+    SessionEnded {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A turn of the session still goes on, which nobody waits for any more.
+    #[error("a turn of the session still goes on: wait for its end, or interrupt it")]
+    SessionBusy,
+    /// A session can't be saved there, or what was saved can't be used.
+    #[error("the saved session '{}' {why}", path.display())]
+    SavedSession {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// The tokio runtime that this was awaited in lacks what it needs, or was shut down.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -192,4 +218,14 @@ pub enum PolicyFileError {
     /// The file is not a valid policy.
     #[error(transparent)]
     Document(#[from] DocumentError),
+}
+
+impl Error {
+    /// The streams of a run have no room in the host's memory.
+    pub(crate) fn no_room(limit: Limit) -> Self {
+        match limit {
+            Limit::TotalHostMemory => EngineFull::HostMemory.into(),
+            _ => Self::HostMemory,
+        }
+    }
 }

@@ -14,11 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap, UpdateDeadline};
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::cli::StdoutStream;
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
-use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, StoreState, Usage};
+use crate::engine::{
+    Clock, Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage,
+    deliver,
+};
 use crate::error::Error;
 use crate::handles::Handles;
 use crate::script::Exit;
@@ -38,8 +42,6 @@ pub(crate) struct Guest {
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) stdin: InputSource,
-    pub(crate) stdout: Sink,
-    pub(crate) stderr: Sink,
     /// The directories that it begins with.
     pub(crate) preopens: Vec<Preopen>,
     pub(crate) gateway: Gateway,
@@ -73,6 +75,7 @@ impl Guest {
     /// dropping the future end it.
     pub(crate) async fn run(
         self,
+        (stdout, stderr): (Sink, Sink),
         until: Option<Instant>,
         killed: &CancellationToken,
     ) -> Result<Ended, Error> {
@@ -80,19 +83,8 @@ impl Guest {
             return Ok(Ended::default());
         }
         let interpreter = self.interpreter.clone();
-        let (engine, memory, cpu) = (self.engine.clone(), self.memory, self.cpu);
-        checks::memory_holds(memory, interpreter.memory())?;
-        let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
-        let usage = Arc::new(Usage::new());
-        let mut store = Store::new(engine.wasmtime(), self.state(interpreter.memory_beyond()));
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(HOSTCALL_FUEL);
-        store.set_epoch_deadline(1);
-        let counted = Arc::clone(&usage);
-        store.epoch_deadline_callback(move |_| match cpu {
-            Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
-            _ => Ok(UpdateDeadline::Yield(1)),
-        });
+        let (engine, memory) = (self.engine.clone(), self.memory);
+        let (mut store, usage) = self.store(stdout.clone(), stderr.clone())?;
         let counted = Arc::clone(&usage);
         let stop = Arc::new(Stop::default());
         let asked = Arc::clone(&stop);
@@ -134,23 +126,64 @@ impl Guest {
         })
     }
 
-    /// The state of a guest that begins with so many bytes besides what its runtime asks for.
-    fn state(mut self, held: usize) -> StoreState {
+    /// The store in which it is instantiated, and the processor time that it takes.
+    ///
+    /// # Errors
+    ///
+    /// If its memory does not hold the interpreter, or the engine's guests have as much as they may.
+    pub(crate) fn store(
+        self,
+        stdout: impl StdoutStream + 'static,
+        stderr: impl StdoutStream + 'static,
+    ) -> Result<(Store<StoreState>, Arc<Usage>), Error> {
+        checks::memory_holds(self.memory, self.interpreter.memory())?;
+        let (engine, cpu) = (self.engine.clone(), self.cpu);
+        let share = engine.memory(self.interpreter.memory())?;
+        let usage = Arc::new(Usage::new());
+        let mut store = Store::new(engine.wasmtime(), self.state(stdout, stderr, share));
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        store.set_epoch_deadline(1);
+        let counted = Arc::clone(&usage);
+        store.epoch_deadline_callback(move |store| {
+            deliver(store);
+            match cpu {
+                Some(limit) if counted.used() >= limit => Err(CpuLimit.into()),
+                _ => Ok(UpdateDeadline::Yield(1)),
+            }
+        });
+        Ok((store, usage))
+    }
+
+    fn state(
+        mut self,
+        stdout: impl StdoutStream + 'static,
+        stderr: impl StdoutStream + 'static,
+        share: Share,
+    ) -> StoreState {
         let stdin = std::mem::replace(&mut self.stdin, InputSource::Empty);
+        // It begins with so many bytes besides what its runtime asks for.
+        let held = self.interpreter.memory_beyond();
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
+        let clock = Clock::after(self.interpreter.clock());
+        let mut wasi = self.wasi(stdin);
+        wasi.monotonic_clock(clock);
         StoreState {
             table,
-            wasi: self.wasi(stdin),
+            wasi: wasi.stdout(stdout).stderr(stderr).build(),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(self.gateway),
-            limits: Limits::new(self.memory).beginning_with(held),
+            limits: Limits::new(self.memory).beginning_with(held).sharing(share),
             preopens: self.preopens,
             files: Files::default(),
+            clock,
+            interrupt: Interrupt::new(self.engine.wasmtime()),
+            live: None,
         }
     }
 
-    fn wasi(&self, stdin: InputSource) -> WasiCtx {
+    fn wasi(&self, stdin: InputSource) -> WasiCtxBuilder {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(&self.args);
         for (name, value) in &self.env {
@@ -168,27 +201,26 @@ impl Guest {
                 wasi.stdin(pipe);
             }
         }
-        wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());
-        wasi.build()
+        wasi
     }
 }
 
 /// How a guest is asked to end. Its own thread has no clock: the time limit is kept where the run is
 /// waited for.
 #[derive(Default)]
-struct Stop {
+pub(crate) struct Stop {
     is_asked: AtomicBool,
     guest: AtomicWaker,
 }
 
 impl Stop {
-    fn ask(&self) {
+    pub(crate) fn ask(&self) {
         self.is_asked.store(true, Ordering::Release);
         self.guest.wake();
     }
 
     /// What comes of `work`, unless it is asked to stop before.
-    async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| {
             self.guest.register(cx.waker());
@@ -202,7 +234,7 @@ impl Stop {
 }
 
 /// Waits until this time, for ever without one.
-async fn passed(until: Option<Instant>) {
+pub(crate) async fn passed(until: Option<Instant>) {
     match until {
         Some(until) => tokio::time::sleep_until(until.into()).await,
         None => std::future::pending().await,
@@ -232,7 +264,7 @@ impl fmt::Display for CpuLimit {
 impl std::error::Error for CpuLimit {}
 
 /// What an error of the interpreter says about the run.
-fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
+pub(crate) fn exit_of(error: &wasmtime::Error, memory: usize) -> Result<Exit, Error> {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Ok(Exit::Code(exit.0));
     }

@@ -25,6 +25,7 @@ mod mounts;
 mod network;
 mod outcome_json;
 mod pipe;
+mod pool;
 mod reached;
 mod reading;
 mod root;
@@ -35,6 +36,7 @@ mod sandbox;
 mod script;
 mod script_file;
 mod script_metadata;
+mod session;
 mod snapshot;
 mod stdin;
 mod stdin_pipe;
@@ -48,13 +50,14 @@ pub use sandbox_net_python as python;
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder, configure};
+pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use governance::Usage;
 pub use handles::Handles;
 pub use metadata_error::ScriptMetadataError;
 pub use pipe::OutputReader;
+pub use pool::{MakingTime, Pool, PoolBuilder, PoolError, PoolStats};
 pub use reached::Reached;
 pub use run::{KillHandle, Run};
 pub use run_options::RunOptions;
@@ -77,6 +80,10 @@ pub use sandbox_net_wasi::{
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};
+pub use session::{
+    Completions, ForkOptions, InterruptHandle, PythonException, Session, SessionOptions, Turn,
+    TurnEnd, TurnOptions, TurnOutcome, Value,
+};
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use stdin_pipe::StdinWriter;
 pub use stdio::{Output, Stdin};

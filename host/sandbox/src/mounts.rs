@@ -80,12 +80,6 @@ pub(crate) fn mount(
     open(&found, guest, access)
 }
 
-/// The interpreter's own library.
-pub(crate) fn library(engine: &Engine) -> Result<Preopen, Error> {
-    let (host, guest) = engine.library();
-    open(host, guest, DirAccess::ReadOnly)
-}
-
 /// Opens a directory once, for every run of the sandbox and of its forks.
 pub(crate) fn open(
     host: &Path,

@@ -62,9 +62,9 @@ struct State {
 ///
 /// # Errors
 ///
-/// [`Error::HostMemory`] if there is none left.
+/// [`Error::HostMemory`], or [`Error::Full`] for all sandboxes together, if there is none left.
 pub(crate) fn pipe(memory: &HostMemory) -> Result<(PipeWriter, OutputReader), Error> {
-    let held = memory.reserve(QUEUE).map_err(|_| Error::HostMemory)?;
+    let held = memory.reserve(QUEUE).map_err(Error::no_room)?;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             held: Some(held),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use sandbox_net_gateway::ReachedBudget;
+use sandbox_net_gateway::audit::{DecisionRecord, ExchangeRecord, LookupRecord};
 use serde::Serialize;
 
 use crate::script::Outcome;
+use crate::session::TurnOutcome;
 
 /// A budget, and how often it refused something.
 #[derive(Clone, Debug, Serialize)]
@@ -23,16 +25,27 @@ pub struct Reached<'a> {
 impl Outcome {
     /// The budgets that refused something, by their keys.
     pub fn budgets_reached(&self) -> Vec<Reached<'_>> {
-        reached(self)
+        reached(&self.decisions, &self.lookups, &self.exchanges)
     }
 }
 
-fn reached(outcome: &Outcome) -> Vec<Reached<'_>> {
-    let decisions = outcome.decisions.iter();
+impl TurnOutcome {
+    /// The budgets that refused something in this turn, by their keys.
+    pub fn budgets_reached(&self) -> Vec<Reached<'_>> {
+        reached(&self.decisions, &self.lookups, &self.exchanges)
+    }
+}
+
+fn reached<'a>(
+    decisions: &'a [DecisionRecord],
+    lookups: &'a [LookupRecord],
+    exchanges: &'a [ExchangeRecord],
+) -> Vec<Reached<'a>> {
+    let decisions = decisions.iter();
     let decisions = decisions.map(|record| (&record.budget, record.repeats));
-    let lookups = outcome.lookups.iter();
+    let lookups = lookups.iter();
     let lookups = lookups.map(|record| (&record.budget, record.repeats));
-    let exchanges = outcome.exchanges.iter().map(|record| (&record.budget, 0));
+    let exchanges = exchanges.iter().map(|record| (&record.budget, 0));
     let mut counts = BTreeMap::new();
     for (budget, repeats) in decisions.chain(lookups).chain(exchanges) {
         if let Some(budget) = budget {
@@ -66,6 +79,10 @@ fn sentence(budget: &ReachedBudget, times: u64) -> String {
         true if key == "lookups_at_once" => format!(
             "the host's limit of {value} lookups at once was reached, and refused something {times}; \
              no key of the policy changes it"
+        ),
+        true if key == "total_host_memory" => format!(
+            "the engine's total_host_memory = {value} was reached, and refused something {times}; run \
+             fewer programs at once, or raise it with EngineBuilder::total_host_memory"
         ),
         false => format!(
             "the budget {key} = {value} was reached, and refused something {times}; raise '{key}' \
@@ -108,6 +125,14 @@ mod tests {
                 1,
                 "the host's limit connections = 1024 was reached, and refused something once; \
                  'connections' in the policy's [budgets] can only lower it",
+            ),
+            (
+                "total_host_memory",
+                9000,
+                true,
+                2,
+                "the engine's total_host_memory = 9000 was reached, and refused something 2 times; run \
+                 fewer programs at once, or raise it with EngineBuilder::total_host_memory",
             ),
             (
                 "lookups_at_once",

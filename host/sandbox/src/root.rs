@@ -6,11 +6,12 @@
 
 mod sweep;
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
@@ -18,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use crate::disk::{Disk, DiskLimits, DiskUsage, remove_contents};
+use crate::disk::{Digest, Disk, DiskLimits, DiskUsage, remove_contents};
 use crate::engine::Preopen;
 
 /// The prefix of the names of these directories.
@@ -39,6 +40,8 @@ pub(crate) struct Root {
     files: Preopen,
     disk: Arc<Disk>,
     scripts: AtomicU64,
+    /// What is given back when the sandbox and its runs are gone: its places among others.
+    holds: Mutex<Vec<Box<dyn Any + Send + Sync>>>,
 }
 
 impl Root {
@@ -59,8 +62,21 @@ impl Root {
             files: Preopen::of_disk(disk.clone(), "/")?,
             disk,
             scripts: AtomicU64::new(0),
+            holds: Mutex::default(),
             place: Some(place),
         })
+    }
+
+    /// Keeps `what` until the sandbox and its runs are gone.
+    pub(crate) fn holding(self, what: impl Any + Send + Sync) -> Self {
+        self.hold(what);
+        self
+    }
+
+    /// As [`holding`](Self::holding).
+    pub(crate) fn hold(&self, what: impl Any + Send + Sync) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.push(Box::new(what));
     }
 
     fn dir(&self) -> io::Result<&Dir> {
@@ -95,13 +111,41 @@ impl Root {
 
     /// Makes a copy that shares nothing with this one.
     pub(crate) fn copy(&self) -> io::Result<Self> {
+        Self::copy_of(&self.disk)
+    }
+
+    fn copy_of(disk: &Disk) -> io::Result<Self> {
         let place = Place::new()?;
         place.dir.create_dir(BESIDE)?;
         let files = place.dir.open_dir(FILES)?.into_std_file();
         let beside = place.dir.open_dir(BESIDE)?;
-        let disk = self.disk.copy_to(Arc::new(files), beside)?;
+        let disk = disk.copy_to(Arc::new(files), beside)?;
         place.dir.remove_dir(BESIDE)?;
         Self::on(place, disk)
+    }
+
+    /// Copies what the guest sees to the directory `files` that it makes in `parent`.
+    pub(crate) fn copy_into(&self, parent: &Path) -> io::Result<()> {
+        let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+        parent.create_dir(FILES)?;
+        parent.create_dir(BESIDE)?;
+        let files = parent.open_dir(FILES)?.into_std_file();
+        self.disk
+            .copy_to(Arc::new(files), parent.open_dir(BESIDE)?)?;
+        parent.remove_dir(BESIDE)
+    }
+
+    /// Makes one with a copy of the directory `files` in `parent`.
+    pub(crate) fn copied_from(parent: &Path, limits: DiskLimits) -> io::Result<Self> {
+        let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+        let files = parent.open_dir(FILES)?.into_std_file();
+        let disk = Disk::new(Arc::new(files), limits)?;
+        Self::copy_of(&disk)
+    }
+
+    /// What is in it, as one number.
+    pub(crate) fn digest(&self) -> io::Result<Digest> {
+        self.disk.digest()
     }
 
     /// Removes the directory and everything in it.

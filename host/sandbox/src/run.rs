@@ -249,7 +249,10 @@ impl Started {
         } = self;
         let _counts = audit.at_end();
         let ended = match guest {
-            Some(guest) => guest.run(until, &killed).await,
+            Some(guest) => {
+                let streams = (stdout.clone(), stderr.clone());
+                guest.run(streams, until, &killed).await
+            }
             None => Ok(Ended::default()),
         };
         // The connections ended with the interpreter, so their records are complete.

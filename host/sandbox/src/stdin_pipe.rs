@@ -37,10 +37,10 @@ struct Counted {
 ///
 /// # Errors
 ///
-/// [`Error::HostMemory`] if there is none left.
+/// [`Error::HostMemory`], or [`Error::Full`] for all sandboxes together, if there is none left.
 pub(crate) fn stdin_pipe(memory: &HostMemory) -> Result<(StdinPipe, StdinWriter), Error> {
     let held = memory.reserve(QUEUE + AHEAD);
-    let held = held.map_err(|_| Error::HostMemory)?;
+    let held = held.map_err(Error::no_room)?;
     let (guest, pipe) = duplex(QUEUE);
     let read = Counted {
         pipe: guest,

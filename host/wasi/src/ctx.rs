@@ -63,6 +63,12 @@ impl SandboxNetCtx {
     pub fn gateway(&self) -> &Gateway {
         self.handler.gateway()
     }
+
+    /// Decides and records what the guest does from now on by another gateway of the same sandbox, such as
+    /// [`Gateway::next_run`]. What is under way keeps the one that it began with.
+    pub fn set_gateway(&mut self, gateway: Gateway) {
+        self.handler = OutgoingHandler::new(gateway);
+    }
 }
 
 /// Access to the network state and the resource table of a store, in the style of

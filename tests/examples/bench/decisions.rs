@@ -51,6 +51,17 @@ pub(super) fn print() -> Result<(), RuleError> {
     Ok(())
 }
 
+/// The microseconds of a decision under so many rules that each name a host.
+pub(super) fn by_rules(count: usize, is_allowed: bool) -> Result<f64, RuleError> {
+    let rules = (0..count).map(|n| format!("https://api-{n}.example.com").parse());
+    let policy = Policy::allow(rules.collect::<Result<Vec<Rule>, _>>()?);
+    let host = match is_allowed {
+        true => format!("api-{}.example.com", count - 1),
+        false => "elsewhere.example.net".to_owned(),
+    };
+    Ok(microseconds(&policy, &host, "/v1/items", DECISIONS / 10))
+}
+
 /// 1,000 rules for one host that differ in how their paths end.
 fn one_kind() -> Result<Policy, RuleError> {
     let rules = (0..1000).map(|n| format!("https://api.example.com/v1/**/x{n}").parse());

@@ -16,6 +16,12 @@ pub mod command {
     pub const RESOLVE: u8 = 12;
 }
 
+/// The body ends with these bytes.
+pub const WHOLE: u32 = 256;
+/// Bits of the `value` of a reply: the bytes are the last ones, and the exchange is closed.
+pub const LAST: u32 = 2;
+pub const CLOSED: u32 = 4;
+
 /// The adapter's own errors.
 pub mod fault {
     pub const FRAME: u8 = 128;

@@ -9,6 +9,7 @@
 mod bodies;
 mod channel;
 mod connections;
+mod crossings;
 mod errors;
 mod exchanges;
 mod frames;

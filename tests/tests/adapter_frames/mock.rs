@@ -3,6 +3,7 @@
 //! It is stricter than a real one: writing to a stream without permission traps, and so does
 //! dropping a parent before its children.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,6 +32,21 @@ pub mod bindings {
         },
         require_store_data_send: true,
     });
+}
+
+thread_local! {
+    static CALLS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes a call of the host. A test has a thread of its own.
+fn called(name: &'static str) {
+    CALLS.with_borrow_mut(|calls| calls.push(name));
+}
+
+/// The calls of the host since the last question: functions of `sandbox:net/client`, and what it asked
+/// of streams and pollables.
+pub fn take_calls() -> Vec<&'static str> {
+    CALLS.take()
 }
 
 /// State that the test and the host share, and that a test can wait for.
@@ -186,6 +202,7 @@ fn broken() -> StreamError {
 
 impl OutputStream for RequestBody {
     fn check_write(&mut self) -> StreamResult<usize> {
+        called("check-write");
         let state = self.0.borrow();
         if state.broken {
             Err(broken())
@@ -195,6 +212,7 @@ impl OutputStream for RequestBody {
     }
 
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        called("write");
         if bytes.len() > self.0.borrow().permit {
             return Err(StreamError::trap("written without permission"));
         }
@@ -218,6 +236,7 @@ impl Drop for RequestBody {
 
 impl InputStream for ResponseBody {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        called("read");
         let mut result = Ok(Bytes::new());
         self.0.send_modify(|state| {
             let count = size.min(state.received.len());
@@ -290,6 +309,7 @@ impl client::HostExchange for Host {
         &mut self,
         this: Resource<Exchange>,
     ) -> Result<Result<Resource<DynOutputStream>, ErrorCode>> {
+        called("body");
         let state = self.table.get(&this)?.0.clone();
         if let Some(BodyKind::None) = state.borrow().kind {
             return Ok(Err(ErrorCode::Invalid("no body".to_owned())));
@@ -303,6 +323,7 @@ impl client::HostExchange for Host {
     }
 
     fn finish_body(&mut self, this: Resource<Exchange>) -> Result<Result<(), ErrorCode>> {
+        called("finish-body");
         let state = self.table.get(&this)?.0.clone();
         if state.borrow().finished {
             return Ok(Err(ErrorCode::Closed));
@@ -313,6 +334,7 @@ impl client::HostExchange for Host {
     }
 
     fn subscribe(&mut self, this: Resource<Exchange>) -> Result<Resource<DynPollable>> {
+        called("subscribe");
         subscribe(&mut self.table, this)
     }
 
@@ -320,6 +342,7 @@ impl client::HostExchange for Host {
         &mut self,
         this: Resource<Exchange>,
     ) -> Result<Option<Result<ResponseHead, ErrorCode>>> {
+        called("head");
         let state = self.table.get(&this)?.0.clone();
         if state.borrow().head_given {
             return Ok(Some(Err(ErrorCode::Closed)));
@@ -336,6 +359,7 @@ impl client::HostExchange for Host {
         &mut self,
         this: Resource<Exchange>,
     ) -> Result<Result<Resource<DynInputStream>, ErrorCode>> {
+        called("response-body");
         let state = self.table.get(&this)?.0.clone();
         if !state.borrow().head_given {
             return Ok(Err(ErrorCode::Invalid("before the head".to_owned())));
@@ -349,6 +373,7 @@ impl client::HostExchange for Host {
     }
 
     fn continued(&mut self, this: Resource<Exchange>) -> Result<bool> {
+        called("continued");
         let state = &self.table.get(&this)?.0;
         assert!(!state.borrow().head_given);
         let mut continued = false;
@@ -357,16 +382,19 @@ impl client::HostExchange for Host {
     }
 
     fn trailers(&mut self, this: Resource<Exchange>) -> Result<Vec<Field>> {
+        called("trailers");
         let state = self.table.get(&this)?.0.borrow();
         assert!(state.end_told, "they come behind the end");
         Ok(state.trailers.clone())
     }
 
     fn failure(&mut self, this: Resource<Exchange>) -> Result<Option<ErrorCode>> {
+        called("failure");
         Ok(self.table.get(&this)?.0.borrow().failure.clone())
     }
 
     fn drop(&mut self, this: Resource<Exchange>) -> Result<()> {
+        called("drop");
         self.table.delete(this)?;
         Ok(())
     }
@@ -413,6 +441,7 @@ impl client::Host for Host {
         head: RequestHead,
         body: BodyKind,
     ) -> Result<Result<Resource<Exchange>, ErrorCode>> {
+        called("request");
         self.table.get(&on)?;
         if let Err(error) = self.refuse() {
             return Ok(Err(error));

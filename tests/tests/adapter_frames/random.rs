@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::exchanges::head;
 use crate::frames::command::*;
-use crate::frames::{Reply, Tls, connect, frame, poll, request};
+use crate::frames::{Reply, Tls, WHOLE, connect, frame, poll, request};
 use crate::guest::{CONTROL, Guest};
 use crate::mock::{DnsFailure, ErrorCode};
 
@@ -64,11 +64,19 @@ fn sensible(random: &mut Random, ids: &[u32]) -> Vec<u8> {
         }
         REQUEST => {
             let arg = random.below(3) as u32;
+            if random.one_in(3) {
+                let payload = request(body.len() as u64, b"POST", b"/", &[]);
+                return frame(command, id, 1 | WHOLE, &[&payload[..], &body].concat());
+            }
             let size = if arg == 1 { random.next() } else { 0 };
             let fields = vec![(&b"name"[..], &body[..]); random.below(30)];
             frame(command, id, arg, &request(size, b"POST", &body, &fields))
         }
-        WRITE => frame(command, id, 0, &body),
+        WRITE => frame(command, id, random.choose(&[0, 0, WHOLE]), &body),
+        READ | HEAD if random.one_in(2) => {
+            let timeout = (random.below(1000) as u64).to_le_bytes();
+            frame(command, id, random.below(200_000) as u32, &timeout)
+        }
         READ => frame(command, id, 1 + random.below(200_000) as u32, b""),
         POLL => {
             let count = random.below(9);
@@ -101,7 +109,7 @@ fn any_frame(random: &mut Random, ids: &[u32]) -> Vec<u8> {
         bytes[12..16].copy_from_slice(&size.to_le_bytes());
     }
     // No test should wait for hours.
-    if bytes.get(1) == Some(&POLL) && bytes.len() >= 24 {
+    if matches!(bytes.get(1), Some(&(POLL | HEAD | READ))) && bytes.len() >= 24 {
         bytes[18..24].fill(0);
     }
     bytes
@@ -161,7 +169,7 @@ async fn no_frame_traps_and_every_frame_gets_a_reply() {
         assert_eq!(guest.write(CONTROL, &parts).await, Ok(bytes.len() as u32));
         let code = match guest.reply().await {
             Reply::Ok { value, payload } => {
-                if payload.is_empty()
+                if (payload.is_empty() || bytes[1] == REQUEST)
                     && value > 0xFFF
                     && matches!(bytes[1], CONNECT | REQUEST | RESOLVE)
                 {

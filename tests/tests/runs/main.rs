@@ -2,12 +2,16 @@
 
 mod automatic;
 mod blocking;
+mod endings;
 mod ends;
 mod fresh;
 mod limits;
 mod live;
+mod many;
+mod pool;
 mod snapshots;
 mod streams;
+mod totals;
 
 use sandbox_net::{Sandbox, SandboxBuilder};
 

@@ -64,9 +64,9 @@ impl Decoder {
                     .unwrap_or(usize::MAX)
                     .min(buffer.len());
                 *left -= take as u64;
-                Ok(Decoded::Data(buffer.split_to(take).freeze()))
+                Ok(Decoded::Data(taken(buffer, take)))
             }
-            Self::Close => Ok(Decoded::Data(buffer.split().freeze())),
+            Self::Close => Ok(Decoded::Data(taken(buffer, buffer.len()))),
             Self::Unframed(bound) => {
                 bound.count(buffer)?;
                 Ok(Decoded::Data(buffer.split().freeze()))
@@ -253,6 +253,15 @@ impl Receiving {
         }
         Ok(())
     }
+}
+
+/// The first bytes of the buffer. All of them take their memory with them: whoever gets them alone need
+/// not copy them.
+fn taken(buffer: &mut BytesMut, count: usize) -> Bytes {
+    if count == buffer.len() {
+        return std::mem::take(buffer).freeze();
+    }
+    buffer.split_to(count).freeze()
 }
 
 fn broken(error: &io::Error) -> EgressError {

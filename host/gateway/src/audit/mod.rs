@@ -221,6 +221,20 @@ impl AuditLog {
         self.run.settle().await;
     }
 
+    /// Waits, at most so long, until everything that has ended is recorded. What goes on is not waited for
+    /// once the time is over, and its records come later.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the wait; no record is lost by it.
+    pub async fn pause(&self, most: std::time::Duration) {
+        self.run.pause(most).await;
+    }
+
     /// Writes the counts of denials when the returned value is dropped.
     pub fn at_end(&self) -> AtEnd {
         AtEnd(Arc::clone(&self.run))

@@ -118,6 +118,14 @@ impl Run {
         Open(Arc::clone(self))
     }
 
+    /// Waits until no record is incomplete, at most so long.
+    pub(super) async fn pause(&self, most: Duration) {
+        let mut open = self.open.subscribe();
+        if *open.borrow() > 0 {
+            let _ = tokio::time::timeout(most, open.wait_for(|open| *open == 0)).await;
+        }
+    }
+
     /// Waits until no record is incomplete, writes the counts, and waits until every sink has every
     /// line.
     pub(super) async fn settle(&self) {

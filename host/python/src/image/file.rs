@@ -27,6 +27,7 @@ use std::path::Path;
 use crc32fast::Hasher;
 use sha2::{Digest, Sha256};
 
+use super::parts::Image;
 use super::sealed;
 use crate::componentize::WASM_PAGE;
 use crate::error::Error;
@@ -36,7 +37,7 @@ use crate::zeros::{PAGE, used};
 const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
 const HEADER: usize = 76;
 /// Where the memory begins: a multiple of every host's page size.
-pub(super) const START: usize = 64 << 10;
+const START: usize = 64 << 10;
 /// Where the notes begin with their length and their checksum.
 const NOTES: usize = 128;
 const NOTES_TEXT: usize = NOTES + 8;
@@ -47,14 +48,6 @@ const BUFFER: usize = 256 << 10;
 
 /// What an image was made of, hashed.
 pub type Identity = [u8; 32];
-
-/// An image that was checked, ready to be mapped.
-#[derive(Debug)]
-pub struct Image {
-    file: File,
-    minimum: usize,
-    size: usize,
-}
 
 /// Why a file is not the image that is looked for.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +79,7 @@ impl Image {
         if checksum(&mut file, header.size)? != header.contents {
             return Err(ImageError::Invalid("is damaged"));
         }
-        Ok(Self::of(file, &header))
+        Ok(Self::of_file(file, START, header.minimum, header.size))
     }
 
     /// Copies a file with notes that anybody may have written, and checks the copy: nobody can change
@@ -107,7 +100,10 @@ impl Image {
             return Err(ImageError::Invalid("is damaged"));
         }
         sealed::seal(&into)?;
-        Ok((Self::of(into, &header), notes))
+        Ok((
+            Self::of_file(into, START, header.minimum, header.size),
+            notes,
+        ))
     }
 
     /// Writes the image to a file, which takes the place of what was there when it is complete.
@@ -116,47 +112,20 @@ impl Image {
     ///
     /// If it can't be written. What was there stays then.
     pub fn save(&self, path: &Path) -> io::Result<()> {
+        // What is frozen of a living instance is in several files.
+        let [part] = self.parts() else {
+            return Err(io::Error::other("the memory is not that of one file"));
+        };
         let beside = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty());
         // Its mode lets nobody else read it: a program's data may be in it.
         let mut into = tempfile::NamedTempFile::new_in(beside.unwrap_or(Path::new(".")))?;
-        into.as_file_mut().set_len((START + self.size) as u64)?;
-        copy(&self.file, into.as_file(), self.size)?;
+        into.as_file_mut().set_len((START + self.size()) as u64)?;
+        copy(&part.file, into.as_file(), self.size())?;
         into.as_file().sync_all()?;
         into.persist(path).map_err(|error| error.error)?;
         Ok(())
-    }
-
-    fn of(file: File, header: &Header) -> Self {
-        Self {
-            file,
-            minimum: header.minimum,
-            size: header.size,
-        }
-    }
-
-    /// The bytes of memory with which an instance begins.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// The bytes of them that the runtime itself asks for: a store's limiter hears of these alone.
-    pub fn minimum(&self) -> usize {
-        self.minimum
-    }
-
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Copies the memory.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(START as u64))?;
-        let mut bytes = vec![0; self.size];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
     }
 }
 
@@ -461,7 +430,12 @@ impl ImageWriter {
                 .write_all(&crc32fast::hash(&self.notes).to_le_bytes())?;
             self.file.write_all(&self.notes)?;
         }
-        Ok(Image::of(self.file, &header))
+        Ok(Image::of_file(
+            self.file,
+            START,
+            header.minimum,
+            header.size,
+        ))
     }
 }
 

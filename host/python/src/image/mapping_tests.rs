@@ -8,19 +8,20 @@ use tempfile::TempDir;
 use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, Store};
 
 use super::super::creator::{configure, with_image};
-use super::super::file::{Image, ImageWriter};
-use super::owned::Owned;
+use super::super::file::ImageWriter;
+use super::super::owned::Owned;
+use super::super::parts::Image;
 use super::{Mapping, Room};
 
 const PAGE: usize = 64 << 10;
 
-fn memory_of(pages: usize) -> Vec<u8> {
+pub(super) fn memory_of(pages: usize) -> Vec<u8> {
     let bytes = (0..pages * PAGE).map(|at| (at % 251) as u8 * u8::from(at / 4096 % 3 != 1));
     bytes.collect()
 }
 
 /// An image of this memory. Its file has no name any more.
-fn image(memory: &[u8], minimum: usize) -> Arc<Image> {
+pub(super) fn image(memory: &[u8], minimum: usize) -> Arc<Image> {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("image");
     let mut writer = ImageWriter::create(&path, [1; 32], minimum).unwrap();
@@ -29,16 +30,16 @@ fn image(memory: &[u8], minimum: usize) -> Arc<Image> {
     Arc::new(Image::open(&path, &[1; 32]).unwrap())
 }
 
-fn room(size: usize, reserved: usize) -> Room {
+pub(super) fn room(size: usize, reserved: usize) -> Room {
     Room::of(size, Some(reserved), 2 * PAGE)
 }
 
-fn bytes(memory: &Mapping) -> &[u8] {
+pub(super) fn bytes(memory: &Mapping) -> &[u8] {
     // SAFETY: they are accessible, and nobody writes to them while `memory` is borrowed.
     unsafe { std::slice::from_raw_parts(memory.as_ptr(), memory.byte_size()) }
 }
 
-fn bytes_mut(memory: &mut Mapping) -> &mut [u8] {
+pub(super) fn bytes_mut(memory: &mut Mapping) -> &mut [u8] {
     // SAFETY: they are accessible, and `memory` is borrowed for as long.
     unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
 }
@@ -57,7 +58,7 @@ fn is_accessible(address: usize) -> bool {
 }
 
 /// What is accessible, and nothing before and after it.
-fn assert_guarded(memory: &Mapping) {
+pub(super) fn assert_guarded(memory: &Mapping) {
     let (base, size) = (memory.as_ptr() as usize, memory.byte_size());
     let end = base + memory.byte_capacity() + 2 * PAGE;
     for inaccessible in [base - 2 * PAGE, base - 1, base + size, end - 1] {

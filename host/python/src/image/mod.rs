@@ -26,11 +26,28 @@
 //! # }
 //! ```
 
+#[cfg(unix)]
+mod addresses;
 mod creator;
 mod file;
+mod freeze;
+mod frozen;
+#[cfg(target_os = "linux")]
+mod layers;
+mod live;
 mod mapping;
+#[cfg(any(test, not(unix)))]
+mod owned;
+mod parts;
+mod room;
+mod save;
 mod sealed;
+#[cfg(target_os = "linux")]
+mod written;
 
 pub use self::creator::{ImageMemory, configure, with_image};
 pub(crate) use self::file::ImageWriter;
-pub use self::file::{Identity, Image, ImageError};
+pub use self::file::{Identity, ImageError};
+pub use self::freeze::freeze;
+pub use self::live::{LiveMemory, instantiate};
+pub use self::parts::Image;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sandbox_net_egress::{EgressConfig, EgressConfigError};
 use sandbox_net_gateway::audit::{AuditFile, AuditPlaces, AuditSettings};
 use sandbox_net_gateway::secrets::{Vault, VaultError};
+use sandbox_net_policy::Policy;
 
 use super::{HOOK_DEADLINE, SandboxBuilder};
 use crate::error::Error;
@@ -12,9 +13,12 @@ use crate::network::Network;
 use crate::runtime;
 
 impl SandboxBuilder {
-    /// The network, and where its log goes.
-    pub(super) async fn network(&self) -> Result<(Network, AuditPlaces), Error> {
-        let policy = self.effective_policy()?;
+    /// The network of this policy and transport, and where its log goes.
+    pub(super) async fn network(
+        &self,
+        policy: Policy,
+        egress: EgressConfig,
+    ) -> Result<(Network, AuditPlaces), Error> {
         let opened = Vault::opened(policy.secrets().to_vec()).await;
         let vault = opened.map_err(|error| match error {
             VaultError::Unfinished(error) => runtime::unfinished(&error),
@@ -36,7 +40,7 @@ impl SandboxBuilder {
         let deadline = self.hook_deadline.unwrap_or(HOOK_DEADLINE);
         let network = Network {
             policy,
-            egress: self.egress()?,
+            egress,
             vault,
             hook: self.hook.clone().map(|hook| (hook, deadline)),
             audit: AuditSettings {

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use self::held::{Guard, Locked, State};
 use super::copy::copy_tree;
+use super::digest::{Digest, digest};
 use super::quota::{DiskLimits, Full, Quota, Usage};
 use super::tree::{self, Identity};
 
@@ -94,6 +95,11 @@ impl Disk {
         let mut quota = Quota::new(self.limits);
         copy_tree(&self.top, &to, beside, &mut quota)?;
         Self::with_quota(to, quota)
+    }
+
+    /// What it contains, as one number.
+    pub(crate) fn digest(&self) -> io::Result<Digest> {
+        digest(&self.top)
     }
 
     /// Makes a directory.

@@ -6,10 +6,12 @@
 
 mod account;
 mod copy;
+mod digest;
 mod quota;
 mod remove;
 mod tree;
 
 pub(crate) use account::{Disk, Held, Opened, Wanted};
+pub(crate) use digest::Digest;
 pub(crate) use quota::{DiskLimits, Usage as DiskUsage};
 pub(crate) use remove::remove_contents;

@@ -14,8 +14,10 @@ use super::PREPARATION_LIMIT;
 use super::config::{self, Change};
 use super::shared::{Engine, Parts};
 use super::threads::Threads;
+use super::totals::{Bounds, Totals};
 use super::turns::{MAX_WAITING, Turns};
 use super::work::{blocking, limited};
+use crate::checks::INTERPRETER;
 use crate::runtime;
 
 /// Settings of an [`Engine`].
@@ -41,6 +43,7 @@ pub struct EngineBuilder {
     threads: Option<usize>,
     max_running: Option<usize>,
     max_waiting: Option<usize>,
+    bounds: Bounds,
     changes: Vec<Change>,
 }
 
@@ -53,6 +56,9 @@ impl std::fmt::Debug for EngineBuilder {
             .field("threads", &self.threads)
             .field("max_running", &self.max_running)
             .field("max_waiting", &self.max_waiting)
+            .field("max_sandboxes", &self.bounds.sandboxes)
+            .field("total_memory", &self.bounds.memory)
+            .field("total_host_memory", &self.bounds.host_memory)
             .finish_non_exhaustive()
     }
 }
@@ -130,6 +136,54 @@ impl EngineBuilder {
         self
     }
 
+    /// The most sandboxes that the engine has at once; any number otherwise. A sandbox counts from its
+    /// making, also as a fork or as one that a [`Pool`](crate::Pool) keeps ready, until it is dropped and
+    /// its last run has ended. One more is [`Error::Full`](crate::Error::Full). Zero is an error.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
+    /// let engine = sandbox_net::Engine::builder()
+    ///     .max_sandboxes(1000)
+    ///     .total_memory(8 << 30)
+    ///     .total_host_memory(1 << 30)
+    ///     .build()
+    ///     .await?;
+    /// # drop(engine);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_sandboxes(mut self, most: usize) -> Self {
+        self.bounds.sandboxes = Some(most as u64);
+        self
+    }
+
+    /// The most bytes of memory that all programs of the engine have together; no bound otherwise.
+    ///
+    /// What counts is what a program has, not what its
+    /// [limit](crate::SandboxBuilder::memory_limit) lets it have: limits may add up to more. A program
+    /// begins with the interpreter's memory, about 41 MiB. All of that counts, although a program that
+    /// leaves most of it as it is shares it with the others: any program may change every byte. A program
+    /// that finds no room at its start is [`Error::Full`](crate::Error::Full). One that asks for more
+    /// while it runs gets a `MemoryError`, as at its own limit. Less than a program begins with is
+    /// an error.
+    pub fn total_memory(mut self, bytes: u64) -> Self {
+        self.bounds.memory = Some(bytes);
+        self
+    }
+
+    /// The most bytes of the host's memory that are held for all sandboxes of the engine together; no bound
+    /// otherwise, besides each sandbox's own
+    /// [`host_memory_limit`](crate::SandboxBuilder::host_memory_limit), which may add up to more.
+    ///
+    /// A run that finds no room for its streams is [`Error::Full`](crate::Error::Full). A request beyond
+    /// raises `OSError` with the limit `host-memory` in Python;
+    /// [`Outcome::budgets_reached`](crate::Outcome::budgets_reached) and the log say `total_host_memory`, if
+    /// there is room left for the record. Zero is an error.
+    pub fn total_host_memory(mut self, bytes: u64) -> Self {
+        self.bounds.host_memory = Some(bytes);
+        self
+    }
+
     /// Changes settings of wasmtime, such as how well it optimises, how much address space a memory
     /// reserves. Several closures are called in their order.
     ///
@@ -188,6 +242,7 @@ impl EngineBuilder {
                 return Err(BuildError::Setting { name, why });
             }
         }
+        self.check_totals()?;
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
         let manifest = Manifest::find(self.distribution.as_deref())?;
@@ -221,6 +276,29 @@ impl EngineBuilder {
             preparation: limit,
             threads,
             turns,
+            totals: Totals::new(self.bounds),
         }))
+    }
+
+    fn check_totals(&self) -> Result<(), BuildError> {
+        let Bounds {
+            sandboxes,
+            memory,
+            host_memory,
+        } = self.bounds;
+        let refused = |name, why| Err(BuildError::Setting { name, why });
+        if sandboxes == Some(0) {
+            let why = "it is zero; no sandbox could be made; leave it out for any number";
+            return refused("max_sandboxes", why);
+        }
+        if memory.is_some_and(|bytes| bytes <= INTERPRETER as u64) {
+            let why = "a program begins with 41 MiB; no program would ever run; leave it out for no bound";
+            return refused("total_memory", why);
+        }
+        if host_memory == Some(0) {
+            let why = "it is zero; no request would be possible; leave it out for no bound";
+            return refused("total_host_memory", why);
+        }
+        Ok(())
     }
 }

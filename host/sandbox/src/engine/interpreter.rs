@@ -1,11 +1,13 @@
 //! An interpreter: code, the memory with which it begins, and what it may import.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sandbox_net_python::image::with_image;
+use sandbox_net_python::image::{self, LiveMemory, freeze};
+use sandbox_net_python::manifest::Signals;
 use sandbox_net_python::{Capability, Image};
-use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime::{Store, format_err};
 
 use super::linker::{self, StoreState};
 
@@ -14,6 +16,24 @@ use super::linker::{self, StoreState};
 pub(crate) struct Interpreter {
     instances: InstancePre<StoreState>,
     image: Arc<Image>,
+    /// How it is interrupted, where that is known.
+    signals: Option<Signals>,
+    /// What its monotonic clock begins with.
+    clock: Duration,
+}
+
+/// An instance that lives. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Live {
+    memory: Arc<LiveMemory>,
+    signals: Option<Signals>,
+}
+
+impl Live {
+    /// Its memory, and where in it the interpreter looks for signals.
+    pub(super) fn signals(&self) -> Option<(&LiveMemory, &Signals)> {
+        Some((&self.memory, self.signals.as_ref()?))
+    }
 }
 
 /// Links the code with what programs of this capability may import.
@@ -25,8 +45,27 @@ pub(super) fn link(
 }
 
 impl Interpreter {
-    pub(super) fn new(instances: InstancePre<StoreState>, image: Arc<Image>) -> Self {
-        Self { instances, image }
+    pub(super) fn new(
+        instances: InstancePre<StoreState>,
+        image: Arc<Image>,
+        signals: Option<Signals>,
+    ) -> Self {
+        Self {
+            instances,
+            image,
+            signals,
+            clock: Duration::ZERO,
+        }
+    }
+
+    /// Its copies' monotonic clock begins with this.
+    pub(crate) fn with_clock(self, clock: Duration) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What its monotonic clock begins with.
+    pub(crate) fn clock(&self) -> Duration {
+        self.clock
     }
 
     /// The memory that an instance begins with.
@@ -49,6 +88,54 @@ impl Interpreter {
         &self,
         store: &mut Store<StoreState>,
     ) -> wasmtime::Result<Instance> {
-        with_image(&self.image, self.instances.instantiate_async(store)).await
+        self.instance(store, false).await
+    }
+
+    /// Makes an instance that is to be [frozen](Self::freeze), perhaps often.
+    pub(crate) async fn instantiate_to_freeze(
+        &self,
+        store: &mut Store<StoreState>,
+    ) -> wasmtime::Result<Instance> {
+        self.instance(store, true).await
+    }
+
+    async fn instance(
+        &self,
+        store: &mut Store<StoreState>,
+        freezes: bool,
+    ) -> wasmtime::Result<Instance> {
+        let made = image::instantiate(&self.image, freezes, &self.instances, store).await;
+        let (instance, memory) = made?;
+        let signals = self.signals;
+        store.data_mut().live = memory.map(|memory| Live {
+            memory: Arc::new(memory),
+            signals,
+        });
+        Ok(instance)
+    }
+
+    /// Returns an interpreter whose instances begin as this one's `instance` is now, which goes on
+    /// unchanged.
+    ///
+    /// # Errors
+    ///
+    /// If the instance is not at rest, or has ended.
+    pub(crate) async fn freeze(
+        &self,
+        store: &mut Store<StoreState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Self> {
+        let live = store.data().live.clone();
+        let live = live.ok_or_else(|| format_err!("this platform has no live copies"))?;
+        let image = freeze(store, instance, &live.memory, &self.image).await?;
+        Ok(Self {
+            instances: self.instances.clone(),
+            image: Arc::new(image),
+            signals: self.signals,
+            clock: store.data().clock.shows(),
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

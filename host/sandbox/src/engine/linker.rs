@@ -4,12 +4,16 @@
 use sandbox_net_python::{Capability, without_network};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::p2::bindings::filesystem;
+use wasmtime_wasi::p2::bindings::{filesystem, io};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::clock::Clock;
 use super::files::{FilesView, HasFiles, OpenFiles};
 use super::filesystem::{HasPreopens, PreopensView};
+use super::interpreter::Live;
+use super::interrupt::Interrupt;
+use super::waits::{HasWaits, WaitsView};
 use super::{Limits, Preopen};
 use sandbox_net_wasi::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
 
@@ -23,6 +27,12 @@ pub(crate) struct StoreState {
     /// The only directories that the guest starts with.
     pub(crate) preopens: Vec<Preopen>,
     pub(crate) files: Files,
+    /// Its monotonic clock.
+    pub(crate) clock: Clock,
+    /// Ends what the guest does.
+    pub(crate) interrupt: Interrupt,
+    /// The instance, once there is one.
+    pub(crate) live: Option<Live>,
 }
 
 /// What else a run has of the filesystem.
@@ -83,6 +93,13 @@ impl StoreState {
         }
     }
 
+    fn waits(&mut self) -> WaitsView<'_> {
+        WaitsView {
+            table: &mut self.table,
+            interrupt: &self.interrupt,
+        }
+    }
+
     fn files(&mut self) -> FilesView<'_> {
         let Files { context, open } = &mut self.files;
         FilesView::new(context, &mut self.table, open)
@@ -97,6 +114,9 @@ pub(super) fn linker(
     let mut linker = Linker::new(runtime.engine());
     let l = &mut linker;
     sandbox_net_wasi::add_wasi_without_files(l)?;
+    l.allow_shadowing(true);
+    io::poll::add_to_linker::<StoreState, HasWaits>(l, StoreState::waits)?;
+    l.allow_shadowing(false);
     filesystem::preopens::add_to_linker::<StoreState, HasPreopens>(l, StoreState::preopens)?;
     filesystem::types::add_to_linker::<StoreState, HasFiles>(l, StoreState::files)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;

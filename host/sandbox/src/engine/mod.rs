@@ -1,28 +1,39 @@
 //! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
 mod builder;
+mod clock;
 mod code;
 mod config;
 mod files;
 mod filesystem;
+mod full;
 mod interpreter;
+mod interrupt;
 mod limits;
 mod linker;
 mod shared;
 mod threads;
+mod totals;
 mod turns;
 mod usage;
+mod waits;
 mod work;
 
 use std::time::Duration;
 
 pub use builder::EngineBuilder;
+pub(crate) use clock::Clock;
 pub use config::configure;
 pub(crate) use filesystem::Preopen;
+pub use full::EngineFull;
 pub(crate) use interpreter::Interpreter;
+pub(crate) use interrupt::{Interrupt, deliver, withdraw};
 pub(crate) use limits::Limits;
 pub(crate) use linker::{Files, StoreState};
 pub use shared::Engine;
+pub(crate) use threads::first_slice;
+pub use totals::EngineUsage;
+pub(crate) use totals::Share;
 pub(crate) use turns::Turn;
 pub(crate) use usage::Usage;
 

@@ -1,9 +1,10 @@
 //! One compiled interpreter that serves many sandboxes at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sandbox_net_egress::account::HostMemory;
 use sandbox_net_python::{
     AtRest, BuildError, Builder, Cache, Capability, Image, Installed, Manifest, Progress,
     RuntimeError, SnapshotNotes,
@@ -12,11 +13,17 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime_wasi::FsPerms;
 
 use super::code;
+use super::filesystem::Preopen;
+use super::full::EngineFull;
+use sandbox_net_python::manifest::Signals;
+
 use super::interpreter::{Interpreter, link};
 use super::linker::StoreState;
 use super::threads::Threads;
+use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
 use super::work::{blocking, limited};
 use crate::error::Error;
@@ -63,6 +70,7 @@ pub(super) struct Parts {
     pub(super) preparation: Duration,
     pub(super) threads: Threads,
     pub(super) turns: Turns,
+    pub(super) totals: Totals,
 }
 
 struct Inner {
@@ -71,6 +79,8 @@ struct Inner {
     runtime: OnceCell<Component>,
     network: Kind,
     plain: Kind,
+    /// The interpreter's own library, opened once.
+    library: OnceLock<Preopen>,
 }
 
 /// The interpreters of one capability.
@@ -88,6 +98,7 @@ impl Engine {
                 runtime: OnceCell::new(),
                 network: Kind::default(),
                 plain: Kind::default(),
+                library: OnceLock::new(),
             }),
         }
     }
@@ -146,6 +157,20 @@ impl Engine {
         (&self.inner.parts.installed.library_dir, guest)
     }
 
+    /// The interpreter's own library, for every sandbox.
+    pub(crate) fn library_mount(&self) -> Result<Preopen, Error> {
+        if let Some(library) = self.inner.library.get() {
+            return Ok(library.clone());
+        }
+        let (host, guest) = self.library();
+        let opened = Preopen::open(host, guest, FsPerms::ReadOnly);
+        let library = opened.map_err(|error| Error::Directory {
+            path: host.to_path_buf(),
+            why: error.to_string(),
+        })?;
+        Ok(self.inner.library.get_or_init(|| library).clone())
+    }
+
     /// Returns the distribution's description.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.parts.manifest
@@ -161,6 +186,38 @@ impl Engine {
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.parts.wasmtime
+    }
+
+    /// How much the engine's sandboxes have together, at the moment, and how much they may have.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
+    /// let engine = sandbox_net::Engine::builder().total_memory(8 << 30).build().await?;
+    /// let usage = engine.usage();
+    /// println!("{} programs have {} bytes", usage.running.used, usage.memory.used);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> EngineUsage {
+        let parts = &self.inner.parts;
+        let [running, waiting] = parts.turns.usage();
+        parts.totals.usage(running, waiting)
+    }
+
+    /// Counts one more sandbox, until what is returned is dropped.
+    pub(crate) fn place(&self) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.sandbox()
+    }
+
+    /// Takes the memory that a guest begins with, until what is returned is dropped.
+    pub(crate) fn memory(&self, needed: usize) -> Result<Share, EngineFull> {
+        self.inner.parts.totals.memory(needed as u64)
+    }
+
+    /// The account that the host's memory of all sandboxes is taken from.
+    pub(crate) fn host_memory(&self) -> &HostMemory {
+        self.inner.parts.totals.host_memory()
     }
 
     /// The threads that run guests.
@@ -201,13 +258,14 @@ impl Engine {
             let found = blocking(move || inner.builder().image_in_cache(capability));
             let (linked, found) = tokio::join!(self.linked(capability), found);
             let (linked, found) = (linked?.clone(), found?);
+            let signals = self.inner.signals();
             let Some(image) = found else {
                 let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
                 let making = blocking(move || inner.builder().image(&runtime, capability));
                 let image = limited(preparation, "preparing the interpreter", making).await?;
-                return Ok(Interpreter::new(linked, image));
+                return Ok(Interpreter::new(linked, image, signals));
             };
-            Ok(Interpreter::new(linked, image))
+            Ok(Interpreter::new(linked, image, signals))
         });
         prepared.await
     }
@@ -221,6 +279,7 @@ impl Engine {
         Ok(Interpreter::new(
             self.linked(capability).await?.clone(),
             image,
+            self.inner.signals(),
         ))
     }
 
@@ -266,6 +325,11 @@ impl Engine {
 }
 
 impl Inner {
+    /// How an interpreter is interrupted, where that is known of the distribution.
+    fn signals(&self) -> Option<Signals> {
+        self.parts.manifest.prepare.as_ref()?.signals
+    }
+
     /// Loads the code, and compiles it where the cache has none or a damaged one.
     fn load(&self) -> Result<Component, BuildError> {
         let engine = &self.parts.wasmtime;

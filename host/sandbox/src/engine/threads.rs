@@ -75,6 +75,24 @@ impl Threads {
     }
 }
 
+/// Runs a guest on this thread, until it first waits or yields: most turns of a session are over by then,
+/// and handing them to another thread would take longer. `None` if it is not over.
+pub(crate) async fn first_slice<T>(
+    usage: &Usage,
+    mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+) -> Option<T> {
+    std::future::poll_fn(|cx| {
+        let before = usage::thread_time();
+        let polled = guest.as_mut().poll(cx);
+        usage.charge(usage::thread_time().saturating_sub(before));
+        Poll::Ready(match polled {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
 /// A guest whose tasks and timers are those of a runtime, also while it is dropped.
 struct Within<F> {
     runtime: Handle,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sandbox_net_gateway::Amount;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
@@ -18,12 +19,24 @@ pub(super) struct Turns {
     max_running: usize,
     max_waiting: usize,
     waiting: AtomicUsize,
+    now: Arc<AtomicUsize>,
 }
 
 /// A guest's place among those that run, until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     _place: Option<OwnedSemaphorePermit>,
+    _counted: Option<Counted>,
+}
+
+/// One that runs.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One that waits.
@@ -43,7 +56,23 @@ impl Turns {
             max_running: max_running.unwrap_or(usize::MAX),
             max_waiting,
             waiting: AtomicUsize::new(0),
+            now: Arc::default(),
         }
+    }
+
+    /// How many run, and how many wait.
+    pub(super) fn usage(&self) -> [Amount; 2] {
+        let number = |of: &AtomicUsize| of.load(Ordering::Relaxed) as u64;
+        let most = self.running.as_ref();
+        [
+            Amount::new(number(&self.now), most.map(|_| self.max_running as u64)),
+            Amount::new(number(&self.waiting), most.map(|_| self.max_waiting as u64)),
+        ]
+    }
+
+    fn counted(&self) -> Counted {
+        self.now.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.now))
     }
 
     /// Waits for a place, behind those that came before.
@@ -53,7 +82,10 @@ impl Turns {
     /// [`Error::Busy`] where as many wait as may.
     pub(super) async fn turn(&self) -> Result<Turn, Error> {
         let Some(running) = &self.running else {
-            return Ok(Turn { _place: None });
+            return Ok(Turn {
+                _place: None,
+                _counted: Some(self.counted()),
+            });
         };
         let place = match Arc::clone(running).try_acquire_owned() {
             Ok(place) => place,
@@ -67,6 +99,7 @@ impl Turns {
         };
         Ok(Turn {
             _place: Some(place),
+            _counted: Some(self.counted()),
         })
     }
 
@@ -104,6 +137,8 @@ mod tests {
         let text = "2 programs run and 1 wait, as many as may: try again later, or raise the engine's \
                     max_running or max_waiting";
         assert_eq!(refused.to_string(), text);
+        let used = |turns: &Turns| turns.usage().map(|amount| (amount.used, amount.limit));
+        assert_eq!(used(&turns), [(2, Some(2)), (1, Some(1))]);
         drop(first);
         let third = third.await.unwrap().unwrap();
         // Who gives up leaves its place in the queue.
@@ -121,5 +156,8 @@ mod tests {
         for _ in 0..100 {
             running.push(turns.turn().await.unwrap());
         }
+        assert_eq!(turns.usage()[0], Amount::new(100, None));
+        drop(running);
+        assert_eq!(turns.usage()[0].used, 0);
     }
 }

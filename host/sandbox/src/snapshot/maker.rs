@@ -18,10 +18,11 @@ use super::error::SnapshotError;
 use crate::capture::Capture;
 use crate::compile::nowhere;
 use crate::disk::DiskLimits;
-use crate::engine::{Engine, Files, Interpreter, Limits, Preopen, StoreState, Usage};
+use crate::engine::{
+    Clock, Engine, Files, Interpreter, Interrupt, Limits, Preopen, StoreState, Usage,
+};
 use crate::error::Error;
 use crate::files;
-use crate::mounts::library;
 use crate::root::Root;
 use crate::runtime;
 use crate::stdio::Sink;
@@ -93,13 +94,14 @@ impl Maker {
         let answers = Root::new(DiskLimits::of_bytes(2 * LONGEST)).map_err(Error::Files)?;
         let gateway = nowhere()?;
         let output = Capture::new(gateway.memory(), OUTPUT);
-        let mut preopens = vec![root.files().clone(), library(&self.engine)?];
+        let mut preopens = vec![root.files().clone(), self.engine.library_mount()?];
         preopens.push(answers.files().at(ANSWERS));
         preopens.extend(self.packages.clone());
         let mut wasi = WasiCtxBuilder::new();
         let sink = Sink::Capture(output.clone());
         wasi.args(&["python"]).envs(&ENVIRONMENT);
         wasi.stdout(sink.clone()).stderr(sink);
+        let share = self.engine.memory(self.interpreter.memory())?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let state = StoreState {
@@ -107,9 +109,14 @@ impl Maker {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             net: SandboxNetCtx::new(gateway),
-            limits: Limits::new(self.memory).beginning_with(self.interpreter.memory_beyond()),
+            limits: Limits::new(self.memory)
+                .beginning_with(self.interpreter.memory_beyond())
+                .sharing(share),
             preopens,
             files: Files::default(),
+            clock: Clock::after(Duration::ZERO),
+            interrupt: Interrupt::new(self.engine.wasmtime()),
+            live: None,
         };
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);

@@ -60,6 +60,8 @@ pub(super) fn error(error: EgressError, bounds: &Bounds) -> types::ErrorCode {
 }
 
 fn limit_failure(reached: Limit, budget: Option<ReachedBudget>) -> types::ErrorCode {
+    // What all sandboxes may hold together is none of the guest's business.
+    let budget = budget.filter(|_| reached != Limit::TotalHostMemory);
     types::ErrorCode::Limit(types::LimitFailure {
         limit: limit(reached),
         can_be_raised: budget.as_ref().is_some_and(|budget| !budget.fixed),
@@ -202,7 +204,7 @@ fn limit(limit: Limit) -> types::Limit {
         Limit::BytesDown => types::Limit::BytesDown,
         Limit::Hosts => types::Limit::Hosts,
         Limit::Time => types::Limit::Time,
-        Limit::HostMemory => types::Limit::HostMemory,
+        Limit::HostMemory | Limit::TotalHostMemory => types::Limit::HostMemory,
         Limit::Lookups => types::Limit::Lookups,
         Limit::ConnectionRate => types::Limit::ConnectionRate,
         Limit::Denials => types::Limit::Denials,

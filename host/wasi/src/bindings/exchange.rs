@@ -12,8 +12,9 @@ use wasmtime_wasi::p2::{
 };
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn, with_ambient_tokio_runtime};
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody, StreamContext};
+use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 
+use super::response_stream::ResponseStream;
 use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::ctx::SandboxNetCtxView;
@@ -218,8 +219,7 @@ impl HostExchange {
             Response::Failed => Err(ErrorCode::Closed),
             Response::Body(body) => {
                 let body = body.take().ok_or(ErrorCode::Closed)?;
-                let stream = HostIncomingBody::new(body).take_stream();
-                Ok(Box::new(stream.ok_or(ErrorCode::Closed)?))
+                Ok(Box::new(ResponseStream::new(body)))
             }
         }
     }

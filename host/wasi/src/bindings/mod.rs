@@ -6,6 +6,7 @@ mod connection;
 mod convert;
 mod exchange;
 mod lookup;
+mod response_stream;
 #[cfg(test)]
 mod tests;
 

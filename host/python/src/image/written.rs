@@ -1,0 +1,165 @@
+//! Finds which pages of a private mapping were written to, so that they are no longer those of its file.
+#![expect(
+    unsafe_code,
+    reason = "a call that the system's library does not know; see SAFETY"
+)]
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use rustix::io::Errno;
+use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode, opcode};
+
+/// `struct page_region` of `linux/fs.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Region {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+
+/// `struct pm_scan_arg` of `linux/fs.h`.
+#[repr(C)]
+#[derive(Default)]
+struct Scan {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vec: u64,
+    vec_len: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+const FILE: u64 = 1 << 2;
+const PRESENT: u64 = 1 << 3;
+const SWAPPED: u64 = 1 << 4;
+const ZERO: u64 = 1 << 5;
+/// Regions that are asked for at a time.
+const REGIONS: usize = 1024;
+
+/// In `/proc/PID/pagemap`: the page is present, swapped out, or one of a file.
+const IS_PRESENT: u64 = 1 << 63;
+const IS_SWAPPED: u64 = 1 << 62;
+const IS_OF_FILE: u64 = 1 << 61;
+const ENTRY: usize = 8;
+
+/// The pages of these addresses that were written to, as ranges of addresses. Pages of memory that is no
+/// file's are among them once they are not zero.
+///
+/// # Errors
+///
+/// If the system does not say it.
+pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    let pagemap = File::open("/proc/self/pagemap")?;
+    match scan(&pagemap, addresses.clone()) {
+        // A kernel before 6.7.
+        Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => look(&pagemap, addresses),
+        scanned => Ok(scanned?),
+    }
+}
+
+/// `PAGEMAP_SCAN`.
+fn scan(pagemap: &File, addresses: Range<usize>) -> Result<Vec<Range<usize>>, Errno> {
+    let mut found = Vec::new();
+    let mut regions = vec![Region::default(); REGIONS];
+    let mut start = addresses.start as u64;
+    while start < addresses.end as u64 {
+        let call = Call {
+            scan: Scan {
+                size: size_of::<Scan>() as u64,
+                start,
+                end: addresses.end as u64,
+                vec: regions.as_mut_ptr().expose_provenance() as u64,
+                vec_len: regions.len() as u64,
+                category_inverted: FILE | ZERO,
+                category_mask: FILE | ZERO,
+                category_anyof_mask: PRESENT | SWAPPED,
+                return_mask: PRESENT,
+                ..Scan::default()
+            },
+        };
+        // SAFETY: the structures are those of `linux/fs.h`, and the kernel writes `vec_len` regions at most
+        // where `vec` points, which nobody else uses meanwhile.
+        let (count, end) = unsafe { ioctl::ioctl(pagemap, call) }?;
+        for region in &regions[..count.min(REGIONS)] {
+            add(&mut found, region.start as usize..region.end as usize);
+        }
+        if end <= start {
+            return Err(Errno::NOSYS);
+        }
+        start = end;
+    }
+    Ok(found)
+}
+
+struct Call {
+    scan: Scan,
+}
+
+// SAFETY: the opcode's argument is a `pm_scan_arg`, which the kernel reads and writes.
+unsafe impl Ioctl for Call {
+    /// How many regions were found, and where the walk ended.
+    type Output = (usize, u64);
+
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        opcode::read_write::<Scan>(b'f', 16)
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        (&raw mut self.scan).cast()
+    }
+
+    unsafe fn output_from_ptr(
+        out: IoctlOutput,
+        scan: *mut c_void,
+    ) -> rustix::io::Result<Self::Output> {
+        // SAFETY: it is what `as_ptr` returned.
+        let scan = unsafe { &*scan.cast::<Scan>() };
+        Ok((usize::try_from(out).unwrap_or(0), scan.walk_end))
+    }
+}
+
+/// Reads an entry for each page.
+fn look(pagemap: &File, addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    let page = rustix::param::page_size();
+    let mut found = Vec::new();
+    let mut entries = vec![0; REGIONS * ENTRY];
+    for start in addresses.clone().step_by(REGIONS * page) {
+        let pages = ((addresses.end - start) / page).min(REGIONS);
+        let entries = &mut entries[..pages * ENTRY];
+        pagemap.read_exact_at(entries, (start / page * ENTRY) as u64)?;
+        let (entries, _) = entries.as_chunks::<ENTRY>();
+        for (number, entry) in entries.iter().enumerate() {
+            let entry = u64::from_ne_bytes(*entry);
+            if entry & (IS_PRESENT | IS_SWAPPED) != 0 && entry & IS_OF_FILE == 0 {
+                let at = start + number * page;
+                add(&mut found, at..at + page);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Adds what comes after the others.
+fn add(found: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match found.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => found.push(range),
+    }
+}
+
+#[cfg(test)]
+#[path = "written_tests.rs"]
+mod tests;

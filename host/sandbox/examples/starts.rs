@@ -1,0 +1,76 @@
+//! Measures how long a fresh sandbox takes in a running host: `starts [net] [N]`.
+//!
+//! A sandbox is built, runs `print(1)`, and is dropped, N times (200); with `net` a rule gives it the
+//! network. The last line tells what the machine was doing besides.
+
+use std::time::{Duration, Instant};
+
+use sandbox_net::{Engine, Error, Sandbox, SandboxBuilder};
+
+const NAMES: [&str; 4] = ["build", "run", "drop", "all"];
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has_network = arguments.first().is_some_and(|first| first == "net");
+    if has_network {
+        arguments.remove(0);
+    }
+    let rounds = arguments.first().and_then(|count| count.parse().ok());
+    let rounds: usize = rounds.unwrap_or(200).max(1);
+
+    let begun = Instant::now();
+    let engine = Engine::shared().await?;
+    println!("the engine: {:.1} ms", milliseconds(begun.elapsed()));
+    let builder = || {
+        let builder = Sandbox::builder().engine(engine.clone());
+        match has_network {
+            true => builder.allow("https://starts.test"),
+            false => builder,
+        }
+    };
+    let first = once(builder()).await?;
+    println!("the first sandbox: {:.1} ms", milliseconds(first[3]));
+
+    let begun = Instant::now();
+    let mut times = [const { Vec::new() }; NAMES.len()];
+    for _ in 0..rounds {
+        for (times, time) in times.iter_mut().zip(once(builder()).await?) {
+            times.push(milliseconds(time));
+        }
+    }
+    let rate = rounds as f64 / begun.elapsed().as_secs_f64();
+    for (name, mut times) in NAMES.into_iter().zip(times) {
+        times.sort_by(f64::total_cmp);
+        let at = |percent: usize| times[(rounds * percent / 100).min(rounds - 1)];
+        println!(
+            "{name:>5}: median {:.3} ms, fastest {:.3}, 90% within {:.3}",
+            at(50),
+            at(0),
+            at(90)
+        );
+    }
+    println!("{rate:.0} a second, one after the other");
+    if let Ok(load) = std::fs::read_to_string("/proc/loadavg") {
+        println!("load {}", load.trim());
+    }
+    Ok(())
+}
+
+/// How long each part of a sandbox's life takes.
+async fn once(builder: SandboxBuilder) -> Result<[Duration; NAMES.len()], Error> {
+    let begun = Instant::now();
+    let sandbox = builder.build().await?;
+    let built = begun.elapsed();
+    let outcome = sandbox.run("print(1)").await?;
+    assert_eq!(outcome.stdout_text(), "1\n");
+    let ran = begun.elapsed();
+    drop(outcome);
+    drop(sandbox);
+    let all = begun.elapsed();
+    Ok([built, ran - built, all - ran, all])
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

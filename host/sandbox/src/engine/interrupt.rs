@@ -1,0 +1,107 @@
+//! Interrupts a guest as Ctrl-C does a program: what it executes gets a `KeyboardInterrupt`, and what it
+//! waits for ends.
+//!
+//! Whoever asks may be on any thread. The guest itself delivers, at an epoch: it does not execute then, so
+//! that its memory can be written to. A wait of its own ends early, and the epoch comes before it executes
+//! Python code again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use futures_util::task::AtomicWaker;
+use sandbox_net_python::interrupt;
+use wasmtime::{AsContextMut, EngineWeak, StoreContextMut};
+
+use super::linker::StoreState;
+
+/// Interrupts one guest. Cloning is cheap; a clone interrupts the same one.
+#[derive(Clone)]
+pub(crate) struct Interrupt(Arc<Shared>);
+
+struct Shared {
+    is_asked: AtomicBool,
+    guest: AtomicWaker,
+    engine: EngineWeak,
+}
+
+impl Interrupt {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Self {
+        Self(Arc::new(Shared {
+            is_asked: AtomicBool::new(false),
+            guest: AtomicWaker::new(),
+            engine: engine.weak(),
+        }))
+    }
+
+    /// Interrupts what the guest does now, or does next.
+    pub(crate) fn ask(&self) {
+        self.0.is_asked.store(true, Ordering::Release);
+        self.tick();
+        self.0.guest.wake();
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.is_asked.load(Ordering::Acquire)
+    }
+
+    /// What comes of `wait`; none if it is to end before. It begins even if it is to end.
+    pub(super) async fn or<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let mut wait = std::pin::pin!(wait);
+        let ended = std::future::poll_fn(|cx| {
+            self.0.guest.register(cx.waker());
+            match wait.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if self.is_asked() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        if ended.is_none() {
+            // It is delivered before anything else happens, whatever the order in which `ask` is seen.
+            self.tick();
+        }
+        ended
+    }
+
+    /// Lets guests look at their epoch.
+    fn tick(&self) {
+        if let Some(engine) = self.0.engine.upgrade() {
+            engine.increment_epoch();
+        }
+    }
+}
+
+/// Delivers what was asked for. A guest calls it at each epoch.
+pub(crate) fn deliver(mut store: StoreContextMut<'_, StoreState>) {
+    let asked = &store.data().interrupt.0.is_asked;
+    if asked.swap(false, Ordering::AcqRel) {
+        with(&mut store, |memory, store, signals| {
+            interrupt::interrupt(memory, store, signals);
+        });
+    }
+}
+
+/// Takes back what was asked for and has had no effect, once the guest is at rest.
+pub(crate) fn withdraw(mut store: impl AsContextMut<Data = StoreState>) {
+    let mut store = store.as_context_mut();
+    let asked = &store.data().interrupt.0.is_asked;
+    asked.store(false, Ordering::Release);
+    with(&mut store, |memory, store, signals| {
+        interrupt::withdraw(memory, store, signals);
+    });
+}
+
+fn with(
+    store: &mut StoreContextMut<'_, StoreState>,
+    work: impl FnOnce(
+        &sandbox_net_python::image::LiveMemory,
+        &mut StoreContextMut<'_, StoreState>,
+        &sandbox_net_python::manifest::Signals,
+    ),
+) {
+    let live = store.data().live.clone();
+    if let Some((memory, signals)) = live.as_ref().and_then(|live| live.signals()) {
+        work(memory, store, signals);
+    }
+}

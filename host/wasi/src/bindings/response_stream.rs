@@ -1,0 +1,124 @@
+//! The stream of a response's body. It gives small pieces that are there together: a server that sends
+//! events makes many, and each read of a guest costs more than a piece.
+
+use std::pin::pin;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::runtime::poll_noop;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Pieces of this size are given as they are, and no more is joined.
+const LARGE: usize = 16 * 1024;
+
+/// What comes next of a body.
+enum Next {
+    Piece(Bytes),
+    End,
+    Failure(Error),
+}
+
+/// The body, and what was taken of it and is not given yet.
+pub(super) struct ResponseStream {
+    /// `None` once it is over.
+    body: Option<WasiBody>,
+    next: Option<Next>,
+}
+
+impl ResponseStream {
+    pub(super) fn new(body: WasiBody) -> Self {
+        Self {
+            body: Some(body),
+            next: None,
+        }
+    }
+
+    /// Keeps what a body gave. Trailers are its end: the exchange tells them.
+    fn keep(&mut self, frame: Option<Result<http_body::Frame<Bytes>, Error>>) {
+        let next = match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+            Some(Ok(Ok(piece))) if piece.is_empty() => return,
+            Some(Ok(Ok(piece))) => Next::Piece(piece),
+            Some(Ok(Err(_))) | None => Next::End,
+            Some(Err(error)) => Next::Failure(error),
+        };
+        if !matches!(next, Next::Piece(_)) {
+            self.body = None;
+        }
+        self.next = Some(next);
+    }
+
+    /// Looks for what comes next, without waiting; whether there is something.
+    fn look(&mut self) -> bool {
+        while self.next.is_none() {
+            let Some(body) = &mut self.body else {
+                self.next = Some(Next::End);
+                break;
+            };
+            match poll_noop(pin!(body.frame())) {
+                Some(frame) => self.keep(frame),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The next piece, of at most `size` bytes; `None` where there is none now, or something else.
+    fn piece(&mut self, size: usize) -> Option<Bytes> {
+        if !self.look() {
+            return None;
+        }
+        let Some(Next::Piece(piece)) = &mut self.next else {
+            return None;
+        };
+        if piece.len() > size {
+            return Some(piece.split_to(size));
+        }
+        match self.next.take() {
+            Some(Next::Piece(piece)) => Some(piece),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl InputStream for ResponseStream {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let Some(first) = self.piece(size) else {
+            return match self.next.take() {
+                None | Some(Next::Piece(_)) => Ok(Bytes::new()),
+                Some(Next::End) => Err(StreamError::Closed),
+                Some(Next::Failure(error)) => Err(StreamError::LastOperationFailed(error.into())),
+            };
+        };
+        let most = size.min(LARGE);
+        if first.len() >= most {
+            return Ok(first);
+        }
+        let Some(second) = self.piece(most - first.len()) else {
+            return Ok(first);
+        };
+        let mut joined = BytesMut::with_capacity(most);
+        joined.extend_from_slice(&first);
+        joined.extend_from_slice(&second);
+        while joined.len() < most
+            && let Some(more) = self.piece(most - joined.len())
+        {
+            joined.extend_from_slice(&more);
+        }
+        Ok(joined.freeze())
+    }
+}
+
+#[async_trait]
+impl Pollable for ResponseStream {
+    async fn ready(&mut self) {
+        while self.next.is_none()
+            && let Some(body) = &mut self.body
+        {
+            let frame = body.frame().await;
+            self.keep(frame);
+        }
+    }
+}

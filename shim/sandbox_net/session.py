@@ -1,0 +1,101 @@
+"""Answers the host turn by turn: the guest's half of a session.
+
+The host calls the entry `turn` with a request, and reads the reply from the memory. What the bytes
+mean stands in `session_wire.py`. All of this is for the program's comfort: the host checks what it
+reads, and limits what a turn may take.
+"""
+
+import json
+from types import FunctionType
+from typing import Any, Final
+
+from . import entry, forked, session_wire
+from .interactive import Interactive
+from .session_wire import Mailbox, Reply, Request
+
+_inside: dict[str, Any] = {}
+_stock_turn: Any = None
+_REPLACED: Final = "_sandbox_net_turn"
+_session: Interactive | None = None
+_mailbox = Mailbox()
+
+
+def adapt() -> None:
+    """Lets the entry answer a host's requests, besides the source text that it takes."""
+    global _inside, _stock_turn
+    inside = entry.find()
+    if inside is None:
+        return
+    entrance = inside["turn"]
+    _inside = inside
+    _stock_turn = FunctionType(entrance.__code__, inside, "turn")
+    # The C code keeps the function itself once it has called it.
+    inside[_REPLACED] = turn
+    entrance.__code__ = _entrance.__code__
+
+
+def _entrance(source: bytes | None, environ: Any) -> Any:
+    """What the entry's own function does from then on, in its own module."""
+    return _sandbox_net_turn(source, environ)  # type: ignore[name-defined]  # noqa: F821
+
+
+def turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
+    """One turn: its status, and whether the entry shall quit."""
+    if source is not None and not session_wire.is_request(source):
+        stock: tuple[int, bool] = _stock_turn(source, environ)
+        return stock
+    try:
+        return _turn(source)
+    except KeyboardInterrupt:
+        # It came before the program's own code, or after it.
+        name = KeyboardInterrupt.__name__
+        body = Reply(session_wire.LEAST).interrupted(name, "", name + "\n")
+        _mailbox.put(Request(source).number if source else 0, body)
+        return 0, False
+
+
+def _turn(source: bytes | None) -> tuple[int, bool]:
+    if source is None:
+        # The host takes it for the reply that it is not, and ends the session.
+        return 1, False
+    request = Request(source)
+    if request.operation == session_wire.ADDRESS:
+        return _mailbox.address(request.number), False
+    reply = Reply(request.limit)
+    try:
+        body = _carry_out(request, reply)
+    except (MemoryError, RecursionError) as error:
+        body = reply.failed(error)
+    _mailbox.put(request.number, body)
+    return 0, False
+
+
+def _carry_out(request: Request, reply: Reply) -> bytes:
+    global _session
+    if request.operation == session_wire.START:
+        begin = json.loads(request.text())
+        unbuffered = bool(request.flags & session_wire.UNBUFFERED)
+        _session = Interactive(_inside, begin["arguments"], begin["variables"], unbuffered)
+        return reply.done()
+    session = _session
+    if session is None:
+        return reply.failed(RuntimeError("the session has not begun"))
+    if request.operation == session_wire.EXECUTE:
+        return session.execute(request, reply)
+    if request.operation == session_wire.COMPLETE:
+        from . import completion  # few sessions complete anything
+
+        return reply.listed(completion.candidates(session.namespace, request.text()))
+    if request.operation == session_wire.IS_COMPLETE:
+        from . import completion
+
+        return reply.listed([completion.is_complete(request.text(), session.flags)])
+    if request.operation == session_wire.END:
+        return reply.exited(session.end(0))
+    if request.operation == session_wire.LOOK:
+        forked.look()
+        return reply.done()
+    if request.operation == session_wire.FORKED:
+        forked.start(bool(request.flags & session_wire.HAS_OPEN), request.text())
+        return reply.done()
+    return reply.failed(RuntimeError(f"the operation {request.operation} is unknown"))

@@ -1,0 +1,4 @@
+"""A group with an exit in it is an exception like others."""
+
+print("end")
+raise BaseExceptionGroup("group", [SystemExit(3), KeyboardInterrupt()])

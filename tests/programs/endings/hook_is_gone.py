@@ -1,0 +1,7 @@
+"""There is no `sys.excepthook`."""
+
+import sys
+
+del sys.excepthook
+print("end")
+raise ValueError("original")
