@@ -61,7 +61,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// An example that goes on, and is talked to line by line.
 pub(crate) struct Talk {
-    _child: Child,
+    child: Child,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
 }
@@ -73,8 +73,21 @@ impl Talk {
         Self {
             stdin: child.stdin.take().expect("it is piped"),
             stdout: BufReader::new(child.stdout.take().expect("it is piped")).lines(),
-            _child: child,
+            child,
         }
+    }
+
+    /// Sends it a signal, by its name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let process = self.child.id().expect("it goes on").to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.await.expect("kill").success());
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) async fn end(&mut self) -> i32 {
+        let status = self.child.wait().await.expect("its end");
+        status.code().expect("no signal ended it")
     }
 
     /// The next line that it prints.

@@ -28,6 +28,8 @@ mod pipes;
 #[cfg(unix)]
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/repl.rs"]
+mod repl;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/snapshot.rs"]

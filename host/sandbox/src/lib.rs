@@ -25,6 +25,7 @@ mod mounts;
 mod network;
 mod outcome_json;
 mod pipe;
+mod piped;
 mod pool;
 mod reached;
 mod reading;
@@ -50,7 +51,7 @@ pub use sandbox_net_python as python;
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure};
+pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure, set_up_allocator};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use governance::Usage;

@@ -25,6 +25,7 @@ fn main() -> Result<(), Failure> {
     if words.first().is_some_and(|word| word == "serve") {
         return server::serve(words[1].parse()?);
     }
+    sandbox_net::set_up_allocator();
     let number = |at: usize, otherwise: u64| match words.get(at) {
         Some(word) => word.parse(),
         None => Ok(otherwise),

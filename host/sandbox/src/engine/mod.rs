@@ -1,5 +1,6 @@
 //! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
+mod allocator;
 mod builder;
 mod clock;
 mod code;
@@ -21,6 +22,7 @@ mod work;
 
 use std::time::Duration;
 
+pub use allocator::set_up_allocator;
 pub use builder::EngineBuilder;
 pub(crate) use clock::Clock;
 pub use config::configure;
