@@ -47,7 +47,7 @@ def _finish() -> bool:
     _shut_threads_down()
     _call_at_exit()
     sys.is_finalizing = _is_finalizing
-    is_flushed = _flush()
+    is_flushed = flush()
     ending_modules.destroy()
     return is_flushed
 
@@ -67,7 +67,7 @@ def _shut_threads_down() -> None:
         uncaught.unraisable("Exception ignored on threading shutdown", error, threading)
 
 
-def _flush() -> bool:
+def flush() -> bool:
     """Flushes the standard streams; returns whether that worked."""
     streams = vars(sys)
     is_flushed = True

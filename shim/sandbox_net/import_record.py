@@ -11,6 +11,7 @@ import importlib.util
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -21,6 +22,16 @@ from .ready_modules import Ready
 # All variables, in the place of one.
 _ALL: Final = "*"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_RANDOM: Final = "it draws random bytes"
+_DIFFERENT: Final = (
+    (os, "urandom", _RANDOM),
+    (time, "time", "it reads the clock"),
+    (time, "time_ns", "it reads the clock"),
+    (time, "monotonic", "it reads the clock"),
+)
+# Modules that draw random bytes for others, and those whose state `fresh` renews.
+_ON_BEHALF: Final = ("random", "secrets", __name__, "importlib._", "_frozen_importlib")
+_RENEWED: Final = ("numpy.random", "bson.objectid")
 _bootstrap: Any = vars(importlib)["_bootstrap"]
 _environ: Any = type(os.environ)
 
@@ -35,6 +46,7 @@ class Record:
         self._filters: dict[str, list[tuple[Any, bool]]] = {}
         self._faults: list[str] = []
         self._undo: list[Callable[[], None]] = []
+        self._replaced: dict[int, Any] = {}
         self._stock_filters = list(warnings.filters)
         self._finders = list(sys.meta_path)
         self._streams = sys.stdin, sys.stdout, sys.stderr
@@ -47,6 +59,7 @@ class Record:
         self._follow_imports()
         self._follow_variables()
         self._follow_warnings()
+        self._follow_chance_and_clocks()
 
     def fault(self) -> str | None:
         """Says what makes the import that just ended unfit."""
@@ -67,6 +80,10 @@ class Record:
             if getattr(sys.modules[name], "__name__", name) != name:
                 # Another name of a module, which its package has given it.
                 self._need(name.rpartition(".")[0], name)
+            names = getattr(sys.modules[name], "__dict__", {})
+            for attribute, value in list(names.items()):
+                if id(value) in self._replaced:
+                    names[attribute] = self._replaced[id(value)]
         modules = {name: self._ready(name, set(new)) for name in new}
         sys.meta_path[:] = self._finders
         filters: Any = warnings.filters
@@ -224,6 +241,36 @@ class Record:
             warnings._add_filter = stock  # type: ignore[attr-defined]
 
         self._undo.append(undo)
+
+    def _follow_chance_and_clocks(self) -> None:
+        """What a module makes of these at its import would be the same for all programs."""
+        different: list[tuple[Any, str, str]] = list(_DIFFERENT)
+        if random := sys.modules.get("random"):
+            different.append((random, "_urandom", _RANDOM))
+        for module, name, what in different:
+            stock = getattr(module, name)
+
+            def instead(*given: Any, _stock: Any = stock, _what: str = what) -> Any:
+                importer = self._importer()
+                if importer is not None and not self._is_renewed():
+                    self._faults.append(_what)
+                return _stock(*given)
+
+            setattr(module, name, instead)
+            self._undo.append(lambda m=module, n=name, s=stock: setattr(m, n, s))  # type: ignore[misc]
+            self._replaced[id(instead)] = stock
+
+    def _is_renewed(self) -> bool:
+        """Whether it is for what begins anew in each copy."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_globals.get("__name__") or ""
+            if name.startswith(_RENEWED):
+                return True
+            if not name.startswith(_ON_BEHALF):
+                return False
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
 
     def fail(self, why: str) -> None:
         """Makes the import that runs unfit."""

@@ -12,9 +12,9 @@ import os
 import sys
 from collections import deque
 from types import CodeType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from . import display, fresh
+from . import display, ending, fresh
 from .session_wire import BY_LINES, Reply, Request
 
 # What `from __future__ import` changes for the turns after it too.
@@ -40,6 +40,7 @@ class Interactive:
         fresh.start()
         os.environ.clear()
         os.environ.update(variables)
+        fresh.with_environment()
         sys.orig_argv = ["python", *arguments]
         sys.argv = ["", *arguments]
         inside["_refresh"](unbuffered)
@@ -57,32 +58,30 @@ class Interactive:
         self._turns += 1
         name = f"<turn {self._turns}>"
         keeps = True
+        raised: BaseException | None = None
         try:
             text = request.text()
             linecache.cache[name] = (len(text), None, text.splitlines(True), name)
             self._buffer(bool(request.flags & BY_LINES))
             keeps = self._run(text, name, reply)
-        except SystemExit as end:
-            return reply.exited(self.end(self._exit_code(end)))
         except BaseException as error:
-            return _raised(error, name, reply)
-        finally:
-            if not keeps:
-                self._forget_later(name)
-            flush()
-        return reply.done()
-
-    def end(self, code: int) -> int:
-        """Ends the program as `sys.exit` does; returns the exit code."""
-        import atexit
-        import threading
-
-        if self._runner is not None:
-            self._runner.close()
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+            raised = error
+        # From here on nothing is being handled, for those who look for the context.
+        if not keeps:
+            self._forget_later(name)
+        if isinstance(raised, SystemExit):
+            self.end(self._exit_code(raised))
+        body = reply.done() if raised is None else _raised(raised, name, reply)
         flush()
-        return code
+        return body
+
+    def end(self, code: int) -> NoReturn:
+        """Ends the program as the end of a script does, and the process."""
+        try:
+            if self._runner is not None:
+                self._runner.close()
+        finally:
+            ending.end(code)
 
     def _run(self, text: str, name: str, reply: Reply) -> bool:
         """Runs a source text and shows its last expression; says whether its source is kept."""

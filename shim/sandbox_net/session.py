@@ -6,44 +6,33 @@ reads, and limits what a turn may take.
 """
 
 import json
-from types import FunctionType
-from typing import Any, Final
+from typing import Any
 
 from . import entry, forked, session_wire
 from .interactive import Interactive
 from .session_wire import Mailbox, Reply, Request
 
 _inside: dict[str, Any] = {}
-_stock_turn: Any = None
-_REPLACED: Final = "_sandbox_net_turn"
+_former_turn: Any = None
 _session: Interactive | None = None
 _mailbox = Mailbox()
 
 
 def adapt() -> None:
-    """Lets the entry answer a host's requests, besides the source text that it takes."""
-    global _inside, _stock_turn
+    """Lets the entry answer a host's requests, besides what it is told otherwise."""
+    global _inside, _former_turn
     inside = entry.find()
     if inside is None:
         return
-    entrance = inside["turn"]
-    _inside = inside
-    _stock_turn = FunctionType(entrance.__code__, inside, "turn")
-    # The C code keeps the function itself once it has called it.
-    inside[_REPLACED] = turn
-    entrance.__code__ = _entrance.__code__
-
-
-def _entrance(source: bytes | None, environ: Any) -> Any:
-    """What the entry's own function does from then on, in its own module."""
-    return _sandbox_net_turn(source, environ)  # type: ignore[name-defined]  # noqa: F821
+    _inside, _former_turn = inside, entry.detach_turn(inside)
+    inside[entry.TURN] = turn
 
 
 def turn(source: bytes | None, environ: Any) -> tuple[int, bool]:
     """One turn: its status, and whether the entry shall quit."""
     if source is not None and not session_wire.is_request(source):
-        stock: tuple[int, bool] = _stock_turn(source, environ)
-        return stock
+        former: tuple[int, bool] = _former_turn(source, environ)
+        return former
     try:
         return _turn(source)
     except KeyboardInterrupt:
@@ -91,7 +80,7 @@ def _carry_out(request: Request, reply: Reply) -> bytes:
 
         return reply.listed([completion.is_complete(request.text(), session.flags)])
     if request.operation == session_wire.END:
-        return reply.exited(session.end(0))
+        session.end(0)
     if request.operation == session_wire.LOOK:
         forked.look()
         return reply.done()

@@ -40,7 +40,6 @@ HAS_OPEN: Final = 4
 # Kinds of a reply.
 _DONE: Final = b"\0"
 _RAISED: Final = b"\1"
-_EXITED: Final = b"\2"
 _INTERRUPTED: Final = b"\3"
 
 # Tags of its fields.
@@ -51,7 +50,6 @@ _DATA: Final = b"D"
 _TYPE: Final = b"N"
 _MESSAGE: Final = b"S"
 _TRACEBACK: Final = b"B"
-_CODE: Final = b"X"
 _ITEM: Final = b"I"
 _TRUNCATED: Final = b"U"
 
@@ -144,12 +142,6 @@ class Reply:
         self._parts.clear()
         name = type(error).__name__
         return self.raised(name, str(error), f"{name}: {error}\n".replace(": \n", "\n"))
-
-    def exited(self, code: int) -> bytes:
-        """The program has ended with this exit code."""
-        self._parts.clear()
-        self._add(_CODE, (code & 0xFFFF_FFFF).to_bytes(4, "little"))
-        return self._of(_EXITED)
 
     def listed(self, items: Iterable[str]) -> bytes:
         """What was asked for is a list of texts."""

@@ -23,7 +23,8 @@ _WAITALL: Final = constants.SOCKET.get("MSG_WAITALL", 0)
 _DONTWAIT: Final = constants.SOCKET.get("MSG_DONTWAIT", 0)
 _FLAGS: Final = _NONBLOCK | _CLOEXEC
 _MAX_ANCILLARY: Final = 0x7FFF_FFFF
-MAX_RECEIVE: Final = 1 << 20
+MAX_RECEIVE: Final = 1 << 17  # what a move of a body, or a frame, brings at most
+_buffers: Final[list[bytearray]] = []
 _ANY: Final = ("0.0.0.0", "::")
 _LOOPBACK: Final = {constants.AF_INET: "127.0.0.1", constants.AF_INET6: "::1"}
 _SERVERS: Final = "servers are not carried: a sandbox makes connections and takes none"
@@ -241,10 +242,18 @@ class socket:
         """Reads at most `bufsize` bytes; returns none at the end of the stream."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
-        # It may return less than requested, so it needs no memory for more.
-        size = bufsize if flags & _WAITALL else min(bufsize, MAX_RECEIVE)
-        view = memoryview(bytearray(size))
-        return bytes(view[: self._receive(view, flags)])
+        if flags & _WAITALL:
+            view = memoryview(bytearray(bufsize))
+            return bytes(view[: self._receive(view, flags)])
+        # It may return less than requested, so it needs no memory for more. Another thread may
+        # receive while this one waits.
+        buffer = _buffers.pop() if _buffers else bytearray(MAX_RECEIVE)
+        view = memoryview(buffer)[: min(bufsize, MAX_RECEIVE)]
+        try:
+            return bytes(view[: self._receive(view, flags)])
+        finally:
+            if not _buffers:
+                _buffers.append(buffer)
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         """Reads into `buffer`, at most `nbytes` bytes unless that is 0; returns how many."""

@@ -64,4 +64,6 @@ mod documentation {
     struct Readme;
     #[doc = include_str!("../../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../../docs/snapshots.md")]
+    struct Snapshots;
 }

@@ -23,13 +23,16 @@ const FUNCTIONS: [&str; 6] = [
 /// What making a socket raises there: `ENOTSUP` of WASI. Other functions raise it, too.
 const NOT_SUPPORTED: &str = "OSError: [Errno 58] Not supported";
 
+/// What the shim says where a snapshot has it and the sandbox has no network.
+const NO_NETWORK: &str = "this sandbox has no network";
+
 /// The frame of CPython that makes a socket.
 const MAKES_A_SOCKET: [&str; 2] = ["/socket.py\", line ", ", in __init__"];
 
 /// Whether the end of a program's stderr shows that it used the network.
 pub(crate) fn is_missed(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
-    lacks_function(&text) || lacks_sockets(&text)
+    text.contains(NO_NETWORK) || lacks_function(&text) || lacks_sockets(&text)
 }
 
 fn lacks_function(text: &str) -> bool {
@@ -91,6 +94,10 @@ mod tests {
                 false,
             ),
             ("ValueError: cannot connect the dots", false),
+            (
+                "PermissionError: [Errno 2] this sandbox has no network",
+                true,
+            ),
             ("KeyError: 'network'", false),
             ("KeyError: 'https'", false),
             ("ValueError: a web socket needs a URL", false),

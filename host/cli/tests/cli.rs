@@ -28,8 +28,12 @@ mod pipes;
 #[cfg(unix)]
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/repl.rs"]
+mod repl;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/snapshot.rs"]
+mod snapshot;
 #[path = "cli/tunnels.rs"]
 mod tunnels;
 

@@ -271,3 +271,87 @@ fn rules_that_a_script_asks_for_are_granted_by_the_number_alone() {
         assert!(output.status.success(), "the steps were not all done");
     }
 }
+
+/// Types at a prompt of `repl`, whose history is kept in `state`; returns the whole screen.
+fn at_a_prompt(state: &Path, steps: Vec<Value>) -> String {
+    prepare();
+    let mut driver = Command::new("python3")
+        .args([DRIVER, env!("CARGO_BIN_EXE_sandbox-net"), "repl"])
+        .env("XDG_STATE_HOME", state)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python");
+    let steps = serde_json::to_vec(&steps).expect("JSON");
+    let mut stdin = driver.stdin.take().expect("a pipe");
+    stdin.write_all(&steps).expect("a pipe that is read");
+    drop(stdin);
+    let output = driver.wait_with_output().expect("the end of the driver");
+    assert!(output.status.success(), "the steps were not all done");
+    let ended: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(ended["code"], 0, "{ended}");
+    let last = ended["screens"]
+        .as_array()
+        .and_then(|screens| screens.last());
+    last.and_then(Value::as_str).expect("a screen").to_owned()
+}
+
+#[test]
+fn a_prompt_has_history_several_lines_and_completion_and_is_interrupted() {
+    let state = tempfile::tempdir().expect("a directory");
+    let screen = at_a_prompt(
+        state.path(),
+        vec![
+            json!(["wait", "Ctrl-D ends"]),
+            json!(["wait", ">>> "]),
+            json!(["type", "long_name = 6 * 7\r"]),
+            json!(["wait", ">>> "]),
+            json!(["type", "long_n\t + 1\r"]),
+            json!(["wait", "43"]),
+            // A block of several lines ends with an empty one.
+            json!(["type", "for n in range(2):\r"]),
+            json!(["type", "    print('line', n)\r\r"]),
+            json!(["wait", "line 0"]),
+            json!(["wait", "line 1"]),
+            json!(["wait", ">>> "]),
+            json!(["type", "import time; time.sleep(600)\r"]),
+            json!(["pause", 1]),
+            json!(["type", "\u{3}"]),
+            json!(["wait", "KeyboardInterrupt"]),
+            json!(["wait", ">>> "]),
+            // A line that is not finished is given up.
+            json!(["type", "never run\u{3}"]),
+            json!(["wait", "KeyboardInterrupt"]),
+            json!(["type", "input('name? ') + '!'\r"]),
+            json!(["wait", "name? "]),
+            json!(["type", "Ada\n"]),
+            json!(["wait", "'Ada!'"]),
+            json!(["wait", ">>> "]),
+            json!(["type", "\u{4}"]),
+        ],
+    );
+    assert!(!screen.contains("NameError"), "{screen}");
+    let file = state.path().join("sandbox-net/repl_history");
+    let kept = std::fs::read_to_string(&file).expect("the history");
+    assert!(kept.contains("long_name = 6 * 7"), "{kept}");
+    assert!(!kept.contains("never run"), "{kept}");
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| {
+        std::fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+    };
+    assert_eq!(mode(&file) & 0o077, 0, "others can't read it");
+    // The next one has it.
+    at_a_prompt(
+        state.path(),
+        vec![
+            json!(["wait", ">>> "]),
+            json!(["type", "\u{1b}[A"]),
+            json!(["wait", "input('name? ')"]),
+            json!(["type", "\u{15}\u{4}"]),
+        ],
+    );
+}

@@ -61,6 +61,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "prepare.py",
     "processes.py",
     "ready_modules.py",
+    "rehearsal.py",
     "resumable.py",
     "rlock.py",
     "session.py",

@@ -5,6 +5,7 @@ mod decided;
 mod exposed;
 mod limits;
 mod network;
+mod snapshots;
 
 pub(crate) use exposed::check_source;
 
@@ -16,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use crate::capture::CAPTURE_LIMIT;
 use crate::checks;
-use crate::compile::{PreparedPackages, packages};
+use crate::compile::PreparedPackages;
 use crate::disk::DiskLimits;
-use crate::engine::{Engine, PREPARATION_LIMIT};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::exposure::Writable;
 use crate::files::DirAccess;
@@ -27,7 +28,7 @@ use crate::mounts::{check_cache, mount};
 use crate::root::Root;
 use crate::runtime;
 use crate::sandbox::{Sandbox, Settings};
-use crate::snapshot::{Snapshot, automatic};
+use crate::snapshot::Snapshot;
 use crate::stdio::{Destination, Input, Output, Stdin, is_inherited};
 use crate::variables;
 use sandbox_net_egress::EgressConfig;
@@ -35,7 +36,7 @@ use sandbox_net_gateway::audit::{AuditPlaces, AuditSink};
 use sandbox_net_gateway::secrets::Vault;
 use sandbox_net_gateway::{DecisionHook, SharedHook};
 use sandbox_net_policy::{Document, Policy, Secret};
-use sandbox_net_python::{Capability, Image};
+use sandbox_net_python::Capability;
 
 /// How long a hook may take for one answer by default.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
@@ -272,23 +273,6 @@ impl SandboxBuilder {
         self
     }
 
-    /// Lets programs begin as this snapshot, with its packages and its engine.
-    ///
-    /// Packages that are [added](Self::with_package) have to be part of it already: otherwise
-    /// [`build`](Self::build) fails with [`SnapshotError::Packages`](crate::SnapshotError::Packages).
-    pub fn snapshot(mut self, snapshot: Snapshot) -> Self {
-        self.snapshot = Some(snapshot);
-        self
-    }
-
-    /// Sets whether the modules of packages that are [added](Self::with_package) are imported once, when the
-    /// sandbox is prepared for the first time, so that programs that import them get them at once. It is
-    /// the default. Programs see no difference otherwise; `false` saves that time and the room in the cache.
-    pub fn automatic_snapshot(mut self, is_made: bool) -> Self {
-        self.imports_nothing = !is_made;
-        self
-    }
-
     /// Sets the guest's stdin. Defaults to nothing.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
@@ -482,58 +466,6 @@ impl SandboxBuilder {
             .map_or_else(DiskLimits::default, DiskLimits::of_bytes);
         let root = Root::new(limits).map_err(Error::Files)?;
         Ok(Sandbox::new(engine, settings, root.holding(place)))
-    }
-}
-
-impl SandboxBuilder {
-    async fn chosen_engine(&self) -> Result<Engine, Error> {
-        let snapshots = self.snapshot.as_ref().map(Snapshot::engine);
-        match (&self.engine, snapshots) {
-            (Some(engine), Some(other)) if !engine.is(other) => Err(Error::Setting {
-                name: "snapshot",
-                why: "it was made or opened with another engine; use one for both".to_owned(),
-            }),
-            (Some(engine), _) | (None, Some(engine)) => Ok(engine.clone()),
-            (None, None) => Ok(Engine::shared().await?),
-        }
-    }
-
-    /// The memory that programs begin with, where it is not the interpreter's own.
-    async fn image(
-        &self,
-        engine: &Engine,
-        packages: Option<&PreparedPackages>,
-        capability: Capability,
-    ) -> Result<Option<Arc<Image>>, Error> {
-        match (&self.snapshot, packages) {
-            (Some(snapshot), _) => Ok(Some(snapshot.image().clone())),
-            (None, Some(packages)) if !self.imports_nothing => {
-                let memory = self.memory.unwrap_or(MEMORY);
-                automatic(engine, packages, &self.packages, capability, memory).await
-            }
-            (None, _) => Ok(None),
-        }
-    }
-
-    /// The packages that were added, if any were.
-    async fn prepare_packages(
-        &self,
-        engine: &Engine,
-        capability: Capability,
-    ) -> Result<Option<PreparedPackages>, Error> {
-        if self.packages.is_empty() || self.prepared.is_some() {
-            return Ok(self.prepared.clone());
-        }
-        let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
-        let mut requirements = self.packages.clone();
-        if let Some(snapshot) = &self.snapshot {
-            requirements.extend(snapshot.pins());
-        }
-        let prepared = packages(engine, requirements, capability, limit).await?;
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.check_packages(&prepared.wheels)?;
-        }
-        Ok(Some(prepared))
     }
 }
 

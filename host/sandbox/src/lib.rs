@@ -25,6 +25,7 @@ mod mounts;
 mod network;
 mod outcome_json;
 mod pipe;
+mod piped;
 mod pool;
 mod reached;
 mod reading;

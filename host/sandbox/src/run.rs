@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
-use crate::capture::Capture;
 use crate::engine::Turn;
 use crate::error::Error;
 use crate::guest::{Ended, Guest};
 use crate::pipe::OutputReader;
+use crate::piped::Piped;
 use crate::root::Root;
 use crate::runtime;
 use crate::script::Outcome;
@@ -55,14 +55,6 @@ pub struct Run {
     audit: AuditLog,
     killed: CancellationToken,
     driver: Option<JoinHandle<Result<Outcome, Error>>>,
-}
-
-/// A stream of the program, and what was captured of it because nobody took it.
-struct Piped {
-    reader: Option<OutputReader>,
-    memory: HostMemory,
-    limit: usize,
-    captured: Option<Capture>,
 }
 
 /// Ends a run from elsewhere, such as another task.
@@ -120,12 +112,7 @@ impl Run {
             sandbox_net.ended = tracing::field::Empty,
         );
         let driver = started.drive(killed.clone()).instrument(span);
-        let piped = |reader| Piped {
-            reader,
-            memory: streams.memory.clone(),
-            limit: streams.limit,
-            captured: None,
-        };
+        let piped = |reader| Piped::new(reader, &streams.memory, streams.limit);
         Self {
             stdin: streams.stdin,
             stdout: piped(streams.stdout),
@@ -149,12 +136,12 @@ impl Run {
     /// Takes the program's stdout; `None` unless it is [`Output::Piped`](crate::Output::Piped), and the
     /// second time.
     pub fn stdout(&mut self) -> Option<OutputReader> {
-        self.stdout.reader.take()
+        self.stdout.take()
     }
 
     /// Takes the program's stderr, as [`stdout`](Self::stdout) does.
     pub fn stderr(&mut self) -> Option<OutputReader> {
-        self.stderr.reader.take()
+        self.stderr.take()
     }
 
     /// The decisions, requests and lookups of the program as they are made, from the first one on. Any
@@ -197,27 +184,12 @@ impl Run {
             (&mut self.stdout, &mut outcome.stdout),
             (&mut self.stderr, &mut outcome.stderr),
         ] {
-            if let Some(captured) = piped.captured.take() {
-                outcome.truncated |= captured.is_truncated();
-                *bytes = captured.take();
+            if let Some((captured, is_truncated)) = piped.captured() {
+                outcome.truncated |= is_truncated;
+                *bytes = captured;
             }
         }
         Ok(outcome)
-    }
-}
-
-impl Piped {
-    /// Captures what is left, to the end.
-    async fn drain(&mut self) {
-        let Some(reader) = &mut self.reader else {
-            return;
-        };
-        let new = || Capture::new(&self.memory, self.limit);
-        let captured = self.captured.get_or_insert_with(new);
-        while let Some(bytes) = reader.next().await {
-            captured.extend(&bytes);
-        }
-        self.reader = None;
     }
 }
 

@@ -20,6 +20,8 @@ use super::parts::{Image, Part};
 use super::room::Room;
 #[cfg(target_os = "linux")]
 use super::written::written;
+#[cfg(target_os = "linux")]
+use crate::zeros::used;
 
 /// A guard, the memory, what it can grow to, a guard. They are given back with the last owner.
 #[derive(Debug)]
@@ -187,7 +189,10 @@ impl Addresses {
         for range in &mut written {
             *range = range.start - base..(range.end - base).min(size);
         }
-        let (loose, layer) = layers::split(written);
+        let (loose, layer) = match layers::is_wasteful(&backing.parts, size) {
+            true => (Vec::new(), vec![0..size]),
+            false => layers::split(written),
+        };
         if !layer.is_empty() {
             backing.parts = self.layer(&backing.parts, &layer)?;
         }
@@ -243,7 +248,10 @@ impl Addresses {
         let layer = Layer::over(parts, written, self.size());
         let into = Unnamed::new(self.size())?;
         for range in &layer.copied {
-            self.look(range, |bytes| into.write_at(bytes, range.start))?;
+            self.look(range, |bytes| {
+                let mut used = used(bytes);
+                used.try_for_each(|(at, run)| into.write_at(run, range.start + at))
+            })?;
         }
         let file = Arc::new(into.seal()?);
         let part = |range: &Range<usize>| Part {

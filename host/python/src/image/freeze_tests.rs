@@ -1,12 +1,13 @@
 //! The tests of memories that are frozen and copied, against plain vectors.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use wasmtime::LinearMemory;
 
 use super::super::layers::MOST;
-use super::super::parts::Image;
+use super::super::parts::{Image, Part};
 use super::tests::{assert_guarded, bytes, bytes_mut, image, memory_of, room};
 use super::{Mapping, Room};
 
@@ -14,6 +15,18 @@ const WASM_PAGE: usize = 64 << 10;
 const PAGE: usize = 4096;
 /// More than any memory here has.
 const RESERVED: usize = 64 * WASM_PAGE;
+
+/// The blocks of the files behind these parts.
+fn taken(parts: &[Part]) -> u64 {
+    let mut files: Vec<_> = parts.iter().map(|part| part.file.clone()).collect();
+    files.sort_by_key(Arc::as_ptr);
+    files.dedup_by_key(|file| Arc::as_ptr(file));
+    let blocks = files.iter().map(|file| file.metadata().unwrap().blocks());
+    blocks.sum::<u64>() * 512
+}
+
+/// The header of the first image, and what a file system adds.
+const FIRST: u64 = 256 << 10;
 
 /// A memory, and what has to be in it.
 struct Checked {
@@ -50,6 +63,7 @@ impl Checked {
         let (parts, loose) = self.memory.addresses.freeze().unwrap();
         assert!(parts.len() <= 2 * MOST + 1, "{} parts", parts.len());
         let size = self.model.len();
+        assert!(taken(&parts) <= 3 * size as u64 + FIRST, "{parts:?}");
         Arc::new(Image::of_parts(parts, loose, WASM_PAGE, size))
     }
 
@@ -167,4 +181,22 @@ fn a_file_that_was_frozen_is_never_written_again() {
         assert!(refused.is_err(), "{part:?}");
     }
     assert!(sealed >= 1);
+}
+
+#[test]
+fn files_of_which_little_is_used_are_left_behind() {
+    let model = memory_of(8);
+    let file = image(&model, WASM_PAGE);
+    let mut one = Checked::begin(room(model.len(), RESERVED), &file, model);
+    for round in 0..40_u8 {
+        // All but a piece that is long enough to be kept, another one each time.
+        let pages = one.model.len() / PAGE;
+        for page in 0..pages {
+            if page / 20 != usize::from(round) % 6 {
+                one.write(page, round);
+            }
+        }
+        one = one.copy();
+        one.check();
+    }
 }

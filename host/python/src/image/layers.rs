@@ -4,7 +4,10 @@
 //! Each part of an image is a mapping in every copy, and a process may have only so many of them.
 
 use std::cmp::Reverse;
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use super::parts::Part;
 
@@ -14,6 +17,8 @@ pub(super) const MOST: usize = 20;
 /// What is shorter than this is copied rather than mapped.
 const SHORTEST: usize = 64 << 10;
 
+/// What the system counts in.
+const BLOCK: u64 = 512;
 /// The most bytes that each copy gets of its own, rather than a mapping for each range.
 pub(super) const LOOSE: usize = 4 << 20;
 /// What is at least as long is mapped.
@@ -27,6 +32,16 @@ pub(super) fn split(written: Vec<Range<usize>>) -> (Vec<Range<usize>>, Vec<Range
         true => written.into_iter().partition(is_short),
         false => (Vec::new(), written),
     }
+}
+
+/// Whether files of which little is used take much more room than the memory itself: what one part of a file
+/// is mapped for stays, all of it.
+pub(super) fn is_wasteful(parts: &[Part], size: usize) -> bool {
+    let mut files: Vec<_> = parts.iter().map(|part| &part.file).collect();
+    files.sort_unstable_by_key(|file| Arc::as_ptr(file));
+    files.dedup_by_key(|file| Arc::as_ptr(file));
+    let taken = |file: &&Arc<File>| file.metadata().map_or(0, |data| data.blocks() * BLOCK);
+    files.iter().map(taken).sum::<u64>() > 2 * size as u64
 }
 
 /// A new layer over the parts of a memory.
@@ -144,9 +159,6 @@ fn piece_of(part: &Part, range: &Range<usize>) -> Part {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;

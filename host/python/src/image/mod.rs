@@ -41,6 +41,7 @@ mod owned;
 mod parts;
 mod room;
 mod save;
+mod sealed;
 #[cfg(target_os = "linux")]
 mod written;
 

@@ -9,18 +9,19 @@ use tokio_util::sync::CancellationToken;
 use super::options::TurnOptions;
 use super::shared::Shared;
 use super::taken::Taken;
-use super::turn::{Job, Work};
+use super::turn::{Job, Readers, Work};
 use super::wire::BY_LINES;
 use crate::error::Error;
 use crate::guest::{Stop, before};
-use crate::pipe::OutputReader;
+use crate::piped::Piped;
 use crate::script::Exit;
 use crate::stdio::{Destination, Sink};
 
-/// The embedder's ends of a turn's streams that are piped.
-pub(super) struct Readers {
-    pub(super) stdout: Option<OutputReader>,
-    pub(super) stderr: Option<OutputReader>,
+/// Whether somebody could read the turn's output while it runs. Otherwise what would be piped is captured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reads {
+    Yes,
+    No,
 }
 
 impl Shared {
@@ -33,6 +34,7 @@ impl Shared {
         self: &Arc<Self>,
         job: Job,
         options: &TurnOptions,
+        reads: Reads,
     ) -> Result<(Work, Taken, Job, Readers), Error> {
         let waiting = async {
             let place = self.engine.turn().await?;
@@ -52,7 +54,7 @@ impl Shared {
             Some(requests) => self.gateway.next_run_within(requests),
             None => self.gateway.next_run(),
         };
-        let streams = self.streams(&gateway, options);
+        let streams = self.streams(&gateway, options, reads);
         let (stdout, stderr, readers) = match streams {
             Ok(streams) => streams,
             Err(error) => {
@@ -89,21 +91,24 @@ impl Shared {
         &self,
         gateway: &Gateway,
         options: &TurnOptions,
+        reads: Reads,
     ) -> Result<(Sink, Sink, Readers), Error> {
         let settings = &self.settings;
         let (memory, captured) = (gateway.memory(), settings.captured);
         let captured = options.captured.map_or(captured, |own| own.min(captured));
-        let own = options.stdout.clone().map(Destination::stdout);
-        let stdout = own.as_ref().unwrap_or(&settings.stdout);
-        let (stdout, stdout_reader) = stdout.sink(memory, captured)?;
-        let own = options.stderr.clone().map(Destination::stderr);
-        let stderr = own.as_ref().unwrap_or(&settings.stderr);
-        let (stderr, stderr_reader) = stderr.sink(memory, captured)?;
-        let readers = Readers {
-            stdout: stdout_reader,
-            stderr: stderr_reader,
+        let sink = |own: Option<Destination>, settings: &Destination| {
+            let to = own.as_ref().unwrap_or(settings);
+            let (sink, reader) = match (reads, to) {
+                (Reads::No, Destination::Pipe) => Destination::Capture.sink(memory, captured)?,
+                _ => to.sink(memory, captured)?,
+            };
+            Ok::<_, Error>((sink, Piped::new(reader, memory, captured)))
         };
-        Ok((stdout, stderr, readers))
+        let own = options.stdout.clone().map(Destination::stdout);
+        let (to_stdout, stdout) = sink(own, &settings.stdout)?;
+        let own = options.stderr.clone().map(Destination::stderr);
+        let (to_stderr, stderr) = sink(own, &settings.stderr)?;
+        Ok((to_stdout, to_stderr, Readers { stdout, stderr }))
     }
 }
 

@@ -29,7 +29,7 @@ pub use self::outcome::{PythonException, TurnEnd, TurnOutcome};
 pub use self::turn::Turn;
 pub use self::value::Value;
 
-use self::begin::Readers;
+use self::begin::Reads;
 use self::live::{Body, Live};
 use self::output::Switch;
 use self::shared::Shared;
@@ -193,9 +193,7 @@ impl Session {
         options: TurnOptions,
     ) -> Result<TurnOutcome, Error> {
         let job = self.job(code.into(), &options)?;
-        let (work, taken, job, readers) = self.shared.turn(job, &options).await?;
-        // Nobody can read them.
-        drop(readers);
+        let (work, taken, job, _) = self.shared.turn(job, &options, Reads::No).await?;
         Ok(work.run(taken, job).await?.outcome)
     }
 
@@ -210,13 +208,11 @@ impl Session {
         options: TurnOptions,
     ) -> Result<Turn<'_>, Error> {
         let job = self.job(code.into(), &options)?;
-        let (work, taken, job, readers) = self.shared.turn(job, &options).await?;
-        let Readers { stdout, stderr } = readers;
+        let (work, taken, job, readers) = self.shared.turn(job, &options, Reads::Yes).await?;
         Ok(Turn::new(
             work.abandoned.clone(),
             work.spawn(taken, job),
-            stdout,
-            stderr,
+            readers,
         ))
     }
 
@@ -312,7 +308,7 @@ impl Session {
             flags,
             ..job(operation, text.to_owned(), &options)?
         };
-        let (work, taken, job, _) = self.shared.turn(job, &options).await?;
+        let (work, taken, job, _) = self.shared.turn(job, &options, Reads::No).await?;
         work.run(taken, job).await
     }
 }

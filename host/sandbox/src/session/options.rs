@@ -48,8 +48,8 @@ impl SessionOptions {
         self
     }
 
-    /// Sets where the stdout of turns goes that do not say otherwise. [`Output::Piped`] needs the turn's
-    /// own options.
+    /// Sets where the stdout of turns goes that do not say otherwise. [`Output::Piped`] is for
+    /// [`Session::start`](crate::Session::start); [`Session::exec`](crate::Session::exec) captures then.
     pub fn stdout(mut self, stdout: Output) -> Self {
         self.run = self.run.stdout(stdout);
         self

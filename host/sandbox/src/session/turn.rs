@@ -15,13 +15,14 @@ use super::outcome::{PythonException, TurnEnd, TurnOutcome};
 use super::shared::Shared;
 use super::taken::Taken;
 use super::value::Value;
-use super::wire::{Kind, Operation, Reply, Request, Tag};
+use super::wire::{Kind, NoReply, Operation, Reply, Request, Tag};
 use crate::drain::LAST;
 use crate::engine::{Interrupt, Turn as Place, Usage, first_slice};
 use crate::error::Error;
 use crate::guest::{Stop, passed};
 use crate::handles::Handles;
 use crate::pipe::OutputReader;
+use crate::piped::Piped;
 use crate::runtime;
 use crate::script::{Exit, Outcome};
 use crate::stdio::Sink;
@@ -56,8 +57,8 @@ const RECORDS: Duration = Duration::from_millis(100);
 pub struct Turn<'a> {
     /// A session has one turn at a time.
     _session: PhantomData<&'a mut ()>,
-    stdout: Option<OutputReader>,
-    stderr: Option<OutputReader>,
+    stdout: Piped,
+    stderr: Piped,
     abandoned: CancellationToken,
     driver: JoinHandle<Done>,
 }
@@ -72,8 +73,7 @@ impl Turn<'_> {
     pub(super) fn new(
         abandoned: CancellationToken,
         driver: JoinHandle<Done>,
-        stdout: Option<OutputReader>,
-        stderr: Option<OutputReader>,
+        Readers { stdout, stderr }: Readers,
     ) -> Self {
         Self {
             _session: PhantomData,
@@ -95,7 +95,7 @@ impl Turn<'_> {
         self.stderr.take()
     }
 
-    /// Waits for the turn's end. Piped output that nobody has taken is dropped.
+    /// Waits for the turn's end. Piped output that nobody has taken is captured in the outcome.
     ///
     /// # Errors
     ///
@@ -106,9 +106,18 @@ impl Turn<'_> {
     ///
     /// Dropping the future interrupts the turn.
     pub async fn wait(mut self) -> Result<TurnOutcome, Error> {
-        (self.stdout, self.stderr) = (None, None);
-        let ended = (&mut self.driver).await;
-        let done = ended.map_err(|error| runtime::unfinished(&error))?;
+        let (ended, (), ()) =
+            tokio::join!(&mut self.driver, self.stdout.drain(), self.stderr.drain());
+        let mut done = ended.map_err(|error| runtime::unfinished(&error))?;
+        for (piped, bytes) in [
+            (&mut self.stdout, &mut done.outcome.stdout),
+            (&mut self.stderr, &mut done.outcome.stderr),
+        ] {
+            if let Some((captured, is_truncated)) = piped.captured() {
+                done.outcome.truncated |= is_truncated;
+                *bytes = captured;
+            }
+        }
         Ok(done.outcome)
     }
 }
@@ -117,6 +126,12 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.abandoned.cancel();
     }
+}
+
+/// The embedder's ends of a turn's streams.
+pub(super) struct Readers {
+    pub(super) stdout: Piped,
+    pub(super) stderr: Piped,
 }
 
 /// A turn that is about to begin, besides its interpreter.
@@ -322,11 +337,14 @@ impl Watched<'_> {
     /// Waits for the end, and sees to it where somebody wants it.
     async fn ended(&self, mut task: impl Future<Output = Left> + Unpin) -> (Left, Option<Why>) {
         let mut why = None;
+        let mut was_interrupted = false;
         let mut stop_at = None;
         loop {
             let reason = tokio::select! {
                 biased;
-                left = &mut task => return (left, why),
+                left = &mut task => {
+                    return (left, why.or(was_interrupted.then_some(Why::Interrupt)));
+                }
                 () = self.shared.closing.cancelled(), if why != Some(Why::Killed) => Why::Killed,
                 () = passed(stop_at), if stop_at.is_some() => {
                     self.stop.ask();
@@ -335,7 +353,12 @@ impl Watched<'_> {
                 }
                 () = passed(self.until), if why.is_none() => Why::TimeLimit,
                 () = self.abandoned.cancelled(), if why.is_none() => Why::Interrupt,
-                () = self.running.asked() => Why::Interrupt,
+                () = self.running.asked() => {
+                    // The program may go on if it catches this.
+                    self.interrupt.ask();
+                    was_interrupted = true;
+                    continue;
+                }
             };
             if reason == Why::Killed {
                 self.stop.ask();
@@ -365,9 +388,9 @@ fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
     outcome.memory = taken.live().held();
     let exit = match answer {
         Some(Answer::Reply(reply)) => {
-            let exit = replied(&reply, outcome);
+            let read = replied(&reply, outcome);
             done.body = Some(reply);
-            exit
+            read.err().map(|error| Exit::Trap(error.to_string()))
         }
         Some(Answer::NoRoom) => {
             outcome.truncated = true;
@@ -397,12 +420,9 @@ fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
     done
 }
 
-/// What the reply says; how the session has ended, if it has.
-fn replied(body: &Body, outcome: &mut TurnOutcome) -> Option<Exit> {
-    let reply = match Reply::parse(&body.bytes) {
-        Ok(reply) => reply,
-        Err(error) => return Some(Exit::Trap(error.to_string())),
-    };
+/// What the reply says.
+fn replied(body: &Body, outcome: &mut TurnOutcome) -> Result<(), NoReply> {
+    let reply = Reply::parse(&body.bytes)?;
     outcome.truncated |= reply.has(Tag::Truncated);
     match reply.kind {
         Kind::Done => outcome.value = Value::of(&reply),
@@ -413,7 +433,6 @@ fn replied(body: &Body, outcome: &mut TurnOutcome) -> Option<Exit> {
                 _ => TurnEnd::Interrupted,
             };
         }
-        Kind::Exited => return Some(Exit::Code(reply.code().unwrap_or_default())),
     }
-    None
+    Ok(())
 }

@@ -121,7 +121,6 @@ pub(super) fn body(mailbox: &[u8], number: u32, most: u32) -> Result<Body<'_>, N
 pub(super) enum Kind {
     Done,
     Raised,
-    Exited,
     Interrupted,
 }
 
@@ -135,7 +134,6 @@ pub(super) enum Tag {
     Type,
     Message,
     Traceback,
-    Code,
     Item,
     Truncated,
 }
@@ -150,7 +148,6 @@ impl Tag {
             b'N' => Self::Type,
             b'S' => Self::Message,
             b'B' => Self::Traceback,
-            b'X' => Self::Code,
             b'I' => Self::Item,
             b'U' => Self::Truncated,
             _ => return None,
@@ -171,7 +168,6 @@ impl<'a> Reply<'a> {
         let kind = match kind {
             0 => Kind::Done,
             1 => Kind::Raised,
-            2 => Kind::Exited,
             3 => Kind::Interrupted,
             _ => return Err(NoReply::Malformed),
         };
@@ -201,13 +197,6 @@ impl<'a> Reply<'a> {
         let mut fields = self.fields();
         let (_, bytes) = fields.find(|(one, _)| *one == tag)?;
         Some(String::from_utf8_lossy(bytes))
-    }
-
-    /// The exit code of a program that has ended.
-    pub(super) fn code(&self) -> Option<i32> {
-        let mut fields = self.fields();
-        let (_, bytes) = fields.find(|(one, _)| *one == Tag::Code)?;
-        bytes.try_into().ok().map(i32::from_le_bytes)
     }
 }
 
@@ -249,9 +238,10 @@ mod tests {
 
     #[test]
     fn fields_are_read_in_order_and_one_that_is_cut_short_makes_the_reply_none() {
-        let body = b"\0T\x02\0\0\0hiX\x04\0\0\0\x03\0\0\0";
+        let body = b"\0T\x02\0\0\0hiJ\x04\0\0\0null";
         let reply = Reply::parse(body).unwrap();
-        assert_eq!((reply.kind, reply.code()), (Kind::Done, Some(3)));
+        assert_eq!(reply.kind, Kind::Done);
+        assert_eq!(reply.text(Tag::Json).unwrap(), "null");
         assert_eq!(reply.text(Tag::Text).unwrap(), "hi");
         assert!(!reply.has(Tag::Truncated));
         for end in 1..body.len() {
@@ -273,7 +263,7 @@ mod tests {
         fn no_bytes_of_a_guest_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), number: u32) {
             let _ = body(&bytes, number, LEAST);
             if let Ok(reply) = Reply::parse(&bytes) {
-                let _ = (reply.code(), reply.text(Tag::Text), reply.fields().count());
+                let _ = (reply.text(Tag::Text), reply.fields().count());
             }
         }
     }

@@ -122,3 +122,73 @@ impl Pollable for ResponseStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// A stream of these pieces; `None` fails.
+    fn of(pieces: Vec<Option<Vec<u8>>>) -> ResponseStream {
+        let frames = pieces.into_iter().map(|piece| match piece {
+            Some(bytes) => Ok(Frame::data(Bytes::from(bytes))),
+            None => Err(Error::ConnectionTerminated),
+        });
+        ResponseStream::new(StreamBody::new(stream::iter(frames)).boxed_unsync())
+    }
+
+    fn read(stream: &mut ResponseStream, size: usize) -> Vec<u8> {
+        stream.read(size).unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn small_pieces_that_are_there_come_together_up_to_what_was_asked_for() {
+        let mut stream = of((0..100).map(|n| Some(vec![n; 10])).collect());
+        assert_eq!(read(&mut stream, 5), [0; 5]);
+        assert_eq!(read(&mut stream, 20), [[0; 5].as_slice(), &[1; 10], &[2; 5]].concat());
+        assert_eq!(read(&mut stream, 1 << 20).len(), 975);
+        assert!(matches!(stream.read(1), Err(StreamError::Closed)));
+        assert!(matches!(stream.read(1), Err(StreamError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn large_pieces_are_given_as_they_are() {
+        let mut stream = of(vec![Some(vec![1; LARGE]), Some(vec![2; 3]), Some(vec![3; LARGE])]);
+        assert_eq!(read(&mut stream, 1 << 20), vec![1; LARGE]);
+        // No more is copied than that.
+        assert_eq!(read(&mut stream, 1 << 20).len(), LARGE);
+        assert_eq!(read(&mut stream, 1 << 20), vec![3; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_comes_behind_the_bytes_before_it() {
+        let mut stream = of(vec![Some(vec![1; 3]), Some(vec![2; 3]), None, Some(vec![3])]);
+        assert_eq!(read(&mut stream, 100), [1, 1, 1, 2, 2, 2]);
+        let failed = stream.read(100);
+        assert!(matches!(failed, Err(StreamError::LastOperationFailed(_))));
+        assert!(matches!(stream.read(100), Err(StreamError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_joined_that_has_to_be_waited_for() {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(4);
+        let frames = stream::unfold(receiver, async |mut receiver| {
+            let piece = receiver.recv().await?;
+            Some((Ok(Frame::data(piece)), receiver))
+        });
+        let mut stream = ResponseStream::new(StreamBody::new(frames).boxed_unsync());
+        assert!(read(&mut stream, 100).is_empty());
+        sender.send(Bytes::from_static(b"one")).await.unwrap();
+        stream.ready().await;
+        assert_eq!(read(&mut stream, 100), b"one");
+        sender.send(Bytes::from_static(b"two")).await.unwrap();
+        sender.send(Bytes::from_static(b"three")).await.unwrap();
+        assert_eq!(read(&mut stream, 100), b"twothree");
+        drop(sender);
+        stream.ready().await;
+        assert!(matches!(stream.read(100), Err(StreamError::Closed)));
+    }
+}
