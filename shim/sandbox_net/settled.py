@@ -24,7 +24,7 @@ _LARGEST_HOLE: Final = 32 << 10
 # More than any hole has.
 _ROOM: Final = 256 << 10
 
-_MOST_BLOCKS: Final = 8_000
+_MOST_BLOCKS: Final = 16_000
 _BESIDE: Final = 4
 # The most that a block has besides its bytes.
 _HEADER: Final = 48
@@ -33,15 +33,15 @@ _HEADER: Final = 48
 _filling: list[bytes] = []
 
 
-def settle() -> None:
+def settle(objects_file: str = OBJECTS) -> None:
     """Tells the host which objects there are, and fills the holes. What is freed later is one."""
     # Otherwise they are not told.
     gc.unfreeze()
     first, objects = _objects()
-    with open(OBJECTS, "wb", buffering=0) as file:
+    with open(objects_file, "wb") as file:
         file.write(first.to_bytes(4, "little"))
         file.write(objects)
-    del objects
+    del file, objects
     gc.freeze()
     _fill()
 

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from . import ending, entry, fresh, import_record, ready_modules
+from . import ending, entry, fresh, import_record, ready_modules, settled
 
 REQUEST: Final = b"S"
 ANSWER: Final = "/.answer/answer"
@@ -45,7 +45,7 @@ def adapt() -> None:
 
 
 def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
-    """Takes one step: `begin`, `import` for each module, `end`."""
+    """Takes one step: `begin`, `import` for each module, `end`, `settle`."""
     global _making
     match request["step"]:
         case "begin":
@@ -56,6 +56,8 @@ def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
         case "end" if _making is not None:
             making, _making = _making, None
             return {"left": making.end()}
+        case "settle":
+            settled.settle(request["objects"])
     return {}
 
 

@@ -181,7 +181,7 @@ impl Builder<'_> {
     }
 
     /// Writes the memory of an interpreter that began as `base` to a new file, or to one without a name, with
-    /// these notes.
+    /// these notes. `objects` is what it said of its objects (`settled.py` in the shim).
     ///
     /// # Errors
     ///
@@ -189,13 +189,16 @@ impl Builder<'_> {
     pub async fn own_image<T: Send + 'static>(
         &self,
         interpreter: AtRest<'_, T>,
+        objects: &[u8],
         base: &Image,
         notes: &SnapshotNotes,
         path: Option<&Path>,
     ) -> Result<Image, BuildError> {
         let into = ImageWriter::with_notes(path, notes.bytes(), base.minimum())?;
         let reset = &self.recipe()?.reset;
-        interpreter.write(into, reset, &Immortals::default()).await
+        interpreter
+            .write(into, reset, &Immortals::of(objects))
+            .await
     }
 
     /// The memory of the distribution itself.

@@ -35,7 +35,8 @@ impl Immortals {
         Ok(Self::of(&bytes))
     }
 
-    fn of(bytes: &[u8]) -> Self {
+    /// What the guest wrote.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let Some((first, bits)) = bytes.split_first_chunk() else {
             return Self::default();
         };

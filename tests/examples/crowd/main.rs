@@ -17,8 +17,8 @@ use server::Server;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const PROGRAM: &str = "import os, sys, urllib.request\n\
-                       print(len(urllib.request.urlopen(sys.argv[1]).read()), flush=True); os._exit(0)";
+const PROGRAM: &str = "import sys, urllib.request\n\
+                       print(len(urllib.request.urlopen(sys.argv[1]).read()))";
 
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +33,7 @@ fn main() -> Result<(), Failure> {
     let (count, waits) = (number(0, 1000)?, number(1, 1000)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(16)
         .enable_all()
         .build()?;
     runtime.block_on(crowd(usize::try_from(count)?, Duration::from_millis(waits)))

@@ -90,16 +90,25 @@ fn waiting(engine: &Engine, server: &HttpServer, count: usize) -> JoinSet<()> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test]
 #[ignore = "counts what its whole process has"]
-async fn wait_and_are_dropped() {
+fn wait_and_are_dropped() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Those that make files, one after the other.
+    let runtime = runtime
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .enable_all();
+    runtime.build().unwrap().block_on(are_dropped());
+}
+
+async fn are_dropped() {
     let engine = Engine::builder().threads(2).build().await.unwrap();
     let servers = Servers::start().await;
     let server = &servers.http;
     // What is made once in a process is made now.
     let mut first = waiting(&engine, server, 1);
     soon(server.until_requested_times("/slow", 1)).await;
-    let threads = count("/proc/self/task");
     first.shutdown().await;
     let gone = async || {
         let usage = engine.usage();
@@ -124,8 +133,9 @@ async fn wait_and_are_dropped() {
     let each = private().saturating_sub(memory) / MANY as u64;
     assert!(each < EACH, "{each} bytes of memory each");
     assert_eq!(engine.usage().running.used, MANY as u64);
-    // None has a thread; those that make files and remove them do not grow with their number.
-    assert!(count("/proc/self/task") < threads + MANY / 2);
+    // None has a thread: there are the runtime's and the engine's.
+    let threads = count("/proc/self/task");
+    assert!(threads < 20, "{threads} threads");
 
     all.shutdown().await;
     soon(until_gone()).await;

@@ -10,10 +10,10 @@
 /// those of the rest of the process. The variable `MALLOC_MMAP_THRESHOLD_=262144` does the same.
 ///
 /// ```
-/// fn main() {
-///     sandbox_net::set_up_allocator();
-///     // Start the runtime and serve.
-/// }
+/// sandbox_net::set_up_allocator();
+/// let runtime = tokio::runtime::Runtime::new();
+/// // Serve on it.
+/// # drop(runtime);
 /// ```
 pub fn set_up_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -11,8 +11,7 @@ use sandbox_net_python::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use wasmtime::Store;
-use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi::FsPerms;
 
 use super::code;
@@ -291,15 +290,15 @@ impl Engine {
     /// Takes the memory of an instance at rest. Blocks.
     pub(crate) fn take_image(
         &self,
-        store: &mut Store<StoreState>,
-        instance: Instance,
+        at_rest: AtRest<'_, StoreState>,
+        objects: &[u8],
         base: &Image,
         notes: &SnapshotNotes,
         into: Option<&Path>,
     ) -> Result<Image, BuildError> {
         let handle = Handle::try_current().map_err(|_| RuntimeError::Missing)?;
-        let at_rest = AtRest::new(store, instance);
-        handle.block_on(self.inner.builder().own_image(at_rest, base, notes, into))
+        let builder = self.inner.builder();
+        handle.block_on(builder.own_image(at_rest, objects, base, notes, into))
     }
 
     /// Whether two are the same.

@@ -116,7 +116,7 @@ impl Pool {
             let span = tracing::Span::current();
             span.record("sandbox_net.ready", matches!(asked, Ok(Given::Ready(_))));
             let given = match asked {
-                Ok(Given::Ready(sandbox)) => Ok(sandbox),
+                Ok(Given::Ready(sandbox)) => Ok(*sandbox),
                 Ok(Given::Later(waiting)) => waiting.sandbox().await,
                 Err(error) => Err(error.into()),
             };

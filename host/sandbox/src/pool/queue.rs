@@ -68,7 +68,7 @@ struct Waiter {
 
 /// What is given to who asks.
 pub(super) enum Given {
-    Ready(Sandbox),
+    Ready(Box<Sandbox>),
     Later(Waiting),
 }
 
@@ -126,14 +126,14 @@ impl Queue {
             match state.ready_for_next(&self.bounds) {
                 Some(sandbox) => {
                     state.counts.given_at_once += 1;
-                    Given::Ready(sandbox)
+                    Given::Ready(Box::new(sandbox))
                 }
                 None => Given::Later(self.wait(&mut state)?),
             }
         };
         self.refill();
         Ok(match given {
-            Given::Ready(sandbox) => Given::Ready(self.counted(sandbox)),
+            Given::Ready(sandbox) => Given::Ready(Box::new(self.counted(*sandbox))),
             later => later,
         })
     }

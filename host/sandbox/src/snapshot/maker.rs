@@ -37,6 +37,9 @@ const RESOURCES: usize = 1 << 12;
 const ANSWER: &str = "/answer";
 const ANSWERS: &str = "/.answer";
 const LONGEST: u64 = 1 << 20;
+/// The file with what it says of its objects: a bit for each eight bytes.
+const OBJECTS: &str = "/objects";
+const LONGEST_OBJECTS: u64 = (1 << 30) / 64;
 /// The environment that a program has if it sets none.
 const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/home"), ("TMPDIR", "/tmp")];
 
@@ -54,6 +57,8 @@ pub(super) struct Maker {
 pub(super) struct Imported {
     store: Store<StoreState>,
     instance: Instance,
+    /// Where its objects are, as it says.
+    objects: Vec<u8>,
     /// What each import came to.
     pub(super) imports: Vec<Import>,
 }
@@ -91,7 +96,8 @@ impl Maker {
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
         // Whatever the imports do to theirs.
-        let answers = Root::new(DiskLimits::of_bytes(2 * LONGEST)).map_err(Error::Files)?;
+        let answers = DiskLimits::of_bytes(2 * LONGEST + LONGEST_OBJECTS);
+        let answers = Root::new(answers).map_err(Error::Files)?;
         let gateway = nowhere()?;
         let output = Capture::new(gateway.memory(), OUTPUT);
         let mut preopens = vec![root.files().clone(), self.engine.library_mount()?];
@@ -160,9 +166,11 @@ impl Maker {
             let Imported {
                 mut store,
                 instance,
+                objects,
                 ..
             } = imported;
-            engine.take_image(&mut store, instance, &base, &notes, into.as_deref())
+            let at_rest = AtRest::new(&mut store, instance);
+            engine.take_image(at_rest, &objects, &base, &notes, into.as_deref())
         });
         Ok(taken.await.map_err(|e| runtime::unfinished(&e))??)
     }
@@ -237,6 +245,11 @@ impl Steps {
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
         let answer = self.step(&mut at_rest, json!({ "step": "end" })).await?;
+        // Last of all, because what is freed later leaves holes.
+        let settle = json!({ "step": "settle", "objects": format!("{ANSWERS}{OBJECTS}") });
+        self.step(&mut at_rest, settle).await?;
+        let objects = files::read(&self.answers, &[], OBJECTS, LONGEST_OBJECTS);
+        let objects = objects.map_err(|e| interpreter(format!("its objects: {e}")))?;
         let pointer = at_rest.stack_pointer().await;
         if pointer.map_err(|e| interpreter(format!("{e:#}")))? != rest {
             return Err(interpreter(
@@ -252,6 +265,7 @@ impl Steps {
             None => Ok(Imported {
                 store,
                 instance,
+                objects,
                 imports,
             }),
         }
