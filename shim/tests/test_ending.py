@@ -2,51 +2,16 @@
 
 import gc
 import io
-import subprocess
 import sys
 import unittest
 import weakref
-from pathlib import Path
 from typing import Any
 
-import support
+import support  # noqa: F401
 from sandbox_net import ending_leftovers, main_program, uncaught
-
-# Ends a program within another one, on the interpreter that runs the tests.
-_WITHIN = """
-import os, sys
-sys.path.insert(0, sys.argv[1])
-from sandbox_net import ending, main_program
-def new_main():
-    main = sys.modules["__main__"] = type(sys)("__main__")
-    return main
-def run():
-    argv = ["python", "-c", sys.argv[2]]
-    arguments = main_program.parse(argv)
-    return main_program.run(arguments, argv, os.environ.copy(), new_main)
-ending.end(*run())
-"""
-_PROGRAMS = (
-    "print('end')",
-    "class A:\n    def __del__(self): print('del')\na = A()\na.a = a\nraise SystemExit(3)",
-    "import atexit\natexit.register(print, 'atexit')\n1 / 0",
-    "import sys\nclass A:\n    def __del__(self): print(sys.meta_path)\na = A()\nprint(1)",
-    "open('/dev/null').x",
-)
 
 
 class Ending(unittest.TestCase):
-    @unittest.skipUnless(support.HAS_LOOPBACK, "needs processes")
-    def test_programs_end_as_with_cpythons_own_finalization(self) -> None:
-        shim = str(Path(main_program.__file__).parent.parent)
-        for program in _PROGRAMS:
-            ends = [
-                subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-                for arguments in (("-c", program), ("-c", _WITHIN, shim, program))
-            ]
-            told = [(end.stdout, end.returncode, _last(end.stderr)) for end in ends]
-            self.assertEqual(told[0], told[1], program)
-
     def test_arguments_are_those_of_cpython(self) -> None:
         for args, expected in (
             ([], (False, "-", None, ())),
@@ -93,10 +58,6 @@ class Ending(unittest.TestCase):
         (told,) = seen
         self.assertEqual((told.exc_type, told.exc_value), (ValueError, error))
         self.assertEqual((told.err_msg, told.object), ("Exception ignored here", self))
-
-
-def _last(text: bytes) -> bytes:
-    return text.splitlines()[-1] if text else b""
 
 
 if __name__ == "__main__":
