@@ -12,6 +12,7 @@ mod interpreter;
 mod interrupt;
 mod limits;
 mod linker;
+mod opened;
 mod shared;
 mod threads;
 mod totals;
