@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, Final
 
 # Generators of `random` and of numpy that were made by imports and seeded by chance.
@@ -27,11 +27,14 @@ def start() -> None:
             renew(module)
 
 
+def renewed(names: Set[str]) -> Set[str]:
+    """Those of the modules that begin anew."""
+    return names & _RENEWALS.keys()
+
+
 def begin(name: str, module: Any) -> None:
     """Does the same for a module that was imported ahead, when a program gets it."""
-    renew = _RENEWALS.get(name)
-    if renew is not None:
-        renew(module)
+    _RENEWALS[name](module)
 
 
 def with_environment() -> None:

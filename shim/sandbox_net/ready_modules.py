@@ -39,6 +39,8 @@ class Ready(NamedTuple):
 
 
 _ready: dict[str, Ready] = {}
+# Of those that programs import first.
+_groups: dict[str, "Group"] = {}
 # Whether some of them may have kept a standard stream.
 _may_keep_streams = False
 _is_off = False
@@ -46,12 +48,26 @@ _path_hooks: list[Any] = []
 _import: Final = builtins.__import__
 
 
-def keep(modules: dict[str, Ready], may_keep_streams: bool) -> None:
+class Group(NamedTuple):
+    """All that the import of a module imports."""
+
+    modules: dict[str, Any]
+    variables: dict[str, str | None]
+    # Each with the name of its module.
+    attributes: tuple[tuple[str, ModuleType, str], ...]
+    filters: tuple[tuple[str, Any, bool], ...]
+    finders: tuple[tuple[str, Any], ...]
+
+
+def keep(modules: dict[str, Ready], imported: Iterable[str], may_keep_streams: bool) -> None:
     """Hides these modules, in the order of their imports, until a program imports them."""
     global _may_keep_streams
     _may_keep_streams = may_keep_streams
     _path_hooks[:] = sys.path_hooks
     _ready.update(modules)
+    for name in imported:
+        if name in _ready:
+            _groups[name] = _group(name)
     for name, ready in modules.items():
         sys.modules.pop(name, None)
         if ready.attribute is not None:
@@ -66,8 +82,7 @@ def streams_are_replaced() -> None:
     _is_off = _may_keep_streams
 
 
-def together(name: str) -> list[str] | None:
-    """What the import of a module imports, in order; None if it would come to something else."""
+def _group(name: str) -> Group:
     found = {name}
     waiting = [name]
     while waiting:
@@ -75,18 +90,32 @@ def together(name: str) -> list[str] | None:
             if need not in found:
                 found.add(need)
                 waiting.append(need)
+    members = {each: ready for each, ready in _ready.items() if each in found}
+    variables: dict[str, str | None] = {}
+    for ready in members.values():
+        variables.update(ready.variables)
+    return Group(
+        {each: ready.module for each, ready in members.items()},
+        variables,
+        tuple((each, *it.attribute) for each, it in members.items() if it.attribute is not None),
+        tuple((each, *one) for each, it in members.items() for one in it.filters),
+        tuple((each, one) for each, it in members.items() for one in it.finders),
+    )
+
+
+def together(name: str) -> Group | None:
+    """What the import of a module imports; None if it would come to something else."""
+    group = _groups.get(name) or _group(name)
     modules = sys.modules
-    environ = os.environ
-    for each in found:
-        ready = _ready[each]
-        if modules.get(each, ready.module) is not ready.module:
-            return None
-        for variable, value in ready.variables.items():
-            if environ.get(variable) != value:
+    if not modules.keys().isdisjoint(group.modules):
+        for each, module in group.modules.items():
+            if modules.get(each, module) is not module:
                 return None
-    if not found.isdisjoint(_names_of_the_programs()):
-        return None
-    return [each for each in _ready if each in found]
+    environ = os.environ
+    for variable, value in group.variables.items():
+        if environ.get(variable) != value:
+            return None
+    return group if _names_of_the_programs().isdisjoint(group.modules) else None
 
 
 def _names_of_the_programs() -> set[str]:
@@ -103,22 +132,24 @@ def _names_of_the_programs() -> set[str]:
     return names
 
 
-def give(names: Iterable[str]) -> None:
+def give(group: Group) -> None:
     """Makes modules imported, with all that their imports do."""
-    for name in names:
-        if name in sys.modules:
-            continue
-        ready = _ready[name]
-        sys.modules[name] = ready.module
-        fresh.begin(name, ready.module)
-        if ready.attribute is not None:
-            package, attribute = ready.attribute
-            setattr(package, attribute, ready.module)
-        for item, at_end in ready.filters:
+    modules = sys.modules
+    new = group.modules.keys() - modules.keys()
+    for name, module in group.modules.items():
+        if name in new:
+            modules[name] = module
+    for name in fresh.renewed(new):
+        fresh.begin(name, group.modules[name])
+    for name, package, attribute in group.attributes:
+        if name in new:
+            vars(package)[attribute] = group.modules[name]
+    for name, item, at_end in group.filters:
+        if name in new:
             warnings._add_filter(*item, append=at_end)  # type: ignore[attr-defined]
-        for finder in ready.finders:
-            if finder not in sys.meta_path:
-                sys.meta_path.append(finder)
+    for name, finder in group.finders:
+        if name in new and finder not in sys.meta_path:
+            sys.meta_path.append(finder)
 
 
 class _Finder:
@@ -129,11 +160,11 @@ class _Finder:
         ready = _ready.get(fullname)
         if ready is None or target is not None or _is_off or not self._is_first():
             return None
-        names = together(fullname)
-        if names is None:
+        group = together(fullname)
+        if group is None:
             return None
         own = getattr(ready.module, "__spec__", None)
-        loader: Any = _Loader(ready.module, own, names)
+        loader: Any = _Loader(ready.module, own, group)
         if own is None:
             return ModuleSpec(fullname, loader)
         spec: ModuleSpec = copy.copy(own)
@@ -152,10 +183,10 @@ class _Finder:
 class _Loader:
     """Gives out a module that is ready; otherwise it is the module's own loader."""
 
-    def __init__(self, module: Any, spec: ModuleSpec | None, names: list[str]) -> None:
+    def __init__(self, module: Any, spec: ModuleSpec | None, group: Group) -> None:
         self._module = module
         self._spec = spec
-        self._names = names
+        self._group = group
 
     def create_module(self, spec: ModuleSpec) -> Any:
         """Returns the module."""
@@ -168,7 +199,7 @@ class _Loader:
         if spec is not None:
             # The import system has put it there before it is executed.
             sys.modules.pop(spec.name, None)
-        give(self._names)
+        give(self._group)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._spec and self._spec.loader, name)

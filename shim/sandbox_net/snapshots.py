@@ -70,6 +70,8 @@ def _import(name: str, making: "_Making | None") -> dict[str, Any]:
         for stream in (sys.__stdout__, sys.__stderr__):
             if stream is not None:
                 stream.flush()
+    if making is not None:
+        making.imported.append(name)
     record = making and making.record
     fault = (record and record.fault()) or _left()
     return {"fault": fault} if fault and record else {}
@@ -100,6 +102,7 @@ class _Making:
         if self._control is not None:
             self._control.use_transport(_Refusing(self))
         os.environ.update(environ)
+        self.imported: list[str] = []
         self.record = import_record.Record() if is_automatic else None
         self._end_following = fresh.follow_generators()
 
@@ -108,7 +111,7 @@ class _Making:
         self._end_following()
         if self.record is not None:
             modules, may_keep_streams = self.record.end()
-            ready_modules.keep(modules, may_keep_streams)
+            ready_modules.keep(modules, self.imported, may_keep_streams)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._directory)
         sys.argv, sys.argv[:] = self._argv

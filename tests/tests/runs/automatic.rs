@@ -78,6 +78,7 @@ const PROGRAMS: &[&str] = &[
     "import os; os.environ['LEVEL'] = 'changed'; import reads; print(reads.level)",
     "import warnings; before = list(warnings.filters); import warns; print(warnings.filters == before); \
      print([str(f) for f in warnings.filters]); warnings.warn(warns.Own('x')); print('no error')",
+    "import warns, warnings; warnings.resetwarnings(); import pack, plain, reads; print(warnings.filters)",
     "import sys; sys.modules['helper'] = 5; import plain; print(plain.helper)",
     "import sys; sys.modules['helper'] = None; import plain",
     "open('helper.py', 'w').write(\"name = 'my own'\"); import plain; print(plain.helper.name); \

@@ -13,6 +13,7 @@ mod interrupt;
 mod interruptible;
 mod limits;
 mod linker;
+mod opened;
 mod shared;
 mod threads;
 mod totals;

@@ -21,6 +21,7 @@ use sandbox_net_python::manifest::Signals;
 
 use super::interpreter::{Interpreter, link};
 use super::linker::StoreState;
+use super::opened::Opened;
 use super::threads::Threads;
 use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
@@ -78,6 +79,7 @@ struct Inner {
     runtime: OnceCell<Component>,
     network: Kind,
     plain: Kind,
+    opened: Opened,
     /// The interpreter's own library, opened once.
     library: OnceLock<Preopen>,
 }
@@ -87,6 +89,7 @@ struct Inner {
 struct Kind {
     linked: OnceCell<InstancePre<StoreState>>,
     interpreter: OnceCell<Interpreter>,
+    name: OnceLock<String>,
 }
 
 impl Engine {
@@ -97,6 +100,7 @@ impl Engine {
                 runtime: OnceCell::new(),
                 network: Kind::default(),
                 plain: Kind::default(),
+                opened: Opened::default(),
                 library: OnceLock::new(),
             }),
         }
@@ -284,7 +288,13 @@ impl Engine {
 
     /// Names the interpreter of this capability: what was made with another one does not fit it.
     pub(crate) fn name_of(&self, capability: Capability) -> String {
-        self.inner.builder().interpreter(capability)
+        let name = || self.inner.builder().interpreter(capability);
+        self.kind(capability).name.get_or_init(name).clone()
+    }
+
+    /// The images of sets of packages that were opened before, by their names in the cache.
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.inner.opened
     }
 
     /// Takes the memory of an instance at rest. Blocks.

@@ -7,7 +7,7 @@
 //! without.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,19 @@ pub(crate) async fn automatic(
     memory: usize,
 ) -> Result<Option<Arc<Image>>, Error> {
     let base = engine.interpreter(capability).await?.image().clone();
+    let fits = |image: &Arc<Image>| image.size().saturating_sub(base.size()) <= memory / SHARE;
+    let built_in = built_in(engine, requirements);
+    let notes = SnapshotNotes::new(
+        engine.name_of(capability),
+        engine.manifest().python.clone(),
+        built_in.clone(),
+        Vec::new(),
+        packages.wheels.clone(),
+    );
+    let name = notes.key();
+    if let Some(opened) = engine.opened().get(&name) {
+        return Ok(opened.filter(fits));
+    }
     let maker = Maker {
         engine: engine.clone(),
         // Nothing of a network is linked.
@@ -75,15 +88,15 @@ pub(crate) async fn automatic(
     };
     let making = Making {
         maker,
-        capability,
         site: packages.site.clone(),
-        built_in: built_in(engine, requirements),
-        packages: packages.clone(),
+        built_in,
+        notes,
     };
     let made = tokio::task::spawn_blocking(move || making.get_or_make());
     match made.await.map_err(|e| runtime::unfinished(&e))? {
         Ok(image) => {
-            Ok(image.filter(|image| image.size().saturating_sub(base.size()) <= memory / SHARE))
+            engine.opened().keep(name, image.clone());
+            Ok(image.filter(fits))
         }
         Err(error) => {
             tracing::warn!(%error, "the packages are imported anew by each program");
@@ -113,23 +126,16 @@ fn built_in(engine: &Engine, requirements: &[String]) -> Vec<String> {
 
 struct Making {
     maker: Maker,
-    capability: Capability,
-    site: std::path::PathBuf,
+    site: PathBuf,
     built_in: Vec<String>,
-    packages: PreparedPackages,
+    notes: SnapshotNotes,
 }
 
 impl Making {
     /// Blocks.
     fn get_or_make(self) -> Result<Option<Arc<Image>>, Error> {
         let engine = self.maker.engine.clone();
-        let notes = SnapshotNotes::new(
-            engine.name_of(self.capability),
-            engine.manifest().python.clone(),
-            self.built_in.clone(),
-            Vec::new(),
-            self.packages.wheels.clone(),
-        );
+        let notes = &self.notes;
         let key = notes.key();
         let entry = engine.cache().entry(KIND, &key)?;
         let progress = engine.progress();
