@@ -179,7 +179,7 @@ impl<'a> Reply<'a> {
         Ok(reply)
     }
 
-    pub(super) fn fields(&self) -> impl Iterator<Item = (Tag, &'a [u8])> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = Field<'a>> {
         let mut rest = self.fields;
         std::iter::from_fn(move || {
             let (found, left) = field(rest)?;
@@ -200,7 +200,11 @@ impl<'a> Reply<'a> {
     }
 }
 
-fn field(bytes: &[u8]) -> Option<((Tag, &[u8]), &[u8])> {
+/// A field: its tag and its bytes.
+type Field<'a> = (Tag, &'a [u8]);
+
+/// The first field, and what comes after it.
+fn field(bytes: &[u8]) -> Option<(Field<'_>, &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (length, rest) = rest.split_first_chunk()?;
     let (field, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
