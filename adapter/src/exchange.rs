@@ -89,6 +89,7 @@ pub(crate) fn request(
         response_body: Stream::Untaken,
         handle,
         is_sent,
+        looks_ahead: true,
     };
     let mut taken = 0;
     if is_whole {
@@ -260,6 +261,7 @@ pub(crate) fn head(
         return Ok(Answer::pending());
     };
     let head = head?;
+    exchange.looks_ahead = head.version != HttpVersion::Http2;
     let size = size_of_head(&head);
     if timeout.is_none() {
         let mut payload = Payload::new(size, arena)?;

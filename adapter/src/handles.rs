@@ -28,6 +28,9 @@ pub(crate) struct Exchange {
     pub(crate) handle: client::Exchange,
     /// Whether nothing of the request's body follows.
     pub(crate) is_sent: bool,
+    /// Whether more of the response's body is looked for behind a piece of it. Over HTTP/2 it is not: the
+    /// host would take whole lists of fields in for a program that may never read them.
+    pub(crate) looks_ahead: bool,
 }
 
 /// The resources that an id can stand for.

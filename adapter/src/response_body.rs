@@ -74,6 +74,9 @@ impl Body {
                 Ok(bytes) => {
                     body.size += bytes.len();
                     body.pieces.push(bytes);
+                    if !exchange.looks_ahead {
+                        break;
+                    }
                 }
                 Err(error) => exchange.response_ended(error),
             }
@@ -223,6 +226,9 @@ pub(crate) fn read_into(
             Ok(bytes) => {
                 place.fill(&bytes);
                 place = place.skip(bytes.len());
+                if !exchange.looks_ahead {
+                    break;
+                }
             }
             Err(error) => exchange.response_ended(error),
         }

@@ -9,6 +9,7 @@ import functools
 import linecache
 import operator
 import os
+import re
 import sys
 from collections import deque
 from types import CodeType, TracebackType
@@ -23,6 +24,10 @@ _FUTURE: Final = functools.reduce(
     (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names),
 )
 _COROUTINE: Final = 0x80
+# One line that assigns to one name, and nothing after it.
+_ASSIGNMENT: Final = re.compile(
+    r"[^\W\d]\w*\s*(?:[-+%&|^@]|\*\*?|//?|<<|>>)?=(?!=)[^;\r\n]*"
+).fullmatch
 # How many turns keep their source although nothing of them seems to be left.
 _RECENT: Final = 256
 
@@ -85,6 +90,18 @@ class Interactive:
 
     def _run(self, text: str, name: str, reply: Reply) -> bool:
         """Runs a source text and shows its last expression; says whether its source is kept."""
+        codes, shows = self._compiled(text, name)
+        value = self._evaluate(codes)
+        if shows:
+            self._show(value, reply)
+        return any(_has_code(code) for code in codes)
+
+    def _compiled(self, text: str, name: str) -> tuple[list[CodeType], bool]:
+        """The code of a source text, that of its last expression apart; and whether it has one."""
+        if _ASSIGNMENT(text) is not None:
+            # It has none, which is known without a look at its tree.
+            code = compile(text, name, "exec", self.flags, True)
+            return [code], False
         tree = compile(text, name, "exec", self.flags | ast.PyCF_ONLY_AST, True)
         body = tree.body
         codes: list[CodeType] = []
@@ -96,10 +113,7 @@ class Interactive:
             codes.append(code)
         if last is not None:
             codes.append(compile(last, name, "eval", self.flags, True))
-        value = self._evaluate(codes)
-        if shows:
-            self._show(value, reply)
-        return any(_has_code(code) for code in codes)
+        return codes, shows
 
     def _evaluate(self, codes: list[CodeType]) -> Any:
         """Runs these one after the other, in the session's event loop if one of them awaits."""

@@ -53,8 +53,10 @@ def run(
 ) -> tuple[int, bool]:
     """Runs it; returns the exit code, and whether a Ctrl-C that nobody caught ended it."""
     sys.orig_argv = list(argv)
-    os.environ.clear()
-    os.environ.update(environ)
+    if os.environ:
+        os.environ.clear()
+    for name, value in environ.items():
+        os.environ[name] = value
     hidden = {__file__, _REACTOR}
     # Of a module CPython shows how it was found.
     if arguments.option != "-m":

@@ -66,6 +66,7 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
         if modules:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+    importlib.import_module(f"{__package__}.at_exit").adapt()
     importlib.import_module(f"{__package__}.rehearsal").rehearse()
     gc.collect()
     importlib.import_module(f"{__package__}.ending").begin()

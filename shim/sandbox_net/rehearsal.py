@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 from typing import Final
 
-from . import cooperation, ending, ending_leftovers, main_program
+from . import at_exit, cooperation, ending, ending_leftovers, main_program
 
 # After so many runs the quicker instructions are there.
 _TIMES: Final = 16
@@ -29,6 +29,8 @@ def rehearse() -> None:
         main_program.parse(_ARGV)
         main_program.run(arguments, _ARGV, environ, _new_main)
         cooperation.run_all(lambda work: work.outlives)
+        at_exit.end_processes()
+        at_exit.end_logging()
         ending.flush()
         ending_leftovers.find()
     sys.argv, sys.orig_argv, sys.modules["__main__"] = argv, orig_argv, main

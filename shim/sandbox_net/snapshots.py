@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from . import entry, fresh, import_record, ready_modules, settled
+from . import ending, entry, fresh, import_record, ready_modules, settled
 
 REQUEST: Final = b"S"
 ANSWER: Final = "/.answer/answer"
@@ -118,6 +118,8 @@ class _Making:
         sys.modules["__main__"] = self._main
         if self._control is not None:
             self._control.use_transport(None)
+        # They are not destroyed at a program's end.
+        ending.begin()
         fresh.collect()
         return _left() or _open_file()
 

@@ -176,6 +176,33 @@ class TurnsTest(unittest.TestCase):
         for text in ("", "# c", "None", "pass"):
             self.assertEqual(self.turn(text), (0, {}))
 
+    def test_one_line_that_assigns_is_compiled_at_once_and_does_the_same(self) -> None:
+        is_one = interactive._ASSIGNMENT
+        for text in ("x = 1", "x=1", "x += 1", "x **= 2", "x //= 3", "ä <<= 1", "x = y = 3", "x ="):
+            self.assertIsNotNone(is_one(text), text)
+        for text in (
+            "x == 1",
+            "x <= 1",
+            "x",
+            "x = 1; x",
+            "x = 1\nx",
+            "x = 1\rx",
+            "x: int = 1",
+            "x.y = 1",
+            "f(x=1)",
+            "(x := 1)",
+            "1 = x",
+        ):
+            self.assertIsNone(is_one(text), text)
+        for text in ("x = 3", "x += 4", "x = (", "x = await f()", "lambda = 1", "x = 1 # 2"):
+            turns = []
+            for one in (is_one, lambda text: None):
+                with mock.patch.object(interactive, "_ASSIGNMENT", one):
+                    self.turn("x = 2\nasync def f(): return 9")
+                    kind, found = self.turn(text)
+                    turns.append((kind, found.get("N"), self.turn("x")))
+            self.assertEqual(turns[0], turns[1], text)
+
     def test_an_exception_shows_the_lines_of_its_turns_alone(self) -> None:
         self.turn("def f():\n    return 1 / 0")
         kind, found = self.turn("f()")

@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use sandbox_net::{
-    Engine, Error, HookAnswer, HookError, HookRequest, Output, RunOptions, Sandbox, Stdin,
+    Engine, Error, ForkOptions, HookAnswer, HookError, HookRequest, Output, RunOptions, Sandbox,
+    Session, Stdin,
 };
 use sandbox_net_tests::Servers;
 
@@ -19,6 +20,8 @@ struct Held {
     threads: usize,
     tasks: usize,
     directories: usize,
+    /// Mappings of frozen memory.
+    memories: usize,
 }
 
 fn count(directory: &std::path::Path) -> usize {
@@ -33,6 +36,10 @@ fn held(temporary: &std::path::Path) -> Held {
             .metrics()
             .num_alive_tasks(),
         directories: count(temporary),
+        memories: std::fs::read_to_string("/proc/self/maps")
+            .unwrap()
+            .matches("memfd:sandbox-net memory")
+            .count(),
     }
 }
 
@@ -129,6 +136,42 @@ async fn every_end(engine: &Engine, servers: &Servers) {
     soon(sandbox.close()).await.unwrap();
 }
 
+/// Forks of sessions that end in every order, and some that are never made.
+async fn every_fork(engine: &Engine) {
+    let sandbox = Sandbox::builder()
+        .engine(engine.clone())
+        .build()
+        .await
+        .unwrap();
+    let mut session = sandbox.session().await.unwrap();
+    let code = "x = bytearray(8 << 20); file = open('/home/file', 'w'); file.write('x') and None";
+    session.exec(code).await.unwrap();
+    let mut forks = session.fork_many(3, ForkOptions::new()).await.unwrap();
+    for fork in &mut forks {
+        fork.exec("x[0] = 1; more = bytearray(4 << 20)")
+            .await
+            .unwrap();
+    }
+    let mut grandchild = forks[0].fork().await.unwrap();
+    grandchild.exec("x[1] = 1").await.unwrap();
+    // Given up, in the middle or before.
+    for micros in [0, 300, 3000] {
+        let limit = Duration::from_micros(micros);
+        let given_up = tokio::time::timeout(limit, session.fork()).await;
+        drop(given_up);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("saved");
+    session.save(&saved).await.unwrap();
+    let loaded = Session::load(&sandbox, &saved).await.unwrap();
+    let last = forks.pop();
+    drop((session, loaded));
+    soon(sandbox.close()).await.unwrap();
+    drop(forks);
+    soon(last.unwrap().close()).await.unwrap();
+    grandchild.exec("exit()").await.unwrap();
+}
+
 /// In a process of its own, with a temporary directory of its own.
 #[test]
 fn nothing_stays_of_a_run_however_it_ends() {
@@ -159,6 +202,7 @@ async fn counts() {
     let servers = Servers::start().await;
     // What is made once in a process is made now.
     every_end(&engine, &servers).await;
+    every_fork(&engine).await;
     let settled = async || {
         // Idle threads of the runtime end after ten seconds.
         tokio::time::sleep(Duration::from_secs(11)).await;
@@ -167,6 +211,7 @@ async fn counts() {
     let before = settled().await;
     for _ in 0..3 {
         every_end(&engine, &servers).await;
+        every_fork(&engine).await;
     }
     let begun = Instant::now();
     loop {
@@ -174,7 +219,8 @@ async fn counts() {
         let is_back = after.descriptors <= before.descriptors
             && after.threads <= before.threads
             && after.tasks <= before.tasks
-            && after.directories <= before.directories;
+            && after.directories <= before.directories
+            && after.memories <= before.memories;
         if is_back {
             break;
         }

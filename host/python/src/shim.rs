@@ -28,6 +28,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "__init__.py",
     "after_import.py",
     "anyio_threads.py",
+    "at_exit.py",
     "buffers.py",
     "certificate.py",
     "ciphers.py",

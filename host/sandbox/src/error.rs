@@ -184,7 +184,7 @@ pub enum Error {
     #[error("the outcome of this run was already returned: wait for it only once")]
     AlreadyWaited,
     /// The session has ended, and takes no more turns.
-    #[error("the session has ended ({}): start another one", exit.as_str())]
+    #[error("the session has ended ({}): start another one", how(exit))]
     SessionEnded {
         /// How it ended.
         exit: Exit,
@@ -206,6 +206,15 @@ pub enum Error {
     /// A task of the host ended without a result.
     #[error("a task of the host failed: {0}")]
     Internal(String),
+}
+
+/// How a session has ended, for its error.
+fn how(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Trap(why) => format!("trap: {why}"),
+        _ => exit.as_str().to_owned(),
+    }
 }
 
 /// Why a policy file cannot be used. Such a file allows nothing.

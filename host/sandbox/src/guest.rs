@@ -20,8 +20,8 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::checks;
 use crate::engine::{
-    Clock, Engine, Files, Interpreter, Interrupt, Limits, Preopen, Share, StoreState, Usage,
-    deliver,
+    Clock, Engine, Files, Interpreter, Interrupt, Interruptible, Limits, Preopen, Share,
+    StoreState, Usage, deliver,
 };
 use crate::error::Error;
 use crate::handles::Handles;
@@ -167,7 +167,8 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let clock = Clock::after(self.interpreter.clock());
-        let mut wasi = self.wasi(stdin);
+        let interrupt = Interrupt::new(self.engine.wasmtime());
+        let mut wasi = self.wasi(stdin, &interrupt);
         wasi.monotonic_clock(clock);
         StoreState {
             table,
@@ -178,12 +179,12 @@ impl Guest {
             preopens: self.preopens,
             files: Files::default(),
             clock,
-            interrupt: Interrupt::new(self.engine.wasmtime()),
+            interrupt,
             live: None,
         }
     }
 
-    fn wasi(&self, stdin: InputSource) -> WasiCtxBuilder {
+    fn wasi(&self, stdin: InputSource, interrupt: &Interrupt) -> WasiCtxBuilder {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(&self.args);
         for (name, value) in &self.env {
@@ -192,13 +193,13 @@ impl Guest {
         match stdin {
             InputSource::Empty => {}
             InputSource::Process(stdin) => {
-                wasi.stdin(stdin);
+                wasi.stdin(Interruptible::new(stdin, interrupt.clone()));
             }
             InputSource::Bytes(bytes) => {
-                wasi.stdin(bytes);
+                wasi.stdin(Interruptible::new(bytes, interrupt.clone()));
             }
             InputSource::Pipe(pipe) => {
-                wasi.stdin(pipe);
+                wasi.stdin(Interruptible::new(pipe, interrupt.clone()));
             }
         }
         wasi

@@ -7,7 +7,7 @@ use crate::exchanges::{exchange, head};
 use crate::frames::command::{CLOSE, CONNECT, FINISH, HEAD, POLL, READ, REQUEST, WRITE};
 use crate::frames::{CLOSED, FOREVER, LAST, Reply, WHOLE, connect, fault, poll, request};
 use crate::guest::{DATA, Guest};
-use crate::mock::{ErrorCode, ExchangeState, Phase, Shared, take_calls};
+use crate::mock::{ErrorCode, ExchangeState, HttpVersion, Phase, Shared, take_calls};
 
 const NONE: u32 = 0;
 const SIZED: u32 = 1;
@@ -178,6 +178,25 @@ async fn an_exchange_whose_request_is_not_over_stays_open() {
     assert_eq!(end, Reply::value(1 | CLOSED));
     let gone = Reply::fault(fault::HANDLE);
     assert_eq!(guest.call(CLOSE, id, 0, b"").await, gone);
+}
+
+#[tokio::test]
+async fn over_http2_nothing_is_looked_for_behind_a_piece_of_the_body() {
+    let (mut guest, id, state) = exchange(NONE).await;
+    respond(&state, b"abcdef");
+    let mut head = head(&[]);
+    head.version = HttpVersion::Http2;
+    state.send_modify(|state| state.head = Some(Ok(head)));
+    take_calls();
+    let reply = guest.call(HEAD, id, 4, &LOOK.to_le_bytes()).await;
+    assert!(matches!(reply, Reply::Ok { value: 0, .. }), "{reply:?}");
+    assert_eq!(take_calls(), ["head", "response-body", "read"]);
+    assert_eq!(guest.read(bodies(id), &[1]).await.unwrap(), b"e");
+    let rest = guest.call(READ, id, 10, &LOOK.to_le_bytes()).await;
+    assert_eq!(rest, Reply::bytes(b"f"));
+    assert_eq!(take_calls(), ["read", "read"]);
+    let end = guest.call(READ, id, 10, &LOOK.to_le_bytes()).await;
+    assert_eq!(end, Reply::value(1 | CLOSED));
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox_net::{Exit, TurnEnd, TurnOptions};
+use sandbox_net::{Exit, Sandbox, SessionOptions, Stdin, TurnEnd, TurnOptions};
+
+use tokio::io::AsyncWriteExt;
 
 use crate::{session, text, turn};
 
@@ -102,4 +104,24 @@ async fn a_turn_that_nobody_waits_for_is_interrupted_and_the_session_goes_on() {
     tokio::time::sleep(SOON).await;
     drop(running);
     assert_eq!(text(&mut session, "n < 1000").await, "True");
+}
+
+#[tokio::test]
+async fn who_waits_for_input_is_interrupted_and_loses_none_of_it() {
+    let sandbox = Sandbox::builder().build().await.unwrap();
+    let options = SessionOptions::new().stdin(Stdin::Piped);
+    let mut session = sandbox.session_with(options).await.unwrap();
+    let mut stdin = session.stdin().unwrap();
+    for code in [
+        "input()",
+        "import sys; sys.stdin.readline()",
+        "sys.stdin.buffer.raw.read(9)",
+    ] {
+        let options = TurnOptions::new().time_limit(SOON);
+        let outcome = session.exec_with(code, options).await.unwrap();
+        let error = outcome.exception.expect(code);
+        assert_eq!(error.type_name, "KeyboardInterrupt", "{code}");
+    }
+    stdin.write_all(b"line\n").await.unwrap();
+    assert_eq!(text(&mut session, "input()").await, "'line'");
 }

@@ -115,8 +115,7 @@ async fn the_cpu_limit_is_one_of_all_turns_together() {
     let sandbox = Sandbox::builder().build().await.expect("a sandbox");
     let options = SessionOptions::new().cpu_limit(Duration::from_millis(400));
     let mut session = sandbox.session_with(options).await.expect("a session");
-    let code =
-        "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass";
+    let code = "for _ in range(1_000_000): pass";
     let mut turns = 0;
     let end = loop {
         let outcome = turn(&mut session, code).await;
@@ -124,7 +123,7 @@ async fn the_cpu_limit_is_one_of_all_turns_together() {
         if outcome.end != TurnEnd::Done {
             break outcome.end;
         }
-        assert!(turns < 20);
+        assert!(turns < 1000);
     };
     assert_eq!(end, TurnEnd::Ended(Exit::CpuLimit));
     assert!(turns > 1, "one turn alone is within it");
@@ -207,7 +206,7 @@ async fn the_end_of_a_session_is_that_of_a_program() {
         let error = session.exec("1").await.expect_err("it has ended");
         assert_eq!(
             error.to_string(),
-            "the session has ended (exit): start another one"
+            format!("the session has ended (exit code {exit}): start another one")
         );
         let outcome = session.close().await.expect("an outcome");
         assert_eq!(outcome.exit, Exit::Code(exit));

@@ -1,5 +1,6 @@
 //! Sessions: many turns in one interpreter.
 
+mod blocking;
 mod forks;
 mod hostile;
 mod interrupts;

@@ -34,6 +34,6 @@ async fn a_turn_sees_what_the_ones_before_it_defined() {
     let error = session.exec("x").await.expect_err("it has ended");
     assert_eq!(
         error.to_string(),
-        "the session has ended (exit): start another one"
+        "the session has ended (exit code 3): start another one"
     );
 }

@@ -190,7 +190,7 @@ impl Addresses {
             *range = range.start - base..(range.end - base).min(size);
         }
         let (loose, layer) = match layers::is_wasteful(&backing.parts, size) {
-            true => (Vec::new(), vec![0..size]),
+            true => (Vec::new(), std::iter::once(0..size).collect()),
             false => layers::split(written),
         };
         if !layer.is_empty() {

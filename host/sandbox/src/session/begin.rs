@@ -10,7 +10,7 @@ use super::options::TurnOptions;
 use super::shared::Shared;
 use super::taken::Taken;
 use super::turn::{Job, Readers, Work};
-use super::wire::BY_LINES;
+use super::wire::{BY_LINES, Operation};
 use crate::error::Error;
 use crate::guest::{Stop, before};
 use crate::piped::Piped;
@@ -77,7 +77,7 @@ impl Shared {
             start,
             until: smaller(limit, self.settings.deadline),
             abandoned: CancellationToken::new(),
-            running: self.interrupts.begin(),
+            running: self.interrupts.begin(job.operation == Operation::Execute),
             place,
             usage,
             before,

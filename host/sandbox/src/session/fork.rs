@@ -155,7 +155,7 @@ impl Session {
 
     /// The session as it is now, and so many copies of its files.
     pub(super) async fn frozen(&self, copies: usize) -> Result<(Frozen, Vec<Root>), Error> {
-        let mut loan = self.loan()?;
+        let mut loan = self.loan().await?;
         let mut has_open = false;
         if loan.live().has_open_files() {
             drop(loan);
@@ -164,7 +164,7 @@ impl Session {
             if looked.outcome.end != TurnEnd::Done {
                 return Err(Error::Start(why(&looked.outcome)));
             }
-            loan = self.loan()?;
+            loan = self.loan().await?;
         }
         let frozen = loan.live_mut().freeze().await;
         let frozen = frozen.map_err(|error| Error::Start(format!("{error:#}")))?;
@@ -179,10 +179,17 @@ impl Session {
         Ok((frozen, roots.map_err(Error::Files)?))
     }
 
-    fn loan(&self) -> Result<Loan, Error> {
-        let taken = self.shared.slot.try_take().ok_or(Error::SessionBusy)?;
+    /// Takes the interpreter out of its place, unless a turn has it. Another fork, whose future was dropped,
+    /// is waited for.
+    async fn loan(&self) -> Result<Loan, Error> {
+        let slot = &self.shared.slot;
+        let taken = match slot.try_take() {
+            Some(taken) => taken,
+            None if self.shared.interrupts.has_turn() => return Err(Error::SessionBusy),
+            None => slot.take().await,
+        };
         let live = taken.map_err(|exit| Error::SessionEnded { exit })?;
-        Ok(Loan::new(Arc::clone(&self.shared.slot), live))
+        Ok(Loan::new(Arc::clone(slot), live))
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Interrupts {
 #[derive(Debug, Default)]
 struct State {
     runs: bool,
+    /// Whether it is a source text's, rather than the host's own.
+    executes: bool,
     is_asked: bool,
 }
 
@@ -38,10 +40,19 @@ impl Interrupts {
     }
 
     /// A turn begins; it is over when what is returned is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Running {
-        let (runs, is_asked) = (true, false);
-        *self.state() = State { runs, is_asked };
+    pub(super) fn begin(self: &Arc<Self>, executes: bool) -> Running {
+        *self.state() = State {
+            runs: true,
+            executes,
+            is_asked: false,
+        };
         Running(Arc::clone(self))
+    }
+
+    /// Whether a source text is executed.
+    pub(super) fn has_turn(&self) -> bool {
+        let state = self.state();
+        state.runs && state.executes
     }
 
     fn ask(&self) {

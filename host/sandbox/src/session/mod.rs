@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 pub use self::fork::ForkOptions;
 pub use self::interrupts::InterruptHandle;
@@ -32,7 +33,7 @@ pub use self::value::Value;
 use self::begin::Reads;
 use self::live::{Body, Live};
 use self::output::Switch;
-use self::shared::Shared;
+use self::shared::{Ends, Shared};
 use self::slot::Slot;
 use self::turn::{Done, Job};
 use self::wire::{Operation, Tag, UNBUFFERED};
@@ -83,7 +84,7 @@ pub struct Session {
     origin: Origin,
     /// The sandbox of a fork.
     own: Option<Box<Sandbox>>,
-    _closes: DropGuard,
+    _ends: Ends,
 }
 
 impl std::fmt::Debug for Session {
@@ -148,6 +149,11 @@ impl Session {
             closing: closing.clone(),
         });
         tokio::spawn(shared::ends(Arc::clone(&shared)));
+        let ends = Ends {
+            slot: Arc::clone(&shared.slot),
+            closing,
+            runtime: Handle::current(),
+        };
         Ok(Self {
             shared,
             stdin: begin.stdin,
@@ -155,7 +161,7 @@ impl Session {
             usage,
             origin: begin.origin,
             own: None,
-            _closes: closing.drop_guard(),
+            _ends: ends,
         })
     }
 
@@ -167,7 +173,7 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future interrupts the turn; a second later the session ends.
+    /// Dropping the future interrupts the turn. If it has not ended a second later, the session ends.
     pub async fn exec(&mut self, code: impl Into<String>) -> Result<TurnOutcome, Error> {
         self.exec_with(code, TurnOptions::new()).await
     }
@@ -186,7 +192,7 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future interrupts the turn; a second later the session ends.
+    /// Dropping the future interrupts the turn. If it has not ended a second later, the session ends.
     pub async fn exec_with(
         &mut self,
         code: impl Into<String>,

@@ -159,7 +159,7 @@ impl TurnOptions {
     }
 
     /// Limits the wall-clock time, from the turn's begin to its end. At the limit `KeyboardInterrupt` is
-    /// raised in the program; a second later the session ends. Zero is an error.
+    /// raised in the program; if it has not ended a second later, the session ends. Zero is an error.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time = Some(limit);
         self

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sandbox_net_gateway::Gateway;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupts::Interrupts;
@@ -37,6 +38,22 @@ pub(crate) struct Settings {
     pub(crate) time: Option<Duration>,
     pub(crate) requests: Option<u64>,
     pub(crate) deadline: Option<Instant>,
+}
+
+/// Ends its session when it is dropped, on whatever thread: an interpreter that no turn has is freed then.
+pub(super) struct Ends {
+    pub(super) slot: Arc<Slot>,
+    pub(super) closing: CancellationToken,
+    /// Where what the interpreter holds came from.
+    pub(super) runtime: Handle,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        let _entered = self.runtime.enter();
+        self.slot.end(Exit::Killed);
+    }
 }
 
 /// Ends the session once it, or its sandbox, is closed or dropped, or at its deadline. An interpreter that

@@ -35,7 +35,7 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 const RECORDS: Duration = Duration::from_millis(100);
 
 /// A turn of a [`Session`](crate::Session) that goes on by itself, to be watched. **Dropping it
-/// interrupts the turn**; a second later the session ends.
+/// interrupts the turn**; if it has not ended a second later, the session ends.
 ///
 /// ```no_run
 /// # async fn example(sandbox: sandbox_net::Sandbox) -> Result<(), sandbox_net::Error> {

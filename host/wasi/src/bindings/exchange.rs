@@ -23,7 +23,7 @@ use sandbox_net_gateway::{Bounds, Completion, Link, Outgoing, RequestHead as Hea
 use crate::outgoing_handler::OutgoingHandler;
 use crate::typed::{self, TypedResponse};
 use sandbox_net_egress::account::HostMemory;
-use sandbox_net_egress::{EgressError, Limit, MAX_FIELDS};
+use sandbox_net_egress::{EgressError, HttpVersion, Limit, MAX_FIELDS};
 use sandbox_net_policy::syntax::check_head;
 
 /// The most and the least bytes of a request's body that one write may carry: as the sandbox's
@@ -71,7 +71,7 @@ enum StreamState {
 enum Response {
     Sending(Sending),
     Head(Result<TypedResponse, EgressError>),
-    Body(Option<WasiBody>),
+    Body(Option<ResponseStream>),
     Failed,
 }
 
@@ -193,7 +193,9 @@ impl HostExchange {
         }
         match std::mem::replace(&mut self.response, Response::Failed) {
             Response::Head(Ok(answer)) => {
-                self.response = Response::Body(Some(answer.body));
+                // A list of fields is not taken in before somebody reads on.
+                let joins = !matches!(&answer.head, Ok(head) if head.version == HttpVersion::Http2);
+                self.response = Response::Body(Some(ResponseStream::new(answer.body, joins)));
                 Some(match answer.head {
                     Ok(head) => Ok(convert::response_head(head)),
                     // The exchange continues: what came can still be read.
@@ -217,10 +219,7 @@ impl HostExchange {
                 "the response's head comes before its body".into(),
             )),
             Response::Failed => Err(ErrorCode::Closed),
-            Response::Body(body) => {
-                let body = body.take().ok_or(ErrorCode::Closed)?;
-                Ok(Box::new(ResponseStream::new(body)))
-            }
+            Response::Body(body) => Ok(Box::new(body.take().ok_or(ErrorCode::Closed)?)),
         }
     }
 }

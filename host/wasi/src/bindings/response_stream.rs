@@ -25,13 +25,16 @@ pub(super) struct ResponseStream {
     /// `None` once it is over.
     body: Option<WasiBody>,
     next: Option<Next>,
+    /// Whether small pieces are joined.
+    joins: bool,
 }
 
 impl ResponseStream {
-    pub(super) fn new(body: WasiBody) -> Self {
+    pub(super) fn new(body: WasiBody, joins: bool) -> Self {
         Self {
             body: Some(body),
             next: None,
+            joins,
         }
     }
 
@@ -93,7 +96,7 @@ impl InputStream for ResponseStream {
             };
         };
         let most = size.min(LARGE);
-        if first.len() >= most {
+        if !self.joins || first.len() >= most {
             return Ok(first);
         }
         let Some(second) = self.piece(most - first.len()) else {
@@ -137,7 +140,7 @@ mod tests {
             Some(bytes) => Ok(Frame::data(Bytes::from(bytes))),
             None => Err(Error::ConnectionTerminated),
         });
-        ResponseStream::new(StreamBody::new(stream::iter(frames)).boxed_unsync())
+        ResponseStream::new(StreamBody::new(stream::iter(frames)).boxed_unsync(), true)
     }
 
     fn read(stream: &mut ResponseStream, size: usize) -> Vec<u8> {
@@ -148,7 +151,10 @@ mod tests {
     async fn small_pieces_that_are_there_come_together_up_to_what_was_asked_for() {
         let mut stream = of((0..100).map(|n| Some(vec![n; 10])).collect());
         assert_eq!(read(&mut stream, 5), [0; 5]);
-        assert_eq!(read(&mut stream, 20), [[0; 5].as_slice(), &[1; 10], &[2; 5]].concat());
+        assert_eq!(
+            read(&mut stream, 20),
+            [[0; 5].as_slice(), &[1; 10], &[2; 5]].concat()
+        );
         assert_eq!(read(&mut stream, 1 << 20).len(), 975);
         assert!(matches!(stream.read(1), Err(StreamError::Closed)));
         assert!(matches!(stream.read(1), Err(StreamError::Closed)));
@@ -156,7 +162,11 @@ mod tests {
 
     #[tokio::test]
     async fn large_pieces_are_given_as_they_are() {
-        let mut stream = of(vec![Some(vec![1; LARGE]), Some(vec![2; 3]), Some(vec![3; LARGE])]);
+        let mut stream = of(vec![
+            Some(vec![1; LARGE]),
+            Some(vec![2; 3]),
+            Some(vec![3; LARGE]),
+        ]);
         assert_eq!(read(&mut stream, 1 << 20), vec![1; LARGE]);
         // No more is copied than that.
         assert_eq!(read(&mut stream, 1 << 20).len(), LARGE);
@@ -165,7 +175,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_comes_behind_the_bytes_before_it() {
-        let mut stream = of(vec![Some(vec![1; 3]), Some(vec![2; 3]), None, Some(vec![3])]);
+        let mut stream = of(vec![
+            Some(vec![1; 3]),
+            Some(vec![2; 3]),
+            None,
+            Some(vec![3]),
+        ]);
         assert_eq!(read(&mut stream, 100), [1, 1, 1, 2, 2, 2]);
         let failed = stream.read(100);
         assert!(matches!(failed, Err(StreamError::LastOperationFailed(_))));
@@ -179,7 +194,7 @@ mod tests {
             let piece = receiver.recv().await?;
             Some((Ok(Frame::data(piece)), receiver))
         });
-        let mut stream = ResponseStream::new(StreamBody::new(frames).boxed_unsync());
+        let mut stream = ResponseStream::new(StreamBody::new(frames).boxed_unsync(), true);
         assert!(read(&mut stream, 100).is_empty());
         sender.send(Bytes::from_static(b"one")).await.unwrap();
         stream.ready().await;

@@ -48,7 +48,7 @@ fn a_copy_is_what_was_written_whatever_becomes_of_the_file() {
     assert!(image.read().unwrap() == memory());
     #[cfg(target_os = "linux")]
     {
-        let mut file = image.file();
+        let mut file = &*image.parts()[0].file;
         assert!(file.set_len(0).is_err(), "it is sealed");
         file.seek(SeekFrom::Start(START as u64)).unwrap();
         assert!(file.write_all(b"x").is_err(), "it is sealed");
