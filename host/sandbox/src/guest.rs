@@ -102,6 +102,9 @@ impl Guest {
                 Some(Ok((code,))) => Exit::Code(code),
                 Some(Err(error)) => exit_of(&error, memory)?,
             };
+            if exit == Exit::Code(0) {
+                interpreter.learn(&store);
+            }
             // Connections that are still open end here, with the store.
             Ok(Ended {
                 exit,

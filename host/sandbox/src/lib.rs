@@ -29,6 +29,7 @@ mod piped;
 mod pool;
 mod reached;
 mod reading;
+mod rehearsal;
 mod root;
 mod run;
 mod run_options;

@@ -44,6 +44,8 @@ pub struct RunOptions {
     pub(crate) memory: Option<usize>,
     pub(crate) captured: Option<usize>,
     pub(crate) requests: Option<u64>,
+    /// Whether other runs learn from this one.
+    pub(crate) teaches: bool,
 }
 
 impl RunOptions {

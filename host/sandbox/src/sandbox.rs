@@ -183,6 +183,10 @@ impl Sandbox {
         let env = self.environment_with(&options);
         // Compiling the interpreter is preparation, which has its own limit.
         let interpreter = self.interpreter().await?;
+        let interpreter = match options.teaches {
+            true => interpreter.teaching(),
+            false => interpreter,
+        };
         // Its time begins with its turn.
         let turn = before(self.settings.deadline, self.engine.turn()).await;
         let turn = turn.transpose()?.unwrap_or_default();

@@ -356,3 +356,19 @@ async fn takes_its_directory_away() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_session_holds_its_sandbox_in_use_to_its_end() {
+    let pool = pool(Sandbox::builder(), 0, 1, 1).await;
+    let sandbox = soon(pool.get()).await.unwrap();
+    let mut session = soon(sandbox.session()).await.unwrap();
+    drop(sandbox);
+    let next = asks(&pool);
+    until(&pool, |stats| stats.waiting == 1).await;
+    soon(session.exec("x = 20")).await.unwrap();
+    let turn = soon(session.exec("print(x + 1)")).await.unwrap();
+    assert_eq!(turn.stdout_text(), "21\n");
+    assert_eq!((pool.stats().in_use, next.is_finished()), (1, false));
+    soon(session.close()).await.unwrap();
+    soon(next).await.unwrap().unwrap();
+}

@@ -208,7 +208,7 @@ async fn totals_with_which_nothing_could_run_are_refused() {
         (Engine::builder().total_memory(1 << 20), "total_memory"),
         (Engine::builder().total_host_memory(0), "total_host_memory"),
     ] {
-        let refused = builder.build().await.err().expect(named);
+        let refused = builder.build().await.expect_err(named);
         assert!(refused.to_string().contains(named), "{refused}");
     }
 }

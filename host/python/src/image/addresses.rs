@@ -93,6 +93,9 @@ impl Addresses {
             self.map(part)?;
         }
         self.backing().parts = image.parts().to_vec();
+        for range in image.usual() {
+            self.populate(range.start, range.len());
+        }
         for (at, bytes) in image.loose().iter() {
             self.populate(at, bytes.len());
             self.copy_in(at, bytes);
@@ -276,6 +279,18 @@ impl Addresses {
         // SAFETY: they are accessible, as asserted, and nobody writes to them while the instance is not
         // executing.
         look(unsafe { slice::from_raw_parts(self.base().add(range.start), range.len()) })
+    }
+
+    /// The whole pages of the first `size` bytes that were written to.
+    #[cfg(target_os = "linux")]
+    pub(super) fn written(&self, size: usize) -> io::Result<Vec<Range<usize>>> {
+        let base = self.base().addr();
+        let end = size.min(self.size()) & !(rustix::param::page_size() - 1);
+        let mut written = written(base..base + end)?;
+        for range in &mut written {
+            *range = range.start - base..range.end - base;
+        }
+        Ok(written)
     }
 
     /// Gets pages at once that would be faults one by one. That they are not got is no fault.

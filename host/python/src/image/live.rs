@@ -64,6 +64,19 @@ impl LiveMemory {
         self.of(store)?.write(address as usize, number)
     }
 
+    /// Lets later instances of `image`, as which this one began, get the pages at their beginning that this one
+    /// has written to. What ran in it is what runs in all of them.
+    pub fn teach(&self, store: impl AsContext, image: &Image) {
+        #[cfg(target_os = "linux")]
+        if let Some(addresses) = self.of(store)
+            && let Ok(written) = addresses.written(image.size())
+        {
+            image.learn(written);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (store, image);
+    }
+
     /// The image of what is in the memory, of `size` bytes; none where that has to be read and copied.
     #[cfg(target_os = "linux")]
     pub(super) fn freeze(
@@ -92,6 +105,9 @@ impl LiveMemory {
     pub fn read(&self, _: impl AsContext, _: u32) -> Option<u32> {
         None
     }
+
+    /// There is none on this platform.
+    pub fn teach(&self, _: impl AsContext, _: &Image) {}
 
     /// There is none on this platform.
     pub fn write(&self, _: impl AsContextMut, _: u32, _: u32) -> Option<()> {

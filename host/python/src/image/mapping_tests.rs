@@ -107,6 +107,36 @@ proptest! {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_one_instance_wrote_to_later_ones_get_at_once_and_unchanged() {
+    const PAGES: usize = 64;
+    let (page, content) = (rustix::param::page_size(), memory_of(PAGES));
+    let image = image(&content, content.len());
+    let new = || Mapping::new(room(content.len(), content.len()), Some(&image)).unwrap();
+    let (first, mut teacher) = (new(), new());
+    for number in [3, 4, 40] {
+        bytes_mut(&mut teacher)[number * page] ^= 1;
+    }
+    let written = |of: &Mapping| of.addresses.written(content.len()).unwrap();
+    image.learn(written(&teacher));
+    let later = new();
+    assert_eq!(
+        bytes(&later),
+        content,
+        "it has them as they are in the image"
+    );
+    let expected = [3 * page..5 * page, 40 * page..41 * page];
+    // A system that does not get them at once leaves them to be got one by one.
+    assert!(written(&later) == expected || written(&later).is_empty());
+    assert!(written(&first).is_empty(), "it began before");
+    // The first time counts.
+    let mut other = new();
+    bytes_mut(&mut other).fill(0);
+    image.learn(written(&other));
+    assert_eq!(image.usual().len(), 2);
+}
+
 #[test]
 fn copies_of_an_image_share_nothing_that_is_written() {
     let file = image(&memory_of(2), PAGE);

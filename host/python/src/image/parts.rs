@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// The most bytes that an instance gets at its beginning.
+const MOST_USUAL: usize = 4 << 20;
 
 /// The memory with which instances begin, ready to be mapped. What is in none of its parts is zero.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub struct Image {
     loose: Loose,
     minimum: usize,
     size: usize,
+    /// The pages that whatever runs writes to, once that is known.
+    usual: OnceLock<Vec<Range<usize>>>,
 }
 
 /// Bytes that each memory gets a copy of, over the parts: pages here and there that whatever runs writes to
@@ -79,6 +84,21 @@ impl Image {
             loose,
             minimum,
             size,
+            usual: OnceLock::new(),
+        }
+    }
+
+    /// The pages that every instance gets at its beginning, because it would get them one by one otherwise.
+    pub(super) fn usual(&self) -> &[Range<usize>] {
+        self.usual.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes the pages that an instance has written to, which ran nothing but what others run too. The first
+    /// time counts.
+    pub(super) fn learn(&self, written: Vec<Range<usize>>) {
+        let count: usize = written.iter().map(Range::len).sum();
+        if count <= MOST_USUAL {
+            let _ = self.usual.set(written);
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Interpreter {
     signals: Option<Signals>,
     /// What its monotonic clock begins with.
     clock: Duration,
+    /// Whether the others learn of its instance.
+    teaches: bool,
 }
 
 /// An instance that lives. Cloning is cheap.
@@ -55,6 +57,15 @@ impl Interpreter {
             image,
             signals,
             clock: Duration::ZERO,
+            teaches: false,
+        }
+    }
+
+    /// The same, for an instance of which the others [learn](Self::learn).
+    pub(crate) fn teaching(self) -> Self {
+        Self {
+            teaches: true,
+            ..self
         }
     }
 
@@ -114,6 +125,16 @@ impl Interpreter {
         Ok(instance)
     }
 
+    /// Later instances get the pages of memory at once that the one in this store has written to, if it is one
+    /// that teaches.
+    pub(crate) fn learn(&self, store: &Store<StoreState>) {
+        if self.teaches
+            && let Some(live) = &store.data().live
+        {
+            live.memory.teach(store, &self.image);
+        }
+    }
+
     /// Returns an interpreter whose instances begin as this one's `instance` is now, which goes on
     /// unchanged.
     ///
@@ -133,6 +154,7 @@ impl Interpreter {
             image: Arc::new(image),
             signals: self.signals,
             clock: store.data().clock.shows(),
+            teaches: false,
         })
     }
 }

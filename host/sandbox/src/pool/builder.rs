@@ -51,6 +51,13 @@ impl Pool {
 }
 
 impl PoolBuilder {
+    /// What fails here fails again where somebody is told.
+    async fn rehearse(&self) {
+        if let Ok(copy) = self.template.fork().await {
+            let _ = copy.rehearse().await;
+        }
+    }
+
     /// How many sandboxes are kept ready: as many as the machine has processors otherwise. With zero each is
     /// made when it is asked for.
     pub fn ready(mut self, count: usize) -> Self {
@@ -94,6 +101,7 @@ impl PoolBuilder {
         }
         // The first caller waits for no compiler.
         self.template.interpreter().await?;
+        self.rehearse().await;
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let bounds = Bounds {
             ready: self.ready.unwrap_or(processors),
