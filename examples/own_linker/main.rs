@@ -127,7 +127,7 @@ async fn run_python(
     let mut store = store(engine, wasi.stdout(stdout.clone()).build(), policy)?;
     let instance = linker.instantiate_async(&mut store, &component).await?;
     let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
-    let (code,) = run.call_async(&mut store, ()).await?;
+    let code = sandbox_net::exit_code(run.call_async(&mut store, ()).await)?;
     ensure!(code == 0, "the program ended with {code}");
     Ok(String::from_utf8(stdout.contents().to_vec())?)
 }

@@ -9,7 +9,7 @@ use sandbox_net::egress::{EgressConfig, Roots, TlsConfig};
 use sandbox_net::policy::Policy;
 use sandbox_net::{
     AuditLog, Capability, Engine, Gateway, GuestLimits, Sandbox, SandboxNetCtx, SandboxNetCtxView,
-    SandboxNetView, Verdict, add_all_to_linker, configure, keep_ticking, prepare_store,
+    SandboxNetView, Verdict, add_all_to_linker, configure, exit_code, keep_ticking, prepare_store,
 };
 use sandbox_net_tests::{Forbidden, HttpServer};
 use tokio::sync::OnceCell;
@@ -242,8 +242,8 @@ async fn an_embedder_runs_the_component_with_wasmtime_and_four_calls_alone() {
     let instance = linker.instantiate_async(&mut store, &component).await;
     let instance = instance.expect("an instance");
     let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run");
-    let code = run.expect("run").call_async(&mut store, ()).await;
-    assert_eq!(code.expect("an exit code"), (0,));
+    let code = exit_code(run.expect("run").call_async(&mut store, ()).await);
+    assert_eq!(code.expect("an exit code"), 0);
     assert_eq!(stdout.contents(), "200\nPermissionError\n");
     assert_eq!(forbidden.connections().await, 0);
     let denied = audit.decisions().into_iter();
@@ -271,7 +271,7 @@ async fn a_store_that_was_prepared_bounds_memory_recursion_and_time() {
         prepare_store(&mut store, limits);
         let instance = linker.instantiate_async(&mut store, &component).await?;
         let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run")?;
-        let (code,) = run.call_async(&mut store, ()).await?;
+        let code = exit_code(run.call_async(&mut store, ()).await)?;
         Ok::<_, wasmtime::Error>((code, stdout.contents()))
     };
     let greedy = "try: bytes(400 << 20)\nexcept MemoryError: print('no room')\nelse: print('room')";

@@ -78,7 +78,7 @@ pub use sandbox_net_python::{
 pub use sandbox_net_wasi::{
     GuestLimits, HOSTCALL_FUEL, HostConnection, HostExchange, HostLookup, OutgoingHandler,
     SandboxNetCtx, SandboxNetCtxView, SandboxNetView, WIT, add_all_to_linker, add_to_linker,
-    keep_ticking, prepare_store,
+    exit_code, keep_ticking, prepare_store,
 };
 pub use script::{Exit, Outcome, Script};
 pub use script_metadata::{ScriptMetadata, parse_requirements};

@@ -8,6 +8,7 @@ mod bindings;
 mod ctx;
 #[cfg(test)]
 mod embedder_tests;
+mod exit;
 mod limiter;
 mod linker;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod wit;
 
 pub use bindings::{HostConnection, HostExchange, HostLookup};
 pub use ctx::{SandboxNetCtx, SandboxNetCtxView, SandboxNetView};
+pub use exit::exit_code;
 pub use limiter::{GuestLimits, HOSTCALL_FUEL};
 pub use linker::{add_all_to_linker, add_to_linker, add_wasi_without_files};
 pub use outgoing_handler::OutgoingHandler;
