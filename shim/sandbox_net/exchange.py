@@ -77,6 +77,7 @@ class Exchange:
         self.over = False
         """Whether the connection ends with this exchange."""
         self._trickles = False
+        self._is_apart = False
         self._queue: deque[memoryview] = deque()
         self._body_ended = request.body == NO_BODY
         self._finished = request.body == NO_BODY
@@ -219,7 +220,9 @@ class Exchange:
     def _take_with_body(self, view: memoryview) -> int | None:
         """Reads the head and, as a socket would, the bytes of the body that arrived with it."""
         taken = self._inbox.take(view)
-        if taken and _WITH_HEAD < taken < len(view) and self._state is _State.BODY:
+        # A fault in the first chunk's size is not told with the head.
+        is_apart = self._is_apart or taken > _WITH_HEAD
+        if taken and taken < len(view) and is_apart and self._state is _State.BODY:
             view = view[taken:]
             taken += self._read_body(view, 0) or self._inbox.take(view)
         return taken or self.receive(view)
@@ -243,6 +246,7 @@ class Exchange:
         self._inbox.append(plan.head)
         self._left = plan.length
         self._state = _State.BODY
+        self._is_apart = plan.framing is Framing.CHUNKED and not body
         if plan.framing is Framing.CHUNKED and body:
             body = b"".join((chunk_head(len(body)), body, CHUNK_END))
         self._inbox.append(body)
