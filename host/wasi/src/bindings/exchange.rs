@@ -193,8 +193,7 @@ impl HostExchange {
         }
         match std::mem::replace(&mut self.response, Response::Failed) {
             Response::Head(Ok(answer)) => {
-                // A list of fields is not taken in before somebody reads on.
-                let joins = !matches!(&answer.head, Ok(head) if head.version == HttpVersion::Http2);
+                let joins = answer.head.as_ref().is_ok_and(may_join);
                 self.response = Response::Body(Some(ResponseStream::new(answer.body, joins)));
                 Some(match answer.head {
                     Ok(head) => Ok(convert::response_head(head)),
@@ -225,6 +224,14 @@ impl HostExchange {
 }
 
 /// Whether the host refused the request before the peer did anything.
+/// Whether pieces of this body may be given together. The chunks of HTTP/1.1 stay apart: clients such as
+/// urllib3 and aiohttp show a program where the server has put their ends. In HTTP/2 a list of fields behind
+/// them is not taken in before somebody reads on.
+fn may_join(head: &sandbox_net_egress::ResponseHead) -> bool {
+    let is_chunked = |name: &[u8]| name.eq_ignore_ascii_case(b"transfer-encoding");
+    head.version != HttpVersion::Http2 && !head.fields.iter().any(|(name, _)| is_chunked(name))
+}
+
 fn is_refusal(error: &EgressError) -> bool {
     use EgressError::{Closed, Denied, Invalid, Limit};
     matches!(error, Denied(_) | Invalid(_) | Limit(_) | Closed)
