@@ -301,29 +301,23 @@ def parse_head(text: bytes) -> RequestHead:
     first, _, rest = text.partition(b"\n")
     method, target, version = _parse_request_line(first.removesuffix(b"\r"))
     parse = _parse_repeated if len(rest) <= _MAX_REPEATED else _parse_fields
-    block = parse(rest)
-    keep_alive = b"close" not in block.options if version == 11 else b"keep-alive" in block.options
+    fields, packed, body, size, options = parse(rest)
+    keep_alive = b"close" not in options if version == 11 else b"keep-alive" in options
     return RequestHead(
         method=method,
         target=target,
         version=version,
-        fields=block.fields,
-        body=block.body,
-        size=block.size,
+        fields=fields,
+        body=body,
+        size=size,
         keep_alive=keep_alive,
-        packed=block.packed,
+        packed=packed,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """The fields of a request, and what they say of its framing."""
-
-    fields: tuple[Field, ...]
-    packed: bytes
-    body: int
-    size: int
-    options: tuple[bytes, ...]
+# The fields of a request, as they are and as a frame has them; what they say of its framing: the kind and the
+# size of its body, and the options of `Connection`. The collector does not keep track of plain tuples.
+_Block = tuple[tuple[Field, ...], bytes, int, int, tuple[bytes, ...]]
 
 
 def _parse_fields(text: bytes) -> _Block:
@@ -338,7 +332,7 @@ def _parse_fields(text: bytes) -> _Block:
     body, size = _body_kind(framing[b"content-length"], framing[b"transfer-encoding"])
     carried = tuple(_carried(fields, size, body))
     options = tuple(_tokens(framing[b"connection"]))
-    return _Block(carried, pack_fields(carried), body, size, options)
+    return carried, pack_fields(carried), body, size, options
 
 
 _parse_repeated = lru_cache(_REPEATED)(_parse_fields)
