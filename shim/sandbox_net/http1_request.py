@@ -315,8 +315,9 @@ def parse_head(text: bytes) -> RequestHead:
     )
 
 
-# The fields of a request, as they are and as a frame has them; what they say of its framing: the kind and the
-# size of its body, and the options of `Connection`. The collector does not keep track of plain tuples.
+# The fields of a request, as they are and as a frame has them; what they say of its framing: the
+# kind and the size of its body, and the options of `Connection`. The collector does not keep track
+# of plain tuples.
 _Block = tuple[tuple[Field, ...], bytes, int, int, tuple[bytes, ...]]
 
 
