@@ -117,7 +117,8 @@ fn notes_that_do_not_fit_are_refused_before_anything_is_written() {
     for notes in [Vec::new(), vec![b' '; MAX_NOTES + 1]] {
         assert!(ImageWriter::with_notes(None, notes, WASM_PAGE).is_err());
     }
-    let most = ImageWriter::with_notes(None, vec![b' '; MAX_NOTES], WASM_PAGE).unwrap();
+    let mut most = ImageWriter::with_notes(None, vec![b' '; MAX_NOTES], WASM_PAGE).unwrap();
+    most.append(&[0; WASM_PAGE]).unwrap();
     most.finish().unwrap();
 }
 
