@@ -76,7 +76,7 @@ const KINDS: [Kind; 3] = [
         file: "headers",
         title: "One GET by the number of its fields",
         x: "fields",
-        sizes: &[1, 10, 50, 100, 200],
+        sizes: &[1, 10, 30, 60, 90],
     },
 ];
 
