@@ -14,7 +14,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, poll_noop, spawn, with_ambie
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 
-use super::response_stream::ResponseStream;
+use super::response_stream::{Gives, ResponseStream};
 use super::types::{BodyKind, ErrorCode, Field, RequestHead, ResponseHead};
 use super::{convert, wit};
 use crate::ctx::SandboxNetCtxView;
@@ -193,8 +193,8 @@ impl HostExchange {
         }
         match std::mem::replace(&mut self.response, Response::Failed) {
             Response::Head(Ok(answer)) => {
-                let joins = answer.head.as_ref().is_ok_and(may_join);
-                self.response = Response::Body(Some(ResponseStream::new(answer.body, joins)));
+                let gives = answer.head.as_ref().map_or(Gives::Joined, gives);
+                self.response = Response::Body(Some(ResponseStream::new(answer.body, gives)));
                 Some(match answer.head {
                     Ok(head) => Ok(convert::response_head(head)),
                     // The exchange continues: what came can still be read.
@@ -224,12 +224,16 @@ impl HostExchange {
 }
 
 /// Whether the host refused the request before the peer did anything.
-/// Whether pieces of this body may be given together. The chunks of HTTP/1.1 stay apart: clients such as
-/// urllib3 and aiohttp show a program where the server has put their ends. In HTTP/2 a list of fields behind
-/// them is not taken in before somebody reads on.
-fn may_join(head: &sandbox_net_egress::ResponseHead) -> bool {
+/// How the pieces of this body are given. The chunks of HTTP/1.1 stay apart: clients such as urllib3 and
+/// aiohttp show a program where the server has put their ends. In HTTP/2 a list of fields behind them is not
+/// taken in before somebody reads on.
+fn gives(head: &sandbox_net_egress::ResponseHead) -> Gives {
     let is_chunked = |name: &[u8]| name.eq_ignore_ascii_case(b"transfer-encoding");
-    head.version != HttpVersion::Http2 && !head.fields.iter().any(|(name, _)| is_chunked(name))
+    match head.version {
+        HttpVersion::Http2 => Gives::One,
+        _ if head.fields.iter().any(|(name, _)| is_chunked(name)) => Gives::Apart,
+        _ => Gives::Joined,
+    }
 }
 
 fn is_refusal(error: &EgressError) -> bool {

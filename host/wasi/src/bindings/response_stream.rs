@@ -25,16 +25,30 @@ pub(super) struct ResponseStream {
     /// `None` once it is over.
     body: Option<WasiBody>,
     next: Option<Next>,
-    /// Whether small pieces are joined.
-    joins: bool,
+    gives: Gives,
+    /// Whether a piece was given, and the next one is not to be joined to it.
+    is_between: bool,
+}
+
+/// How pieces of a body are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gives {
+    /// Small ones that are there are joined.
+    Joined,
+    /// One after the other, and between two that are there nothing once, so that whoever fills a buffer stops
+    /// there.
+    Apart,
+    /// One after the other; nothing is looked for before it is asked for.
+    One,
 }
 
 impl ResponseStream {
-    pub(super) fn new(body: WasiBody, joins: bool) -> Self {
+    pub(super) fn new(body: WasiBody, gives: Gives) -> Self {
         Self {
             body: Some(body),
             next: None,
-            joins,
+            gives,
+            is_between: false,
         }
     }
 
@@ -67,6 +81,10 @@ impl ResponseStream {
         true
     }
 
+    fn has_piece(&self) -> bool {
+        matches!(self.next, Some(Next::Piece(_)))
+    }
+
     /// The next piece, of at most `size` bytes; `None` where there is none now, or something else.
     fn piece(&mut self, size: usize) -> Option<Bytes> {
         if !self.look() {
@@ -88,6 +106,9 @@ impl ResponseStream {
 #[async_trait]
 impl InputStream for ResponseStream {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        if std::mem::take(&mut self.is_between) && self.look() && self.has_piece() {
+            return Ok(Bytes::new());
+        }
         let Some(first) = self.piece(size) else {
             return match self.next.take() {
                 None | Some(Next::Piece(_)) => Ok(Bytes::new()),
@@ -95,8 +116,10 @@ impl InputStream for ResponseStream {
                 Some(Next::Failure(error)) => Err(StreamError::LastOperationFailed(error.into())),
             };
         };
+        // What is left of a piece that was larger belongs to it.
+        self.is_between = self.gives == Gives::Apart && !self.has_piece();
         let most = size.min(LARGE);
-        if !self.joins || first.len() >= most {
+        if self.gives != Gives::Joined || first.len() >= most {
             return Ok(first);
         }
         let Some(second) = self.piece(most - first.len()) else {
@@ -140,7 +163,10 @@ mod tests {
             Some(bytes) => Ok(Frame::data(Bytes::from(bytes))),
             None => Err(Error::ConnectionTerminated),
         });
-        ResponseStream::new(StreamBody::new(stream::iter(frames)).boxed_unsync(), true)
+        ResponseStream::new(
+            StreamBody::new(stream::iter(frames)).boxed_unsync(),
+            Gives::Joined,
+        )
     }
 
     fn read(stream: &mut ResponseStream, size: usize) -> Vec<u8> {
@@ -194,7 +220,7 @@ mod tests {
             let piece = receiver.recv().await?;
             Some((Ok(Frame::data(piece)), receiver))
         });
-        let mut stream = ResponseStream::new(StreamBody::new(frames).boxed_unsync(), true);
+        let mut stream = ResponseStream::new(StreamBody::new(frames).boxed_unsync(), Gives::Joined);
         assert!(read(&mut stream, 100).is_empty());
         sender.send(Bytes::from_static(b"one")).await.unwrap();
         stream.ready().await;
@@ -205,5 +231,18 @@ mod tests {
         drop(sender);
         stream.ready().await;
         assert!(matches!(stream.read(100), Err(StreamError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn pieces_that_are_to_stay_apart_are_given_with_nothing_between_them() {
+        let pieces = vec![Some(vec![1; 3]), Some(vec![2; 5]), Some(vec![3; 2])];
+        let mut stream = of(pieces);
+        stream.gives = Gives::Apart;
+        let mut given = Vec::new();
+        while let Ok(piece) = stream.read(4) {
+            given.push(piece.len());
+        }
+        // The second one is larger than what was asked for.
+        assert_eq!(given, [3, 0, 4, 1, 0, 2]);
     }
 }
