@@ -21,6 +21,8 @@ const EVERY_FAULT: usize = 300;
 /// of them, in percent. Freed memory still belongs to the guest, and how much that is depends on the
 /// order of large and small allocations.
 const GROWTH: u64 = 5;
+/// Objects of the program's own report that come after a fifth of the requests.
+const OUTCOMES: u64 = 50;
 
 /// The step by which Python's allocator grows, and the guest's memory with it.
 const ARENA: u64 = 1 << 20;
@@ -152,7 +154,9 @@ fn assert_flat(client: &str, report: &Report) {
     let [fifth, end, closed] = [0, 1, 2].map(|at| &held[at]);
     let objects = |at: &Value| at[0].as_u64().expect("a number of objects");
     let sockets = |at: &Value| at[1].as_u64().expect("a number of sockets");
-    assert!(objects(end) <= grown(objects(fifth)), "{}: {held}", client);
+    // What each kind of outcome adds to the report counts too: some tens of objects, and then no more.
+    let most = grown(objects(fifth)).max(objects(fifth) + OUTCOMES);
+    assert!(objects(end) <= most, "{}: {held}", client);
     assert!(sockets(end) <= sockets(fifth), "{}: {held}", client);
     assert_eq!(sockets(closed), 0, "{}: {held}", client);
 }
