@@ -8,7 +8,7 @@ reads, and limits what a turn may take.
 import json
 from typing import Any
 
-from . import entry, forked, session_wire
+from . import completion, entry, forked, session_wire
 from .interactive import Interactive
 from .session_wire import Mailbox, Reply, Request
 
@@ -72,12 +72,8 @@ def _carry_out(request: Request, reply: Reply) -> bytes:
     if request.operation == session_wire.EXECUTE:
         return session.execute(request, reply)
     if request.operation == session_wire.COMPLETE:
-        from . import completion  # few sessions complete anything
-
         return reply.listed(completion.candidates(session.namespace, request.text()))
     if request.operation == session_wire.IS_COMPLETE:
-        from . import completion
-
         return reply.listed([completion.is_complete(request.text(), session.flags)])
     if request.operation == session_wire.END:
         session.end(0)

@@ -54,6 +54,7 @@ fn an_exception_does_not_end_it_and_the_last_one_tells_in_the_exit_code() {
         ),
         ("input()\n", 1, ""),
         ("if 1:\n  print('no empty line')", 0, "no empty line\n"),
+        ("import sys; sys.modules.clear()\n1 + 1", 0, "2\n"),
         ("", 0, ""),
     ] {
         let output = repl(&[], source);
