@@ -31,6 +31,7 @@ def is_complete(text: str, flags: int) -> str:
     compiler.compiler.flags |= flags
     try:
         return "no" if compiler(text, "<input>", "single") is None else "yes"
-    except (OverflowError, SyntaxError, ValueError):
-        # It is an error, or several statements at once: running it tells.
+    except Exception:
+        # It is an error, or several statements at once: running it tells. Or the program has taken
+        # away what `codeop` needs.
         return "yes"

@@ -1,5 +1,8 @@
 //! A sandbox: an interpreter with files, an environment, a policy and limits of its own.
 
+mod contents;
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +20,6 @@ use crate::capture::CAPTURE_LIMIT;
 use crate::engine::{Engine, Interpreter, Preopen};
 use crate::error::Error;
 use crate::exposure::{self, Writable};
-use crate::files;
 use crate::guest::{Guest, MEMORY, before};
 use crate::network::Network;
 use crate::root::Root;
@@ -26,12 +28,8 @@ use crate::run_options::{RunOptions, UNBUFFERED};
 use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
-use crate::session::{self, Session, SessionOptions};
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
-
-/// The most bytes that are read of a file if the caller gives no bound.
-const READ_LIMIT: u64 = 64 << 20;
 
 /// An interpreter with files, an environment, a policy and limits of its own.
 ///
@@ -230,101 +228,6 @@ impl Sandbox {
         Ok(Run::start(started, streams, self.closing.child_token()))
     }
 
-    /// Starts a session: [`session_with`](Self::session_with) without options.
-    ///
-    /// # Errors
-    ///
-    /// As for that function.
-    pub async fn session(&self) -> Result<Session, Error> {
-        self.session_with(SessionOptions::new()).await
-    }
-
-    /// Starts one interpreter that runs source texts in turns, and keeps what they define.
-    ///
-    /// It shares with runs of this sandbox what they share with each other: see [`start`](Self::start).
-    /// The sandbox's time limit is one of each turn, its CPU and memory limits are the session's.
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](Self::start).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future starts nothing.
-    pub async fn session_with(&self, options: SessionOptions) -> Result<Session, Error> {
-        runtime::check_for(self.settings.capability)?;
-        let options = options.run;
-        options.check(&self.settings.network.vault)?;
-        self.check_streams(&options)?;
-        runtime::alive(self.begin_session(options)).await
-    }
-
-    async fn begin_session(&self, options: RunOptions) -> Result<Session, Error> {
-        let interpreter = self.interpreter().await?;
-        let gateway = self.gateway.next_run();
-        let own = options.stdin.clone().map(Input::new);
-        let stdin = own.as_ref().unwrap_or(&self.settings.stdin);
-        let (source, stdin) = stdin.source(gateway.memory())?;
-        let (origin, settings) = self.origin_of_session(options)?;
-        Session::begin(session::Begin {
-            guest: Guest {
-                engine: self.engine.clone(),
-                interpreter,
-                args: origin.args.clone(),
-                env: origin.env.clone(),
-                stdin: source,
-                preopens: self.preopens(None),
-                gateway,
-                memory: origin.memory,
-                cpu: origin.cpu,
-            },
-            keeps: session::Keeps {
-                root: Arc::clone(&self.root),
-                _tracked: self.tracked(),
-            },
-            settings,
-            origin,
-            stdin,
-            closing: self.closing(),
-        })
-        .await
-    }
-
-    /// What a session with these options begins with, and its turns.
-    pub(crate) fn origin_of_session(
-        &self,
-        options: RunOptions,
-    ) -> Result<(session::Origin, session::Settings), Error> {
-        let env = self.environment_with(&options);
-        let settings = &self.settings;
-        let mut args = vec!["python".to_owned()];
-        args.extend(settings.args.iter().chain(&options.args).cloned());
-        checks::arguments(&args)?;
-        checks::environment(&env)?;
-        let to = |own: Option<Output>, make: fn(Output) -> Destination, other: &Destination| {
-            own.map_or_else(|| other.clone(), make)
-        };
-        let captured = smaller(Some(settings.captured), options.captured);
-        let turns = session::Settings {
-            stdout: to(options.stdout, Destination::stdout, &settings.stdout),
-            stderr: to(options.stderr, Destination::stderr, &settings.stderr),
-            captured: captured.unwrap_or(CAPTURE_LIMIT),
-            time: smaller(settings.time, options.time),
-            requests: options.requests,
-            deadline: settings.deadline,
-        };
-        let origin = session::Origin {
-            settings: settings.clone(),
-            gateway: self.gateway.clone(),
-            is_unbuffered: env.get(UNBUFFERED).is_some_and(|value| !value.is_empty()),
-            env,
-            args,
-            memory: smaller(Some(settings.memory), options.memory).unwrap_or(MEMORY),
-            cpu: smaller(settings.cpu, options.cpu),
-        };
-        Ok((origin, turns))
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -388,64 +291,6 @@ impl Sandbox {
             memory: memory.clone(),
         };
         Ok((source, stdout, stderr, streams))
-    }
-
-    /// Reads the file that the guest sees at the absolute path `path`, of at most 64 MiB: see
-    /// [`read_file_up_to`](Self::read_file_up_to).
-    ///
-    /// # Errors
-    ///
-    /// As for that function.
-    pub async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
-        self.read_file_up_to(path, READ_LIMIT).await
-    }
-
-    /// Reads the file that the guest sees at the absolute path `path`, of at most `most` bytes.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such file, it is not a regular file, or a link in its path leads out of the
-    /// sandbox; and if it is longer, before anything is allocated: the guest chose its size, and
-    /// one of a terabyte takes no room on its disk.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses what was read, and nothing else.
-    pub async fn read_file_up_to(&self, path: &str, most: u64) -> Result<Vec<u8>, Error> {
-        let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
-        self.file(path, move |path| files::read(&root, &mounts, path, most))
-            .await
-    }
-
-    /// Writes a file that the guest sees at the absolute path `path`, and makes the directories
-    /// above it.
-    ///
-    /// # Errors
-    ///
-    /// If it can't be written, as in a directory that is mounted read-only, or beyond the [limit of
-    /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once it has begun, dropping the future does not stop it: the file is written all the same.
-    pub async fn write_file(&self, path: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
-        let (root, mounts) = (self.root.clone(), self.settings.mounts.clone());
-        let bytes = bytes.into();
-        self.file(path, move |path| files::write(&root, &mounts, path, &bytes))
-            .await
-    }
-
-    async fn file<T: Send + 'static>(
-        &self,
-        path: &str,
-        work: impl FnOnce(&str) -> std::io::Result<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        runtime::check()?;
-        let path = path.to_owned();
-        let done = tokio::task::spawn_blocking(move || {
-            work(&path).map_err(|source| Error::File { path, source })
-        });
-        done.await.map_err(|e| runtime::unfinished(&e))?
     }
 
     /// Sets an environment variable for later runs.
