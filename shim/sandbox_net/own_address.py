@@ -18,6 +18,12 @@ def own_port() -> int:
     return port
 
 
+def begin_with(port: int) -> None:
+    """Lets the next socket seem to have this port."""
+    global _next_port
+    _next_port = port
+
+
 def own_name(family: int, own_host: str, port: int, connected: bool) -> Address:
     """Returns the address of a socket of this family, bound to `own_host` if that is not empty."""
     v6 = family == constants.AF_INET6

@@ -19,7 +19,10 @@ MODULES = (
     "datetime",
     "email.message",
     "email.parser",
+    # With their first request: `requests` and `httpx` look for passwords, and encode names.
+    "encodings.ascii",
     "encodings.idna",
+    "encodings.latin_1",
     "gzip",
     "hashlib",
     "hmac",
@@ -32,6 +35,7 @@ MODULES = (
     "io",
     "json",
     "mimetypes",
+    "netrc",
     "queue",
     "selectors",
     "socket",
@@ -68,6 +72,8 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
                 importlib.import_module(name)
     importlib.import_module(f"{__package__}.at_exit").adapt()
     importlib.import_module(f"{__package__}.rehearsal").rehearse()
+    if modules:
+        importlib.import_module(f"{__package__}.rehearsal_network").rehearse()
     gc.collect()
     importlib.import_module(f"{__package__}.ending").begin()
     gc.freeze()

@@ -112,6 +112,7 @@ const NETWORK: &[(&str, &str)] = shim![
     "own_address.py",
     "pair.py",
     "polling.py",
+    "rehearsal_network.py",
     "severed.py",
     "shared_address.py",
     "socket_arguments.py",

@@ -1,5 +1,8 @@
 //! A run from which later ones learn what each of them needs anyway.
 
+use sandbox_net_python::BuildError;
+
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::run_options::RunOptions;
 use crate::sandbox::Sandbox;
@@ -39,5 +42,54 @@ impl Sandbox {
         };
         self.start("", options).await?.wait().await?;
         Ok(())
+    }
+}
+
+impl Engine {
+    /// Makes the interpreters ready, with a network and without, so that no later sandbox and no first
+    /// run waits for them: compiles what is not in the cache, and maps the code. It returns when both
+    /// are ready. Further calls, also at the same time, wait for the same work or find it done.
+    ///
+    /// It also [rehearses](Sandbox::rehearse) both: an empty program runs in each.
+    ///
+    /// A [`SandboxBuilder::prepare`](crate::SandboxBuilder::prepare) makes only the one interpreter ready
+    /// that its sandbox needs, and its packages.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
+    /// let engine = sandbox_net::Engine::builder().build().await?;
+    /// // A service begins to listen only when the first request will not wait for minutes.
+    /// engine.warm().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] if one can't be made in the time of
+    /// [`preparation_limit`](crate::EngineBuilder::preparation_limit), or without a tokio runtime with timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the wait, not the work: the next call finds it done or goes on waiting.
+    pub async fn warm(&self) -> Result<(), BuildError> {
+        self.prepare().await?;
+        for allowed in [None, Some("rehearsal.invalid")] {
+            // What fails here fails again where somebody is told.
+            let _ = self.rehearse(allowed).await;
+        }
+        Ok(())
+    }
+
+    /// Rehearses the interpreter with a network if something is allowed.
+    async fn rehearse(&self, allowed: Option<&str>) -> Result<(), Error> {
+        let sandbox = Sandbox::builder().engine(self.clone());
+        let sandbox = match allowed {
+            Some(host) => sandbox.allow(host),
+            None => sandbox,
+        };
+        let sandbox = sandbox.build().await?;
+        sandbox.rehearse().await?;
+        sandbox.close().await
     }
 }

@@ -93,12 +93,79 @@ impl Addresses {
             self.map(part)?;
         }
         self.backing().parts = image.parts().to_vec();
-        for range in image.usual() {
+        for range in image.usual().map_or(&[][..], Loose::ranges) {
             self.populate(range.start, range.len());
         }
         for (at, bytes) in image.loose().iter() {
             self.populate(at, bytes.len());
             self.copy_in(at, bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether this is what was asked for.
+    pub(super) fn has(&self, room: &Room) -> bool {
+        (self.size(), self.capacity, self.guard) == (room.size, room.capacity, room.guard)
+    }
+
+    /// Lets the memory be as it began, as `image`. Nobody uses it any more.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be; what is in it is anything then.
+    #[cfg(target_os = "linux")]
+    pub(super) fn begin_again(&self, image: &Image) -> io::Result<()> {
+        let usual = image.usual().ok_or(io::ErrorKind::Unsupported)?;
+        if !self.is_of(image) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if self.size() > image.size() {
+            self.size.store(image.size(), Ordering::Relaxed);
+            self.forget(whole_pages(image.size())?)?;
+        }
+        let mut from = 0;
+        for range in usual.ranges() {
+            self.give_back(from..range.start)?;
+            from = range.end;
+        }
+        self.give_back(from..whole_pages(image.size())?)?;
+        for (at, bytes) in usual.iter() {
+            self.copy_in(at, bytes);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn begin_again(&self, _: &Image) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether the files behind it are those of `image` still, and it has at least as much memory.
+    #[cfg(target_os = "linux")]
+    fn is_of(&self, image: &Image) -> bool {
+        let backing = self.backing();
+        let same = |(one, other): (&Part, &Part)| {
+            Arc::ptr_eq(&one.file, &other.file)
+                && (one.at, one.length, one.offset) == (other.at, other.length, other.offset)
+        };
+        backing.growth.is_none()
+            && backing.parts.len() == image.parts().len()
+            && backing.parts.iter().zip(image.parts()).all(same)
+            && self.size() >= image.size()
+    }
+
+    /// Gives pages back to the system: they are those of the file again, or zero where there is none.
+    #[cfg(target_os = "linux")]
+    fn give_back(&self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.start <= range.end && range.end <= self.capacity);
+        if range.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: the addresses are this mapping's own, as asserted, and nobody has a reference to what is in
+        // them.
+        unsafe {
+            let place: *mut c_void = self.base().add(range.start).cast();
+            rustix::mm::madvise(place, range.len(), rustix::mm::Advice::LinuxDontNeed)?;
         }
         Ok(())
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Config, MemoryType};
 
-#[cfg(unix)]
-use super::addresses::Addresses;
 use super::parts::Image;
+#[cfg(unix)]
+use super::spares::Lease;
 
 tokio::task_local! {
     /// It is set while the future is polled, whichever thread that is on.
@@ -27,7 +27,7 @@ struct Making {
     freezes: bool,
     /// The memory that was made.
     #[cfg(unix)]
-    addresses: OnceLock<Arc<Addresses>>,
+    addresses: OnceLock<Arc<Lease>>,
 }
 
 /// Makes the memories of an engine that [`configure`] has set up: from an image within
@@ -94,7 +94,7 @@ impl Beginning {
 
     /// Where the memory is that was made.
     #[cfg(unix)]
-    pub(super) fn addresses(&self) -> Option<Arc<Addresses>> {
+    pub(super) fn addresses(&self) -> Option<Arc<Lease>> {
         self.0.addresses.get().cloned()
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn image_of(ty: &MemoryType, minimum: usize) -> Option<Arc<Image>> {
 
 /// The memory of the instance that is being made has these addresses. Returns whether it is to be frozen.
 #[cfg(unix)]
-pub(super) fn made(addresses: &Arc<Addresses>) -> bool {
+pub(super) fn made(addresses: &Arc<Lease>) -> bool {
     let told = MAKING.try_with(|Beginning(making)| {
         let told = making.addresses.set(Arc::clone(addresses));
         debug_assert!(told.is_ok());

@@ -9,12 +9,14 @@ use wasmtime::{AsContext, AsContextMut, Result, Store};
 use super::addresses::Addresses;
 use super::creator::Beginning;
 use super::parts::Image;
+#[cfg(unix)]
+use super::spares::Lease;
 
 /// The memory of one instance, for the one who has the instance's store.
 #[derive(Debug)]
 pub struct LiveMemory {
     #[cfg(unix)]
-    addresses: Arc<Addresses>,
+    addresses: Arc<Lease>,
     /// Where the store's data are. Whoever has that store knows that its instance is not executing.
     store: usize,
 }

@@ -32,7 +32,7 @@ unsafe impl MemoryCreator for ImageMemory {
                 "its image of {size} bytes is larger than it may be"
             ));
         }
-        let memory = Mapping::new(Room::of(size, reserved, guard), image.as_deref());
+        let memory = Mapping::new(Room::of(size, reserved, guard), image.as_ref());
         let memory = memory.map_err(|e| format!("memory of {size} bytes can't be mapped: {e}"))?;
         #[cfg(unix)]
         let memory = match image {
@@ -50,31 +50,30 @@ mod mapped {
 
     use wasmtime::LinearMemory;
 
-    use super::super::addresses::Addresses;
     use super::super::parts::Image;
+    use super::super::spares::Lease;
     use super::Room;
 
     /// The memory of an instance.
     pub(in super::super) struct Mapping {
-        pub(super) addresses: Arc<Addresses>,
+        pub(super) addresses: Arc<Lease>,
         /// Whether what it grows by can be frozen without being copied.
         freezes: bool,
     }
 
     impl Mapping {
-        pub(super) fn new(room: Room, image: Option<&Image>) -> io::Result<Self> {
-            let addresses = Addresses::reserve(&room)?;
-            addresses.open(room.size)?;
-            if let Some(image) = image {
-                addresses.begin(image)?;
-            }
+        pub(super) fn new(room: Room, image: Option<&Arc<Image>>) -> io::Result<Self> {
+            let addresses = match image {
+                Some(image) => Lease::of(image, &room)?,
+                None => Lease::zeros(&room)?,
+            };
             Ok(Self {
                 addresses: Arc::new(addresses),
                 freezes: false,
             })
         }
 
-        pub(super) fn freezes(self, ask: impl FnOnce(&Arc<Addresses>) -> bool) -> Self {
+        pub(super) fn freezes(self, ask: impl FnOnce(&Arc<Lease>) -> bool) -> Self {
             let freezes = ask(&self.addresses);
             Self { freezes, ..self }
         }

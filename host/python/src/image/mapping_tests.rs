@@ -114,6 +114,7 @@ fn what_one_instance_wrote_to_later_ones_get_at_once_and_unchanged() {
     let (page, content) = (rustix::param::page_size(), memory_of(PAGES));
     let image = image(&content, content.len());
     let new = || Mapping::new(room(content.len(), content.len()), Some(&image)).unwrap();
+    let _alone = alone();
     let (first, mut teacher) = (new(), new());
     for number in [3, 4, 40] {
         bytes_mut(&mut teacher)[number * page] ^= 1;
@@ -134,7 +135,115 @@ fn what_one_instance_wrote_to_later_ones_get_at_once_and_unchanged() {
     let mut other = new();
     bytes_mut(&mut other).fill(0);
     image.learn(written(&other));
-    assert_eq!(image.usual().len(), 2);
+    assert_eq!(image.usual().unwrap().ranges().len(), 2);
+}
+
+/// The number of a spare is that of its addresses.
+#[cfg(target_os = "linux")]
+fn place(of: &Mapping) -> usize {
+    of.as_ptr().addr()
+}
+
+/// Spares are one list for the process: a test that counts on one runs alone among its kind.
+#[cfg(target_os = "linux")]
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// An image of which it is known that its instances write to these pages.
+#[cfg(target_os = "linux")]
+fn taught(content: &[u8], pages: &[usize]) -> Arc<Image> {
+    let page = rustix::param::page_size();
+    let image = image(content, PAGE);
+    let ranges = pages
+        .iter()
+        .map(|number| number * page..(number + 1) * page);
+    image.learn(ranges.collect());
+    image
+}
+
+#[cfg(target_os = "linux")]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever was written, and however it grew.
+    #[test]
+    fn memory_that_was_given_back_begins_again_as_its_image_with_its_guards(
+        pages in 1..4_usize,
+        usual in proptest::collection::btree_set(0..16_usize, 0..6),
+        writes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..40),
+        more in 0..3_usize,
+    ) {
+        let _alone = alone();
+        let content = memory_of(pages);
+        let usual: Vec<usize> = usual.into_iter().collect();
+        let image = taught(&content, &usual);
+        let new = || Mapping::new(room(content.len(), 8 * PAGE), Some(&image)).unwrap();
+        let mut first = new();
+        let begins = first.addresses.written(content.len()).unwrap();
+        first.grow_to(content.len() + more * PAGE).unwrap();
+        for (at, byte) in &writes {
+            let at = at.index(first.byte_size());
+            bytes_mut(&mut first)[at] ^= byte;
+        }
+        let was = place(&first);
+        drop(first);
+        let mut again = new();
+        prop_assert_eq!(place(&again), was, "it is the one that was given back");
+        // Which pages the other one wrote to, nobody can tell from how long a write takes.
+        prop_assert_eq!(again.addresses.written(content.len()).unwrap(), begins);
+        prop_assert!(bytes(&again) == content);
+        assert_guarded(&again);
+        again.grow_to(content.len() + 3 * PAGE).unwrap();
+        prop_assert!(bytes(&again)[content.len()..].iter().all(|byte| *byte == 0));
+        prop_assert!(image.read().unwrap() == content);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_given_back_to_nobody_else() {
+    let _alone = alone();
+    let content = memory_of(2);
+    let (image, other) = (taught(&content, &[1]), taught(&content, &[1]));
+    let new = |of, reserved| Mapping::new(room(content.len(), reserved), Some(of)).unwrap();
+    let first = new(&image, 8 * PAGE);
+    let was = place(&first);
+    drop(first);
+    // Another image's, with other room, and none that is in use.
+    let (others, larger) = (new(&other, 8 * PAGE), new(&image, 9 * PAGE));
+    let (own, next) = (new(&image, 8 * PAGE), new(&image, 8 * PAGE));
+    assert_eq!(place(&own), was);
+    for different in [others, larger, next] {
+        assert_ne!(place(&different), was);
+        assert!(bytes(&different) == content);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn spares_are_bounded_and_go_with_their_image() {
+    let _alone = alone();
+    // No other test has memory of this size.
+    let content = memory_of(7);
+    let image = taught(&content, &[1]);
+    let new = || Mapping::new(room(content.len(), 8 * PAGE), Some(&image)).unwrap();
+    let many: Vec<Mapping> = (0..300).map(|_| new()).collect();
+    let places: Vec<usize> = many.iter().map(place).collect();
+    let kept = || {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let is_there = |at: &&usize| maps.contains(&format!("{at:x}-{:x} ", **at + content.len()));
+        places.iter().filter(is_there).count()
+    };
+    assert_eq!(kept(), places.len());
+    drop(many);
+    let most = 2 * std::thread::available_parallelism().unwrap().get();
+    assert_eq!(kept(), most);
+    drop(image);
+    assert_eq!(kept(), 0);
 }
 
 #[test]

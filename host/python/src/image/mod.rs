@@ -42,6 +42,8 @@ mod parts;
 mod room;
 mod save;
 mod sealed;
+#[cfg(unix)]
+mod spares;
 #[cfg(target_os = "linux")]
 mod written;
 

@@ -5,6 +5,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::io;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use wasmtime::LinearMemory;
 
@@ -26,7 +27,7 @@ unsafe impl Send for Owned {}
 unsafe impl Sync for Owned {}
 
 impl Owned {
-    pub(super) fn new(room: Room, image: Option<&Image>) -> io::Result<Self> {
+    pub(super) fn new(room: Room, image: Option<&Arc<Image>>) -> io::Result<Self> {
         if room.guard > 0 {
             return Err(io::Error::other("it has no guards on this platform"));
         }

@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The most bytes that an instance gets at its beginning.
 const MOST_USUAL: usize = 4 << 20;
+
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The memory with which instances begin, ready to be mapped. What is in none of its parts is zero.
 #[derive(Debug)]
@@ -15,8 +18,10 @@ pub struct Image {
     loose: Loose,
     minimum: usize,
     size: usize,
-    /// The pages that whatever runs writes to, once that is known.
-    usual: OnceLock<Vec<Range<usize>>>,
+    /// The pages that whatever runs writes to, as they are in the image, once they are known.
+    usual: OnceLock<Loose>,
+    /// No other image of this process has it.
+    number: u64,
 }
 
 /// Bytes that each memory gets a copy of, over the parts: pages here and there that whatever runs writes to
@@ -33,6 +38,10 @@ impl Loose {
     pub(super) fn new(ranges: Vec<Range<usize>>, bytes: Vec<u8>) -> Self {
         assert_eq!(ranges.iter().map(Range::len).sum::<usize>(), bytes.len());
         Self { ranges, bytes }
+    }
+
+    pub(super) fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges
     }
 
     /// The bytes of each range, and where they begin.
@@ -85,21 +94,42 @@ impl Image {
             minimum,
             size,
             usual: OnceLock::new(),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
         }
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the memory of an instance that is gone is kept for the next one: not for what is frozen of one that
+    /// lives, which few begin with.
+    pub(super) fn has_spares(&self) -> bool {
+        cfg!(target_os = "linux") && self.parts.len() == 1 && self.usual.get().is_some()
+    }
+
     /// The pages that every instance gets at its beginning, because it would get them one by one otherwise.
-    pub(super) fn usual(&self) -> &[Range<usize>] {
-        self.usual.get().map_or(&[], Vec::as_slice)
+    pub(super) fn usual(&self) -> Option<&Loose> {
+        self.usual.get()
     }
 
     /// Takes the pages that an instance has written to, which ran nothing but what others run too. The first
     /// time counts.
     pub(super) fn learn(&self, written: Vec<Range<usize>>) {
         let count: usize = written.iter().map(Range::len).sum();
-        if count <= MOST_USUAL {
-            let _ = self.usual.set(written);
+        if count > MOST_USUAL {
+            return;
         }
+        let mut bytes = vec![0; count];
+        let mut rest = bytes.as_mut_slice();
+        for range in &written {
+            let (part, more) = rest.split_at_mut(range.len());
+            if self.read_at(range.start, part).is_err() {
+                return;
+            }
+            rest = more;
+        }
+        let _ = self.usual.set(Loose::new(written, bytes));
     }
 
     /// The bytes of memory with which an instance begins.
@@ -149,6 +179,13 @@ impl Image {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Image {
+    fn drop(&mut self) {
+        super::spares::forget(self.number);
     }
 }
 

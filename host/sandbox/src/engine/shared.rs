@@ -106,31 +106,8 @@ impl Engine {
         }
     }
 
-    /// Makes the interpreters ready, with a network and without, so that no later sandbox and no first
-    /// run waits for them: compiles what is not in the cache, and maps the code. It returns when both
-    /// are ready. Further calls, also at the same time, wait for the same work or find it done.
-    ///
-    /// A [`SandboxBuilder::prepare`](crate::SandboxBuilder::prepare) makes only the one interpreter ready
-    /// that its sandbox needs, and its packages.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), sandbox_net::BuildError> {
-    /// let engine = sandbox_net::Engine::builder().build().await?;
-    /// // A service begins to listen only when the first request will not wait for minutes.
-    /// engine.warm().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// A [`BuildError`] if one can't be made in the time of
-    /// [`preparation_limit`](crate::EngineBuilder::preparation_limit), or without a tokio runtime with timers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future stops the wait, not the work: the next call finds it done or goes on waiting.
-    pub async fn warm(&self) -> Result<(), BuildError> {
+    /// Loads the code, and the memory as which programs begin, with a network and without.
+    pub(crate) async fn prepare(&self) -> Result<(), BuildError> {
         for capability in [Capability::Network, Capability::None] {
             self.interpreter(capability).await?;
         }
