@@ -10,7 +10,7 @@ use wasmtime::{Config, Engine, Instance, LinearMemory, Linker, Memory, Module, S
 use super::super::creator::{configure, with_image};
 use super::super::file::ImageWriter;
 use super::super::owned::Owned;
-use super::super::parts::Image;
+use super::super::parts::{Image, Loose};
 use super::{Mapping, Room};
 
 const PAGE: usize = 64 << 10;
@@ -220,6 +220,23 @@ fn memory_is_given_back_to_nobody_else() {
     for different in [others, larger, next] {
         assert_ne!(place(&different), was);
         assert!(bytes(&different) == content);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_with_pages_beside_its_file_has_no_spares() {
+    let _alone = alone();
+    let (page, file) = (rustix::param::page_size(), image(&memory_of(2), PAGE));
+    let loose = Loose::new(vec![2 * page..3 * page], vec![7; page]);
+    let image = Image::of_parts(file.parts().to_vec(), loose, PAGE, 2 * PAGE);
+    image.learn(vec![page..2 * page]);
+    let (image, content) = (Arc::new(image), file.read().unwrap());
+    assert!(image.read().unwrap() != content);
+    for _ in 0..3 {
+        let mut memory = Mapping::new(room(2 * PAGE, 8 * PAGE), Some(&image)).unwrap();
+        assert!(bytes(&memory) == image.read().unwrap());
+        bytes_mut(&mut memory).fill(1);
     }
 }
 

@@ -103,9 +103,12 @@ impl Image {
     }
 
     /// Whether the memory of an instance that is gone is kept for the next one: not for what is frozen of one that
-    /// lives, which few begin with.
+    /// lives, which few begin with, and whose loose pages are in no file.
     pub(super) fn has_spares(&self) -> bool {
-        cfg!(target_os = "linux") && self.parts.len() == 1 && self.usual.get().is_some()
+        cfg!(target_os = "linux")
+            && self.parts.len() == 1
+            && self.loose.ranges.is_empty()
+            && self.usual.get().is_some()
     }
 
     /// The pages that every instance gets at its beginning, because it would get them one by one otherwise.
