@@ -1,6 +1,7 @@
 //! The files of a sandbox, as its embedder reads and writes them.
 
 use super::Sandbox;
+use crate::disk::Unmade;
 use crate::error::Error;
 use crate::{files, runtime};
 
@@ -61,7 +62,10 @@ impl Sandbox {
         runtime::check()?;
         let path = path.to_owned();
         let done = tokio::task::spawn_blocking(move || {
-            work(&path).map_err(|source| Error::File { path, source })
+            work(&path).map_err(|error| match Unmade::reason(error) {
+                Ok(reason) => Error::Files(reason),
+                Err(source) => Error::File { path, source },
+            })
         });
         done.await.map_err(|e| runtime::unfinished(&e))?
     }
