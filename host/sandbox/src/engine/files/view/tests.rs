@@ -312,11 +312,11 @@ async fn nothing_is_reached_through_what_stands_in() {
         let answer = call(method, &mut guest.files(), top).await;
         let expected: &[&str] = match method {
             // These are not about what is in the directory.
-            "get-flags" => &["DescriptorFlags(READ | MUTATE_DIRECTORY)"],
+            "get-flags" => &["(READ|MUTATE_DIRECTORY)"],
             "get-type" => &["DescriptorType::Directory"],
             "is-same-object" => &["true"],
             "stat" => &["(DescriptorType::Unknown, 1, 0)"],
-            "set-times" => &["done"],
+            "metadata-hash" | "set-times" => &["done"],
             // And these are not for directories.
             "advise" | "append-via-stream" | "read" | "set-size" | "write" | "write-via-stream" => {
                 &["bad-descriptor"]
