@@ -102,7 +102,8 @@ pub enum Error {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// The sandbox's own directory cannot be created or copied.
+    /// The sandbox's own directory cannot be created or copied. It is created when something first uses a
+    /// file.
     #[error("the sandbox's files can't be stored: {0}")]
     Files(#[source] io::Error),
     /// The sandbox's own directory cannot be removed.

@@ -330,9 +330,14 @@ impl Sandbox {
     pub async fn fork(&self) -> Result<Self, Error> {
         runtime::check()?;
         let place = self.engine.place()?;
-        let root = self.root.clone();
-        let copied = tokio::task::spawn_blocking(move || root.copy());
-        let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
+        let root = match self.root.copy_unmade() {
+            Some(root) => root,
+            None => {
+                let root = self.root.clone();
+                let copied = tokio::task::spawn_blocking(move || root.copy());
+                copied.await.map_err(|e| runtime::unfinished(&e))?
+            }
+        };
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
         settings.network = settings.network.forked(policy, name);
@@ -365,7 +370,7 @@ impl Sandbox {
         self.runs.close();
         self.runs.wait().await;
         // A cancelled call may still use the files; they are removed when it ends.
-        let Some(root) = Arc::into_inner(self.root) else {
+        let Some(root) = Arc::into_inner(self.root).filter(Root::is_made) else {
             return Ok(());
         };
         let removed = tokio::task::spawn_blocking(move || root.remove()).await;

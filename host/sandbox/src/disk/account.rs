@@ -8,7 +8,7 @@ mod held;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use self::held::{Guard, Locked, State};
 use super::copy::copy_tree;
 use super::digest::{Digest, digest};
 use super::quota::{DiskLimits, Full, Quota, Usage};
+use super::top::{Make, Top, Unmade};
 use super::tree::{self, Identity};
 
 pub(crate) use self::held::Held;
@@ -37,8 +38,7 @@ const ENTRY: Usage = Usage {
 ///
 /// Paths are resolved below the directory that is given with them, and cannot lead out of it.
 pub(crate) struct Disk {
-    top: Arc<File>,
-    identity: Identity,
+    top: Top,
     limits: DiskLimits,
     locked: Locked,
 }
@@ -64,16 +64,22 @@ pub(crate) enum Opened {
 impl Disk {
     /// A disk with the top directory `top`, which counts as empty.
     pub(crate) fn new(top: Arc<File>, limits: DiskLimits) -> io::Result<Arc<Self>> {
-        Self::with_quota(top, Quota::new(limits))
+        Ok(Self::with_quota(Top::of(top)?, Quota::new(limits)))
     }
 
-    fn with_quota(top: Arc<File>, quota: Quota) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            identity: tree::identity(&rustix::fs::fstat(&top)?),
+    /// A disk whose top directory is made when it is first needed; so much counts as used.
+    pub(crate) fn later(make: Make, limits: DiskLimits, used: Usage) -> Arc<Self> {
+        let mut quota = Quota::new(limits);
+        quota.correct(used);
+        Self::with_quota(Top::later(make), quota)
+    }
+
+    fn with_quota(top: Top, quota: Quota) -> Arc<Self> {
+        Arc::new(Self {
             limits: quota.limits(),
             locked: Locked::new(quota),
             top,
-        }))
+        })
     }
 
     /// What is used, and the limits.
@@ -81,25 +87,39 @@ impl Disk {
         (self.lock().quota.used(), self.limits)
     }
 
-    pub(crate) fn top(&self) -> &Arc<File> {
-        &self.top
+    /// The top directory, if it is there.
+    pub(crate) fn made(&self) -> Option<&Arc<File>> {
+        self.top.made()
     }
 
-    /// Copies everything to the empty directory `to`; `beside` is another empty one on its file
-    /// system.
+    /// The top directory.
+    ///
+    /// # Errors
+    ///
+    /// If it is needed for the first time and can't be made.
+    pub(crate) fn top(&self) -> Result<&Arc<File>, Unmade> {
+        self.top.file()
+    }
+
+    /// Copies everything to the empty directory `to`; `beside` makes another empty one on its file
+    /// system, and is called at most once.
     ///
     /// # Errors
     ///
     /// If the copy exceeds the limits, or can't be made.
-    pub(crate) fn copy_to(&self, to: Arc<File>, beside: impl AsFd) -> io::Result<Arc<Self>> {
+    pub(crate) fn copy_to(
+        &self,
+        to: Arc<File>,
+        mut beside: impl FnMut() -> io::Result<OwnedFd>,
+    ) -> io::Result<Arc<Self>> {
         let mut quota = Quota::new(self.limits);
-        copy_tree(&self.top, &to, beside, &mut quota)?;
-        Self::with_quota(to, quota)
+        copy_tree(self.top()?, &to, &mut beside, &mut quota)?;
+        Ok(Self::with_quota(Top::of(to)?, quota))
     }
 
     /// What it contains, as one number.
     pub(crate) fn digest(&self) -> io::Result<Digest> {
-        digest(&self.top)
+        digest(self.top()?)
     }
 
     /// Makes a directory.
@@ -316,15 +336,16 @@ impl Disk {
 
     /// Writes the file at `path`, replacing what was there, and makes the directories above it.
     pub(crate) fn write_file(self: &Arc<Self>, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let top = self.top()?;
         let mut directory = PathBuf::new();
         for name in path.parent().into_iter().flatten() {
             directory.push(name);
-            match self.create_dir(&self.top, &directory) {
+            match self.create_dir(top, &directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
         }
-        let before = stat(&self.top, path, FollowSymlinks::Yes).map_or(0, |before| before.len());
+        let before = stat(top, path, FollowSymlinks::Yes).map_or(0, |before| before.len());
         let more = bytes_only((bytes.len() as u64).saturating_sub(before));
         // What was there stays if the new content doesn't fit.
         let mut state = self.lock();
@@ -338,7 +359,7 @@ impl Disk {
             follow: true,
             ..Wanted::default()
         };
-        let Opened::File(held) = self.open(&self.top, path, wanted)? else {
+        let Opened::File(held) = self.open(top, path, wanted)? else {
             return Err(Errno::ISDIR.into());
         };
         let mut written = 0;
@@ -371,7 +392,7 @@ impl Disk {
 
     /// Measures what is there, including open files that have no name any more.
     fn measure_in(&self, state: &State) -> io::Result<Usage> {
-        let mut all = tree::measure(&self.top)?;
+        let mut all = tree::measure(self.top()?)?;
         for open in state.open.values() {
             let nameless = open.nameless()?;
             all.bytes += nameless.bytes;
@@ -404,13 +425,13 @@ impl Disk {
 
     /// How many directories below the top the parent of `path` is, at most the limit.
     fn level_of_parent(&self, at: &File, path: &Path) -> io::Result<usize> {
-        let most = self.limits.levels;
+        let (most, top) = (self.limits.levels, self.top.identity()?);
         let level = match path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
         {
-            Some(parent) => tree::level(open_dir(at, parent)?, self.identity, most),
-            None => tree::level(at, self.identity, most),
+            Some(parent) => tree::level(open_dir(at, parent)?, top, most),
+            None => tree::level(at, top, most),
         };
         Ok(level?.unwrap_or(most))
     }

@@ -17,8 +17,8 @@ use super::tree::{self, Identity, Visitor, identity, kind, open_dir, size};
 const BUFFER: usize = 256 << 10;
 
 /// Copies what is below `from` to `to`, counting it in `quota` before a byte is written. Files stay
-/// sparse, and a file with several names stays one file. `beside` is an empty directory on the same
-/// file system, which keeps a name of each such file during the copy.
+/// sparse, and a file with several names stays one file. `beside` makes an empty directory on the same
+/// file system, which keeps a name of each such file during the copy; it is called at most once.
 ///
 /// # Errors
 ///
@@ -26,18 +26,22 @@ const BUFFER: usize = 256 << 10;
 pub(super) fn copy_tree(
     from: impl AsFd,
     to: impl AsFd,
-    beside: impl AsFd,
+    beside: &mut dyn FnMut() -> io::Result<OwnedFd>,
     quota: &mut Quota,
 ) -> io::Result<()> {
     let mut copy = Copy {
         to: open_dir(to, c".")?,
-        beside: open_dir(beside, c".")?,
+        above: None,
+        beside: Beside {
+            make: beside,
+            made: None,
+        },
         linked: HashSet::new(),
         quota,
     };
     let done = tree::walk(from, &mut copy);
     for one in &copy.linked {
-        fs::unlinkat(&copy.beside, name_of(*one), AtFlags::empty())?;
+        fs::unlinkat(copy.beside.get()?, name_of(*one), AtFlags::empty())?;
     }
     done
 }
@@ -45,10 +49,29 @@ pub(super) fn copy_tree(
 struct Copy<'a> {
     /// The copy of the directory that the walk is in.
     to: OwnedFd,
-    beside: OwnedFd,
+    /// The one above it, until the walk goes deeper.
+    above: Option<OwnedFd>,
+    beside: Beside<'a>,
     /// Files with several names that have a name in `beside`.
     linked: HashSet<Identity>,
     quota: &'a mut Quota,
+}
+
+/// Most trees have no file with several names.
+struct Beside<'a> {
+    make: &'a mut dyn FnMut() -> io::Result<OwnedFd>,
+    made: Option<OwnedFd>,
+}
+
+impl Beside<'_> {
+    fn get(&mut self) -> io::Result<BorrowedFd<'_>> {
+        let made = match self.made.take() {
+            Some(made) => made,
+            None => (self.make)()?,
+        };
+        let made: &OwnedFd = self.made.insert(made);
+        Ok(made.as_fd())
+    }
 }
 
 impl Visitor for Copy<'_> {
@@ -64,7 +87,7 @@ impl Visitor for Copy<'_> {
             FileType::RegularFile if self.linked.contains(&identity(stat)) => {
                 let known = name_of(identity(stat));
                 Ok(fs::linkat(
-                    &self.beside,
+                    self.beside.get()?,
                     known,
                     &self.to,
                     name,
@@ -83,12 +106,16 @@ impl Visitor for Copy<'_> {
 
     fn enter(&mut self, name: &CStr) -> io::Result<()> {
         fs::mkdirat(&self.to, name, Mode::RWXU | Mode::from_raw_mode(0o055))?;
-        self.to = open_dir(&self.to, name)?;
+        let entered = open_dir(&self.to, name)?;
+        self.above = Some(std::mem::replace(&mut self.to, entered));
         Ok(())
     }
 
     fn leave(&mut self) -> io::Result<()> {
-        self.to = open_dir(&self.to, c"..")?;
+        self.to = match self.above.take() {
+            Some(above) => above,
+            None => open_dir(&self.to, c"..")?,
+        };
         Ok(())
     }
 }
@@ -112,7 +139,8 @@ impl Copy<'_> {
         copy_file(&from, &to, bytes)?;
         if stat.st_nlink > 1 && self.linked.insert(identity(&stat)) {
             let known = name_of(identity(&stat));
-            fs::linkat(&self.to, name, &self.beside, known, AtFlags::empty())?;
+            let beside = self.beside.get()?;
+            fs::linkat(&self.to, name, beside, known, AtFlags::empty())?;
         }
         Ok(())
     }
@@ -167,7 +195,12 @@ mod tests {
         let beside = tempfile::tempdir_in(to.parent().unwrap()).unwrap();
         let mut quota = Quota::new(limits);
         let open = |path: &Path| File::open(path).unwrap();
-        copy_tree(open(from), open(to), open(beside.path()), &mut quota)?;
+        copy_tree(
+            open(from),
+            open(to),
+            &mut || Ok(open(beside.path()).into()),
+            &mut quota,
+        )?;
         assert_eq!(std::fs::read_dir(beside.path()).unwrap().count(), 0);
         Ok(quota.used())
     }

@@ -9,9 +9,11 @@ mod copy;
 mod digest;
 mod quota;
 mod remove;
+mod top;
 mod tree;
 
 pub(crate) use account::{Disk, Held, Opened, Wanted};
 pub(crate) use digest::Digest;
 pub(crate) use quota::{DiskLimits, Usage as DiskUsage};
 pub(crate) use remove::remove_contents;
+pub(crate) use top::Unmade;

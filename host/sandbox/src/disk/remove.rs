@@ -5,7 +5,8 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode};
 use rustix::io::Errno;
@@ -28,11 +29,11 @@ pub(crate) fn remove_contents(top: impl AsFd, keep: &CStr, most: u64) -> io::Res
 }
 
 /// How a name is removed.
-type Unlink = fn(&OwnedFd, &CStr, AtFlags) -> Result<(), Errno>;
+type Unlink = fn(BorrowedFd<'_>, &CStr, AtFlags) -> Result<(), Errno>;
 
 fn remove_with(top: impl AsFd, keep: &CStr, most: u64, unlink: Unlink) -> io::Result<()> {
     let mut remover = Remover {
-        top: open_dir(top, c".")?,
+        top: Arc::new(open_dir(top, c".")?),
         keep,
         left: most,
         moved: 0,
@@ -53,7 +54,7 @@ fn remove_with(top: impl AsFd, keep: &CStr, most: u64, unlink: Unlink) -> io::Re
 }
 
 struct Remover<'a> {
-    top: OwnedFd,
+    top: Arc<OwnedFd>,
     keep: &'a CStr,
     left: u64,
     /// Number of directories that were moved up; it makes their names.
@@ -115,7 +116,7 @@ impl Remover<'_> {
 
     /// Returns whether it is gone; if not, something in it stays.
     fn remove(&mut self, name: &CStr, kind: FileType) -> io::Result<bool> {
-        let top = self.top.try_clone()?;
+        let top = Arc::clone(&self.top);
         if kind != FileType::Directory && !is_directory(&top, name, kind) {
             return self.unlink(&top, name, AtFlags::empty()).map(|()| true);
         }
@@ -148,13 +149,14 @@ impl Remover<'_> {
             fs::fchmod(&directory, Mode::RWXU)?;
         }
         let mut is_empty = true;
-        for entry in Dir::read_from(&directory)? {
+        let mut directory = Dir::new(directory)?;
+        while let Some(entry) = directory.read() {
             let entry = entry?;
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
             }
-            if let Err(error) = self.take_out(&directory, name, entry.file_type()) {
+            if let Err(error) = self.take_out(directory.fd()?, name, entry.file_type()) {
                 self.note(error)?;
                 is_empty = false;
             }
@@ -163,7 +165,7 @@ impl Remover<'_> {
     }
 
     /// Removes a file or an empty directory, and moves every other directory up.
-    fn take_out(&mut self, from: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<()> {
+    fn take_out(&mut self, from: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<()> {
         if !is_directory(from, name, kind) {
             return self.unlink(from, name, AtFlags::empty());
         }
@@ -173,11 +175,11 @@ impl Remover<'_> {
         }
     }
 
-    fn move_up(&mut self, from: &OwnedFd, name: &CStr) -> io::Result<()> {
+    fn move_up(&mut self, from: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
         loop {
             let fresh = CString::new(format!("moved-{}", self.moved)).expect("no NUL");
             self.moved += 1;
-            match fs::renameat(from, name, &self.top, &fresh) {
+            match fs::renameat(from, name, &*self.top, &fresh) {
                 // An interrupted clean-up left this name.
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
                 done => return Ok(done?),
@@ -185,11 +187,11 @@ impl Remover<'_> {
         }
     }
 
-    fn unlink(&mut self, at: &OwnedFd, name: &CStr, flags: AtFlags) -> io::Result<()> {
+    fn unlink(&mut self, at: impl AsFd, name: &CStr, flags: AtFlags) -> io::Result<()> {
         if self.left == 0 {
             return Err(io::Error::other("more is left than is removed at a time"));
         }
-        match (self.unlink)(at, name, flags) {
+        match (self.unlink)(at.as_fd(), name, flags) {
             Ok(()) | Err(Errno::NOENT) => self.left -= 1,
             Err(error) => return Err(error.into()),
         }
@@ -197,7 +199,7 @@ impl Remover<'_> {
     }
 }
 
-fn is_directory(at: &OwnedFd, name: &CStr, told: FileType) -> bool {
+fn is_directory(at: impl AsFd, name: &CStr, told: FileType) -> bool {
     match told {
         // Some file systems do not report the type.
         FileType::Unknown => fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)

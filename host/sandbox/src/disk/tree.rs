@@ -62,10 +62,11 @@ pub(super) trait Visitor {
     }
 }
 
-/// A directory above the current one, and which of its entries are still to be entered.
+/// A directory that the walk is in, and which of its entries are still to be entered.
 struct Level {
-    identity: Identity,
     pending: Vec<CString>,
+    /// Known once the walk has let its descriptor go.
+    identity: Option<Identity>,
 }
 
 /// Visits everything below `top`. What vanishes meanwhile is skipped.
@@ -75,52 +76,67 @@ struct Level {
 /// The visitor's own, and if a directory was moved away while the walk was below it: the walk does
 /// not follow `..` to anywhere else.
 pub(super) fn walk(top: impl AsFd, visitor: &mut impl Visitor) -> io::Result<()> {
-    let mut current = open_dir(top, c".")?;
-    let mut above = vec![list(&current, visitor, 0)?];
-    while let Some(level) = above.last_mut() {
+    let mut current = Dir::new(open_dir(top, c".")?)?;
+    let mut levels = vec![list(&mut current, visitor, 0)?];
+    // Most directories have none below them: the walk is back at once.
+    let mut above: Option<Dir> = None;
+    while let Some(level) = levels.last_mut() {
         if let Some(name) = level.pending.pop() {
-            current = match open_dir(&current, &name) {
-                Ok(directory) => directory,
+            let entered = match open_dir(current.fd()?, &name) {
+                Ok(directory) => Dir::new(directory)?,
                 Err(error) if has_vanished(&error) => continue,
                 Err(error) => return Err(error),
             };
             visitor.enter(&name)?;
-            let level = list(&current, visitor, above.len())?;
-            above.push(level);
+            let left = above.replace(std::mem::replace(&mut current, entered));
+            let depth = levels.len();
+            if let Some(left) = left {
+                levels[depth - 2].identity = Some(identity(&fs::fstat(left.fd()?)?));
+            }
+            levels.push(list(&mut current, visitor, depth)?);
             continue;
         }
-        above.pop();
-        if let Some(parent) = above.last() {
+        levels.pop();
+        if let Some(parent) = levels.last() {
             visitor.leave()?;
-            current = open_dir(&current, c"..")?;
-            if identity(&fs::fstat(&current)?) != parent.identity {
-                return Err(io::Error::other("a directory was moved meanwhile"));
-            }
+            current = match above.take() {
+                Some(above) => above,
+                None => Dir::new(up(&current, parent)?)?,
+            };
         }
     }
     Ok(())
 }
 
-fn list(directory: &OwnedFd, visitor: &mut impl Visitor, level: usize) -> io::Result<Level> {
+/// Opens the directory above, if that is still the one that the walk came from.
+fn up(from: &Dir, to: &Level) -> io::Result<OwnedFd> {
+    let above = open_dir(from.fd()?, c"..")?;
+    match Some(identity(&fs::fstat(&above)?)) == to.identity {
+        true => Ok(above),
+        false => Err(io::Error::other("a directory was moved meanwhile")),
+    }
+}
+
+fn list(directory: &mut Dir, visitor: &mut impl Visitor, level: usize) -> io::Result<Level> {
     let mut pending = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
+    while let Some(entry) = directory.read() {
+        let (entry, at) = (entry?, directory.fd()?);
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
         }
-        let stat = match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => continue,
             stat => stat?,
         };
-        visitor.entry(directory.as_fd(), name, &stat, level)?;
+        visitor.entry(at, name, &stat, level)?;
         if kind(&stat) == FileType::Directory {
             pending.push(name.to_owned());
         }
     }
     Ok(Level {
-        identity: identity(&fs::fstat(directory)?),
         pending,
+        identity: None,
     })
 }
 
@@ -240,7 +256,7 @@ pub(super) mod tests {
             }
 
             fn enter(&mut self, name: &CStr) -> io::Result<()> {
-                if name == c"inner" {
+                if name == c"innermost" {
                     std::fs::rename(self.0.join("outer/inner"), self.0.join("moved"))?;
                 }
                 Ok(())
@@ -248,7 +264,7 @@ pub(super) mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
-        std::fs::create_dir_all(at.join("top/outer/inner")).unwrap();
+        std::fs::create_dir_all(at.join("top/outer/inner/innermost")).unwrap();
         let top = File::open(at.join("top")).unwrap();
         let error = walk(&top, &mut Mover(&at.join("top"))).unwrap_err();
         assert!(error.to_string().contains("moved meanwhile"), "{error}");

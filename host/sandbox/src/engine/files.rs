@@ -10,6 +10,7 @@ mod listing;
 mod mounted;
 mod streams;
 mod types;
+mod view;
 
 use std::collections::HashMap;
 use std::io;
@@ -17,12 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
-use wasmtime::component::{HasData, Resource, ResourceTable};
-use wasmtime_wasi::filesystem::{WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime::component::{HasData, Resource};
+use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::{FsError, FsResult};
 
-use crate::disk::{Disk, Held};
+pub(super) use self::view::FilesView;
+use crate::disk::{Disk, Held, Unmade};
+
+type Fd = Resource<Descriptor>;
 
 /// Files, directories and listings that one run may have open at once; each is a descriptor of the
 /// host's process. The adapter's own bound is 128.
@@ -56,18 +60,46 @@ struct Entry {
     disk: Option<Arc<Disk>>,
     /// The file, if it is one on a disk.
     held: Option<Arc<Held>>,
+    /// Whether another handle stands in for the top of the disk.
+    stands_in: bool,
     /// Whether it uses a descriptor of the host of its own.
     counts: bool,
 }
 
 impl OpenFiles {
-    /// Registers a directory that the guest starts with.
-    pub(super) fn preopened(&mut self, rep: u32, disk: Option<Arc<Disk>>) {
+    /// Registers a directory that the guest starts with. If another handle stands in for the top of its
+    /// disk, that is replaced before anything is done with it.
+    pub(super) fn preopened(&mut self, rep: u32, disk: Option<Arc<Disk>>, stands_in: bool) {
         let entry = Entry {
             disk,
+            stands_in,
             ..Entry::default()
         };
         self.descriptors.insert(rep, entry);
+    }
+
+    /// The disk for whose top another handle stands in.
+    fn stood_in_for(&self, fd: &Fd) -> Option<&Arc<Disk>> {
+        let entry = self.descriptors.get(&fd.rep())?;
+        entry.disk.as_ref().filter(|_| entry.stands_in)
+    }
+
+    /// Whether another handle stands in for the directory.
+    fn is_stand_in(&self, fd: &Fd) -> bool {
+        self.stood_in_for(fd).is_some()
+    }
+
+    /// Notes that the handle was replaced.
+    fn settled(&mut self, fd: &Fd) {
+        if let Some(entry) = self.descriptors.get_mut(&fd.rep()) {
+            entry.stands_in = false;
+        }
+    }
+
+    /// Whether both are the top of the same disk, which need not be there.
+    fn are_one_top(&self, one: &Fd, other: &Fd) -> bool {
+        let disks = self.stood_in_for(one).zip(self.stood_in_for(other));
+        disks.is_some_and(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// How many are open, besides those that the guest started with.
@@ -114,6 +146,7 @@ impl OpenFiles {
         let entry = Entry {
             disk,
             held: held.map(Arc::new),
+            stands_in: false,
             counts: true,
         };
         self.descriptors.insert(rep, entry);
@@ -131,26 +164,6 @@ impl OpenFiles {
 
     fn held<T>(&self, fd: &Resource<T>) -> Option<Arc<Held>> {
         self.descriptors.get(&fd.rep())?.held.clone()
-    }
-}
-
-/// What `wasi:filesystem/types` needs of a run.
-pub(super) struct FilesView<'a> {
-    wasi: WasiFilesystemCtxView<'a>,
-    open: &'a mut OpenFiles,
-}
-
-impl<'a> FilesView<'a> {
-    pub(super) fn new(
-        context: &'a mut WasiFilesystemCtx,
-        table: &'a mut ResourceTable,
-        open: &'a mut OpenFiles,
-    ) -> Self {
-        let wasi = WasiFilesystemCtxView {
-            ctx: context,
-            table,
-        };
-        Self { wasi, open }
     }
 }
 
@@ -182,6 +195,14 @@ fn code(error: &io::Error) -> ErrorCode {
     }
 }
 
+/// What a guest is told that needs its directory, which can't be made: never that a file does not exist.
+fn unmade(error: &Unmade) -> ErrorCode {
+    match code(&error.0) {
+        code @ (ErrorCode::InsufficientSpace | ErrorCode::InsufficientMemory) => code,
+        _ => ErrorCode::Io,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +211,7 @@ mod tests {
     #[test]
     fn a_run_gets_back_what_it_closes_and_no_more_than_its_descriptors() {
         let mut open = OpenFiles::default();
-        open.preopened(0, None);
+        open.preopened(0, None, false);
         for rep in 1..=OPEN as u32 {
             open.begin().unwrap();
             open.insert(rep, None, None);

@@ -11,8 +11,9 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cap_std::ambient_authority;
 use wasmtime::component::{HasData, Resource, ResourceTable};
@@ -29,7 +30,7 @@ use crate::disk::Disk;
 pub(crate) struct Preopen {
     dir: Dir,
     guest: String,
-    /// Counts the changes in it; `None` for a directory of the host.
+    /// Counts the changes in it, and has the handle once there is one; `None` for a directory of the host.
     disk: Option<Arc<Disk>>,
 }
 
@@ -53,14 +54,13 @@ impl Preopen {
         }
     }
 
-    /// The top of a disk, readable and writable.
+    /// The top of a disk, readable and writable. It need not be there yet.
     pub(crate) fn of_disk(disk: Arc<Disk>, guest: impl Into<String>) -> io::Result<Self> {
-        // WASI's own type takes a file of its own, which is then replaced by the shared one.
-        let dir = cap_std::fs::Dir::from_std_file(disk.top().try_clone()?);
-        let mut preopen = Self::new(dir, guest, FsPerms::ReadWrite);
-        preopen.dir.dir = disk.top().clone();
-        preopen.disk = Some(disk);
-        Ok(preopen)
+        Ok(Self {
+            dir: stand_in()?.clone(),
+            guest: guest.into(),
+            disk: Some(disk),
+        })
     }
 
     /// The same directory at another path in the guest.
@@ -84,15 +84,42 @@ impl Preopen {
         !self.dir.perms.write_not_permitted()
     }
 
-    /// The open directory.
-    pub(crate) fn handle(&self) -> &Arc<File> {
-        &self.dir.dir
-    }
-
     /// A handle for the host's own use, confined to what is below it; it takes a descriptor.
     pub(crate) fn dir(&self) -> io::Result<cap_std::fs::Dir> {
-        Ok(cap_std::fs::Dir::from_std_file(self.handle().try_clone()?))
+        let handle = match &self.disk {
+            Some(disk) => disk.top()?,
+            None => &self.dir.dir,
+        };
+        Ok(cap_std::fs::Dir::from_std_file(handle.try_clone()?))
     }
+
+    /// The directory for a guest's table, and whether it only stands in for a disk's, which is not there
+    /// yet.
+    fn for_table(&self) -> (Dir, bool) {
+        let mut dir = self.dir.clone();
+        match self.disk.as_ref().map(|disk| disk.made()) {
+            None => (dir, false),
+            Some(None) => (dir, true),
+            Some(Some(top)) => {
+                dir.dir.clone_from(top);
+                (dir, false)
+            }
+        }
+    }
+}
+
+/// Stands in for the top of a disk, readable and writable: nothing is below it, and nothing can be made
+/// there. There is one for the whole process.
+fn stand_in() -> io::Result<&'static Dir> {
+    static STAND_IN: OnceLock<Dir> = OnceLock::new();
+    if let Some(made) = STAND_IN.get() {
+        return Ok(made);
+    }
+    // The end of a pipe is no directory, and on no file system of the host.
+    let (end, _) = io::pipe()?;
+    let file = File::from(OwnedFd::from(end));
+    let mode = OpenMode::READ | OpenMode::WRITE;
+    Ok(STAND_IN.get_or_init(|| Dir::new(file, FsPerms::ReadWrite, mode, false)))
 }
 
 /// What `wasi:filesystem/preopens` needs of a run.
@@ -114,8 +141,10 @@ impl preopens::Host for PreopensView<'_> {
         for preopen in self.preopens {
             // The handle is shared, so a guest that asks repeatedly costs the host no descriptors;
             // the table bounds how often it can.
-            let descriptor = self.table.push(Descriptor::Dir(preopen.dir.clone()))?;
-            self.open.preopened(descriptor.rep(), preopen.disk.clone());
+            let (dir, stands_in) = preopen.for_table();
+            let descriptor = self.table.push(Descriptor::Dir(dir))?;
+            let disk = preopen.disk.clone();
+            self.open.preopened(descriptor.rep(), disk, stands_in);
             directories.push((descriptor, preopen.guest.clone()));
         }
         Ok(directories)
@@ -146,13 +175,13 @@ mod tests {
                 let Descriptor::Dir(dir) = view.table.get(&descriptor).unwrap() else {
                     panic!("it is a directory");
                 };
-                assert!(Arc::ptr_eq(&dir.dir, preopens[0].handle()));
+                assert!(Arc::ptr_eq(&dir.dir, &preopens[0].dir.dir));
                 assert!(dir.perms.write_not_permitted());
             }
         }
         // One call more ends the guest, not the host.
         assert!(view.get_directories().is_err());
         drop(table);
-        assert_eq!(Arc::strong_count(preopens[0].handle()), 2);
+        assert_eq!(Arc::strong_count(&preopens[0].dir.dir), 2);
     }
 }

@@ -96,7 +96,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`PoolError::Busy`] if as many are in use and as many wait as may, [`PoolError::Closed`], and
-    /// whatever keeps a sandbox from being made, such as a full disk ([`Error::Files`]) or a full
+    /// whatever keeps a sandbox from being made, such as a temporary directory that can't be written to ([`Error::Files`]) or a full
     /// engine ([`Error::Full`]): each failure is told to one caller who waits.
     ///
     /// # Cancel safety

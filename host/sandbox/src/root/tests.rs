@@ -1,4 +1,6 @@
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
@@ -186,4 +188,184 @@ fn outside_of_a_runtime_and_in_one_that_is_over_the_directory_goes_at_once() {
     let path = root.path();
     drop(root);
     assert!(!path.exists());
+}
+
+fn later(parent: &Path) -> Root {
+    Root::later(parent, DiskLimits::default(), DiskUsage::default()).unwrap()
+}
+
+#[test]
+fn nothing_is_made_before_something_needs_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let root = later(parent.path());
+    let copy = root.copy().unwrap();
+    assert!(root.files().is_writable());
+    // What a copy holds counts, as if it had been copied.
+    assert_eq!((root.usage().0.entries, copy.usage().0.entries), (0, 2));
+    assert!(!root.is_made() && !copy.is_made());
+    assert_eq!(names(parent.path()), [""; 0]);
+    drop((root, copy));
+    later(parent.path()).remove().unwrap();
+    assert_eq!(names(parent.path()), [""; 0]);
+}
+
+#[test]
+fn whatever_needs_the_directory_makes_it_with_what_a_program_expects() {
+    type Use = fn(&Root);
+    let uses: [(&str, Use); 6] = [
+        ("the guest", |root| assert!(root.disk.top().is_ok())),
+        ("the host", |root| drop(root.files().dir().unwrap())),
+        ("a file", |root| {
+            let path = Path::new("home/a");
+            root.disk.write_file(path, b"").unwrap();
+            root.disk
+                .remove_file(root.disk.top().unwrap(), path)
+                .unwrap();
+        }),
+        ("a script", |root| {
+            let (name, _) = root.make_script_directory().unwrap();
+            root.remove_script_directory(&name).unwrap();
+        }),
+        ("a digest", |root| assert!(root.digest().is_ok())),
+        ("a copy", |root| {
+            root.copy_into(tempfile::tempdir().unwrap().path()).unwrap();
+        }),
+    ];
+    for (what, use_it) in uses {
+        let parent = tempfile::tempdir().unwrap();
+        let root = later(parent.path());
+        use_it(&root);
+        assert!(root.is_made(), "{what}");
+        assert_eq!(names(parent.path()).len(), 1, "{what}");
+        assert_eq!(names(&root.path()), ["home", "tmp"], "{what}");
+        assert_eq!(root.usage().0.entries, 0, "{what}");
+        drop(root);
+        assert_eq!(names(parent.path()), [""; 0], "{what}");
+    }
+}
+
+#[test]
+fn those_who_need_it_at_once_get_the_same_one() {
+    for _ in 0..50 {
+        let parent = tempfile::tempdir().unwrap();
+        let root = later(parent.path());
+        let begin = Barrier::new(8);
+        let inodes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|number| {
+                    let (root, begin) = (&root, &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        match number % 2 {
+                            0 => root.disk.top().unwrap().metadata().unwrap().ino(),
+                            _ => root
+                                .files()
+                                .dir()
+                                .unwrap()
+                                .into_std_file()
+                                .metadata()
+                                .unwrap()
+                                .ino(),
+                        }
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(inodes.iter().all(|inode| *inode == inodes[0]));
+        assert_eq!(names(parent.path()).len(), 1);
+    }
+}
+
+#[test]
+fn a_copy_of_an_untouched_one_is_as_one_of_a_touched_one() {
+    let touched = Root::new(DiskLimits::of_bytes(100)).unwrap();
+    touched.path();
+    let untouched = Root::new(DiskLimits::of_bytes(100)).unwrap();
+    let copies = [touched.copy().unwrap(), untouched.copy().unwrap()];
+    let [of_touched, of_untouched] = copies.each_ref().map(|copy| {
+        let before = copy.usage();
+        let digest = copy.digest().unwrap();
+        copy.disk
+            .write_file(Path::new("home/a"), &[0; 101])
+            .unwrap_err();
+        (before, digest, names(&copy.path()), copy.usage())
+    });
+    assert_eq!(of_touched, of_untouched);
+}
+
+#[test]
+fn what_made_nothing_starts_no_thread_to_remove_it() {
+    for (is_touched, expected) in [(false, 0), (true, 1)] {
+        let started = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&started);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.on_thread_start(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        runtime.build().unwrap().block_on(async {
+            let root = Root::new(DiskLimits::default()).unwrap();
+            if is_touched {
+                root.path();
+            }
+        });
+        assert_eq!(started.load(Ordering::Relaxed), expected);
+    }
+}
+
+#[test]
+fn nothing_is_made_after_the_end() {
+    let parent = tempfile::tempdir().unwrap();
+    let root = later(parent.path());
+    let disk = root.disk.clone();
+    drop(root);
+    let refused = disk.top().unwrap_err().to_string();
+    assert_eq!(refused, "the sandbox's directory is removed");
+    assert_eq!(names(parent.path()), [""; 0]);
+}
+
+#[test]
+fn a_temporary_directory_that_goes_away_is_an_error_of_the_use_and_the_next_tries_again() {
+    let place = tempfile::tempdir().unwrap();
+    let parent = place.path().join("own");
+    std::fs::create_dir(&parent).unwrap();
+    let root = later(&parent);
+    std::fs::remove_dir(&parent).unwrap();
+    let error = root.files().dir().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let reason = crate::disk::Unmade::reason(error).unwrap().to_string();
+    let expected = format!("the temporary directory '{}' can't be", parent.display());
+    assert!(reason.starts_with(&expected), "{reason}");
+    assert!(reason.ends_with("; set TMPDIR to another"), "{reason}");
+    assert!(!root.is_made());
+    std::fs::create_dir(&parent).unwrap();
+    root.files().dir().unwrap();
+    assert_eq!(names(&parent).len(), 1);
+}
+
+#[test]
+fn where_no_directory_can_be_made_a_sandbox_is_refused_with_the_same_text() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    std::fs::write(at("file"), "").unwrap();
+    std::fs::set_permissions(at("file"), PermissionsExt::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+    std::fs::create_dir(at("closed")).unwrap();
+    std::fs::set_permissions(at("closed"), PermissionsExt::from_mode(0o500)).unwrap();
+    let long = "n".repeat(300);
+    let mut names = vec!["missing", "file", "file/below", "loop", &long];
+    // To root nothing is closed.
+    if !rustix::process::geteuid().is_root() {
+        names.push("closed");
+    }
+    for name in names {
+        let refused = place::check(&at(name)).unwrap_err();
+        let made = Place::in_directory(&at(name)).err().unwrap();
+        assert_eq!(refused.to_string(), made.to_string(), "{name}");
+        assert_eq!(refused.kind(), made.kind(), "{name}");
+    }
+    place::check(place.path()).unwrap();
 }

@@ -1,6 +1,7 @@
 //! The files of a sandbox, as its embedder reads and writes them.
 
 use super::Sandbox;
+use crate::disk::Unmade;
 use crate::error::Error;
 use crate::{files, runtime};
 
@@ -24,7 +25,8 @@ impl Sandbox {
     ///
     /// If there is no such file, it is not a regular file, or a link in its path leads out of the
     /// sandbox; and if it is longer, before anything is allocated: the guest chose its size, and
-    /// one of a terabyte takes no room on its disk.
+    /// one of a terabyte takes no room on its disk. [`Error::Files`] if the sandbox's directory
+    /// can't be made, which the first use of a file does.
     ///
     /// # Cancel safety
     ///
@@ -41,7 +43,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// If it can't be written, as in a directory that is mounted read-only, or beyond the [limit of
-    /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays.
+    /// the disk](crate::SandboxBuilder::disk_limit). What was there before then stays. [`Error::Files`] as
+    /// for [`read_file_up_to`](Self::read_file_up_to).
     ///
     /// # Cancel safety
     ///
@@ -61,7 +64,10 @@ impl Sandbox {
         runtime::check()?;
         let path = path.to_owned();
         let done = tokio::task::spawn_blocking(move || {
-            work(&path).map_err(|source| Error::File { path, source })
+            work(&path).map_err(|error| match Unmade::reason(error) {
+                Ok(reason) => Error::Files(reason),
+                Err(source) => Error::File { path, source },
+            })
         });
         done.await.map_err(|e| runtime::unfinished(&e))?
     }

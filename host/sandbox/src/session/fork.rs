@@ -169,12 +169,18 @@ impl Session {
         let frozen = loan.live_mut().freeze().await;
         let frozen = frozen.map_err(|error| Error::Start(format!("{error:#}")))?;
         let root = Arc::clone(&loan.live().keeps().root);
-        let copied = tokio::task::spawn_blocking(move || {
-            // Nothing of the session runs while its files are copied.
-            let _loan = loan;
-            (0..copies).map(|_| root.copy()).collect()
-        });
-        let roots: Result<Vec<Root>, _> = copied.await.map_err(|e| runtime::unfinished(&e))?;
+        let unmade: Option<Vec<_>> = (0..copies).map(|_| root.copy_unmade()).collect();
+        let roots: Result<Vec<Root>, _> = match unmade {
+            Some(roots) => roots.into_iter().collect(),
+            None => {
+                let copied = tokio::task::spawn_blocking(move || {
+                    // Nothing of the session runs while its files are copied.
+                    let _loan = loan;
+                    (0..copies).map(|_| root.copy()).collect()
+                });
+                copied.await.map_err(|e| runtime::unfinished(&e))?
+            }
+        };
         let frozen = Frozen { has_open, ..frozen };
         Ok((frozen, roots.map_err(Error::Files)?))
     }

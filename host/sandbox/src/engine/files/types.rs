@@ -7,33 +7,22 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, OpenMode};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    self, DescriptorFlags, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
-    OpenFlags, PathFlags,
+    self, DescriptorFlags, ErrorCode, Filesize, HostDescriptor, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult};
 
 use super::listing::Listing;
 use super::mounted;
 use super::streams::{Plain, Reader, Writer};
-use super::{FilesView, blocking};
+use super::{Fd, FilesView, blocking};
 use crate::disk::{Disk, Opened, Wanted};
 
 /// Bytes that one call writes at most; the guest is told how many it wrote.
 const WRITE_SIZE: usize = 1 << 20;
 
-type Fd = Resource<Descriptor>;
-
 impl FilesView<'_> {
-    /// Returns the open directory `fd`.
-    fn directory(&self, fd: &Fd) -> FsResult<Arc<StdFile>> {
-        match self.wasi.table.get(fd)? {
-            Descriptor::Dir(dir) => Ok(dir.dir.clone()),
-            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
-        }
-    }
-
     /// Returns the open directory `fd` if it is on a disk.
-    fn on_disk(&self, fd: &Fd) -> FsResult<Option<(Arc<Disk>, Arc<StdFile>)>> {
+    fn on_disk(&mut self, fd: &Fd) -> FsResult<Option<(Arc<Disk>, Arc<StdFile>)>> {
         match self.open.disk(fd) {
             Some(disk) => Ok(Some((disk, self.directory(fd)?))),
             None => Ok(None),
@@ -53,7 +42,7 @@ impl FilesView<'_> {
             let disk = disk.clone();
             blocking(move || disk.open(&at, Path::new(&path), wanted)).await?
         };
-        let Descriptor::Dir(parent) = self.wasi.table.get(fd)? else {
+        let Descriptor::Dir(parent) = self.descriptor(fd)? else {
             return Err(ErrorCode::NotDirectory.into());
         };
         let perms = parent.perms;
@@ -68,9 +57,7 @@ impl FilesView<'_> {
                 (Descriptor::File(file), Some(held))
             }
         };
-        let fd = self.wasi.table.push(descriptor)?;
-        self.open.insert(fd.rep(), Some(disk), held);
-        Ok(fd)
+        self.push(descriptor, Some(disk), held)
     }
 
     /// Opens what is at `path` in a directory of the host.
@@ -81,7 +68,7 @@ impl FilesView<'_> {
         wanted: Wanted,
         directory: bool,
     ) -> FsResult<Fd> {
-        let Descriptor::Dir(parent) = self.wasi.table.get(fd)? else {
+        let Descriptor::Dir(parent) = self.descriptor(fd)? else {
             return Err(ErrorCode::NotDirectory.into());
         };
         let (at, perms) = (parent.dir.clone(), parent.perms);
@@ -95,9 +82,7 @@ impl FilesView<'_> {
             mounted::Opened::Directory(dir) => Descriptor::Dir(Dir::new(dir, perms, mode, false)),
             mounted::Opened::File(file) => Descriptor::File(File::new(file, perms, mode, false)),
         };
-        let fd = self.wasi.table.push(descriptor)?;
-        self.open.insert(fd.rep(), None, None);
-        Ok(fd)
+        self.push(descriptor, None, None)
     }
 
     /// Makes a stream that writes to `fd`; without a position, at its end.
@@ -107,30 +92,17 @@ impl FilesView<'_> {
             Some(held) => Box::new(Writer::new(held, position, token)),
             None => {
                 let stream = match position {
-                    Some(position) => self.wasi.write_via_stream(fd, position)?,
-                    None => self.wasi.append_via_stream(fd)?,
+                    Some(position) => self.wasi(&fd)?.write_via_stream(fd, position)?,
+                    None => self.wasi(&fd)?.append_via_stream(fd)?,
                 };
-                let inner = self.wasi.table.delete(stream)?;
+                let inner = self.take_writer(stream)?;
                 Box::new(Plain {
                     inner,
                     _token: token,
                 })
             }
         };
-        Ok(self.wasi.table.push(writer)?)
-    }
-}
-
-impl types::Host for FilesView<'_> {
-    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
-        self.wasi.convert_error_code(error)
-    }
-
-    fn filesystem_error_code(
-        &mut self,
-        error: Resource<wasmtime::Error>,
-    ) -> wasmtime::Result<Option<ErrorCode>> {
-        self.wasi.filesystem_error_code(error)
+        self.push_writer(writer)
     }
 }
 
@@ -167,16 +139,13 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        let rep = fd.rep();
-        HostDescriptor::drop(&mut self.wasi, fd)?;
-        self.open.remove(rep);
-        Ok(())
+        self.close(fd)
     }
 
     async fn write(&mut self, fd: Fd, mut bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         bytes.truncate(WRITE_SIZE);
         let Some(held) = self.open.held(&fd) else {
-            return self.wasi.write(fd, bytes, offset).await;
+            return self.wasi(&fd)?.write(fd, bytes, offset).await;
         };
         let written = blocking(move || held.disk().write_at(held.file(), &bytes, offset)).await?;
         Ok(written as u64)
@@ -185,20 +154,20 @@ impl HostDescriptor for FilesView<'_> {
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
         match self.open.held(&fd) {
             Some(held) => blocking(move || held.disk().set_size(held.file(), size)).await,
-            None => self.wasi.set_size(fd, size).await,
+            None => self.wasi(&fd)?.set_size(fd, size).await,
         }
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let (held, token) = (self.open.held(&fd), self.open.stream()?);
-        let stream = self.wasi.read_via_stream(fd, offset)?;
-        let inner = self.wasi.table.delete(stream)?;
-        let reader: DynInputStream = Box::new(Reader {
-            inner,
-            _held: held,
-            _token: token,
-        });
-        Ok(self.wasi.table.push(reader)?)
+        let stream = self.wasi(&fd)?.read_via_stream(fd, offset)?;
+        self.reader(stream, |inner| {
+            Box::new(Reader {
+                inner,
+                _held: held,
+                _token: token,
+            })
+        })
     }
 
     fn write_via_stream(
@@ -216,21 +185,21 @@ impl HostDescriptor for FilesView<'_> {
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         match self.on_disk(&fd)? {
             Some((disk, at)) => blocking(move || disk.create_dir(&at, Path::new(&path))).await,
-            None => self.wasi.create_directory_at(fd, path).await,
+            None => self.wasi(&fd)?.create_directory_at(fd, path).await,
         }
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         match self.on_disk(&fd)? {
             Some((disk, at)) => blocking(move || disk.remove_dir(&at, Path::new(&path))).await,
-            None => self.wasi.remove_directory_at(fd, path).await,
+            None => self.wasi(&fd)?.remove_directory_at(fd, path).await,
         }
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         match self.on_disk(&fd)? {
             Some((disk, at)) => blocking(move || disk.remove_file(&at, Path::new(&path))).await,
-            None => self.wasi.unlink_file_at(fd, path).await,
+            None => self.wasi(&fd)?.unlink_file_at(fd, path).await,
         }
     }
 
@@ -239,7 +208,7 @@ impl HostDescriptor for FilesView<'_> {
             Some((disk, at)) => {
                 blocking(move || disk.symlink(Path::new(&target), &at, Path::new(&path))).await
             }
-            None => self.wasi.symlink_at(fd, target, path).await,
+            None => self.wasi(&fd)?.symlink_at(fd, target, path).await,
         }
     }
 
@@ -253,7 +222,11 @@ impl HostDescriptor for FilesView<'_> {
     ) -> FsResult<()> {
         let (from, to) = (self.on_disk(&fd)?, self.on_disk(&new_fd)?);
         match (from, to) {
-            (None, None) => self.wasi.link_at(fd, flags, old, new_fd, new).await,
+            (None, None) => {
+                self.wasi_of_both(&fd, &new_fd)?
+                    .link_at(fd, flags, old, new_fd, new)
+                    .await
+            }
             (Some(_), Some(_)) if flags.contains(PathFlags::SYMLINK_FOLLOW) => {
                 Err(ErrorCode::Invalid.into())
             }
@@ -269,12 +242,16 @@ impl HostDescriptor for FilesView<'_> {
         let (from, to) = (self.on_disk(&fd)?, self.on_disk(&new_fd)?);
         let paths = (PathBuf::from(&old), PathBuf::from(&new));
         match (from, to) {
-            (None, None) => self.wasi.rename_at(fd, old, new_fd, new).await,
+            (None, None) => {
+                self.wasi_of_both(&fd, &new_fd)?
+                    .rename_at(fd, old, new_fd, new)
+                    .await
+            }
             (Some((disk, from)), Some((_, to))) => {
                 blocking(move || disk.rename(&from, &paths.0, &to, &paths.1)).await
             }
             (Some((disk, from)), None) => {
-                let to = match self.wasi.table.get(&new_fd)? {
+                let to = match self.descriptor(&new_fd)? {
                     Descriptor::Dir(dir) if dir.perms.write_not_permitted() => {
                         return Err(ErrorCode::NotPermitted.into());
                     }
@@ -291,9 +268,7 @@ impl HostDescriptor for FilesView<'_> {
         self.open.begin()?;
         let listing = blocking(move || Listing::of(&directory)).await;
         let listing = listing.inspect_err(|_| self.open.end())?;
-        // To the guest the handle is only a number, so its type here is ours to choose.
-        let listing = self.wasi.table.push(listing)?;
-        Ok(Resource::new_own(listing.rep()))
+        self.push_listing(listing)
     }
 
     // The functions below change nothing that is counted.
@@ -305,23 +280,27 @@ impl HostDescriptor for FilesView<'_> {
         length: Filesize,
         advice: types::Advice,
     ) -> FsResult<()> {
-        self.wasi.advise(fd, offset, length, advice).await
+        self.wasi(&fd)?.advise(fd, offset, length, advice).await
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
-        self.wasi.sync_data(fd).await
+        self.wasi(&fd)?.sync_data(fd).await
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
-        self.wasi.sync(fd).await
+        self.wasi(&fd)?.sync(fd).await
     }
 
     async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {
-        self.wasi.get_flags(fd).await
+        self.wasi(&fd)?.get_flags(fd).await
     }
 
     async fn get_type(&mut self, fd: Fd) -> FsResult<types::DescriptorType> {
-        self.wasi.get_type(fd).await
+        // Every program asks for this at its beginning, whether it looks at a file or not.
+        if self.open.is_stand_in(&fd) {
+            return Ok(types::DescriptorType::Directory);
+        }
+        self.wasi(&fd)?.get_type(fd).await
     }
 
     async fn set_times(
@@ -330,7 +309,7 @@ impl HostDescriptor for FilesView<'_> {
         accessed: types::NewTimestamp,
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
-        self.wasi.set_times(fd, accessed, modified).await
+        self.wasi(&fd)?.set_times(fd, accessed, modified).await
     }
 
     async fn set_times_at(
@@ -341,7 +320,7 @@ impl HostDescriptor for FilesView<'_> {
         accessed: types::NewTimestamp,
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
-        self.wasi
+        self.wasi(&fd)?
             .set_times_at(fd, flags, path, accessed, modified)
             .await
     }
@@ -352,11 +331,11 @@ impl HostDescriptor for FilesView<'_> {
         length: Filesize,
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
-        self.wasi.read(fd, length, offset).await
+        self.wasi(&fd)?.read(fd, length, offset).await
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
-        self.wasi.stat(fd).await
+        self.wasi(&fd)?.stat(fd).await
     }
 
     async fn stat_at(
@@ -366,20 +345,27 @@ impl HostDescriptor for FilesView<'_> {
         path: String,
     ) -> FsResult<types::DescriptorStat> {
         self.open.looks_at(&fd, &path);
-        self.wasi.stat_at(fd, flags, path).await
+        self.wasi(&fd)?.stat_at(fd, flags, path).await
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         self.open.looks_at(&fd, &path);
-        self.wasi.readlink_at(fd, path).await
+        self.wasi(&fd)?.readlink_at(fd, path).await
     }
 
     async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
-        self.wasi.is_same_object(a, b).await
+        if self.open.are_one_top(&a, &b) {
+            return Ok(true);
+        }
+        match self.wasi_of_both(&a, &b) {
+            Ok(wasi) => wasi.is_same_object(a, b).await,
+            // One of them can't be made, so they are not the same.
+            Err(error) => error.downcast().map(|_| false),
+        }
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<types::MetadataHashValue> {
-        self.wasi.metadata_hash(fd).await
+        self.wasi(&fd)?.metadata_hash(fd).await
     }
 
     async fn metadata_hash_at(
@@ -388,24 +374,7 @@ impl HostDescriptor for FilesView<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<types::MetadataHashValue> {
-        self.wasi.metadata_hash_at(fd, flags, path).await
-    }
-}
-
-impl HostDirectoryEntryStream for FilesView<'_> {
-    async fn read_directory_entry(
-        &mut self,
-        stream: Resource<types::DirectoryEntryStream>,
-    ) -> FsResult<Option<types::DirectoryEntry>> {
-        let listing = Resource::<Listing>::new_borrow(stream.rep());
-        self.wasi.table.get_mut(&listing)?.next().await
-    }
-
-    fn drop(&mut self, stream: Resource<types::DirectoryEntryStream>) -> wasmtime::Result<()> {
-        let listing = Resource::<Listing>::new_own(stream.rep());
-        self.wasi.table.delete(listing)?;
-        self.open.end();
-        Ok(())
+        self.wasi(&fd)?.metadata_hash_at(fd, flags, path).await
     }
 }
 
