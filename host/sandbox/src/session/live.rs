@@ -10,7 +10,7 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, TypedFunc, WasmList};
 
 use super::output::Switch;
-use super::wire::{self, NoReply, Operation, Reply, Request};
+use super::wire::{self, Kind, NoReply, Operation, Reply, Request};
 use crate::engine::{Interpreter, Interrupt, StoreState, Usage, withdraw};
 use crate::error::Error;
 use crate::guest::{Guest, exit_of};
@@ -35,6 +35,8 @@ pub(super) struct Live {
     requests: u32,
     /// Where the guest puts its replies. It stays there.
     mailbox: Option<u32>,
+    /// Set in a fork until it has given up what is its parent's.
+    due: Option<Due>,
     keeps: Keeps,
 }
 
@@ -45,6 +47,12 @@ pub(super) struct Frozen {
     pub(super) requests: u32,
     /// Whether files were open, which the guest has noted.
     pub(super) has_open: bool,
+}
+
+/// That a fork has to give up what is its parent's.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    has_open: bool,
 }
 
 /// What a session holds until its end, and nobody looks at.
@@ -71,8 +79,20 @@ pub(super) enum Answer {
     Reply(Body),
     /// The host has no memory for its reply of this kind.
     NoRoom,
+    /// It was interrupted before it was asked.
+    Interrupted,
     /// The interpreter has ended, or can't go on.
     Ended(Exit),
+}
+
+impl Answer {
+    /// Whether the guest did what it was asked for.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Reply(body) => body.reply().is_some_and(|reply| reply.kind == Kind::Done),
+            Self::NoRoom | Self::Interrupted | Self::Ended(_) => false,
+        }
+    }
 }
 
 impl Live {
@@ -101,6 +121,7 @@ impl Live {
             limit,
             requests: 0,
             mailbox: None,
+            due: None,
             keeps,
         })
     }
@@ -112,13 +133,21 @@ impl Live {
             interpreter: frozen.await?,
             mailbox: self.mailbox,
             requests: self.requests,
-            has_open: false,
+            // What it has not given up itself its copies do.
+            has_open: self.due.is_some_and(|due| due.has_open),
         })
     }
 
-    /// Goes on where the frozen one was.
+    /// Goes on where the frozen one was, which has to be asked to give up what is not its own.
     pub(super) fn resume(&mut self, frozen: &Frozen) {
         (self.mailbox, self.requests) = (frozen.mailbox, frozen.requests);
+    }
+
+    /// Goes on where the frozen one was, and [gives up](Self::give_up) what is that one's before anything else.
+    pub(super) fn fork(&mut self, frozen: &Frozen) {
+        self.resume(frozen);
+        let has_open = frozen.has_open;
+        self.due = Some(Due { has_open });
     }
 
     /// Whether the program has files or directories open.
@@ -144,6 +173,43 @@ impl Live {
     /// Takes an interrupt back that came too late for a turn.
     pub(super) fn withdraw_interrupt(&mut self) {
         withdraw(&mut self.store);
+    }
+
+    /// Whether it still has what is its parent's.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Lets a fork give up what is its parent's, if that is still due. Nothing of the program runs before, and
+    /// an interrupt waits until it is done.
+    ///
+    /// # Errors
+    ///
+    /// The answer to what was to be asked next: the interrupt, or why the fork can't begin. It is still due then,
+    /// and nothing else may be asked.
+    pub(super) async fn give_up(&mut self) -> Result<(), Answer> {
+        let Some(Due { has_open }) = self.due else {
+            return Ok(());
+        };
+        let request = Request {
+            operation: Operation::Forked,
+            number: 0,
+            most: wire::LEAST,
+            flags: if has_open { wire::HAS_OPEN } else { 0 },
+            text: "",
+        };
+        let interrupt = self.interrupt();
+        interrupt.hold();
+        let answer = self.ask(request).await;
+        let is_interrupted = interrupt.release();
+        if !answer.is_done() {
+            return Err(answer);
+        }
+        self.due = None;
+        match is_interrupted {
+            true => Err(Answer::Interrupted),
+            false => Ok(()),
+        }
     }
 
     /// Asks the guest.
