@@ -134,6 +134,12 @@ numpy.random.seed(1)
     let code = "[random.random(), numpy.random.random()]";
     let own = text(&mut parent, code).await;
     assert!(own.starts_with(&format!("[{STALE}")), "the control: {own}");
+    // A generator of another kind is the program's own.
+    let code = "numpy.random.set_bit_generator(numpy.random.PCG64(1)); numpy.random.random()";
+    turn(&mut parent, code).await;
+    let mut child = fork(&mut parent).await;
+    let next = text(&mut child, "numpy.random.random()").await;
+    assert_eq!(text(&mut parent, "numpy.random.random()").await, next);
 }
 
 /// Begins to give up files, and takes its time.

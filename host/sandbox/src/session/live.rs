@@ -1,10 +1,11 @@
 //! The interpreter of a session, between turns and in them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_net_egress::account::Reservation;
 use sandbox_net_gateway::Gateway;
+use sandbox_net_python::image::Pages;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::Store;
 use wasmtime::component::{Instance, TypedFunc, WasmList};
@@ -37,6 +38,8 @@ pub(super) struct Live {
     mailbox: Option<u32>,
     /// Set in a fork until it has given up what is its parent's.
     due: Option<Due>,
+    /// What its forks write to in their first turns.
+    first: First,
     keeps: Keeps,
 }
 
@@ -47,13 +50,17 @@ pub(super) struct Frozen {
     pub(super) requests: u32,
     /// Whether files were open, which the guest has noted.
     pub(super) has_open: bool,
+    pub(super) first: First,
 }
 
 /// That a fork has to give up what is its parent's.
-#[derive(Clone, Copy, Debug)]
 struct Due {
     has_open: bool,
+    first: First,
 }
+
+/// The pages that forks of one session write to in their first turns, once there was one.
+pub(super) type First = Arc<OnceLock<Pages>>;
 
 /// What a session holds until its end, and nobody looks at.
 pub(crate) struct Keeps {
@@ -122,6 +129,7 @@ impl Live {
             requests: 0,
             mailbox: None,
             due: None,
+            first: First::default(),
             keeps,
         })
     }
@@ -134,7 +142,8 @@ impl Live {
             mailbox: self.mailbox,
             requests: self.requests,
             // What it has not given up itself its copies do.
-            has_open: self.due.is_some_and(|due| due.has_open),
+            has_open: self.due.as_ref().is_some_and(|due| due.has_open),
+            first: Arc::clone(&self.first),
         })
     }
 
@@ -146,8 +155,10 @@ impl Live {
     /// Goes on where the frozen one was, and [gives up](Self::give_up) what is that one's before anything else.
     pub(super) fn fork(&mut self, frozen: &Frozen) {
         self.resume(frozen);
-        let has_open = frozen.has_open;
-        self.due = Some(Due { has_open });
+        self.due = Some(Due {
+            has_open: frozen.has_open,
+            first: Arc::clone(&frozen.first),
+        });
     }
 
     /// Whether the program has files or directories open.
@@ -180,17 +191,34 @@ impl Live {
         self.due.is_some()
     }
 
-    /// Lets a fork give up what is its parent's, if that is still due. Nothing of the program runs before, and
-    /// an interrupt waits until it is done.
+    /// Asks the guest. A fork gives up what is its parent's before, if that is due. If it can't, its answer is
+    /// that, and it is still due: nothing else may be asked then.
+    pub(super) async fn ask(&mut self, request: Request<'_>) -> Answer {
+        let Some(Due { has_open, first }) = &self.due else {
+            return self.ask_now(request).await;
+        };
+        let (has_open, first) = (*has_open, Arc::clone(first));
+        // Each would be a fault, or two.
+        if let Some(pages) = first.get() {
+            self.interpreter.expect(&mut self.store, pages);
+        }
+        if let Err(answer) = self.give_up(has_open).await {
+            return answer;
+        }
+        let executes = request.operation == Operation::Execute;
+        let answer = self.ask_now(request).await;
+        if executes && !matches!(answer, Answer::Ended(_)) {
+            first.get_or_init(|| self.interpreter.written(&self.store));
+        }
+        answer
+    }
+
+    /// Nothing of the program runs before it, and an interrupt waits until it is done.
     ///
     /// # Errors
     ///
-    /// The answer to what was to be asked next: the interrupt, or why the fork can't begin. It is still due then,
-    /// and nothing else may be asked.
-    pub(super) async fn give_up(&mut self) -> Result<(), Answer> {
-        let Some(Due { has_open }) = self.due else {
-            return Ok(());
-        };
+    /// The answer to what was to be asked next: the interrupt, or why the fork can't begin.
+    async fn give_up(&mut self, has_open: bool) -> Result<(), Answer> {
         let request = Request {
             operation: Operation::Forked,
             number: 0,
@@ -200,7 +228,7 @@ impl Live {
         };
         let interrupt = self.interrupt();
         interrupt.hold();
-        let answer = self.ask(request).await;
+        let answer = self.ask_now(request).await;
         let is_interrupted = interrupt.release();
         if !answer.is_done() {
             return Err(answer);
@@ -212,8 +240,7 @@ impl Live {
         }
     }
 
-    /// Asks the guest.
-    pub(super) async fn ask(&mut self, request: Request<'_>) -> Answer {
+    async fn ask_now(&mut self, request: Request<'_>) -> Answer {
         self.requests = self.requests.wrapping_add(1);
         let request = Request {
             number: self.requests,

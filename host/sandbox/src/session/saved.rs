@@ -19,7 +19,7 @@ use sandbox_net_python::image::ImageError;
 use serde::{Deserialize, Serialize};
 
 use super::fork::Origin;
-use super::live::{Frozen, Live};
+use super::live::{First, Frozen, Live};
 use super::wire::{HAS_OPEN, Operation};
 use super::{Session, SessionOptions, TurnEnd, why};
 use crate::disk::{Digest, DiskLimits};
@@ -150,6 +150,7 @@ impl Session {
             mailbox: notes.mailbox,
             requests: notes.requests,
             has_open: notes.has_open,
+            first: First::default(),
         };
         let loaded = Sandbox::new(engine, origin.forked(None), root.holding(place));
         let begun = origin.begin(loaded, &frozen, &settings, Live::resume);

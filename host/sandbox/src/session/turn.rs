@@ -337,11 +337,7 @@ async fn asked(
         text: &job.text,
     };
     let answered = async {
-        let live = taken.live_mut();
-        let answer = match live.give_up().await {
-            Ok(()) => live.ask(request).await,
-            Err(answer) => answer,
-        };
+        let answer = taken.live_mut().ask(request).await;
         tokio::join!(stdout.written(), stderr.written());
         answer
     };
