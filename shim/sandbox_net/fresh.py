@@ -4,6 +4,7 @@ A renewal costs nothing where its module is not loaded. What modules of a progra
 known only of generators of random numbers: those that were seeded by chance get another seed.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -16,6 +17,8 @@ _generators: list[Any] = []
 _numpy_generators: list[Any] = []
 # A seed that numpy takes from the system has 128 bits, one that a program gives seldom over 64.
 _GIVEN_BITS: Final = 64
+# The words of the state of numpy's global generator.
+_WORDS: Final = 624
 
 
 def start() -> None:
@@ -119,7 +122,11 @@ def _zoneinfo(module: Any) -> None:
 
 
 def _numpy(module: Any) -> None:
-    module.seed()
+    # Any words are a state. To let numpy make one of a seed takes several times as long.
+    words = memoryview(os.urandom(4 * _WORDS)).cast("I").tolist()
+    # A generator of another kind is the program's own.
+    with contextlib.suppress(TypeError, ValueError):
+        module.set_state(("MT19937", words, _WORDS))
     for bits in _numpy_generators:
         bits.state = type(bits)().state
 

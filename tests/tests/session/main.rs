@@ -8,6 +8,7 @@ mod limits;
 mod program;
 mod saved;
 mod turns;
+mod unused;
 mod values;
 
 use sandbox_net::{Sandbox, Session, TurnOutcome};

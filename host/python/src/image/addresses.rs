@@ -360,6 +360,15 @@ impl Addresses {
         Ok(written)
     }
 
+    /// As [`populate`](Self::populate), of what is within the memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn populate_within(&self, ranges: &[Range<usize>]) {
+        let size = self.size();
+        for range in ranges.iter().filter(|range| range.start < size) {
+            self.populate(range.start, range.end.min(size) - range.start);
+        }
+    }
+
     /// Gets pages at once that would be faults one by one. That they are not got is no fault.
     fn populate(&self, at: usize, length: usize) {
         assert!(at.checked_add(length).is_some_and(|end| end <= self.size()));

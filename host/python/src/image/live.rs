@@ -8,6 +8,7 @@ use wasmtime::{AsContext, AsContextMut, Result, Store};
 #[cfg(unix)]
 use super::addresses::Addresses;
 use super::creator::Beginning;
+use super::pages::Pages;
 use super::parts::Image;
 #[cfg(unix)]
 use super::spares::Lease;
@@ -79,6 +80,29 @@ impl LiveMemory {
         let _ = (store, image);
     }
 
+    /// The pages that were written to since this began as `image`.
+    pub fn written(&self, store: impl AsContext, image: &Image) -> Pages {
+        #[cfg(target_os = "linux")]
+        if let Some(addresses) = self.of(store)
+            && let Ok(written) = addresses.written(addresses.size())
+        {
+            return Pages::of(written, image);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (store, image);
+        Pages::default()
+    }
+
+    /// Gets pages at once that are about to be written to.
+    pub fn expect(&self, store: impl AsContextMut, pages: &Pages) {
+        #[cfg(target_os = "linux")]
+        if let Some(addresses) = self.of(store) {
+            addresses.populate_within(pages.ranges());
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (store, pages);
+    }
+
     /// The image of what is in the memory, of `size` bytes; none where that has to be read and copied.
     #[cfg(target_os = "linux")]
     pub(super) fn freeze(
@@ -110,6 +134,14 @@ impl LiveMemory {
 
     /// There is none on this platform.
     pub fn teach(&self, _: impl AsContext, _: &Image) {}
+
+    /// There is none on this platform.
+    pub fn written(&self, _: impl AsContext, _: &Image) -> Pages {
+        Pages::default()
+    }
+
+    /// There is none on this platform.
+    pub fn expect(&self, _: impl AsContextMut, _: &Pages) {}
 
     /// There is none on this platform.
     pub fn write(&self, _: impl AsContextMut, _: u32, _: u32) -> Option<()> {

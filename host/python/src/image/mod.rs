@@ -38,6 +38,7 @@ mod live;
 mod mapping;
 #[cfg(any(test, not(unix)))]
 mod owned;
+mod pages;
 mod parts;
 mod room;
 mod save;
@@ -52,4 +53,5 @@ pub(crate) use self::file::ImageWriter;
 pub use self::file::{Identity, ImageError};
 pub use self::freeze::freeze;
 pub use self::live::{LiveMemory, instantiate};
+pub use self::pages::Pages;
 pub use self::parts::Image;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox_net_python::image::{self, LiveMemory, freeze};
+use sandbox_net_python::image::{self, LiveMemory, Pages, freeze};
 use sandbox_net_python::manifest::Signals;
 use sandbox_net_python::{Capability, Image};
 use wasmtime::component::{Component, Instance, InstancePre};
@@ -132,6 +132,21 @@ impl Interpreter {
             && let Some(live) = &store.data().live
         {
             live.memory.teach(store, &self.image);
+        }
+    }
+
+    /// The pages of memory that the instance in this store has written to.
+    pub(crate) fn written(&self, store: &Store<StoreState>) -> Pages {
+        let live = store.data().live.as_ref();
+        live.map_or_else(Pages::default, |live| {
+            live.memory.written(store, &self.image)
+        })
+    }
+
+    /// Gets pages of memory at once that the instance in this store is about to write to.
+    pub(crate) fn expect(&self, store: &mut Store<StoreState>, pages: &Pages) {
+        if let Some(live) = store.data().live.clone() {
+            live.memory.expect(store, pages);
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Interrupt(Arc<Shared>);
 
 struct Shared {
     is_asked: AtomicBool,
+    /// Whether what is asked for waits.
+    is_held: AtomicBool,
     guest: AtomicWaker,
     engine: EngineWeak,
 }
@@ -29,6 +31,7 @@ impl Interrupt {
     pub(crate) fn new(engine: &wasmtime::Engine) -> Self {
         Self(Arc::new(Shared {
             is_asked: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             guest: AtomicWaker::new(),
             engine: engine.weak(),
         }))
@@ -41,8 +44,19 @@ impl Interrupt {
         self.0.guest.wake();
     }
 
+    /// Keeps what is asked for from the guest until it is [released](Self::release).
+    pub(crate) fn hold(&self) {
+        self.0.is_held.store(true, Ordering::Release);
+    }
+
+    /// Ends [`hold`](Self::hold); returns whether something was asked for, which the guest gets next.
+    pub(crate) fn release(&self) -> bool {
+        self.0.is_held.store(false, Ordering::Release);
+        self.is_asked()
+    }
+
     pub(super) fn is_asked(&self) -> bool {
-        self.0.is_asked.load(Ordering::Acquire)
+        !self.0.is_held.load(Ordering::Acquire) && self.0.is_asked.load(Ordering::Acquire)
     }
 
     /// What comes of `wait`; none if it is to end before. It begins even if it is to end.
@@ -74,8 +88,8 @@ impl Interrupt {
 
 /// Delivers what was asked for. A guest calls it at each epoch.
 pub(crate) fn deliver(mut store: StoreContextMut<'_, StoreState>) {
-    let asked = &store.data().interrupt.0.is_asked;
-    if asked.swap(false, Ordering::AcqRel) {
+    let interrupt = &store.data().interrupt;
+    if interrupt.is_asked() && interrupt.0.is_asked.swap(false, Ordering::AcqRel) {
         with(&mut store, |memory, store, signals| {
             interrupt::interrupt(memory, store, signals);
         });

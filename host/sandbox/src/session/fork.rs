@@ -1,19 +1,19 @@
 //! Forks of a session: copies that go their own ways.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox_net_gateway::Gateway;
 use sandbox_net_policy::Policy;
 
+use super::copies::Copies;
 use super::live::{Frozen, Keeps, Live};
 use super::loan::Loan;
-use super::wire::{HAS_OPEN, Operation};
+use super::wire::Operation;
 use super::{Begin, Session, TurnEnd, why};
 use crate::error::Error;
 use crate::guest::Guest;
-use crate::root::Root;
 use crate::runtime;
 use crate::sandbox::{self, Sandbox};
 use crate::stdio::InputSource;
@@ -80,7 +80,9 @@ impl Session {
     /// used, and its memory counts. What the session has open does not cross: files are closed,
     /// connections are as if the server had ended them, and the errors say so. Its stdin is empty.
     /// Random numbers are fresh; its monotonic clock goes on. Threads and tasks stand still between turns,
-    /// and go on in both.
+    /// and go on in both. The fork closes what is not its own, and makes its random numbers fresh, with the first
+    /// operation that asks something of it, before any of the program runs. If it can't, that operation fails with
+    /// [`Error::Start`], and the fork has ended.
     ///
     /// ```no_run
     /// # async fn example(sandbox: sandbox_net::Sandbox) -> Result<(), sandbox_net::Error> {
@@ -109,7 +111,8 @@ impl Session {
             .ok_or_else(|| Error::Internal("there is no fork".to_owned()))
     }
 
-    /// Makes several forks of the same moment: see [`fork_with`](Self::fork_with).
+    /// Makes several forks of the same moment, as many at once as there are processors: see
+    /// [`fork_with`](Self::fork_with).
     ///
     /// # Errors
     ///
@@ -134,32 +137,29 @@ impl Session {
 
     async fn forks(&mut self, count: usize, options: ForkOptions) -> Result<Vec<Session>, Error> {
         runtime::check()?;
-        let policy = options.policy.as_ref();
         let engine = self.shared.engine.clone();
         let places = (0..count)
             .map(|_| engine.place())
             .collect::<Result<Vec<_>, _>>()?;
-        let (frozen, roots) = self.frozen(count).await?;
-        let mut forks = Vec::with_capacity(count);
-        for (root, place) in roots.into_iter().zip(places) {
-            let settings = self.origin.forked(policy);
-            let sandbox = Sandbox::new(engine.clone(), settings, root.holding(place));
-            forks.push(
-                self.origin
-                    .begin(sandbox, &frozen, &self.shared.settings, false)
-                    .await?,
-            );
-        }
-        Ok(forks)
+        let (frozen, loan) = self.frozen().await?;
+        let copies = Copies {
+            origin: self.origin.clone(),
+            engine,
+            policy: options.policy,
+            settings: self.shared.settings.clone(),
+            frozen,
+            places: Mutex::new(places),
+            loan: Mutex::new(loan),
+        };
+        copies.make().await
     }
 
-    /// The session as it is now, and so many copies of its files.
-    pub(super) async fn frozen(&self, copies: usize) -> Result<(Frozen, Vec<Root>), Error> {
+    /// The session as it is now. It stays so as long as there is the loan.
+    pub(super) async fn frozen(&self) -> Result<(Frozen, Loan), Error> {
         let mut loan = self.loan().await?;
-        let mut has_open = false;
-        if loan.live().has_open_files() {
+        let has_open = loan.live().has_open_files();
+        if has_open {
             drop(loan);
-            has_open = true;
             let looked = self.ask(Operation::Look, "", 0).await?;
             if looked.outcome.end != TurnEnd::Done {
                 return Err(Error::Start(why(&looked.outcome)));
@@ -167,22 +167,9 @@ impl Session {
             loan = self.loan().await?;
         }
         let frozen = loan.live_mut().freeze().await;
-        let frozen = frozen.map_err(|error| Error::Start(format!("{error:#}")))?;
-        let root = Arc::clone(&loan.live().keeps().root);
-        let unmade: Option<Vec<_>> = (0..copies).map(|_| root.copy_unmade()).collect();
-        let roots: Result<Vec<Root>, _> = match unmade {
-            Some(roots) => roots.into_iter().collect(),
-            None => {
-                let copied = tokio::task::spawn_blocking(move || {
-                    // Nothing of the session runs while its files are copied.
-                    let _loan = loan;
-                    (0..copies).map(|_| root.copy()).collect()
-                });
-                copied.await.map_err(|e| runtime::unfinished(&e))?
-            }
-        };
-        let frozen = Frozen { has_open, ..frozen };
-        Ok((frozen, roots.map_err(Error::Files)?))
+        let mut frozen = frozen.map_err(|error| Error::Start(format!("{error:#}")))?;
+        frozen.has_open |= has_open;
+        Ok((frozen, loan))
     }
 
     /// Takes the interpreter out of its place, unless a turn has it. Another fork, whose future was dropped,
@@ -213,13 +200,13 @@ impl Origin {
         settings
     }
 
-    /// Begins a session in `sandbox` as the frozen one was. One that is loaded gets the variables of now.
+    /// Begins a session in `sandbox` as the frozen one was; `goes_on` says how.
     pub(super) async fn begin(
         &self,
         sandbox: Sandbox,
         frozen: &Frozen,
         settings: &super::Settings,
-        is_loaded: bool,
+        goes_on: fn(&mut Live, &Frozen),
     ) -> Result<Session, Error> {
         let begin = Begin {
             guest: Guest {
@@ -246,17 +233,8 @@ impl Origin {
             stdin: None,
             closing: sandbox.closing(),
         };
-        let mut session = Session::of(begin, |live: &mut Live| live.resume(frozen)).await?;
+        let mut session = Session::of(begin, |live: &mut Live| goes_on(live, frozen)).await?;
         session.own = Some(Box::new(sandbox));
-        let flags = if frozen.has_open { HAS_OPEN } else { 0 };
-        let variables = match is_loaded {
-            true => serde_json::to_string(&self.env).map_err(|e| Error::Start(e.to_string()))?,
-            false => String::new(),
-        };
-        let begun = session.ask(Operation::Forked, &variables, flags).await?;
-        match begun.outcome.end {
-            TurnEnd::Done => Ok(session),
-            _ => Err(Error::Start(why(&begun.outcome))),
-        }
+        Ok(session)
     }
 }

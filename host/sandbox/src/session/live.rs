@@ -1,16 +1,17 @@
 //! The interpreter of a session, between turns and in them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_net_egress::account::Reservation;
 use sandbox_net_gateway::Gateway;
+use sandbox_net_python::image::Pages;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::Store;
 use wasmtime::component::{Instance, TypedFunc, WasmList};
 
 use super::output::Switch;
-use super::wire::{self, NoReply, Operation, Reply, Request};
+use super::wire::{self, Kind, NoReply, Operation, Reply, Request};
 use crate::engine::{Interpreter, Interrupt, StoreState, Usage, withdraw};
 use crate::error::Error;
 use crate::guest::{Guest, exit_of};
@@ -35,6 +36,10 @@ pub(super) struct Live {
     requests: u32,
     /// Where the guest puts its replies. It stays there.
     mailbox: Option<u32>,
+    /// Set in a fork until it has given up what is its parent's.
+    due: Option<Due>,
+    /// What its forks write to where they give up what is not theirs.
+    first: First,
     keeps: Keeps,
 }
 
@@ -45,7 +50,17 @@ pub(super) struct Frozen {
     pub(super) requests: u32,
     /// Whether files were open, which the guest has noted.
     pub(super) has_open: bool,
+    pub(super) first: First,
 }
+
+/// That a fork has to give up what is its parent's.
+struct Due {
+    has_open: bool,
+    first: First,
+}
+
+/// The pages that forks of one session write to before their programs go on, once there was one.
+pub(super) type First = Arc<OnceLock<Pages>>;
 
 /// What a session holds until its end, and nobody looks at.
 pub(crate) struct Keeps {
@@ -71,8 +86,20 @@ pub(super) enum Answer {
     Reply(Body),
     /// The host has no memory for its reply of this kind.
     NoRoom,
+    /// It was interrupted before it was asked.
+    Interrupted,
     /// The interpreter has ended, or can't go on.
     Ended(Exit),
+}
+
+impl Answer {
+    /// Whether the guest did what it was asked for.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Reply(body) => body.reply().is_some_and(|reply| reply.kind == Kind::Done),
+            Self::NoRoom | Self::Interrupted | Self::Ended(_) => false,
+        }
+    }
 }
 
 impl Live {
@@ -101,6 +128,8 @@ impl Live {
             limit,
             requests: 0,
             mailbox: None,
+            due: None,
+            first: First::default(),
             keeps,
         })
     }
@@ -112,13 +141,24 @@ impl Live {
             interpreter: frozen.await?,
             mailbox: self.mailbox,
             requests: self.requests,
-            has_open: false,
+            // What it has not given up itself its copies do.
+            has_open: self.due.as_ref().is_some_and(|due| due.has_open),
+            first: Arc::clone(&self.first),
         })
     }
 
-    /// Goes on where the frozen one was.
+    /// Goes on where the frozen one was, which has to be asked to give up what is not its own.
     pub(super) fn resume(&mut self, frozen: &Frozen) {
         (self.mailbox, self.requests) = (frozen.mailbox, frozen.requests);
+    }
+
+    /// Goes on where the frozen one was, and [gives up](Self::give_up) what is that one's before anything else.
+    pub(super) fn fork(&mut self, frozen: &Frozen) {
+        self.resume(frozen);
+        self.due = Some(Due {
+            has_open: frozen.has_open,
+            first: Arc::clone(&frozen.first),
+        });
     }
 
     /// Whether the program has files or directories open.
@@ -146,8 +186,58 @@ impl Live {
         withdraw(&mut self.store);
     }
 
-    /// Asks the guest.
+    /// Whether it still has what is its parent's.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Asks the guest. A fork gives up what is its parent's before, if that is due. If it can't, its answer is
+    /// that, and it is still due: nothing else may be asked then.
     pub(super) async fn ask(&mut self, request: Request<'_>) -> Answer {
+        let Some(Due { has_open, first }) = &self.due else {
+            return self.ask_now(request).await;
+        };
+        let (has_open, first) = (*has_open, Arc::clone(first));
+        // Each would be a fault, or two.
+        if let Some(pages) = first.get() {
+            self.interpreter.expect(&mut self.store, pages);
+        }
+        if let Err(answer) = self.give_up(has_open).await {
+            return answer;
+        }
+        // What the program writes to is nobody's business but its own.
+        first.get_or_init(|| self.interpreter.written(&self.store));
+        self.ask_now(request).await
+    }
+
+    /// Nothing of the program runs before it, and an interrupt waits until it is done.
+    ///
+    /// # Errors
+    ///
+    /// The answer to what was to be asked next: the interrupt, or why the fork can't begin.
+    async fn give_up(&mut self, has_open: bool) -> Result<(), Answer> {
+        let request = Request {
+            operation: Operation::Forked,
+            number: 0,
+            most: wire::LEAST,
+            flags: if has_open { wire::HAS_OPEN } else { 0 },
+            text: "",
+        };
+        let interrupt = self.interrupt();
+        interrupt.hold();
+        let answer = self.ask_now(request).await;
+        let is_interrupted = interrupt.release();
+        if !answer.is_done() {
+            return Err(answer);
+        }
+        self.due = None;
+        match is_interrupted {
+            true => Err(Answer::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    async fn ask_now(&mut self, request: Request<'_>) -> Answer {
         self.requests = self.requests.wrapping_add(1);
         let request = Request {
             number: self.requests,

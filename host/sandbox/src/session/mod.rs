@@ -1,6 +1,7 @@
 //! Sessions: many turns in one interpreter.
 
 mod begin;
+mod copies;
 mod fork;
 mod interrupts;
 mod live;
@@ -187,7 +188,8 @@ impl Session {
     ///
     /// [`Error::SessionEnded`] after the session's end, an [`Error`] where an option can't be enforced,
     /// there is no memory for the streams ([`Error::HostMemory`]), as many programs wait for their turn as
-    /// may ([`Error::Busy`]), and outside of a tokio runtime with timers ([`Error::Runtime`]). Whatever the
+    /// may ([`Error::Busy`]), a [fork](Self::fork_with) can't begin with its first operation
+    /// ([`Error::Start`]), and outside of a tokio runtime with timers ([`Error::Runtime`]). Whatever the
     /// program does is a [`TurnOutcome`].
     ///
     /// # Cancel safety

@@ -55,6 +55,15 @@ pub struct PythonException {
 }
 
 impl PythonException {
+    /// What a program gets that is interrupted before its first line.
+    pub(super) fn interrupt() -> Self {
+        Self {
+            type_name: "KeyboardInterrupt".to_owned(),
+            message: String::new(),
+            traceback: "KeyboardInterrupt\n".to_owned(),
+        }
+    }
+
     pub(super) fn of(reply: &Reply<'_>) -> Self {
         let text = |tag| reply.text(tag).unwrap_or_default().into_owned();
         Self {

@@ -19,8 +19,9 @@ use sandbox_net_python::image::ImageError;
 use serde::{Deserialize, Serialize};
 
 use super::fork::Origin;
-use super::live::Frozen;
-use super::{Session, SessionOptions};
+use super::live::{First, Frozen, Live};
+use super::wire::{HAS_OPEN, Operation};
+use super::{Session, SessionOptions, TurnEnd, why};
 use crate::disk::{Digest, DiskLimits};
 use crate::error::Error;
 use crate::root::Root;
@@ -80,10 +81,16 @@ impl Session {
         let path = path.as_ref().to_path_buf();
         let capability = self.origin.settings.capability;
         let interpreter = self.shared.engine.name_of(capability);
-        let (frozen, mut roots) = self.frozen(1).await?;
-        let root = roots.pop();
-        let root = root.ok_or_else(|| Error::Internal("there are no files".to_owned()))?;
+        let (frozen, loan) = self.frozen().await?;
+        let root = Arc::clone(&loan.live().keeps().root);
         let directories = self.origin.directories(&root);
+        let copied = tokio::task::spawn_blocking(move || {
+            // Nothing of the session runs while its files are copied.
+            let _loan = loan;
+            root.copy()
+        });
+        let root = copied.await.map_err(|e| runtime::unfinished(&e))?;
+        let root = root.map_err(Error::Files)?;
         let place = path.clone();
         let written = tokio::task::spawn_blocking(move || -> io::Result<()> {
             let notes = Notes {
@@ -143,9 +150,25 @@ impl Session {
             mailbox: notes.mailbox,
             requests: notes.requests,
             has_open: notes.has_open,
+            first: First::default(),
         };
         let loaded = Sandbox::new(engine, origin.forked(None), root.holding(place));
-        origin.begin(loaded, &frozen, &settings, true).await
+        let begun = origin.begin(loaded, &frozen, &settings, Live::resume);
+        let session = begun.await?;
+        session.has_loaded(&origin, frozen.has_open).await?;
+        Ok(session)
+    }
+
+    /// Gives up what was the saved session's, and has the variables of now.
+    async fn has_loaded(&self, origin: &Origin, has_open: bool) -> Result<(), Error> {
+        let variables = serde_json::to_string(&origin.env);
+        let variables = variables.map_err(|error| Error::Start(error.to_string()))?;
+        let flags = if has_open { HAS_OPEN } else { 0 };
+        let done = self.ask(Operation::Forked, &variables, flags).await?;
+        match done.outcome.end {
+            TurnEnd::Done => Ok(()),
+            _ => Err(Error::Start(why(&done.outcome))),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::outcome::{PythonException, TurnEnd, TurnOutcome};
 use super::shared::Shared;
 use super::taken::Taken;
 use super::value::Value;
+use super::why;
 use super::wire::{Kind, NoReply, Operation, Reply, Request, Tag};
 use crate::drain::LAST;
 use crate::engine::{Interrupt, Turn as Place, Usage, first_slice};
@@ -33,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(1);
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 /// How long to wait at the end of a turn for records of what has ended in it.
 const RECORDS: Duration = Duration::from_millis(100);
+
+/// How a session has ended that could not begin as a fork, but for what it said.
+const NO_FORK: &str = "the fork could not begin";
 
 /// A turn of a [`Session`](crate::Session) that goes on by itself, to be watched. **Dropping it
 /// interrupts the turn**; if it has not ended a second later, the session ends.
@@ -60,7 +64,7 @@ pub struct Turn<'a> {
     stdout: Piped,
     stderr: Piped,
     abandoned: CancellationToken,
-    driver: JoinHandle<Done>,
+    driver: JoinHandle<Result<Done, Error>>,
 }
 
 impl std::fmt::Debug for Turn<'_> {
@@ -72,7 +76,7 @@ impl std::fmt::Debug for Turn<'_> {
 impl Turn<'_> {
     pub(super) fn new(
         abandoned: CancellationToken,
-        driver: JoinHandle<Done>,
+        driver: JoinHandle<Result<Done, Error>>,
         Readers { stdout, stderr }: Readers,
     ) -> Self {
         Self {
@@ -99,8 +103,8 @@ impl Turn<'_> {
     ///
     /// # Errors
     ///
-    /// If the tokio runtime was shut down before ([`Error::Runtime`]). Whatever the program did is a
-    /// [`TurnOutcome`].
+    /// If the tokio runtime was shut down before ([`Error::Runtime`]), and if a fork can't begin with its first
+    /// turn ([`Error::Start`]). Whatever the program did is a [`TurnOutcome`].
     ///
     /// # Cancel safety
     ///
@@ -108,7 +112,7 @@ impl Turn<'_> {
     pub async fn wait(mut self) -> Result<TurnOutcome, Error> {
         let (ended, (), ()) =
             tokio::join!(&mut self.driver, self.stdout.drain(), self.stderr.drain());
-        let mut done = ended.map_err(|error| runtime::unfinished(&error))?;
+        let mut done = ended.map_err(|error| runtime::unfinished(&error))??;
         for (piped, bytes) in [
             (&mut self.stdout, &mut done.outcome.stdout),
             (&mut self.stderr, &mut done.outcome.stderr),
@@ -176,8 +180,19 @@ struct Left {
     answer: Option<Answer>,
 }
 
+impl Left {
+    /// Whether it was a fork that could not begin.
+    fn is_no_fork(&self) -> bool {
+        self.answer.is_some() && self.taken.live().is_due()
+    }
+}
+
 impl Work {
     /// Runs the turn on this thread as long as it does not wait, and then on the guests'.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] from a fork that can't begin, and [`Error::Runtime`].
     ///
     /// # Cancel safety
     ///
@@ -185,16 +200,16 @@ impl Work {
     pub(super) async fn run(self, taken: Taken, job: Job) -> Result<Done, Error> {
         let mut guest = Box::pin(self.guest(taken, job));
         if let Some(left) = first_slice(&self.usage, guest.as_mut()).await {
-            return Ok(self.finish(left, None).await);
+            return self.finish(left, None).await;
         }
         let abandons = self.abandoned.clone().drop_guard();
         let done = tokio::spawn(self.watch(guest)).await;
         drop(abandons.disarm());
-        done.map_err(|error| runtime::unfinished(&error))
+        done.map_err(|error| runtime::unfinished(&error))?
     }
 
     /// Runs the turn on the guests' threads.
-    pub(super) fn spawn(self, taken: Taken, job: Job) -> JoinHandle<Done> {
+    pub(super) fn spawn(self, taken: Taken, job: Job) -> JoinHandle<Result<Done, Error>> {
         let guest = Box::pin(self.guest(taken, job));
         tokio::spawn(self.watch(guest))
     }
@@ -209,7 +224,10 @@ impl Work {
     }
 
     /// Sees the turn to its end.
-    async fn watch(self, guest: Pin<Box<impl Future<Output = Left> + Send + 'static>>) -> Done {
+    async fn watch(
+        self,
+        guest: Pin<Box<impl Future<Output = Left> + Send + 'static>>,
+    ) -> Result<Done, Error> {
         let threads = self.shared.engine.threads();
         let task = threads.run(Arc::clone(&self.usage), guest);
         let watched = Watched {
@@ -225,14 +243,15 @@ impl Work {
     }
 
     /// What came of it, now that the guest does nothing more.
-    async fn finish(self, mut left: Left, why: Option<Why>) -> Done {
+    async fn finish(self, mut left: Left, stopped: Option<Why>) -> Result<Done, Error> {
         drop(self.running);
-        if why.is_some() {
+        let is_no_fork = left.is_no_fork();
+        if stopped.is_some() {
             left.taken.live_mut().withdraw_interrupt();
         }
         self.shared.stdout.to(None);
         self.shared.stderr.to(None);
-        let mut done = ended(left, why, &self.shared);
+        let mut done = ended(left, stopped, &self.shared);
         drop(self.place);
         let outcome = &mut done.outcome;
         outcome.cpu = self.usage.used().saturating_sub(self.before);
@@ -247,7 +266,10 @@ impl Work {
         outcome.exchanges = audit.exchanges();
         outcome.lookups = audit.lookups();
         outcome.dropped = audit.dropped();
-        done
+        match is_no_fork {
+            true => Err(Error::Start(why(outcome))),
+            false => Ok(done),
+        }
     }
 }
 
@@ -378,6 +400,7 @@ impl Watched<'_> {
 
 /// What became of the turn, and of the session.
 fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
+    let is_no_fork = left.is_no_fork();
     let Left { taken, answer } = left;
     let mut done = Done {
         outcome: TurnOutcome::new(),
@@ -396,12 +419,18 @@ fn ended(left: Left, why: Option<Why>, shared: &Shared) -> Done {
             outcome.truncated = true;
             None
         }
+        Some(Answer::Interrupted) => {
+            outcome.end = TurnEnd::Interrupted;
+            outcome.exception = Some(PythonException::interrupt());
+            None
+        }
         Some(Answer::Ended(exit)) => Some(exit),
         None => Some(match why {
             Some(Why::TimeLimit) => Exit::TimeLimit,
             _ => Exit::Killed,
         }),
     };
+    let exit = exit.or_else(|| is_no_fork.then(|| Exit::Trap(NO_FORK.to_owned())));
     match exit {
         None => taken.put_back(),
         Some(exit) => {
