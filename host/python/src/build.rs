@@ -84,7 +84,7 @@ impl Builder<'_> {
     }
 
     /// Returns the runtime compiled for `engine`: code without data, whose instances begin with an
-    /// [`image`](Self::image), with a network and without. Blocks for minutes the first time. Engines
+    /// [`image`](Self::image), with a network and without. Blocks for about a minute the first time. Engines
     /// whose settings lead to different code have different entries of the cache.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Builder<'_> {
             EntryPoint::Reactor { run } if run == "run" => {}
             _ => return Err(self.unsupported("is no reactor with the export `run`")),
         }
-        let label = "compiling the interpreter (once, a few minutes)";
+        let label = "compiling the interpreter (once, about a minute)";
         let _step = self.progress.start(label, Amount::Unknown);
         let module = private_dir::read(&self.installed.core_wasm)?;
         let component = componentize::runtime(&module, &self.stubs()?, self.recipe()?)?;

@@ -4,14 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::engine::EngineFull;
-use crate::pool::PoolError;
+use crate::pool::error::PoolError;
 use sandbox_net_egress::{Limit, NameServersError, TlsConfigError};
 use sandbox_net_gateway::secrets::VaultError;
 use sandbox_net_policy::{DocumentError, FieldGrantsError, RuleError, TlsGrantsError};
 use sandbox_net_python::{BuildError, RuntimeError};
 
 use crate::script::Exit;
-use crate::snapshot::SnapshotError;
+use crate::snapshot::error::SnapshotError;
 
 /// Why a sandbox could not be built, or a run could not start.
 #[derive(Debug, thiserror::Error)]

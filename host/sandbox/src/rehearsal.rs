@@ -58,7 +58,7 @@ impl Engine {
     /// ```no_run
     /// # async fn example() -> Result<(), sandbox_net::BuildError> {
     /// let engine = sandbox_net::Engine::builder().build().await?;
-    /// // A service begins to listen only when the first request will not wait for minutes.
+    /// // A service begins to listen only when the first request will not wait for a minute.
     /// engine.warm().await?;
     /// # Ok(())
     /// # }

@@ -191,7 +191,7 @@ impl EngineBuilder {
     /// [`configure`](crate::configure) sets, no fuel, memory that begins as a snapshot
     /// (`Config::with_host_memory`), and the check that compiled code is of this version of wasmtime. Other settings are the closure's: one
     /// with which Python cannot be compiled is a [`BuildError::Compile`]. Settings that lead to different
-    /// code have their own entry of the cache, so the first run with them compiles for minutes.
+    /// code have their own entry of the cache, so the first run with them compiles for about a minute.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), sandbox_net::BuildError> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox_net_python::image::{self, LiveMemory, Pages, freeze};
+use sandbox_net_python::image::{self, Pages, freeze};
 use sandbox_net_python::manifest::Signals;
 use sandbox_net_python::{Capability, Image};
 use wasmtime::component::{Component, Instance, InstancePre};
 use wasmtime::{Store, format_err};
 
 use super::linker::{self, StoreState};
+use super::live::Live;
 
 /// An interpreter, ready to be instantiated. Cloning is cheap.
 #[derive(Clone)]
@@ -22,20 +23,6 @@ pub(crate) struct Interpreter {
     clock: Duration,
     /// Whether the others learn of its instance.
     teaches: bool,
-}
-
-/// An instance that lives. Cloning is cheap.
-#[derive(Clone)]
-pub(crate) struct Live {
-    memory: Arc<LiveMemory>,
-    signals: Option<Signals>,
-}
-
-impl Live {
-    /// Its memory, and where in it the interpreter looks for signals.
-    pub(super) fn signals(&self) -> Option<(&LiveMemory, &Signals)> {
-        Some((&self.memory, self.signals.as_ref()?))
-    }
 }
 
 /// Links the code with what programs of this capability may import.
@@ -118,10 +105,7 @@ impl Interpreter {
         let made = image::instantiate(&self.image, freezes, &self.instances, store).await;
         let (instance, memory) = made?;
         let signals = self.signals;
-        store.data_mut().live = memory.map(|memory| Live {
-            memory: Arc::new(memory),
-            signals,
-        });
+        store.data_mut().live = memory.map(|memory| Live::new(memory, signals));
         Ok(instance)
     }
 
@@ -131,7 +115,7 @@ impl Interpreter {
         if self.teaches
             && let Some(live) = &store.data().live
         {
-            live.memory.teach(store, &self.image);
+            live.memory().teach(store, &self.image);
         }
     }
 
@@ -163,7 +147,7 @@ impl Interpreter {
     ) -> wasmtime::Result<Self> {
         let live = store.data().live.clone();
         let live = live.ok_or_else(|| format_err!("this platform has no live copies"))?;
-        let image = freeze(store, instance, &live.memory, &self.image).await?;
+        let image = freeze(store, instance, live.memory(), &self.image).await?;
         Ok(Self {
             instances: self.instances.clone(),
             image: Arc::new(image),

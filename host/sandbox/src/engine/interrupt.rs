@@ -1,19 +1,15 @@
 //! Interrupts a guest as Ctrl-C does a program: what it executes gets a `KeyboardInterrupt`, and what it
 //! waits for ends.
 //!
-//! Whoever asks may be on any thread. The guest itself delivers, at an epoch: it does not execute then, so
-//! that its memory can be written to. A wait of its own ends early, and the epoch comes before it executes
-//! Python code again.
+//! Whoever asks may be on any thread. The guest itself delivers, at an epoch (`delivery.rs`). A wait of its own
+//! ends early, and the epoch comes before it executes Python code again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
-use sandbox_net_python::interrupt;
-use wasmtime::{AsContextMut, EngineWeak, StoreContextMut};
-
-use super::linker::StoreState;
+use wasmtime::EngineWeak;
 
 /// Interrupts one guest. Cloning is cheap; a clone interrupts the same one.
 #[derive(Clone)]
@@ -59,6 +55,11 @@ impl Interrupt {
         !self.0.is_held.load(Ordering::Acquire) && self.0.is_asked.load(Ordering::Acquire)
     }
 
+    /// Whether it was asked for and is not held, which it then is no more.
+    pub(super) fn take(&self) -> bool {
+        self.is_asked() && self.0.is_asked.swap(false, Ordering::AcqRel)
+    }
+
     /// What comes of `wait`; none if it is to end before. It begins even if it is to end.
     pub(super) async fn or<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
         let mut wait = std::pin::pin!(wait);
@@ -83,39 +84,5 @@ impl Interrupt {
         if let Some(engine) = self.0.engine.upgrade() {
             engine.increment_epoch();
         }
-    }
-}
-
-/// Delivers what was asked for. A guest calls it at each epoch.
-pub(crate) fn deliver(mut store: StoreContextMut<'_, StoreState>) {
-    let interrupt = &store.data().interrupt;
-    if interrupt.is_asked() && interrupt.0.is_asked.swap(false, Ordering::AcqRel) {
-        with(&mut store, |memory, store, signals| {
-            interrupt::interrupt(memory, store, signals);
-        });
-    }
-}
-
-/// Takes back what was asked for and has had no effect, once the guest is at rest.
-pub(crate) fn withdraw(mut store: impl AsContextMut<Data = StoreState>) {
-    let mut store = store.as_context_mut();
-    let asked = &store.data().interrupt.0.is_asked;
-    asked.store(false, Ordering::Release);
-    with(&mut store, |memory, store, signals| {
-        interrupt::withdraw(memory, store, signals);
-    });
-}
-
-fn with(
-    store: &mut StoreContextMut<'_, StoreState>,
-    work: impl FnOnce(
-        &sandbox_net_python::image::LiveMemory,
-        &mut StoreContextMut<'_, StoreState>,
-        &sandbox_net_python::manifest::Signals,
-    ),
-) {
-    let live = store.data().live.clone();
-    if let Some((memory, signals)) = live.as_ref().and_then(|live| live.signals()) {
-        work(memory, store, signals);
     }
 }

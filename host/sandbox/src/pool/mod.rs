@@ -1,11 +1,13 @@
 //! Sandboxes that are made before somebody asks for them.
 
 mod builder;
+pub(crate) mod error;
 mod queue;
 mod refill;
 mod stats;
 
 pub use builder::PoolBuilder;
+pub use error::PoolError;
 pub use stats::{MakingTime, PoolStats};
 
 use std::sync::Arc;
@@ -15,34 +17,6 @@ use tracing::Instrument as _;
 use crate::error::Error;
 use crate::sandbox::Sandbox;
 use queue::{Given, Queue};
-
-/// Why a pool gives no sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PoolError {
-    /// As many sandboxes are in use, and as many callers wait, as may.
-    #[error(
-        "{in_use} sandboxes of the pool are in use and {waiting} callers wait, as many as may: try again \
-         later, or raise the pool's max_in_use or max_waiting"
-    )]
-    Busy {
-        /// How many are in use.
-        in_use: usize,
-        /// How many callers wait.
-        waiting: usize,
-    },
-    /// None is ready, for a caller who does not wait.
-    #[error(
-        "no sandbox of the pool is ready: wait for one with get, or raise the pool's ready or max_in_use"
-    )]
-    NotReady,
-    /// One could not be made, for who waits until the pool is filled.
-    #[error("a sandbox of the pool can't be made: {0}")]
-    NotMade(String),
-    /// The pool was closed.
-    #[error("the pool is closed: it gives no more sandboxes")]
-    Closed,
-}
 
 /// Sandboxes that are ready before somebody asks for them, for a server whose clients shall not wait for
 /// their making.

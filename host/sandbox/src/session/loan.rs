@@ -1,18 +1,19 @@
-//! A session's interpreter while it is looked at between turns.
+//! A session's interpreter out of its place.
 
 use std::sync::Arc;
 
 use super::live::Live;
 use super::slot::Slot;
 
-/// An interpreter out of its place, in which nothing is done. It is given back when this is dropped.
+/// An interpreter that is looked at between turns: nothing is done in it. It is given back when this is
+/// dropped.
 pub(super) struct Loan {
     slot: Arc<Slot>,
-    /// There is one until the drop.
+    /// There is one until it is given back or taken.
     live: Option<Box<Live>>,
 }
 
-const THERE: &str = "it is there until the drop";
+pub(super) const THERE: &str = "it is there until it is consumed";
 
 impl Loan {
     pub(super) fn new(slot: Arc<Slot>, live: Box<Live>) -> Self {
@@ -26,6 +27,15 @@ impl Loan {
 
     pub(super) fn live_mut(&mut self) -> &mut Live {
         self.live.as_deref_mut().expect(THERE)
+    }
+
+    /// The interpreter, which is then not given back.
+    pub(super) fn take(&mut self) -> Option<Box<Live>> {
+        self.live.take()
+    }
+
+    pub(super) fn slot(&self) -> &Slot {
+        &self.slot
     }
 }
 

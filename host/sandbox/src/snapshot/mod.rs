@@ -2,7 +2,7 @@
 
 mod automatic;
 mod builder;
-mod error;
+pub(crate) mod error;
 mod file;
 mod maker;
 
