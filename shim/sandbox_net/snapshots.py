@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from . import ending, entry, fresh, import_record, ready_modules, settled
@@ -62,6 +62,7 @@ def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
 
 
 def _import(name: str, making: "_Making | None") -> dict[str, Any]:
+    before = threading.enumerate()
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -73,7 +74,7 @@ def _import(name: str, making: "_Making | None") -> dict[str, Any]:
     if making is not None:
         making.imported.append(name)
     record = making and making.record
-    fault = (record and record.fault()) or _left()
+    fault = (record and record.fault()) or _left(before)
     return {"fault": fault} if fault and record else {}
 
 
@@ -124,7 +125,7 @@ class _Making:
         # They are not destroyed at a program's end.
         ending.begin()
         fresh.collect()
-        return _left() or _open_file()
+        return _left(threading.enumerate()[:1]) or _open_file()
 
 
 class _Refusing:
@@ -142,8 +143,8 @@ class _Refusing:
         raise PermissionError(errno.EACCES, _NO_NETWORK)
 
 
-def _left() -> str | None:
-    others = [each.name for each in threading.enumerate()[1:]]
+def _left(before: Sequence[threading.Thread]) -> str | None:
+    others = [each.name for each in threading.enumerate() if each not in before]
     return f"the thread {others[0]} still runs" if others else None
 
 

@@ -111,6 +111,11 @@ impl DnsServer {
         });
     }
 
+    /// Forgets the queries so far: answers in turn begin anew.
+    pub fn forget(&self) {
+        self.questions.send_modify(Vec::clear);
+    }
+
     /// Every query so far. It sends one itself, which does not count, and whose answer shows that
     /// all earlier ones were counted: datagrams on loopback stay in order.
     ///

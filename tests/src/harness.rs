@@ -45,7 +45,7 @@ impl Servers {
 }
 
 /// The modules that programs import.
-const SHARED: [&str; 2] = ["frames.py", "report.py"];
+pub(crate) const SHARED: [&str; 2] = ["frames.py", "report.py"];
 
 /// The modules that the programs of a folder below `programs/` share besides [`SHARED`].
 const SHARED_IN_FOLDERS: [&str; 4] = [
@@ -62,17 +62,11 @@ const SHARED_IN_FOLDERS: [&str; 4] = [
 ///
 /// When the program is missing or the sandbox itself fails.
 pub async fn run_to_end(sandbox: &Sandbox, program: &str) -> Outcome {
-    let (folder, name) = program.rsplit_once('/').unwrap_or(("", program));
-    let beside = SHARED_IN_FOLDERS.into_iter().filter(|file| {
-        file.rsplit_once('/')
-            .is_some_and(|(other, _)| other == folder)
-    });
-    for file in SHARED.into_iter().chain(beside).chain([program]) {
-        let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
-        let path = format!("/home/{name}");
-        let written = sandbox.write_file(&path, read(file)).await;
+    for (path, contents) in files_of(program) {
+        let written = sandbox.write_file(&path, contents).await;
         written.expect("a file in the sandbox");
     }
+    let name = program.rsplit_once('/').map_or(program, |(_, name)| name);
     // As with `python -m`, the working directory is on the module path, so shared modules are
     // found.
     let module = name.strip_suffix(".py").expect("the name of a .py file");
@@ -94,7 +88,22 @@ pub async fn run(sandbox: &Sandbox, program: &str) -> (Report, Outcome) {
     (report, outcome)
 }
 
-fn read(program: &str) -> Vec<u8> {
+/// The file `program` and the modules that it may import, with their paths in a sandbox.
+pub(crate) fn files_of(program: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = program.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let beside = SHARED_IN_FOLDERS.into_iter().filter(|file| {
+        file.rsplit_once('/')
+            .is_some_and(|(other, _)| other == folder)
+    });
+    let files = SHARED.into_iter().chain(beside).chain([program]);
+    let placed = files.map(|file| {
+        let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+        (format!("/home/{name}"), read(file))
+    });
+    placed.collect()
+}
+
+pub(crate) fn read(program: &str) -> Vec<u8> {
     let path = programs().join(program);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

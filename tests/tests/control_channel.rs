@@ -1,9 +1,10 @@
-//! Frames that no shim would send each get an error, and the next valid request works.
+//! Frames that no shim would send each get an error, and the next valid request works, wherever the program
+//! runs.
 
 use std::sync::OnceLock;
 
 use sandbox_net::Sandbox;
-use sandbox_net_tests::{Check, Report, Servers, Trials, block_on, run};
+use sandbox_net_tests::{Check, Place, Program, Report, Servers, Trials, block_on};
 use serde_json::json;
 
 // The codes of errors in `adapter/FRAMES.md`.
@@ -126,8 +127,9 @@ const PAYLOADS: &[Row] = &[
     ("poll: 5,000 entries", &[FRAME, SIZE, HANDLE]),
 ];
 
-/// The results of one run of a program.
+/// The results of a program in one place.
 struct Seen {
+    place: Place,
     report: Report,
     /// How often the server was reached that no rule allows.
     forbidden: usize,
@@ -135,10 +137,10 @@ struct Seen {
     targets: Vec<String>,
 }
 
-/// A run of a program, which all rows about it share.
+/// What a program did everywhere, which all rows about it share.
 struct Shared {
     program: &'static str,
-    seen: OnceLock<Seen>,
+    seen: OnceLock<Vec<Seen>>,
 }
 
 impl Shared {
@@ -149,26 +151,32 @@ impl Shared {
         }
     }
 
-    fn seen(&self) -> &Seen {
-        self.seen.get_or_init(|| block_on(run_once(self.program)))
+    fn seen(&self) -> &[Seen] {
+        self.seen.get_or_init(|| block_on(everywhere(self.program)))
     }
 }
 
 static SENT_FRAMES: Shared = Shared::new("control_channel.py");
 static SENT_PAYLOADS: Shared = Shared::new("control_payloads.py");
 
-async fn run_once(program: &str) -> Seen {
+async fn everywhere(program: &str) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for place in Place::ALL {
+        all.push(run_once(place, program).await);
+    }
+    all
+}
+
+async fn run_once(place: Place, program: &str) -> Seen {
     let servers = Servers::start().await;
-    let sandbox = Sandbox::builder()
+    let builder = Sandbox::builder()
         .allow(servers.http.origin())
         .arg(servers.http.origin())
-        .arg(servers.forbidden.origin())
-        .build()
-        .await
-        .expect("a sandbox");
-    let (report, _) = run(&sandbox, program).await;
+        .arg(servers.forbidden.origin());
+    let ended = place.run(builder, &Program::new(program)).await;
     Seen {
-        report,
+        place,
+        report: ended.report(),
         forbidden: servers.forbidden.connections().await,
         targets: servers
             .http
@@ -181,7 +189,8 @@ async fn run_once(program: &str) -> Seen {
 
 /// Checks that every case that begins with `prefix` had one of `outcomes` and that the channel
 /// stayed usable.
-fn assert_all(report: &Report, prefix: &str, outcomes: &[&str]) {
+fn assert_all(seen: &Seen, prefix: &str, outcomes: &[&str]) {
+    let Seen { place, report, .. } = seen;
     let mut count = 0;
     for line in &report.lines {
         let case = line["case"].as_str().expect("a name");
@@ -190,13 +199,17 @@ fn assert_all(report: &Report, prefix: &str, outcomes: &[&str]) {
             let outcome = result[0].as_str().unwrap_or_default();
             assert!(
                 outcomes.contains(&outcome),
-                "{case}: {outcome} is none of {outcomes:?}"
+                "{place:?}: {case}: {outcome} is none of {outcomes:?}"
             );
-            assert_eq!(result[1], json!(true), "a good request after {case}");
+            assert_eq!(
+                result[1],
+                json!(true),
+                "{place:?}: a good request after {case}"
+            );
             count += 1;
         }
     }
-    assert!(count > 0, "no case begins with {prefix}");
+    assert!(count > 0, "{place:?}: no case begins with {prefix}");
 }
 
 fn no_other_server_is_reached(seen: &Seen) {
@@ -231,11 +244,15 @@ fn tests(
     others: &'static [Named],
 ) -> Vec<(String, Check)> {
     let rows = rows.iter().map(|(prefix, outcomes)| {
-        let check: Check = Box::new(|| assert_all(&shared.seen().report, prefix, outcomes));
+        let check: Check = Box::new(|| {
+            for seen in shared.seen() {
+                assert_all(seen, prefix, outcomes);
+            }
+        });
         ((*prefix).to_owned(), check)
     });
-    let others = others.iter().map(|(name, other)| {
-        let check: Check = Box::new(|| other(shared.seen()));
+    let others = others.iter().map(move |(name, other)| {
+        let check: Check = Box::new(move || shared.seen().iter().for_each(*other));
         ((*name).to_owned(), check)
     });
     rows.chain(others).collect()

@@ -1,11 +1,18 @@
-//! A program sees its own directory and the mounted ones, with the access that was granted.
+//! A program sees its own directory and the mounted ones, with the access that was granted, wherever it
+//! runs.
 
 use sandbox_net::{DirAccess, Sandbox};
-use sandbox_net_tests::run;
+use sandbox_net_tests::{Place, Program};
 use serde_json::json;
 
 #[tokio::test]
 async fn programs_see_the_directories_that_they_were_given_and_no_others() {
+    for place in Place::ALL {
+        only_what_it_was_given(place).await;
+    }
+}
+
+async fn only_what_it_was_given(place: Place) {
     let (read_only, writable) = (tempfile::tempdir(), tempfile::tempdir());
     let (read_only, writable) = (
         read_only.expect("a directory"),
@@ -17,19 +24,14 @@ async fn programs_see_the_directories_that_they_were_given_and_no_others() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(outside.path(), read_only.path().join("link")).expect("a link");
 
-    let sandbox = Sandbox::builder()
+    let builder = Sandbox::builder()
         .dir(read_only.path(), "/given", DirAccess::ReadOnly)
         .dir(writable.path(), "/shared", DirAccess::ReadWrite)
         .arg("/given")
-        .arg("/shared")
-        .build()
-        .await
-        .expect("a sandbox");
-    sandbox
-        .write_file("/home/in.txt", b"\x00\xff\n")
-        .await
-        .expect("a file in the sandbox");
-    let (report, _) = run(&sandbox, "files.py").await;
+        .arg("/shared");
+    let program = Program::new("files.py").file("/home/in.txt", b"\x00\xff\n");
+    let ended = place.run(builder, &program).await;
+    let (report, sandbox) = (ended.report(), ended.sandbox());
 
     assert_eq!(report.result("own directory"), &json!(3));
     assert_eq!(

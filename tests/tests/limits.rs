@@ -1,9 +1,10 @@
-//! The limits of a run hold whatever the program does.
+//! The limits of a program hold whatever it does, and wherever it runs.
 
 use std::time::Duration;
 
-use sandbox_net::{Engine, Error, Exit, Outcome, Output, Sandbox, Script};
-use sandbox_net_tests::{Servers, run, run_to_end};
+use futures_util::future::join_all;
+use sandbox_net::{Engine, Error, Exit, Output, Sandbox, Script};
+use sandbox_net_tests::{Ended, Place, Program, Servers};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -11,33 +12,46 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Much longer than every limit here, and much shorter than the five minutes that the programs wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `limits.py` with `arguments` under `limit` to its end.
-async fn end_of(servers: &Servers, limit: Duration, arguments: &[&str]) -> Outcome {
-    let mut sandbox = Sandbox::builder()
-        .allow(servers.raw.origin())
-        .allow(servers.http.origin())
-        .time_limit(limit);
-    for argument in arguments {
-        sandbox = sandbox.arg(*argument);
-    }
-    let sandbox = sandbox.build().await.expect("a sandbox");
-    let end = tokio::time::timeout(PATIENCE, run_to_end(&sandbox, "limits.py"));
-    end.await.expect("the end of the run")
+/// Runs `limits.py` with `arguments` under `limit` to its end, everywhere at once.
+async fn ends_of(servers: &Servers, limit: Duration, arguments: &[&str]) -> Vec<(Place, Ended)> {
+    let program = &Program::new("limits.py");
+    let ends = Place::ALL.map(|place| async move {
+        let mut builder = Sandbox::builder()
+            .allow(servers.raw.origin())
+            .allow(servers.http.origin())
+            .time_limit(limit);
+        for argument in arguments {
+            builder = builder.arg(*argument);
+        }
+        let end = tokio::time::timeout(PATIENCE, place.run(builder, program));
+        (place, end.await.expect("the end of the program"))
+    });
+    join_all(ends).await
 }
 
-fn assert_limited(what: &str, outcome: &Outcome) {
-    assert_eq!(
-        outcome.exit,
-        Exit::TimeLimit,
-        "{what}: {}",
-        outcome.stderr_text()
-    );
-    assert_eq!(outcome.exit_code(), 124, "{what}");
-    assert_eq!(outcome.stdout_text(), "", "{what} did not come to its end");
+/// The limit has ended the program. Its session goes on, unless it has caught that too.
+async fn assert_limited(what: &str, ends: Vec<(Place, Ended)>) {
+    for (place, mut ended) in ends {
+        let what = format!("{what} in {place:?}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.exit, Exit::TimeLimit, "{what}: {said}");
+        assert_eq!(ended.exit.code(), 124, "{what}");
+        assert_eq!(ended.stdout, b"", "{what} did not come to its end");
+        let Some(session) = ended.session() else {
+            continue;
+        };
+        match session.exec("6 * 7").await {
+            Ok(outcome) => assert_eq!(outcome.value.expect("a value").text, "42", "{what}"),
+            Err(error) => {
+                assert!(what.contains("catch_everything"), "{what}: {error}");
+                assert_eq!(session.ended(), Some(Exit::TimeLimit), "{what}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_run_that_waits_for_the_network_ends_at_its_limit() {
+async fn a_program_that_waits_for_the_network_ends_at_its_limit() {
     let servers = Servers::start().await;
     let silent = servers.raw.origin() + "/silent";
     let half = servers.raw.origin() + "/silent-in-body";
@@ -49,10 +63,8 @@ async fn a_run_that_waits_for_the_network_ends_at_its_limit() {
         ["catch_everything", &silent],
     ];
     for arguments in cases {
-        assert_limited(
-            &arguments.join(" "),
-            &end_of(&servers, LIMIT, &arguments).await,
-        );
+        let ends = ends_of(&servers, LIMIT, &arguments).await;
+        assert_limited(&arguments.join(" "), ends).await;
     }
     let requested = async {
         servers.raw.until_requested("/silent").await;
@@ -63,29 +75,31 @@ async fn a_run_that_waits_for_the_network_ends_at_its_limit() {
     requested.expect("requests before the limit was reached");
 
     let good = servers.http.origin() + "/get";
-    let outcome = end_of(&servers, PATIENCE, &["succeed", &good]).await;
-    assert_eq!(outcome.exit, Exit::Code(0), "{}", outcome.stderr_text());
+    for (place, ended) in ends_of(&servers, PATIENCE, &["succeed", &good]).await {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.exit, Exit::Code(0), "{place:?}: {said}");
+    }
 }
 
 #[tokio::test]
-async fn a_run_that_never_ends_by_itself_ends_at_its_limit() {
+async fn a_program_that_never_ends_by_itself_ends_at_its_limit() {
     let servers = Servers::start().await;
     for case in ["loop", "sleep"] {
-        assert_limited(case, &end_of(&servers, LIMIT, &[case]).await);
+        assert_limited(case, ends_of(&servers, LIMIT, &[case]).await).await;
     }
 }
 
 #[tokio::test]
 async fn a_program_without_memory_gets_memory_error() {
-    let sandbox = Sandbox::builder()
-        .memory_limit(512 << 20)
-        .arg("fill_memory")
-        .build()
-        .await
-        .expect("a sandbox");
-    let (report, _) = run(&sandbox, "limits.py").await;
-    assert_eq!(report.result("memory"), &json!(["MemoryError", true]));
-    assert_eq!(report.result("after it"), &json!(1 << 20));
+    for place in Place::ALL {
+        let builder = Sandbox::builder().memory_limit(512 << 20);
+        let builder = builder.arg("fill_memory");
+        let ended = place.run(builder, &Program::new("limits.py")).await;
+        let report = ended.report();
+        let memory = report.result("memory");
+        assert_eq!(memory, &json!(["MemoryError", true]), "{place:?}");
+        assert_eq!(report.result("after it"), &json!(1 << 20), "{place:?}");
+    }
 }
 
 #[tokio::test]

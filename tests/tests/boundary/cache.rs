@@ -17,15 +17,24 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// A cache with the interpreter without a network, copied from this user's cache.
-struct Copied {
+pub(super) struct Copied {
     /// The directory above the cache, which contains everything.
     outer: PathBuf,
-    cache: PathBuf,
+    pub(super) cache: PathBuf,
     _temp: TempDir,
 }
 
 impl Copied {
     async fn new() -> Self {
+        Self::by(|from, to| fs::copy(from, to).map(drop)).await
+    }
+
+    /// One whose files are this user's cache's own: for tests that change none of them.
+    pub(super) async fn linked() -> Self {
+        Self::by(|from, to| fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))).await
+    }
+
+    async fn by(file: fn(&Path, &Path) -> std::io::Result<()>) -> Self {
         let plain = Sandbox::builder().build().await.expect("a sandbox");
         plain.run(Script::code("pass")).await.expect("a run");
         let temp = TempDir::new().expect("a temporary directory");
@@ -46,6 +55,7 @@ impl Copied {
                     copy(
                         &from.root().join(kind).join(&key),
                         &cache.join(kind).join(&key),
+                        file,
                     );
                 }
             }
@@ -131,15 +141,15 @@ fn mapped_code(compiled: &Path) -> String {
 }
 
 /// Copies the directory with its files, except for core modules, which are not needed once compiled.
-fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path, file: fn(&Path, &Path) -> std::io::Result<()>) {
     fs::create_dir_all(to).expect("a directory");
     for item in fs::read_dir(from).expect("a directory") {
         let item = item.expect("an item").path();
         let to = to.join(item.file_name().expect("a name"));
         match item.is_dir() {
-            true => copy(&item, &to),
+            true => copy(&item, &to, file),
             false if item.ends_with("core.wasm") => drop(fs::write(&to, "")),
-            false => drop(fs::copy(&item, &to).expect("a copy")),
+            false => file(&item, &to).expect("a copy"),
         }
     }
     chmod(to, 0o755);

@@ -1,6 +1,7 @@
 //! The boundary around the policy: what a guest, a server or a file can cost the host is bounded, and
 //! every accepted setting is enforced. Each test has a control: honest use that keeps working.
 
+mod busy_cache;
 mod cache;
 mod dialled;
 mod engine_settings;

@@ -3,7 +3,9 @@
 
 use sandbox_net::policy::Document;
 use sandbox_net::{Outcome, Sandbox, SandboxBuilder, Verdict};
-use sandbox_net_tests::{Report, Script, ScriptedServer, Servers, TestCa, run};
+use sandbox_net_tests::{
+    Ended, Place, Program, Report, Script, ScriptedServer, Servers, TestCa, run,
+};
 use serde_json::{Value, json};
 
 /// Small enough to be used up soon, and enough for every honest request here.
@@ -20,6 +22,16 @@ fn builder(case: &str, origin: &str, ca: &TestCa) -> SandboxBuilder {
 async fn end_of(builder: SandboxBuilder) -> (Report, Outcome) {
     let sandbox = builder.build().await.expect("a sandbox");
     run(&sandbox, "boundary/memory.py").await
+}
+
+/// The ends of the program everywhere.
+async fn ends_of(builder: impl Fn() -> SandboxBuilder) -> Vec<(Place, Ended)> {
+    let program = Program::new("boundary/memory.py");
+    let mut ends = Vec::new();
+    for place in Place::ALL {
+        ends.push((place, place.run(builder(), &program).await));
+    }
+    ends
 }
 
 /// Checks that the host refused at its memory, after some successes, and that everything was free
@@ -53,18 +65,19 @@ async fn silent() -> ScriptedServer {
 #[tokio::test]
 async fn request_heads_that_nobody_answers_are_bounded_together_with_all_their_fields() {
     let (server, ca) = (silent().await, TestCa::new("unused"));
-    let builder = builder("heads", &server.origin(), &ca).host_memory_limit(LITTLE);
-    let (report, outcome) = end_of(builder).await;
-    let count = assert_bounded(&report);
-    // Each field costs more than 100 bytes, in each of its forms.
-    assert!(count * 1000 * 100 < LITTLE, "{count}");
-    let denied: Vec<&str> = outcome
-        .decisions
-        .iter()
-        .filter(|one| one.verdict == Verdict::Deny)
-        .map(|one| one.rule.as_str())
-        .collect();
-    assert_eq!(denied, ["budget:host-memory"]);
+    let builder = || builder("heads", &server.origin(), &ca).host_memory_limit(LITTLE);
+    for (place, ended) in ends_of(builder).await {
+        let count = assert_bounded(&ended.report());
+        // Each field costs more than 100 bytes, in each of its forms.
+        assert!(count * 1000 * 100 < LITTLE, "{place:?}: {count}");
+        let denied: Vec<&str> = ended
+            .decisions
+            .iter()
+            .filter(|one| one.verdict == Verdict::Deny)
+            .map(|one| one.rule.as_str())
+            .collect();
+        assert_eq!(denied, ["budget:host-memory"], "{place:?}");
+    }
 }
 
 #[tokio::test]
@@ -156,10 +169,12 @@ async fn responses_that_nobody_reads_are_bounded_together_in_every_version_of_ht
     let servers = Servers::start().await;
     for server in [&servers.http, &servers.https, &servers.http2] {
         let origin = server.origin();
-        let builder = builder("unread", &origin, &servers.ca).host_memory_limit(LITTLE);
-        let count = assert_bounded(&end_of(builder).await.0);
-        // The more buffers there are, the smaller they are: many readers may wait at once.
-        assert!((15..300).contains(&count), "{origin}: {count}");
+        let builder = || builder("unread", &origin, &servers.ca).host_memory_limit(LITTLE);
+        for (place, ended) in ends_of(builder).await {
+            let count = assert_bounded(&ended.report());
+            // The more buffers there are, the smaller they are: many readers may wait at once.
+            assert!((15..300).contains(&count), "{place:?} {origin}: {count}");
+        }
     }
 }
 
@@ -168,9 +183,11 @@ async fn request_bodies_that_nobody_takes_are_bounded_together() {
     let servers = Servers::start().await;
     for server in [&servers.http, &servers.http2] {
         let origin = server.origin();
-        let builder = builder("uploads", &origin, &servers.ca).host_memory_limit(LITTLE);
-        let count = assert_bounded(&end_of(builder).await.0);
-        assert!((10..100).contains(&count), "{origin}: {count}");
+        let builder = || builder("uploads", &origin, &servers.ca).host_memory_limit(LITTLE);
+        for (place, ended) in ends_of(builder).await {
+            let count = assert_bounded(&ended.report());
+            assert!((10..100).contains(&count), "{place:?} {origin}: {count}");
+        }
     }
 }
 

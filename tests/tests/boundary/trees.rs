@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandbox_net::{DirAccess, Outcome, Sandbox, SandboxBuilder};
+use sandbox_net_tests::{Place, Program};
 use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
@@ -59,7 +60,6 @@ async fn result(sandbox: &Sandbox, code: &str) -> Value {
 
 #[tokio::test]
 async fn bytes_beyond_the_disk_limit_are_enospc_however_they_come() {
-    let sandbox = of_mebibytes(1).await;
     let code = "
 def set_size(path, size):
     with open(path, 'wb') as file:
@@ -92,24 +92,53 @@ print(json.dumps([
 ]))
 ";
     let full = json!([MIB, "ENOSPC"]);
-    assert_eq!(
-        result(&sandbox, code).await,
-        json!([
-            "ENOSPC",
-            "ENOSPC",
-            "ENOSPC",
-            full,
-            [0, "ENOSPC"],
-            "ENOSPC",
-            ["a", "b", "c", "e", "f"],
-            "ENOSPC",
-            null,
-            null,
-            [0, "ENOSPC"],
-            null,
-            full
-        ])
-    );
+    let expected = json!([
+        "ENOSPC",
+        "ENOSPC",
+        "ENOSPC",
+        full,
+        [0, "ENOSPC"],
+        "ENOSPC",
+        ["a", "b", "c", "e", "f"],
+        "ENOSPC",
+        null,
+        null,
+        [0, "ENOSPC"],
+        null,
+        full
+    ]);
+    let program = Program::code(&format!("{PRELUDE}{code}"));
+    for place in Place::ALL {
+        let ended = place.run(Sandbox::builder().disk_limit(MIB), &program);
+        let ended = tokio::time::timeout(PATIENCE, ended).await.expect("an end");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.exit.code(), 0, "{place:?}: {said}");
+        let result: Value = serde_json::from_slice(&ended.stdout).expect("JSON");
+        assert_eq!(result, expected, "{place:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_fork_has_of_its_session_counts_to_its_own_disk() {
+    let sandbox = of_mebibytes(1).await;
+    let mut session = sandbox.session().await.expect("a session");
+    let before = format!("{PRELUDE}\nopen('/home/kept', 'wb').write(bytes(600_000)) and None");
+    assert!(session.exec(before).await.expect("a turn").is_done());
+    let mut fork = session.fork().await.expect("a fork");
+    // Each has the rest of a disk of its own, whatever the other does with its.
+    for session in [&mut fork, &mut session] {
+        for (code, expected) in [
+            ("fill('/home/more')", json!([MIB - 600_000, "ENOSPC"])),
+            ("os.unlink('/home/kept')", Value::Null),
+            ("fill('/home/again')", json!([600_000, "ENOSPC"])),
+        ] {
+            let outcome = session.exec(code).await.expect("a turn");
+            assert_eq!(outcome.exception, None, "{code}");
+            let json = outcome.value.and_then(|value| value.json);
+            let value = json.map_or(Value::Null, |it| serde_json::from_str(&it).expect("JSON"));
+            assert_eq!(value, expected, "{code}");
+        }
+    }
 }
 
 #[tokio::test]

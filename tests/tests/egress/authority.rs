@@ -1,7 +1,7 @@
 //! Authorities and request targets that two parsers may read differently.
 
 use sandbox_net::policy::DenyReason::{HostMismatch, NoRule};
-use sandbox_net_tests::Trials;
+use sandbox_net_tests::{Place, Trials};
 
 use crate::row::Refusal::{Denied, Harmless, Invalid, NotCarried, Raised};
 use crate::row::Trace::Head;
@@ -169,7 +169,8 @@ async fn a_host_without_the_port_arrives_as_the_program_wrote_it() {
     for value in ["127.0.0.1", "{raw}"] {
         let attack = ["client", "{raw}", "GET", "/ok", "Host", value];
         let world = World::start(&[]).await;
-        let inside = runner::in_sandbox(&world, &ROW, &attack, ROW.rules, ROW.good).await;
+        let inside = runner::in_sandbox(Place::Run, &world, &ROW, &attack, ROW.rules, ROW.good);
+        let inside = inside.await;
         let outside = runner::natively(&world, &ROW, &attack).await;
         assert_eq!(inside.line("attack"), outside.line("attack"));
         let heads = world.raw.heads();

@@ -1,9 +1,10 @@
 //! The host's own environment, and sandboxes side by side.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use sandbox_net::policy::DenyReason::NoRule;
-use sandbox_net::{Outcome, Sandbox};
+use sandbox_net::{Outcome, Sandbox, Session};
 use sandbox_net_tests::{Native, Report, Trials};
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ const fn proxy(
 ) -> Row {
     Row::new(name, attack).with_env(env).denied(NoRule)
 }
+
+/// Much longer than a request takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const FORBIDDEN: &str = "http://127.0.0.1:{port}";
 
@@ -47,6 +51,8 @@ enum Scenario {
     OtherHandles,
     /// Handles of an earlier run of the same sandbox.
     EarlierHandles,
+    /// Handles of the session that a fork is made of.
+    ForkedHandles,
     /// A run that ends in the middle of a request.
     Left,
     /// A session ticket of another sandbox.
@@ -62,6 +68,10 @@ enum Scenario {
 const SCENARIOS: &[(&str, Scenario)] = &[
     ("handles of another sandbox", Scenario::OtherHandles),
     ("handles of an earlier run", Scenario::EarlierHandles),
+    (
+        "handles of the session that a fork is made of",
+        Scenario::ForkedHandles,
+    ),
     ("an end in the middle of a request", Scenario::Left),
     ("a session ticket of another sandbox", Scenario::Tickets),
     (
@@ -115,6 +125,7 @@ impl Scenario {
         match self {
             Self::OtherHandles => other_handles(&world).await,
             Self::EarlierHandles => earlier_handles(&world).await,
+            Self::ForkedHandles => forked_handles(&world).await,
             Self::Left => left(&world).await,
             Self::Tickets => tickets(&world).await,
             Self::OtherSession => other_session(&world).await,
@@ -157,6 +168,36 @@ async fn earlier_handles(world: &World) {
     assert_eq!(stolen.result("attack"), &json!([HANDLE]));
     assert_eq!(stolen.result("good"), &json!(200));
     assert_eq!(world.count(Request("/stolen")).await, 0);
+}
+
+async fn forked_handles(world: &World) {
+    let sandbox = sandbox(world, &[], &["hold", "{good}", "/get"]).await;
+    program::write_to(&sandbox).await;
+    let mut session = sandbox.session().await.expect("a session");
+    let hold = "import json, sys, attack\nheld = attack.attack_hold(*json.loads(sys.argv[1])[1:])";
+    let outcome = session.exec(hold).await.expect("a turn");
+    assert!(outcome.is_done(), "{outcome:?}");
+    let mut fork = session.fork().await.expect("a fork");
+    let steal = "attack.attack_steal(*held)";
+    assert_eq!(value(&mut fork, steal).await, json!([HANDLE]));
+    let good = "attack.good(sys.argv[2], True)";
+    assert_eq!(value(&mut fork, good).await, json!(200));
+    assert_eq!(world.count(Request("/stolen")).await, 0);
+    // Control: in the session they are alive.
+    let own = value(&mut session, steal).await;
+    let outcomes = own.as_array().expect("outcomes");
+    assert!(outcomes.contains(&json!("ok")), "{own}");
+    let requested = world.good.until_requested("/stolen");
+    let requested = tokio::time::timeout(PATIENCE, requested).await;
+    requested.expect("the session's own request");
+}
+
+/// The value of a turn.
+async fn value(session: &mut Session, code: &str) -> Value {
+    let outcome = session.exec(code).await.expect("a turn");
+    let value = outcome.value.as_ref().and_then(|it| it.json.as_ref());
+    let json = value.unwrap_or_else(|| panic!("{code}: {outcome:?}"));
+    serde_json::from_str(json).expect("JSON")
 }
 
 async fn left(world: &World) {

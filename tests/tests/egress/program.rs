@@ -1,7 +1,7 @@
 //! The attacking program, compiled once, because hundreds of runs use it.
 
 use sandbox_net::{Outcome, Sandbox, Script};
-use sandbox_net_tests::{Report, run_to_end};
+use sandbox_net_tests::{Program, Report, run_to_end};
 use tokio::sync::OnceCell;
 
 /// The program, as the machine's own Python runs it.
@@ -31,30 +31,46 @@ async fn compile() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Runs the program in `sandbox` to its end.
-pub async fn run(sandbox: &Sandbox) -> Outcome {
+/// Puts the program into `sandbox`.
+pub async fn write_to(sandbox: &Sandbox) {
     for (path, bytes) in COMPILED.get_or_init(compile).await {
         let written = sandbox.write_file(path, bytes.as_slice()).await;
         written.expect("a file in the sandbox");
     }
+}
+
+/// Runs the program in `sandbox` to its end.
+pub async fn run(sandbox: &Sandbox) -> Outcome {
+    write_to(sandbox).await;
     let run = sandbox.run(Script::module(MODULES[0])).await;
     run.expect("a run of the sandbox")
 }
 
-/// Runs another program, which uses those modules.
-pub async fn run_beside(sandbox: &Sandbox, program: &str) -> Outcome {
-    for (path, bytes) in COMPILED.get_or_init(compile).await {
-        let written = sandbox.write_file(path, bytes.as_slice()).await;
-        written.expect("a file in the sandbox");
-    }
+/// What a session has done before a fork of it attacks: it has used the good server by frames and by
+/// sockets, and keeps a connection of each kind. It has looked no name up: the address would be that
+/// name's from then on.
+const BEFORE: &str = "
+import sys, socket, runpy, attack
+host, port = sys.argv[2].removeprefix('http://').rsplit(':', 1)
+assert attack.good(sys.argv[2], True) == 200
+kept = [attack.open_by_frames(host, port)]
+if host != 'localhost':
+    assert attack.good(sys.argv[2], False) == 200
+    kept.append(socket.create_connection((host, int(port))))
+";
+
+/// The program, for any place: its arguments are the sandbox's.
+pub async fn everywhere() -> Program {
+    let compiled = COMPILED.get_or_init(compile).await.clone();
+    Program::of(MODULES[0], compiled).before(BEFORE)
+}
+
+/// Another program, which uses those modules.
+pub async fn beside(program: &str) -> Program {
+    let compiled = COMPILED.get_or_init(compile).await.clone();
     let source = std::fs::read(sandbox_net_tests::Native::path(program)).expect("the program");
-    let written = sandbox
-        .write_file(&format!("/home/{program}"), source)
-        .await;
-    written.expect("a file in the sandbox");
     let module = program.strip_suffix(".py").expect("a module");
-    let run = sandbox.run(Script::module(module)).await;
-    run.expect("a run of the sandbox")
+    Program::of(module, compiled).file(&format!("/home/{program}"), source)
 }
 
 /// The output of a run, which must have succeeded.

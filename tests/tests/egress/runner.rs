@@ -1,21 +1,22 @@
-//! Runs a row: the attack under its rules, then its control.
+//! Runs a row: the attack under its rules in every place where a program runs, then its control.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use sandbox_net::policy::DenyReason;
 use sandbox_net::{DecisionRecord, Sandbox, Verdict};
-use sandbox_net_tests::{Native, Report};
+use sandbox_net_tests::{Native, Place, Report};
 use serde_json::{Value, json};
 
 use crate::program;
-use crate::row::{Refusal, Row};
+use crate::row::{Name, Refusal, Row};
 use crate::world::{World, document};
 
 /// One run of an attack.
 pub struct Run {
     report: Report,
     decisions: Vec<DecisionRecord>,
+    records: Vec<String>,
 }
 
 impl Run {
@@ -70,9 +71,40 @@ pub async fn check(row: &'static Row) -> Result<(), String> {
     control(row).await
 }
 
+/// The attack in every place. The log has the same of each, and the program sees the same.
 async fn deny(row: &Row) -> Result<(), String> {
     let world = World::start(row.names).await;
-    let run = in_sandbox(&world, row, row.attack, row.rules, row.good).await;
+    let mut first: Option<Run> = None;
+    for place in Place::ALL {
+        world.dns.forget();
+        let run = in_sandbox(place, &world, row, row.attack, row.rules, row.good).await;
+        let mut faults = faults(&world, row, &run).await;
+        if let Some(first) = &first {
+            let (here, there) = (run.line("attack"), first.line("attack"));
+            if here != there {
+                faults.push(format!("it is told {here}, and in a run {there}"));
+            }
+            let (here, there) = (&run.records, &first.records);
+            if here != there {
+                faults.push(format!("the log has {here:#?}, and of a run {there:#?}"));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(format!(
+                "{place:?}: {}\n{}decisions: {:#?}\n{}",
+                faults.join("; "),
+                run.report,
+                run.decisions,
+                world.describe().await
+            ));
+        }
+        first.get_or_insert(run);
+    }
+    Ok(())
+}
+
+/// What is wrong with a run of the attack.
+async fn faults(world: &World, row: &Row, run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     if run.line("good")["result"] != json!(200) {
         faults.push("the good request did not work".to_owned());
@@ -89,41 +121,52 @@ async fn deny(row: &Row) -> Result<(), String> {
     if let Some(question) = questions.iter().find(|one| strange(&one.name)) {
         faults.push(format!("the name {} was asked for", question.name));
     }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let faults = faults.join("; ");
-    let decisions = &run.decisions;
-    Err(format!(
-        "{faults}\n{}decisions: {decisions:#?}\n{}",
-        run.report,
-        world.describe().await
-    ))
+    faults
 }
 
 /// The controls that have worked: rows share some, and one run of each is enough.
 static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn is_shown(key: &str) -> bool {
+    SHOWN.lock().is_ok_and(|shown| shown.contains(key))
+}
 
 async fn control(row: &Row) -> Result<(), String> {
     let names = row.control.names.unwrap_or(row.names);
     let attack = row.control.attack.unwrap_or(row.attack);
     let run = (attack, row.control.rules, names, row.env, row.trace);
     let key = format!("{run:?}");
-    if SHOWN.lock().is_ok_and(|shown| shown.contains(&key)) {
+    if !is_shown(&key) {
+        works(row, names, attack, Place::Run).await?;
+        SHOWN.lock().expect("the list").insert(key);
+    }
+    if row.control.rules.is_none() {
         return Ok(());
     }
+    // Each kind of attack works once in every place.
+    for place in Place::ALL.into_iter().skip(1) {
+        let key = format!("{} {place:?}", attack[0]);
+        if !is_shown(&key) {
+            works(row, names, attack, place).await?;
+            SHOWN.lock().expect("the list").insert(key);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the control, natively if it has no rules; it leaves its trace.
+async fn works(row: &Row, names: &[Name], attack: &[&str], place: Place) -> Result<(), String> {
     let world = World::start(names).await;
     let run = match row.control.rules {
-        Some(rules) => in_sandbox(&world, row, attack, rules, "127.0.0.1").await,
+        Some(rules) => in_sandbox(place, &world, row, attack, rules, "127.0.0.1").await,
         None => natively(&world, row, attack).await,
     };
     let good = run.line("good")["result"] == json!(200);
     if good && world.count(row.trace).await > 0 {
-        SHOWN.lock().expect("the list").insert(key);
         return Ok(());
     }
     Err(format!(
-        "the control did not leave {:?}\n{}decisions: {:#?}\n{}",
+        "{place:?}: the control did not leave {:?}\n{}decisions: {:#?}\n{}",
         row.trace,
         run.report,
         run.decisions,
@@ -139,6 +182,7 @@ fn argument(world: &World, attack: &[&str]) -> String {
 
 /// Runs an attack in a sandbox with these rules, in which `host` is the good server's.
 pub async fn in_sandbox(
+    place: Place,
     world: &World,
     row: &Row,
     attack: &[&str],
@@ -157,14 +201,16 @@ pub async fn in_sandbox(
     for (name, value) in row.env {
         builder = builder.env(*name, world.fill(value));
     }
-    if ["requests", "unverified"].contains(&attack[0]) {
-        builder = builder.with_package("requests");
-    }
-    let sandbox = builder.build().await.expect("a sandbox");
-    let outcome = program::run(&sandbox).await;
+    let program = program::everywhere().await;
+    let program = match ["requests", "unverified"].contains(&attack[0]) {
+        true => program.packages(&["requests"]),
+        false => program,
+    };
+    let ended = place.run(builder, &program).await;
     Run {
-        report: program::report_of(&outcome),
-        decisions: outcome.decisions,
+        report: ended.report(),
+        records: ended.records(),
+        decisions: ended.decisions,
     }
 }
 
@@ -182,5 +228,6 @@ pub async fn natively(world: &World, row: &Row, attack: &[&str]) -> Run {
     Run {
         report,
         decisions: Vec::new(),
+        records: Vec::new(),
     }
 }

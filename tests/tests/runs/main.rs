@@ -12,6 +12,7 @@ mod pool;
 mod snapshots;
 mod streams;
 mod totals;
+mod unfit;
 mod untouched;
 
 use sandbox_net::{Sandbox, SandboxBuilder};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandbox_net::{Engine, RunOptions, Sandbox, Script};
-use sandbox_net_tests::{HttpServer, Servers};
+use sandbox_net_tests::{HttpServer, Servers, private_memory};
 use tokio::task::JoinSet;
 
 use crate::{built, soon};
@@ -53,20 +53,6 @@ fn sandboxes_that_wait_share_their_memory_and_dropping_them_frees_all_at_once() 
     assert!(child.status.success(), "{said}");
     let passed = String::from_utf8_lossy(&child.stdout).contains("1 passed");
     assert!(passed, "it was run");
-}
-
-/// Bytes of memory that no other process has.
-fn private() -> u64 {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
-    let kib = lines.map(|line| {
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    });
-    kib.sum::<u64>() << 10
 }
 
 fn count(directory: impl AsRef<Path>) -> usize {
@@ -126,11 +112,11 @@ async fn are_dropped() {
         }
     };
     soon(until_gone()).await;
-    let (memory, descriptors) = (private(), count("/proc/self/fd"));
+    let (memory, descriptors) = (private_memory(), count("/proc/self/fd"));
 
     let mut all = waiting(&engine, server, MANY);
     soon(server.until_requested_times("/slow", 1 + MANY)).await;
-    let each = private().saturating_sub(memory) / MANY as u64;
+    let each = private_memory().saturating_sub(memory) / MANY as u64;
     assert!(each < EACH, "{each} bytes of memory each");
     assert_eq!(engine.usage().running.used, MANY as u64);
     // None has a thread: there are the runtime's and the engine's.
@@ -145,6 +131,6 @@ async fn are_dropped() {
         }
     })
     .await;
-    let left = private().saturating_sub(memory) / MANY as u64;
+    let left = private_memory().saturating_sub(memory) / MANY as u64;
     assert!(left < EACH / 2, "{left} bytes of memory are left of each");
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandbox_net::{Engine, Error, Outcome, Sandbox, Snapshot, SnapshotBuilder, SnapshotError};
-use sandbox_net_tests::wheel;
+use sandbox_net_tests::{ForgedImage, wheel};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::built;
@@ -261,4 +262,95 @@ async fn a_snapshot_goes_with_its_packages_and_its_engine_alone() {
     let sandbox = Sandbox::builder().engine(engine).snapshot(snapshot);
     let error = sandbox.build().await.expect_err("another engine");
     assert!(error.to_string().contains("another engine"), "{error}");
+}
+
+/// Whoever makes one can make every checksum right.
+#[tokio::test]
+async fn what_a_forged_snapshot_claims_is_refused_or_ends_its_programs_alone() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("forged");
+    let engine = Engine::shared().await.expect("an engine");
+    let made = making(directory.path()).await.import("good").build().await;
+    made.expect("a snapshot").save(&path).await.expect("a file");
+    let good = ForgedImage::of(std::fs::read(&path).expect("the file"));
+    let size = (good.bytes.len() - (64 << 10)) as u64;
+    let note = |name: &'static str, value: Value| good.clone().notes(|it| it[name] = value);
+    let minimum = u64::from_le_bytes(good.bytes[48..56].try_into().expect("eight bytes"));
+    let opened = async |forged: ForgedImage| {
+        std::fs::write(&path, forged.bytes).expect("a file");
+        let opened = tokio::time::timeout(super::PATIENCE, Snapshot::open(&engine, &path)).await;
+        opened.expect("an end")
+    };
+    for (what, forged, says) in [
+        (
+            "interpreter",
+            note("interpreter", json!("lava")),
+            "another version",
+        ),
+        (
+            "form",
+            note("interpreter", json!(7)),
+            "notes of another form",
+        ),
+        (
+            "no list",
+            note("packages", Value::Null),
+            "notes of another form",
+        ),
+        ("no size", good.clone().sizes(minimum, 0), "is smaller than"),
+        (
+            "half",
+            good.clone().sizes(minimum, size - (1 << 16)),
+            "size that it claims",
+        ),
+        (
+            "more",
+            good.clone().sizes(minimum, 1 << 32),
+            "size that it claims",
+        ),
+        (
+            "odd",
+            good.clone().sizes(minimum, size + 1),
+            "has no possible size",
+        ),
+    ] {
+        let refused = opened(forged).await.expect_err(what).to_string();
+        assert!(refused.contains(says), "{what}: {refused}");
+    }
+    // It may open; no program runs with it, or it ends as any other does that can't go on.
+    for (what, forged) in [
+        ("another beginning", good.clone().sizes(1 << 16, size)),
+        ("all of it at the beginning", good.clone().sizes(size, size)),
+        ("zeros", good.clone().memory(0)),
+        ("noise", good.clone().memory(0xA5)),
+    ] {
+        let Ok(snapshot) = opened(forged).await else {
+            continue;
+        };
+        let limit = Duration::from_secs(10);
+        let builder = Sandbox::builder().snapshot(snapshot).time_limit(limit);
+        let Ok(sandbox) = builder.build().await else {
+            continue;
+        };
+        let ended = tokio::time::timeout(super::PATIENCE, sandbox.run("print('ran')")).await;
+        if let Ok(outcome) = ended.expect("an end") {
+            assert_ne!(outcome.exit_code(), 0, "{what}: {outcome:?}");
+        }
+    }
+    // Of a large one every page counts, whatever it says of its beginning.
+    let mut grown = good.clone();
+    grown.bytes.resize((64 << 10) + (256 << 20), 0);
+    let grown = grown.sizes(minimum, 256 << 20);
+    let snapshot = opened(grown).await.expect("a large snapshot");
+    assert_eq!(snapshot.memory(), 256 << 20);
+    let small = Sandbox::builder()
+        .snapshot(snapshot.clone())
+        .memory_limit(128 << 20);
+    let small = match small.build().await {
+        Ok(sandbox) => sandbox.run("print('ran')").await.map(|it| it.exit_code()),
+        Err(error) => Err(error),
+    };
+    assert!(!matches!(small, Ok(0)), "{small:?}");
+    let large = built(Sandbox::builder().snapshot(snapshot)).await;
+    assert_eq!(run(&large, "print('ran')").await.stdout_text(), "ran\n");
 }

@@ -1,5 +1,6 @@
 //! Sessions: many turns in one interpreter.
 
+mod attacked;
 mod blocking;
 mod forks;
 mod hostile;

@@ -3,11 +3,17 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use sandbox_net::{DirAccess, Exit, Sandbox, Session};
+use sandbox_net_tests::ForgedImage;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{session, text, turn};
+
+/// Much longer than it takes to load one.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A saved session with `x = [1, 2]` and a file, in a directory of its own.
 async fn saved() -> (TempDir, Sandbox) {
@@ -148,4 +154,73 @@ async fn a_session_of_another_kind_and_a_name_that_is_taken_are_refused() {
     assert!(refused.contains("can't be written"), "{refused}");
     assert_eq!(text(&mut session, "1").await, "1");
     drop(Session::load(&sandbox, &path).await.unwrap());
+}
+
+/// Whoever writes one can make every checksum right.
+#[tokio::test]
+async fn what_a_forged_one_claims_is_refused_or_ends_that_session_alone() {
+    let (directory, sandbox) = saved().await;
+    let path = directory.path().join("saved");
+    let memory = path.join("memory");
+    let good = ForgedImage::of(fs::read(&memory).unwrap());
+    let size = (good.bytes.len() - (64 << 10)) as u64;
+    let note = |name: &'static str, value: Value| good.clone().notes(|it| it[name] = value);
+    let refused = [
+        ("version", note("session", json!(2)), "another version"),
+        (
+            "interpreter",
+            note("interpreter", json!("lava")),
+            "another version",
+        ),
+        (
+            "no directory",
+            note("directories", json!([])),
+            "needs the directories",
+        ),
+        (
+            "other directories",
+            note("directories", json!(["/", "/etc"])),
+            "needs the directories",
+        ),
+        ("files", note("files", json!(1)), ""),
+        ("a note more", note("more", json!(1)), "is no saved session"),
+        ("a text", note("mailbox", json!("x")), "is no saved session"),
+        ("no size", good.clone().sizes(1 << 16, 0), "is smaller than"),
+        (
+            "half",
+            good.clone().sizes(1 << 16, size / 2 >> 16 << 16),
+            "size",
+        ),
+        ("more", good.clone().sizes(1 << 16, 1 << 32), "size"),
+        ("another beginning", good.clone().sizes(1 << 16, size), ""),
+        (
+            "all of it at the beginning",
+            good.clone().sizes(size, size),
+            "",
+        ),
+        ("zeros", good.clone().memory(0), ""),
+        ("noise", good.clone().memory(0xA5), ""),
+        ("mailbox", note("mailbox", json!(u32::MAX - 8)), ""),
+        ("mailbox elsewhere", note("mailbox", json!(5000)), ""),
+    ];
+    for (what, forged, says) in refused {
+        fs::write(&memory, forged.bytes).unwrap();
+        let loaded = tokio::time::timeout(PATIENCE, Session::load(&sandbox, &path)).await;
+        let refused = loaded.expect("no wedge").map(drop).unwrap_err().to_string();
+        assert!(refused.contains(says), "{what}: {refused}");
+    }
+    // These claim what one may claim.
+    for (what, forged) in [
+        ("nothing else", good.clone()),
+        ("clock", note("clock", json!(u64::MAX))),
+        ("requests", note("requests", json!(u32::MAX))),
+        ("open files", note("has_open", json!(false))),
+    ] {
+        fs::write(&memory, forged.bytes).unwrap();
+        let mut session = Session::load(&sandbox, &path).await.unwrap();
+        assert_eq!(text(&mut session, "x").await, "[1, 2]", "{what}");
+        let code = "import time; time.sleep(0.01); time.monotonic() > 0";
+        let outcome = session.exec(code).await.unwrap();
+        assert!(outcome.is_done() || what == "clock", "{what}: {outcome:?}");
+    }
 }

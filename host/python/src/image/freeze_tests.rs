@@ -35,7 +35,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn begin(room: Room, image: &Image, model: Vec<u8>) -> Self {
+    fn begin(room: Room, image: &Arc<Image>, model: Vec<u8>) -> Self {
         let memory = Mapping::new(room, Some(image)).unwrap();
         Self {
             memory: memory.freezes(|_| true),

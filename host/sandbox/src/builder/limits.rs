@@ -72,7 +72,8 @@ impl SandboxBuilder {
 
     /// Limits the time of [`prepare`](Self::prepare): for fetching, unpacking and compiling packages.
     /// Defaults to 30 minutes. At its end pip is killed, and the error is
-    /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). For the interpreter see
+    /// [`PreparationTooLong`](sandbox_net_python::Error::PreparationTooLong). It also limits the wait for
+    /// an automatic snapshot; programs do without it then. For the interpreter see
     /// [`EngineBuilder::preparation_limit`](crate::EngineBuilder::preparation_limit). Zero is an error.
     pub fn preparation_limit(mut self, limit: Duration) -> Self {
         self.preparation = Some(limit);

@@ -52,7 +52,8 @@ impl SandboxBuilder {
             (Some(snapshot), _) => Ok(Some(snapshot.image().clone())),
             (None, Some(packages)) if !self.imports_nothing => {
                 let memory = self.memory.unwrap_or(MEMORY);
-                automatic(engine, packages, &self.packages, capability, memory).await
+                let limit = self.preparation.unwrap_or(PREPARATION_LIMIT);
+                automatic(engine, packages, &self.packages, capability, memory, limit).await
             }
             (None, _) => Ok(None),
         }

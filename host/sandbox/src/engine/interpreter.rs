@@ -123,14 +123,14 @@ impl Interpreter {
     pub(crate) fn written(&self, store: &Store<StoreState>) -> Pages {
         let live = store.data().live.as_ref();
         live.map_or_else(Pages::default, |live| {
-            live.memory.written(store, &self.image)
+            live.memory().written(store, &self.image)
         })
     }
 
     /// Gets pages of memory at once that the instance in this store is about to write to.
     pub(crate) fn expect(&self, store: &mut Store<StoreState>, pages: &Pages) {
         if let Some(live) = store.data().live.clone() {
-            live.memory.expect(store, pages);
+            live.memory().expect(store, pages);
         }
     }
 

@@ -61,6 +61,7 @@ pub(crate) async fn automatic(
     requirements: &[String],
     capability: Capability,
     memory: usize,
+    limit: Duration,
 ) -> Result<Option<Arc<Image>>, Error> {
     let base = engine.interpreter(capability).await?.image().clone();
     let fits = |image: &Arc<Image>| image.size().saturating_sub(base.size()) <= memory / SHARE;
@@ -92,14 +93,23 @@ pub(crate) async fn automatic(
         built_in,
         notes,
     };
-    let made = tokio::task::spawn_blocking(move || making.get_or_make());
-    match made.await.map_err(|e| runtime::unfinished(&e))? {
-        Ok(image) => {
-            engine.opened().keep(name, image.clone());
-            Ok(image.filter(fits))
-        }
-        Err(error) => {
+    let (keeper, kept) = (engine.clone(), name.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let made = making.get_or_make().unwrap_or_else(|error| {
             tracing::warn!(%error, "the packages are imported anew by each program");
+            None
+        });
+        // Whatever it is, nobody tries again: that would take as long each time.
+        keeper.opened().keep(kept, made.clone());
+        made
+    });
+    // Another process may hold the lock for ever.
+    match tokio::time::timeout(limit, made).await {
+        Ok(made) => Ok(made.map_err(|e| runtime::unfinished(&e))?.filter(fits)),
+        Err(_) => {
+            let limit = limit.as_secs();
+            tracing::warn!(limit, "the packages were not imported ahead in time");
+            engine.opened().keep(name, None);
             Ok(None)
         }
     }
@@ -178,18 +188,21 @@ impl Making {
             }
             let unfit: Vec<String> = match self.maker.import(&modules, true).await {
                 Ok(imported) => {
-                    let unfit = imported.imports.iter().filter(|import| !is_fit(import));
+                    // A file that the collector closes is not left.
+                    let is_open = imported.left.is_some();
+                    let is_unfit = |it: &&Import| !is_fit(it) || (is_open && it.leaves_open);
+                    let unfit = imported.imports.iter().filter(is_unfit);
                     let unfit: Vec<_> = unfit.map(|import| import.module.clone()).collect();
-                    if unfit.is_empty() {
-                        return Ok(Some(imported));
+                    match imported.left {
+                        None if unfit.is_empty() => return Ok(Some(imported)),
+                        Some(what) if unfit.is_empty() => {
+                            tracing::debug!(what, "the packages can't be imported ahead");
+                            return Ok(None);
+                        }
+                        _ => unfit,
                     }
-                    unfit
                 }
                 Err(Error::Snapshot(SnapshotError::Ended { module, .. })) => vec![module],
-                Err(Error::Snapshot(error @ SnapshotError::Left { .. })) => {
-                    tracing::debug!(%error, "the packages can't be imported ahead");
-                    return Ok(None);
-                }
                 Err(error) => return Err(error),
             };
             let before = modules.len();
@@ -207,6 +220,7 @@ fn is_fit(import: &Import) -> bool {
         && import.error.is_none()
         && import.output.is_empty()
         && !import.looks_at_files
+        && !import.reads_stdin
         && import.took <= LONGEST;
     if !is_fit {
         let Import {
@@ -214,6 +228,7 @@ fn is_fit(import: &Import) -> bool {
             fault,
             error,
             looks_at_files,
+            reads_stdin,
             took,
             ..
         } = import;
@@ -222,6 +237,7 @@ fn is_fit(import: &Import) -> bool {
             fault,
             ?error,
             looks_at_files,
+            reads_stdin,
             ?took,
             "a module is imported anew"
         );

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sandbox_net_python::{Amount, Capability, SnapshotNotes};
 
+use super::error::SnapshotError;
 use super::maker::Maker;
 use super::{Inner, Snapshot};
 use crate::checks;
@@ -122,6 +123,9 @@ impl SnapshotBuilder {
         let progress = engine.progress();
         let _step = progress.start("making the snapshot", Amount::Unknown);
         let imported = maker.import(&self.imports, false).await?;
+        if let Some(what) = imported.left {
+            return Err(SnapshotError::Left { what }.into());
+        }
         let output = imported
             .imports
             .iter()

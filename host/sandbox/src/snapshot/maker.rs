@@ -15,6 +15,7 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::error::SnapshotError;
+use super::no_input::NoInput;
 use crate::capture::Capture;
 use crate::compile::nowhere;
 use crate::disk::DiskLimits;
@@ -61,6 +62,8 @@ pub(super) struct Imported {
     objects: Vec<u8>,
     /// What each import came to.
     pub(super) imports: Vec<Import>,
+    /// What is left that no snapshot can have.
+    pub(super) left: Option<String>,
 }
 
 /// What came of one import.
@@ -71,6 +74,10 @@ pub(super) struct Import {
     pub(super) fault: Option<String>,
     /// Whether it looked for files that are not installed.
     pub(super) looks_at_files: bool,
+    /// Whether it left more files open than it found.
+    pub(super) leaves_open: bool,
+    /// Whether it read stdin.
+    pub(super) reads_stdin: bool,
     pub(super) took: Duration,
     /// What it printed.
     pub(super) output: Vec<u8>,
@@ -105,7 +112,9 @@ impl Maker {
         preopens.extend(self.packages.clone());
         let mut wasi = WasiCtxBuilder::new();
         let sink = Sink::Capture(output.clone());
+        let stdin = NoInput::default();
         wasi.args(&["python"]).envs(&ENVIRONMENT);
+        wasi.stdin(stdin.clone());
         wasi.stdout(sink.clone()).stderr(sink);
         let share = self.engine.memory(self.interpreter.memory())?;
         let mut table = ResourceTable::new();
@@ -137,6 +146,7 @@ impl Maker {
             answers,
             _root: root,
             output,
+            stdin,
             now: Arc::clone(&now),
         };
         let modules = modules.to_vec();
@@ -191,6 +201,7 @@ struct Steps {
     answers: Root,
     _root: Root,
     output: Capture,
+    stdin: NoInput,
     /// The module that is being imported.
     now: Arc<Mutex<String>>,
 }
@@ -221,6 +232,7 @@ impl Steps {
                 .clone_from(&module);
             let step = json!({ "step": "import", "module": module });
             let (start, before) = (Instant::now(), at_rest.data().files.lookups());
+            let (open, reads) = (at_rest.data().files.open(), self.stdin.reads());
             let answer = self.step(&mut at_rest, step).await?;
             let error = answer.error.map(|why| SnapshotError::Import {
                 module: module.clone(),
@@ -234,6 +246,8 @@ impl Steps {
                     error,
                     fault: answer.fault,
                     looks_at_files: at_rest.data().files.lookups() - before > of_an_answer,
+                    leaves_open: at_rest.data().files.open() > open,
+                    reads_stdin: self.stdin.reads() > reads,
                     took: start.elapsed(),
                     output: self.output.take(),
                 },
@@ -260,15 +274,13 @@ impl Steps {
         let left = answer
             .left
             .or_else(|| (open > 0).then(|| format!("{open} open files")));
-        match left {
-            Some(what) => Err(SnapshotError::Left { what }.into()),
-            None => Ok(Imported {
-                store,
-                instance,
-                objects,
-                imports,
-            }),
-        }
+        Ok(Imported {
+            store,
+            instance,
+            objects,
+            imports,
+            left,
+        })
     }
 
     /// Lets the interpreter take a step, and reads its answer.

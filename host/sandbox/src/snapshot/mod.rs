@@ -5,6 +5,7 @@ mod builder;
 pub(crate) mod error;
 mod file;
 mod maker;
+mod no_input;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ mod told;
 use sandbox_net::Sandbox;
 use sandbox_net::policy::Document;
 use sandbox_net_broker::{Broker, RunningBroker};
-use sandbox_net_tests::Trials;
+use sandbox_net_tests::{Place, Trials};
 
 use self::clients::Client;
 use self::entry::{Entry, table};
@@ -85,9 +85,19 @@ async fn agree(rules: &[&str]) -> Result<(), String> {
     let world = World::start(&[]).await;
     let table = table(&world);
     let policy = document(rules.iter().map(|rule| world.fill(rule)));
-    let inside = in_sandbox(&world, &policy, &table).await;
+    let inside = in_sandbox(Place::Run, &world, &policy, &table).await;
     inside.check_variety()?;
     let mut faults = Vec::new();
+    for place in Place::ALL.into_iter().skip(1) {
+        let there = in_sandbox(place, &world, &policy, &table).await;
+        // A connection is opened for each request, as by this client.
+        let compared = differences(Client::Connect, &table, &inside, &there);
+        faults.extend(
+            compared
+                .map_err(|faults| format!("{place:?}:\n{faults}"))
+                .err(),
+        );
+    }
     for client in Client::ALL {
         let broker = broker(&world, &policy).await;
         let outside = through(&broker, client, &table).await;
@@ -105,21 +115,18 @@ async fn agree(rules: &[&str]) -> Result<(), String> {
     }
 }
 
-async fn in_sandbox(world: &World, policy: &Document, table: &[Entry]) -> Outcomes {
-    let sandbox = Sandbox::builder()
+async fn in_sandbox(place: Place, world: &World, policy: &Document, table: &[Entry]) -> Outcomes {
+    let builder = Sandbox::builder()
         .policy(policy.clone())
         .arg("/home/table.json")
         .trust_ca_pem(world.ca.root_pem())
-        .dns_servers([world.dns.address()])
-        .build()
-        .await
-        .expect("a sandbox");
+        .dns_servers([world.dns.address()]);
     let text = serde_json::Value::from_iter(table.iter().map(Entry::json)).to_string();
-    let written = sandbox.write_file("/home/table.json", text.as_bytes());
-    written.await.expect("a file in the sandbox");
-    let outcome = program::run_beside(&sandbox, "agreement.py").await;
-    let report = program::report_of(&outcome);
-    Outcomes::of_program(&report, &outcome.decisions, &outcome.exchanges, table.len())
+    let program = program::beside("agreement.py").await;
+    let program = program.file("/home/table.json", text);
+    let ended = place.run(builder, &program).await;
+    let report = ended.report();
+    Outcomes::of_program(&report, &ended.decisions, &ended.exchanges, table.len())
 }
 
 async fn broker(world: &World, policy: &Document) -> RunningBroker {
