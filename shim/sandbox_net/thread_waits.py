@@ -3,7 +3,6 @@
 import queue
 import threading
 import time
-from _thread import allocate_lock as _allocate
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
@@ -102,7 +101,7 @@ def wait_on_condition(self: Any, timeout: float | None = None) -> Steps:
     """As `Condition.wait`."""
     if not self._is_owned():
         raise RuntimeError("cannot wait on un-acquired lock")
-    waiter = _allocate()
+    waiter = threads._allocate()
     waiter.acquire()
     self._waiters.append(waiter)
     saved = self._release_save()

@@ -62,6 +62,11 @@ def changes() -> tuple[tuple[Any, str, object], ...]:
         (queue.Queue, "qsize", size),
         (threading, "_shutdown", shut_down),
         (_thread, "start_new_thread", start_new_thread),
+        # The names of one and the same, in the versions of CPython that have them.
+        (_thread, "allocate_lock", Lock),
+        (_thread, "allocate", Lock),
+        (_thread, "lock", Lock),
+        (_thread, "LockType", Lock),
         # The one written in C waits in C.
         (queue, "SimpleQueue", getattr(queue, "_PySimpleQueue", queue.SimpleQueue)),
         (time, "sleep", cooperation.sleep),

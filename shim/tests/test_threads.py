@@ -2,6 +2,7 @@
 
 from support import HostTest  # noqa: I001 - first: it installs the stand-ins
 
+import _thread
 import asyncio
 import concurrent.futures
 import queue
@@ -131,6 +132,16 @@ class WithoutThreads(HostTest):
         with lock:
             self.assertTrue(lock.locked())
         self.assertFalse(lock.locked())
+
+    def test_a_raw_lock_is_released_by_a_thread_or_an_error(self) -> None:
+        for allocate in (_thread.allocate_lock, _thread.LockType):
+            lock = allocate()
+            self.assertIsInstance(threading.Lock(), _thread.LockType)
+            lock.acquire()
+            threading.Thread(target=lock.release).start()
+            self.assertTrue(lock.acquire())
+            with self.assertRaisesRegex(Stuck, "a lock that nobody can release"):
+                lock.acquire()
 
     def test_each_thread_has_data_of_its_own(self) -> None:
         data = threading.local()

@@ -20,6 +20,7 @@ mod policy_options;
 mod printable;
 mod repl;
 mod run;
+mod sandbox_options;
 mod script_wishes;
 mod server;
 #[cfg(unix)]
@@ -30,6 +31,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod url;
+mod values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

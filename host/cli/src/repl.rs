@@ -10,68 +10,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use sandbox_net::python::progress;
-use sandbox_net::{
-    DirAccess, Exit, Output, Sandbox, SandboxBuilder, Session, SessionOptions, Stdin,
-};
+use sandbox_net::{Exit, Output, Sandbox, SandboxBuilder, Session, SessionOptions, Stdin};
 use tokio::sync::Mutex;
 
 use self::lines::Lines;
 use self::prompt::Prompt;
 use self::talk::Talk;
-use crate::ask::{ANSWER, Terminal};
-use crate::policy_options::PolicyOptions;
-use crate::run::{directory, time, variable};
+use crate::sandbox_options::{LimitOptions, SandboxOptions, attend};
 use crate::supervise::say;
+use crate::values::time;
 use crate::{Failure, printable::printable};
 
 /// Everything of a session but its code is as for `run`.
 #[derive(Args)]
 pub(crate) struct Repl {
     #[command(flatten)]
-    policy: PolicyOptions,
-    /// Append the audit log to this file as JSON lines
-    #[arg(long, value_name = "FILE")]
-    audit: Option<PathBuf>,
-    /// Include query strings in the recorded URLs
-    #[arg(long, requires = "audit")]
-    audit_queries: bool,
-    /// Name the sandbox in the audit log [default: repl-PID]
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Add a pure-Python package: a requirement to look up in the index, or the path of a wheel
-    #[arg(long = "with", value_name = "PKG")]
-    packages: Vec<String>,
-    /// Mount a directory of the host; read-only unless it ends in ':rw'. A writable directory must not
-    /// contain anything that the host looks up by name: --policy, --audit, --ca, another --dir
-    #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
-    dir: Vec<(PathBuf, String, DirAccess)>,
-    /// Set an environment variable; the last value of a name wins
-    #[arg(long, value_name = "K=V", value_parser = variable)]
-    env: Vec<(String, String)>,
+    sandbox: SandboxOptions,
     /// Interrupt each statement after this time: 30s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = time)]
     turn_timeout: Option<Duration>,
-    /// End the session after this much processor time, which waiting does not use: 10s, 500ms
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    cpu: Option<Duration>,
-    /// Stop fetching or compiling the interpreter, or packages, after this time each
-    #[arg(
-        long, value_name = "TIME", value_parser = time, default_value = "30m"
-    )]
-    prepare_timeout: Duration,
-    /// Limit the program's memory, including 41 MiB for the interpreter
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
-    memory: bytesize::ByteSize,
-    /// Limit what the program stores on disk, in /home, /tmp and everywhere else except mounted
-    /// directories of the host
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
-    disk: bytesize::ByteSize,
-    /// Trust the certificates in this PEM file in addition to the platform's
-    #[arg(long, value_name = "FILE")]
-    ca: Vec<PathBuf>,
+    #[command(flatten)]
+    limits: LimitOptions,
     /// Keep no history of what is typed
     #[arg(long)]
     no_history: bool,
@@ -83,7 +44,7 @@ pub(crate) struct Repl {
 impl Repl {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         let is_terminal = io::stdin().is_terminal();
-        let limit = Some(self.prepare_timeout);
+        let limit = Some(self.limits.prepare_timeout);
         let (no_history, args) = (self.no_history, self.args.clone());
         let sandbox = self.sandbox(is_terminal)?;
         // Report mistakes in the arguments before fetching a distribution.
@@ -108,72 +69,21 @@ impl Repl {
     }
 
     fn sandbox(self, is_terminal: bool) -> Result<SandboxBuilder, Failure> {
-        let mut sandbox = self.directories(Sandbox::builder());
+        let mut sandbox = self.sandbox.mount(Sandbox::builder(), []);
         // Check first: nothing must be read from where an earlier run could have written.
         sandbox.check()?;
-        sandbox = self.policy.apply(sandbox)?;
-        sandbox = sandbox
-            .memory_limit(usize::try_from(self.memory.as_u64())?)
-            .disk_limit(self.disk.as_u64())
-            .stdout(Output::Inherit)
-            .stderr(Output::Inherit)
-            .preparation_limit(self.prepare_timeout);
+        sandbox = self.sandbox.apply(sandbox, "repl")?;
+        sandbox = self.limits.apply(sandbox)?;
+        sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
         // What comes from elsewhere is source text, all of it.
         if is_terminal {
             sandbox = sandbox.stdin(Stdin::Inherit);
         }
-        if let Some(path) = self.audit {
-            sandbox = sandbox.audit_file(path);
-        }
-        if self.audit_queries {
-            sandbox = sandbox.audit_queries();
-        }
-        let name = self.name;
-        sandbox = sandbox.name(name.unwrap_or_else(|| format!("repl-{}", std::process::id())));
-        for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
-            sandbox = sandbox.trust_ca_pem(pem);
-        }
-        for package in self.packages {
-            sandbox = sandbox.with_package(package);
-        }
-        for (name, value) in self.env {
-            sandbox = sandbox.env(name, value);
-        }
         if let Some(limit) = self.turn_timeout {
             sandbox = sandbox.time_limit(limit);
         }
-        if let Some(limit) = self.cpu {
-            sandbox = sandbox.cpu_limit(limit);
-        }
         let policy = sandbox.effective_policy()?;
-        if policy.asks() && !policy.denies_everything() {
-            sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
-        }
-        if policy.reports_only() {
-            say("mode 'report': what the policy denies is recorded and let pass");
-        }
-        Ok(sandbox)
-    }
-
-    /// Mounts the directories, and protects the files that the program must not be able to replace, by
-    /// the names of their options.
-    fn directories(&self, sandbox: SandboxBuilder) -> SandboxBuilder {
-        let mounted = self.dir.iter();
-        let sandbox = mounted.fold(sandbox, |sandbox, (host, guest, access)| {
-            sandbox.dir(host, guest, *access)
-        });
-        let named = [
-            (self.policy.policy.as_slice(), "--policy"),
-            (self.audit.as_slice(), "--audit"),
-            (self.ca.as_slice(), "--ca"),
-        ];
-        let named = named.into_iter();
-        let named = named.flat_map(|(paths, option)| paths.iter().map(move |path| (path, option)));
-        let named = named.filter(|(path, _)| path.as_os_str() != "-");
-        named.fold(sandbox, |sandbox, (path, option)| {
-            sandbox.protect(path.clone(), option)
-        })
+        Ok(attend(sandbox, &policy))
     }
 }
 

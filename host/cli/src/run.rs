@@ -7,36 +7,30 @@ use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use sandbox_net::python::progress;
 use sandbox_net::{
-    AuditStderr, DirAccess, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Snapshot,
-    Stdin, Verdict,
+    AuditStderr, Exit, Outcome, Output, Sandbox, SandboxBuilder, Script, Snapshot, Stdin, Verdict,
 };
 
-use crate::ask::{ANSWER, Terminal};
-use crate::policy_options::PolicyOptions;
+use crate::sandbox_options::{LimitOptions, SandboxOptions, attend};
 use crate::script_wishes::{Wishes, read_once};
 use crate::supervise::{Deadline, say};
+use crate::values::time;
 use crate::{Failure, hint, json, missing_module};
 
 #[derive(Args)]
 #[command(
     override_usage = "sandbox-net run [OPTIONS] <SCRIPT | - | -c CODE | -m MODULE> [ARGS]..."
 )]
+#[command(mut_arg("audit", |arg| arg.help(
+    "Append the audit log to this file as JSON lines; with --json, '-' writes it to stderr"
+)))]
+#[command(mut_arg("prepare_timeout", |arg| arg.help(
+    "Stop fetching or compiling the interpreter, or packages, after this time each; --timeout does not \
+     count these steps"
+)))]
 #[command(group(ArgGroup::new("program").required(true).args(["script", "code", "module"])))]
 pub(crate) struct Run {
     #[command(flatten)]
-    policy: PolicyOptions,
-    /// Append the audit log to this file as JSON lines; with --json, '-' writes it to stderr
-    #[arg(long, value_name = "FILE")]
-    audit: Option<PathBuf>,
-    /// Include query strings in the recorded URLs
-    #[arg(long, requires = "audit")]
-    audit_queries: bool,
-    /// Name the sandbox in the audit log [default: run-PID]
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Add a pure-Python package: a requirement to look up in the index, or the path of a wheel
-    #[arg(long = "with", value_name = "PKG")]
-    packages: Vec<String>,
+    sandbox: SandboxOptions,
     /// Add the packages listed in this file: one requirement per line, no options, no URLs
     #[arg(long, value_name = "FILE")]
     with_requirements: Vec<PathBuf>,
@@ -46,36 +40,11 @@ pub(crate) struct Run {
     /// Grant the rules that the script requests under [tool.sandbox-net] in its metadata comment
     #[arg(long)]
     allow_requested: bool,
-    /// Mount a directory of the host; read-only unless it ends in ':rw'. A writable directory must not
-    /// contain anything that the host looks up by name: the script, --policy, --audit, --ca,
-    /// --with-requirements, another --dir
-    #[arg(long, value_name = "HOST::GUEST[:rw]", value_parser = directory)]
-    dir: Vec<(PathBuf, String, DirAccess)>,
-    /// Set an environment variable; the last value of a name wins
-    #[arg(long, value_name = "K=V", value_parser = variable)]
-    env: Vec<(String, String)>,
     /// Stop the run after this time, counted from the start of the command: 30s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
-    /// Stop the run after this much processor time, which waiting does not use: 10s, 500ms
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    cpu: Option<Duration>,
-    /// Stop fetching or compiling the interpreter, or packages, after this time each; --timeout does
-    /// not count these steps
-    #[arg(
-        long, value_name = "TIME", value_parser = time, default_value = "30m"
-    )]
-    prepare_timeout: Duration,
-    /// Limit the program's memory, including 41 MiB for the interpreter
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
-    memory: bytesize::ByteSize,
-    /// Limit what the program stores on disk, in /home, /tmp and everywhere else except mounted
-    /// directories of the host
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
-    disk: bytesize::ByteSize,
-    /// Trust the certificates in this PEM file in addition to the platform's
-    #[arg(long, value_name = "FILE")]
-    ca: Vec<PathBuf>,
+    #[command(flatten)]
+    limits: LimitOptions,
     /// Print one JSON object with the output, the exit code and every network decision
     #[arg(long)]
     json: bool,
@@ -125,16 +94,12 @@ impl Run {
             let asked = Instant::now();
             deadline.set(None);
             let granted = wishes.granted(self.allow_requested).await;
-            self.policy.allow.extend(granted);
+            self.sandbox.policy.allow.extend(granted);
             start += asked.elapsed();
             deadline.set(ends(start));
         }
-        self.packages.extend(wishes.packages);
-        sandbox = self.policy.apply(sandbox)?;
-        sandbox = sandbox
-            .memory_limit(usize::try_from(self.memory.as_u64())?)
-            .disk_limit(self.disk.as_u64())
-            .stdin(Stdin::Inherit);
+        self.sandbox.packages.extend(wishes.packages);
+        sandbox = self.limits.apply(sandbox)?.stdin(Stdin::Inherit);
         let script = match (source, name.as_deref()) {
             // With `-` the program's stdin is its source.
             (Some(source), Some("-")) => {
@@ -144,40 +109,18 @@ impl Run {
             (Some(source), Some(name)) => Script::named(name, source),
             _ => script,
         };
-        let logs_to_stderr = self
-            .audit
-            .as_ref()
-            .is_some_and(|path| path.as_os_str() == "-");
-        sandbox = match self.audit {
-            Some(_) if logs_to_stderr => sandbox.audit_sink(AuditStderr),
-            Some(path) => sandbox.audit_file(path),
-            None => sandbox,
-        };
-        if self.audit_queries {
-            sandbox = sandbox.audit_queries();
-        }
-        let name = self.name;
-        sandbox = sandbox.name(name.unwrap_or_else(|| format!("run-{}", std::process::id())));
-        for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
-            sandbox = sandbox.trust_ca_pem(pem);
-        }
-        for package in self.packages {
-            sandbox = sandbox.with_package(package);
-        }
-        for (name, value) in self.env {
-            sandbox = sandbox.env(name, value);
+        let log = &mut self.sandbox.audit;
+        let logs_to_stderr = log.take_if(|path| path.as_os_str() == "-").is_some();
+        sandbox = self.sandbox.apply(sandbox, "run")?;
+        if logs_to_stderr {
+            sandbox = sandbox.audit_sink(AuditStderr);
         }
         for arg in args {
             sandbox = sandbox.arg(arg);
         }
-        sandbox = sandbox.preparation_limit(self.prepare_timeout);
         // The deadline below is earlier; an invalid limit is reported here.
         if let Some(limit) = self.timeout {
             sandbox = sandbox.time_limit(limit);
-        }
-        if let Some(limit) = self.cpu {
-            sandbox = sandbox.cpu_limit(limit);
         }
         if !self.json {
             sandbox = sandbox.stdout(Output::Inherit).stderr(Output::Inherit);
@@ -185,21 +128,16 @@ impl Run {
         // Report mistakes in the arguments before fetching a distribution.
         sandbox.check()?;
         let policy = sandbox.effective_policy()?;
-        if policy.asks() && !policy.denies_everything() {
-            sandbox = sandbox.hook(Terminal::default()).hook_deadline(ANSWER);
-        }
+        sandbox = attend(sandbox, &policy);
         if let Some(grant) = policy.tunnel_grants().next() {
             say(&format!(
                 "'{grant}' of 'tunnel' has no effect here: tunnels serve native programs \
                  (sandbox-net native run)"
             ));
         }
-        if policy.reports_only() {
-            say("mode 'report': what the policy denies is recorded and let pass");
-        }
         let spent = start.elapsed();
         deadline.set(None);
-        let limit = Some(self.prepare_timeout);
+        let limit = Some(self.limits.prepare_timeout);
         // A log must not contain lines of another kind.
         let engine = match logs_to_stderr {
             true => crate::engine(cache_dir, None, limit, progress::Silent).await?,
@@ -248,22 +186,12 @@ impl Run {
 
     /// Mounts the directories, and protects the files that the program must not be able to replace, by
     /// the names of their options.
-    fn directories(&self, mut sandbox: SandboxBuilder) -> SandboxBuilder {
-        for (host, guest, access) in &self.dir {
-            sandbox = sandbox.dir(host, guest, *access);
-        }
-        let files = |paths: &[PathBuf], option: &'static str| {
-            let paths = paths.iter().filter(|path| path.as_os_str() != "-");
-            paths.map(|path| (path.clone(), option)).collect::<Vec<_>>()
-        };
-        let mut named = files(&self.policy.policy, "--policy");
-        named.extend(files(self.audit.as_slice(), "--audit"));
-        named.extend(files(&self.ca, "--ca"));
-        named.extend(files(self.snapshot.as_slice(), "--snapshot"));
-        named.extend(files(&self.with_requirements, "--with-requirements"));
-        for (path, option) in named {
-            sandbox = sandbox.protect(path, option);
-        }
+    fn directories(&self, sandbox: SandboxBuilder) -> SandboxBuilder {
+        let more = [
+            (self.snapshot.as_slice(), "--snapshot"),
+            (self.with_requirements.as_slice(), "--with-requirements"),
+        ];
+        let sandbox = self.sandbox.mount(sandbox, more);
         match self.script_file() {
             Some(script) => sandbox.protect(script, "the script"),
             None => sandbox,
@@ -312,59 +240,4 @@ fn explain(outcome: &Outcome, had_no_network: bool) {
 /// The code in the operating system's form: its lowest eight bits.
 fn exit_code(outcome: &Outcome) -> u8 {
     outcome.exit_code().to_le_bytes()[0]
-}
-
-/// Parses what is mounted, and where.
-pub(crate) fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
-    let (host, guest) = text
-        .split_once("::")
-        .filter(|(host, guest)| !host.is_empty() && !guest.is_empty())
-        .ok_or("write it as HOST::GUEST or HOST::GUEST:rw, such as ./data::/data")?;
-    let (guest, access) = match guest.strip_suffix(":rw") {
-        Some(guest) => (guest, DirAccess::ReadWrite),
-        None => (guest, DirAccess::ReadOnly),
-    };
-    if guest.contains(':') {
-        return Err("the guest's path cannot contain ':'; only ':rw' can follow it".into());
-    }
-    Ok((host.into(), guest.to_owned(), access))
-}
-
-/// Parses a duration. A bare number would be ambiguous.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let is_number = text.parse::<f64>().is_ok();
-    humantime::parse_duration(text).map_err(|error| match is_number {
-        true => format!("write it with its unit, such as {text}s or {text}m"),
-        false => error.to_string(),
-    })
-}
-
-pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_is_read_only_unless_it_says_otherwise() {
-        let cases = [
-            ("a::/b", Some(("a", "/b", DirAccess::ReadOnly))),
-            ("a::/b:rw", Some(("a", "/b", DirAccess::ReadWrite))),
-            ("a:b::/c", Some(("a:b", "/c", DirAccess::ReadOnly))),
-            ("a::/b:ro", None),
-            ("a::/b:RW", None),
-            ("a::/b::rw", None),
-            ("a", None),
-            ("::/b", None),
-            ("a::", None),
-        ];
-        for (text, expected) in cases {
-            let parsed = directory(text).ok();
-            let expected = expected.map(|(h, g, a)| (PathBuf::from(h), g.to_owned(), a));
-            assert_eq!(parsed, expected, "{text}");
-        }
-    }
 }

@@ -7,9 +7,9 @@ use clap::Args;
 use sandbox_net::python::Terminal;
 use sandbox_net::{Error, Snapshot, SnapshotError};
 
-use crate::run::time;
 use crate::script_wishes::Wishes;
 use crate::supervise::say;
+use crate::values::time;
 use crate::{Failure, console, printable};
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -10,7 +11,7 @@ use wasmtime::component::Component;
 
 use crate::at_rest::AtRest;
 use crate::build_error::BuildError;
-use crate::cache::{Cache, Entry};
+use crate::cache::{Cache, Entry, Kept};
 use crate::componentize::{self, Capability, StubImport, componentize};
 use crate::error::Error;
 use crate::image::{Identity, Image, ImageError, ImageWriter};
@@ -28,6 +29,13 @@ use crate::snapshot::{LIBRARY, Preparation, snapshot};
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
 const IMAGE: &str = "python.image";
+/// The kind of the entries with images. What is needed again is made again, in a second.
+const IMAGES: &str = "image";
+/// Each version has images of its own. The bound of bytes is for developers, who make many.
+const KEPT_IMAGES: Kept = Kept {
+    unused: Duration::from_hours(24 * 30),
+    bytes: 1 << 30,
+};
 /// What a distribution's unexplained imports return: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
 
@@ -169,8 +177,12 @@ impl Builder<'_> {
     pub fn image_in_cache(&self, capability: Capability) -> Result<Option<Arc<Image>>, BuildError> {
         let key = self.key(capability);
         let identity = identity(&key);
-        match self.cache.entry("image", &key)?.get() {
-            Some(directory) => open(&directory, &identity),
+        let entry = self.cache.entry(IMAGES, &key)?;
+        match entry.get() {
+            Some(directory) => {
+                entry.note_use();
+                open(&directory, &identity)
+            }
             None => Ok(None),
         }
     }
@@ -219,12 +231,18 @@ impl Builder<'_> {
         make: impl Fn(Identity, &Path) -> Result<(), BuildError>,
     ) -> Result<Arc<Image>, BuildError> {
         let identity = identity(key);
-        let entry = self.cache.entry("image", key)?;
+        let entry = self.cache.entry(IMAGES, key)?;
         let into = |directory: &Path| make(identity, &directory.join(IMAGE));
+        let is_new = entry.get().is_none();
         let directory = entry.get_or_make(self.progress, into)?;
+        entry.note_use();
+        if is_new {
+            self.cache.tidy(IMAGES, KEPT_IMAGES);
+        }
         if let Some(image) = open(&directory, &identity)? {
             return Ok(image);
         }
+        // It is damaged, or another process has just removed it.
         let directory = entry.remake(self.progress, into)?;
         let image = Image::open(&directory.join(IMAGE), &identity);
         Ok(Arc::new(image.map_err(BuildError::snapshot)?))

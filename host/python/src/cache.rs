@@ -10,6 +10,7 @@
 //! before it is used: see [`private_dir`].
 
 mod entry_lock;
+mod old;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -17,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::entry_lock::EntryLock;
+pub(crate) use self::old::Kept;
 use crate::error::Error;
 use crate::private_dir;
 use crate::progress::{Progress, Silent};
@@ -100,7 +102,9 @@ impl Cache {
             key: key.to_owned(),
         };
         if let Some(path) = entry.get() {
-            private_dir::claim(&path, &entry.directory)?;
+            let claimed = private_dir::claim(&path, &entry.directory);
+            // Another process may have removed it by now.
+            claimed.or_else(|error| entry.get().map_or(Ok(()), |_| Err(error)))?;
         }
         Ok(entry)
     }

@@ -1,5 +1,6 @@
 """Waits that never end natively."""
 
+import _thread
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,13 @@ def lock_twice() -> None:
     lock = threading.Lock()
     lock.acquire()
     lock.acquire()
+
+
+def raw_lock_twice() -> None:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    with lock:
+        pass
 
 
 def join_a_waiting_thread() -> None:
@@ -23,6 +31,7 @@ def wait_for_a_waiting_call() -> None:
 
 for call in (
     lock_twice,
+    raw_lock_twice,
     queue.Queue().get,
     queue.SimpleQueue().get,
     threading.Event().wait,

@@ -42,5 +42,5 @@ async fn a_wait_that_nobody_can_end_says_so() {
         let is_told = line.starts_with("Stuck True sandbox-net: there are no threads");
         assert!(is_told, "{line}");
     }
-    assert_eq!(told.lines().count(), 8, "{told}");
+    assert_eq!(told.lines().count(), 9, "{told}");
 }

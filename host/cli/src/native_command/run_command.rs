@@ -38,7 +38,7 @@ pub(crate) struct RunCommand {
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
     /// Set an environment variable; the last value of a name wins
-    #[arg(long, value_name = "K=V", value_parser = crate::run::variable)]
+    #[arg(long, value_name = "K=V", value_parser = crate::values::variable)]
     env: Vec<(String, String)>,
     /// Append the audit log to this file as JSON lines
     #[arg(long, value_name = "FILE")]
@@ -53,7 +53,7 @@ pub(crate) struct RunCommand {
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
     /// Stop the program after this time: 30s, 500ms, 2m
-    #[arg(long, value_name = "TIME", value_parser = crate::run::time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::values::time)]
     timeout: Option<Duration>,
     /// Limit the memory: of the whole run where control groups can be made, else of each process
     #[arg(long, value_name = "SIZE")]

@@ -18,13 +18,9 @@ pub(super) struct EntryLock {
 impl EntryLock {
     /// Waits for the lock of the file at `path`, and reports to `progress` if it has to.
     pub(super) fn take(path: PathBuf, progress: &dyn Progress) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut step = None;
         loop {
-            let file = options.open(&path).map_err(Error::io("open", &path))?;
+            let file = open(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -40,6 +36,16 @@ impl EntryLock {
             }
         }
     }
+
+    /// Takes the lock if nobody has it.
+    pub(super) fn try_take(path: PathBuf) -> Result<Option<Self>, Error> {
+        let file = open(&path)?;
+        match file.try_lock() {
+            Ok(()) if is_in_place(&file, &path) => Ok(Some(Self { path, file })),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
 }
 
 impl Drop for EntryLock {
@@ -50,6 +56,14 @@ impl Drop for EntryLock {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(Error::io("open", path))
 }
 
 /// Whether the locked file is the one at the path.

@@ -8,15 +8,15 @@ use super::*;
 use crate::progress::{Amount, Silent, Step};
 
 /// Set in the processes that the tests start: the cache that they work on.
-const CHILD_CACHE: &str = "SANDBOX_NET_TEST_CHILD_CACHE";
+pub(super) const CHILD_CACHE: &str = "SANDBOX_NET_TEST_CHILD_CACHE";
 
-fn open() -> (tempfile::TempDir, Cache) {
+pub(super) fn open() -> (tempfile::TempDir, Cache) {
     let temp = tempfile::tempdir().unwrap();
     let cache = Cache::open(Some(temp.path().join("cache"))).unwrap();
     (temp, cache)
 }
 
-fn write_result(directory: &Path) -> Result<(), Error> {
+pub(super) fn write_result(directory: &Path) -> Result<(), Error> {
     let path = directory.join("result");
     fs::write(&path, "whole").map_err(Error::io("write", &path))
 }
@@ -111,7 +111,7 @@ fn threads_that_race_make_an_entry_once() {
 }
 
 /// The hidden files beside the entries of a kind.
-fn hidden(cache: &Cache) -> Vec<String> {
+pub(super) fn hidden(cache: &Cache) -> Vec<String> {
     let items = fs::read_dir(cache.root().join("kind")).unwrap();
     let names = items.map(|item| item.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with('.')).collect()
@@ -310,13 +310,13 @@ impl Progress for Telling {
 }
 
 /// A process that makes an entry, and stops midway until it is released.
-struct Maker {
-    child: Child,
+pub(super) struct Maker {
+    pub(super) child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Maker {
-    fn start(cache: &Cache) -> Maker {
+    pub(super) fn start(cache: &Cache) -> Maker {
         Self::run(
             &mut Command::new(std::env::current_exe().unwrap()),
             cache.root(),
@@ -344,12 +344,12 @@ impl Maker {
         Maker { child, lines }
     }
 
-    fn wait_for(&mut self, text: &str) {
+    pub(super) fn wait_for(&mut self, text: &str) {
         let found = self.lines.by_ref().any(|line| line.unwrap().contains(text));
         assert!(found, "the process ended without saying `{text}`");
     }
 
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
     }
 }

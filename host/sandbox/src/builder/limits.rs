@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 
 impl SandboxBuilder {
     /// Limits the guest's memory, in bytes. Defaults to 1 GiB. Beyond it Python raises
-    /// `MemoryError`. A limit below what the interpreter uses before it runs anything, about 41 MiB,
+    /// `MemoryError`. A limit below what the interpreter uses before it runs anything, about 42 MiB,
     /// is an error.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);

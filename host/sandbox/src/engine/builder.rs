@@ -161,7 +161,7 @@ impl EngineBuilder {
     ///
     /// What counts is what a program has, not what its
     /// [limit](crate::SandboxBuilder::memory_limit) lets it have: limits may add up to more. A program
-    /// begins with the interpreter's memory, about 41 MiB. All of that counts, although a program that
+    /// begins with the interpreter's memory, about 42 MiB. All of that counts, although a program that
     /// leaves most of it as it is shares it with the others: any program may change every byte. A program
     /// that finds no room at its start is [`Error::Full`](crate::Error::Full). One that asks for more
     /// while it runs gets a `MemoryError`, as at its own limit. Less than a program begins with is
@@ -292,7 +292,7 @@ impl EngineBuilder {
             return refused("max_sandboxes", why);
         }
         if memory.is_some_and(|bytes| bytes <= INTERPRETER as u64) {
-            let why = "a program begins with 41 MiB; no program would ever run; leave it out for no bound";
+            let why = "a program begins with 40 MiB or more; no program would ever run; leave it out for no bound";
             return refused("total_memory", why);
         }
         if host_memory == Some(0) {
