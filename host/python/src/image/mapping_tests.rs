@@ -225,6 +225,10 @@ fn memory_is_given_back_to_nobody_else() {
 
 #[cfg(target_os = "linux")]
 #[test]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of ranges are what is asked for"
+)]
 fn an_image_with_pages_beside_its_file_has_no_spares() {
     let _alone = alone();
     let (page, file) = (rustix::param::page_size(), image(&memory_of(2), PAGE));

@@ -69,6 +69,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "lists of ranges are what is asked for"
+    )]
     fn what_each_copy_has_of_its_own_is_not_among_them() {
         for (written, own, expected) in [
             (vec![0..4, 8..9], vec![], vec![0..4, 8..9]),
@@ -82,6 +86,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "lists of ranges are what is asked for"
+    )]
     fn they_are_no_more_than_four_mebibytes() {
         let (most, whole) = (MOST / PAGE, 1 << 18);
         assert_eq!(pages(&[0..whole], &[]), [0..most]);
