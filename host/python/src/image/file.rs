@@ -352,6 +352,27 @@ fn data_from(_: &File, at: usize) -> io::Result<Option<usize>> {
     Ok(Some(at))
 }
 
+/// Gives the holes room, on a file system that lives in memory: there a hole that is only read takes some, and
+/// where none is left, whoever has mapped the file is ended by the system.
+///
+/// # Errors
+///
+/// If there is no room now.
+#[cfg(target_os = "linux")]
+fn fill_holes(file: &File, size: u64) -> io::Result<()> {
+    const TMPFS: u32 = 0x0102_1994;
+
+    if rustix::fs::fstatfs(file)?.f_type as u32 == TMPFS {
+        rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fill_holes(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// Writes an image from its beginning to its end.
 pub(crate) struct ImageWriter {
     file: File,
@@ -414,6 +435,7 @@ impl ImageWriter {
     /// Ends the file. It is no image before.
     pub(crate) fn finish(mut self) -> io::Result<Image> {
         self.file.set_len((START + self.size) as u64)?;
+        fill_holes(&self.file, (START + self.size) as u64)?;
         let header = Header {
             identity: self.identity,
             minimum: self.minimum,

@@ -12,7 +12,10 @@ const IDENTITY: Identity = [7; 32];
 
 /// A private directory, and the image of this memory in it.
 fn written(memory: &[u8], minimum: usize) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
+    written_in(tempfile::tempdir().unwrap(), memory, minimum)
+}
+
+fn written_in(directory: TempDir, memory: &[u8], minimum: usize) -> (TempDir, PathBuf) {
     let path = directory.path().join("image");
     let mut writer = ImageWriter::create(&path, IDENTITY, minimum).unwrap();
     for piece in memory.chunks(2 * WASM_PAGE) {
@@ -32,6 +35,27 @@ fn patterned(pages: usize) -> Vec<u8> {
 
 fn refusal(path: &Path) -> String {
     Image::open(path, &IDENTITY).unwrap_err().to_string()
+}
+
+/// A hole of a mapped file that is only read takes room there, and the system ends who reads it where there is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_has_its_room_where_a_hole_that_is_read_would_take_some() {
+    use std::os::unix::fs::MetadataExt;
+
+    let Ok(in_memory) = TempDir::new_in("/dev/shm") else {
+        println!("skipped: there is no /dev/shm");
+        return;
+    };
+    let mut memory = patterned(3);
+    memory.resize(64 * WASM_PAGE, 0);
+    let (directory, path) = written_in(in_memory, &memory, WASM_PAGE);
+    let metadata = fs::metadata(&path).unwrap();
+    assert!(metadata.blocks() * 512 >= metadata.len());
+    assert!(Image::open(&path, &IDENTITY).unwrap().read().unwrap() == memory);
+    // What has no room has it before anybody maps it.
+    let full = File::create(directory.path().join("full")).unwrap();
+    assert!(fill_holes(&full, 1 << 60).is_err());
 }
 
 #[test]
