@@ -36,6 +36,10 @@ class NameTable:
 
     def __init__(self, size: int = _MAX_NAMES) -> None:
         self._size = size
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins anew, without a name."""
         self._next = _V4_FIRST
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._names: dict[int, str] = {}

@@ -9,7 +9,7 @@ import struct
 import urllib.request
 from typing import Final
 
-from . import channel, control, own_address
+from . import addresses, channel, control, own_address
 
 _TIMES: Final = 16
 _HOST: Final = "rehearsal.invalid"
@@ -68,6 +68,7 @@ def rehearse() -> None:
     finally:
         control.use_transport(None)
         own_address.begin_with(port)
+        addresses.TABLE.forget()
 
 
 def _ask() -> None:
