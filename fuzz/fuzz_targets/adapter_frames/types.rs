@@ -107,6 +107,7 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) fields: &'a [FieldParam<'a>],
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpVersion {
     Http10,
     Http11,

@@ -238,7 +238,7 @@ fn persists(head: &Head, ends: bool) -> bool {
 }
 
 /// The result of searching a line within a bound.
-fn bounded<'a>(bytes: &'a [u8], most: usize, beyond: End) -> Result<(&'a [u8], &'a [u8]), End> {
+fn bounded(bytes: &[u8], most: usize, beyond: End) -> Result<(&[u8], &[u8]), End> {
     match line(bytes) {
         Some((found, rest)) if found.len() <= most => match found.strip_suffix(b"\r") {
             Some(found) => Ok((found, rest)),

@@ -18,7 +18,7 @@ pub(crate) fn check(text: &str, in_document: Result<Document, DocumentError>) {
         }
     };
     let document = in_document.unwrap_or_else(|error| panic!("{text}: {error}"));
-    assert_eq!(document.tunnel, [grant.clone()]);
+    assert_eq!(document.tunnel, std::slice::from_ref(&grant));
     assert_eq!((grant.as_str(), grant.to_string()), (text, text.to_owned()));
     assert!(
         text.parse::<Rule>().is_ok_and(|rule| !rule.names_head()),
