@@ -26,4 +26,4 @@ wit_bindgen_rust_macro::generate!({
 
 pub(crate) use sandbox::net::{client, types};
 pub(crate) use wasi::clocks::monotonic_clock;
-pub(crate) use wasi::io::{poll, streams};
+pub(crate) use wasi::io::{error, poll, streams};

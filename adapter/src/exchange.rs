@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::arena::Arena;
 use crate::bindings::client;
+use crate::bindings::error::Error;
 use crate::bindings::streams::{InputStream, OutputStream, StreamError};
 use crate::bindings::types::{
     BodyKind, ErrorCode, FieldParam, FieldResult, HttpVersion, RequestHead, ResponseHead,
@@ -28,7 +29,7 @@ impl Exchange {
         }
         match &self.request_body {
             Stream::Open(stream) => Ok(stream),
-            Stream::Failed => Err(self.failure()),
+            Stream::Failed(error) => Err(self.failure(error)),
             Stream::Ended | Stream::Untaken => Err(ErrorCode::Closed),
         }
     }
@@ -41,13 +42,15 @@ impl Exchange {
         match &self.response_body {
             Stream::Open(stream) => Ok(Some(stream)),
             Stream::Ended => Ok(None),
-            Stream::Failed => Err(self.failure()),
+            Stream::Failed(error) => Err(self.failure(error)),
             Stream::Untaken => Err(ErrorCode::Closed),
         }
     }
 
-    pub(crate) fn failure(&self) -> ErrorCode {
-        self.handle.failure().unwrap_or(ErrorCode::Closed)
+    /// Why one of the streams failed, with that error.
+    fn failure(&self, error: &Option<Error>) -> ErrorCode {
+        let failure = self.handle.failure(error.as_ref());
+        failure.unwrap_or(ErrorCode::Closed)
     }
 }
 
@@ -177,10 +180,9 @@ impl Exchange {
                 }
                 Err((count, error)) => {
                     written += count;
-                    drop(error);
-                    self.request_body = Stream::Failed;
+                    self.request_body = Stream::failed(error);
                     if written == 0 {
-                        return Err(self.failure());
+                        self.request_body()?;
                     }
                     break;
                 }
@@ -191,8 +193,8 @@ impl Exchange {
 
     /// Ends the request's body.
     fn finish(&mut self) -> Result<(), ErrorCode> {
-        match self.request_body {
-            Stream::Failed => return Err(self.failure()),
+        match &self.request_body {
+            Stream::Failed(error) => return Err(self.failure(error)),
             // A stream is a child of what it ends, so it is dropped first.
             Stream::Open(_) => self.request_body = Stream::Ended,
             Stream::Untaken | Stream::Ended => {}
@@ -261,7 +263,7 @@ pub(crate) fn head(
         return Ok(Answer::pending());
     };
     let head = head?;
-    exchange.looks_ahead = head.version != HttpVersion::Http2;
+    exchange.looks_ahead = matches!(head.version, HttpVersion::Http10 | HttpVersion::Http11);
     let size = size_of_head(&head);
     if timeout.is_none() {
         let mut payload = Payload::new(size, arena)?;
@@ -291,6 +293,7 @@ fn put_head(payload: &mut Payload, head: &ResponseHead) -> Result<(), Fault> {
         HttpVersion::Http10 => 10,
         HttpVersion::Http11 => 11,
         HttpVersion::Http2 => 20,
+        HttpVersion::Unknown => 0,
     };
     payload.short(head.status.into())?;
     payload.put(&[version, 0]);

@@ -4,7 +4,8 @@
 //! ids of a table, and every id is checked.
 
 use crate::bindings::client;
-use crate::bindings::streams::{InputStream, OutputStream};
+use crate::bindings::error::Error;
+use crate::bindings::streams::{InputStream, OutputStream, StreamError};
 use crate::errors::Fault;
 use crate::slots::Slots;
 
@@ -16,8 +17,18 @@ pub(crate) enum Stream<T> {
     Open(T),
     /// At its proper end.
     Ended,
-    /// It failed; the exchange knows why.
-    Failed,
+    /// It failed. The exchange knows why, from this error where there is one.
+    Failed(Option<Error>),
+}
+
+impl<T> Stream<T> {
+    /// A stream that `error` ended too early.
+    pub(crate) fn failed(error: StreamError) -> Stream<T> {
+        Stream::Failed(match error {
+            StreamError::LastOperationFailed(error) => Some(error),
+            StreamError::Closed => None,
+        })
+    }
 }
 
 /// A request and its response.

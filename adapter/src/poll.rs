@@ -185,10 +185,12 @@ fn subscribe(resource: &mut Resource, interest: u8) -> Option<Pollable> {
         (Resource::Connection(connection), _) => Some(connection.subscribe()),
         (Resource::Lookup(lookup), _) => Some(lookup.subscribe()),
         (Resource::Exchange(exchange), PROGRESS) => Some(exchange.handle.subscribe()),
-        (Resource::Exchange(exchange), READABLE) => {
-            let stream = exchange.response_body().ok().flatten()?;
-            Some(stream.subscribe())
-        }
+        (Resource::Exchange(exchange), READABLE) => match exchange.response_body() {
+            Ok(Some(stream)) => Some(stream.subscribe()),
+            // The trailers may still have to come.
+            Ok(None) => Some(exchange.handle.subscribe()),
+            Err(_) => None,
+        },
         (Resource::Exchange(exchange), _) => Some(exchange.request_body().ok()?.subscribe()),
     }
 }

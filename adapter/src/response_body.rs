@@ -30,7 +30,7 @@ enum BodyState {
     Open,
     /// It ended, and has no trailers.
     Ended,
-    /// It ended, with trailers, or it failed: the next `read` tells.
+    /// It ended, and has trailers or may have some, or it failed: the next `read` tells.
     ToBeTold,
 }
 
@@ -108,18 +108,15 @@ impl Exchange {
     fn response_ended(&mut self, error: StreamError) {
         self.response_body = match error {
             StreamError::Closed => Stream::Ended,
-            StreamError::LastOperationFailed(error) => {
-                drop(error);
-                Stream::Failed
-            }
+            error => Stream::failed(error),
         };
     }
 
     /// What is to be told of the end.
     fn end_state(&self, arena: &Arena) -> BodyState {
         let trailers = self.handle.trailers();
-        match arena.intact() {
-            Ok(()) if trailers.is_empty() => BodyState::Ended,
+        match (trailers, arena.intact()) {
+            (Some(Ok(fields)), Ok(())) if fields.is_empty() => BodyState::Ended,
             _ => BodyState::ToBeTold,
         }
     }
@@ -149,17 +146,15 @@ pub(crate) fn read(
         return read_waiting(header, timeout, handles, arena);
     }
     let Some(stream) = exchange.response_body()? else {
-        return Ok(trailers(exchange, arena)?);
+        return trailers(exchange, arena);
     };
     match stream.read(header.arg.min(MOST_READ).into()) {
         Ok(bytes) if bytes.is_empty() => Ok(Answer::pending()),
         Ok(bytes) => Ok(Answer::payload(bytes)),
         Err(error) => {
             exchange.response_ended(error);
-            match exchange.response_body {
-                Stream::Failed => Err(exchange.failure().into()),
-                _ => Ok(trailers(exchange, arena)?),
-            }
+            exchange.response_body()?;
+            trailers(exchange, arena)
         }
     }
 }
@@ -185,16 +180,7 @@ fn read_waiting(
     if body.size == 0 {
         return match exchange.response_body()? {
             Some(_) => Ok(Answer::pending()),
-            None => {
-                let mut end = trailers(exchange, arena)?;
-                if exchange.is_sent
-                    && let Answer::Done { value, .. } = &mut end
-                {
-                    *value |= CLOSED;
-                    close_if_told(CLOSED, header.id, handles);
-                }
-                Ok(end)
-            }
+            None => end_waiting(header, timeout, handles, arena),
         };
     }
     let value = body.value(exchange);
@@ -202,6 +188,29 @@ fn read_waiting(
     body.put(&mut payload);
     close_if_told(value, header.id, handles);
     Ok(payload.with(value))
+}
+
+/// The reply at the complete end of the body, which waits until the trailers are known, and closes the
+/// exchange if all of it is over.
+fn end_waiting(
+    header: Header,
+    timeout: u64,
+    handles: &mut Handles,
+    arena: &Arena,
+) -> Result<Answer, Failure> {
+    let exchange = handles.exchange(header.id)?;
+    let mut end = trailers(exchange, arena)?;
+    if let Answer::Pending { .. } = end {
+        poll::wait_for(&exchange.handle.subscribe(), timeout, arena)?;
+        end = trailers(exchange, arena)?;
+    }
+    if exchange.is_sent
+        && let Answer::Done { value, .. } = &mut end
+    {
+        *value |= CLOSED;
+        close_if_told(CLOSED, header.id, handles);
+    }
+    Ok(end)
 }
 
 /// What has arrived of the response's body, into `buffers` and without a frame. 0 is anything that a
@@ -239,10 +248,14 @@ pub(crate) fn read_into(
     }
 }
 
-/// The reply at the complete end of the body.
-fn trailers(exchange: &Exchange, arena: &Arena) -> Result<Answer, Fault> {
+/// The reply at the complete end of the body; pending while the host does not know the trailers.
+fn trailers(exchange: &Exchange, arena: &Arena) -> Result<Answer, Failure> {
     let fields = exchange.handle.trailers();
     arena.intact()?;
+    let Some(fields) = fields else {
+        return Ok(Answer::pending());
+    };
+    let fields = fields?;
     if fields.is_empty() {
         return Ok(Answer::value(END));
     }

@@ -172,11 +172,12 @@ pub(crate) fn tls_info(
 
 fn encode(info: &TlsInfo, arena: &Arena) -> Result<Answer, Fault> {
     let certificates = info.certificates.iter().map(|der| 4 + der.len());
-    let size = 6 + info.cipher.len() + info.alpn.len() + certificates.sum::<usize>();
+    let cipher = info.cipher.as_deref().unwrap_or_default();
+    let size = 6 + cipher.len() + info.alpn.len() + certificates.sum::<usize>();
     let mut payload = Payload::new(size, arena)?;
-    payload.short(info.version.into())?;
-    payload.tiny(info.cipher.len())?;
-    payload.put(info.cipher.as_bytes());
+    payload.short(info.version.unwrap_or_default().into())?;
+    payload.tiny(cipher.len())?;
+    payload.put(cipher.as_bytes());
     payload.tiny(info.alpn.len())?;
     payload.put(&info.alpn);
     payload.short(info.certificates.len())?;

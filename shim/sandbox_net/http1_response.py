@@ -11,7 +11,8 @@ from .http1_request import Field, RequestHead
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNK_END: Final = b"\r\n"
 
-_HTTP_2: Final = 20
+_WITHOUT_FRAMING: Final = (20, 0)
+"""HTTP/2, and a version that the host does not know: there may be no reason and no framing."""
 _MOST_DIGITS: Final = 19
 
 
@@ -53,7 +54,7 @@ class ResponseHead:
 
     status: int
     version: int
-    """10, 11 or 20."""
+    """10, 11 or 20; 0 where the host does not know it."""
     reason: bytes
     fields: tuple[Field, ...]
 
@@ -154,7 +155,7 @@ def _framing(head: ResponseHead, request: RequestHead, facts: _Facts) -> tuple[F
     length = facts.content_length()
     if length is not None:
         return Framing.LENGTH, length
-    if head.version == _HTTP_2 and request.version == 11:
+    if head.version in _WITHOUT_FRAMING and request.version == 11:
         return Framing.CHUNKED, 0
     return Framing.CLOSE, 0
 
@@ -169,7 +170,7 @@ def _is_keep_alive(field: Field) -> bool:
 
 
 def _reason(head: ResponseHead) -> bytes:
-    if head.reason or head.version != _HTTP_2:
+    if head.reason or head.version not in _WITHOUT_FRAMING:
         return head.reason
     try:
         return HTTPStatus(head.status).phrase.encode("ascii")

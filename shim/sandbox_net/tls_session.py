@@ -36,8 +36,10 @@ class SSLSession:
 class TlsInfo:
     """The result of a handshake."""
 
-    version: int
-    cipher: str
+    version: int | None
+    """The version's wire bytes; `None` where the host does not know it."""
+    cipher: str | None
+    """The suite's name at IANA; `None` where the host does not know it."""
     alpn: bytes
     certificates: tuple[bytes, ...]
 
@@ -57,7 +59,7 @@ class TlsInfo:
             at += 4
             certificates.append(payload[at : at + length])
             at += length
-        return cls(version, cipher, alpn, tuple(certificates))
+        return cls(version or None, cipher or None, alpn, tuple(certificates))
 
 
 def _crl_error() -> SSLCertVerificationError:
@@ -178,11 +180,13 @@ class _SSLSocket:
 
     def _check_result(self, info: TlsInfo) -> None:
         """Checks the program's own bounds, because the host chose version and cipher."""
-        if not self._context.allows(info.version):
+        # What the host does not know may be any of them: then the program has to allow them all.
+        versions = _VERSIONS if info.version is None else (info.version,)
+        if not all(map(self._context.allows, versions)):
             raise ssl_error("SSL", "UNSUPPORTED_PROTOCOL", "unsupported protocol")
-        name = ciphers.openssl_name(info.cipher)
         known = {suite.name for suite in ciphers.TLS_1_2}
-        if name in known and name not in self._context.cipher_names:
+        names = known if info.cipher is None else known & {ciphers.openssl_name(info.cipher)}
+        if not names.issubset(self._context.cipher_names):
             raise ssl_error(
                 "SSL", "SSLV3_ALERT_HANDSHAKE_FAILURE", "ssl/tls alert handshake failure"
             )
@@ -215,13 +219,14 @@ class _SSLSocket:
 
     def version(self) -> str | None:
         """Returns the version of TLS."""
-        return None if self._info is None else _VERSIONS.get(self._info.version, "unknown")
+        version = self._info.version if self._info is not None else None
+        return None if version is None else _VERSIONS.get(version, "unknown")
 
     def cipher(self) -> tuple[str, str, int] | None:
         """Returns the cipher suite: its name, the version that defines it, its key's length."""
-        if self._info is None:
+        cipher = self._info.cipher if self._info is not None else None
+        if cipher is None:
             return None
-        cipher = self._info.cipher
         defined = "TLSv1.2" if "_WITH_" in cipher else "TLSv1.3"
         return ciphers.openssl_name(cipher), defined, ciphers.secret_bits(cipher)
 

@@ -74,12 +74,14 @@ class Plans(unittest.TestCase):
             b"Content-Length: 5\r\n\r\n",
         )
 
-    def test_http2_body_without_length_is_told_in_chunks(self) -> None:
-        plan = plan_response(ResponseHead(200, 20, b"", ((b"a", b"b"),)), parse_head(GET))
-        self.assertEqual((plan.framing, plan.keep_alive), (Framing.CHUNKED, True))
-        self.assertEqual(
-            plan.head, b"HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+    def test_body_without_framing_and_length_is_told_in_chunks(self) -> None:
+        for version in (20, 0):
+            head = ResponseHead(200, version, b"", ((b"a", b"b"),))
+            plan = plan_response(head, parse_head(GET))
+            self.assertEqual((plan.framing, plan.keep_alive), (Framing.CHUNKED, True))
+            self.assertEqual(
+                plan.head, b"HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
 
     def test_a_program_of_http_1_0_is_not_told_of_chunks(self) -> None:
         plan = plan_response(ResponseHead(200, 11, b"OK", (CHUNKED,)), parse_head(GET_10))

@@ -123,6 +123,21 @@ class Handshake(TlsTest):
         self.assertIs(sock.context, context)
         self.assertEqual(sock._sslobj.owner, sock)  # type: ignore[attr-defined]
 
+    def test_what_the_host_does_not_know_is_none(self) -> None:
+        sock = self.connected(tls=Tls(version=0, cipher=""))
+        self.assertIsNone(sock.version())
+        self.assertIsNone(sock.cipher())
+        self.assertIsNone(sock.getpeercert())
+
+    def test_what_the_host_does_not_know_is_not_taken_for_what_the_program_demands(self) -> None:
+        newest = ssl.create_default_context()
+        newest.minimum_version = ssl.TLSVersion.TLSv1_3
+        narrow = ssl.create_default_context()
+        narrow.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        for context in (newest, narrow):
+            with self.assertRaises(ssl.SSLError):
+                self.connected(context, tls=Tls(version=0, cipher=""))
+
     def test_the_certificate_is_shown_as_openssl_shows_it(self) -> None:
         sock = self.connected(tls=Tls(certificates=(RICH, PLAIN)))
         self.assertEqual(sock.getpeercert(True), RICH)

@@ -12,6 +12,10 @@ pub(crate) mod monotonic_clock {
     pub(crate) use crate::streams::subscribe_duration;
 }
 
+pub(crate) mod error {
+    pub(crate) use crate::streams::Error;
+}
+
 pub(crate) mod poll {
     pub(crate) use crate::streams::{Pollable, poll};
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::host::{Call, Resource, fail, give, next, outcome, record, text};
-use crate::streams::{InputStream, OutputStream, Pollable};
+use crate::streams::{Error, InputStream, OutputStream, Pollable};
 use crate::types::*;
 
 pub(crate) struct Connection(Resource);
@@ -133,17 +133,18 @@ impl Connection {
         if count & 7 == 7 {
             return None;
         }
-        let cipher = text();
+        let is_known = count & 8 == 0;
         let info = TlsInfo {
-            version: u16::from(next()),
-            cipher,
+            version: is_known.then(|| u16::from(next())),
+            cipher: is_known.then(text),
             alpn: give(usize::from(next()) * 2),
             certificates: (0..count & 7).map(|_| give(usize::from(next()))).collect(),
         };
-        let mut gave = info.version.to_le_bytes().to_vec();
+        let mut gave = info.version.unwrap_or(0).to_le_bytes().to_vec();
+        let cipher = info.cipher.as_deref().unwrap_or_default();
         if info.alpn.len() < 256 {
-            sized::<1>(&mut gave, info.cipher.len());
-            gave.extend_from_slice(info.cipher.as_bytes());
+            sized::<1>(&mut gave, cipher.len());
+            gave.extend_from_slice(cipher.as_bytes());
             sized::<1>(&mut gave, info.alpn.len());
             gave.extend_from_slice(&info.alpn);
             sized::<2>(&mut gave, info.certificates.len());
@@ -235,7 +236,8 @@ impl Exchange {
             version: match choice & 3 {
                 0 => HttpVersion::Http10,
                 1 => HttpVersion::Http11,
-                _ => HttpVersion::Http2,
+                2 => HttpVersion::Http2,
+                _ => HttpVersion::Unknown,
             },
             reason: give(reason),
             fields: (0..choice >> 3)
@@ -243,7 +245,7 @@ impl Exchange {
                 .collect(),
         };
         let mut gave = head.status.to_le_bytes().to_vec();
-        gave.extend([[10, 11, 20, 20][usize::from(choice & 3)], 0]);
+        gave.extend([[10, 11, 20, 0][usize::from(choice & 3)], 0]);
         if reason < 70_000 {
             sized::<2>(&mut gave, reason);
             gave.extend_from_slice(&head.reason);
@@ -268,8 +270,16 @@ impl Exchange {
         next() & 1 == 1
     }
 
-    pub(crate) fn trailers(&self) -> Vec<FieldResult> {
+    pub(crate) fn trailers(&self) -> Option<Result<Vec<FieldResult>, ErrorCode>> {
         let count = usize::from(next());
+        match count {
+            0xF0.. => return None,
+            0xE0.. => {
+                record(Call::Trailers(Vec::new()));
+                return Some(Err(fail()));
+            }
+            _ => {}
+        }
         let fields: Vec<FieldResult> = (0..count & 7)
             .map(|_| (give(next().into()), give(usize::from(next()) * 64)))
             .collect();
@@ -279,10 +289,10 @@ impl Exchange {
             self::fields(&mut gave, list.map(|(name, value)| (&name[..], &value[..])));
         }
         record(Call::Trailers(gave));
-        fields
+        Some(Ok(fields))
     }
 
-    pub(crate) fn failure(&self) -> Option<ErrorCode> {
+    pub(crate) fn failure(&self, _error: Option<&Error>) -> Option<ErrorCode> {
         (next() & 3 != 3).then(fail)
     }
 }

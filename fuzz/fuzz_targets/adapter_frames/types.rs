@@ -85,8 +85,8 @@ pub(crate) struct TlsOptions<'a> {
 }
 
 pub(crate) struct TlsInfo {
-    pub(crate) version: u16,
-    pub(crate) cipher: String,
+    pub(crate) version: Option<u16>,
+    pub(crate) cipher: Option<String>,
     pub(crate) alpn: Vec<u8>,
     pub(crate) certificates: Vec<Vec<u8>>,
 }
@@ -107,11 +107,11 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) fields: &'a [FieldParam<'a>],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpVersion {
     Http10,
     Http11,
     Http2,
+    Unknown,
 }
 
 pub(crate) struct ResponseHead {

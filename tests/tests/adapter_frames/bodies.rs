@@ -164,6 +164,77 @@ async fn trailers_come_with_the_end_and_again_with_it() {
 }
 
 #[tokio::test]
+async fn trailers_that_are_not_known_yet_are_pending_and_waited_for() {
+    let (mut guest, id, state) = exchange(NONE).await;
+    state.send_modify(|state| {
+        state.head = Some(Ok(head(&[])));
+        state.ended = true;
+        state.trailers_pending = true;
+    });
+    guest.call(HEAD, id, 0, b"").await;
+    for _ in 0..2 {
+        assert_eq!(guest.call(READ, id, 10, b"").await, Reply::Pending);
+    }
+    let soon = 1_000_000_u64.to_le_bytes();
+    assert_eq!(guest.call(READ, id, 10, &soon).await, Reply::Pending);
+    state.send_modify(|state| {
+        state.trailers_pending = false;
+        state.trailers = vec![(b"a".to_vec(), b"b".to_vec())];
+    });
+    let end = Reply::trailers(&[(b"a", b"b")]);
+    for _ in 0..2 {
+        assert_eq!(guest.call(READ, id, 10, b"").await, end);
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_behind_its_last_byte_is_not_complete() {
+    let soon = 1_000_000_u64.to_le_bytes();
+    for payload in [&b""[..], &soon] {
+        let (mut guest, id, state) = exchange(NONE).await;
+        state.send_modify(|state| {
+            state.head = Some(Ok(head(&[])));
+            state.received = Bytes::from_static(b"body");
+            state.ended = true;
+            state.trailers_failure = Some(ErrorCode::Reset);
+        });
+        guest.call(HEAD, id, 0, b"").await;
+        assert_eq!(
+            guest.call(READ, id, 10, payload).await,
+            Reply::bytes(b"body")
+        );
+        for _ in 0..2 {
+            let failed = Reply::error(5, 0, "", b"");
+            assert_eq!(guest.call(READ, id, 10, payload).await, failed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_error_of_a_stream_is_handed_in_for_as_long_as_anybody_asks() {
+    for command in [WRITE, READ] {
+        let (mut guest, id, state) = exchange(CHUNKED).await;
+        state.send_modify(|state| state.head = Some(Ok(head(&[]))));
+        guest.call(HEAD, id, 0, b"").await;
+        state.send_modify(|state| {
+            state.broken = true;
+            state.failure = Some(ErrorCode::Closed);
+            state.failure_of_error = Some(ErrorCode::Timeout(Phase::Body));
+        });
+        for _ in 0..3 {
+            let (arg, payload) = if command == WRITE {
+                (0, &b"a"[..])
+            } else {
+                (10, &b""[..])
+            };
+            let failed = Reply::error(6, 5, "", b"");
+            assert_eq!(guest.call(command, id, arg, payload).await, failed);
+        }
+        assert_eq!(guest.call(CLOSE, id, 0, b"").await, Reply::value(0));
+    }
+}
+
+#[tokio::test]
 async fn more_trailers_than_a_reply_can_count_are_an_error() {
     let (mut guest, id, state) = exchange(NONE).await;
     state.send_modify(|state| {

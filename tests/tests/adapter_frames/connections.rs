@@ -122,8 +122,8 @@ async fn tls_info_tells_everything_and_is_closed_without_a_session() {
     let certificates = vec![vec![0; 3], Vec::new(), vec![0xFF; 100_000]];
     state.send_modify(|state| {
         state.tls = Some(TlsInfo {
-            version: 0x0304,
-            cipher: cipher.to_owned(),
+            version: Some(0x0304),
+            cipher: Some(cipher.to_owned()),
             alpn: b"h2".to_vec(),
             certificates: certificates.clone(),
         });
@@ -144,14 +144,31 @@ async fn tls_info_tells_everything_and_is_closed_without_a_session() {
 }
 
 #[tokio::test]
+async fn tls_info_is_zero_and_empty_where_the_host_does_not_know() {
+    let mut guest = Guest::new().await;
+    let id = guest.call(CONNECT, 0, 443, &connect(0, b"a")).await.id();
+    let state = guest.host().connections[0].clone();
+    state.send_modify(|state| {
+        state.tls = Some(TlsInfo {
+            version: None,
+            cipher: None,
+            alpn: Vec::new(),
+            certificates: Vec::new(),
+        });
+    });
+    let expected = Reply::bytes(&[0; 6]);
+    assert_eq!(guest.call(TLS_INFO, id, 0, b"").await, expected);
+}
+
+#[tokio::test]
 async fn what_a_reply_cannot_carry_is_a_size_error() {
     let mut guest = Guest::new().await;
     let id = guest.call(CONNECT, 0, 443, &connect(0, b"a")).await.id();
     let state = guest.host().connections[0].clone();
     state.send_modify(|state| {
         state.tls = Some(TlsInfo {
-            version: 0x0304,
-            cipher: "c".repeat(256),
+            version: Some(0x0304),
+            cipher: Some("c".repeat(256)),
             alpn: Vec::new(),
             certificates: Vec::new(),
         });

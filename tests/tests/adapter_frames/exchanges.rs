@@ -120,6 +120,7 @@ async fn head_tells_versions_and_failures() {
         (HttpVersion::Http10, 10),
         (HttpVersion::Http11, 11),
         (HttpVersion::Http2, 20),
+        (HttpVersion::Unknown, 0),
     ] {
         let (mut guest, id, state) = exchange(0).await;
         let answer = ResponseHead {

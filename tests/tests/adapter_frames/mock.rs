@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use wasmtime::Result;
 use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::p2::bindings::io::error::Error as IoError;
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, InputStream, OutputStream, Pollable, StreamError,
     StreamResult, subscribe,
@@ -101,7 +102,14 @@ pub struct ExchangeState {
     pub response_taken: bool,
     /// Whether the end of the response's body was reported.
     pub end_told: bool,
+    /// What `trailers` returns behind the end.
     pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether `trailers` does not know yet.
+    pub trailers_pending: bool,
+    /// What `trailers` fails with.
+    pub trailers_failure: Option<ErrorCode>,
+    /// What `failure` returns only for the error of a stream.
+    pub failure_of_error: Option<ErrorCode>,
     /// Whether the streams fail.
     pub broken: bool,
     pub failure: Option<ErrorCode>,
@@ -381,16 +389,35 @@ impl client::HostExchange for Host {
         Ok(continued)
     }
 
-    fn trailers(&mut self, this: Resource<Exchange>) -> Result<Vec<Field>> {
+    fn trailers(
+        &mut self,
+        this: Resource<Exchange>,
+    ) -> Result<Option<Result<Vec<Field>, ErrorCode>>> {
         called("trailers");
         let state = self.table.get(&this)?.0.borrow();
         assert!(state.end_told, "they come behind the end");
-        Ok(state.trailers.clone())
+        Ok(match &state.trailers_failure {
+            _ if state.trailers_pending => None,
+            Some(error) => Some(Err(error.clone())),
+            None => Some(Ok(state.trailers.clone())),
+        })
     }
 
-    fn failure(&mut self, this: Resource<Exchange>) -> Result<Option<ErrorCode>> {
+    fn failure(
+        &mut self,
+        this: Resource<Exchange>,
+        error: Option<Resource<IoError>>,
+    ) -> Result<Option<ErrorCode>> {
         called("failure");
-        Ok(self.table.get(&this)?.0.borrow().failure.clone())
+        let known = match error {
+            Some(error) => {
+                // The host traps for an error that is gone.
+                self.table.get(&error)?;
+                self.table.get(&this)?.0.borrow().failure_of_error.clone()
+            }
+            None => None,
+        };
+        Ok(known.or_else(|| self.table.get(&this).ok()?.0.borrow().failure.clone()))
     }
 
     fn drop(&mut self, this: Resource<Exchange>) -> Result<()> {

@@ -216,8 +216,8 @@ fn limit(limit: Limit) -> types::Limit {
 pub(super) fn tls_info(info: &TlsInfo, speaks_http11: bool) -> types::TlsInfo {
     let alpn = if speaks_http11 { HTTP11 } else { b"" };
     types::TlsInfo {
-        version: info.version,
-        cipher: info.cipher.clone(),
+        version: Some(info.version),
+        cipher: Some(info.cipher.clone()),
         alpn: alpn.to_vec(),
         certificates: info.certificates.clone(),
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use wasmtime::component::Resource;
 use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::io::error::Error as IoError;
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult, subscribe,
 };
@@ -223,7 +224,6 @@ impl HostExchange {
     }
 }
 
-/// Whether the host refused the request before the peer did anything.
 /// How the pieces of this body are given. The chunks of HTTP/1.1 stay apart: clients such as urllib3 and
 /// aiohttp show a program where the server has put their ends. In HTTP/2 a list of fields behind them is not
 /// taken in before somebody reads on.
@@ -236,6 +236,7 @@ fn gives(head: &sandbox_net_egress::ResponseHead) -> Gives {
     }
 }
 
+/// Whether the host refused the request before the peer did anything.
 fn is_refusal(error: &EgressError) -> bool {
     use EgressError::{Closed, Denied, Invalid, Limit};
     matches!(error, Denied(_) | Invalid(_) | Limit(_) | Closed)
@@ -377,11 +378,24 @@ impl wit::HostExchange for SandboxNetCtxView<'_> {
         }
     }
 
-    fn trailers(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<Vec<Field>> {
-        Ok(self.table.get(&exchange)?.completion.trailers())
+    fn trailers(
+        &mut self,
+        exchange: Resource<HostExchange>,
+    ) -> wasmtime::Result<Option<Result<Vec<Field>, ErrorCode>>> {
+        let bounds = self.ctx.gateway().bounds();
+        let completion = &self.table.get(&exchange)?.completion;
+        Ok(completion.is_over().then(|| match completion.failure() {
+            None => Ok(completion.trailers()),
+            Some(error) => Err(convert::error(error, bounds)),
+        }))
     }
 
-    fn failure(&mut self, exchange: Resource<HostExchange>) -> wasmtime::Result<Option<ErrorCode>> {
+    fn failure(
+        &mut self,
+        exchange: Resource<HostExchange>,
+        // The exchange knows without it.
+        _error: Option<Resource<IoError>>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
         Ok(self
             .table
             .get(&exchange)?
