@@ -73,6 +73,7 @@ pub fn check(root: &Path) -> Result<Lists> {
 }
 
 fn lists(root: &Path) -> Result<Vec<(String, String)>> {
+    document(root)?;
     let each = CRATES.iter().map(|name| {
         let text = api(root, name).with_context(|| format!("the API of {name}"))?;
         Ok((format!("docs/api/{name}.txt"), text))
@@ -80,21 +81,27 @@ fn lists(root: &Path) -> Result<Vec<(String, String)>> {
     each.collect()
 }
 
-/// The public items of a crate, one a line.
-fn api(root: &Path, name: &str) -> Result<String> {
+/// Has rustdoc write what all the crates have. One after the other, each would choose the features of its
+/// dependencies alone, and cargo would build most of them anew.
+fn document(root: &Path) -> Result<()> {
+    let packages = CRATES.iter().flat_map(|name| ["--package", name]);
     let status = Command::new(env!("CARGO"))
         .current_dir(root)
-        .args(["rustdoc", "--quiet", "--locked", "--lib", "--package", name])
-        .args([
-            "--",
-            "-Zunstable-options",
-            "--output-format=json",
-            "--cap-lints=allow",
-        ])
+        .args(["doc", "--quiet", "--locked", "--lib", "--no-deps"])
+        .args(packages)
+        .env(
+            "RUSTDOCFLAGS",
+            "-Zunstable-options --output-format=json --cap-lints=allow",
+        )
         // Only rustdoc may do what is unstable: with it, cargo would build every dependency anew.
         .env("RUSTDOC", root.join("xtask/rustdoc-json.sh"))
         .status()?;
     ensure!(status.success(), "rustdoc failed");
+    Ok(())
+}
+
+/// The public items of a crate, one a line.
+fn api(root: &Path, name: &str) -> Result<String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
     let json = target.join(format!("doc/{}.json", name.replace('-', "_")));
     check_format(&json)?;
