@@ -42,6 +42,7 @@
 
 mod address;
 mod address_set;
+pub mod baked;
 mod budgets;
 mod check;
 mod checked;
