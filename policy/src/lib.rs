@@ -42,6 +42,7 @@
 
 mod address;
 mod address_set;
+pub mod baked;
 mod budgets;
 mod check;
 mod checked;
@@ -56,6 +57,7 @@ mod filter;
 mod host;
 mod host_error;
 mod host_pattern;
+mod inside;
 mod layer;
 mod lookup;
 mod name;
@@ -95,6 +97,7 @@ pub use document::{
 pub use explain::{Effect, Step};
 pub use host::Host;
 pub use host_error::HostError;
+pub use inside::Unenforced;
 pub use lookup::{CheckedName, Lookup};
 pub use name::DnsName;
 pub use operation::{Operation, Stage};
