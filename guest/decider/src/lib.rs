@@ -24,7 +24,9 @@ impl wit::Guest for Decider {
             wit::Question::Connect(to) => policy.check_connect(endpoint(&to)?).map(drop),
             wit::Question::StartTls(to) => {
                 let to = endpoint(&to)?;
-                policy.check_tls(&to, None, TlsOverrides::default()).map(drop)
+                policy
+                    .check_tls(&to, None, TlsOverrides::default())
+                    .map(drop)
             }
             wit::Question::Send(request) => {
                 let origin = Origin {
@@ -37,7 +39,9 @@ impl wit::Guest for Decider {
                 let (method, path) = (&request.method, &request.path);
                 policy::syntax::check_head(method, path, &request.fields)
                     .map_err(|e| malformed(&e))?;
-                policy.check_request(&origin, method, path, &request.fields).map(drop)
+                policy
+                    .check_request(&origin, method, path, &request.fields)
+                    .map(drop)
             }
         };
         decided.map_err(denial)

@@ -123,7 +123,9 @@ fn beyond_wasi_http(options: &TlsOptions) -> Option<&'static str> {
         );
     }
     if options.client_certificate.is_some() {
-        return Some("this host cannot show a client certificate (wasi:http has no setting for it)");
+        return Some(
+            "this host cannot show a client certificate (wasi:http has no setting for it)",
+        );
     }
     if !options.host_roots {
         return Some(

@@ -37,7 +37,9 @@ pub(crate) fn of(error: &Http) -> ErrorCode {
         Http::HttpRequestBodySize(_) => ErrorCode::Invalid(
             "the request's body has another length than the request announced".to_owned(),
         ),
-        Http::HttpRequestUriInvalid | Http::HttpRequestUriTooLong => ErrorCode::Invalid(told(error)),
+        Http::HttpRequestUriInvalid | Http::HttpRequestUriTooLong => {
+            ErrorCode::Invalid(told(error))
+        }
         _ => protocol(told(error)),
     }
 }
@@ -53,9 +55,9 @@ pub(crate) fn protocol(message: String) -> ErrorCode {
 /// Why the host does not take a field.
 pub(crate) fn of_field(error: HeaderError) -> ErrorCode {
     match error {
-        HeaderError::InvalidSyntax => {
-            ErrorCode::Invalid("a field has a name or a value that RFC 9110 does not allow".to_owned())
-        }
+        HeaderError::InvalidSyntax => ErrorCode::Invalid(
+            "a field has a name or a value that RFC 9110 does not allow".to_owned(),
+        ),
         HeaderError::Forbidden => refused(
             DenyReason::Field,
             "a field of the request is one that this host lets nobody send",
@@ -73,7 +75,10 @@ fn denied(error: &Http) -> ErrorCode {
             _ => DenyReason::NoRule,
         },
         rule: "wasi:http".to_owned(),
-        message: format!("the host that runs this component refused the request: {}", told(error)),
+        message: format!(
+            "the host that runs this component refused the request: {}",
+            told(error)
+        ),
     })
 }
 

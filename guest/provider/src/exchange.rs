@@ -93,7 +93,9 @@ impl Exchange {
             status: response.status(),
             version: HttpVersion::Unknown,
             reason: Vec::new(),
-            fields: fields.map(|(name, value)| (name.into_bytes(), value)).collect(),
+            fields: fields
+                .map(|(name, value)| (name.into_bytes(), value))
+                .collect(),
         };
         let body = response.consume().map_err(|()| ErrorCode::Closed)?;
         let body = Response::Body {
@@ -110,7 +112,9 @@ impl GuestExchange for Exchange {
         match &mut *self.request.borrow_mut() {
             Request::None => Err(no_body()),
             Request::Finished => Err(ErrorCode::Closed),
-            Request::Open { was_taken: true, .. } => Err(ErrorCode::Closed),
+            Request::Open {
+                was_taken: true, ..
+            } => Err(ErrorCode::Closed),
             Request::Open { body, was_taken } => {
                 *was_taken = true;
                 body.write().map_err(|()| ErrorCode::Closed)
@@ -225,7 +229,9 @@ impl Drop for Exchange {
 
 fn lines(fields: &http::Fields) -> Vec<Field> {
     let entries = fields.entries().into_iter();
-    entries.map(|(name, value)| (name.into_bytes(), value)).collect()
+    entries
+        .map(|(name, value)| (name.into_bytes(), value))
+        .collect()
 }
 
 fn no_body() -> ErrorCode {

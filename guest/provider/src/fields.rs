@@ -28,7 +28,9 @@ pub(crate) fn split(
     kind: &BodyKind,
     to: &(String, u16),
 ) -> Result<Split, ErrorCode> {
-    let size = fields.iter().map(|(name, value)| name.len() + value.len() + 4);
+    let size = fields
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4);
     if fields.len() > MOST_FIELDS || size.sum::<usize>() > MOST_BYTES {
         return Err(ErrorCode::Invalid(format!(
             "the request has more than {MOST_FIELDS} fields, or more than {MOST_BYTES} bytes of them"
@@ -101,5 +103,7 @@ fn names(value: &[u8], (host, port): &(String, u16)) -> bool {
 }
 
 fn contradiction(name: &str) -> ErrorCode {
-    ErrorCode::Invalid(format!("the field {name} does not say what the body's kind says"))
+    ErrorCode::Invalid(format!(
+        "the field {name} does not say what the body's kind says"
+    ))
 }

@@ -11,7 +11,12 @@ use crate::bindings::types::ErrorCode;
 /// `invalid` for what has more than one reading, and for names that are not ASCII (RFC 5891 says how
 /// others are written).
 pub(crate) fn canonical(host: &str) -> Result<String, ErrorCode> {
-    let invalid = |why: &str| Err(ErrorCode::Invalid(format!("the host '{}' {why}", shown(host))));
+    let invalid = |why: &str| {
+        Err(ErrorCode::Invalid(format!(
+            "the host '{}' {why}",
+            shown(host)
+        )))
+    };
     if let Ok(address) = host.parse::<Ipv6Addr>() {
         return Ok(match address.to_ipv4_mapped() {
             Some(address) => address.to_string(),
@@ -41,7 +46,10 @@ pub(crate) fn canonical(host: &str) -> Result<String, ErrorCode> {
 
 /// As much of a host as a message shows.
 fn shown(host: &str) -> String {
-    host.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect()
+    host.chars()
+        .take(100)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// The host as an authority has it (RFC 3986 section 3.2).

@@ -1,7 +1,7 @@
 //! Sends a request: checks it, has it decided, and hands it to the host.
 
 use crate::bindings::http::{
-    Fields, FieldName, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    FieldName, Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
 };
 use crate::bindings::types::{BodyKind, ErrorCode, Field, RequestHead};
 use crate::bindings::{outgoing_handler, policy};
@@ -25,7 +25,11 @@ pub(crate) fn send(
     let split = fields::split(head.fields, &kind, &to)?;
     let (method, path) = line(&head.method, &head.path)?;
     decide(&policy::Question::Send(policy::Request {
-        scheme: if is_tls { policy::Scheme::Https } else { policy::Scheme::Http },
+        scheme: if is_tls {
+            policy::Scheme::Https
+        } else {
+            policy::Scheme::Http
+        },
         to: connection.endpoint(),
         method: head.method,
         path: head.path,
@@ -37,12 +41,18 @@ pub(crate) fn send(
         .set_method(&method)
         .and_then(|()| request.set_path_with_query(Some(&path)))
         .and_then(|()| {
-            let (scheme, port) = if is_tls { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
+            let (scheme, port) = if is_tls {
+                (Scheme::Https, 443)
+            } else {
+                (Scheme::Http, 80)
+            };
             request.set_scheme(Some(&scheme))?;
             request.set_authority(Some(&host::authority(&to.0, to.1, port)))
         });
     set.map_err(|()| invalid("the host does not take this method, path or host"))?;
-    let body = request.body().map_err(|()| invalid("the host gives the request no body"))?;
+    let body = request
+        .body()
+        .map_err(|()| invalid("the host gives the request no body"))?;
     let future = outgoing_handler::handle(request, options(connection));
     let future = future.map_err(|error| errors::of(&error))?;
     let body = match kind {
@@ -70,7 +80,9 @@ fn line(method: &[u8], path: &[u8]) -> Result<(Method, String), ErrorCode> {
     let is_asterisk = path == b"*" && method == b"OPTIONS";
     let is_visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
     if !(is_asterisk || path.starts_with(b"/") && path.iter().all(is_visible)) {
-        return Err(invalid("the path does not begin with / or has bytes that are escaped in one"));
+        return Err(invalid(
+            "the path does not begin with / or has bytes that are escaped in one",
+        ));
     }
     let method = String::from_utf8_lossy(method);
     let method = match &*method {

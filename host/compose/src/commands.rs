@@ -68,9 +68,17 @@ pub(crate) fn one_bit() -> Result<Vec<u8>, ComposeError> {
     imports.import(EXIT, "exit", EntityType::Function(TAKES));
     let export = |name: &str| format!("{EXIT}#{name}");
     let (exit, with_code) = (export("exit"), export("exit-with-code"));
-    let plain = body(0, |code| drop(code.local_get(0).call(0)));
-    let of_code = body(0, |code| drop(code.local_get(0).i32_eqz().i32_eqz().call(0)));
-    component("one-bit", &imports, &[(&exit, TAKES, plain), (&with_code, TAKES, of_code)])
+    let plain = body(0, |code| {
+        code.local_get(0).call(0);
+    });
+    let of_code = body(0, |code| {
+        code.local_get(0).i32_eqz().i32_eqz().call(0);
+    });
+    component(
+        "one-bit",
+        &imports,
+        &[(&exit, TAKES, plain), (&with_code, TAKES, of_code)],
+    )
 }
 
 fn body(locals: u32, write: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
@@ -98,16 +106,25 @@ fn component(
         code.function(body);
     }
     let mut module = Module::new();
-    module.section(&types).section(imports).section(&functions).section(&names).section(&code);
+    module
+        .section(&types)
+        .section(imports)
+        .section(&functions)
+        .section(&names)
+        .section(&code);
     encode(world, module.finish()).map_err(ComposeError::Encode)
 }
 
 fn encode(world: &str, mut module: Vec<u8>) -> Result<Vec<u8>, String> {
     let told = |error| format!("{error:#}");
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("commands.wit", WORLDS).map_err(|error| error.to_string())?;
-    let world = resolve.select_world(&[package], Some(world)).map_err(told)?;
+    let package = resolve
+        .push_str("commands.wit", WORLDS)
+        .map_err(|error| error.to_string())?;
+    let world = resolve
+        .select_world(&[package], Some(world))
+        .map_err(told)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(told)?;
-    let encoder = ComponentEncoder::default().module(&module).map_err(told)?;
+    let mut encoder = ComponentEncoder::default().module(&module).map_err(told)?;
     encoder.encode().map_err(told)
 }

@@ -73,7 +73,9 @@ impl Graph {
                 continue;
             }
             let stem = what.split('@').next().unwrap_or(what);
-            let other = items.keys().find(|name| name.split('@').next() == Some(stem));
+            let other = items
+                .keys()
+                .find(|name| name.split('@').next() == Some(stem));
             return Err(ComposeError::Lacks {
                 does,
                 what,

@@ -85,6 +85,6 @@ pub fn on_wasi_http(
 fn component(module: &[u8]) -> Result<Vec<u8>, ComposeError> {
     let encoder = ComponentEncoder::default().module(module);
     encoder
-        .and_then(|encoder| encoder.encode())
+        .and_then(|mut encoder| encoder.encode())
         .map_err(|error| ComposeError::Encode(format!("{error:#}")))
 }

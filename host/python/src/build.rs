@@ -81,14 +81,27 @@ impl Builder<'_> {
         if let Some(directory) = entry.get() {
             return Ok(directory.join(COMPONENT));
         }
-        let image = self.image(runtime, capability)?.read()?;
+        let image = self.image(runtime, capability)?;
         let directory = entry.get_or_make(self.progress, |directory| {
-            let module = private_dir::read(&self.installed.core_wasm)?;
-            let module = componentize::embed(&module, &image)?;
-            let component = componentize(&module, &self.stubs()?, capability)?;
+            let component = self.component_of(&image, capability)?;
             std::fs::write(directory.join(COMPONENT), component).map_err(BuildError::Io)
         })?;
         Ok(directory.join(COMPONENT))
+    }
+
+    /// Returns the component whose interpreter begins as `image`, for hosts of your own.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says which step failed.
+    pub fn component_of(
+        &self,
+        image: &Image,
+        capability: Capability,
+    ) -> Result<Vec<u8>, BuildError> {
+        let module = private_dir::read(&self.installed.core_wasm)?;
+        let module = componentize::embed(&module, &image.read()?)?;
+        Ok(componentize(&module, &self.stubs()?, capability)?)
     }
 
     /// Returns the runtime compiled for `engine`: code without data, whose instances begin with an

@@ -130,6 +130,12 @@ impl Engine {
         blocking(move || inner.builder().component(&runtime, capability)).await
     }
 
+    /// Returns the component whose interpreter begins as `image`, with a network.
+    pub(crate) async fn component_of(&self, image: Arc<Image>) -> Result<Vec<u8>, BuildError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.builder().component_of(&image, Capability::Network)).await
+    }
+
     /// Returns the host directory with the standard library, and the guest directory where it is
     /// mounted.
     pub fn library(&self) -> (&Path, &str) {

@@ -109,14 +109,14 @@ impl SnapshotBuilder {
             false => {
                 let made = packages(&engine, self.packages.clone(), capability, preparation);
                 let made = made.await?;
-                (made.wheels, Some(made.mounted))
+                (made.wheels.clone(), Some(made))
             }
         };
         let maker = Maker {
             engine: engine.clone(),
             // Nothing of a network is linked.
             interpreter: engine.interpreter_with(Capability::None, base).await?,
-            packages: packages.clone(),
+            packages: packages.as_ref().map(|packages| packages.mounted.clone()),
             time: self.time.unwrap_or(TIME),
             memory: self.memory.unwrap_or(MEMORY),
         };

@@ -9,7 +9,7 @@ use sandbox_net_python::{Capability, Image, SnapshotNotes};
 
 use super::error::SnapshotError;
 use super::{Inner, Snapshot};
-use crate::compile::{packages, packages_in_cache};
+use crate::compile::{PreparedPackages, packages, packages_in_cache};
 use crate::engine::{Engine, PREPARATION_LIMIT};
 use crate::error::Error;
 use crate::runtime;
@@ -99,12 +99,9 @@ fn read(path: &Path) -> Result<(Image, SnapshotNotes), SnapshotError> {
 }
 
 /// The packages of a snapshot, the very same.
-async fn same_packages(
-    engine: &Engine,
-    notes: &SnapshotNotes,
-) -> Result<crate::engine::Preopen, Error> {
+async fn same_packages(engine: &Engine, notes: &SnapshotNotes) -> Result<PreparedPackages, Error> {
     if let Some(found) = packages_in_cache(engine, &notes.packages).await? {
-        return Ok(found.mounted);
+        return Ok(found);
     }
     let pins = match notes.packages.is_empty() {
         // All of them are built in.
@@ -113,7 +110,7 @@ async fn same_packages(
     };
     let made = packages(engine, pins, Capability::Network, PREPARATION_LIMIT).await?;
     match difference(&notes.packages, &made.wheels) {
-        None => Ok(made.mounted),
+        None => Ok(made),
         Some(why) => Err(SnapshotError::Packages { why }.into()),
     }
 }

@@ -10,13 +10,15 @@ mod no_input;
 use std::path::Path;
 use std::sync::Arc;
 
-use sandbox_net_python::{Image, SnapshotNotes};
+use sandbox_net_python::{BuildError, Image, SnapshotNotes};
 
 pub(crate) use self::automatic::automatic;
 pub use self::builder::SnapshotBuilder;
 pub use self::error::SnapshotError;
+use crate::compile::PreparedPackages;
 use crate::engine::{Engine, Preopen};
 use crate::error::Error;
+use crate::mounts::PACKAGES;
 use crate::runtime;
 
 /// An interpreter that has modules of packages imported, with which programs begin. Cloning is cheap.
@@ -52,7 +54,7 @@ struct Inner {
     image: Arc<Image>,
     notes: SnapshotNotes,
     /// Its packages, where it has some.
-    packages: Option<Preopen>,
+    packages: Option<PreparedPackages>,
     output: Vec<u8>,
 }
 
@@ -109,6 +111,30 @@ impl Snapshot {
         Ok(saved.await.map_err(|e| runtime::unfinished(&e))??)
     }
 
+    /// Returns the component whose interpreter begins as the snapshot, for hosts of your own. It imports
+    /// `sandbox:net/client`, and needs the directories [`Engine::library`] and
+    /// [`packages_dir`](Self::packages_dir) mounted.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] if it could not be made, or without a tokio runtime with timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the wait, not the work.
+    pub async fn component(&self) -> Result<Vec<u8>, BuildError> {
+        self.inner
+            .engine
+            .component_of(self.inner.image.clone())
+            .await
+    }
+
+    /// The host's directory with its packages, and where programs see it; `None` without packages.
+    pub fn packages_dir(&self) -> Option<(&Path, &'static str)> {
+        let packages = self.inner.packages.as_ref();
+        packages.map(|packages| (packages.site.as_path(), PACKAGES))
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.inner.engine
     }
@@ -118,6 +144,9 @@ impl Snapshot {
     }
 
     pub(crate) fn packages(&self) -> Option<&Preopen> {
-        self.inner.packages.as_ref()
+        self.inner
+            .packages
+            .as_ref()
+            .map(|packages| &packages.mounted)
     }
 }
