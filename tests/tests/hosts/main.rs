@@ -1,0 +1,97 @@
+//! The same component on hosts that do not know sandbox-net: its network is on `wasi:http`, and its policy
+//! within it. What programs see is compared with our own host.
+
+mod composed;
+mod differences;
+mod hosts;
+
+use composed::Composed;
+use hosts::Host;
+use sandbox_net::Sandbox;
+use sandbox_net_tests::{Forbidden, HttpServer, Report, run};
+
+/// Loopback by its address is allowed; by its name it is denied.
+const POLICY: &str =
+    "version = 1\nallow = ['http://127.0.0.1:1-65535', 'https://127.0.0.1:1-65535']\n[end]";
+
+/// What the same program sees in our own host.
+async fn in_our_host(arguments: &[String]) -> Report {
+    let sandbox = Sandbox::builder()
+        .policy(POLICY.parse().expect("a policy"))
+        .args(arguments.iter().map(String::as_str))
+        .with_package("requests")
+        .with_package("httpx")
+        .build()
+        .await
+        .expect("a sandbox");
+    run(&sandbox, "hosts/clients.py").await.0
+}
+
+#[tokio::test]
+async fn clients_see_what_they_see_in_our_host_but_for_the_listed_differences() {
+    let server = HttpServer::plain().await;
+    let forbidden = Forbidden::start().await;
+    let arguments = [
+        server.origin(),
+        format!("http://localhost:{}", forbidden.address().port()),
+        "--libraries".to_owned(),
+    ];
+    let composed = Composed::with_libraries(POLICY).await;
+    let ours = in_our_host(&arguments).await;
+    let mut tried = 0;
+    for host in Host::all().await {
+        let theirs = host.run(&composed, "hosts/clients.py", &arguments).await;
+        differences::check(host.name(), &ours, &theirs);
+        tried += 1;
+    }
+    assert_eq!(forbidden.connections().await, 0, "of {tried} hosts");
+}
+
+#[tokio::test]
+async fn a_denied_host_is_reached_where_the_policy_allows_it() {
+    let forbidden = Forbidden::start().await;
+    let composed = Composed::plain(POLICY).await;
+    for (host, before) in Host::all().await.iter().zip(0..) {
+        for (name, reaches) in [("localhost", 0), ("127.0.0.1", 1)] {
+            let url = format!("http://{name}:{}/", forbidden.address().port());
+            let report = host.run(&composed, "hosts/reach.py", &[url]).await;
+            let denied = report.result("reached") == "denied";
+            assert_eq!(denied, reaches == 0, "{}: {report}", host.name());
+            let connections = forbidden.connections().await;
+            assert!(connections >= before + reaches, "{}", host.name());
+            assert!(reaches == 1 || connections == before, "{}", host.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_component_without_a_policy_of_its_own_is_denied_everything_by_a_host_that_has_none() {
+    let composed = Composed::of_the_host().await;
+    for host in Host::all().await {
+        let ended = host
+            .start(
+                &composed,
+                "hosts/reach.py",
+                &["http://127.0.0.1:9/".to_owned()],
+            )
+            .await;
+        assert_ne!(ended.status.code(), Some(0), "{}", host.name());
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            said.contains("sandbox:net/policy"),
+            "{}: {said}",
+            host.name()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_program_ends_with_its_exit_code() {
+    let composed = Composed::plain(POLICY).await;
+    for host in Host::all().await {
+        let ended = host
+            .start(&composed, "hosts/leave.py", &["7".to_owned()])
+            .await;
+        assert_eq!(ended.status.code(), Some(7), "{}", host.name());
+    }
+}
