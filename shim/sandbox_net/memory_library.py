@@ -54,8 +54,12 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             self._keep(directory)
 
     def _keep(self, directory: str) -> None:
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except OSError:
+            return  # the shim's own directory has only a name
         names = self._listed[directory] = []
-        for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        for entry in entries:
             path = f"{directory}/{entry.name}"
             if entry.is_dir():
                 if entry.name in _LEFT_OUT:

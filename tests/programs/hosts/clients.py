@@ -74,14 +74,17 @@ def with_requests(origin: str, denied: str) -> None:
     import requests
 
     session = requests.Session()
+
+    def streamed(path: str) -> list[str]:
+        response = session.get(origin + path, stream=True)
+        return [line.decode() for line in response.iter_lines()]
+
     attempt("requests get", lambda: told(session.get(origin + "/get", params={"q": "ü"}).content))
     attempt("requests json", lambda: told(session.post(origin + "/upload", json={"a": 1}).content))
     attempt("requests chunked", lambda: told(session.post(origin + "/upload", pieces()).content))
     attempt("requests gzip", lambda: told(session.get(origin + "/gzip").content))
     attempt("requests cookies", lambda: dict(session.get(origin + "/cookies").cookies))
-    attempt(
-        "requests stream", lambda: [*session.get(origin + "/stream/9", stream=True).iter_lines()]
-    )
+    attempt("requests stream", lambda: streamed("/stream/9"))
     attempt("requests timeout", lambda: session.get(origin + "/slow-body", timeout=1).content)
     attempt("requests denied", lambda: session.get(denied + "/get"))
 

@@ -1,9 +1,9 @@
 //! Composes components, once for each version of what goes into them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sandbox_net::python::Cache;
 use sandbox_net::python::progress::Silent;
+use sandbox_net::python::{Cache, Entry};
 use sandbox_net::{Capability, Engine, Snapshot};
 use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
 use sandbox_net_tests::sha256;
@@ -12,30 +12,30 @@ use sandbox_net_tests::sha256;
 const KIND: &str = "test-composed";
 
 /// A composed component, and what it needs.
-pub struct Composed {
+pub(crate) struct Composed {
     /// Where the cache has it; what a host makes of it goes beside it.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// The host's directory for each of the guest's.
-    pub mounts: Vec<(PathBuf, String)>,
+    pub(crate) mounts: Vec<(PathBuf, String)>,
 }
 
 impl Composed {
     /// The interpreter alone, with this policy.
-    pub async fn plain(policy: &str) -> Self {
+    pub(crate) async fn plain(policy: &str) -> Self {
         let engine = engine().await;
         let component = component(&engine).await;
         Self::of(&engine, None, &component, Decider::Policies(&[policy]))
     }
 
     /// The interpreter alone, whose policy is the host's.
-    pub async fn of_the_host() -> Self {
+    pub(crate) async fn of_the_host() -> Self {
         let engine = engine().await;
         let component = component(&engine).await;
         Self::of(&engine, None, &component, Decider::Host)
     }
 
     /// An interpreter with requests and httpx imported, with this policy.
-    pub async fn with_libraries(policy: &str) -> Self {
+    pub(crate) async fn with_libraries(policy: &str) -> Self {
         let engine = engine().await;
         let snapshot = Snapshot::builder()
             .engine(engine.clone())
@@ -53,6 +53,30 @@ impl Composed {
         )
     }
 
+    /// An interpreter that has the standard library and requests in its memory, with this policy.
+    pub(crate) async fn embedded(policy: &str) -> Self {
+        let engine = engine().await;
+        let plain = component(&engine).await;
+        let decider = Decider::Policies(&[policy]);
+        let known = on_wasi_http(&plain, decider, ExitCode::Kept).expect("a composition");
+        let entry = entry(&format!("embedded {}", sha256(&known)));
+        let directory = match entry.get() {
+            Some(directory) => directory,
+            None => {
+                let snapshot = Snapshot::builder().engine(engine).with_package("requests");
+                let snapshot = snapshot.import("requests").import("sandbox_net.embedded");
+                let snapshot = snapshot.build().await.expect("a snapshot");
+                let component = snapshot.component().await.expect("a component");
+                let composed = on_wasi_http(&component, decider, ExitCode::Kept);
+                keep(&entry, &composed.expect("a composition"))
+            }
+        };
+        Self {
+            directory,
+            mounts: Vec::new(),
+        }
+    }
+
     fn of(
         engine: &Engine,
         snapshot: Option<&Snapshot>,
@@ -60,15 +84,12 @@ impl Composed {
         decider: Decider<'_>,
     ) -> Self {
         let composed = on_wasi_http(component, decider, ExitCode::Kept).expect("a composition");
-        let entry = Cache::open(None).and_then(|cache| cache.entry(KIND, &sha256(&composed)));
-        let directory = entry.expect("an entry").get_or_make(&Silent, |directory| {
-            std::fs::write(directory.join("app.wasm"), &composed)
-        });
+        let directory = keep(&entry(&sha256(&composed)), &composed);
         let (library, guest) = engine.library();
         let packages = snapshot.and_then(Snapshot::packages_dir);
         let mounts = [Some((library, guest)), packages].into_iter().flatten();
         Self {
-            directory: directory.expect("a directory"),
+            directory,
             mounts: mounts
                 .map(|(host, guest)| (host.to_path_buf(), guest.to_owned()))
                 .collect(),
@@ -76,9 +97,22 @@ impl Composed {
     }
 
     /// The component.
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.directory.join("app.wasm")
     }
+}
+
+fn entry(key: &str) -> Entry {
+    let entry = Cache::open(None).and_then(|cache| cache.entry(KIND, &sha256(key.as_bytes())));
+    entry.expect("an entry")
+}
+
+/// Puts a component into the cache, if it is not there.
+fn keep(entry: &Entry, component: &[u8]) -> PathBuf {
+    let write = |directory: &Path| -> Result<(), Box<dyn std::error::Error>> {
+        Ok(std::fs::write(directory.join("app.wasm"), component)?)
+    };
+    entry.get_or_make(&Silent, write).expect("a directory")
 }
 
 async fn engine() -> Engine {

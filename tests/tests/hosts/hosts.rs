@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::composed::Composed;
 
 /// A host that has been fetched.
-pub enum Host {
+pub(crate) enum Host {
     Wasmtime(&'static Path),
     Node(&'static Node),
     Python(&'static Path),
@@ -18,14 +18,14 @@ pub enum Host {
 
 impl Host {
     /// All of them that can be had.
-    pub async fn all() -> Vec<Self> {
+    pub(crate) async fn all() -> Vec<Self> {
         let wasmtime = wasmtime().await.map(Self::Wasmtime);
         let node = node().await.map(Self::Node);
         let python = wasmtime_py().await.map(Self::Python);
         wasmtime.into_iter().chain(node).chain(python).collect()
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wasmtime(_) => "wasmtime",
             Self::Node(_) => "node",
@@ -34,21 +34,43 @@ impl Host {
     }
 
     /// What a program reports that ends well.
-    pub async fn run(&self, composed: &Composed, program: &str, arguments: &[String]) -> Report {
+    pub(crate) async fn run(
+        &self,
+        composed: &Composed,
+        program: &str,
+        arguments: &[String],
+    ) -> Report {
         let ended = self.start(composed, program, arguments).await;
         let code = ended.status.code().unwrap_or(-1);
         Report::of_success(self.name(), code, &ended.stdout, &ended.stderr)
     }
 
+    /// What a source text reports that ends well, with the component's own directories alone.
+    pub(crate) async fn run_source(&self, composed: &Composed, source: &str) -> Report {
+        let mut command = self.command(composed, &composed.mounts).await;
+        let ended = output(command.args(["-c", source])).await;
+        let code = ended.status.code().unwrap_or(-1);
+        Report::of_success(self.name(), code, &ended.stdout, &ended.stderr)
+    }
+
+    async fn command(&self, composed: &Composed, mounts: &[(PathBuf, String)]) -> Command {
+        match self {
+            Self::Wasmtime(wasmtime) => on_wasmtime(wasmtime, composed, mounts),
+            Self::Node(node) => on_node(node, composed, mounts).await,
+            Self::Python(package) => on_python(package, composed, mounts),
+        }
+    }
+
     /// Runs a program to its end.
-    pub async fn start(&self, composed: &Composed, program: &str, arguments: &[String]) -> Output {
+    pub(crate) async fn start(
+        &self,
+        composed: &Composed,
+        program: &str,
+        arguments: &[String],
+    ) -> Output {
         let mut mounts = composed.mounts.clone();
         mounts.push((programs(), "/programs".to_owned()));
-        let mut command = match self {
-            Self::Wasmtime(wasmtime) => on_wasmtime(wasmtime, composed, &mounts),
-            Self::Node(node) => on_node(node, composed, &mounts).await,
-            Self::Python(package) => on_python(package, composed, &mounts),
-        };
+        let mut command = self.command(composed, &mounts).await;
         // The programs import what they share.
         let import = "import sys, runpy; sys.path.insert(0, '/programs'); del sys.argv[0]; \
                       runpy.run_path(sys.argv[0], run_name='__main__')";

@@ -2,6 +2,7 @@
 //! within it. What programs see is compared with our own host.
 
 mod composed;
+mod compositions;
 mod differences;
 mod hosts;
 
@@ -16,9 +17,11 @@ const POLICY: &str =
 
 /// What the same program sees in our own host.
 async fn in_our_host(arguments: &[String]) -> Report {
-    let sandbox = Sandbox::builder()
+    let sandbox = arguments
+        .iter()
+        .fold(Sandbox::builder(), |builder, it| builder.arg(it));
+    let sandbox = sandbox
         .policy(POLICY.parse().expect("a policy"))
-        .args(arguments.iter().map(String::as_str))
         .with_package("requests")
         .with_package("httpx")
         .build()
@@ -82,6 +85,21 @@ async fn a_component_without_a_policy_of_its_own_is_denied_everything_by_a_host_
             "{}: {said}",
             host.name()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_has_its_libraries_needs_no_directory() {
+    let server = HttpServer::plain().await;
+    let composed = Composed::embedded(POLICY).await;
+    for host in Host::all().await {
+        let program = format!(
+            "import json, xml.etree.ElementTree, requests, idna.package_data; print(json.dumps(\
+             {{'case': 'got', 'result': requests.get('{}/get').status_code}}))",
+            server.origin()
+        );
+        let ended = host.run_source(&composed, &program).await;
+        assert_eq!(ended.result("got"), 200, "{}", host.name());
     }
 }
 
