@@ -173,6 +173,15 @@ pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
 }
 
 fn document(file: &Path) -> Result<Document, Failure> {
+    Ok(Document::parse(&text(file)?)?)
+}
+
+/// The text of a policy file.
+///
+/// # Errors
+///
+/// The file cannot be read, or is too long. The message does not name the file.
+pub(crate) fn text(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // One byte more shows that a file is too long, without reading an endless one to its end.
     let mut reader = input::open(file)?.take(MAX_LENGTH as u64 + 1);
@@ -182,6 +191,5 @@ fn document(file: &Path) -> Result<Document, Failure> {
         return Err(DocumentError { line, fault }.into());
     }
     // The error's own text names the first wrong byte, which helps nobody.
-    let text = String::from_utf8(bytes).map_err(|_| anyhow!("not a text in UTF-8"))?;
-    Ok(Document::parse(&text)?)
+    String::from_utf8(bytes).map_err(|_| anyhow!("not a text in UTF-8"))
 }
