@@ -225,6 +225,6 @@ class _Place(Traversable):
 
 def embed(directories: Sequence[str]) -> Library:
     """Keep what these directories have, and let modules be found in it."""
-    library = Library([directory for directory in directories if os.path.isdir(directory)])
+    library = Library([path for path in directories if path.startswith("/")])
     sys.meta_path.append(library)
     return library

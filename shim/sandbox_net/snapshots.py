@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from . import ending, entry, fresh, import_record, ready_modules, settled
+from . import ending, entry, fresh, import_record, memory_library, ready_modules, settled
 
 REQUEST: Final = b"S"
 ANSWER: Final = "/.answer/answer"
@@ -24,6 +24,8 @@ _LONGEST: Final = 16_000
 _NO_NETWORK: Final = "there is no network while a snapshot is made: connect when the program runs"
 
 _making: "_Making | None" = None
+# In the place of a module: keeps the libraries in memory, so that no directory has to have them.
+_EMBEDDED: Final = "sandbox_net.embedded"
 
 
 def adapt() -> None:
@@ -64,7 +66,10 @@ def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
 def _import(name: str, making: "_Making | None") -> dict[str, Any]:
     before = threading.enumerate()
     try:
-        importlib.import_module(name)
+        if name == _EMBEDDED:
+            memory_library.embed(sys.path)
+        else:
+            importlib.import_module(name)
     except BaseException as error:
         return {"error": _text(error), "trace": _trace(error)}
     finally:

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use sandbox_net::policy::{Document, Policy};
 use sandbox_net::python::Terminal;
 use sandbox_net::{Capability, Engine, Snapshot};
 use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
 
-use crate::policy_options::read_text;
-use crate::supervise::say;
+use crate::baked_policy::{self, Files};
 use crate::{Failure, console};
 
 #[derive(Args)]
@@ -53,7 +51,7 @@ pub(crate) struct Componentize {
     output: PathBuf,
 }
 
-/// The module of the shim that keeps the libraries in memory.
+/// What has the shim keep the libraries in memory, in the place of a module.
 const EMBEDDED: &str = "sandbox_net.embedded";
 
 /// What carries the network on other hosts.
@@ -68,14 +66,14 @@ impl Componentize {
         // What is wrong with the options is told before minutes of work.
         let policies = match self.provider {
             Some(Provider::WasiHttp) => self.policies()?,
-            None => Vec::new(),
+            None => None,
         };
         let engine = crate::engine(cache_dir, self.distribution.clone(), None, Terminal).await?;
         let snapshot = self.snapshot(&engine).await?;
         let component = self.component(&engine, snapshot.as_ref()).await?;
         let component = match self.provider {
             None => component,
-            Some(Provider::WasiHttp) => self.on_wasi_http(&component, &policies)?,
+            Some(Provider::WasiHttp) => self.on_wasi_http(&component, policies.as_ref())?,
         };
         std::fs::write(&self.output, component)
             .with_context(|| self.output.display().to_string())?;
@@ -116,46 +114,28 @@ impl Componentize {
         Ok(std::fs::read(&file).with_context(|| file.display().to_string())?)
     }
 
-    /// The text of each policy file, which a component can enforce.
-    fn policies(&self) -> Result<Vec<String>, Failure> {
-        if self.policy.is_empty() && !self.policy_of_host {
-            let missing = anyhow!(
-                "without a policy the component could send nothing: name one with --policy FILE, or leave \
-                 it to the host that runs the component with --policy-of-host"
+    /// The policy files, which a component can enforce; none where the policy is the host's.
+    fn policies(&self) -> Result<Option<Files>, Failure> {
+        if self.policy_of_host {
+            return Ok(None);
+        }
+        if self.policy.is_empty() {
+            bail!(
+                "without a policy the component could send nothing: name one with --policy FILE, or leave it \
+                 to the host that runs the component with --policy-of-host"
             );
-            return Err(missing.into());
         }
-        let mut unenforced = 0;
-        let mut texts = Vec::new();
-        for file in &self.policy {
-            let text = read_text(file)?;
-            let document = Document::parse(&text).with_context(|| file.display().to_string())?;
-            for part in Policy::from(document).unenforced_inside() {
-                unenforced += 1;
-                say(&format!("{}: not enforced: {part}", file.display()));
-            }
-            texts.push(text);
-        }
-        if unenforced > 0 && !self.accept_unenforced {
-            let parts = match unenforced {
-                1 => "1 part".to_owned(),
-                many => format!("{many} parts"),
-            };
-            let refused = anyhow!(
-                "a component cannot enforce {parts} of the policy: remove what is named above, or accept that \
-                 nothing enforces it with --accept-unenforced"
-            );
-            return Err(refused.into());
-        }
-        Ok(texts)
+        let files = baked_policy::read(&self.policy)?;
+        console::with_process_streams(|console| {
+            baked_policy::accept(console, &files.unenforced(), self.accept_unenforced)?;
+            Ok(0)
+        })?;
+        Ok(Some(files))
     }
 
-    fn on_wasi_http(&self, component: &[u8], policies: &[String]) -> Result<Vec<u8>, Failure> {
-        let texts: Vec<&str> = policies.iter().map(String::as_str).collect();
-        let decider = match self.policy_of_host {
-            true => Decider::Host,
-            false => Decider::Policies(&texts),
-        };
+    fn on_wasi_http(&self, component: &[u8], policies: Option<&Files>) -> Result<Vec<u8>, Failure> {
+        let texts = policies.map(Files::texts);
+        let decider = texts.as_deref().map_or(Decider::Host, Decider::Policies);
         let exit_code = match self.one_bit_exit {
             true => ExitCode::OneBit,
             false => ExitCode::Kept,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit_command;
+mod baked_policy;
 mod bench_command;
 mod broker_command;
 mod componentize;
@@ -12,6 +13,7 @@ mod hint;
 mod input;
 mod json;
 mod left_behind;
+mod middleware_command;
 mod missing_module;
 mod native_command;
 mod no_network;
@@ -75,6 +77,8 @@ enum Command {
     Bench(bench_command::Bench),
     /// Write the Python component to a file, for other WebAssembly hosts
     Componentize(componentize::Componentize),
+    /// Write a component that holds a policy between a WebAssembly component and the network, on any host
+    Middleware(middleware_command::Middleware),
     /// Check and explain policy files
     #[command(subcommand)]
     Policy(policy_command::PolicyCommand),
@@ -103,6 +107,7 @@ impl Cli {
             }
             Command::Bench(command) => command.execute(self.cache_dir).await,
             Command::Componentize(command) => command.execute(self.cache_dir).await,
+            Command::Middleware(command) => command.execute(),
             Command::Policy(command) => command.execute(),
             Command::Audit(command) => command.execute(),
             Command::Native(command) => command.execute(self.cache_dir),

@@ -176,16 +176,12 @@ fn document(file: &Path) -> Result<Document, Failure> {
     Ok(Document::parse(&text(file)?)?)
 }
 
-/// Reads the text of a policy file, or of stdin, which need not be a policy.
+/// The text of a policy file.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is no text. The message is one line and begins with the file.
-pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
-    text(file).with_context(|| input::name(file))
-}
-
-fn text(file: &Path) -> Result<String, Failure> {
+/// The file cannot be read, or is too long. The message does not name the file.
+pub(crate) fn text(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // One byte more shows that a file is too long, without reading an endless one to its end.
     let mut reader = input::open(file)?.take(MAX_LENGTH as u64 + 1);

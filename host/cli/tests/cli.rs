@@ -14,6 +14,8 @@ mod clean_up;
 #[cfg(target_os = "linux")]
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/middleware.rs"]
+mod middleware;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
 #[cfg(target_os = "linux")]

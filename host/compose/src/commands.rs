@@ -112,7 +112,7 @@ fn component(
         .section(&functions)
         .section(&names)
         .section(&code);
-    encode(world, module.finish()).map_err(ComposeError::Encode)
+    encode(world, module.finish()).map_err(ComposeError::Part)
 }
 
 fn encode(world: &str, mut module: Vec<u8>) -> Result<Vec<u8>, String> {

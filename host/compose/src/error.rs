@@ -1,37 +1,64 @@
-//! Why components cannot be put together.
+//! Why components are not composed.
 
 use sandbox_net_policy::baked::BakeError;
 
-/// Why components could not be put together.
+/// Why components are not composed. It displays as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
-    /// The bytes are no component.
-    #[error("this is no WebAssembly component: {0}")]
-    NoComponent(String),
-    /// The component does not import what a provider gives, or exports no program.
+    /// A policy file is invalid, or too long.
+    #[error(transparent)]
+    Bake(#[from] BakeError),
+    /// A component of this crate is damaged.
+    #[error("a part of the composition does not become a component: {0}")]
+    Part(String),
+    /// The bytes are not a component.
+    #[error("not a WebAssembly component: {0}")]
+    NotAComponent(String),
+    /// The component does not import `wasi:http/client` in a version that the middleware exports.
     #[error(
-        "the component does not {does} {what}; {instead}compose a component that \
-         `sandbox-net componentize` of this version wrote"
+        "the component does not import '{wanted}', so the policy has nothing to decide about{}",
+        http_imports(.found)
+    )]
+    NoClient {
+        /// The interface that it would have to import.
+        wanted: &'static str,
+        /// What it imports of `wasi:http`.
+        found: Vec<String>,
+    },
+    /// The component imports `wasi:http/client` in more than one version, and only one could be
+    /// decided about.
+    #[error("the component imports '{0}' and '{1}': only one of them could be decided about")]
+    TwoClients(String, String),
+    /// The component does not import what a provider gives, or is no program.
+    #[error(
+        "the component does not {does} '{what}'{}: compose one that `sandbox-net componentize` of \
+         this version writes",
+        instead(.found)
     )]
     Lacks {
         /// `import` or `export`.
         does: &'static str,
         /// The name in the component model.
         what: &'static str,
-        /// What it has in its place, such as another version; empty if nothing.
-        instead: String,
+        /// What it has of that name in another version.
+        found: Option<String>,
     },
-    /// Two components mean different things by one name.
-    #[error(
-        "the component does not fit this version of sandbox-net: {0}; write it again with \
-         `sandbox-net componentize`"
-    )]
-    Mismatch(String),
-    /// A policy does not go into the component.
-    #[error(transparent)]
-    Policy(#[from] BakeError),
-    /// The result could not be encoded.
-    #[error("the composed component cannot be encoded: {0}")]
-    Encode(String),
+    /// The components do not fit together.
+    #[error("the components do not fit together: {0}")]
+    Graph(String),
+}
+
+fn http_imports(found: &[String]) -> String {
+    match found {
+        [] => String::new(),
+        found => format!("; it imports {}", found.join(", ")),
+    }
+}
+
+fn instead(found: &Option<String>) -> String {
+    match found {
+        None => String::new(),
+        Some(found) => format!(" (it has '{found}')"),
+    }
 }

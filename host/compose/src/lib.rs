@@ -1,90 +1,48 @@
-//! Puts a component that imports `sandbox:net/client` onto hosts that have `wasi:http` alone.
+//! Puts a policy between a WebAssembly component and the network of whatever host runs it.
 //!
-//! ```no_run
-//! use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
+//! [`middleware`] returns a component that exports and imports `wasi:http/client`, and passes on
+//! what its policy allows. [`plug`] composes it with a component that imports `wasi:http/client`,
+//! as `wac plug` does. Neither uses the network.
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let python = std::fs::read("python.component.wasm")?;
-//! let policy = std::fs::read_to_string("policy.toml")?;
-//! let app = on_wasi_http(&python, Decider::Policies(&[&policy]), ExitCode::Kept)?;
-//! std::fs::write("app.wasm", app)?; // run it with `wasmtime run -S http -S cli-exit-with-code app.wasm`
-//! # Ok(())
-//! # }
+//! ```
+//! use sandbox_net_compose::middleware;
+//! use sandbox_net_policy::{Document, Policy};
+//!
+//! let file = "version = 1\nallow = ['https://api.example.com']\n[end]";
+//! let policy = Policy::from(Document::parse(file).unwrap());
+//! assert!(policy.unenforced_inside().is_empty());
+//! let component = middleware(&[file]).unwrap();
+//! assert!(component.starts_with(b"\0asm"));
 //! ```
 //!
-//! The result has three more components within it. The *provider* gives the guest its network by way of
-//! `wasi:http/outgoing-handler`. The *decider* has the policy, and is asked by the provider before anything
-//! is done. The *launcher* exports `wasi:cli/run`. No other part of the component reaches `wasi:http`.
+//! [`on_wasi_http`] puts a component that imports `sandbox:net/client`, such as CPython, onto hosts that
+//! have `wasi:http` alone.
+//!
+//! A component knows less than a host: see [`Policy::unenforced_inside`], and [`other_ways`] for
+//! what else a component imports.
+//!
+//! [`Policy::unenforced_inside`]: sandbox_net_policy::Policy::unenforced_inside
 
 mod commands;
+mod connect;
 mod error;
 mod graph;
+mod middleware;
+mod on_wasi_http;
+mod plug;
+mod ways;
 
-use std::borrow::Cow;
-
-use sandbox_net_policy::baked;
 use wit_component::ComponentEncoder;
 
 pub use error::ComposeError;
-
-/// The built provider (`guest/provider`).
-const PROVIDER: &[u8] = include_bytes!("../sandbox_net_provider.wasm");
-/// The built decider (`guest/decider`), with a place for a policy.
-const DECIDER: &[u8] = include_bytes!("../sandbox_net_decider.wasm");
-
-/// Who decides about requests.
-#[derive(Clone, Copy, Debug)]
-pub enum Decider<'a> {
-    /// These policy files, which become part of the component. Each of them has to let a request pass.
-    Policies(&'a [&'a str]),
-    /// The host that runs the component: it imports `sandbox:net/policy`.
-    Host,
-}
-
-/// How a program's exit code is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ExitCode {
-    /// As it is, by `wasi:cli/exit.exit-with-code`, which the host has to have.
-    Kept,
-    /// As 0 or 1: every host can be told this much.
-    OneBit,
-}
-
-/// Returns the component `python` with its network on `wasi:http`, which also exports `wasi:cli/run`.
-///
-/// # Errors
-///
-/// A [`ComposeError`] if the component does not import `sandbox:net/client` and export `run`, both as this
-/// version of sandbox-net has them, or if a policy can't become part of a component.
-pub fn on_wasi_http(
-    python: &[u8],
-    decider: Decider<'_>,
-    exit_code: ExitCode,
-) -> Result<Vec<u8>, ComposeError> {
-    let decider = match decider {
-        Decider::Host => None,
-        Decider::Policies(files) => {
-            let mut module = Cow::Borrowed(DECIDER);
-            baked::bake(module.to_mut(), files)?;
-            Some(component(&module)?)
-        }
-    };
-    graph::compose(&graph::Parts {
-        python,
-        provider: component(PROVIDER)?,
-        decider,
-        launcher: commands::launcher(exit_code)?,
-        exit: match exit_code {
-            ExitCode::Kept => None,
-            ExitCode::OneBit => Some(commands::one_bit()?),
-        },
-    })
-}
+pub use middleware::middleware;
+pub use on_wasi_http::{Decider, ExitCode, on_wasi_http};
+pub use plug::plug;
+pub use ways::other_ways;
 
 /// Makes the component of a module that names its world itself.
 fn component(module: &[u8]) -> Result<Vec<u8>, ComposeError> {
-    let encoder = ComponentEncoder::default().module(module);
-    encoder
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| ComposeError::Encode(format!("{error:#}")))
+    let encoder = ComponentEncoder::default().validate(true).module(module);
+    let component = encoder.and_then(|mut encoder| encoder.encode());
+    component.map_err(|error| ComposeError::Part(format!("{error:#}")))
 }

@@ -1,0 +1,109 @@
+//! The requests that no policy of these tests allows, and what answers them.
+
+/// A request: method, scheme, authority, path, fields and body, as `guest/client` reads them.
+///
+/// `ALLOWED` and `OTHER` stand for the addresses of the two servers.
+pub struct Attack {
+    pub request: &'static str,
+    /// What the guest is told.
+    pub error: &'static str,
+    /// Where it goes without the policy.
+    pub reaches: Reaches,
+}
+
+/// Where a request goes without the policy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reaches {
+    /// To the server at `ALLOWED`.
+    Allowed,
+    /// To the server at `OTHER`.
+    Other,
+    /// Nowhere: some host refuses it by itself.
+    Nowhere,
+}
+
+const DENIED: &str = "ErrorCode::HttpRequestDenied";
+const INVALID: &str = "ErrorCode::HttpRequestUriInvalid";
+
+const fn denied(request: &'static str, reaches: Reaches) -> Attack {
+    Attack {
+        request,
+        error: DENIED,
+        reaches,
+    }
+}
+
+const fn invalid(request: &'static str) -> Attack {
+    Attack {
+        request,
+        error: INVALID,
+        reaches: Reaches::Nowhere,
+    }
+}
+
+/// They are for the policy `GET,POST http://ALLOWED/v1/**`.
+pub const ATTACKS: &[Attack] = {
+    use Reaches::{Allowed, Nowhere, Other};
+    &[
+        // Another host or port, in every spelling that a host may take for it.
+        denied("GET\thttp\tOTHER\t/v1/x", Other),
+        denied("GET\thttp\tOTHER\t/v1/x\thost: ALLOWED", Nowhere),
+        denied("GET\thttp\tlocalhost:OTHER_PORT\t/v1/x", Other),
+        denied("GET\thttp\t[::ffff:127.0.0.1]:OTHER_PORT\t/v1/x", Nowhere),
+        denied("GET\thttp\tlocalhost:ALLOWED_PORT\t/v1/x", Allowed),
+        invalid("GET\thttp\tALLOWED@OTHER\t/v1/x"),
+        invalid("GET\thttp\t127.1:OTHER_PORT\t/v1/x"),
+        invalid("GET\thttp\t0x7f000001:OTHER_PORT\t/v1/x"),
+        invalid("GET\thttp\t2130706433:OTHER_PORT\t/v1/x"),
+        invalid("GET\thttp\t\t/v1/x"),
+        // Another scheme.
+        denied("GET\thttps\tALLOWED\t/v1/x", Nowhere),
+        denied("GET\thttps\tOTHER\t/v1/x", Nowhere),
+        invalid("GET\t\tALLOWED\t/v1/x"),
+        invalid("GET\tgopher\tALLOWED\t/v1/x"),
+        // Another method.
+        denied("DELETE\thttp\tALLOWED\t/v1/x", Allowed),
+        denied("PROPFIND\thttp\tALLOWED\t/v1/x", Allowed),
+        denied("get\thttp\tALLOWED\t/v1/x", Nowhere),
+        denied("TRACE\thttp\tALLOWED\t/v1/x", Nowhere),
+        denied("CONNECT\thttp\tOTHER\t/v1/x", Nowhere),
+        // Another path, in every reading.
+        denied("GET\thttp\tALLOWED\t/v2/x", Allowed),
+        denied("GET\thttp\tALLOWED\t", Nowhere),
+        denied("GET\thttp\tALLOWED\t/?/v1/x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/../v2/x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/%2e%2e/v2/x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/%2E%2E%2Fv2/x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/..;/v2/x", Allowed),
+        denied("GET\thttp\tALLOWED\t//v1/x", Allowed),
+        denied("GET\thttp\tALLOWED\t/V1/x", Allowed),
+        denied("POST\thttp\tALLOWED\t/v2/x\t=a body", Allowed),
+        // Fields that mean another method, path or host, or another frame.
+        denied(
+            "POST\thttp\tALLOWED\t/v1/x\tX-HTTP-Method-Override: DELETE",
+            Allowed,
+        ),
+        denied("GET\thttp\tALLOWED\t/v1/x\tX-Original-URL: /v2", Allowed),
+        denied(
+            "GET\thttp\tALLOWED\t/v1/x\tX_Forwarded_Host: other.test",
+            Allowed,
+        ),
+        denied(
+            "GET\thttp\tALLOWED\t/v1/x\tproxy-authorization: Basic eA==",
+            Nowhere,
+        ),
+        denied("GET\thttp\tALLOWED\t/v1/x\texpect: 100-continue", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/x\tte: gzip", Allowed),
+    ]
+};
+
+/// Requests that the policy allows, with the status that answers them.
+pub const HONEST: &[&str] = &[
+    "GET\thttp\tALLOWED\t/v1/x",
+    "GET\thttp\tALLOWED\t/v1/a/b?c=%2e%2e/d",
+    "POST\thttp\tALLOWED\t/v1/x\t=a body",
+    "POST\thttp\tALLOWED\t/v1/x\tcontent-length: 6\t=a body",
+    "GET\thttp\tALLOWED\t/v1/x\tx-api-key: k\taccept: text/html",
+    "GET\thttp\tALLOWED\t/v1/x\tte: trailers",
+];
