@@ -39,7 +39,7 @@ target=${CARGO_TARGET_DIR:-target}
 # build STD [FLAGS]: builds the crates of this folder for wasm32, with these crates of the standard library.
 build() {
     RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Cstrip=debuginfo ${2-}" \
-        CARGO_TARGET_DIR="$target" "$cargo" build --release --offline \
+        CARGO_TARGET_DIR="$target" "$cargo" build --quiet --release --locked \
         -Zbuild-std="$1" --target wasm32-unknown-unknown || exit 2
 }
 

@@ -12,6 +12,8 @@ mod budgets;
 #[path = "cli/clean_up.rs"]
 mod clean_up;
 #[cfg(target_os = "linux")]
+#[path = "cli/componentize.rs"]
+mod componentize;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
 #[path = "cli/middleware.rs"]

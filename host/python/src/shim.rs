@@ -53,6 +53,7 @@ const EVERYWHERE: &[(&str, &str)] = shim![
     "live_locks.py",
     "main_program.py",
     "memory_bio.py",
+    "memory_library.py",
     "oids.py",
     "os_functions.py",
     "pem.py",

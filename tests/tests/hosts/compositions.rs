@@ -24,14 +24,14 @@ fn names(component: &[u8]) -> (Vec<String>, Vec<String>) {
                 imports.extend(
                     section
                         .into_iter()
-                        .map(|it| it.expect("an import").name.name.to_owned()),
+                        .map(|it| it.expect("an import").name.0.to_owned()),
                 );
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
                     let export = export.expect("an export");
                     assert!(export.kind != ComponentExternalKind::Module);
-                    exports.push(export.name.name.to_owned());
+                    exports.push(export.name.0.to_owned());
                 }
             }
             _ => {}

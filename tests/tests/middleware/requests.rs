@@ -3,7 +3,7 @@
 /// A request: method, scheme, authority, path, fields and body, as `guest/client` reads them.
 ///
 /// `ALLOWED` and `OTHER` stand for the addresses of the two servers.
-pub struct Attack {
+pub(crate) struct Attack {
     pub request: &'static str,
     /// What the guest is told.
     pub error: &'static str,
@@ -13,7 +13,7 @@ pub struct Attack {
 
 /// Where a request goes without the policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reaches {
+pub(crate) enum Reaches {
     /// To the server at `ALLOWED`.
     Allowed,
     /// To the server at `OTHER`.
@@ -42,7 +42,7 @@ const fn invalid(request: &'static str) -> Attack {
 }
 
 /// They are for the policy `GET,POST http://ALLOWED/v1/**`.
-pub const ATTACKS: &[Attack] = {
+pub(crate) const ATTACKS: &[Attack] = {
     use Reaches::{Allowed, Nowhere, Other};
     &[
         // Another host or port, in every spelling that a host may take for it.
@@ -99,7 +99,7 @@ pub const ATTACKS: &[Attack] = {
 };
 
 /// Requests that the policy allows, with the status that answers them.
-pub const HONEST: &[&str] = &[
+pub(crate) const HONEST: &[&str] = &[
     "GET\thttp\tALLOWED\t/v1/x",
     "GET\thttp\tALLOWED\t/v1/a/b?c=%2e%2e/d",
     "POST\thttp\tALLOWED\t/v1/x\t=a body",
