@@ -149,7 +149,9 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    left_behind::report();
+    if !matches!(cli.command, Command::Serve(_)) {
+        left_behind::report();
+    }
     let done = match cli.command {
         // It ends by itself at a signal, after its clients.
         Command::Broker(command) => command.run(),

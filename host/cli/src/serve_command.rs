@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sandbox_net::Engine;
 use sandbox_net::python::Terminal;
-use sandbox_net_serve::{Config, Server, Traces};
+use sandbox_net_serve::{Config, Server, Telemetry};
 
 use crate::Failure;
 use crate::supervise::say;
@@ -41,12 +41,12 @@ impl ServeCommand {
             ));
             return Ok(0);
         }
-        let traces = config.traces().map(Traces::start).transpose()?;
+        let telemetry = Telemetry::start(config.traces())?;
         let runtime = tokio::runtime::Runtime::new()?;
         let served = runtime.block_on(serve(config, cache_dir));
         runtime.shutdown_background();
         // The programs' results do not depend on the collector.
-        if let Some(Err(error)) = traces.map(Traces::end) {
+        if let Err(error) = telemetry.end() {
             say(&error.to_string());
         }
         served.map(|()| 0)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use crate::failure::Failure;
@@ -17,25 +18,28 @@ use crate::token::Digest;
 /// The longest token that is looked at, in bytes.
 const LONGEST_TOKEN: usize = 4096;
 
-/// A place in the queues of the tenant and of the server.
+/// A place in the queue of a tenant.
 pub(crate) struct Place {
     tenant: gate::Place,
-    server: gate::Place,
+    /// The turns of all tenants.
+    turns: Arc<Semaphore>,
 }
 
 /// The right to run, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _server: gate::Turn,
+    _server: Option<OwnedSemaphorePermit>,
     _tenant: gate::Turn,
 }
 
 impl Place {
-    /// Waits for the turn. The tenant's comes first, so that one with a long queue holds up no other.
+    /// Waits for the turn. The tenant's comes first, so that one with a long queue holds up no other for longer
+    /// than a program takes.
     pub(crate) async fn turn(self) -> Turn {
         let tenant = self.tenant.turn().await;
         Turn {
-            _server: self.server.turn().await,
+            // The semaphore is never closed.
+            _server: self.turns.acquire_owned().await.ok(),
             _tenant: tenant,
         }
     }
@@ -73,7 +77,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// 429 if the tenant has as many as it may, or all have.
+    /// 429 if the tenant has as many as it may.
     pub(crate) fn enter(&self, tenant: &Tenant) -> Result<Place, Failure> {
         let own = tenant.gate.enter().ok_or_else(|| {
             let why = format!(
@@ -82,13 +86,9 @@ impl Service {
             );
             Failure::busy("tenant-busy", why, 1)
         })?;
-        let server = self.gate.enter().ok_or_else(|| {
-            let why = "as many programs run and wait as may: try again later";
-            Failure::busy("busy", why, 1)
-        })?;
         Ok(Place {
             tenant: own,
-            server,
+            turns: Arc::clone(&self.turns),
         })
     }
 }

@@ -53,10 +53,14 @@ impl Gate {
         self.running - self.turns.available_permits().min(self.running)
     }
 
+    /// How many have a place.
+    pub(crate) fn inside(&self) -> usize {
+        self.most - self.places.available_permits().min(self.most)
+    }
+
     /// How many have a place and do not go on yet.
     pub(crate) fn waiting(&self) -> usize {
-        let inside = self.most - self.places.available_permits().min(self.most);
-        inside.saturating_sub(self.running())
+        self.inside().saturating_sub(self.running())
     }
 
     pub(crate) fn is_full(&self) -> bool {

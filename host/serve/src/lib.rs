@@ -45,4 +45,4 @@ mod turn;
 
 pub use config::{Config, ConfigError};
 pub use server::{Server, StartError};
-pub use telemetry::{Traces, TracesError};
+pub use telemetry::{Telemetry, TelemetryError};

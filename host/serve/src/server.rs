@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Log;
 use crate::body::Bodies;
 use crate::config::{Config, name_fault};
-use crate::gate::Gate;
 use crate::listener::Connections;
 use crate::sessions::{self, Sessions};
 use crate::tenant::{Common, Tenant};
@@ -74,7 +73,9 @@ pub struct Server {
 pub(crate) struct Service {
     pub(crate) engine: Engine,
     pub(crate) tenants: Vec<Arc<Tenant>>,
-    pub(crate) gate: Gate,
+    /// Of all tenants.
+    pub(crate) turns: Arc<Semaphore>,
+    running: usize,
     pub(crate) bodies: Bodies,
     pub(crate) sessions: Sessions,
     pub(crate) session_times: (Duration, Duration),
@@ -100,6 +101,7 @@ impl Server {
         metrics::install();
         let tenants = tenants(&config, &engine).await?;
         let (server, programs) = (&config.file.server, &config.file.programs);
+        let running = programs.running.min(Semaphore::MAX_PERMITS);
         let instance = instance(server.instance.as_deref());
         let places = Arc::new(Semaphore::new(
             server.connections.min(Semaphore::MAX_PERMITS),
@@ -107,7 +109,8 @@ impl Server {
         let service = Arc::new(Service {
             engine,
             tenants,
-            gate: Gate::new(programs.running, programs.waiting),
+            turns: Arc::new(Semaphore::new(running)),
+            running,
             bodies: Bodies::new(server),
             sessions: Sessions::default(),
             session_times: (
@@ -250,27 +253,29 @@ impl Service {
 
     /// How many programs wait for their turn, of all tenants.
     pub(crate) fn waiting(&self) -> usize {
-        self.gate.waiting()
+        let inside: usize = self.tenants.iter().map(|tenant| tenant.gate.inside()).sum();
+        let running = self.running - self.turns.available_permits().min(self.running);
+        inside.saturating_sub(running)
     }
 
-    /// Why no requests should come here, if none should.
+    /// Why no requests should come here, if none should. What one tenant does never makes it so for others.
     pub(crate) fn unready(&self) -> Option<String> {
         if self.is_draining() {
             return Some("this instance ends".to_owned());
         }
-        if self.gate.is_full() {
-            return Some("as many programs run and wait as may".to_owned());
-        }
         if self.places.available_permits() == 0 {
             return Some("there are as many connections as may".to_owned());
         }
-        self.tenants.iter().find_map(|tenant| {
-            let failure = tenant.pool.stats().last_failure?;
-            Some(format!(
-                "sandboxes of tenant '{}' can't be made: {failure}",
-                tenant.name
-            ))
-        })
+        if self.tenants.iter().all(|tenant| tenant.gate.is_full()) {
+            return Some("the queues of all tenants are full".to_owned());
+        }
+        let failures = self
+            .tenants
+            .iter()
+            .map(|tenant| tenant.pool.stats().last_failure);
+        let failures: Option<Vec<String>> = failures.collect();
+        let last = failures.and_then(|mut all| all.pop());
+        last.map(|why| format!("sandboxes can't be made: {why}"))
     }
 }
 

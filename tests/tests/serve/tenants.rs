@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::client::ask;
-use crate::{ACME, BETA, start};
+use crate::{ACME, BETA, start, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_has_used_its_runs_of_a_minute_is_told_when_to_come_back() {
@@ -67,4 +67,27 @@ async fn a_tenant_has_as_many_sessions_as_it_may_and_another_one_still_has_its_o
     .await;
     assert_eq!(ended.status, 204);
     assert_eq!(begin(ACME).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_a_long_queue_holds_up_no_other_one() {
+    let running = start("[programs]\nrunning = 2\nwaiting = 64", "").await;
+    let address = running.address();
+    let slow = json!({"code": "import time; time.sleep(0.5); print('acme')"}).to_string();
+    let flood = (0..40).map(|_| {
+        let slow = slow.clone();
+        tokio::spawn(async move { ask(address, "POST", "/v1/run", Some(ACME), &slow).await })
+    });
+    let flood: Vec<_> = flood.collect();
+    let queue = "sandbox_net_serve_queue";
+    until("many wait", async || running.number(queue).await >= 30.0).await;
+    let quick = json!({"code": "print('beta')"}).to_string();
+    let answer = ask(address, "POST", "/v1/run", Some(BETA), &quick).await;
+    assert_eq!(answer.printed("stdout"), "beta\n", "{}", answer.body);
+    // Most of the flood still waits: it was not behind it.
+    let left = running.number(queue).await;
+    assert!(left >= 15.0, "{left} wait");
+    assert_eq!(ask(address, "GET", "/readyz", None, "").await.status, 200);
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+    running.is_as_new().await;
 }

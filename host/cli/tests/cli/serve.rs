@@ -140,6 +140,68 @@ fn a_signal_lets_what_runs_end_and_the_exit_code_is_zero() {
     );
 }
 
+/// A collector that answers each request, and keeps the bodies.
+fn collector() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, bodies) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let sender = sender.clone();
+            std::thread::spawn(move || collect(BufReader::new(stream.unwrap()), &sender));
+        }
+    });
+    (address, bodies)
+}
+
+fn collect(mut stream: BufReader<TcpStream>, bodies: &std::sync::mpsc::Sender<String>) {
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            if stream.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let line = line.to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        let _ = bodies.send(String::from_utf8(body).unwrap());
+        let answer =
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+        stream.get_mut().write_all(answer).unwrap();
+    }
+}
+
+#[test]
+fn spans_of_calls_and_programs_go_to_the_collector() {
+    prepare();
+    let (address, bodies) = collector();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = format!("[server]\nnotice = \"0s\"\n[telemetry]\ntraces = \"http://{address}\"");
+    let mut server = Server::start(serve(&write(directory.path(), &settings)));
+    let answer = all(server.begin("{\"code\": \"print(1)\"}"));
+    assert!(answer.contains("\"ended\":\"exit\""), "{answer}");
+    kill_process(Pid::from_child(&server.child), Signal::TERM).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let all: String = bodies.try_iter().collect();
+    let all = all.replace([' ', '\n'], "");
+    for part in [
+        "\"name\":\"call\"",
+        "\"name\":\"run\"",
+        "\"/v1/run\"",
+        "\"acme\"",
+        "sandbox-net-serve",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    assert!(!all.contains(TOKEN), "{all}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_to_clients_and_the_server_goes_on_when_there_is_room() {
