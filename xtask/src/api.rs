@@ -10,9 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use public_api::MINIMUM_NIGHTLY_RUST_VERSION;
 
 /// The crates, from the front to the ground.
-pub const CRATES: [&str; 8] = [
+pub const CRATES: [&str; 9] = [
     "sandbox-net",
     "sandbox-net-native",
+    "sandbox-net-serve",
     "sandbox-net-broker",
     "sandbox-net-wasi",
     "sandbox-net-gateway",

@@ -4,6 +4,7 @@ mod ask_person;
 mod http;
 mod own_linker;
 mod public_interface;
+mod serve_load;
 mod server;
 mod service;
 mod shell;

@@ -85,9 +85,19 @@ fn uses(text: &str, name: &str) -> bool {
 
 #[test]
 fn the_command_line_and_the_examples_depend_on_no_other_crate_of_the_library() {
-    // Native programs have two front doors of their own.
-    let fronts = ["sandbox-net", "sandbox-net-broker", "sandbox-net-native"];
-    for (package, expected) in [("host/cli", &fronts[..]), ("examples", &[FRONT])] {
+    // Native programs have two front doors of their own, and the server is one of the library's.
+    let fronts = [
+        "sandbox-net",
+        "sandbox-net-broker",
+        "sandbox-net-native",
+        "sandbox-net-serve",
+    ];
+    let packages = [
+        ("host/cli", &fronts[..]),
+        ("host/serve", &[FRONT]),
+        ("examples", &[FRONT]),
+    ];
+    for (package, expected) in packages {
         let found = dependencies(&read(&root().join(package).join("Cargo.toml")));
         let own: Vec<_> = found
             .iter()
@@ -120,7 +130,8 @@ fn the_command_line_and_the_examples_use_nothing_that_is_hidden() {
             "{known}: {hidden:?}"
         );
     }
-    for (path, text) in rust("host/cli/src").into_iter().chain(rust("examples")) {
+    let users = ["host/cli/src", "host/serve/src", "examples"];
+    for (path, text) in users.into_iter().flat_map(rust) {
         for name in &hidden {
             assert!(!uses(&text, name), "{}: {name}", path.display());
         }

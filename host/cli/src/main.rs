@@ -24,6 +24,7 @@ mod repl;
 mod run;
 mod sandbox_options;
 mod script_wishes;
+mod serve_command;
 mod server;
 #[cfg(unix)]
 mod signals;
@@ -89,6 +90,8 @@ enum Command {
     Native(native_command::NativeCommand),
     /// Serve native programs: an HTTP proxy and an API under the policy
     Broker(Box<broker_command::BrokerCommand>),
+    /// Serve programs and sessions of many tenants over HTTP
+    Serve(serve_command::ServeCommand),
     /// Manage the Python distributions on this machine
     Distribution(distribution::Distribution),
 }
@@ -112,6 +115,7 @@ impl Cli {
             Command::Audit(command) => command.execute(),
             Command::Native(command) => command.execute(self.cache_dir),
             Command::Broker(command) => command.execute().await,
+            Command::Serve(command) => command.run(self.cache_dir),
             Command::Distribution(command) => command.execute(self.cache_dir),
         }
     }
@@ -150,10 +154,13 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    left_behind::report();
+    if !matches!(cli.command, Command::Serve(_)) {
+        left_behind::report();
+    }
     let done = match cli.command {
         // It ends by itself at a signal, after its clients.
         Command::Broker(command) => command.run(),
+        Command::Serve(command) => command.run(cli.cache_dir),
         // It passes signals on to its program.
         Command::Native(command) if command.follows_signals() => command.execute(cli.cache_dir),
         // Ctrl-C is for the statement that runs.

@@ -36,6 +36,9 @@ mod programs;
 mod repl;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[cfg(unix)]
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/snapshot.rs"]
 mod snapshot;
 #[path = "cli/tunnels.rs"]

@@ -28,6 +28,7 @@ use crate::run_options::{RunOptions, UNBUFFERED};
 use crate::runtime;
 use crate::script::{Outcome, Script, Source};
 use crate::script_file::ScriptFile;
+use crate::session::ForkOptions;
 use crate::stdio::{Destination, Input, InputSource, Output, Sink, is_inherited};
 use crate::{checks, variables};
 
@@ -293,6 +294,12 @@ impl Sandbox {
         Ok((source, stdout, stderr, streams))
     }
 
+    /// Returns the name that the audit log has for it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.gateway.audit().sandbox()
+    }
+
     /// Sets an environment variable for later runs.
     ///
     /// # Errors
@@ -328,6 +335,31 @@ impl Sandbox {
     ///
     /// Dropping the future removes the copy when it is finished.
     pub async fn fork(&self) -> Result<Self, Error> {
+        self.fork_with(ForkOptions::new()).await
+    }
+
+    /// Makes a copy as [`fork`](Self::fork) does, whose policy may be narrower. Its budgets are its own and
+    /// have not been used.
+    ///
+    /// ```no_run
+    /// # async fn example(sandbox: sandbox_net::Sandbox) -> Result<(), sandbox_net::Error> {
+    /// use sandbox_net::{ForkOptions, policy::Policy};
+    ///
+    /// let narrower = Policy::allow(["GET https://api.example.com/v1/**".parse().expect("a rule")]);
+    /// let fork = sandbox.fork_with(ForkOptions::new().policy(narrower)).await?;
+    /// # drop(fork);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`fork`](Self::fork).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`fork`](Self::fork).
+    pub async fn fork_with(&self, options: ForkOptions) -> Result<Self, Error> {
         runtime::check()?;
         let place = self.engine.place()?;
         let root = match self.root.copy_unmade() {
@@ -340,6 +372,10 @@ impl Sandbox {
         };
         let mut settings = self.settings.clone();
         let (policy, name) = (self.gateway.policy(), self.gateway.audit().sandbox());
+        let policy = match &options.policy {
+            Some(narrower) => policy.intersect(narrower),
+            None => policy,
+        };
         settings.network = settings.network.forked(policy, name);
         let env = self.environment();
         settings.env = env.clone();

@@ -18,7 +18,7 @@ use crate::runtime;
 use crate::sandbox::{self, Sandbox};
 use crate::stdio::InputSource;
 
-/// What a fork has that its session does not.
+/// What a fork has that its session, or its sandbox, does not.
 ///
 /// ```
 /// use sandbox_net::{ForkOptions, policy::Policy};
@@ -28,18 +28,18 @@ use crate::stdio::InputSource;
 /// # let _ = options;
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "give it to Session::fork_with"]
+#[must_use = "give it to Session::fork_with or Sandbox::fork_with"]
 pub struct ForkOptions {
-    policy: Option<Policy>,
+    pub(crate) policy: Option<Policy>,
 }
 
 impl ForkOptions {
-    /// Starts with what the session has.
+    /// Starts with what the session, or the sandbox, has.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Allows only what this policy allows, of what the session's own allows: the stricter answer counts
+    /// Allows only what this policy allows, of what the original's own allows: the stricter answer counts
     /// for each request, and the smaller one of each budget. Its secrets do not count.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
