@@ -30,6 +30,7 @@ def main() -> int:
     config = Config()
     config.wasm_exceptions = True
     config.wasm_component_model = True
+    config.cranelift_opt_level = "none"  # the programs are short, and compiling is not
     engine = Engine(config)
     linker = Linker(engine)
     linker.add_wasip2()

@@ -1,4 +1,4 @@
-// Makes JavaScript of a component with jco: transpile.mjs COMPONENT FOLDER
+// Makes JavaScript of a component with jco, whose policy may be beside it: transpile.mjs COMPONENT FOLDER
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
@@ -9,6 +9,7 @@ const { files } = await transpileBytes(await readFile(component), {
   wasiShim: true,
   // CPython is built with the exceptions of WebAssembly in their final form.
   bindgenEnableWasmExnref: true,
+  map: { "sandbox:net/policy": "../policy.mjs" },
 });
 for (const [name, bytes] of Object.entries(files)) {
   await mkdir(dirname(join(folder, name)), { recursive: true });

@@ -25,6 +25,16 @@ impl Host {
         wasmtime.into_iter().chain(node).chain(python).collect()
     }
 
+    /// Node, whose policy for components without one is `policy.mjs`.
+    pub(crate) async fn node() -> Option<Self> {
+        node().await.map(Self::Node)
+    }
+
+    /// The command line of wasmtime, which has no policy.
+    pub(crate) async fn wasmtime() -> Option<Self> {
+        wasmtime().await.map(Self::Wasmtime)
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wasmtime(_) => "wasmtime",
@@ -99,6 +109,8 @@ fn on_wasmtime(wasmtime: &Path, composed: &Composed, mounts: &[(PathBuf, String)
         "cache=y",
         "-W",
         "exceptions=y",
+        "-O",
+        "opt-level=0",
         "-S",
         "http,cli-exit-with-code",
     ]);
@@ -117,7 +129,7 @@ async fn on_node(node: &Node, composed: &Composed, mounts: &[(PathBuf, String)])
     if !directory.exists() {
         let making = tempfile::tempdir_in(&composed.directory).expect("a directory");
         let place = making.path();
-        for name in ["transpile.mjs", "run.mjs"] {
+        for name in ["transpile.mjs", "run.mjs", "policy.mjs"] {
             std::fs::copy(own(name), place.join(name)).expect("a copy");
         }
         let modules = place.join("node_modules");
