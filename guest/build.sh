@@ -1,19 +1,34 @@
 #!/bin/sh
-# Builds the components of this folder as core modules, and puts each into the folder of its crate.
+# Builds the components of this folder, and puts each into the folder of its crate: core modules for those
+# that host/compose makes components of, components for those that others run.
 #
 #   build.sh           builds them
-#   build.sh --check   builds them, and compares with the modules that are there
+#   build.sh --check   builds them, and compares with those that are there
 #
 # Exit status: 0 built, or the same; 1 different; 2 does not build; 77 no toolchain.
 set -eu
 
 cd "$(dirname "$0")"
 . ./toolchain.sh
+mode=${1-}
 
-build std,panic_abort
+build std,panic_abort ""
+build std,panic_abort "" --package sandbox-net-guest --example fetch
 new="$target/wasm32-unknown-unknown/release"
 
-deliver "$new/sandbox_net_middleware.wasm" middleware/sandbox_net_middleware.wasm "${1-}"
-deliver "$new/client.wasm" client/client.wasm "${1-}"
-deliver "$new/sandbox_net_provider.wasm" provider/sandbox_net_provider.wasm "${1-}"
-deliver "$new/sandbox_net_decider.wasm" decider/sandbox_net_decider.wasm "${1-}"
+# encode MODULE COMPONENT: with the toolchain of the repository, not the one of the modules.
+encode() (
+    module=$(realpath "$1") out=$(realpath -m "$2")
+    unset RUSTC RUSTC_BOOTSTRAP CARGO_TARGET_DIR
+    cd ..
+    cargo run --quiet --locked --package xtask -- component "$module" "$out" || exit 2
+)
+
+deliver "$new/client.wasm" client/client.wasm "$mode"
+for name in decider middleware provider; do
+    deliver "$new/sandbox_net_$name.wasm" "$name/sandbox_net_$name.wasm" "$mode"
+done
+encode "$new/sandbox_net_conformance.wasm" "$new/conformance.component"
+deliver "$new/conformance.component" conformance/conformance.wasm "$mode"
+encode "$new/examples/fetch.wasm" "$new/fetch.component"
+deliver "$new/fetch.component" rust/fetch.wasm "$mode"

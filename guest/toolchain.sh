@@ -36,11 +36,13 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker"
 unset CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER CARGO_BUILD_TARGET
 target=${CARGO_TARGET_DIR:-target}
 
-# build STD [FLAGS]: builds the crates of this folder for wasm32, with these crates of the standard library.
+# build STD FLAGS [ARGUMENT…]: builds the crates of this folder for wasm32, with these crates of the standard library.
 build() {
-    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Cstrip=debuginfo ${2-}" \
+    std=$1 flags=$2
+    shift 2
+    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Cstrip=debuginfo $flags" \
         CARGO_TARGET_DIR="$target" "$cargo" build --quiet --release --locked \
-        -Zbuild-std="$1" --target wasm32-unknown-unknown || exit 2
+        -Zbuild-std="$std" --target wasm32-unknown-unknown "$@" || exit 2
 }
 
 # deliver BUILT PLACE MODE: copies a module to its place, or with --check compares.

@@ -3,4 +3,5 @@
 
 pub mod api;
 pub mod bench;
+pub mod component;
 pub mod frames;

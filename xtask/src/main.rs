@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::api::Lists;
 
-const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check] | bench [...]\n\
+const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check] | bench [...] | component MODULE OUT\n\
     frames       write the numbers of adapter/frames.toml into the adapter, the shim and the tests\n\
     api          write the lists of the public API in docs/api\n\
     api --check  fail if one of them is not what the code says\n\
-    bench        measure against native CPython and eryx: see tests/examples/bench/main.rs";
+    bench        measure against native CPython and eryx: see tests/examples/bench/main.rs\n\
+    component    make a component of a core module: see guest/component.sh";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
                 lists.join("\n")
             ),
         },
+        ["component", module, out] => xtask::component::write(module.as_ref(), out.as_ref()),
         ["bench", ref more @ ..] => xtask::bench::run(root, more),
         _ => bail!(USAGE),
     }

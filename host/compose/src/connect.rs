@@ -11,10 +11,12 @@ const TYPES: &str = "sandbox:net/types@0.1.0";
 const EXIT: &str = "wasi:cli/exit@0.2.12";
 const CLI_RUN: &str = "wasi:cli/run@0.2.12";
 const RUN: &str = "run";
+/// What a command exports itself.
+const COMMAND: &str = "wasi:cli/run@0.2";
 
 /// What becomes one component.
 pub(crate) struct Parts<'a> {
-    pub(crate) python: &'a [u8],
+    pub(crate) program: &'a [u8],
     pub(crate) provider: Vec<u8>,
     /// Without one the policy is the host's.
     pub(crate) decider: Option<Vec<u8>>,
@@ -26,28 +28,35 @@ pub(crate) struct Parts<'a> {
 /// Connects them.
 pub(crate) fn connect(parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
     let mut graph = Graph(CompositionGraph::new());
-    let python = graph.add("python", parts.python)?;
-    graph.check(python)?;
+    let program = graph.add("program", parts.program)?;
+    let command = graph.check(program)?;
     let provider = graph.add("provider", &parts.provider)?;
-    let launcher = graph.add("launcher", &parts.launcher)?;
 
-    let python = graph.0.instantiate(python);
+    let program = graph.0.instantiate(program);
     let provider = graph.0.instantiate(provider);
-    let launcher = graph.0.instantiate(launcher);
     if let Some(decider) = &parts.decider {
         let decider = graph.add("decider", decider)?;
         let decider = graph.0.instantiate(decider);
         graph.connect(decider, provider, &[POLICY, TYPES])?;
     }
-    graph.connect(provider, python, &[CLIENT, TYPES])?;
-    graph.connect(python, launcher, &[RUN])?;
-    if let Some(exit) = &parts.exit {
+    graph.connect(provider, program, &[CLIENT, TYPES])?;
+    if let Some(exit) = &parts.exit
+        && graph.imports(program, EXIT)
+    {
         let exit = graph.add("exit", exit)?;
         let exit = graph.0.instantiate(exit);
-        graph.connect(exit, python, &[EXIT])?;
+        graph.connect(exit, program, &[EXIT])?;
     }
-    graph.export(python, RUN)?;
-    graph.export(launcher, CLI_RUN)?;
+    match command {
+        Some(run) => graph.export(program, &run)?,
+        None => {
+            let launcher = graph.add("launcher", &parts.launcher)?;
+            let launcher = graph.0.instantiate(launcher);
+            graph.connect(program, launcher, &[RUN])?;
+            graph.export(program, RUN)?;
+            graph.export(launcher, CLI_RUN)?;
+        }
+    }
     let encoded = graph.0.encode(EncodeOptions::default());
     encoded.map_err(of_graph)
 }
@@ -61,21 +70,27 @@ impl Graph {
         self.0.register_package(package).map_err(of_graph)
     }
 
-    /// Whether the component is one that a provider serves, and that runs.
-    fn check(&self, python: PackageId) -> Result<(), ComposeError> {
-        let world = &self.0.types()[self.0[python].ty()];
-        for (does, what, items) in [
-            ("import", CLIENT, &world.imports),
-            ("export", RUN, &world.exports),
+    /// Whether the component is one that a provider serves, and that runs; the name of its `wasi:cli/run` if it
+    /// has that itself.
+    fn check(&self, program: PackageId) -> Result<Option<String>, ComposeError> {
+        let world = &self.0.types()[self.0[program].ty()];
+        let command = world.exports.keys();
+        let command = command
+            .filter(|name| name.starts_with(COMMAND))
+            .max()
+            .cloned();
+        for (does, what, items, has) in [
+            ("import", CLIENT, &world.imports, false),
+            ("export", RUN, &world.exports, command.is_some()),
         ] {
-            if items.contains_key(what) {
+            if has || items.contains_key(what) {
                 continue;
             }
             let is_other = |name: &&String| unversioned(name) == unversioned(what);
             let found = items.keys().find(is_other).cloned();
             return Err(ComposeError::Lacks { does, what, found });
         }
-        Ok(())
+        Ok(command)
     }
 
     /// Gives an instance those of another one's exports that it imports; the first one it has to import.

@@ -31,11 +31,12 @@ pub enum ExitCode {
     OneBit,
 }
 
-/// Returns the component `python` with its network on `wasi:http`, which also exports `wasi:cli/run`.
+/// Returns the component `program` with its network on `wasi:http`. It exports `wasi:cli/run`, as a command of WASI
+/// does itself; of CPython it exports `run` as well.
 ///
 /// Three more components are within it. The *provider* gives the program its network by way of
 /// `wasi:http/outgoing-handler`. The *decider* has the policy, and is asked by the provider before anything
-/// is done. The *launcher* exports `wasi:cli/run`. Nothing else of it reaches `wasi:http`.
+/// is done. The *launcher* exports `wasi:cli/run`, where the program does not. Nothing else of it reaches `wasi:http`.
 ///
 /// ```no_run
 /// use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
@@ -51,10 +52,10 @@ pub enum ExitCode {
 ///
 /// # Errors
 ///
-/// A [`ComposeError`] if the component does not import `sandbox:net/client` and export `run`, both as this
-/// version of sandbox-net has them, or if a policy can't become part of a component.
+/// A [`ComposeError`] if the component does not import `sandbox:net/client` as this version of sandbox-net has
+/// it, or exports neither `run` nor `wasi:cli/run`, or if a policy can't become part of a component.
 pub fn on_wasi_http(
-    python: &[u8],
+    program: &[u8],
     decider: Decider<'_>,
     exit_code: ExitCode,
 ) -> Result<Vec<u8>, ComposeError> {
@@ -67,7 +68,7 @@ pub fn on_wasi_http(
         }
     };
     connect(&Parts {
-        python,
+        program,
         provider: component(PROVIDER)?,
         decider,
         launcher: commands::launcher(exit_code)?,

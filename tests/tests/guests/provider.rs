@@ -1,0 +1,73 @@
+//! The conformance component with the provider, on a host that has `wasi:http` alone: what fails is what is
+//! documented.
+
+use std::collections::BTreeSet;
+
+use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
+use sandbox_net_tests::{LIMIT, wasmtime};
+use tokio::process::Command;
+
+use crate::conformance::Servers;
+use crate::host::file;
+
+/// The behaviours that a provider on the `wasi:http` of wasmtime does not have: `NAME` on a line of its own, behind
+/// comments that say why.
+const EXCEPTIONS: &str = include_str!("../../../guest/provider/exceptions.txt");
+
+#[tokio::test]
+async fn the_provider_passes_the_conformance_component_but_for_the_documented_exceptions() {
+    let (Some(servers), Some(wasmtime)) = (Servers::start().await, wasmtime().await) else {
+        return;
+    };
+    let rules: Vec<String> = servers
+        .rules()
+        .iter()
+        .map(|rule| format!("'{rule}'"))
+        .collect();
+    let policy = format!("version = 1\nallow = [{}]\n[end]", rules.join(", "));
+    let guest = std::fs::read(file("conformance/conformance.wasm")).expect("a component");
+    let composed = on_wasi_http(&guest, Decider::Policies(&[&policy]), ExitCode::Kept);
+    let directory = tempfile::tempdir().expect("a directory");
+    let app = directory.path().join("app.wasm");
+    std::fs::write(&app, composed.expect("a composition")).expect("a file");
+
+    let mut command = Command::new(wasmtime);
+    command
+        .args(["run", "-C", "cache=n", "-S", "http"])
+        .arg(app)
+        .args(&servers.arguments);
+    let running = command.kill_on_drop(true).output();
+    let ended = tokio::time::timeout(LIMIT, running).await.expect("an end");
+    let ended = ended.expect("a program");
+    let printed = String::from_utf8_lossy(&ended.stdout);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let ok = printed
+        .lines()
+        .filter(|line| line.starts_with("ok "))
+        .count();
+    assert!(ok > 60, "{printed}\n{said}");
+
+    let lines = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("failed "));
+    let told: Vec<&str> = lines.collect();
+    let failed: BTreeSet<&str> = told.iter().filter_map(|line| name(line)).collect();
+    let exceptions = EXCEPTIONS
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    let exceptions: BTreeSet<&str> = exceptions.collect();
+    let new: Vec<_> = told
+        .iter()
+        .filter(|line| name(line).is_none_or(|it| !exceptions.contains(it)))
+        .collect();
+    assert!(new.is_empty(), "not documented:\n{new:#?}");
+    let gone: Vec<_> = exceptions.difference(&failed).collect();
+    assert!(gone.is_empty(), "no exceptions any more:\n{gone:#?}");
+}
+
+/// The name of a behaviour: `group: name` before the next colon.
+fn name(line: &str) -> Option<&str> {
+    let (group, rest) = line.split_once(": ")?;
+    let (name, _) = rest.split_once(": ")?;
+    line.get(..group.len() + 2 + name.len())
+}
