@@ -57,8 +57,8 @@ struct Seen {
     hostile: u64,
     refused: u64,
     lost: Vec<String>,
-    /// Seconds to the end of honest programs.
-    times: Vec<f64>,
+    /// Seconds to the first bytes and to the end, of honest programs.
+    times: Vec<(f64, f64)>,
 }
 
 #[tokio::main]
@@ -136,9 +136,10 @@ impl Load {
             .map_err(|error| error.to_string())
             .and_then(|answer| check(&answer, &printed));
         match checked {
-            Ok(()) => {
+            Ok(first_bytes) => {
                 seen.honest += 1;
-                seen.times.push(begin.elapsed().as_secs_f64());
+                let first = first_bytes.duration_since(begin).as_secs_f64();
+                seen.times.push((first, begin.elapsed().as_secs_f64()));
             }
             Err(why) => seen.lost.push(why),
         }
@@ -198,8 +199,8 @@ fn program(number: u64) -> (Value, String) {
     }
 }
 
-/// Compares an answer with what it has to be.
-fn check(answer: &Answer, printed: &str) -> Result<(), String> {
+/// Compares an answer with what it has to be; returns when its first bytes came.
+fn check(answer: &Answer, printed: &str) -> Result<Instant, String> {
     if answer.status != 200 {
         return Err(format!("{} {}", answer.status, answer.body));
     }
@@ -213,7 +214,7 @@ fn check(answer: &Answer, printed: &str) -> Result<(), String> {
         .filter_map(|line| line["stdout"].as_str())
         .collect();
     match stdout == printed && end["ended"] == "exit" && end["exit_code"] == 0 {
-        true => Ok(()),
+        true => Ok(answer.first_piece),
         false => Err(answer.body.clone()),
     }
 }
@@ -248,9 +249,9 @@ impl Seen {
     }
 
     fn told(&self, clients: u64, took: Duration) -> Value {
-        let mut times = self.times.clone();
-        times.sort_by(f64::total_cmp);
-        let at = |part: f64| {
+        let at = |part: f64, of: fn(&(f64, f64)) -> f64| {
+            let mut times: Vec<f64> = self.times.iter().map(of).collect();
+            times.sort_by(f64::total_cmp);
             let index = (times.len().saturating_sub(1) as f64 * part).round() as usize;
             times.get(index).map(|time| (time * 1e4).round() / 10.0)
         };
@@ -262,7 +263,8 @@ impl Seen {
             "hostile": self.hostile,
             "refused_and_sent_again": self.refused,
             "lost": self.lost.len(),
-            "ms_to_the_end": {"p50": at(0.5), "p99": at(0.99), "longest": at(1.0)},
+            "ms_to_the_first_bytes": {"p50": at(0.5, |it| it.0), "p99": at(0.99, |it| it.0)},
+            "ms_to_the_end": {"p50": at(0.5, |it| it.1), "p99": at(0.99, |it| it.1), "longest": at(1.0, |it| it.1)},
         })
     }
 }

@@ -58,8 +58,7 @@ fn piece(name: &str, text: &str, length: usize) -> Piece {
 fn whole_characters(bytes: &mut Vec<u8>) -> String {
     let whole = match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        Err(_) => bytes.len(),
-        Ok(_) => bytes.len(),
+        _ => bytes.len(),
     };
     let rest = bytes.split_off(whole);
     let text = String::from_utf8_lossy(bytes).into_owned();

@@ -76,7 +76,7 @@ pub(crate) async fn run(
     };
     let ending = service.ending.clone();
     service.tasks.spawn(async move {
-        let ended = program.to_its_end(lines, &ending).await;
+        let ended = program.followed(lines, &ending).await;
         crate::metrics::ended("run", &tenant.name, ended);
     });
     Ok(stream::response(body, &name))
@@ -137,7 +137,7 @@ pub(crate) async fn write_files(
 
 impl Program {
     /// Sends what it prints, and how it ended; returns that word.
-    async fn to_its_end(
+    async fn followed(
         self,
         lines: Lines,
         ending: &tokio_util::sync::CancellationToken,

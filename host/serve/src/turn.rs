@@ -81,7 +81,7 @@ pub(crate) async fn turn(
     };
     let of = Arc::clone(&service);
     service.tasks.spawn(async move {
-        let ended = asked.to_its_end(&of, lines, tell).await;
+        let ended = asked.followed(&of, lines, tell).await;
         crate::metrics::ended("turn", &tenant.name, ended);
     });
     match told.await {
@@ -93,7 +93,7 @@ pub(crate) async fn turn(
 
 impl Asked {
     /// Tells whether it started, sends what it prints, and how it ended; returns that word.
-    async fn to_its_end(
+    async fn followed(
         self,
         service: &Service,
         lines: Lines,
