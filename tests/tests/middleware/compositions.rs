@@ -11,7 +11,7 @@ const POLICY: &str = "version = 1\nallow = ['https://api.test']\n[end]";
 const MODULE: &[u8] = include_bytes!("../../../guest/middleware/sandbox_net_middleware.wasm");
 
 /// The guest under a middleware whose policy is missing, and under one with a damaged policy.
-pub fn without_a_policy(policy: &str) -> [Vec<u8>; 2] {
+pub(crate) fn without_a_policy(policy: &str) -> [Vec<u8>; 2] {
     let encoder = ComponentEncoder::default().validate(true).module(MODULE);
     let missing = encoder.expect("a module").encode().expect("a component");
     let mut damaged = under(policy);

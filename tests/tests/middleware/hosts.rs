@@ -12,20 +12,20 @@ use wit_component::ComponentEncoder;
 const CLIENT: &[u8] = include_bytes!("../../../guest/client/client.wasm");
 
 /// A host that has been fetched.
-pub enum Host {
+pub(crate) enum Host {
     Wasmtime(&'static Path),
     Node(&'static Node),
 }
 
 impl Host {
     /// All of them that can be had.
-    pub async fn all() -> Vec<Self> {
+    pub(crate) async fn all() -> Vec<Self> {
         let wasmtime = wasmtime().await.map(Self::Wasmtime);
         let node = node().await.map(Self::Node);
         wasmtime.into_iter().chain(node).collect()
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wasmtime(_) => "wasmtime",
             Self::Node(_) => "Node",
@@ -33,7 +33,7 @@ impl Host {
     }
 
     /// What a component writes: a line for each request.
-    pub async fn run(&self, component: &[u8], requests: &[String]) -> Vec<String> {
+    pub(crate) async fn run(&self, component: &[u8], requests: &[String]) -> Vec<String> {
         let directory = TempDir::new().expect("a temporary directory");
         let file = directory.path().join("app.wasm");
         std::fs::write(&file, component).expect("a file");
@@ -46,7 +46,7 @@ impl Host {
 }
 
 /// What a program in JavaScript writes whose requests go through the middleware itself.
-pub async fn through_middleware(
+pub(crate) async fn through_middleware(
     node: &Node,
     middleware: &[u8],
     requests: &[String],
@@ -59,13 +59,13 @@ pub async fn through_middleware(
 }
 
 /// The guest without any policy.
-pub fn client() -> Vec<u8> {
+pub(crate) fn client() -> Vec<u8> {
     let encoder = ComponentEncoder::default().validate(true).module(CLIENT);
     encoder.expect("a module").encode().expect("a component")
 }
 
 /// The guest under a policy file.
-pub fn under(file: &str) -> Vec<u8> {
+pub(crate) fn under(file: &str) -> Vec<u8> {
     let middleware = middleware(&[file]).expect("a policy");
     plug(&middleware, &client()).expect("a composition")
 }

@@ -3,17 +3,17 @@
 /// A request: method, scheme, authority, path, fields and body, as `guest/client` reads them.
 ///
 /// `ALLOWED` and `OTHER` stand for the addresses of the two servers.
-pub struct Attack {
-    pub request: &'static str,
+pub(crate) struct Attack {
+    pub(crate) request: &'static str,
     /// What the guest is told.
-    pub error: &'static str,
+    pub(crate) error: &'static str,
     /// Where it goes without the policy.
-    pub reaches: Reaches,
+    pub(crate) reaches: Reaches,
 }
 
 /// Where a request goes without the policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reaches {
+pub(crate) enum Reaches {
     /// To the server at `ALLOWED`.
     Allowed,
     /// To the server at `OTHER`.
@@ -42,7 +42,7 @@ const fn invalid(request: &'static str) -> Attack {
 }
 
 /// They are for the policy `GET,POST http://ALLOWED/v1/**`.
-pub const ATTACKS: &[Attack] = {
+pub(crate) const ATTACKS: &[Attack] = {
     use Reaches::{Allowed, Nowhere, Other};
     &[
         // Another host or port, in every spelling that a host may take for it.
@@ -99,7 +99,7 @@ pub const ATTACKS: &[Attack] = {
 };
 
 /// Requests that the policy allows, with the status that answers them.
-pub const HONEST: &[&str] = &[
+pub(crate) const HONEST: &[&str] = &[
     "GET\thttp\tALLOWED\t/v1/x",
     "GET\thttp\tALLOWED\t/v1/a/b?c=%2e%2e/d",
     "POST\thttp\tALLOWED\t/v1/x\t=a body",
