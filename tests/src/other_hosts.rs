@@ -128,7 +128,7 @@ fn with_npm(pins: &str, directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lets a program of the cache run: the cache takes that away, and the wheel of wasmtime does not have it.
+/// Lets a program run: neither package has its program with the bit for that.
 fn runnable(program: PathBuf) -> PathBuf {
     #[cfg(unix)]
     {

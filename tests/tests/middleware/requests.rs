@@ -4,11 +4,11 @@
 ///
 /// `ALLOWED` and `OTHER` stand for the addresses of the two servers.
 pub(crate) struct Attack {
-    pub request: &'static str,
+    pub(crate) request: &'static str,
     /// What the guest is told.
-    pub error: &'static str,
+    pub(crate) error: &'static str,
     /// Where it goes without the policy.
-    pub reaches: Reaches,
+    pub(crate) reaches: Reaches,
 }
 
 /// Where a request goes without the policy.
