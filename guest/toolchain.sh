@@ -36,9 +36,9 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker"
 unset CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER CARGO_BUILD_TARGET
 target=${CARGO_TARGET_DIR:-target}
 
-# build STD FLAGS: builds the crates of this folder for wasm32, with these crates of the standard library.
+# build STD [FLAGS]: builds the crates of this folder for wasm32, with these crates of the standard library.
 build() {
-    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Cstrip=debuginfo $2" \
+    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Cstrip=debuginfo ${2-}" \
         CARGO_TARGET_DIR="$target" "$cargo" build --quiet --release --locked \
         -Zbuild-std="$1" --target wasm32-unknown-unknown || exit 2
 }

@@ -12,9 +12,14 @@ const REQUIRED: &str = "SANDBOX_NET_REQUIRE_NATIVE";
 ///
 /// If `SANDBOX_NET_REQUIRE_NATIVE` is `1`: nothing may be skipped there.
 pub fn skip(why: &str) {
+    skip_unless_required(REQUIRED, why);
+}
+
+/// Does the same, with another variable that makes it a failure.
+pub(crate) fn skip_unless_required(variable: &str, why: &str) {
     say(why);
-    let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
-    assert!(!required, "{REQUIRED} is set, and this is missing: {why}");
+    let required = std::env::var_os(variable).is_some_and(|value| value == "1");
+    assert!(!required, "{variable} is set, and this is missing: {why}");
 }
 
 /// Prints `skipped: WHY` on standard error, and never fails: for what installing a tool cannot

@@ -9,7 +9,7 @@ const NO_TOOLCHAIN: i32 = 77;
 
 #[test]
 fn each_component_is_what_its_source_builds() {
-    for folder in ["rust", "conformance"] {
+    for folder in ["rust", "conformance", "c"] {
         let built = Command::new("sh")
             .args(["build.sh", "--check"])
             .current_dir(file(folder))
