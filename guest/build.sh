@@ -16,14 +16,6 @@ build std,panic_abort ""
 build std,panic_abort "" --package sandbox-net-guest --example fetch
 new="$target/wasm32-unknown-unknown/release"
 
-# encode MODULE COMPONENT: with the toolchain of the repository, not the one of the modules.
-encode() (
-    module=$(realpath "$1") out=$(realpath -m "$2")
-    unset RUSTC RUSTC_BOOTSTRAP CARGO_TARGET_DIR
-    cd ..
-    cargo run --quiet --locked --package xtask -- component "$module" "$out" || exit 2
-)
-
 deliver "$new/client.wasm" client/client.wasm "$mode"
 for name in decider middleware provider; do
     deliver "$new/sandbox_net_$name.wasm" "$name/sandbox_net_$name.wasm" "$mode"
@@ -32,3 +24,4 @@ encode "$new/sandbox_net_conformance.wasm" "$new/conformance.component"
 deliver "$new/conformance.component" conformance/conformance.wasm "$mode"
 encode "$new/examples/fetch.wasm" "$new/fetch.component"
 deliver "$new/fetch.component" rust/fetch.wasm "$mode"
+c/build.sh "$mode"

@@ -45,6 +45,14 @@ build() {
         -Zbuild-std="$std" --target wasm32-unknown-unknown "$@" || exit 2
 }
 
+# encode MODULE COMPONENT: makes a component, with the toolchain of the repository at $top.
+encode() (
+    module=$(realpath "$1") out=$(realpath -m "$2")
+    unset RUSTC RUSTC_BOOTSTRAP CARGO_TARGET_DIR
+    cd "${top:-..}"
+    cargo run --quiet --locked --package xtask -- component "$module" "$out" || exit 2
+)
+
 # deliver BUILT PLACE MODE: copies a module to its place, or with --check compares.
 deliver() {
     if [ "$3" = --check ]; then

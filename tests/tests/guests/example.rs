@@ -5,7 +5,7 @@ use sandbox_net::egress::{EgressConfig, Roots, TlsConfig, read_certificates};
 use sandbox_net::policy::Policy;
 use sandbox_net_tests::{Alpn, Forbidden, HttpServer, TestCa};
 
-use crate::host::run;
+use crate::host::{file, run};
 
 #[tokio::test]
 async fn the_rust_crate_fetches_one_after_the_other_and_all_at_once_what_the_policy_allows() {
@@ -22,7 +22,7 @@ async fn the_rust_crate_fetches_one_after_the_other_and_all_at_once_what_the_pol
         "https://user@a.test/".to_owned(),
     ];
     let ended = run(
-        "rust/fetch.wasm",
+        &file("rust/fetch.wasm"),
         &urls,
         Policy::allow(rules),
         EgressConfig::new(tls),

@@ -9,7 +9,7 @@ use sandbox_net::{
     AuditLog, Gateway, SandboxNetCtx, SandboxNetCtxView, SandboxNetView, add_to_linker,
 };
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, OptLevel, Store};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,7 +17,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 /// The most that a guest prints.
 const OUTPUT: usize = 1 << 20;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&Config::new()).expect("an engine"));
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    // Compiled once and run once.
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None);
+    Engine::new(&config).expect("an engine")
+});
 
 struct State {
     wasi: WasiCtx,
@@ -60,20 +65,20 @@ pub(crate) fn file(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Runs the component in a file below `guest/` under a policy.
+/// Runs the component in a file under a policy.
 pub(crate) async fn run(
-    name: &str,
+    component: &Path,
     arguments: &[String],
     policy: Policy,
     config: EgressConfig,
 ) -> Ended {
-    let component = Component::from_file(&ENGINE, file(name)).expect("a component");
+    let component = Component::from_file(&ENGINE, component).expect("a component");
     let mut linker = Linker::<State>::new(&ENGINE);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
     add_to_linker(&mut linker).expect("the interface");
     let (audit, stdout) = (AuditLog::new(), MemoryOutputPipe::new(OUTPUT));
     let mut wasi = WasiCtx::builder();
-    wasi.arg(name).args(arguments).stdout(stdout.clone());
+    wasi.arg("guest").args(arguments).stdout(stdout.clone());
     let state = State {
         wasi: wasi.build(),
         table: ResourceTable::new(),
