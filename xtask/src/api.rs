@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail, ensure};
 use public_api::MINIMUM_NIGHTLY_RUST_VERSION;
 
 /// The crates, from the front to the ground.
-pub const CRATES: [&str; 9] = [
+pub const CRATES: [&str; 10] = [
     "sandbox-net",
     "sandbox-net-native",
     "sandbox-net-serve",
+    "sandbox-net-compose",
     "sandbox-net-broker",
     "sandbox-net-wasi",
     "sandbox-net-gateway",

@@ -90,7 +90,7 @@ fn what_a_killed_run_left_goes_with_a_later_run_and_a_live_one_keeps_its_own() {
     assert_eq!(directories(temporary.path()).len(), 2);
 
     // A sweep runs beside a run, and may not finish during a short one.
-    for _ in 0..20 {
+    for _ in 0..200 {
         let status = command(&temporary, &["run", "-c", "pass"]).status();
         assert!(status.expect("a run").success());
         if directories(temporary.path()).len() == 1 {
