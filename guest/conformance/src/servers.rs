@@ -14,17 +14,19 @@ pub(crate) struct Place {
 pub(crate) struct Servers {
     values: BTreeMap<String, String>,
     only: Vec<String>,
+    without: Vec<String>,
     keys: Cell<u32>,
 }
 
 impl Servers {
     /// Reads arguments such as `http=127.0.0.1:8080`; `only=TEXT` picks the behaviours with that text in
-    /// their names.
+    /// their names, and `without=TEXT` leaves those out.
     pub(crate) fn read(arguments: &[String]) -> Result<Self, String> {
-        let (mut values, mut only) = (BTreeMap::new(), Vec::new());
+        let (mut values, mut only, mut without) = (BTreeMap::new(), Vec::new(), Vec::new());
         for argument in arguments {
             match argument.split_once('=') {
                 Some(("only", text)) => only.push(text.to_owned()),
+                Some(("without", text)) => without.push(text.to_owned()),
                 Some((name, value)) => {
                     values.insert(name.to_owned(), value.to_owned());
                 }
@@ -32,7 +34,12 @@ impl Servers {
             }
         }
         let keys = Cell::new(0);
-        let servers = Self { values, only, keys };
+        let servers = Self {
+            values,
+            only,
+            without,
+            keys,
+        };
         if !servers.has("http") {
             return Err("'http' is missing: give the lines that server.py prints".into());
         }
@@ -44,11 +51,9 @@ impl Servers {
     }
 
     pub(crate) fn runs(&self, behaviour: &str) -> bool {
-        self.only.is_empty()
-            || self
-                .only
-                .iter()
-                .any(|text| behaviour.contains(text.as_str()))
+        let has = |text: &String| behaviour.contains(text.as_str());
+        let is_chosen = self.only.is_empty() || self.only.iter().any(has);
+        is_chosen && !self.without.iter().any(has)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -14,6 +14,8 @@ use crate::{host, ready};
 
 /// The protocol that a guest speaks here (RFC 7301 section 6): the host translates it.
 const HTTP11: &[u8] = b"http/1.1";
+/// The most protocols that a guest names: as our own host.
+const MOST_PROTOCOLS: usize = 1000;
 
 /// A connection. Nothing is dialled for it: `wasi:http` dials for each request.
 pub(crate) struct Connection {
@@ -76,6 +78,14 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(progress) = self.last.borrow().upgrade() {
+            progress.close();
+        }
+    }
+}
+
 impl GuestConnection for Connection {
     fn subscribe(&self) -> Pollable {
         ready()
@@ -94,6 +104,10 @@ impl GuestConnection for Connection {
             let why = "the TLS server name is not the connection's host";
             return Err(refused(DenyReason::HostMismatch, why));
         }
+        if !is_list(&options.alpn) {
+            let fault = "the list of protocols is longer than RFC 7301 allows";
+            return Err(ErrorCode::Invalid(fault.to_owned()));
+        }
         if let Some(why) = beyond_wasi_http(&options) {
             return Err(refused(DenyReason::TlsOptions, why));
         }
@@ -111,6 +125,13 @@ impl GuestConnection for Connection {
             certificates: Vec::new(),
         })
     }
+}
+
+/// Whether the names fit an ALPN extension (RFC 7301 section 3.1), and are not too many.
+fn is_list(names: &[Vec<u8>]) -> bool {
+    let fits = |name: &Vec<u8>| (1..=usize::from(u8::MAX)).contains(&name.len());
+    let bytes = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    names.len() <= MOST_PROTOCOLS && names.iter().all(fits) && bytes <= usize::from(u16::MAX)
 }
 
 /// What is asked of TLS that `wasi:http` cannot be told, where leaving it out would trust more than the

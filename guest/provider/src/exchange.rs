@@ -11,14 +11,23 @@ use crate::bindings::types::{ErrorCode, Field, HttpVersion, ResponseHead};
 use crate::bindings::{InputStream, IoError, OutputStream, Pollable};
 use crate::{errors, ready};
 
-/// What a connection knows of its last request.
+/// What a connection and its last request know of each other.
 #[derive(Default)]
-pub(crate) struct Progress(Cell<bool>);
+pub(crate) struct Progress {
+    is_over: Cell<bool>,
+    was_closed: Cell<bool>,
+}
 
 impl Progress {
-    /// Whether nothing more comes.
+    /// Whether the next request may be sent. The host has a connection for each, so that it may as soon as
+    /// there is an answer.
     pub(crate) fn is_over(&self) -> bool {
-        self.0.get()
+        self.is_over.get()
+    }
+
+    /// Ends the request with its connection.
+    pub(crate) fn close(&self) {
+        self.was_closed.set(true);
     }
 }
 
@@ -82,7 +91,7 @@ impl Exchange {
 
     /// Notes the first failure; gives it back.
     fn fail(&self, error: ErrorCode) -> ErrorCode {
-        self.progress.0.set(true);
+        self.progress.is_over.set(true);
         self.failure.borrow_mut().get_or_insert(error).clone()
     }
 
@@ -137,7 +146,7 @@ impl GuestExchange for Exchange {
 
     fn subscribe(&self) -> Pollable {
         match &*self.response.borrow() {
-            _ if self.asks_for_body.get() => ready(),
+            _ if self.asks_for_body.get() || self.progress.was_closed.get() => ready(),
             Response::Waiting(future) => future.subscribe(),
             Response::Trailers(future) => future.subscribe(),
             Response::Body { .. } | Response::Ended(_) | Response::Failed => ready(),
@@ -150,10 +159,12 @@ impl GuestExchange for Exchange {
 
     fn head(&self) -> Option<Result<ResponseHead, ErrorCode>> {
         let given = match &*self.response.borrow() {
+            Response::Waiting(_) if self.progress.was_closed.get() => Err(()),
             Response::Waiting(future) => future.get()?,
             _ => return Some(Err(ErrorCode::Closed)),
         };
         self.asks_for_body.set(false);
+        self.progress.is_over.set(true);
         let begun = match given {
             Ok(Ok(response)) => self.begin(response),
             Ok(Err(error)) => Err(errors::of(&error)),
@@ -199,7 +210,6 @@ impl GuestExchange for Exchange {
             Response::Failed => return self.failure.borrow().clone().map(Err),
             Response::Waiting(_) | Response::Body { .. } => return None,
         };
-        self.progress.0.set(true);
         let result = match given {
             Ok(Ok(Some(fields))) => Ok(lines(&fields)),
             Ok(Ok(None)) | Err(()) => Ok(Vec::new()),
@@ -223,7 +233,7 @@ impl GuestExchange for Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.progress.0.set(true);
+        self.progress.is_over.set(true);
     }
 }
 
