@@ -42,7 +42,8 @@ async fn a_client_that_sends_its_body_too_slowly_is_told_so() {
         .write_all(request.as_bytes())
         .await
         .expect("a beginning");
-    let answer = read(stream).await;
+    let answer = tokio::time::timeout(Duration::from_secs(30), read(stream)).await;
+    let answer = answer.expect("an answer in time");
     assert_eq!(
         (answer.status, answer.json()["code"].as_str()),
         (408, Some("slow-body"))
