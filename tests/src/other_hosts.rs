@@ -106,6 +106,7 @@ pub async fn componentize_js() -> Option<&'static Node> {
     let make = async || {
         let directory = fetch("componentize-js", &COMPONENTIZE.join(" "), with_npm).await?;
         let node = Node { directory };
+        runnable(node.program());
         runnable(
             node.packages()
                 .join("@bytecodealliance/wizer-linux-x64/wizer"),
