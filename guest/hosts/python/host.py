@@ -1,7 +1,7 @@
 """A host of `sandbox:net` in Python, on wasmtime-py: an example of another implementation.
 
-`python3 host.py COMPONENT [--allow URL]… [--trust PEM] [-- ARGUMENT…]` runs a command of WASI. The guest gets
-its arguments, a standard output, a clock that waits, and the network of `network.py`, and nothing else.
+`python3 host.py COMPONENT [--allow URL]… [--trust PEM] [-- ARGUMENT…]` runs a command of WASI. The
+guest gets its arguments, a standard output, a clock that waits, and the network of `network.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from network import BUFFER, CHANGED, Connection, Exchange, Failure, Lookup, Policy
+from network import BUFFER, CHANGED, Connection, Exchange, Failure, Lookup, Policy, limit
 from wasmtime import Engine, Store
 from wasmtime.component import (
     Component,
@@ -202,7 +202,7 @@ class Host:
                 "[method]output-stream.write": self.write,
                 "[method]output-stream.blocking-write-and-flush": self.write,
                 "[method]output-stream.flush": lambda _, stream: Variant("ok"),
-                "[method]output-stream.subscribe": self.subscribe_empty,
+                "[method]output-stream.subscribe": self.subscribe,
             },
             "sandbox:net/client": {
                 "resolve": self.resolve,
@@ -231,10 +231,7 @@ class Host:
         at = time.monotonic() + nanoseconds / 1e9
         return self.own(store, "pollable", Pollable(lambda: time.monotonic() >= at, at))
 
-    def subscribe(self, store: Any, stream: InputStream) -> ResourceAny:
-        return self.own(store, "pollable", Pollable(stream.is_ready))
-
-    def subscribe_empty(self, store: Any, stream: OutputStream) -> ResourceAny:
+    def subscribe(self, store: Any, stream: InputStream | OutputStream | Stdout) -> ResourceAny:
         return self.own(store, "pollable", Pollable(stream.is_ready))
 
     def subscribe_job(self, store: Any, job: Any) -> ResourceAny:
@@ -252,10 +249,10 @@ class Host:
         got = stream.read(min(size, BUFFER))
         return got if isinstance(got, bytes) else self.stream_error(store, got)
 
-    def check_write(self, store: Any, stream: OutputStream) -> Any:
+    def check_write(self, store: Any, stream: OutputStream | Stdout) -> Any:
         return self.stream_error(store, "failed") if stream.has_failed() else max(0, stream.room())
 
-    def write(self, store: Any, stream: OutputStream, piece: bytes) -> Variant:
+    def write(self, store: Any, stream: OutputStream | Stdout, piece: bytes) -> Variant:
         if stream.write(piece):
             return Variant("ok")
         return Variant("err", self.stream_error(store, "failed"))
@@ -266,8 +263,7 @@ class Host:
     def connect(self, store: Any, host: str, port: int, options: Record) -> ResourceAny:
         connections = self.policy.connections
         if self.open >= connections:
-            payload = {"limit": "connections", "value": connections, "can_be_raised": False}
-            raise Failure("limit", payload)
+            raise limit("connections", connections)
         timeout = plain(options)["timeout"]
         connection = Connection(self.policy, host, port, timeout)
         self.open += 1
@@ -401,7 +397,8 @@ def main() -> int:
     component = Component.from_file(engine, given.component)
     instance = link(engine, host).instantiate(store, component)
     interface = instance.get_export_index(store, "wasi:cli/run@0.2.12")
-    run = instance.get_func(store, instance.get_export_index(store, "run", interface))
+    index = instance.get_export_index(store, "run", interface)
+    run = None if index is None else instance.get_func(store, index)
     if run is None:
         raise SystemExit(f"{given.component} exports no wasi:cli/run")
     ended = run(store)

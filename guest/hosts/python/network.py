@@ -1,7 +1,7 @@
 """What the host does: connections, requests and responses over Python's own sockets, in threads.
 
-Nothing here knows of WebAssembly. A thread for each thing that blocks changes its state under `CHANGED`, and
-whoever waits is told.
+Nothing here knows of WebAssembly. A thread for each thing that blocks changes its state under
+`CHANGED`, and whoever waits is told.
 """
 
 from __future__ import annotations
@@ -228,7 +228,12 @@ class Connection:
             alpn = b"http/1.1" if b"http/1.1" in self.offered else b""
             certificate = self.socket.getpeercert(True)
             certificates = [certificate] if certificate else []
-            return dict(version=version, cipher=known, alpn=alpn, certificates=certificates)
+            return {
+                "version": version,
+                "cipher": known,
+                "alpn": alpn,
+                "certificates": certificates,
+            }
 
     def close(self) -> None:
         with CHANGED:
@@ -244,7 +249,8 @@ class Connection:
 
 def head_of(connection: Connection, head: dict[str, Any], kind: tuple[str, int | None]) -> bytes:
     """The bytes of a request's head, once it was checked."""
-    method, path = head["method"], head["path"]
+    method: bytes = head["method"]
+    path: bytes = head["path"]
     size = len(method) + len(path) + sum(len(n) + len(v) + 4 for n, v in head["fields"])
     if size > HEAD:
         raise limit("request-head-size", HEAD)
@@ -380,8 +386,10 @@ class Exchange(Job):
             with CHANGED:
                 CHANGED.wait_for(lambda: self.response is not None, 1)
                 if not isinstance(self.response, Response):
-                    is_socket = isinstance(error, OSError)
-                    self.end(failure_of(error, "request") if is_socket else Failure("closed"))
+                    # A `ValueError`: the socket was closed on this side.
+                    if isinstance(error, OSError):
+                        self.end(failure_of(error, "request"))
+                    self.end(Failure("closed"))
 
     def receive(self) -> None:
         phase = "head"
