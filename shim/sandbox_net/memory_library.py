@@ -65,7 +65,7 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                 if entry.name in _LEFT_OUT:
                     continue
                 self._keep(path)
-            elif entry.name.endswith(".pyc") or entry.stat().st_size > _LARGEST:
+            elif entry.stat().st_size > _LARGEST:
                 continue
             else:
                 self._keep_file(path)
@@ -75,6 +75,10 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         with open(path, "rb") as file:
             content = file.read()
         self._files[path] = zlib.compress(content)
+        if path.endswith(".pyc") and content.startswith(importlib.util.MAGIC_NUMBER):
+            # The standard library may have no sources.
+            self._files[path] = b""
+            self._code[path] = zlib.compress(content[_HEADER:])
         if path.endswith(".py"):
             code = _compiled(path) or _compile(content, path)
             if code is not None:
@@ -107,9 +111,10 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         tail = fullname.rpartition(".")[2]
         for directory in self._directories if path is None else path:
             base = f"{directory}/{tail}"
-            for origin, is_package in ((f"{base}/__init__.py", True), (f"{base}.py", False)):
-                if origin in self._files:
-                    return self._spec(fullname, origin, base if is_package else None)
+            for start, package in ((f"{base}/__init__", base), (base, None)):
+                for origin in (f"{start}.py", f"{start}.pyc"):
+                    if origin in self._files:
+                        return self._spec(fullname, origin, package)
             if base in self._listed:
                 spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
                 spec.submodule_search_locations = [base]
@@ -151,13 +156,16 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         code: types.CodeType = marshal.loads(zlib.decompress(kept))
         return code
 
-    def get_source(self, fullname: str) -> str:
-        """Return the source of a module, which tracebacks show."""
-        return importlib.util.decode_source(self.content(self._origin(fullname)))
+    def get_source(self, fullname: str) -> str | None:
+        """Return the source of a module, which tracebacks show; `None` if there is code alone."""
+        origin = self._origin(fullname)
+        if origin.endswith(".pyc"):
+            return None
+        return importlib.util.decode_source(self.content(origin))
 
     def is_package(self, fullname: str) -> bool:
         """Whether the module is a package."""
-        return self._origin(fullname).endswith("/__init__.py")
+        return self._origin(fullname).rpartition("/")[2].startswith("__init__.")
 
     def get_filename(self, fullname: str) -> str:
         """Return where the module's file was."""

@@ -3,6 +3,7 @@
 import importlib
 import importlib.resources
 import pkgutil
+import py_compile
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,11 @@ class Libraries(unittest.TestCase):
             path = Path(directory, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        # Without its source.
+        source = Path(directory, "alone.py")
+        source.write_text("ALONE = 3\n")
+        py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")))
+        source.unlink()
         before = set(sys.modules)
         self.library = embed([directory])
         # Only the memory has them now.
@@ -47,6 +53,8 @@ class Libraries(unittest.TestCase):
     def test_modules_packages_and_directories_are_imported(self) -> None:
         self.assertEqual(importlib.import_module("package").VALUE, 7)
         self.assertEqual(importlib.import_module("spaces.one").ONE, 1)
+        self.assertEqual(importlib.import_module("alone").ALONE, 3)
+        self.assertIsNone(self.library.get_source("alone"))
         module = importlib.import_module("single")
         self.assertEqual(module.__file__, f"{self.directory}/single.py")
         self.assertEqual(importlib.import_module("package").__path__, [f"{self.directory}/package"])

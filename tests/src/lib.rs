@@ -52,7 +52,7 @@ pub use journal::{BodyRecord, RequestRecord};
 pub use native::Native;
 pub use odd_answers::{ODD_ANSWERS, OddAnswer};
 pub use odd_server::OddServer;
-pub use other_hosts::{Node, componentize_js, node, wasmtime, wasmtime_py};
+pub use other_hosts::{Node, componentize_js, node, wasmtime, wasmtime_py, wasmtime_py_for_hosts};
 pub use places::{Ended, Place, Program};
 pub use process_memory::private_memory;
 pub use raw_behaviours::{BEHAVIOURS, Behaviour, End, Piece};

@@ -32,6 +32,9 @@ const NODE: [&str; 4] = [
     "@bytecodealliance/preview3-shim@0.7.0",
 ];
 
+/// Wasmtime as a package for Python, for a host that lends handles itself: 50.0 traps where a list of them is lent.
+const WASMTIME_PY_FOR_HOSTS: &str = "wasmtime==49.0.0";
+
 /// What makes components of programs in JavaScript.
 const COMPONENTIZE: [&str; 2] = [NODE[0], "@bytecodealliance/componentize-js@0.23.0"];
 
@@ -77,6 +80,17 @@ pub async fn wasmtime() -> Option<&'static Path> {
 pub async fn wasmtime_py() -> Option<&'static Path> {
     static HOST: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let make = async || fetch("wasmtime-py", WASMTIME_PY, with_pip).await;
+    HOST.get_or_init(make).await.as_deref()
+}
+
+/// The same in the version for a host in Python.
+///
+/// # Panics
+///
+/// If `SANDBOX_NET_REQUIRE_HOSTS` is `1` and it cannot be fetched.
+pub async fn wasmtime_py_for_hosts() -> Option<&'static Path> {
+    static HOST: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let make = async || fetch("wasmtime-py", WASMTIME_PY_FOR_HOSTS, with_pip).await;
     HOST.get_or_init(make).await.as_deref()
 }
 

@@ -76,6 +76,14 @@ impl Servers {
             .unwrap_or(0)
     }
 
+    /// More bytes than any host and its system should take in for a side that does not read.
+    pub(crate) fn flood(&self) -> usize {
+        match self.number("flood") {
+            0 => 64 << 20,
+            mebibytes => mebibytes << 20,
+        }
+    }
+
     /// A key that no other behaviour has.
     pub(crate) fn key(&self) -> String {
         self.keys.set(self.keys.get() + 1);
@@ -93,5 +101,5 @@ impl Servers {
 
 /// Arguments that are no servers.
 fn is_plain(name: &str) -> bool {
-    matches!(name, "connections" | "deadlines")
+    matches!(name, "connections" | "deadlines" | "flood")
 }

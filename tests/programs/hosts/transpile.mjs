@@ -9,7 +9,7 @@ const { files } = await transpileBytes(await readFile(component), {
   wasiShim: true,
   // CPython is built with the exceptions of WebAssembly in their final form.
   bindgenEnableWasmExnref: true,
-  map: { "sandbox:net/policy": "../policy.mjs" },
+  map: { "sandbox:net/policy@0.1.0": "../policy.mjs" },
 });
 for (const [name, bytes] of Object.entries(files)) {
   await mkdir(dirname(join(folder, name)), { recursive: true });

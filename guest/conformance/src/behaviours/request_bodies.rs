@@ -11,9 +11,6 @@ use crate::drive::{
 };
 use crate::servers::Servers;
 
-/// More than any host and its system should take in for a server that does not read.
-const FLOOD: usize = 64 << 20;
-
 pub(super) const TABLE: &[Behaviour] = &[
     row("a sized body arrives, framed by its size", sized),
     row("a chunked body arrives, framed in chunks", chunked),
@@ -217,11 +214,11 @@ fn not_finished(servers: &Servers) -> Step {
 }
 
 fn held_up(servers: &Servers) -> Step {
-    let key = servers.key();
+    let (key, flood) = (servers.key(), servers.flood());
     let path = format!("/hold/{key}");
-    let (_connection, exchange) = begin(servers, &path, BodyKind::Sized(FLOOD as u64))?;
+    let (_connection, exchange) = begin(servers, &path, BodyKind::Sized(flood as u64))?;
     let stream = exchange.body()?;
-    let body = pattern(FLOOD);
+    let body = pattern(flood);
     let mut rest = body.as_slice();
     loop {
         match stream.check_write() {
@@ -238,7 +235,7 @@ fn held_up(servers: &Servers) -> Step {
             Err(error) => return Err(reason(&exchange, error)),
         }
         if rest.is_empty() {
-            return wrong("64 MiB were taken for a server that reads nothing");
+            return wrong("the whole body was taken for a server that reads nothing");
         }
     }
     text(servers, &format!("/release/{key}"))?;
@@ -246,7 +243,7 @@ fn held_up(servers: &Servers) -> Step {
     flush(&exchange, &stream)?;
     drop(stream);
     exchange.finish_body()?;
-    let expected = format!("{FLOOD} right");
+    let expected = format!("{flood} right");
     same(
         "the server's view",
         answer(&exchange)?.1,

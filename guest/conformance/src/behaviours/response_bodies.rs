@@ -12,9 +12,6 @@ use crate::drive::{
 };
 use crate::servers::Servers;
 
-/// More than any host and its system should take in for a guest that does not read.
-const FLOOD: usize = 64 << 20;
-
 pub(super) const TABLE: &[Behaviour] = &[
     row("there is no body before the head", before_head),
     row("the stream is given once", once),
@@ -134,8 +131,8 @@ fn in_pieces(servers: &Servers) -> Step {
 }
 
 fn held_up(servers: &Servers) -> Step {
-    let key = servers.key();
-    let (_connection, exchange) = begin(servers, &format!("/slowly/{key}/{FLOOD}"))?;
+    let (key, flood) = (servers.key(), servers.flood());
+    let (_connection, exchange) = begin(servers, &format!("/slowly/{key}/{flood}"))?;
     head(&exchange)?;
     let stream = exchange.response_body()?;
     // Until nothing more goes out.
@@ -148,11 +145,11 @@ fn held_up(servers: &Servers) -> Step {
         before = Some(sent);
         wait("a moment", subscribe_duration(500_000_000))?;
     }
-    if before.is_some_and(|sent| sent == FLOOD.to_string()) {
-        return wrong("64 MiB were taken for a guest that reads nothing");
+    if before.is_some_and(|sent| sent == flood.to_string()) {
+        return wrong("the whole body was taken for a guest that reads nothing");
     }
     let (body, _) = crate::drive::drain(&exchange, &stream)?;
-    match body == pattern(FLOOD) {
+    match body == pattern(flood) {
         true => Ok(()),
         false => wrong(format!("{} other bytes came", body.len())),
     }
