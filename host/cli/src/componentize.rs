@@ -146,19 +146,20 @@ impl Componentize {
     /// How the component is run.
     fn tell(&self, engine: &Engine, snapshot: Option<&Snapshot>) -> Result<(), Failure> {
         let packages = snapshot.and_then(Snapshot::packages_dir);
-        let mounts: Vec<_> = [Some(engine.library()), packages]
-            .into_iter()
-            .flatten()
-            .collect();
+        let mounts = [Some(engine.library()), packages].into_iter().flatten();
+        let mounts: Vec<_> = mounts.filter(|_| !self.embed).collect();
         let output = self.output.display();
         let named = mounts
             .iter()
             .map(|(host, guest)| format!("{} at {guest}", host.display()));
         let named: Vec<_> = named.collect();
-        console::print(&format!(
-            "{output}: run it with these directories mounted: {}",
-            named.join(", ")
-        ))?;
+        console::print(&match named.is_empty() {
+            true => format!("{output}: it needs no directory"),
+            false => format!(
+                "{output}: run it with these directories mounted: {}",
+                named.join(", ")
+            ),
+        })?;
         if self.provider.is_some() {
             let dirs = mounts
                 .iter()
