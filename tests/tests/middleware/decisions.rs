@@ -110,9 +110,11 @@ async fn what_a_rule_allows_arrives_as_it_was_sent() {
             other: other.address(),
         };
         let requests = addresses.requests(HONEST.iter().copied());
-        let decided = host.run(&under(&addresses.policy()), &requests).await;
+        let decided = host
+            .run_answered(&under(&addresses.policy()), &requests)
+            .await;
         let decided_records = server.requests();
-        let plain = host.run(&client(), &requests).await;
+        let plain = host.run_answered(&client(), &requests).await;
         assert_eq!(decided, plain, "{}", host.name());
         assert_eq!(decided.len(), HONEST.len(), "{}", host.name());
         for (request, line) in HONEST.iter().zip(&decided) {
@@ -146,6 +148,7 @@ async fn a_program_in_javascript_is_decided_about_when_it_sends_through_the_midd
     let policy = middleware(&[&addresses.policy()]).expect("a policy");
     let requests = addresses.requests([
         "GET\thttp\tALLOWED\t/v1/x",
+        "GET\thttp\tALLOWED\t/v1/y",
         "GET\thttp\tALLOWED\t/v1/%2e%2e/v2",
         "DELETE\thttp\tALLOWED\t/v1/x",
         "GET\thttp\tOTHER\t/v1/x",
@@ -155,8 +158,11 @@ async fn a_program_in_javascript_is_decided_about_when_it_sends_through_the_midd
     let lines = through_middleware(node, &policy, &requests).await;
     let denied = "error HTTP-request-denied";
     let invalid = "error HTTP-request-URI-invalid";
-    assert_eq!(lines, ["404", denied, denied, denied, invalid, denied]);
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(
+        lines,
+        ["404", "404", denied, denied, denied, invalid, denied]
+    );
+    assert_eq!(server.requests().len(), 2);
     assert_eq!(forbidden.connections().await, 0);
 }
 

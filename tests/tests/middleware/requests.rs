@@ -93,7 +93,7 @@ pub(crate) const ATTACKS: &[Attack] = {
             Nowhere,
         ),
         denied("GET\thttp\tALLOWED\t/v1/x\texpect: 100-continue", Allowed),
-        denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", Allowed),
+        denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", Nowhere),
         denied("GET\thttp\tALLOWED\t/v1/x\tte: gzip", Allowed),
     ]
 };
