@@ -45,6 +45,7 @@ async fn a_guest_in_c_reaches_what_the_policy_allows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it installs 386 MB of packages, which takes minutes: cargo test --test guests -- --ignored"]
 async fn a_guest_in_javascript_reaches_what_the_policy_allows() {
     let Some(node) = componentize_js().await else {
         return;

@@ -19,7 +19,10 @@ async fn the_provider_passes_the_conformance_component_but_for_the_documented_ex
     let (Some(servers), Some(wasmtime)) = (Servers::start().await, wasmtime().await) else {
         return;
     };
-    let rules = servers.allowed().into_iter().map(|rule| format!("'{rule}'"));
+    let rules = servers
+        .allowed()
+        .into_iter()
+        .map(|rule| format!("'{rule}'"));
     let rules: Vec<String> = rules.collect();
     let policy = format!("version = 1\nallow = [{}]\n[end]", rules.join(", "));
     let guest = std::fs::read(file("conformance/conformance.wasm")).expect("a component");
