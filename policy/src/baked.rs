@@ -34,6 +34,10 @@ const CHECKSUM: usize = USED + 4;
 const TEXT: usize = CHECKSUM + 4;
 
 /// A place without a policy. A component has it in its data once.
+#[allow(
+    clippy::large_const_arrays,
+    reason = "a component has it once, in a static"
+)]
 pub const EMPTY: [u8; LENGTH] = empty();
 
 const fn empty() -> [u8; LENGTH] {

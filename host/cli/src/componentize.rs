@@ -111,7 +111,7 @@ impl Componentize {
             false => Capability::Network,
         };
         let file = engine.component(capability).await?;
-        Ok(std::fs::read(&file).with_context(|| file.display().to_string())?)
+        std::fs::read(&file).with_context(|| file.display().to_string())
     }
 
     /// The policy files, which a component can enforce; none where the policy is the host's.

@@ -40,7 +40,7 @@ fn is_harmless(import: &str) -> bool {
         true => name.starts_with(*known),
         false => name == *known,
     };
-    HARMLESS.iter().any(|known| is(&known))
+    HARMLESS.iter().any(is)
 }
 
 #[cfg(test)]
