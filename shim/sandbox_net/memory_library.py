@@ -20,6 +20,8 @@ _LEFT_OUT: Final = frozenset(("__pycache__", "idlelib", "test", "tests", "turtle
 """Directories that programs do not import."""
 _LARGEST: Final = 8 << 20
 """Larger files are left out."""
+_LEVEL: Final = 1
+"""Files are many, and an interpreter in WebAssembly packs slowly."""
 _HEADER: Final = 16
 """The bytes before the code in a file of compiled code (PEP 552)."""
 
@@ -74,15 +76,15 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def _keep_file(self, path: str) -> None:
         with open(path, "rb") as file:
             content = file.read()
-        self._files[path] = zlib.compress(content)
+        self._files[path] = zlib.compress(content, _LEVEL)
         if path.endswith(".pyc") and content.startswith(importlib.util.MAGIC_NUMBER):
             # The standard library may have no sources.
             self._files[path] = b""
-            self._code[path] = zlib.compress(content[_HEADER:])
+            self._code[path] = zlib.compress(content[_HEADER:], _LEVEL)
         if path.endswith(".py"):
             code = _compiled(path) or _compile(content, path)
             if code is not None:
-                self._code[path] = zlib.compress(code)
+                self._code[path] = zlib.compress(code, _LEVEL)
 
     def content(self, path: str) -> bytes:
         """Return the content of a file.

@@ -1,6 +1,7 @@
 //! The command `sandbox-net componentize`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -53,6 +54,8 @@ pub(crate) struct Componentize {
 
 /// What has the shim keep the libraries in memory, in the place of a module.
 const EMBEDDED: &str = "sandbox_net.embedded";
+/// How long that may take, with the imports.
+const EMBEDDING: Duration = Duration::from_mins(5);
 
 /// What carries the network on other hosts.
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,6 +97,10 @@ impl Componentize {
         let imports = self.import.iter().map(String::as_str);
         let imports = imports.chain(self.embed.then_some(EMBEDDED));
         let with = imports.fold(with, |builder, it| builder.import(it));
+        let with = match self.embed {
+            true => with.time_limit(EMBEDDING),
+            false => with,
+        };
         Ok(Some(with.engine(engine.clone()).build().await?))
     }
 

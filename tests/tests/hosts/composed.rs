@@ -6,7 +6,7 @@ use sandbox_net::python::progress::Silent;
 use sandbox_net::python::{Cache, Entry};
 use sandbox_net::{Capability, Engine, Snapshot};
 use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
-use sandbox_net_tests::sha256;
+use sandbox_net_tests::{LIMIT, sha256};
 
 /// The kind of the cache entries that hold the components, and what hosts made of them.
 const KIND: &str = "test-composed";
@@ -64,6 +64,7 @@ impl Composed {
             Some(directory) => directory,
             None => {
                 let snapshot = Snapshot::builder().engine(engine).with_package("requests");
+                let snapshot = snapshot.time_limit(LIMIT);
                 let snapshot = snapshot.import("requests").import("sandbox_net.embedded");
                 let snapshot = snapshot.build().await.expect("a snapshot");
                 let component = snapshot.component().await.expect("a component");
