@@ -6,7 +6,7 @@ use sandbox_net_policy::{Policy, baked};
 
 /// The place in this component's data into which `sandbox_net_policy::baked::bake` writes.
 #[used]
-static PLACE: [u8; baked::LENGTH] = baked::EMPTY;
+static PLACE: [u8; baked::LENGTH] = baked::empty();
 
 /// The policy of this component. Without a valid one everything is denied.
 pub(crate) fn policy() -> &'static Policy {
