@@ -60,11 +60,11 @@ pub(crate) fn unversioned(import: &str) -> &str {
 
 fn is_harmless(import: &str) -> bool {
     let name = unversioned(import);
-    let is = |known: &&str| match known.ends_with('/') {
-        true => name.starts_with(*known),
-        false => name == *known,
+    let is = |known: &str| match known.ends_with('/') {
+        true => name.starts_with(known),
+        false => name == known,
     };
-    HARMLESS.iter().any(|known| is(&known))
+    HARMLESS.into_iter().any(is)
 }
 
 #[cfg(test)]
