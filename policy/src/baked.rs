@@ -8,7 +8,7 @@
 //! ```
 //! use sandbox_net_policy::{Endpoint, baked};
 //!
-//! let mut component = baked::EMPTY.to_vec(); // in the place of a real one
+//! let mut component = baked::empty().to_vec(); // in the place of a real one
 //! let file = "version = 1\nallow = ['https://api.example.com']\n[end]";
 //! baked::bake(&mut component, &[file]).unwrap();
 //! let policy = baked::policy(&component);
@@ -33,14 +33,9 @@ const USED: usize = MARK.len();
 const CHECKSUM: usize = USED + 4;
 const TEXT: usize = CHECKSUM + 4;
 
-/// A place without a policy. A component has it in its data once.
-#[allow(
-    clippy::large_const_arrays,
-    reason = "a component has it once, in a static"
-)]
-pub const EMPTY: [u8; LENGTH] = empty();
-
-const fn empty() -> [u8; LENGTH] {
+/// Returns a place without a policy. A component has it in its data once.
+#[must_use]
+pub const fn empty() -> [u8; LENGTH] {
     // Not zeros: tools that pack data leave them out.
     let mut place = [b'#'; LENGTH];
     let mut at = 0;
@@ -171,7 +166,7 @@ mod tests {
     const B: &str = "version = 1\nallow = ['b.test', 'c.test']\n[end]\n";
 
     fn component() -> Vec<u8> {
-        [&b"\0asm before"[..], &EMPTY, b"after"].concat()
+        [&b"\0asm before"[..], &empty(), b"after"].concat()
     }
 
     /// What the component would read.
@@ -214,9 +209,9 @@ mod tests {
 
     #[test]
     fn a_place_without_a_policy_denies_everything() {
-        assert!(policy(&EMPTY).denies_everything());
+        assert!(policy(&empty()).denies_everything());
         for length in [0, 1, USED, CHECKSUM, TEXT] {
-            assert!(policy(&EMPTY[..length]).denies_everything());
+            assert!(policy(&empty()[..length]).denies_everything());
         }
     }
 
@@ -247,7 +242,7 @@ mod tests {
             b"\x01\0\0\0\xff",
             b"\xff\xff\xff\xff",
         ] {
-            let mut place = EMPTY;
+            let mut place = empty();
             let used = u32::try_from(text.len()).unwrap();
             place[USED..CHECKSUM].copy_from_slice(&used.to_le_bytes());
             place[CHECKSUM..TEXT].copy_from_slice(&crc32fast::hash(text).to_le_bytes());

@@ -2,7 +2,6 @@
 //! `sandbox:net/policy`, for whoever composes one.
 
 mod bindings;
-mod place;
 
 use sandbox_net_policy::{self as policy, DenyReason, Endpoint, Origin, Scheme, TlsOverrides};
 
@@ -15,7 +14,7 @@ bindings::export!(Decider);
 
 impl wit::Guest for Decider {
     fn decide(question: wit::Question) -> Result<(), told::Denial> {
-        let policy = place::policy();
+        let policy = sandbox_net_place::policy();
         let decided = match question {
             wit::Question::Resolve(host) => {
                 let host = policy::Host::parse(&host).map_err(|e| malformed(&e))?;

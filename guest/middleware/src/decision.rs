@@ -11,7 +11,7 @@
 use sandbox_net_policy::{Denial, Endpoint, Origin, Policy, Scheme, TlsOverrides};
 
 use crate::bindings::wasi::http::types::{self, ErrorCode, Method, Request};
-use crate::place;
+use sandbox_net_place as place;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 

@@ -6,7 +6,6 @@
 
 mod bindings;
 mod decision;
-mod place;
 
 use bindings::exports::wasi::http::client::Guest;
 use bindings::wasi::http::client;

@@ -1,4 +1,4 @@
-//! Reads the policy that was baked into this component.
+//! The policy that was baked into a component: the place for it, which every component that decides has once.
 
 use std::sync::OnceLock;
 
@@ -6,10 +6,11 @@ use sandbox_net_policy::{Policy, baked};
 
 /// The place in this component's data into which `sandbox_net_policy::baked::bake` writes.
 #[used]
-static PLACE: [u8; baked::LENGTH] = baked::EMPTY;
+static PLACE: [u8; baked::LENGTH] = baked::empty();
 
 /// The policy of this component. Without a valid one everything is denied.
-pub(crate) fn policy() -> &'static Policy {
+#[must_use]
+pub fn policy() -> &'static Policy {
     static POLICY: OnceLock<Policy> = OnceLock::new();
     POLICY.get_or_init(|| baked::policy(&bytes()))
 }
