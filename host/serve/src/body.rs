@@ -1,4 +1,5 @@
-//! Reads the body of a request: bounded in size, in time, and in what all bodies hold together.
+//! Reads the body of a request: bounded in size, in time, and in what all bodies hold together. A tenant has
+//! its share of that, so that none takes the room of the others.
 
 use std::sync::Arc;
 
@@ -18,36 +19,65 @@ pub(crate) struct Bodies {
     time: std::time::Duration,
 }
 
-/// Room that a body takes, until its program has ended.
-pub(crate) type Room = OwnedSemaphorePermit;
+/// Room that a body takes, until its program has ended: of all, and of its tenant's share.
+#[derive(Debug)]
+pub(crate) struct Room {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
+
+/// The room for so many bytes.
+fn room(bytes: u64) -> Arc<Semaphore> {
+    let room = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)))
+}
+
+/// The share of each of so many tenants; at least one body fits.
+pub(crate) fn share(server: &Listening, tenants: usize) -> Arc<Semaphore> {
+    let tenants = u64::try_from(tenants).unwrap_or(u64::MAX).max(1);
+    room((server.bodies.bytes() / tenants).max(server.body.bytes()))
+}
 
 impl Bodies {
     pub(crate) fn new(server: &Listening) -> Self {
-        let room = usize::try_from(server.bodies.bytes().div_ceil(1024)).unwrap_or(usize::MAX);
         Self {
-            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
+            room: room(server.bodies.bytes()),
             most: server.body.bytes(),
             time: server.body_timeout.duration(),
         }
     }
 
-    /// Reads JSON. An empty body is an empty object.
+    /// Reads JSON, in the tenant's `share`. An empty body is an empty object.
     ///
     /// # Errors
     ///
-    /// 413 if it is too long, 408 if it comes too slowly, 503 if all bodies together are too much, and 400
-    /// if it is not what was asked for.
-    pub(crate) async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<(T, Room), Failure> {
+    /// 413 if it is too long, 408 if it comes too slowly, 503 if all bodies together are too much, 429 if those
+    /// of the tenant are, and 400 if it is not what was asked for.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        share: &Arc<Semaphore>,
+        body: Body,
+    ) -> Result<(T, Room), Failure> {
         let length = body.size_hint().upper().unwrap_or(self.most);
         if length > self.most {
             return Err(self.too_long());
         }
         let wanted = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(wanted);
-        let room = room.map_err(|_| {
+        let all = Arc::clone(&self.room).try_acquire_many_owned(wanted);
+        let all = all.map_err(|_| {
             let why = "the bodies of all requests hold as much as they may: try again";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "bodies", why).retry(1)
         })?;
+        let own = Arc::clone(share).try_acquire_many_owned(wanted);
+        let own = own.map_err(|_| {
+            let why =
+                "the bodies of this tenant's requests hold as much as they may: try again later";
+            Failure::busy("tenant-bodies", why, 1)
+        })?;
+        let room = Room {
+            _all: all,
+            _own: own,
+        };
         let most = usize::try_from(self.most).unwrap_or(usize::MAX);
         let collected = Limited::new(body, most).collect();
         let collected = tokio::time::timeout(self.time, collected).await;

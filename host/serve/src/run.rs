@@ -38,7 +38,10 @@ pub(crate) async fn run(
     body: Body,
 ) -> Result<Response, Failure> {
     let place = service.enter(&tenant)?;
-    let (request, room) = service.bodies.read::<RunRequest>(body).await?;
+    let (request, room) = service
+        .bodies
+        .read::<RunRequest>(&tenant.bodies, body)
+        .await?;
     let narrower = request.policy.as_ref();
     let narrower = narrower.map(|wanted| narrow::narrowed(&tenant.policy, wanted));
     let narrower = narrower.transpose()?;

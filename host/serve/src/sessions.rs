@@ -145,7 +145,10 @@ pub(crate) async fn begin(
         return Err(Failure::draining());
     }
     let place = service.enter(&tenant)?;
-    let (request, _room) = service.bodies.read::<SessionRequest>(body).await?;
+    let (request, _room) = service
+        .bodies
+        .read::<SessionRequest>(&tenant.bodies, body)
+        .await?;
     let narrower = request.policy.as_ref();
     let narrower = narrower.map(|wanted| narrow::narrowed(&tenant.policy, wanted));
     let narrower = narrower.transpose()?;

@@ -8,6 +8,7 @@ use sandbox_net::{Engine, Error, ForkOptions, Pool, Sandbox, Snapshot};
 use tokio::sync::Semaphore;
 
 use crate::audit::Log;
+use crate::body::share;
 use crate::config::{Config, TenantConfig};
 use crate::failure::Failure;
 use crate::gate::Gate;
@@ -23,6 +24,8 @@ pub(crate) struct Tenant {
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
     rate: Rate,
+    /// Its share of what the bodies of all requests may hold.
+    pub(crate) bodies: Arc<Semaphore>,
     pub(crate) sessions: Arc<Semaphore>,
     pub(crate) most_sessions: usize,
     pub(crate) disk: u64,
@@ -67,6 +70,7 @@ impl Tenant {
             pool,
             gate: Gate::new(running, waiting),
             rate: Rate::new(file.runs_per_minute),
+            bodies: share(&common.config.file.server, common.config.tenants.len()),
             sessions: Arc::new(Semaphore::new(most_sessions)),
             most_sessions,
             disk: file.disk(programs),

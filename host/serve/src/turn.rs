@@ -42,7 +42,10 @@ pub(crate) async fn turn(
 ) -> Result<Response, Failure> {
     let entry = service.sessions.find(&service, &tenant, &id)?;
     let place = service.enter(&tenant)?;
-    let (request, room) = service.bodies.read::<TurnRequest>(body).await?;
+    let (request, room) = service
+        .bodies
+        .read::<TurnRequest>(&tenant.bodies, body)
+        .await?;
     let busy = |_| {
         let why = "a turn of the session goes on: wait for its end, or interrupt it";
         Failure::new(StatusCode::CONFLICT, "session-busy", why)

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{head, read};
-use crate::{ACME, start, until};
+use crate::{ACME, BETA, start, until};
 
 const SHORT: &str =
     "[server]\nhead_timeout = \"500ms\"\nbody_timeout = \"500ms\"\nwrite_timeout = \"500ms\"";
@@ -156,4 +156,30 @@ async fn all_bodies_together_are_bounded() {
     drop(stream);
     until("there is room", async || refused().await == 200).await;
     running.is_as_new().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_bodies_take_its_share_takes_no_room_of_another() {
+    let settings = "[server]\nbody = \"64KiB\"\nbodies = \"128KiB\"";
+    let running = start(settings, "").await;
+    let mut stream = TcpStream::connect(running.address())
+        .await
+        .expect("a connection");
+    let held = head("POST", "/v1/run", Some(ACME), 60_000) + "{";
+    stream
+        .write_all(held.as_bytes())
+        .await
+        .expect("a beginning");
+    let code = json!({ "code": format!("'{}'", "x".repeat(10_000)) }).to_string();
+    let run = async |token| {
+        crate::client::ask(running.address(), "POST", "/v1/run", Some(token), &code).await
+    };
+    let is_refused = async || {
+        let ran = run(ACME).await;
+        ran.status == 429 && ran.json()["code"] == "tenant-bodies"
+    };
+    until("there is no room", is_refused).await;
+    assert_eq!(run(BETA).await.status, 200);
+    drop(stream);
+    until("there is room", async || run(ACME).await.status == 200).await;
 }
