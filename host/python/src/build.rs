@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 
 use crate::at_rest::AtRest;
 use crate::build_error::BuildError;
-use crate::cache::{Cache, Entry, Kept};
+use crate::cache::{Cache, Kept};
 use crate::componentize::{self, Capability, StubImport, componentize};
 use crate::error::Error;
 use crate::image::{Identity, Image, ImageError, ImageWriter};
@@ -29,12 +29,15 @@ use crate::snapshot::{LIBRARY, Preparation, snapshot};
 const COMPONENT: &str = "python.component.wasm";
 const COMPILED: &str = "python.cwasm";
 const IMAGE: &str = "python.image";
-/// The kind of the entries with images. What is needed again is made again, in a second.
+/// The kinds of entries. What is needed again is made again: an image in a second, code in a minute.
 const IMAGES: &str = "image";
-/// Each version has images of its own. The bound of bytes is for developers, who make many.
-const KEPT_IMAGES: Kept = Kept {
+const CODE: &str = "compiled";
+const COMPONENTS: &str = "component";
+/// Each version has images, code and components of its own. The bound of bytes is for developers, who make
+/// many; it leaves room for the code of eight engines.
+const KEPT: Kept = Kept {
     unused: Duration::from_hours(24 * 30),
-    bytes: 1 << 30,
+    bytes: 2 << 30,
 };
 /// What a distribution's unexplained imports return: "there is no host function".
 const NO_HOST_FUNCTION: i32 = -1;
@@ -77,16 +80,12 @@ impl Builder<'_> {
         runtime: &Component,
         capability: Capability,
     ) -> Result<PathBuf, BuildError> {
-        let entry = self.cache.entry("component", &self.key(capability))?;
-        if let Some(directory) = entry.get() {
-            return Ok(directory.join(COMPONENT));
-        }
-        let image = self.image(runtime, capability)?;
-        let directory = entry.get_or_make(self.progress, |directory| {
+        let made = self.get_or_make(COMPONENTS, &self.key(capability), |directory| {
+            let image = self.image(runtime, capability)?;
             let component = self.component_of(&image, capability)?;
             std::fs::write(directory.join(COMPONENT), component).map_err(BuildError::Io)
         })?;
-        Ok(directory.join(COMPONENT))
+        Ok(made.join(COMPONENT))
     }
 
     /// Returns the component whose interpreter begins as `image`, for hosts of your own.
@@ -112,9 +111,9 @@ impl Builder<'_> {
     ///
     /// A [`BuildError`] that says which step failed.
     pub fn runtime(&self, engine: &wasmtime::Engine) -> Result<PathBuf, BuildError> {
-        let make =
-            |entry: Entry| entry.get_or_make(self.progress, |into| self.compile(engine, into));
-        Ok(make(self.compiled(engine)?)?.join(COMPILED))
+        let key = self.code_key(engine);
+        let made = self.get_or_make(CODE, &key, |into| self.compile(engine, into))?;
+        Ok(made.join(COMPILED))
     }
 
     /// Compiles the [`runtime`](Self::runtime) again, where what the cache has can't be loaded.
@@ -123,13 +122,23 @@ impl Builder<'_> {
     ///
     /// As [`runtime`](Self::runtime).
     pub fn runtime_again(&self, engine: &wasmtime::Engine) -> Result<PathBuf, BuildError> {
-        let make = |entry: Entry| entry.remake(self.progress, |into| self.compile(engine, into));
-        Ok(make(self.compiled(engine)?)?.join(COMPILED))
+        let entry = self.cache.entry(CODE, &self.code_key(engine))?;
+        let made = entry.remake(self.progress, |into| self.compile(engine, into))?;
+        Ok(made.join(COMPILED))
     }
 
-    fn compiled(&self, engine: &wasmtime::Engine) -> Result<Entry, BuildError> {
-        let key = format!("{}-{:016x}", self.runtime_key(), settings(engine));
-        Ok(self.cache.entry("compiled", &key)?)
+    fn code_key(&self, engine: &wasmtime::Engine) -> String {
+        format!("{}-{:016x}", self.runtime_key(), settings(engine))
+    }
+
+    fn get_or_make(
+        &self,
+        kind: &str,
+        key: &str,
+        make: impl FnOnce(&Path) -> Result<(), BuildError>,
+    ) -> Result<PathBuf, BuildError> {
+        self.cache
+            .get_or_make_kept(kind, key, KEPT, self.progress, make)
     }
 
     fn compile(&self, engine: &wasmtime::Engine, into: &Path) -> Result<(), BuildError> {
@@ -244,18 +253,13 @@ impl Builder<'_> {
         make: impl Fn(Identity, &Path) -> Result<(), BuildError>,
     ) -> Result<Arc<Image>, BuildError> {
         let identity = identity(key);
-        let entry = self.cache.entry(IMAGES, key)?;
         let into = |directory: &Path| make(identity, &directory.join(IMAGE));
-        let is_new = entry.get().is_none();
-        let directory = entry.get_or_make(self.progress, into)?;
-        entry.note_use();
-        if is_new {
-            self.cache.tidy(IMAGES, KEPT_IMAGES);
-        }
+        let directory = self.get_or_make(IMAGES, key, into)?;
         if let Some(image) = open(&directory, &identity)? {
             return Ok(image);
         }
         // It is damaged, or another process has just removed it.
+        let entry = self.cache.entry(IMAGES, key)?;
         let directory = entry.remake(self.progress, into)?;
         let image = Image::open(&directory.join(IMAGE), &identity);
         Ok(Arc::new(image.map_err(BuildError::snapshot)?))

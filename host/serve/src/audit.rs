@@ -1,27 +1,57 @@
-//! Where the audit log of all tenants goes: one file, or stdout.
+//! Where the audit log of all tenants goes: one file or stdout, and a collector.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sandbox_net::{AuditFile, AuditLine, AuditSink};
 
+use crate::collector::Collector;
 use crate::config;
+use crate::server::StartError;
 
 /// The log that all sandboxes share. Each line is written whole.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Log {
     /// A file to which lines are appended.
     File(Arc<AuditFile>),
     /// The process's stdout. No program of a tenant writes there.
     Stdout,
+    /// A collector, over OTLP.
+    Collector(Arc<Collector>),
 }
 
 impl Log {
-    /// Opens the log that the configuration names; `None` if it names none.
-    pub(crate) fn open(audit: &config::Audit) -> io::Result<Option<Self>> {
-        match &audit.file {
-            Some(path) => Ok(Some(Self::File(Arc::new(AuditFile::open(path)?)))),
-            None => Ok(audit.stdout.then_some(Self::Stdout)),
+    /// Opens the logs that the configuration names.
+    pub(crate) fn open(audit: &config::Audit) -> Result<Vec<Self>, StartError> {
+        let unusable = |path: &Path, source| StartError::File {
+            path: path.display().to_string(),
+            source,
+        };
+        let mut logs = Vec::new();
+        if let Some(path) = &audit.file {
+            let file = AuditFile::open(path).map_err(|error| unusable(path, error))?;
+            logs.push(Self::File(Arc::new(file)));
+        }
+        if audit.stdout {
+            logs.push(Self::Stdout);
+        }
+        if let Some(address) = &audit.logs {
+            let collector = Collector::start(address).map_err(|source| StartError::Collector {
+                address: address.clone(),
+                source,
+            })?;
+            logs.push(Self::Collector(Arc::new(collector)));
+        }
+        Ok(logs)
+    }
+
+    /// Waits until what was written is where it belongs, but no longer than this; whether it is. Blocks.
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
+        match self {
+            Self::File(_) | Self::Stdout => true,
+            Self::Collector(collector) => collector.flush(patience),
         }
     }
 }
@@ -30,6 +60,7 @@ impl AuditSink for Log {
     fn write(&self, line: &AuditLine) -> io::Result<()> {
         match self {
             Self::File(file) => file.write(line),
+            Self::Collector(collector) => collector.write(line),
             Self::Stdout => {
                 let mut text = serde_json::to_string(line)?;
                 text.push('\n');

@@ -193,6 +193,8 @@ impl Default for Sessions {
 pub(crate) struct Audit {
     pub(crate) file: Option<PathBuf>,
     pub(crate) stdout: bool,
+    /// The address of a collector.
+    pub(crate) logs: Option<String>,
     pub(crate) queries: bool,
 }
 

@@ -22,6 +22,7 @@
 mod audit;
 mod body;
 mod calls;
+mod collector;
 mod config;
 mod connection;
 mod failure;

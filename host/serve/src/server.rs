@@ -24,6 +24,9 @@ use crate::{metrics, router};
 /// How long the last lines have on their way to the clients.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// How long a collector has for the last lines of the audit log.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +45,14 @@ pub enum StartError {
         /// The file.
         path: String,
         /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Nothing can be sent to the collector of the audit log.
+    #[error("audit: logs: '{address}' can't be used: {source}")]
+    Collector {
+        /// Its address.
+        address: String,
+        /// Why.
         source: io::Error,
     },
     /// The sandboxes of a tenant cannot be made.
@@ -67,6 +78,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
     notice: Duration,
     grace: Duration,
+    logs: Vec<Log>,
 }
 
 /// What all calls use.
@@ -99,7 +111,8 @@ impl Server {
     /// [`StartError`] names what cannot be used.
     pub async fn start(config: Config, engine: Engine) -> Result<Self, StartError> {
         metrics::install();
-        let tenants = tenants(&config, &engine).await?;
+        let logs = Log::open(&config.file.audit)?;
+        let tenants = tenants(&config, &engine, &logs).await?;
         let (server, programs) = (&config.file.server, &config.file.programs);
         let running = programs.running.min(Semaphore::MAX_PERMITS);
         let instance = instance(server.instance.as_deref());
@@ -162,6 +175,7 @@ impl Server {
             admin,
             notice: server.notice.duration(),
             grace: server.grace.duration(),
+            logs,
         })
     }
 
@@ -188,7 +202,8 @@ impl Server {
     /// 1. Readiness fails at once, and no session begins. All else goes on for the time of `notice`, so that a
     ///    proxy finds out.
     /// 2. No connection is accepted any more. What was asked for goes on for the time of `grace`.
-    /// 3. What still runs is ended, with a last line that says so. Sessions end.
+    /// 3. What still runs is ended, with a last line that says so. Sessions end. A collector has a few seconds
+    ///    to take the rest of the audit log.
     pub async fn drain(self) {
         let service = &self.service;
         service.draining.store(true, Ordering::SeqCst);
@@ -213,6 +228,12 @@ impl Server {
             if let Err(error) = tenant.pool.close().await {
                 tracing::warn!(target: "sandbox_net::serve", "tenant '{}': {error}", tenant.name);
             }
+        }
+        let logs = self.logs.clone();
+        let flush = move || logs.iter().all(|log| log.flush(LAST_RECORDS));
+        if !tokio::task::spawn_blocking(flush).await.unwrap_or(false) {
+            let why = "the collector did not take the last lines of the audit log: they are lost";
+            tracing::warn!(target: "sandbox_net::serve", "{why}");
         }
     }
 }
@@ -280,23 +301,16 @@ impl Service {
 }
 
 /// Makes the sandboxes of all tenants.
-async fn tenants(config: &Config, engine: &Engine) -> Result<Vec<Arc<Tenant>>, StartError> {
+async fn tenants(
+    config: &Config,
+    engine: &Engine,
+    logs: &[Log],
+) -> Result<Vec<Arc<Tenant>>, StartError> {
     let programs = &config.file.programs;
     let unusable = |path: &std::path::Path, source| StartError::File {
         path: path.display().to_string(),
         source,
     };
-    let log = Log::open(&config.file.audit).map_err(|source| {
-        unusable(
-            config
-                .file
-                .audit
-                .file
-                .as_deref()
-                .unwrap_or("stdout".as_ref()),
-            source,
-        )
-    })?;
     let certificates = programs.ca.iter();
     let certificates = certificates.map(|path| std::fs::read(path).map_err(|e| unusable(path, e)));
     let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
@@ -312,7 +326,7 @@ async fn tenants(config: &Config, engine: &Engine) -> Result<Vec<Arc<Tenant>>, S
         engine,
         snapshot: snapshot.as_ref(),
         certificates: &certificates,
-        log: log.as_ref(),
+        logs,
     };
     let mut tenants = Vec::new();
     for own in &config.tenants {

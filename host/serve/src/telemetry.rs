@@ -66,6 +66,13 @@ impl Telemetry {
     }
 }
 
+/// What this process is called by collectors.
+pub(crate) fn resource() -> Resource {
+    Resource::builder()
+        .with_service_name("sandbox-net-serve")
+        .build()
+}
+
 fn provider(collector: &str) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -73,9 +80,8 @@ fn provider(collector: &str) -> Result<SdkTracerProvider, TelemetryError> {
         .with_endpoint(format!("{}/v1/traces", collector.trim_end_matches('/')))
         .build()
         .map_err(|error| TelemetryError(error.to_string()))?;
-    let resource = Resource::builder().with_service_name("sandbox-net-serve");
     Ok(SdkTracerProvider::builder()
-        .with_resource(resource.build())
+        .with_resource(resource())
         .with_batch_exporter(exporter)
         .build())
 }

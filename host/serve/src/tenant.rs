@@ -38,7 +38,7 @@ pub(crate) struct Common<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) snapshot: Option<&'a Snapshot>,
     pub(crate) certificates: &'a [Vec<u8>],
-    pub(crate) log: Option<&'a Log>,
+    pub(crate) logs: &'a [Log],
 }
 
 /// A sandbox that was taken from the pool, for one program or one session.
@@ -151,7 +151,7 @@ async fn template(own: &TenantConfig, common: &Common<'_>) -> Result<Sandbox, Er
     if let Some(snapshot) = common.snapshot {
         sandbox = sandbox.snapshot(snapshot.clone());
     }
-    if let Some(log) = common.log {
+    for log in common.logs {
         sandbox = sandbox.audit_sink(log.clone());
     }
     if config.file.audit.queries {

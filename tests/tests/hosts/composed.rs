@@ -103,8 +103,13 @@ impl Composed {
     }
 }
 
+/// Older ones than the last few are of other versions, and large.
+const KEPT: usize = 6;
+
 fn entry(key: &str) -> Entry {
-    let entry = Cache::open(None).and_then(|cache| cache.entry(KIND, &sha256(key.as_bytes())));
+    let cache = Cache::open(None).expect("a cache");
+    cache.keep_newest(KIND, KEPT);
+    let entry = cache.entry(KIND, &sha256(key.as_bytes()));
     entry.expect("an entry")
 }
 

@@ -16,7 +16,11 @@ static ONE: Mutex<()> = Mutex::const_new(());
 /// A host that has been fetched.
 pub(crate) enum Host {
     Wasmtime(&'static Path),
-    Node(&'static Node),
+    Node {
+        node: &'static Node,
+        /// A file of authorities that it trusts besides its own.
+        authorities: Option<PathBuf>,
+    },
     Python(&'static Path),
 }
 
@@ -24,14 +28,25 @@ impl Host {
     /// All of them that can be had.
     pub(crate) async fn all() -> Vec<Self> {
         let wasmtime = wasmtime().await.map(Self::Wasmtime);
-        let node = node().await.map(Self::Node);
+        let node = Self::node().await;
         let python = wasmtime_py().await.map(Self::Python);
         wasmtime.into_iter().chain(node).chain(python).collect()
     }
 
     /// Node, whose policy for components without one is `policy.mjs`.
     pub(crate) async fn node() -> Option<Self> {
-        node().await.map(Self::Node)
+        node().await.map(|node| Self::Node {
+            node,
+            authorities: None,
+        })
+    }
+
+    /// Node, which trusts the authorities of a file as well. The other hosts have no setting for that.
+    pub(crate) async fn node_that_trusts(file: &Path) -> Option<Self> {
+        node().await.map(|node| Self::Node {
+            node,
+            authorities: Some(file.to_path_buf()),
+        })
     }
 
     /// The command line of wasmtime, which has no policy.
@@ -42,7 +57,7 @@ impl Host {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wasmtime(_) => "wasmtime",
-            Self::Node(_) => "node",
+            Self::Node { .. } => "node",
             Self::Python(_) => "wasmtime-py",
         }
     }
@@ -71,7 +86,13 @@ impl Host {
     async fn command(&self, composed: &Composed, mounts: &[(PathBuf, String)]) -> Command {
         match self {
             Self::Wasmtime(wasmtime) => on_wasmtime(wasmtime, composed, mounts),
-            Self::Node(node) => on_node(node, composed, mounts).await,
+            Self::Node { node, authorities } => {
+                let mut command = on_node(node, composed, mounts).await;
+                if let Some(file) = authorities {
+                    command.env("NODE_EXTRA_CA_CERTS", file);
+                }
+                command
+            }
             Self::Python(package) => on_python(package, composed, mounts),
         }
     }

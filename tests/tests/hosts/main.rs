@@ -9,17 +9,20 @@ mod hosts;
 use composed::Composed;
 use hosts::Host;
 use sandbox_net::Sandbox;
-use sandbox_net_tests::{Forbidden, HttpServer, Report, run};
+use sandbox_net_tests::{Alpn, Forbidden, HttpServer, Report, TestCa, run};
 
 /// Loopback by its address is allowed; by its name it is denied.
 const POLICY: &str =
     "version = 1\nallow = ['http://127.0.0.1:1-65535', 'https://127.0.0.1:1-65535']\n[end]";
 
 /// What the same program sees in our own host.
-async fn in_our_host(arguments: &[String]) -> Report {
+async fn in_our_host(arguments: &[String], ca: Option<&TestCa>) -> Report {
     let sandbox = arguments
         .iter()
         .fold(Sandbox::builder(), |builder, it| builder.arg(it));
+    let sandbox = ca
+        .into_iter()
+        .fold(sandbox, |builder, ca| builder.trust_ca_pem(ca.root_pem()));
     let sandbox = sandbox
         .policy(POLICY.parse().expect("a policy"))
         .with_package("requests")
@@ -40,7 +43,7 @@ async fn clients_see_what_they_see_in_our_host_but_for_the_listed_differences() 
         "--libraries".to_owned(),
     ];
     let composed = Composed::with_libraries(POLICY).await;
-    let ours = in_our_host(&arguments).await;
+    let ours = in_our_host(&arguments, None).await;
     let mut tried = 0;
     for host in Host::all().await {
         let theirs = host.run(&composed, "hosts/clients.py", &arguments).await;
@@ -48,6 +51,42 @@ async fn clients_see_what_they_see_in_our_host_but_for_the_listed_differences() 
         tried += 1;
     }
     assert_eq!(forbidden.connections().await, 0, "of {tried} hosts");
+}
+
+#[tokio::test]
+async fn https_is_verified_with_the_authorities_that_the_host_trusts() {
+    let ca = TestCa::new("sandbox-net tests of other hosts");
+    let server = HttpServer::tls(&ca.loopback_leaf(), Alpn::Http1).await;
+    let forbidden = Forbidden::start().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let authorities = directory.path().join("authorities.pem");
+    std::fs::write(&authorities, ca.root_pem()).expect("a file");
+    let composed = Composed::with_libraries(POLICY).await;
+
+    let url = server.origin() + "/get";
+    for host in Host::all().await {
+        let program = "hosts/reach.py";
+        let report = host
+            .run(&composed, program, std::slice::from_ref(&url))
+            .await;
+        assert_eq!(report.result("reached"), "failed", "{}", host.name());
+    }
+    assert!(
+        server.requests().is_empty(),
+        "nothing is sent to a server that is not trusted"
+    );
+
+    let arguments = [
+        server.origin(),
+        format!("https://localhost:{}", forbidden.address().port()),
+        "--libraries".to_owned(),
+    ];
+    let ours = in_our_host(&arguments, Some(&ca)).await;
+    if let Some(host) = Host::node_that_trusts(&authorities).await {
+        let theirs = host.run(&composed, "hosts/clients.py", &arguments).await;
+        differences::check(host.name(), &ours, &theirs);
+    }
+    assert_eq!(forbidden.connections().await, 0);
 }
 
 #[tokio::test]

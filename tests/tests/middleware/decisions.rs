@@ -101,6 +101,34 @@ async fn the_same_requests_reach_their_servers_without_the_policy() {
     }
 }
 
+/// Attacks without a control are those that can't have one everywhere.
+#[tokio::test]
+async fn what_is_said_to_be_refused_by_a_host_itself_is_refused_without_the_policy() {
+    let attacks = || ATTACKS.iter().filter(|it| it.reaches == Reaches::Nowhere);
+    let mut answered = vec![Vec::new(); attacks().count()];
+    let hosts = Host::all().await;
+    for host in &hosts {
+        let (server, other) = (HttpServer::plain().await, HttpServer::plain().await);
+        let addresses = Addresses {
+            allowed: server.address(),
+            other: other.address(),
+        };
+        let requests = addresses.requests(attacks().map(|it| it.request));
+        let lines = host.run(&client(), &requests).await;
+        assert_eq!(lines.len(), requests.len(), "{}: {lines:#?}", host.name());
+        for (answered, line) in answered.iter_mut().zip(&lines) {
+            if !line.starts_with("error") {
+                answered.push(host.name());
+            }
+        }
+    }
+    for (attack, answered) in attacks().zip(answered) {
+        println!("{:?} is answered on {answered:?}", attack.request);
+        let is_everywhere = !hosts.is_empty() && answered.len() == hosts.len();
+        assert!(!is_everywhere, "{:?} has a control", attack.request);
+    }
+}
+
 #[tokio::test]
 async fn what_a_rule_allows_arrives_as_it_was_sent() {
     for host in Host::all().await {

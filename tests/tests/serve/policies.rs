@@ -215,7 +215,12 @@ fn a_configuration_that_could_not_be_enforced_is_refused_with_key_and_reason() {
         (
             "a collector that is none",
             format!("version = 1\n[telemetry]\ntraces = \"collector\"\n{tenant}"),
-            "http://",
+            "telemetry: traces: 'collector' is no address",
+        ),
+        (
+            "a collector of logs that is none",
+            format!("version = 1\n[audit]\nlogs = \"https://collector\"\n{tenant}"),
+            "audit: logs: 'https://collector' is no address",
         ),
         (
             "a policy that is cut",

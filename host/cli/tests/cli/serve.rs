@@ -202,6 +202,39 @@ fn spans_of_calls_and_programs_go_to_the_collector() {
     assert!(!all.contains(TOKEN), "{all}");
 }
 
+#[test]
+fn the_audit_log_goes_to_the_collector_as_it_goes_to_the_file() {
+    prepare();
+    let (address, bodies) = collector();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "[server]\nnotice = \"0s\"\n[audit]\nfile = \"audit.jsonl\"\nlogs = \"http://{address}\""
+    );
+    let mut server = Server::start(serve(&write(directory.path(), &settings)));
+    let program = "import urllib.request\nfor number in range(20):\n    try:\n        \
+                   urllib.request.urlopen(f'http://x{number}.test/')\n    except OSError:\n        pass";
+    let body = serde_json::json!({ "code": program }).to_string();
+    let answer = all(server.begin(&body));
+    assert!(answer.contains("\"exit_code\":0"), "{answer}");
+    kill_process(Pid::from_child(&server.child), Signal::TERM).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let mut sent = Vec::new();
+    for body in bodies.try_iter() {
+        let message: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let records = &message["resourceLogs"][0]["scopeLogs"][0]["logRecords"];
+        let records = records.as_array().expect("records").iter();
+        sent.extend(
+            records.map(|record| record["body"]["stringValue"].as_str().unwrap().to_owned()),
+        );
+    }
+    let file = std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap();
+    assert_eq!(sent, file.lines().collect::<Vec<_>>());
+    assert!(
+        file.contains("x0.test") && file.contains("x19.test"),
+        "{file}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_to_clients_and_the_server_goes_on_when_there_is_room() {

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use super::entry_lock::EntryLock;
 use super::{Cache, Entry, remove_directory};
+use crate::error::Error;
+use crate::progress::Progress;
 
 /// How exact the time of the last use is: noting each use would write at each start of a program.
 const USES: Duration = Duration::from_hours(24);
@@ -23,6 +25,26 @@ pub(crate) struct Kept {
 }
 
 impl Cache {
+    /// The directory of an entry, made if it is missing. Its use is noted, and one that is made makes those of
+    /// its kind go that are not to be kept.
+    pub(crate) fn get_or_make_kept<E: From<Error>>(
+        &self,
+        kind: &str,
+        key: &str,
+        kept: Kept,
+        progress: &dyn Progress,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
+        let entry = self.entry(kind, key)?;
+        let is_new = entry.get().is_none();
+        let made = entry.get_or_make(progress, make)?;
+        entry.note_use();
+        if is_new {
+            self.tidy(kind, kept);
+        }
+        Ok(made)
+    }
+
     /// Removes the entries of one `kind` that are not to be kept, and what makers left that were killed. An
     /// entry that is being made stays, and what can't be removed: nothing here waits or fails.
     pub(crate) fn tidy(&self, kind: &str, kept: Kept) {

@@ -36,7 +36,9 @@ pub(super) fn config(text: &str, directory: &Path) -> Result<Config, String> {
         *path = directory.join(&*path);
     }
     if file.audit.file.is_some() && file.audit.stdout {
-        return Err("audit: the log goes to one place: write 'file' or 'stdout'".to_owned());
+        return Err(
+            "audit: the log goes to one place of this machine: write 'file' or 'stdout'".to_owned(),
+        );
     }
     let own = document(programs.policy.as_deref(), &programs.allow, &programs.deny)
         .map_err(|why| format!("programs: {why}"))?;
@@ -105,13 +107,17 @@ fn server(file: &File) -> Result<(), String> {
         let why = "server: bodies is smaller than body, so that the largest body would never fit";
         return Err(format!("{why}: raise it"));
     }
-    if let Some(url) = &file.telemetry.traces
-        && !url.starts_with("http://")
-    {
-        return Err(format!(
-            "telemetry: traces: '{url}' is no address of a collector: write it as \
-             'http://collector:4318'"
-        ));
+    for (key, collector) in [
+        ("telemetry: traces", &file.telemetry.traces),
+        ("audit: logs", &file.audit.logs),
+    ] {
+        if let Some(url) = collector
+            && !url.starts_with("http://")
+        {
+            return Err(format!(
+                "{key}: '{url}' is no address of a collector: write it as 'http://collector:4318'"
+            ));
+        }
     }
     Ok(())
 }

@@ -88,6 +88,21 @@ fn an_entry_that_is_used_again_is_kept_as_a_new_one() {
 }
 
 #[test]
+fn making_an_entry_makes_old_ones_of_its_kind_go_and_finding_one_does_not() {
+    let (_temp, cache) = open();
+    let [found, old] = ["found", "old"].map(|key| used(&cache, key, 40));
+    let unused = DAY * 30;
+    let get = |key| {
+        let kept = Kept { unused, ..ALL };
+        cache.get_or_make_kept("kind", key, kept, &Silent, write_result)
+    };
+    get("found").unwrap();
+    assert!(found.get().is_some() && old.get().is_some());
+    get("new").unwrap();
+    assert_eq!(cache.keys("kind").unwrap(), ["found", "new"]);
+}
+
+#[test]
 fn a_file_that_is_open_can_be_read_after_its_entry_is_gone() {
     let (_temp, cache) = open();
     let entry = used(&cache, "key", 1);

@@ -1,0 +1,199 @@
+//! Sends the audit log to a collector, as OTLP logs: in order, and again until it takes them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig as _};
+use opentelemetry_sdk::logs::{
+    LogBatch, LogExporter as _, SdkLogRecord, SdkLogger, SdkLoggerProvider,
+};
+use sandbox_net::{AuditLine, AuditSink, Verdict};
+
+use crate::telemetry::resource;
+
+/// The lines that wait for the collector. When there is no room, what would be recorded next waits.
+const WAITING: usize = 1024;
+/// The most lines of one message.
+const TOGETHER: usize = 256;
+/// The pause before a message that was not taken is sent again: from this to that.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// A collector that takes the audit log.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    lines: SyncSender<Message>,
+    logger: SdkLogger,
+    is_over: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Box<SdkLogRecord>),
+    /// Is dropped when all lines before it were taken.
+    Flush(SyncSender<()>),
+}
+
+impl Collector {
+    /// Begins to send to the collector at this address, such as `http://collector:4318`.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none.
+    pub(crate) fn start(address: &str) -> io::Result<Self> {
+        let endpoint = format!("{}/v1/logs", address.trim_end_matches('/'));
+        Self::with(WAITING, endpoint)
+    }
+
+    fn with(waiting: usize, endpoint: String) -> io::Result<Self> {
+        let (lines, receiver) = sync_channel(waiting);
+        let (started, result) = sync_channel(1);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        // The exporter's client must be made where it may block.
+        thread::Builder::new()
+            .name("audit to collector".to_owned())
+            .spawn(move || match exporter(endpoint) {
+                Ok(exporter) => {
+                    let _ = started.send(Ok(()));
+                    send_all(&receiver, &exporter, &over);
+                }
+                Err(error) => _ = started.send(Err(error)),
+            })?;
+        let ended = |_| io::Error::other("the thread that sends to the collector has ended");
+        result.recv().map_err(ended)??;
+        // It only makes records: without a processor, none is lost in a queue of its own.
+        let logger = SdkLoggerProvider::builder()
+            .build()
+            .logger("sandbox-net-audit");
+        Ok(Self {
+            lines,
+            logger,
+            is_over,
+        })
+    }
+
+    /// Waits until the collector has what was written so far, but no longer than this; whether it has.
+    /// Blocks.
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
+        let (flushed, done) = sync_channel::<()>(0);
+        // Without room, the collector takes nothing.
+        if self.lines.try_send(Message::Flush(flushed)).is_err() {
+            return false;
+        }
+        matches!(
+            done.recv_timeout(patience),
+            Err(RecvTimeoutError::Disconnected)
+        )
+    }
+
+    fn record(&self, line: &AuditLine) -> io::Result<SdkLogRecord> {
+        let mut record = self.logger.create_log_record();
+        let now = SystemTime::now();
+        record.set_timestamp(now);
+        record.set_observed_timestamp(now);
+        let (name, severity) = kind(line);
+        record.set_event_name(name);
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
+        record.set_body(AnyValue::String(serde_json::to_string(line)?.into()));
+        Ok(record)
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl AuditSink for Collector {
+    fn write(&self, line: &AuditLine) -> io::Result<()> {
+        let record = Box::new(self.record(line)?);
+        self.lines
+            .send(Message::Line(record))
+            .map_err(|_| io::Error::other("nothing sends to the collector any more"))
+    }
+}
+
+/// The name of the event, and whether somebody should look at it.
+fn kind(line: &AuditLine) -> (&'static str, Severity) {
+    match line {
+        AuditLine::Decision(decision) if decision.verdict == Verdict::Allow => {
+            ("sandbox_net.decision", Severity::Info)
+        }
+        AuditLine::Decision(_) => ("sandbox_net.decision", Severity::Warn),
+        AuditLine::Exchange(_) => ("sandbox_net.exchange", Severity::Info),
+        AuditLine::Lookup(_) => ("sandbox_net.lookup", Severity::Info),
+        AuditLine::Dropped(_) => ("sandbox_net.dropped", Severity::Warn),
+        // A kind of a later version.
+        _ => ("sandbox_net.audit", Severity::Warn),
+    }
+}
+
+fn exporter(endpoint: String) -> io::Result<LogExporter> {
+    let mut exporter = LogExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpJson)
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(io::Error::other)?;
+    exporter.set_resource(&resource());
+    Ok(exporter)
+}
+
+/// Sends lines until nobody can write one any more.
+fn send_all(messages: &Receiver<Message>, exporter: &LogExporter, is_over: &AtomicBool) {
+    let scope = InstrumentationScope::builder("sandbox-net-audit").build();
+    while let Ok(first) = messages.recv() {
+        let mut flushes = Vec::new();
+        let mut lines = Vec::new();
+        for message in [first]
+            .into_iter()
+            .chain(messages.try_iter().take(TOGETHER))
+        {
+            match message {
+                Message::Line(line) => lines.push(line),
+                Message::Flush(flushed) => flushes.push(flushed),
+            }
+        }
+        send(exporter, &scope, &lines, is_over);
+        drop(flushes);
+    }
+}
+
+/// Sends lines until the collector has them, or nobody waits for that any more.
+fn send(
+    exporter: &LogExporter,
+    scope: &InstrumentationScope,
+    lines: &[Box<SdkLogRecord>],
+    is_over: &AtomicBool,
+) {
+    let batch: Vec<_> = lines.iter().map(|line| (&**line, scope)).collect();
+    let (mut pause, longest) = PAUSES;
+    let mut is_told = false;
+    while !batch.is_empty() {
+        let sent = futures_executor::block_on(exporter.export(LogBatch::new(&batch)));
+        let Err(error) = sent else { return };
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        if !is_told {
+            tracing::warn!(
+                target: "sandbox_net::serve",
+                "the collector does not take the audit log, which is sent again: {error}"
+            );
+            is_told = true;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(longest);
+    }
+}
+
+#[cfg(test)]
+mod tests;
