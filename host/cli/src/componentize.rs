@@ -177,9 +177,15 @@ impl Componentize {
             } else {
                 " -S cli-exit-with-code"
             };
-            console::print(&format!(
-                "  wasmtime run -W exceptions -S http{exit}{dirs} {output} -c 'print(1)'"
-            ))?;
+            console::print(&match self.policy_of_host {
+                true => {
+                    "  the host that runs it has to provide sandbox:net/policy: see wit/policy.wit"
+                        .to_owned()
+                }
+                false => format!(
+                    "  wasmtime run -W exceptions -S http{exit}{dirs} {output} -c 'print(1)'"
+                ),
+            })?;
         }
         Ok(())
     }

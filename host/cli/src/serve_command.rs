@@ -9,6 +9,7 @@ use sandbox_net::python::Terminal;
 use sandbox_net_serve::{Config, Server, Telemetry};
 
 use crate::Failure;
+use crate::printable::{bytes, count};
 use crate::supervise::say;
 
 #[derive(Args)]
@@ -35,12 +36,15 @@ impl ServeCommand {
         }
         if self.check {
             say(&format!(
-                "{}: ok: {} tenants",
+                "{}: ok: {}; programs, bodies and answers take up to {} of memory, files up to {}",
                 self.config.display(),
-                config.tenants().count()
+                count(config.tenants().count(), "tenant"),
+                bytes(config.most_memory()),
+                bytes(config.most_disk()),
             ));
             return Ok(0);
         }
+        raise_descriptors();
         let telemetry = Telemetry::start(config.traces())?;
         let runtime = tokio::runtime::Runtime::new()?;
         let served = runtime.block_on(serve(config, cache_dir));
@@ -84,6 +88,21 @@ async fn serve(config: Config, cache_dir: Option<PathBuf>) -> Result<(), Failure
     }
     Ok(())
 }
+
+/// Connections, programs and files have a descriptor each, and the usual soft limit is for programs that use
+/// `select`.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The soft limit stays what it was if the system refuses.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(not(unix))]
+fn raise_descriptors() {}
 
 /// The signals that end the server.
 #[cfg(unix)]

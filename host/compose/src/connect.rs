@@ -4,6 +4,7 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
 use crate::error::ComposeError;
 use crate::graph::{of_graph, package, unversioned};
+use crate::ways::past_provider;
 
 const CLIENT: &str = "sandbox:net/client@0.1.0";
 const POLICY: &str = "sandbox:net/policy@0.1.0";
@@ -90,7 +91,11 @@ impl Graph {
             let found = items.keys().find(is_other).cloned();
             return Err(ComposeError::Lacks { does, what, found });
         }
-        Ok(command)
+        let ways = past_provider(world.imports.keys().map(String::as_str));
+        match ways.is_empty() {
+            true => Ok(command),
+            false => Err(ComposeError::OtherWays(ways)),
+        }
     }
 
     /// Gives an instance those of another one's exports that it imports; the first one it has to import.

@@ -44,6 +44,12 @@ pub enum ComposeError {
         /// What it has of that name in another version.
         found: Option<String>,
     },
+    /// The program imports what may lead to a network that nobody decides about.
+    #[error(
+        "the component also imports {}, which may lead to a network without the policy: build it without",
+        .0.join(", ")
+    )]
+    OtherWays(Vec<String>),
     /// The components do not fit together.
     #[error("the components do not fit together: {0}")]
     Graph(String),

@@ -53,7 +53,8 @@ pub enum ExitCode {
 /// # Errors
 ///
 /// A [`ComposeError`] if the component does not import `sandbox:net/client` as this version of sandbox-net has
-/// it, or exports neither `run` nor `wasi:cli/run`, or if a policy can't become part of a component.
+/// it, or exports neither `run` nor `wasi:cli/run`, if it imports other ways that may lead to a network, such as
+/// `wasi:sockets`, or if a policy can't become part of a component.
 pub fn on_wasi_http(
     program: &[u8],
     decider: Decider<'_>,

@@ -34,6 +34,19 @@ pub fn other_ways(component: &[u8]) -> Result<Vec<String>, ComposeError> {
     Ok(imports)
 }
 
+/// What the provider gives a program of the names `imports`, and what leads nowhere, is left out: the
+/// rest may lead to a network past the provider.
+pub(crate) fn past_provider<'a>(imports: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let is_given = |import: &str| match unversioned(import) {
+        "sandbox:net/client" | "sandbox:net/types" => true,
+        // It is not the provider that decides about this one.
+        CLIENT => false,
+        _ => is_harmless(import),
+    };
+    let imports = imports.into_iter().filter(|import| !is_given(import));
+    imports.map(str::to_owned).collect()
+}
+
 fn is_harmless(import: &str) -> bool {
     let name = unversioned(import);
     let is = |known: &&str| match known.ends_with('/') {
@@ -69,6 +82,21 @@ mod tests {
         ] {
             assert_eq!(is_harmless(import), harmless, "{import}");
         }
+    }
+
+    #[test]
+    fn past_the_provider_leads_what_it_does_not_give_and_what_is_not_harmless() {
+        let imports = [
+            "sandbox:net/client@0.1.0",
+            "sandbox:net/types@0.1.0",
+            "wasi:cli/stdout@0.2.12",
+            "wasi:http/types@0.2.12",
+            "wasi:http/client@0.3.0",
+            "wasi:http/outgoing-handler@0.2.12",
+            "wasi:sockets/tcp@0.2.0",
+            "sandbox:net/policy@0.1.0",
+        ];
+        assert_eq!(past_provider(imports), imports[4..]);
     }
 
     #[test]

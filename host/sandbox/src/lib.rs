@@ -52,7 +52,9 @@ pub use sandbox_net_python as python;
 pub use wasmtime;
 
 pub use builder::SandboxBuilder;
-pub use engine::{Engine, EngineBuilder, EngineFull, EngineUsage, configure, set_up_allocator};
+pub use engine::{
+    Engine, EngineBounds, EngineBuilder, EngineFull, EngineUsage, configure, set_up_allocator,
+};
 pub use error::{Error, PolicyFileError};
 pub use files::DirAccess;
 pub use governance::Usage;

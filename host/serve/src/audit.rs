@@ -47,6 +47,14 @@ impl Log {
         Ok(logs)
     }
 
+    /// Whether nothing more can be written for now.
+    pub(crate) fn is_stuck(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Stdout => false,
+            Self::Collector(collector) => collector.is_stuck(),
+        }
+    }
+
     /// Waits until what was written is where it belongs, but no longer than this; whether it is. Blocks.
     pub(crate) fn flush(&self, patience: Duration) -> bool {
         match self {

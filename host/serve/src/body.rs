@@ -1,5 +1,5 @@
-//! Reads the body of a request: bounded in size, in time, and in what all bodies hold together. A tenant has
-//! its share of that, so that none takes the room of the others.
+//! Reads the body of a request: bounded in size, in time, and in what all bodies of a tenant hold together, so
+//! that none takes the room of the others.
 
 use std::sync::Arc;
 
@@ -12,36 +12,26 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::Listening;
 use crate::failure::Failure;
 
-/// What all bodies may hold.
+/// What a body may hold, and for how long.
 pub(crate) struct Bodies {
-    room: Arc<Semaphore>,
     most: u64,
     time: std::time::Duration,
 }
 
-/// Room that a body takes, until its program has ended: of all, and of its tenant's share.
-#[derive(Debug)]
-pub(crate) struct Room {
-    _all: OwnedSemaphorePermit,
-    _own: OwnedSemaphorePermit,
-}
+/// Room that a body takes, until its program has ended.
+pub(crate) type Room = OwnedSemaphorePermit;
 
-/// The room for so many bytes.
-fn room(bytes: u64) -> Arc<Semaphore> {
-    let room = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);
-    Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)))
-}
-
-/// The share of each of so many tenants; at least one body fits.
+/// The share of each of so many tenants. The configuration makes sure that the largest body fits.
 pub(crate) fn share(server: &Listening, tenants: usize) -> Arc<Semaphore> {
     let tenants = u64::try_from(tenants).unwrap_or(u64::MAX).max(1);
-    room((server.bodies.bytes() / tenants).max(server.body.bytes()))
+    let room = (server.bodies.bytes() / tenants).div_ceil(1024);
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)))
 }
 
 impl Bodies {
     pub(crate) fn new(server: &Listening) -> Self {
         Self {
-            room: room(server.bodies.bytes()),
             most: server.body.bytes(),
             time: server.body_timeout.duration(),
         }
@@ -51,8 +41,8 @@ impl Bodies {
     ///
     /// # Errors
     ///
-    /// 413 if it is too long, 408 if it comes too slowly, 503 if all bodies together are too much, 429 if those
-    /// of the tenant are, and 400 if it is not what was asked for.
+    /// 413 if it is too long, 408 if it comes too slowly, 429 if those of the tenant are too much together, and
+    /// 400 if it is not what was asked for.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         share: &Arc<Semaphore>,
@@ -63,21 +53,12 @@ impl Bodies {
             return Err(self.too_long());
         }
         let wanted = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        let all = Arc::clone(&self.room).try_acquire_many_owned(wanted);
-        let all = all.map_err(|_| {
-            let why = "the bodies of all requests hold as much as they may: try again";
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "bodies", why).retry(1)
-        })?;
-        let own = Arc::clone(share).try_acquire_many_owned(wanted);
-        let own = own.map_err(|_| {
+        let room = Arc::clone(share).try_acquire_many_owned(wanted);
+        let room = room.map_err(|_| {
             let why =
                 "the bodies of this tenant's requests hold as much as they may: try again later";
             Failure::busy("tenant-bodies", why, 1)
         })?;
-        let room = Room {
-            _all: all,
-            _own: own,
-        };
         let most = usize::try_from(self.most).unwrap_or(usize::MAX);
         let collected = Limited::new(body, most).collect();
         let collected = tokio::time::timeout(self.time, collected).await;

@@ -2,25 +2,28 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
-use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig as _};
+use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::logs::{
     LogBatch, LogExporter as _, SdkLogRecord, SdkLogger, SdkLoggerProvider,
 };
 use sandbox_net::{AuditLine, AuditSink, Verdict};
 
+use crate::strict::Strict;
 use crate::telemetry::resource;
 
 /// The lines that wait for the collector. When there is no room, what would be recorded next waits.
 const WAITING: usize = 1024;
 /// The most lines of one message.
 const TOGETHER: usize = 256;
+/// The bytes of lines after which a message has enough. Proxies refuse those of a mebibyte.
+const BYTES: usize = 128 << 10;
 /// The pause before a message that was not taken is sent again: from this to that.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -29,7 +32,19 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(crate) struct Collector {
     lines: SyncSender<Message>,
     logger: SdkLogger,
-    is_over: Arc<AtomicBool>,
+    room: usize,
+    state: Arc<State>,
+}
+
+/// What the thread that sends and those who write know of each other.
+#[derive(Debug, Default)]
+struct State {
+    /// Lines that were written, and not taken yet.
+    waiting: AtomicUsize,
+    /// Nobody waits for the collector any more.
+    is_over: AtomicBool,
+    /// The operator knows that it fails.
+    is_told: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -53,15 +68,15 @@ impl Collector {
     fn with(waiting: usize, endpoint: String) -> io::Result<Self> {
         let (lines, receiver) = sync_channel(waiting);
         let (started, result) = sync_channel(1);
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
         // The exporter's client must be made where it may block.
         thread::Builder::new()
             .name("audit to collector".to_owned())
             .spawn(move || match exporter(endpoint) {
                 Ok(exporter) => {
                     let _ = started.send(Ok(()));
-                    send_all(&receiver, &exporter, &over);
+                    send_all(&receiver, &exporter, &shared);
                 }
                 Err(error) => _ = started.send(Err(error)),
             })?;
@@ -74,22 +89,34 @@ impl Collector {
         Ok(Self {
             lines,
             logger,
-            is_over,
+            room: waiting,
+            state,
         })
     }
 
     /// Waits until the collector has what was written so far, but no longer than this; whether it has.
     /// Blocks.
     pub(crate) fn flush(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
         let (flushed, done) = sync_channel::<()>(0);
-        // Without room, the collector takes nothing.
-        if self.lines.try_send(Message::Flush(flushed)).is_err() {
-            return false;
+        let mut message = Message::Flush(flushed);
+        while let Err(error) = self.lines.try_send(message) {
+            let TrySendError::Full(again) = error else {
+                return false;
+            };
+            if Instant::now() >= until {
+                return false;
+            }
+            message = again;
+            thread::sleep(PAUSES.0);
         }
-        matches!(
-            done.recv_timeout(patience),
-            Err(RecvTimeoutError::Disconnected)
-        )
+        let left = until.saturating_duration_since(Instant::now());
+        matches!(done.recv_timeout(left), Err(RecvTimeoutError::Disconnected))
+    }
+
+    /// Whether it takes so little that nothing more can be recorded.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.state.waiting.load(Ordering::Relaxed) > self.room
     }
 
     fn record(&self, line: &AuditLine) -> io::Result<SdkLogRecord> {
@@ -108,13 +135,14 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.state.is_over.store(true, Ordering::Relaxed);
     }
 }
 
 impl AuditSink for Collector {
     fn write(&self, line: &AuditLine) -> io::Result<()> {
         let record = Box::new(self.record(line)?);
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
         self.lines
             .send(Message::Line(record))
             .map_err(|_| io::Error::other("nothing sends to the collector any more"))
@@ -141,6 +169,7 @@ fn exporter(endpoint: String) -> io::Result<LogExporter> {
         .with_http()
         .with_protocol(Protocol::HttpJson)
         .with_endpoint(endpoint)
+        .with_http_client(Strict::new()?)
         .build()
         .map_err(io::Error::other)?;
     exporter.set_resource(&resource());
@@ -148,49 +177,72 @@ fn exporter(endpoint: String) -> io::Result<LogExporter> {
 }
 
 /// Sends lines until nobody can write one any more.
-fn send_all(messages: &Receiver<Message>, exporter: &LogExporter, is_over: &AtomicBool) {
+fn send_all(messages: &Receiver<Message>, exporter: &LogExporter, state: &State) {
     let scope = InstrumentationScope::builder("sandbox-net-audit").build();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
     while let Ok(first) = messages.recv() {
-        let mut flushes = Vec::new();
-        let mut lines = Vec::new();
-        for message in [first]
-            .into_iter()
-            .chain(messages.try_iter().take(TOGETHER))
-        {
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
             match message {
-                Message::Line(line) => lines.push(line),
-                Message::Flush(flushed) => flushes.push(flushed),
+                Message::Line(line) => {
+                    bytes += size(&line);
+                    batch.push(line);
+                    if batch.len() < TOGETHER && bytes < BYTES {
+                        next = messages.try_recv().ok();
+                    }
+                }
+                Message::Flush(flushed) => {
+                    send(exporter, &scope, &batch, state);
+                    batch.clear();
+                    drop(flushed);
+                }
             }
         }
-        send(exporter, &scope, &lines, is_over);
-        drop(flushes);
+        send(exporter, &scope, &batch, state);
+        batch.clear();
+        bytes = 0;
     }
 }
 
-/// Sends lines until the collector has them, or nobody waits for that any more.
+fn size(line: &SdkLogRecord) -> usize {
+    match line.body() {
+        Some(AnyValue::String(text)) => text.as_str().len(),
+        _ => 0,
+    }
+}
+
+/// Sends lines until the collector has them, or nobody waits for that any more. What it refuses is sent again
+/// in halves, so that one line holds up no others before it.
 fn send(
     exporter: &LogExporter,
     scope: &InstrumentationScope,
     lines: &[Box<SdkLogRecord>],
-    is_over: &AtomicBool,
+    state: &State,
 ) {
     let batch: Vec<_> = lines.iter().map(|line| (&**line, scope)).collect();
     let (mut pause, longest) = PAUSES;
-    let mut is_told = false;
     while !batch.is_empty() {
         let sent = futures_executor::block_on(exporter.export(LogBatch::new(&batch)));
-        let Err(error) = sent else { return };
-        if is_over.load(Ordering::Relaxed) {
+        let Err(error) = sent else {
+            state.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+            state.is_told.store(false, Ordering::Relaxed);
+            return;
+        };
+        if state.is_over.load(Ordering::Relaxed) {
             return;
         }
-        if !is_told {
+        if !state.is_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 target: "sandbox_net::serve",
                 "the collector does not take the audit log, which is sent again: {error}"
             );
-            is_told = true;
         }
         thread::sleep(pause);
+        if let (first, second @ [_, ..]) = lines.split_at(lines.len().div_ceil(2)) {
+            send(exporter, scope, first, state);
+            return send(exporter, scope, second, state);
+        }
         pause = (pause * 2).min(longest);
     }
 }

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandbox_net::EngineBuilder;
-use sandbox_net::policy::Policy;
+use sandbox_net::policy::{Budgets, Policy};
+use sandbox_net::{EngineBounds, EngineBuilder};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 pub(crate) use check::name_fault;
 pub(crate) use values::{Size, Time};
@@ -228,6 +229,10 @@ pub(crate) struct Tenant {
     pub(crate) waiting: Option<usize>,
     pub(crate) runs_per_minute: Option<usize>,
     pub(crate) sessions: Option<usize>,
+    /// The memory of its programs and sessions together.
+    pub(crate) total_memory: Option<Size>,
+    /// What the host holds for them together.
+    pub(crate) total_host_memory: Option<Size>,
 }
 
 /// Where the digest of a token comes from. The token itself is never in the file.
@@ -314,6 +319,38 @@ impl Config {
         self.file.audit.stdout
     }
 
+    /// The most memory, in bytes, that programs, bodies and answers take together. The interpreter's code and the
+    /// server itself take half a gibibyte beside it.
+    #[must_use]
+    pub fn most_memory(&self) -> u64 {
+        let (server, programs) = (&self.file.server, &self.file.programs);
+        let all = [
+            programs.total_memory,
+            programs.total_host_memory,
+            server.bodies,
+            // Answers have as much as bodies.
+            server.bodies,
+        ];
+        all.iter()
+            .fold(0, |sum: u64, size| sum.saturating_add(size.bytes()))
+    }
+
+    /// The most bytes of files that programs and sessions have together. Small files take more of a disk than
+    /// their bytes: add two fifths.
+    #[must_use]
+    pub fn most_disk(&self) -> u64 {
+        let (programs, sessions) = (&self.file.programs, &self.file.sessions);
+        let of = |tenant: &TenantConfig| {
+            let tenant = &tenant.file;
+            let count = tenant
+                .running(programs)
+                .saturating_add(tenant.sessions(sessions));
+            let count = count.saturating_add(programs.ready) as u64;
+            count.saturating_mul(tenant.disk(programs))
+        };
+        self.tenants.iter().map(of).fold(0, u64::saturating_add)
+    }
+
     /// The names of the tenants.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
         self.tenants.iter().map(|tenant| tenant.file.name.as_str())
@@ -355,8 +392,31 @@ impl Tenant {
     }
 
     pub(crate) fn sessions(&self, sessions: &Sessions) -> usize {
-        let most = sessions.most;
+        let most = sessions.most.min(Semaphore::MAX_PERMITS);
         self.sessions.map_or(most, |own| own.min(most))
+    }
+
+    /// What its programs and sessions have together, so that they leave the others what these need: what is
+    /// said for it, or an equal share, in which one program fits.
+    pub(crate) fn part(&self, programs: &Programs, tenants: usize) -> EngineBounds {
+        let tenants = u64::try_from(tenants).unwrap_or(u64::MAX).max(1);
+        let own = |own: Option<Size>, all: Size, least: u64| match own {
+            Some(own) => own.bytes().min(all.bytes()),
+            None => (all.bytes() / tenants).max(least).min(all.bytes()),
+        };
+        let memory = own(
+            self.total_memory,
+            programs.total_memory,
+            self.memory(programs),
+        );
+        let host = own(
+            self.total_host_memory,
+            programs.total_host_memory,
+            Budgets::HOST_MEMORY,
+        );
+        EngineBounds::new()
+            .total_memory(memory)
+            .total_host_memory(host)
     }
 }
 

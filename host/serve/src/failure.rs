@@ -95,6 +95,10 @@ impl From<Error> for Failure {
             Error::Files(source) if is_full(source) => {
                 (StatusCode::INSUFFICIENT_STORAGE, "disk-full")
             }
+            // The sandbox's own disk: the host's would have a number.
+            Error::File { source, .. } if is_quota(source) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "files")
+            }
             Error::Files(_) | Error::Pool(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-sandbox"),
             Error::File { source, .. } if is_full(source) => {
                 (StatusCode::INSUFFICIENT_STORAGE, "disk-full")
@@ -116,6 +120,11 @@ impl From<Error> for Failure {
             _ => failure,
         }
     }
+}
+
+/// Whether the sandbox has as much as it may.
+fn is_quota(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
 }
 
 /// Whether a disk, or what may be used of it, is full.

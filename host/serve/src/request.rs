@@ -8,18 +8,19 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::few;
 
 /// The body of `POST /v1/run`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunRequest {
     pub(crate) code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::words")]
     pub(crate) arguments: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::variables")]
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) stdin: Option<Content>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
     pub(crate) policy: Option<PolicyRequest>,
     #[serde(default)]
@@ -30,8 +31,11 @@ pub(crate) struct RunRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SessionRequest {
+    #[serde(deserialize_with = "few::words")]
     pub(crate) arguments: Vec<String>,
+    #[serde(deserialize_with = "few::variables")]
     pub(crate) environment: BTreeMap<String, String>,
+    #[serde(deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
     pub(crate) policy: Option<PolicyRequest>,
     pub(crate) limits: Limits,
@@ -42,7 +46,7 @@ pub(crate) struct SessionRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TurnRequest {
     pub(crate) code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
     #[serde(default)]
     pub(crate) limits: TurnLimits,
@@ -52,7 +56,9 @@ pub(crate) struct TurnRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PolicyRequest {
+    #[serde(deserialize_with = "few::words")]
     pub(crate) allow: Vec<String>,
+    #[serde(deserialize_with = "few::words")]
     pub(crate) deny: Vec<String>,
     pub(crate) budgets: BudgetsRequest,
 }

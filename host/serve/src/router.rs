@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -82,44 +83,45 @@ async fn begin_session(
     .await
 }
 
+/// The id of a session, or something that is none.
+type Id = Result<Path<String>, PathRejection>;
+
+/// No session has the name of what is no id, and only a tenant is told.
+fn named(id: Id) -> String {
+    id.map_or_else(|_| String::new(), |Path(id)| id)
+}
+
 async fn take_turn(
     State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
+    id: Id,
     head: HeaderMap,
     body: Body,
 ) -> Response {
     let to = Arc::clone(&service);
     call(&service, "/v1/sessions/{id}/turns", &head, |tenant| {
-        turn::turn(to, tenant, id, body)
+        turn::turn(to, tenant, named(id), body)
     })
     .await
 }
 
-async fn end_session(
-    State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
-    head: HeaderMap,
-) -> Response {
+async fn end_session(State(service): State<Arc<Service>>, id: Id, head: HeaderMap) -> Response {
     let to = Arc::clone(&service);
     call(&service, "/v1/sessions/{id}", &head, async |tenant| {
-        sessions::end(&to, &tenant, &id).await?;
+        sessions::end(&to, &tenant, &named(id)).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
 }
 
-async fn interrupt(
-    State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
-    head: HeaderMap,
-) -> Response {
+async fn interrupt(State(service): State<Arc<Service>>, id: Id, head: HeaderMap) -> Response {
     let to = Arc::clone(&service);
     call(
         &service,
         "/v1/sessions/{id}/interrupt",
         &head,
         async |tenant| {
-            to.sessions.find(&to, &tenant, &id)?.interrupt.interrupt();
+            let found = to.sessions.find(&to, &tenant, &named(id))?;
+            found.interrupt.interrupt();
             Ok(StatusCode::NO_CONTENT.into_response())
         },
     )

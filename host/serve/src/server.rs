@@ -55,6 +55,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// There are no random numbers for the name of this instance.
+    #[error("the name of this instance can't be made: {0}: name it with 'instance'")]
+    Random(io::Error),
     /// The sandboxes of a tenant cannot be made.
     #[error("tenant '{tenant}': {source}")]
     Tenant {
@@ -78,7 +81,6 @@ pub struct Server {
     admin: Option<SocketAddr>,
     notice: Duration,
     grace: Duration,
-    logs: Vec<Log>,
 }
 
 /// What all calls use.
@@ -101,6 +103,7 @@ pub(crate) struct Service {
     draining: AtomicBool,
     places: Arc<Semaphore>,
     most_connections: usize,
+    logs: Vec<Log>,
 }
 
 impl Server {
@@ -115,7 +118,7 @@ impl Server {
         let tenants = tenants(&config, &engine, &logs).await?;
         let (server, programs) = (&config.file.server, &config.file.programs);
         let running = programs.running.min(Semaphore::MAX_PERMITS);
-        let instance = instance(server.instance.as_deref());
+        let instance = instance(server.instance.as_deref())?;
         let places = Arc::new(Semaphore::new(
             server.connections.min(Semaphore::MAX_PERMITS),
         ));
@@ -139,6 +142,7 @@ impl Server {
             draining: AtomicBool::new(false),
             places: Arc::clone(&places),
             most_connections: server.connections,
+            logs,
         });
         let connections = Connections {
             places,
@@ -175,7 +179,6 @@ impl Server {
             admin,
             notice: server.notice.duration(),
             grace: server.grace.duration(),
-            logs,
         })
     }
 
@@ -229,7 +232,7 @@ impl Server {
                 tracing::warn!(target: "sandbox_net::serve", "tenant '{}': {error}", tenant.name);
             }
         }
-        let logs = self.logs.clone();
+        let logs = service.logs.clone();
         let flush = move || logs.iter().all(|log| log.flush(LAST_RECORDS));
         if !tokio::task::spawn_blocking(flush).await.unwrap_or(false) {
             let why = "the collector did not take the last lines of the audit log: they are lost";
@@ -279,13 +282,17 @@ impl Service {
         inside.saturating_sub(running)
     }
 
-    /// Why no requests should come here, if none should. What one tenant does never makes it so for others.
+    /// Why no requests should come here, if none should. What the programs of one tenant do never makes it so for
+    /// others.
     pub(crate) fn unready(&self) -> Option<String> {
         if self.is_draining() {
             return Some("this instance ends".to_owned());
         }
         if self.places.available_permits() == 0 {
             return Some("there are as many connections as may".to_owned());
+        }
+        if self.logs.iter().any(Log::is_stuck) {
+            return Some("the collector does not take the audit log".to_owned());
         }
         if self.tenants.iter().all(|tenant| tenant.gate.is_full()) {
             return Some("the queues of all tenants are full".to_owned());
@@ -357,10 +364,12 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, address))
 }
 
-/// The name of this instance: the configuration's, the machine's, or `local`.
-fn instance(own: Option<&str>) -> String {
+/// The name of this instance: the configuration's, the machine's if it can be one, or one that no other has.
+fn instance(own: Option<&str>) -> Result<String, StartError> {
     let machine = || std::env::var("HOSTNAME").ok();
     let name = own.map(str::to_owned).or_else(machine);
     let name = name.filter(|name| name_fault(name).is_none());
-    name.unwrap_or_else(|| "local".to_owned())
+    let made = || Ok(format!("local-{:08x}", getrandom::u32()?));
+    let random = |error: getrandom::Error| StartError::Random(io::Error::other(error));
+    name.map_or_else(made, Ok).map_err(random)
 }

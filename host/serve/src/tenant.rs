@@ -58,9 +58,13 @@ impl Tenant {
         let policy = template.policy();
         let pool = Pool::builder(template)
             .ready(programs.ready)
-            .max_in_use(running + most_sessions)
+            .max_in_use(running.saturating_add(most_sessions))
             // The gate is before it.
-            .max_waiting(running + waiting + most_sessions)
+            .max_waiting(
+                running
+                    .saturating_add(waiting)
+                    .saturating_add(most_sessions),
+            )
             .build()
             .await?;
         Ok(Self {
@@ -122,8 +126,10 @@ async fn template(own: &TenantConfig, common: &Common<'_>) -> Result<Sandbox, Er
         bytes_down: file.bytes_down,
         ..Budgets::default()
     };
+    let part = file.part(programs, config.tenants.len());
+    let part = common.engine.part(part)?;
     let mut sandbox = Sandbox::builder()
-        .engine(common.engine.clone())
+        .engine(part)
         .name(&file.name)
         // The secrets of the tenant's policy count, those of the server's would not.
         .policy(own.document.clone())

@@ -40,6 +40,33 @@ fn names(component: &[u8]) -> (Vec<String>, Vec<String>) {
     (imports, exports)
 }
 
+#[test]
+fn a_program_with_another_way_to_the_network_is_refused_by_its_name() {
+    let with = |more: &str| {
+        let text = format!(
+            "(component
+                (import \"sandbox:net/client@0.1.0\" (instance))
+                {more}
+                (instance $run)
+                (export \"wasi:cli/run@0.2.0\" (instance $run)))"
+        );
+        let component = wat::parse_str(&text).expect("a component");
+        on_wasi_http(&component, Decider::Policies(&[POLICY]), ExitCode::Kept)
+    };
+    for way in [
+        "wasi:http/outgoing-handler@0.2.3",
+        "wasi:sockets/tcp@0.2.3",
+        "wasi:http/client@0.3.0",
+    ] {
+        let error = with(&format!("(import \"{way}\" (instance))")).expect_err("a way");
+        let is_named = matches!(&error, ComposeError::OtherWays(ways) if ways == &[way]);
+        assert!(is_named, "{error}");
+    }
+    // The control: what leads nowhere is no way.
+    let harmless = with("(import \"wasi:clocks/wall-clock@0.2.3\" (instance))");
+    assert!(!matches!(harmless, Err(ComposeError::OtherWays(_))));
+}
+
 #[tokio::test]
 async fn a_composition_has_one_way_to_the_network_and_runs_as_a_command() {
     let python = python(Capability::Network).await;

@@ -129,33 +129,79 @@ async fn one_connection_more_than_may_be_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_bodies_together_are_bounded() {
-    let settings = "[server]\nbody = \"64KiB\"\nbodies = \"64KiB\"";
+async fn sessions_that_take_a_tenants_share_of_memory_take_none_of_another() {
+    let settings = "[programs]\nmemory = \"150MiB\"\ntotal_memory = \"400MiB\"\nready = 1";
     let running = start(settings, "").await;
-    let mut stream = TcpStream::connect(running.address())
-        .await
-        .expect("a connection");
-    let held = head("POST", "/v1/run", Some(ACME), 60_000) + "{";
-    stream
-        .write_all(held.as_bytes())
-        .await
-        .expect("a beginning");
-    let waiting = "sandbox_net_serve_waiting{tenant=\"acme\"}";
-    until("one sends its body", async || {
-        running.number(waiting).await == 1.0
-    })
-    .await;
-    let refused = async || {
-        let code = "x".repeat(10_000);
-        running
-            .run(json!({ "code": format!("'{code}'") }))
-            .await
-            .status
-    };
-    until("there is no room", async || refused().await == 503).await;
-    drop(stream);
-    until("there is room", async || refused().await == 200).await;
+    let hold = json!({ "code": "held = bytearray(60 << 20)" });
+    let mut refusals = 0;
+    for _ in 0..4 {
+        let begun = running.post("/v1/sessions", json!({})).await;
+        if begun.status != 201 {
+            refusals += 1;
+            continue;
+        }
+        let begun = begun.json();
+        let id = begun["id"].as_str().expect("an id");
+        let held = running
+            .post(&format!("/v1/sessions/{id}/turns"), hold.clone())
+            .await;
+        refusals += usize::from(held.status != 200 || !held.end()["exception"].is_null());
+    }
+    assert!(refusals > 0, "the share is bounded");
+    let code = json!({ "code": "print(len(bytearray(60 << 20)))" }).to_string();
+    let other = crate::client::ask(running.address(), "POST", "/v1/run", Some(BETA), &code).await;
+    let printed = format!("{}\n", 60 << 20);
+    assert_eq!(other.printed("stdout"), printed, "{}", other.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_with_more_parts_than_have_room_are_refused_with_the_reason() {
+    let running = start("", "").await;
+    let many = vec![""; 4001];
+    let files: serde_json::Map<_, _> = (0..1001)
+        .map(|it| (format!("/home/{it}"), "".into()))
+        .collect();
+    let deep = format!("/home{}", "/a".repeat(40));
+    for (more, why) in [
+        (json!({ "arguments": many }), "more than 4000 entries"),
+        (json!({ "files": files }), "more than 1000 entries"),
+        (json!({ "files": { deep: "" } }), "more than 32 parts"),
+    ] {
+        let mut request = json!({ "code": "" });
+        for (key, value) in more.as_object().expect("an object") {
+            request[key] = value.clone();
+        }
+        let answer = running.run(request).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains(why), "{why}: {}", answer.body);
+    }
     running.is_as_new().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_beyond_the_sandboxs_own_disk_are_the_clients_fault_and_not_a_full_disk() {
+    let running = start("[programs]\ndisk = \"64KiB\"", "").await;
+    let files: serde_json::Map<_, _> = (0..900)
+        .map(|it| (format!("/home/{it}"), "".into()))
+        .collect();
+    let answer = running.run(json!({ "code": "", "files": files })).await;
+    let json = answer.json();
+    assert_eq!((answer.status, json["code"].as_str()), (413, Some("files")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_no_text_is_refused_as_any_other_that_is_unknown() {
+    let running = start("", "").await;
+    let path = "/v1/sessions/%ff/turns";
+    for (token, status, code) in [
+        (None, 401, "unknown-token"),
+        (Some(ACME), 404, "no-session"),
+    ] {
+        let body = "{\"code\": \"\"}";
+        let answer = crate::client::ask(running.address(), "POST", path, token, body).await;
+        let json = answer.json();
+        assert_eq!((answer.status, json["code"].as_str()), (status, Some(code)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,6 +120,18 @@ fn the_configuration_in_the_manifest_is_one() {
     let text = text.replace("/etc/sandbox-net-tokens/example", "token");
     let config = Config::parse(&text, at).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.tenants().collect::<Vec<_>>(), ["example"]);
+    // What programs may take fits into what the pod has.
+    let deployment = root().join("deploy/kubernetes/deployment.yaml");
+    let deployment = std::fs::read_to_string(deployment).expect("a manifest");
+    let gibibytes = |after: &str| {
+        let (_, rest) = deployment.split_once(after).expect("the key");
+        let number = rest.split_once("Gi").expect("a size").0;
+        number.trim().parse::<u64>().expect("a number") << 30
+    };
+    let server = 512 << 20;
+    let limit = gibibytes("limits:\n              memory:");
+    assert!(config.most_memory() + server <= limit);
+    assert!(config.most_disk() / 5 * 7 <= gibibytes("sizeLimit:"));
 }
 
 #[test]

@@ -218,6 +218,11 @@ fn a_configuration_that_could_not_be_enforced_is_refused_with_key_and_reason() {
             "telemetry: traces: 'collector' is no address",
         ),
         (
+            "a collector with a path that is added to each",
+            format!("version = 1\n[audit]\nlogs = \"http://collector/v1/logs\"\n{tenant}"),
+            "without a path",
+        ),
+        (
             "a collector of logs that is none",
             format!("version = 1\n[audit]\nlogs = \"https://collector\"\n{tenant}"),
             "audit: logs: 'https://collector' is no address",

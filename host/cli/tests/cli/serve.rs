@@ -87,7 +87,7 @@ fn a_configuration_is_checked_without_an_interpreter_and_its_faults_are_one_line
     let good = write(directory.path(), "");
     let output = run(&["serve", "--check", "--config", &good]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stderr).contains("serve.toml: ok: 1 tenants"));
+    assert!(text(&output.stderr).contains("serve.toml: ok: 1 tenant; programs, bodies"));
     let bad = write(directory.path(), "[programs]\nallow = [\"*.com\"]");
     for arguments in [
         &["serve", "--check", "--config", &bad][..],

@@ -81,7 +81,7 @@ impl std::error::Error for Full {}
 
 impl From<Full> for io::Error {
     fn from(full: Full) -> Self {
-        Self::new(io::ErrorKind::StorageFull, full)
+        Self::new(io::ErrorKind::QuotaExceeded, full)
     }
 }
 

@@ -11,13 +11,13 @@ use sandbox_net_python::{BuildError, Cache, Manifest, Progress, Silent};
 use tokio::sync::OnceCell;
 
 use super::PREPARATION_LIMIT;
+use super::bounds::EngineBounds;
 use super::config::{self, Change};
 use super::shared::{Engine, Parts};
 use super::threads::Threads;
-use super::totals::{Bounds, Totals};
+use super::totals::Totals;
 use super::turns::{MAX_WAITING, Turns};
 use super::work::{blocking, limited};
-use crate::checks::INTERPRETER;
 use crate::runtime;
 
 /// Settings of an [`Engine`].
@@ -43,7 +43,7 @@ pub struct EngineBuilder {
     threads: Option<usize>,
     max_running: Option<usize>,
     max_waiting: Option<usize>,
-    bounds: Bounds,
+    bounds: EngineBounds,
     changes: Vec<Change>,
 }
 
@@ -242,7 +242,7 @@ impl EngineBuilder {
                 return Err(BuildError::Setting { name, why });
             }
         }
-        self.check_totals()?;
+        self.bounds.check()?;
         let progress = self.progress.unwrap_or_else(|| Arc::new(Silent));
         let cache = Cache::open(self.cache_dir)?;
         let manifest = Manifest::find(self.distribution.as_deref())?;
@@ -267,7 +267,7 @@ impl EngineBuilder {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = Threads::start(self.threads.unwrap_or(processors))?;
         let turns = Turns::new(self.max_running, self.max_waiting.unwrap_or(MAX_WAITING));
-        Ok(Engine::new(Parts {
+        let parts = Parts {
             wasmtime,
             cache,
             manifest,
@@ -276,29 +276,7 @@ impl EngineBuilder {
             preparation: limit,
             threads,
             turns,
-            totals: Totals::new(self.bounds),
-        }))
-    }
-
-    fn check_totals(&self) -> Result<(), BuildError> {
-        let Bounds {
-            sandboxes,
-            memory,
-            host_memory,
-        } = self.bounds;
-        let refused = |name, why| Err(BuildError::Setting { name, why });
-        if sandboxes == Some(0) {
-            let why = "it is zero; no sandbox could be made; leave it out for any number";
-            return refused("max_sandboxes", why);
-        }
-        if memory.is_some_and(|bytes| bytes <= INTERPRETER as u64) {
-            let why = "a program begins with 40 MiB or more; no program would ever run; leave it out for no bound";
-            return refused("total_memory", why);
-        }
-        if host_memory == Some(0) {
-            let why = "it is zero; no request would be possible; leave it out for no bound";
-            return refused("total_host_memory", why);
-        }
-        Ok(())
+        };
+        Ok(Engine::new(parts, Totals::new(self.bounds)))
     }
 }

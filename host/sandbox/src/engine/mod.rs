@@ -1,6 +1,7 @@
 //! Prepares a Python: fetches it, adds the shim, makes it a component, compiles it, and caches it.
 
 mod allocator;
+mod bounds;
 mod builder;
 mod clock;
 mod code;
@@ -27,6 +28,7 @@ mod work;
 use std::time::Duration;
 
 pub use allocator::set_up_allocator;
+pub use bounds::EngineBounds;
 pub use builder::EngineBuilder;
 pub(crate) use clock::Clock;
 pub use config::configure;

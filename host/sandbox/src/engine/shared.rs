@@ -19,6 +19,7 @@ use super::filesystem::Preopen;
 use super::full::EngineFull;
 use sandbox_net_python::manifest::Signals;
 
+use super::bounds::EngineBounds;
 use super::interpreter::{Interpreter, link};
 use super::linker::StoreState;
 use super::opened::Opened;
@@ -49,6 +50,7 @@ use crate::runtime;
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    totals: Arc<Totals>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -70,7 +72,6 @@ pub(super) struct Parts {
     pub(super) preparation: Duration,
     pub(super) threads: Threads,
     pub(super) turns: Turns,
-    pub(super) totals: Totals,
 }
 
 struct Inner {
@@ -93,8 +94,9 @@ struct Kind {
 }
 
 impl Engine {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts, totals: Totals) -> Self {
         Self {
+            totals: Arc::new(totals),
             inner: Arc::new(Inner {
                 parts,
                 runtime: OnceCell::new(),
@@ -103,6 +105,14 @@ impl Engine {
                 opened: Opened::default(),
                 library: OnceLock::new(),
             }),
+        }
+    }
+
+    /// The same engine, whose sandboxes are counted within these bounds too.
+    pub(super) fn within(&self, bounds: EngineBounds) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            totals: Arc::new(Totals::within(bounds, Some(&self.totals))),
         }
     }
 
@@ -174,7 +184,8 @@ impl Engine {
         &self.inner.parts.wasmtime
     }
 
-    /// How much the engine's sandboxes have together, at the moment, and how much they may have.
+    /// How much the engine's sandboxes have together, at the moment, and how much they may have; of a
+    /// [part](Self::part), those of the part, with the programs that run of the whole engine.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), sandbox_net::BuildError> {
@@ -186,24 +197,23 @@ impl Engine {
     /// ```
     #[must_use]
     pub fn usage(&self) -> EngineUsage {
-        let parts = &self.inner.parts;
-        let [running, waiting] = parts.turns.usage();
-        parts.totals.usage(running, waiting)
+        let [running, waiting] = self.inner.parts.turns.usage();
+        self.totals.usage(running, waiting)
     }
 
     /// Counts one more sandbox, until what is returned is dropped.
     pub(crate) fn place(&self) -> Result<Share, EngineFull> {
-        self.inner.parts.totals.sandbox()
+        self.totals.sandbox()
     }
 
     /// Takes the memory that a guest begins with, until what is returned is dropped.
     pub(crate) fn memory(&self, needed: usize) -> Result<Share, EngineFull> {
-        self.inner.parts.totals.memory(needed as u64)
+        self.totals.memory(needed as u64)
     }
 
     /// The account that the host's memory of all sandboxes is taken from.
     pub(crate) fn host_memory(&self) -> &HostMemory {
-        self.inner.parts.totals.host_memory()
+        self.totals.host_memory()
     }
 
     /// The threads that run guests.

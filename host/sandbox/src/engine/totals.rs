@@ -8,6 +8,7 @@ use sandbox_net_egress::account::HostMemory;
 use sandbox_net_gateway::Amount;
 use serde::Serialize;
 
+use super::bounds::EngineBounds;
 use super::full::EngineFull;
 
 /// How much an engine's sandboxes have together, of what its
@@ -27,21 +28,13 @@ pub struct EngineUsage {
     pub host_memory: Amount,
 }
 
-/// The most of each; any number if `None`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) sandboxes: Option<u64>,
-    pub(super) memory: Option<u64>,
-    pub(super) host_memory: Option<u64>,
-}
-
-/// The counts of one engine.
+/// The counts of one engine, or of a part of one.
 #[derive(Debug)]
 pub(super) struct Totals {
     sandboxes: Arc<Total>,
     memory: Arc<Total>,
     host_memory: HostMemory,
-    bounds: Bounds,
+    bounds: EngineBounds,
 }
 
 /// A count that never exceeds what is allowed.
@@ -49,6 +42,8 @@ pub(super) struct Totals {
 pub(crate) struct Total {
     most: u64,
     used: AtomicU64,
+    /// The count that this one is a part of.
+    whole: Option<Arc<Total>>,
 }
 
 /// A part of a count, until this is dropped.
@@ -59,25 +54,35 @@ pub(crate) struct Share {
 }
 
 impl Totals {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: EngineBounds) -> Self {
+        Self::within(bounds, None)
+    }
+
+    /// Counts of which each is also counted in those of the `whole`.
+    pub(super) fn within(bounds: EngineBounds, whole: Option<&Self>) -> Self {
+        let host_memory = bounds.host_memory.unwrap_or(u64::MAX);
         Self {
-            sandboxes: Total::new(bounds.sandboxes),
-            memory: Total::new(bounds.memory),
-            host_memory: HostMemory::new(bounds.host_memory.unwrap_or(u64::MAX)),
+            sandboxes: Total::within(bounds.sandboxes, whole.map(|it| &it.sandboxes)),
+            memory: Total::within(bounds.memory, whole.map(|it| &it.memory)),
+            host_memory: HostMemory::within(host_memory, whole.map(|it| it.host_memory.clone())),
             bounds,
         }
     }
 
     /// Counts one more sandbox.
     pub(super) fn sandbox(&self) -> Result<Share, EngineFull> {
-        let most = self.sandboxes.most;
-        Total::take(&self.sandboxes, 1).ok_or(EngineFull::Sandboxes { most })
+        let full = |of: &Total| EngineFull::Sandboxes { most: of.most };
+        Total::take(&self.sandboxes, 1).ok_or_else(|| full(self.sandboxes.without_room(1)))
     }
 
     /// Takes the memory that a program begins with.
     pub(super) fn memory(&self, needed: u64) -> Result<Share, EngineFull> {
-        let (most, used) = (self.memory.most, self.memory.used());
-        Total::take(&self.memory, needed).ok_or(EngineFull::Memory { most, used, needed })
+        let full = |of: &Total| EngineFull::Memory {
+            most: of.most,
+            used: of.used(),
+            needed,
+        };
+        Total::take(&self.memory, needed).ok_or_else(|| full(self.memory.without_room(needed)))
     }
 
     /// The account that all accounts of sandboxes are within.
@@ -98,10 +103,16 @@ impl Totals {
 }
 
 impl Total {
+    #[cfg(test)]
     pub(super) fn new(most: Option<u64>) -> Arc<Self> {
+        Self::within(most, None)
+    }
+
+    fn within(most: Option<u64>, whole: Option<&Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
             most: most.unwrap_or(u64::MAX),
             used: AtomicU64::new(0),
+            whole: whole.cloned(),
         })
     }
 
@@ -115,7 +126,30 @@ impl Total {
     fn add(&self, amount: u64) -> bool {
         let fits = |used: u64| used.checked_add(amount).filter(|sum| *sum <= self.most);
         let order = Ordering::Relaxed;
-        self.used.fetch_update(order, order, fits).is_ok()
+        if self.used.fetch_update(order, order, fits).is_err() {
+            return false;
+        }
+        let is_in_whole = self.whole.as_ref().is_none_or(|whole| whole.add(amount));
+        if !is_in_whole {
+            self.used.fetch_sub(amount, order);
+        }
+        is_in_whole
+    }
+
+    fn give_back(&self, amount: u64) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give_back(amount);
+        }
+    }
+
+    /// The count that has no room for this: a part, or its whole.
+    fn without_room(&self, amount: u64) -> &Self {
+        let fits = self.used().saturating_add(amount) <= self.most;
+        match &self.whole {
+            Some(whole) if fits => whole.without_room(amount),
+            _ => self,
+        }
     }
 
     fn used(&self) -> u64 {
@@ -137,7 +171,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.of.used.fetch_sub(self.amount, Ordering::Relaxed);
+        self.of.give_back(self.amount);
     }
 }
 
@@ -162,6 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_part_takes_is_taken_from_the_whole_and_neither_has_more_than_it_may() {
+        let whole = Total::new(Some(10));
+        let [one, two] = [6, 8].map(|most| Total::within(Some(most), Some(&whole)));
+        let mut held = Total::take(&one, 5).unwrap();
+        assert!(Total::take(&one, 2).is_none(), "the part is full");
+        assert!(std::ptr::eq(one.without_room(2), &raw const *one));
+        assert!(Total::take(&two, 6).is_none(), "the whole is full");
+        assert!(std::ptr::eq(two.without_room(6), &raw const *whole));
+        assert_eq!((one.used(), two.used(), whole.used()), (5, 0, 5));
+        let other = Total::take(&two, 5).unwrap();
+        assert!(!held.grow_to(6));
+        assert_eq!((one.used(), two.used(), whole.used()), (5, 5, 10));
+        drop(other);
+        assert!(held.grow_to(6) && !held.grow_to(7));
+        drop(held);
+        assert_eq!((one.used(), two.used(), whole.used()), (0, 0, 0));
+    }
+
+    #[test]
     fn threads_that_race_never_take_more_than_there_is() {
         let total = Total::new(Some(1000));
         std::thread::scope(|scope| {
@@ -181,7 +234,7 @@ mod tests {
 
     #[test]
     fn each_refusal_says_what_is_full_and_what_to_raise() {
-        let totals = Totals::new(Bounds {
+        let totals = Totals::new(EngineBounds {
             sandboxes: Some(1),
             memory: Some(100 << 20),
             host_memory: None,

@@ -20,18 +20,36 @@ fn line(number: usize) -> AuditLine {
     serde_json::from_value(line).unwrap()
 }
 
-/// Reads the numbers of the lines of each message, and answers with these statuses, then with 200.
+/// Reads the numbers of the lines of each message, and refuses messages with more lines than so many.
+fn take_up_to(listener: &TcpListener, most: usize, expected: usize) -> Vec<u64> {
+    let status = |message: &Value| match sequences(message).count() > most {
+        true => 413,
+        false => 200,
+    };
+    answered(listener, status, expected)
+}
+
+/// Answers with these statuses, then with 200.
 fn take(listener: &TcpListener, mut statuses: Vec<u16>, expected: usize) -> Vec<u64> {
+    let status = |_: &Value| match statuses.is_empty() {
+        true => 200,
+        false => statuses.remove(0),
+    };
+    answered(listener, status, expected)
+}
+
+/// The numbers of the lines that were taken.
+fn answered(
+    listener: &TcpListener,
+    mut status: impl FnMut(&Value) -> u16,
+    expected: usize,
+) -> Vec<u64> {
     let mut numbers = Vec::new();
     while numbers.len() < expected {
         let (stream, _) = listener.accept().unwrap();
         let mut stream = BufReader::new(stream);
         while let Some(message) = read(&mut stream) {
-            let status = if statuses.is_empty() {
-                200
-            } else {
-                statuses.remove(0)
-            };
+            let status = status(&message);
             if status == 200 {
                 numbers.extend(sequences(&message));
             }
@@ -116,13 +134,29 @@ fn what_waits_for_a_collector_is_bounded_and_nothing_is_lost() {
         !collector.flush(Duration::from_millis(200)),
         "nobody takes it"
     );
+    assert!(collector.is_stuck());
     // What waits, and one message that is sent again.
-    assert!(written.load(Ordering::SeqCst) <= ROOM + TOGETHER + 1);
+    assert!(written.load(Ordering::SeqCst) <= ROOM + TOGETHER);
     let listener = TcpListener::bind(address).unwrap();
     let taken = take(&listener, Vec::new(), ALL);
     writing.join().unwrap();
     let all: Vec<u64> = (0..1000).collect();
     assert_eq!(taken, all);
+}
+
+#[test]
+fn messages_that_are_too_long_for_a_proxy_are_sent_in_parts() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let collector = Collector::with(WAITING, format!("http://{address}/v1/logs")).unwrap();
+    let taking = thread::spawn(move || take_up_to(&listener, 4, 40));
+    for number in 0..40 {
+        collector.write(&line(number)).unwrap();
+    }
+    assert!(collector.flush(PATIENCE));
+    let all: Vec<u64> = (0..40).collect();
+    assert_eq!(taking.join().unwrap(), all);
+    assert!(!collector.is_stuck());
 }
 
 #[test]
@@ -132,9 +166,9 @@ fn a_collector_that_nobody_waits_for_ends_its_thread() {
     drop(listener);
     let collector = collector(address);
     collector.write(&line(1)).unwrap();
-    let is_over = Arc::downgrade(&collector.is_over);
+    let state = Arc::downgrade(&collector.state);
     drop(collector);
-    while is_over.strong_count() > 0 {
+    while state.strong_count() > 0 {
         thread::sleep(Duration::from_millis(10));
     }
 }

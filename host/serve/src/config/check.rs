@@ -103,23 +103,34 @@ fn server(file: &File) -> Result<(), String> {
             return Err(format!("{key} is zero, so nothing could go on: raise it"));
         }
     }
-    if server.bodies.bytes() < server.body.bytes() {
-        let why = "server: bodies is smaller than body, so that the largest body would never fit";
-        return Err(format!("{why}: raise it"));
+    let tenants = u64::try_from(file.tenant.len()).unwrap_or(u64::MAX).max(1);
+    let least = server.body.bytes().saturating_mul(tenants);
+    if server.bodies.bytes() < least {
+        return Err(format!(
+            "server: bodies has no room for the largest body of each tenant: raise it to {least}, or lower body"
+        ));
     }
     for (key, collector) in [
         ("telemetry: traces", &file.telemetry.traces),
         ("audit: logs", &file.audit.logs),
     ] {
         if let Some(url) = collector
-            && !url.starts_with("http://")
+            && !is_collector(url)
         {
             return Err(format!(
-                "{key}: '{url}' is no address of a collector: write it as 'http://collector:4318'"
+                "{key}: '{url}' is no address of a collector: write it as 'http://collector:4318', without a path"
             ));
         }
     }
     Ok(())
+}
+
+/// Whether spans and logs can be sent there: the path of each is added.
+fn is_collector(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("http://")
+        .map(|rest| rest.trim_end_matches('/'));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']))
 }
 
 fn rooted(directory: &Path, programs: &mut Programs) {
@@ -222,6 +233,12 @@ fn larger(tenant: &Tenant, file: &File) -> Result<(), String> {
         ("memory", tenant.memory, programs.memory),
         ("disk", tenant.disk, programs.disk),
         ("output", tenant.output, programs.output),
+        ("total_memory", tenant.total_memory, programs.total_memory),
+        (
+            "total_host_memory",
+            tenant.total_host_memory,
+            programs.total_host_memory,
+        ),
     ];
     let times = [
         ("time", tenant.time, Some(programs.time)),

@@ -68,7 +68,7 @@ const CREATE: Wanted = Wanted {
 
 fn assert_full<T>(result: io::Result<T>) {
     let error = result.err().expect("a refusal");
-    assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded, "{error}");
 }
 
 #[test]
