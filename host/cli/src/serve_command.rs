@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use sandbox_net::Engine;
@@ -11,6 +12,9 @@ use sandbox_net_serve::{Config, Server, Telemetry};
 use crate::Failure;
 use crate::printable::{bytes, count};
 use crate::supervise::say;
+
+/// How long the removal of the programs' files may hold up the end of the process.
+const LAST_FILES: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub(crate) struct ServeCommand {
@@ -48,7 +52,8 @@ impl ServeCommand {
         let telemetry = Telemetry::start(config.traces())?;
         let runtime = tokio::runtime::Runtime::new()?;
         let served = runtime.block_on(serve(config, cache_dir));
-        runtime.shutdown_background();
+        // The directories of tenants are removed by then; a later start removes what is left.
+        runtime.shutdown_timeout(LAST_FILES);
         // The programs' results do not depend on the collector.
         if let Err(error) = telemetry.end() {
             say(&error.to_string());

@@ -208,7 +208,7 @@ fn the_audit_log_goes_to_the_collector_as_it_goes_to_the_file() {
     let (address, bodies) = collector();
     let directory = tempfile::tempdir().unwrap();
     let settings = format!(
-        "[server]\nnotice = \"0s\"\n[audit]\nfile = \"audit.jsonl\"\nlogs = \"http://{address}\""
+        "[server]\nnotice = \"0s\"\n[programs]\nallow = [\"http://allowed.test\"]\n[audit]\nfile = \"audit.jsonl\"\nlogs = \"http://{address}\""
     );
     let mut server = Server::start(serve(&write(directory.path(), &settings)));
     let program = "import urllib.request\nfor number in range(20):\n    try:\n        \
