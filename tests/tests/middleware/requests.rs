@@ -16,11 +16,30 @@ pub(crate) struct Attack {
 pub(crate) enum Reaches {
     /// To the server at `ALLOWED`.
     Allowed,
+    /// To the server at `ALLOWED`, on the host of this name.
+    AllowedOn(&'static str),
     /// To the server at `OTHER`.
     Other,
-    /// Nowhere: some host refuses it by itself.
+    /// To the server at `OTHER`, on the host of this name.
+    OtherOn(&'static str),
+    /// Nowhere: each host refuses it by itself.
     Nowhere,
 }
+
+impl Reaches {
+    /// Whether the request reaches the server at `ALLOWED` on this host.
+    pub(crate) fn allowed(self, host: &str) -> bool {
+        self == Self::Allowed || matches!(self, Self::AllowedOn(name) if name == host)
+    }
+
+    /// Whether the request reaches the server at `OTHER` on this host.
+    pub(crate) fn other(self, host: &str) -> bool {
+        self == Self::Other || matches!(self, Self::OtherOn(name) if name == host)
+    }
+}
+
+const WASMTIME: &str = "wasmtime";
+const NODE: &str = "Node";
 
 const DENIED: &str = "ErrorCode::HttpRequestDenied";
 const INVALID: &str = "ErrorCode::HttpRequestUriInvalid";
@@ -33,40 +52,43 @@ const fn denied(request: &'static str, reaches: Reaches) -> Attack {
     }
 }
 
-const fn invalid(request: &'static str) -> Attack {
+const fn invalid(request: &'static str, reaches: Reaches) -> Attack {
     Attack {
         request,
         error: INVALID,
-        reaches: Reaches::Nowhere,
+        reaches,
     }
 }
 
 /// They are for the policy `GET,POST http://ALLOWED/v1/**`.
 pub(crate) const ATTACKS: &[Attack] = {
-    use Reaches::{Allowed, Nowhere, Other};
+    use Reaches::{Allowed, AllowedOn, Nowhere, Other, OtherOn};
     &[
         // Another host or port, in every spelling that a host may take for it.
         denied("GET\thttp\tOTHER\t/v1/x", Other),
         denied("GET\thttp\tOTHER\t/v1/x\thost: ALLOWED", Nowhere),
         denied("GET\thttp\tlocalhost:OTHER_PORT\t/v1/x", Other),
-        denied("GET\thttp\t[::ffff:127.0.0.1]:OTHER_PORT\t/v1/x", Nowhere),
+        denied(
+            "GET\thttp\t[::ffff:127.0.0.1]:OTHER_PORT\t/v1/x",
+            OtherOn(WASMTIME),
+        ),
         denied("GET\thttp\tlocalhost:ALLOWED_PORT\t/v1/x", Allowed),
-        invalid("GET\thttp\tALLOWED@OTHER\t/v1/x"),
-        invalid("GET\thttp\t127.1:OTHER_PORT\t/v1/x"),
-        invalid("GET\thttp\t0x7f000001:OTHER_PORT\t/v1/x"),
-        invalid("GET\thttp\t2130706433:OTHER_PORT\t/v1/x"),
-        invalid("GET\thttp\t\t/v1/x"),
+        invalid("GET\thttp\tALLOWED@OTHER\t/v1/x", OtherOn(NODE)),
+        invalid("GET\thttp\t127.1:OTHER_PORT\t/v1/x", Other),
+        invalid("GET\thttp\t0x7f000001:OTHER_PORT\t/v1/x", Other),
+        invalid("GET\thttp\t2130706433:OTHER_PORT\t/v1/x", Other),
+        invalid("GET\thttp\t\t/v1/x", Nowhere),
         // Another scheme.
         denied("GET\thttps\tALLOWED\t/v1/x", Nowhere),
         denied("GET\thttps\tOTHER\t/v1/x", Nowhere),
-        invalid("GET\t\tALLOWED\t/v1/x"),
-        invalid("GET\tgopher\tALLOWED\t/v1/x"),
+        invalid("GET\t\tALLOWED\t/v1/x", AllowedOn(NODE)),
+        invalid("GET\tgopher\tALLOWED\t/v1/x", Nowhere),
         // Another method.
         denied("DELETE\thttp\tALLOWED\t/v1/x", Allowed),
         denied("PROPFIND\thttp\tALLOWED\t/v1/x", Allowed),
-        denied("get\thttp\tALLOWED\t/v1/x", Nowhere),
-        denied("TRACE\thttp\tALLOWED\t/v1/x", Nowhere),
-        denied("CONNECT\thttp\tOTHER\t/v1/x", Nowhere),
+        denied("get\thttp\tALLOWED\t/v1/x", Allowed),
+        denied("TRACE\thttp\tALLOWED\t/v1/x", Allowed),
+        denied("CONNECT\thttp\tOTHER\t/v1/x", OtherOn(WASMTIME)),
         // Another path, in every reading.
         denied("GET\thttp\tALLOWED\t/v2/x", Allowed),
         denied("GET\thttp\tALLOWED\t", Nowhere),
@@ -93,7 +115,7 @@ pub(crate) const ATTACKS: &[Attack] = {
             Nowhere,
         ),
         denied("GET\thttp\tALLOWED\t/v1/x\texpect: 100-continue", Allowed),
-        denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", Nowhere),
+        denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", AllowedOn(WASMTIME)),
         denied("GET\thttp\tALLOWED\t/v1/x\tte: gzip", Allowed),
     ]
 };
