@@ -9,7 +9,7 @@ use sandbox_net::{AuditFile, AuditLine, AuditSink};
 
 use crate::collector::Collector;
 use crate::config;
-use crate::server::StartError;
+use crate::start_error::StartError;
 
 /// The log that all sandboxes share. Each line is written whole.
 #[derive(Clone, Debug)]

@@ -6,8 +6,6 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::request::Content;
-
 /// The most arguments, variables, and rules of each kind.
 const WORDS: usize = 4000;
 /// The most files.
@@ -28,10 +26,10 @@ pub(crate) fn variables<'de, D: Deserializer<'de>>(
 }
 
 /// Files, whose paths have few parts.
-pub(crate) fn files<'de, D: Deserializer<'de>>(
+pub(crate) fn files<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
-) -> Result<BTreeMap<String, Content>, D::Error> {
-    let files: BTreeMap<String, Content> = from.deserialize_map(Table::new(FILES))?;
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let files: BTreeMap<String, T> = from.deserialize_map(Table::new(FILES))?;
     let is_deep = |path: &&String| path.split('/').count() > PARTS;
     match files.keys().find(is_deep) {
         Some(path) => {
@@ -122,7 +120,7 @@ mod tests {
                 .collect();
             format!("{{{}}}", entries.join(","))
         };
-        let parsed = |text: &str| files(&mut serde_json::Deserializer::from_str(text));
+        let parsed = |text: &str| files::<_, String>(&mut serde_json::Deserializer::from_str(text));
         assert_eq!(parsed(&table(FILES)).unwrap().len(), FILES);
         assert!(parsed(&table(FILES + 1)).is_err());
         let deep = format!("{{\"{}\": \"\"}}", "/a".repeat(PARTS));

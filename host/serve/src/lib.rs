@@ -39,6 +39,7 @@ mod router;
 mod run;
 mod server;
 mod sessions;
+mod start_error;
 mod stream;
 mod strict;
 mod telemetry;
@@ -47,5 +48,6 @@ mod token;
 mod turn;
 
 pub use config::{Config, ConfigError};
-pub use server::{Server, StartError};
+pub use server::Server;
+pub use start_error::StartError;
 pub use telemetry::{Telemetry, TelemetryError};

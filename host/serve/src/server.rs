@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use sandbox_net::{Engine, Error, Snapshot};
+use sandbox_net::{Engine, Snapshot};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::body::Bodies;
 use crate::config::{Config, name_fault};
 use crate::listener::Connections;
 use crate::sessions::{self, Sessions};
+use crate::start_error::StartError;
 use crate::tenant::{Common, Tenant};
 use crate::{metrics, router};
 
@@ -26,50 +27,6 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// How long a collector has for the last lines of the audit log.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
-
-/// Why the server could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address cannot be listened on.
-    #[error("the server can't listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// A file that the configuration names cannot be read or written.
-    #[error("'{path}' can't be used: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// Nothing can be sent to the collector of the audit log.
-    #[error("audit: logs: '{address}' can't be used: {source}")]
-    Collector {
-        /// Its address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// There are no random numbers for the name of this instance.
-    #[error("the name of this instance can't be made: {0}: name it with 'instance'")]
-    Random(io::Error),
-    /// The sandboxes of a tenant cannot be made.
-    #[error("tenant '{tenant}': {source}")]
-    Tenant {
-        /// Its name.
-        tenant: String,
-        /// What is wrong.
-        source: Box<Error>,
-    },
-    /// The snapshot cannot be used.
-    #[error(transparent)]
-    Snapshot(Box<Error>),
-}
 
 /// A server that listens. Dropping it ends all programs at once; [`drain`](Self::drain) lets them finish.
 #[derive(Debug)]
