@@ -263,7 +263,7 @@ mod tests {
         let sparse = File::create(from.path().join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         let error = copy(from.path(), to.path(), DiskLimits::default()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
         assert!(!to.path().join("sparse").exists());
     }
 }
