@@ -177,12 +177,12 @@ async fn deleting_a_session_ends_its_turn_with_a_line_that_says_so() {
     running.is_as_new().await;
 }
 
-/// A session whose program looks a name up when it ends, after so many seconds.
+/// A session whose program sends a request when it ends, after so many seconds.
 async fn that_ends(running: &Running, name: &str, seconds: u32) -> String {
     let session = begin(running, json!({})).await;
     let code = format!(
-        "import atexit, socket, time\n\
-         def end():\n    time.sleep({seconds})\n    socket.getaddrinfo('{name}', 80)\n\
+        "import atexit, time, urllib.request\n\
+         def end():\n    time.sleep({seconds})\n    urllib.request.urlopen('http://{name}/')\n\
          atexit.register(end)"
     );
     let registered = turn(running, &session, &code).await.end();
@@ -198,7 +198,8 @@ async fn delete(running: &Running, session: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_session_takes_a_turn_and_is_left_out_without_one() {
-    let settings = "[programs]\nrunning = 1\n[audit]\nfile = \"audit.jsonl\"";
+    let settings =
+        "[programs]\nrunning = 1\nallow = [\"http://other.test\"]\n[audit]\nfile = \"audit.jsonl\"";
     let running = start(settings, "waiting = 0").await;
     let ran = that_ends(&running, "ran.test", 2).await;
     let left_out = that_ends(&running, "left-out.test", 0).await;
