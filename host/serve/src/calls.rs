@@ -91,6 +91,14 @@ impl Service {
             turns: Arc::clone(&self.turns),
         })
     }
+
+    /// A place for the end of a session, which is never refused: a tenant has only so many sessions.
+    pub(crate) fn enter_to_end(&self, tenant: &Tenant) -> Place {
+        Place {
+            tenant: tenant.gate.enter_anyway(),
+            turns: Arc::clone(&self.turns),
+        }
+    }
 }
 
 /// Does the work of a call for the tenant who asks. When the time of a server that ends is over, what waits

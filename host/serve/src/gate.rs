@@ -17,7 +17,7 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 pub(crate) struct Place {
     turns: Arc<Semaphore>,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// One that goes on.
@@ -41,11 +41,16 @@ impl Gate {
 
     /// Takes a place; `None` if all are taken.
     pub(crate) fn enter(&self) -> Option<Place> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place {
+        let place = self.enter_anyway();
+        place._place.is_some().then_some(place)
+    }
+
+    /// Waits like the others, but is not refused: for what is bounded otherwise, and frees what it has.
+    pub(crate) fn enter_anyway(&self) -> Place {
+        Place {
             turns: Arc::clone(&self.turns),
-            _place: place,
-        })
+            _place: Arc::clone(&self.places).try_acquire_owned().ok(),
+        }
     }
 
     /// How many go on.
@@ -99,5 +104,17 @@ mod tests {
         assert_eq!((gate.running(), gate.waiting()), (1, 0));
         drop(second);
         assert_eq!((gate.running(), gate.waiting()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_refused_waits_behind_the_others_all_the_same() {
+        let gate = Gate::new(1, 0);
+        let first = gate.enter().expect("a place").turn().await;
+        assert!(gate.enter().is_none());
+        let mut end = Box::pin(gate.enter_anyway().turn());
+        assert!(futures_util::poll!(&mut end).is_pending());
+        drop(first);
+        let _end = end.await;
+        assert_eq!(gate.running(), 1);
     }
 }

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod answers;
 mod audit;
 mod body;
 mod calls;

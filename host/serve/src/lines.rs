@@ -1,14 +1,19 @@
 //! What a program prints, as lines of JSON.
 
-use bytes::Bytes;
+use bytes::BufMut as _;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
 use sandbox_net::OutputReader;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use tokio::io::AsyncReadExt as _;
+
+/// The most bytes of a piece. They wait for room, and are up to six times as many as JSON.
+const PIECE: usize = 16 << 10;
 
 /// A line of the response, and how many bytes of the program's are in it.
 pub(crate) struct Piece {
-    pub(crate) line: Bytes,
+    pub(crate) line: Vec<u8>,
     pub(crate) length: u64,
 }
 
@@ -21,24 +26,25 @@ pub(crate) fn printed(
 }
 
 /// A value as one line.
-pub(crate) fn line(value: &Value) -> Bytes {
-    let mut line = value.to_string();
-    line.push('\n');
-    line.into()
+pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
+    // What is written as lines has nothing that cannot be.
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 /// The pieces of a stream as values such as `{"stdout": "text"}`.
 fn pieces(name: &'static str, reader: Option<OutputReader>) -> BoxStream<'static, Piece> {
     let next = move |(reader, mut begun): (Option<OutputReader>, Vec<u8>)| async move {
         let mut reader = reader?;
-        match reader.next().await {
-            Some(bytes) => {
-                begun.extend_from_slice(&bytes);
+        begun.reserve(PIECE);
+        match reader.read_buf(&mut (&mut begun).limit(PIECE)).await {
+            Ok(count @ 1..) => {
                 let text = whole_characters(&mut begun);
-                Some((piece(name, &text, bytes.len()), (Some(reader), begun)))
+                Some((piece(name, &text, count), (Some(reader), begun)))
             }
-            None if begun.is_empty() => None,
-            None => {
+            _ if begun.is_empty() => None,
+            _ => {
                 let text = String::from_utf8_lossy(&begun);
                 Some((piece(name, &text, 0), (None, Vec::new())))
             }

@@ -65,6 +65,8 @@ fn gauges(service: &Service) {
         gauge!("sandbox_net_serve_running", &label).set(number(tenant.gate.running()));
         gauge!("sandbox_net_serve_waiting", &label).set(number(tenant.gate.waiting()));
         gauge!("sandbox_net_serve_sessions", &label).set(number(sessions));
+        let answers = tenant.answers.held();
+        gauge!("sandbox_net_serve_answers_bytes", &label).set(answers as f64);
         gauge!("sandbox_net_serve_ready", &label).set(number(stats.ready));
     }
     let usage = service.engine.usage();

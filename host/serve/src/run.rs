@@ -70,7 +70,7 @@ pub(crate) async fn run(
         .start(script(request.code), options.unbuffered());
     let run = started.await?;
     let name = lent.sandbox.name().to_owned();
-    let (lines, body) = Lines::new(service.write_timeout);
+    let (lines, body) = Lines::new(&tenant.answers, service.write_timeout);
     let program = Program {
         run,
         lent,
@@ -151,67 +151,91 @@ impl Program {
             output,
             held,
         } = self;
-        let kill = run.kill_handle();
         let pieces = lines::printed(run.stdout(), run.stderr());
-        let mut stopped = lines.forward(pieces, output, ending).await;
-        if stopped != Stopped::Over {
-            kill.kill();
-        }
-        let outcome = {
-            let mut waiting = std::pin::pin!(run.wait());
-            tokio::select! {
-                outcome = &mut waiting => outcome,
-                () = lines.gone() => {
-                    stopped = Stopped::Gone;
-                    kill.kill();
-                    waiting.await
-                }
-                () = ending.cancelled(), if stopped == Stopped::Over => {
-                    stopped = Stopped::Ending;
-                    kill.kill();
-                    waiting.await
-                }
+        let mut forward = std::pin::pin!(lines.forward(pieces, output));
+        let (outcome, stopped) = lines.until_end(forward.as_mut(), run.wait(), ending).await;
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => {
+                run.kill();
+                run.wait().await
             }
         };
-        // All of it is free before the client hears of the end.
+        // All of it is free before the client hears of the end, and before it takes the rest of the output.
         drop((run, lent, held));
-        let (word, last) = last(outcome, stopped);
-        lines.end(&last).await;
-        word
+        let (end, denied) = End::of(outcome);
+        let so_far = stopped.unwrap_or(Stopped::Over);
+        let whole = end.line(so_far, denied);
+        let whole = lines.answers().long(whole, || end.shortened(so_far));
+        let last = |now| match now == so_far {
+            true => (end.word(now), whole),
+            false => (end.word(now), end.shortened(now).into()),
+        };
+        lines.finish(forward, stopped, ending, last).await
     }
 }
 
-/// The last line, and its word for how the program ended.
-fn last(outcome: Result<Outcome, Error>, stopped: Stopped) -> (&'static str, Value) {
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            let failure = Failure::from(error);
-            return ("error", json!({"ended": "error", "error": failure.text()}));
-        }
-    };
-    let (word, why) = match stopped {
-        Stopped::Over => (outcome.exit.as_str(), None),
-        Stopped::Gone => ("gone", None),
-        Stopped::Output => ("output-limit", Some("it printed more than it may")),
-        Stopped::Ending => ("shutdown", Some("this instance ends")),
-    };
-    let denied = outcome.decisions.iter();
-    let denied = denied.filter(|it| it.verdict == Verdict::Deny);
-    let denied =
-        denied.map(|it| json!({"target": it.target, "rule": it.rule, "reason": it.reason}));
-    let mut line = json!({
-        "ended": word,
-        "exit_code": outcome.exit_code(),
-        "seconds": outcome.duration.as_secs_f64(),
-        "cpu_seconds": outcome.cpu.as_secs_f64(),
-        "memory": outcome.memory,
-        "requests": outcome.exchanges.len(),
-        "denied": denied.take(DENIED).collect::<Vec<_>>(),
-        "limits": outcome.budgets_reached(),
-    });
-    if let Some(why) = why {
-        line["error"] = why.into();
+/// How a program ended, unless it was stopped.
+struct End {
+    word: &'static str,
+    line: Value,
+}
+
+impl End {
+    /// The end, and the denials of its line.
+    fn of(outcome: Result<Outcome, Error>) -> (Self, Vec<Value>) {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let word = "error";
+                let line = json!({"ended": word, "error": Failure::from(error).text()});
+                return (Self { word, line }, Vec::new());
+            }
+        };
+        let denied = outcome.decisions.iter();
+        let denied = denied.filter(|it| it.verdict == Verdict::Deny).take(DENIED);
+        let denied =
+            denied.map(|it| json!({"target": it.target, "rule": it.rule, "reason": it.reason}));
+        let word = outcome.exit.as_str();
+        let line = json!({
+            "ended": word,
+            "exit_code": outcome.exit_code(),
+            "seconds": outcome.duration.as_secs_f64(),
+            "cpu_seconds": outcome.cpu.as_secs_f64(),
+            "memory": outcome.memory,
+            "requests": outcome.exchanges.len(),
+            "limits": outcome.budgets_reached(),
+        });
+        (Self { word, line }, denied.collect())
     }
-    (word, line)
+
+    /// Why the program or its output was stopped, if it was, after its word.
+    fn why(&self, stopped: Stopped) -> Option<(&'static str, &'static str)> {
+        match stopped {
+            _ if self.word == "error" => None,
+            Stopped::Over => None,
+            Stopped::Gone => Some(("gone", "the client went away")),
+            Stopped::Output => Some(("output-limit", "it printed more than it may")),
+            Stopped::Ending => Some(("shutdown", "this instance ends")),
+        }
+    }
+
+    fn word(&self, stopped: Stopped) -> &'static str {
+        self.why(stopped).map_or(self.word, |(word, _)| word)
+    }
+
+    fn line(&self, stopped: Stopped, denied: Vec<Value>) -> Vec<u8> {
+        let mut line = self.line.clone();
+        line["denied"] = denied.into();
+        if let Some((word, why)) = self.why(stopped) {
+            line["ended"] = word.into();
+            line["error"] = why.into();
+        }
+        lines::line(&line)
+    }
+
+    /// Without the denials, which may be long.
+    fn shortened(&self, stopped: Stopped) -> Vec<u8> {
+        self.line(stopped, Vec::new())
+    }
 }

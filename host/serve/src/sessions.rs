@@ -241,10 +241,15 @@ pub(crate) async fn end(service: &Service, tenant: &Tenant, id: &str) -> Result<
     service.sessions.forget(&entry);
     entry.closing.cancel();
     let live = entry.live.lock().await.take();
-    if let Some(Live { session, lent, .. }) = live {
+    let Some(Live { session, lent, .. }) = live else {
+        return Ok(());
+    };
+    // Its end is a program like others. Without a turn for it in time, the session ends without that.
+    let turn = service.enter_to_end(tenant).turn();
+    if let Ok(_turn) = tokio::time::timeout(CLOSING, turn).await {
         // What it does at its end is its own affair; beyond the time it is dropped.
         let _ = tokio::time::timeout(CLOSING, session.close()).await;
-        drop(lent);
     }
+    drop(lent);
     Ok(())
 }

@@ -7,6 +7,7 @@ use sandbox_net::policy::{Budgets, Policy};
 use sandbox_net::{Engine, Error, ForkOptions, Pool, Sandbox, Snapshot};
 use tokio::sync::Semaphore;
 
+use crate::answers::Answers;
 use crate::audit::Log;
 use crate::body::share;
 use crate::config::{Config, TenantConfig};
@@ -26,6 +27,8 @@ pub(crate) struct Tenant {
     rate: Rate,
     /// Its share of what the bodies of all requests may hold.
     pub(crate) bodies: Arc<Semaphore>,
+    /// The room of the lines that its clients have not taken.
+    pub(crate) answers: Answers,
     pub(crate) sessions: Arc<Semaphore>,
     pub(crate) most_sessions: usize,
     pub(crate) disk: u64,
@@ -67,6 +70,7 @@ impl Tenant {
             )
             .build()
             .await?;
+        let bodies = share(&common.config.file.server, common.config.tenants.len());
         Ok(Self {
             name: file.name.clone(),
             digests: own.digests.clone(),
@@ -74,7 +78,8 @@ impl Tenant {
             pool,
             gate: Gate::new(running, waiting),
             rate: Rate::new(file.runs_per_minute),
-            bodies: share(&common.config.file.server, common.config.tenants.len()),
+            answers: Answers::new(&bodies),
+            bodies,
             sessions: Arc::new(Semaphore::new(most_sessions)),
             most_sessions,
             disk: file.disk(programs),

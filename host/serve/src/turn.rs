@@ -1,15 +1,18 @@
 //! `POST /v1/sessions/{id}/turns`: one turn, from its request to its last line.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
-use sandbox_net::{Error, Output, Session, TurnEnd, TurnOptions, TurnOutcome};
-use serde_json::{Value, json};
+use sandbox_net::{Error, Output, PythonException, TurnEnd, TurnOptions, TurnOutcome, Value};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedMutexGuard, oneshot};
-use tokio_util::sync::CancellationToken;
 
+use crate::answers::{Answers, Last};
 use crate::body::Room;
 use crate::calls::Turn;
 use crate::failure::Failure;
@@ -58,10 +61,11 @@ pub(crate) async fn turn(
         .limits
         .output
         .map_or(entry.output, |own| own.min(entry.output));
+    let reply = output.min(REPLY).min(tenant.answers.reply());
     let mut options = TurnOptions::new()
         .stdout(Output::Piped)
         .stderr(Output::Piped)
-        .reply_limit(u32::try_from(output.min(REPLY)).unwrap_or(u32::MAX));
+        .reply_limit(u32::try_from(reply).unwrap_or(u32::MAX));
     if let Some(limit) = seconds("seconds", request.limits.seconds)? {
         options = options.time_limit(limit);
     }
@@ -69,10 +73,18 @@ pub(crate) async fn turn(
         options = options.request_limit(limit);
     }
     tenant.counted()?;
-    let turn = place.turn().await;
-    write_files(&lent.sandbox, &tenant, request.files).await?;
+    let begun = async {
+        let turn = place.turn().await;
+        write_files(&lent.sandbox, &tenant, request.files).await?;
+        Ok::<_, Failure>(turn)
+    };
+    let turn = tokio::select! {
+        biased;
+        () = entry.closing.cancelled() => return Err(closed()),
+        turn = begun => turn?,
+    };
     let name = lent.sandbox.name().to_owned();
-    let (lines, body) = Lines::new(service.write_timeout);
+    let (lines, body) = Lines::new(&tenant.answers, service.write_timeout);
     let (tell, told) = oneshot::channel();
     let asked = Asked {
         entry,
@@ -92,6 +104,12 @@ pub(crate) async fn turn(
         Ok(Err(failure)) => Err(failure),
         Err(_) => Err(Failure::no_session()),
     }
+}
+
+/// The session was ended while the turn waited.
+fn closed() -> Failure {
+    let why = "the session was ended before the turn began: begin another one";
+    Failure::new(StatusCode::GONE, "session-ended", why)
 }
 
 impl Asked {
@@ -114,129 +132,183 @@ impl Asked {
             let _ = tell.send(Err(Failure::no_session()));
             return "error";
         };
-        let turn = Asking {
-            code,
-            options,
-            output,
-            closing: &entry.closing,
-        };
-        let (outcome, stopped) = match turn.played(&mut begun.session, &lines, tell).await {
-            Ok(ended) => ended,
-            Err(word) => {
-                if begun.session.ended().is_some() {
-                    service.sessions.forget(&entry);
-                }
-                return word;
+        let mut failure = None;
+        let starting = async {
+            tokio::select! {
+                biased;
+                () = lines.gone() => return None,
+                () = entry.closing.cancelled() => Err(closed()),
+                started = begun.session.start(code, options) => started.map_err(Failure::from),
             }
+            .map_err(|why| failure = Some(why))
+            .ok()
         };
-        let is_over = begun.session.ended().is_some() || stopped == Stopped::Ending;
+        let Some(mut turn) = starting.await else {
+            if begun.session.ended().is_some() {
+                service.sessions.forget(&entry);
+            }
+            let Some(failure) = failure else {
+                return "gone";
+            };
+            let _ = tell.send(Err(failure));
+            return "error";
+        };
+        let _ = tell.send(Ok(()));
+        let pieces = lines::printed(turn.stdout(), turn.stderr());
+        let mut forward = std::pin::pin!(lines.forward(pieces, output));
+        // Without an outcome it was interrupted: dropping a turn does that, and ends the session if it goes on.
+        let (outcome, stopped) = lines
+            .until_end(forward.as_mut(), turn.wait(), &entry.closing)
+            .await;
+        let is_over = begun.session.ended().is_some() || stopped == Some(Stopped::Ending);
         if is_over {
             service.sessions.forget(&entry);
             *live = None;
         }
         entry.touch();
-        // All of it is free before the client hears of the end.
+        // All of it is free before the client hears of the end, and before it takes the rest of the output.
         drop((live, held));
-        let (word, mut last) = last(outcome, stopped, service.ending.is_cancelled());
-        last["session"] = if is_over { "ended" } else { "goes on" }.into();
-        lines.end(&last).await;
-        word
+        let session = if is_over { "ended" } else { "goes on" };
+        let told = outcome.map(|outcome| told(outcome, session, lines.answers()));
+        let last = |stopped| match (stopped, told) {
+            (Stopped::Over, Some(told)) => told,
+            (stopped, _) => cut(stopped, session, service.ending.is_cancelled()),
+        };
+        lines.finish(forward, stopped, &service.ending, last).await
     }
 }
 
-/// A turn, without what it holds.
-struct Asking<'a> {
-    code: String,
-    options: TurnOptions,
-    output: u64,
-    closing: &'a CancellationToken,
-}
-
-impl Asking<'_> {
-    /// Starts the turn, tells whether that went well, and sends what it prints. Without an outcome it was
-    /// interrupted: dropping a turn does that, and ends the session if the turn goes on.
-    async fn played(
-        self,
-        session: &mut Session,
-        lines: &Lines,
-        tell: oneshot::Sender<Result<(), Failure>>,
-    ) -> Result<(Option<Result<TurnOutcome, Error>>, Stopped), &'static str> {
-        let started = tokio::select! {
-            () = lines.gone() => return Err("gone"),
-            started = session.start(self.code, self.options) => started,
-        };
-        let mut turn = match started {
-            Ok(turn) => turn,
-            Err(error) => {
-                let _ = tell.send(Err(error.into()));
-                return Err("error");
-            }
-        };
-        let _ = tell.send(Ok(()));
-        let pieces = lines::printed(turn.stdout(), turn.stderr());
-        let stopped = lines.forward(pieces, self.output, self.closing).await;
-        if stopped != Stopped::Over {
-            return Ok((None, stopped));
+/// The last line of a turn that was stopped, or of which the output was, and its word.
+fn cut(stopped: Stopped, session: &str, server_ends: bool) -> (&'static str, Last) {
+    let (word, why) = match stopped {
+        Stopped::Gone | Stopped::Over => ("gone", "the client went away"),
+        Stopped::Output => ("output-limit", "it printed more than it may"),
+        Stopped::Ending if server_ends => {
+            ("shutdown", "this instance ends, and its sessions with it")
         }
-        Ok(tokio::select! {
-            outcome = turn.wait() => (Some(outcome), stopped),
-            () = lines.gone() => (None, Stopped::Gone),
-            () = self.closing.cancelled() => (None, Stopped::Ending),
-        })
-    }
-}
-
-/// The last line, and its word for how the turn ended.
-fn last(
-    outcome: Option<Result<TurnOutcome, Error>>,
-    stopped: Stopped,
-    server_ends: bool,
-) -> (&'static str, Value) {
-    let (word, why) = match (outcome, stopped) {
-        (Some(Ok(outcome)), _) => return told(&outcome),
-        (Some(Err(error)), _) => ("error", Failure::from(error).text().to_owned()),
-        (None, Stopped::Gone | Stopped::Over) => ("gone", "the client went away".to_owned()),
-        (None, Stopped::Output) => ("output-limit", "it printed more than it may".to_owned()),
-        (None, Stopped::Ending) if server_ends => (
-            "shutdown",
-            "this instance ends, and its sessions with it".to_owned(),
-        ),
-        (None, Stopped::Ending) => ("closed", "the session was ended".to_owned()),
+        Stopped::Ending => ("closed", "the session was ended"),
     };
-    (word, json!({"ended": word, "error": why}))
+    let line = json!({"ended": word, "error": why, "session": session});
+    (word, lines::line(&line).into())
 }
 
-fn told(outcome: &TurnOutcome) -> (&'static str, Value) {
+/// The last line of a turn that ended, and its word for how.
+fn told(
+    outcome: Result<TurnOutcome, Error>,
+    session: &'static str,
+    answers: &Answers,
+) -> (&'static str, Last) {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let failure = Failure::from(error);
+            let line = json!({"ended": "error", "error": failure.text(), "session": session});
+            return ("error", lines::line(&line).into());
+        }
+    };
     let word = match &outcome.end {
         TurnEnd::Ended(exit) => exit.as_str(),
         end => end.as_str(),
     };
-    let value = outcome.value.as_ref().map(|value| {
-        let read = value.json.as_deref().map(serde_json::from_str::<Value>);
-        let mime: serde_json::Map<String, Value> = value
-            .mime
-            .iter()
-            .map(|(kind, form)| (kind.clone(), form.as_str().into()))
-            .collect();
-        json!({"text": value.text, "json": read.and_then(Result::ok), "mime": mime})
-    });
-    let exception = outcome.exception.as_ref().map(|exception| {
-        json!({
-            "type": exception.type_name,
-            "message": exception.message,
-            "traceback": exception.traceback,
+    let told = Told {
+        cpu_seconds: outcome.cpu.as_secs_f64(),
+        ended: word,
+        exception: outcome.exception.as_ref().map(Thrown::of),
+        limits: outcome.budgets_reached(),
+        memory: outcome.memory,
+        requests: outcome.exchanges.len(),
+        seconds: outcome.duration.as_secs_f64(),
+        session,
+        truncated: outcome.truncated,
+        value: outcome.value.as_ref().map(Forms::of),
+    };
+    let line = lines::line(&told);
+    let short = || {
+        lines::line(&Told {
+            exception: None,
+            value: None,
+            truncated: true,
+            ..told
         })
-    });
-    let line = json!({
-        "ended": word,
-        "value": value,
-        "exception": exception,
-        "seconds": outcome.duration.as_secs_f64(),
-        "cpu_seconds": outcome.cpu.as_secs_f64(),
-        "memory": outcome.memory,
-        "requests": outcome.exchanges.len(),
-        "limits": outcome.budgets_reached(),
-        "truncated": outcome.truncated,
-    });
-    (word, line)
+    };
+    (word, answers.long(line, short))
+}
+
+/// What a turn came to. All texts in it are the program's.
+#[derive(Serialize)]
+struct Told<'a, Limits> {
+    cpu_seconds: f64,
+    ended: &'static str,
+    exception: Option<Thrown<'a>>,
+    limits: Limits,
+    memory: usize,
+    requests: usize,
+    seconds: f64,
+    session: &'static str,
+    truncated: bool,
+    value: Option<Forms<'a>>,
+}
+
+#[derive(Serialize)]
+struct Thrown<'a> {
+    message: &'a str,
+    traceback: &'a str,
+    #[serde(rename = "type")]
+    type_name: &'a str,
+}
+
+impl<'a> Thrown<'a> {
+    fn of(exception: &'a PythonException) -> Self {
+        Self {
+            message: &exception.message,
+            traceback: &exception.traceback,
+            type_name: &exception.type_name,
+        }
+    }
+}
+
+/// The forms of a value.
+#[derive(Serialize)]
+struct Forms<'a> {
+    json: Option<Box<RawValue>>,
+    mime: BTreeMap<&'a str, &'a str>,
+    text: &'a str,
+}
+
+impl<'a> Forms<'a> {
+    fn of(value: &'a Value) -> Self {
+        let mime = value.mime.iter();
+        Self {
+            json: value.json.as_deref().and_then(raw),
+            mime: mime.map(|(kind, form)| (&**kind, &**form)).collect(),
+            text: &value.text,
+        }
+    }
+}
+
+/// JSON as it is, within a line: of values that the program chose, a tree could be a hundred times as large.
+fn raw(json: &str) -> Option<Box<RawValue>> {
+    let valid: &RawValue = serde_json::from_str(json).ok()?;
+    // Within JSON that is valid, these are only between its parts.
+    RawValue::from_string(valid.get().replace(['\n', '\r'], " ")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_a_program_stays_in_its_line() {
+        for (json, expected) in [
+            ("[1,\r\n 2]", Some("[1,   2]")),
+            ("\n{\"a\": \"\\n\"}\n", Some("{\"a\": \"\\n\"}")),
+            ("\"a\nb\"", None),
+            ("1\n2", None),
+            ("1}, \"ended\": {", None),
+            ("", None),
+        ] {
+            let raw = raw(json);
+            assert_eq!(raw.as_deref().map(RawValue::get), expected, "{json}");
+        }
+    }
 }

@@ -223,6 +223,12 @@ async fn a_tenant_whose_bodies_take_its_share_takes_no_room_of_another() {
         .write_all(held.as_bytes())
         .await
         .expect("a beginning");
+    // A program that ran before would take the room of its own body, so that the held one is refused.
+    let waiting = "sandbox_net_serve_waiting{tenant=\"acme\"}";
+    until("one sends its body", async || {
+        running.number(waiting).await == 1.0
+    })
+    .await;
     let code = json!({ "code": format!("'{}'", "x".repeat(10_000)) }).to_string();
     let run = async |token| {
         crate::client::ask(running.address(), "POST", "/v1/run", Some(token), &code).await

@@ -1,5 +1,6 @@
 //! `sandbox-net serve`: what clients get, what a bad client gets, and what is left of either.
 
+mod answers;
 mod bad_clients;
 mod client;
 mod deployment;

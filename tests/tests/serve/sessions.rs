@@ -176,3 +176,92 @@ async fn deleting_a_session_ends_its_turn_with_a_line_that_says_so() {
     );
     running.is_as_new().await;
 }
+
+/// A session whose program sends a request when it ends, after so many seconds.
+async fn that_ends(running: &Running, name: &str, seconds: u32) -> String {
+    let session = begin(running, json!({})).await;
+    let code = format!(
+        "import atexit, time, urllib.request\n\
+         def end():\n    time.sleep({seconds})\n    urllib.request.urlopen('http://{name}/')\n\
+         atexit.register(end)"
+    );
+    let registered = turn(running, &session, &code).await.end();
+    assert_eq!(registered["ended"], "done", "{registered}");
+    session
+}
+
+async fn delete(running: &Running, session: &str) -> u16 {
+    ask(running.address(), "DELETE", session, Some(ACME), "")
+        .await
+        .status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_session_takes_a_turn_and_is_left_out_without_one() {
+    let settings =
+        "[programs]\nrunning = 1\nallow = [\"http://other.test\"]\n[audit]\nfile = \"audit.jsonl\"";
+    let running = start(settings, "waiting = 0").await;
+    let ran = that_ends(&running, "ran.test", 2).await;
+    let left_out = that_ends(&running, "left-out.test", 0).await;
+    let (status, ()) = tokio::join!(delete(&running, &ran), running.runs(1));
+    assert_eq!(status, 204);
+    running.runs(0).await;
+    let long = running.run(json!({"code": "while True: pass", "limits": {"seconds": 30}}));
+    let others = async {
+        running.runs(1).await;
+        // The queue is full, and still it is not refused.
+        assert_eq!(delete(&running, &left_out).await, 204);
+        running
+            .number("sandbox_net_serve_running{tenant=\"acme\"}")
+            .await
+    };
+    let runs = tokio::select! {
+        runs = others => runs,
+        _ = long => panic!("it waited for the end of the program"),
+    };
+    assert_eq!(runs, 1.0);
+    running.is_as_new().await;
+    let log = std::fs::read_to_string(running.directory.path().join("audit.jsonl")).expect("a log");
+    assert!(log.contains("ran.test"), "{log}");
+    assert!(!log.contains("left-out.test"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_waits_ends_with_its_session() {
+    for lifetime in ["1h", "5s"] {
+        let settings = format!("[programs]\nrunning = 1\n[sessions]\nlifetime = \"{lifetime}\"");
+        let running = start(&settings, "").await;
+        let session = begin(&running, json!({})).await;
+        let long = running.run(json!({"code": "while True: pass", "limits": {"seconds": 50}}));
+        let others = async {
+            running.runs(1).await;
+            let waits = turn(&running, &session, "print('too late')");
+            let end = async {
+                let waiting = "sandbox_net_serve_waiting{tenant=\"acme\"}";
+                until("it waits", async || running.number(waiting).await == 1.0).await;
+                match lifetime {
+                    "1h" => delete(&running, &session).await,
+                    _ => 204,
+                }
+            };
+            tokio::join!(waits, end)
+        };
+        let (refused, status) = tokio::select! {
+            both = others => both,
+            _ = long => panic!("{lifetime}: it waited for the end of the program"),
+        };
+        assert_eq!(status, 204);
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (410, Some("session-ended")),
+            "{lifetime}"
+        );
+        running.is_as_new().await;
+        assert_eq!(
+            running
+                .number("sandbox_net_serve_sessions{tenant=\"acme\"}")
+                .await,
+            0.0
+        );
+    }
+}

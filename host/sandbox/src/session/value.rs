@@ -2,6 +2,9 @@
 
 use super::wire::{Reply, Tag};
 
+/// The most levels of a value as JSON.
+const LEVELS: usize = 128;
+
 /// The value of a turn's last expression, as the program shows it. `None` has no value.
 ///
 /// All of it was made by the program: it is text to be shown or parsed like any other input that is not
@@ -63,7 +66,39 @@ impl Value {
 }
 
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    // What is ignored may have any number of levels: serde_json does not count them.
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && levels(text) <= LEVELS
+}
+
+/// How many levels of brackets JSON has that is valid.
+fn levels(json: &str) -> usize {
+    let (mut level, mut most) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                level += 1;
+                most = most.max(level);
+            }
+            b']' | b'}' => level = level.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// Goes to the end of a string.
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +113,18 @@ mod tests {
     #[test]
     fn what_claims_to_be_json_and_is_none_is_left_out() {
         let deep = "[".repeat(100_000);
-        for (json, expected) in [("[1, 2]", Some("[1, 2]")), ("[1,", None), (&*deep, None)] {
+        let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+        let (most, more, far) = (nested(128), nested(129), nested(100_000));
+        let text = format!(r#"["\\\"{most}", {{}}]"#);
+        for (json, expected) in [
+            ("[1, 2]", Some("[1, 2]")),
+            ("[1,", None),
+            (&*deep, None),
+            (&*most, Some(&*most)),
+            (&*text, Some(&*text)),
+            (&*more, None),
+            (&*far, None),
+        ] {
             let body = [&[0], &*field(b'T', b"x"), &field(b'J', json.as_bytes())].concat();
             let value = Value::of(&Reply::parse(&body).unwrap()).unwrap();
             assert_eq!(value.json.as_deref(), expected);
