@@ -319,8 +319,8 @@ impl Config {
         self.file.audit.stdout
     }
 
-    /// The most memory, in bytes, that programs, bodies and answers take together. The interpreter's code and the
-    /// server itself take half a gibibyte beside it.
+    /// The most memory, in bytes, that programs, bodies, and answers that clients have not taken hold together. The
+    /// interpreter's code and the server itself take half a gibibyte beside it.
     #[must_use]
     pub fn most_memory(&self) -> u64 {
         let (server, programs) = (&self.file.server, &self.file.programs);
@@ -328,7 +328,8 @@ impl Config {
             programs.total_memory,
             programs.total_host_memory,
             server.bodies,
-            // Answers have as much as bodies.
+            // Answers have as much as bodies, and those that wait for that as much again.
+            server.bodies,
             server.bodies,
         ];
         all.iter()
