@@ -10,6 +10,7 @@ use sandbox_net::{Capability, Engine, Snapshot};
 use sandbox_net_compose::{Decider, ExitCode, on_wasi_http};
 
 use crate::baked_policy::{self, Files};
+use crate::output_file::OutputFile;
 use crate::{Failure, console};
 
 #[derive(Args)]
@@ -67,6 +68,8 @@ enum Provider {
 impl Componentize {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
         // What is wrong with the options is told before minutes of work.
+        let inputs = self.policy.iter().chain(&self.snapshot);
+        let output = OutputFile::new(&self.output, inputs.map(PathBuf::as_path))?;
         let policies = match self.provider {
             Some(Provider::WasiHttp) => self.policies()?,
             None => None,
@@ -78,8 +81,7 @@ impl Componentize {
             None => component,
             Some(Provider::WasiHttp) => self.on_wasi_http(&component, policies.as_ref())?,
         };
-        std::fs::write(&self.output, component)
-            .with_context(|| self.output.display().to_string())?;
+        output.write(&component)?;
         self.tell(&engine, snapshot.as_ref())?;
         Ok(0)
     }

@@ -17,6 +17,7 @@ mod middleware_command;
 mod missing_module;
 mod native_command;
 mod no_network;
+mod output_file;
 mod policy_command;
 mod policy_options;
 mod printable;

@@ -8,6 +8,7 @@ use sandbox_net_compose::{middleware, other_ways, plug};
 
 use crate::baked_policy::{self, lines};
 use crate::console::{self, Console};
+use crate::output_file::OutputFile;
 use crate::{Failure, input};
 
 /// Write a component that holds a policy between a WebAssembly component and the network, on any host.
@@ -34,6 +35,8 @@ impl Middleware {
     }
 
     fn run(self, console: &mut Console<'_>) -> Result<u8, Failure> {
+        let inputs = self.policy.iter().chain(&self.guest);
+        let place = OutputFile::new(&self.output, inputs.map(PathBuf::as_path))?;
         let files = baked_policy::read(&self.policy)?;
         let policy = middleware(&files.texts())?;
         let mut unenforced = files.unenforced();
@@ -47,7 +50,7 @@ impl Middleware {
         };
         baked_policy::accept(console, &unenforced, self.accept_unenforced)?;
         let output = input::name(&self.output);
-        std::fs::write(&self.output, component).context(output.clone())?;
+        place.write(&component)?;
         writeln!(console.out, "{output}: {}", self.next_step(&output))?;
         Ok(0)
     }

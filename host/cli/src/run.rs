@@ -214,7 +214,13 @@ impl Run {
             "-" => Script::stdin(),
             path => {
                 // Do not open it: a named pipe can be opened only once, by its reader.
-                std::fs::metadata(path).with_context(|| format!("the script {path}"))?;
+                let found = std::fs::metadata(path);
+                if found.is_err() && path.starts_with("--") {
+                    bail!(
+                        "{path} is no option of 'run', and there is no script of that name: see 'sandbox-net run --help'"
+                    );
+                }
+                found.with_context(|| format!("the script {path}"))?;
                 Script::path(path)
             }
         };

@@ -7,6 +7,7 @@ use clap::Args;
 use sandbox_net::python::Terminal;
 use sandbox_net::{Error, Snapshot, SnapshotError};
 
+use crate::output_file::OutputFile;
 use crate::script_wishes::Wishes;
 use crate::supervise::say;
 use crate::values::time;
@@ -36,6 +37,7 @@ pub(crate) struct SnapshotCommand {
 
 impl SnapshotCommand {
     pub(crate) async fn execute(self, cache_dir: Option<PathBuf>) -> Result<u8, Failure> {
+        let output_file = OutputFile::only_file(&self.output, &self.with_requirements)?;
         let wishes = Wishes::read(None, None, &self.with_requirements)?;
         let mut builder = Snapshot::builder()
             .time_limit(self.timeout)
@@ -57,7 +59,7 @@ impl SnapshotCommand {
             say("the imports printed this, which programs will not print again:");
             say_lines(&output);
         }
-        snapshot.save(&self.output).await?;
+        snapshot.save(output_file.path()).await?;
         let memory = printable::bytes(snapshot.memory() as u64);
         console::print(&format!(
             "{}: programs begin with {memory}; run one with sandbox-net run --snapshot {0} SCRIPT",

@@ -26,6 +26,8 @@ mod native;
 #[cfg(unix)]
 #[path = "cli/native_patch.rs"]
 mod native_patch;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[cfg(unix)]
 #[path = "cli/pipes.rs"]
 mod pipes;

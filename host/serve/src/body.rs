@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Listening;
 use crate::failure::Failure;
+use crate::few::Object;
 
 /// What a body may hold, and for how long.
 pub(crate) struct Bodies {
@@ -79,10 +80,12 @@ impl Bodies {
         } else {
             &bytes[..]
         };
-        let value = serde_json::from_slice(text);
-        let wrong =
-            |error| Failure::bad("body", format!("the body is not as it has to be: {error}"));
-        Ok((value.map_err(wrong)?, room))
+        let wrong = |error| {
+            let why = format!("the body is not the JSON object that it has to be: {error}");
+            Failure::bad("body", why)
+        };
+        let Object(value) = serde_json::from_slice(text).map_err(wrong)?;
+        Ok((value, room))
     }
 
     fn too_long(&self) -> Failure {

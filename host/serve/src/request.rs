@@ -22,8 +22,9 @@ pub(crate) struct RunRequest {
     pub(crate) stdin: Option<Content>,
     #[serde(default, deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
+    #[serde(default, deserialize_with = "few::object_or_none")]
     pub(crate) policy: Option<PolicyRequest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::object")]
     pub(crate) limits: Limits,
 }
 
@@ -37,7 +38,9 @@ pub(crate) struct SessionRequest {
     pub(crate) environment: BTreeMap<String, String>,
     #[serde(deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
+    #[serde(deserialize_with = "few::object_or_none")]
     pub(crate) policy: Option<PolicyRequest>,
+    #[serde(deserialize_with = "few::object")]
     pub(crate) limits: Limits,
 }
 
@@ -48,7 +51,7 @@ pub(crate) struct TurnRequest {
     pub(crate) code: String,
     #[serde(default, deserialize_with = "few::files")]
     pub(crate) files: BTreeMap<String, Content>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few::object")]
     pub(crate) limits: TurnLimits,
 }
 
@@ -60,6 +63,7 @@ pub(crate) struct PolicyRequest {
     pub(crate) allow: Vec<String>,
     #[serde(deserialize_with = "few::words")]
     pub(crate) deny: Vec<String>,
+    #[serde(deserialize_with = "few::object")]
     pub(crate) budgets: BudgetsRequest,
 }
 
@@ -103,6 +107,7 @@ pub(crate) enum Content {
     /// The text itself.
     Text(String),
     /// `{"base64": "…"}`.
+    #[serde(deserialize_with = "few::object")]
     Encoded(Encoded),
 }
 
@@ -122,9 +127,9 @@ impl Content {
     pub(crate) fn bytes(self, what: &str) -> Result<Vec<u8>, Failure> {
         match self {
             Self::Text(text) => Ok(text.into_bytes()),
-            Self::Encoded(Encoded { base64 }) => STANDARD
-                .decode(base64)
-                .map_err(|error| Failure::bad("base64", format!("{what}: {error}"))),
+            Self::Encoded(Encoded { base64 }) => STANDARD.decode(base64).map_err(|error| {
+                Failure::bad("base64", format!("{what}: it is no base64: {error}"))
+            }),
         }
     }
 }
@@ -144,6 +149,10 @@ pub(crate) fn seconds(key: &str, limit: Option<f64>) -> Result<Option<Duration>,
             "limit",
             format!("limits: {key} is zero: raise it, or omit it"),
         )),
-        Err(error) => Err(Failure::bad("limit", format!("limits: {key}: {error}"))),
+        Err(_) => {
+            let why =
+                format!("limits: {key} is {limit}, which is no time: write seconds above zero");
+            Err(Failure::bad("limit", why))
+        }
     }
 }

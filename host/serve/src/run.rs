@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
-use sandbox_net::{Error, Outcome, Output, Run, RunOptions, Sandbox, Script, Stdin, Verdict};
+use sandbox_net::{
+    DecisionRecord, Error, Outcome, Output, Run, RunOptions, Sandbox, Script, Stdin, Verdict,
+};
 use serde_json::{Value, json};
 
 use crate::body::Room;
@@ -175,6 +177,15 @@ impl Program {
     }
 }
 
+/// The first requests that were denied, with the rule and the reason.
+pub(crate) fn denials(decisions: &[DecisionRecord]) -> Vec<Value> {
+    let denied = decisions.iter();
+    let denied = denied.filter(|it| it.verdict == Verdict::Deny).take(DENIED);
+    denied
+        .map(|it| json!({"target": it.target, "rule": it.rule, "reason": it.reason}))
+        .collect()
+}
+
 /// How a program ended, unless it was stopped.
 struct End {
     word: &'static str,
@@ -192,10 +203,7 @@ impl End {
                 return (Self { word, line }, Vec::new());
             }
         };
-        let denied = outcome.decisions.iter();
-        let denied = denied.filter(|it| it.verdict == Verdict::Deny).take(DENIED);
-        let denied =
-            denied.map(|it| json!({"target": it.target, "rule": it.rule, "reason": it.reason}));
+        let denied = denials(&outcome.decisions);
         let word = outcome.exit.as_str();
         let line = json!({
             "ended": word,
@@ -206,7 +214,7 @@ impl End {
             "requests": outcome.exchanges.len(),
             "limits": outcome.budgets_reached(),
         });
-        (Self { word, line }, denied.collect())
+        (Self { word, line }, denied)
     }
 
     /// Why the program or its output was stopped, if it was, after its word.

@@ -18,7 +18,7 @@ use crate::calls::Turn;
 use crate::failure::Failure;
 use crate::lines;
 use crate::request::{TurnRequest, seconds};
-use crate::run::write_files;
+use crate::run::{denials, write_files};
 use crate::server::Service;
 use crate::sessions::{Entry, Live};
 use crate::stream::{self, Lines, Stopped};
@@ -206,14 +206,16 @@ fn told(
             return ("error", lines::line(&line).into());
         }
     };
-    let word = match &outcome.end {
-        TurnEnd::Ended(exit) => exit.as_str(),
-        end => end.as_str(),
+    let (word, exit_code) = match &outcome.end {
+        TurnEnd::Ended(exit) => (exit.as_str(), Some(exit.code())),
+        end => (end.as_str(), None),
     };
     let told = Told {
         cpu_seconds: outcome.cpu.as_secs_f64(),
+        denied: denials(&outcome.decisions),
         ended: word,
         exception: outcome.exception.as_ref().map(Thrown::of),
+        exit_code,
         limits: outcome.budgets_reached(),
         memory: outcome.memory,
         requests: outcome.exchanges.len(),
@@ -225,6 +227,7 @@ fn told(
     let line = lines::line(&told);
     let short = || {
         lines::line(&Told {
+            denied: Vec::new(),
             exception: None,
             value: None,
             truncated: true,
@@ -238,8 +241,11 @@ fn told(
 #[derive(Serialize)]
 struct Told<'a, Limits> {
     cpu_seconds: f64,
+    denied: Vec<serde_json::Value>,
     ended: &'static str,
     exception: Option<Thrown<'a>>,
+    /// Of a program that has ended itself.
+    exit_code: Option<i32>,
     limits: Limits,
     memory: usize,
     requests: usize,

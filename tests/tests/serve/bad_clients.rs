@@ -166,6 +166,14 @@ async fn requests_with_more_parts_than_have_room_are_refused_with_the_reason() {
         (json!({ "arguments": many }), "more than 4000 entries"),
         (json!({ "files": files }), "more than 1000 entries"),
         (json!({ "files": { deep: "" } }), "more than 32 parts"),
+        (json!({ "limits": [5] }), "a JSON object"),
+        (json!({ "policy": [[], []] }), "a JSON object"),
+        (json!({ "policy": { "budgets": [1] } }), "a JSON object"),
+        (json!({ "stdin": ["eA=="] }), "Content"),
+        (
+            json!({ "limits": { "seconds": -1 } }),
+            "seconds is -1, which is no time",
+        ),
     ] {
         let mut request = json!({ "code": "" });
         for (key, value) in more.as_object().expect("an object") {
@@ -175,7 +183,38 @@ async fn requests_with_more_parts_than_have_room_are_refused_with_the_reason() {
         assert_eq!(answer.status, 400, "{}", answer.body);
         assert!(answer.body.contains(why), "{why}: {}", answer.body);
     }
+    for (path, body) in [
+        ("/v1/run", json!(["print(1)"])),
+        ("/v1/sessions", json!([[], {}])),
+    ] {
+        let answer = running.post(path, body).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains("a JSON object"), "{}", answer.body);
+    }
     running.is_as_new().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_tells_what_was_denied_and_the_exit_code_of_a_program_that_ends_itself() {
+    let running = start("[programs]\nallow = [\"http://allowed.test\"]", "").await;
+    let begun = running.post("/v1/sessions", json!({})).await.json();
+    let turns = format!(
+        "/v1/sessions/{}/turns",
+        begun["id"].as_str().expect("an id")
+    );
+    let ask = "import urllib.request\ntry: urllib.request.urlopen('http://evil.test/')\nexcept OSError: pass";
+    let denied = running.post(&turns, json!({ "code": ask })).await;
+    assert_eq!(
+        denied.end()["denied"][0]["target"],
+        "evil.test:80",
+        "{}",
+        denied.body
+    );
+    assert!(denied.end()["exit_code"].is_null());
+    let ended = running
+        .post(&turns, json!({ "code": "import sys; sys.exit(4)" }))
+        .await;
+    assert_eq!(ended.end()["exit_code"], 4, "{}", ended.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

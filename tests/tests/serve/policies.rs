@@ -223,6 +223,11 @@ fn a_configuration_that_could_not_be_enforced_is_refused_with_key_and_reason() {
             "without a path",
         ),
         (
+            "less memory than the interpreter has",
+            format!("version = 1\n[programs]\nmemory = \"1KiB\"\n{tenant}"),
+            "memory",
+        ),
+        (
             "a collector of logs that is none",
             format!("version = 1\n[audit]\nlogs = \"https://collector\"\n{tenant}"),
             "audit: logs: 'https://collector' is no address",

@@ -319,6 +319,9 @@ pub(super) async fn run(
     };
     match exit {
         Exit::TimeLimit => say("the time limit ended the program"),
+        Exit::MemoryLimit => {
+            say("the memory limit ended the program: raise it with --memory, if it needs more");
+        }
         Exit::Lost => {
             say("the program's confinement was ended from outside, and the program with it")
         }

@@ -32,6 +32,10 @@ fn a_mistake_in_the_command_says_what_to_write() {
             &["run", "--with", "../package", "-c", "pass"],
             &["it is a path", "pip wheel --no-deps"],
         ),
+        (
+            &["run", "--allwo", "https://api.test", "-c", "pass"],
+            &["--allwo is no option of 'run'", "run --help"],
+        ),
         (&["run"], &["SCRIPT", "-c", "-m", "Usage"]),
         (&["run", "--json"], &["SCRIPT", "-c", "-m", "Usage"]),
     ];

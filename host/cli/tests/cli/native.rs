@@ -177,6 +177,25 @@ fn each_mistake_has_one_line_and_its_code() {
 }
 
 #[test]
+fn a_program_that_needs_more_memory_than_it_may_have_ends_with_a_reason() {
+    if !can_confine() {
+        return;
+    }
+    let fill = "python3 -c 'x = bytearray(10 ** 9)'";
+    let ended = native(&["--memory", "64MiB"], &format!("exec {fill}"));
+    let said = text(&ended.stderr);
+    // Without a control group of its own the interpreter is told by the kernel.
+    let is_told = match ended.status.code() {
+        Some(137) => said.contains("the memory limit ended the program"),
+        code => code == Some(1) && said.contains("MemoryError"),
+    };
+    assert!(is_told, "{:?}: {said}", ended.status);
+    let killed = native(&["--memory", "64MiB"], "kill -9 $$");
+    assert_eq!(killed.status.code(), Some(137));
+    assert_eq!(text(&killed.stderr), "");
+}
+
+#[test]
 fn signals_reach_the_program() {
     if !can_confine() {
         return;

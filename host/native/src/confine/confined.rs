@@ -22,6 +22,9 @@ pub struct Confined {
     _weaker: Option<Weaker>,
 }
 
+/// The number of `SIGKILL`.
+const KILL: i32 = 9;
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +35,8 @@ pub enum Exit {
     Signal(i32),
     /// At its time limit.
     TimeLimit,
+    /// At its memory limit: the kernel killed it.
+    MemoryLimit,
     /// The confinement ended it: its init was killed.
     Lost,
 }
@@ -44,7 +49,7 @@ impl Exit {
             Self::Code(code) => code,
             Self::Signal(signal) => 128 + signal,
             Self::TimeLimit => 124,
-            Self::Lost => 137,
+            Self::MemoryLimit | Self::Lost => 137,
         }
     }
 }
@@ -122,6 +127,9 @@ impl Confined {
             }
             match helper.channel().receive::<Report>() {
                 Ok(Some((Report::Exited(code), _))) => break Exit::Code(code),
+                Ok(Some((Report::Killed(KILL), _))) if helper.ran_out_of_memory() => {
+                    break Exit::MemoryLimit;
+                }
                 Ok(Some((Report::Killed(signal), _))) => break Exit::Signal(signal),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break Exit::Lost,

@@ -46,6 +46,17 @@ impl Groups {
         self.0.iter().any(|(one, _)| *one == controller)
     }
 
+    /// Whether the kernel has killed a process because the group had no memory left.
+    pub(super) fn ran_out(&self) -> bool {
+        // Each version of control groups has its own file.
+        let files = ["memory.events", "memory.oom_control"];
+        let groups = self.0.iter().filter(|(one, _)| *one == "memory");
+        let mut texts = groups.flat_map(|(_, group)| {
+            files.map(|file| fs::read_to_string(group.join(file)).unwrap_or_default())
+        });
+        texts.any(|text| has_killed(&text))
+    }
+
     fn add(&mut self, memberships: &str, controller: &'static str, settings: &[(&str, u64)]) {
         for parent in parents(memberships, controller) {
             let name = format!("sandbox-net-{}-{controller}", std::process::id());
@@ -75,6 +86,16 @@ impl Groups {
     }
 }
 
+/// Whether the group's own count of kills is above zero.
+fn has_killed(events: &str) -> bool {
+    let counts = events
+        .lines()
+        .filter_map(|line| line.strip_prefix("oom_kill "));
+    counts
+        .filter_map(|count| count.trim().parse::<u64>().ok())
+        .any(|count| count > 0)
+}
+
 fn is_writable(group: &Path) -> bool {
     let members = group.join("cgroup.procs");
     rustix::fs::access(members, rustix::fs::Access::WRITE_OK).is_ok()
@@ -97,4 +118,28 @@ fn parents(memberships: &str, controller: &str) -> Vec<PathBuf> {
     parents
         .filter(|parent| parent.join("cgroup.procs").exists())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_kill_of_the_group_itself_counts() {
+        for (events, killed) in [
+            (
+                "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 0\n",
+                true,
+            ),
+            (
+                "low 0\nhigh 0\nmax 3\noom 0\noom_kill 0\noom_group_kill 2\n",
+                false,
+            ),
+            ("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", true),
+            ("oom_kill_disable 1\nunder_oom 0\noom_kill 0\n", false),
+            ("", false),
+        ] {
+            assert_eq!(has_killed(events), killed, "{events}");
+        }
+    }
 }

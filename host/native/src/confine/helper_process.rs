@@ -94,6 +94,11 @@ impl Helper {
         self.groups.limit("memory")
     }
 
+    /// Whether the kernel has killed a process of the run because the run's memory was used up.
+    pub(super) fn ran_out_of_memory(&self) -> bool {
+        self.groups.ran_out()
+    }
+
     /// Ends everything, and waits until it has ended.
     fn end(&mut self) {
         // The init ends when this connection does, and its namespace with it.

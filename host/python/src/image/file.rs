@@ -106,12 +106,18 @@ impl Image {
         ))
     }
 
-    /// Writes the image to a file, which takes the place of what was there when it is complete.
+    /// Writes the image to a file, which takes the place of what was there when it is complete. Symbolic links
+    /// are followed.
     ///
     /// # Errors
     ///
-    /// If it can't be written. What was there stays then.
+    /// If it can't be written, or something is there that is no file. What was there stays then.
     pub fn save(&self, path: &Path) -> io::Result<()> {
+        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let why = "something is there that is no file";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
         // What is frozen of a living instance is in several files.
         let [part] = self.parts() else {
             return Err(io::Error::other("the memory is not that of one file"));

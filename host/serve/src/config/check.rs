@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
+use sandbox_net::Sandbox;
 use sandbox_net::policy::{Document, MAX_LENGTH, Policy, Rule};
 
 use super::{Config, File, Programs, Tenant, TenantConfig, Token, TokenSource};
@@ -203,6 +204,7 @@ fn read_tenant(
         return Err(format!("runs_per_minute is from 1 to {MOST_RUNS}"));
     }
     larger(tenant, file)?;
+    usable(tenant, &file.programs)?;
     let has_rules = tenant.policy.is_some() || !tenant.allow.is_empty();
     let path = tenant.policy.as_ref().map(|path| directory.join(path));
     let document = match has_rules {
@@ -224,6 +226,21 @@ fn read_tenant(
         document,
         digests: digests.collect::<Result<_, _>>()?,
     })
+}
+
+/// Refuses limits and variables with which no sandbox could be made.
+fn usable(tenant: &Tenant, programs: &Programs) -> Result<(), String> {
+    let mut sandbox = Sandbox::builder()
+        .time_limit(tenant.time(programs))
+        .memory_limit(usize::try_from(tenant.memory(programs)).unwrap_or(usize::MAX))
+        .disk_limit(tenant.disk(programs));
+    if let Some(limit) = tenant.cpu(programs) {
+        sandbox = sandbox.cpu_limit(limit);
+    }
+    for (name, value) in &programs.environment {
+        sandbox = sandbox.env(name, value);
+    }
+    sandbox.check().map_err(|error| error.to_string())
 }
 
 /// Refuses limits that would not count, because the server's are smaller.
