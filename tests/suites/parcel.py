@@ -9,9 +9,12 @@ with `changes`.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -130,6 +133,14 @@ class Packer:
             self._setters[int(place)](Unpacker("/", {}).unpack(packed))
 
 
+@functools.cache
+def _files() -> str:
+    """Return the directory of files that are made here; it goes with the process."""
+    directory = tempfile.mkdtemp(prefix="parcel-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
 class Unpacker:
     """Makes values from descriptions, and later reports their changes."""
 
@@ -161,7 +172,7 @@ class Unpacker:
             case ["source", path]:
                 return os.path.join(self._root, path)
             case ["file", name, text]:
-                path = Path(tempfile.mkdtemp(prefix="parcel-"), name)
+                path = Path(tempfile.mkdtemp(dir=_files()), name)
                 path.write_text(text)
                 return str(path)
             case ["global", module, name]:

@@ -150,8 +150,9 @@ pub(crate) fn seconds(key: &str, limit: Option<f64>) -> Result<Option<Duration>,
             format!("limits: {key} is zero: raise it, or omit it"),
         )),
         Err(_) => {
-            let why =
-                format!("limits: {key} is {limit}, which is no time: write seconds above zero");
+            let why = format!(
+                "limits: {key} is {limit}, which is negative or too large: write seconds above zero"
+            );
             Err(Failure::bad("limit", why))
         }
     }

@@ -172,7 +172,7 @@ async fn requests_with_more_parts_than_have_room_are_refused_with_the_reason() {
         (json!({ "stdin": ["eA=="] }), "Content"),
         (
             json!({ "limits": { "seconds": -1 } }),
-            "seconds is -1, which is no time",
+            "seconds is -1, which is negative",
         ),
     ] {
         let mut request = json!({ "code": "" });
