@@ -1,6 +1,7 @@
 //! Warns about valid policies that are probably not what was intended.
 
 mod budgets;
+mod methods;
 mod reach;
 mod tunnels;
 
@@ -59,6 +60,7 @@ pub(super) fn warnings(document: &Document) -> Vec<String> {
     warnings.extend(asked.map(|rule| {
         format!("'{rule}' of 'allow' has no effect: it is in 'ask' too, so that it is asked")
     }));
+    warnings.extend(methods::unknown(document));
     warnings.extend(shadowed(document));
     warnings.extend(reach::shared_domains(document));
     warnings.extend(reach::weak_denials(document));

@@ -150,6 +150,10 @@ fn what_looks_like_a_mistake_is_warned_of() {
         ("allow = ['https://any:8443']", &["'https://any:8443' allows every name and every public address"]),
         ("allow = ['any.test', 'a.test/any']", &[]),
         ("allow = ['a.test', 'a.test', 'a.test']", &["'a.test' is in 'allow' twice"]),
+        (
+            "allow = ['GTE,POST https://a.test', 'PROPFIND https://a.test']",
+            &["'GTE' in 'GTE,POST https://a.test' of 'allow' is no registered method: is it written as it is sent?"],
+        ),
         ("allow = ['a.test']\nask = ['a.test']", &["'a.test' of 'allow' has no effect: it is in 'ask' too, so that it is asked"]),
     ] {
         assert_eq!(warnings_of(text), expected, "{text}");
