@@ -35,10 +35,11 @@ def pages() -> list[Path]:
 
 
 def anchors(text: str) -> set[str]:
-    """Returns the anchors of this page's headings."""
+    """Returns the anchors of this page: its headings, and those with an id of their own."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.strip().replace(" ", "-") for heading in plain}
+    named = re.findall(r'<a id="([^"]+)">', text)
+    return {heading.strip().replace(" ", "-") for heading in plain} | set(named)
 
 
 def broken_links(page: Path, text: str) -> Iterator[str]:

@@ -5,3 +5,4 @@ pub mod api;
 pub mod bench;
 pub mod component;
 pub mod frames;
+pub mod wit;

@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::api::Lists;
 
-const USAGE: &str = "usage: cargo run -p xtask -- frames | api [--check] | bench [...] | component MODULE OUT\n\
+const USAGE: &str = "usage: cargo run -p xtask -- frames | wit [--check] | api [--check] | bench [...] | component MODULE OUT\n\
     frames       write the numbers of adapter/frames.toml into the adapter, the shim and the tests\n\
+    wit          write the pages of the WIT interface in docs/wit\n\
+    wit --check  fail if one of them is not what wit/ says\n\
     api          write the lists of the public API in docs/api\n\
     api --check  fail if one of them is not what the code says\n\
     bench        measure against native CPython and eryx: see tests/examples/bench/main.rs\n\
@@ -25,6 +27,19 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        ["wit"] => {
+            for path in xtask::wit::write(root)? {
+                println!("wrote {path}");
+            }
+            Ok(())
+        }
+        ["wit", "--check"] => match xtask::wit::stale(root)?[..] {
+            [] => Ok(()),
+            ref stale => bail!(
+                "{} are not what wit/ says: run 'cargo run -p xtask -- wit'",
+                stale.join(", ")
+            ),
+        },
         ["api"] => {
             for path in xtask::api::write(root)? {
                 println!("wrote {path}");
