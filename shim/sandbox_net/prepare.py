@@ -50,6 +50,21 @@ MODULES = (
 OPTIONAL = ("charset_normalizer",)
 
 
+# It imports more of the standard library than an interpreter without a network begins with.
+_EMBEDDING = "memory_library"
+
+
+def _forget(names: set[str]) -> None:
+    """Lets a program import these modules by itself, as if nobody had."""
+    for name in names:
+        parent, _, attribute = name.rpartition(".")
+        if parent == __package__:
+            continue
+        del sys.modules[name]
+        if parent in sys.modules:
+            vars(sys.modules[parent]).pop(attribute, None)
+
+
 def prepare(modules: tuple[str, ...] = MODULES) -> None:
     """Installs, imports `modules` for a network, and exempts what is loaded from the collector."""
     if importlib.util.find_spec(f"{__package__}.install") is None:
@@ -62,6 +77,10 @@ def prepare(modules: tuple[str, ...] = MODULES) -> None:
 
         install()
     # The package's files do not exist when the snapshot runs.
+    loaded = set(sys.modules)
+    importlib.import_module(f"{__package__}.{_EMBEDDING}")
+    if not modules:
+        _forget(set(sys.modules) - loaded)
     for module in pkgutil.iter_modules(sys.modules[__package__].__path__):
         importlib.import_module(f"{__package__}.{module.name}")
     for name in modules:

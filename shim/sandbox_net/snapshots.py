@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from . import ending, entry, fresh, import_record, memory_library, ready_modules, settled
+from . import ending, entry, fresh, import_record, ready_modules, settled
 
 REQUEST: Final = b"S"
 ANSWER: Final = "/.answer/answer"
@@ -67,6 +67,9 @@ def _import(name: str, making: "_Making | None") -> dict[str, Any]:
     before = threading.enumerate()
     try:
         if name == _EMBEDDED:
+            # It imports what a program would otherwise find imported already, such as `random`.
+            from . import memory_library
+
             memory_library.embed(sys.path)
         else:
             importlib.import_module(name)
