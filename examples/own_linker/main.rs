@@ -89,7 +89,7 @@ async fn main() -> Result<()> {
 
     // Two steps make an engine fit for Python: the settings, and the clock that limits its time.
     let mut config = Config::new();
-    // It is compiled for one run. A host that runs often keeps what `Component::serialize` returns.
+    // Compiling is quicker so, and the interpreter slower.
     config.cranelift_opt_level(OptLevel::None);
     let engine = Engine::new(sandbox_net::configure(&mut config))?;
     sandbox_net::keep_ticking(&engine)?;
@@ -115,9 +115,10 @@ async fn run_python(
     policy: Policy,
     urls: &[String],
 ) -> Result<String> {
-    // The component is made once on a machine; `sandbox-net componentize` writes the same one.
+    // The component is made and compiled once on a machine; `sandbox-net componentize` writes the same one.
     let python = sandbox_net::Engine::shared().await?;
-    let component = Component::from_file(engine, python.component(Capability::Network).await?)?;
+    let component = python.compiled_component(Capability::Network, engine);
+    let component = component.await?;
 
     let stdout = MemoryOutputPipe::new(1 << 20);
     let (library, guest) = python.library();

@@ -16,8 +16,9 @@ REASON_LENGTH = 300
 class Outcomes:
     """Writes `{"start": ID}` before a test and `{"id", "outcome", "reason"}` after it."""
 
-    def __init__(self, lines: TextIO, root: str, after: str | None) -> None:
+    def __init__(self, lines: TextIO, root: str, after: str | None, part: tuple[int, int]) -> None:
         self._lines = lines
+        self._part = part
         # Parameters that are paths are in the ids.
         self._paths = {root: "<sources>", str(Path(pytest.__file__).parent.parent): "<packages>"}
         self._after = after
@@ -39,7 +40,11 @@ class Outcomes:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Skips what an earlier run did, up to the test in which it died."""
+        """Skips other runs' parts, and what an earlier run did, up to the test in which it died."""
+        kept = in_part(items, *self._part)
+        chosen = {id(item) for item in kept}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
+        items[:] = kept
         ids = [self._name(item.nodeid) for item in items]
         if self._after in ids:
             done = ids.index(self._after) + 1
@@ -77,6 +82,14 @@ class Outcomes:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Runs after a test."""
         self.tell({"id": self._name(nodeid), "outcome": self._outcome, "reason": self._reason})
+
+
+def in_part(items: list[pytest.Item], part: int, parts: int) -> list[pytest.Item]:
+    """Returns the tests of one part. It has whole classes, because their tests share servers."""
+    classes: dict[object, int] = {}
+    for item in items:
+        classes.setdefault(item.parent, len(classes))
+    return [item for item in items if classes[item.parent] % parts == part]
 
 
 def reason(report: pytest.CollectReport | pytest.TestReport) -> str:

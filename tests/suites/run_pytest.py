@@ -5,6 +5,7 @@ The same file runs on native Python and in the sandbox. The variable SUITE is a 
     tests      the paths to pass to pytest, below the current directory or absolute
     root       the sdist's directory
     arguments  further arguments of pytest
+    part       which part of the tests to run, from 0, and of how many
     after      where to continue after a run that died: the id of the test it died in, or null
     library    the folder whose `stand_in.py` replaces the library's servers with those outside
     port       the port of the process that has these servers: see `outside.py`
@@ -64,7 +65,7 @@ def main() -> int:
     ]
     # Reports go to the real stdout, whatever pytest replaces it with.
     with open(1, "w", encoding="utf-8", closefd=False) as lines:
-        outcomes = Outcomes(lines, root, suite["after"])
+        outcomes = Outcomes(lines, root, suite["after"], tuple(suite["part"]))
         code = int(pytest.main(arguments, plugins=[stand_in, outcomes]))
         outcomes.tell({"end": code})
     return code

@@ -15,7 +15,7 @@ use sandbox_net_tests::{Forbidden, HttpServer};
 use tokio::sync::OnceCell;
 use wasmparser::{Parser, Payload};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Caller, Config, OptLevel, Store};
+use wasmtime::{Caller, Config, OptLevel, RegallocAlgorithm, Store};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -129,7 +129,9 @@ async fn the_descriptor_that_arrives_at_the_import_boundary_is_0xfffffffe() {
     let python = Engine::shared().await.expect("the default distribution");
     let (library, _) = python.library();
     let core = library.parent().expect("the entry").join("core.wasm");
-    let engine = wasmtime::Engine::new(&config()).expect("an engine");
+    let mut config = config();
+    config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    let engine = wasmtime::Engine::new(&config).expect("an engine");
     let module = wasmtime::Module::from_file(&engine, core).expect("the core module");
 
     let written = Arc::new(Mutex::new(Vec::new()));
@@ -202,8 +204,9 @@ async fn embedded() -> (wasmtime::Engine, Component, Linker<Embedder>) {
     let compile = async || {
         let mut config = config();
         let engine = wasmtime::Engine::new(configure(&mut config)).expect("an engine");
-        let component = component(Capability::Network).await;
-        Component::new(&engine, component).expect("a component")
+        let python = Engine::shared().await.expect("the default distribution");
+        let compiled = python.compiled_component(Capability::Network, &engine);
+        compiled.await.expect("a component")
     };
     let component = COMPILED.get_or_init(compile).await.clone();
     let engine = component.engine().clone();

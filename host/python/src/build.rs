@@ -131,6 +131,67 @@ impl Builder<'_> {
         format!("{}-{:016x}", self.runtime_key(), settings(engine))
     }
 
+    /// Returns the [`component`](Self::component) compiled for `engine`, which is one of your own. Blocks for
+    /// minutes the first time. Engines whose settings lead to different code have different entries of the cache.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that says which step failed.
+    ///
+    /// # Panics
+    ///
+    /// As [`component`](Self::component).
+    pub fn component_code(
+        &self,
+        runtime: &Component,
+        capability: Capability,
+        engine: &wasmtime::Engine,
+    ) -> Result<PathBuf, BuildError> {
+        let key = self.component_code_key(capability, engine);
+        let make = |into: &Path| self.compile_component(runtime, capability, engine, into);
+        Ok(self.get_or_make(CODE, &key, make)?.join(COMPILED))
+    }
+
+    /// Compiles the [`component`](Self::component_code) again, where what the cache has can't be loaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`component_code`](Self::component_code).
+    ///
+    /// # Panics
+    ///
+    /// As [`component`](Self::component).
+    pub fn component_code_again(
+        &self,
+        runtime: &Component,
+        capability: Capability,
+        engine: &wasmtime::Engine,
+    ) -> Result<PathBuf, BuildError> {
+        let key = self.component_code_key(capability, engine);
+        let make = |into: &Path| self.compile_component(runtime, capability, engine, into);
+        let made = self.cache.entry(CODE, &key)?.remake(self.progress, make)?;
+        Ok(made.join(COMPILED))
+    }
+
+    fn component_code_key(&self, capability: Capability, engine: &wasmtime::Engine) -> String {
+        format!("{}-{:016x}", self.key(capability), settings(engine))
+    }
+
+    fn compile_component(
+        &self,
+        runtime: &Component,
+        capability: Capability,
+        engine: &wasmtime::Engine,
+        into: &Path,
+    ) -> Result<(), BuildError> {
+        let component = private_dir::read(&self.component(runtime, capability)?)?;
+        let label = "compiling the component for this engine (once, a minute or two)";
+        let _step = self.progress.start(label, Amount::Unknown);
+        let code = engine.precompile_component(&component);
+        std::fs::write(into.join(COMPILED), code.map_err(BuildError::compile)?)?;
+        Ok(())
+    }
+
     fn get_or_make(
         &self,
         kind: &str,

@@ -19,6 +19,7 @@
 /// ```
 pub const WIT: &[(&str, &str)] = &[
     ("client.wit", include_str!("../wit/client.wit")),
+    ("policy.wit", include_str!("../wit/policy.wit")),
     ("types.wit", include_str!("../wit/types.wit")),
     ("deps/clocks.wit", include_str!("../wit/deps/clocks.wit")),
     ("deps/io.wit", include_str!("../wit/deps/io.wit")),

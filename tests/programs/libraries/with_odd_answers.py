@@ -15,7 +15,7 @@ from columns import SERVERS
 from report import attempt
 
 BASE = SERVERS["odd"]
-LONG = 20.0
+LONG = 8.0
 
 
 class Session(Protocol):

@@ -26,11 +26,7 @@ const MOST_AGAIN: usize = 5;
 async fn compare(library: &str) {
     let suite = Suite::read(library);
     let environment = Environment::prepare(&suite);
-    // At the same time, because much of it waits; each run has its own servers.
-    let (mut native, mut sandboxed) = tokio::join!(
-        runs::native(&suite, &environment),
-        runs::sandboxed(&suite, &environment),
-    );
+    let (mut native, mut sandboxed) = runs::both(&suite, &environment).await;
     println!("{}", summary(library, &native, &sandboxed));
     let differences = Differences::read(library);
     let unlisted = differences.unlisted(&native, &sandboxed);
@@ -39,8 +35,9 @@ async fn compare(library: &str) {
         // difference shows again when these tests run by themselves.
         println!("{library}: once more, {unlisted:?}");
         let suite = suite.only(unlisted);
-        native.replace(runs::native(&suite, &environment).await);
-        sandboxed.replace(runs::sandboxed(&suite, &environment).await);
+        let again = runs::both(&suite, &environment).await;
+        native.replace(again.0);
+        sandboxed.replace(again.1);
     }
     let faults = differences.faults(&native, &sandboxed);
     assert!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::join_all;
 use sandbox_net::{DirAccess, Output, Sandbox, Script};
 use sandbox_net_tests::LOOPBACK_NAMES;
 use serde_json::json;
@@ -81,7 +82,8 @@ struct Heard {
 impl Heard {
     fn of(suite: &Suite, runner: &str) -> Self {
         let log = env::var_os(LOGS).map(|directory| {
-            let path = Path::new(&directory).join(format!("{}.{runner}", suite.library));
+            let path =
+                Path::new(&directory).join(format!("{}-{}.{runner}", suite.library, suite.part.0));
             Arc::new(File::create(&path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
         });
         Self {
@@ -134,13 +136,27 @@ fn settings(suite: &Suite, server: &Server, root: &str, after: Option<&str>) -> 
         "tests": suite.tests,
         "arguments": suite.arguments,
         "port": server.port,
+        "part": suite.part,
         "after": after,
     });
     settings.to_string()
 }
 
+/// Runs the tests on native CPython and in the sandbox. All parts do at the same time, because much of it waits;
+/// each run has its own servers.
+pub(crate) async fn both(suite: &Suite, environment: &Environment) -> (Outcomes, Outcomes) {
+    let part =
+        async |part: Suite| tokio::join!(native(&part, environment), sandboxed(&part, environment));
+    let (mut natively, mut inside) = (Outcomes::default(), Outcomes::default());
+    for (outside, sandboxed) in join_all(suite.parts().map(part)).await {
+        natively.replace(outside);
+        inside.replace(sandboxed);
+    }
+    (natively, inside)
+}
+
 /// Runs the tests in the sandbox.
-pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outcomes {
+async fn sandboxed(suite: &Suite, environment: &Environment) -> Outcomes {
     let server = &Server::start(suite, environment).await;
     let heard = Heard::of(suite, "sandbox");
     let mut sandbox = Sandbox::builder();
@@ -183,7 +199,7 @@ pub(crate) async fn sandboxed(suite: &Suite, environment: &Environment) -> Outco
 }
 
 /// Runs the tests on native CPython.
-pub(crate) async fn native(suite: &Suite, environment: &Environment) -> Outcomes {
+async fn native(suite: &Suite, environment: &Environment) -> Outcomes {
     let server = &Server::start(suite, environment).await;
     let heard = Heard::of(suite, "native");
     let root = environment.sources.display().to_string();

@@ -14,11 +14,18 @@ struct Manifest {
     sha256: String,
     tests: Vec<String>,
     arguments: Vec<String>,
+    #[serde(default = "one")]
+    parts: usize,
     deadline: u64,
     allow: Vec<String>,
 }
 
+fn one() -> usize {
+    1
+}
+
 /// A library with tests.
+#[derive(Clone)]
 pub(crate) struct Suite {
     /// The name of its folder.
     pub(crate) library: String,
@@ -30,6 +37,8 @@ pub(crate) struct Suite {
     pub(crate) tests: Vec<String>,
     /// Further arguments of pytest.
     pub(crate) arguments: Vec<String>,
+    /// Which part of its tests this is, from 0, and of how many.
+    pub(crate) part: (usize, usize),
     /// The longest request in the sandbox, if the test does not end it earlier.
     pub(crate) deadline: Duration,
     /// What the sandbox may connect to besides loopback.
@@ -37,9 +46,22 @@ pub(crate) struct Suite {
 }
 
 impl Suite {
-    /// If not empty, only these of its tests.
+    /// If not empty, only these of its tests, in one part.
     pub(crate) fn only(self, ids: Vec<String>) -> Self {
-        Self { tests: ids, ..self }
+        Self {
+            tests: ids,
+            part: (0, 1),
+            ..self
+        }
+    }
+
+    /// Its parts, which run at the same time.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Self> {
+        let of = self.part.1;
+        (0..of).map(move |number| Self {
+            part: (number, of),
+            ..self.clone()
+        })
     }
 
     pub(crate) fn read(library: &str) -> Self {
@@ -50,6 +72,7 @@ impl Suite {
             sha256: manifest.sha256,
             tests: manifest.tests,
             arguments: manifest.arguments,
+            part: (0, manifest.parts),
             deadline: Duration::from_secs(manifest.deadline),
             allow: manifest.allow,
         }

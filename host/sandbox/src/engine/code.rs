@@ -27,8 +27,8 @@ pub(super) fn load(engine: &wasmtime::Engine, code: &Path) -> Result<Component, 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "compiled code is native code; see SAFETY")]
 fn load_file(engine: &wasmtime::Engine, opened: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: it was written by `Builder::runtime`, under a name that holds the hash of everything
-    // that it was made of, into a cache that only this user can write to: so `Cache` has found each
+    // SAFETY: it was written by `Builder::runtime` or `component_code`, under a name that holds the hash of
+    // everything that it was made of, into a cache that only this user can write to: so `Cache` has found each
     // directory on the way, and `load` the very file that is mapped. No guest has a mount that
     // reaches the cache. Wasmtime itself refuses code of another version or configuration.
     unsafe { Component::deserialize_file(engine, opened) }

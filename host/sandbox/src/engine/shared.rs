@@ -140,6 +140,37 @@ impl Engine {
         blocking(move || inner.builder().component(&runtime, capability)).await
     }
 
+    /// Returns the same component, compiled for a wasmtime engine of yours that [`configure`](crate::configure) has
+    /// made fit. Compiling takes a minute or two; the cache keeps the code for all engines with these settings.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sandbox_net::{Capability, Engine, wasmtime};
+    ///
+    /// let own = wasmtime::Engine::new(sandbox_net::configure(&mut wasmtime::Config::new()))?;
+    /// let python = Engine::shared().await?;
+    /// let component = python.compiled_component(Capability::Network, &own).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`component`](Self::component), and if the engine cannot compile it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the wait, not the work.
+    pub async fn compiled_component(
+        &self,
+        capability: Capability,
+        engine: &wasmtime::Engine,
+    ) -> Result<Component, BuildError> {
+        let runtime = self.runtime().await?.clone();
+        let (inner, engine) = (self.inner.clone(), engine.clone());
+        blocking(move || inner.load_component(&runtime, capability, &engine)).await
+    }
+
     /// Returns the component whose interpreter begins as `image`, with a network.
     pub(crate) async fn component_of(&self, image: Arc<Image>) -> Result<Vec<u8>, BuildError> {
         let inner = self.inner.clone();
@@ -339,6 +370,24 @@ impl Inner {
         match code::load(engine, &code) {
             Err(BuildError::Compile(_)) => {
                 code::load(engine, &self.builder().runtime_again(engine)?)
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Loads the component's code for an engine of the embedder's.
+    fn load_component(
+        &self,
+        runtime: &Component,
+        capability: Capability,
+        engine: &wasmtime::Engine,
+    ) -> Result<Component, BuildError> {
+        let builder = self.builder();
+        let code = builder.component_code(runtime, capability, engine)?;
+        match code::load(engine, &code) {
+            Err(BuildError::Compile(_)) => {
+                let code = builder.component_code_again(runtime, capability, engine)?;
+                code::load(engine, &code)
             }
             loaded => loaded,
         }

@@ -79,6 +79,7 @@ fn proposed(refused: Result<Versions, Error>) -> String {
 }
 
 #[test]
+#[ignore = "pip needs a minute or more: cargo test --lib pypi -- --ignored"]
 fn an_older_boto3_is_found_for_a_pinned_botocore_as_by_pip() {
     let wanted = ["botocore==1.43.0", "boto3"];
     let found = by_us(&wanted).unwrap();
@@ -88,6 +89,7 @@ fn an_older_boto3_is_found_for_a_pinned_botocore_as_by_pip() {
 }
 
 #[test]
+#[ignore = "pip needs a minute or more: cargo test --lib pypi -- --ignored"]
 fn selenium_resolves_as_by_pip() {
     let found = by_us(&["selenium"]).unwrap();
     assert_eq!(found, by_pip(&["selenium"]));
@@ -96,6 +98,7 @@ fn selenium_resolves_as_by_pip() {
 
 /// kubernetes 37 and the newer langchains need pydantic 2, which holds machine code.
 #[test]
+#[ignore = "pip needs a minute or more: cargo test --lib pypi -- --ignored"]
 fn what_is_proposed_instead_of_kubernetes_and_langchain_is_what_pip_resolves() {
     for name in ["kubernetes", "langchain"] {
         let instead = proposed(by_us(&[name]));
