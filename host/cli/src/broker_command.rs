@@ -141,8 +141,7 @@ impl BrokerCommand {
             broker = broker.socket(path);
         }
         for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| shown("--ca", path))?;
-            broker = broker.trust_ca_pem(pem);
+            broker = broker.trust_ca_pem(crate::values::authorities(path)?);
         }
         if let Some(path) = self.audit {
             broker = broker.audit_file(path);

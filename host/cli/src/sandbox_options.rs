@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use sandbox_net::policy::Policy;
 use sandbox_net::{DirAccess, SandboxBuilder};
@@ -12,7 +11,7 @@ use crate::Failure;
 use crate::ask::{ANSWER, Terminal};
 use crate::policy_options::PolicyOptions;
 use crate::supervise::say;
-use crate::values::{directory, time, variable};
+use crate::values::{authorities, directory, time, variable};
 
 /// What a sandbox reaches, records and has.
 #[derive(Args)]
@@ -55,11 +54,11 @@ pub(crate) struct LimitOptions {
     )]
     pub(crate) prepare_timeout: Duration,
     /// Limit the program's memory, including 42 MiB for the interpreter
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::values::size, default_value = "1GiB")]
     memory: bytesize::ByteSize,
     /// Limit what the program stores on disk, in /home, /tmp and everywhere else except mounted
     /// directories of the host
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::values::size, default_value = "1GiB")]
     disk: bytesize::ByteSize,
 }
 
@@ -105,8 +104,7 @@ impl SandboxOptions {
         let own = || format!("{command}-{}", std::process::id());
         sandbox = sandbox.name(self.name.unwrap_or_else(own));
         for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
-            sandbox = sandbox.trust_ca_pem(pem);
+            sandbox = sandbox.trust_ca_pem(authorities(path)?);
         }
         for package in self.packages {
             sandbox = sandbox.with_package(package);

@@ -28,7 +28,7 @@ pub(crate) struct SnapshotCommand {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
     timeout: Duration,
     /// Limit the memory of the interpreter while it imports
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::values::size, default_value = "1GiB")]
     memory: bytesize::ByteSize,
     /// Write the snapshot to this file
     #[arg(short, long, value_name = "FILE")]
@@ -50,8 +50,11 @@ impl SnapshotCommand {
         }
         let engine = crate::engine(cache_dir, None, None, Terminal).await?;
         let snapshot = builder.engine(engine).build().await;
-        if let Err(Error::Snapshot(SnapshotError::Import { traceback, .. })) = &snapshot {
+        if let Err(Error::Snapshot(SnapshotError::Import { traceback, why, .. })) = &snapshot {
             say_lines(traceback);
+            if why.starts_with("ModuleNotFoundError") {
+                say("name the packages that have the modules, such as --with requests");
+            }
         }
         let snapshot = snapshot?;
         let output = String::from_utf8_lossy(snapshot.output());

@@ -1,9 +1,14 @@
 //! Parses the values of options.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use bytesize::ByteSize;
 use sandbox_net::DirAccess;
+use sandbox_net::egress::read_certificates;
+
+use crate::Failure;
 
 /// Parses what is mounted, and where.
 pub(crate) fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), String> {
@@ -24,10 +29,24 @@ pub(crate) fn directory(text: &str) -> Result<(PathBuf, String, DirAccess), Stri
 /// Parses a duration. A bare number would be ambiguous.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let is_number = text.parse::<f64>().is_ok();
-    humantime::parse_duration(text).map_err(|error| match is_number {
+    humantime::parse_duration(text).map_err(|_| match is_number {
         true => format!("write it with its unit, such as {text}s or {text}m"),
-        false => error.to_string(),
+        false => "write a number and its unit, such as 30s, 500ms or 2m".into(),
     })
+}
+
+/// Parses a number of bytes.
+pub(crate) fn size(text: &str) -> Result<ByteSize, String> {
+    text.parse()
+        .map_err(|_| "write a number and its unit, such as 512MiB or 1GiB".into())
+}
+
+/// Reads certificates in PEM for `--ca`.
+pub(crate) fn authorities(path: &Path) -> Result<Vec<u8>, Failure> {
+    let name = || format!("--ca {}", path.display());
+    let pem = std::fs::read(path).with_context(name)?;
+    read_certificates(&pem).with_context(name)?;
+    Ok(pem)
 }
 
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
@@ -38,6 +57,21 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_sizes_have_a_unit_and_a_fault_shows_one() {
+        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(size("1GiB"), Ok(ByteSize::gib(1)));
+        for (fault, shows) in [
+            (time("5").unwrap_err(), "5s or 5m"),
+            (time("abc").unwrap_err(), "30s, 500ms or 2m"),
+            (time("").unwrap_err(), "30s, 500ms or 2m"),
+            (size("5x").unwrap_err(), "512MiB or 1GiB"),
+            (size("").unwrap_err(), "512MiB or 1GiB"),
+        ] {
+            assert!(fault.ends_with(shows), "{fault}");
+        }
+    }
 
     #[test]
     fn a_directory_is_read_only_unless_it_says_otherwise() {

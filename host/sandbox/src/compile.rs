@@ -20,7 +20,7 @@ use crate::engine::{Engine, Preopen};
 use crate::error::Error;
 use crate::files::DirAccess;
 use crate::guest::{Guest, MEMORY};
-use crate::mounts::{PACKAGES, open};
+use crate::mounts::{self, PACKAGES, open};
 use crate::root::Root;
 use crate::runtime;
 use crate::script::Exit;
@@ -43,7 +43,7 @@ pub(crate) struct PreparedPackages {
 impl PreparedPackages {
     fn open(packages: Packages) -> Result<Self, Error> {
         Ok(Self {
-            mounted: open(&packages.site_packages, PACKAGES, DirAccess::ReadOnly)?,
+            mounted: mounts::of_cache(&packages.site_packages, PACKAGES)?,
             wheels: packages.wheels,
             site: packages.site_packages,
         })

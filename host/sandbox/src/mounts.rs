@@ -1,5 +1,6 @@
 //! Mounts directories of the host into the guest.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::engine::{Engine, Preopen};
@@ -86,8 +87,17 @@ pub(crate) fn open(
     guest: impl Into<String>,
     access: DirAccess,
 ) -> Result<Preopen, Error> {
-    Preopen::open(host, guest, access.perms()).map_err(|error| Error::Directory {
+    Preopen::open(host, guest, access.perms()).map_err(|error| fault(host, &error))
+}
+
+/// Opens a directory of the cache for reading, as [`open`] does.
+pub(crate) fn of_cache(host: &Path, guest: impl Into<String>) -> Result<Preopen, Error> {
+    Preopen::of_cache(host, guest).map_err(|error| fault(host, &error))
+}
+
+fn fault(host: &Path, error: &io::Error) -> Error {
+    Error::Directory {
         path: host.to_path_buf(),
         why: error.to_string(),
-    })
+    }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use sandbox_net_broker::{Broker, BrokerBuilder, RunningBroker};
 use sandbox_net_native::confine::{
@@ -25,7 +25,7 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 
 #[derive(Args)]
-#[command(override_usage = "sandbox-net native run [OPTIONS] -- COMMAND [ARGS]...")]
+#[command(override_usage = "sandbox-net native run [OPTIONS] [--] COMMAND [ARGS]...")]
 pub(crate) struct RunCommand {
     #[command(flatten)]
     policy: PolicyOptions,
@@ -56,7 +56,7 @@ pub(crate) struct RunCommand {
     #[arg(long, value_name = "TIME", value_parser = crate::values::time)]
     timeout: Option<Duration>,
     /// Limit the memory: of the whole run where control groups can be made, else of each process
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::values::size)]
     memory: Option<bytesize::ByteSize>,
     /// Limit the number of processes and threads
     #[arg(long, value_name = "COUNT")]
@@ -65,7 +65,7 @@ pub(crate) struct RunCommand {
     #[arg(long, value_name = "COUNT")]
     files: Option<u64>,
     /// Limit what the program stores in its private home and temporary directories
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::values::size, default_value = "1GiB")]
     disk: bytesize::ByteSize,
     /// Refuse to run if the kernel cannot give the whole confinement; with 'false', run with the layers
     /// that there are, after saying which are missing
@@ -75,7 +75,12 @@ pub(crate) struct RunCommand {
     )]
     require_confinement: bool,
     /// The program and its arguments
-    #[arg(required = true, last = true, value_name = "COMMAND")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<OsString>,
 }
 
@@ -191,8 +196,7 @@ impl RunCommand {
             .log(logger());
         broker = self.tunnels.apply_to_broker(broker);
         for path in &self.ca {
-            let pem = std::fs::read(path).with_context(|| format!("--ca {}", path.display()))?;
-            broker = broker.trust_ca_pem(pem);
+            broker = broker.trust_ca_pem(crate::values::authorities(path)?);
         }
         if let Some(path) = self.audit {
             broker = broker.audit_file(path);

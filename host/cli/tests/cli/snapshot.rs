@@ -144,8 +144,9 @@ fn a_snapshot_that_cannot_be_used_says_what_to_do() {
         (&flipped, "is damaged"),
         (
             b"#!/usr/bin/python\n".repeat(9999).as_slice(),
-            "is of another version",
+            "is a file of another kind",
         ),
+        (b"junk", "is a file of another kind"),
         (b"", "is cut short"),
     ] {
         let said = run(bytes);

@@ -34,6 +34,8 @@ use crate::error::Error;
 use crate::private_dir;
 use crate::zeros::{PAGE, used};
 
+/// What each version's begins with.
+const KIND: &[u8] = b"sandbox-net i";
 const MAGIC: &[u8; 16] = b"sandbox-net i\0\0\x01";
 const HEADER: usize = 76;
 /// Where the memory begins: a multiple of every host's page size.
@@ -147,12 +149,16 @@ impl Header {
     fn read(file: &mut File) -> Result<Self, ImageError> {
         let mut bytes = [0; HEADER];
         let length = file.metadata()?.len();
-        match file.read_exact(&mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(ImageError::Invalid("is cut short"));
-            }
-            read => read?,
+        let mut begun = Vec::with_capacity(HEADER);
+        file.take(HEADER as u64).read_to_end(&mut begun)?;
+        let known = begun.len().min(KIND.len());
+        if begun[..known] != KIND[..known] {
+            return Err(ImageError::Invalid("is a file of another kind"));
         }
+        if begun.len() < HEADER {
+            return Err(ImageError::Invalid("is cut short"));
+        }
+        bytes.copy_from_slice(&begun);
         let header = Self::parse(&bytes)?;
         if length != (START + header.size) as u64 {
             return Err(ImageError::Invalid("does not have the size that it claims"));

@@ -64,15 +64,24 @@ struct Entry {
     stands_in: bool,
     /// Whether it uses a descriptor of the host of its own.
     counts: bool,
+    /// Whether the guest's own thread looks at it, as `Preopen` says.
+    direct: bool,
 }
 
 impl OpenFiles {
     /// Registers a directory that the guest starts with. If another handle stands in for the top of its
     /// disk, that is replaced before anything is done with it.
-    pub(super) fn preopened(&mut self, rep: u32, disk: Option<Arc<Disk>>, stands_in: bool) {
+    pub(super) fn preopened(
+        &mut self,
+        rep: u32,
+        disk: Option<Arc<Disk>>,
+        stands_in: bool,
+        direct: bool,
+    ) {
         let entry = Entry {
             disk,
             stands_in,
+            direct,
             ..Entry::default()
         };
         self.descriptors.insert(rep, entry);
@@ -142,12 +151,13 @@ impl OpenFiles {
     }
 
     /// Registers what was opened; its descriptor was [reserved](Self::begin).
-    fn insert(&mut self, rep: u32, disk: Option<Arc<Disk>>, held: Option<Held>) {
+    fn insert(&mut self, rep: u32, disk: Option<Arc<Disk>>, held: Option<Held>, direct: bool) {
         let entry = Entry {
             disk,
             held: held.map(Arc::new),
             stands_in: false,
             counts: true,
+            direct,
         };
         self.descriptors.insert(rep, entry);
     }
@@ -162,6 +172,13 @@ impl OpenFiles {
         self.descriptors.get(&fd.rep())?.disk.clone()
     }
 
+    /// Whether the guest's own thread looks at it.
+    fn is_direct<T>(&self, fd: &Resource<T>) -> bool {
+        self.descriptors
+            .get(&fd.rep())
+            .is_some_and(|entry| entry.direct)
+    }
+
     fn held<T>(&self, fd: &Resource<T>) -> Option<Arc<Held>> {
         self.descriptors.get(&fd.rep())?.held.clone()
     }
@@ -171,6 +188,17 @@ pub(super) struct HasFiles;
 
 impl HasData for HasFiles {
     type Data<'a> = FilesView<'a>;
+}
+
+/// Looks at files on this thread if that is `direct`, and else on one that may wait.
+async fn look<T: Send + 'static>(
+    direct: bool,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> FsResult<T> {
+    match direct {
+        true => work().map_err(|error| code(&error).into()),
+        false => blocking(work).await,
+    }
 }
 
 /// Runs on a thread of its own what may wait for the disk.
@@ -211,10 +239,10 @@ mod tests {
     #[test]
     fn a_run_gets_back_what_it_closes_and_no_more_than_its_descriptors() {
         let mut open = OpenFiles::default();
-        open.preopened(0, None, false);
+        open.preopened(0, None, false, false);
         for rep in 1..=OPEN as u32 {
             open.begin().unwrap();
-            open.insert(rep, None, None);
+            open.insert(rep, None, None, false);
         }
         let refused = open.begin().unwrap_err().downcast().unwrap();
         assert_eq!(refused, ErrorCode::InsufficientMemory);

@@ -32,6 +32,9 @@ pub(crate) struct Preopen {
     guest: String,
     /// Counts the changes in it, and has the handle once there is one; `None` for a directory of the host.
     disk: Option<Arc<Disk>>,
+    /// Whether the guest's own thread looks at it: handing a look to another thread takes longer than a dozen
+    /// looks. A directory that the user mounts may be a remote one, which does not answer.
+    direct: bool,
 }
 
 impl Preopen {
@@ -41,16 +44,27 @@ impl Preopen {
         Ok(Self::new(dir, guest, perms))
     }
 
+    /// Opens a directory of the cache for reading.
+    pub(crate) fn of_cache(host: &Path, guest: impl Into<String>) -> io::Result<Self> {
+        let dir = cap_std::fs::Dir::open_ambient_dir(host, ambient_authority())?;
+        Ok(Self::with(dir, guest, FsPerms::ReadOnly, true))
+    }
+
     /// Takes a directory that is already open.
     pub(crate) fn new(dir: cap_std::fs::Dir, guest: impl Into<String>, perms: FsPerms) -> Self {
+        Self::with(dir, guest, perms, false)
+    }
+
+    fn with(dir: cap_std::fs::Dir, guest: impl Into<String>, perms: FsPerms, direct: bool) -> Self {
         let mode = match perms {
             FsPerms::ReadOnly => OpenMode::READ,
             FsPerms::ReadWrite => OpenMode::READ | OpenMode::WRITE,
         };
         Self {
-            dir: Dir::new(dir.into_std_file(), perms, mode, false),
+            dir: Dir::new(dir.into_std_file(), perms, mode, direct),
             guest: guest.into(),
             disk: None,
+            direct,
         }
     }
 
@@ -60,6 +74,7 @@ impl Preopen {
             dir: stand_in()?.clone(),
             guest: guest.into(),
             disk: Some(disk),
+            direct: true,
         })
     }
 
@@ -119,7 +134,7 @@ fn stand_in() -> io::Result<&'static Dir> {
     let (end, _) = io::pipe()?;
     let file = File::from(OwnedFd::from(end));
     let mode = OpenMode::READ | OpenMode::WRITE;
-    Ok(STAND_IN.get_or_init(|| Dir::new(file, FsPerms::ReadWrite, mode, false)))
+    Ok(STAND_IN.get_or_init(|| Dir::new(file, FsPerms::ReadWrite, mode, true)))
 }
 
 /// What `wasi:filesystem/preopens` needs of a run.
@@ -143,8 +158,9 @@ impl preopens::Host for PreopensView<'_> {
             // the table bounds how often it can.
             let (dir, stands_in) = preopen.for_table();
             let descriptor = self.table.push(Descriptor::Dir(dir))?;
-            let disk = preopen.disk.clone();
-            self.open.preopened(descriptor.rep(), disk, stands_in);
+            let (disk, direct) = (preopen.disk.clone(), preopen.direct);
+            self.open
+                .preopened(descriptor.rep(), disk, stands_in, direct);
             directories.push((descriptor, preopen.guest.clone()));
         }
         Ok(directories)

@@ -12,7 +12,6 @@ use sandbox_net_python::{
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use wasmtime::component::{Component, InstancePre};
-use wasmtime_wasi::FsPerms;
 
 use super::code;
 use super::filesystem::Preopen;
@@ -190,7 +189,7 @@ impl Engine {
             return Ok(library.clone());
         }
         let (host, guest) = self.library();
-        let opened = Preopen::open(host, guest, FsPerms::ReadOnly);
+        let opened = Preopen::of_cache(host, guest);
         let library = opened.map_err(|error| Error::Directory {
             path: host.to_path_buf(),
             why: error.to_string(),

@@ -8,7 +8,7 @@ use cap_primitives::fs::{DirEntry, FileType, FileTypeExt, ReadDir, read_base_dir
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 use wasmtime_wasi::p2::{FsError, FsResult};
 
-use super::{blocking, code};
+use super::{code, look};
 
 /// Entries that are read at a time.
 const BATCH: usize = 128;
@@ -20,14 +20,17 @@ pub(super) struct Listing {
     /// Reads the next entries; `None` at the end.
     reader: Option<ReadDir>,
     read: VecDeque<Entry>,
+    /// Whether the guest's own thread reads it.
+    direct: bool,
 }
 
 impl Listing {
     /// Begins to read `directory`.
-    pub(super) fn of(directory: &File) -> io::Result<Self> {
+    pub(super) fn of(directory: &File, direct: bool) -> io::Result<Self> {
         Ok(Self {
             reader: Some(read_base_dir(directory)?),
             read: VecDeque::new(),
+            direct,
         })
     }
 
@@ -36,7 +39,7 @@ impl Listing {
         if self.read.is_empty()
             && let Some(mut reader) = self.reader.take()
         {
-            let (read, reader) = blocking(move || {
+            let (read, reader) = look(self.direct, move || {
                 let read = batch(&mut reader);
                 let more = read.len() == BATCH;
                 Ok((read, more.then_some(reader)))
@@ -102,7 +105,7 @@ mod tests {
             for number in 0..count {
                 std::fs::write(directory.path().join(number.to_string()), "").unwrap();
             }
-            let mut listing = Listing::of(&File::open(directory.path()).unwrap()).unwrap();
+            let mut listing = Listing::of(&File::open(directory.path()).unwrap(), false).unwrap();
             let mut names = BTreeSet::new();
             while let Some(entry) = listing.next().await.unwrap() {
                 assert!(listing.read.len() < BATCH);

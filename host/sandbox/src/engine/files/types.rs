@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult};
 use super::listing::Listing;
 use super::mounted;
 use super::streams::{Plain, Reader, Writer};
-use super::{Fd, FilesView, blocking};
+use super::{Fd, FilesView, blocking, look};
 use crate::disk::{Disk, Opened, Wanted};
 
 /// Bytes that one call writes at most; the guest is told how many it wrote.
@@ -26,6 +26,15 @@ impl FilesView<'_> {
         match self.open.disk(fd) {
             Some(disk) => Ok(Some((disk, self.directory(fd)?))),
             None => Ok(None),
+        }
+    }
+
+    /// Returns the open directory `fd` if the guest's own thread looks at it: writing takes too long for that.
+    fn synced(&mut self, fd: &Fd) -> FsResult<Option<Arc<StdFile>>> {
+        let is_directory = matches!(self.descriptor(fd)?, Descriptor::Dir(_));
+        match is_directory && self.open.is_direct(fd) {
+            true => Ok(Some(self.directory(fd)?)),
+            false => Ok(None),
         }
     }
 
@@ -48,7 +57,7 @@ impl FilesView<'_> {
         let perms = parent.perms;
         let mode = mode(wanted);
         let (descriptor, held) = match opened {
-            Opened::Directory(dir) => (Descriptor::Dir(Dir::new(dir, perms, mode, false)), None),
+            Opened::Directory(dir) => (Descriptor::Dir(Dir::new(dir, perms, mode, true)), None),
             Opened::File(_) if directory => return Err(ErrorCode::NotDirectory.into()),
             Opened::File(held) => {
                 // `File::new` takes a file of its own, which is then replaced by the held one.
@@ -57,7 +66,8 @@ impl FilesView<'_> {
                 (Descriptor::File(file), Some(held))
             }
         };
-        self.push(descriptor, Some(disk), held)
+        let direct = held.is_none();
+        self.push(descriptor, Some(disk), held, direct)
     }
 
     /// Opens what is at `path` in a directory of the host.
@@ -75,14 +85,15 @@ impl FilesView<'_> {
         if wanted.write && perms.write_not_permitted() {
             return Err(ErrorCode::NotPermitted.into());
         }
-        let opened =
-            blocking(move || mounted::open(&at, Path::new(&path), wanted, directory)).await?;
+        let direct = self.open.is_direct(fd);
+        let opened = move || mounted::open(&at, Path::new(&path), wanted, directory);
+        let opened = look(direct, opened).await?;
         let mode = mode(wanted);
         let descriptor = match opened {
-            mounted::Opened::Directory(dir) => Descriptor::Dir(Dir::new(dir, perms, mode, false)),
-            mounted::Opened::File(file) => Descriptor::File(File::new(file, perms, mode, false)),
+            mounted::Opened::Directory(dir) => Descriptor::Dir(Dir::new(dir, perms, mode, direct)),
+            mounted::Opened::File(file) => Descriptor::File(File::new(file, perms, mode, direct)),
         };
-        self.push(descriptor, None, None)
+        self.push(descriptor, None, None, direct)
     }
 
     /// Makes a stream that writes to `fd`; without a position, at its end.
@@ -265,8 +276,9 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<types::DirectoryEntryStream>> {
         let directory = self.directory(&fd)?;
+        let direct = self.open.is_direct(&fd);
         self.open.begin()?;
-        let listing = blocking(move || Listing::of(&directory)).await;
+        let listing = look(direct, move || Listing::of(&directory, direct)).await;
         let listing = listing.inspect_err(|_| self.open.end())?;
         self.push_listing(listing)
     }
@@ -284,11 +296,17 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
-        self.wasi(&fd)?.sync_data(fd).await
+        match self.synced(&fd)? {
+            Some(directory) => blocking(move || directory.sync_data()).await,
+            None => self.wasi(&fd)?.sync_data(fd).await,
+        }
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
-        self.wasi(&fd)?.sync(fd).await
+        match self.synced(&fd)? {
+            Some(directory) => blocking(move || directory.sync_all()).await,
+            None => self.wasi(&fd)?.sync(fd).await,
+        }
     }
 
     async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {

@@ -86,9 +86,10 @@ impl<'a> FilesView<'a> {
         descriptor: Descriptor,
         disk: Option<Arc<Disk>>,
         held: Option<Held>,
+        direct: bool,
     ) -> FsResult<Fd> {
         let fd = self.wasi.table.push(descriptor)?;
-        self.open.insert(fd.rep(), disk, held);
+        self.open.insert(fd.rep(), disk, held, direct);
         Ok(fd)
     }
 
