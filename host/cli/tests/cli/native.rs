@@ -177,6 +177,18 @@ fn each_mistake_has_one_line_and_its_code() {
 }
 
 #[test]
+fn a_command_needs_no_dashes_before_it_and_keeps_options_that_look_like_ours() {
+    if !can_confine() {
+        return;
+    }
+    for dashes in [&[][..], &["--"]] {
+        let program = ["printf", "%s|", "--allow", "-x"];
+        let ended = run(&[&["native", "run", "--timeout", "20s"], dashes, &program].concat());
+        assert_eq!(text(&ended.stdout), "--allow|-x|", "{ended:?}");
+    }
+}
+
+#[test]
 fn a_program_that_needs_more_memory_than_it_may_have_ends_with_a_reason() {
     if !can_confine() {
         return;
