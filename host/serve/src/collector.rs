@@ -1,9 +1,9 @@
 //! Sends the audit log to a collector, as OTLP logs: in order, and again until it takes them.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,6 +27,9 @@ const BYTES: usize = 128 << 10;
 /// The pause before a message that was not taken is sent again: from this to that.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long after a warning there is no other.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
+
 /// A collector that takes the audit log.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -43,8 +46,20 @@ struct State {
     waiting: AtomicUsize,
     /// Nobody waits for the collector any more.
     is_over: AtomicBool,
-    /// The operator knows that it fails.
-    is_told: AtomicBool,
+    /// When the operator was last told that it fails.
+    told: Mutex<Option<Instant>>,
+}
+
+impl State {
+    /// Whether the operator is told of a failure now: others may follow at once, between lines that are taken.
+    fn may_tell(&self, now: Instant) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.is_none_or(|before| now.duration_since(before) >= TOLD_AGAIN);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
+    }
 }
 
 #[derive(Debug)]
@@ -226,13 +241,12 @@ fn send(
         let sent = futures_executor::block_on(exporter.export(LogBatch::new(&batch)));
         let Err(error) = sent else {
             state.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
-            state.is_told.store(false, Ordering::Relaxed);
             return;
         };
         if state.is_over.load(Ordering::Relaxed) {
             return;
         }
-        if !state.is_told.swap(true, Ordering::Relaxed) {
+        if state.may_tell(Instant::now()) {
             tracing::warn!(
                 target: "sandbox_net::serve",
                 "the collector does not take the audit log, which is sent again: {error}"

@@ -172,3 +172,15 @@ fn a_collector_that_nobody_waits_for_ends_its_thread() {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn the_operator_is_told_once_a_minute_however_often_it_fails() {
+    let state = State::default();
+    let begin = Instant::now();
+    let told = |second| state.may_tell(begin + Duration::from_secs(second));
+    let told: Vec<_> = [0, 0, 1, 59, 60, 61, 119, 120, 600, 601].map(told).into();
+    let expected = [
+        true, false, false, false, true, false, false, true, true, false,
+    ];
+    assert_eq!(told, expected);
+}
