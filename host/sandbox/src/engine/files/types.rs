@@ -1,9 +1,11 @@
 //! Implements the functions of `wasi:filesystem/types`.
 
 use std::fs::File as StdFile;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cap_primitives::fs::{OpenOptions, open};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, OpenMode};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -115,6 +117,11 @@ impl FilesView<'_> {
         };
         self.push_writer(writer)
     }
+}
+
+/// Opens a directory for what its handle, which may be good for lookups alone, can't do.
+fn readable(directory: &StdFile) -> io::Result<StdFile> {
+    open(directory, ".".as_ref(), OpenOptions::new().read(true))
 }
 
 /// The functions that change a disk come first.
@@ -297,14 +304,14 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
         match self.synced(&fd)? {
-            Some(directory) => blocking(move || directory.sync_data()).await,
+            Some(directory) => blocking(move || readable(&directory)?.sync_data()).await,
             None => self.wasi(&fd)?.sync_data(fd).await,
         }
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
         match self.synced(&fd)? {
-            Some(directory) => blocking(move || directory.sync_all()).await,
+            Some(directory) => blocking(move || readable(&directory)?.sync_all()).await,
             None => self.wasi(&fd)?.sync(fd).await,
         }
     }
