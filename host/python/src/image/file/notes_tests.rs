@@ -94,7 +94,11 @@ fn what_is_no_image_is_refused() {
         let says = ["cut short", "size that it claims"];
         assert!(says.iter().any(|say| error.contains(say)), "{error}");
     }
-    fs::write(&path, vec![b'x'; START + WASM_PAGE]).unwrap();
+    let other = vec![b'x'; START + WASM_PAGE];
+    fs::write(&path, &other).unwrap();
+    assert!(refusal(&path).contains("another kind"));
+    let later = [b"sandbox-net i\0\0\x02".as_slice(), &other].concat();
+    fs::write(&path, later).unwrap();
     assert!(refusal(&path).contains("another version"));
     assert!(refusal(directory.path()).contains("is not a file"));
     #[cfg(unix)]
