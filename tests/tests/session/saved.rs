@@ -98,6 +98,8 @@ async fn what_is_damaged_or_foreign_is_refused_with_the_reason() {
             .contains("does not have the size that it claims")
     );
     with(&|bytes| bytes[0] ^= 1);
+    assert!(refused().await.contains("a file of another kind"));
+    with(&|bytes| bytes[15] ^= 2);
     assert!(refused().await.contains("another version"));
     with(&|bytes| bytes[200] ^= 1);
     assert!(refused().await.contains("damaged"));
