@@ -122,6 +122,10 @@ impl RunCommand {
     }
 
     fn confined(mut self) -> Result<u8, Failure> {
+        // Clap takes it for the command.
+        if let Some(option) = self.command[0].to_str().filter(|it| it.starts_with('-')) {
+            bail!("{option} is no option of 'native run': see 'sandbox-net native run --help'");
+        }
         self.check_files()?;
         if let Some(memory) = self.memory.filter(|memory| *memory < LEAST_MEMORY) {
             bail!(

@@ -186,6 +186,10 @@ fn a_command_needs_no_dashes_before_it_and_keeps_options_that_look_like_ours() {
         let ended = run(&[&["native", "run", "--timeout", "20s"], dashes, &program].concat());
         assert_eq!(text(&ended.stdout), "--allow|-x|", "{ended:?}");
     }
+    let mistyped = run(&["native", "run", "--allwo", "https://a.test", "--", "true"]);
+    let said = text(&mistyped.stderr);
+    assert_eq!(mistyped.status.code(), Some(TOOL_ERROR), "{said}");
+    assert!(said.contains("--allwo is no option"), "{said}");
 }
 
 #[test]

@@ -31,13 +31,15 @@ impl FilesView<'_> {
         }
     }
 
-    /// Returns the open directory `fd` if the guest's own thread looks at it: writing takes too long for that.
-    fn synced(&mut self, fd: &Fd) -> FsResult<Option<Arc<StdFile>>> {
-        let is_directory = matches!(self.descriptor(fd)?, Descriptor::Dir(_));
-        match is_directory && self.open.is_direct(fd) {
-            true => Ok(Some(self.directory(fd)?)),
-            false => Ok(None),
-        }
+    /// Returns what is open as `fd`, and whether that is a directory, if the guest's own thread looks at it:
+    /// syncing takes too long for that thread.
+    fn synced(&mut self, fd: &Fd) -> FsResult<Option<(Arc<StdFile>, bool)>> {
+        let direct = self.open.is_direct(fd);
+        let opened = match self.descriptor(fd)? {
+            Descriptor::Dir(directory) => (directory.dir.clone(), true),
+            Descriptor::File(file) => (file.file.clone(), false),
+        };
+        Ok(direct.then_some(opened))
     }
 
     /// Opens what is at `path` in the directory `at` of a disk.
@@ -304,14 +306,16 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
         match self.synced(&fd)? {
-            Some(directory) => blocking(move || readable(&directory)?.sync_data()).await,
+            Some((directory, true)) => blocking(move || readable(&directory)?.sync_data()).await,
+            Some((file, false)) => blocking(move || file.sync_data()).await,
             None => self.wasi(&fd)?.sync_data(fd).await,
         }
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
         match self.synced(&fd)? {
-            Some(directory) => blocking(move || readable(&directory)?.sync_all()).await,
+            Some((directory, true)) => blocking(move || readable(&directory)?.sync_all()).await,
+            Some((file, false)) => blocking(move || file.sync_all()).await,
             None => self.wasi(&fd)?.sync(fd).await,
         }
     }
