@@ -259,10 +259,12 @@ fn early(servers: &Servers) -> Step {
 fn reset(servers: &Servers) -> Step {
     let (_connection, exchange) = begin(servers, "/ends", BodyKind::Chunked)?;
     let stream = exchange.body()?;
-    // The server may be gone before the first byte is written: then the first write fails already.
+    // The server ends the connection behind this word: flushing it may fail already.
+    let mut piece: &[u8] = b"begin";
     loop {
-        match write(&exchange, &stream, b"more").and_then(|()| flush(&exchange, &stream)) {
-            Ok(()) => {}
+        let written = write(&exchange, &stream, piece).and_then(|()| flush(&exchange, &stream));
+        match written {
+            Ok(()) => piece = &[b'x'; 8192],
             Err(Stop::Told(_)) => return Ok(()),
             Err(Stop::Wrong(why)) if why.contains("no reason") => break,
             Err(other) => return Err(other),
