@@ -16,9 +16,16 @@ build std,panic_abort ""
 build std,panic_abort "" --package sandbox-net-guest --example fetch
 new="$target/wasm32-unknown-unknown/release"
 
-deliver "$new/client.wasm" client/client.wasm "$mode"
-for name in decider middleware provider; do
-    deliver "$new/sandbox_net_$name.wasm" "$name/sandbox_net_$name.wasm" "$mode"
+# The folder of a crate, by the name of its module.
+folder() {
+    echo "$1" | tr _ -
+}
+
+for name in client client_p2; do
+    deliver "$new/$name.wasm" "$(folder "$name")/$name.wasm" "$mode"
+done
+for name in decider middleware middleware_p2 provider; do
+    deliver "$new/sandbox_net_$name.wasm" "$(folder "$name")/sandbox_net_$name.wasm" "$mode"
 done
 encode "$new/sandbox_net_conformance.wasm" "$new/conformance.component"
 deliver "$new/conformance.component" conformance/conformance.wasm "$mode"

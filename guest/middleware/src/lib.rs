@@ -1,7 +1,7 @@
 //! The policy as middleware: a component that exports `wasi:http/client` and imports the host's.
 //!
 //! Every request is decided before anything of it goes on. What goes on is the guest's request with
-//! scheme, authority and path as they were read by the policy. [`place`] has the policy, which is
+//! scheme, authority and path as they were read by the policy. `sandbox_net_judge` has the policy, which is
 //! part of the component.
 
 mod bindings;
@@ -15,7 +15,7 @@ struct Middleware;
 
 impl Guest for Middleware {
     async fn send(request: Request) -> Result<Response, ErrorCode> {
-        decision::decide(&request)?;
+        decision::judged(&request)?;
         client::send(request).await
     }
 }

@@ -2,6 +2,8 @@
 
 use sandbox_net_policy::baked::BakeError;
 
+use crate::middleware::Wasi;
+
 /// Why components are not composed. It displays as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,18 +17,21 @@ pub enum ComposeError {
     /// The bytes are not a component.
     #[error("not a WebAssembly component: {0}")]
     NotAComponent(String),
-    /// The component does not import `wasi:http/client` in a version that the middleware exports.
+    /// The component does not import what sends requests in a version that a middleware exports.
     #[error(
-        "the component does not import '{wanted}', so the policy has nothing to decide about{}",
-        http_imports(.found)
+        "the component imports neither '{}' nor '{}', so the policy has nothing to decide about{}",
+        Wasi::P2.interface(), Wasi::P3.interface(), http_imports(.found)
     )]
     NoClient {
-        /// The interface that it would have to import.
-        wanted: &'static str,
         /// What it imports of `wasi:http`.
         found: Vec<String>,
     },
-    /// The component imports `wasi:http/client` in more than one version, and only one could be
+    /// The component also sends requests by an interface that none of the middlewares exports.
+    #[error(
+        "the component also imports '{0}', and none of the middlewares decides about it: plug the one for it, too"
+    )]
+    Undecided(String),
+    /// The component imports what sends requests in two versions that one middleware fits, and only one could be
     /// decided about.
     #[error("the component imports '{0}' and '{1}': only one of them could be decided about")]
     TwoClients(String, String),

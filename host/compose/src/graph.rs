@@ -13,6 +13,14 @@ pub(crate) fn imports(component: &[u8]) -> Result<Vec<String>, ComposeError> {
     Ok(imports.cloned().collect())
 }
 
+/// The names of all exports of a component.
+pub(crate) fn exports(component: &[u8]) -> Result<Vec<String>, ComposeError> {
+    let mut graph = CompositionGraph::new();
+    let package = package("component", component, &mut graph)?;
+    let exports = graph.types()[package.ty()].exports.keys();
+    Ok(exports.cloned().collect())
+}
+
 /// A component, for the graph that it becomes a part of.
 pub(crate) fn package(
     name: &str,

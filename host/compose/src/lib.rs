@@ -1,17 +1,18 @@
 //! Puts a policy between a WebAssembly component and the network of whatever host runs it.
 //!
-//! [`middleware`] returns a component that exports and imports `wasi:http/client`, and passes on
-//! what its policy allows. [`plug`] composes it with a component that imports `wasi:http/client`,
-//! as `wac plug` does. Neither uses the network.
+//! [`confine`] puts a policy into a component that sends requests by `wasi:http`, of WASI 0.2 or 0.3. What stands
+//! between the component and the host is a [`middleware()`]: it exports and imports the interface that sends
+//! requests, and passes on what its policy allows. [`plug`] composes both, as `wac plug` does. None of them uses
+//! the network.
 //!
 //! ```
-//! use sandbox_net_compose::middleware;
+//! use sandbox_net_compose::{Wasi, middleware};
 //! use sandbox_net_policy::{Document, Policy};
 //!
 //! let file = "version = 1\nallow = ['https://api.example.com']\n[end]";
 //! let policy = Policy::from(Document::parse(file).unwrap());
 //! assert!(policy.unenforced_inside().is_empty());
-//! let component = middleware(&[file]).unwrap();
+//! let component = middleware(Wasi::P2, &[file]).unwrap();
 //! assert!(component.starts_with(b"\0asm"));
 //! ```
 //!
@@ -35,7 +36,7 @@ mod ways;
 use wit_component::ComponentEncoder;
 
 pub use error::ComposeError;
-pub use middleware::middleware;
+pub use middleware::{Wasi, confine, middleware};
 pub use on_wasi_http::{Decider, ExitCode, on_wasi_http};
 pub use plug::plug;
 pub use ways::other_ways;

@@ -2,14 +2,11 @@
 
 use crate::error::ComposeError;
 use crate::graph::{imports, unversioned};
-
-/// The interface that the middleware decides about, without and with its version.
-pub(crate) const CLIENT: &str = "wasi:http/client";
-pub(crate) const CLIENT_VERSION: &str = "wasi:http/client@0.3.0";
+use crate::middleware::Wasi;
 
 /// The packages and interfaces without a way to the network, without their versions. `wasi:http/types`
 /// makes requests, and does not send them.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 8] = [
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/",
@@ -18,19 +15,19 @@ const HARMLESS: [&str; 9] = [
     "wasi:io/",
     "wasi:logging/",
     "wasi:random/",
-    CLIENT,
 ];
 
-/// Returns the imports of a component that the middleware does not decide about and that may lead
+/// Returns the imports of a component that no [`middleware`](crate::middleware()) decides about and that may lead
 /// to a network: those that are not known to lead to none, in the component's order. An import of
-/// `wasi:sockets` or of `wasi:http/outgoing-handler` is one of them.
+/// `wasi:sockets` is one of them. Those that a middleware decides about are left out, because
+/// [`plug`](crate::plug) leaves none of them undecided.
 ///
 /// # Errors
 ///
 /// If the bytes are not a component.
 pub fn other_ways(component: &[u8]) -> Result<Vec<String>, ComposeError> {
     let mut imports = imports(component)?;
-    imports.retain(|import| !is_harmless(import));
+    imports.retain(|import| !is_harmless(import) && Wasi::of(import).is_none());
     Ok(imports)
 }
 
@@ -39,8 +36,6 @@ pub fn other_ways(component: &[u8]) -> Result<Vec<String>, ComposeError> {
 pub(crate) fn past_provider<'a>(imports: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let is_given = |import: &str| match unversioned(import) {
         "sandbox:net/client" | "sandbox:net/types" => true,
-        // It is not the provider that decides about this one.
-        CLIENT => false,
         _ => is_harmless(import),
     };
     let imports = imports.into_iter().filter(|import| !is_given(import));
@@ -66,7 +61,7 @@ mod tests {
             ("wasi:cli/stdout@0.3.0", true),
             ("wasi:filesystem/types@0.2.12", true),
             ("wasi:http/types@0.3.0", true),
-            ("wasi:http/client@0.3.0", true),
+            ("wasi:http/client@0.3.0", false),
             ("wasi:http/handler@0.3.0", false),
             ("wasi:http/outgoing-handler@0.2.12", false),
             ("wasi:http/client-of-another@0.3.0", false),

@@ -6,8 +6,9 @@ import { transpileBytes } from "@bytecodealliance/jco-transpile";
 
 const folder = join(import.meta.dirname, "transpiled");
 
-export async function transpiled(component) {
-  const options = { name: "app", wasiShim: true, asyncMode: "jspi" };
+/** `asynchronous` says how jco makes what waits: without it nothing may be asynchronous. */
+export async function transpiled(component, asynchronous = { asyncMode: "jspi" }) {
+  const options = { name: "app", wasiShim: true, ...asynchronous };
   const { files } = await transpileBytes(await readFile(component), options);
   for (const [name, bytes] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });

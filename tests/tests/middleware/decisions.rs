@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use sandbox_net_compose::middleware;
+use sandbox_net_compose::{Wasi, middleware};
 use sandbox_net_tests::{Forbidden, HttpServer, node};
 
-use crate::hosts::{Host, client, through_middleware, under};
+use crate::hosts::{Host, through_middleware};
 use crate::requests::{ATTACKS, Attack, HONEST, Reaches};
 
 /// The addresses that the requests of a run are for.
@@ -43,11 +43,11 @@ async fn what_no_rule_allows_is_denied_before_anything_leaves() {
             other: forbidden.address(),
         };
         let requests = addresses.requests(ATTACKS.iter().map(|it| it.request));
-        let lines = host.run(&under(&addresses.policy()), &requests).await;
+        let lines = host.run(&host.under(&addresses.policy()), &requests).await;
         assert_eq!(lines.len(), requests.len(), "{}: {lines:#?}", host.name());
         for (attack, line) in ATTACKS.iter().zip(&lines) {
             assert!(
-                is_refused(attack, line),
+                is_refused(host.name(), attack, line),
                 "{}: {:?}: {line}",
                 host.name(),
                 attack.request
@@ -59,8 +59,8 @@ async fn what_no_rule_allows_is_denied_before_anything_leaves() {
 }
 
 /// Whether the guest was told what it should be, or the host's own types refused the request before.
-fn is_refused(attack: &Attack, line: &str) -> bool {
-    let by_host = attack.reaches == Reaches::Nowhere && line.contains("refused before it was sent");
+fn is_refused(host: &str, attack: &Attack, line: &str) -> bool {
+    let by_host = attack.reaches.nowhere(host) && line.contains("refused before it was sent");
     line == format!("error {}", attack.error) || by_host
 }
 
@@ -78,7 +78,7 @@ async fn the_same_requests_reach_their_servers_without_the_policy() {
         let others = || ATTACKS.iter().filter(|it| it.reaches.other(name));
         let attacks = || allowed().chain(others());
         let requests = addresses.requests(attacks().map(|it| it.request));
-        let lines = host.run(&client(), &requests).await;
+        let lines = host.run(&host.client(), &requests).await;
         assert_eq!(lines.len(), requests.len(), "{name}: {lines:#?}");
         for (attack, line) in attacks().zip(&lines) {
             let request = attack.request;
@@ -100,7 +100,7 @@ async fn what_each_host_refuses_by_itself_is_refused_without_the_policy() {
         };
         let nowhere = || ATTACKS.iter().filter(|it| it.reaches == Reaches::Nowhere);
         let requests = addresses.requests(nowhere().map(|it| it.request));
-        let lines = host.run(&client(), &requests).await;
+        let lines = host.run(&host.client(), &requests).await;
         assert_eq!(lines.len(), requests.len(), "{}: {lines:#?}", host.name());
         for (request, line) in requests.iter().zip(&lines) {
             let name = host.name();
@@ -119,10 +119,10 @@ async fn what_a_rule_allows_arrives_as_it_was_sent() {
         };
         let requests = addresses.requests(HONEST.iter().copied());
         let decided = host
-            .run_answered(&under(&addresses.policy()), &requests)
+            .run_answered(&host.under(&addresses.policy()), &requests)
             .await;
         let decided_records = server.requests();
-        let plain = host.run_answered(&client(), &requests).await;
+        let plain = host.run_answered(&host.client(), &requests).await;
         assert_eq!(decided, plain, "{}", host.name());
         assert_eq!(decided.len(), HONEST.len(), "{}", host.name());
         for (request, line) in HONEST.iter().zip(&decided) {
@@ -153,7 +153,7 @@ async fn a_program_in_javascript_is_decided_about_when_it_sends_through_the_midd
         allowed: server.address(),
         other: forbidden.address(),
     };
-    let policy = middleware(&[&addresses.policy()]).expect("a policy");
+    let policy = middleware(Wasi::P3, &[&addresses.policy()]).expect("a policy");
     let requests = addresses.requests([
         "GET\thttp\tALLOWED\t/v1/x",
         "GET\thttp\tALLOWED\t/v1/y",
@@ -183,7 +183,7 @@ async fn without_a_policy_everything_is_denied() {
             other: other.address(),
         };
         let request = addresses.requests(["GET\thttp\tALLOWED\t/v1/x"]);
-        for component in crate::compositions::without_a_policy(&addresses.policy()) {
+        for component in crate::compositions::without_a_policy(host.wasi, &addresses.policy()) {
             let lines = host.run(&component, &request).await;
             assert_eq!(
                 lines,
@@ -193,7 +193,7 @@ async fn without_a_policy_everything_is_denied() {
             );
         }
         assert_eq!(server.connections(), 0, "{}", host.name());
-        let lines = host.run(&under(&addresses.policy()), &request).await;
+        let lines = host.run(&host.under(&addresses.policy()), &request).await;
         assert!(!lines[0].starts_with("error"), "{}: {lines:?}", host.name());
     }
 }

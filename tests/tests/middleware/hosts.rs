@@ -2,17 +2,24 @@
 
 use std::path::Path;
 
-use sandbox_net_compose::{middleware, plug};
+use sandbox_net_compose::{Wasi, confine};
 use sandbox_net_tests::{LIMIT, Node, node, wasmtime};
 use tempfile::TempDir;
 use tokio::process::Command;
 use wit_component::ComponentEncoder;
 
-/// The guest as a core module: it sends the requests of its arguments.
-const CLIENT: &[u8] = include_bytes!("../../../guest/client/client.wasm");
+/// The guests as core modules: they send the requests of their arguments.
+const CLIENT_P2: &[u8] = include_bytes!("../../../guest/client-p2/client_p2.wasm");
+const CLIENT_P3: &[u8] = include_bytes!("../../../guest/client/client.wasm");
 
-/// A host that has been fetched.
-pub(crate) enum Host {
+/// A host that has been fetched, with a version of WASI.
+pub(crate) struct Host {
+    program: Program,
+    pub(crate) wasi: Wasi,
+}
+
+#[derive(Clone, Copy)]
+enum Program {
     Wasmtime(&'static Path),
     Node(&'static Node),
 }
@@ -20,16 +27,30 @@ pub(crate) enum Host {
 impl Host {
     /// All of them that can be had.
     pub(crate) async fn all() -> Vec<Self> {
-        let wasmtime = wasmtime().await.map(Self::Wasmtime);
-        let node = node().await.map(Self::Node);
-        wasmtime.into_iter().chain(node).collect()
+        let wasmtime = wasmtime().await.map(Program::Wasmtime);
+        let node = node().await.map(Program::Node);
+        let programs = wasmtime.into_iter().chain(node);
+        let hosts = programs.flat_map(|program| Wasi::ALL.map(|wasi| Self { program, wasi }));
+        hosts.collect()
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Wasmtime(_) => "wasmtime",
-            Self::Node(_) => "Node",
+        match (self.program, self.wasi) {
+            (Program::Wasmtime(_), Wasi::P2) => "wasmtime 0.2",
+            (Program::Wasmtime(_), Wasi::P3) => "wasmtime 0.3",
+            (Program::Node(_), Wasi::P2) => "Node 0.2",
+            (Program::Node(_), Wasi::P3) => "Node 0.3",
         }
+    }
+
+    /// The guest without any policy.
+    pub(crate) fn client(&self) -> Vec<u8> {
+        client(self.wasi)
+    }
+
+    /// The guest under a policy file.
+    pub(crate) fn under(&self, file: &str) -> Vec<u8> {
+        under(self.wasi, file)
     }
 
     /// What a component writes: a line for each request.
@@ -37,17 +58,18 @@ impl Host {
         let directory = TempDir::new().expect("a temporary directory");
         let file = directory.path().join("app.wasm");
         std::fs::write(&file, component).expect("a file");
-        let mut command = match self {
-            Self::Wasmtime(program) => on_wasmtime(program, &file),
-            Self::Node(node) => on_node(node, "run.mjs", directory.path(), &file),
+        let mut command = match (self.program, self.wasi) {
+            (Program::Wasmtime(program), wasi) => on_wasmtime(program, wasi, &file),
+            (Program::Node(node), Wasi::P2) => on_node(node, "run_p2.mjs", directory.path(), &file),
+            (Program::Node(node), Wasi::P3) => on_node(node, "run.mjs", directory.path(), &file),
         };
         lines(command.args(requests)).await
     }
 
-    /// Does the same where several requests are answered. In a composed component jco 0.15 fails at the
-    /// second response, whose handle it takes for another one; so on Node each request has a process.
+    /// Does the same where several requests are answered. In a composed component of WASI 0.3 jco 0.15 fails at the
+    /// second response, whose handle it takes for another one; so there each request has a process.
     pub(crate) async fn run_answered(&self, component: &[u8], requests: &[String]) -> Vec<String> {
-        let Self::Node(_) = self else {
+        let (Program::Node(_), Wasi::P3) = (self.program, self.wasi) else {
             return self.run(component, requests).await;
         };
         let mut lines = Vec::new();
@@ -71,23 +93,34 @@ pub(crate) async fn through_middleware(
     lines(command.args(requests)).await
 }
 
-/// The guest without any policy.
-pub(crate) fn client() -> Vec<u8> {
-    let encoder = ComponentEncoder::default().validate(true).module(CLIENT);
+/// The guest of this version of WASI without any policy.
+pub(crate) fn client(wasi: Wasi) -> Vec<u8> {
+    component(match wasi {
+        Wasi::P2 => CLIENT_P2,
+        Wasi::P3 => CLIENT_P3,
+    })
+}
+
+/// The component of a core module.
+pub(crate) fn component(module: &[u8]) -> Vec<u8> {
+    let encoder = ComponentEncoder::default().validate(true).module(module);
     encoder.expect("a module").encode().expect("a component")
 }
 
 /// The guest under a policy file.
-pub(crate) fn under(file: &str) -> Vec<u8> {
-    let middleware = middleware(&[file]).expect("a policy");
-    plug(&middleware, &client()).expect("a composition")
+pub(crate) fn under(wasi: Wasi, file: &str) -> Vec<u8> {
+    confine(&[file], &client(wasi)).expect("a composition")
 }
 
-fn on_wasmtime(program: &Path, component: &Path) -> Command {
+pub(crate) fn on_wasmtime(program: &Path, wasi: Wasi, component: &Path) -> Command {
     let mut command = Command::new(program);
     // Names are looked up by the host; everything else of the machine stays closed.
-    command.args(["run", "-C", "cache=n", "-W", "component-model-async=y"]);
-    command.args(["-S", "p3,http"]).arg(component);
+    command.args(["run", "-C", "cache=n"]);
+    command.args(match wasi {
+        Wasi::P2 => &["-S", "http"][..],
+        Wasi::P3 => &["-W", "component-model-async=y", "-S", "p3,http"],
+    });
+    command.arg(component);
     command
 }
 
@@ -104,7 +137,7 @@ fn on_node(node: &Node, program: &str, directory: &Path, component: &Path) -> Co
     command
 }
 
-async fn lines(command: &mut Command) -> Vec<String> {
+pub(crate) async fn lines(command: &mut Command) -> Vec<String> {
     let running = command.kill_on_drop(true).output();
     let ended = tokio::time::timeout(LIMIT, running).await.expect("an end");
     let ended = ended.expect("a program");

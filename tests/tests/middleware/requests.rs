@@ -16,30 +16,36 @@ pub(crate) struct Attack {
 pub(crate) enum Reaches {
     /// To the server at `ALLOWED`.
     Allowed,
-    /// To the server at `ALLOWED`, on the host of this name.
-    AllowedOn(&'static str),
+    /// To the server at `ALLOWED`, on the hosts of these names.
+    AllowedOn(&'static [&'static str]),
     /// To the server at `OTHER`.
     Other,
-    /// To the server at `OTHER`, on the host of this name.
-    OtherOn(&'static str),
+    /// To the server at `OTHER`, on the hosts of these names.
+    OtherOn(&'static [&'static str]),
     /// Nowhere: each host refuses it by itself.
     Nowhere,
 }
 
 impl Reaches {
+    /// Whether this host refuses the request by itself.
+    pub(crate) fn nowhere(self, host: &str) -> bool {
+        !self.allowed(host) && !self.other(host)
+    }
+
     /// Whether the request reaches the server at `ALLOWED` on this host.
     pub(crate) fn allowed(self, host: &str) -> bool {
-        self == Self::Allowed || matches!(self, Self::AllowedOn(name) if name == host)
+        self == Self::Allowed || matches!(self, Self::AllowedOn(names) if names.contains(&host))
     }
 
     /// Whether the request reaches the server at `OTHER` on this host.
     pub(crate) fn other(self, host: &str) -> bool {
-        self == Self::Other || matches!(self, Self::OtherOn(name) if name == host)
+        self == Self::Other || matches!(self, Self::OtherOn(names) if names.contains(&host))
     }
 }
 
-const WASMTIME: &str = "wasmtime";
-const NODE: &str = "Node";
+const WASMTIME: &[&str] = &["wasmtime 0.2", "wasmtime 0.3"];
+const NODE_P2: &[&str] = &["Node 0.2"];
+const NODE_P3: &[&str] = &["Node 0.3"];
 
 const DENIED: &str = "ErrorCode::HttpRequestDenied";
 const INVALID: &str = "ErrorCode::HttpRequestUriInvalid";
@@ -73,7 +79,7 @@ pub(crate) const ATTACKS: &[Attack] = {
             OtherOn(WASMTIME),
         ),
         denied("GET\thttp\tlocalhost:ALLOWED_PORT\t/v1/x", Allowed),
-        invalid("GET\thttp\tALLOWED@OTHER\t/v1/x", OtherOn(NODE)),
+        invalid("GET\thttp\tALLOWED@OTHER\t/v1/x", OtherOn(NODE_P3)),
         invalid("GET\thttp\t127.1:OTHER_PORT\t/v1/x", Other),
         invalid("GET\thttp\t0x7f000001:OTHER_PORT\t/v1/x", Other),
         invalid("GET\thttp\t2130706433:OTHER_PORT\t/v1/x", Other),
@@ -81,7 +87,7 @@ pub(crate) const ATTACKS: &[Attack] = {
         // Another scheme.
         denied("GET\thttps\tALLOWED\t/v1/x", Nowhere),
         denied("GET\thttps\tOTHER\t/v1/x", Nowhere),
-        invalid("GET\t\tALLOWED\t/v1/x", AllowedOn(NODE)),
+        invalid("GET\t\tALLOWED\t/v1/x", AllowedOn(NODE_P3)),
         invalid("GET\tgopher\tALLOWED\t/v1/x", Nowhere),
         // Another method.
         denied("DELETE\thttp\tALLOWED\t/v1/x", Allowed),
@@ -112,7 +118,7 @@ pub(crate) const ATTACKS: &[Attack] = {
         ),
         denied(
             "GET\thttp\tALLOWED\t/v1/x\tproxy-authorization: Basic eA==",
-            Nowhere,
+            AllowedOn(NODE_P2),
         ),
         denied("GET\thttp\tALLOWED\t/v1/x\texpect: 100-continue", Allowed),
         denied("GET\thttp\tALLOWED\t/v1/x\ttrailer: x", AllowedOn(WASMTIME)),

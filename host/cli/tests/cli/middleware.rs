@@ -62,6 +62,32 @@ fn it_writes_a_component_and_says_how_to_compose_it() {
 }
 
 #[test]
+fn it_writes_the_component_for_the_version_of_wasi_that_is_said() {
+    let files = files();
+    for (arguments, interface) in [
+        (&[][..], "wasi:http/client@0.3.0"),
+        (&["--wasi", "0.3"], "wasi:http/client@0.3.0"),
+        (&["--wasi", "0.2"], "wasi:http/outgoing-handler@0.2.12"),
+    ] {
+        let all = [&["--policy", "good.toml", "-o", "policy.wasm"], arguments].concat();
+        let output = middleware(files.path(), &all);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let component = std::fs::read(files.path().join("policy.wasm")).expect("the component");
+        let has = |name: &str| {
+            component
+                .windows(name.len())
+                .any(|it| it == name.as_bytes())
+        };
+        for wasi in [
+            "wasi:http/client@0.3.0",
+            "wasi:http/outgoing-handler@0.2.12",
+        ] {
+            assert_eq!(has(wasi), wasi == interface, "{arguments:?}: {wasi}");
+        }
+    }
+}
+
+#[test]
 fn what_a_component_cannot_enforce_is_named_and_nothing_is_written() {
     let named = [
         "the mode 'report': there is no log",
@@ -112,11 +138,27 @@ fn mistakes_are_one_line_that_names_the_file() {
         ),
         (
             &["--policy", "good.toml", "nothing.wasm", "-o", "a.wasm"],
-            &["nothing.wasm: ", "does not import 'wasi:http/client@0.3.0'"],
+            &["nothing.wasm: ", "nor 'wasi:http/client@0.3.0'"],
         ),
         (
             &["--policy", "good.toml", "good.toml", "-o", "a.wasm"],
             &["good.toml: not a WebAssembly component"],
+        ),
+        (
+            &["--policy", "good.toml", "--wasi", "0.1", "-o", "a.wasm"],
+            &["'0.1'", "possible values: 0.2, 0.3"],
+        ),
+        (
+            &[
+                "--policy",
+                "good.toml",
+                "--wasi",
+                "0.2",
+                "nothing.wasm",
+                "-o",
+                "a.wasm",
+            ],
+            &["'--wasi <VERSION>' cannot be used with '[GUEST]'"],
         ),
         (
             &["--policy", "good.toml", "-o", "no/such/a.wasm"],

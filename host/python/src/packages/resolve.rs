@@ -41,7 +41,11 @@ const SEARCH: Effort = Effort {
 const PROPOSAL: Effort = Effort {
     steps: 50_000,
     asked: 2_000,
-    time: Duration::from_secs(90),
+    // Tests compare what is found, on machines of any speed.
+    time: match cfg!(test) {
+        true => Duration::MAX,
+        false => Duration::from_secs(90),
+    },
 };
 
 type Roots = [Requirement<VerbatimUrl>];
