@@ -21,6 +21,7 @@ async fn main() -> Result<(), Error> {
 
     let begun = Instant::now();
     let engine = Engine::shared().await?;
+    engine.warm().await?;
     println!("the engine: {:.1} ms", milliseconds(begun.elapsed()));
     let builder = || {
         let builder = Sandbox::builder().engine(engine.clone());

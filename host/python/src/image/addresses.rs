@@ -19,7 +19,7 @@ use super::parts::Loose;
 use super::parts::{Image, Part};
 use super::room::Room;
 #[cfg(target_os = "linux")]
-use super::written::written;
+use super::written::{mapped, written};
 #[cfg(target_os = "linux")]
 use crate::zeros::used;
 
@@ -42,6 +42,8 @@ struct Backing {
     parts: Vec<Part>,
     /// What is behind the memory that was added since, where it is to be frozen without being copied.
     growth: Option<Growth>,
+    /// Whether the pages that its image [shows](Image::shown) are mapped.
+    is_shown: bool,
 }
 
 /// A file in memory that the instance writes to directly; its places are those of the memory.
@@ -55,6 +57,30 @@ struct Growth {
 unsafe impl Send for Addresses {}
 // SAFETY: as above.
 unsafe impl Sync for Addresses {}
+
+/// What is in `ranges` and in none of `others`; both are in order and do not overlap.
+#[cfg(target_os = "linux")]
+fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut rest = Vec::new();
+    let mut others = others.iter().peekable();
+    for range in ranges {
+        let mut from = range.start;
+        while let Some(other) = others.next_if(|other| other.end <= range.end) {
+            if other.start > from {
+                rest.push(from..other.start);
+            }
+            from = from.max(other.end);
+        }
+        let to = match others.peek() {
+            Some(other) => other.start.min(range.end),
+            None => range.end,
+        };
+        if from < to {
+            rest.push(from..to);
+        }
+    }
+    rest
+}
 
 fn whole_pages(bytes: usize) -> io::Result<usize> {
     let page = rustix::param::page_size();
@@ -116,19 +142,34 @@ impl Addresses {
     #[cfg(target_os = "linux")]
     pub(super) fn begin_again(&self, image: &Image) -> io::Result<()> {
         let usual = image.usual().ok_or(io::ErrorKind::Unsupported)?;
-        if !self.is_of(image) {
+        if !self.is_of(image) || whole_pages(image.size())? != image.size() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         if self.size() > image.size() {
             self.size.store(image.size(), Ordering::Relaxed);
-            self.forget(whole_pages(image.size())?)?;
+            self.forget(image.size())?;
         }
-        let mut from = 0;
-        for range in usual.ranges() {
-            self.give_back(from..range.start)?;
-            from = range.end;
+        let whole = 0..image.size();
+        let gaps = without(slice::from_ref(&whole), image.shown());
+        let unusual = without(&self.written(image.size())?, usual.ranges());
+        let unusual = without(&unusual, &gaps);
+        for range in &unusual {
+            self.give_back(range.clone())?;
         }
-        self.give_back(from..whole_pages(image.size())?)?;
+        let is_shown = std::mem::replace(&mut self.backing().is_shown, true);
+        let hidden = if is_shown {
+            &unusual[..]
+        } else {
+            image.shown()
+        };
+        for range in hidden {
+            self.show(range.clone())?;
+        }
+        // Last, because showing pages maps what lies around them. The same pages are mapped then whatever ran, so that
+        // no program finds out what another one used.
+        for range in gaps {
+            self.give_back(range)?;
+        }
         for (at, bytes) in usual.iter() {
             self.copy_in(at, bytes);
         }
@@ -166,6 +207,18 @@ impl Addresses {
         unsafe {
             let place: *mut c_void = self.base().add(range.start).cast();
             rustix::mm::madvise(place, range.len(), rustix::mm::Advice::LinuxDontNeed)?;
+        }
+        Ok(())
+    }
+
+    /// Maps what is behind the pages for reading, all at once.
+    #[cfg(target_os = "linux")]
+    fn show(&self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.start <= range.end && range.end <= self.capacity);
+        // SAFETY: the addresses are this mapping's own, as asserted, and what is in them stays the same.
+        unsafe {
+            let place: *mut c_void = self.base().add(range.start).cast();
+            rustix::mm::madvise(place, range.len(), rustix::mm::Advice::LinuxPopulateRead)?;
         }
         Ok(())
     }
@@ -351,13 +404,28 @@ impl Addresses {
     /// The whole pages of the first `size` bytes that were written to.
     #[cfg(target_os = "linux")]
     pub(super) fn written(&self, size: usize) -> io::Result<Vec<Range<usize>>> {
+        self.found(size, written)
+    }
+
+    /// The whole pages of the first `size` bytes that are mapped, written to or not.
+    #[cfg(target_os = "linux")]
+    pub(super) fn mapped(&self, size: usize) -> io::Result<Vec<Range<usize>>> {
+        self.found(size, mapped)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn found(
+        &self,
+        size: usize,
+        find: fn(Range<usize>) -> io::Result<Vec<Range<usize>>>,
+    ) -> io::Result<Vec<Range<usize>>> {
         let base = self.base().addr();
         let end = size.min(self.size()) & !(rustix::param::page_size() - 1);
-        let mut written = written(base..base + end)?;
-        for range in &mut written {
+        let mut found = find(base..base + end)?;
+        for range in &mut found {
             *range = range.start - base..range.end - base;
         }
-        Ok(written)
+        Ok(found)
     }
 
     /// As [`populate`](Self::populate), of what is within the memory.

@@ -68,13 +68,14 @@ impl LiveMemory {
     }
 
     /// Lets later instances of `image`, as which this one began, get the pages at their beginning that this one
-    /// has written to. What ran in it is what runs in all of them.
+    /// has used. What ran in it is what runs in all of them.
     pub fn teach(&self, store: impl AsContext, image: &Image) {
         #[cfg(target_os = "linux")]
         if let Some(addresses) = self.of(store)
             && let Ok(written) = addresses.written(image.size())
+            && let Ok(mapped) = addresses.mapped(image.size())
         {
-            image.learn(written);
+            image.learn(written, &mapped);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (store, image);

@@ -120,7 +120,7 @@ fn what_one_instance_wrote_to_later_ones_get_at_once_and_unchanged() {
         bytes_mut(&mut teacher)[number * page] ^= 1;
     }
     let written = |of: &Mapping| of.addresses.written(content.len()).unwrap();
-    image.learn(written(&teacher));
+    image.learn(written(&teacher), &[]);
     let later = new();
     assert_eq!(
         bytes(&later),
@@ -134,7 +134,7 @@ fn what_one_instance_wrote_to_later_ones_get_at_once_and_unchanged() {
     // The first time counts.
     let mut other = new();
     bytes_mut(&mut other).fill(0);
-    image.learn(written(&other));
+    image.learn(written(&other), &[]);
     assert_eq!(image.usual().unwrap().ranges().len(), 2);
 }
 
@@ -153,15 +153,18 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// An image of which it is known that its instances write to these pages.
+/// An image of which it is known that its instances write to some pages, and read others.
 #[cfg(target_os = "linux")]
-fn taught(content: &[u8], pages: &[usize]) -> Arc<Image> {
+fn taught(content: &[u8], written: &[usize], read: &[usize]) -> Arc<Image> {
     let page = rustix::param::page_size();
     let image = image(content, PAGE);
-    let ranges = pages
-        .iter()
-        .map(|number| number * page..(number + 1) * page);
-    image.learn(ranges.collect());
+    let ranges = |numbers: &[usize]| -> Vec<_> {
+        let numbers = numbers.iter();
+        numbers
+            .map(|number| number * page..(number + 1) * page)
+            .collect()
+    };
+    image.learn(ranges(written), &ranges(read));
     image
 }
 
@@ -174,13 +177,15 @@ proptest! {
     fn memory_that_was_given_back_begins_again_as_its_image_with_its_guards(
         pages in 1..4_usize,
         usual in proptest::collection::btree_set(0..16_usize, 0..6),
+        read in proptest::collection::btree_set(0..64_usize, 0..6),
         writes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..40),
         more in 0..3_usize,
     ) {
         let _alone = alone();
         let content = memory_of(pages);
         let usual: Vec<usize> = usual.into_iter().collect();
-        let image = taught(&content, &usual);
+        let read = read.into_iter().filter(|number| number * rustix::param::page_size() < content.len());
+        let image = taught(&content, &usual, &read.collect::<Vec<_>>());
         let new = || Mapping::new(room(content.len(), 8 * PAGE), Some(&image)).unwrap();
         let mut first = new();
         let begins = first.addresses.written(content.len()).unwrap();
@@ -194,6 +199,17 @@ proptest! {
         let mut again = new();
         prop_assert_eq!(place(&again), was, "it is the one that was given back");
         // Which pages the other one wrote to, nobody can tell from how long a write takes.
+        prop_assert_eq!(&again.addresses.written(content.len()).unwrap(), &begins);
+        // Nor which pages it read, from how long a read takes.
+        let mapped = again.addresses.mapped(content.len()).unwrap();
+        for (at, byte) in &writes {
+            bytes_mut(&mut again)[at.index(content.len())] ^= byte;
+        }
+        prop_assert!(bytes(&again).len() == content.len());
+        drop(again);
+        let mut again = new();
+        prop_assert_eq!(place(&again), was);
+        prop_assert_eq!(again.addresses.mapped(content.len()).unwrap(), mapped);
         prop_assert_eq!(again.addresses.written(content.len()).unwrap(), begins);
         prop_assert!(bytes(&again) == content);
         assert_guarded(&again);
@@ -208,7 +224,7 @@ proptest! {
 fn memory_is_given_back_to_nobody_else() {
     let _alone = alone();
     let content = memory_of(2);
-    let (image, other) = (taught(&content, &[1]), taught(&content, &[1]));
+    let (image, other) = (taught(&content, &[1], &[]), taught(&content, &[1], &[]));
     let new = |of, reserved| Mapping::new(room(content.len(), reserved), Some(of)).unwrap();
     let first = new(&image, 8 * PAGE);
     let was = place(&first);
@@ -234,7 +250,7 @@ fn an_image_with_pages_beside_its_file_has_no_spares() {
     let (page, file) = (rustix::param::page_size(), image(&memory_of(2), PAGE));
     let loose = Loose::new(vec![2 * page..3 * page], vec![7; page]);
     let image = Image::of_parts(file.parts().to_vec(), loose, PAGE, 2 * PAGE);
-    image.learn(vec![page..2 * page]);
+    image.learn(vec![page..2 * page], &[]);
     let (image, content) = (Arc::new(image), file.read().unwrap());
     assert!(image.read().unwrap() != content);
     for _ in 0..3 {
@@ -250,7 +266,7 @@ fn spares_are_bounded_and_go_with_their_image() {
     let _alone = alone();
     // No other test has memory of this size.
     let content = memory_of(7);
-    let image = taught(&content, &[1]);
+    let image = taught(&content, &[1], &[]);
     let new = || Mapping::new(room(content.len(), 8 * PAGE), Some(&image)).unwrap();
     let many: Vec<Mapping> = (0..300).map(|_| new()).collect();
     let places: Vec<usize> = many.iter().map(place).collect();

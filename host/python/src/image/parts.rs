@@ -9,6 +9,12 @@ use std::sync::{Arc, OnceLock};
 /// The most bytes that an instance gets at its beginning.
 const MOST_USUAL: usize = 4 << 20;
 
+/// The most bytes that a spare shows.
+const MOST_SHOWN: usize = 16 << 20;
+
+/// A fault for reading maps what lies around it: as much at a time as Linux does.
+const WINDOW: usize = 64 << 10;
+
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The memory with which instances begin, ready to be mapped. What is in none of its parts is zero.
@@ -18,10 +24,19 @@ pub struct Image {
     loose: Loose,
     minimum: usize,
     size: usize,
-    /// The pages that whatever runs writes to, as they are in the image, once they are known.
-    usual: OnceLock<Loose>,
+    /// What is known of the pages that whatever runs uses.
+    usual: OnceLock<Usual>,
     /// No other image of this process has it.
     number: u64,
+}
+
+/// The pages that whatever runs uses.
+#[derive(Debug)]
+struct Usual {
+    /// Those that it writes to, as they are in the image.
+    written: Loose,
+    /// These and those that it reads.
+    shown: Vec<Range<usize>>,
 }
 
 /// Bytes that each memory gets a copy of, over the parts: pages here and there that whatever runs writes to
@@ -113,12 +128,18 @@ impl Image {
 
     /// The pages that every instance gets at its beginning, because it would get them one by one otherwise.
     pub(super) fn usual(&self) -> Option<&Loose> {
-        self.usual.get()
+        self.usual.get().map(|usual| &usual.written)
     }
 
-    /// Takes the pages that an instance has written to, which ran nothing but what others run too. The first
-    /// time counts.
-    pub(super) fn learn(&self, written: Vec<Range<usize>>) {
+    /// The pages that are mapped in memory that was given back for the next instance: the usual ones, and those that
+    /// it would get one by one as soon as it reads them. In order; they do not overlap.
+    pub(super) fn shown(&self) -> &[Range<usize>] {
+        self.usual.get().map_or(&[], |usual| &usual.shown)
+    }
+
+    /// Takes the pages that an instance has written to and those that are mapped in it; it ran nothing but what
+    /// others run too. The first time counts.
+    pub(super) fn learn(&self, written: Vec<Range<usize>>, mapped: &[Range<usize>]) {
         let count: usize = written.iter().map(Range::len).sum();
         if count > MOST_USUAL {
             return;
@@ -132,7 +153,31 @@ impl Image {
             }
             rest = more;
         }
-        let _ = self.usual.set(Loose::new(written, bytes));
+        let shown = self.windows(written.iter().chain(mapped));
+        let shown = match shown.iter().map(Range::len).sum::<usize>() > MOST_SHOWN {
+            true => written.clone(),
+            false => shown,
+        };
+        let written = Loose::new(written, bytes);
+        let _ = self.usual.set(Usual { written, shown });
+    }
+
+    /// The windows in which the ranges are.
+    fn windows<'a>(&self, ranges: impl Iterator<Item = &'a Range<usize>>) -> Vec<Range<usize>> {
+        let window = |range: &Range<usize>| {
+            let end = range.end.next_multiple_of(WINDOW).min(self.size);
+            range.start / WINDOW * WINDOW..end
+        };
+        let mut windows: Vec<_> = ranges.map(window).collect();
+        windows.sort_by_key(|window| window.start);
+        let mut joined: Vec<Range<usize>> = Vec::new();
+        for window in windows {
+            match joined.last_mut() {
+                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
+                _ => joined.push(window),
+            }
+        }
+        joined
     }
 
     /// The bytes of memory with which an instance begins.

@@ -1,9 +1,10 @@
 //! Memory that an instance gave back, for the next one that begins with the same image.
 //!
-//! A new mapping costs a fault for each page that a program writes to, and its removal stops the other
-//! threads of the process while it lasts. A spare has the pages that [every program writes to](Image::usual),
-//! written over with what is in the image; all others were given back to the system. So nothing that a
-//! program wrote is left, and neither is a trace of which pages it used.
+//! A new mapping costs a fault for each page that a program writes to, and for each few that it reads, and its removal
+//! stops the other threads of the process while it lasts. A spare has the pages that
+//! [every program writes to](Image::usual), written over with what is in the image, and shows those that
+//! [every program reads](Image::shown) as they are in the image's file; all others were given back to the system. So
+//! nothing that a program wrote is left, and neither is a trace of which pages it used.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -44,6 +45,12 @@ impl Spares {
         drop(spares);
         // Unmapping takes time, without the lock.
         drop(surplus);
+    }
+
+    /// Whether one more would only take the place of one that is as good.
+    fn has_enough(&self, image: u64, most: usize) -> bool {
+        let spares = self.lock();
+        spares.len() >= most && spares.iter().all(|(of, _)| *of == image)
     }
 
     fn forget(&self, image: u64) {
@@ -114,6 +121,7 @@ impl Deref for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let (Some(addresses), Some(image)) = (self.addresses.take(), self.image.take())
+            && !SPARES.has_enough(image.number(), most())
             && addresses.begin_again(&image).is_ok()
         {
             SPARES.keep(image.number(), addresses, most());

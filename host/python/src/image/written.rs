@@ -1,4 +1,5 @@
-//! Finds which pages of a private mapping were written to, so that they are no longer those of its file.
+//! Finds which pages of a private mapping are there, and which were written to, so that they are no longer those of
+//! its file.
 #![expect(
     unsafe_code,
     reason = "a call that the system's library does not know; see SAFETY"
@@ -60,16 +61,38 @@ const ENTRY: usize = 8;
 ///
 /// If the system does not say it.
 pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    found(addresses, FILE | ZERO, is_not_of_file)
+}
+
+/// The pages of these addresses that are there, written to or not.
+///
+/// # Errors
+///
+/// If the system does not say it.
+pub(super) fn mapped(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    found(addresses, 0, |_| true)
+}
+
+fn is_not_of_file(entry: u64) -> bool {
+    entry & IS_OF_FILE == 0
+}
+
+/// The pages that are there, without those of these categories; older kernels tell it by an entry.
+fn found(
+    addresses: Range<usize>,
+    without: u64,
+    is_wanted: impl Fn(u64) -> bool,
+) -> io::Result<Vec<Range<usize>>> {
     let pagemap = File::open("/proc/self/pagemap")?;
-    match scan(&pagemap, addresses.clone()) {
+    match scan(&pagemap, addresses.clone(), without) {
         // A kernel before 6.7.
-        Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => look(&pagemap, addresses),
+        Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => look(&pagemap, addresses, is_wanted),
         scanned => Ok(scanned?),
     }
 }
 
 /// `PAGEMAP_SCAN`.
-fn scan(pagemap: &File, addresses: Range<usize>) -> Result<Vec<Range<usize>>, Errno> {
+fn scan(pagemap: &File, addresses: Range<usize>, without: u64) -> Result<Vec<Range<usize>>, Errno> {
     let mut found = Vec::new();
     let mut regions = vec![Region::default(); REGIONS];
     let mut start = addresses.start as u64;
@@ -81,8 +104,8 @@ fn scan(pagemap: &File, addresses: Range<usize>) -> Result<Vec<Range<usize>>, Er
                 end: addresses.end as u64,
                 vec: regions.as_mut_ptr().expose_provenance() as u64,
                 vec_len: regions.len() as u64,
-                category_inverted: FILE | ZERO,
-                category_mask: FILE | ZERO,
+                category_inverted: without,
+                category_mask: without,
                 category_anyof_mask: PRESENT | SWAPPED,
                 return_mask: PRESENT,
                 ..Scan::default()
@@ -132,7 +155,11 @@ unsafe impl Ioctl for Call {
 }
 
 /// Reads an entry for each page.
-fn look(pagemap: &File, addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+fn look(
+    pagemap: &File,
+    addresses: Range<usize>,
+    is_wanted: impl Fn(u64) -> bool,
+) -> io::Result<Vec<Range<usize>>> {
     let page = rustix::param::page_size();
     let mut found = Vec::new();
     let mut entries = vec![0; REGIONS * ENTRY];
@@ -143,7 +170,7 @@ fn look(pagemap: &File, addresses: Range<usize>) -> io::Result<Vec<Range<usize>>
         let (entries, _) = entries.as_chunks::<ENTRY>();
         for (number, entry) in entries.iter().enumerate() {
             let entry = u64::from_ne_bytes(*entry);
-            if entry & (IS_PRESENT | IS_SWAPPED) != 0 && entry & IS_OF_FILE == 0 {
+            if entry & (IS_PRESENT | IS_SWAPPED) != 0 && is_wanted(entry) {
                 let at = start + number * page;
                 add(&mut found, at..at + page);
             }

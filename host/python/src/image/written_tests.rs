@@ -71,6 +71,16 @@ fn pages_that_were_written_are_found_and_those_that_were_read_are_not() {
     assert_eq!(sum, 1);
     let found = written(pages.addresses()).unwrap();
     assert!(pages.numbers(&found).is_empty());
+    // Reading mapped what is of the file, and zeros behind it.
+    let found = mapped(pages.addresses()).unwrap();
+    assert!(
+        pages
+            .numbers(&found)
+            .starts_with(&(0..PAGES / 2).collect::<Vec<_>>())
+    );
+    let pagemap = File::open("/proc/self/pagemap").unwrap();
+    let looked = look(&pagemap, pages.addresses(), |_| true).unwrap();
+    assert_eq!(pages.numbers(&looked), pages.numbers(&found));
     // More ranges than are asked for at a time.
     let touched: Vec<usize> = (0..PAGES).step_by(2).chain([1, 2999]).collect();
     for number in &touched {
@@ -82,8 +92,7 @@ fn pages_that_were_written_are_found_and_those_that_were_read_are_not() {
     assert_eq!(pages.numbers(&found), expected);
     assert_eq!(found[0].len(), 3 * page);
     // Kernels that can't be asked so say it too; they don't tell zeros apart.
-    let pagemap = File::open("/proc/self/pagemap").unwrap();
-    let found = look(&pagemap, pages.addresses()).unwrap();
+    let found = look(&pagemap, pages.addresses(), is_not_of_file).unwrap();
     let found = pages.numbers(&found);
     assert!(expected.iter().all(|number| found.contains(number)));
     let of_file: Vec<usize> = found.into_iter().filter(|n| *n < PAGES / 2).collect();
