@@ -8,6 +8,7 @@ use sandbox_net::{
     Exit, ForkOptions, RunOptions, Sandbox, Session, SessionOptions, TurnEnd, TurnOptions,
 };
 
+use futures_util::FutureExt;
 use sandbox_net_tests::Servers;
 
 use crate::{session, text, turn};
@@ -23,6 +24,22 @@ async fn failure(session: &mut Session, code: &str) -> String {
         .exception
         .unwrap_or_else(|| panic!("{code}: no exception"));
     format!("{}: {}", error.type_name, error.message)
+}
+
+#[tokio::test]
+async fn a_fork_that_is_given_up_at_once_leaves_the_session_as_it_was() {
+    let (sandbox, mut parent) = session().await;
+    turn(&mut parent, "x = 1").await;
+    // Beside a program that computes, whatever runs is asked to yield.
+    let spinner = sandbox.start("while True: pass", RunOptions::new()).await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        drop(parent.fork().now_or_never());
+        let mut child = fork(&mut parent).await;
+        assert_eq!(text(&mut child, "x").await, "1");
+    }
+    assert_eq!(text(&mut parent, "x").await, "1");
+    drop(spinner.expect("a run"));
 }
 
 #[tokio::test]

@@ -22,6 +22,9 @@ use crate::script::Exit;
 /// Ticks of the epoch after which a turn yields for the first time: it just missed one.
 const FIRST_SLICE: u64 = 2;
 
+/// Ticks of the epoch that do not pass.
+const WITHOUT_YIELDING: u64 = u64::MAX / 2;
+
 /// An interpreter with everything that it has. Dropping it frees all of it.
 pub(super) struct Live {
     store: Store<StoreState>,
@@ -134,11 +137,16 @@ impl Live {
         })
     }
 
-    /// Its memory, as copies begin.
+    /// Its memory, as copies begin. It is done when it is first polled: whoever gives it up leaves nothing in the
+    /// middle.
     pub(super) async fn freeze(&mut self) -> wasmtime::Result<Frozen> {
+        // What it calls is a few instructions of the runtime's own, and would yield before the first of them.
+        self.store.set_epoch_deadline(WITHOUT_YIELDING);
         let frozen = self.interpreter.freeze(&mut self.store, &self.instance);
+        let frozen = frozen.await;
+        self.store.set_epoch_deadline(FIRST_SLICE);
         Ok(Frozen {
-            interpreter: frozen.await?,
+            interpreter: frozen?,
             mailbox: self.mailbox,
             requests: self.requests,
             // What it has not given up itself its copies do.
