@@ -17,6 +17,8 @@ use super::layers::{self, Layer};
 #[cfg(target_os = "linux")]
 use super::parts::Loose;
 use super::parts::{Image, Part};
+#[cfg(target_os = "linux")]
+use super::ranges::without;
 use super::room::Room;
 #[cfg(target_os = "linux")]
 use super::written::{mapped, written};
@@ -57,30 +59,6 @@ struct Growth {
 unsafe impl Send for Addresses {}
 // SAFETY: as above.
 unsafe impl Sync for Addresses {}
-
-/// What is in `ranges` and in none of `others`; both are in order and do not overlap.
-#[cfg(target_os = "linux")]
-fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
-    let mut rest = Vec::new();
-    let mut others = others.iter().peekable();
-    for range in ranges {
-        let mut from = range.start;
-        while let Some(other) = others.next_if(|other| other.end <= range.end) {
-            if other.start > from {
-                rest.push(from..other.start);
-            }
-            from = from.max(other.end);
-        }
-        let to = match others.peek() {
-            Some(other) => other.start.min(range.end),
-            None => range.end,
-        };
-        if from < to {
-            rest.push(from..to);
-        }
-    }
-    rest
-}
 
 fn whole_pages(bytes: usize) -> io::Result<usize> {
     let page = rustix::param::page_size();

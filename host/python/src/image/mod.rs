@@ -40,6 +40,8 @@ mod mapping;
 mod owned;
 mod pages;
 mod parts;
+#[cfg(target_os = "linux")]
+mod ranges;
 mod room;
 mod save;
 mod sealed;
