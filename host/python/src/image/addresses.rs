@@ -21,7 +21,7 @@ use super::parts::{Image, Part};
 use super::ranges::without;
 use super::room::Room;
 #[cfg(target_os = "linux")]
-use super::written::{mapped, written};
+use super::written::{mapped, own, written};
 #[cfg(target_os = "linux")]
 use crate::zeros::used;
 
@@ -129,7 +129,7 @@ impl Addresses {
         }
         let whole = 0..image.size();
         let gaps = without(slice::from_ref(&whole), image.shown());
-        let unusual = without(&self.written(image.size())?, usual.ranges());
+        let unusual = without(&self.found(image.size(), own)?, usual.ranges());
         let unusual = without(&unusual, &gaps);
         for range in &unusual {
             self.give_back(range.clone())?;

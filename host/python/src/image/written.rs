@@ -64,6 +64,16 @@ pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> 
     found(addresses, FILE | ZERO, is_not_of_file)
 }
 
+/// The pages of these addresses that are there and no file's. Zeros that the system has shared (KSM) in the place of a
+/// written page are among them.
+///
+/// # Errors
+///
+/// If the system does not say it.
+pub(super) fn own(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    found(addresses, FILE, is_not_of_file)
+}
+
 /// The pages of these addresses that are there, written to or not.
 ///
 /// # Errors

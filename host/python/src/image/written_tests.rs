@@ -71,6 +71,14 @@ fn pages_that_were_written_are_found_and_those_that_were_read_are_not() {
     assert_eq!(sum, 1);
     let found = written(pages.addresses()).unwrap();
     assert!(pages.numbers(&found).is_empty());
+    // The zeros behind the file are no file's.
+    let found = own(pages.addresses()).unwrap();
+    assert!(
+        pages
+            .numbers(&found)
+            .iter()
+            .all(|number| *number >= PAGES / 2)
+    );
     // Reading mapped what is of the file, and zeros behind it.
     let found = mapped(pages.addresses()).unwrap();
     assert!(
