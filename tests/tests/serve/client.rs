@@ -60,6 +60,33 @@ pub(crate) fn head(method: &str, path: &str, token: Option<&str>, length: usize)
     )
 }
 
+/// An answer that is read only in part so far.
+pub(crate) struct Streamed {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Streamed {
+    /// Posts as `acme`, and reads up to this text: what runs is there then.
+    pub(crate) async fn until(text: &str, address: SocketAddr, path: &str, body: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = head("POST", path, Some(crate::ACME), body.len()) + body;
+        let sent = stream.write_all(request.as_bytes()).await;
+        sent.expect("a request");
+        let mut received = Vec::new();
+        while !String::from_utf8_lossy(&received).contains(text) {
+            let read = stream.read_buf(&mut received).await.expect("a line");
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&received));
+        }
+        Self { stream, received }
+    }
+
+    /// Reads up to its end.
+    pub(crate) async fn rest(self) -> Answer {
+        read_on(self.stream, self.received).await
+    }
+}
+
 /// Sends a request and reads the whole answer.
 pub(crate) async fn ask(
     address: SocketAddr,
@@ -81,8 +108,11 @@ pub(crate) async fn send(address: SocketAddr, request: &str) -> Answer {
 }
 
 /// Reads an answer up to the end of the connection.
-pub(crate) async fn read(mut stream: TcpStream) -> Answer {
-    let mut received = Vec::new();
+pub(crate) async fn read(stream: TcpStream) -> Answer {
+    read_on(stream, Vec::new()).await
+}
+
+async fn read_on(mut stream: TcpStream, mut received: Vec<u8>) -> Answer {
     let _ = stream.read_to_end(&mut received).await;
     let received = String::from_utf8(received).expect("UTF-8");
     let (head, rest) = received

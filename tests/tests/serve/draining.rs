@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::ask;
+use crate::client::{Streamed, ask};
 use crate::sessions::{begin, turn};
 use crate::{ACME, Running, start, until};
 
@@ -61,21 +61,18 @@ async fn what_does_not_end_in_time_is_ended_with_a_line_that_says_so() {
     let running = start(settings, "running = 2").await;
     let session = begin(&running, json!({})).await;
     let address = running.address();
-    let post = move |path: String, code: &'static str| {
-        let body = json!({ "code": code }).to_string();
-        tokio::spawn(async move { ask(address, "POST", &path, Some(ACME), &body).await })
-    };
-    let sleeps = "import time\nprint('begun')\ntime.sleep(50)";
-    let program = post("/v1/run".to_owned(), sleeps);
-    let in_session = post(format!("{session}/turns"), sleeps);
+    let body = json!({"code": "import time\nprint('begun')\ntime.sleep(50)"}).to_string();
+    let program = Streamed::until("begun", address, "/v1/run", &body).await;
+    let in_session = Streamed::until("begun", address, &format!("{session}/turns"), &body).await;
     running.runs(2).await;
-    let waits = post("/v1/run".to_owned(), sleeps);
+    let waits =
+        tokio::spawn(async move { ask(address, "POST", "/v1/run", Some(ACME), &body).await });
     let waiting = "sandbox_net_serve_waiting{tenant=\"acme\"}";
     until("one waits", async || running.number(waiting).await == 1.0).await;
     assert_eq!(turn(&running, &session, "1").await.status, 409);
     let ((), took) = drained(running, async {}).await;
     for (what, answer) in [("program", program), ("turn", in_session)] {
-        let answer = answer.await.expect(what);
+        let answer = answer.rest().await;
         assert_eq!(
             answer.printed("stdout"),
             "begun\n",

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::client::{ask, head};
+use crate::client::{Streamed, ask};
 use crate::{ACME, start};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,18 +43,8 @@ async fn a_program_has_what_its_request_brings_and_the_last_line_is_its_end() {
 async fn what_is_printed_comes_while_the_program_still_runs() {
     let running = start("", "").await;
     let body = json!({"code": "print('first'); import time; time.sleep(60)"}).to_string();
-    let mut stream = TcpStream::connect(running.address())
-        .await
-        .expect("a connection");
-    let request = head("POST", "/v1/run", Some(ACME), body.len()) + &body;
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("a request");
-    let mut received = Vec::new();
-    while !String::from_utf8_lossy(&received).contains("{\"stdout\":\"first") {
-        assert_ne!(stream.read_buf(&mut received).await.expect("a line"), 0);
-    }
+    let first = "{\"stdout\":\"first";
+    let stream = Streamed::until(first, running.address(), "/v1/run", &body).await;
     running.runs(1).await;
     // The client goes away, and its program with it.
     drop(stream);

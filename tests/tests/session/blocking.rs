@@ -1,7 +1,6 @@
 //! The same without `async`.
 
 use std::io::Read as _;
-use std::time::Duration;
 
 use sandbox_net::{Error, Exit, Output, Sandbox, TurnEnd, TurnOptions, blocking};
 
@@ -24,13 +23,15 @@ fn a_session_without_async_does_the_same() {
     assert!(session.needs_more("def f():").expect("an answer"));
     // From another thread, while this one waits.
     let handle = session.interrupt_handle();
+    let options = TurnOptions::new().stdout(Output::Piped);
+    let code = "import time; print('waits', flush=True); time.sleep(600)";
+    let mut turn = session.start(code, options).expect("a turn");
+    let mut stdout = turn.stdout().expect("it is piped");
     let interrupting = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
+        stdout.read_exact(&mut [0; 6]).expect("text");
         handle.interrupt();
     });
-    let outcome = session
-        .exec("import time; time.sleep(600)")
-        .expect("a turn");
+    let outcome = turn.wait().expect("an outcome");
     assert_eq!(outcome.end, TurnEnd::Interrupted);
     interrupting.join().expect("no panic");
     let outcome = session.close().expect("an outcome");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox_net::{Exit, Sandbox, SessionOptions, Stdin, TurnEnd, TurnOptions};
+use sandbox_net::{Exit, Output, Sandbox, SessionOptions, Stdin, TurnEnd, TurnOptions};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{session, text, turn};
 
@@ -73,22 +73,27 @@ async fn a_handle_interrupts_the_turn_that_runs_and_no_other() {
     assert_eq!(outcome.end, TurnEnd::Interrupted, "{outcome:?}");
     asks.await.unwrap();
     // The program may handle it, and the turn goes on.
-    let asks = tokio::spawn(async move {
-        tokio::time::sleep(SOON).await;
-        handle.interrupt();
-    });
     let code = "
 import time
-begun = time.monotonic()
 try:
+    print('waits', flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     print('cleaned up')
 7
 ";
-    let outcome = turn(&mut session, code).await;
-    asks.await.unwrap();
-    assert_eq!(outcome.stdout_text(), "cleaned up\n");
+    let options = TurnOptions::new().stdout(Output::Piped);
+    let mut turn = session.start(code, options).await.unwrap();
+    let mut stdout = turn.stdout().unwrap();
+    let asks = tokio::spawn(async move {
+        stdout.read_exact(&mut [0; 6]).await.unwrap();
+        handle.interrupt();
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).await.unwrap();
+        rest
+    });
+    let outcome = turn.wait().await.unwrap();
+    assert_eq!(asks.await.unwrap(), "cleaned up\n");
     assert_eq!(outcome.value.unwrap().text, "7");
     assert_eq!(outcome.end, TurnEnd::Done);
 }
