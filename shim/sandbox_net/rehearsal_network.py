@@ -4,16 +4,19 @@ See `rehearsal`: the first request of a program then runs the quicker instructio
 pages of memory. Nothing of these requests is left, and none leaves the interpreter.
 """
 
+import contextlib
 import http.client
 import struct
+import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from typing import Final
 
 from . import addresses, channel, control, own_address
 
 _TIMES: Final = 16
 _HOST: Final = "rehearsal.invalid"
-_URL: Final = f"http://{_HOST}/?a=b"
+URLS: Final = (f"http://{_HOST}/?a=b", f"https://{_HOST}/?a=b")
 _BODY: Final = b'{"a": 1}'
 _FIELDS: Final = (
     (b"content-type", b"application/json"),
@@ -22,6 +25,8 @@ _FIELDS: Final = (
     (b"server", b"rehearsal"),
 )
 _HANDLE: Final = 1
+# TLS 1.3, without a protocol and a certificate.
+_TLS: Final = struct.pack("<HB22sBH", 0x0304, 22, b"TLS_AES_128_GCM_SHA256", 0, 0)
 
 
 class _Host:
@@ -38,6 +43,8 @@ class _Host:
             body = struct.pack("<I", len(_BODY))
         elif command == channel.HEAD:
             value, body = channel.LAST | channel.CLOSED, _head() + _BODY
+        elif command == channel.TLS_INFO:
+            body = _TLS
         elif command == channel.POLL:
             interests = bytes(payload[12::8])
             value, body = len(interests), interests
@@ -58,26 +65,39 @@ def _head() -> bytes:
     return struct.pack("<I", len(head)) + head
 
 
-def rehearse() -> None:
-    """Makes the requests."""
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Lets the host that answers here take all requests; afterwards nothing of them is left."""
     port = own_address.own_port()
     control.use_transport(_Host())
     try:
-        for _ in range(_TIMES):
-            _ask()
+        yield
     finally:
         control.use_transport(None)
         own_address.begin_with(port)
         addresses.TABLE.forget()
+        urllib.parse.clear_cache()  # type: ignore[attr-defined]
 
 
-def _ask() -> None:
+def rehearse() -> None:
+    """Makes the requests."""
+    with answered():
+        for _ in range(_TIMES):
+            for url in URLS:
+                _ask(url)
+            _ask_by_connections()
+
+
+def _ask(url: str) -> None:
     # Not `urlopen`: it would remember its opener.
     opener = urllib.request.build_opener()
-    with opener.open(_URL, timeout=1) as response:
+    with opener.open(url, timeout=1) as response:
         response.read()
-    with opener.open(urllib.request.Request(_URL, _BODY)) as response:
+    with opener.open(urllib.request.Request(url, _BODY)) as response:
         response.read()
+
+
+def _ask_by_connections() -> None:
     connection = http.client.HTTPConnection(_HOST, timeout=1)
     for method, body in (("GET", None), ("GET", None), ("POST", _BODY)):
         connection.request(method, "/", body, {"Accept": "*/*"})

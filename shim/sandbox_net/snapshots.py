@@ -53,11 +53,12 @@ def _take(request: dict[str, Any], environ: Any) -> dict[str, Any]:
         case "begin":
             variables = environ[1] if environ is not None else {}
             _making = _Making(variables, bool(request.get("automatic")))
+            _making.rehearses = bool(request.get("rehearses"))
         case "import":
             return _import(request["module"], _making)
         case "end" if _making is not None:
             making, _making = _making, None
-            return {"left": making.end()}
+            return making.end()
         case "settle":
             settled.settle(request["objects"])
     return {}
@@ -112,14 +113,17 @@ class _Making:
             self._control.use_transport(_Refusing(self))
         os.environ.update(environ)
         self.imported: list[str] = []
+        self.rehearses = False
         self.record = import_record.Record() if is_automatic else None
         self._end_following = fresh.follow_generators()
 
-    def end(self) -> str | None:
-        """Restores it; returns what cannot be and must not stay."""
+    def end(self) -> dict[str, Any]:
+        """Restores it; returns what cannot be and must not stay, and what a rehearsal left."""
         self._end_following()
-        if self.record is not None:
-            modules, may_keep_streams = self.record.end()
+        kept = self.record.end() if self.record is not None else None
+        rehearsed = self._rehearse() if self.rehearses else None
+        if kept is not None:
+            modules, may_keep_streams = kept
             ready_modules.keep(modules, self.imported, may_keep_streams)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._directory)
@@ -133,7 +137,14 @@ class _Making:
         # They are not destroyed at a program's end.
         ending.begin()
         fresh.collect()
-        return _left(threading.enumerate()[:1]) or _open_file()
+        return {"left": _left(threading.enumerate()[:1]) or _open_file(), "rehearsed": rehearsed}
+
+    def _rehearse(self) -> str | None:
+        if self._control is None:
+            return None
+        from . import rehearsal_clients
+
+        return rehearsal_clients.rehearse()
 
 
 class _Refusing:

@@ -114,6 +114,7 @@ const NETWORK: &[(&str, &str)] = shim![
     "own_address.py",
     "pair.py",
     "polling.py",
+    "rehearsal_clients.py",
     "rehearsal_network.py",
     "sending.py",
     "severed.py",

@@ -81,7 +81,8 @@ impl Image {
         if checksum(&mut file, header.size)? != header.contents {
             return Err(ImageError::Invalid("is damaged"));
         }
-        Ok(Self::of_file(file, START, header.minimum, header.size))
+        let image = Self::of_file(file, START, header.minimum, header.size);
+        Ok(image.with_usual_beside(path))
     }
 
     /// Copies a file with notes that anybody may have written, and checks the copy: nobody can change

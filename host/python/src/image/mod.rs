@@ -47,6 +47,7 @@ mod save;
 mod sealed;
 #[cfg(unix)]
 mod spares;
+mod usual;
 #[cfg(target_os = "linux")]
 mod written;
 

@@ -3,17 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The most bytes that an instance gets at its beginning.
-const MOST_USUAL: usize = 4 << 20;
-
-/// The most bytes that a spare shows.
-const MOST_SHOWN: usize = 16 << 20;
-
-/// A fault for reading maps what lies around it: as much at a time as Linux does.
-const WINDOW: usize = 64 << 10;
+use super::usual::Usual;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
@@ -25,18 +19,11 @@ pub struct Image {
     minimum: usize,
     size: usize,
     /// What is known of the pages that whatever runs uses.
-    usual: OnceLock<Usual>,
+    pub(super) usual: OnceLock<Usual>,
+    /// Where that is kept for later processes, if it is.
+    pub(super) beside: Option<PathBuf>,
     /// No other image of this process has it.
     number: u64,
-}
-
-/// The pages that whatever runs uses.
-#[derive(Debug)]
-struct Usual {
-    /// Those that it writes to, as they are in the image.
-    written: Loose,
-    /// These and those that it reads.
-    shown: Vec<Range<usize>>,
 }
 
 /// Bytes that each memory gets a copy of, over the parts: pages here and there that whatever runs writes to
@@ -109,6 +96,7 @@ impl Image {
             minimum,
             size,
             usual: OnceLock::new(),
+            beside: None,
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -124,60 +112,6 @@ impl Image {
             && self.parts.len() == 1
             && self.loose.ranges.is_empty()
             && self.usual.get().is_some()
-    }
-
-    /// The pages that every instance gets at its beginning, because it would get them one by one otherwise.
-    pub(super) fn usual(&self) -> Option<&Loose> {
-        self.usual.get().map(|usual| &usual.written)
-    }
-
-    /// The pages that are mapped in memory that was given back for the next instance: the usual ones, and those that
-    /// it would get one by one as soon as it reads them. In order; they do not overlap.
-    pub(super) fn shown(&self) -> &[Range<usize>] {
-        self.usual.get().map_or(&[], |usual| &usual.shown)
-    }
-
-    /// Takes the pages that an instance has written to and those that are mapped in it; it ran nothing but what
-    /// others run too. The first time counts.
-    pub(super) fn learn(&self, written: Vec<Range<usize>>, mapped: &[Range<usize>]) {
-        let count: usize = written.iter().map(Range::len).sum();
-        if count > MOST_USUAL {
-            return;
-        }
-        let mut bytes = vec![0; count];
-        let mut rest = bytes.as_mut_slice();
-        for range in &written {
-            let (part, more) = rest.split_at_mut(range.len());
-            if self.read_at(range.start, part).is_err() {
-                return;
-            }
-            rest = more;
-        }
-        let shown = self.windows(written.iter().chain(mapped));
-        let shown = match shown.iter().map(Range::len).sum::<usize>() > MOST_SHOWN {
-            true => written.clone(),
-            false => shown,
-        };
-        let written = Loose::new(written, bytes);
-        let _ = self.usual.set(Usual { written, shown });
-    }
-
-    /// The windows in which the ranges are.
-    fn windows<'a>(&self, ranges: impl Iterator<Item = &'a Range<usize>>) -> Vec<Range<usize>> {
-        let window = |range: &Range<usize>| {
-            let end = range.end.next_multiple_of(WINDOW).min(self.size);
-            range.start / WINDOW * WINDOW..end
-        };
-        let mut windows: Vec<_> = ranges.map(window).collect();
-        windows.sort_by_key(|window| window.start);
-        let mut joined: Vec<Range<usize>> = Vec::new();
-        for window in windows {
-            match joined.last_mut() {
-                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
-                _ => joined.push(window),
-            }
-        }
-        joined
     }
 
     /// The bytes of memory with which an instance begins.

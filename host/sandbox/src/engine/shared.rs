@@ -27,6 +27,7 @@ use super::totals::{EngineUsage, Share, Totals};
 use super::turns::{Turn, Turns};
 use super::work::{blocking, limited};
 use crate::error::Error;
+use crate::rehearsal::rehearse_once;
 use crate::runtime;
 
 /// A compiled Python distribution, shared by all sandboxes made with it. Cloning is cheap.
@@ -284,14 +285,17 @@ impl Engine {
             let found = blocking(move || inner.builder().image_in_cache(capability));
             let (linked, found) = tokio::join!(self.linked(capability), found);
             let (linked, found) = (linked?.clone(), found?);
-            let signals = self.inner.signals();
-            let Some(image) = found else {
-                let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
-                let making = blocking(move || inner.builder().image(&runtime, capability));
-                let image = limited(preparation, "preparing the interpreter", making).await?;
-                return Ok(Interpreter::new(linked, image, signals));
+            let image = match found {
+                Some(image) => image,
+                None => {
+                    let (runtime, inner) = (self.runtime().await?.clone(), self.inner.clone());
+                    let making = blocking(move || inner.builder().image(&runtime, capability));
+                    limited(preparation, "preparing the interpreter", making).await?
+                }
             };
-            Ok(Interpreter::new(linked, image, signals))
+            let interpreter = Interpreter::new(linked, image, self.inner.signals());
+            rehearse_once(self, &interpreter).await;
+            Ok(interpreter)
         });
         prepared.await
     }

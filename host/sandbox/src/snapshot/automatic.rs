@@ -19,6 +19,7 @@ use super::maker::{Import, Maker};
 use crate::compile::PreparedPackages;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::rehearsal::rehearse_once;
 use crate::runtime;
 
 /// The kind of the cache's entries.
@@ -105,7 +106,14 @@ pub(crate) async fn automatic(
     });
     // Another process may hold the lock for ever.
     match tokio::time::timeout(limit, made).await {
-        Ok(made) => Ok(made.map_err(|e| runtime::unfinished(&e))?.filter(fits)),
+        Ok(made) => {
+            let made = made.map_err(|e| runtime::unfinished(&e))?;
+            if let Some(image) = &made {
+                let interpreter = engine.interpreter_with(capability, image.clone()).await?;
+                rehearse_once(engine, &interpreter).await;
+            }
+            Ok(made.filter(fits))
+        }
         Err(_) => {
             let limit = limit.as_secs();
             tracing::warn!(limit, "the packages were not imported ahead in time");

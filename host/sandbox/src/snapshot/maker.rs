@@ -64,6 +64,8 @@ pub(super) struct Imported {
     pub(super) imports: Vec<Import>,
     /// What is left that no snapshot can have.
     pub(super) left: Option<String>,
+    /// What the rehearsal of clients left, that a program would notice.
+    rehearsed: Option<String>,
 }
 
 /// What came of one import.
@@ -91,15 +93,32 @@ struct Answer {
     fault: Option<String>,
     trace: String,
     left: Option<String>,
+    rehearsed: Option<String>,
 }
 
 impl Maker {
     /// Imports the modules in this order. If it is automatic, goes on after one that fails, and hides them
     /// until a program imports them.
+    ///
+    /// HTTP clients among them make some requests that nobody but the interpreter itself sees, so that the first
+    /// one of a program is not slow.
     pub(super) async fn import(
         &self,
         modules: &[String],
         is_automatic: bool,
+    ) -> Result<Imported, Error> {
+        let imported = self.import_once(modules, is_automatic, true).await;
+        let left = imported.as_ref().ok().and_then(|it| it.rehearsed.as_ref());
+        let Some(left) = left else { return imported };
+        tracing::debug!(left, "the imported clients make no requests ahead");
+        self.import_once(modules, is_automatic, false).await
+    }
+
+    async fn import_once(
+        &self,
+        modules: &[String],
+        is_automatic: bool,
+        rehearses: bool,
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
         // Whatever the imports do to theirs.
@@ -150,7 +169,12 @@ impl Maker {
             now: Arc::clone(&now),
         };
         let modules = modules.to_vec();
-        let guest = async move { steps.take(store, modules, is_automatic).await };
+        let begin = json!({
+            "step": "begin",
+            "automatic": is_automatic,
+            "rehearses": rehearses,
+        });
+        let guest = async move { steps.take(store, modules, begin).await };
         let guest = self.engine.threads().run(Arc::new(Usage::new()), guest);
         let done = tokio::time::timeout(self.time, guest).await;
         done.unwrap_or_else(|_| {
@@ -211,14 +235,14 @@ impl Steps {
         self,
         mut store: Store<StoreState>,
         modules: Vec<String>,
-        is_automatic: bool,
+        begin: serde_json::Value,
     ) -> Result<Imported, Error> {
+        let is_automatic = begin["automatic"] == true;
         let instance = self.interpreter.instantiate(&mut store).await;
         let instance = instance.map_err(|e| interpreter(format!("{e:#}")))?;
         let mut at_rest = AtRest::new(&mut store, instance);
         let rest = at_rest.stack_pointer().await;
         let rest = rest.map_err(|e| interpreter(format!("{e:#}")))?;
-        let begin = json!({ "step": "begin", "automatic": is_automatic });
         self.step(&mut at_rest, begin).await?;
         // A step writes its answer.
         let before = at_rest.data().files.lookups();
@@ -280,6 +304,7 @@ impl Steps {
             objects,
             imports,
             left,
+            rehearsed: answer.rehearsed,
         })
     }
 
