@@ -32,11 +32,13 @@ def rehearse() -> str | None:
                 for client in clients:
                     for url in rehearsal_network.URLS:
                         client.ask(sys.modules[client.name], url)
-    except Exception as error:
+    except BaseException as error:
         return f"a request failed: {type(error).__name__}: {error}"
     finally:
         _forget(set(sys.modules) - modules)
         _forget_finalizers(before)
+        # What each logger knows of its level.
+        logging.Logger.manager._clear_cache()  # type: ignore[attr-defined]
     for (what, then), (_, now) in zip(before.items(), _look().items(), strict=True):
         if then != now:
             return f"a request changed {what}"

@@ -1,7 +1,8 @@
-//! Measures how long a fresh sandbox takes in a running host: `starts [net] [N]`.
+//! Measures how long a fresh sandbox takes in a running host: `starts [net | get URL] [N]`.
 //!
 //! A sandbox is built, runs `print(1)`, and is dropped, N times (200); with `net` a rule gives it the
-//! network. The last line tells what else the machine was doing; processor time depends less on that.
+//! network, and with `get` it sends a request instead, of which no answer is printed. The last line tells what else
+//! the machine was doing; processor time depends less on that.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,19 @@ const NAMES: [&str; 4] = ["build", "run", "drop", "all"];
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has_network = arguments.first().is_some_and(|first| first == "net");
-    if has_network {
+    let (rule, script) = match arguments.first().map(String::as_str) {
+        Some("net") => (
+            Some("https://starts.test".to_owned()),
+            "print(1)".to_owned(),
+        ),
+        Some("get") if arguments.len() > 1 => {
+            let url = arguments.remove(1);
+            let script = format!("import urllib.request as r\nr.urlopen({url:?}).read()\nprint(1)");
+            (Some(url), script)
+        }
+        _ => (None, "print(1)".to_owned()),
+    };
+    if rule.is_some() {
         arguments.remove(0);
     }
     let rounds = arguments.first().and_then(|count| count.parse().ok());
@@ -25,18 +37,18 @@ async fn main() -> Result<(), Error> {
     println!("the engine: {:.1} ms", milliseconds(begun.elapsed()));
     let builder = || {
         let builder = Sandbox::builder().engine(engine.clone());
-        match has_network {
-            true => builder.allow("https://starts.test"),
-            false => builder,
+        match &rule {
+            Some(rule) => builder.allow(rule),
+            None => builder,
         }
     };
-    let first = once(builder()).await?;
+    let first = once(builder(), &script).await?;
     println!("the first sandbox: {:.1} ms", milliseconds(first[3]));
 
     let (begun, computed) = (Instant::now(), processor_time());
     let mut times = [const { Vec::new() }; NAMES.len()];
     for _ in 0..rounds {
-        for (times, time) in times.iter_mut().zip(once(builder()).await?) {
+        for (times, time) in times.iter_mut().zip(once(builder(), &script).await?) {
             times.push(milliseconds(time));
         }
     }
@@ -60,11 +72,11 @@ async fn main() -> Result<(), Error> {
 }
 
 /// How long each part of a sandbox's life takes.
-async fn once(builder: SandboxBuilder) -> Result<[Duration; NAMES.len()], Error> {
+async fn once(builder: SandboxBuilder, script: &str) -> Result<[Duration; NAMES.len()], Error> {
     let begun = Instant::now();
     let sandbox = builder.build().await?;
     let built = begun.elapsed();
-    let outcome = sandbox.run("print(1)").await?;
+    let outcome = sandbox.run(script).await?;
     assert_eq!(outcome.stdout_text(), "1\n");
     let ran = begun.elapsed();
     drop(outcome);

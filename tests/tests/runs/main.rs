@@ -2,6 +2,7 @@
 
 mod automatic;
 mod blocking;
+mod clients_ahead;
 mod endings;
 mod ends;
 mod fresh;

@@ -18,7 +18,7 @@ use super::layers::{self, Layer};
 use super::parts::Loose;
 use super::parts::{Image, Part};
 #[cfg(target_os = "linux")]
-use super::ranges::without;
+use super::ranges::{windows, within, without};
 use super::room::Room;
 #[cfg(target_os = "linux")]
 use super::written::{mapped, own, written};
@@ -135,13 +135,12 @@ impl Addresses {
             self.give_back(range.clone())?;
         }
         let is_shown = std::mem::replace(&mut self.backing().is_shown, true);
-        let hidden = if is_shown {
-            &unusual[..]
-        } else {
-            image.shown()
+        let hidden = match is_shown {
+            true => within(image.shown(), &windows(&unusual, image.size())),
+            false => image.shown().to_vec(),
         };
         for range in hidden {
-            self.show(range.clone())?;
+            self.show(range)?;
         }
         // Last, because showing pages maps what lies around them. The same pages are mapped then whatever ran, so that
         // no program finds out what another one used.

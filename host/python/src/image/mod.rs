@@ -40,7 +40,6 @@ mod mapping;
 mod owned;
 mod pages;
 mod parts;
-#[cfg(target_os = "linux")]
 mod ranges;
 mod room;
 mod save;

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Image, Loose};
+use super::ranges::windows;
 use crate::private_dir;
 
 /// The most bytes that an instance gets at its beginning.
@@ -18,9 +19,6 @@ const MOST_WRITTEN: usize = 4 << 20;
 
 /// The most bytes that a spare shows.
 const MOST_SHOWN: usize = 16 << 20;
-
-/// A fault for reading maps what lies around it: as much at a time as Linux does.
-const WINDOW: usize = 64 << 10;
 
 /// What the name of the file beside an image ends with.
 const ENDING: &str = "usual";
@@ -62,7 +60,7 @@ impl Image {
     /// Takes the pages that an instance has written to and those that are mapped in it; it ran nothing but what
     /// others run too. The first time counts.
     pub(super) fn learn(&self, written: Vec<Range<usize>>, mapped: &[Range<usize>]) {
-        let shown = self.windows(written.iter().chain(mapped));
+        let shown = windows(written.iter().chain(mapped), self.size());
         let shown = match total(&shown) > MOST_SHOWN {
             true => written.clone(),
             false => shown,
@@ -120,24 +118,6 @@ impl Image {
             rest = more;
         }
         Ok(Loose::new(ranges, bytes))
-    }
-
-    /// The windows in which the ranges are.
-    fn windows<'a>(&self, ranges: impl Iterator<Item = &'a Range<usize>>) -> Vec<Range<usize>> {
-        let window = |range: &Range<usize>| {
-            let end = range.end.next_multiple_of(WINDOW).min(self.size());
-            range.start / WINDOW * WINDOW..end
-        };
-        let mut windows: Vec<_> = ranges.map(window).collect();
-        windows.sort_by_key(|window| window.start);
-        let mut joined: Vec<Range<usize>> = Vec::new();
-        for window in windows {
-            match joined.last_mut() {
-                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
-                _ => joined.push(window),
-            }
-        }
-        joined
     }
 }
 
