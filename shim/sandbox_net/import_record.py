@@ -4,20 +4,23 @@ Of each module it learns which others its import imports, which variables it rea
 to warnings. What can't be undone makes an import unfit: such a module is not kept.
 """
 
+import atexit
 import builtins
 import gc
 import importlib
 import importlib.util
+import itertools
 import os
 import signal
 import sys
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from .ready_modules import Ready
+from .ready_modules import Exit, Ready
 
 # All variables, in the place of one.
 _ALL: Final = "*"
@@ -44,6 +47,7 @@ class Record:
         self._needs: dict[str, set[str]] = {}
         self._reads: dict[str, dict[str, str | None]] = {}
         self._filters: dict[str, list[tuple[Any, bool]]] = {}
+        self._exits: dict[str, list[Exit]] = {}
         self._faults: list[str] = []
         self._undo: list[Callable[[], None]] = []
         self._replaced: dict[int, Any] = {}
@@ -59,6 +63,7 @@ class Record:
         self._follow_imports()
         self._follow_variables()
         self._follow_warnings()
+        self._follow_exits()
         self._follow_chance_and_clocks()
 
     def fault(self) -> str | None:
@@ -76,6 +81,9 @@ class Record:
             undo()
         sys.path[:] = self._path
         new = [name for name in sys.modules if name not in self._before]
+        for name in new:
+            for each in self._exits.get(name, ()):
+                atexit.unregister(each.function)
         for name in new:
             if getattr(sys.modules[name], "__name__", name) != name:
                 # Another name of a module, which its package has given it.
@@ -117,6 +125,7 @@ class Record:
             self._reads.get(name, {}),
             tuple(filters),
             tuple(finders),
+            tuple(self._exits.get(name, ())),
             attribute,
         )
 
@@ -153,6 +162,16 @@ class Record:
             if isinstance(name, str) and name in sys.modules and name not in self._before:
                 return name
             frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+    def _importing(self) -> str | None:
+        """The new module whose import runs, whichever functions it has called."""
+        frame: Any = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_globals.get("__name__")
+            if frame.f_code.co_name == "<module>" and name not in self._before:
+                return name if isinstance(name, str) else None
+            frame = frame.f_back
         return None
 
     def _need(self, importer: str | None, name: str) -> None:
@@ -239,6 +258,34 @@ class Record:
 
         def undo() -> None:
             warnings._add_filter = stock  # type: ignore[attr-defined]
+
+        self._undo.append(undo)
+
+    def _follow_exits(self) -> None:
+        stock: Any = atexit.register
+        stock_unregister: Any = atexit.unregister
+        numbers = itertools.count()
+
+        def register(function: Any, /, *given: Any, **named: Any) -> Any:
+            importer = self._importing()
+            # Whoever makes the first finalizer registers for those of all.
+            of = getattr(function, "__self__", None)
+            if importer is not None and of is not weakref.finalize:
+                each = Exit(next(numbers), function, given, named)
+                self._exits.setdefault(importer, []).append(each)
+            return stock(function, *given, **named)
+
+        def unregister(function: Any, /) -> None:
+            for exits in self._exits.values():
+                exits[:] = [each for each in exits if each.function != function]
+            stock_unregister(function)
+
+        self._replaced[id(register)] = stock
+        self._replaced[id(unregister)] = stock_unregister
+        atexit.register, atexit.unregister = register, unregister
+
+        def undo() -> None:
+            atexit.register, atexit.unregister = stock, stock_unregister
 
         self._undo.append(undo)
 

@@ -1,11 +1,13 @@
 """Modules that an automatic snapshot has imported, and that a program gets when it imports them.
 
 Until then the interpreter looks as if they had not been imported: they are not in `sys.modules`,
-and what they did to warnings is undone. A module is given out together with all that its import
-imports, and only where its own import would come to the same: if it read another environment, or if
-the program has put something else in the place of what it imports, it is imported as usual.
+and what they did to warnings, and for the program's end, is undone. A module is given out together
+with all that its import imports, and only where its own import would come to the same: if it read
+another environment, or if the program has put something else in the place of what it imports, it
+is imported as usual.
 """
 
+import atexit
 import builtins
 import copy
 import os
@@ -22,6 +24,16 @@ from . import fresh
 _INSTALLED: Final = ("/packages", "/usr/local/lib/")
 
 
+class Exit(NamedTuple):
+    """What runs at a program's end, by `atexit`."""
+
+    # Of all registrations, in their order.
+    number: int
+    function: Any
+    given: tuple[Any, ...]
+    named: dict[str, Any]
+
+
 class Ready(NamedTuple):
     """A module that waits for its import."""
 
@@ -34,6 +46,8 @@ class Ready(NamedTuple):
     filters: tuple[tuple[Any, bool], ...]
     # What it put into `sys.meta_path`.
     finders: tuple[Any, ...]
+    # What it registered for the program's end.
+    exits: tuple[Exit, ...]
     # The attribute of its package that it is.
     attribute: tuple[ModuleType, str] | None
 
@@ -57,6 +71,7 @@ class Group(NamedTuple):
     attributes: tuple[tuple[str, ModuleType, str], ...]
     filters: tuple[tuple[str, Any, bool], ...]
     finders: tuple[tuple[str, Any], ...]
+    exits: tuple[tuple[str, Exit], ...]
 
 
 def keep(modules: dict[str, Ready], imported: Iterable[str], may_keep_streams: bool) -> None:
@@ -94,12 +109,14 @@ def _group(name: str) -> Group:
     variables: dict[str, str | None] = {}
     for ready in members.values():
         variables.update(ready.variables)
+    exits = [(each, one) for each, it in members.items() for one in it.exits]
     return Group(
         {each: ready.module for each, ready in members.items()},
         variables,
         tuple((each, *it.attribute) for each, it in members.items() if it.attribute is not None),
         tuple((each, *one) for each, it in members.items() for one in it.filters),
         tuple((each, one) for each, it in members.items() for one in it.finders),
+        tuple(sorted(exits, key=lambda exit: exit[1].number)),
     )
 
 
@@ -150,6 +167,9 @@ def give(group: Group) -> None:
     for name, finder in group.finders:
         if name in new and finder not in sys.meta_path:
             sys.meta_path.append(finder)
+    for name, each in group.exits:
+        if name in new:
+            atexit.register(each.function, *each.given, **each.named)
 
 
 class _Finder:

@@ -119,9 +119,9 @@ class _Making:
 
     def end(self) -> dict[str, Any]:
         """Restores it; returns what cannot be and must not stay, and what a rehearsal left."""
-        self._end_following()
         kept = self.record.end() if self.record is not None else None
         rehearsed = self._rehearse() if self.rehearses else None
+        self._end_following()
         if kept is not None:
             modules, may_keep_streams = kept
             ready_modules.keep(modules, self.imported, may_keep_streams)

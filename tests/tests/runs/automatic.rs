@@ -9,7 +9,9 @@ use tempfile::TempDir;
 use super::built;
 
 /// The modules that are imported ahead, and those that must not be.
-const FIT: [&str; 7] = [
+const FIT: [&str; 9] = [
+    "exits",
+    "exits_too",
     "helper",
     "needs_broken",
     "pack",
@@ -34,6 +36,15 @@ const MODULES: &[(&str, &str)] = &[
         "import warnings\nclass Own(Warning): pass\nwarnings.simplefilter('ignore', Own)\n\
          warnings.filterwarnings('error', category=Own, append=True)\n\
          with warnings.catch_warnings(): warnings.simplefilter('always')\n",
+    ),
+    (
+        "exits.py",
+        "import atexit\nfrom atexit import register\natexit.register(print, 'first', sep='')\n\
+         import exits_too\n@register\ndef last(): print('last')\n",
+    ),
+    (
+        "exits_too.py",
+        "import atexit\natexit.register(print, 'middle')\n",
     ),
     ("ends.py", "import os\nos._exit(4)\n"),
     ("noisy.py", "print('noisy')\n"),
@@ -100,6 +111,10 @@ const PROGRAMS: &[&str] = &[
     "import sys; sys.meta_path.insert(0, type('F', (), {'find_spec': staticmethod(lambda n, p=None, t=None: \
      print('asked', n))})); import plain",
     "import ends",
+    "import atexit; print(atexit._ncallbacks()); atexit.register(print, 'before'); import exits; \
+     atexit.register(print, 'after'); print(exits.register is atexit.register)",
+    "import exits, atexit; atexit.unregister(exits.last)",
+    "import atexit; print(atexit._ncallbacks())",
 ];
 
 fn package(directory: &Path) -> String {

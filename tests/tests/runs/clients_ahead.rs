@@ -2,6 +2,7 @@
 //! takes less time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sandbox_net::{RunOptions, Sandbox, SandboxBuilder, Script, Snapshot};
 use sandbox_net_tests::{HttpServer, wheel};
@@ -10,16 +11,16 @@ use tempfile::TempDir;
 use super::built;
 
 /// Whether the interpreter has put quicker instructions in the place of others.
-const HAS_RUN: &str = "import dis, requests, httpx\n\
+const HAS_RUN: &str = "import dis, requests, urllib3\n\
     def quick(f): return any(i.opname != i.baseopname for i in dis.get_instructions(f, adaptive=True))\n\
-    print(quick(requests.Session.send), quick(httpx.Client.send))";
+    print(quick(requests.Session.send), quick(urllib3.HTTPConnectionPool.urlopen))";
 
 /// `URL` is that of a server.
 const PROGRAMS: &[&str] = &[
     "import sys; print(sorted(sys.modules))",
     "import sys, requests; print(sorted(sys.modules)); requests.get(URL); print(sorted(sys.modules))",
     "import sys, httpx; httpx.get(URL); print(sorted(sys.modules))",
-    "import atexit, weakref, requests, urllib3; \
+    "import atexit, weakref; print(atexit._ncallbacks()); import requests, urllib3; \
      print(atexit._ncallbacks(), weakref.finalize._registered_with_atexit); \
      requests.get(URL); print(atexit._ncallbacks(), weakref.finalize._registered_with_atexit)",
     "import atexit, weakref\nclass C: pass\natexit.register(print, 'first')\n\
@@ -28,6 +29,17 @@ const PROGRAMS: &[&str] = &[
     "import threading, logging, requests, httpx; print(threading.enumerate(), logging.getLogger().handlers, \
      [logging.getLogger(n)._cache for n in ('urllib3', 'urllib3.connectionpool', 'httpx')])",
     "import requests; r = requests.get(URL, stream=True); print(r.raw._connection.sock.getsockname()[1])",
+    "import requests\ntry: requests.get('http://127.0.0.1:1/')\n\
+     except OSError as e: print(type(e), type(e.args[0]), type(e.__context__), e.request.url)",
+    "import requests\ntry: requests.get('http://denied.test/')\n\
+     except requests.ConnectionError as e: print(type(e), type(e.args[0].reason))",
+    "import httpx\ntry: httpx.get('http://127.0.0.1:1/')\n\
+     except httpx.ConnectError as e: print(type(e), type(e.__cause__), isinstance(e, httpx.HTTPError))",
+    "import sys, httpx; sys.meta_path.insert(0, type('F', (), {'find_spec': staticmethod(\
+     lambda n, p=None, t=None: None)}))\ntry: httpx.get('http://127.0.0.1:1/')\n\
+     except httpx.ConnectError as e: print(type(e), type(e.__cause__))",
+    "import urllib3; print(urllib3.util.wait.wait_for_socket, urllib3.PoolManager().connection_pool_kw)",
+    "import logging; logging.basicConfig(level=10, format='%(name)s %(levelname)s'); import requests; requests.get(URL)",
     "import requests; s = requests.Session(); print(s.cookies, s.adapters, s.headers); \
      print(s.get(URL).request.headers)",
     "import requests, urllib3; print(len(urllib3._DEFAULT_POOL.pools))",
@@ -85,36 +97,56 @@ async fn programs_see_no_difference_but_their_first_request_runs_what_has_run_be
 
 #[tokio::test]
 async fn clients_in_a_snapshot_of_ones_own_have_run_too() {
-    let snapshot = Snapshot::builder()
-        .with_package("requests")
-        .with_package("httpx")
-        .import("requests")
-        .import("httpx")
-        .build()
-        .await
-        .expect("a snapshot");
-    let builder = Sandbox::builder().snapshot(snapshot).allow("http://a.test");
-    let sandbox = built(builder).await;
+    let builder = Snapshot::builder().with_package("requests");
+    let builder = builder.with_package("httpx").import("requests");
+    let snapshot = builder.import("httpx").build().await;
+    let snapshot = snapshot.expect("a snapshot");
+    let builder = Sandbox::builder().snapshot(snapshot);
+    let sandbox = built(builder.allow("http://127.0.0.1:1")).await;
     assert_eq!(shown(&sandbox, "", HAS_RUN).await, "0\nTrue True\n\n");
+    for (client, error) in [
+        ("httpx", "httpx.ConnectError"),
+        ("requests", "requests.ConnectionError"),
+    ] {
+        let program = format!(
+            "import {client}\ntry: {client}.get('http://127.0.0.1:1/')\n\
+             except {error} as e: print('known')"
+        );
+        assert_eq!(shown(&sandbox, "", &program).await, "0\nknown\n\n");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_needs_another_one_has_run_without_it() {
+    let builder = Sandbox::builder().with_package("urllib3");
+    let sandbox = built(builder.allow("http://a.test")).await;
+    let program = HAS_RUN
+        .replace(", requests", "")
+        .replace("quick(requests.Session.send), ", "");
+    assert_eq!(shown(&sandbox, "", &program).await, "0\nTrue\n\n");
 }
 
 /// A client of this name whose `get` does so, and more.
 fn client(directory: &Path, name: &str, get: &str, more: &str) -> String {
+    // It has all that is looked at, in one file.
     let client = format!(
-        "from . import adapters\n\
+        "import sys\n\
+         adapters = api = connectionpool = connection = response = sys.modules[__name__]\n\
          calls = []\n\
-         class Response:\n    text = 'x'\n    def json(self): pass\n    raise_for_status = json\n\
+         class Response:\n    text = data = 'x'\n    def json(self): pass\n    raise_for_status = json\n\
          class Session:\n    def __enter__(self): return self\n    def __exit__(self, *_): pass\n\
          \x20   def get(self, url, **_): return Response()\n    post = get\n\
-         def get(url, **_):\n    calls.append(url)\n    {get}\n    return Response()\n{more}\n"
+         def get(url, **_):\n    calls.append(url)\n    {get}\n    return Response()\n\
+         def request(self, *_, **__): return Response()\n\
+         class HTTPAdapter(Session): request = request\n\
+         class PreparedRequest: pass\n{more}\n"
     );
-    let files = [
-        ("requests/__init__.py", client.as_str()),
-        (
-            "requests/adapters.py",
-            "class HTTPAdapter:\n    def send(self): pass\n",
-        ),
-    ];
+    let other = "import sys\nconnectionpool = connection = response = sys.modules[__name__]\n\
+        class PoolManager:\n    def __enter__(self): return self\n    def __exit__(self, *_): pass\n\
+        \x20   def request(self, *_, **__): return self\n    data = b'x'\n\
+        class HTTPConnectionPool: pass\nclass HTTPSConnectionPool: pass\nclass HTTPConnection: pass\n\
+        class HTTPSConnection: pass\nclass HTTPResponse: pass\n";
+    let files = [("requests.py", client.as_str()), ("urllib3.py", other)];
     let wheel = wheel(directory, name, "1.0", &files);
     wheel.to_str().expect("a path in UTF-8").to_owned()
 }
@@ -150,9 +182,30 @@ async fn a_client_whose_requests_would_be_seen_makes_none() {
             "",
             false,
         ),
-        ("changed", "pass", "Session.get.__module__ = 'cache'", false),
+        ("leaves", "import os; os._exit(3)", "", false),
+        ("opens", "calls.append(open('/tmp/x', 'w'))", "", false),
+        ("imports", "import wave", "", false),
+        (
+            "changed",
+            "pass",
+            "import functools\nSession.get = functools.wraps(Session.get)(eval('lambda *_: 1', {}))",
+            false,
+        ),
+        (
+            "bound",
+            "pass",
+            "import functools\nSession.get = functools.partialmethod(request)",
+            false,
+        ),
         ("another", "pass", "Session.__module__ = 'cache'", false),
         ("gone", "pass", "del Session", false),
+        ("nothing", "pass", "Session = None", false),
+        (
+            "below",
+            "pass",
+            "import http.client as h\nh.HTTPConnection.send = lambda *_: calls.append(1)",
+            false,
+        ),
     ] {
         let package = client(directory.path(), name, get, more);
         let builder = Sandbox::builder().with_package(package);
@@ -164,4 +217,16 @@ async fn a_client_whose_requests_would_be_seen_makes_none() {
         let asks = if asks { "True" } else { "False" };
         assert_eq!(found, format!("0\nTrue {asks} 1\n\n"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_client_whose_requests_have_no_end_makes_none_in_a_snapshot_of_ones_own() {
+    let directory = TempDir::new().expect("a directory");
+    let package = client(directory.path(), "hangs", "while True: pass", "");
+    let builder = Snapshot::builder().with_package(package).import("requests");
+    let snapshot = builder.time_limit(Duration::from_secs(5)).build().await;
+    let builder = Sandbox::builder().snapshot(snapshot.expect("a snapshot"));
+    let sandbox = built(builder.allow("http://a.test")).await;
+    let program = "import requests; print(requests.calls)";
+    assert_eq!(shown(&sandbox, "", program).await, "0\n[]\n\n");
 }

@@ -1,10 +1,14 @@
 //! A plain HTTP client, which can also behave badly.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// How long a line may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a server answered.
 #[derive(Debug)]
@@ -75,7 +79,8 @@ impl Streamed {
         sent.expect("a request");
         let mut received = Vec::new();
         while !String::from_utf8_lossy(&received).contains(text) {
-            let read = stream.read_buf(&mut received).await.expect("a line");
+            let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut received)).await;
+            let read = read.expect("it comes in time").expect("a line");
             assert_ne!(read, 0, "{}", String::from_utf8_lossy(&received));
         }
         Self { stream, received }

@@ -21,7 +21,7 @@ use super::parts::{Image, Part};
 use super::ranges::{windows, within, without};
 use super::room::Room;
 #[cfg(target_os = "linux")]
-use super::written::{mapped, own, written};
+use super::written::{changed, mapped, own, written};
 #[cfg(target_os = "linux")]
 use crate::zeros::used;
 
@@ -285,7 +285,12 @@ impl Addresses {
         let mut backing = self.backing();
         self.end_growth(&mut backing)?;
         let (base, size) = (self.base().addr(), self.size());
-        let mut written = written(base..base + whole_pages(size)?)?;
+        let file = |part: &Part| {
+            let end = whole_pages(part.at + part.length)?;
+            Ok(base + part.at..base + end)
+        };
+        let files: io::Result<Vec<_>> = backing.parts.iter().map(file).collect();
+        let mut written = changed(base..base + whole_pages(size)?, &files?)?;
         for range in &mut written {
             *range = range.start - base..(range.end - base).min(size);
         }

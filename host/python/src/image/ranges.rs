@@ -6,6 +6,7 @@ use std::ops::Range;
 const WINDOW: usize = 64 << 10;
 
 /// What is in `ranges` and in none of `others`; both are in order and do not overlap.
+#[cfg(any(test, target_os = "linux"))]
 pub(super) fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut rest = Vec::new();
     let mut others = others.iter().peekable();
@@ -29,7 +30,7 @@ pub(super) fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<R
 }
 
 /// What is in both; each is in order and does not overlap.
-#[cfg(target_os = "linux")]
+#[cfg(any(test, target_os = "linux"))]
 pub(super) fn within(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
     without(ranges, &without(ranges, others))
 }

@@ -18,7 +18,7 @@ use crate::private_dir;
 const MOST_WRITTEN: usize = 4 << 20;
 
 /// The most bytes that a spare shows.
-const MOST_SHOWN: usize = 16 << 20;
+const MOST_SHOWN: usize = 32 << 20;
 
 /// What the name of the file beside an image ends with.
 const ENDING: &str = "usual";
@@ -54,7 +54,8 @@ impl Image {
 
     /// Whether an empty program is to run in one instance of it: its pages are not known, and would be kept.
     pub fn wants_rehearsal(&self) -> bool {
-        cfg!(target_os = "linux") && self.beside.is_some() && self.usual.get().is_none()
+        let is_asked = cfg!(target_os = "linux") && self.usual.get().is_none();
+        is_asked && self.beside.as_deref().is_some_and(can_keep)
     }
 
     /// Takes the pages that an instance has written to and those that are mapped in it; it ran nothing but what
@@ -65,11 +66,19 @@ impl Image {
             true => written.clone(),
             false => shown,
         };
-        let page = page_size();
         let kept = Kept {
-            page,
+            page: page_size(),
             written,
             shown,
+        };
+        // So many pages are no faster at once; that it is known spares the next process the question.
+        let kept = match self.fits(&kept) {
+            true => kept,
+            false => Kept {
+                written: Vec::new(),
+                shown: Vec::new(),
+                ..kept
+            },
         };
         if let Some(beside) = self.beside.as_deref()
             && self.usual.get().is_none()
@@ -90,20 +99,20 @@ impl Image {
         self
     }
 
+    fn fits(&self, kept: &Kept) -> bool {
+        let fit = |ranges: &[Range<usize>], most| {
+            total(ranges) <= most && are_pages(ranges, kept.page, self.size())
+        };
+        kept.page == page_size() && fit(&kept.written, MOST_WRITTEN) && fit(&kept.shown, MOST_SHOWN)
+    }
+
     /// Takes pages that can be the usual ones.
     fn know(&self, kept: Kept) {
-        let Kept {
-            page,
-            written,
-            shown,
-        } = kept;
-        let fit = |ranges: &[Range<usize>], most| {
-            total(ranges) <= most && are_pages(ranges, page, self.size())
-        };
-        if page != page_size() || !fit(&written, MOST_WRITTEN) || !fit(&shown, MOST_SHOWN) {
+        if !self.fits(&kept) {
             return;
         }
-        if let Ok(written) = self.loose_of(written) {
+        let shown = kept.shown;
+        if let Ok(written) = self.loose_of(kept.written) {
             let _ = self.usual.set(Usual { written, shown });
         }
     }
@@ -142,6 +151,16 @@ fn keep(kept: &Kept, path: &Path) -> io::Result<()> {
     file.write_all(&serde_json::to_vec(kept)?)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Whether a file can be made beside this one.
+fn can_keep(beside: &Path) -> bool {
+    #[cfg(unix)]
+    return beside.parent().is_some_and(|directory| {
+        rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
+    });
+    #[cfg(not(unix))]
+    beside.parent().is_some()
 }
 
 fn page_size() -> usize {

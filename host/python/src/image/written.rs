@@ -14,6 +14,8 @@ use std::os::unix::fs::FileExt;
 use rustix::io::Errno;
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode, opcode};
 
+use super::ranges::without;
+
 /// `struct page_region` of `linux/fs.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -21,6 +23,12 @@ struct Region {
     start: u64,
     end: u64,
     categories: u64,
+}
+
+impl Region {
+    fn addresses(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// `struct pm_scan_arg` of `linux/fs.h`.
@@ -61,7 +69,7 @@ const ENTRY: usize = 8;
 ///
 /// If the system does not say it.
 pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
-    found(addresses, FILE | ZERO, is_not_of_file)
+    found(addresses, FILE | ZERO, is_not_of_file, |_| {})
 }
 
 /// The pages of these addresses that are there and no file's. Zeros that the system has shared (KSM) in the place of a
@@ -71,7 +79,26 @@ pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> 
 ///
 /// If the system does not say it.
 pub(super) fn own(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
-    found(addresses, FILE, is_not_of_file)
+    found(addresses, FILE, is_not_of_file, |_| {})
+}
+
+/// The pages of these addresses that are not what is behind them: `files` there, and zeros elsewhere. Zeros that the
+/// system has shared (KSM) in the place of a page that was written are among them where a file is behind.
+///
+/// # Errors
+///
+/// If the system does not say it.
+pub(super) fn changed(
+    addresses: Range<usize>,
+    files: &[Range<usize>],
+) -> io::Result<Vec<Range<usize>>> {
+    let mut zeros = Vec::new();
+    let own = found(addresses, FILE, is_not_of_file, |region| {
+        if region.categories & ZERO != 0 {
+            add(&mut zeros, region.addresses());
+        }
+    })?;
+    Ok(without(&own, &without(&zeros, files)))
 }
 
 /// The pages of these addresses that are there, written to or not.
@@ -80,21 +107,23 @@ pub(super) fn own(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
 ///
 /// If the system does not say it.
 pub(super) fn mapped(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
-    found(addresses, 0, |_| true)
+    found(addresses, 0, |_| true, |_| {})
 }
 
 fn is_not_of_file(entry: u64) -> bool {
     entry & IS_OF_FILE == 0
 }
 
-/// The pages that are there, without those of these categories; older kernels tell it by an entry.
+/// The pages that are there, without those of these categories; older kernels tell it by an entry, and look at no
+/// region.
 fn found(
     addresses: Range<usize>,
-    without: u64,
+    excluded: u64,
     is_wanted: impl Fn(u64) -> bool,
+    look_at: impl FnMut(&Region),
 ) -> io::Result<Vec<Range<usize>>> {
     let pagemap = File::open("/proc/self/pagemap")?;
-    match scan(&pagemap, addresses.clone(), without) {
+    match scan(&pagemap, addresses.clone(), excluded, look_at) {
         // A kernel before 6.7.
         Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => look(&pagemap, addresses, is_wanted),
         scanned => Ok(scanned?),
@@ -102,7 +131,12 @@ fn found(
 }
 
 /// `PAGEMAP_SCAN`.
-fn scan(pagemap: &File, addresses: Range<usize>, without: u64) -> Result<Vec<Range<usize>>, Errno> {
+fn scan(
+    pagemap: &File,
+    addresses: Range<usize>,
+    excluded: u64,
+    mut look_at: impl FnMut(&Region),
+) -> Result<Vec<Range<usize>>, Errno> {
     let mut found = Vec::new();
     let mut regions = vec![Region::default(); REGIONS];
     let mut start = addresses.start as u64;
@@ -114,10 +148,10 @@ fn scan(pagemap: &File, addresses: Range<usize>, without: u64) -> Result<Vec<Ran
                 end: addresses.end as u64,
                 vec: regions.as_mut_ptr().expose_provenance() as u64,
                 vec_len: regions.len() as u64,
-                category_inverted: without,
-                category_mask: without,
+                category_inverted: excluded,
+                category_mask: excluded,
                 category_anyof_mask: PRESENT | SWAPPED,
-                return_mask: PRESENT,
+                return_mask: PRESENT | ZERO,
                 ..Scan::default()
             },
         };
@@ -125,7 +159,8 @@ fn scan(pagemap: &File, addresses: Range<usize>, without: u64) -> Result<Vec<Ran
         // where `vec` points, which nobody else uses meanwhile.
         let (count, end) = unsafe { ioctl::ioctl(pagemap, call) }?;
         for region in &regions[..count.min(REGIONS)] {
-            add(&mut found, region.start as usize..region.end as usize);
+            look_at(region);
+            add(&mut found, region.addresses());
         }
         if end <= start {
             return Err(Errno::NOSYS);

@@ -107,3 +107,25 @@ fn pages_that_were_written_are_found_and_those_that_were_read_are_not() {
     expected.retain(|number| *number < PAGES / 2);
     assert_eq!(of_file, expected);
 }
+
+#[test]
+fn zeros_that_hide_a_file_are_a_change_and_others_are_not() {
+    let mut pages = Pages::new();
+    let (page, half) = (pages.page, PAGES / 2);
+    for number in [half + 2, half + 3, half + 9] {
+        assert_eq!(pages.bytes()[number * page], 0, "it maps zeros");
+    }
+    for number in [1, half + 1, half + 20] {
+        pages.bytes()[number * page] = 7;
+    }
+    let start = pages.addresses().start;
+    let place = |number: usize| start + number * page;
+    let file = place(0)..place(half);
+    let none = changed(pages.addresses(), slice::from_ref(&file)).unwrap();
+    assert_eq!(pages.numbers(&none), [1, half + 1, half + 20]);
+    // As if a file were behind these.
+    let files = [place(0)..place(half + 3), place(half + 9)..place(half + 30)];
+    let hidden = changed(pages.addresses(), &files).unwrap();
+    let expected = [1, half + 1, half + 2, half + 9, half + 20];
+    assert_eq!(pages.numbers(&hidden), expected);
+}

@@ -2,6 +2,7 @@
 //! network, an environment or a stdin of the host's.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,7 @@ pub(super) struct Imported {
     pub(super) imports: Vec<Import>,
     /// What is left that no snapshot can have.
     pub(super) left: Option<String>,
-    /// What the rehearsal of clients left, that a program would notice.
+    /// What the rehearsal of clients left that a program would notice; none if there was no rehearsal.
     rehearsed: Option<String>,
 }
 
@@ -107,18 +108,29 @@ impl Maker {
         modules: &[String],
         is_automatic: bool,
     ) -> Result<Imported, Error> {
-        let imported = self.import_once(modules, is_automatic, true).await;
-        let left = imported.as_ref().ok().and_then(|it| it.rehearsed.as_ref());
-        let Some(left) = left else { return imported };
-        tracing::debug!(left, "the imported clients make no requests ahead");
-        self.import_once(modules, is_automatic, false).await
+        let begun = Arc::new(AtomicBool::new(false));
+        let rehearsal = Some(Arc::clone(&begun));
+        let imported = self.import_once(modules, is_automatic, rehearsal).await;
+        let why = match &imported {
+            // The imports themselves came to their end.
+            Err(error) if begun.load(Ordering::Relaxed) => error.to_string(),
+            Ok(Imported {
+                rehearsed: Some(what),
+                left,
+                ..
+            }) if left.is_some() || !what.is_empty() => what.clone(),
+            _ => return imported,
+        };
+        tracing::debug!(why, "the imported clients make no requests ahead");
+        self.import_once(modules, is_automatic, None).await
     }
 
+    /// Imports them; if there is a `rehearsal`, it is told when that begins.
     async fn import_once(
         &self,
         modules: &[String],
         is_automatic: bool,
-        rehearses: bool,
+        rehearsal: Option<Arc<AtomicBool>>,
     ) -> Result<Imported, Error> {
         let root = Root::new(DiskLimits::of_bytes(DISK)).map_err(Error::Files)?;
         // Whatever the imports do to theirs.
@@ -159,6 +171,11 @@ impl Maker {
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
 
         let now = Arc::new(Mutex::new(String::from("the first module")));
+        let begin = json!({
+            "step": "begin",
+            "automatic": is_automatic,
+            "rehearses": rehearsal.is_some(),
+        });
         let steps = Steps {
             interpreter: self.interpreter.clone(),
             memory: self.memory,
@@ -167,13 +184,9 @@ impl Maker {
             output,
             stdin,
             now: Arc::clone(&now),
+            rehearsal,
         };
         let modules = modules.to_vec();
-        let begin = json!({
-            "step": "begin",
-            "automatic": is_automatic,
-            "rehearses": rehearses,
-        });
         let guest = async move { steps.take(store, modules, begin).await };
         let guest = self.engine.threads().run(Arc::new(Usage::new()), guest);
         let done = tokio::time::timeout(self.time, guest).await;
@@ -228,6 +241,8 @@ struct Steps {
     stdin: NoInput,
     /// The module that is being imported.
     now: Arc<Mutex<String>>,
+    /// Is set when the clients begin to make requests.
+    rehearsal: Option<Arc<AtomicBool>>,
 }
 
 impl Steps {
@@ -282,6 +297,9 @@ impl Steps {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.store(true, Ordering::Relaxed);
+        }
         let answer = self.step(&mut at_rest, json!({ "step": "end" })).await?;
         // Last of all, because what is freed later leaves holes.
         let settle = json!({ "step": "settle", "objects": format!("{ANSWERS}{OBJECTS}") });

@@ -15,10 +15,14 @@ struct Cached {
 
 impl Cached {
     fn new() -> Self {
+        Self::with(PAGES)
+    }
+
+    fn with(pages: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("an.image");
         let mut writer = ImageWriter::create(&path, IDENTITY, WASM_PAGE).unwrap();
-        let memory: Vec<u8> = (0..PAGES * WASM_PAGE).map(|at| (at % 251) as u8).collect();
+        let memory: Vec<u8> = (0..pages * WASM_PAGE).map(|at| (at % 251) as u8).collect();
         writer.append(&memory).unwrap();
         writer.finish().unwrap();
         Self {
@@ -36,7 +40,10 @@ impl Cached {
     }
 }
 
-fn pages(of: &Image) -> Option<(Vec<Range<usize>>, Vec<Range<usize>>)> {
+type Ranges = Vec<Range<usize>>;
+
+/// Those that are written and those that are shown.
+fn pages(of: &Image) -> Option<(Ranges, Ranges)> {
     let written = of.usual()?.ranges().to_vec();
     Some((written, of.shown().to_vec()))
 }
@@ -152,4 +159,17 @@ fn what_cannot_be_kept_is_known_to_this_process() {
     image.learn(vec![0..page], &[]);
     assert!(pages(&image).is_some());
     assert!(pages(&cached.open()).is_none());
+}
+
+#[test]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of ranges are what is asked for"
+)]
+fn more_pages_than_are_got_at_once_are_none_and_no_later_process_asks_again() {
+    let cached = Cached::with(MOST_WRITTEN / WASM_PAGE + 1);
+    cached.open().learn(vec![0..MOST_WRITTEN + WASM_PAGE], &[]);
+    let later = cached.open();
+    assert!(!later.wants_rehearsal());
+    assert_eq!(pages(&later), Some((Vec::new(), Vec::new())));
 }
