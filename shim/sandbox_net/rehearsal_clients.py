@@ -8,7 +8,6 @@ made again without them.
 
 import atexit
 import contextlib
-import http.client
 import logging
 import operator
 import os
@@ -132,7 +131,6 @@ _BELOW: Final = (
     ("http.client", "HTTPConnection"),
     ("http.client", "HTTPResponse"),
 )
-assert http.client is sys.modules["http.client"]
 
 # What classes have besides functions.
 _PLAIN: Final = (
